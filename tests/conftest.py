@@ -1,0 +1,87 @@
+"""What every test gets: a home of its own, a plain environment, and no network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections import deque
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from weibo_tui import locale
+from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
+from weibo_tui.workbench import Machine, PretrainingPlan, TrainingPlan, Workbench
+
+DATA = Path(__file__).parent / "data"
+FLOAT32 = Machine("cpu", "float32")
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the program's home, in an environment that says nothing else."""
+    for name in os.environ:
+        if name.startswith(("WEIBO_TUI_", "LC_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("WEIBO_TUI_HOME", str(folder))
+    locale.use("auto")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets to other machines, and questions for their addresses, end the test."""
+    connects = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
+
+    def guarded(name: str) -> object:
+        def connect(self: socket.socket, address: object) -> object:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                pytest.fail(f"a connection to {address!r} was tried")  # not an Exception: nothing swallows it
+            return connects[name](self, address)
+
+        return connect
+
+    def no_lookup(host: object, *_arguments: object, **_options: object) -> NoReturn:
+        pytest.fail(f"the address of {host!r} was asked for")
+
+    for name in connects:
+        monkeypatch.setattr(socket.socket, name, guarded(name))
+    monkeypatch.setattr(socket, "getaddrinfo", no_lookup)
+
+
+@pytest.fixture(scope="session")
+def posts_file() -> Path:
+    """Labelled posts of our own invention, `label,review`, half of them negative."""
+    return DATA / "posts.csv"
+
+
+@pytest.fixture(scope="session")
+def corpus_file() -> Path:
+    """Plain posts of our own invention, one a line."""
+    return DATA / "corpus.txt"
+
+
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory, posts_file: Path, corpus_file: Path) -> Path:
+    """A home with a real base, `tiny`, and an adapter trained on it, `mood`. For reading only: see `furnished`."""
+    folder = tmp_path_factory.mktemp("stocked")
+    recipe = PretrainingRecipe(tokens=200_000, learning_rate=3e-3)
+    base = PretrainingPlan(
+        corpus_file, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32
+    )
+    hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
+    with Workbench.open(folder) as bench:
+        deque(bench.pretrain(base), maxlen=0)
+        deque(bench.train(TrainingPlan((posts_file,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
+    return folder
+
+
+@pytest.fixture
+def furnished(home: Path, stocked: Path) -> Path:
+    """The test's own home, with a copy of what is `stocked`."""
+    shutil.copytree(stocked, home, dirs_exist_ok=True)
+    return home

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.files import atomic_folder, atomic_open, atomic_write, sha256
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "place"
+    folder.mkdir()
+    return folder
+
+
+def test_a_file_appears_whole_with_its_folders_and_for_its_owner_only(place: Path) -> None:
+    target = place / "a" / "b" / "file"
+    atomic_write(target, b"content")
+    assert target.read_bytes() == b"content"
+    assert mode_of(target) == 0o600
+    assert mode_of(target.parent) == mode_of(target.parent.parent) == 0o700
+    assert [*target.parent.iterdir()] == [target]
+
+
+def test_until_the_block_ends_the_old_content_stands(place: Path) -> None:
+    target = place / "file"
+    target.write_text("old")
+    with atomic_open(target, encoding="utf-8") as file:
+        file.write("new")
+        file.flush()
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("trouble", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_an_exception_leaves_the_place_as_it_was(place: Path, trouble: type[BaseException]) -> None:
+    with pytest.raises(trouble), atomic_open(place / "new" / "file", "wb") as file:
+        file.write(b"half")
+        raise trouble
+    with pytest.raises(trouble), atomic_folder(place / "also" / "folder") as staging:
+        (staging / "half").touch()
+        raise trouble
+    assert not [*place.iterdir()]
+
+
+def test_newlines_and_encoding_are_the_callers(place: Path) -> None:
+    with atomic_open(place / "file", "w", encoding="gb18030", newline="\r\n") as file:
+        file.write("微博\n")
+    assert (place / "file").read_bytes() == "微博\r\n".encode("gb18030")
+
+
+def test_a_replaced_file_keeps_its_permissions_and_a_link_its_goal(place: Path) -> None:
+    goal, link = place / "goal", place / "link"
+    goal.touch()
+    goal.chmod(0o640)
+    link.symlink_to(goal)
+    atomic_write(link, b"new")
+    assert link.is_symlink()
+    assert goal.read_bytes() == b"new"
+    assert mode_of(goal) == 0o640
+
+
+def test_a_name_of_the_greatest_length_can_be_written(place: Path) -> None:
+    target = place / ("微" * 85)
+    atomic_write(target, b"")
+    assert target.exists()
+
+
+def test_a_full_disk_is_named(place: Path) -> None:
+    with (
+        pytest.raises(WeiboTuiError, match="no space left to write .*file") as caught,
+        atomic_open(place / "file"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_named_when_a_file_of_the_folder_meets_it(place: Path) -> None:
+    with (
+        pytest.raises(WeiboTuiError, match="no space left to write .*folder:"),
+        atomic_folder(place / "folder") as staging,
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(staging / "weights"))
+
+
+def test_missing_rights_are_named(place: Path) -> None:
+    target = place / "file"
+    with (
+        pytest.raises(WeiboTuiError, match="file cannot be written: this account may not"),
+        atomic_open(target),
+    ):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+
+
+def test_a_file_where_a_folder_should_be_is_named(place: Path) -> None:
+    (place / "file").touch()
+    with pytest.raises(WeiboTuiError, match=r"file/below cannot be written \(Not a directory\)"):
+        atomic_write(place / "file" / "below", b"")
+
+
+def test_a_folder_where_a_file_should_be_is_named(place: Path) -> None:
+    with pytest.raises(WeiboTuiError, match=r"cannot be written \(Is a directory\)"):
+        atomic_write(place, b"")
+    assert not [*place.iterdir()]
+
+
+def test_trouble_with_another_file_is_not_put_down_to_this_one(place: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_open(place / "file"):
+        (place / "source").read_bytes()
+    with pytest.raises(BrokenPipeError), atomic_open(place / "file"):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def test_a_folder_appears_whole(place: Path) -> None:
+    target = place / "adapters" / "mine"
+    with atomic_folder(target) as staging:
+        assert staging.name.startswith(".mine.")
+        assert staging.name.endswith(".partial")
+        (staging / "inner").mkdir()
+        (staging / "inner" / "file").write_text("content")
+        assert not target.exists()
+    assert (target / "inner" / "file").read_text() == "content"
+    assert mode_of(target) == 0o700
+    assert [*target.parent.iterdir()] == [target]
+
+
+def test_a_folder_that_exists_is_refused_unless_replaced(place: Path) -> None:
+    target = place / "mine"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(BadInput, match="mine exists already"), atomic_folder(target):
+        pass
+    with pytest.raises(ValueError), atomic_folder(target, replace=True):
+        raise ValueError
+    assert [one.name for one in target.iterdir()] == ["old"]
+    with atomic_folder(target, replace=True) as staging:
+        (staging / "new").touch()
+    assert [one.name for one in target.iterdir()] == ["new"]
+    assert [*place.iterdir()] == [target]
+
+
+def test_a_replacement_that_cannot_come_leaves_the_old_folder(place: Path) -> None:
+    target = place / "mine"
+    target.mkdir()
+    (target / "old").touch()
+    with (
+        pytest.raises(WeiboTuiError, match="mine cannot be written"),
+        atomic_folder(target, replace=True) as staging,
+    ):
+        staging.rmdir()
+    assert [one.name for one in target.iterdir()] == ["old"]
+    assert [*place.iterdir()] == [target]
+
+
+def test_sha256_is_that_of_the_bytes(place: Path) -> None:
+    (place / "file").write_bytes(b"x" * 3_000_000)
+    assert sha256(place / "file") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+    with pytest.raises(WeiboTuiError, match="none cannot be read"):
+        sha256(place / "none")

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weibo_tui.datasets.dataset import Dataset, check_trainable, load
+from weibo_tui.datasets.labels import Labels, find_labels, known_labels, raw_label
+from weibo_tui.errors import BadInput
+from weibo_tui.progress import Progress, finish
+
+
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [
+        *[(" 1 ", "1"), ("1.0", "1"), ("-1.00", "-1"), ("1.5", "1.5"), ("v1.0", "v1.0"), ("01", "01")],
+        *[(1, "1"), (1.0, "1"), (True, "1"), (False, "0"), (None, ""), (float("nan"), "")],
+        (" 高兴\u3000", "高兴"),
+    ],
+)
+def test_a_label_cell_as_text(cell: Any, label: str) -> None:
+    assert raw_label(cell) == label
+
+
+@pytest.mark.parametrize(
+    ("found", "named", "labels"),
+    [
+        ({"0", "1"}, None, Labels(("negative", "positive"), ("0", "1"))),
+        ({"positive", "negative"}, None, Labels(("negative", "positive"), ("0", "1"))),
+        ({"0", "1"}, ["差", "好"], Labels(("差", "好"), ("0", "1"))),
+        ({"差", "好"}, ["差", "好"], Labels(("差", "好"), ("0", "1"))),
+        ({"10", "9", "-1"}, None, Labels(("-1", "9", "10"), ("-1", "9", "10"))),
+        ({"10", "9", "-1"}, ["差", "中", "好"], Labels(("差", "中", "好"), ("-1", "9", "10"))),
+        ({"1", "2"}, ["差", "好"], Labels(("差", "好"), ("1", "2"))),
+        ({"0", "2"}, ["差", "中", "好"], Labels(("差", "中", "好"), ("0", "1", "2"))),
+        ({"sad", "happy"}, None, Labels(("happy", "sad"), ("happy", "sad"))),
+        ({"sad", "happy"}, ["sad", "happy"], Labels(("sad", "happy"), ("0", "1"))),
+    ],
+)
+def test_labels_are_ordered_and_named(found: set[str], named: list[str] | None, labels: Labels) -> None:
+    assert find_labels(found, named) == labels
+
+
+@pytest.mark.parametrize("named", [["a"], ["a", "a"], ["a", ""], ["a", "b", "c"]])
+def test_names_that_do_not_fit_are_refused(named: list[str]) -> None:
+    with pytest.raises(BadInput, match="--labels"):
+        find_labels({"sad", "happy"}, named)
+
+
+def test_labels_of_an_adapter_are_known_by_name_and_number() -> None:
+    labels = known_labels(["negative", "positive"])
+    assert [labels.index(label) for label in ("0", "1", "negative", "Positive", "2", "neutral")] == [
+        0,
+        1,
+        0,
+        1,
+        None,
+        None,
+    ]
+    numbered = known_labels(["1", "2"])
+    assert [numbered.index(label) for label in ("0", "1", "2")] == [None, 0, 1]
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("label,review\n" + "".join(line + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def loaded(*paths: Path, **options: Any) -> Dataset:
+    return finish(load(paths, **options))
+
+
+def test_files_are_read_one_behind_the_other_and_posts_stay_raw(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.csv", "1,今天真好 http://t.cn/abc", "0, ", "0,@小王 唉")
+    two = write(tmp_path / "two.csv", ",http://t.cn/abc", "positive,谢谢")
+    dataset = loaded(one, two)
+    assert dataset.posts == ["今天真好 http://t.cn/abc", "@小王 唉", "谢谢"]
+    assert dataset.labels == [1, 0, 1]
+    assert dataset.names == ("negative", "positive")
+    assert dataset.places == [(0, 1), (0, 3), (1, 2)]
+    assert dataset.skipped == [(0, 2), (1, 1)]
+    assert dataset.counts() == {"negative": 1, "positive": 2}
+    assert [source.path for source in dataset.sources] == [one, two]
+    check_trainable(dataset)
+
+
+def test_the_digest_is_of_posts_and_labels_in_order(tmp_path: Path) -> None:
+    posts = ["1,一", "0,二"]
+    digest = loaded(write(tmp_path / "a.csv", *posts)).digest
+    assert digest == loaded(write(tmp_path / "b.csv", "positive,一", "negative,二")).digest
+    assert digest == loaded(write(tmp_path / "c.csv", posts[0]), write(tmp_path / "d.csv", posts[1])).digest
+    assert digest != loaded(write(tmp_path / "e.csv", *reversed(posts))).digest
+    assert digest != loaded(write(tmp_path / "f.csv", "0,一", "1,二")).digest
+    assert digest != loaded(write(tmp_path / "a.csv", *posts), labels=["差", "好"]).digest
+
+
+def test_a_label_that_is_not_in_the_set_is_named_with_its_row(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", "1,一", "0,二", "2,三", "2,四")
+    with pytest.raises(BadInput, match=r"posts\.csv, row 3: the label 2 is not in the set \(negative, positive\)"):
+        loaded(path, labels=known_labels(["negative", "positive"]))
+
+
+def test_a_post_without_a_label_is_named_with_its_row(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"posts\.csv, row 2: a post without a label"):
+        loaded(write(tmp_path / "posts.csv", "1,一", " ,二"))
+
+
+def test_a_column_of_posts_is_not_taken_for_labels(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", *(f"第{n}条,好" for n in range(1001)))
+    with pytest.raises(BadInput, match="more than 1000 different labels"):
+        loaded(path)
+
+
+def test_evaluation_may_have_one_label_and_training_may_not(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", "1,一", "1,二")
+    dataset = loaded(path, labels=known_labels(["negative", "positive"]))
+    assert dataset.counts() == {"negative": 0, "positive": 2}
+    with pytest.raises(BadInput, match=r"posts\.csv: every post is labelled positive"):
+        check_trainable(dataset)
+    with pytest.raises(BadInput, match="no row holds a post"):
+        check_trainable(loaded(write(tmp_path / "posts.csv", "1, ", "0,http://t.cn/a")))
+    path = write(tmp_path / "posts.csv", "0,一", "1,二")
+    with pytest.raises(BadInput, match="no post is labelled good"):
+        check_trainable(loaded(path, labels=["bad", "fair", "good"]))
+
+
+def test_progress_comes_at_least_every_two_thousand_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", *(f"{n % 2},第{n}条" for n in range(5000)))
+    steps = [step.done for step in load([path]) if step.stage == "reading"]
+    assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 2000
+    assert Progress("reading", 5000, 5000) in list(load([path]))

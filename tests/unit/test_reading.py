@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weibo_tui.datasets import encodings
+from weibo_tui.datasets.reading import Row, Source, count, open_source, rows
+from weibo_tui.errors import BadInput
+from weibo_tui.progress import finish
+
+POSTS = ["今天的天气真好，[哈哈]", "堵车了，\n烦！", '他说"好"', " =1+1 ", "[泪]"]
+TABLE = 'label,review\n1,"今天的天气真好，[哈哈]"\n0,"堵车了，\n烦！"\n1,"他说""好"""\n0, =1+1 \n0.0,[泪]\n'
+ENCODINGS = {
+    "utf-8": "utf-8",
+    "utf-8-sig": "utf-8-sig",
+    "gb18030": "gb18030",
+    "utf-16": "utf-16",
+    "utf-16-le": "utf-16-le",
+    "utf-16-be": "utf-16-be",
+}
+
+
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def refusal(path: Path, **options: Any) -> str:
+    """What `path` is refused with, on opening or on reading."""
+    with pytest.raises(BadInput) as error:
+        list(rows(open_source(path, **options)))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def read(path: Path, **options: Any) -> tuple[Source, list[Row]]:
+    source = open_source(path, **options)
+    found = list(rows(source))
+    assert [row.number for row in found] == list(range(1, len(found) + 1))
+    assert finish(count(source)) == len(found)
+    return source, found
+
+
+@pytest.mark.parametrize(("codec", "name"), ENCODINGS.items())
+def test_a_csv_in_any_encoding_is_found_by_itself_and_by_name(tmp_path: Path, codec: str, name: str) -> None:
+    path = write(tmp_path / "posts.csv", TABLE, codec)
+    for options in ({}, {"encoding": codec}):
+        source, found = read(path, **options)
+        assert source.encoding == name
+        assert (source.text_column, source.label_column) == ("review", "label")
+        assert [row.text for row in found] == POSTS
+        assert [row.label for row in found] == ["1", "0", "1", "0", "0"]
+        assert found[4].cells == {"label": "0.0", "review": "[泪]"}
+
+
+def test_big_endian_with_a_mark_is_utf_16(tmp_path: Path) -> None:
+    source, found = read(write(tmp_path / "posts.csv", "\ufeff" + TABLE, "utf-16-be"))
+    assert source.encoding == "utf-16"
+    assert [row.text for row in found] == POSTS
+
+
+@pytest.mark.parametrize("alias", ["GBK", "gb2312", "GB18030"])
+def test_gbk_and_gb2312_are_read_as_gb18030(tmp_path: Path, alias: str) -> None:
+    path = write(tmp_path / "posts.csv", TABLE.replace("泪", "镕😀"), "gb18030")
+    source, found = read(path, encoding=alias)
+    assert source.encoding == "gb18030"
+    assert found[-1].text == "[镕😀]"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", [True, False])
+def test_any_line_end(tmp_path: Path, end: str, last: bool) -> None:
+    text = "text,label\n一,1\n\n二,0\n".replace("\n", end)
+    _source, found = read(write(tmp_path / "posts.csv", text if last else text.removesuffix(end)))
+    assert [(row.text, row.label) for row in found] == [("一", "1"), ("二", "0")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("posts.tsv", "text\tlabel\n一, 二\t1\n"),
+        ("posts.csv", "text;label\n一, 二;1\n"),
+        ("posts.csv", "text\tlabel\n一, 二\t1\n"),
+        ("posts.csv", 'text,label\n"一, 二",1\n'),
+        ("posts.data", 'text,label\n"一, 二",1\n'),
+        ("posts.data", '{"text": "一, 二", "label": 1}\n'),
+    ],
+)
+def test_delimiters_and_formats_are_found(tmp_path: Path, name: str, text: str) -> None:
+    _source, found = read(write(tmp_path / name, text))
+    assert [(row.text, row.label) for row in found] == [("一, 二", "1")]
+
+
+def test_jsonl(tmp_path: Path) -> None:
+    records = [
+        {"id": 1, "content": "好的\u2028", "sentiment": 1},
+        {"id": 2, "content": None, "sentiment": False, "extra": [1]},
+        {"content": 12.5, "sentiment": "积极"},
+        {"content": "半\ud83d", "sentiment": 1.0},
+        {"id": 5},
+    ]
+    path = write(tmp_path / "posts.jsonl", "\n\n".join(map(json.dumps, records)))
+    source, found = read(path)
+    assert source.columns == ("id", "content", "sentiment", "extra")
+    assert [row.text for row in found] == ["好的\u2028", "", "12.5", "半\ud83d", ""]
+    assert [row.label for row in found] == ["1", "0", "积极", "1", ""]
+    assert found[1].cells == records[1]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "posts.parquet"
+    table = pa.table({"标签": [1.0, None, 0.0], "微博": ["好", None, "差"], "n": [1, 2, 3]})
+    pq.write_table(table, path, row_group_size=2)
+    source, found = read(path)
+    assert source.format == "parquet"
+    assert [(row.text, row.label) for row in found] == [("好", "1"), ("", ""), ("差", "0")]
+    assert found[2].cells == {"标签": 0.0, "微博": "差", "n": 3}
+
+
+def test_the_only_column_is_the_post(tmp_path: Path) -> None:
+    source, found = read(write(tmp_path / "posts.csv", "whatever\n好\n\n差\n"))
+    assert source.text_column == "whatever"
+    assert [(row.text, row.label) for row in found] == [("好", None), ("差", None)]
+
+
+def test_columns_by_name_and_by_usual_names(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", "id, Content ,TEXT,class\n7,一,二,a\n")
+    assert read(path)[1][0].text == "二"
+    assert read(path, column="content")[1][0].text == "一"
+    assert read(path, column=" Content ", label_column="id")[1][0].label == "7"
+    assert "no column body" in refusal(path, column="body")
+    assert "id,  Content , TEXT, class" in refusal(path, column="body")
+    assert "--label-column" in refusal(path, label_column="body")
+    assert "both post and label" in refusal(path, column="id", label_column="id")
+
+
+def test_a_layout_that_cannot_be_told_is_refused_with_its_columns(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", "甲,乙\n一,二\n")
+    assert "甲, 乙" in refusal(path)
+    assert "--column" in refusal(path)
+    assert "--label-column" in refusal(path, column="甲", need_label=True)
+    assert open_source(path, column="甲").label_column is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf", "no rows"),
+        (b"\n\n", "no rows"),
+        (b"text,label\n", "no rows"),
+        (b"text,text\na,b\n", "two columns named 'text'"),
+        (b"text,label\na,1\nb\n", "line 3: 1 cells where the header has 2"),
+        (b'text,label\n"a\nb",1\nb,1,2\n', "line 4: 3 cells"),
+        (b'text,label\na,1\n"b,0\nc,1\nd,0\n', "line 3: a quote opens here"),
+        (b"text,label\na,1\n\xff\xfe,0\n", "line 3"),
+    ],
+)
+def test_broken_csv_is_refused_with_its_place(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_bytes(content)
+    assert said in refusal(path)
+    assert str(path) in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"text": "a"}\n{"text": \n', "line 2: no JSON"),
+        ('{"text": "a"}\n[1]\n', "line 2: not a JSON object"),
+        ('{"text": {"a": 1}}\n', "row 1: text holds no text"),
+        ("{}\n", "no rows"),
+        ('[\n{"text": "a"}]\n', "line 1: no JSON"),
+        ("[" * 100_000 + "\n", "line 1"),
+    ],
+)
+def test_broken_jsonl_is_refused_with_its_place(tmp_path: Path, content: str, said: str) -> None:
+    assert said in refusal(write(tmp_path / "posts.jsonl", content))
+
+
+def test_broken_parquet_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "posts.parquet"
+    path.write_bytes(b"PAR1 and no more")
+    assert "Parquet" in refusal(path)
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), path)
+    assert "no rows" in refusal(path)
+
+
+def test_places_that_are_no_files_are_refused(tmp_path: Path) -> None:
+    assert "no file" in refusal(tmp_path / "missing.csv")
+    assert "folder" in refusal(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    assert "regular file" in refusal(tmp_path / "pipe")
+
+
+def test_a_cell_too_large_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", "text,label\na,1\n" + "好" * 10_000_001 + ",0\n")
+    assert "line 3" in refusal(path)
+
+
+def test_zero_bytes_are_read(tmp_path: Path) -> None:
+    assert read(write(tmp_path / "posts.csv", "text,label\n一\0二,1\n"))[1][0].text == "一\0二"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text,label\n這部電影的確好看，我們都喜歡，謝謝大家,1\n".encode("big5"),
+        "text,label\nDéjà vu à la carte, 1\nnaïve café,0\n".encode("latin-1"),
+        "text,label\nきょうはいいてんきですね,1\n".encode("shift-jis"),
+        "text,label\n今天真好,1\n".encode() + b"\xe4\xbb,0\n",
+        bytes(range(128, 256)) * 8,
+    ],
+)
+def test_an_encoding_that_is_not_certain_is_refused_with_the_remedy(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_bytes(content)
+    assert "--encoding" in refusal(path)
+
+
+def test_any_encoding_can_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", "text,label\n這部電影,1\n", "big5")
+    assert read(path, encoding="Big5")[1][0].text == "這部電影"
+    assert "no encoding klingon" in refusal(path, encoding="klingon")
+    assert "no encoding base64" in refusal(path, encoding="base64")
+    assert "line 2: this is not utf-8" in refusal(path, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["好", "的", "text\n哈哈", "text,label\n朱镕基说的,1\n", "text,label\n" + "謝謝你，我們都好。,1\n" * 3],
+)
+def test_short_and_traditional_gb18030_is_found(tmp_path: Path, text: str) -> None:
+    assert encodings.find_encoding(write(tmp_path / "posts.csv", text, "gb18030")).name == "gb18030"
+
+
+def test_a_large_file_is_told_by_its_middle(tmp_path: Path) -> None:
+    plain = "text,label\n" + "plain words only,1\n" * 500_000
+    assert len(plain) > encodings.WHOLE
+    chinese = "今天的天气真好,0\n" * 100_000
+    for codec in ("utf-8", "gb18030"):
+        path = write(tmp_path / "posts.csv", plain + chinese, codec)
+        assert encodings.find_encoding(path).codec == codec
+
+
+def test_a_guess_that_proves_wrong_further_on_names_the_line(tmp_path: Path) -> None:
+    line = b"plain words only,1\n"
+    odd = "今天真好,0\n".encode("gb18030")
+    path = tmp_path / "posts.csv"
+    path.write_bytes(b"text,label\n" + line * 20_000 + odd + line * 2_000_000)  # between two windows
+    assert open_source(path).encoding == "utf-8"
+    said = refusal(path)
+    assert "line 20002: this is not utf-8" in said
+    assert "--encoding" in said
+    assert next(islice(rows(open_source(path, encoding="gbk")), 20_000, None)).text == "今天真好"
+
+
+@given(st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"))), min_size=1))
+def test_whatever_csv_holds_is_read_as_it_is(
+    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, str]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "other"), *table])
+    assert [tuple(row.cells.values()) for row in read(path, encoding="utf-8")[1]] == table

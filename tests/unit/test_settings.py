@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import use
+from weibo_tui.paths import Paths
+from weibo_tui.settings import Settings
+
+
+@pytest.fixture
+def paths(home: Path) -> Paths:
+    return Paths.find(home)
+
+
+def test_without_a_file_the_defaults_hold_and_nothing_is_written(paths: Paths) -> None:
+    assert Settings.load(paths) == Settings()
+    assert not paths.settings_file.exists()
+
+
+def test_the_environment_comes_before_the_file(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths.settings_file.write_text('device = "cpu"\nthreads = 2\nuncertain_below = 1\n')
+    monkeypatch.setenv("WEIBO_TUI_THREADS", "3")
+    monkeypatch.setenv("WEIBO_TUI_DEVICE", "")
+    settings = Settings.load(paths)
+    assert (settings.device, settings.threads) == ("cpu", 3)
+    assert settings.uncertain_below == 1.0
+    assert isinstance(settings.uncertain_below, float)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", False), ("No", False), ("true", True), ("on", True)])
+def test_history_in_the_environment(text: str, value: bool, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIBO_TUI_HISTORY", text)
+    assert Settings.load(paths).history is value
+
+
+def test_other_variables_of_ours_are_no_settings(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIBO_TUI_SOMETHING", "else")
+    assert Settings.load(paths) == Settings()
+
+
+def test_everything_wrong_is_named_at_once(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths.settings_file.write_text(
+        'threads = -1\nadaptor = "x"\nhistory = 1\nbase = ["a\\nb"]\nuncertain_below = nan\n'
+    )
+    monkeypatch.setenv("WEIBO_TUI_DTYPE", "float61")
+    monkeypatch.setenv("WEIBO_TUI_THREADS", "many")
+    with pytest.raises(BadInput) as caught:
+        Settings.load(paths)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in (
+        f"{paths.settings_file}: threads cannot be -1, only a whole number from 0 to 1024",
+        f"{paths.settings_file}: there is no setting 'adaptor', did you mean adapter?",
+        f"{paths.settings_file}: history cannot be 1, only true or false",
+        f"{paths.settings_file}: base cannot be ['a\\nb'], only a name",
+        f"{paths.settings_file}: uncertain_below cannot be nan, only a number from 0 to 1",
+        "WEIBO_TUI_DTYPE: dtype cannot be 'float61', only auto, float32, bfloat16",
+        "WEIBO_TUI_THREADS: threads cannot be 'many', only a whole number from 0 to 1024",
+    ):
+        assert part in message
+
+
+def test_a_key_like_no_other_is_answered_with_all_of_them(paths: Paths) -> None:
+    paths.settings_file.write_text("xyzzy = 1\n")
+    with pytest.raises(BadInput, match="did you mean language, base, adapter, .*history"):
+        Settings.load(paths)
+
+
+@pytest.mark.parametrize("content", [b"threads = ", b"base = '\xff'", b"threads = 1\nthreads = 2"])
+def test_a_file_that_is_not_toml_is_named_and_left(paths: Paths, content: bytes) -> None:
+    paths.settings_file.write_bytes(content)
+    for act in (lambda: Settings.load(paths), lambda: Settings.save(paths, threads=1)):
+        with pytest.raises(BadInput, match="settings.toml is not valid TOML"):
+            act()
+    assert paths.settings_file.read_bytes() == content
+
+
+def test_a_file_that_cannot_be_read_is_named(paths: Paths) -> None:
+    paths.settings_file.mkdir()
+    with pytest.raises(BadInput, match=r"settings.toml cannot be read \(Is a directory\)"):
+        Settings.load(paths)
+
+
+def test_a_file_from_windows_is_read_and_keeps_its_line_ends(paths: Paths) -> None:
+    paths.settings_file.write_bytes('\ufeff# mine\r\nthreads = 2\r\n# base = ""\r\n'.encode())
+    assert Settings.load(paths).threads == 2
+    Settings.save(paths, threads=3, base="small")
+    assert paths.settings_file.read_bytes() == b'# mine\r\nthreads = 3\r\nbase = "small"\r\n'
+
+
+def test_a_new_file_shows_every_setting_and_sets_only_what_was_said(paths: Paths) -> None:
+    Settings.save(paths, adapter="weibo", history=False)
+    text = paths.settings_file.read_text()
+    assert tomllib.loads(text) == {"adapter": "weibo", "history": False}
+    for one in fields(Settings):
+        assert one.metadata["description"] in text
+        assert f"{one.name} = " in text
+    everything = text.replace("\n# ", "\n").replace("\n", "\n")
+    commented = [line[2:] for line in everything.splitlines() if line.startswith("# ")]
+    assert len(commented) == 1  # the title
+    assert Settings.load(paths) == Settings(adapter="weibo", history=False)
+
+
+def test_the_commented_defaults_are_valid_settings(paths: Paths) -> None:
+    Settings.save(paths)
+    lines = paths.settings_file.read_text().splitlines()
+    paths.settings_file.write_text("\n".join(line.removeprefix("# ") for line in lines if " = " in line))
+    assert Settings.load(paths) == Settings()
+
+
+def test_saving_keeps_comments_and_order(paths: Paths) -> None:
+    paths.settings_file.write_text('# for the server\nthreads = 4 # of 8\n\nbase = "large"\n')
+    Settings.save(paths, base="small", threads=6, device="cuda")
+    assert paths.settings_file.read_text() == (
+        '# for the server\nthreads = 6 # of 8\n\nbase = "small"\ndevice = "cuda"\n'
+    )
+
+
+def test_a_commented_default_beside_the_same_setting_stays_a_comment(paths: Paths) -> None:
+    paths.settings_file.write_text('# base = ""\nbase = "large"\n')
+    Settings.save(paths, base="small")
+    assert paths.settings_file.read_text() == '# base = ""\nbase = "small"\n'
+
+
+def test_a_change_that_is_not_allowed_changes_nothing(paths: Paths) -> None:
+    paths.settings_file.write_text("threads = 4\n")
+    with pytest.raises(BadInput, match="threads cannot be -1.*device cannot be 'tpu'"):
+        Settings.save(paths, threads=-1, device="tpu", history=False)
+    assert paths.settings_file.read_text() == "threads = 4\n"
+
+
+def test_a_new_file_is_written_in_the_persons_language(paths: Paths) -> None:
+    use("zh_CN")
+    Settings.save(paths, threads=1)
+    assert "界面语言" in paths.settings_file.read_text()
+    assert Settings.load(paths) == Settings(threads=1)

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from weibo_tui.errors import Damaged, WeiboTuiError
+from weibo_tui.storage.database import Database, connect
+from weibo_tui.storage.history import History
+from weibo_tui.storage.migrations import MIGRATIONS
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "weibo-tui.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = connect(path)
+    yield database
+    database.close()
+
+
+def pragma(database: sqlite3.Connection, name: str) -> object:
+    return database.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def shape(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    return database.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
+def test_a_new_database_is_for_its_owner_only_and_up_to_date(path: Path, database: Database) -> None:
+    database.execute("CREATE TABLE something (value)")  # brings the write-ahead log into being
+    for file in path.parent.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600, file
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert pragma(database, "user_version") == len(MIGRATIONS)
+    assert pragma(database, "journal_mode") == "wal"
+    assert pragma(database, "synchronous") == 2  # FULL
+    assert pragma(database, "foreign_keys") == 1
+
+
+@pytest.mark.parametrize("version", range(len(MIGRATIONS)))
+def test_a_database_of_any_older_version_is_migrated(path: Path, database: Database, version: int) -> None:
+    older = path.with_name("older.db")
+    with sqlite3.connect(older) as connection:
+        for step in MIGRATIONS[:version]:
+            step(connection)
+        connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    migrated = connect(older)
+    assert shape(migrated) == shape(database)
+    assert pragma(migrated, "user_version") == len(MIGRATIONS)
+    migrated.close()
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(path).close()
+
+    def half_way(connection: sqlite3.Connection) -> None:
+        connection.execute("CREATE TABLE half (value)")
+        raise RuntimeError
+
+    monkeypatch.setattr("weibo_tui.storage.database.MIGRATIONS", [*MIGRATIONS, half_way])
+    with pytest.raises(RuntimeError):
+        connect(path)
+    monkeypatch.undo()
+    database = connect(path)
+    assert "half" not in dict(shape(database))
+    assert pragma(database, "user_version") == len(MIGRATIONS)
+    database.close()
+
+
+def test_a_newer_database_is_refused_untouched(path: Path, database: Database) -> None:
+    database.execute("PRAGMA user_version = 1000")
+    database.close()
+    before = path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())
+    with pytest.raises(WeiboTuiError, match="newer weibo-tui.*update") as caught:
+        connect(path)
+    assert str(path) in str(caught.value)
+    assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())) == before
+
+
+@pytest.mark.parametrize("damage", ["no database", "cut short", "a page overwritten"])
+def test_a_damaged_database_is_named_with_the_remedy(path: Path, damage: str) -> None:
+    database = connect(path)
+    database.close()
+    content = path.read_bytes()
+    path.write_bytes(
+        {
+            "no database": b"these are no tables, and there are enough of them\n" * 20,
+            "cut short": content[: len(content) // 2],
+            "a page overwritten": content[:100] + b"\xff" * 4096 + content[4196:],
+        }[damage]
+    )
+    with pytest.raises(Damaged, match="move it aside") as caught:
+        History(connect(path)).page(10)
+    assert str(path) in str(caught.value)
+
+
+def test_a_row_that_makes_no_sense_is_damage(database: Database) -> None:
+    with pytest.raises(Damaged, match="move it aside"):
+        list(database.read(lambda row: int(row[0]), "SELECT 'seven'"))
+    with pytest.raises(Damaged, match="move it aside"):
+        list(database.read(lambda row: row, "SELECT CAST(x'ff' AS TEXT)"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "created_at = x'ff'",
+        "text = 7",
+        "confidence = 'high'",
+        "probabilities = '{'",
+        "characters = 'ten'",
+    ],
+)
+def test_a_changed_row_is_damage_and_no_crash(database: Database, change: str) -> None:
+    history = History(database)
+    database.execute(
+        "INSERT INTO analyses "
+        "VALUES (1, '2026-01-31T12:00:00.000Z', '雨', '', 0.5, '{}', 0, 'a', 0, 1, 1, 1.0, 'cli', NULL)"
+    )
+    assert len(history.page(1)) == 1
+    # A TEXT column makes a text of a number: columns without a type take what a flipped bit may leave.
+    database.execute("CREATE TABLE copy AS SELECT * FROM analyses")
+    database.execute("DROP TABLE analyses")
+    columns = ", ".join(row[1] for row in database.execute("PRAGMA table_info(copy)"))
+    database.execute(f"CREATE TABLE analyses ({columns})")
+    database.execute("INSERT INTO analyses SELECT * FROM copy")
+    database.execute(f"UPDATE analyses SET {change}")
+    with pytest.raises(Damaged, match="move it aside"):
+        history.page(1)
+
+
+def test_tables_that_our_statements_do_not_fit_are_damage(database: Database) -> None:
+    with pytest.raises(Damaged, match="move it aside"), database.transaction():
+        database.execute("INSERT INTO events VALUES ('no such run', 1, '', '', '')")
+    database.execute("DROP TABLE analyses")
+    with pytest.raises(Damaged, match="move it aside"):
+        History(database).page(1)
+
+
+def test_a_place_that_cannot_be_is_named(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(WeiboTuiError, match=str(path)):
+        connect(path)
+    with pytest.raises(WeiboTuiError, match="weibo-tui.db"):
+        connect(Path(os.devnull) / "weibo-tui.db")
+
+
+def test_a_writer_that_waited_in_vain_says_so(path: Path, database: Database) -> None:
+    other = connect(path)
+    other.execute("PRAGMA busy_timeout = 0")
+    refused = pytest.raises(WeiboTuiError, match="busy in another program")
+    with database.transaction(), refused, other.transaction():
+        pass
+    other.close()
+
+
+def test_a_transaction_is_all_or_nothing(database: Database) -> None:
+    with pytest.raises(KeyboardInterrupt), database.transaction():
+        database.execute("CREATE TABLE something (value)")
+        raise KeyboardInterrupt
+    assert "something" not in dict(shape(database))
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from weibo_tui.storage.database import connect
+from weibo_tui.storage.history import Analysis, History
+
+sys.stdin.read()  # until all may begin
+history = History(connect(Path(sys.argv[1])))
+for number in range(30):
+    history.add([Analysis(
+        text=f"{sys.argv[2]} {number}", label="positive", confidence=0.9, probabilities={}, uncertain=False,
+        adapter="a", truncated=False, characters=1, characters_read=1, milliseconds=1.0,
+        created_at="2026-01-31T12:00:00.000Z", source="cli",
+    )])
+    history.page(5)
+"""
+
+
+def test_programs_that_start_and_write_at_once_neither_block_nor_break_each_other(path: Path) -> None:
+    gate, opens = os.pipe()
+    programs = [subprocess.Popen([sys.executable, "-c", PROGRAM, str(path), name], stdin=gate) for name in "abcd"]
+    os.close(gate)
+    os.close(opens)
+    assert [program.wait(timeout=60) for program in programs] == [0, 0, 0, 0]
+    database = connect(path)
+    entries = History(database).page(1000)
+    assert {getattr(entry, "text", None) for entry in entries} == {
+        f"{name} {number}" for name in "abcd" for number in range(30)
+    }
+    database.close()

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import csv
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weibo_tui.storage.csv_export import unguard
+from weibo_tui.storage.database import Database, connect
+from weibo_tui.storage.history import EXPORT_COLUMNS, Analysis, Entry, History, LabelledFile
+
+ANALYSIS = Analysis(
+    text="雨停了，去江边走走[太阳]",
+    label="positive",
+    confidence=0.9375,
+    probabilities={"negative": 0.0625, "positive": 0.9375},
+    uncertain=False,
+    adapter="weather",
+    truncated=False,
+    characters=13,
+    characters_read=13,
+    milliseconds=8.5,
+    created_at="2026-01-31T12:00:00.000Z",
+    source="cli",
+)
+FAILED = replace(
+    ANALYSIS, text="http://t.cn/a", label="", confidence=None, probabilities={}, error="The post is empty."
+)
+FILE = LabelledFile(
+    path=Path("/data/posts.csv"),
+    out=Path("/data/labelled.csv"),
+    adapter="weather",
+    rows=5,
+    failed=1,
+    counts={"negative": 1, "positive": 3},
+    created_at="2026-01-31T12:00:00.000Z",
+)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = connect(tmp_path / "weibo-tui.db")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def history(database: Database) -> History:
+    return History(database)
+
+
+def at(second: int) -> str:
+    return f"2026-01-31T12:00:{second:02}.000Z"
+
+
+def test_what_was_added_comes_back_newest_first_with_its_id(history: History) -> None:
+    [first, second] = history.add([ANALYSIS, replace(FAILED, created_at=at(1))])
+    file = history.add_file(replace(FILE, created_at=at(2)))
+    assert history.page(10) == [
+        replace(FILE, created_at=at(2), id=file),
+        replace(FAILED, created_at=at(1), id=second),
+        replace(ANALYSIS, id=first),
+    ]
+    assert history.count() == 3
+
+
+def test_adding_is_all_or_nothing(history: History) -> None:
+    unfit = replace(ANALYSIS, text=None)  # type: ignore[arg-type]
+    with pytest.raises((AttributeError, sqlite3.IntegrityError)):
+        history.add([ANALYSIS, unfit])
+    assert history.count() == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(moments=st.lists(st.tuples(st.booleans(), st.integers(0, 4)), max_size=25), size=st.integers(1, 7))
+def test_pages_give_every_entry_once_in_order(
+    tmp_path_factory: pytest.TempPathFactory, moments: list[tuple[bool, int]], size: int
+) -> None:
+    database = connect(tmp_path_factory.mktemp("history") / "weibo-tui.db")
+    history = History(database)
+    for is_file, second in moments:
+        if is_file:
+            history.add_file(replace(FILE, created_at=at(second)))
+        else:
+            history.add([replace(ANALYSIS, created_at=at(second))])
+    seen: list[Entry] = []
+    while page := history.page(size, before=seen[-1] if seen else None):
+        assert len(page) <= size
+        seen += page
+    assert seen == history.page(1000)
+    assert len({(type(entry), entry.id) for entry in seen}) == len(moments)
+    assert all(newer.created_at >= older.created_at for newer, older in pairwise(seen))
+    database.close()
+
+
+def test_what_is_added_meanwhile_does_not_shift_the_pages(history: History) -> None:
+    history.add([replace(ANALYSIS, created_at=at(second)) for second in range(4)])
+    [*_, last] = history.page(2)
+    history.add([replace(ANALYSIS, created_at=at(9))])
+    assert [entry.created_at for entry in history.page(2, before=last)] == [at(1), at(0)]
+
+
+def test_paging_reads_the_index_and_sorts_nothing(database: Database, history: History) -> None:
+    steps: list[str] = []
+    for table in ("analyses", "labelled_files"):
+        query = (
+            f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE (created_at, id) < (?, ?) "
+            "ORDER BY created_at DESC, id DESC LIMIT 50"
+        )
+        steps += [row[3] for row in database.execute(query, (at(0), 1))]
+    assert len(steps) == 2
+    assert all(step.startswith("SEARCH") and "_by_time" in step for step in steps)
+
+
+HOSTILE = [
+    "\ud83d lone \udcff",
+    "\x00begins and ends in NUL\x00",
+    "\x1b]8;;http://a\x07link\x1b[31m",
+    "[/哈哈] [SEP] '); DROP TABLE analyses; --",
+    "\u202ereversed\u2028\ufeff",
+    "长" * 1_000_000,
+    "",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_any_text_is_kept_as_it_is(history: History, text: str) -> None:
+    analysis = replace(ANALYSIS, text=text, label=text, error=text, probabilities={text: 1.0})
+    [identity] = history.add([analysis])
+    history.add_file(file := replace(FILE, path=Path("a" + text.replace("\x00", "")), counts={text: 5}))
+    assert history.page(2) == [replace(analysis, id=identity), replace(file, id=1)]
+
+
+def test_clearing_forgets_everything_also_on_the_disk(tmp_path: Path, history: History) -> None:
+    history.add([replace(ANALYSIS, text=f"雨停了 {number}") for number in range(500)])
+    history.add_file(FILE)
+    assert history.clear() == 501
+    assert history.count() == 0
+    assert history.page(10) == []
+    for file in tmp_path.glob("weibo-tui.db*"):
+        assert "雨停了".encode() not in file.read_bytes()
+    assert history.clear() == 0
+
+
+def test_the_export_holds_every_analysis_and_opens_in_a_spreadsheet(tmp_path: Path, history: History) -> None:
+    history.add([ANALYSIS, FAILED])
+    history.add_file(FILE)
+    place = tmp_path / "out" / "history.csv"
+    assert history.export_csv(place) == 2
+    assert place.read_bytes().startswith(b"\xef\xbb\xbfid,created_at,text,label,confidence,adapter,")
+    with place.open(encoding="utf-8-sig", newline="") as file:
+        [first, second] = csv.DictReader(file)
+    assert list(first) == list(EXPORT_COLUMNS)
+    assert first == {
+        "id": "1",
+        "created_at": "2026-01-31T12:00:00.000Z",
+        "text": "雨停了，去江边走走[太阳]",
+        "label": "positive",
+        "confidence": "0.9375",
+        "adapter": "weather",
+        "uncertain": "false",
+        "truncated": "false",
+        "characters": "13",
+        "characters_read": "13",
+        "milliseconds": "8.5",
+        "source": "cli",
+        "probabilities": '{"negative": 0.0625, "positive": 0.9375}',
+        "error": "",
+    }
+    assert (second["label"], second["confidence"], second["error"]) == ("", "", "The post is empty.")
+
+
+def test_guard_and_byte_order_mark_can_be_switched_off(tmp_path: Path, history: History) -> None:
+    history.add([replace(ANALYSIS, text="=1+1")])
+    history.export_csv(tmp_path / "guarded.csv")
+    history.export_csv(tmp_path / "plain.csv", bom=False, guard=False)
+    assert ",'=1+1," in (tmp_path / "guarded.csv").read_text(encoding="utf-8-sig")
+    plain = (tmp_path / "plain.csv").read_bytes()
+    assert plain.startswith(b"id,")
+    assert b",=1+1," in plain
+
+
+UTF_8 = st.characters(codec="utf-8")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(UTF_8) | st.from_regex(r"[=+\-@\t\r'\n\",].*", alphabet=UTF_8)))
+def test_the_export_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("export")
+    database = connect(folder / "weibo-tui.db")
+    history = History(database)
+    history.add([replace(ANALYSIS, text=text, label=text) for text in texts])
+    assert history.export_csv(folder / "history.csv") == len(texts)
+    with (folder / "history.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [unguard(row["text"]) for row in rows] == texts
+    assert [unguard(row["label"]) for row in rows] == texts
+    assert not any(row["text"].startswith(tuple("=+-@\t\r")) for row in rows)
+    database.close()
+
+
+def test_a_lone_surrogate_is_exported_as_its_escape(tmp_path: Path, history: History) -> None:
+    history.add([replace(ANALYSIS, text="半个\ud83d")])
+    history.export_csv(tmp_path / "history.csv")
+    assert ",半个\\ud83d," in (tmp_path / "history.csv").read_text(encoding="utf-8-sig")
+
+
+PROGRAM = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from weibo_tui.storage.database import connect
+from weibo_tui.storage.history import Analysis, History
+
+history = History(connect(Path(sys.argv[1])))
+number = 0
+while True:
+    [number] = history.add([Analysis(
+        text="一" * 200, label="positive", confidence=0.9, probabilities={}, uncertain=False, adapter="a",
+        truncated=False, characters=1, characters_read=1, milliseconds=1.0,
+        created_at="2026-01-31T12:00:00.000Z", source="cli",
+    )])
+    print(number, flush=True)
+"""
+
+
+def test_what_was_shown_outlives_kill_9(tmp_path: Path, history: History) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "weibo-tui.db")], stdout=subprocess.PIPE, text=True
+    )
+    assert program.stdout is not None
+    shown = [program.stdout.readline() for _ in range(40)]
+    program.kill()
+    shown += program.stdout.readlines()
+    assert program.wait() == -signal.SIGKILL
+    program.stdout.close()
+    assert history.count() in (len(shown), len(shown) + 1)  # the one that it had no time to show
+    assert len(shown) >= 40

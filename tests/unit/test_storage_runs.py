@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.storage.database import Database, connect
+from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import JournalEntry, Run, Runs
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = connect(tmp_path / "weibo-tui.db")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def runs(database: Database, tmp_path: Path) -> Runs:
+    return Runs(database, tmp_path / "runs")
+
+
+@pytest.fixture
+def run(runs: Runs) -> Run:
+    return runs.create("training", "weather", {"epochs": 2, "data": [Path("posts.csv")]})
+
+
+def step(number: int, **fields: object) -> dict[str, Any]:
+    return {"event": "StepDone", "step": number, **fields}
+
+
+def told(entries: Iterator[JournalEntry]) -> list[tuple[int, object]]:
+    return [(entry.seq, entry.event.get("step")) for entry in entries]
+
+
+def test_a_new_run_has_an_id_of_its_moment_and_a_folder_of_its_own(runs: Runs, run: Run) -> None:
+    assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run.id)
+    assert run.created_at.startswith(f"{run.id[:4]}-{run.id[4:6]}-{run.id[6:8]}T{run.id[9:11]}:")
+    assert runs.folder(run.id).stat().st_mode & 0o777 == 0o700
+    assert list(runs.folder(run.id).iterdir()) == []
+    assert (run.kind, run.name, run.step, run.steps, run.summary) == ("training", "weather", 0, None, None)
+    assert run.plan == {"epochs": 2, "data": ["posts.csv"]}
+
+
+def test_a_run_is_running_while_it_is_claimed_and_interrupted_when_it_is_not(runs: Runs, run: Run) -> None:
+    with runs.claim(run.id):
+        assert runs.get(run.id).state == "running"
+    assert runs.get(run.id).state == "interrupted"
+    [listed] = runs.list()
+    assert listed.state == "interrupted"
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped", "failed"])
+def test_an_ended_run_keeps_its_state_and_summary_until_reopened(
+    runs: Runs, run: Run, state: Literal["finished", "stopped", "failed"]
+) -> None:
+    runs.finish(run.id, state, {"accuracy": 0.75, "loss": float("nan")})
+    ended = runs.get(run.id)
+    assert (ended.state, ended.summary) == (state, {"accuracy": 0.75, "loss": None})
+    runs.reopen(run.id)
+    with runs.claim(run.id):
+        assert (runs.get(run.id).state, runs.get(run.id).summary) == ("running", None)
+
+
+def test_a_run_is_claimed_by_one_only(runs: Runs, run: Run) -> None:
+    with runs.claim(run.id):
+        refused = pytest.raises(BadInput, match=f"{run.id} is at work in another program: stop it there")
+        with refused, runs.claim(run.id):
+            pass
+        with pytest.raises(BadInput, match="at work"):
+            runs.remove(run.id)
+    with runs.claim(run.id):
+        pass
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from weibo_tui.storage.database import connect
+from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import Runs
+
+home = Path(sys.argv[1])
+runs = Runs(connect(home / "weibo-tui.db"), home / "runs")
+with runs.claim(sys.argv[2]), Journal(runs, sys.argv[2]) as journal:
+    journal.add({"event": "StepDone", "step": 1})
+    print("at work", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_killed_in_another_process_is_interrupted_and_can_be_claimed(
+    tmp_path: Path, runs: Runs, run: Run
+) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path), run.id],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "at work\n"
+        assert runs.get(run.id).state == "running"
+        assert told(runs.events(run.id)) == [(1, 1)]  # seen live
+        with pytest.raises(BadInput, match=run.id), runs.claim(run.id):
+            pass
+        program.kill()
+        assert program.wait() == -signal.SIGKILL
+    assert runs.get(run.id).state == "interrupted"
+    with runs.claim(run.id):
+        assert runs.get(run.id).state == "running"
+
+
+def test_runs_are_listed_newest_first(database: Database, runs: Runs) -> None:
+    made = [runs.create("training", name, {}).id for name in ("one", "two", "three")]
+    for number, run_id in enumerate(made):
+        database.execute(
+            "UPDATE runs SET created_at = ? WHERE id = ?", (f"2026-01-0{number + 1}T00:00:00.000Z", run_id)
+        )
+    assert [run.name for run in runs.list()] == ["three", "two", "one"]
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id_when_that_is_enough(runs: Runs, run: Run) -> None:
+    assert runs.get(run.id) == runs.get(run.id[:-1]) == run
+    runs.create("training", "another", {})
+    with pytest.raises(BadInput, match=r"Several runs begin with 20 .*more of the id"):
+        runs.get("20")
+
+
+@pytest.mark.parametrize("unknown", ["19990101-000000-abcd", "", "%", "../..", "\ud800", "\x00"])
+def test_an_unknown_run_is_named_with_the_remedy(runs: Runs, run: Run, unknown: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        runs.get(unknown)
+    assert f"There is no run {unknown}: 'weibo-tui runs list'" in str(caught.value)
+
+
+def test_a_run_whose_id_climbs_out_of_the_folder_is_damage(database: Database, runs: Runs, run: Run) -> None:
+    database.execute("UPDATE runs SET id = '../precious'")
+    with pytest.raises(Damaged, match="move the database aside"):
+        runs.remove("../precious")
+
+
+def test_events_come_back_in_order_with_seq_and_moment(runs: Runs, run: Run) -> None:
+    assert runs.last_seq(run.id) == 0
+    assert runs.record(run.id, [{"event": "RunStarted", "steps": 40}, step(1, loss=float("inf"))]) == 2
+    moment = "2026-01-31T12:00:00.000Z"
+    assert runs.record(run.id, [step(2, at=moment)]) == runs.last_seq(run.id) == 3
+    started, first, second = runs.events(run.id)
+    assert started.event == {"event": "RunStarted", "steps": 40}
+    assert first.event == {"event": "StepDone", "step": 1, "loss": None}
+    assert second == JournalEntry(3, moment, {"event": "StepDone", "step": 2})
+    assert (runs.get(run.id).step, runs.get(run.id).steps) == (2, 40)
+    assert runs.get(run.id).updated_at >= run.updated_at
+
+
+def test_a_live_journal_is_followed_from_the_last_event_seen(runs: Runs, run: Run) -> None:
+    runs.record(run.id, [step(1), step(2)])
+    assert told(runs.events(run.id, after=1)) == [(2, 2)]
+    runs.record(run.id, [step(3)])
+    assert told(runs.events(run.id, after=2)) == [(3, 3)]
+    assert told(runs.events(run.id, after=3)) == []
+
+
+def test_a_long_journal_is_read_whole(runs: Runs, run: Run) -> None:
+    runs.record(run.id, [step(number) for number in range(1, 2501)])
+    assert told(runs.events(run.id)) == [(number, number) for number in range(1, 2501)]
+
+
+def test_a_resumed_run_goes_back_to_its_checkpoint_and_no_step_is_doubled(runs: Runs, run: Run) -> None:
+    runs.record(run.id, [step(number) for number in range(1, 8)])
+    runs.truncate(run.id, after=4)
+    assert runs.get(run.id).step == 4
+    with Journal(runs, run.id) as journal:
+        assert journal.last_seq == 4
+        journal.add(step(5))
+    assert told(runs.events(run.id)) == [(number, number) for number in range(1, 6)]
+    runs.truncate(run.id, after=0)
+    assert (runs.get(run.id).step, runs.last_seq(run.id)) == (0, 0)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_journal_commits_twice_a_second_and_at_the_end(runs: Runs, run: Run) -> None:
+    clock = Clock()
+    with Journal(runs, run.id, clock) as journal:
+        assert journal.add(step(1)) == 1
+        assert runs.last_seq(run.id) == 1  # at once: others want to see the run begin
+        clock.now += 0.25
+        assert journal.add(step(2)) == 2
+        assert (runs.last_seq(run.id), journal.last_seq) == (1, 2)
+        clock.now += 0.25
+        journal.add(step(3))
+        assert runs.last_seq(run.id) == 3
+        journal.add(step(4))
+        journal.commit()
+        assert runs.last_seq(run.id) == 4
+        journal.add(step(5))
+    assert told(runs.events(run.id)) == [(number, number) for number in range(1, 6)]
+
+
+def test_the_journal_keeps_what_is_pending_when_the_work_is_broken_off(runs: Runs, run: Run) -> None:
+    with pytest.raises(KeyboardInterrupt), Journal(runs, run.id, Clock()) as journal:
+        for number in (1, 2, 3):
+            journal.add(step(number))
+        raise KeyboardInterrupt
+    assert runs.last_seq(run.id) == 3
+
+
+def test_a_commit_broken_off_behind_the_database_doubles_nothing(
+    runs: Runs, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Runs.record
+
+    def broken_off(*arguments: Any, **options: Any) -> int:
+        record(*arguments, **options)
+        raise KeyboardInterrupt
+
+    journal = Journal(runs, run.id, Clock())
+    monkeypatch.setattr(Runs, "record", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        journal.add(step(1))
+    monkeypatch.undo()
+    journal.add(step(2))
+    journal.commit()
+    assert told(runs.events(run.id)) == [(1, 1), (2, 2)]
+
+
+EVENTS: list[dict[str, Any]] = [
+    {"event": "RunStarted", "labels": ["negative", "positive"], "name": "天气"},
+    {"event": "StepDone", "step": 1, "loss": 0.5, "at": "2026-01-31T12:00:00.000Z"},
+    {"event": "Log", "message": "=1+1", "loss": None},
+]
+
+
+def test_a_journal_is_exported_as_json_lines(tmp_path: Path, runs: Runs, run: Run) -> None:
+    runs.record(run.id, EVENTS)
+    assert runs.export(run.id[:-1], tmp_path / "run.jsonl") == 3
+    lines = (tmp_path / "run.jsonl").read_text(encoding="utf-8").splitlines()
+    started, first, _log = map(json.loads, lines)
+    assert (started["labels"], started["name"], started["seq"]) == (["negative", "positive"], "天气", 1)
+    assert first == EVENTS[1] | {"seq": 2}
+
+
+def test_a_journal_is_exported_as_a_table_of_its_single_values(tmp_path: Path, runs: Runs, run: Run) -> None:
+    runs.record(run.id, EVENTS)
+    assert runs.export(run.id, tmp_path / "run.CSV") == 3
+    with (tmp_path / "run.CSV").open(encoding="utf-8-sig", newline="") as file:
+        header, started, first, log = csv.reader(file)
+    assert header == ["seq", "at", "event", "name", "step", "loss", "message"]
+    assert started[2:] == ["RunStarted", "天气", "", "", ""]
+    assert first == ["2", "2026-01-31T12:00:00.000Z", "StepDone", "", "1", "0.5", ""]
+    assert log[2:] == ["Log", "", "", "", "'=1+1"]
+
+
+def test_removing_a_run_takes_its_rows_and_its_folder_and_no_others(database: Database, runs: Runs, run: Run) -> None:
+    other = runs.create("training", "other", {})
+    for one in (run, other):
+        runs.record(one.id, [step(1)])
+        (runs.folder(one.id) / "checkpoint").write_bytes(b"weights")
+    runs.remove(run.id)
+    assert not runs.folder(run.id).exists()
+    assert [kept.id for kept in runs.list()] == [other.id]
+    assert database.execute("SELECT run_id FROM events").fetchall() == [(other.id,)]
+    assert (runs.folder(other.id) / "checkpoint").exists()
+
+
+def test_a_run_whose_folder_is_gone_can_still_be_listed_and_removed(runs: Runs, run: Run) -> None:
+    runs.folder(run.id).rmdir()
+    [listed] = runs.list()
+    assert listed.state == "interrupted"
+    assert not runs.folder(run.id).exists()
+    runs.remove(run.id)
+    assert runs.list() == ()

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weibo_tui.text import (
+    cell_width,
+    clean,
+    find_emoticons,
+    is_repost,
+    normalise,
+    only_emoticons,
+    repost_segments,
+    truncate_cells,
+    visible,
+    without_emoticons,
+)
+
+# Free text, surrogates included, thick with what the module looks for.
+PIECES = st.sampled_from(
+    [
+        *(
+            "[哈哈]",
+            "[doge]",
+            "[SEP]",
+            "//@",
+            "回复@",
+            "@",
+            "：",
+            ":",
+            "http://t.cn/zX9",
+            "https://",
+            "t.cn/",
+        ),
+        *("www.a.cn/b", "😀", "👍🏽", "👩‍👧", "🇨🇳", "1️⃣", "❤️", "©", "[", "]", ".", " ", "\u3000", "\n"),
+        *("\u200b", "\u202e", "\x1b", "\ufeff", "\ud83d"),
+    ]
+)
+POSTS = st.lists(PIECES | st.text(st.characters(exclude_categories=[]), max_size=4), max_size=12).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("post", "cleaned"),
+    [
+        ("今天真好 http://t.cn/zQMb727 [哈哈]", "今天真好 [哈哈]"),
+        ("看这里http://t.cn/abc很好", "看这里很好"),
+        ("（见 https://example.com/a?b=1&c=2。）", "（见 。）"),
+        ("好 http://t.cn/abc//@小王: 嗯", "好 //@用户: 嗯"),
+        ("见 http://a.cn/b//@小王: 嗯", "见 //@用户: 嗯"),
+        ("see www.example.com/page.", "see ."),
+        ("转 t.cn/abc 吧，content.cn/x 不动", "转 吧，content.cn/x 不动"),
+        ("回复@小王_2-号·:好", "回复@用户:好"),
+        ("//@小?王\u200b:好//@老李 :赞", "//@用户:好//@用户 :赞"),
+        ("@小王http://t.cn/abc", "@用户"),
+        ("@用户你好", "@用户你好"),
+        ("@用户12345 你好", "@用户 你好"),
+        ("一 @ 二", "一 @ 二"),
+        ("\ufeff  一\u3000\t\r\n二\u200b \x00三\x1b[0m ", "一 二 三[0m"),
+        ("一 http://t.cn/a \u200b 二", "一 二"),
+        ("半个\ud83d表情", "半个表情"),
+        ("a[SEP]b [PAD][CLS]", "a[SEP]b [PAD][CLS]"),
+        ("[哈哈]😀👍🏽", "[哈哈]😀👍🏽"),
+        ("❤️", "❤"),
+        ("http://t.cn/abc", ""),
+        (" \u200b\n", ""),
+        ("", ""),
+    ],
+)
+def test_cleaning(post: str, cleaned: str) -> None:
+    assert clean(post).text == cleaned
+
+
+def test_version_0_is_the_post_as_it_is_less_lone_surrogates() -> None:
+    post = " @小王 \ud83d http://t.cn/a \u200b"
+    cleaned = clean(post, 0)
+    assert cleaned.text == " @小王  http://t.cn/a \u200b"
+    assert cleaned.raw_position(5) == 6
+
+
+def test_an_unknown_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="version 2"):
+        clean("好", 2)
+
+
+def test_positions_lead_back_into_the_raw_post() -> None:
+    post = "  看 http://t.cn/abc 这个 @小王八 好"
+    cleaned = clean(post)
+    assert cleaned.text == "看 这个 @用户 好"
+    assert [post[cleaned.raw_position(i)] for i in (0, 2, 3, 5, 9)] == ["看", "这", "个", "@", "好"]
+    assert cleaned.raw_position(8) == post.index(" 好")
+    assert cleaned.raw_position(10) == len(post)
+
+
+def test_a_name_shorter_than_its_mask_never_leads_past_itself() -> None:
+    cleaned = clean("@a 好")
+    assert [cleaned.raw_position(i) for i in range(6)] == [0, 1, 2, 2, 3, 4]
+
+
+@given(POSTS, st.sampled_from([0, 1]))
+def test_positions_never_fall_and_end_at_the_end(post: str, version: int) -> None:
+    cleaned = clean(post, version)
+    positions = [cleaned.raw_position(i) for i in range(len(cleaned.text) + 2)]
+    assert positions == sorted(positions)
+    assert positions[-2:] == [len(post), len(post)]
+    assert all(0 <= position <= len(post) for position in positions)
+
+
+@given(POSTS)
+def test_characters_kept_stand_in_the_raw_post_where_positions_say(post: str) -> None:
+    cleaned = clean(post)
+    changed = re.compile(r"\s|@|用|户")
+    for index, character in enumerate(cleaned.text):
+        if not changed.match(character):
+            assert post[cleaned.raw_position(index)] == character
+
+
+@given(POSTS)
+def test_what_is_cleaned_is_seen_and_can_be_encoded(post: str) -> None:
+    text = clean(post).text
+    text.encode("utf-8")
+    assert text == text.strip()
+    assert not re.search(r"\s\s|[^\S ]|\u200b|\u202e|\ufeff|\x1b", text)
+
+
+@pytest.mark.parametrize(
+    ("post", "found"),
+    [
+        ("[哈哈]好[doge][ok][哆啦A梦吃惊]", ["[哈哈]", "[doge]", "[ok]", "[哆啦A梦吃惊]"]),
+        ("[/哭笑][可?]", ["[/哭笑]", "[可?]"]),
+        ("[一二三四五六七八九] [a b] 【哈哈】 [] ［哈哈］", []),
+        ("😀😀", ["😀", "😀"]),
+        ("👍🏽👩‍👧‍👦🏳️‍🌈", ["👍🏽", "👩‍👧‍👦", "🏳️‍🌈"]),
+        ("🇨🇳🇯🇵", ["🇨🇳", "🇯🇵"]),
+        ("1️⃣和#⃣，1 # *", ["1️⃣", "#⃣"]),
+        ("❤️☺❤", ["❤️", "☺", "❤"]),
+        ("©2020 ™ ©️", ["©️"]),
+        ("🏴\U000e0067\U000e0062\U000e007f好", ["🏴\U000e0067\U000e0062\U000e007f"]),
+        ("\ue415 老手机", ["\ue415"]),
+        ("★♪ :) ^_^ （笑）", []),
+    ],
+)
+def test_emoticons(post: str, found: list[str]) -> None:
+    assert find_emoticons(post) == found
+    assert only_emoticons(post) == "".join(found)
+
+
+def test_cutting_emoticons_leaves_the_rest() -> None:
+    assert without_emoticons("[哈哈]今天 😀好👍🏽！[a b]") == "今天 好！[a b]"
+
+
+@given(POSTS)
+def test_a_post_is_its_emoticons_and_the_rest(post: str) -> None:
+    assert "".join(find_emoticons(post)) == only_emoticons(post)
+    assert len(only_emoticons(post)) + len(without_emoticons(post)) == len(post)
+
+
+HOSTILE = [
+    "@",
+    "//",
+    "// ",
+    " ",
+    "http://",
+    "www.",
+    "[",
+    "[哈",
+    "哈]",
+    "回复 ",
+    "t.cn/",
+    "//@a ",
+    "👩\u200d",
+    "1\ufe0f",
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_hostile_post_takes_no_longer_than_others(piece: str) -> None:
+    post = piece * 100_000  # anything quadratic would take hours
+    assert len(clean(post).text) <= len(post) * 3
+    assert len(without_emoticons(post)) <= len(post)
+    assert len(normalise(post)) <= len(post)
+    assert len(repost_segments(post)) <= len(post)
+    assert len(visible(post)) <= len(post) * 8
+    assert cell_width(truncate_cells(post, 80)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("今天 真好！", "今天真好!"),
+        ("ＡＢＣ１２", "abc12"),
+        ("好 http://t.cn/abc", "好"),
+        ("@小王 好", "@老李 好"),
+        ("好\u200b\n", "好"),
+    ],
+)
+def test_posts_that_are_the_same(one: str, other: str) -> None:
+    assert normalise(one) == normalise(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("好", "好！"), ("好[哈哈]", "好[泪]"), ("好😀", "好")])
+def test_posts_that_are_not_the_same(one: str, other: str) -> None:
+    assert normalise(one) != normalise(other)
+
+
+@pytest.mark.parametrize(
+    ("post", "segments"),
+    [
+        ("赞//@小王: 有意思 //@老李：[哈哈]", ["赞", "有意思", "[哈哈]"]),
+        ("回复@小王:谢谢 // @老 李 :", ["谢谢", "李:"]),
+        ("//@小?王\u200b :好//@老李//@阿三:", ["好"]),
+        ("RT @abc: 你好", ["你好"]),
+        ("今天 真好", ["今天真好"]),
+        ("@小王", []),
+    ],
+)
+def test_repost_segments(post: str, segments: list[str]) -> None:
+    assert repost_segments(post) == segments
+
+
+def test_reposts_are_told_by_their_mark() -> None:
+    assert is_repost("好//@小王: 赞")
+    assert is_repost("好／／ ＠小王：赞")
+    assert not is_repost("回复@小王: http://t.cn/a")
+
+
+def test_what_acts_on_a_terminal_is_shown_instead() -> None:
+    assert visible("\x1b[31m红\x07") == "␛[31m红␇"
+    assert visible("\x9b2J\x85") == "\\x9b2J\\x85"
+    assert visible("a\u202eb\u200b\ufeff\ud83d") == "a<U+202E>b<U+200B><U+FEFF><U+D83D>"
+    assert visible("一\r二\u2028三\x0b") == "一␍二<U+2028>三␋"
+    assert visible("好\t好\n") == "好\t好\n"
+    assert visible("👩‍👧❤️1️⃣[doge][/哈哈]") == "👩‍👧❤️1️⃣[doge][/哈哈]"
+
+
+@given(POSTS)
+def test_what_is_visible_is_harmless_and_one_line_stays_one(post: str) -> None:
+    shown = visible(post)
+    shown.encode("utf-8")
+    assert shown.splitlines() == shown.split("\n")[: len(shown.splitlines())]
+    assert {unicodedata.category(c) for c in shown} & {"Cc", "Cs"} == ({"Cc"} if set(shown) & {"\n", "\t"} else set())
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\u200b\ufeff")
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        *[("", 0), ("abc", 3), ("微博", 4), ("，", 2), ("ｱ", 1), ("e\u0301", 1)],
+        *[("😀", 2), ("👩‍👧‍👦", 2), ("👍🏽", 2), ("❤️", 2), ("🇨🇳", 2)],
+    ],
+)
+def test_cells(text: str, cells: int) -> None:
+    assert cell_width(text) == cells
+
+
+@pytest.mark.parametrize(
+    ("width", "cut"),
+    [(9, "今天好abc"), (8, "今天好a…"), (7, "今天好…"), (6, "今天…"), (2, "…"), (1, "…"), (0, "")],
+)
+def test_truncation_counts_cells(width: int, cut: str) -> None:
+    assert truncate_cells("今天好abc", width) == cut
+
+
+def test_truncation_never_cuts_an_emoji_apart() -> None:
+    assert truncate_cells("👩‍👧‍👦👩‍👧‍👦", 3) == "👩‍👧‍👦…"
+
+
+@given(POSTS, st.integers(0, 30))
+def test_what_is_truncated_fits(post: str, width: int) -> None:
+    cut = truncate_cells(post, width)
+    assert cell_width(cut) <= width
+    assert cut in (post, "") or cut.endswith("…")
+    if cell_width(post) <= width:
+        assert cut == post

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weibo_tui.datasets.reading import Source, open_source, rows
+from weibo_tui.datasets.writing import Added, check_added, write_labelled
+from weibo_tui.errors import BadInput
+
+ADDED: Added = {"predicted": str, "confidence": float, "prob_好": float, "error": str}
+VERDICTS: list[dict[str, Any]] = [
+    {"predicted": "好", "confidence": 0.987654321, "prob_好": 1.0, "error": None},
+    {"error": "empty post"},
+    {"predicted": "差", "confidence": 0.5, "prob_好": 1.25e-9},
+]
+RENDERED = [["好", "0.987654", "1", ""], ["", "", "", "empty post"], ["差", "0.5", "1.25e-09", ""]]
+
+
+def label(source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]] = VERDICTS) -> list[int]:
+    return list(write_labelled(source, out, verdicts, ADDED))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize(("name", "delimiter"), [("f.csv", ","), ("f.tsv", "\t"), ("f.csv", ";")])
+def test_a_table_keeps_its_cells_and_its_form(
+    tmp_path: Path, name: str, delimiter: str, encoding: str, newline: str
+) -> None:
+    table = [["id", "text"], ["01", "=1+1, 好"], ["1.50", ""], [" 3 ", '他说"好"\n\r;\t[哈哈]😀']]
+    path, out = tmp_path / name, tmp_path / "out"
+    with path.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows(table)
+    assert label(open_source(path, encoding=None if encoding != "utf-16-be" else encoding), out) == [1, 2, 3]
+    with out.open(encoding=encoding, newline="") as file:
+        written = list(csv.reader(file, delimiter=delimiter))
+    assert written == [[*table[0], *ADDED], *([*a, *b] for a, b in zip(table[1:], RENDERED, strict=True))]
+    header = delimiter.join([*table[0], *ADDED]) + newline
+    assert out.read_bytes().startswith(header.encode(encoding))
+
+
+def test_a_utf_16_file_keeps_its_byte_order(tmp_path: Path) -> None:
+    path, out = tmp_path / "f.csv", tmp_path / "out.csv"
+    path.write_bytes("\ufefftext\n一\n二\n三\n".encode("utf-16-be"))
+    label(open_source(path), out)
+    assert out.read_bytes().startswith("\ufefftext,predicted".encode("utf-16-be"))
+
+
+def test_what_pandas_reads_is_what_it_read_before(tmp_path: Path) -> None:
+    path, out = tmp_path / "f.csv", tmp_path / "out.csv"
+    path.write_text('id,review\n1,"a,b"\n2,\n3,"多行\n帖子"\n', encoding="utf-8")
+    label(open_source(path), out)
+    before, after = pd.read_csv(path), pd.read_csv(out)
+    assert list(after.columns) == ["id", "review", *ADDED]
+    pd.testing.assert_frame_equal(after[["id", "review"]], before)
+
+
+def test_json_objects_keep_their_own_text(tmp_path: Path) -> None:
+    path, out = tmp_path / "f.jsonl", tmp_path / "out.jsonl"
+    lines = [
+        '{"text": "\\u597d 😀", "n": 1.50, "big": 12345678901234567890123}',
+        "{ }",
+        '  {"text":"半\\ud83d","x":[1,{}] }  ',
+    ]
+    path.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
+    assert label(open_source(path), out) == [1, 2, 3]
+    written = out.read_bytes().decode().split("\r\n")
+    assert (
+        written[0] == lines[0][:-1] + ', "predicted": "好", "confidence": 0.987654321, "prob_好": 1.0, "error": null}'
+    )
+    for before, after, verdict in zip(lines, written, VERDICTS, strict=False):
+        assert json.loads(after) == json.loads(before) | {name: verdict.get(name) for name in ADDED}
+    assert list(json.loads(written[2])) == ["text", "x", *ADDED]
+
+
+def test_json_in_a_narrow_encoding_escapes_what_it_cannot_hold(tmp_path: Path) -> None:
+    path, out = tmp_path / "f.jsonl", tmp_path / "out.jsonl"
+    path.write_text('{"text": "café"}\n' * 3, encoding="latin-1")
+    label(open_source(path, encoding="latin-1"), out)
+    assert json.loads(out.read_text(encoding="latin-1").splitlines()[0])["predicted"] == "好"
+
+
+def test_a_table_in_a_narrow_encoding_is_refused_when_it_cannot_hold_a_verdict(tmp_path: Path) -> None:
+    path, out = tmp_path / "f.csv", tmp_path / "out.csv"
+    path.write_text("text\ncafé\nthé\nlait\n", encoding="latin-1")
+    with pytest.raises(BadInput, match="has no 好"):
+        label(open_source(path, encoding="latin-1"), out)
+    assert not out.exists()
+
+
+def test_parquet_keeps_its_schema(tmp_path: Path) -> None:
+    path, out = tmp_path / "f.parquet", tmp_path / "out.parquet"
+    table = pa.table(
+        {
+            "text": pa.array(["一", None, "三"]).dictionary_encode(),
+            "when": pa.array([1, 2, None], pa.timestamp("ms", "UTC")),
+            "tags": pa.array([["a"], [], None], pa.list_(pa.string())),
+        }
+    ).replace_schema_metadata({"made": "by hand"})
+    pq.write_table(table, path)
+    assert label(open_source(path), out)[-1] == 3
+    written = pq.read_table(out)
+    assert written.schema.metadata[b"made"] == b"by hand"
+    assert written.select(table.column_names).equals(table)
+    assert written.schema.field("confidence").type == pa.float64()
+    assert written.select(list(ADDED)).to_pylist() == [{name: v.get(name) for name in ADDED} for v in VERDICTS]
+
+
+def write(path: Path) -> Path:
+    path.write_text("text\n一\n二\n三\n", encoding="utf-8")
+    return path
+
+
+def test_an_added_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    path, out = tmp_path / "f.csv", tmp_path / "out.csv"
+    path.write_text("text,error,predicted\n一,,\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="columns named predicted, error already"):
+        label(open_source(path), out)
+    lines = tmp_path / "f.jsonl"
+    lines.write_text('{"text": "一"}\n' * 1500 + '{"text": "二", "error": 1}\n', encoding="utf-8")
+    with pytest.raises(BadInput, match="row 1501: it has error already"):
+        label(open_source(lines), out, [{}] * 1501)
+    assert not out.exists()
+
+
+def test_the_source_and_folders_are_no_places_to_write_to(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "f.csv"))
+    (tmp_path / "link.csv").symlink_to(tmp_path / "f.csv")
+    for name in ("f.csv", "link.csv"):
+        with pytest.raises(BadInput, match="overwrite what it is made from"):
+            check_added(source, tmp_path / name, ADDED)
+    with pytest.raises(BadInput, match="folder"):
+        check_added(source, tmp_path, ADDED)
+
+
+def test_nothing_appears_when_the_writing_stops_before_its_end(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "f.csv"))
+    out = tmp_path / "new" / "out.csv"
+    steps = write_labelled(source, out, VERDICTS, ADDED)
+    assert next(iter(steps)) == 1
+    del steps
+    for verdicts in (VERDICTS[:2], [*VERDICTS, {}]):
+        with pytest.raises(ValueError, match="zip"):
+            label(source, out, verdicts)
+    assert not out.parent.exists()
+
+
+CELLS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(['"', "\r", "\n", "\r\n", ",", "=1", "\0"])
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]))
+def test_any_cells_come_through(
+    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, str]], newline: str
+) -> None:
+    path, out = (tmp_path_factory.getbasetemp() / name for name in ("any-in.csv", "any-out.csv"))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows([("text", "other"), *table])
+    label(open_source(path, encoding="utf-8"), out, [{"predicted": "好"}] * len(table))
+    found = [(row.cells["text"], row.cells["other"]) for row in rows(open_source(out, encoding="utf-8"))]
+    assert found == table

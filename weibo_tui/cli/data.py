@@ -1,0 +1,95 @@
+"""`audit`: what a data set is like before anybody trains on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from weibo_tui.cli import options
+from weibo_tui.cli.output import (
+    Interrupted,
+    Rate,
+    emit,
+    leave_interrupted,
+    percent,
+    show,
+    stages,
+    until_stopped,
+)
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("audit", help=_("Rows, labels, duplicates, lengths, and how far emoticons alone predict the label."))(
+        audit
+    )
+
+
+def audit(
+    data: options.Data,
+    column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    encoding: options.Encoding = None,
+    labels: Annotated[str | None, typer.Option(help=_("Names of the labels in order, as in bad,good."))] = None,
+    json: options.Json = False,
+) -> None:
+    from weibo_tui.workbench import Audited, AuditPlan, Columns, Workbench
+
+    names = None if labels is None else tuple(part.strip() for part in labels.split(","))
+    plan = AuditPlan(tuple(data), Columns(column, label_column, encoding), names)
+    rate = Rate()
+    try:
+        with Workbench.open() as bench, stages() as stage:
+            for event in until_stopped(bench.audit(plan)):
+                if isinstance(event, Progress):
+                    stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
+                if isinstance(event, Audited):
+                    found = event.audit.to_json()
+    except Interrupted:
+        raise leave_interrupted(_("Stopped; nothing was written.")) from None
+    if json:
+        emit(found)
+        return
+    for line in _lines(found):
+        show(line)
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    for file in found["files"]:
+        yield _("{path}: {rows} rows, {format}, {encoding}; posts in '{text}', labels in '{label}'").format(
+            path=file["path"],
+            rows=f"{file['rows']:,}",
+            format=file["format"],
+            encoding=file["encoding"],
+            text=file["text_column"],
+            label=file["label_column"] or "–",
+        )
+    used = found["rows"] - found["empty"]
+    yield _("Rows           {rows}, {empty} of them empty, {unlabelled} without a label").format(
+        rows=f"{found['rows']:,}", empty=found["empty"], unlabelled=found["unlabelled"]
+    )
+    for name, number in found["labels"].items():
+        yield _("Label          {name}: {number} ({share})").format(
+            name=name, number=f"{number:,}", share=percent(number / used if used else None)
+        )
+    yield _("Duplicates     {duplicates} posts stood there before; {contradictions} texts have several labels").format(
+        duplicates=f"{found['duplicates']:,}", contradictions=f"{found['contradictions']:,}"
+    )
+    length = found["length"]
+    if length["mean"] is not None:
+        yield _("Length         mean {mean}, median {median}, longest {max} characters; over 126: {over}").format(
+            mean=f"{length['mean']:.0f}",
+            median=f"{length['median']:.0f}",
+            max=f"{length['max']:,}",
+            over=percent(length["over_126"]),
+        )
+    yield _("Reposts        {share}").format(share=percent(found["reposts"]))
+    emoticons = found["emoticons"]
+    yield _("Emoticons      in {share} of the posts").format(share=percent(emoticons["share_with"]))
+    if emoticons["linear_accuracy"] is not None:
+        yield _(
+            "               alone they predict {accuracy} of the labels, where always the commonest gives {majority}"
+        ).format(accuracy=percent(emoticons["linear_accuracy"]), majority=percent(emoticons["majority"]))

@@ -1,0 +1,169 @@
+"""What a person sees: data on stdout, everything else on stderr. Text from outside is made visible first."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from weibo_tui.locale import gettext as _
+from weibo_tui.text import cell_width, visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+# Bars are redrawn by rich at most this often a second.
+REFRESH = 8
+
+
+def complain(message: str) -> None:
+    """An error, on one line of stderr."""
+    print(f"weibo-tui: {_one_line(message)}", file=sys.stderr)
+
+
+def narrate(message: str) -> None:
+    """What a person may want to know while data goes to stdout."""
+    print(visible(message), file=sys.stderr)
+
+
+def show(text: str = "") -> None:
+    """Data for a person, on stdout."""
+    print(visible(text))
+
+
+def emit(value: dict[str, Any]) -> None:
+    """Data for a program: one JSON object on one line of stdout. Lone surrogates stay escaped."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        line = json.dumps(value, allow_nan=False)
+    print(line, flush=True)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns side by side, as wide as their widest cell."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(cell_width(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        cells = (cell + " " * (width - cell_width(cell)) for cell, width in zip(line, widths, strict=True))
+        show("  ".join(cells).rstrip())
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def _one_line(message: str) -> str:
+    return " ".join(visible(message).split())
+
+
+class Stage:
+    """Bars on stderr with rate and time left, one for each stage; nothing where stderr is no terminal."""
+
+    def __init__(self, bars: Bars | None) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def update(self, name: str, done: float, total: float | None, note: str = "") -> None:
+        """Show the stage `name`; the one shown before is taken away."""
+        if self._bars is None:
+            return
+        if name not in self._tasks:
+            for task in self._tasks.values():
+                self._bars.remove_task(task)
+            self._tasks = {name: self._bars.add_task(name, total=total, note="")}
+        self._bars.update(self._tasks[name], completed=done, total=total, note=visible(note))
+
+    def line(self, message: str) -> None:
+        """A line of narration above the bars."""
+        if self._bars is None:
+            narrate(message)
+        else:
+            self._bars.console.print(visible(message), markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def stages() -> Iterator[Stage]:
+    """Bars for the length of the block."""
+    if not sys.stderr.isatty():
+        yield Stage(None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=REFRESH) as bars:
+        yield Stage(bars)
+
+
+class Rate:
+    """Pieces a second over the last while, for the note beside a bar."""
+
+    SECONDS = 10.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._marks: list[tuple[float, float]] = []
+
+    def at(self, done: float) -> str:
+        now = self._clock()
+        if self._marks and done < self._marks[-1][1]:
+            self._marks.clear()
+        self._marks.append((now, done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > self.SECONDS:
+            self._marks.pop(0)
+        began, first = self._marks[0]
+        return f"{(done - first) / (now - began):,.0f}/s" if now > began else ""
+
+
+class Interrupted(Exception):
+    """The person asked to stop, and work was stopped between two events."""
+
+
+def until_stopped(events: Iterable[object]) -> Iterator[object]:
+    """The events, until a signal asks to stop: then the iterator is closed at the next event, which saves what
+    there is to save, and Interrupted is raised. A second Ctrl-C does not wait."""
+    wanted = 0
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        nonlocal wanted
+        if wanted and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        wanted = number
+        narrate(_("Stopping after this step …"))
+
+    signals = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {one: signal.signal(one, ask) for one in signals}
+    iterator = iter(events)
+    try:
+        for event in iterator:
+            yield event
+            if wanted:
+                close = getattr(iterator, "close", None)
+                if close is not None:
+                    close()
+                raise Interrupted
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def leave_interrupted(hint: str) -> typer.Exit:
+    """The way out after Interrupted: say how to go on, exit 130."""
+    narrate(hint)
+    return typer.Exit(130)

@@ -1,0 +1,158 @@
+"""`predict`: verdicts on texts, on lines of stdin, or on a file."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from weibo_tui.cli import options
+from weibo_tui.cli.output import (
+    Interrupted,
+    Rate,
+    complain,
+    emit,
+    leave_interrupted,
+    narrate,
+    percent,
+    show,
+    stages,
+    until_stopped,
+)
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+from weibo_tui.text import cell_width, truncate_cells, visible
+
+if TYPE_CHECKING:
+    from weibo_tui.storage.history import Analysis
+    from weibo_tui.workbench import LabellingPlan, Machine, Workbench
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("predict", help=_("Give a verdict on posts, on lines of stdin (-), or on a file (--file)."))(predict)
+
+
+def predict(
+    text: Annotated[
+        list[str] | None, typer.Argument(help=_("Posts; a single - reads one post a line from stdin."))
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help=_("Label this file: CSV, TSV, JSONL or Parquet."))] = None,
+    out: Annotated[Path | None, typer.Option(help=_("Where the labelled file goes."))] = None,
+    column: options.TextColumn = None,
+    encoding: options.Encoding = None,
+    adapter: options.Adapter = "",
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = 0,
+    json: options.Json = False,
+    history: Annotated[bool, typer.Option("--history/--no-history", help=_("Keep the verdicts."))] = True,
+    overwrite: options.Overwrite = False,
+) -> None:
+    from weibo_tui.workbench import Columns, LabellingPlan, Machine, Workbench
+
+    machine = Machine(device, dtype, threads)
+    if (file is None) == (not text) or (file is None) != (out is None):
+        raise BadInput(_("Give posts, or - for stdin, or --file with --out: 'weibo-tui predict --help' says more."))
+    with Workbench.open() as bench:
+        if file is not None and out is not None:
+            columns = Columns(text=column, encoding=encoding)
+            _label(bench, LabellingPlan(file, out, adapter, columns, machine, overwrite, history), json)
+        else:
+            _judge(bench, text or [], adapter, machine, json, history)
+
+
+def _judge(bench: Workbench, texts: list[str], adapter: str, machine: Machine, json: bool, history: bool) -> None:
+    from_stdin = texts == ["-"]
+    record = None if history else False
+    # Who types line by line wants each answer at once; a pipe is judged by the batch.
+    window = 1 if from_stdin and sys.stdin.isatty() else 256
+    posts: Iterable[str] = _stdin_lines() if from_stdin else texts
+    found = failed = 0
+    analyses = bench.predict(
+        posts, adapter, record=record, source="stdin" if from_stdin else "cli", machine=machine, window=window
+    )
+    for analysis in analyses:
+        found += 1
+        failed += analysis.error is not None
+        if json:
+            emit(_to_json(analysis))
+        elif analysis.error is None:
+            show(_line(analysis))
+        elif found > 1 or from_stdin or len(texts) > 1:
+            show(f"{_('error'):>8}  {analysis.error}")
+    if failed and found == 1:
+        raise BadInput(_("The post cannot be judged: nothing to read is left after cleaning; write some words."))
+    if failed:
+        complain(_("{failed} of {found} posts could not be read.").format(failed=failed, found=found))
+
+
+def _stdin_lines() -> Iterator[str]:
+    # Bytes that are no UTF-8 become lone surrogates, which cleaning takes out; utf-8-sig drops a BOM.
+    stream = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
+    return (line.rstrip("\r\n") for line in stream if line.strip())
+
+
+def _to_json(analysis: Analysis) -> dict[str, Any]:
+    failed = analysis.error is not None
+    value: dict[str, Any] = {
+        "text": analysis.text,
+        "label": None if failed else analysis.label,
+        "confidence": analysis.confidence,
+        "probabilities": analysis.probabilities,
+        "uncertain": None if failed else analysis.uncertain,
+        "adapter": analysis.adapter,
+        "truncated": analysis.truncated,
+    }
+    return value | {"error": analysis.error} if failed else value
+
+
+def _line(analysis: Analysis) -> str:
+    """Label, confidence and the post on one line, cut to the terminal's width."""
+    mark = _("uncertain") if analysis.uncertain else ""
+    if analysis.truncated:
+        read = _("read {read} of {all} characters").format(read=analysis.characters_read, all=analysis.characters)
+        mark = f"{mark}, {read}" if mark else read
+    start = f"{analysis.label:>8}  {percent(analysis.confidence):>7}  {f'({mark})  ' if mark else ''}"
+    post = " ".join(visible(analysis.text).split())
+    if sys.stdout.isatty():
+        post = truncate_cells(post, max(10, shutil.get_terminal_size().columns - cell_width(start) - 1))
+    return start + post
+
+
+def _label(bench: Workbench, plan: LabellingPlan, json: bool) -> None:
+    from weibo_tui.workbench.labelling import FileLabelled
+
+    rate = Rate()
+    try:
+        with stages() as stage:
+            for event in until_stopped(bench.label_file(plan)):
+                if isinstance(event, Progress):
+                    stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
+                if isinstance(event, FileLabelled):
+                    done = event
+    except Interrupted:
+        hint = _("Stopped; the same command goes on where it stood.")
+        raise leave_interrupted(hint) from None
+    if json:
+        emit(
+            {
+                "out": done.out,
+                "rows": done.rows,
+                "failed": done.failed,
+                "counts": done.counts,
+                "continued": done.continued,
+                "posts_per_second": round(done.posts_per_second, 1),
+            }
+        )
+        return
+    counts = ", ".join(f"{label} {number:,}" for label, number in done.counts.items())
+    show(_("{rows} rows labelled: {counts}").format(rows=f"{done.rows:,}", counts=counts))
+    if done.failed:
+        complain(_("{failed} rows could not be read; the column error says why.").format(failed=done.failed))
+    narrate(_("Written to {out} at {rate} posts/s.").format(out=done.out, rate=f"{done.posts_per_second:,.0f}"))

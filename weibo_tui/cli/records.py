@@ -1,0 +1,178 @@
+"""`history` and `runs`: what was judged, and what was trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from weibo_tui.cli import options
+from weibo_tui.cli.output import emit, narrate, percent, show, table
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.text import truncate_cells, visible
+
+history = typer.Typer(name="history", help=_("The verdicts that were kept."), no_args_is_help=True)
+runs = typer.Typer(name="runs", help=_("Trainings and pretrainings, and their journals."), no_args_is_help=True)
+
+Run = Annotated[str, typer.Argument(help=_("Its id, or the beginning of it."))]
+# Cells of a post that one line of a list shows.
+POST_CELLS = 60
+
+
+@history.command("list", help=_("Show the newest verdicts."))
+def list_history(
+    limit: Annotated[int, typer.Option(help=_("How many."), min=1, max=1_000_000)] = 20,
+    json: options.Json = False,
+) -> None:
+    from weibo_tui.storage.history import Analysis
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        entries = bench.history.page(limit)
+    if json:
+        for entry in entries:
+            kind = "analysis" if isinstance(entry, Analysis) else "file"
+            emit({"kind": kind} | _plain(asdict(entry)))
+        return
+    rows = []
+    for entry in entries:
+        if isinstance(entry, Analysis):
+            verdict = [entry.label or _("error"), percent(entry.confidence)]
+            post = " ".join(visible(entry.text).split())
+        else:
+            verdict = [_("file"), ""]
+            post = _("{rows} rows of {path}").format(rows=f"{entry.rows:,}", path=entry.path)
+        rows.append(
+            [
+                entry.created_at[:16].replace("T", " "),
+                *verdict,
+                entry.adapter,
+                truncate_cells(post, POST_CELLS),
+            ]
+        )
+    table([_("time (UTC)"), _("verdict"), "", _("adapter"), _("post")], rows)
+
+
+@history.command("export", help=_("Write all verdicts as CSV that opens in a spreadsheet."))
+def export_history(
+    path: Annotated[Path, typer.Argument(help=_("CSV file to write."))],
+    bom: Annotated[bool, typer.Option("--bom/--no-bom", help=_("Begin with a BOM, which Excel needs."))] = True,
+    guard: Annotated[
+        bool,
+        typer.Option("--guard/--no-guard", help=_("Put ' before cells that a spreadsheet would take for a formula.")),
+    ] = True,
+) -> None:
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        written = bench.history.export_csv(path, bom=bom, guard=guard)
+    show(str(path))
+    narrate(_("{written} verdicts written.").format(written=f"{written:,}"))
+
+
+@history.command("clear", help=_("Forget all verdicts."))
+def clear_history(
+    yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask."))] = False,
+) -> None:
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        question = _("Forget all {number} entries of the history?").format(number=f"{bench.history.count():,}")
+        if not yes and not _agreed(question):
+            raise BadInput(_("Nothing was forgotten: answer y, or give --yes."))
+        gone = bench.history.clear()
+    narrate(_("{gone} entries are forgotten.").format(gone=f"{gone:,}"))
+
+
+@runs.command("list", help=_("Show all runs, the newest first."))
+def list_runs(json: options.Json = False) -> None:
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        found = bench.runs.list()
+    if json:
+        for run in found:
+            emit(_plain(asdict(run)))
+        return
+    table(
+        [_("run"), _("kind"), _("name"), _("state"), _("step"), _("begun (UTC)")],
+        [
+            [
+                run.id,
+                _(run.kind),
+                run.name,
+                _(run.state),
+                f"{run.step:,}" + (f"/{run.steps:,}" if run.steps else ""),
+                run.created_at[:16].replace("T", " "),
+            ]
+            for run in found
+        ],
+    )
+
+
+@runs.command("show", help=_("Show a run: its plan, its state, and its evaluations."))
+def show_run(run: Run, json: options.Json = False) -> None:
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        found = bench.runs.get(run)
+        evaluations = [entry.event for entry in bench.runs.events(found.id) if entry.event["event"] == "Evaluated"]
+    if json:
+        emit(_plain(asdict(found)) | {"evaluations": evaluations})
+        return
+    show(
+        _("Run {id}: {kind} '{name}', {state}").format(
+            id=found.id, kind=_(found.kind), name=found.name, state=_(found.state)
+        )
+    )
+    show(
+        _("Step {step} of {steps}, begun {begun}").format(
+            step=f"{found.step:,}", steps=f"{found.steps or 0:,}", begun=found.created_at
+        )
+    )
+    if found.summary and "error" in found.summary:
+        show(str(found.summary["error"]))
+    for one in evaluations:
+        show(
+            _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}").format(
+                epoch=one["epoch"],
+                loss="–" if one["loss"] is None else f"{one['loss']:.3f}",
+                accuracy=percent(one["accuracy"]),
+                f1=percent(one["macro_f1"]),
+            )
+        )
+    if found.state in ("stopped", "failed", "interrupted"):
+        narrate(_("Go on with: weibo-tui train --resume {run}").format(run=found.id))
+
+
+@runs.command("export", help=_("Write a run's journal as JSON lines, or as a table where PATH ends in .csv."))
+def export_run(run: Run, path: Annotated[Path, typer.Argument(help=_("File to write."))]) -> None:
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        bench.runs.export(run, path)
+    show(str(path))
+
+
+@runs.command("remove", help=_("Delete a run and its checkpoint; what it made stays."))
+def remove_run(run: Run) -> None:
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        bench.runs.remove(run)
+    narrate(_("Run {run} is removed.").format(run=run))
+
+
+def _agreed(question: str) -> bool:
+    """Ask on stderr; whatever is not a yes, an end of input too, is a no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

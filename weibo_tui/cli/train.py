@@ -1,0 +1,242 @@
+"""`train` and `evaluate`: an adapter made, and an adapter measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weibo_tui.cli import options
+from weibo_tui.cli.output import (
+    Interrupted,
+    Rate,
+    Stage,
+    emit,
+    leave_interrupted,
+    narrate,
+    show,
+    stages,
+    until_stopped,
+)
+from weibo_tui.cli.score import score_lines
+from weibo_tui.engine.events import Evaluated, RunFinished, RunStarted, StepDone, to_json
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+
+DEFAULT = Hyperparameters()
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("train", help=_("Train an adapter on labelled files, and print its score card."))(train)
+    app.command("evaluate", help=_("Print the score card of an adapter on a labelled file."))(evaluate)
+
+
+def train(
+    data: Annotated[list[Path] | None, typer.Argument(help=_("Labelled files: CSV, TSV, JSONL or Parquet."))] = None,
+    base: Annotated[str, typer.Option(help=_("Base to train on; else the chosen default."))] = "",
+    name: Annotated[str, typer.Option(help=_("Name of the adapter; else that of the first file."))] = "",
+    column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    encoding: options.Encoding = None,
+    labels: Annotated[str | None, typer.Option(help=_("Names of the labels in order, as in bad,good."))] = None,
+    validation: Annotated[float, typer.Option(help=_("Share of posts to choose the best epoch on."))] = 0.1,
+    test: Annotated[float, typer.Option(help=_("Share of posts to measure on, once, at the end."))] = 0.1,
+    epochs: Annotated[int, typer.Option(help=_("Times each post is seen."))] = DEFAULT.epochs,
+    batch_size: Annotated[int, typer.Option(help=_("Posts of a batch."))] = DEFAULT.batch_size,
+    accumulation: Annotated[int, typer.Option(help=_("Batches of one step."))] = DEFAULT.accumulation,
+    learning_rate: Annotated[float, typer.Option(help=_("Highest learning rate."))] = DEFAULT.learning_rate,
+    warmup: Annotated[float, typer.Option(help=_("Share of steps in which the rate rises."))] = DEFAULT.warmup,
+    weight_decay: Annotated[float, typer.Option(help=_("Weight decay of AdamW."))] = DEFAULT.weight_decay,
+    clip: Annotated[float, typer.Option(help=_("Longest gradient."))] = DEFAULT.clip,
+    max_length: Annotated[int, typer.Option(help=_("Tokens of a post that are read."))] = DEFAULT.max_length,
+    class_weights: Annotated[str, typer.Option(help=_("none, or balanced for rare labels."))] = DEFAULT.class_weights,
+    emoticon_dropout: Annotated[
+        float, typer.Option(help=_("Share of posts shown without emoticons, so that words are learnt too."))
+    ] = DEFAULT.emoticon_dropout,
+    patience: Annotated[
+        int, typer.Option(help=_("Epochs without gain before an early stop; 0: none."))
+    ] = DEFAULT.patience,
+    seed: Annotated[int, typer.Option(help=_("Seed of the split, the order and the start."))] = DEFAULT.seed,
+    bottleneck: Annotated[int, typer.Option(help=_("Width of the bottlenecks."))] = DEFAULT.bottleneck,
+    blocks: Annotated[str, typer.Option(help=_("Blocks with a bottleneck: all, last4, 0-5 or 1,3."))] = DEFAULT.blocks,
+    activation: Annotated[str, typer.Option(help=_("Activation in the bottlenecks."))] = DEFAULT.activation,
+    dropout: Annotated[float, typer.Option(help=_("Dropout in the bottlenecks."))] = DEFAULT.dropout,
+    init: Annotated[float, typer.Option(help=_("Spread of the up-projections at the start."))] = DEFAULT.init,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = 0,
+    resume: Annotated[
+        str, typer.Option(metavar="RUN", help=_("Go on with this run instead; no other option counts."))
+    ] = "",
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    from weibo_tui.workbench import Columns, Machine, TrainingPlan, Workbench
+
+    if bool(data) == bool(resume):
+        raise BadInput(_("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more."))
+    with Workbench.open() as bench:
+        if resume:
+            follow(bench.resume(resume), json)
+            return
+        plan = TrainingPlan(
+            data=tuple(data or ()),
+            name=name or re.sub(r"[^A-Za-z0-9._-]+", "-", data[0].stem).strip("-.")[:64] if data else name,
+            base=base,
+            columns=Columns(column, label_column, encoding),
+            labels=None if labels is None else tuple(part.strip() for part in labels.split(",")),
+            validation=validation,
+            test=test,
+            hyper=Hyperparameters(
+                epochs=epochs,
+                batch_size=batch_size,
+                accumulation=accumulation,
+                learning_rate=learning_rate,
+                warmup=warmup,
+                weight_decay=weight_decay,
+                clip=clip,
+                max_length=max_length,
+                class_weights=class_weights,
+                emoticon_dropout=emoticon_dropout,
+                patience=patience,
+                seed=seed,
+                bottleneck=bottleneck,
+                blocks=blocks,
+                activation=activation,
+                dropout=dropout,
+                init=init,
+            ),
+            machine=Machine(device, dtype, threads),
+            overwrite=overwrite,
+        )
+        follow(bench.train(plan), json)
+
+
+def follow(events: Iterator[object], json: bool) -> None:
+    """Show a run's events as they come: JSON lines, or bars, a line an epoch, and the score card at the end."""
+    run = ""
+    try:
+        with stages() as stage:
+            teller = _Teller(stage)
+            for event in until_stopped(events):
+                if isinstance(event, RunStarted):
+                    run = event.run
+                if json and not isinstance(event, Progress):
+                    emit(to_json(event))
+                teller.tell(event)
+                if isinstance(event, RunFinished):
+                    finished = event
+    except Interrupted:
+        if run:
+            hint = _("Stopped with a checkpoint; go on with: weibo-tui train --resume {run}").format(run=run)
+        else:
+            hint = _("Stopped before the first step; nothing was begun.")
+        raise leave_interrupted(hint) from None
+    if finished.score is not None and not json:
+        for line in score_lines(finished.score):
+            show(line)
+    narrate(_("Kept as '{name}' in {path}").format(name=finished.name, path=finished.path))
+
+
+class _Teller:
+    """Events in words, and as bars."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._rate = Rate()
+        self._tokens = 0
+        self._token_rate = Rate()
+
+    def tell(self, event: object) -> None:
+        if isinstance(event, Progress) and event.stage != "step":
+            self._stage.update(_(event.stage), event.done, event.total, self._rate.at(event.done))
+        elif isinstance(event, RunStarted):
+            self._stage.line(_started(event))
+        elif isinstance(event, StepDone):
+            self._tokens += event.tokens
+            note = _("loss {loss}, {rate} tokens").format(
+                loss=f"{event.loss:.3f}", rate=self._token_rate.at(self._tokens)
+            )
+            self._stage.update(_("training"), event.step, event.steps or None, note)
+        elif isinstance(event, Evaluated):
+            self._stage.line(_evaluated(event))
+
+
+def _started(event: RunStarted) -> str:
+    where = f"{event.device}, {event.dtype}"
+    posts = ", ".join(f"{_(part)} {number:,}" for part, number in event.posts.items())
+    if event.step:
+        message = _("Run {run} goes on behind step {step} ({where}); posts: {posts}.")
+    elif event.frozen:
+        message = _(
+            "Run {run} on base '{base}' ({where}); posts: {posts}; {trainable} numbers are trained, {frozen} stay."
+        )
+    else:
+        message = _("Run {run} ({where}); posts: {posts}; {trainable} numbers are trained.")
+    return message.format(
+        run=event.run,
+        base=event.base,
+        where=where,
+        posts=posts,
+        step=f"{event.step:,}",
+        trainable=f"{event.trainable:,}",
+        frozen=f"{event.frozen:,}",
+    )
+
+
+def _evaluated(event: Evaluated) -> str:
+    if event.accuracy is None or event.macro_f1 is None:
+        return _("Validation loss {loss} after step {step}.").format(loss=f"{event.loss:.3f}", step=f"{event.step:,}")
+    best = _(", the best so far") if event.best else ""
+    return _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy} %, macro F1 {f1} %{best}.").format(
+        epoch=event.epoch,
+        loss=f"{event.loss:.3f}",
+        accuracy=f"{100 * event.accuracy:.1f}",
+        f1=f"{100 * event.macro_f1:.1f}",
+        best=best,
+    )
+
+
+def evaluate(
+    data: options.Data,
+    adapter: options.Adapter = "",
+    column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    encoding: options.Encoding = None,
+    errors: Annotated[
+        Path | None, typer.Option(help=_("Write the posts judged wrongly to this CSV, surest first."))
+    ] = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = 0,
+    json: options.Json = False,
+) -> None:
+    from weibo_tui.workbench import Columns, EvaluationPlan, Machine, Workbench
+    from weibo_tui.workbench.evaluation import Scored
+
+    plan = EvaluationPlan(
+        tuple(data), adapter, Columns(column, label_column, encoding), Machine(device, dtype, threads), errors
+    )
+    rate = Rate()
+    try:
+        with Workbench.open() as bench, stages() as stage:
+            for event in until_stopped(bench.evaluate(plan)):
+                if isinstance(event, Progress):
+                    stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
+                if isinstance(event, Scored):
+                    scored = event
+    except Interrupted:
+        raise leave_interrupted(_("Stopped; nothing was written.")) from None
+    score = scored.score.to_json()
+    if json:
+        emit(score)
+    else:
+        for line in score_lines(score):
+            show(line)
+    if scored.errors is not None:
+        narrate(_("The posts judged wrongly are in {path}").format(path=scored.errors))

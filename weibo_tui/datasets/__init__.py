@@ -1,0 +1,1 @@
+"""Labelled files in, labelled files out."""

@@ -1,0 +1,141 @@
+"""A labelled data set in memory: the posts of one or several files, raw, and the index of each label."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weibo_tui.datasets.labels import MAX_LABELS, Labels, find_labels
+from weibo_tui.datasets.reading import Source, open_source, rows
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+from weibo_tui.text import PREPROCESSING, clean
+
+STEP = 1000  # rows between two steps of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Posts with something to read in them, in the order of the files, and their labels.
+
+    `places[i]` says where post i stands: the index of its file in `sources`, and its row. `skipped` are
+    the places of rows whose post is empty once cleaned. `digest` is the SHA-256 of posts and label names.
+    """
+
+    posts: list[str]
+    labels: list[int]
+    label_set: Labels
+    sources: tuple[Source, ...]
+    places: list[tuple[int, int]]
+    skipped: list[tuple[int, int]]
+    digest: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels' names in order; `labels` are indices into it."""
+        return self.label_set.names
+
+    def counts(self) -> dict[str, int]:
+        """How many posts bear each label, in the labels' order; zeros too."""
+        found = Counter(self.labels)
+        return {name: found[index] for index, name in enumerate(self.names)}
+
+
+def load(
+    paths: Sequence[Path],
+    column: str | None = None,
+    label_column: str | None = None,
+    encoding: str | None = None,
+    labels: Labels | Sequence[str] | None = None,
+    *,
+    preprocessing: int = PREPROCESSING,
+) -> Generator[Progress, None, Dataset]:
+    """Read labelled files; the generator's result is the data set.
+
+    `labels` are the names for a new adapter (`--labels`), or the `Labels` of one that is to be evaluated.
+    BadInput for whatever `open_source` refuses, for a row with a post and no label, and for a label that is
+    not in the set, with its file and row.
+    """
+    sources = tuple(open_source(path, column, label_column, encoding, need_label=True) for path in paths)
+    posts: list[str] = []
+    codes: list[int] = []  # of the labels as they stand in the files, in the order they come up
+    places: list[tuple[int, int]] = []
+    skipped: list[tuple[int, int]] = []
+    first: dict[str, tuple[int, int]] = {}  # where each of them comes up first
+    numbers: dict[str, int] = {}
+    done = 0
+    for file, source in enumerate(sources):
+        for row in rows(source):
+            place = (file, row.number)
+            if not clean(row.text, preprocessing).text.strip():
+                skipped.append(place)
+            else:
+                label = _present(source, row.number, row.label)
+                if label not in numbers:
+                    numbers[label] = _next_number(source, numbers)
+                    first[label] = place
+                posts.append(row.text)
+                codes.append(numbers[label])
+                places.append(place)
+            done += 1
+            if done % STEP == 0:
+                yield Progress("reading", done)
+    yield Progress("reading", done, done)
+    known = labels if isinstance(labels, Labels) else find_labels(numbers, labels)
+    indices = [_index(known, label, sources[first[label][0]], first[label][1]) for label in numbers]
+    found = [indices[code] for code in codes]
+    digest = yield from _digest(posts, found, known.names)
+    return Dataset(posts, found, known, sources, places, skipped, digest)
+
+
+def check_trainable(dataset: Dataset) -> None:
+    """BadInput unless there are posts of two labels at least, and of every label that is named."""
+    present = [name for name, number in dataset.counts().items() if number]
+    files = ", ".join(str(source.path) for source in dataset.sources)
+    if not present:
+        raise BadInput(_("{files}: no row holds a post to learn from.").format(files=files))
+    if len(present) == 1:
+        message = _("{files}: every post is labelled {label}; training needs two labels at least.")
+        raise BadInput(message.format(files=files, label=present[0]))
+    missing = [name for name in dataset.names if name not in present]
+    if missing:
+        message = _("{files}: no post is labelled {labels}; leave it out of --labels, or add such posts.")
+        raise BadInput(message.format(files=files, labels=", ".join(missing)))
+
+
+def _present(source: Source, number: int, label: str | None) -> str:
+    if not label:
+        message = _("{path}, row {row}: a post without a label; give it one in {column}, or remove the row.")
+        raise BadInput(message.format(path=source.path, row=number, column=source.label_column))
+    return label
+
+
+def _next_number(source: Source, numbers: dict[str, int]) -> int:
+    if len(numbers) == MAX_LABELS:
+        message = _("{path}: {column} holds more than {limit} different labels; is it the right column?")
+        raise BadInput(message.format(path=source.path, column=source.label_column, limit=MAX_LABELS))
+    return len(numbers)
+
+
+def _index(labels: Labels, label: str, source: Source, number: int) -> int:
+    index = labels.index(label)
+    if index is None:
+        message = _("{path}, row {row}: the label {label} is not in the set ({labels}).")
+        names = ", ".join(labels.names)
+        raise BadInput(message.format(path=source.path, row=number, label=label, labels=names))
+    return index
+
+
+def _digest(posts: Sequence[str], labels: Sequence[int], names: Sequence[str]) -> Generator[Progress, None, str]:
+    digest = hashlib.sha256()
+    encoded = [name.encode("utf-8", "surrogatepass") for name in names]
+    for number, (post, label) in enumerate(zip(posts, labels, strict=True), start=1):
+        text = post.encode("utf-8", "surrogatepass")
+        digest.update(b"%d %d\n%b%b" % (len(text), len(encoded[label]), text, encoded[label]))
+        if number % STEP == 0:
+            yield Progress("hashing", number, len(posts))
+    return digest.hexdigest()

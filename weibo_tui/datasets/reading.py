@@ -1,0 +1,225 @@
+"""Opening a table of posts: its format, its encoding, and which columns hold the post and the label."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from weibo_tui.datasets.encodings import Encoding, find_encoding
+from weibo_tui.datasets.labels import raw_label
+from weibo_tui.datasets.records import Format, Table, batches, cells, objects, open_lines, open_parquet
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+
+TEXT_COLUMNS = (
+    *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),
+    *("微博", "微博正文", "微博内容", "微博中文内容", "正文", "内容", "评论", "评论内容", "文本"),
+)
+LABEL_COLUMNS = (
+    *("label", "labels", "sentiment", "emotion", "class", "category", "polarity", "target"),
+    *("标签", "情感", "情感标签", "情感倾向", "情绪", "类别", "分类", "标注"),
+)
+FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_OBJECTS_LOOKED_AT = 1000  # the columns of a JSONL file are the keys of its first objects
+_STEP = 1000  # rows between two steps of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table of posts that can be read: every field of it was found in the file."""
+
+    table: Table
+    columns: tuple[str, ...]
+    text_column: str
+    label_column: str | None
+
+    @property
+    def path(self) -> Path:
+        return self.table.path
+
+    @property
+    def format(self) -> Format:
+        return self.table.format
+
+    @property
+    def encoding(self) -> str:
+        return self.table.encoding.name
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its number (from 1, header and blank lines not counted), its cells as they are, post, label.
+
+    `label` is None where the source has no label column, and empty where the cell is.
+    """
+
+    number: int
+    cells: dict[str, Any]
+    text: str
+    label: str | None
+
+
+def open_source(
+    path: Path,
+    column: str | None = None,
+    label_column: str | None = None,
+    encoding: str | None = None,
+    need_label: bool = False,
+) -> Source:
+    """Look into a file and find out how to read it.
+
+    BadInput when it is missing, empty or unreadable, when its encoding cannot be told, and when a column is
+    not there or cannot be told by its name.
+    """
+    _check_readable(path)
+    try:
+        table = _table(path, encoding)
+        columns = _columns(table)
+    except PermissionError as error:
+        message = _("{path} cannot be read: you have no permission for it.")
+        raise BadInput(message.format(path=path)) from error
+    repeated = next((name for name in columns if columns.count(name) > 1), None)
+    if repeated is not None:
+        message = _("{path} has two columns named {name}: give each column a name of its own.")
+        raise BadInput(message.format(path=path, name=repr(repeated)))
+    text = _column(path, columns, column, TEXT_COLUMNS, "--column")
+    if text is None and len(columns) == 1:
+        text = columns[0]
+    if text is None:
+        message = _("{path}: which column holds the posts? Say it with --column; there are: {columns}.")
+        raise BadInput(message.format(path=path, columns=", ".join(columns)))
+    label = _column(path, columns, label_column, LABEL_COLUMNS, "--label-column")
+    if label == text:
+        if label_column is not None:
+            message = _("{path}: the column {name} cannot be both post and label.")
+            raise BadInput(message.format(path=path, name=text))
+        label = None
+    if label is None and need_label:
+        message = _("{path}: which column holds the labels? Say it with --label-column; there are: {columns}.")
+        raise BadInput(message.format(path=path, columns=", ".join(columns)))
+    return Source(table, columns, text, label)
+
+
+def rows(source: Source) -> Iterator[Row]:
+    """Every row of the file in order. BadInput at the first that cannot be read."""
+    for number, values in enumerate(_values(source), start=1):
+        label = None if source.label_column is None else raw_label(values.get(source.label_column))
+        yield Row(number, values, _text(source, number, values.get(source.text_column)), label)
+
+
+def count(source: Source) -> Generator[Progress, None, int]:
+    """How many rows `rows` will give."""
+    if source.format == "parquet":
+        with open_parquet(source.path) as file:
+            return int(file.metadata.num_rows)
+    done = -1 if source.format != "jsonl" else 0  # a header is no row
+    records: Iterable[object] = objects(source.table) if source.format == "jsonl" else cells(source.table)
+    for _record in records:
+        done += 1
+        if done % _STEP == 0:
+            yield Progress("counting", done)
+    return done
+
+
+def _values(source: Source) -> Iterator[dict[str, Any]]:
+    if source.format == "parquet":
+        for batch in batches(source.table):
+            yield from batch.to_pylist()
+    elif source.format == "jsonl":
+        for _line, values in objects(source.table):
+            yield values
+    else:
+        for row in islice(cells(source.table), 1, None):
+            yield dict(zip(source.columns, row, strict=True))
+
+
+def _text(source: Source, number: int, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or (isinstance(value, float) and isnan(value)):  # pandas' empty cell
+        return ""
+    if isinstance(value, (list, dict, bytes)):
+        message = _("{path}, row {row}: {column} holds no text; choose another column with --column.")
+        raise BadInput(message.format(path=source.path, row=number, column=source.text_column))
+    return str(value)
+
+
+def _check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise BadInput(_("{path} is a folder: name a file in it.").format(path=path))
+    if not path.exists():
+        raise BadInput(_("There is no file {path}: check the name.").format(path=path))
+    if not path.is_file():
+        message = _("{path} is not a regular file, and it is read more than once: save it as one first.")
+        raise BadInput(message.format(path=path))
+    if path.stat().st_size == 0:
+        raise BadInput(_("{path} is empty: there are no posts in it.").format(path=path))
+
+
+def _table(path: Path, named: str | None) -> Table:
+    with path.open("rb") as file:
+        head = file.read(4)
+    kind = FORMATS.get(path.suffix.lower())
+    if kind == "parquet" or (kind is None and head == b"PAR1"):
+        return Table(path, "parquet", Encoding("utf-8"))
+    encoding = find_encoding(path, named)
+    with open_lines(path, encoding, newline="") as lines:
+        first = next(lines, "")
+    kind = kind or ("jsonl" if first.lstrip().startswith("{") else "csv")
+    newline = "\r\n" if first.endswith("\r\n") else "\r" if first.endswith("\r") else "\n"
+    return Table(path, kind, encoding, _delimiter(kind, first), newline)
+
+
+def _delimiter(kind: Format, header: str) -> str:
+    if kind == "tsv":
+        return "\t"
+    return next((delimiter for delimiter in ",\t;" if delimiter in header), ",")
+
+
+def _columns(table: Table) -> tuple[str, ...]:
+    """The names of the columns, of a table that has at least one row."""
+    if table.format == "parquet":
+        with open_parquet(table.path) as file:
+            columns = tuple(file.schema_arrow.names)
+            empty = file.metadata.num_rows == 0
+    elif table.format == "jsonl":
+        looked_at = islice(objects(table), _OBJECTS_LOOKED_AT)
+        columns = tuple(dict.fromkeys(key for _line, value in looked_at for key in value))
+        empty = not columns
+    else:
+        beginning = list(islice(cells(table), 2))
+        columns = tuple(beginning[0]) if beginning else ()
+        empty = len(beginning) < 2
+    if empty:
+        message = _("{path} has no rows: there are no posts in it.")
+        raise BadInput(message.format(path=table.path))
+    return columns
+
+
+def _column(path: Path, columns: Sequence[str], named: str | None, usual: Sequence[str], option: str) -> str | None:
+    """The column that the user named, else the first with a usual name, else None; case does not matter."""
+    known: dict[str, str] = {}
+    for name in columns:
+        known.setdefault(name.strip().casefold(), name)
+    if named is None:
+        return next((known[name] for name in usual if name in known), None)
+    if named in columns:
+        return named
+    if named.strip().casefold() in known:
+        return known[named.strip().casefold()]
+    message = _("{path} has no column {name}: choose one with {option}; there are: {columns}.")
+    raise BadInput(message.format(path=path, name=named, option=option, columns=", ".join(columns)))

@@ -1,0 +1,151 @@
+"""The adapter: a bottleneck after each chosen block, and the classification head. All that is trained.
+
+Bottleneck adapters after Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", in the sequential
+single-adapter form of Pfeiffer et al. 2021: `x + up(activation(down(x)))`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from weibo_tui.engine.gpt2 import ACTIVATIONS, LARGEST
+from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.locale import gettext as _
+
+MOST_LABELS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterConfig:
+    """The shape of an adapter: which blocks of the trunk it follows, how narrow it is, how many labels."""
+
+    width: int
+    blocks: tuple[int, ...]
+    labels: int
+    bottleneck: int = 64
+    activation: str = "gelu"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise BadInput for a shape that no adapter has: cards come from outside too."""
+        sound = (
+            0 < self.width <= LARGEST["width"]
+            and 0 < len(self.blocks) <= LARGEST["layers"]
+            and 0 <= min(self.blocks) <= max(self.blocks) < LARGEST["layers"]
+            and 0 < self.bottleneck <= LARGEST["width"]
+            and 0 < self.labels <= MOST_LABELS
+            and self.activation in ACTIVATIONS
+            and 0 <= self.dropout < 1
+        )
+        if not sound:
+            raise BadInput(_("No adapter can have this shape: {config}.").format(config=self))
+
+
+class Bottleneck(nn.Module):
+    """Down-projection and up-projection with biases; float32 whatever the trunk computes in."""
+
+    def __init__(self, width: int, bottleneck: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(width, bottleneck)
+        self.up = nn.Linear(bottleneck, width)
+
+
+class Adapter(nn.Module):
+    """The bottlenecks by block index, and a head without bias, (batch, width) to logits (batch, labels).
+
+    The state dict of this module is the trainable set and the saved set, so the two cannot drift apart."""
+
+    def __init__(self, config: AdapterConfig) -> None:
+        super().__init__()
+        self.config = config
+        self._activation = ACTIVATIONS[config.activation]
+        self._noise: torch.Generator | None = None
+        self.blocks = nn.ModuleDict(
+            {str(index): Bottleneck(config.width, config.bottleneck) for index in config.blocks}
+        )
+        self.head = nn.Linear(config.width, config.labels, bias=False)
+
+    @classmethod
+    def fresh(cls, config: AdapterConfig, seed: int, init: float = 1e-3) -> Adapter:
+        """A near-identity start: up-projections drawn with standard deviation `init` (0 is the identity),
+        down-projections and head at the scale that keeps their output's size, biases zero."""
+        generator = torch.Generator().manual_seed(seed)
+        with torch.device("meta"):
+            adapter = cls(config)
+        adapter.to_empty(device="cpu")
+        with torch.no_grad():
+            for name, parameter in adapter.named_parameters():
+                if name.endswith("bias"):
+                    parameter.zero_()
+                elif name.endswith("up.weight"):
+                    parameter.normal_(0.0, init, generator=generator)
+                else:
+                    parameter.normal_(0.0, config.width**-0.5, generator=generator)
+        return adapter
+
+    @classmethod
+    def load(cls, config: AdapterConfig, tensors: Mapping[str, Tensor]) -> Adapter:
+        """An adapter from its saved tensors, each name and shape asserted; Damaged names the first that is wrong."""
+        with torch.device("meta"):
+            adapter = cls(config)
+        expected = {name: tuple(tensor.shape) for name, tensor in adapter.state_dict().items()}
+        found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                raise Damaged(
+                    _("The adapter's weight {name} has the shape {found} where its card asks for {expected}.").format(
+                        name=name, found=found.get(name), expected=expected.get(name)
+                    )
+                )
+        adapter.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+        return adapter.eval()
+
+    def seed_dropout(self, seed: int) -> None:
+        """Draw the dropout masks from here on from `seed`: masks are then a function of the step alone."""
+        if self._noise is None:
+            self._noise = torch.Generator(self.head.weight.device)
+        self._noise.manual_seed(seed)
+
+    def after(self, index: int, x: Tensor) -> Tensor:
+        """The residual stream (batch, length, width) after block `index`, adapted where a bottleneck follows."""
+        if str(index) not in self.blocks:
+            return x
+        bottleneck = cast(Bottleneck, self.blocks[str(index)])
+        inner = self._activation(bottleneck.down(x))
+        if self.training and self.config.dropout > 0:
+            keep = torch.empty_like(inner).bernoulli_(1 - self.config.dropout, generator=self._noise)
+            inner = inner * keep / (1 - self.config.dropout)
+        change: Tensor = bottleneck.up(inner)
+        return x + change
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Pooled states (batch, width) to logits (batch, labels)."""
+        return F.linear(pooled, self.head.weight)
+
+
+def parse_blocks(text: str, layers: int) -> tuple[int, ...]:
+    """Which blocks `all`, `last4`, `0-5` or `2,5,8-11` name in a trunk of so many layers, counted from 0."""
+    chosen: set[int] = set()
+    for part in text.replace(" ", "").split(","):
+        if part == "all":
+            chosen.update(range(layers))
+        elif match := re.fullmatch(r"last(\d{1,4})", part):
+            chosen.update(range(layers - int(match[1]), layers))
+        elif match := re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part):
+            chosen.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        else:
+            chosen.add(-1)
+    if not chosen or min(chosen) < 0 or max(chosen) >= layers:
+        raise BadInput(
+            _("The blocks '{text}' are not among this base's {layers}: write all, last4 or 0-{last}.").format(
+                text=text, layers=layers, last=layers - 1
+            )
+        )
+    return tuple(sorted(chosen))

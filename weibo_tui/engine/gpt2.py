@@ -1,0 +1,313 @@
+"""The trunk: a compact GPT-2 that any Hugging Face GPT-2 checkpoint loads into.
+
+Pre-LayerNorm blocks, learned positions, causal self-attention (Radford et al. 2019, "Language Models are
+Unsupervised Multitask Learners"); checked in the tests against transformers' `GPT2Model`. Posts are padded on
+the right, so the causal mask alone keeps padding out of every real token's sight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.locale import gettext as _
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "silu": F.silu,
+    "swish": F.silu,
+    "tanh": torch.tanh,
+}
+
+# No checkpoint in use comes near these; a config.json from outside that exceeds them is not a model.
+LARGEST = {"layers": 200, "heads": 256, "width": 16_384, "positions": 131_072, "vocabulary": 2_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class GPT2Config:
+    """The shape of a trunk. Sizes are counts; `inner` is the width of the feed-forward layer."""
+
+    layers: int
+    heads: int
+    width: int
+    positions: int
+    vocabulary: int
+    inner: int
+    activation: str = "gelu_new"
+    epsilon: float = 1e-5
+    scale_attention: bool = True
+    scale_by_layer: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise BadInput that names every size that makes no model."""
+        wrong = [name for name, most in LARGEST.items() if not 1 <= getattr(self, name) <= most]
+        if not 1 <= self.inner <= 8 * LARGEST["width"]:
+            wrong.append("inner")
+        if not wrong and self.width % self.heads:
+            wrong.append("heads")
+        if self.activation not in ACTIVATIONS:
+            wrong.append("activation")
+        if wrong:
+            values = ", ".join(f"{name}={getattr(self, name)}" for name in wrong)
+            raise BadInput(_("No GPT-2 can have {values}: check the sizes asked for.").format(values=values))
+
+    @classmethod
+    def from_hugging_face(cls, config: Mapping[str, Any]) -> GPT2Config:
+        """Read the fields of a `config.json` (those of transformers' `GPT2Config`, with its defaults)."""
+        if config.get("model_type") != "gpt2" or config.get("add_cross_attention"):
+            kind = config.get("model_type") or config.get("architectures")
+            raise BadInput(_("A base must be a GPT-2, and this model is {kind}.").format(kind=kind))
+        width = _integer(config, "n_embd", 768)
+        return cls(
+            layers=_integer(config, "n_layer", 12),
+            heads=_integer(config, "n_head", 12),
+            width=width,
+            positions=_integer(config, "n_positions", 1024),
+            vocabulary=_integer(config, "vocab_size", 50257),
+            inner=_integer(config, "n_inner", 4 * width),
+            activation=str(config.get("activation_function", "gelu_new")),
+            epsilon=float(config.get("layer_norm_epsilon", 1e-5)),
+            scale_attention=bool(config.get("scale_attn_weights", True)),
+            scale_by_layer=bool(config.get("scale_attn_by_inverse_layer_idx", False)),
+        )
+
+    def to_hugging_face(self) -> dict[str, Any]:
+        """The `config.json` with which transformers opens the same model."""
+        return {
+            "architectures": ["GPT2LMHeadModel"],
+            "model_type": "gpt2",
+            "n_layer": self.layers,
+            "n_head": self.heads,
+            "n_embd": self.width,
+            "n_positions": self.positions,
+            "vocab_size": self.vocabulary,
+            "n_inner": self.inner,
+            "activation_function": self.activation,
+            "layer_norm_epsilon": self.epsilon,
+            "scale_attn_weights": self.scale_attention,
+            "scale_attn_by_inverse_layer_idx": self.scale_by_layer,
+            "tie_word_embeddings": True,
+        }
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Name and shape of each canonical tensor: those of transformers' `GPT2Model`, where linear layers
+        are `Conv1D` and hold (in, out)."""
+        width, inner = self.width, self.inner
+        yield "wte.weight", (self.vocabulary, width)
+        yield "wpe.weight", (self.positions, width)
+        shapes = {
+            "ln_1": (width,),
+            "attn.c_attn": (width, 3 * width),
+            "attn.c_proj": (width, width),
+            "ln_2": (width,),
+            "mlp.c_fc": (width, inner),
+            "mlp.c_proj": (inner, width),
+        }
+        for layer in range(self.layers):
+            for name, shape in shapes.items():
+                yield f"h.{layer}.{name}.weight", shape
+                yield f"h.{layer}.{name}.bias", shape[-1:]
+        yield "ln_f.weight", (width,)
+        yield "ln_f.bias", (width,)
+
+
+def _integer(config: Mapping[str, Any], key: str, default: int) -> int:
+    value = config.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadInput(
+            _("config.json holds {key}={value!r} where a whole number belongs.").format(key=key, value=value)
+        )
+    return value
+
+
+class Bottlenecks(Protocol):
+    """What the trunk needs of an adapter: the residual stream after block `index`, adapted."""
+
+    def after(self, index: int, x: Tensor) -> Tensor: ...
+
+
+class Block(nn.Module):
+    """One transformer block. The residual stream stays in float32 (float64 where asked); the matrix products
+    run in the dtype of the weights."""
+
+    def __init__(self, config: GPT2Config, index: int) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        scale = (width // config.heads) ** -0.5 if config.scale_attention else 1.0
+        self.scale = scale / (index + 1) if config.scale_by_layer else scale
+        self.activation = ACTIVATIONS[config.activation]
+        self.ln_1 = nn.LayerNorm(width, config.epsilon)
+        self.attn_qkv = nn.Linear(width, 3 * width)
+        self.attn_out = nn.Linear(width, width)
+        self.ln_2 = nn.LayerNorm(width, config.epsilon)
+        self.mlp_in = nn.Linear(width, config.inner)
+        self.mlp_out = nn.Linear(config.inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, length, width) to the same shape, every position."""
+        q, k, v = self._qkv(x)
+        return self._feed_forward(x + self._merge(causal_attention(q, k, v, self.scale), x.dtype))
+
+    def at(self, x: Tensor, positions: Tensor) -> Tensor:
+        """The block's output at one position a post only: (batch, length, width) to (batch, 1, width).
+
+        Keys and values are needed of all tokens, queries and the feed-forward layer of one."""
+        q, k, v = self._qkv(x)
+        one = positions.view(-1, 1, 1, 1).expand(-1, self.heads, 1, q.shape[-1])
+        seen = torch.arange(x.shape[1], device=x.device) <= positions.view(-1, 1, 1, 1)
+        attended = F.scaled_dot_product_attention(q.gather(2, one), k, v, attn_mask=seen, scale=self.scale)
+        residual = x.gather(1, positions.view(-1, 1, 1).expand(-1, 1, x.shape[2]))
+        return self._feed_forward(residual + self._merge(attended, x.dtype))
+
+    def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        batch, length, width = x.shape
+        qkv = self.attn_qkv(self.ln_1(x).to(self.attn_qkv.weight.dtype))
+        q, k, v = qkv.view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def _merge(self, attended: Tensor, dtype: torch.dtype) -> Tensor:
+        out: Tensor = self.attn_out(attended.transpose(1, 2).flatten(2))
+        return out.to(dtype)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        inner = self.activation(self.mlp_in(self.ln_2(x).to(self.mlp_in.weight.dtype)))
+        out: Tensor = self.mlp_out(inner)
+        return x + out.to(x.dtype)
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """Causal attention over (batch, heads, length, size)."""
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.requires_grad:
+        # The fused kernel's bf16 backward on CPUs is five times slower than plain products on short posts.
+        length = q.shape[2]
+        ahead = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
+        scores = (q @ k.transpose(-1, -2)).mul(scale).masked_fill(ahead, float("-inf"))
+        return scores.softmax(-1).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+
+
+# canonical name within a block -> module of Block; the last column says whether (in, out) must be turned
+_PARTS = (
+    ("ln_1", "ln_1", False),
+    ("attn.c_attn", "attn_qkv", True),
+    ("attn.c_proj", "attn_out", True),
+    ("ln_2", "ln_2", False),
+    ("mlp.c_fc", "mlp_in", True),
+    ("mlp.c_proj", "mlp_out", True),
+)
+
+
+class GPT2(nn.Module):
+    """A GPT-2 trunk without a language-model head (the token embedding serves as one in pretraining)."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.wte = nn.Embedding(config.vocabulary, config.width)
+        self.wpe = nn.Embedding(config.positions, config.width)
+        self.blocks = nn.ModuleList(Block(config, index) for index in range(config.layers))
+        self.ln_f = nn.LayerNorm(config.width, config.epsilon)
+
+    @classmethod
+    def load(cls, config: GPT2Config, tensors: Mapping[str, Tensor]) -> GPT2:
+        """A frozen trunk from canonical tensors (`GPT2Config.tensors`), each name and shape asserted.
+
+        Raises Damaged that names the first tensor that is missing, unknown or of another shape."""
+        expected = dict(config.tensors())
+        for name in sorted(expected.keys() ^ tensors.keys()):
+            message = (
+                _("The weights lack {name}.")
+                if name in expected
+                else _("The weights hold {name}, which no GPT-2 of this shape has.")
+            )
+            raise Damaged(message.format(name=name))
+        for name, shape in expected.items():
+            if tuple(tensors[name].shape) != shape:
+                found = tuple(tensors[name].shape)
+                raise Damaged(
+                    _("The weight {name} has the shape {found} where config.json asks for {shape}.").format(
+                        name=name, found=found, shape=shape
+                    )
+                )
+        with torch.device("meta"):
+            trunk = cls(config)
+        state = {
+            ours: (tensors[theirs].float().t() if turned else tensors[theirs].float()).contiguous()
+            for theirs, ours, turned in _names(config)
+        }
+        trunk.load_state_dict(state, strict=True, assign=True)
+        return trunk.eval().requires_grad_(False)
+
+    def canonical(self) -> dict[str, Tensor]:
+        """The weights under the names and in the orientation of `GPT2Config.tensors`, in float32 on the CPU."""
+        state = self.state_dict()
+        return {
+            theirs: (state[ours].t() if turned else state[ours]).detach().float().cpu().contiguous()
+            for theirs, ours, turned in _names(self.config)
+        }
+
+    def compute_in(self, dtype: torch.dtype) -> GPT2:
+        """Run the matrix products in `dtype`, in place. Under bfloat16 embeddings, norms and the residual
+        stream stay float32."""
+        self.to(torch.float32 if dtype == torch.bfloat16 else dtype)
+        if dtype == torch.bfloat16:
+            for module in self.modules():
+                if isinstance(module, nn.Linear):
+                    module.to(dtype)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        return self.wte.weight.device
+
+    def forward(self, ids: Tensor, lengths: Tensor, adapter: Bottlenecks | None = None) -> Tensor:
+        """Token ids (batch, length), right-padded, and their lengths (batch,) to the final state at each
+        post's last real token, (batch, width)."""
+        x = self._embed(ids)
+        final = len(self.blocks) - 1
+        for index, block in enumerate(self._blocks()):
+            x = block.at(x, lengths - 1) if index == final else block(x)
+            if adapter is not None:
+                x = adapter.after(index, x)
+        pooled: Tensor = self.ln_f(x).squeeze(1)
+        return pooled
+
+    def states(self, ids: Tensor) -> Tensor:
+        """Token ids (batch, length) to the final state of every position, (batch, length, width)."""
+        x = self._embed(ids)
+        for block in self._blocks():
+            x = block(x)
+        normed: Tensor = self.ln_f(x)
+        return normed
+
+    def _blocks(self) -> Iterable[Block]:
+        return cast(Iterable[Block], self.blocks)
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        embedded: Tensor = self.wte(ids) + self.wpe.weight[: ids.shape[1]]
+        return embedded
+
+
+def _names(config: GPT2Config) -> Iterator[tuple[str, str, bool]]:
+    """(canonical name, our name, turned) of every tensor."""
+    yield "wte.weight", "wte.weight", False
+    yield "wpe.weight", "wpe.weight", False
+    for layer in range(config.layers):
+        for theirs, ours, turned in _PARTS:
+            yield f"h.{layer}.{theirs}.weight", f"blocks.{layer}.{ours}.weight", turned
+            yield f"h.{layer}.{theirs}.bias", f"blocks.{layer}.{ours}.bias", False
+    yield "ln_f.weight", "ln_f.weight", False
+    yield "ln_f.bias", "ln_f.bias", False

@@ -1,0 +1,124 @@
+"""Verdicts: a trunk, an adapter on it and a tokenizer, as one classifier of posts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from weibo_tui.engine.adapter import Adapter
+from weibo_tui.engine.batches import Indices, micro_batches, pad
+from weibo_tui.engine.device import Compute
+from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One post judged: the index of its label, one calibrated probability a label, and how much was read,
+    counted in the post's own characters."""
+
+    label: int
+    probabilities: tuple[float, ...]
+    characters: int
+    characters_read: int
+
+    @property
+    def confidence(self) -> float:
+        return self.probabilities[self.label]
+
+
+class Unreadable:
+    """In place of a verdict: after cleaning, nothing of the post is left that the model could read."""
+
+
+UNREADABLE = Unreadable()
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Logits (posts, labels) to probabilities, divided by the temperature first."""
+    scaled = logits / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def logits_of(
+    trunk: GPT2,
+    adapter: Adapter,
+    encoded: Encoded,
+    padding: int,
+    compute: Compute,
+    which: Indices | None = None,
+) -> Iterator[tuple[Indices, Floats]]:
+    """Logits (posts, labels) in float64 of each micro-batch with the posts' indices, the longest posts first.
+
+    The one way from ids to logits outside the training step: validation, test and use all come through here."""
+    lengths = encoded.lengths
+    which = np.arange(len(encoded)) if which is None else which
+    was_training = adapter.training
+    adapter.eval()
+    try:
+        for batch in micro_batches(which, lengths, compute.micro_tokens):
+            with torch.inference_mode():
+                ids, sizes = pad(encoded, batch, padding, compute.device)
+                logits = adapter(trunk(ids, sizes, adapter))
+            yield batch, logits.double().cpu().numpy()
+    finally:
+        adapter.train(was_training)
+
+
+class Classifier:
+    """Posts to verdicts. `temperature` divides the logits; `preprocessing` is the version of `text.clean`."""
+
+    def __init__(
+        self,
+        trunk: GPT2,
+        adapter: Adapter,
+        tokenizer: PostTokenizer,
+        compute: Compute,
+        *,
+        max_length: int,
+        preprocessing: int,
+        temperature: float = 1.0,
+    ) -> None:
+        self.trunk = trunk
+        self.adapter = adapter
+        self.tokenizer = tokenizer
+        self.compute = compute
+        self.max_length = max_length
+        self.preprocessing = preprocessing
+        self.temperature = temperature
+
+    def classify(self, posts: Sequence[str]) -> Iterator[list[tuple[int, Verdict | Unreadable]]]:
+        """Each micro-batch's (index of the post, verdict), not in order; unreadable posts come first."""
+        cleaned, encoded = self.tokenizer.encode_posts(posts, self.max_length, self.preprocessing)
+        readable = np.flatnonzero(encoded.bodies)
+        unreadable = np.flatnonzero(encoded.bodies == 0)
+        if len(unreadable):
+            yield [(int(index), UNREADABLE) for index in unreadable]
+        padding = self.tokenizer.frame.pad
+        for batch, logits in logits_of(self.trunk, self.adapter, encoded, padding, self.compute, readable):
+            probabilities = softmax(logits, self.temperature)
+            yield [
+                (
+                    int(index),
+                    Verdict(
+                        label=int(row.argmax()),
+                        probabilities=tuple(row.tolist()),
+                        characters=len(posts[index]),
+                        characters_read=cleaned[index].raw_position(int(encoded.read[index])),
+                    ),
+                )
+                for index, row in zip(batch, probabilities, strict=True)
+            ]
+
+    def verdicts(self, posts: Sequence[str]) -> list[Verdict | Unreadable]:
+        """Verdicts in the posts' order."""
+        found = dict(pair for batch in self.classify(posts) for pair in batch)
+        return [found[index] for index in range(len(posts))]

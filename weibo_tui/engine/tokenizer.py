@@ -1,0 +1,126 @@
+"""From posts to token ids: prefix, the post's own tokens, suffix. One function encodes, for training and use alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.locale import gettext as _
+from weibo_tui.text import Cleaned, clean
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The ids around every post (`[CLS]` and `[SEP]` of a BERT vocabulary), and the id that fills a batch."""
+
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    pad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Posts as token ids, laid end to end.
+
+    ids: int32 (tokens,); starts: int64 (posts + 1,), post i is ids[starts[i]:starts[i + 1]];
+    read: int32 (posts,), how many characters of the cleaned text the ids cover; bodies: int32 (posts,), tokens
+    between prefix and suffix, 0 where the tokenizer found nothing to read."""
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    read: NDArray[np.int32]
+    bodies: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each post, prefix and suffix counted, (posts,)."""
+        return np.diff(self.starts)
+
+    def take(self, which: NDArray[np.int64]) -> Encoded:
+        """The posts `which`, in that order."""
+        lengths = self.lengths[which]
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        places = np.repeat(self.starts[which] - starts[:-1], lengths) + np.arange(starts[-1])
+        return Encoded(self.ids[places], starts, self.read[which], self.bodies[which])
+
+    @staticmethod
+    def join(parts: Sequence[Encoded]) -> Encoded:
+        """One Encoded of all posts of the parts, in order."""
+        lengths = np.concatenate([part.lengths for part in parts]) if parts else np.zeros(0, np.int64)
+        return Encoded(
+            ids=np.concatenate([part.ids for part in parts]) if parts else np.zeros(0, np.int32),
+            starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+            read=np.concatenate([part.read for part in parts]) if parts else np.zeros(0, np.int32),
+            bodies=np.concatenate([part.bodies for part in parts]) if parts else np.zeros(0, np.int32),
+        )
+
+
+class PostTokenizer:
+    """A base's tokenizer with its frame. Names of special tokens in a post encode to characters."""
+
+    def __init__(self, definition: str, frame: Frame, vocabulary: int) -> None:
+        """`definition` is the text of a `tokenizer.json`; `vocabulary` the number of embedding rows.
+
+        Raises Damaged where the definition cannot be read, BadInput where an id lies beyond the rows."""
+        try:
+            self._tokenizer = Tokenizer.from_str(definition)
+        except Exception as error:  # the Rust side raises bare Exception
+            raise Damaged(_("The tokenizer cannot be read: {error}.").format(error=error)) from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = True
+        self.frame = frame
+        self.unknown = self._unknown_id()
+        framing = {f"#{i}": i for i in (*frame.prefix, *frame.suffix, frame.pad)}
+        for token, index in {**self.vocabulary(), **framing}.items():
+            if not 0 <= index < vocabulary:
+                raise BadInput(
+                    _(
+                        "The tokenizer gives {token} the id {index}, and the base has embeddings for {rows} ids only."
+                    ).format(token=token, index=index, rows=vocabulary)
+                )
+
+    def vocabulary(self) -> dict[str, int]:
+        """Every token and its id."""
+        tokens: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
+        return tokens
+
+    def _unknown_id(self) -> int | None:
+        token = getattr(self._tokenizer.model, "unk_token", None)
+        return self._tokenizer.token_to_id(token) if token else None
+
+    def encode_posts(self, posts: Sequence[str], max_length: int, preprocessing: int) -> tuple[list[Cleaned], Encoded]:
+        """Posts as written to their cleaned texts and token ids."""
+        cleaned = [clean(post, preprocessing) for post in posts]
+        return cleaned, self.encode([one.text for one in cleaned], max_length)
+
+    def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
+        """Cleaned texts to ids, each cut so that with prefix and suffix it has at most `max_length` tokens."""
+        prefix, suffix = self.frame.prefix, self.frame.suffix
+        room = max_length - len(prefix) - len(suffix)
+        ids: list[int] = []
+        lengths, read, bodies = [], [], []
+        for text, encoding in zip(
+            texts, self._tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True
+        ):
+            body = encoding.ids
+            cut = len(body) > room
+            read.append(encoding.offsets[room - 1][1] if cut else len(text))
+            body = body[:room] if cut else body
+            ids += (*prefix, *body, *suffix)
+            lengths.append(len(body) + len(prefix) + len(suffix))
+            bodies.append(len(body))
+        return Encoded(
+            ids=np.array(ids, np.int32),
+            starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
+            read=np.array(read, np.int32),
+            bodies=np.array(bodies, np.int32),
+        )

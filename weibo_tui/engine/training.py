@@ -1,0 +1,245 @@
+"""Training an adapter on a frozen trunk, as a generator of events.
+
+It touches no file. Whoever pulls decides the pace: not pulling is a pause, closing is a stop, and `snapshot()`
+between any two events is the state after the last optimizer step, from which `restore` goes on exactly. Every
+random choice is a function of (seed, epoch) or (seed, step), so no generator's state need be kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weibo_tui.engine.adapter import Adapter
+from weibo_tui.engine.batches import Indices, micro_batches, pad, training_steps
+from weibo_tui.engine.calibration import negative_log_likelihood
+from weibo_tui.engine.device import Compute, memory
+from weibo_tui.engine.events import Evaluated, Event, StepDone
+from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.engine.prediction import logits_of
+from weibo_tui.engine.tokenizer import Encoded
+from weibo_tui.errors import WeiboTuiError
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """A split ready to train or measure on: token ids, one label a post, and, for emoticon dropout, the same
+    posts with emoticons cut (a post that is nothing else stays as it is)."""
+
+    encoded: Encoded
+    labels: Labels
+    blind: Encoded | None = None
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a training stands: `step` optimizer steps done in all, `taken` of them in epoch `epoch` (from 1).
+    The best epoch is the one with the highest validation macro F1, the earlier where two are equal."""
+
+    epoch: int = 1
+    taken: int = 0
+    step: int = 0
+    best_epoch: int = 0
+    best_f1: float = -1.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A training at a step boundary: tensors by name, and plain values that JSON holds."""
+
+    tensors: dict[str, Tensor] = field(repr=False)
+    values: dict[str, Any]
+
+
+class Training:
+    """One training. `adapter` is trained in place and holds the best epoch's weights when `events` is spent."""
+
+    def __init__(
+        self,
+        trunk: GPT2,
+        adapter: Adapter,
+        train: Examples,
+        validation: Examples,
+        hyper: Hyperparameters,
+        compute: Compute,
+        padding: int,
+    ) -> None:
+        self.trunk = trunk
+        self.adapter = adapter
+        self.train = train
+        self.validation = validation
+        self.hyper = hyper
+        self.compute = compute
+        self.padding = padding
+        self.at = Position()
+        self._best = _copies(adapter)
+        self._weights = self._class_weights()
+        self._optimizer = torch.optim.AdamW(
+            adapter.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.train.encoded) // self.hyper.posts_per_step)
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of all epochs."""
+        return self.steps_per_epoch * self.hyper.epochs
+
+    def events(self) -> Iterator[Event]:
+        """Train from where it stands to the end. Raises WeiboTuiError when the loss is no longer a number."""
+        self.adapter.train()
+        while self.at.epoch <= self.hyper.epochs and not self._out_of_patience():
+            encoded = self._epoch_texts()
+            steps = training_steps(encoded.lengths, self.hyper.posts_per_step, self.hyper.seed, self.at.epoch)
+            for indices in steps[self.at.taken :]:
+                yield from self._step(encoded, indices)
+            yield from self._validate()
+        self.adapter.load_state_dict(self._best)
+        self.adapter.eval()
+
+    def snapshot(self) -> Snapshot:
+        """The state after the last optimizer step."""
+        tensors = {f"adapter.{name}": tensor for name, tensor in _copies(self.adapter).items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
+        for name, parameter in self.adapter.named_parameters():
+            for key, tensor in self._optimizer.state[parameter].items():
+                tensors[f"optimizer.{key}.{name}"] = tensor.detach().cpu().clone()
+        return Snapshot(tensors, asdict(self.at))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from `snapshot`, which a training of the same examples and hyper-parameters made."""
+        self.at = Position(**snapshot.values)
+        parts = {
+            part: {key.removeprefix(part): tensor for key, tensor in snapshot.tensors.items() if key.startswith(part)}
+            for part in ("adapter.", "best.")
+        }
+        self.adapter.load_state_dict(parts["adapter."])
+        self._best = parts["best."]
+        if self.at.step:
+            states = self._optimizer.state_dict()
+            states["state"] = {
+                index: {key: snapshot.tensors[f"optimizer.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+                for index, (name, _parameter) in enumerate(self.adapter.named_parameters())
+            }
+            self._optimizer.load_state_dict(states)
+
+    def _epoch_texts(self) -> Encoded:
+        """This epoch's texts: of a share of posts, drawn anew each epoch, the variant without emoticons."""
+        blind = self.train.blind
+        if blind is None:
+            return self.train.encoded
+        random = np.random.default_rng([self.hyper.seed, self.at.epoch, 1])
+        dropped = random.random(len(blind)) < self.hyper.emoticon_dropout
+        own = np.arange(len(blind))
+        return Encoded.join([self.train.encoded, blind]).take(np.where(dropped, own + len(blind), own))
+
+    def _step(self, encoded: Encoded, indices: Indices) -> Iterator[Event]:
+        """One optimizer step, in as many micro-batches as the token budget asks; the gradient is the same."""
+        started = time.perf_counter()
+        labels = torch.from_numpy(self.train.labels)
+        whole = float(self._weights[labels[indices]].sum())
+        self._optimizer.zero_grad(set_to_none=True)
+        self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.at.step)
+        batches = list(micro_batches(indices, encoded.lengths, self.compute.micro_tokens))
+        loss = torch.zeros((), device=self.compute.device)
+        for number, batch in enumerate(batches, start=1):
+            ids, lengths = pad(encoded, batch, self.padding, self.compute.device)
+            truth = labels[batch].to(self.compute.device)
+            logits = self.adapter(self.trunk(ids, lengths, self.adapter))
+            weights = self._weights.to(self.compute.device, logits.dtype)
+            part = F.cross_entropy(logits, truth, weights, reduction="sum") / whole
+            part.backward()
+            loss = loss + part.detach()
+            if number < len(batches):
+                yield Progress("step", number, len(batches))
+        rate = self._learning_rate()
+        norm = self._update(float(loss), rate)
+        self.at.step += 1
+        self.at.taken += 1
+        self.at.seconds += time.perf_counter() - started
+        yield StepDone(
+            step=self.at.step,
+            steps=self.steps,
+            epoch=self.at.epoch,
+            loss=float(loss),
+            learning_rate=rate,
+            gradient_norm=norm,
+            posts=len(indices),
+            tokens=int(encoded.lengths[indices].sum()),
+            seconds=time.perf_counter() - started,
+            memory=memory(self.compute.device),
+        )
+
+    def _update(self, loss: float, rate: float) -> float:
+        """Clip, step, and give the gradient's norm before clipping."""
+        norm = float(torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.hyper.clip))
+        if not np.isfinite(loss) or not np.isfinite(norm):
+            raise WeiboTuiError(
+                _(
+                    "The loss is no longer a number at step {step}: train again with a lower --learning-rate "
+                    "than {rate}."
+                ).format(step=self.at.step + 1, rate=self.hyper.learning_rate)
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        return norm
+
+    def _learning_rate(self) -> float:
+        """Linear warm-up, then linear decay to zero, over all steps."""
+        warmup = max(1, round(self.hyper.warmup * self.steps))
+        step = self.at.step + 1
+        share = step / warmup if step <= warmup else (self.steps - step + 1) / (self.steps - warmup + 1)
+        return self.hyper.learning_rate * share
+
+    def _validate(self) -> Iterator[Event]:
+        from weibo_tui.engine.metrics import accuracy_and_macro_f1
+
+        total, done = len(self.validation.encoded), 0
+        logits = np.zeros((total, self.adapter.config.labels))
+        for batch, part in logits_of(self.trunk, self.adapter, self.validation.encoded, self.padding, self.compute):
+            logits[batch] = part
+            done += len(batch)
+            yield Progress("validation", done, total)
+        accuracy, macro_f1 = accuracy_and_macro_f1(
+            self.validation.labels, logits.argmax(axis=1), self.adapter.config.labels
+        )
+        epoch, step = self.at.epoch, self.at.step
+        best = macro_f1 > self.at.best_f1
+        if best:
+            self.at.best_epoch, self.at.best_f1 = epoch, macro_f1
+            self._best = _copies(self.adapter)
+        self.at.epoch, self.at.taken = epoch + 1, 0
+        loss = negative_log_likelihood(logits, self.validation.labels)
+        yield Evaluated(epoch, step, "validation", loss, accuracy, macro_f1, best)
+
+    def _out_of_patience(self) -> bool:
+        return 0 < self.hyper.patience <= self.at.epoch - 1 - self.at.best_epoch
+
+    def _class_weights(self) -> Tensor:
+        """One weight a label: 1, or for `balanced` posts / (labels * posts of the label), as in scikit-learn."""
+        counts = np.bincount(self.train.labels, minlength=self.adapter.config.labels)
+        if self.hyper.class_weights == "none":
+            return torch.ones(len(counts))
+        weights = len(self.train.labels) / (len(counts) * np.maximum(counts, 1))
+        return torch.from_numpy(weights).float()
+
+
+def _copies(adapter: Adapter) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in adapter.state_dict().items()}

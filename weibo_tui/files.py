@@ -1,0 +1,162 @@
+"""Writing that is whole or not at all: beside its place, fsynced, renamed.
+
+Whoever looks finds the old content or the new, also after a kill or a power cut. An error, or leaving the
+block by any exception, leaves the place as it was. New files are for their owner only (0600, folders 0700).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.locale import gettext as _
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Make ``data`` the content of the file ``path``."""
+    with atomic_open(path, "wb") as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_open(
+    path: Path, mode: str = "w", encoding: str | None = None, newline: str | None = None
+) -> Iterator[IO[Any]]:
+    """Open ``path`` for writing ("w" or "wb"); what is written takes its place when the block ends well.
+
+    Missing folders above are made. A replaced file keeps its permissions, and a link goes on pointing where
+    it did. WeiboTuiError when the place cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    partial = _beside(target)
+    with _failures_named(target, partial), _folders_above(target):
+        try:
+            with open(partial, mode, encoding=encoding, newline=newline, opener=_private) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileNotFoundError):
+                partial.chmod(target.stat().st_mode & 0o777)
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        _sync(target.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
+    """Yield an empty folder to fill; it becomes ``path`` when the block ends well.
+
+    Its name, `.<name>.<random>.partial`, shows a leftover of a killed process for what it is. BadInput when
+    ``path`` exists, unless it is to be replaced; WeiboTuiError when the place cannot be written.
+    """
+    if path.exists() and not replace:
+        raise BadInput(_("{path} exists already: choose another name, or remove it first.").format(path=path))
+    partial = _beside(path)
+    with _failures_named(path, partial), _folders_above(path):
+        try:
+            partial.mkdir(mode=0o700)
+            yield partial
+            for folder, _folders, names in os.walk(partial):
+                for name in names:
+                    _sync(Path(folder, name))
+                _sync(Path(folder))
+            _put_in_place(partial, path)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        _sync(path.parent)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        message = _("{path} cannot be read ({reason}): check the name and its permissions.")
+        raise WeiboTuiError(message.format(path=path, reason=error.strerror)) from error
+
+
+def cannot_write(path: Path, error: OSError) -> WeiboTuiError:
+    """What to tell a person when writing ``path`` failed with ``error``."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        message = _("There is no space left to write {path}: free some, then try again.")
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        message = _("{path} cannot be written: this account may not, or the place is read-only; choose another.")
+    else:
+        message = _("{path} cannot be written ({reason}): check the place, then try again.")
+    return WeiboTuiError(message.format(path=path, reason=error.strerror or error))
+
+
+def _beside(path: Path) -> Path:
+    # Forty characters of the name tell what it is, and with the rest fit into the longest name allowed.
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.partial")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL, 0o600)
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    if not path.exists():
+        partial.rename(path)
+        return
+    # A folder cannot be renamed over a full one: the old one steps aside, and back if the new cannot come.
+    old = _beside(path)
+    path.rename(old)
+    try:
+        partial.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old)
+
+
+def _sync(path: Path) -> None:
+    # Some systems cannot fsync a folder, and some file systems nothing at all: the rename still is atomic.
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _folders_above(path: Path) -> Iterator[None]:
+    """Make the missing folders above ``path``; when the block fails, those that it leaves empty go again."""
+    missing = [folder for folder in reversed(path.parents) if not folder.exists()]
+    try:
+        for folder in missing:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in reversed(missing):
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _failures_named(path: Path, partial: Path) -> Iterator[None]:
+    """Turn an OSError of writing ``path`` into one for people; one about another file passes as it is."""
+    try:
+        yield
+    except ConnectionError:  # a closed pipe: whoever was told about the work went away
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            place = Path(os.fsdecode(error.filename))
+            if not place.is_relative_to(partial) and not path.is_relative_to(place):
+                raise
+        raise cannot_write(path, error) from error

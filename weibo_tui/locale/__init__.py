@@ -1,0 +1,73 @@
+"""What a person reads, in their language.
+
+The strings in the source are the English catalogue (``weibo_tui.pot`` lists them all); ``zh_CN`` holds the
+Simplified Chinese one. README.md, "Translations", has the commands that bring both up to date.
+
+The language is ``WEIBO_TUI_LANGUAGE``, else ``language`` in the settings file; where these say nothing, or
+``auto``, it is that of LC_ALL, LC_MESSAGES or LANG. It is settled, and the catalogue read, with the first
+message asked for.
+"""
+
+from __future__ import annotations
+
+import gettext as _gettext
+import os
+from pathlib import Path
+
+from weibo_tui.paths import Paths
+
+_translations: _gettext.NullTranslations | None = None
+
+
+def gettext(message: str) -> str:
+    """``message`` in the person's language."""
+    return _catalogue().gettext(message)
+
+
+def ngettext(singular: str, plural: str, n: int) -> str:
+    """The form for ``n`` things in the person's language."""
+    return _catalogue().ngettext(singular, plural, n)
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name that message extraction knows
+    """Mark ``message`` for translation where it stands; pass it to `gettext` where it is shown."""
+    return message
+
+
+def use(language: str) -> None:
+    """Speak ``language`` ('en' or 'zh_CN') from now on; 'auto' settles it anew at the next message."""
+    global _translations  # noqa: PLW0603 - one language a process
+    _translations = None if language == "auto" else _read(language)
+
+
+def _catalogue() -> _gettext.NullTranslations:
+    global _translations  # noqa: PLW0603 - one language a process
+    if _translations is None:
+        _translations = _read(_language())
+    return _translations
+
+
+def _read(language: str) -> _gettext.NullTranslations:
+    if not language.lower().startswith("zh"):
+        return _gettext.NullTranslations()
+    return _gettext.translation("weibo_tui", Path(__file__).parent, languages=["zh_CN"])
+
+
+def _language() -> str:
+    chosen = os.environ.get("WEIBO_TUI_LANGUAGE") or _language_in_settings()
+    if chosen != "auto":
+        return chosen
+    system = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return next(filter(None, system), "en")
+
+
+def _language_in_settings() -> str:
+    # Read here and not through weibo_tui.settings, which itself speaks through this module. A file that
+    # cannot be read is none here: settings refuses it, with a message that needs a language.
+    import tomllib
+
+    try:
+        text = Paths.find().settings_file.read_text(encoding="utf-8-sig")
+        return str(tomllib.loads(text).get("language", "auto"))
+    except (OSError, ValueError):
+        return "auto"

@@ -1,0 +1,53 @@
+"""Every folder and file that the program keeps for itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The program's places. Naming one creates nothing: whoever writes there makes the folder."""
+
+    data: Path
+    config: Path
+    state: Path
+
+    @classmethod
+    def find(cls, home: Path | None = None) -> Paths:
+        """The folder ``home`` for everything, else ``$WEIBO_TUI_HOME``, else the platform's user folders."""
+        chosen = home or os.environ.get("WEIBO_TUI_HOME")
+        if chosen:
+            # Absolute, so that a later change of the working folder does not move the home.
+            folder = Path(chosen).expanduser().absolute()
+            return cls(data=folder, config=folder, state=folder)
+        system = platformdirs.PlatformDirs("weibo-tui", appauthor=False)
+        return cls(data=system.user_data_path, config=system.user_config_path, state=system.user_state_path)
+
+    @property
+    def bases(self) -> Path:
+        return self.data / "bases"
+
+    @property
+    def adapters(self) -> Path:
+        return self.data / "adapters"
+
+    @property
+    def runs(self) -> Path:
+        return self.data / "runs"
+
+    @property
+    def database(self) -> Path:
+        return self.data / "weibo-tui.db"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.config / "settings.toml"
+
+    @property
+    def log_file(self) -> Path:
+        return self.state / "weibo-tui.log"

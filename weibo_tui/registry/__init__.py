@@ -1,0 +1,1 @@
+"""Bases and adapters kept as files: cards, fingerprints, checkpoints, import and export."""

@@ -1,0 +1,124 @@
+"""Adapters: folders of exactly two files, `adapter.safetensors` and `card.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.files import atomic_folder, sha256
+from weibo_tui.locale import gettext as _
+from weibo_tui.registry import archives, cards
+from weibo_tui.registry.cards import CARD, AdapterCard, BaseCard, check_name
+
+if TYPE_CHECKING:
+    from weibo_tui.engine.adapter import Adapter
+
+WEIGHTS = "adapter.safetensors"
+
+
+class Adapters:
+    """The folder of adapters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def list(self) -> list[AdapterCard]:
+        """The cards of all adapters, by name; one whose card is damaged is passed over."""
+        found = []
+        for path in sorted(self.folder.glob("[!.]*/" + CARD)):
+            try:
+                found.append(cards.read(path, AdapterCard))
+            except Damaged:
+                continue
+        return found
+
+    def path(self, name: str) -> Path:
+        """The folder of the adapter `name`, or BadInput that says which there are."""
+        path = self.folder / check_name(name)
+        if not (path / CARD).is_file():
+            there = ", ".join(card.name for card in self.list())
+            if there:
+                message = _("There is no adapter '{name}': take one of {there}.")
+            else:
+                message = _("There is no adapter '{name}' and no other yet: train one with 'weibo-tui train'.")
+            raise BadInput(message.format(name=name, there=there))
+        return path
+
+    def card(self, name: str) -> AdapterCard:
+        return cards.read(self.path(name) / CARD, AdapterCard)
+
+    def load(self, name: str, base: BaseCard) -> tuple[Adapter, AdapterCard]:
+        """The adapter on its own base. Raises BadInput for any other base, Damaged where the files are broken."""
+        from weibo_tui.engine.adapter import Adapter, AdapterConfig
+        from weibo_tui.registry.weights import read_tensors
+
+        card = self.card(name)
+        if card.base_fingerprint != base.fingerprint:
+            raise BadInput(
+                _(
+                    "The adapter '{name}' belongs to the base '{wanted}' ({fingerprint}…), not to '{base}': add "
+                    "that base, or train on this one."
+                ).format(name=name, wanted=card.base, fingerprint=card.base_fingerprint[:12], base=base.name)
+            )
+        config = AdapterConfig(
+            card.width, card.blocks, len(card.labels), card.bottleneck, card.activation, card.dropout
+        )
+        tensors = read_tensors(self.folder / name / WEIGHTS, card.weights_sha256)
+        return Adapter.load(config, tensors), card
+
+    def save(self, adapter: Adapter, card: AdapterCard, overwrite: bool = False) -> AdapterCard:
+        """Keep an adapter under its card's name. Raises BadInput where the name is taken."""
+        import safetensors.torch
+
+        self.check_free(card.name, overwrite)
+        with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
+            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()}
+            safetensors.torch.save_file(tensors, folder / WEIGHTS)
+            card = dataclasses.replace(card, weights_sha256=sha256(folder / WEIGHTS))
+            (folder / CARD).write_bytes(cards.write(card))
+        return card
+
+    def check_free(self, name: str, overwrite: bool = False) -> None:
+        """Raise BadInput where `name` is no name, or is taken and may not be overwritten."""
+        if (self.folder / check_name(name)).exists() and not overwrite:
+            raise BadInput(
+                _("An adapter named '{name}' is there already: choose another --name, or give --overwrite.").format(
+                    name=name
+                )
+            )
+
+    def export(self, name: str, out: Path) -> None:
+        """Write an adapter as one `.zip` or `.tar.gz`, the same bytes each time."""
+        folder = self.path(name)
+        archives.write(out, {file: folder / file for file in (WEIGHTS, CARD)})
+
+    def take_in(self, source: Path, name: str | None, overwrite: bool = False) -> AdapterCard:
+        """Import an exported archive or an adapter's folder, checked on the way in."""
+        files = archives.read(source, {WEIGHTS: archives.LARGEST_WEIGHTS, CARD: cards.LARGEST_CARD})
+        try:
+            card = cards.parse(files[CARD], AdapterCard)
+        except ValueError as error:
+            raise BadInput(
+                _("{source} holds no usable adapter card: {reason}; export it again where it was made.").format(
+                    source=source, reason=error
+                )
+            ) from error
+        card = dataclasses.replace(card, name=name or card.name)
+        self.check_free(card.name, overwrite)
+        with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
+            (folder / WEIGHTS).write_bytes(files[WEIGHTS])
+            if sha256(folder / WEIGHTS) != card.weights_sha256:
+                raise Damaged(
+                    _(
+                        "{source} is damaged: the weights are not those its card names; export it again where it "
+                        "was made."
+                    ).format(source=source)
+                )
+            (folder / CARD).write_bytes(cards.write(card))
+        return card
+
+    def remove(self, name: str) -> None:
+        shutil.rmtree(self.path(name))

@@ -1,0 +1,142 @@
+"""The cards: JSON beside the weights that says what they are. Free of torch, so that listing is quick.
+
+A card from outside is hostile: its size is bounded, every field's type is checked, and keys that a newer
+version may have added are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from weibo_tui import __version__
+from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.locale import gettext as _
+
+CARD = "card.json"
+LARGEST_CARD = 4 * 2**20
+
+Card = TypeVar("Card", "BaseCard", "AdapterCard")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCard:
+    """What a base is: `fingerprint` identifies the model however it is packed (see `weights.fingerprint`),
+    `weights_sha256` the file; prefix, suffix and pad are the token ids of the frame; `made` how it came about."""
+
+    name: str
+    fingerprint: str
+    weights_sha256: str
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    pad: int
+    parameters: int
+    source: str
+    made: dict[str, Any] = field(default_factory=dict)
+    created_at: str = field(default_factory=_now)
+    program: str = __version__
+    format: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterCard:
+    """What an adapter is, what it was trained on, and how sure it is.
+
+    Files may say `raw_labels[i]` where people read `labels[i]`. `temperature` was fitted on the validation split
+    with the trunk in `dtype`; `score` is the score card on the test split, `data` names the files, their hash and
+    the split."""
+
+    name: str
+    base: str
+    base_fingerprint: str
+    labels: tuple[str, ...]
+    raw_labels: tuple[str, ...]
+    width: int
+    blocks: tuple[int, ...]
+    bottleneck: int
+    activation: str
+    max_length: int
+    preprocessing: int
+    temperature: float
+    dtype: str
+    parameters: int
+    weights_sha256: str = ""
+    dropout: float = 0.0
+    data: dict[str, Any] = field(default_factory=dict)
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    score: dict[str, Any] = field(default_factory=dict)
+    run: str = ""
+    created_at: str = field(default_factory=_now)
+    program: str = __version__
+    format: int = 1
+
+
+def check_name(name: str) -> str:
+    """`name` if it can name a base or an adapter, else BadInput."""
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", name):
+        raise BadInput(
+            _(
+                "The name '{name}' cannot be used: take 1 to 64 of the characters A-Z a-z 0-9 . _ - and no dot first."
+            ).format(name=name)
+        )
+    return name
+
+
+def write(card: BaseCard | AdapterCard) -> bytes:
+    """A card as the bytes of its file."""
+    return (json.dumps(asdict(card), ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+
+
+def read(path: Path, kind: type[Card]) -> Card:
+    """The card in the file `path`. Raises Damaged that names the file and what is wrong with it."""
+    try:
+        if path.stat().st_size > LARGEST_CARD:
+            raise ValueError(_("it is too large"))
+        return parse(path.read_bytes(), kind)
+    except (OSError, ValueError) as error:
+        raise Damaged(
+            _("The card {path} cannot be used ({reason}): remove its folder, then add or train it again.").format(
+                path=path, reason=error
+            )
+        ) from error
+
+
+def parse(data: bytes, kind: type[Card]) -> Card:
+    """A card from the bytes of its file. Raises ValueError that says what is wrong."""
+    try:
+        values = json.loads(data)
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise ValueError(_("it is not JSON")) from error
+    if not isinstance(values, dict):
+        raise ValueError(_("it is not a JSON object"))
+    hints = typing.get_type_hints(kind)
+    known = {one.name: values[one.name] for one in fields(kind) if one.name in values}
+    if values.get("format", 1) != 1:
+        raise ValueError(_("it was written by a newer version of weibo-tui"))
+    for name, value in known.items():
+        known[name] = tuple(value) if isinstance(value, list) else value
+        if not _fits(known[name], hints[name]):
+            raise ValueError(_("its field {name} is not what it should be").format(name=name))
+    try:
+        return kind(**known)
+    except TypeError as error:
+        raise ValueError(_("a field is missing")) from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
+    if typing.get_origin(hint) is dict:
+        return isinstance(value, dict)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+    return isinstance(value, hint) and not (hint is int and isinstance(value, bool))

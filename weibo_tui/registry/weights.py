@@ -1,0 +1,73 @@
+"""Weights on disk: reading and writing them, fingerprints, and snapshots of runs. All are safetensors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from weibo_tui.engine.gpt2 import GPT2Config
+from weibo_tui.engine.tokenizer import PostTokenizer
+from weibo_tui.engine.training import Snapshot
+from weibo_tui.errors import Damaged
+from weibo_tui.files import atomic_write, sha256
+from weibo_tui.locale import gettext as _
+
+# Says how the tokenizer treats case, width, white space, emoticons and unknown characters.
+PROBE = "Weibo 微博ABC，ＡＢＣ①[哈哈]é　カナ😀！"
+
+
+def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
+    """All tensors of a safetensors file. Raises Damaged where it is not one, or not the one expected."""
+    try:
+        if expected_sha256 is not None and sha256(path) != expected_sha256:
+            raise Damaged(
+                _(
+                    "{path} is damaged: its content is not what was written; remove its folder and make it again."
+                ).format(path=path)
+            )
+        return safetensors.torch.load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise Damaged(
+            _("{path} is damaged ({reason}): remove its folder and make it again.").format(path=path, reason=error)
+        ) from error
+
+
+def fingerprint(config: GPT2Config, tensors: Mapping[str, Tensor], tokenizer: PostTokenizer) -> str:
+    """SHA-256, in hex, of a base: architecture fields, vocabulary with a probe of how it is applied, and the
+    canonical tensors as float32. The same model has the same one as .bin, safetensors, or sharded."""
+    digest = hashlib.sha256()
+    probe = tokenizer.encode([PROBE], max_length=10_000).ids.tolist()
+    head = [config.to_hugging_face(), tokenizer.vocabulary(), probe]
+    digest.update(json.dumps(head, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    for name, shape in sorted(config.tensors()):
+        digest.update(f"{name} {shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name].float().numpy(), "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def save_snapshot(path: Path, snapshot: Snapshot, extra: Mapping[str, int]) -> None:
+    """Write a snapshot, whole or not at all, with a few numbers of the caller's own."""
+    values = json.dumps({"values": snapshot.values, "extra": dict(extra)})
+    atomic_write(path, safetensors.torch.save(snapshot.tensors, metadata={"weibo_tui": values}))
+
+
+def load_snapshot(path: Path) -> tuple[Snapshot, dict[str, int]]:
+    """The snapshot and the numbers kept with it. Raises Damaged where the file is not whole."""
+    tensors = read_tensors(path)
+    try:
+        with safe_open(path, "pt") as file:
+            values = json.loads(file.metadata()["weibo_tui"])
+        return Snapshot(tensors, values["values"]), values["extra"]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(
+            _("The checkpoint {path} is damaged ({reason}): train again from the start.").format(
+                path=path, reason=error
+            )
+        ) from error

@@ -1,0 +1,164 @@
+"""The settings file: a few typed fields, each documented, where the environment comes before the file.
+
+``WEIBO_TUI_<FIELD>`` (an empty one counts as not set), else ``settings.toml``, else the default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from weibo_tui.errors import BadInput
+from weibo_tui.files import atomic_write
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.paths import Paths
+
+_WORDS_FOR_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+def _setting(default: Any, description: str, allowed: str, accepts: Callable[[Any], bool] = lambda _value: True) -> Any:
+    # Both texts are marked for translation, and translated where they are shown.
+    metadata = {"description": description, "allowed": allowed, "accepts": accepts}
+    return field(default=default, metadata=metadata)
+
+
+def _choice(description: str, *choices: str) -> Any:
+    return _setting(choices[0], description, ", ".join(choices), choices.__contains__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the person has chosen once for all; each field's description stands beside it."""
+
+    language: str = _choice(N_("Language of the program; auto follows the system."), "auto", "en", "zh_CN")
+    base: str = _setting("", N_("Base to train on; empty: the one that comes along."), N_("a name"))
+    adapter: str = _setting("", N_("Adapter to read posts with; empty: none chosen yet."), N_("a name"))
+    device: str = _choice(
+        N_("Where to compute; auto takes the first there is of cuda, mps, cpu."), "auto", "cuda", "mps", "cpu"
+    )
+    dtype: str = _choice(
+        N_("Numbers that the base computes with; auto takes bfloat16 where the hardware has it."),
+        *("auto", "float32", "bfloat16"),
+    )
+    threads: int = _setting(
+        0,
+        N_("Processor threads to compute with; 0: as many as serve."),
+        N_("a whole number from 0 to 1024"),
+        lambda number: 0 <= number <= 1024,
+    )
+    uncertain_below: float = _setting(
+        0.75,
+        N_("A verdict less confident than this is shown as uncertain."),
+        N_("a number from 0 to 1"),
+        lambda number: 0 <= number <= 1,
+    )
+    history: bool = _setting(True, N_("Keep the verdicts in the history."), N_("true or false"))
+
+    @classmethod
+    def load(cls, paths: Paths) -> Settings:
+        """The settings in force. Everything that is wrong with them is named in one BadInput."""
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for key, value in _read(paths)[1].items():
+            _take(key, value, str(paths.settings_file), values, problems)
+        for name, default in _defaults().items():
+            variable = f"WEIBO_TUI_{name.upper()}"
+            if text := os.environ.get(variable):
+                _take(name, _from_text(text, type(default)), variable, values, problems)
+        _refuse(problems)
+        return cls(**values)
+
+    @classmethod
+    def save(cls, paths: Paths, **changes: Any) -> None:
+        """Write ``changes`` into the settings file; the rest of it, comments and order too, stays as it is.
+
+        A new file shows every setting with its description. BadInput for a change that is not allowed.
+        """
+        import tomlkit
+
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for name, value in changes.items():
+            _take(name, value, str(paths.settings_file), values, problems)
+        _refuse(problems)
+        text, present = _read(paths)
+        text = text or _template()
+        for name in values.keys() - present.keys():
+            # The commented line of the template is where the setting belongs.
+            line = f"{name} = {json.dumps(_defaults()[name])}"
+            text = re.sub(rf"^# {re.escape(line)}(?=\r?$)", line, text, count=1, flags=re.MULTILINE)
+        document = tomlkit.parse(text)
+        document.update(values)
+        atomic_write(paths.settings_file, tomlkit.dumps(document).encode())
+
+
+def _defaults() -> dict[str, Any]:
+    return {one.name: one.default for one in fields(Settings)}
+
+
+def _take(key: str, value: Any, where: str, values: dict[str, Any], problems: list[str]) -> None:
+    """Check one value from ``where``: it goes into ``values``, or what is wrong with it into ``problems``."""
+    found = next((one for one in fields(Settings) if one.name == key), None)
+    if found is None:
+        known = list(_defaults())
+        nearest = ", ".join(difflib.get_close_matches(key, known, n=1) or known)
+        message = _("{where}: there is no setting {key!r}, did you mean {nearest}?")
+        problems.append(message.format(where=where, key=key, nearest=nearest))
+        return
+    kind = type(found.default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is kind and found.metadata["accepts"](value):
+        values[key] = value
+        return
+    message, allowed = _("{where}: {key} cannot be {value!r}, only {allowed}"), found.metadata["allowed"]
+    problems.append(message.format(where=where, key=key, value=value, allowed=_(allowed)))
+
+
+def _from_text(text: str, kind: type) -> Any:
+    """The value that a variable's text stands for; text that stands for none comes back, to be refused."""
+    try:
+        return _WORDS_FOR_BOOLEANS[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        return text
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise BadInput("; ".join(problems))
+
+
+def _read(paths: Paths) -> tuple[str, Mapping[str, Any]]:
+    """The settings file's text and what it says; both empty where there is none."""
+    path = paths.settings_file
+    try:
+        # Bytes, so that line ends stay the person's; Windows editors put a BOM first, which is not TOML.
+        text = path.read_bytes().decode("utf-8-sig")
+        return text, tomllib.loads(text)
+    except FileNotFoundError:
+        return "", {}
+    except OSError as error:
+        message = _("{path} cannot be read ({reason}): check the name and its permissions.")
+        raise BadInput(message.format(path=path, reason=error.strerror)) from error
+    except ValueError as error:
+        message = _("{path} is not valid TOML ({reason}): correct it, or remove the file.")
+        raise BadInput(message.format(path=path, reason=error)) from error
+
+
+def _template() -> str:
+    title = _("Settings of weibo-tui. To change one, remove the # before its line.")
+    parts = [f"# {title}\n"]
+    for one in fields(Settings):
+        description, allowed = one.metadata["description"], one.metadata["allowed"]
+        parts.append(f"# {_(description)} ({_(allowed)})\n# {one.name} = {json.dumps(one.default)}\n")
+    return "\n".join(parts)

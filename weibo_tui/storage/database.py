@@ -1,0 +1,148 @@
+"""The one SQLite file: opening it, bringing it up to date, and saying for people what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+
+from weibo_tui.errors import Damaged, WeiboTuiError
+from weibo_tui.files import cannot_write
+from weibo_tui.locale import gettext as _
+from weibo_tui.storage.migrations import MIGRATIONS
+
+BUSY_SECONDS = 10.0
+"""How long one waits for another program's transaction; ours take milliseconds."""
+
+T = TypeVar("T")
+
+
+class Database(sqlite3.Connection):
+    """A connection that knows its file. Like any of SQLite's it belongs to the thread that opened it."""
+
+    path: Path
+
+    @contextmanager
+    def faults_named(self) -> Iterator[None]:
+        """Turn SQLite's errors into WeiboTuiError or Damaged, which name the file and the remedy."""
+        with _faults_named(self.path):
+            yield
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all of the block's statements or none, with `faults_named`."""
+        with self.faults_named():
+            # IMMEDIATE: a transaction that begins by reading and goes on to write is not allowed to wait for
+            # another writer, so it would fail at once where two programs work on one home.
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.execute("COMMIT")
+            except BaseException:
+                if self.in_transaction:  # a full disk may have ended it already
+                    self.execute("ROLLBACK")
+                raise
+
+    def read(self, make: Callable[[Sequence[Any]], T], query: str, parameters: Sequence[Any] = ()) -> Iterator[T]:
+        """What ``make`` makes of each row, with `faults_named`; Damaged where it can make nothing of one."""
+        with self.faults_named():
+            for row in self.execute(query, parameters):
+                try:
+                    made = make(row)
+                except (AttributeError, TypeError, ValueError) as error:
+                    raise _damaged(error, self.path) from error
+                yield made
+
+
+def connect(path: Path) -> Database:
+    """Open the database at ``path``, made and migrated as needed.
+
+    WeiboTuiError when it is of a newer version (it stays untouched), busy or out of reach; Damaged when it
+    cannot be read.
+    """
+    # One program at a time opens: the switch to WAL heeds no busy timeout and fails beside another's opening.
+    lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS, mode=0o600)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with lock, _faults_named(path):
+            if not path.exists():
+                # SQLite itself would make a file that others can read.
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            return _open(path)
+    except filelock.Timeout as error:
+        raise _busy(path) from error
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _open(path: Path) -> Database:
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Database)
+    database.path = path
+    try:
+        version = int(database.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            message = _(
+                "The database {path} is of version {found}, made by a newer weibo-tui; this one knows up to "
+                "{known}: update weibo-tui, or choose another home with WEIBO_TUI_HOME."
+            )
+            raise WeiboTuiError(message.format(path=path, found=version, known=len(MIGRATIONS)))
+        database.execute("PRAGMA journal_mode = WAL")
+        # FULL, though NORMAL outlives kill -9: an analysis that was shown is to outlive a power cut too.
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA foreign_keys = ON")
+        for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+            with database.transaction():
+                step(database)
+                database.execute(f"PRAGMA user_version = {number}")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def _faults_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise
+    except sqlite3.Error as error:
+        raise _named(error, path) from error
+    except UnicodeDecodeError as error:  # SQLite's message quotes what it found, and Python could not read that
+        raise _damaged(error, path) from error
+
+
+def _named(error: sqlite3.Error, path: Path) -> Exception:
+    # Without a code it is Python that could not read what the file holds.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return _busy(path)
+    if code == sqlite3.SQLITE_FULL:
+        message = _("There is no space left to write {path}: free some, then try again.")
+        return WeiboTuiError(message.format(path=path))
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY):
+        message = _("The database {path} is out of reach ({reason}): check the disk and your rights there.")
+        return WeiboTuiError(message.format(path=path, reason=error))
+    # Our statements fit our tables: where they do not, somebody or something has changed the tables.
+    mismatches = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, *mismatches):
+        return _damaged(error, path)
+    return error
+
+
+def _busy(path: Path) -> WeiboTuiError:
+    message = _("The database {path} is busy in another program: wait until that is done, then try again.")
+    return WeiboTuiError(message.format(path=path))
+
+
+def _damaged(error: Exception, path: Path) -> Damaged:
+    message = _(
+        "The database {path} is damaged ({reason}): move it aside, with {name}-wal if that is there, and a "
+        "new one is made."
+    )
+    return Damaged(message.format(path=path, name=path.name, reason=error))

@@ -1,0 +1,86 @@
+"""The database's shape, as the steps that led to it.
+
+Each step is one function and takes the file from ``user_version`` n to n + 1. A step that was released is
+never edited: a change of shape is a new step at the end of this file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+Migration = Callable[[sqlite3.Connection], None]
+
+MIGRATIONS: list[Migration] = []
+"""In order: the first makes version 1."""
+
+
+def migration(step: Migration) -> Migration:
+    """Make ``step`` the next migration; it runs in a transaction of its own and must not end it."""
+    MIGRATIONS.append(step)
+    return step
+
+
+@migration
+def keep_a_history(connection: sqlite3.Connection) -> None:
+    connection.execute("""
+        CREATE TABLE analyses (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            created_at TEXT NOT NULL,
+            text TEXT NOT NULL,
+            label TEXT NOT NULL,
+            confidence REAL,
+            probabilities TEXT NOT NULL,
+            uncertain INTEGER NOT NULL,
+            adapter TEXT NOT NULL,
+            truncated INTEGER NOT NULL,
+            characters INTEGER NOT NULL,
+            characters_read INTEGER NOT NULL,
+            milliseconds REAL NOT NULL,
+            source TEXT NOT NULL,
+            error TEXT
+        )
+    """)
+    connection.execute("""
+        CREATE TABLE labelled_files (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            created_at TEXT NOT NULL,
+            path TEXT NOT NULL,
+            out TEXT NOT NULL,
+            adapter TEXT NOT NULL,
+            rows INTEGER NOT NULL,
+            failed INTEGER NOT NULL,
+            counts TEXT NOT NULL
+        )
+    """)
+    # An index ends in the row's id by itself: these two serve ORDER BY created_at, id.
+    connection.execute("CREATE INDEX analyses_by_time ON analyses (created_at)")
+    connection.execute("CREATE INDEX labelled_files_by_time ON labelled_files (created_at)")
+
+
+@migration
+def keep_runs_and_their_journals(connection: sqlite3.Connection) -> None:
+    connection.execute("""
+        CREATE TABLE runs (
+            id TEXT PRIMARY KEY,
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            plan TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('running', 'finished', 'stopped', 'failed')),
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL,
+            step INTEGER NOT NULL DEFAULT 0,
+            steps INTEGER,
+            summary TEXT
+        )
+    """)
+    connection.execute("""
+        CREATE TABLE events (
+            run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            seq INTEGER NOT NULL,
+            at TEXT NOT NULL,
+            event TEXT NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (run_id, seq)
+        ) WITHOUT ROWID
+    """)

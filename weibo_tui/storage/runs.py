@@ -1,0 +1,279 @@
+"""Runs: each training, its state, its folder and the journal of its events."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+
+from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.files import cannot_write
+from weibo_tui.locale import gettext as _
+from weibo_tui.storage.database import Database
+from weibo_tui.storage.journal_export import write_json_lines, write_table
+from weibo_tui.storage.values import from_json, pack, timestamp, to_json, unpack
+
+State = Literal["running", "finished", "stopped", "failed", "interrupted"]
+"""As shown. ``interrupted`` is never stored: it is a running one whose process is gone."""
+
+_CLAIM_SECONDS = 0.5
+_EVENTS_AT_ONCE = 1000
+_COLUMNS = "id, kind, name, plan, state, created_at, updated_at, step, steps, summary"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training. ``step`` and ``steps`` (None: not known) are the latest that its events gave."""
+
+    id: str
+    kind: str
+    name: str
+    state: State
+    created_at: str
+    updated_at: str
+    step: int
+    steps: int | None
+    plan: dict[str, Any]
+    summary: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One event as the journal keeps it: ``seq`` counts from 1 within the run, ``at`` is when it happened."""
+
+    seq: int
+    at: str
+    event: dict[str, Any]
+
+
+class Runs:
+    """The runs in the database, and their folders under ``folder``."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database = database
+        self._folder = folder
+
+    def create(self, kind: str, name: str, plan: Mapping[str, Any]) -> Run:
+        """A new running run with an empty folder. Claim it at once: others take it for interrupted else."""
+        moment = datetime.now(UTC)
+        now = timestamp(moment)
+        run_id = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        folder = self.folder(run_id)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        try:
+            with self._database.transaction():
+                self._database.execute(
+                    "INSERT INTO runs (id, kind, name, plan, state, created_at, updated_at) "
+                    "VALUES (?, ?, ?, ?, 'running', ?, ?)",
+                    (run_id, kind, pack(name), to_json(plan), now, now),
+                )
+        except BaseException:
+            folder.rmdir()
+            raise
+        return self.get(run_id)
+
+    def folder(self, run_id: str) -> Path:
+        """Where the run keeps its checkpoints."""
+        if not re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run_id):
+            # The id becomes a path that `remove` deletes: one from a tampered database must not climb out.
+            message = _("The database {path} holds a run that is none ({run}): move the database aside.")
+            raise Damaged(message.format(path=self._database.path, run=run_id))
+        return self._folder / run_id
+
+    @contextmanager
+    def claim(self, run_id: str) -> Iterator[None]:
+        """Hold the run for this process, as the one that works on it; BadInput when another does.
+
+        The claim ends with the block, or with the process however that ends.
+        """
+        run_id = self.get(run_id).id
+        # A moment's patience: a listing in another program tries the lock for an instant.
+        lock = self._lock(run_id, _CLAIM_SECONDS)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            message = _("Run {run} is at work in another program: stop it there, then try again.")
+            raise BadInput(message.format(run=run_id)) from error
+        except OSError as error:
+            raise cannot_write(Path(lock.lock_file), error) from error
+        try:
+            self.get(run_id)  # it may have been removed while we waited
+            yield
+        finally:
+            lock.release()
+
+    def record(self, run_id: str, events: Iterable[Mapping[str, Any]], after: int | None = None) -> int:
+        """Append ``events`` to the run's journal, all or none; the seq of the last (0: the journal is empty).
+
+        Each has the key ``event``, its kind. ``at`` is when it happened (now, if missing); whole numbers
+        under ``step`` and ``steps`` move the run's. Numbers that are not finite are kept as null. ``after``
+        is the seq to go on from, if known; what stands behind it from an earlier try is written over.
+        """
+        events = list(events)
+        now = timestamp()
+        with self._database.transaction():
+            last = self.last_seq(run_id) if after is None else after
+            self._database.executemany(
+                "INSERT OR REPLACE INTO events (run_id, seq, at, event, data) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (run_id, seq, event.get("at", now), event["event"], to_json(_without_at(event)))
+                    for seq, event in enumerate(events, start=last + 1)
+                ],
+            )
+            self._database.execute(
+                "UPDATE runs SET updated_at = ?, step = coalesce(?, step), steps = coalesce(?, steps) WHERE id = ?",
+                (now, _latest(events, "step"), _latest(events, "steps"), run_id),
+            )
+        return last + len(events)
+
+    def last_seq(self, run_id: str) -> int:
+        """The seq of the journal's last event, 0 when it is empty."""
+        query = "SELECT coalesce(max(seq), 0) FROM events WHERE run_id = ?"
+        (last,) = self._database.read(lambda row: int(row[0]), query, (run_id,))
+        return last
+
+    def truncate(self, run_id: str, after: int) -> None:
+        """Forget the events with a seq above ``after``: what a run does that goes back to its checkpoint."""
+        with self._database.transaction():
+            self._database.execute("DELETE FROM events WHERE run_id = ? AND seq > ?", (run_id, after))
+            self._database.execute(
+                "UPDATE runs SET step = coalesce(("
+                "SELECT json_extract(data, '$.step') FROM events WHERE run_id = runs.id "
+                "AND json_type(data, '$.step') = 'integer' ORDER BY seq DESC LIMIT 1), 0) WHERE id = ?",
+                (run_id,),
+            )
+
+    def finish(
+        self,
+        run_id: str,
+        state: Literal["finished", "stopped", "failed"],
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record how the run ended."""
+        self._set_state(run_id, state, None if summary is None else to_json(summary))
+
+    def reopen(self, run_id: str) -> None:
+        """Make a run that ended, or was interrupted, a running one again."""
+        self._set_state(run_id, "running", None)
+
+    def list(self) -> tuple[Run, ...]:
+        """All runs, newest first."""
+        query = f"SELECT {_COLUMNS} FROM runs ORDER BY created_at DESC, id DESC"
+        return tuple(self._database.read(self._run, query))
+
+    def get(self, run_id: str) -> Run:
+        """The run with this id, or the only one whose id begins with it; BadInput where that is not one."""
+        query = f"SELECT {_COLUMNS} FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id"
+        found = tuple(self._database.read(self._run, query, (len(run_id), pack(run_id)))) if run_id else ()
+        if len(found) == 1:
+            return found[0]
+        if found:
+            message = _("Several runs begin with {run} ({ids}): give more of the id.")
+            raise BadInput(message.format(run=run_id, ids=", ".join(run.id for run in found)))
+        message = _("There is no run {run}: 'weibo-tui runs list' shows those that there are.")
+        raise BadInput(message.format(run=run_id))
+
+    def events(self, run_id: str, after: int = 0) -> Iterator[JournalEntry]:
+        """The run's events with a seq above ``after``, in order: after the last one seen, what is new."""
+        query = "SELECT seq, at, data FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+        entries: Sequence[JournalEntry]
+        while True:
+            # Page by page: a query left open while the reader takes its time holds up SQLite's checkpoints.
+            entries = tuple(self._database.read(_entry, query, (run_id, after, _EVENTS_AT_ONCE)))
+            yield from entries
+            if len(entries) < _EVENTS_AT_ONCE:
+                return
+            after = entries[-1].seq
+
+    def export(self, run_id: str, path: Path) -> int:
+        """Write the run's events, each with its ``seq`` and ``at``, to ``path``; their number.
+
+        JSON lines; where ``path`` ends in .csv, a table of all fields that are single values.
+        """
+        run_id = self.get(run_id).id
+        last = self.last_seq(run_id)  # a run that goes on writing is exported up to here
+
+        def read() -> Iterator[dict[str, Any]]:
+            entries = itertools.takewhile(lambda entry: entry.seq <= last, self.events(run_id))
+            return ({**entry.event, "seq": entry.seq, "at": entry.at} for entry in entries)
+
+        if path.suffix.lower() == ".csv":
+            return write_table(path, read)
+        return write_json_lines(path, read())
+
+    def remove(self, run_id: str) -> None:
+        """Delete the run, its journal and its folder; BadInput while a process works on it."""
+        run_id = self.get(run_id).id
+        with self.claim(run_id), self._database.transaction():
+            self._database.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+        # After the claim, whose file Windows keeps while it is open. Without its row nobody takes the run.
+        folder = self.folder(run_id)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+
+    def _set_state(self, run_id: str, state: str, summary: str | None) -> None:
+        with self._database.transaction():
+            self._database.execute(
+                "UPDATE runs SET state = ?, summary = ?, updated_at = ? WHERE id = ?",
+                (state, summary, timestamp(), run_id),
+            )
+
+    def _run(self, row: Sequence[Any]) -> Run:
+        run_id, kind, name, plan, state, created_at, updated_at, step, steps, summary = row
+        return Run(
+            id=run_id,
+            kind=unpack(kind),
+            name=unpack(name),
+            state="interrupted" if state == "running" and not self._is_claimed(run_id) else state,
+            created_at=unpack(created_at),
+            updated_at=unpack(updated_at),
+            step=int(step),
+            steps=None if steps is None else int(steps),
+            plan=from_json(plan),
+            summary=None if summary is None else from_json(summary),
+        )
+
+    def _lock(self, run_id: str, seconds: float) -> filelock.BaseFileLock:
+        # Not thread-local: a generator that holds a claim may be closed by another thread than began it.
+        path = self.folder(run_id) / "lock"
+        return filelock.FileLock(path, timeout=seconds, mode=0o600, thread_local=False)
+
+    def _is_claimed(self, run_id: str) -> bool:
+        lock = self._lock(run_id, 0)
+        if not Path(lock.lock_file).exists():
+            return False
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            return True
+        except OSError:
+            return False  # the folder went away, or is not ours to write: nobody of ours works there
+        lock.release()
+        return False
+
+
+def _entry(row: Sequence[Any]) -> JournalEntry:
+    return JournalEntry(seq=int(row[0]), at=unpack(row[1]), event=dict(from_json(row[2])))
+
+
+def _without_at(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key != "at"}
+
+
+def _latest(events: Sequence[Mapping[str, Any]], field: str) -> int | None:
+    return next((event[field] for event in reversed(events) if isinstance(event.get(field), int)), None)

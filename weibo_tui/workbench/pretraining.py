@@ -1,0 +1,208 @@
+"""Making a base from plain text: count a vocabulary, encode, pretrain, keep. Also goes on with an interrupted one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from weibo_tui.datasets.corpus import lines
+from weibo_tui.engine.events import Event, RunFinished, RunStarted
+from weibo_tui.errors import BadInput
+from weibo_tui.files import atomic_write, sha256
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+from weibo_tui.storage.runs import Run
+from weibo_tui.text import PREPROCESSING, clean
+from weibo_tui.workbench.plans import PretrainingPlan
+from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settled
+
+if TYPE_CHECKING:
+    from weibo_tui.engine.device import Compute
+    from weibo_tui.engine.pretraining import Pretraining
+    from weibo_tui.engine.tokenizer import Encoded, Frame, PostTokenizer
+    from weibo_tui.workbench.core import Workbench
+
+KIND = "pretrain"
+# Posts cleaned, counted or encoded between two yields.
+STRETCH = 2000
+# Of so many posts one is held out for validation, up to MOST_HELD_OUT.
+HELD_OUT_EVERY, MOST_HELD_OUT = 200, 2000
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a pretraining needs; making it again from the same corpus and tokenizer gives the same."""
+
+    tokenizer: str
+    frame: Frame
+    compute: Compute
+    pretraining: Pretraining
+
+
+def pretrain(bench: Workbench, plan: PretrainingPlan) -> Iterator[object]:
+    """`Workbench.pretrain`."""
+    from weibo_tui.engine.gpt2 import GPT2Config
+
+    bench.bases.check_free(plan.name)
+    GPT2Config(plan.layers, plan.heads, plan.width, plan.positions, plan.vocabulary, 4 * plan.width)
+    tokenizer, frame = yield from _count_vocabulary(plan)
+    prepared = yield from _prepare(bench, plan, tokenizer, frame)
+    plan = replace(plan, machine=settled(prepared.compute))
+    kept = {"plan": plan.to_json(), "corpus": sha256(plan.corpus), "frame": _frame_to_json(frame)}
+    run = bench.runs.create(KIND, plan.name, kept)
+    atomic_write(bench.runs.folder(run.id) / TOKENIZER, tokenizer.encode())
+    with at_work(bench, run, prepared.pretraining, plan.checkpoint_seconds) as work:
+        yield from _run(bench, plan, prepared, work)
+
+
+def resume(bench: Workbench, run: Run) -> Iterator[object]:
+    """`Workbench.resume` for a pretraining."""
+    from weibo_tui.engine.tokenizer import Frame
+
+    check_resumable(run)
+    plan = PretrainingPlan.from_json(run.plan["plan"])
+    bench.bases.check_free(plan.name)
+    if sha256(plan.corpus) != run.plan["corpus"]:
+        raise BadInput(
+            _("The corpus {path} has changed since run {run} began: pretrain anew.").format(
+                path=plan.corpus, run=run.id
+            )
+        )
+    tokenizer = (bench.runs.folder(run.id) / TOKENIZER).read_text(encoding="utf-8")
+    kept = run.plan["frame"]
+    frame = Frame(tuple(kept["prefix"]), tuple(kept["suffix"]), kept["pad"])
+    prepared = yield from _prepare(bench, plan, tokenizer, frame)
+    with at_work(bench, run, prepared.pretraining, plan.checkpoint_seconds, resumed=True) as work:
+        yield from _run(bench, plan, prepared, work)
+
+
+def _posts(plan: PretrainingPlan) -> Iterator[str]:
+    """The corpus as the model reads it, one cleaned post at a time; what is empty then is passed over."""
+    for line in lines(plan.corpus, plan.encoding):
+        if text := clean(line, PREPROCESSING).text:
+            yield text
+
+
+def _stretches(posts: Iterable[str]) -> Iterator[list[str]]:
+    waiting = iter(posts)
+    while stretch := list(islice(waiting, STRETCH)):
+        yield stretch
+
+
+def _count_vocabulary(plan: PretrainingPlan) -> Generator[Progress, None, tuple[str, Frame]]:
+    """A tokenizer definition and its frame, counted from the corpus."""
+    from weibo_tui.engine.vocabulary import VocabularyCounts, bert_frame, build_tokenizer
+
+    counts, done = VocabularyCounts(plan.emoticons), 0
+    for stretch in _stretches(_posts(plan)):
+        counts.add(stretch)
+        done += len(stretch)
+        yield Progress("counting characters", done, None)
+    tokens: list[str] = []
+    for found in counts.tokens(plan.vocabulary):
+        if isinstance(found, int):
+            yield Progress("making the vocabulary", found, None)
+        else:
+            tokens = found
+    return build_tokenizer(tokens).to_str(), bert_frame(tokens)
+
+
+def _prepare(
+    bench: Workbench, plan: PretrainingPlan, definition: str, frame: Frame
+) -> Generator[Progress, None, Prepared]:
+    from weibo_tui.engine.gpt2 import GPT2Config
+    from weibo_tui.engine.pretraining import Pretraining, fresh_trunk
+    from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+
+    tokenizer = PostTokenizer(definition, frame, plan.vocabulary)
+    config = GPT2Config(
+        layers=plan.layers,
+        heads=plan.heads,
+        width=plan.width,
+        positions=plan.positions,
+        vocabulary=len(tokenizer.vocabulary()),
+        inner=4 * plan.width,
+    )
+    train, held_out = [], []
+    done = 0
+    for stretch in _stretches(_posts(plan)):
+        train.append(_encode(tokenizer, stretch, plan, done, held=False))
+        if done // HELD_OUT_EVERY < MOST_HELD_OUT:
+            held_out.append(_encode(tokenizer, stretch, plan, done, held=True))
+        done += len(stretch)
+        yield Progress("encoding", done, None)
+    compute = bench.compute(plan.machine)
+    pretraining = Pretraining(
+        fresh_trunk(config, plan.recipe.seed),
+        Encoded.join(train),
+        Encoded.join(held_out),
+        plan.recipe,
+        compute,
+    )
+    return Prepared(definition, frame, compute, pretraining)
+
+
+def _encode(tokenizer: PostTokenizer, posts: list[str], plan: PretrainingPlan, first: int, held: bool) -> Encoded:
+    """The posts of a stretch that are held out, or those that are not."""
+    chosen = [post for at, post in enumerate(posts, start=first) if _is_held_out(at) == held]
+    return tokenizer.encode(chosen, plan.positions)
+
+
+def _is_held_out(at: int) -> bool:
+    return at % HELD_OUT_EVERY == 0 and at // HELD_OUT_EVERY < MOST_HELD_OUT
+
+
+def _run(bench: Workbench, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
+    from weibo_tui.registry.conversion import Checkpoint
+
+    pretraining, compute = prepared.pretraining, prepared.compute
+    trunk = pretraining.trunk
+    yield work.tell(
+        RunStarted(
+            run=work.run.id,
+            name=plan.name,
+            kind=KIND,
+            base=plan.name,
+            device=str(compute.device),
+            dtype=compute.dtype_name,
+            threads=plan.machine.threads,
+            step=pretraining.at.step,
+            steps=pretraining.steps,
+            epochs=0,
+            posts={"train": len(pretraining.train), "validation": len(pretraining.validation)},
+            trainable=sum(parameter.numel() for parameter in trunk.parameters()),
+            frozen=0,
+        )
+    )
+    yield from work.pull(pretraining)
+    at = pretraining.at
+    made = {
+        "corpus": plan.corpus.name,
+        "corpus_sha256": work.run.plan["corpus"],
+        "plan": plan.to_json(),
+        "tokens": at.tokens,
+        "epochs": at.epoch,
+        "seconds": round(at.seconds, 1),
+        "validation_loss": at.loss if at.loss == at.loss else None,
+        "dtype": compute.dtype_name,
+        "run": work.run.id,
+    }
+    checkpoint = Checkpoint(trunk.config, trunk.canonical(), prepared.tokenizer, prepared.frame)
+    bench.bases.create(plan.name, checkpoint, source="pretrained", made=made)
+    bench.use_if_first(base=plan.name)
+    finished = RunFinished(
+        run=work.run.id,
+        name=plan.name,
+        kind=KIND,
+        path=str(bench.bases.path(plan.name)),
+        best_epoch=None,
+        score=None,
+    )
+    yield work.finish(finished, {"tokens": at.tokens, "validation_loss": made["validation_loss"]})
+
+
+def _frame_to_json(frame: Frame) -> dict[str, object]:
+    return {"prefix": list(frame.prefix), "suffix": list(frame.suffix), "pad": frame.pad}

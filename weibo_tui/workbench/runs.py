@@ -1,0 +1,134 @@
+"""What training and pretraining share: claiming a run, its journal, and checkpoints on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from weibo_tui.engine.events import CheckpointSaved, Event, RunFinished, to_json
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import Run
+from weibo_tui.workbench.plans import Machine
+
+if TYPE_CHECKING:
+    from weibo_tui.engine.device import Compute
+    from weibo_tui.engine.training import Snapshot
+    from weibo_tui.workbench.core import Workbench
+
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+class Resumable(Protocol):
+    """Long work of the engine that can be kept and gone on with."""
+
+    def events(self) -> Iterator[Event]: ...
+    def snapshot(self) -> Snapshot: ...
+    def restore(self, snapshot: Snapshot) -> None: ...
+
+
+class RunAtWork:
+    """A claimed run: events go into its journal, snapshots into its folder."""
+
+    def __init__(self, bench: Workbench, run: Run, journal: Journal, checkpoint_seconds: float) -> None:
+        self.run = run
+        self.checkpoint = bench.runs.folder(run.id) / CHECKPOINT
+        self._runs = bench.runs
+        self._journal = journal
+        self._seconds = checkpoint_seconds
+        self._saved = time.monotonic()
+
+    def tell(self, event: Event) -> Event:
+        """Keep an event in the journal, and give it on. How far a stretch is needs no keeping."""
+        if not isinstance(event, Progress):
+            self._journal.add(to_json(event))
+        return event
+
+    def pull(self, work: Resumable) -> Iterator[Event]:
+        """All events of `work`, with checkpoints at the start, now and then, after each evaluation, and when the
+        iterator is closed, which is how a run is stopped."""
+        yield self._save(work)
+        try:
+            for event in work.events():
+                yield self.tell(event)
+                evaluated = type(event).__name__ == "Evaluated"
+                if evaluated or time.monotonic() - self._saved > self._seconds:
+                    yield self._save(work)
+        except GeneratorExit:
+            self._save(work)
+            raise
+
+    def finish(self, event: RunFinished, summary: Mapping[str, Any]) -> Event:
+        """Keep the last event; the checkpoint, which only a resume would need, goes."""
+        self.tell(event)
+        self._journal.commit()
+        self._runs.finish(self.run.id, "finished", summary)
+        self.checkpoint.unlink(missing_ok=True)
+        return event
+
+    def _save(self, work: Resumable) -> Event:
+        from weibo_tui.registry.weights import save_snapshot
+
+        snapshot = work.snapshot()
+        # The journal goes back to this event when the run is resumed, so the event itself is counted in.
+        save_snapshot(self.checkpoint, snapshot, {"seq": self._journal.last_seq + 1})
+        self._saved = time.monotonic()
+        self.tell(event := CheckpointSaved(snapshot.values["step"], str(self.checkpoint)))
+        self._journal.commit()
+        return event
+
+
+@contextmanager
+def at_work(
+    bench: Workbench, run: Run, work: Resumable, checkpoint_seconds: float, resumed: bool = False
+) -> Iterator[RunAtWork]:
+    """Claim `run` for the block, with `work` set to its checkpoint when it is resumed, and say in the database how
+    it ended: a closed generator stops a run, an error fails it."""
+    with bench.runs.claim(run.id):
+        if resumed:
+            _go_back(bench, run, work)
+        with Journal(bench.runs, run.id) as journal:
+            try:
+                yield RunAtWork(bench, run, journal, checkpoint_seconds)
+            except (GeneratorExit, KeyboardInterrupt):
+                bench.runs.finish(run.id, "stopped")
+                raise
+            except BaseException as error:
+                bench.runs.finish(run.id, "failed", {"error": str(error) or type(error).__name__})
+                raise
+
+
+def _go_back(bench: Workbench, run: Run, work: Resumable) -> None:
+    """Set `work` to the run's checkpoint and the journal back to it; without one, both begin anew."""
+    from weibo_tui.registry.weights import load_snapshot
+
+    checkpoint = bench.runs.folder(run.id) / CHECKPOINT
+    seq = 0
+    if checkpoint.is_file():
+        snapshot, extra = load_snapshot(checkpoint)
+        work.restore(snapshot)
+        seq = extra["seq"]
+    bench.runs.reopen(run.id)
+    bench.runs.truncate(run.id, seq)
+
+
+def check_resumable(run: Run) -> None:
+    """Raise BadInput for a run that is done."""
+    if run.state == "finished":
+        raise BadInput(
+            _("The run {run} is finished: there is nothing to resume; 'weibo-tui runs list' shows all runs.").format(
+                run=run.id
+            )
+        )
+
+
+def settled(compute: Compute) -> Machine:
+    """The machine as it was chosen: a resume computes with the same, or would not give the same bits."""
+    import torch
+
+    return Machine(compute.device.type, compute.dtype_name, torch.get_num_threads())

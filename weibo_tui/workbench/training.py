@@ -1,0 +1,258 @@
+"""Training an adapter from files to a card: read, split, encode, train, calibrate, test, keep."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from weibo_tui.datasets.dataset import Dataset, check_trainable, load
+from weibo_tui.datasets.splitting import Split, split_steps
+from weibo_tui.engine.events import Event, RunFinished, RunStarted
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+from weibo_tui.registry.cards import AdapterCard
+from weibo_tui.storage.runs import Run
+from weibo_tui.text import PREPROCESSING, without_emoticons
+from weibo_tui.workbench.evaluation import score_posts
+from weibo_tui.workbench.plans import TrainingPlan
+from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from weibo_tui.engine.device import Compute
+    from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+    from weibo_tui.engine.training import Examples, Training
+    from weibo_tui.registry.bases import OpenBase
+    from weibo_tui.workbench.core import Workbench
+
+KIND = "train"
+# Posts encoded between two yields.
+STRETCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a training needs, made from its plan; making it again gives the same."""
+
+    base: OpenBase
+    compute: Compute
+    dataset: Dataset
+    split: Split
+    training: Training
+
+
+def train(bench: Workbench, plan: TrainingPlan) -> Iterator[object]:
+    """`Workbench.train`."""
+    plan = replace(plan, base=bench.base_name(plan.base))
+    bench.adapters.check_free(plan.name, plan.overwrite)
+    prepared = yield from _prepare(bench, plan)
+    plan = replace(plan, machine=settled(prepared.compute))
+    kept = {"plan": plan.to_json(), "data": prepared.dataset.digest, "base": prepared.base.card.fingerprint}
+    run = bench.runs.create(KIND, plan.name, kept)
+    with at_work(bench, run, prepared.training, plan.checkpoint_seconds) as work:
+        yield from _run(bench, plan, prepared, work)
+
+
+def resume(bench: Workbench, run: Run) -> Iterator[object]:
+    """`Workbench.resume` for a training."""
+    check_resumable(run)
+    plan = TrainingPlan.from_json(run.plan["plan"])
+    bench.adapters.check_free(plan.name, plan.overwrite)
+    prepared = yield from _prepare(bench, plan)
+    if prepared.dataset.digest != run.plan["data"]:
+        raise BadInput(
+            _("The data of run {run} has changed since it began ({files}): train anew.").format(
+                run=run.id, files=", ".join(map(str, plan.data))
+            )
+        )
+    if prepared.base.card.fingerprint != run.plan["base"]:
+        raise BadInput(
+            _("The base '{base}' is not the one that run {run} began with: train anew.").format(
+                base=plan.base, run=run.id
+            )
+        )
+    with at_work(bench, run, prepared.training, plan.checkpoint_seconds, resumed=True) as work:
+        yield from _run(bench, plan, prepared, work)
+
+
+def _prepare(bench: Workbench, plan: TrainingPlan) -> Generator[Progress, None, Prepared]:
+    """Read, split and encode; everything that can be wrong with the plan is found here, before a run is made."""
+    from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
+    from weibo_tui.engine.training import Training
+
+    columns, hyper = plan.columns, plan.hyper
+    dataset = yield from load(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
+    check_trainable(dataset)
+    split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed)
+    compute = bench.compute(plan.machine)
+    base = bench.open_base(plan.base, compute)
+    config = base.trunk.config
+    if hyper.max_length > config.positions:
+        raise BadInput(
+            _("The base '{base}' reads {positions} tokens at most: choose a --max-length up to that.").format(
+                base=plan.base, positions=config.positions
+            )
+        )
+    adapter = Adapter.fresh(
+        AdapterConfig(
+            width=config.width,
+            blocks=parse_blocks(hyper.blocks, config.layers),
+            labels=len(dataset.names),
+            bottleneck=hyper.bottleneck,
+            activation=hyper.activation,
+            dropout=hyper.dropout,
+        ),
+        hyper.seed,
+        hyper.init,
+    )
+    examples = yield from _examples(base.tokenizer, dataset, split.train, plan, blind=hyper.emoticon_dropout > 0)
+    held_out = yield from _examples(base.tokenizer, dataset, split.validation, plan, blind=False)
+    training = Training(
+        base.trunk,
+        adapter.to(compute.device),
+        examples,
+        held_out,
+        hyper,
+        compute,
+        base.tokenizer.frame.pad,
+    )
+    return Prepared(base, compute, dataset, split, training)
+
+
+def _examples(
+    tokenizer: PostTokenizer, dataset: Dataset, which: NDArray[np.int64], plan: TrainingPlan, blind: bool
+) -> Generator[Progress, None, Examples]:
+    import numpy as np
+
+    from weibo_tui.engine.training import Examples
+
+    posts = [dataset.posts[index] for index in which]
+    encoded = yield from _encode(tokenizer, posts, plan.hyper.max_length)
+    without = None
+    if blind:
+        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), plan.hyper.max_length)
+        # A post that is nothing but emoticons has no variant without.
+        own = np.arange(len(posts))
+        joined = type(encoded).join([encoded, without])
+        without = joined.take(np.where(without.bodies > 0, own + len(posts), own))
+    readable = np.flatnonzero(encoded.bodies)
+    labels = np.array([dataset.labels[index] for index in which], np.int64)
+    return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
+
+
+def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> Generator[Progress, None, Encoded]:
+    from weibo_tui.engine.tokenizer import Encoded
+
+    parts = []
+    for start in range(0, len(posts), STRETCH):
+        stretch = posts[start : start + STRETCH]
+        parts.append(tokenizer.encode_posts(stretch, max_length, PREPROCESSING)[1])
+        yield Progress("encoding", start + len(stretch), len(posts))
+    return Encoded.join(parts)
+
+
+def _run(bench: Workbench, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
+    training, compute = prepared.training, prepared.compute
+    split = prepared.split
+    yield work.tell(
+        RunStarted(
+            run=work.run.id,
+            name=plan.name,
+            kind=KIND,
+            base=plan.base,
+            device=str(compute.device),
+            dtype=compute.dtype_name,
+            threads=plan.machine.threads,
+            step=training.at.step,
+            steps=training.steps,
+            epochs=plan.hyper.epochs,
+            posts={"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+            trainable=_count(training.adapter),
+            frozen=_count(training.trunk),
+        )
+    )
+    yield from work.pull(training)
+    card = yield from _measure(plan, prepared, work.run)
+    card = bench.adapters.save(training.adapter, card, plan.overwrite)
+    bench.use_if_first(adapter=plan.name)
+    finished = RunFinished(
+        run=work.run.id,
+        name=plan.name,
+        kind=KIND,
+        path=str(bench.adapters.path(plan.name)),
+        best_epoch=training.at.best_epoch,
+        score=card.score,
+    )
+    yield work.finish(finished, {"best_epoch": training.at.best_epoch, "score": card.score})
+
+
+def _measure(plan: TrainingPlan, prepared: Prepared, run: Run) -> Generator[Progress, None, AdapterCard]:
+    """Temperature on the validation split, score card on the test split, and the card that says both."""
+    import numpy as np
+
+    from weibo_tui.engine.calibration import fit_temperature
+    from weibo_tui.engine.prediction import Classifier, logits_of
+
+    training, dataset, split = prepared.training, prepared.dataset, prepared.split
+    compute, base, held_out = prepared.compute, prepared.base, prepared.training.validation
+    logits, done = np.zeros((len(held_out.encoded), len(dataset.names))), 0
+    for batch, part in logits_of(training.trunk, training.adapter, held_out.encoded, training.padding, compute):
+        logits[batch] = part
+        done += len(batch)
+        yield Progress("calibration", done, len(logits))
+    classifier = Classifier(
+        training.trunk,
+        training.adapter,
+        base.tokenizer,
+        compute,
+        max_length=plan.hyper.max_length,
+        preprocessing=PREPROCESSING,
+        temperature=fit_temperature(logits, held_out.labels),
+    )
+    posts = [dataset.posts[index] for index in split.test]
+    score, _judged = yield from score_posts(
+        classifier, posts, [dataset.labels[index] for index in split.test], dataset.names
+    )
+    config = training.adapter.config
+    return AdapterCard(
+        name=plan.name,
+        base=plan.base,
+        base_fingerprint=base.card.fingerprint,
+        labels=dataset.names,
+        raw_labels=dataset.label_set.raw,
+        width=config.width,
+        blocks=config.blocks,
+        bottleneck=config.bottleneck,
+        activation=config.activation,
+        dropout=config.dropout,
+        max_length=plan.hyper.max_length,
+        preprocessing=PREPROCESSING,
+        temperature=classifier.temperature,
+        dtype=compute.dtype_name,
+        parameters=_count(training.adapter),
+        data=_about(dataset, split, plan),
+        hyperparameters=asdict(plan.hyper),
+        score=score.to_json(),
+        run=run.id,
+    )
+
+
+def _about(dataset: Dataset, split: Split, plan: TrainingPlan) -> dict[str, Any]:
+    return {
+        "files": [str(source.path.name) for source in dataset.sources],
+        "sha256": dataset.digest,
+        "labels": dataset.counts(),
+        "skipped": len(dataset.skipped),
+        "train": len(split.train),
+        "validation": len(split.validation),
+        "test": len(split.test),
+        "split_seed": plan.hyper.seed,
+    }
+
+
+def _count(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
