@@ -18,6 +18,7 @@ from weibo_tui.workbench import Machine, PretrainingPlan, TrainingPlan, Workbenc
 DATA = Path(__file__).parent / "data"
 FLOAT32 = Machine("cpu", "float32")
 
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the program's home, in an environment that says nothing else."""

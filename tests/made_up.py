@@ -10,12 +10,52 @@ import csv
 import random
 from pathlib import Path
 
-THINGS = "面 电影 酒店 手机 外卖 演唱会 咖啡 地铁 小说 裙子 房间 服务 蛋糕 耳机 火锅 展览".split()
-GOOD = "真好吃 太好看了 很喜欢 特别满意 真不错 让人开心 值得再来 舒服极了 太惊喜了 便宜又好".split()
-BAD = "真难吃 太难看了 很讨厌 特别失望 太差了 让人生气 再也不来 难受极了 太糟糕了 又贵又差".split()
+THINGS = [
+    "面",
+    "电影",
+    "酒店",
+    "手机",
+    "外卖",
+    "演唱会",
+    "咖啡",
+    "地铁",
+    "小说",
+    "裙子",
+    "房间",
+    "服务",
+    "蛋糕",
+    "耳机",
+    "火锅",
+    "展览",
+]
+GOOD = [
+    "真好吃",
+    "太好看了",
+    "很喜欢",
+    "特别满意",
+    "真不错",
+    "让人开心",
+    "值得再来",
+    "舒服极了",
+    "太惊喜了",
+    "便宜又好",
+]
+BAD = ["真难吃", "太难看了", "很讨厌", "特别失望", "太差了", "让人生气", "再也不来", "难受极了", "太糟糕了", "又贵又差"]
 GOOD_MARKS = ["[哈哈]", "[嘻嘻]", "[鼓掌]", "[爱你]", "😊", ""]
 BAD_MARKS = ["[怒]", "[泪]", "[抓狂]", "[衰]", "😭", ""]
-OPENINGS = "今天的 昨天的 朋友说的 刚买的 公司楼下的 学校旁边的 网上的 @小林同学 推荐的 周末的 第一次试的".split(" ")
+OPENINGS = [
+    "今天的",
+    "昨天的",
+    "朋友说的",
+    "刚买的",
+    "公司楼下的",
+    "学校旁边的",
+    "网上的",
+    "@小林同学",
+    "推荐的",
+    "周末的",
+    "第一次试的",
+]
 ENDINGS = ["。", "！", "！！", "~", "，大家怎么看？", "，就是这样。", ""]
 
 
@@ -40,7 +80,7 @@ def posts(number: int, seed: int = 0) -> list[tuple[str, int]]:
 def write_posts(path: Path, number: int, seed: int = 0) -> Path:
     """A CSV file of posts with the header `label,review`."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["label", "review"])
         writer.writerows((label, text) for text, label in posts(number, seed))
     return path
