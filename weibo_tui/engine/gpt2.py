@@ -57,6 +57,8 @@ class GPT2Config:
             wrong.append("heads")
         if self.activation not in ACTIVATIONS:
             wrong.append("activation")
+        if not 0 < self.epsilon < 1:
+            wrong.append("epsilon")
         if wrong:
             values = ", ".join(f"{name}={getattr(self, name)}" for name in wrong)
             raise BadInput(_("No GPT-2 can have {values}: check the sizes asked for.").format(values=values))
@@ -76,7 +78,7 @@ class GPT2Config:
             vocabulary=_integer(config, "vocab_size", 50257),
             inner=_integer(config, "n_inner", 4 * width),
             activation=str(config.get("activation_function", "gelu_new")),
-            epsilon=float(config.get("layer_norm_epsilon", 1e-5)),
+            epsilon=_number(config, "layer_norm_epsilon", 1e-5),
             scale_attention=bool(config.get("scale_attn_weights", True)),
             scale_by_layer=bool(config.get("scale_attn_by_inverse_layer_idx", False)),
         )
@@ -129,6 +131,13 @@ def _integer(config: Mapping[str, Any], key: str, default: int) -> int:
         raise BadInput(
             _("config.json holds {key}={value!r} where a whole number belongs.").format(key=key, value=value)
         )
+    return value
+
+
+def _number(config: Mapping[str, Any], key: str, default: float) -> float:
+    value = config.get(key, default)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise BadInput(_("config.json holds {key}={value!r} where a number belongs.").format(key=key, value=value))
     return value
 
 

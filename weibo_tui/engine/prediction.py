@@ -68,7 +68,7 @@ def logits_of(
             with torch.inference_mode():
                 ids, sizes = pad(encoded, batch, padding, compute.device)
                 logits = adapter(trunk(ids, sizes, adapter))
-            yield batch, logits.double().cpu().numpy()
+            yield batch, logits.cpu().double().numpy()
     finally:
         adapter.train(was_training)
 

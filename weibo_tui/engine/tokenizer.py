@@ -103,9 +103,17 @@ class PostTokenizer:
         return cleaned, self.encode([one.text for one in cleaned], max_length)
 
     def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
-        """Cleaned texts to ids, each cut so that with prefix and suffix it has at most `max_length` tokens."""
+        """Cleaned texts to ids, each cut so that with prefix and suffix it has at most `max_length` tokens.
+
+        Raises BadInput where prefix and suffix leave no room for a post."""
         prefix, suffix = self.frame.prefix, self.frame.suffix
         room = max_length - len(prefix) - len(suffix)
+        if room < 1:
+            raise BadInput(
+                _("Of {length} tokens none is left for the post itself: choose a greater --max-length.").format(
+                    length=max_length
+                )
+            )
         ids: list[int] = []
         lengths, read, bodies = [], [], []
         for text, encoding in zip(

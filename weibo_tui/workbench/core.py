@@ -164,7 +164,9 @@ class Workbench:
     def open_base(self, name: str, compute: Compute) -> OpenBase:
         """The base `name` in memory and on its device. One is kept, so that training and predictions share it."""
         if self._open_base is None or self._open_base[0] != (name, compute):
-            self._open_base = None  # two large ones may not fit
+            # Two large trunks may not fit into memory at once.
+            self._open_base = None
+            self._classifiers.clear()
             base = self.bases.open(name)
             base.trunk.compute_in(compute.dtype).to(compute.device)
             self._open_base = (name, compute), base
@@ -187,9 +189,10 @@ class Workbench:
         from weibo_tui.engine.prediction import Classifier
 
         name = self.adapter_name(adapter)
-        if (name, machine) in self._classifiers:
-            return self._classifiers[name, machine]
         wanted = self.adapters.card(name)
+        key = (wanted.weights_sha256, machine)
+        if key in self._classifiers:
+            return self._classifiers[key]
         fitting = [card.name for card in self.bases.list() if card.fingerprint == wanted.base_fingerprint]
         if not fitting:
             raise BadInput(
@@ -200,7 +203,7 @@ class Workbench:
             )
         compute = self.compute(machine)
         base = self.open_base(wanted.base if wanted.base in fitting else fitting[0], compute)
-        loaded, card = self.adapters.load(name, base.card)
+        loaded, card = self.adapters.load(name, base)
         classifier = Classifier(
             base.trunk,
             loaded.to(compute.device),
@@ -210,7 +213,7 @@ class Workbench:
             preprocessing=card.preprocessing,
             temperature=card.temperature,
         )
-        self._classifiers[name, machine] = classifier
+        self._classifiers[key] = classifier
         return classifier
 
     def predict(
