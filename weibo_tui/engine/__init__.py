@@ -1,4 +1,4 @@
-"""Tensors: the GPT-2 trunk, adapters, the tokenizer, batches, training, prediction and metrics."""
+"""Tensors: the trunk, adapters, training and prediction. Knows no file layout, no database and no screen."""
 
 from __future__ import annotations
 

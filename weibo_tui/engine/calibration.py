@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from weibo_tui.engine.prediction import Floats
 
-# Bounds of the search: beyond them the validation split is separable or the logits say nothing.
-COLDEST, HOTTEST = 0.05, 20.0
+# Bounds of the search. A validation split without an error would ask for a temperature of 0, which makes every
+# later verdict look certain; past the other bound the logits say nothing.
+COLDEST, HOTTEST = 0.5, 20.0
 
 
 def negative_log_likelihood(logits: Floats, truth: NDArray[np.int64], temperature: float = 1.0) -> float:

@@ -14,6 +14,7 @@ from weibo_tui.engine.batches import Indices, micro_batches, pad
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+from weibo_tui.locale import gettext as _
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,10 @@ class Verdict:
 
 class Unreadable:
     """In place of a verdict: after cleaning, nothing of the post is left that the model could read."""
+
+    @property
+    def reason(self) -> str:
+        return _("nothing to read is left of the post after cleaning")
 
 
 UNREADABLE = Unreadable()

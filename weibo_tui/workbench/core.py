@@ -1,31 +1,14 @@
-"""The workbench: folders, settings and storage, and names of bases and adapters made into things that work.
-
-Heavy libraries are imported where they are first needed, so that opening a workbench costs next to nothing.
-"""
+"""The workbench: the one object that the command line, the app and a notebook hold."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
 
 from weibo_tui.datasets.auditing import Audit, audit
-from weibo_tui.errors import BadInput
-from weibo_tui.locale import gettext as _
-from weibo_tui.paths import Paths
-from weibo_tui.registry.adapters import Adapters
-from weibo_tui.registry.bases import Bases
-from weibo_tui.settings import Settings
-from weibo_tui.storage.database import connect
-from weibo_tui.storage.history import Analysis, History
-from weibo_tui.storage.runs import Runs
-from weibo_tui.storage.values import timestamp
+from weibo_tui.storage.history import Analysis
+from weibo_tui.workbench import evaluation, labelling, prediction, pretraining, training
+from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import (
     AuditPlan,
     EvaluationPlan,
@@ -35,16 +18,6 @@ from weibo_tui.workbench.plans import (
     TrainingPlan,
 )
 
-if TYPE_CHECKING:
-    from weibo_tui.engine.device import Compute
-    from weibo_tui.engine.prediction import Classifier, Unreadable, Verdict
-    from weibo_tui.registry.bases import OpenBase
-    from weibo_tui.registry.cards import BaseCard
-    from weibo_tui.storage.database import Database
-
-# Posts that are judged together in a stream: enough to fill batches of like length, few enough to answer soon.
-WINDOW = 256
-
 
 @dataclass(frozen=True, slots=True)
 class Audited:
@@ -53,168 +26,8 @@ class Audited:
     audit: Audit
 
 
-class Workbench:
+class Workbench(Home):
     """Everything a face needs. Use `Workbench.open`, as a context manager."""
-
-    def __init__(self, paths: Paths, settings: Settings) -> None:
-        self.paths = paths
-        self.settings = settings
-        self.bases = Bases(paths.bases)
-        self.adapters = Adapters(paths.adapters)
-        self._open_base: tuple[tuple[str, Compute], OpenBase] | None = None
-        self._classifiers: dict[tuple[str, Machine], Classifier] = {}
-
-    @classmethod
-    @contextmanager
-    def open(cls, home: Path | None = None) -> Iterator[Self]:
-        """The workbench of the home folder; nothing is created there before something is kept."""
-        paths = Paths.find(home)
-        bench = cls(paths, Settings.load(paths))
-        try:
-            yield bench
-        finally:
-            if "_database" in bench.__dict__:
-                bench._database.close()
-
-    @cached_property
-    def _database(self) -> Database:
-        return connect(self.paths.database)
-
-    @cached_property
-    def history(self) -> History:
-        return History(self._database)
-
-    @cached_property
-    def runs(self) -> Runs:
-        return Runs(self._database, self.paths.runs)
-
-    def base_name(self, name: str = "") -> str:
-        """The base that `name` names: it, else the chosen default, else the only one there is."""
-        there = [card.name for card in self.bases.list()]
-        chosen = name or self.settings.base or (there[0] if len(there) == 1 else "")
-        if not chosen and there:
-            raise BadInput(
-                _("There are several bases ({there}) and none is chosen: name one with --base.").format(
-                    there=", ".join(there)
-                )
-            )
-        if not chosen:
-            raise BadInput(
-                _(
-                    "There is no base yet: add one with 'weibo-tui bases add', or make one with 'weibo-tui bases "
-                    "pretrain'."
-                )
-            )
-        self.bases.path(chosen)
-        return chosen
-
-    def adapter_name(self, name: str = "") -> str:
-        """The adapter that `name` names: it, else the chosen default, else the only one there is."""
-        there = [card.name for card in self.adapters.list()]
-        chosen = name or self.settings.adapter or (there[0] if len(there) == 1 else "")
-        if not chosen and there:
-            raise BadInput(
-                _(
-                    "There are several adapters ({there}) and none is chosen: name one with --adapter, or choose "
-                    "one with 'weibo-tui adapters use'."
-                ).format(there=", ".join(there))
-            )
-        if not chosen:
-            raise BadInput(_("There is no adapter yet: train one with 'weibo-tui train', or import one."))
-        self.adapters.path(chosen)
-        return chosen
-
-    def add_base(self, folder: Path, name: str) -> BaseCard:
-        """Take in a local Hugging Face folder; the first base is the default from then on."""
-        card = self.bases.add(folder, name)
-        self.use_if_first(base=name)
-        return card
-
-    def use_adapter(self, name: str) -> None:
-        """Make `name` the adapter that is used where none is named."""
-        self.adapters.path(name)
-        self._choose(adapter=name)
-
-    def use_if_first(self, **made: str) -> bool:
-        """Make what was just made (base=… or adapter=…) the default where none is chosen; whether it was."""
-        ((field, name),) = made.items()
-        if getattr(self.settings, field):
-            return False
-        self._choose(**{field: name})
-        return True
-
-    def remove_base(self, name: str) -> None:
-        """Delete a base, and the choice of it as the default."""
-        self.bases.remove(name)
-        self._open_base = None
-        if self.settings.base == name:
-            self._choose(base="")
-
-    def remove_adapter(self, name: str) -> None:
-        """Delete an adapter, and the choice of it as the default."""
-        self.adapters.remove(name)
-        self._classifiers.clear()
-        if self.settings.adapter == name:
-            self._choose(adapter="")
-
-    def _choose(self, **changes: str) -> None:
-        Settings.save(self.paths, **changes)
-        self.settings = Settings.load(self.paths)
-
-    def open_base(self, name: str, compute: Compute) -> OpenBase:
-        """The base `name` in memory and on its device. One is kept, so that training and predictions share it."""
-        if self._open_base is None or self._open_base[0] != (name, compute):
-            # Two large trunks may not fit into memory at once.
-            self._open_base = None
-            self._classifiers.clear()
-            base = self.bases.open(name)
-            base.trunk.compute_in(compute.dtype).to(compute.device)
-            self._open_base = (name, compute), base
-        return self._open_base[1]
-
-    def compute(self, machine: Machine) -> Compute:
-        """The device, dtype and threads that a plan asks for, else the settings."""
-        from weibo_tui.engine.device import Compute
-
-        return Compute.choose(
-            machine.device if machine.device != "auto" else self.settings.device,
-            machine.dtype if machine.dtype != "auto" else self.settings.dtype,
-            machine.threads or self.settings.threads,
-        )
-
-    def classifier(self, adapter: str = "", machine: Machine = Machine()) -> Classifier:
-        """The adapter `adapter` (else the default) on its own base, ready to judge posts; kept for the next time.
-
-        Raises BadInput where its base is not here, saying which one it wants."""
-        from weibo_tui.engine.prediction import Classifier
-
-        name = self.adapter_name(adapter)
-        wanted = self.adapters.card(name)
-        key = (wanted.weights_sha256, machine)
-        if key in self._classifiers:
-            return self._classifiers[key]
-        fitting = [card.name for card in self.bases.list() if card.fingerprint == wanted.base_fingerprint]
-        if not fitting:
-            raise BadInput(
-                _(
-                    "The adapter '{name}' wants the base '{base}' (fingerprint {fingerprint}…), which is not "
-                    "here: add it with 'weibo-tui bases add'."
-                ).format(name=name, base=wanted.base, fingerprint=wanted.base_fingerprint[:12])
-            )
-        compute = self.compute(machine)
-        base = self.open_base(wanted.base if wanted.base in fitting else fitting[0], compute)
-        loaded, card = self.adapters.load(name, base)
-        classifier = Classifier(
-            base.trunk,
-            loaded.to(compute.device),
-            base.tokenizer,
-            compute,
-            max_length=card.max_length,
-            preprocessing=card.preprocessing,
-            temperature=card.temperature,
-        )
-        self._classifiers[key] = classifier
-        return classifier
 
     def predict(
         self,
@@ -224,57 +37,11 @@ class Workbench:
         record: bool | None = None,
         source: str = "python",
         machine: Machine = Machine(),
-        window: int = WINDOW,
+        window: int = prediction.WINDOW,
     ) -> Iterator[Analysis]:
         """Judge posts, in order, `window` at a time. They are kept in the history unless `record`, or without it
         the setting, says no. A post with nothing to read gives an Analysis with an error and no label."""
-        name = self.adapter_name(adapter)
-        labels = self.adapters.card(name).labels
-        classifier = self.classifier(name, machine)
-        waiting = iter(posts)
-        while some := list(islice(waiting, window)):
-            started = time.perf_counter()
-            verdicts = classifier.verdicts(some)
-            milliseconds = (time.perf_counter() - started) * 1000 / len(some)
-            analyses = [
-                self.analysis(post, verdict, labels, adapter=name, source=source, milliseconds=milliseconds)
-                for post, verdict in zip(some, verdicts, strict=True)
-            ]
-            if self.settings.history if record is None else record:
-                ids = self.history.add(analyses)
-                analyses = [dataclasses.replace(one, id=i) for one, i in zip(analyses, ids, strict=True)]
-            yield from analyses
-
-    def analysis(self, post: str, verdict: Verdict | Unreadable, labels: Sequence[str], **about: Any) -> Analysis:
-        """A verdict in words, as the history keeps it."""
-        from weibo_tui.engine.prediction import Unreadable
-
-        if isinstance(verdict, Unreadable):
-            return Analysis(
-                text=post,
-                label="",
-                confidence=None,
-                probabilities={},
-                uncertain=False,
-                truncated=False,
-                characters=len(post),
-                characters_read=0,
-                created_at=timestamp(),
-                error=_("nothing to read is left of the post after cleaning"),
-                **about,
-            )
-        return Analysis(
-            text=post,
-            label=labels[verdict.label],
-            confidence=verdict.confidence,
-            probabilities=dict(zip(labels, verdict.probabilities, strict=True)),
-            uncertain=verdict.confidence < self.settings.uncertain_below,
-            truncated=verdict.characters_read < verdict.characters,
-            characters=verdict.characters,
-            characters_read=verdict.characters_read,
-            created_at=timestamp(),
-            **about,
-        )
+        return prediction.predict(self, posts, adapter, record, source, machine, window)
 
     def audit(self, plan: AuditPlan) -> Iterator[object]:
         """Look at labelled files: an iterator of progress, `Audited` the last."""
@@ -284,32 +51,22 @@ class Workbench:
 
     def train(self, plan: TrainingPlan) -> Iterator[object]:
         """Train an adapter: an iterator of events, `RunFinished` the last. Closing it stops with a checkpoint."""
-        from weibo_tui.workbench import training
-
         return training.train(self, plan)
 
     def pretrain(self, plan: PretrainingPlan) -> Iterator[object]:
         """Make a base from plain text: an iterator of events, `RunFinished` the last."""
-        from weibo_tui.workbench import pretraining
-
         return pretraining.pretrain(self, plan)
 
     def resume(self, run_id: str) -> Iterator[object]:
         """Go on with an interrupted, stopped or failed run from its checkpoint, exactly."""
-        from weibo_tui.workbench import pretraining, training
-
         run = self.runs.get(run_id)
         resume = training.resume if run.kind == training.KIND else pretraining.resume
         return resume(self, run)
 
     def evaluate(self, plan: EvaluationPlan) -> Iterator[object]:
         """Measure an adapter on labelled files: an iterator of events, `Scored` the last."""
-        from weibo_tui.workbench import evaluation
-
         return evaluation.evaluate(self, plan)
 
     def label_file(self, plan: LabellingPlan) -> Iterator[object]:
         """Label a file: an iterator of events, `FileLabelled` the last. Goes on where a killed one was."""
-        from weibo_tui.workbench import labelling
-
         return labelling.label_file(self, plan)

@@ -12,6 +12,7 @@ from weibo_tui.datasets.dataset import Dataset, load
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.progress import Progress
 from weibo_tui.storage.csv_export import write_csv
+from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import EvaluationPlan
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from weibo_tui.engine.metrics import ScoreCard
     from weibo_tui.engine.prediction import Classifier
-    from weibo_tui.workbench.core import Workbench
 
 # Posts sorted by length together: so many that little is padded, so few that encoding them is no long stretch.
 WINDOW = 2048
@@ -43,10 +43,10 @@ class Judged:
     readable: NDArray[np.int64]
 
 
-def evaluate(bench: Workbench, plan: EvaluationPlan) -> Iterator[object]:
+def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
     """`Workbench.evaluate`."""
-    adapter = bench.adapter_name(plan.adapter)
-    card = bench.adapters.card(adapter)
+    adapter = home.adapter_name(plan.adapter)
+    card = home.adapters.card(adapter)
     columns = plan.columns
     dataset = yield from load(
         plan.data,
@@ -56,7 +56,7 @@ def evaluate(bench: Workbench, plan: EvaluationPlan) -> Iterator[object]:
         Labels(card.labels, card.raw_labels),
         preprocessing=card.preprocessing,
     )
-    classifier = bench.classifier(adapter, plan.machine)
+    classifier = home.classifier(adapter, plan.machine)
     score, judged = yield from score_posts(
         classifier, dataset.posts, dataset.labels, card.labels, failed=len(dataset.skipped)
     )

@@ -23,11 +23,11 @@ from weibo_tui.files import cannot_write
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabelledFile
 from weibo_tui.storage.values import timestamp
+from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import LabellingPlan
 
 if TYPE_CHECKING:
     from weibo_tui.engine.prediction import Classifier, Unreadable, Verdict
-    from weibo_tui.workbench.core import Workbench
 
 WINDOW = 2048
 SYNC_SECONDS = 5.0
@@ -46,10 +46,10 @@ class FileLabelled:
     posts_per_second: float
 
 
-def label_file(bench: Workbench, plan: LabellingPlan) -> Iterator[object]:
+def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
     """`Workbench.label_file`."""
-    adapter = bench.adapter_name(plan.adapter)
-    card = bench.adapters.card(adapter)
+    adapter = home.adapter_name(plan.adapter)
+    card = home.adapters.card(adapter)
     columns = plan.columns
     source = open_source(plan.source, columns.text, columns.label, columns.encoding)
     added: Added = {
@@ -60,25 +60,26 @@ def label_file(bench: Workbench, plan: LabellingPlan) -> Iterator[object]:
     }
     check_added(source, plan.out, added)
     total = yield from count(source)
-    classifier = bench.classifier(adapter, plan.machine)
+    classifier = home.classifier(adapter, plan.machine)
     partial = plan.out.with_name(plan.out.name + ".partial")
     key = _key(source, [card.weights_sha256, card.temperature, str(classifier.compute), list(added)])
     try:
         continued = _resume(partial, key)
         started = time.perf_counter()
         with partial.open("a", encoding="utf-8") as file:
-            yield from _judge_rows(bench, classifier, card.labels, source, file, continued, total)
+            yield from _judge_rows(classifier, card.labels, source, file, continued, total)
     except OSError as error:
         raise cannot_write(partial, error) from error
     seconds = max(time.perf_counter() - started, 1e-9)
     for written in write_labelled(source, plan.out, _verdicts(partial), added):
         if written % WINDOW == 0:
             yield Progress("writing", written, total)
-    counts = Counter(verdict["predicted"] for verdict in _verdicts(partial))
-    failed = counts.pop(None, 0)
+    predicted = (verdict.get("predicted") for verdict in _verdicts(partial))
+    counts: Counter[str] = Counter(label for label in predicted if label is not None)
+    failed = total - counts.total()
     partial.unlink()
-    if plan.record and bench.settings.history:
-        bench.history.add_file(
+    if plan.record and home.settings.history:
+        home.history.add_file(
             LabelledFile(plan.source.absolute(), plan.out.absolute(), adapter, total, failed, dict(counts), timestamp())
         )
     rate = (total - continued) / seconds
@@ -86,7 +87,6 @@ def label_file(bench: Workbench, plan: LabellingPlan) -> Iterator[object]:
 
 
 def _judge_rows(
-    bench: Workbench,
     classifier: Classifier,
     labels: tuple[str, ...],
     source: Source,
@@ -102,16 +102,27 @@ def _judge_rows(
         for batch in classifier.classify(window):
             found.update(batch)
             yield Progress("labelling", done + len(found), total)
-        for index, post in enumerate(window):
-            analysis = bench.analysis(post, found[index], labels, adapter="", source="file", milliseconds=0.0)
-            verdict: dict[str, Any] = {"predicted": analysis.label or None, "confidence": analysis.confidence}
-            verdict |= {f"prob_{label}": p for label, p in analysis.probabilities.items()}
-            file.write(json.dumps(verdict | {"error": analysis.error}, ensure_ascii=False) + "\n")
+        for index in range(len(window)):
+            file.write(json.dumps(_added_cells(found[index], labels), ensure_ascii=False) + "\n")
         file.flush()
         if time.monotonic() - synced > SYNC_SECONDS:
             os.fsync(file.fileno())
             synced = time.monotonic()
         done += len(window)
+
+
+def _added_cells(verdict: Verdict | Unreadable, labels: tuple[str, ...]) -> dict[str, Any]:
+    """What a row gets; a column that is left out stays empty."""
+    from weibo_tui.engine.prediction import Verdict
+
+    if not isinstance(verdict, Verdict):
+        return {"error": verdict.reason}
+    probabilities = zip(labels, verdict.probabilities, strict=True)
+    return {
+        "predicted": labels[verdict.label],
+        "confidence": verdict.confidence,
+        **{f"prob_{label}": probability for label, probability in probabilities},
+    }
 
 
 def _key(source: Source, about: list[Any]) -> str:

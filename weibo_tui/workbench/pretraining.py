@@ -15,6 +15,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, clean
+from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import PretrainingPlan
 from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settled
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.pretraining import Pretraining
     from weibo_tui.engine.tokenizer import Encoded, Frame, PostTokenizer
-    from weibo_tui.workbench.core import Workbench
 
 KIND = "pretrain"
 # Posts cleaned, counted or encoded between two yields.
@@ -42,41 +42,41 @@ class Prepared:
     pretraining: Pretraining
 
 
-def pretrain(bench: Workbench, plan: PretrainingPlan) -> Iterator[object]:
+def pretrain(home: Home, plan: PretrainingPlan) -> Iterator[object]:
     """`Workbench.pretrain`."""
     from weibo_tui.engine.gpt2 import GPT2Config
 
-    bench.bases.check_free(plan.name)
+    home.bases.check_free(plan.name)
     GPT2Config(plan.layers, plan.heads, plan.width, plan.positions, plan.vocabulary, 4 * plan.width)
     tokenizer, frame = yield from _count_vocabulary(plan)
-    prepared = yield from _prepare(bench, plan, tokenizer, frame)
+    prepared = yield from _prepare(home, plan, tokenizer, frame)
     plan = replace(plan, machine=settled(prepared.compute))
     kept = {"plan": plan.to_json(), "corpus": sha256(plan.corpus), "frame": _frame_to_json(frame)}
-    run = bench.runs.create(KIND, plan.name, kept)
-    atomic_write(bench.runs.folder(run.id) / TOKENIZER, tokenizer.encode())
-    with at_work(bench, run, prepared.pretraining, plan.checkpoint_seconds) as work:
-        yield from _run(bench, plan, prepared, work)
+    run = home.runs.create(KIND, plan.name, kept)
+    atomic_write(home.runs.folder(run.id) / TOKENIZER, tokenizer.encode())
+    with at_work(home, run, prepared.pretraining, plan.checkpoint_seconds) as work:
+        yield from _run(home, plan, prepared, work)
 
 
-def resume(bench: Workbench, run: Run) -> Iterator[object]:
+def resume(home: Home, run: Run) -> Iterator[object]:
     """`Workbench.resume` for a pretraining."""
     from weibo_tui.engine.tokenizer import Frame
 
     check_resumable(run)
     plan = PretrainingPlan.from_json(run.plan["plan"])
-    bench.bases.check_free(plan.name)
+    home.bases.check_free(plan.name)
     if sha256(plan.corpus) != run.plan["corpus"]:
         raise BadInput(
             _("The corpus {path} has changed since run {run} began: pretrain anew.").format(
                 path=plan.corpus, run=run.id
             )
         )
-    tokenizer = (bench.runs.folder(run.id) / TOKENIZER).read_text(encoding="utf-8")
+    tokenizer = (home.runs.folder(run.id) / TOKENIZER).read_text(encoding="utf-8")
     kept = run.plan["frame"]
     frame = Frame(tuple(kept["prefix"]), tuple(kept["suffix"]), kept["pad"])
-    prepared = yield from _prepare(bench, plan, tokenizer, frame)
-    with at_work(bench, run, prepared.pretraining, plan.checkpoint_seconds, resumed=True) as work:
-        yield from _run(bench, plan, prepared, work)
+    prepared = yield from _prepare(home, plan, tokenizer, frame)
+    with at_work(home, run, prepared.pretraining, plan.checkpoint_seconds, resumed=True) as work:
+        yield from _run(home, plan, prepared, work)
 
 
 def _posts(plan: PretrainingPlan) -> Iterator[str]:
@@ -110,9 +110,7 @@ def _count_vocabulary(plan: PretrainingPlan) -> Generator[Progress, None, tuple[
     return build_tokenizer(tokens).to_str(), bert_frame(tokens)
 
 
-def _prepare(
-    bench: Workbench, plan: PretrainingPlan, definition: str, frame: Frame
-) -> Generator[Progress, None, Prepared]:
+def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -> Generator[Progress, None, Prepared]:
     from weibo_tui.engine.gpt2 import GPT2Config
     from weibo_tui.engine.pretraining import Pretraining, fresh_trunk
     from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
@@ -134,7 +132,7 @@ def _prepare(
             held_out.append(_encode(tokenizer, stretch, plan, done, held=True))
         done += len(stretch)
         yield Progress("encoding", done, None)
-    compute = bench.compute(plan.machine)
+    compute = home.compute(plan.machine)
     pretraining = Pretraining(
         fresh_trunk(config, plan.recipe.seed),
         Encoded.join(train),
@@ -155,7 +153,7 @@ def _is_held_out(at: int) -> bool:
     return at % HELD_OUT_EVERY == 0 and at // HELD_OUT_EVERY < MOST_HELD_OUT
 
 
-def _run(bench: Workbench, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
+def _run(home: Home, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
     from weibo_tui.registry.conversion import Checkpoint
 
     pretraining, compute = prepared.pretraining, prepared.compute
@@ -191,13 +189,13 @@ def _run(bench: Workbench, plan: PretrainingPlan, prepared: Prepared, work: RunA
         "run": work.run.id,
     }
     checkpoint = Checkpoint(trunk.config, trunk.canonical(), prepared.tokenizer, prepared.frame)
-    bench.bases.create(plan.name, checkpoint, source="pretrained", made=made)
-    bench.use_if_first(base=plan.name)
+    home.bases.create(plan.name, checkpoint, source="pretrained", made=made)
+    home.use_if_first(base=plan.name)
     finished = RunFinished(
         run=work.run.id,
         name=plan.name,
         kind=KIND,
-        path=str(bench.bases.path(plan.name)),
+        path=str(home.bases.path(plan.name)),
         best_epoch=None,
         score=None,
     )

@@ -13,12 +13,12 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.journal import Journal
 from weibo_tui.storage.runs import Run
+from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import Machine
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.training import Snapshot
-    from weibo_tui.workbench.core import Workbench
 
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -35,10 +35,10 @@ class Resumable(Protocol):
 class RunAtWork:
     """A claimed run: events go into its journal, snapshots into its folder."""
 
-    def __init__(self, bench: Workbench, run: Run, journal: Journal, checkpoint_seconds: float) -> None:
+    def __init__(self, home: Home, run: Run, journal: Journal, checkpoint_seconds: float) -> None:
         self.run = run
-        self.checkpoint = bench.runs.folder(run.id) / CHECKPOINT
-        self._runs = bench.runs
+        self.checkpoint = home.runs.folder(run.id) / CHECKPOINT
+        self._runs = home.runs
         self._journal = journal
         self._seconds = checkpoint_seconds
         self._saved = time.monotonic()
@@ -85,36 +85,36 @@ class RunAtWork:
 
 @contextmanager
 def at_work(
-    bench: Workbench, run: Run, work: Resumable, checkpoint_seconds: float, resumed: bool = False
+    home: Home, run: Run, work: Resumable, checkpoint_seconds: float, resumed: bool = False
 ) -> Iterator[RunAtWork]:
     """Claim `run` for the block, with `work` set to its checkpoint when it is resumed, and say in the database how
     it ended: a closed generator stops a run, an error fails it."""
-    with bench.runs.claim(run.id):
+    with home.runs.claim(run.id):
         if resumed:
-            _go_back(bench, run, work)
-        with Journal(bench.runs, run.id) as journal:
+            _go_back(home, run, work)
+        with Journal(home.runs, run.id) as journal:
             try:
-                yield RunAtWork(bench, run, journal, checkpoint_seconds)
+                yield RunAtWork(home, run, journal, checkpoint_seconds)
             except (GeneratorExit, KeyboardInterrupt):
-                bench.runs.finish(run.id, "stopped")
+                home.runs.finish(run.id, "stopped")
                 raise
             except BaseException as error:
-                bench.runs.finish(run.id, "failed", {"error": str(error) or type(error).__name__})
+                home.runs.finish(run.id, "failed", {"error": str(error) or type(error).__name__})
                 raise
 
 
-def _go_back(bench: Workbench, run: Run, work: Resumable) -> None:
+def _go_back(home: Home, run: Run, work: Resumable) -> None:
     """Set `work` to the run's checkpoint and the journal back to it; without one, both begin anew."""
     from weibo_tui.registry.weights import load_snapshot
 
-    checkpoint = bench.runs.folder(run.id) / CHECKPOINT
+    checkpoint = home.runs.folder(run.id) / CHECKPOINT
     seq = 0
     if checkpoint.is_file():
         snapshot, extra = load_snapshot(checkpoint)
         work.restore(snapshot)
         seq = extra["seq"]
-    bench.runs.reopen(run.id)
-    bench.runs.truncate(run.id, seq)
+    home.runs.reopen(run.id)
+    home.runs.truncate(run.id, seq)
 
 
 def check_resumable(run: Run) -> None:

@@ -16,6 +16,7 @@ from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, without_emoticons
 from weibo_tui.workbench.evaluation import score_posts
+from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import TrainingPlan
 from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settled
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
     from weibo_tui.engine.training import Examples, Training
     from weibo_tui.registry.bases import OpenBase
-    from weibo_tui.workbench.core import Workbench
 
 KIND = "train"
 # Posts encoded between two yields.
@@ -45,24 +45,24 @@ class Prepared:
     training: Training
 
 
-def train(bench: Workbench, plan: TrainingPlan) -> Iterator[object]:
+def train(home: Home, plan: TrainingPlan) -> Iterator[object]:
     """`Workbench.train`."""
-    plan = replace(plan, base=bench.base_name(plan.base))
-    bench.adapters.check_free(plan.name, plan.overwrite)
-    prepared = yield from _prepare(bench, plan)
+    plan = replace(plan, base=home.base_name(plan.base))
+    home.adapters.check_free(plan.name, plan.overwrite)
+    prepared = yield from _prepare(home, plan)
     plan = replace(plan, machine=settled(prepared.compute))
     kept = {"plan": plan.to_json(), "data": prepared.dataset.digest, "base": prepared.base.card.fingerprint}
-    run = bench.runs.create(KIND, plan.name, kept)
-    with at_work(bench, run, prepared.training, plan.checkpoint_seconds) as work:
-        yield from _run(bench, plan, prepared, work)
+    run = home.runs.create(KIND, plan.name, kept)
+    with at_work(home, run, prepared.training, plan.checkpoint_seconds) as work:
+        yield from _run(home, plan, prepared, work)
 
 
-def resume(bench: Workbench, run: Run) -> Iterator[object]:
+def resume(home: Home, run: Run) -> Iterator[object]:
     """`Workbench.resume` for a training."""
     check_resumable(run)
     plan = TrainingPlan.from_json(run.plan["plan"])
-    bench.adapters.check_free(plan.name, plan.overwrite)
-    prepared = yield from _prepare(bench, plan)
+    home.adapters.check_free(plan.name, plan.overwrite)
+    prepared = yield from _prepare(home, plan)
     if prepared.dataset.digest != run.plan["data"]:
         raise BadInput(
             _("The data of run {run} has changed since it began ({files}): train anew.").format(
@@ -75,11 +75,11 @@ def resume(bench: Workbench, run: Run) -> Iterator[object]:
                 base=plan.base, run=run.id
             )
         )
-    with at_work(bench, run, prepared.training, plan.checkpoint_seconds, resumed=True) as work:
-        yield from _run(bench, plan, prepared, work)
+    with at_work(home, run, prepared.training, plan.checkpoint_seconds, resumed=True) as work:
+        yield from _run(home, plan, prepared, work)
 
 
-def _prepare(bench: Workbench, plan: TrainingPlan) -> Generator[Progress, None, Prepared]:
+def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepared]:
     """Read, split and encode; everything that can be wrong with the plan is found here, before a run is made."""
     from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
     from weibo_tui.engine.training import Training
@@ -88,8 +88,8 @@ def _prepare(bench: Workbench, plan: TrainingPlan) -> Generator[Progress, None, 
     dataset = yield from load(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
     check_trainable(dataset)
     split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed)
-    compute = bench.compute(plan.machine)
-    base = bench.open_base(plan.base, compute)
+    compute = home.compute(plan.machine)
+    base = home.open_base(plan.base, compute)
     config = base.trunk.config
     if hyper.max_length > config.positions:
         raise BadInput(
@@ -155,7 +155,7 @@ def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> 
     return Encoded.join(parts)
 
 
-def _run(bench: Workbench, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
+def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
     training, compute = prepared.training, prepared.compute
     split = prepared.split
     yield work.tell(
@@ -177,13 +177,13 @@ def _run(bench: Workbench, plan: TrainingPlan, prepared: Prepared, work: RunAtWo
     )
     yield from work.pull(training)
     card = yield from _measure(plan, prepared, work.run)
-    card = bench.adapters.save(training.adapter, card, plan.overwrite)
-    bench.use_if_first(adapter=plan.name)
+    card = home.adapters.save(training.adapter, card, plan.overwrite)
+    home.use_if_first(adapter=plan.name)
     finished = RunFinished(
         run=work.run.id,
         name=plan.name,
         kind=KIND,
-        path=str(bench.adapters.path(plan.name)),
+        path=str(home.adapters.path(plan.name)),
         best_epoch=training.at.best_epoch,
         score=card.score,
     )

@@ -1,0 +1,199 @@
+"""The home folder at work: settings, storage, and names of bases and adapters made into things that compute.
+
+Heavy libraries are imported where they are first needed, so that opening a workbench costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.paths import Paths
+from weibo_tui.registry.adapters import Adapters
+from weibo_tui.registry.bases import Bases
+from weibo_tui.settings import Settings
+from weibo_tui.storage.database import connect
+from weibo_tui.storage.history import History
+from weibo_tui.storage.runs import Runs
+from weibo_tui.workbench.plans import (
+    Machine,
+)
+
+if TYPE_CHECKING:
+    from weibo_tui.engine.device import Compute
+    from weibo_tui.engine.prediction import Classifier
+    from weibo_tui.registry.bases import OpenBase
+    from weibo_tui.registry.cards import BaseCard
+    from weibo_tui.storage.database import Database
+
+# Posts that are judged together in a stream: enough to fill batches of like length, few enough to answer soon.
+WINDOW = 256
+
+
+class Home:
+    """What stands in the home folder. Nothing is created there before something is kept."""
+
+    def __init__(self, paths: Paths, settings: Settings) -> None:
+        self.paths = paths
+        self.settings = settings
+        self.bases = Bases(paths.bases)
+        self.adapters = Adapters(paths.adapters)
+        self._open_base: tuple[tuple[str, Compute], OpenBase] | None = None
+        self._classifiers: dict[tuple[str, Machine], Classifier] = {}
+
+    @classmethod
+    @contextmanager
+    def open(cls, home: Path | None = None) -> Iterator[Self]:
+        """The workbench of the home folder; nothing is created there before something is kept."""
+        paths = Paths.find(home)
+        bench = cls(paths, Settings.load(paths))
+        try:
+            yield bench
+        finally:
+            if "_database" in bench.__dict__:
+                bench._database.close()
+
+    @cached_property
+    def _database(self) -> Database:
+        return connect(self.paths.database)
+
+    @cached_property
+    def history(self) -> History:
+        return History(self._database)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self._database, self.paths.runs)
+
+    def base_name(self, name: str = "") -> str:
+        """The base that `name` names: it, else the chosen default, else the only one there is."""
+        there = [card.name for card in self.bases.list()]
+        chosen = name or self.settings.base or (there[0] if len(there) == 1 else "")
+        if not chosen and there:
+            raise BadInput(
+                _("There are several bases ({there}) and none is chosen: name one with --base.").format(
+                    there=", ".join(there)
+                )
+            )
+        if not chosen:
+            raise BadInput(
+                _(
+                    "There is no base yet: add one with 'weibo-tui bases add', or make one with 'weibo-tui bases "
+                    "pretrain'."
+                )
+            )
+        self.bases.path(chosen)
+        return chosen
+
+    def adapter_name(self, name: str = "") -> str:
+        """The adapter that `name` names: it, else the chosen default, else the only one there is."""
+        there = [card.name for card in self.adapters.list()]
+        chosen = name or self.settings.adapter or (there[0] if len(there) == 1 else "")
+        if not chosen and there:
+            raise BadInput(
+                _(
+                    "There are several adapters ({there}) and none is chosen: name one with --adapter, or choose "
+                    "one with 'weibo-tui adapters use'."
+                ).format(there=", ".join(there))
+            )
+        if not chosen:
+            raise BadInput(_("There is no adapter yet: train one with 'weibo-tui train', or import one."))
+        self.adapters.path(chosen)
+        return chosen
+
+    def add_base(self, folder: Path, name: str) -> BaseCard:
+        """Take in a local Hugging Face folder; the first base is the default from then on."""
+        card = self.bases.add(folder, name)
+        self.use_if_first(base=name)
+        return card
+
+    def use_adapter(self, name: str) -> None:
+        """Make `name` the adapter that is used where none is named."""
+        self.adapters.path(name)
+        self._choose(adapter=name)
+
+    def use_if_first(self, **made: str) -> bool:
+        """Make what was just made (base=… or adapter=…) the default where none is chosen; whether it was."""
+        ((field, name),) = made.items()
+        if getattr(self.settings, field):
+            return False
+        self._choose(**{field: name})
+        return True
+
+    def remove_base(self, name: str) -> None:
+        """Delete a base, and the choice of it as the default."""
+        self.bases.remove(name)
+        self._open_base = None
+        if self.settings.base == name:
+            self._choose(base="")
+
+    def remove_adapter(self, name: str) -> None:
+        """Delete an adapter, and the choice of it as the default."""
+        self.adapters.remove(name)
+        self._classifiers.clear()
+        if self.settings.adapter == name:
+            self._choose(adapter="")
+
+    def _choose(self, **changes: str) -> None:
+        Settings.save(self.paths, **changes)
+        self.settings = Settings.load(self.paths)
+
+    def open_base(self, name: str, compute: Compute) -> OpenBase:
+        """The base `name` in memory and on its device. One is kept, so that training and predictions share it."""
+        if self._open_base is None or self._open_base[0] != (name, compute):
+            # Two large trunks may not fit into memory at once.
+            self._open_base = None
+            self._classifiers.clear()
+            base = self.bases.open(name)
+            base.trunk.compute_in(compute.dtype).to(compute.device)
+            self._open_base = (name, compute), base
+        return self._open_base[1]
+
+    def compute(self, machine: Machine) -> Compute:
+        """The device, dtype and threads that a plan asks for, else the settings."""
+        from weibo_tui.engine.device import Compute
+
+        return Compute.choose(
+            machine.device if machine.device != "auto" else self.settings.device,
+            machine.dtype if machine.dtype != "auto" else self.settings.dtype,
+            machine.threads or self.settings.threads,
+        )
+
+    def classifier(self, adapter: str = "", machine: Machine = Machine()) -> Classifier:
+        """The adapter `adapter` (else the default) on its own base, ready to judge posts; kept for the next time.
+
+        Raises BadInput where its base is not here, saying which one it wants."""
+        from weibo_tui.engine.prediction import Classifier
+
+        name = self.adapter_name(adapter)
+        wanted = self.adapters.card(name)
+        key = (wanted.weights_sha256, machine)
+        if key in self._classifiers:
+            return self._classifiers[key]
+        fitting = [card.name for card in self.bases.list() if card.fingerprint == wanted.base_fingerprint]
+        if not fitting:
+            raise BadInput(
+                _(
+                    "The adapter '{name}' wants the base '{base}' (fingerprint {fingerprint}…), which is not "
+                    "here: add it with 'weibo-tui bases add'."
+                ).format(name=name, base=wanted.base, fingerprint=wanted.base_fingerprint[:12])
+            )
+        compute = self.compute(machine)
+        base = self.open_base(wanted.base if wanted.base in fitting else fitting[0], compute)
+        loaded, card = self.adapters.load(name, base)
+        classifier = Classifier(
+            base.trunk,
+            loaded.to(compute.device),
+            base.tokenizer,
+            compute,
+            max_length=card.max_length,
+            preprocessing=card.preprocessing,
+            temperature=card.temperature,
+        )
+        self._classifiers[key] = classifier
+        return classifier
