@@ -28,11 +28,13 @@ WINDOW = 2048
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An evaluation is done. `errors` is the file of the posts that were judged wrongly, where one was asked for."""
+    """An evaluation is done. `errors` is the file of the posts that were judged wrongly, where one was asked for;
+    `trained_on` says that the adapter was trained on these very posts, so that the score flatters it."""
 
     adapter: str
     score: ScoreCard
     errors: str | None
+    trained_on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
     )
     if plan.errors is not None:
         write_errors(plan.errors, dataset, judged)
-    yield Scored(adapter, score, None if plan.errors is None else str(plan.errors))
+    errors = None if plan.errors is None else str(plan.errors)
+    yield Scored(adapter, score, errors, trained_on=card.data.get("sha256") == dataset.digest)
 
 
 def score_posts(

@@ -1,0 +1,35 @@
+"""The same numbers on a CUDA card as on the CPU."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+
+POSTS = ["楼下的面真好吃[哈哈]", "外卖太差了，再也不来", "一般吧", "@小林同学 真不错！" * 30]
+
+
+@pytest.mark.gpu
+def test_a_card_judges_as_the_cpu_does(furnished: Path) -> None:
+    with Workbench.open() as bench:
+        on_cpu = list(bench.predict(POSTS, machine=Machine("cpu", "float32")))
+        on_card = list(bench.predict(POSTS, machine=Machine("cuda", "float32")))
+        in_bfloat16 = list(bench.predict(POSTS, machine=Machine("cuda", "bfloat16")))
+    for one, other, low in zip(on_cpu, on_card, in_bfloat16, strict=True):
+        assert other.probabilities == pytest.approx(one.probabilities, abs=1e-3)
+        assert low.probabilities == pytest.approx(one.probabilities, abs=0.03)
+
+
+@pytest.mark.gpu
+def test_a_training_on_a_card_learns(furnished: Path, posts_file: Path) -> None:
+    hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2)
+    plan = TrainingPlan((posts_file,), "carded", base="tiny", hyper=hyper, machine=Machine("cuda"))
+    with Workbench.open() as bench:
+        deque(bench.train(plan), maxlen=0)
+        card = bench.adapters.card("carded")
+    assert card.dtype == "bfloat16"
+    assert card.score["accuracy"] > 0.9
