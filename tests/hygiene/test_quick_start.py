@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "textual", "torch", "tokenizers", "transformers"}
 
@@ -28,3 +29,12 @@ def test_the_package_itself_imports_nothing_heavy() -> None:
     script = "import sys, weibo_tui.settings; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.split())
+
+
+def test_a_verdict_brings_neither_transformers_nor_the_compiler_of_torch(furnished: Path) -> None:
+    script = HELP.replace('"--help"', '"predict", "真好吃"')
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "%" in done.stdout, done.stderr
+    loaded = set(done.stderr.split())
+    assert "torch" in loaded
+    assert not {"torch._dynamo", "transformers", "sklearn", "scipy", "pandas", "pyarrow", "textual"} & loaded

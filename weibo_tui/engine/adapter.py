@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from weibo_tui.engine.gpt2 import ACTIVATIONS, LARGEST
+from weibo_tui.engine.layers import Linear
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
 
@@ -53,8 +54,8 @@ class Bottleneck(nn.Module):
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
-        self.down = nn.Linear(width, bottleneck)
-        self.up = nn.Linear(bottleneck, width)
+        self.down = Linear(width, bottleneck)
+        self.up = Linear(bottleneck, width)
 
 
 class Adapter(nn.Module):
@@ -70,7 +71,7 @@ class Adapter(nn.Module):
         self.blocks = nn.ModuleDict(
             {str(index): Bottleneck(config.width, config.bottleneck) for index in config.blocks}
         )
-        self.head = nn.Linear(config.width, config.labels, bias=False)
+        self.head = Linear(config.width, config.labels, bias=False)
 
     @classmethod
     def fresh(cls, config: AdapterConfig, seed: int, init: float = 1e-3) -> Adapter:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from weibo_tui.engine.layers import Embedding, LayerNorm, Linear
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
 
@@ -158,12 +159,12 @@ class Block(nn.Module):
         scale = (width // config.heads) ** -0.5 if config.scale_attention else 1.0
         self.scale = scale / (index + 1) if config.scale_by_layer else scale
         self.activation = ACTIVATIONS[config.activation]
-        self.ln_1 = nn.LayerNorm(width, config.epsilon)
-        self.attn_qkv = nn.Linear(width, 3 * width)
-        self.attn_out = nn.Linear(width, width)
-        self.ln_2 = nn.LayerNorm(width, config.epsilon)
-        self.mlp_in = nn.Linear(width, config.inner)
-        self.mlp_out = nn.Linear(config.inner, width)
+        self.ln_1 = LayerNorm(width, config.epsilon)
+        self.attn_qkv = Linear(width, 3 * width)
+        self.attn_out = Linear(width, width)
+        self.ln_2 = LayerNorm(width, config.epsilon)
+        self.mlp_in = Linear(width, config.inner)
+        self.mlp_out = Linear(config.inner, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, length, width) to the same shape, every position."""
@@ -225,10 +226,10 @@ class GPT2(nn.Module):
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.config = config
-        self.wte = nn.Embedding(config.vocabulary, config.width)
-        self.wpe = nn.Embedding(config.positions, config.width)
+        self.wte = Embedding(config.vocabulary, config.width)
+        self.wpe = Embedding(config.positions, config.width)
         self.blocks = nn.ModuleList(Block(config, index) for index in range(config.layers))
-        self.ln_f = nn.LayerNorm(config.width, config.epsilon)
+        self.ln_f = LayerNorm(config.width, config.epsilon)
 
     @classmethod
     def load(cls, config: GPT2Config, tensors: Mapping[str, Tensor]) -> GPT2:
