@@ -9,14 +9,21 @@ from collections import deque
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
+import made_up
 import pytest
+from commands import Command
 
 from weibo_tui import locale
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.workbench import Machine, PretrainingPlan, TrainingPlan, Workbench
 
+# How long an example takes says more about the machine than about the program.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
 DATA = Path(__file__).parent / "data"
-FLOAT32 = Machine("cpu", "float32")
+FLOAT32 = Machine("cpu", "float32", threads=1)  # two threads on models this small mostly wait for each other
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +93,15 @@ def furnished(home: Path, stocked: Path) -> Path:
     """The test's own home, with a copy of what is `stocked`."""
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     return home
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Calls the command line."""
+    return Command(monkeypatch, capfd)
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Forty labelled posts in a file of the test's own."""
+    return made_up.write_posts(tmp_path / "few.csv", 40, seed=5)

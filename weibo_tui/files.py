@@ -77,6 +77,16 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
         _sync(path.parent)
 
 
+def remove_folder(path: Path) -> None:
+    """Delete a folder with all that is in it. It is gone from its place at once; WeiboTuiError when it cannot be."""
+    aside = _beside(path)
+    try:
+        path.rename(aside)
+        shutil.rmtree(aside)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     try:

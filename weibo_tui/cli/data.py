@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from weibo_tui.cli import options
+from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     Interrupted,
     Rate,
@@ -23,32 +24,29 @@ from weibo_tui.progress import Progress
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("audit", help=_("Rows, labels, duplicates, lengths, and how far emoticons alone predict the label."))(
-        audit
-    )
+    app.command("audit", cls=Command, help=_("Look at a data set: labels, duplicates, lengths, emoticons."))(audit)
 
 
 def audit(
     data: options.Data,
+    json: options.Json = False,
     column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     encoding: options.Encoding = None,
-    labels: Annotated[str | None, typer.Option(help=_("Names of the labels in order, as in bad,good."))] = None,
-    json: options.Json = False,
+    labels: options.Labels = None,
 ) -> None:
     from weibo_tui.workbench import Audited, AuditPlan, Columns, Workbench
 
-    names = None if labels is None else tuple(part.strip() for part in labels.split(","))
-    plan = AuditPlan(tuple(data), Columns(column, label_column, encoding), names)
+    plan = AuditPlan(tuple(data), Columns(column, label_column, encoding), options.names(labels))
     rate = Rate()
     try:
-        with Workbench.open() as bench, stages() as stage:
-            for event in until_stopped(bench.audit(plan)):
+        with Workbench.open() as bench, stages() as stage, until_stopped(bench.audit(plan)) as events:
+            for event in events:
                 if isinstance(event, Progress):
                     stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
                 if isinstance(event, Audited):
                     found = event.audit.to_json()
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         raise leave_interrupted(_("Stopped; nothing was written.")) from None
     if json:
         emit(found)

@@ -10,12 +10,14 @@ from typer.exceptions import TyperException
 
 from weibo_tui import __version__
 from weibo_tui.cli import data, predict, records, registry, train
+from weibo_tui.cli.help import Group, bad_usage
 from weibo_tui.cli.output import complain
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 
 app = typer.Typer(
     name="weibo-tui",
+    cls=Group,
     help=_(
         "Read the mood of Weibo posts: train small adapters on a frozen Chinese GPT-2 and get verdicts, with no "
         "network."
@@ -33,50 +35,70 @@ app.add_typer(records.history)
 app.add_typer(records.runs)
 
 
-@app.callback()
-def _everywhere(
-    version: bool = typer.Option(False, "--version", help=_("Print the version and leave."), is_eager=True),
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    version: bool = typer.Option(
+        False, "--version", help=_("Print the version and leave."), is_eager=True, callback=_print_version
+    ),
+) -> None: ...
 
 
 def main() -> None:
     """Run the command that `sys.argv` names and leave with its exit code.
 
     0 done, 1 failed, 2 bad usage or bad input, 130 interrupted; an error is one line on stderr."""
+    _settle_streams()
+    code = _run()
+    try:
+        sys.stdout.flush()  # here, where what goes wrong can still be said
+    except OSError as error:
+        code = _cannot_go_on(error)
+    sys.exit(code)
+
+
+def _settle_streams() -> None:
+    """A terminal of another encoding shows what it can, a lone surrogate ends no program, and a stream that the
+    caller closed is an empty one."""
+    for name, mode in {"stdin": "r", "stdout": "w", "stderr": "w"}.items():
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - lives on
     for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding shows what it can; a lone surrogate ends no program.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(_run())
 
 
 def _run() -> int:
     try:
-        return typer.main.get_command(app).main(standalone_mode=False) or 0
+        return typer.main.get_command(app).main(prog_name="weibo-tui", standalone_mode=False) or 0
     except WeiboTuiError as error:
         complain(str(error))
         return error.exit_code
     except TyperException as error:
-        return _bad_usage(error)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message(), err=True)
+        else:
+            complain(bad_usage(error))
+        return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read us has gone; Python must not complain of it once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except OSError as error:
+        return _cannot_go_on(error)
     except MemoryError:
         complain(_("There is not enough memory for this: try a smaller base or file."))
         return 1
 
 
-def _bad_usage(error: TyperException) -> int:
-    context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(error.format_message(), err=True)
-        return 2
-    command = context.command_path if context else "weibo-tui"
-    message = " ".join(error.format_message().split()).rstrip(".")
-    complain(_("{message}; '{command} --help' says more.").format(message=message, command=command))
-    return error.exit_code
+def _cannot_go_on(error: OSError) -> int:
+    """The way out when a stream or a file failed that nobody else could name better."""
+    if not isinstance(error, BrokenPipeError):  # whoever read us had enough, and needs no telling
+        place = error.filename or _("what it prints")
+        message = _("The program failed at {place} ({reason}): check the disk and your rights there.")
+        complain(message.format(place=place, reason=error.strerror or error))
+    # Python must not complain of what is left in the stream once more when it closes it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

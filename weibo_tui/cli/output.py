@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ REFRESH = 8
 
 def complain(message: str) -> None:
     """An error, on one line of stderr."""
-    print(f"weibo-tui: {_one_line(message)}", file=sys.stderr)
+    print(f"weibo-tui: {one_line(message)}", file=sys.stderr)
 
 
 def narrate(message: str) -> None:
@@ -40,21 +41,28 @@ def show(text: str = "") -> None:
 
 
 def emit(value: dict[str, Any]) -> None:
-    """Data for a program: one JSON object on one line of stdout. Lone surrogates stay escaped."""
+    """Data for a program: one JSON object on one line of stdout. It is all ASCII where it holds what acts on a
+    terminal (C1, bidi), or what the stream cannot hold (lone surrogates)."""
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    try:
-        line.encode()
-    except UnicodeEncodeError:
+    if visible(line) != line or not _fits(line, sys.stdout.encoding):
         line = json.dumps(value, allow_nan=False)
     print(line, flush=True)
 
 
+def _fits(line: str, encoding: str) -> bool:
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns side by side, as wide as their widest cell."""
-    lines = [list(header), *map(list, rows)]
+    """Columns side by side, as wide as their widest cell; each row on one line."""
+    lines = [list(header), *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(cell_width(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
-        cells = (cell + " " * (width - cell_width(cell)) for cell, width in zip(line, widths, strict=True))
+        cells = map(pad, line, widths)
         show("  ".join(cells).rstrip())
 
 
@@ -62,8 +70,14 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def _one_line(message: str) -> str:
-    return " ".join(visible(message).split())
+def one_line(text: str) -> str:
+    """Text from outside for one line of the screen."""
+    return " ".join(visible(text).split())
+
+
+def pad(cell: str, width: int) -> str:
+    """The cell, with blanks behind it up to `width` cells of the terminal."""
+    return cell + " " * (width - cell_width(cell))
 
 
 class Stage:
@@ -92,9 +106,9 @@ class Stage:
 
 
 @contextmanager
-def stages() -> Iterator[Stage]:
-    """Bars for the length of the block."""
-    if not sys.stderr.isatty():
+def stages(data: bool = False) -> Iterator[Stage]:
+    """Bars for the length of the block; none where its `data` goes to a terminal too and would tear them."""
+    if not sys.stderr.isatty() or (data and sys.stdout.isatty()):
         yield Stage(None)
         return
     from rich.console import Console
@@ -107,7 +121,14 @@ def stages() -> Iterator[Stage]:
         TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=REFRESH) as bars:
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        refresh_per_second=REFRESH,
+        redirect_stdout=False,  # else rich takes what is printed to stdout and writes it to its console: to stderr
+        redirect_stderr=False,
+    ) as bars:
         yield Stage(bars)
 
 
@@ -135,29 +156,32 @@ class Interrupted(Exception):
     """The person asked to stop, and work was stopped between two events."""
 
 
-def until_stopped(events: Iterable[object]) -> Iterator[object]:
-    """The events, until a signal asks to stop: then the iterator is closed at the next event, which saves what
-    there is to save, and Interrupted is raised. A second Ctrl-C does not wait."""
+@contextmanager
+def until_stopped(events: Iterator[object]) -> Iterator[Iterator[object]]:
+    """For the block, the events until a signal asks to stop: then Interrupted is raised at the next one. A second
+    Ctrl-C does not wait. However the block ends, the work is closed with it, which saves what there is to save."""
     wanted = 0
+
+    def pulled() -> Iterator[object]:
+        for event in events:
+            yield event
+            if wanted:
+                raise Interrupted
 
     def ask(number: int, _frame: FrameType | None) -> None:
         nonlocal wanted
         if wanted and number == signal.SIGINT:
             raise KeyboardInterrupt
         wanted = number
-        narrate(_("Stopping after this step …"))
+        # Not print: the signal may have come in the midst of one, and that would be an error.
+        with suppress(OSError):
+            os.write(2, f"\n{_('Stopping after this step …')}\n".encode())
 
     signals = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = {one: signal.signal(one, ask) for one in signals}
-    iterator = iter(events)
     try:
-        for event in iterator:
-            yield event
-            if wanted:
-                close = getattr(iterator, "close", None)
-                if close is not None:
-                    close()
-                raise Interrupted
+        with closing(events):  # type: ignore[type-var]  # all long work is a generator
+            yield pulled()
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from weibo_tui.cli import options
+from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     Interrupted,
     Rate,
@@ -19,6 +20,8 @@ from weibo_tui.cli.output import (
     emit,
     leave_interrupted,
     narrate,
+    one_line,
+    pad,
     percent,
     show,
     stages,
@@ -27,7 +30,7 @@ from weibo_tui.cli.output import (
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text import cell_width, truncate_cells
 
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
@@ -35,24 +38,29 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("predict", help=_("Give a verdict on posts, on lines of stdin (-), or on a file (--file)."))(predict)
+    app.command("predict", cls=Command, help=_("Give verdicts on posts, on lines of stdin, or on a file."))(predict)
 
 
 def predict(
     text: Annotated[
-        list[str] | None, typer.Argument(help=_("Posts; a single - reads one post a line from stdin."))
+        list[str] | None,
+        typer.Argument(help=_("Posts, behind -- where one begins with a dash; a single - reads stdin, a post a line.")),
     ] = None,
-    file: Annotated[Path | None, typer.Option(help=_("Label this file: CSV, TSV, JSONL or Parquet."))] = None,
-    out: Annotated[Path | None, typer.Option(help=_("Where the labelled file goes."))] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=_("Label this file: CSV, TSV, JSONL or Parquet."))
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help=_("Where the labelled file goes."))] = None,
+    adapter: options.Adapter = "",
+    history: Annotated[
+        bool, typer.Option("--history/--no-history", help=_("Whether the history keeps them; by default it does."))
+    ] = True,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
     column: options.TextColumn = None,
     encoding: options.Encoding = None,
-    adapter: options.Adapter = "",
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
-    json: options.Json = False,
-    history: Annotated[bool, typer.Option("--history/--no-history", help=_("Keep the verdicts."))] = True,
-    overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench import Columns, LabellingPlan, Machine, Workbench
 
@@ -77,16 +85,17 @@ def _judge(bench: Workbench, texts: list[str], adapter: str, machine: Machine, j
     analyses = bench.predict(
         posts, adapter, record=record, source="stdin" if from_stdin else "cli", machine=machine, window=window
     )
+    first: list[Analysis] = []
     for analysis in analyses:
         found += 1
         failed += analysis.error is not None
-        if json:
-            emit(_to_json(analysis))
-        elif analysis.error is None:
-            show(_line(analysis))
-        elif found > 1 or from_stdin or len(texts) > 1:
-            show(f"{_('error'):>8}  {analysis.error}")
-    if failed and found == 1:
+        if failed == found == 1 and window > 1:
+            first.append(analysis)  # alone it is bad input, which gives no data; among others it is a row
+            continue
+        for one in (*first, analysis):
+            emit(_to_json(one)) if json else show(_line(one))
+        first.clear()
+    if failed == found == 1:
         raise BadInput(_("The post cannot be judged: nothing to read is left after cleaning; write some words."))
     if failed:
         complain(_("{failed} of {found} posts could not be read.").format(failed=failed, found=found))
@@ -113,13 +122,16 @@ def _to_json(analysis: Analysis) -> dict[str, Any]:
 
 
 def _line(analysis: Analysis) -> str:
-    """Label, confidence and the post on one line, cut to the terminal's width."""
+    """Label, confidence and the post on one line, cut to the terminal's width; or what is wrong with the post."""
+    if analysis.error is not None:
+        return f"{pad(_('error'), 8)}  {analysis.error}"
     mark = _("uncertain") if analysis.uncertain else ""
     if analysis.truncated:
         read = _("read {read} of {all} characters").format(read=analysis.characters_read, all=analysis.characters)
         mark = f"{mark}, {read}" if mark else read
-    start = f"{analysis.label:>8}  {percent(analysis.confidence):>7}  {f'({mark})  ' if mark else ''}"
-    post = " ".join(visible(analysis.text).split())
+    label = pad(one_line(analysis.label), 8)
+    start = f"{label}  {percent(analysis.confidence):>7}  {f'({mark})  ' if mark else ''}"
+    post = one_line(analysis.text)
     if sys.stdout.isatty():
         post = truncate_cells(post, max(10, shutil.get_terminal_size().columns - cell_width(start) - 1))
     return start + post
@@ -130,13 +142,13 @@ def _label(bench: Workbench, plan: LabellingPlan, json: bool) -> None:
 
     rate = Rate()
     try:
-        with stages() as stage:
-            for event in until_stopped(bench.label_file(plan)):
+        with stages() as stage, until_stopped(bench.label_file(plan)) as events:
+            for event in events:
                 if isinstance(event, Progress):
                     stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
                 if isinstance(event, FileLabelled):
                     done = event
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         hint = _("Stopped; the same command goes on where it stood.")
         raise leave_interrupted(hint) from None
     if json:

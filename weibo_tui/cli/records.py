@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,20 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from weibo_tui.cli import options
-from weibo_tui.cli.output import emit, narrate, percent, show, table
+from weibo_tui.cli.help import Command, Group
+from weibo_tui.cli.output import emit, narrate, one_line, percent, show, table
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import truncate_cells, visible
+from weibo_tui.text import truncate_cells
 
-history = typer.Typer(name="history", help=_("The verdicts that were kept."), no_args_is_help=True)
-runs = typer.Typer(name="runs", help=_("Trainings and pretrainings, and their journals."), no_args_is_help=True)
+history = typer.Typer(name="history", cls=Group, help=_("The verdicts that were kept."), no_args_is_help=True)
+runs = typer.Typer(name="runs", cls=Group, help=_("Trainings, and their journals."), no_args_is_help=True)
 
 Run = Annotated[str, typer.Argument(help=_("Its id, or the beginning of it."))]
 # Cells of a post that one line of a list shows.
 POST_CELLS = 60
 
 
-@history.command("list", help=_("Show the newest verdicts."))
+@history.command("list", cls=Command, help=_("Show the newest verdicts."))
 def list_history(
     limit: Annotated[int, typer.Option(help=_("How many."), min=1, max=1_000_000)] = 20,
     json: options.Json = False,
@@ -41,7 +43,7 @@ def list_history(
     for entry in entries:
         if isinstance(entry, Analysis):
             verdict = [entry.label or _("error"), percent(entry.confidence)]
-            post = " ".join(visible(entry.text).split())
+            post = one_line(entry.text)
         else:
             verdict = [_("file"), ""]
             post = _("{rows} rows of {path}").format(rows=f"{entry.rows:,}", path=entry.path)
@@ -56,13 +58,19 @@ def list_history(
     table([_("time (UTC)"), _("verdict"), "", _("adapter"), _("post")], rows)
 
 
-@history.command("export", help=_("Write all verdicts as CSV that opens in a spreadsheet."))
+@history.command("export", cls=Command, help=_("Write all verdicts as CSV that opens in a spreadsheet."))
 def export_history(
     path: Annotated[Path, typer.Argument(help=_("CSV file to write."))],
-    bom: Annotated[bool, typer.Option("--bom/--no-bom", help=_("Begin with a BOM, which Excel needs."))] = True,
+    bom: Annotated[
+        bool,
+        typer.Option("--bom/--no-bom", help=_("Whether it begins with a BOM, which Excel needs; by default it does.")),
+    ] = True,
     guard: Annotated[
         bool,
-        typer.Option("--guard/--no-guard", help=_("Put ' before cells that a spreadsheet would take for a formula.")),
+        typer.Option(
+            "--guard/--no-guard",
+            help=_("Whether ' stands before cells that a spreadsheet would take for a formula; by default it does."),
+        ),
     ] = True,
 ) -> None:
     from weibo_tui.workbench import Workbench
@@ -73,7 +81,7 @@ def export_history(
     narrate(_("{written} verdicts written.").format(written=f"{written:,}"))
 
 
-@history.command("clear", help=_("Forget all verdicts."))
+@history.command("clear", cls=Command, help=_("Forget all verdicts."))
 def clear_history(
     yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask."))] = False,
 ) -> None:
@@ -87,7 +95,7 @@ def clear_history(
     narrate(_("{gone} entries are forgotten.").format(gone=f"{gone:,}"))
 
 
-@runs.command("list", help=_("Show all runs, the newest first."))
+@runs.command("list", cls=Command, help=_("Show all runs, the newest first."))
 def list_runs(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
@@ -113,7 +121,7 @@ def list_runs(json: options.Json = False) -> None:
     )
 
 
-@runs.command("show", help=_("Show a run: its plan, its state, and its evaluations."))
+@runs.command("show", cls=Command, help=_("Show a run: its state and its evaluations."))
 def show_run(run: Run, json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
@@ -148,8 +156,10 @@ def show_run(run: Run, json: options.Json = False) -> None:
         narrate(_("Go on with: weibo-tui train --resume {run}").format(run=found.id))
 
 
-@runs.command("export", help=_("Write a run's journal as JSON lines, or as a table where PATH ends in .csv."))
-def export_run(run: Run, path: Annotated[Path, typer.Argument(help=_("File to write."))]) -> None:
+@runs.command("export", cls=Command, help=_("Write a run's journal as JSON lines, or as CSV."))
+def export_run(
+    run: Run, path: Annotated[Path, typer.Argument(help=_("File to write; a table where it ends in .csv."))]
+) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
@@ -157,7 +167,7 @@ def export_run(run: Run, path: Annotated[Path, typer.Argument(help=_("File to wr
     show(str(path))
 
 
-@runs.command("remove", help=_("Delete a run and its checkpoint; what it made stays."))
+@runs.command("remove", cls=Command, help=_("Delete a run and its checkpoint; what it made stays."))
 def remove_run(run: Run) -> None:
     from weibo_tui.workbench import Workbench
 
@@ -168,10 +178,11 @@ def remove_run(run: Run) -> None:
 
 def _agreed(question: str) -> bool:
     """Ask on stderr; whatever is not a yes, an end of input too, is a no."""
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:
-        return False
+    print(question, "[y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

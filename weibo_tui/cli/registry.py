@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from weibo_tui.cli import options
-from weibo_tui.cli.output import emit, narrate, percent, show, table
+from weibo_tui.cli.help import Command, Group
+from weibo_tui.cli.output import emit, narrate, one_line, pad, percent, show, table
 from weibo_tui.cli.score import score_lines
 from weibo_tui.cli.train import follow
 from weibo_tui.engine.hyperparameters import PretrainingRecipe
@@ -19,13 +21,18 @@ from weibo_tui.text import cell_width
 
 RECIPE = PretrainingRecipe()
 
-bases = typer.Typer(name="bases", help=_("The frozen GPT-2s that adapters stand on."), no_args_is_help=True)
-adapters = typer.Typer(name="adapters", help=_("What was trained: small, and on one base each."), no_args_is_help=True)
+_training = partial(options.of, options.TRAINING)
+_model = partial(options.of, _("Model"))
+
+bases = typer.Typer(name="bases", cls=Group, help=_("The frozen GPT-2s that adapters stand on."), no_args_is_help=True)
+adapters = typer.Typer(
+    name="adapters", cls=Group, help=_("What was trained: small, and on one base each."), no_args_is_help=True
+)
 
 Name = Annotated[str, typer.Argument(help=_("Its name."))]
 
 
-@bases.command("list", help=_("Show the bases there are."))
+@bases.command("list", cls=Command, help=_("Show the bases there are."))
 def list_bases(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
@@ -50,53 +57,57 @@ def list_bases(json: options.Json = False) -> None:
     )
 
 
-@bases.command("add", help=_("Take in a local Hugging Face GPT-2 folder; it is converted once."))
+@bases.command("add", cls=Command, help=_("Take in a local Hugging Face GPT-2 folder; it is converted once."))
 def add_base(
     folder: Annotated[Path, typer.Argument(help=_("Folder with config.json, weights and tokenizer."))],
-    name: Annotated[str, typer.Option(help=_("Its name here; else the folder's."))] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the folder's."))] = "",
     json: options.Json = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        card = bench.add_base(folder, name or folder.absolute().name)
+        card = bench.add_base(folder, name or options.name_after(folder.absolute().name, "base"))
     if json:
         emit(asdict(card))
     else:
-        show(
+        narrate(
             _("The base '{name}' is there: {parameters} parameters.").format(
                 name=card.name, parameters=f"{card.parameters:,}"
             )
         )
 
 
-@bases.command("pretrain", help=_("Make a small GPT-2 base from plain text, one post a line (.txt, .xz, .gz)."))
+@bases.command("pretrain", cls=Command, help=_("Make a small GPT-2 base from plain text."))
 def pretrain(
-    corpus: Annotated[Path | None, typer.Argument(help=_("Text file, one post a line."))] = None,
-    name: Annotated[str, typer.Option(help=_("Its name; else that of the file."))] = "",
-    minutes: Annotated[float, typer.Option(help=_("Compute for so long,"))] = 0.0,
-    tokens: Annotated[int, typer.Option(help=_("or until so many tokens were seen."))] = 0,
-    layers: Annotated[int, typer.Option(help=_("Blocks."))] = 6,
-    width: Annotated[int, typer.Option(help=_("Width of the residual stream."))] = 320,
-    heads: Annotated[int, typer.Option(help=_("Attention heads; they divide the width."))] = 5,
-    vocab_size: Annotated[int, typer.Option(help=_("Tokens of the vocabulary at most."))] = 8000,
-    positions: Annotated[int, typer.Option(help=_("Longest text in tokens that it will read."))] = 512,
-    context: Annotated[int, typer.Option(help=_("Tokens of one training window."))] = RECIPE.context,
-    batch_size: Annotated[int, typer.Option(help=_("Windows of one step."))] = RECIPE.batch_size,
-    learning_rate: Annotated[float, typer.Option(help=_("Highest learning rate."))] = RECIPE.learning_rate,
+    corpus: Annotated[
+        Path | None, typer.Argument(help=_("Text file with one post a line, also as .xz or .gz."))
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the file's."))] = "",
+    resume: options.Resume = "",
+    json: options.Json = False,
+    encoding: options.Encoding = None,
+    minutes: Annotated[float, _training(_("Compute so many minutes; give this or --tokens."))] = 0.0,
+    tokens: Annotated[int, _training(_("Stop behind so many tokens."))] = 0,
+    context: Annotated[int, _training(_("Tokens in a window."))] = RECIPE.context,
+    batch_size: Annotated[int, _training(_("Windows in a step."))] = RECIPE.batch_size,
+    learning_rate: Annotated[float, _training(_("Learning rate at its highest."))] = RECIPE.learning_rate,
+    seed: Annotated[int, _training(_("Seed of the order and the first weights."))] = RECIPE.seed,
+    layers: Annotated[int, _model(_("Blocks."))] = 6,
+    width: Annotated[int, _model(_("Width of the hidden states."))] = 320,
+    heads: Annotated[int, _model(_("Attention heads; the width is a multiple of them."))] = 5,
+    vocab_size: Annotated[int, _model(_("Tokens in the vocabulary at most."))] = 8000,
+    positions: Annotated[int, _model(_("Tokens of the longest text that it can read."))] = 512,
     emoticons: Annotated[
         bool,
-        typer.Option("--emoticons/--no-emoticons", help=_("Make frequent emoticons tokens of their own.")),
+        typer.Option(
+            "--emoticons/--no-emoticons",
+            rich_help_panel=_("Model"),
+            help=_("Whether frequent emoticons are tokens of their own; by default they are."),
+        ),
     ] = True,
-    seed: Annotated[int, typer.Option(help=_("Seed of the start and the order."))] = RECIPE.seed,
-    encoding: options.Encoding = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
-    resume: Annotated[
-        str, typer.Option(metavar="RUN", help=_("Go on with this run instead; no other option counts."))
-    ] = "",
-    json: options.Json = False,
 ) -> None:
     from weibo_tui.workbench import Machine, PretrainingPlan, Workbench
 
@@ -110,7 +121,7 @@ def pretrain(
             return
         plan = PretrainingPlan(
             corpus=corpus,
-            name=name or corpus.name.partition(".")[0],
+            name=name or options.name_after(corpus.name.partition(".")[0], "base"),
             layers=layers,
             width=width,
             heads=heads,
@@ -131,7 +142,7 @@ def pretrain(
         follow(bench.pretrain(plan), json)
 
 
-@bases.command("remove", help=_("Delete a base; adapters on it stay, and want it back."))
+@bases.command("remove", cls=Command, help=_("Delete a base; adapters on it stay, and want it back."))
 def remove_base(name: Name) -> None:
     from weibo_tui.workbench import Workbench
 
@@ -140,7 +151,7 @@ def remove_base(name: Name) -> None:
     narrate(_("The base '{name}' is removed.").format(name=name))
 
 
-@adapters.command("list", help=_("Show the adapters there are."))
+@adapters.command("list", cls=Command, help=_("Show the adapters there are."))
 def list_adapters(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
@@ -167,7 +178,7 @@ def list_adapters(json: options.Json = False) -> None:
     )
 
 
-@adapters.command("show", help=_("Show an adapter's card."))
+@adapters.command("show", cls=Command, help=_("Show an adapter's card."))
 def show_adapter(name: Name, json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
@@ -189,14 +200,14 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
     }
     width = max(map(cell_width, facts)) + 2
     for key, value in facts.items():
-        show(key + " " * (width - cell_width(key)) + str(value))
+        show(pad(key, width) + one_line(str(value)))
     if card.score:
         show()
         for line in score_lines(card.score):
             show(line)
 
 
-@adapters.command("use", help=_("Choose the adapter that is used where none is named."))
+@adapters.command("use", cls=Command, help=_("Choose the adapter that is used where none is named."))
 def use_adapter(name: Name) -> None:
     from weibo_tui.workbench import Workbench
 
@@ -205,10 +216,10 @@ def use_adapter(name: Name) -> None:
     narrate(_("'{name}' is the adapter now.").format(name=name))
 
 
-@adapters.command("import", help=_("Take in an exported adapter: .zip, .tar.gz or its folder."))
+@adapters.command("import", cls=Command, help=_("Take in an exported adapter: .zip, .tar.gz or its folder."))
 def import_adapter(
     path: Annotated[Path, typer.Argument(help=_("What 'adapters export' wrote."))],
-    name: Annotated[str, typer.Option(help=_("Its name here; else the card's."))] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the card's."))] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
@@ -216,12 +227,12 @@ def import_adapter(
     with Workbench.open() as bench:
         card = bench.adapters.take_in(path, name or None, overwrite)
         there = card.base_fingerprint in {base.fingerprint for base in bench.bases.list()}
-    show(_("The adapter '{name}' is there.").format(name=card.name))
+    narrate(_("The adapter '{name}' is there.").format(name=card.name))
     if not there:
         narrate(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
 
 
-@adapters.command("export", help=_("Write an adapter as one .zip or .tar.gz."))
+@adapters.command("export", cls=Command, help=_("Write an adapter as one .zip or .tar.gz."))
 def export_adapter(
     name: Name, path: Annotated[Path, typer.Argument(help=_("File to write, ending in .zip or .tar.gz."))]
 ) -> None:
@@ -232,7 +243,7 @@ def export_adapter(
     show(str(path))
 
 
-@adapters.command("remove", help=_("Delete an adapter."))
+@adapters.command("remove", cls=Command, help=_("Delete an adapter."))
 def remove_adapter(name: Name) -> None:
     from weibo_tui.workbench import Workbench
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from weibo_tui.cli import options
+from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     Interrupted,
     Rate,
@@ -30,66 +31,72 @@ from weibo_tui.progress import Progress
 
 DEFAULT = Hyperparameters()
 
+_data = partial(options.of, options.DATA)
+_training = partial(options.of, options.TRAINING)
+_adapter = partial(options.of, _("Adapter"))
+
 
 def add_to(app: typer.Typer) -> None:
-    app.command("train", help=_("Train an adapter on labelled files, and print its score card."))(train)
-    app.command("evaluate", help=_("Print the score card of an adapter on a labelled file."))(evaluate)
+    app.command("train", cls=Command, help=_("Train an adapter on labelled files, and print its score card."))(train)
+    app.command("evaluate", cls=Command, help=_("Print an adapter's score card on labelled files."))(evaluate)
 
 
 def train(
-    data: Annotated[list[Path] | None, typer.Argument(help=_("Labelled files: CSV, TSV, JSONL or Parquet."))] = None,
-    base: Annotated[str, typer.Option(help=_("Base to train on; else the chosen default."))] = "",
-    name: Annotated[str, typer.Option(help=_("Name of the adapter; else that of the first file."))] = "",
+    data: Annotated[
+        list[Path] | None, typer.Argument(metavar="DATA", help=_("Labelled files: CSV, TSV, JSONL or Parquet."))
+    ] = None,
+    base: Annotated[str, typer.Option(metavar="NAME", help=_("Base to train on; else the default one."))] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the first file's."))] = "",
+    resume: options.Resume = "",
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
     column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     encoding: options.Encoding = None,
-    labels: Annotated[str | None, typer.Option(help=_("Names of the labels in order, as in bad,good."))] = None,
-    validation: Annotated[float, typer.Option(help=_("Share of posts to choose the best epoch on."))] = 0.1,
-    test: Annotated[float, typer.Option(help=_("Share of posts to measure on, once, at the end."))] = 0.1,
-    epochs: Annotated[int, typer.Option(help=_("Times each post is seen."))] = DEFAULT.epochs,
-    batch_size: Annotated[int, typer.Option(help=_("Posts of a batch."))] = DEFAULT.batch_size,
-    accumulation: Annotated[int, typer.Option(help=_("Batches of one step."))] = DEFAULT.accumulation,
-    learning_rate: Annotated[float, typer.Option(help=_("Highest learning rate."))] = DEFAULT.learning_rate,
-    warmup: Annotated[float, typer.Option(help=_("Share of steps in which the rate rises."))] = DEFAULT.warmup,
-    weight_decay: Annotated[float, typer.Option(help=_("Weight decay of AdamW."))] = DEFAULT.weight_decay,
-    clip: Annotated[float, typer.Option(help=_("Longest gradient."))] = DEFAULT.clip,
-    max_length: Annotated[int, typer.Option(help=_("Tokens of a post that are read."))] = DEFAULT.max_length,
-    class_weights: Annotated[str, typer.Option(help=_("none, or balanced for rare labels."))] = DEFAULT.class_weights,
+    labels: options.Labels = None,
+    validation: Annotated[float, _data(_("Share of the posts that the best epoch is chosen on."))] = 0.1,
+    test: Annotated[float, _data(_("Share of the posts that the score card is made on."))] = 0.1,
+    epochs: Annotated[int, _training(_("How often each post is seen."))] = DEFAULT.epochs,
+    batch_size: Annotated[int, _training(_("Posts in a batch."))] = DEFAULT.batch_size,
+    accumulation: Annotated[int, _training(_("Batches in a step."))] = DEFAULT.accumulation,
+    learning_rate: Annotated[float, _training(_("Learning rate at its highest."))] = DEFAULT.learning_rate,
+    warmup: Annotated[float, _training(_("Share of the steps in which it rises."))] = DEFAULT.warmup,
+    weight_decay: Annotated[float, _training(_("Weight decay of AdamW."))] = DEFAULT.weight_decay,
+    clip: Annotated[float, _training(_("Norm that gradients are clipped to."))] = DEFAULT.clip,
+    max_length: Annotated[int, _training(_("Tokens of a post that are read."))] = DEFAULT.max_length,
+    class_weights: Annotated[
+        str, _training(_("none, or balanced: rare labels count more."), metavar="NAME")
+    ] = DEFAULT.class_weights,
     emoticon_dropout: Annotated[
-        float, typer.Option(help=_("Share of posts shown without emoticons, so that words are learnt too."))
+        float, _training(_("Share of the posts shown without emoticons, so that words are learnt too."))
     ] = DEFAULT.emoticon_dropout,
-    patience: Annotated[
-        int, typer.Option(help=_("Epochs without gain before an early stop; 0: none."))
-    ] = DEFAULT.patience,
-    seed: Annotated[int, typer.Option(help=_("Seed of the split, the order and the start."))] = DEFAULT.seed,
-    bottleneck: Annotated[int, typer.Option(help=_("Width of the bottlenecks."))] = DEFAULT.bottleneck,
-    blocks: Annotated[str, typer.Option(help=_("Blocks with a bottleneck: all, last4, 0-5 or 1,3."))] = DEFAULT.blocks,
-    activation: Annotated[str, typer.Option(help=_("Activation in the bottlenecks."))] = DEFAULT.activation,
-    dropout: Annotated[float, typer.Option(help=_("Dropout in the bottlenecks."))] = DEFAULT.dropout,
-    init: Annotated[float, typer.Option(help=_("Spread of the up-projections at the start."))] = DEFAULT.init,
+    patience: Annotated[int, _training(_("Epochs without gain before it stops early; 0: never."))] = DEFAULT.patience,
+    seed: Annotated[int, _training(_("Seed of the split, the order and the first weights."))] = DEFAULT.seed,
+    bottleneck: Annotated[int, _adapter(_("Width of the bottlenecks."))] = DEFAULT.bottleneck,
+    blocks: Annotated[
+        str, _adapter(_("Blocks that have one, as in all, last4, 0-5 or 1,3."), metavar="BLOCKS")
+    ] = DEFAULT.blocks,
+    activation: Annotated[str, _adapter(_("Activation function in them."), metavar="NAME")] = DEFAULT.activation,
+    dropout: Annotated[float, _adapter(_("Dropout in them."))] = DEFAULT.dropout,
+    init: Annotated[float, _adapter(_("Standard deviation of the first up-projections."))] = DEFAULT.init,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
-    resume: Annotated[
-        str, typer.Option(metavar="RUN", help=_("Go on with this run instead; no other option counts."))
-    ] = "",
-    overwrite: options.Overwrite = False,
-    json: options.Json = False,
 ) -> None:
     from weibo_tui.workbench import Columns, Machine, TrainingPlan, Workbench
 
     if bool(data) == bool(resume):
         raise BadInput(_("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more."))
     with Workbench.open() as bench:
-        if resume:
+        if not data:
             follow(bench.resume(resume), json)
             return
         plan = TrainingPlan(
-            data=tuple(data or ()),
-            name=name or re.sub(r"[^A-Za-z0-9._-]+", "-", data[0].stem).strip("-.")[:64] if data else name,
+            data=tuple(data),
+            name=name or options.name_after(data[0].stem, "adapter"),
             base=base,
             columns=Columns(column, label_column, encoding),
-            labels=None if labels is None else tuple(part.strip() for part in labels.split(",")),
+            labels=options.names(labels),
             validation=validation,
             test=test,
             hyper=Hyperparameters(
@@ -121,9 +128,9 @@ def follow(events: Iterator[object], json: bool) -> None:
     """Show a run's events as they come: JSON lines, or bars, a line an epoch, and the score card at the end."""
     run = ""
     try:
-        with stages() as stage:
+        with stages(data=json) as stage, until_stopped(events) as pulled:
             teller = _Teller(stage)
-            for event in until_stopped(events):
+            for event in pulled:
                 if isinstance(event, RunStarted):
                     run = event.run
                 if json and not isinstance(event, Progress):
@@ -131,7 +138,7 @@ def follow(events: Iterator[object], json: bool) -> None:
                 teller.tell(event)
                 if isinstance(event, RunFinished):
                     finished = event
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         if run:
             hint = _("Stopped with a checkpoint; go on with: weibo-tui train --resume {run}").format(run=run)
         else:
@@ -205,16 +212,16 @@ def _evaluated(event: Evaluated) -> str:
 def evaluate(
     data: options.Data,
     adapter: options.Adapter = "",
+    errors: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=_("Write the posts judged wrongly to this CSV, surest first."))
+    ] = None,
+    json: options.Json = False,
     column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     encoding: options.Encoding = None,
-    errors: Annotated[
-        Path | None, typer.Option(help=_("Write the posts judged wrongly to this CSV, surest first."))
-    ] = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
-    json: options.Json = False,
 ) -> None:
     from weibo_tui.workbench import Columns, EvaluationPlan, Machine, Workbench
     from weibo_tui.workbench.evaluation import Scored
@@ -224,13 +231,13 @@ def evaluate(
     )
     rate = Rate()
     try:
-        with Workbench.open() as bench, stages() as stage:
-            for event in until_stopped(bench.evaluate(plan)):
+        with Workbench.open() as bench, stages() as stage, until_stopped(bench.evaluate(plan)) as events:
+            for event in events:
                 if isinstance(event, Progress):
                     stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
                 if isinstance(event, Scored):
                     scored = event
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         raise leave_interrupted(_("Stopped; nothing was written.")) from None
     score = scored.score.to_json()
     if json:
@@ -238,5 +245,7 @@ def evaluate(
     else:
         for line in score_lines(score):
             show(line)
+    if scored.trained_on:
+        narrate(_("The adapter was trained on these very posts, so this flatters it: measure it on others."))
     if scored.errors is not None:
         narrate(_("The posts judged wrongly are in {path}").format(path=scored.errors))

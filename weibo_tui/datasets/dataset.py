@@ -124,7 +124,7 @@ def _next_number(source: Source, numbers: dict[str, int]) -> int:
 def _index(labels: Labels, label: str, source: Source, number: int) -> int:
     index = labels.index(label)
     if index is None:
-        message = _("{path}, row {row}: the label {label} is not in the set ({labels}).")
+        message = _("{path}, row {row}: the label {label} is not in the set ({labels}): correct it, or remove the row.")
         names = ", ".join(labels.names)
         raise BadInput(message.format(path=source.path, row=number, label=label, labels=names))
     return index

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_folder, sha256
+from weibo_tui.files import atomic_folder, remove_folder, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry import archives, cards
-from weibo_tui.registry.cards import CARD, AdapterCard, BaseCard, check_name
+from weibo_tui.registry.cards import CARD, AdapterCard, check_name
 
 if TYPE_CHECKING:
     from weibo_tui.engine.adapter import Adapter
+    from weibo_tui.registry.bases import OpenBase
 
 WEIGHTS = "adapter.safetensors"
 
@@ -50,22 +50,35 @@ class Adapters:
     def card(self, name: str) -> AdapterCard:
         return cards.read(self.path(name) / CARD, AdapterCard)
 
-    def load(self, name: str, base: BaseCard) -> tuple[Adapter, AdapterCard]:
-        """The adapter on its own base. Raises BadInput for any other base, Damaged where the files are broken."""
+    def load(self, name: str, base: OpenBase) -> tuple[Adapter, AdapterCard]:
+        """The adapter on its own base. Raises BadInput for any other base, and for a card that asks for what the
+        base has not; Damaged where the files are broken."""
         from weibo_tui.engine.adapter import Adapter, AdapterConfig
         from weibo_tui.registry.weights import read_tensors
 
         card = self.card(name)
-        if card.base_fingerprint != base.fingerprint:
+        if card.base_fingerprint != base.card.fingerprint:
             raise BadInput(
                 _(
                     "The adapter '{name}' belongs to the base '{wanted}' ({fingerprint}…), not to '{base}': add "
                     "that base, or train on this one."
-                ).format(name=name, wanted=card.base, fingerprint=card.base_fingerprint[:12], base=base.name)
+                ).format(name=name, wanted=card.base, fingerprint=card.base_fingerprint[:12], base=base.card.name)
             )
         config = AdapterConfig(
             card.width, card.blocks, len(card.labels), card.bottleneck, card.activation, card.dropout
         )
+        trunk = base.trunk.config
+        if (
+            card.width != trunk.width
+            or max(card.blocks, default=0) >= trunk.layers
+            or not 1 <= card.max_length <= trunk.positions
+        ):
+            raise BadInput(
+                _(
+                    "The card of the adapter '{name}' does not fit its base '{base}': import the adapter again, or "
+                    "train it anew."
+                ).format(name=name, base=base.card.name)
+            )
         tensors = read_tensors(self.folder / name / WEIGHTS, card.weights_sha256)
         return Adapter.load(config, tensors), card
 
@@ -121,4 +134,4 @@ class Adapters:
         return card
 
     def remove(self, name: str) -> None:
-        shutil.rmtree(self.path(name))
+        remove_folder(self.path(name))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_folder, sha256
+from weibo_tui.files import atomic_folder, remove_folder, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import CARD, BaseCard, check_name
@@ -77,14 +76,15 @@ class Bases:
         try:
             config = GPT2Config.from_hugging_face(json.loads((folder / "config.json").read_bytes()))
             definition = (folder / TOKENIZER).read_text(encoding="utf-8")
-        except (OSError, ValueError, BadInput) as error:
+            tokenizer = _tokenizer(definition, card, config)
+        except (OSError, ValueError, BadInput, Damaged) as error:
             raise Damaged(
                 _("The base {folder} is damaged ({reason}): remove it and add it again.").format(
-                    folder=folder, reason=error
+                    folder=folder, reason=str(error).rstrip(".")
                 )
             ) from error
         tensors = read_tensors(folder / WEIGHTS, card.weights_sha256)
-        return OpenBase(card, GPT2.load(config, tensors), _tokenizer(definition, card, config))
+        return OpenBase(card, GPT2.load(config, tensors), tokenizer)
 
     def add(self, source: Path, name: str) -> BaseCard:
         """Take a local Hugging Face folder in, converted once. Raises BadInput or Damaged and leaves nothing."""
@@ -126,7 +126,7 @@ class Bases:
 
     def remove(self, name: str) -> None:
         """Delete a base. Adapters on it stay, and say which base they want."""
-        shutil.rmtree(self.path(name))
+        remove_folder(self.path(name))
 
     def check_free(self, name: str) -> None:
         """Raise BadInput where `name` is no name, or is taken."""

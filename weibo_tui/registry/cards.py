@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from weibo_tui import __version__
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
+from weibo_tui.text import PREPROCESSING
 
 CARD = "card.json"
 LARGEST_CARD = 4 * 2**20
@@ -79,6 +80,17 @@ class AdapterCard:
     program: str = __version__
     format: int = 1
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for what would give no verdicts, or wrong ones."""
+        sound = {
+            "labels": len(set(self.labels)) == len(self.labels) > 0,
+            "raw_labels": len(self.raw_labels) == len(self.labels),
+            "preprocessing": 0 <= self.preprocessing <= PREPROCESSING,
+            "temperature": self.temperature > 0,
+        }
+        for name in [name for name, is_sound in sound.items() if not is_sound]:
+            raise ValueError(_("its field {name} is not what it should be").format(name=name))
+
 
 def check_name(name: str) -> str:
     """`name` if it can name a base or an adapter, else BadInput."""
@@ -92,8 +104,9 @@ def check_name(name: str) -> str:
 
 
 def write(card: BaseCard | AdapterCard) -> bytes:
-    """A card as the bytes of its file."""
-    return (json.dumps(asdict(card), ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+    """A card as the bytes of its file. A label may hold a lone surrogate, as JSON does."""
+    text = json.dumps(asdict(card), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    return text.encode("utf-8", "surrogatepass")
 
 
 def read(path: Path, kind: type[Card]) -> Card:
@@ -127,9 +140,13 @@ def parse(data: bytes, kind: type[Card]) -> Card:
         if not _fits(known[name], hints[name]):
             raise ValueError(_("its field {name} is not what it should be").format(name=name))
     try:
-        return kind(**known)
+        card = kind(**known)
+        write(card)  # what cannot be written again (NaN, nested without end) cannot be kept either
     except TypeError as error:
         raise ValueError(_("a field is missing")) from error
+    except RecursionError as error:
+        raise ValueError(_("it is not JSON")) from error
+    return card
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from weibo_tui.engine.gpt2 import GPT2Config
@@ -22,6 +22,9 @@ from weibo_tui.locale import gettext as _
 
 # Buffers that older transformers saved, and heads that a trunk does not have.
 _NOT_TRUNK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight|score\.weight")
+
+# What torch says of a pickle that asks for more than tensors: by name, or in the newer form that it never writes.
+_NAMES_CODE = re.compile(r"GLOBAL|Unsupported operand 14[79]\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ def read_folder(folder: Path) -> Checkpoint:
         for name, tensor in _read_weights(file).items():
             canonical = name.removeprefix("transformer.")
             if not _NOT_TRUNK.fullmatch(canonical):
-                tensors[canonical] = tensor.contiguous()
+                # A .bin may hold parameters, and views of one storage; a safetensors file takes neither.
+                tensors[canonical] = tensor.detach().clone(memory_format=torch.contiguous_format)
     return Checkpoint(config, tensors, tokenizer, frame)
 
 
@@ -60,7 +64,7 @@ def _weight_files(folder: Path) -> list[Path]:
             return [folder / name]
         index = folder / f"{name}.index.json"
         if index.is_file():
-            shards = set(_read_json(index).get("weight_map", {}).values())
+            shards = set(_weight_map(index).values())
             # A shard is a file of this folder, whatever an index from outside says.
             return [folder / Path(str(shard)).name for shard in sorted(shards)]
     raise BadInput(
@@ -68,20 +72,30 @@ def _weight_files(folder: Path) -> list[Path]:
     )
 
 
+def _weight_map(index: Path) -> dict[str, Any]:
+    found = _read_json(index).get("weight_map")
+    if not isinstance(found, dict):
+        raise Damaged(_("{path} names no weight files: copy it again.").format(path=index))
+    return found
+
+
 def _read_weights(file: Path) -> Mapping[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise BadInput(
-            _(
-                "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
-                "the model's safetensors."
-            ).format(file=file)
-        ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        with warnings.catch_warnings(action="ignore"):  # torch's thoughts on old formats are not the person's
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's unpickler raises all kinds
+        if isinstance(error, pickle.UnpicklingError) and _NAMES_CODE.search(str(error)):
+            raise BadInput(
+                _(
+                    "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
+                    "the model's safetensors."
+                ).format(file=file)
+            ) from error
+        # What torch says of a file that is none of its own is a page long, and of its own history.
+        unknown = isinstance(error, pickle.UnpicklingError) or not str(error)
+        reason = _("it holds no weights") if unknown else str(error).splitlines()[0]
         raise Damaged(
             _("{file} is damaged ({reason}): fetch or copy it again.").format(file=file, reason=reason)
         ) from error

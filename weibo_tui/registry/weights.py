@@ -25,6 +25,8 @@ PROBE = "Weibo 微博ABC，ＡＢＣ①[哈哈]é　カナ😀！"
 
 def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
     """All tensors of a safetensors file. Raises Damaged where it is not one, or not the one expected."""
+    if not path.is_file():
+        raise Damaged(_("{path} is missing: remove its folder and make it again.").format(path=path))
     try:
         if expected_sha256 is not None and sha256(path) != expected_sha256:
             raise Damaged(

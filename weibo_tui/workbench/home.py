@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
+from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
 from weibo_tui.settings import Settings
@@ -44,7 +45,7 @@ class Home:
         self.bases = Bases(paths.bases)
         self.adapters = Adapters(paths.adapters)
         self._open_base: tuple[tuple[str, Compute], OpenBase] | None = None
-        self._classifiers: dict[tuple[str, Machine], Classifier] = {}
+        self._classifiers: dict[tuple[bytes, Machine], Classifier] = {}
 
     @classmethod
     @contextmanager
@@ -129,6 +130,7 @@ class Home:
         """Delete a base, and the choice of it as the default."""
         self.bases.remove(name)
         self._open_base = None
+        self._classifiers.clear()
         if self.settings.base == name:
             self._choose(base="")
 
@@ -158,6 +160,7 @@ class Home:
         """The device, dtype and threads that a plan asks for, else the settings."""
         from weibo_tui.engine.device import Compute
 
+        machine.check()
         return Compute.choose(
             machine.device if machine.device != "auto" else self.settings.device,
             machine.dtype if machine.dtype != "auto" else self.settings.dtype,
@@ -172,7 +175,8 @@ class Home:
 
         name = self.adapter_name(adapter)
         wanted = self.adapters.card(name)
-        key = (wanted.weights_sha256, machine)
+        # The whole card: two adapters may share their weights and differ in temperature or length.
+        key = (cards.write(wanted), machine)
         if key in self._classifiers:
             return self._classifiers[key]
         fitting = [card.name for card in self.bases.list() if card.fingerprint == wanted.base_fingerprint]

@@ -61,8 +61,11 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
     check_added(source, plan.out, added)
     total = yield from count(source)
     classifier = home.classifier(adapter, plan.machine)
+    # Opened here: a history that cannot be written is better found out before the work than behind it.
+    history = home.history if plan.record and home.settings.history else None
     partial = plan.out.with_name(plan.out.name + ".partial")
-    key = _key(source, [card.weights_sha256, card.temperature, str(classifier.compute), list(added)])
+    reading = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
+    key = _key(source, [*reading, str(classifier.compute), list(added)])
     try:
         continued = _resume(partial, key)
         started = time.perf_counter()
@@ -78,8 +81,8 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
     counts: Counter[str] = Counter(label for label in predicted if label is not None)
     failed = total - counts.total()
     partial.unlink()
-    if plan.record and home.settings.history:
-        home.history.add_file(
+    if history is not None:
+        history.add_file(
             LabelledFile(plan.source.absolute(), plan.out.absolute(), adapter, total, failed, dict(counts), timestamp())
         )
     rate = (total - continued) / seconds

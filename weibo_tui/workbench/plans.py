@@ -31,6 +31,10 @@ class Machine:
     dtype: str = "auto"
     threads: int = 0
 
+    def check(self) -> None:
+        """BadInput that names everything that no machine has; for use without a plan, which checks it too."""
+        _refuse(_machine_problems(self))
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
@@ -90,7 +94,7 @@ class EvaluationPlan:
     errors: Path | None = None
 
     def __post_init__(self) -> None:
-        _refuse(_machine_problems(self.machine))
+        self.machine.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class LabellingPlan:
     record: bool = True
 
     def __post_init__(self) -> None:
-        _refuse(_machine_problems(self.machine))
+        self.machine.check()
         if self.out.exists() and not self.overwrite:
             raise BadInput(
                 _("{path} is there already: choose another --out, or give --overwrite.").format(path=self.out)

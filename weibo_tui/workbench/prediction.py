@@ -51,7 +51,9 @@ def predict(
             )
             for post, verdict in zip(some, verdicts, strict=True)
         ]
-        if home.settings.history if record is None else record:
+        wanted = home.settings.history if record is None else record
+        # Among others a post that nobody could read is a row of the history; alone it is bad input and leaves none.
+        if wanted and any(one.error is None for one in analyses):
             ids = home.history.add(analyses)
             analyses = [dataclasses.replace(one, id=i) for one, i in zip(analyses, ids, strict=True)]
         yield from analyses

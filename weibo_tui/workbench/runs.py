@@ -75,6 +75,7 @@ class RunAtWork:
         from weibo_tui.registry.weights import save_snapshot
 
         snapshot = work.snapshot()
+        self._journal.commit()  # a kill from here on leaves no checkpoint that is ahead of the journal
         # The journal goes back to this event when the run is resumed, so the event itself is counted in.
         save_snapshot(self.checkpoint, snapshot, {"seq": self._journal.last_seq + 1})
         self._saved = time.monotonic()

@@ -1,0 +1,218 @@
+"""Small models of random weights: transformers' own as the reference, folders of them, and the same as ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from made_up import BAD, BAD_MARKS, ENDINGS, GOOD, GOOD_MARKS, OPENINGS, THINGS
+from torch import Tensor
+from transformers import GPT2Config as ReferenceConfig
+from transformers import GPT2Model
+
+from weibo_tui.engine.adapter import Adapter, AdapterConfig
+from weibo_tui.engine.device import Compute
+from weibo_tui.engine.gpt2 import GPT2, GPT2Config
+from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+from weibo_tui.engine.training import Examples
+from weibo_tui.engine.vocabulary import SPECIAL, bert_frame, build_tokenizer
+from weibo_tui.registry.bases import OpenBase
+from weibo_tui.registry.cards import AdapterCard, BaseCard
+from weibo_tui.text import PREPROCESSING, without_emoticons
+from weibo_tui.workbench import Machine, Workbench
+
+torch.set_num_threads(1)  # several threads on models this small mostly wait for each other
+CPU = torch.device("cpu")
+MACHINE = Machine("cpu", "float32", threads=1)
+MARKS = ["[哈哈]", "[泪]"]
+WORDS = "".join([*OPENINGS, *THINGS, *GOOD, *BAD, *ENDINGS, *GOOD_MARKS, *BAD_MARKS])
+LETTERS = sorted({letter for letter in WORDS + "abcdefghijklmnopqrstuvwxyz0123456789@[]用户" if not letter.isspace()})
+TOKENS = [*SPECIAL, *MARKS, *LETTERS, *("##" + letter for letter in "abcdefghijklmnopqrstuvwxyz0123456789")]
+
+
+def compute(dtype: torch.dtype = torch.float32, micro_tokens: int = 2048) -> Compute:
+    return Compute(CPU, dtype, micro_tokens)
+
+
+def reference(seed: int = 0, **changes: Any) -> GPT2Model:
+    """A GPT-2 of transformers with weights of the size that training gives them, not of the size it begins with."""
+    sizes: dict[str, Any] = {
+        "n_layer": 2,
+        "n_head": 4,
+        "n_embd": 32,
+        "n_positions": 64,
+        "vocab_size": len(TOKENS),
+    } | changes
+    quiet: dict[str, Any] = {
+        "resid_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "attn_pdrop": 0.0,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    model = GPT2Model(ReferenceConfig(**(sizes | quiet)))
+    model.train(False)
+    randomise(model, seed)
+    return model
+
+
+def randomise(model: torch.nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            if "ln_" in name and name.endswith("weight"):
+                parameter.copy_(1 + 0.3 * noise)
+            elif parameter.dim() == 1:
+                parameter.copy_(0.3 * noise)
+            elif name.endswith(("wte.weight", "wpe.weight")):
+                parameter.copy_(0.7 * noise)
+            else:
+                parameter.copy_(1.5 * noise / parameter.shape[0] ** 0.5)
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
+    """The parameters of a model of transformers by name, each a tensor of its own."""
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def config_of(model: GPT2Model) -> GPT2Config:
+    return GPT2Config.from_hugging_face(model.config.to_dict())
+
+
+def trunk_of(model: GPT2Model, dtype: torch.dtype = torch.float32) -> GPT2:
+    """The same model as ours."""
+    return GPT2.load(config_of(model), weights_of(model)).compute_in(dtype)
+
+
+def adapter_for(config: GPT2Config, seed: int = 0, labels: int = 3, **changes: Any) -> Adapter:
+    """An adapter that changes the stream as much as a trained one does."""
+    shape: dict[str, Any] = {"blocks": tuple(range(config.layers)), "bottleneck": 8} | changes
+    adapter = Adapter.fresh(AdapterConfig(width=config.width, labels=labels, **shape), seed, init=0.3)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in adapter.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0.0, 0.3, generator=generator)
+    return adapter.eval()
+
+
+def tokenizer() -> PostTokenizer:
+    return PostTokenizer(build_tokenizer(TOKENS).to_str(), bert_frame(TOKENS), len(TOKENS))
+
+
+def encoded(rows: Sequence[Sequence[int]]) -> Encoded:
+    """Posts that are these ids, as they stand."""
+    lengths = [len(row) for row in rows]
+    return Encoded(
+        ids=np.array([index for row in rows for index in row], np.int32),
+        starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
+        read=np.array(lengths, np.int32),
+        bodies=np.array(lengths, np.int32),
+    )
+
+
+def examples(found: Sequence[tuple[str, int]], *, blind: bool = False, max_length: int = 32) -> Examples:
+    """Labelled posts as training takes them; `blind` brings the variants without emoticons."""
+    texts = [text for text, _label in found]
+    labels = np.array([label for _text, label in found], np.int64)
+    without = tokenizer().encode_posts(list(map(without_emoticons, texts)), max_length, PREPROCESSING)[1]
+    return Examples(tokenizer().encode_posts(texts, max_length, PREPROCESSING)[1], labels, without if blind else None)
+
+
+def same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether both hold the same names with the same bits."""
+
+    def bits(tensor: Tensor) -> tuple[torch.dtype, torch.Size, list[int]]:
+        return tensor.dtype, tensor.shape, tensor.reshape(-1).view(torch.uint8).tolist()
+
+    return one.keys() == other.keys() and all(bits(one[name]) == bits(other[name]) for name in one)
+
+
+def ragged(number: int, longest: int, seed: int = 0, shortest: int = 1) -> list[list[int]]:
+    """Posts of random ids and lengths; the first is the longest, the last the shortest."""
+    draw = np.random.default_rng(seed)
+    lengths = [longest, *draw.integers(shortest, longest + 1, number - 2).tolist(), shortest]
+    return [draw.integers(0, len(TOKENS), length).tolist() for length in lengths]
+
+
+def batch(rows: Sequence[Sequence[int]], length: int = 0, padding: int = 0) -> tuple[Tensor, Tensor]:
+    """Right-padded ids (posts, length), or as long as the longest, and the real lengths (posts,)."""
+    length = max(length, *map(len, rows))
+    ids = [[*row, *[padding] * (length - len(row))] for row in rows]
+    return torch.tensor(ids), torch.tensor([len(row) for row in rows])
+
+
+def write_folder(
+    folder: Path, model: GPT2Model, *, weights: str = "model.safetensors", tokens: str = "vocab.txt"
+) -> Path:
+    """A Hugging Face folder of `model`; `weights` and `tokens` name the file that holds them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.config.to_dict() | {"pad_token_id": 0}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    write_weights(folder / weights, weights_of(model))
+    if tokens == "vocab.txt":
+        (folder / tokens).write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
+    else:
+        (folder / tokens).write_text(build_tokenizer(TOKENS).to_str(), encoding="utf-8")
+        named = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"}
+        (folder / "tokenizer_config.json").write_text(json.dumps(named), encoding="utf-8")
+    return folder
+
+
+def write_weights(file: Path, tensors: dict[str, Tensor]) -> None:
+    if file.suffix == ".bin":
+        torch.save(tensors, file)
+    else:
+        safetensors.torch.save_file(tensors, file, metadata={"format": "pt"})
+
+
+def add_base(bench: Workbench, folder: Path, name: str = "small", seed: int = 0, **changes: Any) -> BaseCard:
+    """A base of random weights with the tokenizer of `TOKENS`, taken in from `folder`."""
+    source = write_folder(folder / f"{name}-{seed}", reference(seed, **changes), tokens="tokenizer.json")
+    return bench.add_base(source, name)
+
+
+def add_adapter(bench: Workbench, base: OpenBase, name: str, seed: int = 0, **changes: Any) -> AdapterCard:
+    """An adapter of random weights on `base`, kept."""
+    labels = changes.pop("labels", ("negative", "positive"))
+    adapter = adapter_for(base.trunk.config, seed, len(labels))
+    return bench.adapters.save(adapter, card_for(adapter, base, name, labels, **changes))
+
+
+def card_for(
+    adapter: Adapter, base: OpenBase, name: str, labels: Sequence[str] = ("negative", "positive"), **changes: Any
+) -> AdapterCard:
+    shape = adapter.config
+    fields: dict[str, Any] = {
+        "name": name,
+        "base": base.card.name,
+        "base_fingerprint": base.card.fingerprint,
+        "labels": tuple(labels),
+        "raw_labels": tuple(map(str, range(len(labels)))),
+        "width": shape.width,
+        "blocks": shape.blocks,
+        "bottleneck": shape.bottleneck,
+        "activation": shape.activation,
+        "max_length": 32,
+        "preprocessing": PREPROCESSING,
+        "temperature": 1.0,
+        "dtype": "float32",
+        "parameters": sum(parameter.numel() for parameter in adapter.parameters()),
+    }
+    return AdapterCard(**(fields | changes))
+
+
+def until(events: Iterator[Any], kind: type, number: int = 1) -> Any:
+    """Pull `events` until the event `number` of a kind, and give that one."""
+    for event in events:
+        if isinstance(event, kind):
+            number -= 1
+            if not number:
+                return event
+    raise AssertionError(f"no more events of {kind}")

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import models
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weibo_tui.engine.batches import micro_batches, pad, training_steps
+
+LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=300).map(lambda found: np.array(found, np.int64))
+
+
+@given(LENGTHS, st.integers(1, 40), st.integers(0, 5), st.integers(1, 3))
+def test_every_post_is_in_one_step_of_an_epoch(lengths: np.ndarray, posts: int, seed: int, epoch: int) -> None:
+    steps = training_steps(lengths, posts, seed, epoch)
+    assert sorted(np.concatenate(steps)) == list(range(len(lengths)))
+    assert len(steps) == -(-len(lengths) // posts)
+    assert sum(len(step) != posts for step in steps) <= 1
+    again = training_steps(lengths, posts, seed, epoch)
+    assert [step.tolist() for step in steps] == [step.tolist() for step in again]
+
+
+def test_epochs_and_seeds_differ_and_long_posts_come_at_any_time() -> None:
+    lengths = np.arange(1, 1001)
+    orders = [np.concatenate(training_steps(lengths, 10, seed, epoch)) for seed, epoch in [(0, 1), (0, 2), (1, 1)]]
+    assert not np.array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], orders[2])
+    longest = [lengths[step].max() for step in training_steps(lengths, 10, 0, 1)]
+    assert abs(np.corrcoef(np.arange(len(longest)), longest)[0, 1]) < 0.4
+
+
+def test_posts_of_a_step_are_of_like_length() -> None:
+    lengths = np.random.default_rng(0).integers(1, 129, 5000)
+    steps = training_steps(lengths, 16, 0, 1)
+    padded = sum(len(step) * lengths[step].max() for step in steps)
+    assert padded < 1.1 * lengths.sum()
+
+
+@given(LENGTHS, st.integers(1, 500), st.data())
+def test_micro_batches_hold_every_post_once_and_keep_the_budget(
+    lengths: np.ndarray,
+    tokens: int,
+    data: st.DataObject,
+) -> None:
+    chosen = np.array(
+        data.draw(st.permutations(range(len(lengths))))[: data.draw(st.integers(0, len(lengths)))], np.int64
+    )
+    found = list(micro_batches(chosen, lengths, tokens))
+    assert sorted(index for batch in found for index in batch) == sorted(chosen)
+    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= tokens for batch in found)
+    longest = [int(lengths[batch].max()) for batch in found]
+    assert longest == sorted(longest, reverse=True)
+    again = micro_batches(chosen, lengths, tokens)
+    assert [batch.tolist() for batch in found] == [batch.tolist() for batch in again]
+
+
+@given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=9), st.integers(0, 99))
+def test_padding_is_on_the_right_and_only_there(rows: list[list[int]], padding: int) -> None:
+    order = np.arange(len(rows))[::-1].copy()
+    ids, lengths = pad(models.encoded(rows), order, padding, 512, models.CPU)
+    assert (ids.dtype, lengths.dtype) == (torch.int64, torch.int64)
+    assert ids.shape == (len(rows), 8 if max(map(len, rows)) <= 8 else 16)
+    for row, length, place in zip(ids.tolist(), lengths.tolist(), order, strict=True):
+        assert row[:length] == rows[place]
+        assert set(row[length:]) <= {padding}
+
+
+def test_padding_never_goes_beyond_the_positions_of_the_trunk() -> None:
+    ids, _lengths = pad(models.encoded([[1] * 11]), np.zeros(1, np.int64), 0, 11, models.CPU)
+    assert ids.shape == (1, 11)
+
+
+def test_batches_come_in_few_shapes() -> None:
+    lengths = np.random.default_rng(0).integers(3, 129, 5000)
+    shapes = {
+        (len(batch), -(-int(lengths[batch].max()) // 8)) for batch in micro_batches(np.arange(5000), lengths, 2048)
+    }
+    assert len(shapes) <= 17  # one a multiple of 8, and the last batch

@@ -1,0 +1,173 @@
+"""The command line as a person and a script use it: training, measuring, and what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import Command, listing, objects, table
+
+from weibo_tui.storage.csv_export import unguard
+
+
+def test_training_tells_its_events_as_json_lines(command: Command, furnished: Path, few: Path) -> None:
+    done = command.well("train", few, "--json", "--epochs", "2", "--batch-size", "8", "--threads", "1")
+    events = objects(done.out)
+    kinds = [event["event"] for event in events]
+    assert kinds[:2] == ["RunStarted", "CheckpointSaved"]
+    assert kinds[-1] == "RunFinished"
+    assert kinds.count("StepDone") == events[0]["steps"] == 8
+    assert kinds.count("Evaluated") == 2
+    assert [event["step"] for event in events if event["event"] == "StepDone"] == list(range(1, 9))
+    assert events[-1]["name"] == "few"  # after the file
+    assert listing(furnished)["adapters/few/adapter.safetensors"]
+    assert "Kept as 'few'" in done.err
+    assert "\x1b" not in done.err  # no bars where no terminal is
+
+
+def test_training_in_words_prints_the_score_card_and_nothing_else(command: Command, furnished: Path, few: Path) -> None:
+    done = command.well("train", few, "--name", "words", "--epochs", "1", "--threads", "1")
+    assert [line.split()[0] for line in done.out.splitlines()[:4]] == ["Posts", "Accuracy", "no", "only"]
+    assert "Epoch 1: validation loss" in done.err
+    assert "Run " not in done.out
+
+
+def test_a_file_with_a_chinese_name_names_an_adapter_all_the_same(
+    command: Command, furnished: Path, few: Path, tmp_path: Path
+) -> None:
+    chinese = few.rename(tmp_path / "评论.csv")
+    done = command.well("train", chinese, "--json", "--epochs", "1", "--threads", "1")
+    assert objects(done.out)[-1]["name"] == "adapter"
+
+
+def test_evaluate_gives_the_promised_card(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
+    with few.open("a", encoding="utf-8") as file:
+        file.write("0,今天的面真好吃\n1,太差了\n1,\n")
+    done = command.well("evaluate", few, "--json", "--errors", tmp_path / "errors.csv")
+    (score,) = objects(done.out)
+    assert list(score) == [
+        *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc"),
+        *("per_label", "labels", "confusion", "ece", "brier", "emoticons"),
+    ]
+    assert (score["n"], score["failed"]) == (42, 1)
+    assert score["labels"] == ["negative", "positive"]
+    assert list(score["per_label"]["negative"]) == ["precision", "recall", "f1", "support"]
+    assert list(score["emoticons"]) == ["with", "without", "only"]
+    assert score["accuracy_ci"][0] <= score["accuracy"] <= score["accuracy_ci"][1]
+    wrong = table(tmp_path / "errors.csv")
+    assert list(wrong[0]) == [
+        *("text", "label", "predicted", "confidence", "prob_negative", "prob_positive", "file", "row")
+    ]
+    assert len(wrong) == sum(map(sum, score["confusion"])) - sum(score["confusion"][i][i] for i in range(2)) >= 2
+    assert {"今天的面真好吃", "太差了"} <= {row["text"] for row in wrong}
+    sure = [float(row["confidence"]) for row in wrong]
+    assert sure == sorted(sure, reverse=True)
+    assert all(row["label"] != row["predicted"] for row in wrong)
+
+
+def test_evaluating_on_the_training_data_is_called_what_it_is(
+    command: Command, furnished: Path, posts_file: Path, few: Path
+) -> None:
+    assert "trained on these very posts" in command.well("evaluate", posts_file, "--json").err
+    assert command.well("evaluate", few, "--json").err == ""
+
+
+def test_audit_counts(command: Command, tmp_path: Path, home: Path) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_text("label,review\n1,好[哈哈]\n0,好[哈哈]\n0,差\n0,差\n0,\n", encoding="utf-8")
+    (found,) = objects(command.well("audit", path, "--json").out)
+    assert list(found) == [
+        *("files", "rows", "empty", "unlabelled", "labels", "duplicates", "contradictions"),
+        *("length", "emoticons", "reposts"),
+    ]
+    assert (found["rows"], found["empty"], found["duplicates"], found["contradictions"]) == (5, 1, 2, 1)
+    assert found["labels"] == {"negative": 3, "positive": 1}
+    assert "Duplicates     2 posts" in command.well("audit", path).out
+    assert listing(home) == {".": "folder"}
+
+
+def test_bases_are_listed_added_and_removed(command: Command, furnished: Path) -> None:
+    (tiny,) = objects(command.well("bases", "list", "--json").out)
+    assert (tiny["name"], tiny["default"]) == ("tiny", True)
+    done = command.well("bases", "add", furnished / "bases" / "tiny", "--name", "again", "--json")
+    assert objects(done.out)[0]["fingerprint"] == tiny["fingerprint"]
+    shown = command.well("bases", "list").out.splitlines()
+    assert [line.split()[0] for line in shown[1:]] == ["again", "*"]
+    done = command.well("bases", "remove", "tiny")
+    assert (done.out, done.err) == ("", "The base 'tiny' is removed.\n")
+    assert command.well("predict", "今天的面真好吃").out.startswith("positive")  # the same model under its other name
+    command.well("bases", "remove", "again")
+    assert command.well("bases", "list", "--json").out == ""
+    assert "wants the base 'tiny'" in command("predict", "今天的面真好吃").err
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
+def test_adapters_go_out_and_come_in(ending: str, command: Command, furnished: Path, tmp_path: Path) -> None:
+    packed = tmp_path / f"mood{ending}"
+    assert command.well("adapters", "export", "mood", packed).out == f"{packed}\n"
+    done = command.well("adapters", "import", packed, "--name", "twin")
+    assert (done.out, done.err) == ("", "The adapter 'twin' is there.\n")
+    files = listing(furnished)
+    assert files["adapters/twin/adapter.safetensors"] == files["adapters/mood/adapter.safetensors"]
+    assert command("adapters", "import", packed, "--name", "twin").code == 2
+    command.well("adapters", "import", packed, "--name", "twin", "--overwrite")
+    one, two = (
+        objects(command.well("predict", "--json", "--adapter", name, "今天的面真好吃").out)[0]
+        for name in ("mood", "twin")
+    )
+    assert one["probabilities"] == two["probabilities"]
+
+
+def test_adapters_are_shown_chosen_and_removed(command: Command, furnished: Path, tmp_path: Path) -> None:
+    command.well("adapters", "export", "mood", tmp_path / "m.zip")
+    command.well("adapters", "import", tmp_path / "m.zip", "--name", "twin")
+    card = objects(command.well("adapters", "show", "twin", "--json").out)[0]
+    assert (card["name"], card["base"], card["labels"]) == ("twin", "tiny", ["negative", "positive"])
+    assert "Base         tiny (" in command.well("adapters", "show", "twin").out
+    assert command.well("adapters", "use", "twin").err == "'twin' is the adapter now.\n"
+    assert objects(command.well("predict", "--json", "今天的面真好吃").out)[0]["adapter"] == "twin"
+    chosen = {one["name"]: one["default"] for one in objects(command.well("adapters", "list", "--json").out)}
+    assert chosen == {"mood": False, "twin": True}
+    command.well("adapters", "remove", "twin")
+    assert objects(command.well("predict", "--json", "今天的面真好吃").out)[0]["adapter"] == "mood"  # the only one left
+
+
+def test_exported_history_reads_back_equal(command: Command, furnished: Path, tmp_path: Path) -> None:
+    posts = [*(f"{sign}1+1 真好吃" for sign in "=+-@'\t"), "''好", '第一行"真好"\n第二行\r\n第三行,好', "普通的"]
+    command.well("predict", "--", *posts)
+    path = tmp_path / "history.csv"
+    done = command.well("history", "export", path)
+    assert (done.out, done.err) == (f"{path}\n", f"{len(posts)} verdicts written.\n")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    rows = table(path)
+    assert {"text", "label", "confidence", "adapter", "created_at"} <= set(rows[0])
+    assert not any(row["text"].startswith(tuple("=+-@\t")) for row in rows)
+    assert [unguard(row["text"]) for row in rows] == posts
+    command.well("history", "export", path, "--no-guard", "--no-bom")
+    assert not path.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert [row["text"] for row in table(path, "utf-8")] == posts
+    assert command.well("history", "clear", "--yes").err == f"{len(posts)} entries are forgotten.\n"
+    command.well("history", "export", path)
+    assert table(path) == []
+
+
+def test_runs_are_listed_shown_exported_and_removed(command: Command, furnished: Path, tmp_path: Path) -> None:
+    found = objects(command.well("runs", "list", "--json").out)
+    assert [(one["kind"], one["name"], one["state"]) for one in found] == [
+        ("train", "mood", "finished"),
+        ("pretrain", "tiny", "finished"),
+    ]
+    assert found[0]["id"] > found[1]["id"]  # newest first
+    assert next(iter(found[0])) == "id"
+    run = found[0]["id"]
+    shown = objects(command.well("runs", "show", run, "--json").out)[0]
+    assert [one["epoch"] for one in shown["evaluations"]] == [1, 2, 3, 4, 5, 6]
+    assert len(command.well("runs", "show", run).out.splitlines()) == 8
+    assert command.well("runs", "export", run, tmp_path / "run.jsonl").out == f"{tmp_path / 'run.jsonl'}\n"
+    events = objects((tmp_path / "run.jsonl").read_text("utf-8"))
+    assert (events[0]["event"], events[-1]["event"]) == ("RunStarted", "RunFinished")
+    command.well("runs", "export", run, tmp_path / "run.csv")
+    assert [row["event"] for row in table(tmp_path / "run.csv")] == [event["event"] for event in events]
+    command.well("runs", "remove", run)
+    assert [one["name"] for one in objects(command.well("runs", "list", "--json").out)] == ["tiny"]
+    assert command.well("predict", "今天的面真好吃").out  # what the run made stays

@@ -1,0 +1,264 @@
+"""Whatever is wrong with the input: one line on stderr that names it and the remedy, and a home as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import Command, Done, listing
+
+GOOD_CSV = "label,review\n" + "".join(f"{n % 2},第{n}天的面真{'难好'[n % 2]}吃\n" for n in range(40))
+# A file that holds exactly what a case is about, in the folder that the command runs in.
+FILES = {
+    "posts.csv": GOOD_CSV.encode(),
+    "empty.csv": b"",
+    "header.csv": b"label,review\n",
+    "happy.csv": "label,review\n1,真好吃\n1,真好看\n1,真好听\n".encode(),
+    "strange.csv": "label,review\n0,真难吃\n2,不好说\n".encode(),
+    "nolabel.csv": "review,x\n真好吃,1\n真难吃,2\n".encode(),
+    "binary.csv": b"label,review\n1,\xff\xfe\x81 abc\xe9\n",
+    "ragged.csv": "label,review\n1,真好吃,多\n".encode(),
+    "quote.csv": 'label,review\n1,"真好吃\n'.encode(),
+    "blank.csv": b"label,review\n1,  \n0,\n",
+    "taken.csv": "review,predicted\n真好吃,1\n".encode(),
+    "posts.jsonl": b"not json\n",
+    "posts.parquet": b"PAR1 and nothing behind it",
+    "there.csv": b"precious",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `FILES`, which the commands run in."""
+    place = tmp_path / "work"
+    place.mkdir()
+    for name, content in FILES.items():
+        (place / name).write_bytes(content)
+    monkeypatch.chdir(place)
+    return place
+
+
+def check_refused(done: Done, code: int, *named: str) -> None:
+    assert done.code == code
+    assert done.out == ""
+    assert done.err.startswith("weibo-tui: ")
+    assert done.err.endswith("\n")
+    assert len(done.err.splitlines()) == 1, done.err
+    for words in named:
+        assert words in done.err
+
+
+REFUSED: dict[str, tuple[str, ...]] = {
+    # the command, and behind it what the line must say: the thing, and the remedy
+    "train missing.csv": ("There is no file missing.csv", "check the name"),
+    "evaluate missing.csv": ("There is no file missing.csv", "check the name"),
+    "audit missing.csv": ("There is no file missing.csv", "check the name"),
+    "predict --file missing.csv --out out.csv": ("There is no file missing.csv", "check the name"),
+    "train .": (". is a folder", "name a file in it"),
+    "train empty.csv": ("empty.csv is empty", "no posts in it"),
+    "train header.csv": ("header.csv has no rows", "no posts in it"),
+    "evaluate empty.csv": ("empty.csv is empty", "no posts in it"),
+    "predict --file empty.csv --out out.csv": ("empty.csv is empty", "no posts in it"),
+    "train posts.csv --column 正文": ("posts.csv has no column 正文", "choose one with --column", "label, review"),
+    "train posts.csv --label-column 态度": ("no column 态度", "choose one with --label-column", "label, review"),
+    "train nolabel.csv": ("nolabel.csv: which column holds the labels?", "--label-column", "review, x"),
+    "train happy.csv": ("happy.csv: every post is labelled positive", "needs two labels at least"),
+    "train blank.csv": ("blank.csv: no row holds a post",),
+    "train posts.csv --labels bad,good,mixed": ("posts.csv: no post is labelled mixed", "leave it out of --labels"),
+    "train posts.csv --labels good": ("has the labels 0, 1, and --labels names good", "name as many"),
+    "train posts.csv --labels same,same": ("--labels same,same", "give each label a name of its own"),
+    "evaluate strange.csv": ("strange.csv, row 2: the label 2 is not in the set (negative, positive)", "correct it"),
+    "train binary.csv": ("binary.csv is in no encoding that can be told", "from line 2 on", "with --encoding"),
+    "train posts.csv --encoding klingon": ("There is no encoding klingon", "use utf-8, gb18030 or utf-16"),
+    "train posts.csv --encoding ascii": ("posts.csv, line 2: this is not ascii", "--encoding"),
+    "train ragged.csv": ("ragged.csv, line 2: 3 cells where the header has 2", "put"),
+    "train quote.csv": ("quote.csv, line 2: a quote opens here and never closes", "close it"),
+    "audit posts.jsonl": ("posts.jsonl, line 1: no JSON", "each line has to be one object"),
+    "audit posts.parquet": ("posts.parquet cannot be read as Parquet", "write it again"),
+    "train posts.csv --base great": ("There is no base 'great'", "take one of tiny"),
+    "predict 真好吃 --adapter mad": ("There is no adapter 'mad'", "take one of mood"),
+    "evaluate posts.csv --adapter ../mood": ("The name '../mood' cannot be used", "take 1 to 64 of"),
+    "train posts.csv --name mood": ("An adapter named 'mood' is there already", "--overwrite"),
+    "train posts.csv --max-length 129": ("The base 'tiny' reads 128 tokens at most", "choose a --max-length up to"),
+    "train posts.csv --blocks 7": ("The blocks '7' are not among this base's 2", "write all"),
+    "train posts.csv --device cuda:9": ("device is cuda:9", "one of auto, cuda, mps, cpu"),
+    "predict 真好吃 --threads -1": ("threads is -1", "from 0 to 1024"),
+    "predict 真好吃 --dtype float64": ("dtype is float64", "one of auto, float32, bfloat16"),
+    "predict ": ("The post cannot be judged", "write some words"),
+    "predict http://t.cn/abc": ("The post cannot be judged", "write some words"),
+    "predict --file taken.csv --out out.csv": ("taken.csv has columns named predicted already", "rename them"),
+    "predict --file posts.csv --out there.csv": ("there.csv is there already", "give --overwrite"),
+    "predict --file posts.csv --out posts.csv --overwrite": ("posts.csv would overwrite what it is made from",),
+    "predict --file posts.csv": ("--file with --out", "'weibo-tui predict --help' says more"),
+    "bases add .": (". is no model folder: it has no config.json", "name the folder that holds it"),
+    "bases pretrain missing.txt --tokens 100": ("missing.txt", "check the name"),
+    "bases pretrain posts.csv": ("one of --minutes and --tokens",),
+    "bases pretrain posts.csv --tokens 9 --name tiny": ("A base named 'tiny' is there already", "another --name"),
+    "adapters import posts.csv": ("posts.csv cannot be read as an archive", "name a .zip or .tar.gz"),
+    "adapters export mood mood.rar": ("mood.rar must end in .zip or .tar.gz",),
+    "adapters use mad": ("There is no adapter 'mad'", "take one of mood"),
+    "train": ("Name the files to train on, or a run with --resume", "'weibo-tui train --help' says more"),
+    "trian posts.csv": ("There is no command 'trian'", "train", "'weibo-tui --help' says more"),
+    "adapters drop mood": ("There is no command 'drop'", "'weibo-tui adapters --help' says more"),
+    "train posts.csv --epoch 3": ("There is no option --epoch", "--epochs", "'weibo-tui train --help' says more"),
+    "train posts.csv --epochs": ("--epochs", "'weibo-tui train --help' says more"),
+    "train posts.csv --epochs two": ("--epochs takes a whole number", "'weibo-tui train --help' says more"),
+    "train posts.csv --clip a": ("--clip takes a number", "'weibo-tui train --help' says more"),
+    "history list --limit 0": ("--limit takes a whole number from 1 to 1,000,000", "--help"),
+    "adapters show": ("NAME is missing", "'weibo-tui adapters show --help' says more"),
+    "evaluate": ("DATA… is missing", "'weibo-tui evaluate --help' says more"),
+    "adapters show mood more": ("more", "'weibo-tui adapters show --help' says more"),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_is_refused_is_named_and_leaves_everything_as_it_was(
+    words: str, command: Command, furnished: Path, folder: Path
+) -> None:
+    before = listing(furnished), listing(folder)
+    check_refused(command(*words.split(" ")), 2, *REFUSED[words])
+    assert (listing(furnished), listing(folder)) == before
+
+
+@pytest.mark.parametrize("words", [words for words in REFUSED if "tiny" not in words])
+def test_a_home_that_is_not_there_is_not_made(
+    words: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    monkeypatch.setenv("WEIBO_TUI_HOME", str(nowhere))
+    check_refused(command(*words.split(" ")), 2)
+    assert not nowhere.exists()
+
+
+def test_all_that_is_out_of_range_is_named_at_once(command: Command, furnished: Path) -> None:
+    before = listing(furnished)
+    wrong = {
+        "epochs": "0",
+        "batch-size": "-3",
+        "learning-rate": "nan",
+        "warmup": "1.5",
+        "max-length": "2",
+        "class-weights": "odd",
+        "activation": "sine",
+        "dropout": "1",
+        "validation": "0.9",
+        "device": "abacus",
+        "threads": "-1",
+    }
+    options = [word for name, value in wrong.items() for word in (f"--{name}", value)]
+    named = [f"{name} is {value}" for name, value in wrong.items() if name != "dropout"]
+    check_refused(command("train", "posts.csv", *options), 2, *named, "dropout is 1.0", "from 1 to 1000")
+    assert listing(furnished) == before
+
+
+def test_an_adapter_of_another_base_says_which_base_it_wants(command: Command, furnished: Path) -> None:
+    path = furnished / "adapters" / "mood" / "card.json"
+    card = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(card | {"base": "vast", "base_fingerprint": "f" * 64}), encoding="utf-8")
+    before = listing(furnished)
+    for words in (["predict", "真好吃"], ["evaluate", "posts.csv"], ["predict", "--file", "posts.csv", "--out", "o"]):
+        check_refused(command(*words), 2, "'mood' wants the base 'vast'", "ffffffffffff", "bases add")
+    assert listing(furnished) == before
+
+
+def test_a_post_that_is_empty_after_cleaning_says_so_also_from_stdin(command: Command, furnished: Path) -> None:
+    before = listing(furnished)
+    check_refused(command("predict", "-", stdin="\u200b\n".encode()), 2, "nothing to read is left")
+    check_refused(command("predict", "--json", "\u200b \u200b"), 2, "nothing to read is left")
+    assert listing(furnished) == before
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("harm", [flip_a_bit, cut_in_half, remove])
+@pytest.mark.parametrize("file", ["bases/tiny/model.safetensors", "adapters/mood/adapter.safetensors"])
+def test_damaged_weights_are_named(file: str, harm: Callable[[Path], None], command: Command, furnished: Path) -> None:
+    harm(furnished / file)
+    before = listing(furnished)
+    check_refused(command("predict", "真好吃"), 1, file, "make it again")
+    if file.startswith("bases"):
+        check_refused(command("train", "posts.csv"), 1, file, "make it again")
+    assert listing(furnished) == before
+
+
+@pytest.mark.parametrize("file", ["adapters/mood/card.json", "bases/tiny/config.json", "bases/tiny/tokenizer.json"])
+def test_other_damaged_files_are_named(file: str, command: Command, furnished: Path) -> None:
+    cut_in_half(furnished / file)
+    before = listing(furnished)
+    check_refused(command("predict", "真好吃"), 1, str(Path(file).parent), "remove")
+    assert listing(furnished) == before
+
+
+def test_a_damaged_database_is_named(command: Command, furnished: Path) -> None:
+    (furnished / "weibo-tui.db").write_bytes(b"not a database at all" * 100)
+    before = listing(furnished)
+    for words in (["runs", "list"], ["history", "list"]):
+        check_refused(command(*words), 1, "weibo-tui.db is damaged", "move it aside")
+    assert listing(furnished) == before
+
+
+def test_broken_settings_are_named(command: Command, furnished: Path) -> None:
+    (furnished / "settings.toml").write_text("threads = -1\ndevise = 'cpu'\n", encoding="utf-8")
+    check_refused(command("adapters", "list"), 2, "threads cannot be -1", "no setting 'devise'", "device")
+
+
+def test_an_imported_adapter_that_was_tampered_with_is_refused(
+    command: Command, furnished: Path, tmp_path: Path
+) -> None:
+    command.well("adapters", "export", "mood", tmp_path / "mood.zip")
+    flip_a_bit(tmp_path / "mood.zip")
+    before = listing(furnished)
+    done = command("adapters", "import", tmp_path / "mood.zip", "--name", "other")
+    check_refused(done, done.code, "mood.zip")
+    assert done.code in (1, 2)
+    assert listing(furnished) == before
+
+
+def test_an_unknown_run_is_refused(command: Command, furnished: Path) -> None:
+    for words in (["runs", "show", "x"], ["train", "--resume", "x"], ["runs", "remove", "x"]):
+        check_refused(command(*words), 2, "There is no run x", "'weibo-tui runs list'")
+
+
+def test_a_finished_run_cannot_be_resumed(command: Command, furnished: Path) -> None:
+    run = json.loads((furnished / "adapters/mood/card.json").read_text("utf-8"))["run"]
+    check_refused(command("train", "--resume", run), 2, f"The run {run} is finished", "runs list")
+
+
+def test_clearing_asks_and_without_an_answer_forgets_nothing(command: Command, furnished: Path) -> None:
+    command.well("predict", "真好吃")
+    done = command("history", "clear")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[0].startswith("Forget all 1 entries of the history? [y/N]")
+    assert done.err.splitlines()[1].startswith("weibo-tui: Nothing was forgotten")
+    assert len(done.err.splitlines()) == 2
+    assert "真好吃" in command.well("history", "list").out
+    assert command.well("history", "clear", stdin=b"y\n").out == ""
+    assert "真好吃" not in command.well("history", "list").out
+
+
+def test_hostile_words_are_shown_harmless(command: Command, furnished: Path) -> None:
+    for words in (
+        ["train", "\x1b[31m红\x9b2J.csv"],
+        ["\x1b]0;x\x07"],
+        ["predict", "a", "--\x1b[2J"],
+        ["train", "posts.csv", "--epochs", "\x1b[2J\n2"],
+        ["adapters", "show", "\u202e[/哈哈]"],
+        ["audit", "posts.csv", "--column", "\x1b[1m\n[b]"],
+    ):
+        done = command(*words)
+        check_refused(done, 2)
+        assert not set(done.err) & set("\x1b\x9b\x07\u202e")

@@ -1,0 +1,172 @@
+"""`predict`: verdicts on texts, lines and files; a file keeps what it had."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from commands import Command, objects, table
+
+ADDED = ["predicted", "confidence", "prob_negative", "prob_positive", "error"]
+
+
+def test_a_verdict_in_words_is_one_line(command: Command, furnished: Path) -> None:
+    done = command.well("predict", "今天的面真好吃[哈哈]\n真的")
+    assert re.fullmatch(r"positive +\d+\.\d %  .*今天的面真好吃\[哈哈\] 真的\n", done.out)
+    assert done.err == ""
+
+
+def test_json_has_exactly_the_promised_keys(command: Command, furnished: Path) -> None:
+    posts = ["今天的面真好吃", "昨天的电影太差了[怒]", "好" * 200]
+    found = objects(command.well("predict", "--json", *posts).out)
+    assert [one["text"] for one in found] == posts
+    keys = ["text", "label", "confidence", "probabilities", "uncertain", "adapter", "truncated"]
+    assert all(list(one) == keys for one in found)
+    assert [one["label"] for one in found[:2]] == ["positive", "negative"]
+    assert [one["truncated"] for one in found] == [False, False, True]
+    for one in found:
+        assert one["adapter"] == "mood"
+        assert list(one["probabilities"]) == ["negative", "positive"]
+        assert sum(one["probabilities"].values()) == pytest.approx(1)
+        assert one["confidence"] == max(one["probabilities"].values()) == one["probabilities"][one["label"]]
+        assert one["uncertain"] == (one["confidence"] < 0.75)
+
+
+def test_lines_of_stdin_are_judged_like_arguments(command: Command, furnished: Path) -> None:
+    posts = ["今天的面真好吃", "昨天的电影太差了[怒]"]
+    lines = ("\ufeff" + "\r\n".join(posts) + "\r\n\r\n").encode()
+    assert command.well("predict", "--json", "-", stdin=lines).out == command.well("predict", "--json", *posts).out
+
+
+def test_bytes_of_stdin_that_are_no_text_end_nothing(command: Command, furnished: Path) -> None:
+    (found,) = objects(command.well("predict", "--json", "-", stdin="今天的面真好吃".encode() + b"\xff\n").out)
+    assert found["text"] == "今天的面真好吃\udcff"
+
+
+def test_a_post_that_cannot_be_read_is_a_row_among_others(command: Command, furnished: Path) -> None:
+    for posts in (["", "今天的面真好吃", "http://t.cn/a"], ["今天的面真好吃", "\u200b", "@小林"]):
+        done = command.well("predict", "--json", *posts)
+        found = objects(done.out)
+        assert [one["text"] for one in found] == posts
+        failed = [one for one in found if one["label"] is None]
+        assert failed
+        for one in failed:
+            assert one["confidence"] is None
+            assert one["probabilities"] == {}
+            assert "nothing to read" in one["error"]
+        assert done.err == f"weibo-tui: {len(failed)} of 3 posts could not be read.\n"
+        assert [line.split()[0] for line in command.well("predict", *posts).out.splitlines()] == [
+            one["label"] or "error" for one in found
+        ]
+
+
+def test_history_is_kept_unless_told_not_to(command: Command, furnished: Path) -> None:
+    command.well("predict", "--no-history", "今天的面真好吃")
+    assert command.well("history", "list", "--json").out == ""
+    command.well("predict", "今天的面真好吃", "", "太差了")
+    found = objects(command.well("history", "list", "--json").out)
+    assert [(one["kind"], one["text"], one["label"]) for one in found] == [
+        ("analysis", "太差了", "negative"),
+        ("analysis", "", ""),
+        ("analysis", "今天的面真好吃", "positive"),
+    ]
+    shown = command.well("history", "list", "--limit", "1").out.splitlines()
+    assert len(shown) == 2
+    assert "太差了" in shown[1]
+
+
+def write_csv(path: Path, encoding: str, delimiter: str, end: str) -> None:
+    rows = [
+        ["id", "review", "备注"],
+        ["001", "今天的面真好吃", ""],
+        ["2", "太差了，真的", 'a "b"\r\nc'],
+        ["3", "", "=1"],
+    ]
+    with path.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter, lineterminator=end).writerows(rows)
+
+
+WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "csv": ("utf-8", lambda path: write_csv(path, "utf-8", ",", "\n")),
+    "excel.csv": ("utf-8-sig", lambda path: write_csv(path, "utf-8-sig", ",", "\r\n")),
+    "chinese.csv": ("gb18030", lambda path: write_csv(path, "gb18030", ",", "\r\n")),
+    "wide.csv": ("utf-16", lambda path: write_csv(path, "utf-16", ";", "\n")),
+    "tsv": ("utf-8", lambda path: write_csv(path, "utf-8", "\t", "\n")),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_labelled_table_keeps_its_cells_order_and_encoding(
+    kind: str, command: Command, furnished: Path, tmp_path: Path
+) -> None:
+    encoding, write = WRITERS[kind]
+    source, out = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
+    write(source)
+    before = source.read_bytes()
+    done = command.well("predict", "--file", source, "--out", out, "--json")
+    assert source.read_bytes() == before
+    assert list(objects(done.out)[0]) == ["out", "rows", "failed", "counts", "continued", "posts_per_second"]
+    assert objects(done.out)[0]["counts"] == {"positive": 1, "negative": 1}
+    delimiter = "\t" if kind == "tsv" else ";" if kind == "wide.csv" else ","
+    with source.open(encoding=encoding, newline="") as given, out.open(encoding=encoding, newline="") as written:
+        was, now = list(csv.reader(given, delimiter=delimiter)), list(csv.reader(written, delimiter=delimiter))
+    assert [row[:3] for row in now] == was
+    assert now[0][3:] == ADDED
+    assert [row[3] for row in now[1:]] == ["positive", "negative", ""]
+    assert [bool(row[7]) for row in now[1:]] == [False, False, True]
+    assert out.read_bytes()[:2] == before[:2]  # the byte order mark, where there is one
+    ends = [path.read_text(encoding).count("\r\n") for path in (source, out)]
+    assert ends[0] == ends[1]
+
+
+def test_a_labelled_jsonl_keeps_its_lines(command: Command, furnished: Path, tmp_path: Path) -> None:
+    lines = ['{"id": 1.50, "text": "\\u597d\\u5403", "more": [1, {"a": null}]}', '{"text": "太差了", "x": "[b]"}']
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    command.well("predict", "--file", source, "--out", out)
+    written = out.read_text("utf-8").splitlines()
+    assert [line.startswith(given[:-1] + ", ") for line, given in zip(written, lines, strict=True)] == [True, True]
+    assert [list(json.loads(line))[-5:] for line in written] == [ADDED, ADDED]
+
+
+def test_a_labelled_parquet_keeps_its_schema(command: Command, furnished: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    given = pa.table(
+        {
+            "n": pa.array([1, None, 3], pa.int16()),
+            "review": ["今天的面真好吃", "太差了", None],
+            "tags": pa.array([["a"], [], None]),
+        }
+    )
+    pq.write_table(given, source)
+    command.well("predict", "--file", source, "--out", out)
+    written = pq.read_table(out)
+    assert written.column_names == [*given.column_names, *ADDED]
+    assert written.select(given.column_names).equals(given)
+    assert written["predicted"].to_pylist() == ["positive", "negative", None]
+
+
+def test_a_labelled_file_is_one_entry_of_the_history(
+    command: Command, furnished: Path, few: Path, tmp_path: Path
+) -> None:
+    done = command.well("predict", "--file", few, "--out", tmp_path / "out.csv")
+    assert re.fullmatch(r"40 rows labelled: (negative \d+, positive \d+|positive \d+, negative \d+)\n", done.out)
+    assert re.fullmatch(r"Written to .*out\.csv at [\d,]+ posts/s\.\n", done.err)
+    (entry,) = objects(command.well("history", "list", "--json").out)
+    assert (entry["kind"], entry["rows"], entry["failed"]) == ("file", 40, 0)
+    command.well("predict", "--file", few, "--out", tmp_path / "out.csv", "--overwrite", "--no-history")
+    assert len(objects(command.well("history", "list", "--json").out)) == 1
+
+
+def test_a_file_and_a_post_get_the_same_verdict(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
+    command.well("predict", "--file", few, "--out", tmp_path / "out.csv", "--dtype", "float32")
+    rows = table(tmp_path / "out.csv")
+    alone = objects(command.well("predict", "--json", "--dtype", "float32", rows[7]["review"]).out)[0]
+    assert rows[7]["predicted"] == alone["label"]
+    assert float(rows[7]["confidence"]) == pytest.approx(alone["confidence"], rel=1e-4)
