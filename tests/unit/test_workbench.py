@@ -18,6 +18,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard
+from weibo_tui.registry.weights import load_snapshot
 from weibo_tui.settings import Settings
 from weibo_tui.storage.history import Analysis, LabelledFile
 from weibo_tui.workbench import (
@@ -140,15 +141,19 @@ def at_stage(stage: str) -> Stop:
 def run_with_stops(bench: Workbench, events: Iterator[object], stops: list[Stop]) -> list[object]:
     """Pull a run, close it at the first event of each of `stops` in turn, and resume it; the events after the last."""
     for stop in stops:
-        run = ""
+        run, step = "", 0
         for event in events:
-            run = event.run if isinstance(event, RunStarted) else run
+            if isinstance(event, RunStarted):
+                run, step = event.run, event.step
+            step = event.step if isinstance(event, StepDone) else step
             if stop(event):
                 break
         else:
             raise AssertionError("the run ended before it could be stopped")
         events.close()  # type: ignore[attr-defined]
         assert bench.runs.get(run).state == "stopped"
+        # Nothing that was done is lost: the checkpoint is of the last step, and work goes on behind it.
+        assert load_snapshot(bench.runs.folder(run) / "checkpoint.safetensors")[0].values["step"] == step
         events = bench.resume(run)
     return list(events)
 
@@ -277,6 +282,23 @@ def test_what_is_wrong_with_a_training_is_found_before_a_run_is_made(bench: Work
             list(bench.train(plan))
     assert bench.runs.list() == ()
     assert snapshot_of(bench.paths.data) == before
+
+
+def test_posts_that_the_tokenizer_finds_empty_are_left_out_and_counted(bench: Workbench, tmp_path: Path) -> None:
+    """The vocabulary's normaliser drops the replacement character, which cleaning leaves."""
+    plan = training_plan(tmp_path)
+    with plan.data[0].open("a", encoding="utf-8") as file:
+        file.writelines(f"{number % 2},{chr(0xFFFD) * number}\n" for number in range(1, 41))
+    events = list(bench.train(plan))
+    started = next(event for event in events if isinstance(event, RunStarted))
+    seen = sum(event.posts for event in events if isinstance(event, StepDone) and event.epoch == 1)
+    assert sum(started.posts.values()) == 120
+    assert 0 < seen < started.posts["train"]
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert finished.score is not None
+    assert finished.score["n"] + finished.score["failed"] == started.posts["test"]
+    assert finished.score["failed"] > 0
 
 
 def test_overwritten_adapter_is_replaced_only_when_its_training_ends(bench: Workbench, tmp_path: Path) -> None:

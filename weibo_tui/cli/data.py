@@ -11,7 +11,6 @@ from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     Interrupted,
-    Rate,
     emit,
     leave_interrupted,
     percent,
@@ -38,12 +37,11 @@ def audit(
     from weibo_tui.workbench import Audited, AuditPlan, Columns, Workbench
 
     plan = AuditPlan(tuple(data), Columns(column, label_column, encoding), options.names(labels))
-    rate = Rate()
     try:
         with Workbench.open() as bench, stages() as stage, until_stopped(bench.audit(plan)) as events:
             for event in events:
                 if isinstance(event, Progress):
-                    stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
+                    stage.progress(event)
                 if isinstance(event, Audited):
                     found = event.audit.to_json()
     except (Interrupted, KeyboardInterrupt):

@@ -75,22 +75,35 @@ def _settle_streams() -> None:
 def _run() -> int:
     try:
         return typer.main.get_command(app).main(prog_name="weibo-tui", standalone_mode=False) or 0
-    except WeiboTuiError as error:
-        complain(str(error))
-        return error.exit_code
-    except TyperException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(error.format_message(), err=True)
-        else:
-            complain(bad_usage(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except OSError as error:
-        return _cannot_go_on(error)
-    except MemoryError:
-        complain(_("There is not enough memory for this: try a smaller base or file."))
-        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        return _end_of(error)
+
+
+def _end_of(error: BaseException) -> int:
+    """Say what ended the program, on one line; its exit code."""
+    code = 1
+    match error:
+        case WeiboTuiError():
+            complain(str(error))
+            code = error.exit_code
+        case TyperException():
+            if type(error).__name__ == "NoArgsIsHelpError":
+                typer.echo(error.format_message(), err=True)
+            else:
+                complain(bad_usage(error))
+            code = error.exit_code
+        case KeyboardInterrupt():
+            code = 130
+        case OSError():
+            code = _cannot_go_on(error)
+        case MemoryError():
+            complain(_("There is not enough memory for this: try a smaller base or file."))
+        case _:
+            from weibo_tui.log import record_fault
+
+            message = _("An error that nobody foresaw ({kind}) ended this: its trace is in {path}, please report it.")
+            complain(message.format(kind=type(error).__name__, path=record_fault(error)))
+    return code
 
 
 def _cannot_go_on(error: OSError) -> int:

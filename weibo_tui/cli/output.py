@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from weibo_tui.cli.words import word
 from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width, visible
 
 if TYPE_CHECKING:
@@ -86,6 +88,11 @@ class Stage:
     def __init__(self, bars: Bars | None) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
+        self._rate = Rate()
+
+    def progress(self, event: Progress) -> None:
+        """Show how far a stage is, and how fast it goes."""
+        self.update(word(event.stage), event.done, event.total, self._rate.at(event.done))
 
     def update(self, name: str, done: float, total: float | None, note: str = "") -> None:
         """Show the stage `name`; the one shown before is taken away."""
@@ -112,7 +119,8 @@ def stages(data: bool = False) -> Iterator[Stage]:
         yield Stage(None)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -121,7 +129,7 @@ def stages(data: bool = False) -> Iterator[Stage]:
         TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(
+    with Bars(
         *columns,
         console=Console(stderr=True),
         transient=True,

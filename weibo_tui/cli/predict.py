@@ -15,7 +15,6 @@ from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     Interrupted,
-    Rate,
     complain,
     emit,
     leave_interrupted,
@@ -140,12 +139,11 @@ def _line(analysis: Analysis) -> str:
 def _label(bench: Workbench, plan: LabellingPlan, json: bool) -> None:
     from weibo_tui.workbench.labelling import FileLabelled
 
-    rate = Rate()
     try:
         with stages() as stage, until_stopped(bench.label_file(plan)) as events:
             for event in events:
                 if isinstance(event, Progress):
-                    stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
+                    stage.progress(event)
                 if isinstance(event, FileLabelled):
                     done = event
     except (Interrupted, KeyboardInterrupt):

@@ -12,6 +12,7 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import emit, narrate, one_line, percent, show, table
+from weibo_tui.cli.words import word
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import truncate_cells
@@ -110,9 +111,9 @@ def list_runs(json: options.Json = False) -> None:
         [
             [
                 run.id,
-                _(run.kind),
+                word(run.kind),
                 run.name,
-                _(run.state),
+                word(run.state),
                 f"{run.step:,}" + (f"/{run.steps:,}" if run.steps else ""),
                 run.created_at[:16].replace("T", " "),
             ]
@@ -133,7 +134,7 @@ def show_run(run: Run, json: options.Json = False) -> None:
         return
     show(
         _("Run {id}: {kind} '{name}', {state}").format(
-            id=found.id, kind=_(found.kind), name=found.name, state=_(found.state)
+            id=found.id, kind=word(found.kind), name=found.name, state=word(found.state)
         )
     )
     show(

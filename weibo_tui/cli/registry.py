@@ -142,6 +142,15 @@ def pretrain(
         follow(bench.pretrain(plan), json)
 
 
+@bases.command("use", cls=Command, help=_("Choose the base that is trained on where none is named."))
+def use_base(name: Name) -> None:
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        bench.use_base(name)
+    narrate(_("'{name}' is the base now.").format(name=name))
+
+
 @bases.command("remove", cls=Command, help=_("Delete a base; adapters on it stay, and want it back."))
 def remove_base(name: Name) -> None:
     from weibo_tui.workbench import Workbench

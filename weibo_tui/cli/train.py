@@ -23,6 +23,7 @@ from weibo_tui.cli.output import (
     until_stopped,
 )
 from weibo_tui.cli.score import score_lines
+from weibo_tui.cli.words import word
 from weibo_tui.engine.events import Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import BadInput
@@ -127,6 +128,7 @@ def train(
 def follow(events: Iterator[object], json: bool) -> None:
     """Show a run's events as they come: JSON lines, or bars, a line an epoch, and the score card at the end."""
     run = ""
+    finished: RunFinished | None = None
     try:
         with stages(data=json) as stage, until_stopped(events) as pulled:
             teller = _Teller(stage)
@@ -139,11 +141,14 @@ def follow(events: Iterator[object], json: bool) -> None:
                 if isinstance(event, RunFinished):
                     finished = event
     except (Interrupted, KeyboardInterrupt):
-        if run:
+        if finished is not None:
+            hint = _("The run was finished already.")
+        elif run:
             hint = _("Stopped with a checkpoint; go on with: weibo-tui train --resume {run}").format(run=run)
         else:
             hint = _("Stopped before the first step; nothing was begun.")
         raise leave_interrupted(hint) from None
+    assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     if finished.score is not None and not json:
         for line in score_lines(finished.score):
             show(line)
@@ -155,13 +160,12 @@ class _Teller:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._rate = Rate()
         self._tokens = 0
         self._token_rate = Rate()
 
     def tell(self, event: object) -> None:
         if isinstance(event, Progress) and event.stage != "step":
-            self._stage.update(_(event.stage), event.done, event.total, self._rate.at(event.done))
+            self._stage.progress(event)
         elif isinstance(event, RunStarted):
             self._stage.line(_started(event))
         elif isinstance(event, StepDone):
@@ -176,7 +180,7 @@ class _Teller:
 
 def _started(event: RunStarted) -> str:
     where = f"{event.device}, {event.dtype}"
-    posts = ", ".join(f"{_(part)} {number:,}" for part, number in event.posts.items())
+    posts = ", ".join(f"{word(part)} {number:,}" for part, number in event.posts.items())
     if event.step:
         message = _("Run {run} goes on behind step {step} ({where}); posts: {posts}.")
     elif event.frozen:
@@ -229,12 +233,11 @@ def evaluate(
     plan = EvaluationPlan(
         tuple(data), adapter, Columns(column, label_column, encoding), Machine(device, dtype, threads), errors
     )
-    rate = Rate()
     try:
         with Workbench.open() as bench, stages() as stage, until_stopped(bench.evaluate(plan)) as events:
             for event in events:
                 if isinstance(event, Progress):
-                    stage.update(_(event.stage), event.done, event.total, rate.at(event.done))
+                    stage.progress(event)
                 if isinstance(event, Scored):
                     scored = event
     except (Interrupted, KeyboardInterrupt):

@@ -118,6 +118,11 @@ class Home:
         self.adapters.path(name)
         self._choose(adapter=name)
 
+    def use_base(self, name: str) -> None:
+        """Make `name` the base that is trained on where none is named."""
+        self.bases.path(name)
+        self._choose(base=name)
+
     def use_if_first(self, **made: str) -> bool:
         """Make what was just made (base=… or adapter=…) the default where none is chosen; whether it was."""
         ((field, name),) = made.items()

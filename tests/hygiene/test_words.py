@@ -1,0 +1,24 @@
+"""Every identifier that a person gets to see as a word has one in the catalogues."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import weibo_tui
+from weibo_tui.cli.words import WORDS
+from weibo_tui.storage.runs import State
+
+SOURCE = Path(weibo_tui.__file__).parent
+
+
+def test_every_stage_has_a_word() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
+    stages = set(re.findall(r'Progress\(\s*"([^"]+)"', text)) - {"step"}  # a step's parts are not shown
+    assert "encoding" in stages
+    assert stages <= WORDS
+
+
+def test_every_state_of_a_run_has_a_word() -> None:
+    assert set(get_args(State)) <= WORDS

@@ -1,0 +1,31 @@
+"""An error that nobody foresaw ends in one line and a trace, and takes no post along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from commands import Command
+
+from weibo_tui.workbench import Workbench
+
+POST = "words that somebody wrote for nobody else"
+
+
+def test_an_unforeseen_error_is_one_line_and_its_trace_holds_no_text(
+    home: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> NoReturn:
+        raise ZeroDivisionError(POST)
+
+    monkeypatch.setattr(Workbench, "predict", fail)
+    done = command("predict", POST)
+    log = home / "weibo-tui.log"
+    assert done.code == 1
+    assert done.err.count("\n") == 1
+    assert str(log) in done.err
+    assert "ZeroDivisionError" in log.read_text()
+    assert "test_log.py" in log.read_text()
+    assert POST not in log.read_text() + done.err
+    assert log.stat().st_mode & 0o077 == 0

@@ -1,0 +1,40 @@
+"""Words for the identifiers that events and records carry: stages, splits, kinds of run and their states."""
+
+from __future__ import annotations
+
+from weibo_tui.locale import N_, gettext
+
+WORDS = frozenset(
+    {
+        N_("reading"),
+        N_("hashing"),
+        N_("grouping"),
+        N_("dealing"),
+        N_("emoticons"),
+        N_("encoding"),
+        N_("counting"),
+        N_("counting characters"),
+        N_("making the vocabulary"),
+        N_("training"),
+        N_("validation"),
+        N_("calibration"),
+        N_("evaluating"),
+        N_("without emoticons"),
+        N_("only emoticons"),
+        N_("labelling"),
+        N_("writing"),
+        N_("train"),
+        N_("test"),
+        N_("pretrain"),
+        N_("running"),
+        N_("finished"),
+        N_("stopped"),
+        N_("failed"),
+        N_("interrupted"),
+    }
+)
+
+
+def word(identifier: str) -> str:
+    """The word for an identifier, in the person's language."""
+    return gettext(identifier)
