@@ -661,7 +661,9 @@ def test_file_that_is_no_archive_is_refused(adapters: Adapters, tmp_path: Path) 
 # cards
 
 
-BASE_CARD = BaseCard("b", "f" * 64, "0" * 64, (2,), (3,), 0, 123, "/somewhere", {"plan": {"seed": 1}})
+BASE_CARD = BaseCard(
+    "b", "f" * 64, {"model.safetensors": "0" * 64}, (2,), (3,), 0, 123, "/somewhere", {"plan": {"seed": 1}}
+)
 
 
 def adapter_card(**changes: Any) -> AdapterCard:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -43,7 +44,9 @@ from weibo_tui.engine.tokenizer import Frame, PostTokenizer
 from weibo_tui.engine.training import Training
 from weibo_tui.engine.vocabulary import build_tokenizer
 from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.files import sha256
 from weibo_tui.progress import Progress, finish
+from weibo_tui.registry import cards
 from weibo_tui.text import normalise, repost_segments
 from weibo_tui.workbench import EvaluationPlan, LabellingPlan, Machine, TrainingPlan, Workbench
 from weibo_tui.workbench.evaluation import Scored
@@ -315,7 +318,10 @@ def test_every_id_lies_below_the_embedding_rows_and_the_frame_is_the_cards(tell:
             with pytest.raises(BadInput, match=f"gives #(-1|{rows}) the id"):
                 PostTokenizer(definition, wrong, rows)
         extra = build_tokenizer([*models.TOKENS, "囍"]).to_str()
-        (home / "bases" / "small" / "tokenizer.json").write_text(extra, encoding="utf-8")
+        tokenizer = home / "bases" / "small" / "tokenizer.json"
+        tokenizer.write_text(extra, encoding="utf-8")
+        told = dataclasses.replace(card, sha256=card.sha256 | {"tokenizer.json": sha256(tokenizer)})
+        (home / "bases" / "small" / "card.json").write_bytes(cards.write(told))
         with pytest.raises(Damaged, match=f"gives 囍 the id {rows}"):
             bench.bases.open("small")
     tell(f"greatest id {encoded.ids.max()} of {rows} rows over {len(encoded)} posts; 5 bases refused")

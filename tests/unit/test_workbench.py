@@ -5,9 +5,10 @@ import dataclasses
 import itertools
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import made_up
 import models
@@ -32,6 +33,7 @@ from weibo_tui.workbench import (
 )
 from weibo_tui.workbench.evaluation import Scored
 from weibo_tui.workbench.labelling import FileLabelled
+from weibo_tui.workbench.runs import RunAtWork
 
 HYPER = Hyperparameters(
     epochs=2,
@@ -586,3 +588,28 @@ def test_labelling_refuses_what_it_cannot_write_before_it_judges_a_post(bench: W
     with pytest.raises(BadInput, match="would overwrite"):
         labelled(bench, fine, fine, overwrite=True)
     assert sorted(path.name for path in tmp_path.glob("*.partial")) == []
+
+
+def test_run_cut_off_after_its_adapter_was_kept_is_resumed_to_the_same(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_arguments: object) -> NoReturn:
+        raise OSError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunAtWork, "finish", die)
+        with pytest.raises(OSError, match="the power went"):
+            deque(bench.train(training_plan(tmp_path)), maxlen=0)
+    kept = (bench.adapters.path("trained") / "adapter.safetensors").read_bytes()
+    (run,) = bench.runs.list()
+    assert run.state == "failed"
+    deque(bench.resume(run.id), maxlen=0)
+    assert bench.runs.get(run.id).state == "finished"
+    assert (bench.adapters.path("trained") / "adapter.safetensors").read_bytes() == kept
+
+
+def test_base_whose_tokenizer_was_tampered_with_is_refused(bench: Workbench) -> None:
+    tokenizer = bench.bases.path("small") / "tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes() + b" ")
+    with pytest.raises(Damaged, match="tokenizer.json"):
+        bench.bases.open("small")

@@ -181,9 +181,10 @@ def until_stopped(events: Iterator[object]) -> Iterator[Iterator[object]]:
         if wanted and number == signal.SIGINT:
             raise KeyboardInterrupt
         wanted = number
+        said = _("Stopping after this step …")
         # Not print: the signal may have come in the midst of one, and that would be an error.
         with suppress(OSError):
-            os.write(2, f"\n{_('Stopping after this step …')}\n".encode())
+            os.write(2, f"\n{said}\n".encode())
 
     signals = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = {one: signal.signal(one, ask) for one in signals}

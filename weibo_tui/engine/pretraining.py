@@ -177,10 +177,9 @@ class Pretraining:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(torch.from_numpy(windows).to(self.compute.device))
-        loss.backward()
+        loss = self._backward(windows)
         norm = float(nn.utils.clip_grad_norm_(self.trunk.parameters(), self.recipe.clip))
-        if not np.isfinite(norm) or not np.isfinite(loss.item()):
+        if not np.isfinite(norm) or not np.isfinite(loss):
             raise WeiboTuiError(
                 _(
                     "The loss is no longer a number at step {step}: pretrain again with a lower --learning-rate "
@@ -200,7 +199,7 @@ class Pretraining:
             step=at.step,
             steps=self.steps,
             epoch=at.epoch,
-            loss=loss.item(),
+            loss=loss,
             learning_rate=rate,
             gradient_norm=norm,
             posts=len(windows),
@@ -209,12 +208,32 @@ class Pretraining:
             memory=memory(self.compute.device),
         )
 
-    def _loss(self, windows: Tensor) -> Tensor:
-        """Mean cross-entropy, in nats a token, of each next id in windows (batch, context + 1)."""
+    def _backward(self, windows: Windows) -> float:
+        """Add the gradient of the mean cross-entropy over windows (batch, context + 1); that mean, in nats a token."""
+        states, targets = self._states(windows)
+        # The gradient stops at the states first, so that each stretch of logits can go before the next comes.
+        cut = states.detach().requires_grad_()
+        loss = 0.0
+        for part in self._losses(cut, targets):
+            part.backward()
+            loss += part.item()
+        states.backward(cut.grad)
+        return loss
+
+    def _states(self, windows: Windows) -> tuple[Tensor, Tensor]:
+        """The final states (tokens, width) and the ids that follow them (tokens,)."""
+        ids = torch.from_numpy(windows).to(self.compute.device)
         with self._autocast():
-            states = self.trunk.states(windows[:, :-1])
-            logits = F.linear(states, self.trunk.wte.weight)
-        return F.cross_entropy(logits.flatten(0, 1).float(), windows[:, 1:].flatten())
+            return self.trunk.states(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()
+
+    def _losses(self, states: Tensor, targets: Tensor) -> Iterator[Tensor]:
+        """What each stretch of tokens adds to the mean loss. Logits over the vocabulary are the largest tensors
+        there are: never held for a whole batch, they cost a third less time."""
+        stretch = self.compute.micro_tokens // 4
+        for part, following in zip(states.split(stretch), targets.split(stretch), strict=True):
+            with self._autocast():
+                logits = F.linear(part, self.trunk.wte.weight)
+            yield F.cross_entropy(logits.float(), following, reduction="sum") / len(targets)
 
     def _autocast(self) -> AbstractContextManager[object]:
         low = self.compute.dtype == torch.bfloat16
@@ -234,9 +253,9 @@ class Pretraining:
         size = self.recipe.batch_size
         for start in range(0, len(windows), size):
             with torch.inference_mode():
-                batch = torch.from_numpy(windows[start : start + size]).to(self.compute.device)
-                losses += [float(self._loss(batch))] * len(batch)
+                batch = windows[start : start + size]
+                loss = sum(part.item() for part in self._losses(*self._states(batch)))
+            losses += [loss] * len(batch)
             yield Progress("validation", min(start + size, len(windows)), len(windows))
-        loss = float(np.mean(losses)) if losses else float("nan")
-        self.at.loss = loss
-        yield Evaluated(self.at.epoch, self.at.step, "validation", loss, None, None, best=True)
+        self.at.loss = float(np.mean(losses)) if losses else float("nan")
+        yield Evaluated(self.at.epoch, self.at.step, "validation", self.at.loss, None, None, best=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,14 @@ class Bases:
     def open(self, name: str) -> OpenBase:
         """Load a base. Raises Damaged where its files are not what was written."""
         from weibo_tui.engine.gpt2 import GPT2, GPT2Config
-        from weibo_tui.registry.weights import read_tensors
+        from weibo_tui.registry.weights import check_sha256, read_tensors
 
         folder = self.path(name)
         card = self.card(name)
+        for file in (CONFIG, TOKENIZER):
+            check_sha256(folder / file, card.sha256.get(file, ""))
         try:
-            config = GPT2Config.from_hugging_face(json.loads((folder / "config.json").read_bytes()))
+            config = GPT2Config.from_hugging_face(json.loads((folder / CONFIG).read_bytes()))
             definition = (folder / TOKENIZER).read_text(encoding="utf-8")
             tokenizer = _tokenizer(definition, card, config)
         except (OSError, ValueError, BadInput, Damaged) as error:
@@ -83,7 +86,7 @@ class Bases:
                     folder=folder, reason=str(error).rstrip(".")
                 )
             ) from error
-        tensors = read_tensors(folder / WEIGHTS, card.weights_sha256)
+        tensors = read_tensors(folder / WEIGHTS, card.sha256.get(WEIGHTS, ""))
         return OpenBase(card, GPT2.load(config, tensors), tokenizer)
 
     def add(self, source: Path, name: str) -> BaseCard:
@@ -107,13 +110,13 @@ class Bases:
         tokenizer = PostTokenizer(checkpoint.tokenizer, frame, config.vocabulary)
         with atomic_folder(self.folder / name) as folder:
             safetensors.torch.save_file(checkpoint.tensors, folder / WEIGHTS, metadata={"format": "pt"})
-            (folder / "config.json").write_bytes(_config(config, frame))
+            (folder / CONFIG).write_bytes(_config(config, frame))
             (folder / TOKENIZER).write_text(checkpoint.tokenizer, "utf-8")
             (folder / "tokenizer_config.json").write_text(_tokenizer_config(tokenizer, frame, config), "utf-8")
             card = BaseCard(
                 name=name,
                 fingerprint=fingerprint(config, checkpoint.tensors, tokenizer),
-                weights_sha256=sha256(folder / WEIGHTS),
+                sha256={file: sha256(folder / file) for file in (CONFIG, TOKENIZER, WEIGHTS)},
                 prefix=frame.prefix,
                 suffix=frame.suffix,
                 pad=frame.pad,

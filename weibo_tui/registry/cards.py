@@ -32,11 +32,11 @@ def _now() -> str:
 @dataclass(frozen=True, slots=True)
 class BaseCard:
     """What a base is: `fingerprint` identifies the model however it is packed (see `weights.fingerprint`),
-    `weights_sha256` the file; prefix, suffix and pad are the token ids of the frame; `made` how it came about."""
+    `sha256` each of its files; prefix, suffix and pad are the token ids of the frame; `made` how it came about."""
 
     name: str
     fingerprint: str
-    weights_sha256: str
+    sha256: dict[str, str]
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     pad: int

@@ -23,17 +23,23 @@ from weibo_tui.locale import gettext as _
 PROBE = "Weibo 微博ABC，ＡＢＣ①[哈哈]é　カナ😀！"
 
 
-def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
-    """All tensors of a safetensors file. Raises Damaged where it is not one, or not the one expected."""
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise Damaged where a file is not the one that was written."""
     if not path.is_file():
         raise Damaged(_("{path} is missing: remove its folder and make it again.").format(path=path))
-    try:
-        if expected_sha256 is not None and sha256(path) != expected_sha256:
-            raise Damaged(
-                _(
-                    "{path} is damaged: its content is not what was written; remove its folder and make it again."
-                ).format(path=path)
+    if sha256(path) != expected:
+        raise Damaged(
+            _("{path} is damaged: its content is not what was written; remove its folder and make it again.").format(
+                path=path
             )
+        )
+
+
+def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
+    """All tensors of a safetensors file. Raises Damaged where it is not one, or not the one expected."""
+    if expected_sha256 is not None:
+        check_sha256(path, expected_sha256)
+    try:
         return safetensors.torch.load_file(path)
     except (SafetensorError, OSError) as error:
         raise Damaged(

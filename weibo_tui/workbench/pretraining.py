@@ -64,6 +64,9 @@ def resume(home: Home, run: Run) -> Iterator[object]:
 
     check_resumable(run)
     plan = PretrainingPlan.from_json(run.plan["plan"])
+    if any(card.name == plan.name and card.made.get("run") == run.id for card in home.bases.list()):
+        # It was cut off between keeping its base and saying so: the same one is made again.
+        home.remove_base(plan.name)
     home.bases.check_free(plan.name)
     if sha256(plan.corpus) != run.plan["corpus"]:
         raise BadInput(

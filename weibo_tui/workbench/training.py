@@ -61,6 +61,9 @@ def resume(home: Home, run: Run) -> Iterator[object]:
     """`Workbench.resume` for a training."""
     check_resumable(run)
     plan = TrainingPlan.from_json(run.plan["plan"])
+    if any(card.name == plan.name and card.run == run.id for card in home.adapters.list()):
+        # It was cut off between keeping its adapter and saying so: the same one is made again.
+        plan = replace(plan, overwrite=True)
     home.adapters.check_free(plan.name, plan.overwrite)
     prepared = yield from _prepare(home, plan)
     if prepared.dataset.digest != run.plan["data"]:
