@@ -21,9 +21,7 @@ from weibo_tui.settings import Settings
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench.plans import (
-    Machine,
-)
+from weibo_tui.workbench.plans import Machine
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from weibo_tui.registry.bases import OpenBase
     from weibo_tui.registry.cards import BaseCard
     from weibo_tui.storage.database import Database
-
-# Posts that are judged together in a stream: enough to fill batches of like length, few enough to answer soon.
-WINDOW = 256
 
 
 class Home:
