@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,8 @@ from commands import Command
 
 from weibo_tui import locale
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
+from weibo_tui.registry.adapters import Adapters
+from weibo_tui.registry.bases import Bases, OpenBase
 from weibo_tui.workbench import Machine, PretrainingPlan, TrainingPlan, Workbench
 
 # How long an example takes says more about the machine than about the program.
@@ -105,3 +108,37 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 def few(tmp_path: Path) -> Path:
     """Forty labelled posts in a file of the test's own."""
     return made_up.write_posts(tmp_path / "few.csv", 40, seed=5)
+
+
+@pytest.fixture
+def bench(home: Path, tmp_path: Path) -> Iterator[Workbench]:
+    """A workbench with the base `small` and, on it, the adapter `mood`, both of random weights."""
+    import models  # with torch and transformers, which many tests do without
+
+    with Workbench.open(home) as opened:
+        models.add_base(opened, tmp_path / "from")
+        models.add_adapter(opened, opened.bases.open("small"), "mood")
+        opened.use_adapter("mood")
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> OpenBase:
+    """The base `small`, of random weights, without a workbench around it."""
+    import models
+
+    folder = tmp_path_factory.mktemp("base")
+    bases = Bases(folder / "bases")
+    bases.add(models.write_folder(folder / "from", models.reference()), "small")
+    return bases.open("small")
+
+
+@pytest.fixture
+def adapters(tmp_path: Path, base: OpenBase) -> Adapters:
+    """A folder of adapters with one in it, `mood`."""
+    import models
+
+    found = Adapters(tmp_path / "adapters")
+    adapter = models.adapter_for(base.trunk.config, labels=2)
+    found.save(adapter, models.card_for(adapter, base, "mood", score={"accuracy": 0.5}, data={"files": ["a.csv"]}))
+    return found

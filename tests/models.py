@@ -1,4 +1,4 @@
-"""Small models of random weights: transformers' own as the reference, folders of them, and the same as ours."""
+"""Small models of random weights: transformers' own, folders of them, the same as ours, and plans to train more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from made_up import BAD, BAD_MARKS, ENDINGS, GOOD, GOOD_MARKS, OPENINGS, THINGS
+from made_up import BAD, BAD_MARKS, ENDINGS, GOOD, GOOD_MARKS, OPENINGS, THINGS, write_posts
 from torch import Tensor
 from transformers import GPT2Config as ReferenceConfig
 from transformers import GPT2Model
@@ -18,17 +18,29 @@ from transformers import GPT2Model
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2, GPT2Config
+from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
 from weibo_tui.engine.training import Examples
 from weibo_tui.engine.vocabulary import SPECIAL, bert_frame, build_tokenizer
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text import PREPROCESSING, without_emoticons
-from weibo_tui.workbench import Machine, Workbench
+from weibo_tui.workbench import Machine, TrainingPlan, Workbench
 
 torch.set_num_threads(1)  # several threads on models this small mostly wait for each other
 CPU = torch.device("cpu")
 MACHINE = Machine("cpu", "float32", threads=1)
+HYPER = Hyperparameters(
+    epochs=2,
+    batch_size=8,
+    accumulation=2,
+    learning_rate=1e-2,
+    bottleneck=8,
+    max_length=32,
+    dropout=0.2,
+    emoticon_dropout=0.5,
+)
+RECIPE = PretrainingRecipe(tokens=3000, context=16, batch_size=8)
 MARKS = ["[哈哈]", "[泪]"]
 WORDS = "".join([*OPENINGS, *THINGS, *GOOD, *BAD, *ENDINGS, *GOOD_MARKS, *BAD_MARKS])
 LETTERS = sorted({letter for letter in WORDS + "abcdefghijklmnopqrstuvwxyz0123456789@[]用户" if not letter.isspace()})
@@ -208,6 +220,15 @@ def card_for(
     return AdapterCard(**(fields | changes))
 
 
+def training_plan(folder: Path, name: str = "trained", posts: int = 80, **changes: Any) -> TrainingPlan:
+    """A short training on `small`, of posts written into `folder`."""
+    data = folder / "posts.csv"
+    if not data.exists():
+        write_posts(data, posts)
+    fields: dict[str, Any] = {"data": (data,), "hyper": HYPER, "machine": MACHINE, "base": "small"}
+    return TrainingPlan(name=name, **(fields | changes))
+
+
 def until(events: Iterator[Any], kind: type, number: int = 1) -> Any:
     """Pull `events` until the event `number` of a kind, and give that one."""
     for event in events:
@@ -216,3 +237,8 @@ def until(events: Iterator[Any], kind: type, number: int = 1) -> Any:
             if not number:
                 return event
     raise AssertionError(f"no more events of {kind}")
+
+
+def cut(path: Path, share: float = 0.6) -> None:
+    """Leave only the first part of a file."""
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])

@@ -1,0 +1,81 @@
+"""An adapter, and the checkpoint of one, is read back with the same bits; where it is damaged, it says so."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import models
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from weibo_tui.engine.training import Snapshot
+from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.registry.adapters import Adapters
+from weibo_tui.registry.bases import OpenBase
+from weibo_tui.registry.weights import load_snapshot, save_snapshot
+
+
+def test_kept_adapter_is_two_files_and_the_same_when_loaded(adapters: Adapters, base: OpenBase) -> None:
+    folder = adapters.path("mood")
+    assert sorted(path.name for path in folder.iterdir()) == ["adapter.safetensors", "card.json"]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    loaded, card = adapters.load("mood", base)
+    assert models.same_bits(loaded.state_dict(), models.adapter_for(base.trunk.config, labels=2).state_dict())
+    assert adapters.list() == [card] == [adapters.card("mood")]
+
+    other = models.adapter_for(base.trunk.config, seed=1, labels=2)
+    with pytest.raises(BadInput, match="named 'mood' is there already"):
+        adapters.save(other, models.card_for(other, base, "mood"))
+    adapters.save(other, models.card_for(other, base, "mood"), overwrite=True)
+    assert models.same_bits(adapters.load("mood", base)[0].state_dict(), other.state_dict())
+    assert sorted(path.name for path in adapters.folder.rglob("*")) == ["adapter.safetensors", "card.json", "mood"]
+    adapters.remove("mood")
+    with pytest.raises(BadInput, match="no adapter 'mood' and no other yet"):
+        adapters.card("mood")
+
+
+@pytest.mark.parametrize("spoil", [models.cut, Path.unlink, lambda path: path.write_bytes(b"")])
+def test_adapter_whose_weights_are_damaged_says_so(
+    adapters: Adapters, base: OpenBase, spoil: Callable[[Path], object]
+) -> None:
+    spoil(adapters.path("mood") / "adapter.safetensors")
+    with pytest.raises(Damaged, match="adapter.safetensors is (damaged|missing)"):
+        adapters.load("mood", base)
+
+
+def test_adapter_whose_card_is_damaged_is_passed_over_in_lists_and_named_when_asked_for(adapters: Adapters) -> None:
+    models.cut(adapters.path("mood") / "card.json")
+    assert adapters.list() == []
+    with pytest.raises(Damaged, match="mood/card.json cannot be used"):
+        adapters.card("mood")
+
+
+def test_fingerprint_of_a_base_is_what_an_adapter_remembers(adapters: Adapters, base: OpenBase) -> None:
+    assert adapters.card("mood").base_fingerprint == base.card.fingerprint
+    assert len(bytes.fromhex(base.card.fingerprint)) == 32
+
+
+def snapshot() -> Snapshot:
+    return Snapshot({"a.b": torch.arange(6.0).view(2, 3), "step": torch.tensor(3.0)}, {"step": 3, "best_f1": 0.1})
+
+
+def test_snapshot_is_the_same_when_read_back_and_damage_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_snapshot(path, snapshot(), {"seq": 7})
+    found, extra = load_snapshot(path)
+    assert models.same_bits(found.tensors, snapshot().tensors)
+    assert (found.values, extra) == (snapshot().values, {"seq": 7})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    models.cut(path)
+    with pytest.raises(Damaged, match="checkpoint.safetensors is damaged"):
+        load_snapshot(path)
+    for metadata in (None, {"other": "1"}, {"weibo_tui": "{}"}, {"weibo_tui": "no JSON"}, {"weibo_tui": "[]"}):
+        save_file(snapshot().tensors, path, metadata=metadata)
+        with pytest.raises(Damaged, match="checkpoint .* is damaged"):
+            load_snapshot(path)
+    path.unlink()
+    with pytest.raises(Damaged):
+        load_snapshot(path)

@@ -1,0 +1,136 @@
+"""A card is the same when read back; whatever else stands in one is refused in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weibo_tui.errors import Damaged
+from weibo_tui.registry import cards
+from weibo_tui.registry.cards import AdapterCard, BaseCard
+
+BASE_CARD = BaseCard(
+    "b", "f" * 64, {"model.safetensors": "0" * 64}, (2,), (3,), 0, 123, "/somewhere", {"plan": {"seed": 1}}
+)
+
+
+def adapter_card(**changes: Any) -> AdapterCard:
+    fields: dict[str, Any] = {
+        "name": "a",
+        "base": "b",
+        "base_fingerprint": "f" * 64,
+        "labels": ("坏", "好"),
+        "raw_labels": ("0", "1"),
+        "width": 32,
+        "blocks": (0, 1),
+        "bottleneck": 8,
+        "activation": "gelu",
+        "max_length": 32,
+        "preprocessing": 1,
+        "temperature": 1.5,
+        "dtype": "float32",
+        "parameters": 99,
+    }
+    return AdapterCard(**(fields | changes))
+
+
+@pytest.mark.parametrize("card", [BASE_CARD, adapter_card(), adapter_card(labels=("\ud83d", "好"), temperature=2)])
+def test_card_is_the_same_when_read_back(card: BaseCard | AdapterCard, tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_bytes(cards.write(card))
+    kind: type[AdapterCard] = type(card)  # type: ignore[assignment]
+    assert cards.read(tmp_path / "card.json", kind) == card
+
+
+def test_what_a_newer_version_added_is_passed_over_and_a_newer_format_refused() -> None:
+    values = json.loads(cards.write(adapter_card()))
+    assert cards.parse(json.dumps(values | {"mood": 1}).encode(), AdapterCard) == adapter_card(
+        created_at=values["created_at"]
+    )
+    with pytest.raises(ValueError, match="newer version"):
+        cards.parse(json.dumps(values | {"format": 2}).encode(), AdapterCard)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": "坏好"},
+        {"labels": []},
+        {"labels": ["好", "好"]},
+        {"labels": ["好"]},
+        {"labels": [1, 2]},
+        {"blocks": [0, True]},
+        {"blocks": [0.0]},
+        {"width": "32"},
+        {"width": True},
+        {"temperature": 0},
+        {"temperature": -1.0},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": "1"},
+        {"preprocessing": 2},
+        {"preprocessing": -1},
+        {"data": []},
+        {"score": {"accuracy": float("inf")}},
+        {"name": None},
+        {"base_fingerprint": 5},
+    ],
+    ids=str,
+)
+def test_card_with_a_field_that_cannot_be_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    values = json.loads(cards.write(adapter_card())) | changes
+    with pytest.raises(ValueError):
+        cards.parse(json.dumps(values).encode(), AdapterCard)
+    (tmp_path / "card.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(Damaged, match="card.json cannot be used"):
+        cards.read(tmp_path / "card.json", AdapterCard)
+
+
+@pytest.mark.parametrize("name", [one.name for one in dataclasses.fields(AdapterCard)][:14])
+def test_card_that_lacks_a_field_is_refused(name: str) -> None:
+    values = json.loads(cards.write(adapter_card()))
+    del values[name]
+    with pytest.raises(ValueError, match="a field is missing"):
+        cards.parse(json.dumps(values).encode(), AdapterCard)
+
+
+def test_card_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    path.write_bytes(cards.write(BASE_CARD) + b" " * cards.LARGEST_CARD)
+    with pytest.raises(Damaged, match="too large"):
+        cards.read(path, BaseCard)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(sorted({one.name for card in (AdapterCard, BaseCard) for one in dataclasses.fields(card)}))
+
+
+@given(st.one_of(JSON.map(json.dumps).map(str.encode), st.binary(max_size=50)))
+def test_any_bytes_are_a_card_or_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        cards.parse(data, AdapterCard)
+    with pytest.raises(ValueError):
+        cards.parse(data, BaseCard)
+
+
+@given(st.dictionaries(FIELDS, JSON, min_size=1, max_size=3))
+def test_any_field_changed_gives_a_card_that_can_be_kept_or_a_value_error(changes: dict[str, Any]) -> None:
+    data = json.dumps(json.loads(cards.write(adapter_card())) | changes).encode()
+    with suppress(ValueError):
+        found = cards.parse(data, AdapterCard)
+        assert cards.parse(cards.write(found), AdapterCard) == found
+    data = json.dumps(json.loads(cards.write(BASE_CARD)) | changes).encode()
+    with suppress(ValueError):
+        base = cards.parse(data, BaseCard)
+        assert cards.parse(cards.write(base), BaseCard) == base

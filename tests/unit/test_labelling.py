@@ -1,0 +1,95 @@
+"""Labelling a file that was stopped goes on to the same bytes, or anew where its source or adapter changed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import made_up
+import models
+import pytest
+
+from weibo_tui.errors import BadInput
+from weibo_tui.progress import Progress
+from weibo_tui.storage.history import LabelledFile
+from weibo_tui.workbench import LabellingPlan, Workbench
+from weibo_tui.workbench.labelling import FileLabelled
+
+
+@pytest.fixture
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labelling that keeps its verdicts every 16 rows, so that a small file has several such stretches."""
+    monkeypatch.setattr("weibo_tui.workbench.labelling.WINDOW", 16)
+
+
+def labelled(bench: Workbench, source: Path, out: Path, **changes: Any) -> FileLabelled:
+    fields: dict[str, Any] = {"adapter": "mood", "machine": models.MACHINE}
+    plan = LabellingPlan(source, out, **(fields | changes))
+    found: FileLabelled = models.until(bench.label_file(plan), FileLabelled)
+    return found
+
+
+def start_and_stop(bench: Workbench, source: Path, out: Path, rows: int) -> None:
+    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    for event in events:
+        if isinstance(event, Progress) and event.stage == "labelling" and event.done >= rows:
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert not out.exists()
+
+
+def test_labelling_stopped_half_way_and_continued_gives_the_same_bytes(
+    bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source = made_up.write_posts(tmp_path / "posts.csv", 80)
+    with source.open("a", encoding="utf-8") as file:
+        file.write("1,\n")
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    assert labelled(bench, source, whole).continued == 0
+    start_and_stop(bench, source, out, rows=40)
+    partial = tmp_path / "out.csv.partial"
+    with partial.open("a", encoding="utf-8") as file:
+        file.write('{"predicted": "posi')  # a kill in the middle of a line
+    done = labelled(bench, source, out)
+    assert 16 <= done.continued <= 40
+    assert out.read_bytes() == whole.read_bytes()
+    assert not partial.exists()
+    assert (done.rows, done.failed, sum(done.counts.values())) == (81, 1, 80)
+    entries = [entry for entry in bench.history.page(9) if isinstance(entry, LabelledFile)]
+    assert [(entry.out, entry.rows, entry.failed, entry.counts) for entry in entries] == [
+        (path, 81, 1, done.counts) for path in (out, whole)
+    ]
+
+
+def test_labelling_begins_anew_where_the_source_or_the_adapter_changed(
+    bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    start_and_stop(bench, source, out, rows=40)
+    made_up.write_posts(source, 60, seed=7)
+    assert labelled(bench, source, out).continued == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["review"] for row in rows] == [text for text, _label in made_up.posts(60, seed=7)]
+
+    with pytest.raises(BadInput, match="out.csv is there already: .*--overwrite"):
+        labelled(bench, source, out)
+    other = tmp_path / "other.csv"
+    start_and_stop(bench, source, other, rows=40)
+    models.add_adapter(bench, bench.bases.open("small"), "second", seed=3)
+    assert labelled(bench, source, other, adapter="second").continued == 0
+    before = out.read_bytes()
+    assert labelled(bench, source, out, adapter="second", overwrite=True).rows == 60
+    assert out.read_bytes() == other.read_bytes() != before
+
+
+def test_labelling_refuses_what_it_cannot_write_before_it_judges_a_post(bench: Workbench, tmp_path: Path) -> None:
+    source = tmp_path / "posts.csv"
+    source.write_text("review,predicted\n真好,x\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="columns named predicted"):
+        labelled(bench, source, tmp_path / "out.csv")
+    fine = made_up.write_posts(tmp_path / "fine.csv", 4)
+    with pytest.raises(BadInput, match="would overwrite"):
+        labelled(bench, fine, fine, overwrite=True)
+    assert sorted(path.name for path in tmp_path.glob("*.partial")) == []
