@@ -1,3 +1,5 @@
+"""The adapter beside the trunk: its start, its dropout, and which shapes and files it refuses."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""What an audit says of a data set."""
+
 from __future__ import annotations
 
 import json

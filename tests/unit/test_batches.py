@@ -1,3 +1,5 @@
+"""Batches of like length: every post once, within the budget, the same for the same seed."""
+
 from __future__ import annotations
 
 import models

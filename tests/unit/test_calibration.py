@@ -1,3 +1,5 @@
+"""One temperature that makes confidences honest and changes no verdict."""
+
 from __future__ import annotations
 
 import numpy as np

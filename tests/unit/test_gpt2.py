@@ -1,3 +1,5 @@
+"""The trunk against transformers' own GPT-2, and the checkpoints it refuses."""
+
 from __future__ import annotations
 
 import json

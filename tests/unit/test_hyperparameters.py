@@ -1,3 +1,5 @@
+"""The ranges of what a training can be told."""
+
 from __future__ import annotations
 
 import dataclasses

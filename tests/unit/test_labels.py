@@ -1,3 +1,5 @@
+"""Labels as files say them and as people read them."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Which language is spoken, and when."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The score card against scikit-learn, on random and on degenerate inputs."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Where the program keeps what it keeps."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""From posts to verdicts, in order, with what could not be read."""
+
 from __future__ import annotations
 
 import made_up

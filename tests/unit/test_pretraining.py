@@ -1,3 +1,5 @@
+"""A small base from plain text: vocabulary, windows, a falling loss, an exact resume."""
+
 from __future__ import annotations
 
 import copy

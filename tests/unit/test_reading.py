@@ -1,3 +1,5 @@
+"""Tables of posts in every format and encoding, and what is wrong with those that are refused."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""Settings from file and environment, and a file that keeps what the person wrote."""
+
 from __future__ import annotations
 
 import tomllib

@@ -1,3 +1,5 @@
+"""No text in two splits, every label in each."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,3 +1,5 @@
+"""The database: its versions, its neighbours, its damage."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The history keeps its word, and exports what a spreadsheet may open."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""Runs and their journals, also when the process that wrote them is killed."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""Values go into SQLite and come back the same."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""What a post is: cleaned for the model, shown on the screen, taken apart."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""Token ids of posts, and how much of a post's own characters they cover."""
+
 from __future__ import annotations
 
 import models

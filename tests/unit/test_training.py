@@ -1,3 +1,5 @@
+"""The training loop: its gradients, its schedule, its best epoch, its exact resume."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""A labelled file keeps all its own cells."""
+
 from __future__ import annotations
 
 import csv
