@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_folder, remove_folder, sha256
+from weibo_tui.files import atomic_folder, sha256
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry import archives, cards
 from weibo_tui.registry.cards import CARD, AdapterCard, check_name
+from weibo_tui.registry.shelf import Shelf
 
 if TYPE_CHECKING:
     from weibo_tui.engine.adapter import Adapter
@@ -19,36 +21,12 @@ if TYPE_CHECKING:
 WEIGHTS = "adapter.safetensors"
 
 
-class Adapters:
+class Adapters(Shelf[AdapterCard]):
     """The folder of adapters."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def list(self) -> list[AdapterCard]:
-        """The cards of all adapters, by name; one whose card is damaged is passed over."""
-        found = []
-        for path in sorted(self.folder.glob("[!.]*/" + CARD)):
-            try:
-                found.append(cards.read(path, AdapterCard))
-            except Damaged:
-                continue
-        return found
-
-    def path(self, name: str) -> Path:
-        """The folder of the adapter `name`, or BadInput that says which there are."""
-        path = self.folder / check_name(name)
-        if not (path / CARD).is_file():
-            there = ", ".join(card.name for card in self.list())
-            if there:
-                message = _("There is no adapter '{name}': take one of {there}.")
-            else:
-                message = _("There is no adapter '{name}' and no other yet: train one with 'weibo-tui train'.")
-            raise BadInput(message.format(name=name, there=there))
-        return path
-
-    def card(self, name: str) -> AdapterCard:
-        return cards.read(self.path(name) / CARD, AdapterCard)
+    kind = AdapterCard
+    unknown = N_("There is no adapter '{name}': take one of {there}.")
+    none_yet = N_("There is no adapter '{name}' and no other yet: train one with 'weibo-tui train'.")
 
     def load(self, name: str, base: OpenBase) -> tuple[Adapter, AdapterCard]:
         """The adapter on its own base. Raises BadInput for any other base, and for a card that asks for what the
@@ -132,6 +110,3 @@ class Adapters:
                 )
             (folder / CARD).write_bytes(cards.write(card))
         return card
-
-    def remove(self, name: str) -> None:
-        remove_folder(self.path(name))

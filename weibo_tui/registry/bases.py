@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_folder, remove_folder, sha256
+from weibo_tui.files import atomic_folder, sha256
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import CARD, BaseCard, check_name
+from weibo_tui.registry.shelf import Shelf
 
 if TYPE_CHECKING:
     from weibo_tui.engine.gpt2 import GPT2, GPT2Config
@@ -33,39 +35,15 @@ class OpenBase:
     tokenizer: PostTokenizer
 
 
-class Bases:
-    """The folder of bases."""
+class Bases(Shelf[BaseCard]):
+    """The folder of bases. Removing one leaves adapters on it, which say which base they want."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def list(self) -> list[BaseCard]:
-        """The cards of all bases, by name; a base whose card is damaged is passed over."""
-        found = []
-        for path in sorted(self.folder.glob("[!.]*/" + CARD)):
-            try:
-                found.append(cards.read(path, BaseCard))
-            except Damaged:
-                continue
-        return found
-
-    def path(self, name: str) -> Path:
-        """The folder of the base `name`, or BadInput that says which there are."""
-        path = self.folder / check_name(name)
-        if not (path / CARD).is_file():
-            there = ", ".join(card.name for card in self.list())
-            if there:
-                message = _("There is no base '{name}': take one of {there}, or add it with 'weibo-tui bases add'.")
-            else:
-                message = _(
-                    "There is no base '{name}' and no other yet: add one with 'weibo-tui bases add', or make one "
-                    "with 'weibo-tui bases pretrain'."
-                )
-            raise BadInput(message.format(name=name, there=there))
-        return path
-
-    def card(self, name: str) -> BaseCard:
-        return cards.read(self.path(name) / CARD, BaseCard)
+    kind = BaseCard
+    unknown = N_("There is no base '{name}': take one of {there}, or add it with 'weibo-tui bases add'.")
+    none_yet = N_(
+        "There is no base '{name}' and no other yet: add one with 'weibo-tui bases add', or make one with 'weibo-tui "
+        "bases pretrain'."
+    )
 
     def open(self, name: str) -> OpenBase:
         """Load a base. Raises Damaged where its files are not what was written."""
@@ -126,10 +104,6 @@ class Bases:
             )
             (folder / CARD).write_bytes(cards.write(card))
         return card
-
-    def remove(self, name: str) -> None:
-        """Delete a base. Adapters on it stay, and say which base they want."""
-        remove_folder(self.path(name))
 
     def check_free(self, name: str) -> None:
         """Raise BadInput where `name` is no name, or is taken."""
