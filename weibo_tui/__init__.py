@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.version import __version__
+
 if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
 
 __all__ = ["Workbench", "__version__"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

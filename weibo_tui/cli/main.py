@@ -8,12 +8,12 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from weibo_tui import __version__
 from weibo_tui.cli import data, predict, records, registry, train
 from weibo_tui.cli.help import Group, bad_usage
 from weibo_tui.cli.output import complain
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.version import __version__
 
 app = typer.Typer(
     name="weibo-tui",

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from weibo_tui import __version__
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import PREPROCESSING
+from weibo_tui.version import __version__
 
 CARD = "card.json"
 LARGEST_CARD = 4 * 2**20
