@@ -175,7 +175,7 @@ def test_long_work_shows_bars_with_rate_and_time_left_on_a_terminal(
     seen = through_terminal(words, "stderr", 100, tmp_path)
     bars = re.findall(r"training[^\r\n]*", seen)
     assert any(
-        re.search(r"━.* \d+/75 .*loss \d\.\d+, .*\d/s tokens.* \d\d:\d\d", re.sub(r"\x1b\[[\d;]*m", "", bar))
+        re.search(r"━.* \d+/75 .*loss \d\.\d+, .*\d tokens/s.* \d\d:\d\d", re.sub(r"\x1b\[[\d;]*m", "", bar))
         for bar in bars
     )
     assert "Epoch 1: validation loss" in seen

@@ -149,7 +149,7 @@ class Rate:
         self._clock = clock
         self._marks: list[tuple[float, float]] = []
 
-    def at(self, done: float) -> str:
+    def at(self, done: float, unit: str = "") -> str:
         now = self._clock()
         if self._marks and done < self._marks[-1][1]:
             self._marks.clear()
@@ -157,7 +157,7 @@ class Rate:
         while len(self._marks) > 2 and now - self._marks[0][0] > self.SECONDS:
             self._marks.pop(0)
         began, first = self._marks[0]
-        return f"{(done - first) / (now - began):,.0f}/s" if now > began else ""
+        return f"{(done - first) / (now - began):,.0f}{unit}/s" if now > began else ""
 
 
 class Interrupted(Exception):

@@ -170,9 +170,8 @@ class _Teller:
             self._stage.line(_started(event))
         elif isinstance(event, StepDone):
             self._tokens += event.tokens
-            note = _("loss {loss}, {rate} tokens").format(
-                loss=f"{event.loss:.3f}", rate=self._token_rate.at(self._tokens)
-            )
+            rate = self._token_rate.at(self._tokens, _(" tokens"))
+            note = _("loss {loss}, {rate}").format(loss=f"{event.loss:.3f}", rate=rate)
             self._stage.update(_("training"), event.step, event.steps or None, note)
         elif isinstance(event, Evaluated):
             self._stage.line(_evaluated(event))
