@@ -270,6 +270,30 @@ def test_run_cut_off_after_its_adapter_was_kept_is_resumed_to_the_same(
     assert (bench.adapters.path("trained") / "adapter.safetensors").read_bytes() == kept
 
 
+def test_base_of_a_run_cut_off_after_it_was_kept_stays_until_the_same_is_made_again(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_arguments: object) -> NoReturn:
+        raise OSError("the power went")
+
+    plan = pretraining_plan(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunAtWork, "finish", die)
+        with pytest.raises(OSError, match="the power went"):
+            deque(bench.pretrain(plan), maxlen=0)
+    (run,) = bench.runs.list()
+    kept = bench.bases.card("made")
+    corpus = plan.corpus.read_bytes()
+    plan.corpus.write_bytes(corpus + "又一条\n".encode())
+    with pytest.raises(BadInput, match="has changed"):
+        deque(bench.resume(run.id), maxlen=0)
+    assert bench.bases.card("made") == kept
+    plan.corpus.write_bytes(corpus)
+    deque(bench.resume(run.id), maxlen=0)
+    assert bench.runs.get(run.id).state == "finished"
+    assert bench.bases.card("made").sha256 == kept.sha256
+
+
 def test_pretraining_stopped_and_resumed_equals_the_undisturbed_one(bench: Workbench, tmp_path: Path) -> None:
     whole = list(bench.pretrain(pretraining_plan(tmp_path, "whole")))
     stops = [lambda event: isinstance(event, CheckpointSaved), at_step(1), at_step(9), at_stage("validation")]

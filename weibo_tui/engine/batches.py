@@ -14,7 +14,7 @@ from weibo_tui.engine.tokenizer import Encoded
 Indices = NDArray[np.int64]
 
 # Lengths are padded to a multiple of this, and batches hold a power of two of posts: oneDNN makes and keeps a
-# kernel for each new shape, which on ragged posts came to a gigabyte and a third of the time.
+# kernel for each new shape, which on ragged posts came to a gigabyte.
 LENGTH_STEP = 8
 
 # Steps whose posts are sorted among each other: wide enough to pad little, narrow enough to stay random.

@@ -228,7 +228,7 @@ class Pretraining:
 
     def _losses(self, states: Tensor, targets: Tensor) -> Iterator[Tensor]:
         """What each stretch of tokens adds to the mean loss. Logits over the vocabulary are the largest tensors
-        there are: never held for a whole batch, they cost a third less time."""
+        there are, and are never held for a whole batch."""
         stretch = self.compute.micro_tokens // 4
         for part, following in zip(states.split(stretch), targets.split(stretch), strict=True):
             with self._autocast():

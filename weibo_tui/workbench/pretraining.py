@@ -64,10 +64,8 @@ def resume(home: Home, run: Run) -> Iterator[object]:
 
     check_resumable(run)
     plan = PretrainingPlan.from_json(run.plan["plan"])
-    if any(card.name == plan.name and card.made.get("run") == run.id for card in home.bases.list()):
-        # It was cut off between keeping its base and saying so: the same one is made again.
-        home.remove_base(plan.name)
-    home.bases.check_free(plan.name)
+    if not _kept_already(home, plan.name, run):
+        home.bases.check_free(plan.name)
     if sha256(plan.corpus) != run.plan["corpus"]:
         raise BadInput(
             _("The corpus {path} has changed since run {run} began: pretrain anew.").format(
@@ -191,6 +189,8 @@ def _run(home: Home, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork)
         "dtype": compute.dtype_name,
         "run": work.run.id,
     }
+    if _kept_already(home, plan.name, work.run):
+        home.bases.remove(plan.name)
     checkpoint = Checkpoint(trunk.config, trunk.canonical(), prepared.tokenizer, prepared.frame)
     home.bases.create(plan.name, checkpoint, source="pretrained", made=made)
     home.use_if_first(base=plan.name)
@@ -203,6 +203,11 @@ def _run(home: Home, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork)
         score=None,
     )
     yield work.finish(finished, {"tokens": at.tokens, "validation_loss": made["validation_loss"]})
+
+
+def _kept_already(home: Home, name: str, run: Run) -> bool:
+    """Whether the run was cut off between keeping its base and saying so; then it makes the same one again."""
+    return any(card.name == name and card.made.get("run") == run.id for card in home.bases.list())
 
 
 def _frame_to_json(frame: Frame) -> dict[str, object]:
