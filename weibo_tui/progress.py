@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import time
+from collections import deque
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -26,3 +28,24 @@ def finish(steps: Generator[object, None, Result]) -> Result:
         except StopIteration as stop:
             result: Result = stop.value
             return result
+
+
+class Rate:
+    """How fast work goes, over the last while."""
+
+    SECONDS = 10.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._marks: deque[tuple[float, float]] = deque()
+
+    def at(self, done: float) -> float | None:
+        """Pieces a second, now that `done` are; None while there is nothing to tell it from."""
+        now = self._clock()
+        if self._marks and done < self._marks[-1][1]:
+            self._marks.clear()
+        self._marks.append((now, done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > self.SECONDS:
+            self._marks.popleft()
+        began, first = self._marks[0]
+        return (done - first) / (now - began) if now > began else None

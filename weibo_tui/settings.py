@@ -28,8 +28,9 @@ _WORDS_FOR_BOOLEANS = {
 
 def _setting(default: Any, description: str, allowed: str, accepts: Callable[[Any], bool] = lambda _value: True) -> Any:
     # Both texts are marked for translation, and translated where they are shown.
-    metadata = {"description": description, "allowed": allowed, "accepts": accepts}
-    return field(default=default, metadata=metadata)
+    metadata = {"default": default, "description": description, "allowed": allowed, "accepts": accepts}
+    # A factory, because a dataclass refuses a default of its own that could be changed.
+    return field(default_factory=lambda: default, metadata=metadata)
 
 
 def _choice(description: str, *choices: str) -> Any:
@@ -63,6 +64,13 @@ class Settings:
         lambda number: 0 <= number <= 1,
     )
     history: bool = _setting(True, N_("Keep the verdicts in the history."), N_("true or false"))
+    theme: str = _setting("weibo-dark", N_("Colours of the app: weibo-dark, weibo-light or another."), N_("a name"))
+    keys: Mapping[str, str] = _setting(
+        {},
+        N_("Keys of the app that are to be others, by the names that its help shows (F1)."),
+        N_("names of actions with keys"),
+        lambda keys: all(isinstance(key, str) for key in keys.values()),
+    )
 
     @classmethod
     def load(cls, paths: Paths) -> Settings:
@@ -103,7 +111,7 @@ class Settings:
 
 
 def _defaults() -> dict[str, Any]:
-    return {one.name: one.default for one in fields(Settings)}
+    return {one.name: one.metadata["default"] for one in fields(Settings)}
 
 
 def _take(key: str, value: Any, where: str, values: dict[str, Any], problems: list[str]) -> None:
@@ -115,7 +123,7 @@ def _take(key: str, value: Any, where: str, values: dict[str, Any], problems: li
         message = _("{where}: there is no setting {key!r}, did you mean {nearest}?")
         problems.append(message.format(where=where, key=key, nearest=nearest))
         return
-    kind = type(found.default)
+    kind = type(found.metadata["default"])
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is kind and found.metadata["accepts"](value):
@@ -158,7 +166,7 @@ def _read(paths: Paths) -> tuple[str, Mapping[str, Any]]:
 def _template() -> str:
     title = _("Settings of weibo-tui. To change one, remove the # before its line.")
     parts = [f"# {title}\n"]
-    for one in fields(Settings):
-        description, allowed = one.metadata["description"], one.metadata["allowed"]
-        parts.append(f"# {_(description)} ({_(allowed)})\n# {one.name} = {json.dumps(one.default)}\n")
+    for name, default in _defaults().items():
+        about = Settings.__dataclass_fields__[name].metadata
+        parts.append(f"# {_(about['description'])} ({_(about['allowed'])})\n# {name} = {json.dumps(default)}\n")
     return "\n".join(parts)

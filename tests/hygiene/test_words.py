@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 import weibo_tui
-from weibo_tui.cli.words import WORDS
+from weibo_tui.app import jobs, runs_seen
 from weibo_tui.storage.runs import State
+from weibo_tui.words import WORDS
 
 SOURCE = Path(weibo_tui.__file__).parent
 
@@ -22,3 +23,8 @@ def test_every_stage_has_a_word() -> None:
 
 def test_every_state_of_a_run_has_a_word() -> None:
     assert set(get_args(State)) <= WORDS
+
+
+def test_every_kind_and_state_of_the_apps_work_has_a_word() -> None:
+    kinds = set(get_args(jobs.Kind)) - {"label"}  # shown as the stage of its work
+    assert kinds | set(get_args(jobs.State)) | set(get_args(runs_seen.State)) <= WORDS

@@ -6,18 +6,17 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from weibo_tui.cli.words import word
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress
+from weibo_tui.progress import Progress, Rate
 from weibo_tui.text import cell_width, visible
+from weibo_tui.words import word
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -72,6 +71,11 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
+def per_second(rate: float | None, unit: str = "") -> str:
+    """A rate as the note beside a bar says it."""
+    return "" if rate is None else f"{rate:,.0f}{unit}/s"
+
+
 def one_line(text: str) -> str:
     """Text from outside for one line of the screen."""
     return " ".join(visible(text).split())
@@ -92,7 +96,7 @@ class Stage:
 
     def progress(self, event: Progress) -> None:
         """Show how far a stage is, and how fast it goes."""
-        self.update(word(event.stage), event.done, event.total, self._rate.at(event.done))
+        self.update(word(event.stage), event.done, event.total, per_second(self._rate.at(event.done)))
 
     def update(self, name: str, done: float, total: float | None, note: str = "") -> None:
         """Show the stage `name`; the one shown before is taken away."""
@@ -138,26 +142,6 @@ def stages(data: bool = False) -> Iterator[Stage]:
         redirect_stderr=False,
     ) as bars:
         yield Stage(bars)
-
-
-class Rate:
-    """Pieces a second over the last while, for the note beside a bar."""
-
-    SECONDS = 10.0
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._marks: list[tuple[float, float]] = []
-
-    def at(self, done: float, unit: str = "") -> str:
-        now = self._clock()
-        if self._marks and done < self._marks[-1][1]:
-            self._marks.clear()
-        self._marks.append((now, done))
-        while len(self._marks) > 2 and now - self._marks[0][0] > self.SECONDS:
-            self._marks.pop(0)
-        began, first = self._marks[0]
-        return f"{(done - first) / (now - began):,.0f}{unit}/s" if now > began else ""
 
 
 class Interrupted(Exception):

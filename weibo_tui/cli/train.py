@@ -13,22 +13,22 @@ from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     Interrupted,
-    Rate,
     Stage,
     emit,
     leave_interrupted,
     narrate,
+    per_second,
     show,
     stages,
     until_stopped,
 )
 from weibo_tui.cli.score import score_lines
-from weibo_tui.cli.words import word
 from weibo_tui.engine.events import Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress
+from weibo_tui.progress import Progress, Rate
+from weibo_tui.words import word
 
 DEFAULT = Hyperparameters()
 
@@ -170,7 +170,7 @@ class _Teller:
             self._stage.line(_started(event))
         elif isinstance(event, StepDone):
             self._tokens += event.tokens
-            rate = self._token_rate.at(self._tokens, _(" tokens"))
+            rate = per_second(self._token_rate.at(self._tokens), _(" tokens"))
             note = _("loss {loss}, {rate}").format(loss=f"{event.loss:.3f}", rate=rate)
             self._stage.update(_("training"), event.step, event.steps or None, note)
         elif isinstance(event, Evaluated):

@@ -1,4 +1,4 @@
-"""Words for the identifiers that events and records carry: stages, splits, kinds of run and their states."""
+"""Words for the identifiers that events, records and jobs carry: stages, splits, kinds of work and their states."""
 
 from __future__ import annotations
 
@@ -22,10 +22,23 @@ WORDS = frozenset(
         N_("without emoticons"),
         N_("only emoticons"),
         N_("labelling"),
+        N_("judging"),
         N_("writing"),
+        N_("packing"),
+        N_("unpacking"),
         N_("train"),
         N_("test"),
         N_("pretrain"),
+        N_("predict"),
+        N_("evaluate"),
+        N_("audit"),
+        N_("export"),
+        N_("import"),
+        N_("waiting"),
+        N_("working"),
+        N_("paused"),
+        N_("stopping"),
+        N_("done"),
         N_("running"),
         N_("finished"),
         N_("stopped"),
