@@ -127,7 +127,7 @@ def test_a_changed_row_is_damage_and_no_crash(database: Database, change: str) -
     history = History(database)
     database.execute(
         "INSERT INTO analyses "
-        "VALUES (1, '2026-01-31T12:00:00.000Z', '雨', '', 0.5, '{}', 0, 'a', 0, 1, 1, 1.0, 'cli', NULL)"
+        "VALUES (1, '2026-01-31T12:00:00.000Z', '雨', '', 0.5, '{}', 0, 'a', 0, 1, 1, 1.0, 'cli', NULL, NULL, 0)"
     )
     assert len(history.page(1)) == 1
     # A TEXT column makes a text of a number: columns without a type take what a flipped bit may leave.

@@ -1,67 +1,22 @@
-"""The history keeps its word, and exports what a spreadsheet may open."""
+"""The history keeps its word."""
 
 from __future__ import annotations
 
-import csv
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from histories import ANALYSIS, FAILED, FILE, at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.storage.csv_export import unguard
-from weibo_tui.storage.database import Database, connect
-from weibo_tui.storage.history import EXPORT_COLUMNS, Analysis, Entry, History, LabelledFile
-
-ANALYSIS = Analysis(
-    text="雨停了，去江边走走[太阳]",
-    label="positive",
-    confidence=0.9375,
-    probabilities={"negative": 0.0625, "positive": 0.9375},
-    uncertain=False,
-    adapter="weather",
-    truncated=False,
-    characters=13,
-    characters_read=13,
-    milliseconds=8.5,
-    created_at="2026-01-31T12:00:00.000Z",
-    source="cli",
-)
-FAILED = replace(
-    ANALYSIS, text="http://t.cn/a", label="", confidence=None, probabilities={}, error="The post is empty."
-)
-FILE = LabelledFile(
-    path=Path("/data/posts.csv"),
-    out=Path("/data/labelled.csv"),
-    adapter="weather",
-    rows=5,
-    failed=1,
-    counts={"negative": 1, "positive": 3},
-    created_at="2026-01-31T12:00:00.000Z",
-)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = connect(tmp_path / "weibo-tui.db")
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def history(database: Database) -> History:
-    return History(database)
-
-
-def at(second: int) -> str:
-    return f"2026-01-31T12:00:{second:02}.000Z"
+from weibo_tui.storage.database import connect
+from weibo_tui.storage.history import Entry, History
 
 
 def test_what_was_added_comes_back_newest_first_with_its_id(history: History) -> None:
@@ -111,18 +66,6 @@ def test_what_is_added_meanwhile_does_not_shift_the_pages(history: History) -> N
     assert [entry.created_at for entry in history.page(2, before=last)] == [at(1), at(0)]
 
 
-def test_paging_reads_the_index_and_sorts_nothing(database: Database, history: History) -> None:
-    steps: list[str] = []
-    for table in ("analyses", "labelled_files"):
-        query = (
-            f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE (created_at, id) < (?, ?) "
-            "ORDER BY created_at DESC, id DESC LIMIT 50"
-        )
-        steps += [row[3] for row in database.execute(query, (at(0), 1))]
-    assert len(steps) == 2
-    assert all(step.startswith("SEARCH") and "_by_time" in step for step in steps)
-
-
 HOSTILE = [
     "\ud83d lone \udcff",
     "\x00begins and ends in NUL\x00",
@@ -151,69 +94,6 @@ def test_clearing_forgets_everything_also_on_the_disk(tmp_path: Path, history: H
     for file in tmp_path.glob("weibo-tui.db*"):
         assert "雨停了".encode() not in file.read_bytes()
     assert history.clear() == 0
-
-
-def test_the_export_holds_every_analysis_and_opens_in_a_spreadsheet(tmp_path: Path, history: History) -> None:
-    history.add([ANALYSIS, FAILED])
-    history.add_file(FILE)
-    place = tmp_path / "out" / "history.csv"
-    assert history.export_csv(place) == 2
-    assert place.read_bytes().startswith(b"\xef\xbb\xbfid,created_at,text,label,confidence,adapter,")
-    with place.open(encoding="utf-8-sig", newline="") as file:
-        [first, second] = csv.DictReader(file)
-    assert list(first) == list(EXPORT_COLUMNS)
-    assert first == {
-        "id": "1",
-        "created_at": "2026-01-31T12:00:00.000Z",
-        "text": "雨停了，去江边走走[太阳]",
-        "label": "positive",
-        "confidence": "0.9375",
-        "adapter": "weather",
-        "uncertain": "false",
-        "truncated": "false",
-        "characters": "13",
-        "characters_read": "13",
-        "milliseconds": "8.5",
-        "source": "cli",
-        "probabilities": '{"negative": 0.0625, "positive": 0.9375}',
-        "error": "",
-    }
-    assert (second["label"], second["confidence"], second["error"]) == ("", "", "The post is empty.")
-
-
-def test_guard_and_byte_order_mark_can_be_switched_off(tmp_path: Path, history: History) -> None:
-    history.add([replace(ANALYSIS, text="=1+1")])
-    history.export_csv(tmp_path / "guarded.csv")
-    history.export_csv(tmp_path / "plain.csv", bom=False, guard=False)
-    assert ",'=1+1," in (tmp_path / "guarded.csv").read_text(encoding="utf-8-sig")
-    plain = (tmp_path / "plain.csv").read_bytes()
-    assert plain.startswith(b"id,")
-    assert b",=1+1," in plain
-
-
-UTF_8 = st.characters(codec="utf-8")
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(UTF_8) | st.from_regex(r"[=+\-@\t\r'\n\",].*", alphabet=UTF_8)))
-def test_the_export_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
-    folder = tmp_path_factory.mktemp("export")
-    database = connect(folder / "weibo-tui.db")
-    history = History(database)
-    history.add([replace(ANALYSIS, text=text, label=text) for text in texts])
-    assert history.export_csv(folder / "history.csv") == len(texts)
-    with (folder / "history.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [unguard(row["text"]) for row in rows] == texts
-    assert [unguard(row["label"]) for row in rows] == texts
-    assert not any(row["text"].startswith(tuple("=+-@\t\r")) for row in rows)
-    database.close()
-
-
-def test_a_lone_surrogate_is_exported_as_its_escape(tmp_path: Path, history: History) -> None:
-    history.add([replace(ANALYSIS, text="半个\ud83d")])
-    history.export_csv(tmp_path / "history.csv")
-    assert ",半个\\ud83d," in (tmp_path / "history.csv").read_text(encoding="utf-8-sig")
 
 
 PROGRAM = """

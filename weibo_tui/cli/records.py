@@ -12,10 +12,11 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import emit, narrate, one_line, percent, show, table
-from weibo_tui.cli.words import word
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
+from weibo_tui.progress import finish
 from weibo_tui.text import truncate_cells
+from weibo_tui.words import word
 
 history = typer.Typer(name="history", cls=Group, help=_("The verdicts that were kept."), no_args_is_help=True)
 runs = typer.Typer(name="runs", cls=Group, help=_("Trainings, and their journals."), no_args_is_help=True)
@@ -77,7 +78,7 @@ def export_history(
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        written = bench.history.export_csv(path, bom=bom, guard=guard)
+        written = finish(bench.history.export(path, bom=bom, guard=guard))
     show(str(path))
     narrate(_("{written} verdicts written.").format(written=f"{written:,}"))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,32 @@ def unguard(cell: str) -> str:
     return cell.removeprefix("'")
 
 
-def write_csv(
-    path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], bom: bool = True, guarded: bool = True
-) -> int:
-    """Stream ``rows`` into the file ``path`` under the header ``columns``; the number of rows.
+@contextmanager
+def open_csv(
+    path: Path, columns: Sequence[str], bom: bool = True, guarded: bool = True
+) -> Iterator[Callable[[Sequence[Any]], None]]:
+    """Open the file ``path`` under the header ``columns``; the block gets a function that writes one row.
 
-    UTF-8, with a byte-order mark unless ``bom`` is off; the file takes its place only when it is whole.
+    UTF-8, with a byte-order mark unless ``bom`` is off; the file takes its place when the block ends well.
     ``guarded`` concerns texts only, not numbers. None is an empty cell, a bool is true or false. A lone
     surrogate, which UTF-8 cannot hold, is written as its escape (``\\ud800``).
     """
-    written = 0
     with atomic_open(path, "w", encoding="utf-8-sig" if bom else "utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(_cell(column, guarded) for column in columns)
+
+        def write(row: Sequence[Any]) -> None:
+            writer.writerow([_cell(value, guarded) for value in row])
+
+        write(columns)
+        yield write
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Write ``rows`` as `open_csv` does; their number."""
+    written = 0
+    with open_csv(path, columns) as write:
         for row in rows:
-            writer.writerow(_cell(value, guarded) for value in row)
+            write(row)
             written += 1
     return written
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,17 +15,24 @@ from weibo_tui.errors import Damaged, WeiboTuiError
 from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.migrations import MIGRATIONS
+from weibo_tui.storage.search import holds
 
 BUSY_SECONDS = 10.0
 """How long one waits for another program's transaction; ours take milliseconds."""
 
 T = TypeVar("T")
 
+Parameters = Sequence[Any] | Mapping[str, Any]
+
 
 class Database(sqlite3.Connection):
     """A connection that knows its file. Like any of SQLite's it belongs to the thread that opened it."""
 
     path: Path
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.create_function("holds", 2, holds, deterministic=True)
 
     @contextmanager
     def faults_named(self) -> Iterator[None]:
@@ -48,7 +55,7 @@ class Database(sqlite3.Connection):
                     self.execute("ROLLBACK")
                 raise
 
-    def read(self, make: Callable[[Sequence[Any]], T], query: str, parameters: Sequence[Any] = ()) -> Iterator[T]:
+    def read(self, make: Callable[[Sequence[Any]], T], query: str, parameters: Parameters = ()) -> Iterator[T]:
         """What ``make`` makes of each row, with `faults_named`; Damaged where it can make nothing of one."""
         with self.faults_named():
             for row in self.execute(query, parameters):
@@ -95,6 +102,8 @@ def _open(path: Path) -> Database:
         # FULL, though NORMAL outlives kill -9: an analysis that was shown is to outlive a power cut too.
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA foreign_keys = ON")
+        # What is deleted is to be gone from the file too; some builds of SQLite do so by themselves, others not.
+        database.execute("PRAGMA secure_delete = ON")
         for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
             with database.transaction():
                 step(database)

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from weibo_tui.storage.csv_export import write_csv
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+from weibo_tui.storage import search, selection
+from weibo_tui.storage.csv_export import open_csv
 from weibo_tui.storage.database import Database
-from weibo_tui.storage.values import from_json, pack, to_json, unpack
+from weibo_tui.storage.entries import (
+    ANALYSIS_COLUMNS,
+    FILE_COLUMNS,
+    Analysis,
+    Entry,
+    LabelledFile,
+    analysis_row,
+    file_row,
+    read_analysis,
+    read_file,
+)
+from weibo_tui.storage.history_filter import EVERYTHING, FILES, Choices, HistoryFilter
+from weibo_tui.storage.selection import LAST_ID, Selection
+from weibo_tui.storage.values import pack, unpack
+
+# What those who use the history need, from one place.
+__all__ = ["EVERYTHING", "FILES", "Analysis", "Choices", "Entry", "History", "HistoryFilter", "LabelledFile"]
 
 EXPORT_COLUMNS = (
     "id",
@@ -27,57 +47,27 @@ EXPORT_COLUMNS = (
     "source",
     "probabilities",
     "error",
+    "corrected",
 )
+_EXPORTED_AT_ONCE = 2000
 
-_ANALYSIS = (
-    "text, label, confidence, probabilities, uncertain, adapter, truncated, characters, characters_read, "
-    "milliseconds, created_at, source, error"
+# The neighbours in time of the place (:at, :id), among the analyses that are not late.
+_OLDER = (
+    "SELECT id FROM analyses WHERE late = 0 AND (created_at, id) < (:at, :id) ORDER BY created_at DESC, id DESC LIMIT 1"
 )
-_LABELLED_FILE = "path, out, adapter, rows, failed, counts, created_at"
+_NEWER = "SELECT id FROM analyses WHERE late = 0 AND (created_at, id) > (:at, :id) ORDER BY created_at, id LIMIT 1"
 
-_LAST_ID = 2**63 - 1
+# The least value, then again and again the least above it: one step into the index for each there is.
+_DISTINCT = """
+    WITH RECURSIVE found (value) AS (
+        SELECT min({column}) FROM analyses
+        UNION ALL
+        SELECT (SELECT min({column}) FROM analyses WHERE {column} > value) FROM found WHERE value IS NOT NULL
+    )
+    SELECT value FROM found WHERE value IS NOT NULL
+"""
 
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """One verdict on one post. A post that failed has an ``error``, the label "" and the confidence None."""
-
-    text: str
-    label: str
-    confidence: float | None
-    probabilities: dict[str, float]
-    uncertain: bool
-    adapter: str
-    truncated: bool
-    characters: int
-    characters_read: int
-    milliseconds: float
-    created_at: str
-    """As `weibo_tui.storage.values.timestamp` gives it: the history's order stands on it."""
-    source: str
-    """Where the post came from: ``cli``, ``stdin`` or ``app``."""
-    error: str | None = None
-    id: int | None = None
-    """Given by the history."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledFile:
-    """A file that was labelled, as one entry: ``counts`` are rows by label, ``failed`` those without one."""
-
-    path: Path
-    out: Path
-    adapter: str
-    rows: int
-    failed: int
-    counts: dict[str, int]
-    created_at: str
-    id: int | None = None
-
-
-Entry = Analysis | LabelledFile
-
-T = TypeVar("T")
+T = TypeVar("T", Analysis, LabelledFile)
 
 
 class History:
@@ -88,145 +78,206 @@ class History:
 
     def add(self, analyses: Iterable[Analysis]) -> list[int]:
         """Keep ``analyses``, all or none; when this returns they are on disk. Their ids, in order."""
-        rows = [_analysis_row(analysis) for analysis in analyses]
-        insert = f"INSERT INTO analyses ({_ANALYSIS}) VALUES ({_places(_ANALYSIS)})"
         with self._database.transaction():
-            return [self._insert(insert, row) for row in rows]
+            return [self._insert_analysis(replace(analysis, id=None)) for analysis in analyses]
 
     def add_file(self, file: LabelledFile) -> int:
         """Keep ``file`` as one entry; its id."""
-        insert = f"INSERT INTO labelled_files ({_LABELLED_FILE}) VALUES ({_places(_LABELLED_FILE)})"
         with self._database.transaction():
-            return self._insert(insert, _file_row(file))
+            return self._insert("labelled_files", FILE_COLUMNS, file_row(replace(file, id=None)))
 
-    def page(self, limit: int, before: Entry | None = None) -> list[Entry]:
-        """The newest ``limit`` entries of both kinds, newest first.
+    def get(self, analysis_id: int) -> Analysis:
+        """The analysis with this id; BadInput where there is none."""
+        return self._get(analysis_id)[0]
 
-        ``before`` is the last entry of a page, and asks for the page that follows it.
+    def page(
+        self,
+        limit: int,
+        before: Entry | None = None,
+        filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the word for it
+        after: Entry | None = None,
+    ) -> list[Entry]:
+        """At most ``limit`` entries of both kinds that match, newest first.
+
+        They are the newest, or those just older than ``before``, the last entry of a page, or those just newer
+        than ``after``, the first entry of a page. Neither has to match, nor to be there still.
         """
-        # Both tables count their ids from 1: at one and the same moment, all analyses come before all files.
-        analyses_mark = files_mark = None
-        if before is not None:
-            is_analysis = isinstance(before, Analysis)
-            analyses_mark = (before.created_at, before.id if is_analysis else 0)
-            files_mark = (before.created_at, _LAST_ID if is_analysis else before.id)
+        newest_first = after is None
         entries: list[Entry] = [
-            *self._newest(_analysis, "analyses", _ANALYSIS, limit, analyses_mark),
-            *self._newest(_file, "labelled_files", _LABELLED_FILE, limit, files_mark),
+            *self._analyses(limit, newest_first, filter, before, after),
+            *self._read(selection.labelled_files(filter, before, after), read_file, FILE_COLUMNS, limit, newest_first),
         ]
-        entries.sort(key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id), reverse=True)
-        return entries[:limit]
+        entries.sort(key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id), reverse=newest_first)
+        return entries[:limit] if newest_first else entries[:limit][::-1]
 
-    def count(self) -> int:
-        """The number of entries of both kinds."""
-        with self._database.faults_named():
-            return self._count()
+    def count(
+        self,
+        filter: HistoryFilter = EVERYTHING,  # noqa: A002
+        at_most: int | None = None,
+        after: Entry | None = None,
+    ) -> int:
+        """The number of entries of both kinds that match, or only of those newer than ``after``.
 
-    def export_csv(self, path: Path, bom: bool = True, guard: bool = True) -> int:
-        """Write all analyses in the order they were added to the CSV file ``path``; their number.
-
-        Labelled files are no posts and stay out. `write_csv` tells how texts are written.
+        Counting ends at ``at_most``.
         """
-        analyses = self._database.read(_analysis, f"SELECT id, {_ANALYSIS} FROM analyses ORDER BY id")
-        return write_csv(path, EXPORT_COLUMNS, map(_export_row, analyses), bom=bom, guarded=guard)
+        analyses = selection.analyses(filter, after=after, counted=True)
+        return self._count([*analyses, *selection.labelled_files(filter, after=after)], at_most)
+
+    def choices(self) -> Choices:
+        """What there is for a filter to ask for."""
+        labels = self._distinct(_DISTINCT.format(column="coalesce(corrected, label)"))
+        adapters = self._distinct(_DISTINCT.format(column="adapter"))
+        sources = self._distinct(_DISTINCT.format(column="source"))
+        of_files = self._distinct("SELECT DISTINCT adapter FROM labelled_files")
+        if of_files:
+            sources.add(FILES)
+        return Choices(tuple(sorted(labels)), tuple(sorted(adapters | of_files)), tuple(sorted(sources)))
+
+    def correct(self, analysis_id: int, label: str | None) -> Analysis:
+        """Keep ``label`` beside the verdict, or None: nobody has corrected it. The analysis as it is then.
+
+        BadInput where there is no such analysis.
+        """
+        with self._database.transaction():
+            analysis, late = self._get(analysis_id)
+            corrected = replace(analysis, corrected=label)
+            search.unindex(self._database, analysis, late)
+            self._database.execute(
+                "UPDATE analyses SET corrected = ? WHERE id = ?",
+                (None if label is None else pack(label), analysis_id),
+            )
+            search.index(self._database, corrected, late)
+        return corrected
+
+    def delete(self, entries: Iterable[Entry]) -> None:
+        """Forget ``entries``, all or none; one that is gone already is no error. `restore` brings them back."""
+        with self._database.transaction():
+            for entry in _by_id(entries):
+                # As it is kept: the entry at hand may be from before a correction.
+                for kept, late in self._kept(entry.id) if isinstance(entry, Analysis) else ():
+                    search.unindex(self._database, kept, late)
+                self._database.execute(f"DELETE FROM {_table(entry)} WHERE id = ?", (entry.id,))
+            search.purge(self._database)
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Keep deleted ``entries`` again under their ids, all or none; one that is there already stays as it is."""
+        with self._database.transaction():
+            for entry in _by_id(entries):
+                if self._database.execute(f"SELECT 1 FROM {_table(entry)} WHERE id = ?", (entry.id,)).fetchone():
+                    continue
+                if isinstance(entry, Analysis):
+                    self._insert_analysis(entry)
+                else:
+                    self._insert("labelled_files", FILE_COLUMNS, file_row(entry))
+
+    def export(
+        self,
+        path: Path,
+        filter: HistoryFilter = EVERYTHING,  # noqa: A002
+        bom: bool = True,
+        guard: bool = True,
+    ) -> Generator[Progress, None, int]:
+        """Write the analyses that match, oldest first, to the CSV file ``path``; their number, when it is whole.
+
+        Labelled files are no posts and stay out. `open_csv` tells how texts are written, and that a generator
+        that is closed before its end leaves the place as it was.
+        """
+        total = self._count([*selection.analyses(filter, counted=True)], None)
+        written = 0
+        last: Analysis | None = None
+        with open_csv(path, EXPORT_COLUMNS, bom, guard) as write:
+            # Page by page: a query left open while the reader takes its time would refuse writes in between.
+            while some := self._analyses(min(_EXPORTED_AT_ONCE, total - written), False, filter, after=last):
+                for analysis in some:
+                    write(_export_row(analysis))
+                written += len(some)
+                last = some[-1]
+                yield Progress("writing", written, total)
+        return written
 
     def clear(self) -> int:
         """Forget all entries; how many there were. The posts leave the disk too, not only the tables."""
         with self._database.transaction():
-            count = self._count()
+            count = self.count()
             self._database.execute("DELETE FROM analyses")
             self._database.execute("DELETE FROM labelled_files")
+            search.empty(self._database)
         with self._database.faults_named():
             self._database.execute("VACUUM")
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
 
-    def _insert(self, statement: str, row: Sequence[Any]) -> int:
-        identity = self._database.execute(statement, row).lastrowid
+    def _insert_analysis(self, analysis: Analysis) -> int:
+        place = {"at": analysis.created_at, "id": analysis.id or LAST_ID}
+        query = f"SELECT coalesce(({_OLDER}), 0) > :id OR coalesce(({_NEWER}), :id) < :id"
+        late = bool(self._database.execute(query, place).fetchone()[0])
+        row = (*analysis_row(analysis), late)
+        kept = replace(analysis, id=self._insert("analyses", f"{ANALYSIS_COLUMNS}, late", row))
+        search.index(self._database, kept, late)
+        assert kept.id is not None
+        return kept.id
+
+    def _insert(self, table: str, columns: str, row: Sequence[Any]) -> int:
+        places = ", ".join("?" for _value in row)
+        identity = self._database.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row).lastrowid
         assert identity is not None  # an INSERT of one row has one
         return identity
 
-    def _newest(
+    def _get(self, analysis_id: int) -> tuple[Analysis, bool]:
+        for kept in self._kept(analysis_id):
+            return kept
+        message = _("The history holds no analysis {id}: it was deleted, or never kept.")
+        raise BadInput(message.format(id=analysis_id))
+
+    def _kept(self, analysis_id: int | None) -> list[tuple[Analysis, bool]]:
+        query = f"SELECT {ANALYSIS_COLUMNS}, late FROM analyses WHERE id = ?"
+        return list(self._database.read(lambda row: (read_analysis(row), bool(row[-1])), query, (analysis_id,)))
+
+    def _analyses(
         self,
+        limit: int,
+        newest_first: bool,
+        asked: HistoryFilter,
+        before: Entry | None = None,
+        after: Entry | None = None,
+    ) -> list[Analysis]:
+        selections = selection.analyses(asked, before, after)
+        found = self._read(selections, read_analysis, ANALYSIS_COLUMNS, limit, newest_first)
+        found.sort(key=lambda analysis: (analysis.created_at, analysis.id), reverse=newest_first)
+        return found[:limit]
+
+    def _read(
+        self,
+        selections: Iterable[Selection],
         make: Callable[[Sequence[Any]], T],
-        table: str,
         columns: str,
         limit: int,
-        mark: tuple[str, int | None] | None,
-    ) -> Iterator[T]:
-        where = "" if mark is None else "WHERE (created_at, id) < (?, ?)"
-        query = f"SELECT id, {columns} FROM {table} {where} ORDER BY created_at DESC, id DESC LIMIT ?"
-        return self._database.read(make, query, (*(mark or ()), limit))
+        newest_first: bool,
+    ) -> list[T]:
+        return [
+            made
+            for one in selections
+            for made in self._database.read(make, one.page(columns, newest_first), one.values | {"limit": limit})
+        ]
 
-    def _count(self) -> int:
-        query = "SELECT (SELECT count(*) FROM analyses) + (SELECT count(*) FROM labelled_files)"
-        return int(self._database.execute(query).fetchone()[0])
+    def _count(self, selections: Sequence[Selection], at_most: int | None) -> int:
+        found = 0
+        for one in selections:
+            limit = -1 if at_most is None else at_most - found
+            found += sum(self._database.read(lambda row: int(row[0]), one.count(), one.values | {"limit": limit}))
+        return found
 
-
-def _places(columns: str) -> str:
-    return ", ".join("?" for _ in columns.split(","))
-
-
-def _analysis_row(analysis: Analysis) -> tuple[Any, ...]:
-    return (
-        pack(analysis.text),
-        pack(analysis.label),
-        analysis.confidence,
-        to_json(analysis.probabilities),
-        analysis.uncertain,
-        pack(analysis.adapter),
-        analysis.truncated,
-        analysis.characters,
-        analysis.characters_read,
-        analysis.milliseconds,
-        analysis.created_at,
-        analysis.source,
-        None if analysis.error is None else pack(analysis.error),
-    )
+    def _distinct(self, query: str) -> set[str]:
+        return set(self._database.read(lambda row: unpack(row[0]), query))
 
 
-def _analysis(row: Sequence[Any]) -> Analysis:
-    return Analysis(
-        id=row[0],
-        text=unpack(row[1]),
-        label=unpack(row[2]),
-        confidence=None if row[3] is None else float(row[3]),
-        probabilities=from_json(row[4]),
-        uncertain=bool(row[5]),
-        adapter=unpack(row[6]),
-        truncated=bool(row[7]),
-        characters=int(row[8]),
-        characters_read=int(row[9]),
-        milliseconds=float(row[10]),
-        created_at=unpack(row[11]),
-        source=unpack(row[12]),
-        error=None if row[13] is None else unpack(row[13]),
-    )
+def _by_id(entries: Iterable[Entry]) -> list[Entry]:
+    # The search index takes what comes in the order of ids ten times as fast.
+    return sorted(entries, key=lambda entry: entry.id or 0)
 
 
-def _file_row(file: LabelledFile) -> tuple[Any, ...]:
-    return (
-        pack(str(file.path)),
-        pack(str(file.out)),
-        pack(file.adapter),
-        file.rows,
-        file.failed,
-        to_json(file.counts),
-        file.created_at,
-    )
-
-
-def _file(row: Sequence[Any]) -> LabelledFile:
-    return LabelledFile(
-        id=row[0],
-        path=Path(unpack(row[1])),
-        out=Path(unpack(row[2])),
-        adapter=unpack(row[3]),
-        rows=int(row[4]),
-        failed=int(row[5]),
-        counts=from_json(row[6]),
-        created_at=unpack(row[7]),
-    )
+def _table(entry: Entry) -> str:
+    return "analyses" if isinstance(entry, Analysis) else "labelled_files"
 
 
 def _export_row(analysis: Analysis) -> list[Any]:

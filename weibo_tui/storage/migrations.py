@@ -9,6 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from weibo_tui.storage.search import facets, words
+from weibo_tui.storage.values import unpack
+
 Migration = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS: list[Migration] = []
@@ -84,3 +87,39 @@ def keep_runs_and_their_journals(connection: sqlite3.Connection) -> None:
             PRIMARY KEY (run_id, seq)
         ) WITHOUT ROWID
     """)
+
+
+@migration
+def search_and_correct_analyses(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE analyses ADD COLUMN corrected TEXT")
+    connection.execute("ALTER TABLE analyses ADD COLUMN late INTEGER NOT NULL DEFAULT 0")
+    connection.execute("""
+        UPDATE analyses SET late = 1 WHERE id IN (
+            SELECT id FROM (SELECT id, created_at, max(created_at) OVER (ORDER BY id) AS newest FROM analyses)
+            WHERE created_at < newest
+        )
+    """)
+    connection.execute("DROP INDEX analyses_by_time")
+    # The confidence stands in it so that a page of a narrow range need not look at every row on the way.
+    connection.execute("CREATE INDEX analyses_by_time ON analyses (late, created_at, id, confidence)")
+    connection.execute("CREATE INDEX analyses_by_label ON analyses (coalesce(corrected, label))")
+    connection.execute("CREATE INDEX analyses_by_adapter ON analyses (adapter)")
+    connection.execute("CREATE INDEX analyses_by_source ON analyses (source)")
+    # Without a copy of the posts, and with the first character of each word indexed for searches of one.
+    connection.execute("""
+        CREATE VIRTUAL TABLE search USING fts5 (
+            words, facets, content = '', columnsize = 0, prefix = '4', tokenize = 'ascii'
+        )
+    """)
+    kept = connection.execute("SELECT id, text, label, adapter, source, uncertain, late FROM analyses")
+    connection.executemany(
+        "INSERT INTO search (rowid, words, facets) VALUES (?, ?, ?)",
+        (
+            (
+                identity,
+                words(unpack(text)),
+                facets(unpack(label), unpack(adapter), unpack(source), bool(uncertain), False, bool(late)),
+            )
+            for identity, text, label, adapter, source, uncertain, late in kept
+        ),
+    )

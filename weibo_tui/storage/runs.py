@@ -66,13 +66,8 @@ class Runs:
         """A new running run with an empty folder. Claim it at once: others take it for interrupted else."""
         moment = datetime.now(UTC)
         now = timestamp(moment)
-        run_id = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        run_id = self._new_folder(f"{moment:%Y%m%d-%H%M%S}")
         folder = self.folder(run_id)
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.mkdir(mode=0o700)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
         try:
             with self._database.transaction():
                 self._database.execute(
@@ -84,6 +79,20 @@ class Runs:
             folder.rmdir()
             raise
         return self.get(run_id)
+
+    def _new_folder(self, moment: str) -> str:
+        """The id of a run that begins at `moment`, whose folder is made: several may begin in one second."""
+        folder = self._folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            while True:
+                run_id = f"{moment}-{secrets.token_hex(2)}"
+                folder = self.folder(run_id)
+                if not folder.exists():
+                    folder.mkdir(mode=0o700)
+                    return run_id
+        except OSError as error:
+            raise cannot_write(folder, error) from error
 
     def folder(self, run_id: str) -> Path:
         """Where the run keeps its checkpoints."""

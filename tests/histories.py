@@ -1,0 +1,79 @@
+"""Entries for a history, and its order and filters in plain Python to hold against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from weibo_tui.storage.history import Analysis, Entry, HistoryFilter, LabelledFile
+from weibo_tui.storage.search import fold
+
+ANALYSIS = Analysis(
+    text="雨停了，去江边走走[太阳]",
+    label="positive",
+    confidence=0.9375,
+    probabilities={"negative": 0.0625, "positive": 0.9375},
+    uncertain=False,
+    adapter="weather",
+    truncated=False,
+    characters=13,
+    characters_read=13,
+    milliseconds=8.5,
+    created_at="2026-01-31T12:00:00.000Z",
+    source="cli",
+)
+FAILED = replace(
+    ANALYSIS, text="http://t.cn/a", label="", confidence=None, probabilities={}, error="The post is empty."
+)
+FILE = LabelledFile(
+    path=Path("/data/posts.csv"),
+    out=Path("/data/labelled.csv"),
+    adapter="weather",
+    rows=5,
+    failed=1,
+    counts={"negative": 1, "positive": 3},
+    created_at="2026-01-31T12:00:00.000Z",
+)
+
+
+def at(second: int) -> str:
+    """A moment on the day of the entries above."""
+    return f"2026-01-31T12:00:{second:02}.000Z"
+
+
+def newest_first(entries: Iterable[Entry]) -> list[Entry]:
+    """The history's order."""
+    return sorted(
+        entries, key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id or 0), reverse=True
+    )
+
+
+def matches(entry: Entry, asked: HistoryFilter) -> bool:
+    """Whether a filter asks for an entry."""
+    if isinstance(entry, LabelledFile):
+        of_posts = (asked.label, asked.confidence_from, asked.confidence_to, asked.uncertain, asked.corrected)
+        if asked.text or asked.source not in (None, "file") or any(field is not None for field in of_posts):
+            return False
+    elif not _matches(entry, asked):
+        return False
+    day = entry.created_at[:10]
+    return (
+        asked.adapter in (None, entry.adapter)
+        and (asked.since is None or day >= asked.since.isoformat())
+        and (asked.until is None or day <= asked.until.isoformat())
+    )
+
+
+def _matches(analysis: Analysis, asked: HistoryFilter) -> bool:
+    confidence = analysis.confidence
+    least, most = asked.confidence_from, asked.confidence_to
+    return (
+        fold(asked.text) in fold(analysis.text)
+        and asked.label in (None, analysis.settled_label)
+        and asked.source in (None, analysis.source)
+        and asked.uncertain in (None, analysis.uncertain)
+        and asked.corrected in (None, analysis.corrected is not None)
+        and (least is None or (confidence is not None and confidence >= least))
+        and (most is None or (confidence is not None and confidence <= most))
+    )

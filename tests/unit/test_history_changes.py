@@ -1,0 +1,110 @@
+"""A verdict can be corrected, an entry be deleted and come back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from histories import ANALYSIS, FILE, at
+
+from weibo_tui.errors import BadInput
+from weibo_tui.storage.database import Database
+from weibo_tui.storage.history import Analysis, History, HistoryFilter
+
+
+@pytest.mark.parametrize("label", ["negative", "positive", "", "坏\ud83d\x00"])
+def test_a_correction_is_kept_beside_the_verdict_and_counts(history: History, label: str) -> None:
+    [identity, _other] = history.add([ANALYSIS, ANALYSIS])
+    corrected = history.correct(identity, label)
+    assert corrected == history.get(identity) == replace(ANALYSIS, id=identity, corrected=label)
+    assert (corrected.label, corrected.settled_label) == ("positive", label)
+    assert history.page(9, filter=HistoryFilter(corrected=True)) == [corrected]
+    assert corrected in history.page(9, filter=HistoryFilter(label=label))
+    assert history.count(HistoryFilter(label="positive")) == (2 if label == "positive" else 1)
+
+
+def test_a_correction_can_be_changed_and_taken_back(history: History) -> None:
+    [identity] = history.add([ANALYSIS])
+    history.correct(identity, "negative")
+    assert history.correct(identity, "neutral").settled_label == "neutral"
+    assert history.correct(identity, None) == history.get(identity) == replace(ANALYSIS, id=identity)
+    assert history.count(HistoryFilter(corrected=False, label="positive")) == 1
+
+
+def test_a_failed_post_can_be_given_a_label(history: History) -> None:
+    [identity] = history.add([replace(ANALYSIS, label="", confidence=None, error="The post is empty.")])
+    assert history.count(HistoryFilter(label="")) == 1
+    history.correct(identity, "negative")
+    assert history.count(HistoryFilter(label="negative", text="雨停")) == 1
+    assert history.count(HistoryFilter(label="")) == 0
+
+
+def test_correcting_what_is_not_there_is_bad_input(history: History) -> None:
+    with pytest.raises(BadInput, match="no analysis 7: it was deleted"):
+        history.correct(7, "negative")
+
+
+def test_deleted_entries_come_back_as_they_were(history: History) -> None:
+    ids = history.add([replace(ANALYSIS, text=f"今天 {second}", created_at=at(second)) for second in range(5)])
+    history.add_file(replace(FILE, created_at=at(2)))
+    history.correct(ids[1], "negative")
+    before = history.page(9)
+    gone = before[1:5]
+    history.delete(gone)
+    assert history.page(9) == [before[0], before[5]]
+    assert history.count(HistoryFilter(text="今天")) == 2
+    history.delete(gone)  # is no error
+    history.restore(gone)
+    history.restore(gone)
+    assert history.page(9) == before
+    assert [entry.id for entry in history.page(9, filter=HistoryFilter(text="今天"))] == list(reversed(ids))
+
+
+def test_a_restored_entry_stays_as_it_is_now(history: History) -> None:
+    [identity] = history.add([ANALYSIS])
+    corrected = history.correct(identity, "negative")
+    history.restore([replace(corrected, corrected=None)])
+    assert history.get(identity) == corrected
+
+
+def test_ids_of_deleted_entries_are_not_given_again(history: History) -> None:
+    [first] = history.add([ANALYSIS])
+    file = history.add_file(FILE)
+    gone = history.page(2)
+    history.delete(gone)
+    [second] = history.add([replace(ANALYSIS, text="今天晴")])
+    assert history.add_file(FILE) > file
+    assert second > first
+    history.restore(gone)
+    assert {entry.text for entry in history.page(9) if isinstance(entry, Analysis)} == {ANALYSIS.text, "今天晴"}
+
+
+def test_an_entry_from_before_clearing_can_come_back(history: History) -> None:
+    [identity] = history.add([replace(ANALYSIS, created_at=at(9))])
+    gone = history.page(1)
+    history.clear()
+    history.add([replace(ANALYSIS, created_at=at(5))])
+    history.restore(gone)
+    for asked in (HistoryFilter(), HistoryFilter(text="雨停")):
+        assert [(entry.id, entry.created_at) for entry in history.page(9, filter=asked)] == [
+            (identity, at(9)),
+            (identity + 1, at(5)),
+        ]
+
+
+def test_deleting_and_restoring_are_all_or_nothing(database: Database, history: History) -> None:
+    history.add([ANALYSIS, ANALYSIS])
+    entries = history.page(2)
+    unfit = replace(entries[0], text=None)  # type: ignore[arg-type]
+    history.delete(entries)
+    with pytest.raises(AttributeError):
+        history.restore([entries[1], unfit])
+    assert history.count() == history.count(HistoryFilter(text="雨停")) == 0
+    history.restore(entries)
+    # A trigger stands for a disk that fails at the second.
+    database.execute(
+        f"CREATE TRIGGER fail BEFORE DELETE ON analyses WHEN old.id = {entries[0].id} BEGIN SELECT raise(FAIL, ''); END"
+    )
+    with pytest.raises(Exception, match="damaged"):
+        history.delete(entries)
+    assert history.page(9) == entries == history.page(9, filter=HistoryFilter(text="雨停"))

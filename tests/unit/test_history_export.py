@@ -1,0 +1,140 @@
+"""The history as CSV that a spreadsheet may open."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from histories import ANALYSIS, FAILED, FILE, at
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weibo_tui.errors import WeiboTuiError
+from weibo_tui.progress import Progress, finish
+from weibo_tui.storage.csv_export import unguard
+from weibo_tui.storage.database import Database, connect
+from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_export_holds_every_analysis_and_opens_in_a_spreadsheet(tmp_path: Path, history: History) -> None:
+    [identity, _failed] = history.add([ANALYSIS, FAILED])
+    history.correct(identity, "neutral")
+    history.add_file(FILE)
+    place = tmp_path / "out" / "history.csv"
+    assert finish(history.export(place)) == 2
+    assert place.read_bytes().startswith(b"\xef\xbb\xbfid,created_at,text,label,confidence,adapter,")
+    [first, second] = rows(place)
+    assert list(first) == list(EXPORT_COLUMNS)
+    assert first == {
+        "id": "1",
+        "created_at": "2026-01-31T12:00:00.000Z",
+        "text": "雨停了，去江边走走[太阳]",
+        "label": "positive",
+        "confidence": "0.9375",
+        "adapter": "weather",
+        "uncertain": "false",
+        "truncated": "false",
+        "characters": "13",
+        "characters_read": "13",
+        "milliseconds": "8.5",
+        "source": "cli",
+        "probabilities": '{"negative": 0.0625, "positive": 0.9375}',
+        "error": "",
+        "corrected": "neutral",
+    }
+    assert (second["label"], second["confidence"], second["corrected"]) == ("", "", "")
+    assert second["error"] == "The post is empty."
+
+
+def test_guard_and_byte_order_mark_can_be_switched_off(tmp_path: Path, history: History) -> None:
+    history.add([replace(ANALYSIS, text="=1+1")])
+    finish(history.export(tmp_path / "guarded.csv"))
+    finish(history.export(tmp_path / "plain.csv", bom=False, guard=False))
+    assert ",'=1+1," in (tmp_path / "guarded.csv").read_text(encoding="utf-8-sig")
+    plain = (tmp_path / "plain.csv").read_bytes()
+    assert plain.startswith(b"id,")
+    assert b",=1+1," in plain
+
+
+UTF_8 = st.characters(codec="utf-8")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(UTF_8) | st.from_regex(r"[=+\-@\t\r'\n\",].*", alphabet=UTF_8)))
+def test_the_export_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("export")
+    database = connect(folder / "weibo-tui.db")
+    history = History(database)
+    history.add([replace(ANALYSIS, text=text, label=text) for text in texts])
+    assert finish(history.export(folder / "history.csv")) == len(texts)
+    found = rows(folder / "history.csv")
+    assert [unguard(row["text"]) for row in found] == texts
+    assert [unguard(row["label"]) for row in found] == texts
+    assert not any(row["text"].startswith(tuple("=+-@\t\r")) for row in found)
+    database.close()
+
+
+def test_a_lone_surrogate_is_exported_as_its_escape(tmp_path: Path, history: History) -> None:
+    history.add([replace(ANALYSIS, text="半个\ud83d")])
+    finish(history.export(tmp_path / "history.csv"))
+    assert ",半个\\ud83d," in (tmp_path / "history.csv").read_text(encoding="utf-8-sig")
+
+
+def test_what_a_filter_asks_for_is_exported_oldest_first(tmp_path: Path, history: History) -> None:
+    history.add([replace(ANALYSIS, text=f"今天 {second}", created_at=at(second)) for second in (3, 1, 2)])
+    history.add([replace(ANALYSIS, text="明天")])
+    history.add_file(FILE)
+    assert finish(history.export(tmp_path / "a.csv", HistoryFilter(text="今天"))) == 3
+    assert [row["text"] for row in rows(tmp_path / "a.csv")] == ["今天 1", "今天 2", "今天 3"]
+    assert finish(history.export(tmp_path / "a.csv", HistoryFilter(source="file"))) == 0
+    assert rows(tmp_path / "a.csv") == []
+
+
+def test_an_export_tells_how_far_it_is(tmp_path: Path, history: History) -> None:
+    history.add([ANALYSIS] * 4500)
+    events = list(history.export(tmp_path / "history.csv"))
+    assert events == [Progress("writing", done, 4500) for done in (2000, 4000, 4500)]
+    assert len(rows(tmp_path / "history.csv")) == 4500
+
+
+def test_the_history_can_be_written_while_it_is_exported(tmp_path: Path, database: Database, history: History) -> None:
+    ids = history.add([replace(ANALYSIS, text=str(number), created_at=at(5)) for number in range(4500)])
+    other = connect(tmp_path / "weibo-tui.db")
+    export = history.export(tmp_path / "history.csv")
+    next(export)
+    History(other).add([replace(ANALYSIS, text="by another program", created_at=at(9))])
+    history.add([replace(ANALYSIS, text="by this one", created_at=at(9))])
+    history.correct(ids[-1], "negative")
+    history.delete([history.get(ids[0])])
+    assert finish(export) == 4500
+    texts = [row["text"] for row in rows(tmp_path / "history.csv")]
+    assert texts == [str(number) for number in range(4500)]
+    assert rows(tmp_path / "history.csv")[-1]["corrected"] == "negative"
+    other.close()
+
+
+def test_a_closed_export_leaves_no_file_and_the_old_one_in_place(tmp_path: Path, history: History) -> None:
+    history.add([ANALYSIS] * 2001)
+    place = tmp_path / "out" / "history.csv"
+    for content in (None, b"old"):
+        export = history.export(place)
+        next(export)
+        export.close()
+        assert place.exists() is (content is not None)
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(b"old")
+        assert list(place.parent.iterdir()) == [place]
+        assert place.read_bytes() == b"old"
+
+
+def test_an_export_to_an_impossible_place_says_so(tmp_path: Path, history: History) -> None:
+    history.add([ANALYSIS])
+    with pytest.raises(WeiboTuiError, match="cannot be written"):
+        finish(history.export(tmp_path))

@@ -1,0 +1,179 @@
+"""The history's pages, forwards and back, of all entries or of those that a filter asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from histories import ANALYSIS, FILE, at, matches, newest_first
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weibo_tui.errors import BadInput
+from weibo_tui.storage.database import Database, connect
+from weibo_tui.storage.history import FILES, Analysis, Choices, Entry, History, HistoryFilter
+
+DAYS = [date(2026, 1, day) for day in (29, 30, 31)]
+MOMENTS = [f"{day}T{time}Z" for day in DAYS for time in ("00:00:00.000", "12:00:00.000", "23:59:59.999")]
+ENTRIES = st.one_of(
+    st.builds(
+        lambda **fields: replace(ANALYSIS, **fields),
+        text=st.sampled_from(["今天下雨", "今天晴", "雨停了", "", "HELLO"]),
+        label=st.sampled_from(["positive", "negative", "\ud83d"]),
+        confidence=st.sampled_from([None, 0.5, 0.75, 1.0]),
+        uncertain=st.booleans(),
+        adapter=st.sampled_from(["weather", "mood"]),
+        source=st.sampled_from(["cli", "app"]),
+        corrected=st.sampled_from([None, None, "negative", "neutral"]),
+        created_at=st.sampled_from(MOMENTS),
+    ),
+    st.builds(
+        lambda **fields: replace(FILE, **fields),
+        adapter=st.sampled_from(["weather", "mood"]),
+        created_at=st.sampled_from(MOMENTS),
+    ),
+)
+FILTERS = st.builds(
+    HistoryFilter,
+    text=st.sampled_from(["", "", "", "雨", "今天", "hello", "今天下"]),
+    label=st.sampled_from([None, None, None, "positive", "negative", "neutral", "\ud83d"]),
+    adapter=st.sampled_from([None, None, "weather", "mood"]),
+    source=st.sampled_from([None, None, None, "cli", "app", FILES, "stdin"]),
+    since=st.sampled_from([None, None, *DAYS]),
+    until=st.sampled_from([None, None, *DAYS]),
+    confidence_from=st.sampled_from([None, None, 0.5, 0.75]),
+    confidence_to=st.sampled_from([None, None, 0.75, 0.9]),
+    uncertain=st.sampled_from([None, None, True, False]),
+    corrected=st.sampled_from([None, None, True, False]),
+)
+
+
+def keep(history: History, entries: list[Entry]) -> list[Entry]:
+    """The entries with their ids."""
+    return [
+        replace(entry, id=history.add([entry])[0] if isinstance(entry, Analysis) else history.add_file(entry))
+        for entry in entries
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), entries=st.lists(ENTRIES, max_size=30), size=st.integers(1, 7))
+def test_pages_both_ways_give_exactly_what_a_filter_asks_for_in_order(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, entries: list[Entry], size: int
+) -> None:
+    database = connect(tmp_path_factory.mktemp("history") / "weibo-tui.db")
+    history = History(database)
+    kept = keep(history, entries)
+    # What comes back to its old place stands behind entries that were added after it.
+    gone = data.draw(st.lists(st.sampled_from(kept), unique_by=id)) if kept else []
+    history.delete(gone)
+    kept += keep(history, data.draw(st.lists(ENTRIES, max_size=5)))
+    history.restore(gone)
+    for asked in (HistoryFilter(), *(data.draw(FILTERS) for _ in range(6))):
+        expected = newest_first(entry for entry in kept if matches(entry, asked))
+        seen: list[Entry] = []
+        while page := history.page(size, before=seen[-1] if seen else None, filter=asked):
+            seen += page
+        assert seen == expected
+        back = expected[-1:]
+        while back and (page := history.page(size, after=back[0], filter=asked)):
+            back = page + back
+        assert back == expected
+        assert history.count(asked) == len(expected)
+        assert history.count(asked, at_most=3) == min(3, len(expected))
+        for place in kept[:3]:  # which need not match
+            assert (
+                history.page(size, before=place, filter=asked)
+                == [entry for entry in expected if newest_first([place, entry])[0] is place and entry != place][:size]
+            )
+            newer = [entry for entry in expected if newest_first([entry, place])[0] is entry and entry != place]
+            assert history.page(size, after=place, filter=asked) == newer[-size:]
+            assert history.count(asked, after=place) == len(newer)
+    database.close()
+
+
+def test_the_page_that_begins_with_an_analysis_is_opened_by_its_id(history: History) -> None:
+    ids = history.add([replace(ANALYSIS, created_at=at(second)) for second in range(9)])
+    chosen = history.get(ids[4])
+    assert chosen == replace(ANALYSIS, id=ids[4], created_at=at(4))
+    assert [entry.created_at for entry in [chosen, *history.page(2, before=chosen)]] == [at(4), at(3), at(2)]
+    assert [entry.created_at for entry in history.page(2, after=chosen)] == [at(6), at(5)]
+    with pytest.raises(BadInput, match="no analysis 99"):
+        history.get(99)
+
+
+def test_between_two_places_there_are_the_entries_between_them(history: History) -> None:
+    history.add([replace(ANALYSIS, created_at=at(second)) for second in range(9)])
+    entries = history.page(9)
+    assert history.page(9, before=entries[1], after=entries[5]) == entries[2:5]
+
+
+def test_an_entry_that_was_never_kept_is_no_place(history: History) -> None:
+    with pytest.raises(ValueError, match="no place"):
+        history.page(1, before=ANALYSIS)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "seconds"),
+    [
+        (datetime(2026, 1, 31, 12, 0, 1, tzinfo=UTC), None, [1, 2, 3]),
+        (None, datetime(2026, 1, 31, 12, 0, 1, tzinfo=UTC), [0, 1]),
+        (datetime(2026, 1, 31, 20, 0, 2, tzinfo=timezone(timedelta(hours=8))), date(2026, 1, 31), [2, 3]),
+        (date(2026, 2, 1), None, []),
+        (None, date(2026, 1, 30), []),
+    ],
+)
+def test_moments_and_days_are_inclusive(
+    history: History, since: date | None, until: date | None, seconds: list[int]
+) -> None:
+    history.add([replace(ANALYSIS, created_at=at(second)) for second in range(4)])
+    asked = HistoryFilter(since=since, until=until)
+    assert [entry.created_at for entry in reversed(history.page(9, filter=asked))] == [at(one) for one in seconds]
+
+
+def test_choices_are_what_there_is(history: History) -> None:
+    assert history.choices() == Choices((), (), ())
+    history.add(
+        [
+            replace(ANALYSIS, label="negative", corrected="neutral"),
+            replace(ANALYSIS, label="", confidence=None, error="The post is empty."),
+            replace(ANALYSIS, label="半\ud83d", adapter="\ud83d", source="app"),
+            ANALYSIS,
+        ]
+    )
+    assert history.choices() == Choices(("", "neutral", "positive", "半\ud83d"), ("weather", "\ud83d"), ("app", "cli"))
+    history.add_file(replace(FILE, adapter="files"))
+    assert history.choices().adapters == ("files", "weather", "\ud83d")
+    assert history.choices().sources == ("app", "cli", FILES)
+
+
+ASKED = [
+    HistoryFilter(),
+    HistoryFilter(text="今"),
+    HistoryFilter(text="今天"),
+    HistoryFilter(text="今天下雨", label="positive", since=date(2026, 1, 1), confidence_to=0.9),
+    HistoryFilter(adapter="weather", uncertain=True),
+    HistoryFilter(since=date(2026, 1, 1), until=date(2026, 1, 31), confidence_from=0.5),
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=range(len(ASKED)))
+def test_paging_reads_an_index_and_sorts_nothing_but_late_entries(
+    database: Database, history: History, asked: HistoryFilter
+) -> None:
+    queries: list[str] = []
+    [place] = keep(history, [ANALYSIS])
+    database.set_trace_callback(queries.append)
+    history.page(50, before=place, filter=asked)
+    history.page(50, after=place, filter=asked)
+    database.set_trace_callback(None)
+    ours = [query for query in queries if not query.startswith("--")]  # FTS5 shows its own so
+    assert len(ours) >= 4
+    for query in ours:
+        steps = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {query}")]
+        if "AND facets : late" in query:
+            steps.remove("USE TEMP B-TREE FOR ORDER BY")  # few, and none as a rule
+        for step in steps:
+            assert "TEMP B-TREE" not in step, (query, steps)
+            assert not step.startswith("SCAN analyses") or "USING COVERING INDEX" in step, (query, steps)

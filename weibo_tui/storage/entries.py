@@ -1,0 +1,141 @@
+"""What the history holds, and how each kind of entry is a row of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weibo_tui.storage.values import from_json, pack, to_json, unpack
+
+ANALYSIS_COLUMNS = (
+    "id, text, label, confidence, probabilities, uncertain, adapter, truncated, characters, characters_read, "
+    "milliseconds, created_at, source, error, corrected"
+)
+FILE_COLUMNS = "id, path, out, adapter, rows, failed, counts, created_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One verdict on one post. A post that failed has an ``error``, the label "" and the confidence None."""
+
+    text: str
+    label: str
+    confidence: float | None
+    probabilities: dict[str, float]
+    uncertain: bool
+    adapter: str
+    truncated: bool
+    characters: int
+    characters_read: int
+    milliseconds: float
+    created_at: str
+    """As `weibo_tui.storage.values.timestamp` gives it: the history's order stands on it."""
+    source: str
+    """Where the post came from: ``cli``, ``stdin``, ``app`` or ``python``."""
+    error: str | None = None
+    id: int | None = None
+    """Given by the history."""
+    corrected: str | None = None
+    """The label that a person gave instead, or to confirm the verdict."""
+
+    @property
+    def settled_label(self) -> str:
+        """The label that counts: the corrected one where there is one, else the verdict."""
+        return self.label if self.corrected is None else self.corrected
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFile:
+    """A file that was labelled, as one entry: ``counts`` are rows by label, ``failed`` those without one."""
+
+    path: Path
+    out: Path
+    adapter: str
+    rows: int
+    failed: int
+    counts: dict[str, int]
+    created_at: str
+    id: int | None = None
+
+
+Entry = Analysis | LabelledFile
+
+
+def analysis_row(analysis: Analysis) -> tuple[Any, ...]:
+    """The values of ANALYSIS_COLUMNS."""
+    return (
+        analysis.id,
+        pack(analysis.text),
+        pack(analysis.label),
+        analysis.confidence,
+        to_json(analysis.probabilities),
+        analysis.uncertain,
+        pack(analysis.adapter),
+        analysis.truncated,
+        analysis.characters,
+        analysis.characters_read,
+        analysis.milliseconds,
+        analysis.created_at,
+        analysis.source,
+        _packed(analysis.error),
+        _packed(analysis.corrected),
+    )
+
+
+def read_analysis(row: Sequence[Any]) -> Analysis:
+    """The analysis whose ANALYSIS_COLUMNS these are."""
+    return Analysis(
+        id=int(row[0]),
+        text=unpack(row[1]),
+        label=unpack(row[2]),
+        confidence=None if row[3] is None else float(row[3]),
+        probabilities=from_json(row[4]),
+        uncertain=bool(row[5]),
+        adapter=unpack(row[6]),
+        truncated=bool(row[7]),
+        characters=int(row[8]),
+        characters_read=int(row[9]),
+        milliseconds=float(row[10]),
+        created_at=unpack(row[11]),
+        source=unpack(row[12]),
+        error=_unpacked(row[13]),
+        corrected=_unpacked(row[14]),
+    )
+
+
+def file_row(file: LabelledFile) -> tuple[Any, ...]:
+    """The values of FILE_COLUMNS."""
+    return (
+        file.id,
+        pack(str(file.path)),
+        pack(str(file.out)),
+        pack(file.adapter),
+        file.rows,
+        file.failed,
+        to_json(file.counts),
+        file.created_at,
+    )
+
+
+def read_file(row: Sequence[Any]) -> LabelledFile:
+    """The labelled file whose FILE_COLUMNS these are."""
+    return LabelledFile(
+        id=int(row[0]),
+        path=Path(unpack(row[1])),
+        out=Path(unpack(row[2])),
+        adapter=unpack(row[3]),
+        rows=int(row[4]),
+        failed=int(row[5]),
+        counts=from_json(row[6]),
+        created_at=unpack(row[7]),
+    )
+
+
+def _packed(text: str | None) -> str | bytes | None:
+    return None if text is None else pack(text)
+
+
+def _unpacked(value: str | bytes | None) -> str | None:
+    return None if value is None else unpack(value)
