@@ -77,6 +77,15 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
         _sync(path.parent)
 
 
+def move_folder(path: Path, target: Path) -> None:
+    """Give a folder another place on its disk, in one step; WeiboTuiError when it cannot be."""
+    try:
+        path.rename(target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    _sync(target.parent)
+
+
 def remove_folder(path: Path) -> None:
     """Delete a folder with all that is in it. It is gone from its place at once; WeiboTuiError when it cannot be."""
     aside = _beside(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 PREPROCESSING = 1
@@ -75,6 +76,9 @@ _NOT_CONTENT = re.compile(rf"[\s{_UNSEEN}]|{_URL}|{_NAME}")
 
 # `visible` lets newline and tab stand; these would move the cursor, hide, or turn the line around.
 _UNSAFE = re.compile(rf"[\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029\ufffc{_UNSEEN}]")
+# Punctuation that no line begins with, or ends with, in Chinese.
+_CLOSING = frozenset("，。、；：？！…）］｝〕】》」』”’～·")
+_OPENING = frozenset("（［｛〔【《「『“‘")
 _EMOJI_JOINERS = re.compile(rf"(?<=[0-9#*{_FACE_CODES}{_SIGN_CODES}\ufe0f])[\u200d\ufe0e\ufe0f]")
 
 
@@ -205,6 +209,34 @@ def truncate_cells(text: str, width: int) -> str:
         if used < width:
             kept = match.end()
     return text
+
+
+def wrap_cells(text: str, width: int) -> Iterator[str]:
+    """The lines of `text`, each in at most `width` terminal cells: broken behind blanks and between wide characters,
+    and within a word that is too long. Blanks at the end of a line go."""
+    for line in text.split("\n"):
+        begin = used = 0
+        place = place_used = 0  # where the line may be broken, and the cells that it has up to there
+        before = " "
+        for match in _PICTURES.finditer(line):
+            picture, cells = match.group(), _picture_width(match.group())
+            if _may_part(before, picture):
+                place, place_used = match.start(), used
+            if used + cells > width and picture != " " and match.start() > begin:
+                if place <= begin:
+                    place, place_used = match.start(), used
+                yield line[begin:place].rstrip(" ")
+                begin, used = place, used - place_used
+            used += cells
+            before = picture
+        yield line[begin:].rstrip(" ")
+
+
+def _may_part(before: str, after: str) -> bool:
+    if before == " ":
+        return after != " "
+    wide = _picture_width(before) == 2 or _picture_width(after) == 2
+    return wide and after != " " and after[0] not in _CLOSING and before[0] not in _OPENING
 
 
 def cell_width(text: str) -> int:

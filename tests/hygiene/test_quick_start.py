@@ -31,6 +31,22 @@ def test_the_package_itself_imports_nothing_heavy() -> None:
     assert not HEAVY & set(done.stdout.split())
 
 
+def test_the_workbench_imports_nothing_heavy_before_it_works(furnished: Path) -> None:
+    script = """
+import sys
+from weibo_tui.workbench import Workbench
+
+with Workbench.open() as bench:
+    assert bench.base_name() == "tiny"
+    assert bench.adapter_name() == "mood"
+    assert len(bench.runs.list()) == 2
+    assert bench.history.count() == 0
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
 def test_a_verdict_brings_neither_transformers_nor_the_compiler_of_torch(furnished: Path) -> None:
     script = HELP.replace('"--help"', '"predict", "真好吃"')
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

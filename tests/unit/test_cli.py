@@ -102,6 +102,36 @@ def test_bases_are_listed_added_and_removed(command: Command, furnished: Path) -
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
+def test_bases_go_out_and_come_in(ending: str, command: Command, furnished: Path, tmp_path: Path) -> None:
+    packed = tmp_path / f"tiny{ending}"
+    said = command.well("predict", "--json", "--no-history", "今天的面真好吃").out
+    done = command.well("bases", "export", "tiny", packed)
+    assert (done.out, done.err) == (f"{packed}\n", "")
+    command.well("bases", "remove", "tiny")
+    done = command.well("bases", "import", packed)
+    assert (done.out, done.err) == ("", "The base 'tiny' is there.\n")
+    assert objects(command.well("bases", "list", "--json").out)[0]["default"]  # the first is
+    assert command.well("predict", "--json", "--no-history", "今天的面真好吃").out == said
+    assert command("bases", "import", packed).code == 2
+    command.well("bases", "import", packed, "--name", "twin")
+    files = listing(furnished)
+    for file in ("model.safetensors", "tokenizer.json", "config.json", "tokenizer_config.json"):
+        assert files[f"bases/twin/{file}"] == files[f"bases/tiny/{file}"]
+
+
+def test_bases_and_adapters_are_renamed(command: Command, furnished: Path) -> None:
+    said = objects(command.well("predict", "--json", "今天的面真好吃").out)[0]
+    assert command.well("bases", "rename", "tiny", "small").err == "The base 'tiny' is named 'small' now.\n"
+    done = command.well("adapters", "rename", "mood", "humour")
+    assert (done.out, done.err) == ("", "The adapter 'mood' is named 'humour' now.\n")
+    (base,) = objects(command.well("bases", "list", "--json").out)
+    (adapter,) = objects(command.well("adapters", "list", "--json").out)
+    assert (base["name"], base["default"]) == ("small", True)
+    assert (adapter["name"], adapter["default"]) == ("humour", True)
+    assert objects(command.well("predict", "--json", "今天的面真好吃").out)[0] == said | {"adapter": "humour"}
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
 def test_adapters_go_out_and_come_in(ending: str, command: Command, furnished: Path, tmp_path: Path) -> None:
     packed = tmp_path / f"mood{ending}"
     assert command.well("adapters", "export", "mood", packed).out == f"{packed}\n"

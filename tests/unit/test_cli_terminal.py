@@ -113,9 +113,12 @@ def test_help_and_version_go_to_stdout_in_the_persons_language() -> None:
         assert title in english
     translated = run("--help", env=environment(WEIBO_TUI_LANGUAGE="zh_CN", PYTHONIOENCODING="utf-8"))
     assert re.search("[一-鿿]{4}", translated.stdout.decode())
-    bare = run()
-    assert (bare.returncode, bare.stdout) == (2, b"")
-    assert b"Usage: weibo-tui" in bare.stderr
+
+
+def test_the_app_says_that_it_needs_a_terminal() -> None:
+    for bare in (run(), run("launch")):
+        assert (bare.returncode, bare.stdout) == (2, b"")
+        assert b"weibo-tui: The app needs a terminal" in bare.stderr
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(furnished: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weibo_tui.datasets import encodings
-from weibo_tui.datasets.reading import Row, Source, count, open_source, rows
+from weibo_tui.datasets.reading import Row, Source, count, open_source, peek, rows
 from weibo_tui.errors import BadInput
 from weibo_tui.progress import finish
 
@@ -265,6 +265,41 @@ def test_a_guess_that_proves_wrong_further_on_names_the_line(tmp_path: Path) -> 
     assert "line 20002: this is not utf-8" in said
     assert "--encoding" in said
     assert next(islice(rows(open_source(path, encoding="gbk")), 20_000, None)).text == "今天真好"
+
+
+@pytest.mark.parametrize("codec", ENCODINGS)
+def test_a_peek_shows_how_a_file_will_be_read_and_its_first_rows(tmp_path: Path, codec: str) -> None:
+    path = write(tmp_path / "posts.csv", TABLE, codec)
+    found = peek(path, limit=3)
+    assert found.source == open_source(path)
+    assert (found.source.text_column, found.source.label_column) == ("review", "label")
+    assert [(row.number, row.text, row.label) for row in found.rows] == [
+        (1, POSTS[0], "1"),
+        (2, POSTS[1], "0"),
+        (3, POSTS[2], "1"),
+    ]
+    assert len(peek(path).rows) == 5
+    assert [row.text for row in peek(path, column="label", label_column="review", limit=1).rows] == ["1"]
+
+
+def test_a_peek_reads_no_further_than_it_shows_and_refuses_as_reading_does(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", TABLE + "1,一,多\n")
+    assert len(peek(path).rows) == 5
+    with pytest.raises(BadInput, match="line 8: 3 cells where the header has 2"):
+        peek(path, limit=6)
+    with pytest.raises(BadInput, match="no column text"):
+        peek(path, column="text")
+
+
+def test_a_path_that_can_be_no_file_is_refused_like_any_other(tmp_path: Path) -> None:
+    for name, said in [
+        ("x" * 300, "cannot be read (File name too long)"),
+        ("posts.csv/more", "There is no file"),
+        ("nul\0l", "There is no file"),
+        ("", "is a folder"),
+    ]:
+        write(tmp_path / "posts.csv", TABLE)
+        assert said in refusal(tmp_path / name)
 
 
 @given(st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"))), min_size=1))

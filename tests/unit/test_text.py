@@ -20,6 +20,7 @@ from weibo_tui.text import (
     truncate_cells,
     visible,
     without_emoticons,
+    wrap_cells,
 )
 
 # Free text, surrogates included, thick with what the module looks for.
@@ -277,3 +278,26 @@ def test_what_is_truncated_fits(post: str, width: int) -> None:
     assert cut in (post, "") or cut.endswith("…")
     if cell_width(post) <= width:
         assert cut == post
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("今天 真好看", ["今天", "真好看"]),
+        ("今天真，好看", ["今天", "真，好", "看"]),
+        ("今天（好）看", ["今天", "（好）", "看"]),
+        ("abc de fg", ["abc de", "fg"]),
+        ("abcdefgh ij", ["abcdefg", "h ij"]),
+        ("a\n\nb", ["a", "", "b"]),
+        ("", [""]),
+    ],
+)
+def test_lines_are_broken_where_chinese_and_words_may_be(text: str, lines: list[str]) -> None:
+    assert list(wrap_cells(text, 7 if text.isascii() else 6)) == lines
+
+
+@given(POSTS, st.integers(2, 30))
+def test_broken_lines_fit_and_hold_everything_but_blanks(post: str, width: int) -> None:
+    lines = list(wrap_cells(post, width))
+    assert all(cell_width(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == post.replace(" ", "").replace("\n", "")

@@ -15,8 +15,7 @@ import pytest
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.settings import Settings
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import EvaluationPlan, Workbench
-from weibo_tui.workbench.evaluation import Scored
+from weibo_tui.workbench import Columns, EvaluationPlan, Scored, Workbench
 
 # what is chosen and kept in memory
 
@@ -91,6 +90,16 @@ def test_base_whose_tokenizer_was_tampered_with_is_refused(bench: Workbench) -> 
     tokenizer.write_bytes(tokenizer.read_bytes() + b" ")
     with pytest.raises(Damaged, match="tokenizer.json"):
         bench.bases.open("small")
+
+
+def test_peek_looks_at_a_file_as_a_plan_would_read_it(bench: Workbench, few: Path) -> None:
+    found = bench.peek(few, limit=2)
+    with few.open(encoding="utf-8", newline="") as file:
+        expected = [(row["review"], row["label"]) for row in itertools.islice(csv.DictReader(file), 2)]
+    assert [(row.text, row.label) for row in found.rows] == expected
+    assert bench.peek(few, Columns(text="label")).source.text_column == "label"
+    with pytest.raises(BadInput, match="no column 正文"):
+        bench.peek(few, Columns(text="正文"))
 
 
 # history
@@ -173,3 +182,36 @@ def test_errors_file_holds_exactly_the_posts_judged_wrongly_surest_first(bench: 
     sure = [float(row["confidence"]) for row in wrong]
     assert sure == sorted(sure, reverse=True)
     assert scored.score.accuracy == pytest.approx(1 - len(wrong) / 80)
+
+
+def test_cell_of_the_confusion_matrix_opens_its_posts_surest_first(bench: Workbench, tmp_path: Path) -> None:
+    files = tuple(made_up.write_posts(tmp_path / f"posts-{number}.csv", 40, seed=number) for number in range(2))
+    with files[0].open("a", encoding="utf-8") as unread:
+        unread.write("1,http://t.cn/abc\n")
+    out = tmp_path / "wrong.csv"
+    plan = EvaluationPlan(files, machine=models.MACHINE, errors=out)
+    scored = models.until(bench.evaluate(plan), Scored)
+    labels = scored.score.labels
+    tables = {}
+    for file in files:
+        with file.open(encoding="utf-8", newline="") as stream:
+            tables[file] = list(csv.DictReader(stream))
+
+    wrong = []
+    for truth, verdict in itertools.product(labels, labels):
+        posts = list(scored.posts(truth, verdict))
+        assert len(posts) == scored.score.confusion[labels.index(truth)][labels.index(verdict)]
+        assert [post.confidence for post in posts] == sorted((post.confidence for post in posts), reverse=True)
+        for post in posts:
+            row = tables[post.path][post.row - 1]
+            assert (post.text, post.label, post.predicted) == (row["review"], truth, verdict)
+            assert labels[int(row["label"])] == truth
+            assert list(post.probabilities) == list(labels)
+            assert post.confidence == max(post.probabilities.values()) == post.probabilities[verdict]
+            assert sum(post.probabilities.values()) == pytest.approx(1)
+        wrong += posts if truth != verdict else []
+    assert len(wrong) > 2
+    with out.open(encoding="utf-8-sig", newline="") as stream:
+        written = {(row["file"], int(row["row"]), row["predicted"]) for row in csv.DictReader(stream)}
+    assert written == {(str(post.path), post.row, post.predicted) for post in wrong}
+    assert "posts" not in repr(scored)  # an event may be logged, and a log holds no texts

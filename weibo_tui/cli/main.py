@@ -9,10 +9,11 @@ import typer
 from typer.exceptions import TyperException
 
 from weibo_tui.cli import data, predict, records, registry, train
-from weibo_tui.cli.help import Group, bad_usage
+from weibo_tui.cli.help import Command, Group, bad_usage
 from weibo_tui.cli.output import complain
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.log import explain
 from weibo_tui.version import __version__
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
         "Read the mood of Weibo posts: train small adapters on a frozen Chinese GPT-2 and get verdicts, with no "
         "network."
     ),
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -41,12 +42,24 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+@app.command(cls=Command, help=_("Open the app; so does weibo-tui alone."))
+def launch() -> None:
+    from weibo_tui.app.main import launch as run
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadInput(_("The app needs a terminal: in a pipe, use the commands that 'weibo-tui --help' lists."))
+    raise typer.Exit(run())
+
+
 @app.callback()
 def _everywhere(
-    version: bool = typer.Option(
+    context: typer.Context,
+    _version: bool = typer.Option(
         False, "--version", help=_("Print the version and leave."), is_eager=True, callback=_print_version
     ),
-) -> None: ...
+) -> None:
+    if context.invoked_subcommand is None:
+        launch()
 
 
 def main() -> None:
@@ -84,7 +97,7 @@ def _end_of(error: BaseException) -> int:
     code = 1
     match error:
         case WeiboTuiError():
-            complain(str(error))
+            complain(explain(error))
             code = error.exit_code
         case TyperException():
             if type(error).__name__ == "NoArgsIsHelpError":
@@ -96,13 +109,8 @@ def _end_of(error: BaseException) -> int:
             code = 130
         case OSError():
             code = _cannot_go_on(error)
-        case MemoryError():
-            complain(_("There is not enough memory for this: try a smaller base or file."))
-        case _:
-            from weibo_tui.log import record_fault
-
-            message = _("An error that nobody foresaw ({kind}) ended this: its trace is in {path}, please report it.")
-            complain(message.format(kind=type(error).__name__, path=record_fault(error)))
+        case Exception():
+            complain(explain(error))
     return code
 
 

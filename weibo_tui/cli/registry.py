@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from weibo_tui.cli import options
+from weibo_tui.cli import options, pretrain
 from weibo_tui.cli.help import Command, Group
-from weibo_tui.cli.output import emit, narrate, one_line, pad, percent, show, table
+from weibo_tui.cli.output import (
+    Interrupted,
+    emit,
+    leave_interrupted,
+    narrate,
+    one_line,
+    pad,
+    percent,
+    show,
+    stages,
+    table,
+    until_stopped,
+)
 from weibo_tui.cli.score import score_lines
-from weibo_tui.cli.train import follow
-from weibo_tui.engine.hyperparameters import PretrainingRecipe
-from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width
 
-RECIPE = PretrainingRecipe()
-
-_training = partial(options.of, options.TRAINING)
-_model = partial(options.of, _("Model"))
+if TYPE_CHECKING:
+    from weibo_tui.workbench import Imported, Workbench
 
 bases = typer.Typer(name="bases", cls=Group, help=_("The frozen GPT-2s that adapters stand on."), no_args_is_help=True)
 adapters = typer.Typer(
@@ -30,6 +38,9 @@ adapters = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help=_("Its name."))]
+NewName = Annotated[str, typer.Argument(help=_("The name that it gets."))]
+Exported = Annotated[Path, typer.Argument(help=_("What 'export' wrote."))]
+Out = Annotated[Path, typer.Argument(help=_("File to write, ending in .zip or .tar.gz."))]
 
 
 @bases.command("list", cls=Command, help=_("Show the bases there are."))
@@ -77,69 +88,7 @@ def add_base(
         )
 
 
-@bases.command("pretrain", cls=Command, help=_("Make a small GPT-2 base from plain text."))
-def pretrain(
-    corpus: Annotated[
-        Path | None, typer.Argument(help=_("Text file with one post a line, also as .xz or .gz."))
-    ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the file's."))] = "",
-    resume: options.Resume = "",
-    json: options.Json = False,
-    encoding: options.Encoding = None,
-    minutes: Annotated[float, _training(_("Compute so many minutes; give this or --tokens."))] = 0.0,
-    tokens: Annotated[int, _training(_("Stop behind so many tokens."))] = 0,
-    context: Annotated[int, _training(_("Tokens in a window."))] = RECIPE.context,
-    batch_size: Annotated[int, _training(_("Windows in a step."))] = RECIPE.batch_size,
-    learning_rate: Annotated[float, _training(_("Learning rate at its highest."))] = RECIPE.learning_rate,
-    seed: Annotated[int, _training(_("Seed of the order and the first weights."))] = RECIPE.seed,
-    layers: Annotated[int, _model(_("Blocks."))] = 6,
-    width: Annotated[int, _model(_("Width of the hidden states."))] = 320,
-    heads: Annotated[int, _model(_("Attention heads; the width is a multiple of them."))] = 5,
-    vocab_size: Annotated[int, _model(_("Tokens in the vocabulary at most."))] = 8000,
-    positions: Annotated[int, _model(_("Tokens of the longest text that it can read."))] = 512,
-    emoticons: Annotated[
-        bool,
-        typer.Option(
-            "--emoticons/--no-emoticons",
-            rich_help_panel=_("Model"),
-            help=_("Whether frequent emoticons are tokens of their own; by default they are."),
-        ),
-    ] = True,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    threads: options.Threads = 0,
-) -> None:
-    from weibo_tui.workbench import Machine, PretrainingPlan, Workbench
-
-    if (corpus is None) == (not resume):
-        raise BadInput(
-            _("Name the text to learn from, or a run with --resume: 'weibo-tui bases pretrain --help' says more.")
-        )
-    with Workbench.open() as bench:
-        if corpus is None:
-            follow(bench.resume(resume), json)
-            return
-        plan = PretrainingPlan(
-            corpus=corpus,
-            name=name or options.name_after(corpus.name.partition(".")[0], "base"),
-            layers=layers,
-            width=width,
-            heads=heads,
-            vocabulary=vocab_size,
-            positions=positions,
-            emoticons=emoticons,
-            encoding=encoding,
-            recipe=PretrainingRecipe(
-                minutes=minutes,
-                tokens=tokens,
-                context=context,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                seed=seed,
-            ),
-            machine=Machine(device, dtype, threads),
-        )
-        follow(bench.pretrain(plan), json)
+pretrain.add_to(bases)
 
 
 @bases.command("use", cls=Command, help=_("Choose the base that is trained on where none is named."))
@@ -149,6 +98,31 @@ def use_base(name: Name) -> None:
     with Workbench.open() as bench:
         bench.use_base(name)
     narrate(_("'{name}' is the base now.").format(name=name))
+
+
+@bases.command("rename", cls=Command, help=_("Give a base another name; adapters on it stay on it."))
+def rename_base(name: Name, new: NewName) -> None:
+    from weibo_tui.workbench import Workbench
+
+    with Workbench.open() as bench:
+        bench.rename_base(name, new)
+    narrate(_("The base '{name}' is named '{new}' now.").format(name=name, new=new))
+
+
+@bases.command("import", cls=Command, help=_("Take in an exported base: .zip, .tar.gz or its folder."))
+def import_base(
+    path: Exported,
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the card's."))] = "",
+) -> None:
+    imported = _pull_whole(lambda bench: bench.import_base(path, name))
+    assert imported is not None  # an import that raises nothing ends with it
+    narrate(_("The base '{name}' is there.").format(name=imported.card.name))
+
+
+@bases.command("export", cls=Command, help=_("Write a base as one .zip or .tar.gz."))
+def export_base(name: Name, path: Out) -> None:
+    _pull_whole(lambda bench: bench.export_base(name, path))
+    show(str(path))
 
 
 @bases.command("remove", cls=Command, help=_("Delete a base; adapters on it stay, and want it back."))
@@ -227,29 +201,35 @@ def use_adapter(name: Name) -> None:
 
 @adapters.command("import", cls=Command, help=_("Take in an exported adapter: .zip, .tar.gz or its folder."))
 def import_adapter(
-    path: Annotated[Path, typer.Argument(help=_("What 'adapters export' wrote."))],
+    path: Exported,
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the card's."))] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
 
+    imported = _pull_whole(lambda bench: bench.import_adapter(path, name, overwrite))
+    assert imported is not None  # an import that raises nothing ends with it
     with Workbench.open() as bench:
-        card = bench.adapters.take_in(path, name or None, overwrite)
-        there = card.base_fingerprint in {base.fingerprint for base in bench.bases.list()}
+        card = bench.adapters.card(imported.card.name)
+        there = bench.base_with(card.base_fingerprint)
     narrate(_("The adapter '{name}' is there.").format(name=card.name))
-    if not there:
+    if there is None:
         narrate(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
 
 
 @adapters.command("export", cls=Command, help=_("Write an adapter as one .zip or .tar.gz."))
-def export_adapter(
-    name: Name, path: Annotated[Path, typer.Argument(help=_("File to write, ending in .zip or .tar.gz."))]
-) -> None:
+def export_adapter(name: Name, path: Out) -> None:
+    _pull_whole(lambda bench: bench.export_adapter(name, path))
+    show(str(path))
+
+
+@adapters.command("rename", cls=Command, help=_("Give an adapter another name."))
+def rename_adapter(name: Name, new: NewName) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        bench.adapters.export(name, path)
-    show(str(path))
+        bench.rename_adapter(name, new)
+    narrate(_("The adapter '{name}' is named '{new}' now.").format(name=name, new=new))
 
 
 @adapters.command("remove", cls=Command, help=_("Delete an adapter."))
@@ -259,3 +239,20 @@ def remove_adapter(name: Name) -> None:
     with Workbench.open() as bench:
         bench.remove_adapter(name)
     narrate(_("The adapter '{name}' is removed.").format(name=name))
+
+
+def _pull_whole(begin: Callable[[Workbench], Iterator[object]]) -> Imported | None:
+    """An export or an import to its end, with bars; what came in, of an import."""
+    from weibo_tui.workbench import Imported, Workbench
+
+    imported = None
+    try:
+        with Workbench.open() as bench, stages() as stage, until_stopped(begin(bench)) as events:
+            for event in events:
+                if isinstance(event, Progress):
+                    stage.progress(event)
+                if isinstance(event, Imported):
+                    imported = event
+    except (Interrupted, KeyboardInterrupt):
+        raise leave_interrupted(_("Stopped; nothing was written.")) from None
+    return imported

@@ -6,10 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.labels import MAX_LABELS, find_labels
 from weibo_tui.datasets.reading import Source, open_source, rows
@@ -18,6 +15,10 @@ from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import clean, find_emoticons, is_repost, normalise
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 STEP = 1000  # rows between two steps of progress
 READ_WITHIN_128 = 126  # characters that fit into 128 positions beside [CLS] and [SEP]
@@ -154,6 +155,8 @@ def _counts(sources: Sequence[Source], found: Sequence[str], named: Sequence[str
 def _lengths(lengths: Sequence[int]) -> Lengths:
     if not lengths:
         return Lengths(None, None, None, None, None, None)
+    import numpy as np
+
     values = np.array(lengths)
     median, p90, p99 = map(float, np.quantile(values, (0.5, 0.9, 0.99)))
     over = float(np.mean(values > READ_WITHIN_128))
@@ -165,6 +168,8 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _emoticons(posts: list[str], found: list[str], seed: int) -> Generator[Progress, None, Emoticons]:
+    import numpy as np
+
     yield Progress("emoticons", 0, len(posts))
     share = _share(sum(bool(find_emoticons(post)) for post in posts), len(posts))
     labelled = [index for index, label in enumerate(found) if label]

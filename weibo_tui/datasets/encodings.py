@@ -7,6 +7,7 @@ size opens at once. Should a guess prove wrong further on, reading stops and nam
 from __future__ import annotations
 
 import codecs
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,10 +131,12 @@ def _decodes(data: bytes, codec: str) -> bool:
 
 def _reads_as_chinese(samples: list[bytes]) -> bool:
     """Whether bytes read as GB18030 are Chinese; Big5, Latin-1 and broken UTF-8 often decode as well."""
-    text = [character for sample in samples for character in sample.decode("gb18030") if not character.isascii()]
-    simplified = sum(_in_gb2312(character) for character in text)
-    common = sum(character in _COMMON for character in text)
-    return simplified >= 0.9 * len(text) or common >= 0.1 * len(text)
+    # Counted once: a page of Chinese is few characters, each many times over.
+    counts = Counter("".join(sample.decode("gb18030") for sample in samples))
+    counts = Counter({character: number for character, number in counts.items() if not character.isascii()})
+    simplified = sum(number for character, number in counts.items() if _in_gb2312(character))
+    common = sum(counts[character] for character in _COMMON)
+    return simplified >= 0.9 * counts.total() or common >= 0.1 * counts.total()
 
 
 def _in_gb2312(character: str) -> bool:

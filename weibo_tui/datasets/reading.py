@@ -73,6 +73,14 @@ class Row:
     label: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """A table before anybody reads it: how it will be read, and its first rows."""
+
+    source: Source
+    rows: tuple[Row, ...]
+
+
 def open_source(
     path: Path,
     column: str | None = None,
@@ -85,13 +93,16 @@ def open_source(
     BadInput when it is missing, empty or unreadable, when its encoding cannot be told, and when a column is
     not there or cannot be told by its name.
     """
-    _check_readable(path)
     try:
+        _check_readable(path)
         table = _table(path, encoding)
         columns = _columns(table)
     except PermissionError as error:
         message = _("{path} cannot be read: you have no permission for it.")
         raise BadInput(message.format(path=path)) from error
+    except OSError as error:
+        message = _("{path} cannot be read ({reason}): check the name and its permissions.")
+        raise BadInput(message.format(path=path, reason=error.strerror)) from error
     repeated = next((name for name in columns if columns.count(name) > 1), None)
     if repeated is not None:
         message = _("{path} has two columns named {name}: give each column a name of its own.")
@@ -119,6 +130,18 @@ def rows(source: Source) -> Iterator[Row]:
     for number, values in enumerate(_values(source), start=1):
         label = None if source.label_column is None else raw_label(values.get(source.label_column))
         yield Row(number, values, _text(source, number, values.get(source.text_column)), label)
+
+
+def peek(
+    path: Path,
+    column: str | None = None,
+    label_column: str | None = None,
+    encoding: str | None = None,
+    limit: int = 5,
+) -> Peek:
+    """Look into a file, as far as its first `limit` rows. BadInput for whatever `open_source` and `rows` refuse."""
+    source = open_source(path, column, label_column, encoding)
+    return Peek(source, tuple(islice(rows(source), limit)))
 
 
 def count(source: Source) -> Generator[Progress, None, int]:

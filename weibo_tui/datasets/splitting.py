@@ -11,19 +11,20 @@ import random
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, finish
 from weibo_tui.text import normalise, repost_segments
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 STEP = 1000  # posts between two steps of progress
 
-Indices: TypeAlias = NDArray[np.int64]
+Indices: TypeAlias = "NDArray[np.int64]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ def split_steps(
     stands in all three parts (unless groups of several labels leave no way), one of fewer in train first.
     A share of 0 leaves its part empty. BadInput when the groups are too few to fill every part.
     """
+    import numpy as np
+
     groups = yield from group_steps(posts)
     shares = {"test": test, "validation": validation}
     wanted = {part: share for part, share in shares.items() if share > 0}

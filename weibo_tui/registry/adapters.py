@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import BadInput
 from weibo_tui.files import atomic_folder, sha256
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.registry import archives, cards
-from weibo_tui.registry.cards import CARD, AdapterCard, check_name
+from weibo_tui.registry import cards
+from weibo_tui.registry.cards import CARD, AdapterCard
 from weibo_tui.registry.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -25,8 +25,11 @@ class Adapters(Shelf[AdapterCard]):
     """The folder of adapters."""
 
     kind = AdapterCard
+    files: ClassVar = {WEIGHTS: 2**30}
     unknown = N_("There is no adapter '{name}': take one of {there}.")
     none_yet = N_("There is no adapter '{name}' and no other yet: train one with 'weibo-tui train'.")
+    taken = N_("An adapter named '{name}' is there already: choose another --name, or give --overwrite.")
+    no_card = N_("{source} holds no card of an adapter ({reason}): name what 'weibo-tui adapters export' wrote.")
 
     def load(self, name: str, base: OpenBase) -> tuple[Adapter, AdapterCard]:
         """The adapter on its own base. Raises BadInput for any other base, and for a card that asks for what the
@@ -72,41 +75,5 @@ class Adapters(Shelf[AdapterCard]):
             (folder / CARD).write_bytes(cards.write(card))
         return card
 
-    def check_free(self, name: str, overwrite: bool = False) -> None:
-        """Raise BadInput where `name` is no name, or is taken and may not be overwritten."""
-        if (self.folder / check_name(name)).exists() and not overwrite:
-            raise BadInput(
-                _("An adapter named '{name}' is there already: choose another --name, or give --overwrite.").format(
-                    name=name
-                )
-            )
-
-    def export(self, name: str, out: Path) -> None:
-        """Write an adapter as one `.zip` or `.tar.gz`, the same bytes each time."""
-        folder = self.path(name)
-        archives.write(out, {file: folder / file for file in (WEIGHTS, CARD)})
-
-    def take_in(self, source: Path, name: str | None, overwrite: bool = False) -> AdapterCard:
-        """Import an exported archive or an adapter's folder, checked on the way in."""
-        files = archives.read(source, {WEIGHTS: archives.LARGEST_WEIGHTS, CARD: cards.LARGEST_CARD})
-        try:
-            card = cards.parse(files[CARD], AdapterCard)
-        except ValueError as error:
-            raise BadInput(
-                _("{source} holds no usable adapter card: {reason}; export it again where it was made.").format(
-                    source=source, reason=error
-                )
-            ) from error
-        card = dataclasses.replace(card, name=name or card.name)
-        self.check_free(card.name, overwrite)
-        with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
-            (folder / WEIGHTS).write_bytes(files[WEIGHTS])
-            if sha256(folder / WEIGHTS) != card.weights_sha256:
-                raise Damaged(
-                    _(
-                        "{source} is damaged: the weights are not those its card names; export it again where it "
-                        "was made."
-                    ).format(source=source)
-                )
-            (folder / CARD).write_bytes(cards.write(card))
-        return card
+    def hashes(self, card: AdapterCard) -> Mapping[str, str]:
+        return {WEIGHTS: card.weights_sha256}

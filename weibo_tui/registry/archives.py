@@ -1,99 +1,175 @@
-"""A few named files as one `.zip` or `.tar.gz`, and back with checks: from outside comes anything."""
+"""A few named files as one `.zip` or `.tar.gz`, and back with checks: from outside comes anything.
+
+All of it streams, a piece at a time, so that a base of any size needs no memory, and whoever pulls can do other work.
+"""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import os
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, TypeAlias
 
 from weibo_tui.errors import BadInput
-from weibo_tui.files import atomic_write
+from weibo_tui.files import atomic_open
 from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
 
-LARGEST_WEIGHTS = 2**30
-# An archive of ours holds two members; the bound keeps a hostile one from being walked for hours.
+# An archive of ours holds a few members; the bounds keep a hostile one from being walked for hours.
 MOST_MEMBERS = 16
+LARGEST_OTHER = 2**20
+PIECE = 2**20
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
+# Opens a member of a name and a size, to be written whole.
+Member: TypeAlias = Callable[[str, int], AbstractContextManager[Any]]
 
-def write(out: Path, files: Mapping[str, Path]) -> None:
-    """Pack `files` (name in the archive to file) by the ending of `out`; no times or owners go in."""
-    packed = io.BytesIO()
+
+def pack(out: Path, files: Mapping[str, Path | bytes]) -> Generator[Progress, None, None]:
+    """Pack `files` (name in the archive to content), in their order, by the ending of `out`; no times or owners go
+    in. Left before its end, it leaves nothing."""
     if out.suffix == ".zip":
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, path in sorted(files.items()):
-                archive.writestr(zipfile.ZipInfo(name, _EARLIEST), path.read_bytes(), zipfile.ZIP_DEFLATED)
+        form = _zip
     elif out.name.endswith((".tar.gz", ".tgz")):
-        with (
-            gzip.GzipFile("", "wb", fileobj=packed, mtime=0) as squeezed,
-            tarfile.open(fileobj=squeezed, mode="w") as tar,
-        ):
-            for name, path in sorted(files.items()):
-                member = tarfile.TarInfo(name)
-                member.size = path.stat().st_size
-                with path.open("rb") as file:
-                    tar.addfile(member, file)
+        form = _tar_gz
     else:
         raise BadInput(_("{out} must end in .zip or .tar.gz.").format(out=out))
-    atomic_write(out, packed.getvalue())
+    sizes = {name: len(one) if isinstance(one, bytes) else one.stat().st_size for name, one in files.items()}
+    done = 0
+    with atomic_open(out, "wb") as file, form(file) as member:
+        for name, one in files.items():
+            source = io.BytesIO(one) if isinstance(one, bytes) else one.open("rb")
+            with source, member(name, sizes[name]) as packed:
+                while piece := source.read(PIECE):
+                    packed.write(piece)
+                    done += len(piece)
+                    yield Progress("packing", done, sum(sizes.values()))
 
 
-def read(source: Path, wanted: Mapping[str, int]) -> dict[str, bytes]:
-    """The files `wanted` (name to the most bytes it may have) out of an archive or a folder.
+@contextmanager
+def _zip(file: IO[bytes]) -> Iterator[Member]:
+    with zipfile.ZipFile(file, "w") as archive:
 
-    They may stand in one folder of the archive, with a few others, which are passed over. Nothing is unpacked to
-    disk; links, paths that lead elsewhere, and anything larger than it may be are refused with BadInput."""
+        def member(name: str, size: int) -> IO[bytes]:
+            entry = zipfile.ZipInfo(name, _EARLIEST)
+            entry.compress_type, entry.file_size = zipfile.ZIP_DEFLATED, size
+            return archive.open(entry, "w")
+
+        yield member
+
+
+@contextmanager
+def _tar_gz(file: IO[bytes]) -> Iterator[Member]:
+    # By hand: `TarFile.addfile` packs a file in one go, and nothing else could be done meanwhile.
+    with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+
+        @contextmanager
+        def member(name: str, size: int) -> Iterator[gzip.GzipFile]:
+            entry = tarfile.TarInfo(name)
+            entry.size = size
+            packed.write(entry.tobuf())
+            yield packed
+            packed.write(bytes(-size % tarfile.BLOCKSIZE))
+
+        yield member
+        packed.write(bytes(2 * tarfile.BLOCKSIZE))
+
+
+def unpack(source: Path, wanted: Mapping[str, int], folder: Path) -> Generator[Progress, None, dict[str, str]]:
+    """Write the files `wanted` (name to the most bytes it may have) out of an archive or a folder into `folder`; the
+    result is the SHA-256 of each, in hex.
+
+    They may stand in one folder of the archive, with a few others, which are passed over. Links, paths that lead
+    elsewhere, and anything larger than it may be are refused with BadInput."""
+    digests = {name: hashlib.sha256() for name in wanted}
+    for name, piece, progress in _pieces(source, wanted):
+        with (folder / name).open("ab") as file:
+            file.write(piece)
+        digests[name].update(piece)
+        yield progress
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def read(source: Path, wanted: Mapping[str, int], name: str) -> bytes:
+    """One of the files `wanted`, refused as `unpack` refuses, as far as the archive is read for it."""
+    found = b""
+    for member, piece, _progress in _pieces(source, wanted):
+        if member == name:
+            found += piece
+            if not piece:
+                break
+    return found
+
+
+def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, bytes, Progress]]:
+    """The files `wanted` piece by piece, with how much of the source is read; the last piece of each is empty."""
+    missing = set(wanted)
     try:
-        found = dict(_members(source, wanted))
+        for name, member, raw in _members(source, wanted):
+            if name not in missing:
+                raise BadInput(_("{source} was refused: it holds {name} twice.").format(source=source, name=name))
+            missing.remove(name)
+            size, room = os.fstat(raw.fileno()).st_size, wanted[name]
+            while True:
+                piece = member.read(PIECE)
+                room -= len(piece)
+                if room < 0:
+                    raise _too_large(source, name)
+                yield name, piece, Progress("unpacking", raw.tell(), size)
+                if not piece:
+                    break
     except BadInput:
         raise
     except Exception as error:  # unpacking hostile bytes raises all kinds
         raise BadInput(
             _("{source} cannot be read as an archive ({reason}): name a .zip or .tar.gz, or a folder.").format(
-                source=source, reason=error
+                source=source, reason=getattr(error, "strerror", None) or error
             )
         ) from error
-    missing = sorted(wanted.keys() - found.keys())
     if missing:
         raise BadInput(
-            _("{source} lacks {missing}: name what 'weibo-tui adapters export' wrote.").format(
-                source=source, missing=", ".join(missing)
-            )
+            _(
+                "{source} lacks {missing}: name what 'weibo-tui bases export' or 'weibo-tui adapters export' wrote."
+            ).format(source=source, missing=", ".join(sorted(missing)))
         )
-    return found
 
 
-def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes], IO[bytes]]]:
+    """The name of each wanted file, the file to read, and the one on the disk that this reads."""
     if source.is_dir():
-        for name, most in wanted.items():
+        for name in wanted:
             path = source / name
             if path.is_file() and not path.is_symlink():
-                with path.open("rb") as file:
-                    yield name, _bounded(file, most, source, name)
-    elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            for number, member in enumerate(archive.infolist()):
-                if _is_wanted(member.filename, number, member.is_dir(), wanted, source):
-                    with archive.open(member) as packed:
-                        name = PurePosixPath(member.filename).name
-                        yield name, _bounded(packed, wanted[name], source, name)
-    else:
-        with tarfile.open(source, "r:gz") as tar:
+                with path.open("rb") as raw:
+                    yield name, raw, raw
+        return
+    with source.open("rb") as raw:
+        if zipfile.is_zipfile(raw):
+            with zipfile.ZipFile(raw) as archive:
+                for number, member in enumerate(archive.infolist()):
+                    if _is_wanted(member.filename, number, member.is_dir(), wanted, source):
+                        with archive.open(member) as packed:
+                            yield PurePosixPath(member.filename).name, packed, raw
+            return
+        raw.seek(0)
+        with tarfile.open(fileobj=raw, mode="r:gz") as tar:
             for number, entry in enumerate(tar):
-                if entry.size > max(wanted.values()):  # also one that nobody wants is unpacked to get past it
+                name = PurePosixPath(entry.name).name
+                if entry.size > wanted.get(name, LARGEST_OTHER):  # also what nobody wants is unpacked to get past it
                     raise _too_large(source, entry.name)
                 if _is_wanted(entry.name, number, entry.isdir(), wanted, source):
                     unpacked = tar.extractfile(entry) if entry.isreg() else None
-                    name = PurePosixPath(entry.name).name
                     if unpacked is None:
                         raise BadInput(
                             _("{source} was refused: {name} in it is a link.").format(source=source, name=name)
                         )
-                    yield name, _bounded(unpacked, wanted[name], source, name)
+                    yield name, unpacked, raw
 
 
 def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int], source: Path) -> bool:
@@ -101,16 +177,11 @@ def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int]
     parts = PurePosixPath(member).parts
     if number >= MOST_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
         raise BadInput(
-            _("{source} was refused: it holds {member}, which no adapter has.").format(source=source, member=member)
+            _("{source} was refused: it holds {member}, which does not belong there.").format(
+                source=source, member=member
+            )
         )
     return not folder and parts[-1] in wanted
-
-
-def _bounded(file: IO[bytes], most: int, source: Path, name: str) -> bytes:
-    data = file.read(most + 1)
-    if len(data) > most:
-        raise _too_large(source, name)
-    return data
 
 
 def _too_large(source: Path, name: str) -> BadInput:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.files import atomic_folder, sha256
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress, finish
 from weibo_tui.registry import cards
-from weibo_tui.registry.cards import CARD, BaseCard, check_name
+from weibo_tui.registry.cards import CARD, BaseCard
 from weibo_tui.registry.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+
+# What reading a base raises whose parts make no model.
+UNSOUND = (ValueError, RecursionError, BadInput, Damaged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +45,18 @@ class Bases(Shelf[BaseCard]):
     """The folder of bases. Removing one leaves adapters on it, which say which base they want."""
 
     kind = BaseCard
+    files: ClassVar = {CONFIG: 2**20, TOKENIZER: 2**26, WEIGHTS: 2**33}
     unknown = N_("There is no base '{name}': take one of {there}, or add it with 'weibo-tui bases add'.")
     none_yet = N_(
         "There is no base '{name}' and no other yet: add one with 'weibo-tui bases add', or make one with 'weibo-tui "
         "bases pretrain'."
     )
+    taken = N_("A base named '{name}' is there already: choose another --name.")
+    no_card = N_("{source} holds no card of a base ({reason}): name what 'weibo-tui bases export' wrote.")
 
     def open(self, name: str) -> OpenBase:
         """Load a base. Raises Damaged where its files are not what was written."""
-        from weibo_tui.engine.gpt2 import GPT2, GPT2Config
+        from weibo_tui.engine.gpt2 import GPT2
         from weibo_tui.registry.weights import check_sha256, read_tensors
 
         folder = self.path(name)
@@ -55,10 +64,8 @@ class Bases(Shelf[BaseCard]):
         for file in (CONFIG, TOKENIZER):
             check_sha256(folder / file, card.sha256.get(file, ""))
         try:
-            config = GPT2Config.from_hugging_face(json.loads((folder / CONFIG).read_bytes()))
-            definition = (folder / TOKENIZER).read_text(encoding="utf-8")
-            tokenizer = _tokenizer(definition, card, config)
-        except (OSError, ValueError, BadInput, Damaged) as error:
+            config, tokenizer = _read(folder, card)
+        except (OSError, *UNSOUND) as error:
             raise Damaged(
                 _("The base {folder} is damaged ({reason}): remove it and add it again.").format(
                     folder=folder, reason=str(error).rstrip(".")
@@ -88,13 +95,12 @@ class Bases(Shelf[BaseCard]):
         tokenizer = PostTokenizer(checkpoint.tokenizer, frame, config.vocabulary)
         with atomic_folder(self.folder / name) as folder:
             safetensors.torch.save_file(checkpoint.tensors, folder / WEIGHTS, metadata={"format": "pt"})
-            (folder / CONFIG).write_bytes(_config(config, frame))
             (folder / TOKENIZER).write_text(checkpoint.tokenizer, "utf-8")
-            (folder / "tokenizer_config.json").write_text(_tokenizer_config(tokenizer, frame, config), "utf-8")
+            _write_configs(folder, config, tokenizer)
             card = BaseCard(
                 name=name,
-                fingerprint=fingerprint(config, checkpoint.tensors, tokenizer),
-                sha256={file: sha256(folder / file) for file in (CONFIG, TOKENIZER, WEIGHTS)},
+                fingerprint=finish(fingerprint(config, checkpoint.tensors.__getitem__, tokenizer)),
+                sha256={file: sha256(folder / file) for file in self.files},
                 prefix=frame.prefix,
                 suffix=frame.suffix,
                 pad=frame.pad,
@@ -105,16 +111,54 @@ class Bases(Shelf[BaseCard]):
             (folder / CARD).write_bytes(cards.write(card))
         return card
 
-    def check_free(self, name: str) -> None:
-        """Raise BadInput where `name` is no name, or is taken."""
-        if (self.folder / check_name(name)).exists():
-            raise BadInput(_("A base named '{name}' is there already: choose another --name.").format(name=name))
+    def hashes(self, card: BaseCard) -> Mapping[str, str]:
+        return card.sha256
+
+    def checked(self, card: BaseCard, folder: Path, source: Path) -> Generator[Progress, None, BaseCard]:
+        """See `Shelf`. The fingerprint, which adapters trust, is made anew from what came."""
+        from weibo_tui.registry.weights import fingerprint, trunk_on_disk
+
+        try:
+            config, tokenizer = _read(folder, card)
+            with trunk_on_disk(folder / WEIGHTS, config) as read:
+                found = yield from fingerprint(config, read, tokenizer)
+        except UNSOUND as error:
+            raise BadInput(
+                _(
+                    "{source} was refused, it is no base that works ({reason}): export it again where it was made."
+                ).format(source=source, reason=str(error).rstrip("."))
+            ) from error
+        if found != card.fingerprint:
+            raise BadInput(
+                _(
+                    "{source} was refused: it is not the base that its card says; export it again where it was made."
+                ).format(source=source)
+            )
+        # Written by us, so that nobody else's code is named in them.
+        _write_configs(folder, config, tokenizer)
+        return replace(
+            card,
+            sha256={file: card.sha256[file] for file in self.files} | {CONFIG: sha256(folder / CONFIG)},
+            parameters=sum(math.prod(shape) for _name, shape in config.tensors()),
+        )
 
 
-def _tokenizer(definition: str, card: BaseCard, config: GPT2Config) -> PostTokenizer:
+def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:
+    """The shape and the tokenizer of a base. Raises one of UNSOUND where they are none."""
+    from weibo_tui.engine.gpt2 import GPT2Config
     from weibo_tui.engine.tokenizer import Frame, PostTokenizer
 
-    return PostTokenizer(definition, Frame(card.prefix, card.suffix, card.pad), config.vocabulary)
+    values = json.loads((folder / CONFIG).read_bytes())
+    if not isinstance(values, dict):
+        raise ValueError(_("it is not a JSON object"))
+    config = GPT2Config.from_hugging_face(values)
+    definition = (folder / TOKENIZER).read_text(encoding="utf-8")
+    return config, PostTokenizer(definition, Frame(card.prefix, card.suffix, card.pad), config.vocabulary)
+
+
+def _write_configs(folder: Path, config: GPT2Config, tokenizer: PostTokenizer) -> None:
+    (folder / CONFIG).write_bytes(_config(config, tokenizer.frame))
+    (folder / TOKENIZER_CONFIG).write_text(_tokenizer_config(tokenizer, tokenizer.frame, config), "utf-8")
 
 
 def _config(config: GPT2Config, frame: Frame) -> bytes:
@@ -131,8 +175,11 @@ def _tokenizer_config(tokenizer: PostTokenizer, frame: Frame, config: GPT2Config
     """What transformers needs to open `tokenizer.json` as it stands."""
     by_id = {index: token for token, index in tokenizer.vocabulary().items()}
     named = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.positions}
-    named |= {"pad_token": by_id[frame.pad]} if frame.pad in by_id else {}
-    named |= {"cls_token": by_id[frame.prefix[0]]} if len(frame.prefix) == 1 else {}
-    named |= {"sep_token": by_id[frame.suffix[0]]} if len(frame.suffix) == 1 else {}
-    named |= {"unk_token": by_id[tokenizer.unknown]} if tokenizer.unknown is not None else {}
+    special = {
+        "pad_token": (frame.pad,),
+        "cls_token": frame.prefix,
+        "sep_token": frame.suffix,
+        "unk_token": (tokenizer.unknown,),
+    }
+    named |= {name: by_id[ids[0]] for name, ids in special.items() if len(ids) == 1 and ids[0] in by_id}
     return json.dumps(named, ensure_ascii=False, indent=2) + "\n"

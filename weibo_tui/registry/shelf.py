@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Generic
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import remove_folder
+from weibo_tui.files import atomic_folder, atomic_write, move_folder, remove_folder
 from weibo_tui.locale import gettext as _
-from weibo_tui.registry import cards
-from weibo_tui.registry.cards import CARD, Card, check_name
+from weibo_tui.progress import Progress
+from weibo_tui.registry import archives, cards
+from weibo_tui.registry.cards import CARD, LARGEST_CARD, Card, check_name
 
 
 class Shelf(Generic[Card]):
-    """The folder, and what a person is told of a name that is not there (templates, marked for translation)."""
+    """The folder, the files beside each card (name to the most bytes one from outside may have), and what a person
+    is told of names and of archives that will not do (templates, marked for translation)."""
 
     kind: type[Card]
+    files: ClassVar[Mapping[str, int]]
     unknown: ClassVar[str]
     none_yet: ClassVar[str]
+    taken: ClassVar[str]
+    no_card: ClassVar[str]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,10 +34,18 @@ class Shelf(Generic[Card]):
         found = []
         for path in sorted(self.folder.glob("[!.]*/" + CARD)):
             try:
-                found.append(cards.read(path, self.kind))
+                found.append(self._read(path))
             except Damaged:
                 continue
         return found
+
+    def damaged(self) -> Iterator[tuple[str, Damaged]]:
+        """The names of the folders that `list` passes over, with what is wrong and what to do."""
+        for path in sorted(self.folder.glob("[!.]*/")):
+            try:
+                self._read(path / CARD)
+            except Damaged as error:
+                yield path.name, error
 
     def path(self, name: str) -> Path:
         """The folder of `name`, or BadInput that says which there are."""
@@ -43,8 +58,71 @@ class Shelf(Generic[Card]):
 
     def card(self, name: str) -> Card:
         """The card of `name`. Raises BadInput where there is none, Damaged where it cannot be used."""
-        return cards.read(self.path(name) / CARD, self.kind)
+        return self._read(self.path(name) / CARD)
+
+    def check_free(self, name: str, overwrite: bool = False) -> None:
+        """Raise BadInput where `name` is no name, or is taken and may not be overwritten."""
+        if (self.folder / check_name(name)).exists() and not overwrite:
+            raise BadInput(_(self.taken).format(name=name))
+
+    def rename(self, old: str, new: str) -> None:
+        """Give `old` the name `new`. Raises BadInput where that is no name, or is taken."""
+        card, target = self.card(old), self.folder / check_name(new)
+        if target.exists():
+            raise BadInput(_("'{name}' is there already: choose another name.").format(name=new))
+        # What counts is the folder's name, which comes last: killed before, it is still the old one, and whole.
+        atomic_write(self.path(old) / CARD, cards.write(dataclasses.replace(card, name=new)))
+        move_folder(self.path(old), target)
 
     def remove(self, name: str) -> None:
-        """Delete it whole."""
-        remove_folder(self.path(name))
+        """Delete it whole, also where its card is gone."""
+        folder = self.folder / check_name(name)
+        remove_folder(folder if folder.is_dir() else self.path(name))
+
+    def export(self, name: str, out: Path) -> Generator[Progress, None, None]:
+        """Write it as one `.zip` or `.tar.gz`, the same bytes each time."""
+        folder, card = self.path(name), cards.write(self.card(name))
+        for file in self.files:
+            if not (folder / file).is_file():
+                raise Damaged(_("{path} is missing: remove its folder and make it again.").format(path=folder / file))
+        yield from archives.pack(out, {CARD: card, **{file: folder / file for file in self.files}})
+
+    def take_in(self, source: Path, name: str = "", overwrite: bool = False) -> Generator[Progress, None, Card]:
+        """Import what `export` wrote, or a folder as it stands here, under its card's name or another; the result is
+        the card. What does not hold what its card promises is refused, and nothing is left of it."""
+        wanted = {CARD: LARGEST_CARD, **self.files}
+        name = name or self._parse(source, archives.read(source, wanted, CARD)).name
+        self.check_free(name, overwrite)
+        with atomic_folder(self.folder / name, replace=overwrite) as folder:
+            digests = yield from archives.unpack(source, wanted, folder)
+            card = dataclasses.replace(self._parse(source, (folder / CARD).read_bytes()), name=name)
+            promised = self.hashes(card)
+            for file in self.files:
+                if digests[file] != promised.get(file):
+                    raise Damaged(
+                        _(
+                            "{source} is damaged: {file} is not the one that its card names; export it again where it "
+                            "was made."
+                        ).format(source=source, file=file)
+                    )
+            card = yield from self.checked(card, folder, source)
+            (folder / CARD).write_bytes(cards.write(card))
+        return card
+
+    def hashes(self, card: Card) -> Mapping[str, str]:
+        """The SHA-256 that the card promises of each file, in hex."""
+        raise NotImplementedError
+
+    def checked(self, card: Card, folder: Path, source: Path) -> Generator[Progress, None, Card]:  # noqa: ARG002
+        """The card of files from outside, which lie in `folder`, once more is known of them than their hashes."""
+        yield from ()
+        return card
+
+    def _read(self, path: Path) -> Card:
+        return dataclasses.replace(cards.read(path, self.kind), name=path.parent.name)
+
+    def _parse(self, source: Path, data: bytes) -> Card:
+        try:
+            return cards.parse(data, self.kind)
+        except ValueError as error:
+            raise BadInput(_(self.no_card).format(source=source, reason=error)) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from torch import Tensor
 from weibo_tui.engine.gpt2 import GPT2Config
 from weibo_tui.engine.tokenizer import PostTokenizer
 from weibo_tui.engine.training import Snapshot
-from weibo_tui.errors import Damaged
+from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.files import atomic_write, sha256
 from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
 
 # Says how the tokenizer treats case, width, white space, emoticons and unknown characters.
 PROBE = "Weibo 微博ABC，ＡＢＣ①[哈哈]é　カナ😀！"
@@ -47,16 +49,40 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
         ) from error
 
 
-def fingerprint(config: GPT2Config, tensors: Mapping[str, Tensor], tokenizer: PostTokenizer) -> str:
+@contextmanager
+def trunk_on_disk(path: Path, config: GPT2Config) -> Iterator[Callable[[str], Tensor]]:
+    """For the block, what reads the tensors of a safetensors file one at a time, by name. Raises ValueError where the
+    file is none, or holds other tensors than the canonical ones of the config."""
+    try:
+        with safe_open(path, "pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            if shapes != dict(config.tensors()):
+                raise ValueError(_("the weights are not those that config.json asks for"))
+            yield file.get_tensor
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def fingerprint(
+    config: GPT2Config, read: Callable[[str], Tensor], tokenizer: PostTokenizer
+) -> Generator[Progress, None, str]:
     """SHA-256, in hex, of a base: architecture fields, vocabulary with a probe of how it is applied, and the
-    canonical tensors as float32. The same model has the same one as .bin, safetensors, or sharded."""
+    canonical tensors, which `read` gives, as float32. The same model has the same one as .bin, safetensors, or
+    sharded. Raises BadInput or Damaged where the tokenizer cannot encode."""
     digest = hashlib.sha256()
-    probe = tokenizer.encode([PROBE], max_length=10_000).ids.tolist()
+    try:
+        probe = tokenizer.encode([PROBE], max_length=10_000).ids.tolist()
+    except BadInput:
+        raise
+    except Exception as error:  # the Rust side raises bare Exception
+        raise Damaged(_("The tokenizer cannot be read: {error}.").format(error=error)) from error
     head = [config.to_hugging_face(), tokenizer.vocabulary(), probe]
     digest.update(json.dumps(head, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    for name, shape in sorted(config.tensors()):
+    expected = sorted(config.tensors())
+    for done, (name, shape) in enumerate(expected, start=1):
         digest.update(f"{name} {shape}".encode())
-        digest.update(np.ascontiguousarray(tensors[name].float().numpy(), "<f4").tobytes())
+        digest.update(np.ascontiguousarray(read(name).float().numpy(), "<f4").reshape(-1).data)
+        yield Progress("hashing", done, len(expected))
     return digest.hexdigest()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from weibo_tui.workbench.core import Audited, Workbench
+from weibo_tui.workbench.core import Audited, Imported, Workbench
+from weibo_tui.workbench.evaluation import JudgedPost, Scored
 from weibo_tui.workbench.plans import (
     AuditPlan,
     Columns,
@@ -18,9 +19,12 @@ __all__ = [
     "Audited",
     "Columns",
     "EvaluationPlan",
+    "Imported",
+    "JudgedPost",
     "LabellingPlan",
     "Machine",
     "PretrainingPlan",
+    "Scored",
     "TrainingPlan",
     "Workbench",
 ]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from weibo_tui.datasets.auditing import Audit, audit
+from weibo_tui.datasets.reading import Peek, peek
+from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import evaluation, labelling, prediction, pretraining, training
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import (
     AuditPlan,
+    Columns,
     EvaluationPlan,
     LabellingPlan,
     Machine,
     PretrainingPlan,
     TrainingPlan,
 )
+from weibo_tui.workbench.runs import leave_running
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,13 @@ class Audited:
     """An audit is done."""
 
     audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A base or an adapter was taken in."""
+
+    card: BaseCard | AdapterCard
 
 
 class Workbench(Home):
@@ -42,6 +55,11 @@ class Workbench(Home):
         """Judge posts, in order, `window` at a time. They are kept in the history unless `record`, or without it
         the setting, says no. A post with nothing to read gives an Analysis with an error and no label."""
         return prediction.predict(self, posts, adapter, record, source, machine, window)
+
+    def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Peek:
+        """How a table of posts will be read, and its first `limit` rows, as quickly as somebody types its path.
+        Raises BadInput where it cannot be read so."""
+        return peek(path, columns.text, columns.label, columns.encoding, limit)
 
     def audit(self, plan: AuditPlan) -> Iterator[object]:
         """Look at labelled files: an iterator of progress, `Audited` the last."""
@@ -63,6 +81,10 @@ class Workbench(Home):
         resume = training.resume if run.kind == training.KIND else pretraining.resume
         return resume(self, run)
 
+    def leave_running(self, run_id: str) -> subprocess.Popen[bytes]:
+        """Go on with a run in a process of its own, detached from this one; see `runs.leave_running`."""
+        return leave_running(self, self.runs.get(run_id))
+
     def evaluate(self, plan: EvaluationPlan) -> Iterator[object]:
         """Measure an adapter on labelled files: an iterator of events, `Scored` the last."""
         return evaluation.evaluate(self, plan)
@@ -70,3 +92,23 @@ class Workbench(Home):
     def label_file(self, plan: LabellingPlan) -> Iterator[object]:
         """Label a file: an iterator of events, `FileLabelled` the last. Goes on where a killed one was."""
         return labelling.label_file(self, plan)
+
+    def export_base(self, name: str, out: Path) -> Iterator[object]:
+        """Write a base as one `.zip` or `.tar.gz`: an iterator of progress."""
+        return self.bases.export(name, out)
+
+    def export_adapter(self, name: str, out: Path) -> Iterator[object]:
+        """Write an adapter as one `.zip` or `.tar.gz`: an iterator of progress."""
+        return self.adapters.export(name, out)
+
+    def import_base(self, source: Path, name: str = "") -> Iterator[object]:
+        """Take in an exported base, under its own name or another: an iterator of progress, `Imported` the last. The
+        first base is the default from then on."""
+        card = yield from self.bases.take_in(source, name)
+        self.use_if_first(base=card.name)
+        yield Imported(card)
+
+    def import_adapter(self, source: Path, name: str = "", overwrite: bool = False) -> Iterator[object]:
+        """Take in an exported adapter, under its own name or another: an iterator of progress, `Imported` the last."""
+        card = yield from self.adapters.take_in(source, name, overwrite)
+        yield Imported(card)

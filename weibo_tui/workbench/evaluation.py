@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from weibo_tui import text
 from weibo_tui.datasets.dataset import Dataset, load
@@ -29,12 +30,42 @@ WINDOW = 2048
 @dataclass(frozen=True, slots=True)
 class Scored:
     """An evaluation is done. `errors` is the file of the posts that were judged wrongly, where one was asked for;
-    `trained_on` says that the adapter was trained on these very posts, so that the score flatters it."""
+    `trained_on` says that the adapter was trained on these very posts, so that the score flatters it. It holds the
+    posts for as long as it is held itself."""
 
     adapter: str
     score: ScoreCard
     errors: str | None
     trained_on: bool
+    _dataset: Dataset = field(repr=False, compare=False)
+    _judged: Judged = field(repr=False, compare=False)
+
+    def posts(self, truth: str, verdict: str) -> Iterator[JudgedPost]:
+        """A cell of the confusion matrix: the posts labelled `truth` and judged `verdict`, surest first, each made
+        when it is asked for."""
+        return judged_posts(
+            self._dataset, self._judged, lambda label, predicted: (label, predicted) == (truth, verdict)
+        )
+
+    def write_errors(self, path: Path) -> None:
+        """Write the posts judged wrongly into `path`, as the plan can ask for too."""
+        write_errors(path, self._dataset, self._judged)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPost:
+    """A labelled post with its verdict, and where it stands: the file, and the row in it, from 1."""
+
+    text: str
+    label: str
+    predicted: str
+    probabilities: dict[str, float]
+    path: Path
+    row: int
+
+    @property
+    def confidence(self) -> float:
+        return self.probabilities[self.predicted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +96,7 @@ def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
     if plan.errors is not None:
         write_errors(plan.errors, dataset, judged)
     errors = None if plan.errors is None else str(plan.errors)
-    yield Scored(adapter, score, errors, trained_on=card.data.get("sha256") == dataset.digest)
+    yield Scored(adapter, score, errors, card.data.get("sha256") == dataset.digest, dataset, judged)
 
 
 def score_posts(
@@ -120,28 +151,34 @@ def judge(
     return Judged(probabilities[readable], readable)
 
 
+def judged_posts(dataset: Dataset, judged: Judged, wanted: Callable[[str, str], bool]) -> Iterator[JudgedPost]:
+    """The readable posts whose label and verdict are `wanted`, surest first."""
+    import numpy as np
+
+    names = dataset.names
+    cells = np.array([[wanted(label, verdict) for verdict in names] for label in names])
+    truths = np.array(dataset.labels, np.int64)[judged.readable]
+    verdicts = judged.probabilities.argmax(axis=1)
+    found = np.flatnonzero(cells[truths, verdicts])
+    surest = np.argsort(-judged.probabilities[found].max(axis=1), kind="stable")
+    for at in found[surest]:
+        index = int(judged.readable[at])
+        file, row = dataset.places[index]
+        yield JudgedPost(
+            text=dataset.posts[index],
+            label=names[truths[at]],
+            predicted=names[verdicts[at]],
+            probabilities=dict(zip(names, judged.probabilities[at].tolist(), strict=True)),
+            path=dataset.sources[file].path,
+            row=row,
+        )
+
+
 def write_errors(path: Path, dataset: Dataset, judged: Judged) -> None:
     """Write the posts judged wrongly as CSV, the surest first, with the place each came from."""
-    names = dataset.names
-    wrong = [
-        (row, int(index))
-        for row, index in zip(judged.probabilities, judged.readable, strict=True)
-        if row.argmax() != dataset.labels[index]
-    ]
-    wrong.sort(key=lambda item: (-item[0].max(), item[1]))
-
-    def rows() -> Iterator[Sequence[Any]]:
-        for row, index in wrong:
-            file, number = dataset.places[index]
-            yield (
-                dataset.posts[index],
-                names[dataset.labels[index]],
-                names[int(row.argmax())],
-                float(row.max()),
-                *row.tolist(),
-                str(dataset.sources[file].path),
-                number,
-            )
-
-    probabilities = [f"prob_{name}" for name in names]
-    write_csv(path, ["text", "label", "predicted", "confidence", *probabilities, "file", "row"], rows())
+    probabilities = [f"prob_{name}" for name in dataset.names]
+    rows = (
+        (post.text, post.label, post.predicted, post.confidence, *post.probabilities.values(), str(post.path), post.row)
+        for post in judged_posts(dataset, judged, operator.ne)
+    )
+    write_csv(path, ["text", "label", "predicted", "confidence", *probabilities, "file", "row"], rows)

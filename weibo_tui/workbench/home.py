@@ -1,12 +1,13 @@
 """The home folder at work: settings, storage, and names of bases and adapters made into things that compute.
 
-Heavy libraries are imported where they are first needed, so that opening a workbench costs next to nothing.
+Heavy libraries are imported where they are first needed, so that opening a workbench costs next to nothing. Several
+may be open at once, in other threads and other programs: what one of them changes, the others find.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -18,9 +19,9 @@ from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
 from weibo_tui.settings import Settings
-from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
+from weibo_tui.workbench.late import connect_late
 from weibo_tui.workbench.plans import Machine
 
 if TYPE_CHECKING:
@@ -32,22 +33,21 @@ if TYPE_CHECKING:
 
 
 class Home:
-    """What stands in the home folder. Nothing is created there before something is kept."""
+    """What stands in the home folder. It belongs to the thread that opened it, as SQLite's connections do."""
 
-    def __init__(self, paths: Paths, settings: Settings) -> None:
+    def __init__(self, paths: Paths) -> None:
         self.paths = paths
-        self.settings = settings
+        self._settings = Settings.load(paths)
         self.bases = Bases(paths.bases)
         self.adapters = Adapters(paths.adapters)
-        self._open_base: tuple[tuple[str, Compute], OpenBase] | None = None
-        self._classifiers: dict[tuple[bytes, Machine], Classifier] = {}
+        self._open_base: tuple[tuple[BaseCard, Compute], OpenBase] | None = None
+        self._classifiers: dict[tuple[bytes, bytes, Machine], Classifier] = {}
 
     @classmethod
     @contextmanager
     def open(cls, home: Path | None = None) -> Iterator[Self]:
         """The workbench of the home folder; nothing is created there before something is kept."""
-        paths = Paths.find(home)
-        bench = cls(paths, Settings.load(paths))
+        bench = cls(Paths.find(home))
         try:
             yield bench
         finally:
@@ -56,7 +56,7 @@ class Home:
 
     @cached_property
     def _database(self) -> Database:
-        return connect(self.paths.database)
+        return connect_late(self.paths.database)
 
     @cached_property
     def history(self) -> History:
@@ -65,6 +65,14 @@ class Home:
     @cached_property
     def runs(self) -> Runs:
         return Runs(self._database, self.paths.runs)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force now. While the file cannot be read, as in the midst of somebody's editing, they are
+        what they were."""
+        with suppress(BadInput):
+            self._settings = Settings.load(self.paths)
+        return self._settings
 
     def base_name(self, name: str = "") -> str:
         """The base that `name` names: it, else the chosen default, else the only one there is."""
@@ -102,6 +110,11 @@ class Home:
         self.adapters.path(chosen)
         return chosen
 
+    def base_with(self, fingerprint: str, name: str = "") -> str | None:
+        """The base with this fingerprint that is here, whatever its name: `name` where there are several."""
+        fitting = [card.name for card in self.bases.list() if card.fingerprint == fingerprint]
+        return name if name in fitting else next(iter(fitting), None)
+
     def add_base(self, folder: Path, name: str) -> BaseCard:
         """Take in a local Hugging Face folder; the first base is the default from then on."""
         card = self.bases.add(folder, name)
@@ -126,34 +139,48 @@ class Home:
         self._choose(**{field: name})
         return True
 
+    def rename_base(self, old: str, new: str) -> None:
+        """Give a base another name; adapters on it know it by its fingerprint, and stay on it."""
+        self.bases.rename(old, new)
+        self._let_go_of(base=old, instead=new)
+
+    def rename_adapter(self, old: str, new: str) -> None:
+        """Give an adapter another name."""
+        self.adapters.rename(old, new)
+        self._let_go_of(adapter=old, instead=new)
+
     def remove_base(self, name: str) -> None:
         """Delete a base, and the choice of it as the default."""
         self.bases.remove(name)
-        self._open_base = None
-        self._classifiers.clear()
-        if self.settings.base == name:
-            self._choose(base="")
+        self._let_go_of(base=name)
 
     def remove_adapter(self, name: str) -> None:
         """Delete an adapter, and the choice of it as the default."""
         self.adapters.remove(name)
+        self._let_go_of(adapter=name)
+
+    def _let_go_of(self, instead: str = "", **gone: str) -> None:
+        """Keep nothing of what is gone (base=… or adapter=…) in memory; where it was the default, `instead` is."""
+        ((field, name),) = gone.items()
         self._classifiers.clear()
-        if self.settings.adapter == name:
-            self._choose(adapter="")
+        if field == "base":
+            self._open_base = None
+        if getattr(self.settings, field) == name:
+            self._choose(**{field: instead})
 
     def _choose(self, **changes: str) -> None:
         Settings.save(self.paths, **changes)
-        self.settings = Settings.load(self.paths)
 
     def open_base(self, name: str, compute: Compute) -> OpenBase:
         """The base `name` in memory and on its device. One is kept, so that training and predictions share it."""
-        if self._open_base is None or self._open_base[0] != (name, compute):
+        card = self.bases.card(name)
+        if self._open_base is None or self._open_base[0] != (card, compute):
             # Two large trunks may not fit into memory at once.
             self._open_base = None
             self._classifiers.clear()
             base = self.bases.open(name)
             base.trunk.compute_in(compute.dtype).to(compute.device)
-            self._open_base = (name, compute), base
+            self._open_base = (card, compute), base
         return self._open_base[1]
 
     def compute(self, machine: Machine) -> Compute:
@@ -161,10 +188,15 @@ class Home:
         from weibo_tui.engine.device import Compute
 
         machine.check()
-        return Compute.choose(
-            machine.device if machine.device != "auto" else self.settings.device,
-            machine.dtype if machine.dtype != "auto" else self.settings.dtype,
-            machine.threads or self.settings.threads,
+        asked = self._asked(machine)
+        return Compute.choose(asked.device, asked.dtype, asked.threads)
+
+    def _asked(self, machine: Machine) -> Machine:
+        settings = self.settings
+        return Machine(
+            machine.device if machine.device != "auto" else settings.device,
+            machine.dtype if machine.dtype != "auto" else settings.dtype,
+            machine.threads or settings.threads,
         )
 
     def classifier(self, adapter: str = "", machine: Machine = Machine()) -> Classifier:
@@ -175,20 +207,20 @@ class Home:
 
         name = self.adapter_name(adapter)
         wanted = self.adapters.card(name)
-        # The whole card: two adapters may share their weights and differ in temperature or length.
-        key = (cards.write(wanted), machine)
-        if key in self._classifiers:
-            return self._classifiers[key]
-        fitting = [card.name for card in self.bases.list() if card.fingerprint == wanted.base_fingerprint]
-        if not fitting:
+        base_name = self.base_with(wanted.base_fingerprint, wanted.base)
+        if base_name is None:
             raise BadInput(
                 _(
                     "The adapter '{name}' wants the base '{base}' (fingerprint {fingerprint}…), which is not "
                     "here: add it with 'weibo-tui bases add'."
                 ).format(name=name, base=wanted.base, fingerprint=wanted.base_fingerprint[:12])
             )
+        # The whole cards: two adapters may share their weights and differ in temperature or length.
+        key = (cards.write(wanted), cards.write(self.bases.card(base_name)), self._asked(machine))
+        if key in self._classifiers:
+            return self._classifiers[key]
         compute = self.compute(machine)
-        base = self.open_base(wanted.base if wanted.base in fitting else fitting[0], compute)
+        base = self.open_base(base_name, compute)
         loaded, card = self.adapters.load(name, base)
         classifier = Classifier(
             base.trunk,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from weibo_tui.engine.events import CheckpointSaved, Event, RunFinished, to_json
 from weibo_tui.errors import BadInput
+from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
+from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.journal import Journal
 from weibo_tui.storage.runs import Run
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
 
 
 CHECKPOINT = "checkpoint.safetensors"
+
+# Python warns of a process that goes on when nobody holds it any more; here that is meant.
+_left: list[subprocess.Popen[bytes]] = []
 
 
 class Resumable(Protocol):
@@ -126,6 +134,41 @@ def check_resumable(run: Run) -> None:
                 run=run.id
             )
         )
+
+
+def resume_command(run: Run) -> list[str]:
+    """What starts a process that goes on with `run`; it takes nothing from the folder that it is started in."""
+    command = ["bases", "pretrain"] if run.kind == "pretrain" else ["train"]
+    return [sys.executable, "-P", "-m", "weibo_tui", *command, "--resume", run.id]
+
+
+def leave_running(home: Home, run: Run) -> subprocess.Popen[bytes]:
+    """Go on with a run in a process of its own, which outlives this one and its terminal; that process is returned.
+
+    What it prints goes to `output.log` in the run's folder; its journal tells of it as of any other. Raises BadInput
+    for a run that is done, or that somebody is still working on: close its generator first."""
+    check_resumable(run)
+    with home.runs.claim(run.id):
+        pass  # nobody else holds it
+    output = home.runs.folder(run.id) / "output.log"
+    try:
+        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise cannot_write(output, error) from error
+    in_one_folder = home.paths == Paths.find(home.paths.data)
+    try:
+        process = subprocess.Popen(
+            resume_command(run),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | ({"WEIBO_TUI_HOME": str(home.paths.data)} if in_one_folder else {}),
+        )
+    finally:
+        os.close(log)
+    _left.append(process)
+    return process
 
 
 def settled(compute: Compute) -> Machine:

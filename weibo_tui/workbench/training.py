@@ -61,6 +61,8 @@ def resume(home: Home, run: Run) -> Iterator[object]:
     """`Workbench.resume` for a training."""
     check_resumable(run)
     plan = TrainingPlan.from_json(run.plan["plan"])
+    # It may have been renamed since, or another may have come under its name.
+    plan = replace(plan, base=home.base_with(run.plan["base"], plan.base) or plan.base)
     if any(card.name == plan.name and card.run == run.id for card in home.adapters.list()):
         # It was cut off between keeping its adapter and saying so: the same one is made again.
         plan = replace(plan, overwrite=True)

@@ -1,0 +1,144 @@
+"""What may follow a path that is being typed, and what a terminal means by what it pastes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weibo_tui.app.widgets.path_completion import MOST, as_path, complete, dropped, judge
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with files of all sorts."""
+    made = tmp_path / "work"
+    (made / "data").mkdir(parents=True)
+    for name in ("posts2.csv", "posts10.csv", "[b]x[.csv", "微博 数据.jsonl", "notes.txt", ".hidden.csv", "data/a.csv"):
+        (made / name).write_text("label,review\n")
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("HOME", str(made))
+    return made
+
+
+def test_folders_come_first_and_numbers_in_their_order() -> None:
+    assert complete("", [".csv", ".jsonl"]).names == (
+        "data/",
+        "[b]x[.csv",
+        "posts2.csv",
+        "posts10.csv",
+        "微博 数据.jsonl",
+    )
+    assert complete("", [".txt"]).names == ("data/", "notes.txt")
+    assert complete("POSTS").names == ("posts2.csv", "posts10.csv")
+    assert complete("data/").names == ("a.csv",)
+    assert complete("none/").names == ()
+
+
+def test_hidden_files_wait_for_a_dot() -> None:
+    assert complete(".").names == (".hidden.csv",)
+    assert ".hidden.csv" not in complete("").names
+
+
+def test_a_tilde_is_the_home_folder_or_a_name_like_any_other(folder: Path) -> None:
+    assert complete("~").names == ("~/",)
+    assert "posts2.csv" in complete("~/").names
+    assert as_path("~/posts2.csv") == folder / "posts2.csv"
+    Path("~draft.csv").touch()
+    assert complete("~dr").names == ("~draft.csv",)
+    assert as_path("~draft.csv").is_file()
+
+
+def test_names_that_no_line_can_hold_are_counted() -> None:
+    for name in (b"esc\x1b[2J.csv", b"line\nbreak.csv", "\u202evsc.csv".encode(), b"gbk-\xb0\xa1.csv"):
+        Path(os.fsdecode(name)).touch()
+    found = complete("")
+    assert "notes.txt" in found.names
+    assert found.untypeable == 4
+    assert complete("", [".txt"]).untypeable == 0
+
+
+def test_links_that_lead_nowhere_and_pipes_are_no_files(folder: Path) -> None:
+    Path("gone.csv").symlink_to("nowhere")
+    Path("self.csv").symlink_to("self.csv")
+    os.mkfifo("pipe.csv")
+    Path("link").symlink_to("data")
+    names = complete("").names
+    assert names[:2] == ("data/", "link/")
+    assert not {"gone.csv", "self.csv", "pipe.csv"} & set(names)
+
+
+@given(text=st.text(st.characters(exclude_categories=[]), max_size=30))
+def test_no_text_is_too_odd_to_look_up(text: str) -> None:
+    complete(text)
+    assert judge(as_path(text), save=True).path == judge(as_path(text), save=False).path
+
+
+def test_of_many_names_the_first_are_suggested(folder: Path) -> None:
+    for number in range(MOST + 50):
+        (folder / "data" / f"{number}.csv").touch()
+    found = complete("data/")
+    assert found.names == tuple(f"{number}.csv" for number in range(MOST))
+    assert found.more
+
+
+def test_a_listing_that_nobody_waits_for_ends_early() -> None:
+    looked_at = 0
+
+    def stopped() -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return looked_at > 2
+
+    assert complete("", stopped=stopped).names == ()
+    assert looked_at <= 5
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("/a/b.csv", ["/a/b.csv"]),
+        ("/a/b c.csv\r\n", ["/a/b c.csv"]),
+        ("'/a/b c.csv' ", ["/a/b c.csv"]),
+        ('"/a/b c.csv"\n', ["/a/b c.csv"]),
+        (r"/a/b\ \[c\].csv", ["/a/b [c].csv"]),
+        (r"'/a/it'\''s.csv'", ["/a/it's.csv"]),
+        ("/a/it's.csv", ["/a/it's.csv"]),
+        ("'/a/open.csv", ["'/a/open.csv"]),
+        ("file:///a/b%20c.csv\r\n", ["/a/b c.csv"]),
+        ("file://localhost/a/%E5%BE%AE%E5%8D%9A.csv", ["/a/微博.csv"]),
+        ("file:/a/b#1?.csv", ["/a/b#1?.csv"]),
+        ("'/a.csv' '/b c.csv'", ["/a.csv", "/b c.csv"]),
+        ("file:///a.csv file:///b.csv", ["/a.csv", "/b.csv"]),
+        ("/a.csv\n/b.csv\n", ["/a.csv", "/b.csv"]),
+        (" \n", []),
+    ],
+)
+def test_paths_are_read_as_terminals_paste_them(text: str, paths: list[str]) -> None:
+    assert dropped(text) == paths
+
+
+@pytest.mark.parametrize(
+    ("path", "save", "problem"),
+    [
+        ("posts2.csv", False, ""),
+        ("data", False, "is a folder"),
+        ("none.csv", False, "There is no file none.csv"),
+        ("pipe", False, "not a regular file"),
+        ("none.csv", True, ""),
+        ("posts2.csv", True, ""),
+        ("none/a.csv", True, "There is no folder none"),
+        ("posts2.csv/a.csv", True, "There is no folder posts2.csv"),
+        ("data", True, "is a folder"),
+        ("pipe", True, "name another place"),
+        ("x" * 300, False, "cannot be reached"),
+    ],
+)
+def test_a_path_that_will_not_do_is_explained(path: str, save: bool, problem: str) -> None:
+    os.mkfifo("pipe")
+    said = judge(Path(path), save).problem
+    assert problem in said
+    assert bool(problem) == bool(said)
