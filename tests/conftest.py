@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Before torch comes: two threads on models this small mostly wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import shutil
 import socket
 from collections import deque
@@ -35,6 +39,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in os.environ:
         if name.startswith(("WEIBO_TUI_", "LC_")):
             monkeypatch.delenv(name)
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)  # of the terminal that the tests themselves run in
     monkeypatch.setenv("LANG", "C.UTF-8")
     folder = tmp_path / "home"
     folder.mkdir()

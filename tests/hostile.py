@@ -1,0 +1,136 @@
+"""Texts as nobody should write them, in one place; and a home that is full of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import models
+from histories import ANALYSIS, FILE
+
+from weibo_tui.app.content import one_line
+from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
+from weibo_tui.storage.journal import Journal
+from weibo_tui.text import visible
+from weibo_tui.workbench import Machine, Workbench
+
+TEXTS = {
+    "emoticon": "[doge]笑死 [ok]",
+    "closing": "[/哈哈]结束了",
+    "markup": "[b]粗体[/b][red]红",
+    "link": "[@click=app.quit]点我[/]",
+    "style": "[link='file:///etc/passwd']x[/link]",
+    "open": "[好吧 ]] [[ [",
+    "variable": "$error $text-muted {name} %s \\[b]",
+    "escape": "红\x1b[31m\x1b]0;title\x07\x1b[2J",
+    "c0": "\x00\x01\b\x0e\x7f控制\x0b\x0c",
+    "c1": "\x9b2J\x85\x90q\x9c后",
+    "bidi": "ab\u202ecba\u2066x\u2069\u200f左",
+    "zero": "无\u200b宽\ufeff\u2060\u00ad\u180e",
+    "surrogate": "半\ud83d个\udcff",
+    "rtl": "مرحبا بكم שלום",
+    "combining": "z\u0351\u036b\u0343\u036a\u0302" * 8 + "a\u20dd",
+    "emoji": "👨\u200d👩\u200d👧❤\ufe0f🇨🇳👍🏽①" * 3,
+    "wide": "字" * 200,
+    "long": "x" * 5000,
+    "emojis": "😀" * 10_000,
+    "lines": "第一行\n第二行\r\n\t第三\u2028行\u2029",
+    "blank": " \u3000\t 空 \u00a0",
+    "quotes": "'\"`<>&;|\\/../..",
+    "csv": "=cmd|'/c calc'!A1,\"\"",
+}
+SOME = ("closing", "link", "escape", "bidi", "surrogate", "emojis", "lines")
+LABELS = ("[b]怒[/b]", "\x1b[31m乐\u202e", "[/哈哈]", "positive", "[@click=app.quit]x[/]")
+
+
+def shown(text: str, cells: int = 6) -> str:
+    """What of `text` must stand on the screen wherever it is shown: the beginning of its first word, made visible."""
+    return str(one_line(text)).partition(" ")[0][:cells]
+
+
+def fill(home: Path) -> None:
+    """A history, runs, an adapter and a base whose every text is hostile, in a home with the base `tiny`."""
+    with Workbench.open(home) as bench:
+        _fill_history(bench)
+        _fill_runs(bench)
+        _add_adapter(bench)
+        (home / "adapters" / "[b]\x1b[31m[@click=app.quit]").mkdir()
+    card = home / "bases" / "tiny" / "card.json"
+    values = json.loads(card.read_bytes())
+    everything = {name: text[:200] for name, text in TEXTS.items()}
+    values |= {"source": TEXTS["escape"] + TEXTS["link"], "made": {**everything, "files": list(everything.values())}}
+    card.write_text(json.dumps(values), encoding="utf-8")
+
+
+def _fill_history(bench: Workbench) -> None:
+    for number, text in enumerate(TEXTS.values()):
+        label = text[:300]
+        shares = {label: 0.9, "[b]": 0.1}
+        entry = replace(ANALYSIS, text=text, label=label, probabilities=shares, adapter=label)
+        (identity,) = bench.history.add([replace(entry, created_at=_at(number))])
+        bench.history.correct(identity, text[:50])
+    for number, name in enumerate(SOME, start=30):
+        text = TEXTS[name][:300]
+        failed = replace(ANALYSIS, label="", confidence=None, probabilities={}, error=text, adapter=text)
+        bench.history.add([replace(failed, text=text, created_at=_at(number))])
+        file = replace(FILE, path=Path(text), out=Path(text), adapter=text, counts={text: 3})
+        bench.history.add_file(replace(file, created_at=_at(number)))
+
+
+def _at(second: int) -> str:
+    return f"2026-01-31T12:00:{second:02}.000Z"
+
+
+def _fill_runs(bench: Workbench) -> None:
+    for text in TEXTS.values():
+        name = text[:300]
+        plan: dict[str, Any] = {"plan": {"name": name, "data": [name], "base": name}, "data": name, "base": name}
+        run = bench.runs.create("train", name, plan)
+        started = RunStarted(run.id, name, "train", name, name, name, 1, 0, 4, 1, {name: 4}, 1, 1)
+        with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+            journal.add(to_json(started))
+            for step in range(1, 5):
+                journal.add(to_json(StepDone(step, 4, 1, 1 / step, 1e-3, 1.0, 8, 64, 0.1, 10**6)))
+            journal.add(to_json(Evaluated(1, 4, name, 0.5, 0.75, 0.75, True)))
+        bench.runs.finish(run.id, "failed", {"error": name})
+
+
+def _add_adapter(bench: Workbench) -> None:
+    base = bench.open_base("tiny", bench.compute(Machine("cpu", "float32", 1)))
+    adapter = models.adapter_for(base.trunk.config, labels=len(LABELS))
+    texts = {text[:200]: text[:200] for text in TEXTS.values()}
+    scores = {label: {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 4} for label in LABELS}
+    card = models.card_for(
+        adapter,
+        base,
+        "hostile",
+        LABELS,
+        data={"files": list(texts), "labels": dict.fromkeys(LABELS, 4), **texts},
+        hyperparameters={**texts, "blocks": TEXTS["link"], "class_weights": TEXTS["escape"]},
+        score={"labels": list(LABELS), "confusion": [[1] * 5] * 5, "per_label": scores, "accuracy": 0.5, **texts},
+        run=TEXTS["closing"],
+    )
+    bench.adapters.save(adapter, card)
+
+
+def write_labelled(folder: Path, name: str) -> Path:
+    """Hostile posts with hostile labels."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "review"])
+        for number, text in enumerate(text for name, text in TEXTS.items() if name != "surrogate"):
+            for copy in range(4):
+                writer.writerow([LABELS[(number + copy) % 2], f"{text[:500]} {number} {copy}"])
+    return path
+
+
+def harmless(lines: str) -> None:
+    """Fail where anything that acts on a terminal is among the lines of a screen."""
+    for line in lines.split("\n"):
+        assert visible(line) == line, repr(line)
+        assert not any(character < " " or "\x7f" <= character < "\xa0" for character in line), repr(line)

@@ -1,0 +1,133 @@
+"""The prediction pane as a person sees it, and what a person does with it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import shutil
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from stage import play, until
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from weibo_tui.app.main import WeiboApp
+from weibo_tui.app.screens.predict import PredictScreen
+from weibo_tui.app.widgets.card import Card, PostCard
+from weibo_tui.app.widgets.conversation import Conversation
+from weibo_tui.app.widgets.frame import Flash
+from weibo_tui.registry import cards as registry_cards
+from weibo_tui.registry.cards import AdapterCard
+from weibo_tui.storage.history import Analysis, Entry
+from weibo_tui.workbench import Workbench
+
+POST = "今天的面真好吃[哈哈]"
+OTHER = "服务太差了，再也不来[怒]"
+HOSTILE = "[doge] [/哈哈] \x1b[31m \u202e [b]x"
+
+
+class Pane:
+    """The pane as a person sees it, and what a person does with it."""
+
+    def __init__(self, pilot: Pilot[None]) -> None:
+        self.pilot = pilot
+        assert isinstance(pilot.app, WeiboApp)
+        self.app = pilot.app
+        screen = self.app.places["predict"]
+        assert isinstance(screen, PredictScreen)
+        self.screen = screen
+        self.prompt = screen.prompt
+        self.conversation: Conversation = screen.conversation
+
+    @property
+    def cards(self) -> list[Card]:
+        return self.conversation.cards
+
+    @property
+    def posts(self) -> list[PostCard]:
+        return [card for card in self.cards if isinstance(card, PostCard)]
+
+    @property
+    def cursor(self) -> Card | None:
+        return self.conversation.cursor
+
+    def text(self, card: Card) -> str:
+        return "\n".join(line.plain for line in card.lines(90))
+
+    async def ready(self) -> Pane:
+        await until(self.pilot, lambda: self.prompt.border_title)
+        return self
+
+    def type(self, *keys: str) -> None:
+        """Press keys without waiting for what comes of it, as one does while the machine is at work.
+
+        A terminal sends what an input method has made like any other letter."""
+        for key in keys:
+            self.app.post_message(events.Key(key, key if len(key) == 1 else {"enter": "\r"}.get(key)))
+
+    async def see(self, happened: Callable[[], object]) -> None:
+        """Wait for it while the machine is at work: the pilot would wait for that to end."""
+        async with asyncio.timeout(60):
+            while not happened():
+                await asyncio.sleep(0.005)
+
+    async def write(self, text: str) -> None:
+        self.type(*text)
+        await self.pilot.pause()
+
+    async def send(self, *texts: str) -> None:
+        for text in texts:
+            await self.write(text)
+            await self.pilot.press("enter")
+
+    async def judged(self, count: int) -> None:
+        await until(self.pilot, lambda: len([card for card in self.posts if not card.at_work]) == count)
+
+    async def paste(self, text: str) -> None:
+        self.app.post_message(events.Paste(text))
+        await self.pilot.pause()
+
+    async def asked(self) -> None:
+        """Wait for a question with answers to choose from."""
+        await self.see(lambda: isinstance(self.app.focused, OptionList) and self.app.screen is not self.screen)
+
+    @property
+    def news(self) -> str:
+        """What the line for news says."""
+        return str(self.app.screen.query_one(Flash).content)
+
+
+def shown(act: Callable[[Pane], Coroutine[Any, Any, None]], size: tuple[int, int] = (100, 30)) -> WeiboApp:
+    async def scene(pilot: Pilot[None]) -> None:
+        await act(await Pane(pilot).ready())
+
+    return play(scene, size)
+
+
+def kept(home: Path) -> list[Entry]:
+    """What the history holds, the newest first."""
+    with Workbench.open(home) as bench:
+        return bench.history.page(100_000)
+
+
+def kept_posts(home: Path) -> list[str]:
+    """The posts that the history holds, the oldest first."""
+    return [entry.text for entry in reversed(kept(home)) if isinstance(entry, Analysis)]
+
+
+def keep(home: Path, *texts: str) -> None:
+    """Have posts in the history from before."""
+    with Workbench.open(home) as bench:
+        list(bench.predict(texts, "mood", source="cli", record=True))
+
+
+def add_adapter(home: Path, name: str) -> None:
+    """A second adapter: a copy of `mood` under another name; `mood` is chosen."""
+    folder = shutil.copytree(home / "adapters" / "mood", home / "adapters" / name)
+    card = registry_cards.read(folder / "card.json", AdapterCard)
+    (folder / "card.json").write_bytes(registry_cards.write(dataclasses.replace(card, name=name)))
+    with Workbench.open(home) as bench:
+        bench.use_adapter("mood")

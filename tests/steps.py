@@ -1,0 +1,99 @@
+"""Long work whose steps a test makes one by one, an owner that listens, and a thread that does it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from weibo_tui.app.jobs import Job, JobEnded, JobTold
+from weibo_tui.app.threads import WorkThread
+from weibo_tui.workbench import Workbench
+
+Scene = Callable[[WorkThread], Coroutine[Any, Any, None]]
+
+
+class Owner(MessagePump):
+    """Keeps the messages that a screen would get."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[JobTold] = []
+        self.ended: asyncio.Queue[JobEnded] = asyncio.Queue()
+
+    @property
+    def is_running(self) -> bool:
+        return True
+
+    def post_message(self, message: Message) -> bool:
+        if isinstance(message, JobTold):
+            self.told.append(message)
+        if isinstance(message, JobEnded):
+            self.ended.put_nowait(message)
+        return True
+
+    @property
+    def events(self) -> list[object]:
+        return [event for message in self.told for event in message.events]
+
+
+class Work:
+    """A generator whose steps are made one by one, when the test lets it, or when all is at its end."""
+
+    def __init__(self, steps: int = 1000) -> None:
+        self._steps = steps
+        self._allowed = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        """Released with each step that begins."""
+        self.done = 0
+        self.closed = False
+
+    def __call__(self, _bench: Workbench) -> Iterator[object]:
+        try:
+            for step in range(1, self._steps + 1):
+                self.begun.release()
+                while not self._allowed.acquire(timeout=0.05) and not _closing():
+                    pass
+                self.done = step
+                yield step
+        finally:
+            self.closed = True
+
+    def allow(self, steps: int) -> None:
+        self._allowed.release(steps)
+
+    async def step_begun(self) -> None:
+        assert await asyncio.to_thread(self.begun.acquire, timeout=60)
+
+
+def _closing() -> bool:
+    thread = threading.current_thread()
+    return isinstance(thread, WorkThread) and thread._closing
+
+
+def play(scene: Scene, loop: type[asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop) -> None:
+    """Let `scene` use a thread that is at work, and end both."""
+    thread = WorkThread("engine")
+    with asyncio.Runner(loop_factory=loop) as runner:
+        thread.start()
+        try:
+            runner.run(asyncio.wait_for(scene(thread), 60))
+        finally:
+            thread.close()
+    assert not thread.is_alive()
+
+
+def job(begin: Callable[[Workbench], Iterator[object]], owner: MessagePump) -> Job:
+    return Job("train", "a training", begin, owner)
+
+
+async def close(thread: WorkThread) -> asyncio.Task[None]:
+    """Begin to close the thread, which may be in a step; the task that is done when it has ended."""
+    closing = asyncio.create_task(asyncio.to_thread(thread.close))
+    while not thread._closing:
+        await asyncio.sleep(0)
+    return closing

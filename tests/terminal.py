@@ -1,0 +1,194 @@
+"""A terminal for tests and pictures: a program in a pseudo-terminal, and the screen that it draws."""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import pyte
+
+KEYS = {
+    "enter": "\r",
+    "escape": "\x1b",
+    "tab": "\t",
+    "backspace": "\x7f",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "right": "\x1b[C",
+    "left": "\x1b[D",
+    "home": "\x1b[H",
+    "end": "\x1b[F",
+    "pageup": "\x1b[5~",
+    "pagedown": "\x1b[6~",
+    "delete": "\x1b[3~",
+    "space": " ",
+    "f1": "\x1bOP",
+    "f2": "\x1bOQ",
+    "f3": "\x1bOR",
+    "f4": "\x1bOS",
+    "f5": "\x1b[15~",
+    **{f"ctrl+{letter}": chr(ord(letter) - 96) for letter in "abcdefghijklmnopqrstuvwxyz"},
+}
+APP = (sys.executable, "-m", "weibo_tui", "launch")
+
+
+class Screen(pyte.Screen):
+    """pyte's screen, with the alternate one that full-screen programs draw on."""
+
+    alternate = False
+
+    def set_mode(self, *modes: int, **options: Any) -> None:
+        super().set_mode(*modes, **options)
+        if 1049 in modes and options.get("private") and not self.alternate:
+            self.alternate = True
+            self.save_cursor()
+            self._own = copy.deepcopy(self.buffer)
+            self.erase_in_display(2)
+
+    def reset_mode(self, *modes: int, **options: Any) -> None:
+        super().reset_mode(*modes, **options)
+        if 1049 in modes and options.get("private") and self.alternate:
+            self.alternate = False
+            self.buffer = self._own
+            self.restore_cursor()
+
+
+class Terminal:
+    """Runs `command` in a pseudo-terminal of `columns` × `rows`; the end of the block ends it."""
+
+    def __init__(
+        self,
+        command: Sequence[str] = APP,
+        columns: int = 100,
+        rows: int = 30,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.screen = Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.process, self._master = _spawn(command, columns, rows, {**os.environ, **(environment or {})})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self._master >= 0:
+            os.close(self._master)
+
+    @property
+    def text(self) -> str:
+        """The screen's lines. A wide character is followed by nothing, as on a screen."""
+        return "\n".join(self.screen.display)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether it is as a shell leaves it: it echoes and gives whole lines, shows its cursor, and its own screen."""
+        local = termios.tcgetattr(self._master)[3]
+        echoes = bool(local & termios.ECHO and local & termios.ICANON)
+        return echoes and not self.screen.cursor.hidden and not self.screen.alternate
+
+    def place(self, text: str) -> tuple[int, int]:
+        """Column and row of the first cell of `text` on the screen."""
+        for row in range(self.screen.lines):
+            cells = [self.screen.buffer[row][column].data for column in range(self.screen.columns)]
+            at = "".join(cells).find(text)
+            if at >= 0:
+                return next(column for column in range(len(cells)) if len("".join(cells[:column])) >= at), row
+        raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
+
+    def click(self, text: str) -> None:
+        """Click on the first cell of `text`."""
+        column, row = self.place(text)
+        for end in "Mm":
+            os.write(self._master, f"\x1b[<0;{column + 1};{row + 1}{end}".encode())
+        self.listen(0.05)
+
+    def hang_up(self) -> None:
+        """Take the terminal away, as a closed window or a lost connection does."""
+        os.close(self._master)
+        self._master = -1
+
+    def press(self, *keys: str) -> None:
+        """Send keys by name, and any other text as it is."""
+        for key in keys:
+            os.write(self._master, KEYS.get(key, key).encode())
+            # An escape on its own is one only when nothing follows it for a while.
+            self.listen(0.3 if key == "escape" else 0.03)
+
+    def paste(self, text: str) -> None:
+        """Send text as terminals send a paste."""
+        os.write(self._master, b"\x1b[200~" + text.encode() + b"\x1b[201~")
+        self.listen(0.05)
+
+    def listen(self, seconds: float) -> bool:
+        """Draw what the program writes within `seconds`; whether it is still there."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([self._master], [], [], left)
+            if not ready:
+                return True
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:  # Linux says so when the other side is closed
+                return False
+            if not data:
+                return False
+            self._stream.feed(data)
+        return True
+
+    def wait_for(self, text: str, seconds: float = 60.0) -> str:
+        """Draw until `text` stands on the screen; the screen then."""
+        return self.wait_until(lambda: text in self.text, text, seconds)
+
+    def wait_until(self, happened: Callable[[], object], what: str, seconds: float = 60.0) -> str:
+        """Draw until `happened`; fails with the screen where it does not come to it."""
+        deadline = time.monotonic() + seconds
+        while not happened():
+            alive = self.listen(0.05)
+            assert alive or happened(), f"the program ended before {what!r}:\n{self.text}"
+            assert time.monotonic() < deadline, f"{what!r} did not come:\n{self.text}"
+        return self.text
+
+    def wait_for_end(self, seconds: float = 60.0) -> int:
+        """Draw until the program ends; its exit code."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            self.listen(0.05)
+            assert time.monotonic() < deadline, f"the program did not end:\n{self.text}"
+        self.listen(0.05)
+        return int(self.process.returncode)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window another size, as a person does with the mouse."""
+        self.screen.resize(rows, columns)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def _spawn(
+    command: Sequence[str], columns: int, rows: int, environment: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], int]:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    settled = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+    for name in ("COLUMNS", "LINES", "NO_COLOR"):
+        settled.pop(name, None)
+    # As the terminal that controls it, so that a new size and the end of the terminal reach it as signals.
+    words = ["setsid", "--ctty", *command]
+    process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, env=settled, close_fds=True)
+    os.close(slave)
+    return process, master

@@ -1,0 +1,299 @@
+"""Hostile texts wherever text is shown: they stand there as they are, and act neither as markup nor on a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tomlkit
+from hostile import LABELS, SOME, TEXTS, fill, harmless, shown, write_labelled
+from rich.cells import cell_len
+from stage import Scene, app_of, drawn, flashed, until
+from stage import play as play_on_stage
+from textual import events
+from textual.pilot import Pilot
+
+from weibo_tui.app.dialogs import AskText, Choose
+from weibo_tui.app.evaluations import Evaluation
+from weibo_tui.app.jobs import Job
+from weibo_tui.app.main import WeiboApp
+from weibo_tui.app.screens.models import ModelsScreen
+from weibo_tui.errors import BadInput
+from weibo_tui.workbench import EvaluationPlan
+
+NARROW, WIDE = (60, 20), (120, 30)
+CHARACTERS = {"space": " ", "slash": "/", "enter": "\r"}
+each_size = pytest.mark.parametrize("size", [NARROW, WIDE], ids="{0[0]}x{0[1]}".format)
+
+
+@pytest.fixture
+def hostile(furnished: Path) -> Path:
+    fill(furnished)
+    return furnished
+
+
+def play(scene: Scene, size: tuple[int, int]) -> WeiboApp:
+    async def and_it_lives_on(pilot: Pilot[None]) -> None:
+        pilot.app.animation_level = "none"
+        await scene(pilot)
+        look(pilot)
+        assert not app_of(pilot)._exit  # no [@click=app.quit] was followed
+
+    return play_on_stage(and_it_lives_on, size)
+
+
+def look(pilot: Pilot[None]) -> str:
+    """What is drawn, after a look at its harmlessness and at its width."""
+    lines = drawn(pilot)
+    harmless(lines)
+    for line in lines.split("\n"):
+        assert cell_len(line) == pilot.app.size.width, repr(line)
+    return lines
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys without the pilot's wait for an idle processor, which costs a tenth of a second each."""
+    for key in keys:
+        pilot.app.post_message(events.Key(key, CHARACTERS.get(key, key if len(key) == 1 else None)))
+        await pilot.pause(0)
+        await pilot.pause(0)
+
+
+async def loaded(pilot: Pilot[None]) -> None:
+    await until(pilot, lambda: app_of(pilot).device)
+    await pilot.pause(0)
+
+
+async def go(pilot: Pilot[None], key: str, place: str) -> None:
+    await loaded(pilot)
+    await press(pilot, key)
+    await until(pilot, lambda: app_of(pilot).current_mode == place)
+    await pilot.pause(0.1)
+
+
+def test_cards_and_prompt(hostile: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await loaded(pilot)
+        seen = look(pilot)
+        for _post in range(len(TEXTS) + len(SOME)):
+            await press(pilot, "up")
+            seen += look(pilot)
+        await press(pilot, "escape")
+        for _card in range(len(TEXTS) + 2 * len(SOME)):
+            await press(pilot, "space")
+            seen += look(pilot)
+            await press(pilot, "space", "up")
+        for name, text in TEXTS.items():
+            assert shown(text) in seen, name
+
+    play(scene, NARROW)
+
+
+def test_posts_that_are_pasted_and_judged(hostile: Path) -> None:
+    (hostile / "settings.toml").write_text('adapter = "hostile"\n', "utf-8")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await loaded(pilot)
+        assert "[/哈哈]" in look(pilot)  # its labels stand above the prompt
+        for name, text in TEXTS.items():
+            pilot.app.post_message(events.Paste(text[:2000]))
+            await pilot.pause(0)
+            look(pilot)
+            if app_of(pilot).screen.is_modal:  # of several lines it asks what they are
+                await press(pilot, "enter")
+                await until(pilot, lambda: not app_of(pilot).screen.is_modal)
+                look(pilot)
+            await press(pilot, "enter")
+            await pilot.pause(0.05)
+            assert shown(text) in look(pilot), name
+            await press(pilot, "ctrl+u")
+
+    play(scene, WIDE)
+
+
+@each_size
+def test_history(size: tuple[int, int], hostile: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f4", "history")
+        seen = look(pilot)
+        for entry in range(len(TEXTS) + 2 * len(SOME)):
+            if size == NARROW:
+                await press(pilot, "enter")
+                seen += look(pilot)
+                await press(pilot, "escape")
+            elif entry < 2 * len(SOME):
+                await press(pilot, "d")
+                await until(pilot, lambda: app_of(pilot).screen.is_modal)
+                look(pilot)
+                await press(pilot, "escape")
+            await press(pilot, "down")
+            seen += look(pilot)
+        for name, text in TEXTS.items():
+            assert shown(text) in seen, name
+
+    play(scene, size)
+
+
+def test_the_questions_of_the_history(hostile: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f4", "history")
+        await press(pilot, "end", "l")
+        await until(pilot, lambda: app_of(pilot).screen.is_modal)
+        assert "[doge]" in look(pilot)
+        await press(pilot, "escape", "f")
+        await until(pilot, lambda: app_of(pilot).screen.is_modal)
+        for _field in range(4):
+            await press(pilot, "enter")
+            look(pilot)
+            await press(pilot, "down", "enter", "tab")
+        look(pilot)
+
+    play(scene, WIDE)
+
+
+def test_a_search_for_anything(hostile: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f4", "history")
+        await press(pilot, "slash")
+        for text in TEXTS.values():
+            pilot.app.post_message(events.Paste(text[:2000]))
+            await pilot.pause(0.05)
+            look(pilot)
+            await press(pilot, "escape")
+
+    play(scene, WIDE)
+
+
+@each_size
+def test_runs_and_their_monitor(size: tuple[int, int], hostile: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f3", "train")
+        await until(pilot, lambda: shown(list(TEXTS.values())[-1]) in drawn(pilot))
+        seen = look(pilot)
+        for _run in TEXTS:
+            await press(pilot, "o", "down")
+            seen += look(pilot)
+        for name, text in TEXTS.items():
+            assert shown(text) in seen, name
+        await press(pilot, "d")
+        await until(pilot, lambda: "Delete" in drawn(pilot) and app_of(pilot).screen.is_modal)
+        look(pilot)
+        await press(pilot, "escape", "z")
+        await pilot.pause(0)
+
+    play(scene, size)
+
+
+@each_size
+def test_the_form_and_the_preview_of_the_data(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "[b]data"
+    write_labelled(folder, "[b]x[@click=app.quit]帖.csv")
+    write_labelled(folder, "\x1b[31m\u202e.csv")  # which nobody can type
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f3", "train")
+        await press(pilot, "n")
+        await pilot.pause(0.1)
+        pilot.app.post_message(events.Paste(f"{folder}/"))
+        await pilot.pause(0.2)
+        await press(pilot, "down")
+        await until(pilot, lambda: "[b]x[@click=app.quit]帖.csv" in drawn(pilot))
+        look(pilot)
+        await press(pilot, "down", "enter")
+        await until(pilot, lambda: "What is in the files" not in drawn(pilot) or shown(LABELS[0]) in drawn(pilot))
+        for _field in range(8):
+            await press(pilot, "tab")
+            look(pilot)
+
+    play(scene, size)
+
+
+@each_size
+def test_models(size: tuple[int, int], hostile: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f5", "models")
+        seen = look(pilot)
+        for _entry in range(5):
+            await press(pilot, "enter")
+            await pilot.pause(0)
+            for _page in range(4):
+                seen += look(pilot)
+                await press(pilot, "pagedown")
+            await press(pilot, "escape" if size == NARROW else "shift+tab", "d")
+            await pilot.pause(0.1)
+            look(pilot)
+            await press(pilot, "escape", "down")
+        assert shown(LABELS[0]) in seen
+        assert "␛[31m乐" in seen
+
+    play(scene, size)
+
+
+@each_size
+def test_an_evaluation_with_hostile_labels_and_posts(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
+    path = write_labelled(tmp_path, "[b]\x1b[31m\u202e[@click=app.quit]帖.csv")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f5", "models")
+        models = app_of(pilot).places["models"]
+        assert isinstance(models, ModelsScreen)
+        plan = EvaluationPlan((path,), "hostile")
+        job = Job("evaluate", "hostile", lambda bench: bench.evaluate(plan), models, adapter="hostile")
+        models.evaluations = [Evaluation(plan, job)]
+        models.begin(job)
+        models._open(models.evaluations[0])
+        await until(pilot, lambda: job.outcome)
+        assert job.outcome == "done", models.evaluations[0].problem
+        await pilot.pause(0.2)
+        seen = look(pilot)
+        for key in ("down", "right", "enter", "down", "enter", "escape", "escape", "escape"):
+            await press(pilot, key)
+            await pilot.pause(0)
+            seen += look(pilot)
+        assert shown(LABELS[0]) in seen
+
+    play(scene, size)
+
+
+def test_news_questions_titles_and_errors() -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        for text in TEXTS.values():
+            await _say_everywhere(pilot, text)
+
+    play(scene, (100, 30))
+
+
+async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
+    def refuse(typed: str = "") -> None:
+        raise BadInput(typed + text)
+
+    async def fail() -> None:
+        refuse()
+
+    app = app_of(pilot)
+    app.do(fail())
+    await until(pilot, lambda: flashed(pilot))
+    await pilot.pause(0)
+    assert shown(text) in look(pilot)
+    job = app.begin(Job("label", text, lambda _bench: iter([]), app.screen))
+    for dialog in (Choose(text, [("a", text), ("b", "b")]), AskText(text, text, check=refuse)):
+        await app.push_screen(dialog)
+        await pilot.pause(0)
+        look(pilot)
+        if isinstance(dialog, AskText):
+            await press(pilot, "enter")
+            look(pilot)
+        await press(pilot, "escape")
+    await until(pilot, lambda: job not in app.jobs)
+
+
+@pytest.mark.parametrize("field", ["adapter", "base", "theme"])
+@pytest.mark.parametrize("name", [name for name in SOME if name != "surrogate"])  # TOML knows none
+def test_settings(name: str, field: str, furnished: Path) -> None:
+    (furnished / "settings.toml").write_text(tomlkit.dumps({field: TEXTS[name]}), "utf-8")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await loaded(pilot)
+        look(pilot)
+
+    play(scene, (100, 30))

@@ -1,0 +1,130 @@
+"""The prompt of the prediction pane: lines, what was sent before, and pastes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from made_up import posts
+from pane import OTHER, POST, Pane, keep, kept, kept_posts, shown
+from stage import until
+
+from weibo_tui.app.widgets.work_card import BatchCard
+
+
+def test_up_and_down_walk_through_what_was_sent_and_keep_the_draft(furnished: Path) -> None:
+    keep(furnished, "很久以前\n两行")
+
+    async def act(pane: Pane) -> None:
+        await until(pane.pilot, lambda: pane.cards)
+        await pane.send(POST, OTHER)
+        await pane.write("草稿")
+        seen = []
+        for key in ("up", "up", "up", "up", "down", "down", "down", "down"):
+            await pane.pilot.press(key)
+            seen.append(pane.prompt.text)
+        oldest = "很久以前\n两行"
+        assert seen == [OTHER, POST, oldest, oldest, POST, OTHER, "草稿", "草稿"]
+
+    shown(act)
+
+
+def test_up_and_down_move_within_lines_first(furnished: Path) -> None:
+    async def act(pane: Pane) -> None:
+        await pane.send(POST)
+        await pane.write("一")
+        await pane.pilot.press("ctrl+j")
+        await pane.write("二")
+        await pane.pilot.press("up")
+        assert pane.prompt.text == "一\n二"
+        await pane.pilot.press("up")
+        assert pane.prompt.text == POST
+        await pane.pilot.press("down")
+        assert pane.prompt.text == "一\n二"
+
+    shown(act)
+
+
+def test_walking_past_what_is_loaded_fetches_older_posts(furnished: Path) -> None:
+    texts = [text for text, _label in posts(120)]
+    keep(furnished, *texts)
+
+    async def act(pane: Pane) -> None:
+        await until(pane.pilot, lambda: len(pane.cards) == 50)
+        assert [card.text for card in pane.posts] == texts[-50:]
+        for _post in texts[-50:]:
+            await pane.pilot.press("up")
+        await pane.pilot.press("up")
+        await until(pane.pilot, lambda: len(pane.cards) == 100)
+        await pane.pilot.press("up")
+        assert pane.prompt.text == texts[-51]
+
+    shown(act)
+
+
+def test_a_pasted_line_goes_in_at_the_cursor(furnished: Path) -> None:
+    async def act(pane: Pane) -> None:
+        await pane.write("头尾")
+        await pane.pilot.press("left")
+        await pane.paste("中间\r\n")
+        assert pane.prompt.text == "头中间尾"
+
+    shown(act)
+
+
+def test_several_pasted_lines_can_be_one_post(furnished: Path) -> None:
+    async def act(pane: Pane) -> None:
+        await pane.paste("一\n\n二\n")
+        await pane.asked()
+        await pane.pilot.press("enter")
+        await until(pane.pilot, lambda: pane.prompt.text == "一\n\n二\n")
+        assert not pane.cards
+
+    shown(act)
+
+
+def test_several_pasted_lines_can_be_a_post_each(furnished: Path) -> None:
+    texts = [text for text, _label in posts(50)]
+
+    async def act(pane: Pane) -> None:
+        await pane.paste("\n".join([*texts[:7], "  ", *texts[7:]]))
+        await pane.asked()
+        await pane.pilot.press("down", "enter")
+        await until(pane.pilot, lambda: pane.cards)
+        *cards, batch = pane.cards
+        assert isinstance(batch, BatchCard)
+        assert [card.text for card in pane.posts] == texts[-20:]
+        await until(pane.pilot, lambda: not batch.at_work and not pane.posts[-1].at_work)
+        assert all(card.analysis and card.analysis.text == card.text for card in pane.posts)
+        assert pane.text(batch).startswith("▤ 50 pasted posts")
+        assert "the last 20 above" in pane.text(batch)
+        assert len(cards) == 20
+
+    shown(act)
+    assert kept_posts(furnished) == texts
+
+
+def test_a_question_is_answered_while_pasted_posts_are_judged_and_they_can_be_stopped(furnished: Path) -> None:
+    texts = [f"{text}{number}" for number in range(100) for text, _label in posts(200)]
+
+    async def act(pane: Pane) -> None:
+        await pane.paste("\n".join(texts))
+        await pane.see(lambda: pane.app.screen is not pane.screen)
+        await pane.pilot.press("down")
+        pane.type("enter")
+        await pane.see(lambda: pane.cards and pane.cards[-1].at_work)
+        batch = pane.cards[-1]
+        pane.type("今", "enter")
+        await pane.see(lambda: pane.posts[-1].text == "今" and not pane.posts[-1].at_work)
+        assert batch.at_work
+        pane.type("escape")
+        await pane.see(lambda: pane.app.focused is pane.conversation)
+        pane.type("k")
+        await pane.see(lambda: pane.cursor is batch)
+        pane.type("s")
+        await pane.asked()
+        pane.type("down", "enter")
+        await pane.see(lambda: "stopped before it was judged" in pane.text(pane.posts[0]))
+        assert not batch.at_work
+
+    shown(act)
+    assert 1 < len(kept(furnished)) < len(texts)

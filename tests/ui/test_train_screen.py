@@ -1,0 +1,404 @@
+"""The train screen, with the real engine on a tiny base: runs begun, paused, stopped, resumed, kept and deleted."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import made_up
+import pytest
+from stage import play, until
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.jobs import Job
+from weibo_tui.app.main import WeiboApp
+from weibo_tui.app.runs_seen import Entry
+from weibo_tui.app.screens.paths import AskPath
+from weibo_tui.app.screens.train import TrainScreen
+from weibo_tui.app.widgets.frame import Flash
+from weibo_tui.app.widgets.monitor import Monitor
+from weibo_tui.app.widgets.path_input import PathInput
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+
+MACHINE = Machine("cpu", "float32", threads=1)
+SHORT = Hyperparameters(epochs=2, batch_size=8, learning_rate=1e-2, bottleneck=8, max_length=32)
+LONG = Hyperparameters(epochs=1000, batch_size=8, bottleneck=8, max_length=32)
+
+
+def app_of(pilot: Pilot[None]) -> WeiboApp:
+    return cast(WeiboApp, pilot.app)
+
+
+def train_of(pilot: Pilot[None]) -> TrainScreen:
+    return cast(TrainScreen, app_of(pilot).places["train"])
+
+
+def chosen(pilot: Pilot[None]) -> Entry:
+    entry = train_of(pilot).entry
+    assert entry is not None
+    return entry
+
+
+def text_of(pilot: Pilot[None], selector: str) -> str:
+    return str(train_of(pilot).query_one(selector, Static).render())
+
+
+def head(pilot: Pilot[None]) -> str:
+    monitor = train_of(pilot).query_one(Monitor)
+    strips = monitor.query_one(".head", Static).render_lines(monitor.query_one(".head").region.reset_offset)
+    return "\n".join(strip.text for strip in strips)
+
+
+async def to_train(pilot: Pilot[None]) -> None:
+    await pilot.press("f3")
+    await until(pilot, lambda: train_of(pilot).seen.runs or train_of(pilot).has_class("-empty"))
+
+
+def plan(data: Path, name: str, hyper: Hyperparameters = LONG, **more: Any) -> TrainingPlan:
+    return TrainingPlan((data,), name, base="tiny", hyper=hyper, machine=MACHINE, **more)
+
+
+def begin(pilot: Pilot[None], what: TrainingPlan) -> Job:
+    job = Job("train", what.name, lambda bench: bench.train(what), owner=train_of(pilot))
+    train_of(pilot).follow(job)
+    return job
+
+
+async def until_steps(pilot: Pilot[None], more_than: int = 0) -> None:
+    """Until the chosen run's journal has told of so many steps."""
+
+    def told() -> bool:
+        record = train_of(pilot).seen.records.get(chosen(pilot).key)
+        return record is not None and record.step > more_than
+
+    await until(pilot, told)
+
+
+def press(pilot: Pilot[None], *keys: str) -> None:
+    """As Pilot does, but without waiting for the machine to be idle, which it is not while something is trained."""
+    for key in keys:
+        pilot.app.simulate_key(key)
+
+
+async def answer(pilot: Pilot[None], *keys: str) -> None:
+    await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
+    press(pilot, *keys)
+    await until(pilot, lambda: not isinstance(pilot.app.screen, Choose))
+
+
+def adapter_bytes(home: Path, name: str) -> bytes:
+    return (home / "adapters" / name / "adapter.safetensors").read_bytes()
+
+
+def test_runs_of_before_are_listed_and_the_first_is_shown(furnished: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        entries = train_of(pilot).seen.entries
+        assert [(entry.name, entry.kind, entry.state) for entry in entries] == [
+            ("mood", "train", "finished"),
+            ("tiny", "pretrain", "finished"),
+        ]
+        await until_steps(pilot)
+        assert "✓ finished" in head(pilot)
+        assert "Kept as the adapter 'mood'" in head(pilot)
+        await pilot.press("down")
+        await until_steps(pilot)
+        assert "Kept as the base 'tiny'" in head(pilot)
+
+    play(scene)
+
+
+def test_first_start_says_how_to_get_a_base_and_then_how_to_train(home: Path, stocked: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        assert "no base" in text_of(pilot, "#empty")
+        assert "p makes one here" in text_of(pilot, "#empty")
+        await pilot.press("n")
+        await until(pilot, lambda: train_of(pilot).query_one(Flash).has_class("-error"))
+        (home / "bases").symlink_to(stocked / "bases")
+        await app_of(pilot).restock()
+        await pilot.pause()
+        assert "n begins one" in text_of(pilot, "#empty")
+
+    play(scene)
+
+
+def test_space_pauses_between_two_steps_and_goes_on(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        job = begin(pilot, plan(few, "paused"))
+        await until(pilot, lambda: job.run)
+        await until_steps(pilot, 3)
+        press(pilot, "space")
+        await until(pilot, lambda: chosen(pilot).state == "paused")
+
+        async def last_seq() -> int:
+            return await app_of(pilot).engine.ask(lambda bench: bench.runs.last_seq(job.run))
+
+        before = await last_seq()
+        for _turn in range(20):
+            await pilot.pause(0.01)
+            assert await last_seq() == before
+        assert "‖ paused" in head(pilot)
+        press(pilot, "space")
+        await until(pilot, lambda: chosen(pilot).state == "running")
+        await until_steps(pilot, train_of(pilot).seen.records[job.run].step + 3)
+
+    play(scene)
+
+
+def test_stop_asks_and_keeps_a_checkpoint(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        job = begin(pilot, plan(few, "halted"))
+        await until(pilot, lambda: job.run)
+        await until_steps(pilot)
+        press(pilot, "s")
+        await answer(pilot, "enter")  # the safe answer stands first
+        assert not job.stopping
+        press(pilot, "s")
+        await answer(pilot, "down", "enter")
+        await until(pilot, lambda: chosen(pilot).state == "stopped")
+        assert chosen(pilot).run is not None
+        assert (furnished / "runs" / job.run / "checkpoint.safetensors").is_file()
+        assert not app_of(pilot).jobs
+
+    play(scene)
+
+
+def test_run_stopped_and_resumed_by_a_key_ends_as_the_undisturbed_one(furnished: Path, few: Path) -> None:
+    hyper = Hyperparameters(epochs=30, batch_size=8, bottleneck=8, max_length=32, emoticon_dropout=0.5, dropout=0.1)
+    with Workbench.open() as bench:
+        deque(bench.train(plan(few, "whole", hyper)), maxlen=0)
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        job = begin(pilot, plan(few, "parted", hyper))
+        await until(pilot, lambda: chosen(pilot).steps[0] > 2)
+        press(pilot, "space")
+        await until(pilot, lambda: chosen(pilot).state == "paused")
+        press(pilot, "s")
+        await answer(pilot, "down", "enter")
+        await until(pilot, lambda: chosen(pilot).state == "stopped")
+        press(pilot, "r")
+        await until(pilot, lambda: chosen(pilot).state == "finished")
+        assert chosen(pilot).key == job.run
+        record = train_of(pilot).seen.records[job.run]
+        await until(pilot, lambda: record.step == record.steps)
+        assert any("Goes on behind step" in line.text for line in record.log)
+
+    play(scene)
+    assert adapter_bytes(furnished, "whole") == adapter_bytes(furnished, "parted")
+
+
+def test_finished_run_rings_the_bell_shows_its_score_card_and_is_used_by_a_key(furnished: Path, few: Path) -> None:
+    bells: list[int] = []
+
+    async def scene(pilot: Pilot[None]) -> None:
+        pilot.app.bell = lambda: bells.append(1)  # type: ignore[method-assign]
+        await to_train(pilot)
+        begin(pilot, plan(few, "fresh", SHORT))
+        await until(pilot, lambda: chosen(pilot).state == "finished")
+        assert bells == [1]
+        assert "'fresh' is finished: accuracy" in str(train_of(pilot).query_one(Flash).render())
+        monitor = train_of(pilot).query_one(Monitor)
+        await until(pilot, lambda: monitor.has_class("-scored"))
+        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).stock.adapters))
+        assert app_of(pilot).stock.adapter == "mood"
+        await pilot.press("u")
+        await until(pilot, lambda: app_of(pilot).stock.adapter == "fresh")
+
+    play(scene)
+    with Workbench.open() as bench:
+        assert bench.adapter_name() == "fresh"
+
+
+def test_finishing_is_told_wherever_one_is(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        job = begin(pilot, plan(few, "elsewhere", SHORT))
+        press(pilot, "f4")
+        await until(pilot, lambda: job.outcome == "done")
+        await until(pilot, lambda: "'elsewhere' is finished" in str(pilot.app.screen.query_one(Flash).render()))
+        await pilot.press("f3")
+        await until(pilot, lambda: chosen(pilot).state == "finished")
+
+    play(scene)
+
+
+def test_failed_run_says_why_and_can_be_deleted(furnished: Path, few: Path) -> None:
+    one_label = few.with_name("one.csv")
+    one_label.write_text("review,label\n" + "".join(f"第{n}条,1\n" for n in range(30)), encoding="utf-8")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        begin(pilot, plan(one_label, "doomed"))
+        await until(pilot, lambda: chosen(pilot).state == "failed")
+        assert chosen(pilot).run is None
+        assert "every post is labelled positive" in " ".join(head(pilot).split())
+        await pilot.press("d")
+        await until(pilot, lambda: chosen(pilot).name == "mood")
+
+    play(scene)
+
+
+def test_run_that_failed_on_the_way_says_why(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        job = begin(pilot, plan(few, "lost"))
+        await until(pilot, lambda: job.run)
+        await until_steps(pilot)
+        # What it learns from is gone and another stands there: a resume must refuse.
+        press(pilot, "s")
+        await answer(pilot, "down", "enter")
+        await until(pilot, lambda: chosen(pilot).state == "stopped")
+        made_up.write_posts(few, 40, seed=9)
+        press(pilot, "r")
+        await until(pilot, lambda: "has changed since it began" in " ".join(head(pilot).split()))
+        assert chosen(pilot).state == "stopped"
+
+    play(scene)
+
+
+def test_run_of_another_program_is_seen_live_and_left_alone(furnished: Path, few: Path) -> None:
+    command = [sys.executable, "-m", "weibo_tui", "train", str(few), "--base", "tiny", "--name", "outside"]
+    options = ["--epochs", "1000", "--batch-size", "4", "--max-length", "32", "--dtype", "float32", "--threads", "1"]
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL, env={**os.environ})
+        try:
+            await until(pilot, lambda: train_of(pilot).seen.entries[0].name == "outside")
+            train_of(pilot).query_one("#runs", OptionList).highlighted = 0
+            await until_steps(pilot, 5)
+            assert chosen(pilot).state == "running"
+            assert chosen(pilot).job is None
+            press(pilot, "space", "s")
+            await pilot.pause(0.1)
+            assert not isinstance(pilot.app.screen, Choose)
+            press(pilot, "d")
+            await until(pilot, lambda: "is at work" in str(train_of(pilot).query_one(Flash).render()))
+            process.kill()
+            await until(pilot, lambda: chosen(pilot).state == "interrupted")
+        finally:
+            process.kill()
+            process.wait()
+
+    play(scene)
+
+
+def test_delete_asks_and_removes_run_and_checkpoint_but_not_what_it_made(furnished: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        key = chosen(pilot).key
+        await pilot.press("d")
+        await answer(pilot, "enter")
+        assert chosen(pilot).key == key
+        await pilot.press("d")
+        await answer(pilot, "down", "enter")
+        await until(pilot, lambda: chosen(pilot).name == "tiny")
+        assert not (furnished / "runs" / key).exists()
+
+    play(scene)
+    assert (furnished / "adapters" / "mood" / "adapter.safetensors").is_file()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_journal_is_exported(furnished: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"journal{suffix}"
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskPath))
+        line = pilot.app.screen.query_one(Input)
+        line.value = str(tmp_path / "journal.txt")
+        await pilot.press("enter")
+        assert isinstance(pilot.app.screen, AskPath)
+        line.value = str(out)
+        await pilot.press("enter")
+        await until(pilot, out.is_file)
+        await until(pilot, lambda: str(out) in str(train_of(pilot).query_one(Flash).render()))
+
+    play(scene, (200, 30))
+    assert {row["event"] for row in _rows(out)} >= {"RunStarted", "StepDone", "Evaluated", "RunFinished"}
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        yield from csv.DictReader(file) if path.suffix == ".csv" else map(json.loads, file)
+
+
+def test_two_runs_take_turns(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        jobs = [begin(pilot, plan(few, name)) for name in ("first", "second")]
+        await until(pilot, lambda: all(job.run for job in jobs))
+
+        def steps() -> list[int]:
+            told = [train_of(pilot).seen.attempt(job) for job in jobs]
+            return [one.step.step if one is not None and one.step is not None else 0 for one in told]
+
+        await until(pilot, lambda: min(steps()) > 3)
+        before = steps()
+        await until(pilot, lambda: all(now > then for now, then in zip(steps(), before, strict=True)))
+        assert [entry.name for entry in train_of(pilot).seen.entries][:2] == ["second", "first"]
+
+    play(scene)
+
+
+def test_nothing_is_read_while_another_place_is_open(furnished: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        clock = train_of(pilot)._clock
+        assert clock is not None
+        assert clock._active.is_set()
+        await pilot.press("f2")
+        await until(pilot, lambda: not clock._active.is_set())
+        await pilot.press("f3")
+        await until(pilot, clock._active.is_set)
+
+    play(scene)
+
+
+def test_pretraining_ends_with_a_base(furnished: Path, corpus_file: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await to_train(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: type(pilot.app.screen).__name__ == "PretrainingForm")
+        screen = pilot.app.screen
+        screen.query_one(PathInput).value = str(corpus_file)
+        await pilot.pause()
+        for name, text in {
+            "name": "fresh",
+            "minutes": "0",
+            "tokens": "3000",
+            "layers": "1",
+            "width": "16",
+            "heads": "2",
+            "vocabulary": "300",
+            "positions": "32",
+            "context": "16",
+            "batch-size": "8",
+        }.items():
+            screen.query_one(f"#field-{name} Input", Input).value = text
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: pilot.app.screen is train_of(pilot))
+        assert (chosen(pilot).name, chosen(pilot).kind) == ("fresh", "pretrain")
+        await until(pilot, lambda: chosen(pilot).state == "finished")
+        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).stock.bases))
+        await until_steps(pilot)
+        assert train_of(pilot).seen.records[chosen(pilot).key].steps == 24
+
+    play(scene)

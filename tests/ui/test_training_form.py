@@ -1,0 +1,328 @@
+"""The forms for a new training and a new base: checked as one types, with a look into the files beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import made_up
+from stage import play, until
+from textual.pilot import Pilot
+from textual.widgets import Button, Collapsible, Input, OptionList, Static
+
+from weibo_tui.app.main import WeiboApp
+from weibo_tui.app.screens.plan_form import PlanForm
+from weibo_tui.app.screens.pretraining_form import PretrainingForm, parameters
+from weibo_tui.app.screens.train import TrainScreen
+from weibo_tui.app.screens.training_form import HYPER, TrainingForm
+from weibo_tui.app.widgets.audit_view import AuditView
+from weibo_tui.app.widgets.data_preview import DataPreview
+from weibo_tui.app.widgets.fields import Field
+from weibo_tui.app.widgets.file_list import FileList
+from weibo_tui.app.widgets.path_input import PathInput
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+
+Scene = Callable[[Pilot[None], Any], Coroutine[Any, Any, None]]
+FormType = TypeVar("FormType", bound=PlanForm[Any])
+
+
+def play_form(scene: Scene, key: str = "n", size: tuple[int, int] = (100, 30)) -> None:
+    """Open the form from the train screen, and let `scene` fill it in."""
+
+    async def whole(pilot: Pilot[None]) -> None:
+        app = cast(WeiboApp, pilot.app)
+        await until(pilot, lambda: app.stock.bases)
+        await pilot.press("f3")
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, PlanForm))
+        await pilot.pause()
+        await scene(pilot, app.screen)
+
+    play(whole, size)
+
+
+def field(form: PlanForm[Any], name: str) -> Field:
+    return form.query_one(f"#field-{name.replace('_', '-')}", Field)
+
+
+async def type_into(pilot: Pilot[None], form: PlanForm[Any], name: str, text: str) -> Field:
+    found = field(form, name)
+    found.query_one(Input).value = text
+    await pilot.pause()
+    return found
+
+
+async def choose(pilot: Pilot[None], form: PlanForm[Any], path: Path) -> None:
+    line = form.query_one(PathInput)
+    line.value = str(path)
+    line.focus()
+    await pilot.press("enter")
+    await until(pilot, lambda: path in form.query_one(FileList).files)
+
+
+def shown(widget: Any) -> str:
+    """What a widget and those in it show, without their line breaks."""
+    parts = [*widget.query(Static), widget]
+    strips = [strip for part in parts if part.display for strip in part.render_lines(part.size.region)]
+    return " ".join(" ".join(strip.text for strip in strips).split())
+
+
+def problem(form: PlanForm[Any]) -> str:
+    return str(form.query_one(".start .problem", Static).render())
+
+
+def test_training_is_begun_from_the_form_and_ends_with_an_adapter(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        app = cast(WeiboApp, pilot.app)
+        await choose(pilot, form, few)
+        assert field(form, "name").value == "few"
+        for name, text in {"epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}.items():
+            await type_into(pilot, form, name, text)
+        await pilot.press("ctrl+s")
+        train = cast(TrainScreen, app.places["train"])
+        await until(pilot, lambda: train.entry is not None and train.entry.state == "finished")
+        await until(pilot, lambda: any(card.name == "few" for card in app.stock.adapters))
+        card = next(card for card in app.stock.adapters if card.name == "few")
+        assert (card.max_length, card.bottleneck, card.base) == (32, 8, "tiny")
+
+    play_form(scene)
+
+
+WRONG = (
+    ("epochs", "0", "a whole number from 1 to 1,000"),
+    ("epochs", "1.5", "a whole number"),
+    ("learning_rate", "2", "a number from 1e-07 to 1"),
+    ("learning_rate", "nan", "a number from"),
+    ("learning_rate", "quick", "a number from"),
+    ("validation", "0.5", "a number between 0 and 0.5"),
+    ("blocks", "first", "write all, last4"),
+    ("threads", "-1", "a whole number from 0"),
+    ("seed", str(2**32), "a whole number"),
+    ("name", "my adapter", "cannot be used"),
+    ("name", "mood", "there is one of that name already"),
+)
+
+
+def test_value_that_will_not_do_is_said_beside_its_field_and_not_begun(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, few)
+        for name, wrong, words in WRONG:
+            entered = await type_into(pilot, form, name, wrong)
+            assert words in entered.problem
+            assert entered.has_class("-wrong")
+            assert words in str(entered.query_one(".note", Static).render())
+            form.action_start()
+            assert words in problem(form)
+            await until(pilot, partial(getattr, entered.query_one(Input), "has_focus"))
+            assert not any(folded.collapsed for folded in entered.ancestors if isinstance(folded, Collapsible))
+            await type_into(pilot, form, name, "")
+            assert not entered.has_class("-wrong")
+        assert pilot.app.screen is form
+
+    play_form(scene)
+
+
+def test_form_has_every_hyperparameter_with_its_default(furnished: Path, few: Path) -> None:
+    plans: list[TrainingPlan] = []
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, few)
+        plans.append(form.plan())
+
+    play_form(scene)
+    assert set(HYPER) == set(Hyperparameters.__dataclass_fields__)
+    assert plans == [TrainingPlan((few,), "few", "tiny", labels=None, machine=Machine())]
+
+
+def test_without_a_file_nothing_is_begun(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await type_into(pilot, form, "name", "fresh")
+        await pilot.click(form.query_one("#start", Button))
+        assert "Name a file to train on first" in problem(form)
+        form.query_one(PathInput).value = str(few)
+        await pilot.press("ctrl+s")
+        assert "Press Enter behind the path" in problem(form)
+
+    play_form(scene)
+
+
+def test_files_are_listed_and_taken_out_again(furnished: Path, few: Path, tmp_path: Path) -> None:
+    more = made_up.write_posts(tmp_path / "more [b].csv", 20, seed=8)
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, few)
+        await choose(pilot, form, more)
+        await choose(pilot, form, few)
+        files = form.query_one(FileList)
+        assert files.files == [few, more]
+        listed = files.query_one("_Chosen", OptionList)
+        assert "more [b].csv" in shown(listed)
+        listed.focus()
+        await pilot.press("delete")
+        assert files.files == [more]
+        await pilot.press("delete")
+        assert files.files == []
+
+    play_form(scene, size=(160, 40))
+
+
+def test_what_was_typed_is_there_the_next_time(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, few)
+        await type_into(pilot, form, "epochs", "7")
+        await type_into(pilot, form, "patience", "3")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is not form)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrainingForm))
+        await pilot.pause()
+        again = cast(TrainingForm, pilot.app.screen)
+        assert (again.plan().hyper.epochs, again.plan().hyper.patience, again.plan().data) == (7, 3, (few,))
+
+    play_form(scene)
+
+
+def test_name_is_proposed_after_the_first_file_until_the_person_gives_one(
+    furnished: Path, few: Path, tmp_path: Path
+) -> None:
+    other = made_up.write_posts(tmp_path / "mood.csv", 20, seed=8)
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, other)
+        assert field(form, "name").value == "mood-2"  # an adapter `mood` is there
+        form.query_one(FileList).query_one("_Chosen", OptionList).focus()
+        await pilot.press("delete")
+        await choose(pilot, form, few)
+        assert field(form, "name").value == "few"
+        await type_into(pilot, form, "name", "mine")
+        await choose(pilot, form, other)
+        assert field(form, "name").value == "mine"
+
+    play_form(scene)
+
+
+def test_preview_shows_how_the_file_is_read_and_what_an_audit_finds(furnished: Path, tmp_path: Path) -> None:
+    posts = made_up.posts(60, seed=3)
+    data = tmp_path / "known.csv"
+    # Two posts stand there twice, one of them with both labels; one row is empty.
+    rows = [*posts, posts[0], (posts[1][0], 1 - posts[1][1]), ("", 1)]
+    data.write_text("text,sentiment\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, data)
+        preview = form.query_one(DataPreview)
+        await until(pilot, lambda: "Duplicates" in shown(preview.query_one(AuditView)))
+        assert "known.csv: csv, utf-8; posts in 'text', labels in 'sentiment'" in shown(preview)
+        assert posts[0][0][:6] in shown(preview)
+        audit = shown(preview.query_one(AuditView))
+        for figure in ("63, 1 of them empty", "Duplicates 2 posts", "Contradictions 1 texts", "negative", "positive"):
+            assert figure in audit, figure
+        assert field(form, "text_column").query_one(Input).placeholder == "text"
+        assert field(form, "label_column").query_one(Input).placeholder == "sentiment"
+
+    play_form(scene, size=(160, 50))
+
+
+def test_preview_says_that_emoticons_give_the_labels_away_and_sets_the_dropout(furnished: Path, tmp_path: Path) -> None:
+    marks = ("[泪]", "[哈哈]")
+    data = tmp_path / "marked.csv"
+    rows = [f"{number % 2},第{number}天的早饭{marks[number % 2]}" for number in range(80)]
+    data.write_text("label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, data)
+        preview = form.query_one(DataPreview)
+        await until(pilot, lambda: preview.has_class("-gives-away"))
+        assert "nearly give the labels away" in shown(preview.query_one(AuditView))
+        await pilot.click(preview.query_one(Button))
+        assert form.plan().hyper.emoticon_dropout == 0.5
+        assert not preview.has_class("-gives-away")
+
+    play_form(scene, size=(160, 50))
+
+
+def test_file_that_cannot_be_read_is_said_in_the_preview(furnished: Path, tmp_path: Path) -> None:
+    data = tmp_path / "odd.csv"
+    data.write_text("a,b\n1,2\n", encoding="utf-8")
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, data)
+        preview = form.query_one(DataPreview)
+        await until(pilot, lambda: "which column holds the posts" in shown(preview))
+        await type_into(pilot, form, "text_column", "a")
+        await type_into(pilot, form, "label_column", "b")
+        await until(pilot, lambda: "posts in 'a', labels in 'b'" in shown(preview))
+
+    play_form(scene, size=(160, 50))
+
+
+def test_hostile_files_are_shown_as_they_are(furnished: Path, tmp_path: Path) -> None:
+    data = tmp_path / "[b]odd[哈哈].csv"
+    rows = [f"[red]{number % 2}\x1b,[/哈哈]第{number}条\u202e[doge]\x9b31m" for number in range(30)]
+    data.write_text("[/b]label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, data)
+        await type_into(pilot, form, "label_column", "[/b]label")
+        preview = form.query_one(DataPreview)
+        await until(pilot, lambda: "Duplicates" in shown(preview.query_one(AuditView)))
+        screen = "\n".join(strip.text for strip in form._compositor.render_strips())
+        assert "[b]odd[哈哈].csv: csv" in screen
+        assert "[/哈哈]第0条<U+202E>[doge]\\x9b31m" in screen
+        assert "[red]0␛" in screen
+        assert not {"\x1b", "\x9b", "\u202e"} & set(screen)
+
+    play_form(scene, size=(160, 50))
+
+
+def test_closing_the_form_ends_its_audit(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, few)
+        preview = form.query_one(DataPreview)
+        await until(pilot, lambda: preview._thread is not None)
+        thread = preview._thread
+        assert thread is not None
+        await pilot.press("escape")
+        await until(pilot, lambda: not thread.is_alive())
+
+    play_form(scene)
+
+
+def test_new_base_says_how_large_it_will_be_and_refuses_odd_sizes(furnished: Path, corpus_file: Path) -> None:
+    async def scene(pilot: Pilot[None], form: PretrainingForm) -> None:
+        told = form.query_one(".told", Static)
+        assert str(told.render()) == "10.1 million parameters"
+        await type_into(pilot, form, "layers", "12")
+        assert str(told.render()) == "17.5 million parameters"
+        await type_into(pilot, form, "heads", "7")
+        assert "The width must be a multiple of the heads" in str(told.render())
+        form.query_one(PathInput).value = str(corpus_file)
+        await pilot.pause()
+        assert field(form, "name").value == "corpus"
+        await pilot.press("ctrl+s")
+        assert "The width must be a multiple of the heads" in problem(form)
+        await type_into(pilot, form, "heads", "5")
+        await type_into(pilot, form, "tokens", "1000")
+        await pilot.press("ctrl+s")
+        assert "either in minutes or in tokens" in problem(form)
+        await type_into(pilot, form, "tokens", "")
+        await type_into(pilot, form, "positions", "64")
+        await pilot.press("ctrl+s")
+        assert "context is 128" in problem(form)
+        await type_into(pilot, form, "positions", "512")
+        form.query_one(PathInput).value = "/nowhere.txt"
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        assert "There is no file /nowhere.txt" in problem(form)
+
+    play_form(scene, key="p", size=(120, 40))
+
+
+def test_estimate_of_parameters_is_that_of_a_real_base(furnished: Path) -> None:
+    with Workbench.open() as bench:
+        card = bench.bases.card("tiny")
+        config = bench.bases.open("tiny").trunk.config
+    assert parameters(config.layers, config.width, config.vocabulary, config.positions) == card.parameters

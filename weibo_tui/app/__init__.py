@@ -1,0 +1,1 @@
+"""The Textual face. Screens ask the workbench, on threads that are not theirs, and hear of it by messages."""

@@ -1,0 +1,64 @@
+"""Small questions: yes or no, one of several, one line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from weibo_tui.app.content import plain
+from weibo_tui.app.place import Dialog
+from weibo_tui.app.widgets.line import Line
+from weibo_tui.errors import WeiboTuiError
+from weibo_tui.text import visible
+
+
+class Choose(Dialog[str]):
+    """One of several answers, given as (value, words); gives the value, or None where it was closed.
+
+    A question of yes or no is one too: the safe answer stands first, and Enter takes it."""
+
+    def __init__(self, question: str, answers: Sequence[tuple[str, str]], chosen: str = "") -> None:
+        super().__init__()
+        self._question = question
+        self._answers = answers
+        self._chosen = chosen
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield Static(plain(self._question), classes="question")
+            yield OptionList(*(Option(plain(words)) for _value, words in self._answers))
+
+    def on_mount(self) -> None:
+        values = [value for value, _words in self._answers]
+        self.query_one(OptionList).highlighted = values.index(self._chosen) if self._chosen in values else 0
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._answers[event.option_index][0])
+
+
+class AskText(Dialog[str]):
+    """One line of text; `check` raises WeiboTuiError for one that will not do, and its words are shown."""
+
+    def __init__(self, question: str, value: str = "", check: Callable[[str], object] = str) -> None:
+        super().__init__()
+        self._question = question
+        self._value = value
+        self._check = check
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield Static(plain(self._question), classes="question")
+            yield Line(visible(self._value))
+            yield Static(classes="problem")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        try:
+            self._check(event.value)
+        except WeiboTuiError as error:
+            self.query_one(".problem", Static).update(plain(str(error)))
+            return
+        self.dismiss(event.value)

@@ -1,0 +1,240 @@
+"""Every key of the app, in one place: the screens bind them, the help and the README list them.
+
+The settings file gives an action other keys by its name: ``[keys]`` with ``"cards.copy" = "y"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`keys` (comma-separated, Textual's names) do `action`. `shown` ones stand in the footer."""
+
+    name: str
+    keys: str
+    action: str
+    description: str
+    shown: bool = True
+    priority: bool = False
+
+
+KEYS: Mapping[str, tuple[Key, ...]] = {
+    "app": (
+        Key("app.help", "f1", "help", N_("Help")),
+        Key("app.predict", "f2,alt+1", "go('predict')", N_("Predict"), shown=False),
+        Key("app.train", "f3,alt+2", "go('train')", N_("Train"), shown=False),
+        Key("app.history", "f4,alt+3", "go('history')", N_("History"), shown=False),
+        Key("app.models", "f5,alt+4", "go('models')", N_("Models"), shown=False),
+        Key("app.palette", "ctrl+p", "command_palette", N_("All actions")),
+        Key("app.theme", "ctrl+t", "turn_theme", N_("Dark or light"), shown=False),
+        Key("app.quit", "ctrl+q", "quit", N_("Leave"), priority=True),
+    ),
+    "train": (
+        Key("train.new", "n", "new", N_("New")),
+        Key("train.pause", "space", "pause", N_("Pause")),
+        Key("train.stop", "s", "stop", N_("Stop")),
+        Key("train.resume", "r", "resume", N_("Resume")),
+        Key("train.use", "u", "use", N_("Use")),
+        Key("train.overlay", "o", "overlay", N_("Lay over")),
+        Key("train.zoom", "z", "zoom", N_("Zoom")),
+        Key("train.previous_curve", "left", "turn(-1)", N_("The curve before"), shown=False),
+        Key("train.next_curve", "right", "turn(1)", N_("The next curve"), shown=False),
+        Key("train.log_scale", "l", "log_scale", N_("Logarithmic axis"), shown=False),
+        Key("train.smoothing", "m", "smoothing", N_("Smoothing"), shown=False),
+        Key("train.export", "e,x", "export", N_("Export the journal"), shown=False),
+        Key("train.delete", "d,delete", "delete", N_("Delete"), shown=False),
+        Key("train.pretrain", "p", "pretrain", N_("Make a base from text"), shown=False),
+        Key("train.back", "escape", "back", N_("Back"), shown=False),
+    ),
+    "form": (Key("form.start", "ctrl+s", "start", N_("Start")),),
+    "files": (Key("files.remove", "delete,backspace,x", "remove", N_("Take it out")),),
+    "models_list": (Key("models_list.open", "enter", "screen.open_card", N_("Card")),),
+    "models": (
+        Key("models.use", "u", "use", N_("Use")),
+        Key("models.evaluate", "e", "evaluate", N_("Evaluate")),
+        Key("models.train", "t", "train", N_("Train on it")),
+        Key("models.import", "i", "import", N_("Import")),
+        Key("models.export", "x", "export", N_("Export")),
+        Key("models.delete", "d,delete", "delete", N_("Delete"), shown=False),
+        Key("models.stop", "s", "stop", N_("Stop")),
+        Key("models.rename", "r", "rename", N_("Rename"), shown=False),
+        Key("models.pretrain", "p", "pretrain", N_("Make a base from text"), shown=False),
+        Key("models.last", "l", "last", N_("Evaluations of before"), shown=False),
+        Key("models.back", "escape", "back", N_("Back to the list"), shown=False),
+    ),
+    "evaluation": (
+        Key("evaluation.stop", "s", "stop", N_("Stop")),
+        Key("evaluation.write", "w", "write", N_("Write the wrong ones")),
+    ),
+    "matrix": (
+        Key("matrix.open", "enter", "open", N_("Its posts")),
+        Key("matrix.left", "left,h", "move(-1, 0)", N_("To the left"), shown=False),
+        Key("matrix.right", "right,l", "move(1, 0)", N_("To the right"), shown=False),
+        Key("matrix.up", "up,k", "move(0, -1)", N_("Up"), shown=False),
+        Key("matrix.down", "down,j", "move(0, 1)", N_("Down"), shown=False),
+    ),
+    "posts": (
+        Key("posts.open", "enter", "open", N_("Open whole")),
+        Key("posts.up", "up,k", "move(-1)", N_("Up"), shown=False),
+        Key("posts.down", "down,j", "move(1)", N_("Down"), shown=False),
+        Key("posts.page_up", "pageup", "page(-1)", N_("A page up"), shown=False),
+        Key("posts.page_down", "pagedown", "page(1)", N_("A page down"), shown=False),
+        Key("posts.first", "home", "first", N_("To the first"), shown=False),
+        Key("posts.last", "end", "last", N_("To the last that is here"), shown=False),
+    ),
+    "post": (Key("post.copy", "c", "copy", N_("Copy")),),
+    "predict": (
+        Key("predict.adapter", "ctrl+g", "choose_adapter", N_("Adapter")),
+        Key("predict.label_file", "ctrl+o", "label_file", N_("Label a file")),
+    ),
+    "prompt": (
+        Key("prompt.send", "enter", "send", N_("Send")),
+        Key("prompt.new_line", "ctrl+j,alt+enter,shift+enter", "break_line", N_("New line"), shown=False),
+        Key("prompt.older", "up", "older", N_("Post sent before"), shown=False),
+        Key("prompt.newer", "down", "newer", N_("Post sent after"), shown=False),
+        Key("prompt.leave", "escape", "leave", N_("Cards")),
+    ),
+    "welcome": (Key("welcome.leave", "escape", "screen.write", N_("Prompt"), shown=False),),
+    "cards": (
+        Key("cards.up", "up,k", "move(-1)", N_("Card above"), shown=False),
+        Key("cards.down", "down,j", "move(1)", N_("Card below"), shown=False),
+        Key("cards.page_up", "pageup", "page(-1)", N_("Page up"), shown=False),
+        Key("cards.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
+        Key("cards.first", "g,home", "first", N_("Oldest card"), shown=False),
+        Key("cards.last", "G,end", "last", N_("Newest card"), shown=False),
+        Key("cards.open", "space,enter", "open", N_("Open")),
+        Key("cards.copy", "c,y", "copy_card", N_("Copy")),
+        Key("cards.again", "r", "judge_again", N_("Again")),
+        Key("cards.history", "h", "show_in_history", N_("History")),
+        Key("cards.delete", "d,delete", "delete_card", N_("Delete")),
+        Key("cards.undo", "u", "bring_back", N_("Undo")),
+        Key("cards.stop", "s", "stop_work", N_("Stop")),
+        Key("cards.leave", "i,escape", "leave", N_("Prompt"), shown=False),
+    ),
+    "path": (
+        Key("path.complete", "tab", "complete", N_("Complete")),
+        Key("path.down", "down", "down", N_("What is there")),
+        Key("path.up", "up", "up", N_("Up in the list"), shown=False),
+        Key("path.close", "escape", "close", N_("Close the list"), shown=False),
+    ),
+    "dialog": (Key("dialog.close", "escape", "close", N_("Close")),),
+    "history": (
+        Key("history.search", "slash", "search", N_("Search")),
+        Key("history.filter", "f", "filter", N_("Filter")),
+        Key("history.unfilter", "x", "unfilter", N_("Clear search and filter"), shown=False),
+        Key("history.correct", "l", "correct", N_("Correct")),
+        Key("history.delete", "d,delete", "delete", N_("Delete")),
+        Key("history.undo", "u", "undo", N_("Undo")),
+        Key("history.export", "e", "export", N_("Export")),
+        Key("history.stop_export", "s", "stop_export", N_("Stop the export")),
+        Key("history.mark", "space", "mark", N_("Mark"), shown=False),
+        Key("history.copy", "c,y", "copy", N_("Copy the post"), shown=False),
+        Key("history.to_prompt", "r", "to_prompt", N_("Bring the post to the prompt"), shown=False),
+        Key("history.newest", "g,home", "newest", N_("To the newest"), shown=False),
+        Key("history.oldest", "G,end", "oldest", N_("To the oldest"), shown=False),
+        Key("history.refresh", "R", "refresh", N_("Look for what is new"), shown=False),
+        Key("history.clear", "X", "clear", N_("Delete the whole history"), shown=False),
+        Key("history.back", "escape", "back", N_("Back"), shown=False),
+    ),
+    "history_table": (
+        Key("history_table.up", "up,k", "move(-1)", N_("Row up"), shown=False),
+        Key("history_table.down", "down,j", "move(1)", N_("Row down"), shown=False),
+        Key("history_table.page_up", "pageup", "page(-1)", N_("Page up"), shown=False),
+        Key("history_table.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
+        Key("history_table.open", "enter", "open", N_("Details"), shown=False),
+    ),
+    "history_search": (Key("history_search.leave", "enter,down", "leave", N_("To the table"), shown=False),),
+    "history_details": (Key("history_details.leave", "enter", "leave", N_("Back to the table")),),
+}
+
+PLACES = {
+    "app": N_("Everywhere"),
+    "train": N_("Train"),
+    "form": N_("A new training, a new base"),
+    "files": N_("The chosen files"),
+    "models_list": N_("Models: list"),
+    "models": N_("Models"),
+    "evaluation": N_("An evaluation"),
+    "matrix": N_("The confusion matrix"),
+    "posts": N_("The posts of a cell"),
+    "post": N_("A post of a cell"),
+    "predict": N_("Predict"),
+    "prompt": N_("Predict: the prompt"),
+    "welcome": N_("Predict: the first start"),
+    "cards": N_("Predict: the cards"),
+    "path": N_("The path of a file"),
+    "dialog": N_("Dialogs"),
+    "history": N_("History"),
+    "history_table": N_("History: table"),
+    "history_search": N_("History: search"),
+    "history_details": N_("History: details"),
+}
+
+
+_NAMED = {"question_mark": "?", "slash": "/", "pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
+
+
+def bindings(place: str) -> list[BindingType]:
+    """The bindings of a screen or widget; their descriptions are translated where they are shown."""
+    return [
+        Binding(key.keys, key.action, key.description, show=key.shown, priority=key.priority, id=key.name)
+        for key in KEYS[place]
+    ]
+
+
+def check_keymap(keymap: Mapping[str, str]) -> Mapping[str, str]:
+    """The keys that the settings ask for; BadInput for an action that there is not, and for one left without keys."""
+    known = {key.name for key in all_keys()}
+    for name, keys in keymap.items():
+        if name not in known:
+            message = _("The settings give keys to '{name}', which is no action of the app: its help (F1) names them.")
+            raise BadInput(message.format(name=name))
+        if not all(part.strip() for part in keys.split(",")):
+            message = _("The settings leave '{name}' without a key: name one, or remove the line.")
+            raise BadInput(message.format(name=name))
+    return keymap
+
+
+def keys_of(key: Key, keymap: Mapping[str, str]) -> str:
+    """The keys that do what `key` does where `keymap` holds."""
+    return keymap.get(key.name, key.keys)
+
+
+def first_key(name: str, keymap: Mapping[str, str]) -> str:
+    """The key that a text names for the action `name` where `keymap` holds."""
+    key = next(key for key in all_keys() if key.name == name)
+    return key_names(keys_of(key, keymap).partition(",")[0])
+
+
+def key_names(keys: str) -> str:
+    """Keys as a person reads them: `Ctrl+P, F1`."""
+    return ", ".join(_key_name(key.strip()) for key in keys.split(","))
+
+
+def _key_name(key: str) -> str:
+    # A letter of its own stays as it is: g and G are two keys.
+    return key if len(key) == 1 else "+".join(_NAMED.get(part, part.capitalize()) for part in key.split("+"))
+
+
+def markdown_table() -> str:
+    """All keys as the README lists them."""
+    lines = []
+    for place, keys in KEYS.items():
+        lines += [f"**{PLACES[place]}**", "", "| keys | what they do | name in the settings |", "|---|---|---|"]
+        lines += [f"| {key_names(key.keys)} | {key.description} | `{key.name}` |" for key in keys]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def all_keys() -> Iterator[Key]:
+    for keys in KEYS.values():
+        yield from keys

@@ -1,0 +1,294 @@
+"""The app: its two threads, its places, and the way out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import App, SystemCommand
+from textual.command import CommandPalette
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.theme import ThemeProvider
+from textual.worker import Worker
+
+from weibo_tui.app import themes
+from weibo_tui.app.content import duration, percent, plain
+from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.help import Help
+from weibo_tui.app.jobs import Job, JobEnded
+from weibo_tui.app.keys import bindings, check_keymap, key_names
+from weibo_tui.app.place import Place
+from weibo_tui.app.screens.history import HistoryScreen
+from weibo_tui.app.screens.models import ModelsScreen
+from weibo_tui.app.screens.predict import PredictScreen
+from weibo_tui.app.screens.train import TrainScreen
+from weibo_tui.app.stock import Stock
+from weibo_tui.app.threads import WorkThread
+from weibo_tui.app.widgets.frame import Flash
+from weibo_tui.locale import gettext as _
+from weibo_tui.log import explain
+from weibo_tui.paths import Paths
+from weibo_tui.settings import Settings
+from weibo_tui.text import visible
+from weibo_tui.words import word
+from weibo_tui.workbench import Machine, Workbench
+
+
+class WeiboApp(App[None], inherit_bindings=False):
+    """Opens on the predict screen at once; torch and the models load behind it, in the engine's thread."""
+
+    TITLE = "weibo-tui"
+    CSS_PATH = "styles.tcss"
+    DEFAULT_MODE = "predict"
+    BINDINGS = bindings("app")
+    PLACES: ClassVar[tuple[type[Place], ...]] = (PredictScreen, TrainScreen, HistoryScreen, ModelsScreen)
+
+    stock: reactive[Stock] = reactive(Stock())
+    """The bases and adapters there are; `restock` looks again."""
+    status: reactive[Content] = reactive(Content(""))
+    keys_pressed = reactive(0)
+    device = reactive("")
+    """Where and in what the engine computes, once torch is there."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        super().__init__()
+        self.paths = Paths.find(home)
+        self.settings = Settings.load(self.paths)
+        self.keymap = check_keymap(self.settings.keys)
+        """The keys that the settings asked for when the app began, by names of actions."""
+        self.set_keymap(self.keymap)
+        self.engine = WorkThread("engine", home)
+        self.records = WorkThread("records", home)
+        self.jobs: list[Job] = []
+        """Those that are not over."""
+        self.left_running: list[Job] = []
+        """Those whose runs go on in processes of their own when the app is gone."""
+        self._leaving = False
+        self.places = {place.NAME: place() for place in self.PLACES}
+        for name in self.places:
+            self.add_mode(name, partial(self.places.__getitem__, name))
+        for theme in (themes.DARK, themes.LIGHT):
+            self.register_theme(theme)
+        self.theme = self.settings.theme if self.settings.theme in self.available_themes else themes.DARK.name
+
+    def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
+        self.engine.start()
+        self.records.start()
+        self.call_after_refresh(self._begin_work)
+        self._heed_signals()
+
+    def _heed_signals(self) -> None:
+        """Leave as by key, with checkpoints, where the terminal goes away or somebody wants us gone."""
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or a thread that is not the main one
+            for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+                loop.add_signal_handler(getattr(signal, name), self.exit)
+
+    def _begin_work(self) -> None:
+        if self.settings.theme not in self.available_themes:
+            message = _("The settings name a theme that there is not, '{name}': Theme, among all actions, lists them.")
+            self.flash(message.format(name=self.settings.theme), "error")
+        self.do(self._warm_up())
+
+    async def _warm_up(self) -> None:
+        """What the first verdict needs, before anybody asks for it."""
+        await self.restock()
+        self.device = await self.engine.ask(_describe_machine)
+        if self.stock.adapter:
+            await self.engine.ask(lambda bench: bench.classifier(self.stock.adapter))
+
+    async def restock(self) -> None:
+        """Look again at the bases, the adapters and the settings, after any of them changed."""
+        self.settings = Settings.load(self.paths)
+        self.stock = await self.records.ask(Stock.of)
+
+    def flash(self, message: str, kind: str = "information") -> None:
+        """Say `message` on the line for news of the open screen, or of the one below a dialog; `kind` is information,
+        success or error."""
+        for screen in reversed(self.screen_stack):
+            if lines := screen.query(Flash):
+                lines.first().show(message, kind)
+                return
+
+    def do(
+        self,
+        work: Coroutine[Any, Any, None],
+        group: str = "default",
+        latest: bool = False,
+        node: DOMNode | None = None,
+    ) -> None:
+        """Let `work` go on beside everything else, as long as `node` is there; what fails it is said. `latest` ends
+        what went on in `group`."""
+        worker: Worker[None] = (node or self).run_worker(
+            partial(self._guarded, work), group=group, exclusive=latest, exit_on_error=False
+        )
+        if worker._task is not None:
+            # Cancelled before it began, it would be a coroutine that nobody awaited, of which Python complains.
+            worker._task.add_done_callback(lambda _task: work.close())
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self.flash(explain(error), "error")
+
+    # ---- jobs
+
+    def begin(self, job: Job, thread: WorkThread | None = None) -> Job:
+        """Take on long work, on the engine's thread unless another is named."""
+        self.jobs.append(job)
+        (thread or self.engine).begin(job)
+        self._tell_status()
+        return job
+
+    def nudge(self) -> None:
+        """Let the threads see at once what was asked of a job."""
+        self.engine.nudge()
+        self.records.nudge()
+        self._tell_status()
+
+    def on_job_told(self) -> None:
+        self._tell_status()
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        self.jobs.remove(message.job)
+        if message.error is not None:
+            self.flash(f"{message.job.title}: {explain(message.error)}", "error")
+        self._tell_status()
+        self.do(self.restock())
+
+    def watch_stock(self) -> None:
+        self._tell_status()
+
+    def watch_device(self) -> None:
+        self._tell_status()
+
+    def _tell_status(self) -> None:
+        parts = [plain(self.device or _("loading …"))]
+        if self.stock.base:
+            parts.append(plain(_("base {name}").format(name=self.stock.base)))
+        parts.append(
+            plain(_("adapter {name}").format(name=self.stock.adapter) if self.stock.adapter else _("no adapter"))
+        )
+        parts += [self._about(job) for job in self.jobs]
+        self.status = Content(" │ ").join(parts)
+
+    def _about(self, job: Job) -> Content:
+        """A job in a few words: what, how far, how long still."""
+        # "label" and "train" alone are nouns: the name of a column, a part of the posts.
+        kind = {"label": "labelling", "train": "training"}.get(job.kind, job.kind)
+        text = f"{word(kind)} {job.title}"
+        if job.state != "working":
+            text += f" ({word(job.state)})"
+        if (progress := job.progress) is not None and progress.total:
+            text += f" {percent(progress.done / progress.total, 0)}"
+        if job.state == "working" and (seconds := job.seconds_left) is not None:
+            text += " " + _("{time} left").format(time=duration(seconds))
+        return plain(text, "$primary")
+
+    # ---- actions
+
+    async def action_go(self, place: str) -> None:
+        self.switch_mode(place)
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, Help):
+            self.push_screen(Help(self.screen))
+
+    def action_command_palette(self) -> None:
+        # Textual's own, but for the language that it speaks.
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(id="--command-palette", placeholder=_("Search for an action")))
+
+    def search_themes(self) -> None:
+        self.push_screen(CommandPalette([ThemeProvider], placeholder=_("Search for a theme")))
+
+    def action_turn_theme(self) -> None:
+        self.theme = themes.LIGHT.name if self.current_theme.dark else themes.DARK.name
+
+    def _keep_theme(self, name: str) -> None:
+        if name != self.settings.theme:
+            self.do(self._save(theme=name))
+
+    async def _save(self, **changes: object) -> None:
+        Settings.save(self.paths, **changes)
+        self.settings = Settings.load(self.paths)
+
+    async def action_quit(self) -> None:
+        """Leave at once, or ask first what becomes of the runs that are going on."""
+        if not self.jobs:
+            self.exit()
+        elif not self._leaving:
+            self._leaving = True
+            self.do(self._ask_and_leave())
+
+    async def _ask_and_leave(self) -> None:
+        runs = [job for job in self.jobs if job.run]
+        answers = [("stay", _("Stay here"))]
+        if runs:
+            answers.append(("stop", _("Stop, with a checkpoint, and leave")))
+            answers.append(("leave", _("Leave, and let it go on in a process of its own")))
+        else:
+            answers.append(("stop", _("Stop and leave")))
+        titles = ", ".join(job.title for job in self.jobs)
+        answer = await self.push_screen_wait(Choose(_("At work: {titles}").format(titles=titles), answers))
+        self._leaving = False
+        if answer in ("stop", "leave"):
+            self.left_running = runs if answer == "leave" else []
+            self.exit()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """All actions that work now, under the names that the help gives them, and all themes."""
+        listed = {"app.palette"}
+        for key, active in screen.active_bindings.items():
+            binding = active.binding
+            if active.enabled and binding.id and binding.id not in listed:
+                listed.add(binding.id)
+                action = partial(self.run_action, binding.action, active.node)
+                yield SystemCommand(binding.description, key_names(key), action)
+        yield SystemCommand(_("Theme"), _("Choose among all colour themes"), self.action_change_theme)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.label_colours(self.current_theme.dark)
+
+    async def on_event(self, event: events.Event) -> None:
+        pressed = isinstance(event, events.Key) and not event.is_forwarded  # it is, once it was handed on
+        await super().on_event(event)
+        if pressed:
+            self.keys_pressed += 1
+
+    def _fatal_error(self) -> None:
+        # Textual prints a traceback, with the texts that stood in variables; a person gets a sentence, and one only.
+        if not self._exit_renderables and isinstance(self._exception, Exception):
+            self.panic(Text(visible(explain(self._exception))))
+
+
+def _describe_machine(bench: Workbench) -> str:
+    compute = bench.compute(Machine())
+    return f"{compute.device.type} {compute.dtype_name}"
+
+
+def launch(home: Path | None = None) -> int:
+    """Run the app until it is left; the exit code. Runs at work are stopped with a checkpoint, or left running."""
+    app = WeiboApp(home)
+    try:
+        app.run()
+    finally:
+        app.engine.close()
+        app.records.close()
+    with Workbench.open(home) as bench:
+        for job in app.left_running:
+            if job.state == "stopped":  # and not done, or failed, meanwhile
+                bench.leave_running(job.run)
+    return app.return_code or 0

@@ -1,0 +1,33 @@
+"""What there is to work with: the bases and adapters, and which of each is used where none is named."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from weibo_tui.errors import WeiboTuiError
+from weibo_tui.registry.cards import AdapterCard, BaseCard
+from weibo_tui.workbench import Workbench
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Cards by name; `base` and `adapter` are empty where none is chosen or there is none."""
+
+    bases: tuple[BaseCard, ...] = ()
+    adapters: tuple[AdapterCard, ...] = ()
+    base: str = ""
+    adapter: str = ""
+
+    @classmethod
+    def of(cls, bench: Workbench) -> Stock:
+        base = adapter = ""
+        with suppress(WeiboTuiError):
+            base = bench.base_name()
+        with suppress(WeiboTuiError):
+            adapter = bench.adapter_name()
+        return cls(tuple(bench.bases.list()), tuple(bench.adapters.list()), base, adapter)
+
+    def labels(self, adapter: str) -> tuple[str, ...]:
+        """The labels of an adapter, in order; none where it is gone."""
+        return next((card.labels for card in self.adapters if card.name == adapter), ())
