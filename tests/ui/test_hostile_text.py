@@ -18,8 +18,10 @@ from weibo_tui.app.evaluations import Evaluation
 from weibo_tui.app.jobs import Job
 from weibo_tui.app.main import WeiboApp
 from weibo_tui.app.screens.models import ModelsScreen
+from weibo_tui.app.screens.predict import PredictScreen
+from weibo_tui.app.widgets.work_card import LabellingCard
 from weibo_tui.errors import BadInput
-from weibo_tui.workbench import EvaluationPlan
+from weibo_tui.workbench import EvaluationPlan, LabellingPlan
 
 NARROW, WIDE = (60, 20), (120, 30)
 CHARACTERS = {"space": " ", "slash": "/", "enter": "\r"}
@@ -36,14 +38,15 @@ def play(scene: Scene, size: tuple[int, int]) -> WeiboApp:
     async def and_it_lives_on(pilot: Pilot[None]) -> None:
         pilot.app.animation_level = "none"
         await scene(pilot)
-        look(pilot)
+        await look(pilot)
         assert not app_of(pilot)._exit  # no [@click=app.quit] was followed
 
     return play_on_stage(and_it_lives_on, size)
 
 
-def look(pilot: Pilot[None]) -> str:
+async def look(pilot: Pilot[None]) -> str:
     """What is drawn, after a look at its harmlessness and at its width."""
+    await until(pilot, lambda: drawn(pilot).strip())  # a new screen is not laid out at once
     lines = drawn(pilot)
     harmless(lines)
     for line in lines.split("\n"):
@@ -74,14 +77,14 @@ async def go(pilot: Pilot[None], key: str, place: str) -> None:
 def test_cards_and_prompt(hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
-        seen = look(pilot)
+        seen = await look(pilot)
         for _post in range(len(TEXTS) + len(SOME)):
             await press(pilot, "up")
-            seen += look(pilot)
+            seen += await look(pilot)
         await press(pilot, "escape")
         for _card in range(len(TEXTS) + 2 * len(SOME)):
             await press(pilot, "space")
-            seen += look(pilot)
+            seen += await look(pilot)
             await press(pilot, "space", "up")
         for name, text in TEXTS.items():
             assert shown(text) in seen, name
@@ -94,18 +97,18 @@ def test_posts_that_are_pasted_and_judged(hostile: Path) -> None:
 
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
-        assert "[/哈哈]" in look(pilot)  # its labels stand above the prompt
+        assert "[/哈哈]" in await look(pilot)  # its labels stand above the prompt
         for name, text in TEXTS.items():
             pilot.app.post_message(events.Paste(text[:2000]))
             await pilot.pause(0)
-            look(pilot)
+            await look(pilot)
             if app_of(pilot).screen.is_modal:  # of several lines it asks what they are
                 await press(pilot, "enter")
                 await until(pilot, lambda: not app_of(pilot).screen.is_modal)
-                look(pilot)
+                await look(pilot)
             await press(pilot, "enter")
             await pilot.pause(0.05)
-            assert shown(text) in look(pilot), name
+            assert shown(text) in await look(pilot), name
             await press(pilot, "ctrl+u")
 
     play(scene, WIDE)
@@ -115,19 +118,19 @@ def test_posts_that_are_pasted_and_judged(hostile: Path) -> None:
 def test_history(size: tuple[int, int], hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f4", "history")
-        seen = look(pilot)
+        seen = await look(pilot)
         for entry in range(len(TEXTS) + 2 * len(SOME)):
             if size == NARROW:
                 await press(pilot, "enter")
-                seen += look(pilot)
+                seen += await look(pilot)
                 await press(pilot, "escape")
             elif entry < 2 * len(SOME):
                 await press(pilot, "d")
                 await until(pilot, lambda: app_of(pilot).screen.is_modal)
-                look(pilot)
+                await look(pilot)
                 await press(pilot, "escape")
             await press(pilot, "down")
-            seen += look(pilot)
+            seen += await look(pilot)
         for name, text in TEXTS.items():
             assert shown(text) in seen, name
 
@@ -139,14 +142,14 @@ def test_the_questions_of_the_history(hostile: Path) -> None:
         await go(pilot, "f4", "history")
         await press(pilot, "end", "l")
         await until(pilot, lambda: app_of(pilot).screen.is_modal)
-        assert "[doge]" in look(pilot)
+        assert "[doge]" in await look(pilot)
         await press(pilot, "escape", "f")
         await until(pilot, lambda: app_of(pilot).screen.is_modal)
         for _field in range(4):
             await press(pilot, "enter")
-            look(pilot)
+            await look(pilot)
             await press(pilot, "down", "enter", "tab")
-        look(pilot)
+        await look(pilot)
 
     play(scene, WIDE)
 
@@ -158,7 +161,7 @@ def test_a_search_for_anything(hostile: Path) -> None:
         for text in TEXTS.values():
             pilot.app.post_message(events.Paste(text[:2000]))
             await pilot.pause(0.05)
-            look(pilot)
+            await look(pilot)
             await press(pilot, "escape")
 
     play(scene, WIDE)
@@ -169,15 +172,15 @@ def test_runs_and_their_monitor(size: tuple[int, int], hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f3", "train")
         await until(pilot, lambda: shown(list(TEXTS.values())[-1]) in drawn(pilot))
-        seen = look(pilot)
+        seen = await look(pilot)
         for _run in TEXTS:
             await press(pilot, "o", "down")
-            seen += look(pilot)
+            seen += await look(pilot)
         for name, text in TEXTS.items():
             assert shown(text) in seen, name
         await press(pilot, "d")
         await until(pilot, lambda: "Delete" in drawn(pilot) and app_of(pilot).screen.is_modal)
-        look(pilot)
+        await look(pilot)
         await press(pilot, "escape", "z")
         await pilot.pause(0)
 
@@ -198,12 +201,12 @@ def test_the_form_and_the_preview_of_the_data(size: tuple[int, int], hostile: Pa
         await pilot.pause(0.2)
         await press(pilot, "down")
         await until(pilot, lambda: "[b]x[@click=app.quit]帖.csv" in drawn(pilot))
-        look(pilot)
+        await look(pilot)
         await press(pilot, "down", "enter")
         await until(pilot, lambda: "What is in the files" not in drawn(pilot) or shown(LABELS[0]) in drawn(pilot))
         for _field in range(8):
             await press(pilot, "tab")
-            look(pilot)
+            await look(pilot)
 
     play(scene, size)
 
@@ -212,16 +215,16 @@ def test_the_form_and_the_preview_of_the_data(size: tuple[int, int], hostile: Pa
 def test_models(size: tuple[int, int], hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f5", "models")
-        seen = look(pilot)
+        seen = await look(pilot)
         for _entry in range(5):
             await press(pilot, "enter")
             await pilot.pause(0)
             for _page in range(4):
-                seen += look(pilot)
+                seen += await look(pilot)
                 await press(pilot, "pagedown")
             await press(pilot, "escape" if size == NARROW else "shift+tab", "d")
             await pilot.pause(0.1)
-            look(pilot)
+            await look(pilot)
             await press(pilot, "escape", "down")
         assert shown(LABELS[0]) in seen
         assert "␛[31m乐" in seen
@@ -245,12 +248,31 @@ def test_an_evaluation_with_hostile_labels_and_posts(size: tuple[int, int], host
         await until(pilot, lambda: job.outcome)
         assert job.outcome == "done", models.evaluations[0].problem
         await pilot.pause(0.2)
-        seen = look(pilot)
+        seen = await look(pilot)
         for key in ("down", "right", "enter", "down", "enter", "escape", "escape", "escape"):
             await press(pilot, key)
             await pilot.pause(0)
-            seen += look(pilot)
+            seen += await look(pilot)
         assert shown(LABELS[0]) in seen
+
+    play(scene, size)
+
+
+@each_size
+def test_a_file_that_is_labelled(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
+    path = write_labelled(tmp_path, "[b]\x1b[31m\u202e[@click=app.quit]帖.csv")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await loaded(pilot)
+        place = app_of(pilot).places["predict"]
+        assert isinstance(place, PredictScreen)
+        card = LabellingCard(LabellingPlan(path, path.with_suffix(".out.csv"), "hostile"))
+        place.conversation.append(card)
+        await until(pilot, lambda: card.done)
+        await pilot.pause(0.1)
+        assert "␛[31m" in await look(pilot)
+        await press(pilot, "escape", "space")
+        await look(pilot)
 
     play(scene, size)
 
@@ -274,15 +296,15 @@ async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
     app.do(fail())
     await until(pilot, lambda: flashed(pilot))
     await pilot.pause(0)
-    assert shown(text) in look(pilot)
+    assert shown(text) in await look(pilot)
     job = app.begin(Job("label", text, lambda _bench: iter([]), app.screen))
     for dialog in (Choose(text, [("a", text), ("b", "b")]), AskText(text, text, check=refuse)):
         await app.push_screen(dialog)
         await pilot.pause(0)
-        look(pilot)
+        await look(pilot)
         if isinstance(dialog, AskText):
             await press(pilot, "enter")
-            look(pilot)
+            await look(pilot)
         await press(pilot, "escape")
     await until(pilot, lambda: job not in app.jobs)
 
@@ -294,6 +316,6 @@ def test_settings(name: str, field: str, furnished: Path) -> None:
 
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
-        look(pilot)
+        await look(pilot)
 
     play(scene, (100, 30))

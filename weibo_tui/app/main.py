@@ -36,7 +36,7 @@ from weibo_tui.app.stock import Stock
 from weibo_tui.app.threads import WorkThread
 from weibo_tui.app.widgets.frame import Flash
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import explain
+from weibo_tui.log import explain, record_fault
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings
 from weibo_tui.text import visible
@@ -267,6 +267,12 @@ class WeiboApp(App[None], inherit_bindings=False):
         await super().on_event(event)
         if pressed:
             self.keys_pressed += 1
+
+    def _handle_exception(self, error: Exception) -> None:
+        if self._exit:
+            record_fault(error)  # of what is being taken down: the person has left
+        else:
+            super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         # Textual prints a traceback, with the texts that stood in variables; a person gets a sentence, and one only.

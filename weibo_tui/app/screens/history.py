@@ -99,7 +99,7 @@ class HistoryScreen(Place):
             raise
         self._clear_search()
         self.browser.go_to(analysis, EVERYTHING)
-        self.browser.table.focus()
+        self.set_focus(self.browser.table)
 
     def on_history_browser_changed(self) -> None:
         self.browser.table.notice = self._notice()
@@ -170,7 +170,7 @@ class HistoryScreen(Place):
             self.query_one(SearchField).value = ""
 
     def action_search(self) -> None:
-        self.query_one(SearchField).focus()
+        self.set_focus(self.query_one(SearchField))  # at once: the next key is its own
 
     def action_unfilter(self) -> None:
         self._clear_search()
@@ -189,7 +189,7 @@ class HistoryScreen(Place):
         """One step back: out of the details, or one thing less of what was typed, marked and told."""
         field, export = self.query_one(SearchField), self.query_one(ExportLine)
         if isinstance(self.focused, EntryDetails) or (field.has_focus and not field.value):
-            self.browser.table.focus()
+            self.set_focus(self.browser.table)
         elif field.has_focus:
             field.value = ""
         elif export.is_over:

@@ -139,10 +139,10 @@ class ModelsScreen(Place):
         if self.has_class("-narrow") and (entry := self.entry) is not None:
             self.weibo.push_screen(CardForm(entry, self.inventory))
         else:
-            self.query_one(ModelCard).focus()
+            self.set_focus(self.query_one(ModelCard))
 
     def action_back(self) -> None:
-        self.query_one(ModelList).focus()
+        self.set_focus(self.query_one(ModelList))
 
     def action_use(self) -> None:
         self._change(upkeep.use(self, self.whole))

@@ -198,7 +198,7 @@ class RunsPlace(Place):
         if zoomed and self.has_class("-narrow"):
             self._monitor.enter()
         elif not zoomed and not self.has_class("-inside"):
-            self._list.focus()
+            self.set_focus(self._list)
         self.refresh_bindings()
 
     # ---- jobs
@@ -209,7 +209,7 @@ class RunsPlace(Place):
         self.weibo.begin(job)
         self._show()
         self._list.select(job.run or attempt.waiting_key)
-        self._list.focus()
+        self.set_focus(self._list)
 
     def on_job_told(self, message: JobTold) -> None:
         attempt = self.seen.attempt(message.job)

@@ -151,7 +151,7 @@ class TrainScreen(RunsPlace):
             self._monitor.zoom()
         else:
             self.remove_class("-inside")
-            self._list.focus()
+            self.set_focus(self._list)
         self.refresh_bindings()
 
     def action_export(self) -> None:

@@ -246,12 +246,12 @@ class HistoryBrowser(Container):
     def on_entry_table_opened(self) -> None:
         details = self.query_one(EntryDetails)
         if details.display:
-            details.focus()
+            self.screen.set_focus(details)
         elif self.entry is not None:
             self.app.push_screen(DetailsDialog(self.entry, pattern(self.asked.text)))
 
     def on_entry_details_left(self) -> None:
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     # ---- marks
 

@@ -83,7 +83,7 @@ class Monitor(Vertical):
 
     def enter(self) -> None:
         """Take the focus, so that the arrows scroll."""
-        self._body.focus()
+        self.screen.set_focus(self._body)
 
     def zoom(self, measure: str = "") -> None:
         """Give a chart all the room, the last one where none is named; or let everything be seen again."""
