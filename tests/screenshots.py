@@ -64,11 +64,11 @@ def disputed(path: Path) -> Path:
 def furnish(home: Path, posts: Path) -> None:
     """A base and two adapters, one of which has seen a half of its posts without their emoticons."""
     corpus = HERE / "data" / "corpus.txt"
-    recipe = PretrainingRecipe(tokens=600_000, learning_rate=3e-3)
+    recipe = PretrainingRecipe(tokens=300_000, learning_rate=3e-3)
     with Workbench.open(home) as bench:
-        deque(bench.pretrain(PretrainingPlan(corpus, "small", 3, 128, 4, recipe=recipe)), maxlen=0)
+        deque(bench.pretrain(PretrainingPlan(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
         for name, dropout in {"mood": 0.0, "mood-words": 0.5}.items():
-            plan = TrainingPlan((posts,), name, hyper=Hyperparameters(3, learning_rate=3e-3, emoticon_dropout=dropout))
+            plan = TrainingPlan((posts,), name, hyper=Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout))
             deque(bench.train(plan), maxlen=0)
         bench.use_adapter("mood-words")
 

@@ -65,7 +65,12 @@ class Director:
         ticking = asyncio.create_task(self.tick())
         async with self.phase("import of torch"):
             await self.app._warm_up()
+        ticking.cancel()
         await asyncio.sleep(SETTLE)
+        used = time.process_time()
+        await asyncio.sleep(SHORT)
+        used = time.process_time() - used
+        ticking = asyncio.create_task(self.tick())
         async with self.phase("idle"):
             await asyncio.sleep(SHORT)
         await self.train()
@@ -74,7 +79,9 @@ class Director:
             plan = AuditPlan((self.folder / "large.csv",))
             await self.done(self.app.begin(Job("audit", "large", lambda bench: bench.audit(plan), self.app.screen)))
         ticking.cancel()
-        (self.folder / "delays.json").write_text(json.dumps({"phases": self.found, "verdicts": self.verdicts}))
+        (self.folder / "delays.json").write_text(
+            json.dumps({"phases": self.found, "verdicts": self.verdicts, "idle": used})
+        )
         self.app.exit()
 
     async def train(self) -> None:

@@ -1,4 +1,4 @@
-"""How late the event loop is while the engine works. `pytest -m benchmark -s tests/benchmarks` prints the table."""
+"""How late the event loop is while the engine works. `pytest -m benchmark -n 0 -s tests/benchmarks` prints it."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def test_the_delay_of_the_event_loop(folder: Path, capsys: pytest.CaptureFixture
             if phase["steps"]:
                 print(f"{name:32}  {milliseconds(phase['steps'])}")
         print(f"\n{'a verdict during training':32}  {milliseconds(measured['verdicts'])}")
+        print(f"\nCPU seconds of the idle app in 10 s: {measured['idle']:.3f}")
 
 
 def test_the_first_paint(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -213,3 +213,26 @@ def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
         assert app.events == [1]
 
     play(scene)
+
+
+def test_the_garbage_collector_leaves_alone_what_stays_while_work_goes_on() -> None:
+    """Its rounds over torch and a data set would stop the event loop for a quarter of a second each."""
+
+    async def scene(thread: WorkThread) -> None:
+        work, owner = Work(1), Owner()
+        thread.begin(job(work, owner))
+        work.allow(1)
+        await owner.ended.get()
+        await thread.ask(lambda _bench: None)
+        assert gc.get_freeze_count() == 0
+        thread.begin(job(iter_that_looks, owner))
+        ended = await owner.ended.get()
+        assert ended.result
+        await thread.ask(lambda _bench: None)
+        assert gc.get_freeze_count() == 0
+
+    def iter_that_looks(_bench: Workbench) -> Iterator[object]:
+        yield "begun"
+        yield gc.get_freeze_count()
+
+    play(scene)

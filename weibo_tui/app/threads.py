@@ -7,6 +7,7 @@ is kept in SQLite. Neither touches a widget: answers go back through the event l
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -109,6 +110,8 @@ class WorkThread(threading.Thread):
         if not pulled.pull(bench):
             with self._wake:
                 self._jobs.remove(pulled)
+            if not self._jobs:
+                gc.unfreeze()
 
     def _give_up(self) -> None:
         """Stop what is at work and refuse what was asked: nobody waits for ever for a thread that is gone."""
@@ -180,6 +183,9 @@ class _Pulled:
             if self._events is None:
                 self.job.begun = True
                 self._events = iter(self.job.begin(bench))
+                # Where the garbage collector walks over torch and all else that stays, every thread stands still for
+                # a quarter of a second, several times a minute.
+                gc.freeze()
             self._last = next(self._events)
         except StopIteration:
             self._end("done", self._last)
@@ -203,6 +209,7 @@ class _Pulled:
     def _keep(self, event: object) -> None:
         if isinstance(event, RunStarted):
             self.job.run = event.run
+            gc.freeze()  # the data set too
         if isinstance(event, StepDone) and event.steps:
             self.job.advance(Progress("training", event.step, event.steps))
         if isinstance(event, Progress) and event.stage != "step":
