@@ -18,6 +18,7 @@ import hypothesis
 import made_up
 import pytest
 from commands import Command
+from filelock import FileLock
 
 from weibo_tui import locale
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
@@ -83,17 +84,22 @@ def corpus_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def stocked(tmp_path_factory: pytest.TempPathFactory, posts_file: Path, corpus_file: Path) -> Path:
+def stocked(tmp_path_factory: pytest.TempPathFactory, posts_file: Path, corpus_file: Path, worker_id: str) -> Path:
     """A home with a real base, `tiny`, and an adapter trained on it, `mood`. For reading only: see `furnished`."""
-    folder = tmp_path_factory.mktemp("stocked")
+    if worker_id == "master":
+        return stock(tmp_path_factory.mktemp("stocked"), posts_file, corpus_file)
+    folder = tmp_path_factory.getbasetemp().parent / "stocked"  # of all workers: it takes ten seconds to make
+    with FileLock(f"{folder}.lock"):
+        return folder if folder.exists() else stock(folder, posts_file, corpus_file)
+
+
+def stock(folder: Path, posts: Path, corpus: Path) -> Path:
     recipe = PretrainingRecipe(tokens=200_000, learning_rate=3e-3)
-    base = PretrainingPlan(
-        corpus_file, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32
-    )
+    base = PretrainingPlan(corpus, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32)
     hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
     with Workbench.open(folder) as bench:
         deque(bench.pretrain(base), maxlen=0)
-        deque(bench.train(TrainingPlan((posts_file,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
+        deque(bench.train(TrainingPlan((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
     return folder
 
 

@@ -67,9 +67,8 @@ def test_a_file_is_labelled_beside_itself_and_stays_as_a_card(furnished: Path, f
     async def act(pane: Pane) -> None:
         await start(pane, few)
         card = labellings(pane)[0]
-        await until(pane.pilot, lambda: not card.at_work)
+        await until(pane.pilot, lambda: "".join(said(pane).split()).startswith(f"▤{out}40rows"))
         text = "".join(said(pane).split())
-        assert text.startswith(f"▤{out}40rows")
         assert "▲positive" in text
         assert "▼negative" in text
         assert "mood·" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partialmethod
@@ -110,13 +111,16 @@ def test_stopping_keeps_a_checkpoint(furnished: Path, posts_file: Path, monkeypa
 def test_a_training_that_is_left_running_is_finished_by_a_process_of_its_own(
     furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    left: list[subprocess.Popen[bytes]] = []  # this test's own: others leave runs too
+    monkeypatch.setattr(workbench_runs, "_left", left)
+
     async def scene(pilot: Pilot[None]) -> None:
         await train(pilot, posts_file)
         await ask_to_leave(pilot)
         await pilot.press("down", "down", "enter")
 
     assert launched(scene, monkeypatch) == 0
-    (process,) = workbench_runs._left
+    (process,) = left
     assert process.wait(timeout=60) == 0
     run = the_run(furnished)
     assert run.state == "finished"

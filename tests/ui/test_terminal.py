@@ -24,9 +24,7 @@ def with_base(home: Path, stocked: Path) -> Path:
 
 def fill(terminal: Terminal, tabs: int, text: str) -> None:
     """Write into the field that is so many steps further."""
-    terminal.press(*["tab"] * tabs, "end", "ctrl+u")
-    terminal.listen(0.3)  # Textual does what a key is bound to behind what is typed at the same moment
-    terminal.press(text)
+    terminal.press(*["tab"] * tabs, "end", "ctrl+u", text)
     terminal.wait_for(text)
 
 
@@ -62,9 +60,7 @@ def judge(terminal: Terminal, post: str, number: int) -> str:
 def export(terminal: Terminal, path: Path) -> None:
     terminal.press("e")
     terminal.wait_for("Export to a CSV file")
-    terminal.press("end", "ctrl+u")
-    terminal.listen(0.3)
-    terminal.press(str(path))
+    terminal.press("end", "ctrl+u", str(path))
     terminal.wait_for(path.name)
     terminal.press("enter")
     terminal.wait_for("1 post written")
@@ -82,9 +78,7 @@ def test_from_a_training_to_an_exported_verdict(with_base: Path, posts_file: Pat
         judge(terminal, OTHER, 2)
         terminal.press("f4")
         terminal.wait_for("1–2 of 2")
-        terminal.press("/")
-        terminal.listen(0.3)
-        terminal.press("好吃")
+        terminal.press("/", "好吃")
         terminal.wait_until(lambda: POST in terminal.text and OTHER not in terminal.text, "what was searched for")
         terminal.press("enter")
         export(terminal, path)

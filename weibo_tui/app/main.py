@@ -34,6 +34,7 @@ from weibo_tui.app.screens.predict import PredictScreen
 from weibo_tui.app.screens.train import TrainScreen
 from weibo_tui.app.stock import Stock
 from weibo_tui.app.threads import WorkThread
+from weibo_tui.app.typed_ahead import Typed, TypedAhead
 from weibo_tui.app.widgets.frame import Flash
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import explain, record_fault
@@ -74,6 +75,7 @@ class WeiboApp(App[None], inherit_bindings=False):
         self.left_running: list[Job] = []
         """Those whose runs go on in processes of their own when the app is gone."""
         self._leaving = False
+        self.typed_ahead = TypedAhead(self)
         self.places = {place.NAME: place() for place in self.PLACES}
         for name in self.places:
             self.add_mode(name, partial(self.places.__getitem__, name))
@@ -263,10 +265,12 @@ class WeiboApp(App[None], inherit_bindings=False):
         return themes.label_colours(self.current_theme.dark)
 
     async def on_event(self, event: events.Event) -> None:
-        pressed = isinstance(event, events.Key) and not event.is_forwarded  # it is, once it was handed on
-        await super().on_event(event)
-        if pressed:
-            self.keys_pressed += 1
+        if not isinstance(event, Typed) or event.is_forwarded:  # it is, once it was handed on
+            await super().on_event(event)
+        elif not self.typed_ahead.must_wait(event):
+            await super().on_event(event)
+            self.typed_ahead.went_to(self.focused or self.screen)
+            self.keys_pressed += isinstance(event, events.Key)
 
     def _handle_exception(self, error: Exception) -> None:
         if self._exit:

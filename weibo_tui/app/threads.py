@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
@@ -28,6 +29,9 @@ from weibo_tui.workbench import Workbench
 TELL_SECONDS = 0.1
 """How often at most a job's events are posted."""
 
+BREATH, BREATH_SECONDS = 0.0005, 0.02
+"""How long the thread stands aside for the event loop, and how often."""
+
 T = TypeVar("T")
 
 
@@ -41,6 +45,7 @@ class WorkThread(threading.Thread):
         self._jobs: deque[_Pulled] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._breathed = 0.0
 
     async def ask(self, question: Callable[[Workbench], T]) -> T:
         """What `question` answers, given the thread's workbench. Whoever no longer waits for it is not answered.
@@ -86,6 +91,7 @@ class WorkThread(threading.Thread):
                 while self._wait():
                     self._answer(bench)
                     self._pull(bench)
+                    self._breathe()
             finally:
                 self._give_up()
 
@@ -112,6 +118,13 @@ class WorkThread(threading.Thread):
                 self._jobs.remove(pulled)
             if not self._jobs:
                 gc.unfreeze()
+
+    def _breathe(self) -> None:
+        """Let the event loop have the interpreter. Work that lets go of it often and takes it back at once, as with
+        each block of a file, keeps it for up to a second else: Python ends only a turn that is not interrupted."""
+        if time.monotonic() - self._breathed > BREATH_SECONDS:
+            time.sleep(BREATH)
+            self._breathed = time.monotonic()
 
     def _give_up(self) -> None:
         """Stop what is at work and refuse what was asked: nobody waits for ever for a thread that is gone."""

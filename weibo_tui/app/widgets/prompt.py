@@ -15,7 +15,6 @@ from textual.widgets import TextArea
 
 from weibo_tui.app.keys import bindings, first_key
 from weibo_tui.app.place import weibo
-from weibo_tui.app.widgets.line import do_at_once
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import visible
@@ -113,7 +112,9 @@ class Prompt(TextArea):
         self.take(event.text)
 
     async def _on_key(self, event: events.Key) -> None:
-        await do_at_once(self, event)  # where a key sends, TextArea would begin a line
+        active = None if event.is_printable else self.screen.active_bindings.get(event.key)
+        if active is not None and active.enabled and active.node is self:
+            event.prevent_default()  # where a key sends, TextArea would begin a line
 
     def action_send(self) -> None:
         post = self.text
