@@ -19,6 +19,7 @@ import made_up
 import pytest
 from commands import Command
 from filelock import FileLock
+from hub import Hub, serving
 
 from weibo_tui import locale
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
@@ -30,6 +31,8 @@ from weibo_tui.workbench import Machine, PretrainingPlan, TrainingPlan, Workbenc
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
+CONNECTS = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
+LOOKUP = socket.getaddrinfo
 DATA = Path(__file__).parent / "data"
 FLOAT32 = Machine("cpu", "float32", threads=1)  # two threads on models this small mostly wait for each other
 
@@ -53,22 +56,48 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sockets to other machines, and questions for their addresses, end the test."""
-    connects = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
 
     def guarded(name: str) -> object:
         def connect(self: socket.socket, address: object) -> object:
             if self.family in (socket.AF_INET, socket.AF_INET6):
                 pytest.fail(f"a connection to {address!r} was tried")  # not an Exception: nothing swallows it
-            return connects[name](self, address)
+            return CONNECTS[name](self, address)
 
         return connect
 
     def no_lookup(host: object, *_arguments: object, **_options: object) -> NoReturn:
         pytest.fail(f"the address of {host!r} was asked for")
 
-    for name in connects:
+    for name in CONNECTS:
         monkeypatch.setattr(socket.socket, name, guarded(name))
     monkeypatch.setattr(socket, "getaddrinfo", no_lookup)
+
+
+@pytest.fixture
+def hub(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A small Hub on this machine, empty, which is the one that is asked; no other machine can be."""
+
+    def guarded(name: str) -> object:
+        def connect(self: socket.socket, address: object) -> object:
+            if self.family != socket.AF_UNIX and not address[0].startswith("127."):  # type: ignore[index]
+                pytest.fail(f"a connection to {address!r} was tried")
+            return CONNECTS[name](self, address)
+
+        return connect
+
+    def lookup(host: object, *arguments: object, **options: object) -> object:
+        if not str(host).startswith("127."):
+            pytest.fail(f"the address of {host!r} was asked for")
+        return LOOKUP(host, *arguments, **options)  # type: ignore[arg-type]
+
+    for name in CONNECTS:
+        monkeypatch.setattr(socket.socket, name, guarded(name))
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    for name in ("HF_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(Hub()) as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.address)
+        yield served
 
 
 @pytest.fixture(scope="session")

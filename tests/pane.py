@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import shutil
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from stage import play, until
+from stage import play, see, until
 from textual import events
 from textual.pilot import Pilot
 from textual.widgets import OptionList
@@ -69,10 +68,8 @@ class Pane:
             self.app.post_message(events.Key(key, key if len(key) == 1 else {"enter": "\r"}.get(key)))
 
     async def see(self, happened: Callable[[], object]) -> None:
-        """Wait for it while the machine is at work: the pilot would wait for that to end."""
-        async with asyncio.timeout(60):
-            while not happened():
-                await asyncio.sleep(0.005)
+        """Wait for it while the machine is at work, and not for what comes of it."""
+        await see(self.pilot, happened)
 
     async def write(self, text: str) -> None:
         self.type(*text)

@@ -30,8 +30,7 @@ def play(scene: Scene, size: tuple[int, int] = (100, 30)) -> WeiboApp:
                     await pilot.pause()
                     await scene(pilot)
         finally:
-            app.engine.close()
-            app.records.close()
+            app.end_threads()
         return app
 
     return asyncio.run(run())
@@ -59,12 +58,17 @@ async def rest(pilot: Pilot[None], *_limits: float) -> None:
             return
 
 
-async def until(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 60.0) -> None:
-    """Let the app go on until `happened` says so, and then to rest; fails where it does not come to it in good time."""
+async def see(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 60.0) -> None:
+    """Let the app go on until `happened` says so, and not a moment longer; fails where it does not in good time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not happened():
         assert asyncio.get_running_loop().time() < deadline, f"it did not come to it:\n{drawn(pilot)}"
         await asyncio.sleep(0.01)
+
+
+async def until(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 60.0) -> None:
+    """Let the app go on until `happened` says so, and then to rest; fails where it does not in good time."""
+    await see(pilot, happened, seconds)
     await pilot.pause()
 
 

@@ -37,6 +37,11 @@ class Paths:
         return self.data / "adapters"
 
     @property
+    def downloads(self) -> Path:
+        """What is being fetched, until it is whole."""
+        return self.data / "downloads"
+
+    @property
     def runs(self) -> Path:
         return self.data / "runs"
 

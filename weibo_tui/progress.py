@@ -13,11 +13,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` pieces of a stage; `total` is None where the end is not known yet."""
+    """`done` of `total` pieces of a stage; `total` is None where the end is not known yet. The `unit` of bytes is B."""
 
     stage: str
     done: int
     total: int | None = None
+    unit: str = ""
 
 
 def finish(steps: Generator[object, None, Result]) -> Result:

@@ -6,6 +6,11 @@ from weibo_tui.locale import N_, gettext
 
 WORDS = frozenset(
     {
+        N_("asking"),
+        N_("fetch"),
+        N_("fetching"),
+        N_("converting"),
+        N_("checking"),
         N_("reading"),
         N_("hashing"),
         N_("grouping"),

@@ -36,8 +36,7 @@ async def main():
         await pilot.pause()
         assert app.screen is app.places["predict"]
         print(*sys.modules)
-    app.engine.close()
-    app.records.close()
+    app.end_threads()
 
 asyncio.run(main())
 """

@@ -6,7 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "textual", "torch", "tokenizers", "transformers"}
+HEAVY = {
+    "huggingface_hub",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "sklearn",
+    "textual",
+    "tokenizers",
+    "torch",
+    "transformers",
+}
 
 HELP = """
 import sys

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import Scene, app_of, drawn, play, until
+from stage import Scene, app_of, drawn, play, see, until
 from terminal import Terminal
 from textual.pilot import Pilot
 
@@ -33,7 +33,7 @@ async def train(pilot: Pilot[None], posts: Path) -> Job:
     """A training that has made a step, and waits."""
     app = app_of(pilot)
     job = app.begin(Job("train", "second", lambda bench: bench.train(plan(posts)), app.screen))
-    await until(pilot, lambda: job.progress is not None and job.progress.stage == "training")
+    await see(pilot, lambda: job.progress is not None and job.progress.stage == "training")
     job.pause()
     return job
 

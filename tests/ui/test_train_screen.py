@@ -123,8 +123,6 @@ def test_first_start_says_how_to_get_a_base_and_then_how_to_train(home: Path, st
         await to_train(pilot)
         assert "no base" in text_of(pilot, "#empty")
         assert "p makes one here" in text_of(pilot, "#empty")
-        await pilot.press("n")
-        await until(pilot, lambda: train_of(pilot).query_one(Flash).has_class("-error"))
         (home / "bases").symlink_to(stocked / "bases")
         await app_of(pilot).restock()
         await pilot.pause()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from textual.content import Content
@@ -52,6 +52,16 @@ def bar(share: float, width: int, colour: str) -> Content:
     whole, half = divmod(round(_within_one(share) * width * 2), 2)
     filled = "━" * whole + "╸" * half
     return Content.assemble((filled, colour), ("·" * (width - len(filled)), "$text-disabled"))
+
+
+def fitting(parts: Iterable[Content], width: int) -> Content:
+    """As many of the parts as have room in one line, the first ones."""
+    kept: list[Content] = []
+    for part in parts:
+        if kept and sum(one.cell_length + 2 for one in kept) + part.cell_length > width:
+            break
+        kept.append(part)
+    return Content("  ").join(kept)
 
 
 def _within_one(share: float) -> float:

@@ -15,7 +15,7 @@ from weibo_tui.workbench import Workbench
 
 State = Literal["waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
 Outcome = Literal["done", "stopped", "failed"]
-Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import"]
+Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "fetch"]
 
 _numbers = itertools.count(1)
 

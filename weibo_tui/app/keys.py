@@ -62,6 +62,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("models.use", "u", "use", N_("Use")),
         Key("models.evaluate", "e", "evaluate", N_("Evaluate")),
         Key("models.train", "t", "train", N_("Train on it")),
+        Key("models.get", "g", "get", N_("Fetch a base"), shown=False),
         Key("models.import", "i", "import", N_("Import")),
         Key("models.export", "x", "export", N_("Export")),
         Key("models.delete", "d,delete", "delete", N_("Delete"), shown=False),

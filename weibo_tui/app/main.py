@@ -1,4 +1,4 @@
-"""The app: its two threads, its places, and the way out of it."""
+"""The app: its threads, its places, and the way out of it."""
 
 from __future__ import annotations
 
@@ -70,6 +70,8 @@ class WeiboApp(App[None], inherit_bindings=False):
         self.set_keymap(self.keymap)
         self.engine = WorkThread("engine", home)
         self.records = WorkThread("records", home)
+        self._home = home
+        self._hub: WorkThread | None = None
         self.jobs: list[Job] = []
         """Those that are not over."""
         self.left_running: list[Job] = []
@@ -89,6 +91,24 @@ class WeiboApp(App[None], inherit_bindings=False):
         self.records.start()
         self.call_after_refresh(self._begin_work)
         self._heed_signals()
+
+    @property
+    def hub(self) -> WorkThread:
+        """The thread for bases from outside, fetched or converted, which nothing else is to wait for: begun when it is
+        first needed."""
+        if self._hub is None:
+            self._hub = WorkThread("hub", self._home)
+            self._hub.start()
+        return self._hub
+
+    @property
+    def _threads(self) -> list[WorkThread]:
+        return [thread for thread in (self.engine, self.records, self._hub) if thread is not None]
+
+    def end_threads(self) -> None:
+        """Stop what is at work, each behind its step, and wait for that; for use when the app is left."""
+        for thread in self._threads:
+            thread.close()
 
     def _heed_signals(self) -> None:
         """Leave as by key, with checkpoints, where the terminal goes away or somebody wants us gone."""
@@ -156,8 +176,8 @@ class WeiboApp(App[None], inherit_bindings=False):
 
     def nudge(self) -> None:
         """Let the threads see at once what was asked of a job."""
-        self.engine.nudge()
-        self.records.nudge()
+        for thread in self._threads:
+            thread.nudge()
         self._tell_status()
 
     def on_job_told(self) -> None:
@@ -190,13 +210,17 @@ class WeiboApp(App[None], inherit_bindings=False):
         """A job in a few words: what, how far, how long still."""
         # "label" and "train" alone are nouns: the name of a column, a part of the posts.
         kind = {"label": "labelling", "train": "training"}.get(job.kind, job.kind)
-        text = f"{word(kind)} {job.title}"
+        text = word(kind)
+        if job.kind != "fetch":
+            text += f" {job.title}"
         if job.state != "working":
             text += f" ({word(job.state)})"
         if (progress := job.progress) is not None and progress.total:
             text += f" {percent(progress.done / progress.total, 0)}"
         if job.state == "working" and (seconds := job.seconds_left) is not None:
             text += " " + _("{time} left").format(time=duration(seconds))
+        if job.kind == "fetch":
+            text += f" {job.title}"  # a name so long that nothing behind it would be seen
         return plain(text, "$primary")
 
     # ---- actions
@@ -243,8 +267,10 @@ class WeiboApp(App[None], inherit_bindings=False):
             answers.append(("leave", _("Leave, and let it go on in a process of its own")))
         else:
             answers.append(("stop", _("Stop and leave")))
-        titles = ", ".join(job.title for job in self.jobs)
-        answer = await self.push_screen_wait(Choose(_("At work: {titles}").format(titles=titles), answers))
+        question = _("At work: {titles}").format(titles=", ".join(job.title for job in self.jobs))
+        if any(job.kind == "fetch" for job in self.jobs):
+            question += "\n" + _("What has come of a base is kept, and the next fetch goes on there.")
+        answer = await self.push_screen_wait(Choose(question, answers))
         self._leaving = False
         if answer in ("stop", "leave"):
             self.left_running = runs if answer == "leave" else []
@@ -295,8 +321,7 @@ def launch(home: Path | None = None) -> int:
     try:
         app.run()
     finally:
-        app.engine.close()
-        app.records.close()
+        app.end_threads()
     with Workbench.open(home) as bench:
         for job in app.left_running:
             if job.state == "stopped":  # and not done, or failed, meanwhile

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.original import Originals
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class Stock:
         with suppress(WeiboTuiError):
             adapter = bench.adapter_name()
         return cls(tuple(bench.bases.list()), tuple(bench.adapters.list()), base, adapter)
+
+    def base_from(self, repository: str) -> BaseCard | None:
+        """The base that was fetched from a repository of the Hub."""
+        return next((card for card in self.bases if card.made.get("repository") == repository), None)
+
+    def base_of(self, originals: Originals) -> str:
+        """The base that was taken in from the folder which the original project left; empty where none was."""
+        source = "" if originals.base is None else str(originals.base.absolute())
+        return next((card.name for card in self.bases if source and card.source == source), "")
 
     def labels(self, adapter: str) -> tuple[str, ...]:
         """The labels of an adapter, in order; none where it is gone."""

@@ -1,7 +1,8 @@
 """Threads that own a workbench each and do what screens ask for.
 
-The engine's thread alone owns torch and the device; the records' thread alone reads and writes for the screens what
-is kept in SQLite. Neither touches a widget: answers go back through the event loop, and long work posts messages.
+The engine's thread alone owns the device, and computes; the records' thread alone reads and writes for the screens
+what is kept in SQLite; the hub's waits for the network. None touches a widget: answers go back through the event
+loop, and long work posts messages.
 """
 
 from __future__ import annotations

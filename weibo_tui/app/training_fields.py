@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from weibo_tui.app.stock import Stock
 from weibo_tui.app.widgets.fields import Spec, as_choices, decimal, names, optional, short, whole
 from weibo_tui.engine.hyperparameters import (
     ACTIVATION_NAMES,
@@ -18,6 +19,7 @@ from weibo_tui.errors import BadInput
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
+from weibo_tui.workbench.fetching import BASE, BASE_SIZE
 
 # The explanations are those of the command line's options, word for word.
 _FIRST = (
@@ -113,6 +115,29 @@ def machine_fields() -> list[Spec]:
         ),
         Spec("threads", N_("Threads"), N_("CPU threads; 0: as many as serve."), "0", whole(0, 1024), range="0 – 1,024"),
     ]
+
+
+def base_field(stock: Stock, named: str) -> Spec:
+    """The bases that are here, and those of the Hub that would be fetched: the one that most train on, and the one
+    that the settings have `named`. Where there is none, one is to be chosen: nothing is fetched that was not named."""
+    remote = [one for one in dict.fromkeys((named, BASE)) if "/" in one and stock.base_from(one) is None]
+    here = [card.name for card in stock.bases] or ([] if named in remote else [""])
+    words = {"": N_("there is none yet")} | {one: _to_be_fetched(one) for one in remote}
+    choices = tuple((one, words.get(one, one)) for one in [*here, *remote])
+
+    def read(text: str) -> str:
+        if not text:
+            raise BadInput(_("choose one, which is fetched first; or F5 brings one in"))
+        return text
+
+    default = named if named in remote else stock.base
+    return Spec("base", N_("Base"), N_("Base to train on."), default, read, choices)
+
+
+def _to_be_fetched(repository: str) -> str:
+    if repository == BASE:
+        return _("{repository} ({size} MB, is fetched first)").format(repository=BASE, size=BASE_SIZE // 10**6)
+    return _("{repository} (is fetched first)").format(repository=repository)
 
 
 def name_field(about: str, taken: Iterable[str]) -> Spec:

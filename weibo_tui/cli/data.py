@@ -1,14 +1,15 @@
-"""`audit`: what a data set is like before anybody trains on it."""
+"""`audit` and `data get`: what a data set is like before anybody trains on it, and one to begin with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from weibo_tui.cli import options
-from weibo_tui.cli.help import Command
+from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import (
     Interrupted,
     emit,
@@ -18,12 +19,25 @@ from weibo_tui.cli.output import (
     stages,
     until_stopped,
 )
+from weibo_tui.cli.registry import GOES_ON, pull_whole
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
+
+group = typer.Typer(name="data", cls=Group, help=_("Labelled posts to train on."), no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
     app.command("audit", cls=Command, help=_("Look at a data set: labels, duplicates, lengths, emoticons."))(audit)
+    app.add_typer(group)
+
+
+@group.command("get", cls=Command, help=_("Fetch weibo_senti_100k from the Hugging Face Hub: 120,000 labelled posts."))
+def get_data(
+    out: Annotated[Path, typer.Option(metavar="FILE", help=_("CSV file to write."))] = Path("weibo_senti_100k.csv"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=_("Replace the file where it is there."))] = False,
+) -> None:
+    pull_whole(lambda bench: bench.get_data(out, overwrite), GOES_ON)
+    show(str(out))
 
 
 def audit(

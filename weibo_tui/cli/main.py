@@ -8,7 +8,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from weibo_tui.cli import data, predict, records, registry, train
+from weibo_tui.cli import adapters, data, doctor, predict, records, registry, train
 from weibo_tui.cli.help import Command, Group, bad_usage
 from weibo_tui.cli.output import complain
 from weibo_tui.errors import BadInput, WeiboTuiError
@@ -28,10 +28,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for part in (predict, train, data):
+for part in (predict, train, data, doctor):
     part.add_to(app)
 app.add_typer(registry.bases)
-app.add_typer(registry.adapters)
+app.add_typer(adapters.adapters)
 app.add_typer(records.history)
 app.add_typer(records.runs)
 

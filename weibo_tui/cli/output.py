@@ -96,7 +96,9 @@ class Stage:
 
     def progress(self, event: Progress) -> None:
         """Show how far a stage is, and how fast it goes."""
-        self.update(word(event.stage), event.done, event.total, per_second(self._rate.at(event.done)))
+        scale, unit = (1e6, " MB") if event.unit == "B" else (1, "")
+        done, total = event.done / scale, None if event.total is None else event.total / scale
+        self.update(word(event.stage) + unit, done, total, per_second(self._rate.at(done), unit))
 
     def update(self, name: str, done: float, total: float | None, note: str = "") -> None:
         """Show the stage `name`; the one shown before is taken away."""

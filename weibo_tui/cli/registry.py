@@ -1,11 +1,11 @@
-"""`bases` and `adapters`: what is installed, made, brought in, taken out."""
+"""`bases`: what is installed, made, brought in, taken out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,26 +16,25 @@ from weibo_tui.cli.output import (
     emit,
     leave_interrupted,
     narrate,
-    one_line,
-    pad,
     percent,
     show,
     stages,
     table,
     until_stopped,
 )
-from weibo_tui.cli.score import score_lines
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import cell_width
+from weibo_tui.registry.cards import BaseCard
+from weibo_tui.registry.token_support import MANY_TOKENS, MUCH_UNKNOWN
 
 if TYPE_CHECKING:
     from weibo_tui.workbench import Imported, Workbench
 
 bases = typer.Typer(name="bases", cls=Group, help=_("The frozen GPT-2s that adapters stand on."), no_args_is_help=True)
-adapters = typer.Typer(
-    name="adapters", cls=Group, help=_("What was trained: small, and on one base each."), no_args_is_help=True
-)
+
+GOES_ON = N_("Stopped; what has come is kept, and the same command goes on there.")
 
 Name = Annotated[str, typer.Argument(help=_("Its name."))]
 NewName = Annotated[str, typer.Argument(help=_("The name that it gets."))]
@@ -70,21 +69,68 @@ def list_bases(json: options.Json = False) -> None:
 
 @bases.command("add", cls=Command, help=_("Take in a local Hugging Face GPT-2 folder; it is converted once."))
 def add_base(
-    folder: Annotated[Path, typer.Argument(help=_("Folder with config.json, weights and tokenizer."))],
+    folder: Annotated[
+        Path | None, typer.Argument(help=_("Folder with config.json, weights and tokenizer; else models/gpt2-chinese."))
+    ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the folder's."))] = "",
     json: options.Json = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
+    from weibo_tui.workbench.original import Originals
 
+    folder = folder or Originals.find().base
+    if folder is None:
+        raise BadInput(
+            _("Name the model's folder, as in 'weibo-tui bases add FOLDER': models/gpt2-chinese is not here.")
+        )
     with Workbench.open() as bench:
         card = bench.add_base(folder, name or options.name_after(folder.absolute().name, "base"))
     if json:
         emit(asdict(card))
     else:
+        narrate_added(card)
+
+
+@bases.command("get", cls=Command, help=_("Fetch a GPT-2 from the Hugging Face Hub, or a mirror of it, once."))
+def get_base(
+    repository: Annotated[
+        str, typer.Argument(metavar="REPO", help=_("Its name there, as in uer/gpt2-chinese-cluecorpussmall."))
+    ] = "uer/gpt2-chinese-cluecorpussmall",
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the repository's."))] = "",
+    json: options.Json = False,
+) -> None:
+    imported = pull_whole(lambda bench: bench.get_base(repository, name), GOES_ON)
+    assert imported is not None  # a fetch that raises nothing ends with it
+    if json:
+        emit(asdict(imported.card))
+    else:
+        assert isinstance(imported.card, BaseCard)
+        narrate_added(imported.card)
+
+
+def narrate_added(card: BaseCard) -> None:
+    """Say that a base from outside is there, and how its tokenizer reads posts."""
+    narrate(
+        _("The base '{name}' is there: {parameters} parameters.").format(
+            name=card.name, parameters=f"{card.parameters:,}"
+        )
+    )
+    unknown, each = card.made.get("unknown_share"), card.made.get("tokens_per_character")
+    if not isinstance(unknown, float) or not isinstance(each, float):
+        return  # a card of an older version
+    reads = (
+        _("{share} of an everyday text is unknown to its tokenizer, which makes small letters of capitals.")
+        if card.made.get("lower_cases")
+        else _("{share} of an everyday text is unknown to its tokenizer, which keeps capital letters.")
+    )
+    narrate(reads.format(share=percent(unknown)))
+    if unknown > MUCH_UNKNOWN:
+        narrate(_("That is much: verdicts will suffer. Is it a Chinese model, with the vocabulary that belongs to it?"))
+    if each > MANY_TOKENS:
         narrate(
-            _("The base '{name}' is there: {parameters} parameters.").format(
-                name=card.name, parameters=f"{card.parameters:,}"
-            )
+            _(
+                "It spells characters, {tokens} tokens for each: it was not made for Chinese, and reads less of a post."
+            ).format(tokens=f"{each:.1f}")
         )
 
 
@@ -114,14 +160,14 @@ def import_base(
     path: Exported,
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the card's."))] = "",
 ) -> None:
-    imported = _pull_whole(lambda bench: bench.import_base(path, name))
+    imported = pull_whole(lambda bench: bench.import_base(path, name))
     assert imported is not None  # an import that raises nothing ends with it
     narrate(_("The base '{name}' is there.").format(name=imported.card.name))
 
 
 @bases.command("export", cls=Command, help=_("Write a base as one .zip or .tar.gz."))
 def export_base(name: Name, path: Out) -> None:
-    _pull_whole(lambda bench: bench.export_base(name, path))
+    pull_whole(lambda bench: bench.export_base(name, path))
     show(str(path))
 
 
@@ -134,115 +180,10 @@ def remove_base(name: Name) -> None:
     narrate(_("The base '{name}' is removed.").format(name=name))
 
 
-@adapters.command("list", cls=Command, help=_("Show the adapters there are."))
-def list_adapters(json: options.Json = False) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        cards, chosen = bench.adapters.list(), bench.settings.adapter
-    if json:
-        for card in cards:
-            emit(asdict(card) | {"default": card.name == chosen})
-        return
-    table(
-        ["", _("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("made")],
-        (
-            [
-                "*" if card.name == chosen else "",
-                card.name,
-                card.base,
-                ", ".join(card.labels),
-                percent(card.score.get("accuracy")),
-                percent(card.score.get("emoticons", {}).get("without")),
-                card.created_at[:10],
-            ]
-            for card in cards
-        ),
-    )
-
-
-@adapters.command("show", cls=Command, help=_("Show an adapter's card."))
-def show_adapter(name: Name, json: options.Json = False) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        card = bench.adapters.card(name)
-    if json:
-        emit(asdict(card))
-        return
-    facts: dict[str, Any] = {
-        _("Adapter"): card.name,
-        _("Base"): f"{card.base} ({card.base_fingerprint[:12]}…)",
-        _("Labels"): ", ".join(card.labels),
-        _("Parameters"): f"{card.parameters:,}",
-        _("Blocks"): ", ".join(map(str, card.blocks)),
-        _("Reads"): _("{length} tokens").format(length=card.max_length),
-        _("Temperature"): f"{card.temperature:.3f} ({card.dtype})",
-        _("Trained on"): ", ".join(map(str, card.data.get("files", []))),
-        _("Made"): card.created_at,
-    }
-    width = max(map(cell_width, facts)) + 2
-    for key, value in facts.items():
-        show(pad(key, width) + one_line(str(value)))
-    if card.score:
-        show()
-        for line in score_lines(card.score):
-            show(line)
-
-
-@adapters.command("use", cls=Command, help=_("Choose the adapter that is used where none is named."))
-def use_adapter(name: Name) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        bench.use_adapter(name)
-    narrate(_("'{name}' is the adapter now.").format(name=name))
-
-
-@adapters.command("import", cls=Command, help=_("Take in an exported adapter: .zip, .tar.gz or its folder."))
-def import_adapter(
-    path: Exported,
-    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the card's."))] = "",
-    overwrite: options.Overwrite = False,
-) -> None:
-    from weibo_tui.workbench import Workbench
-
-    imported = _pull_whole(lambda bench: bench.import_adapter(path, name, overwrite))
-    assert imported is not None  # an import that raises nothing ends with it
-    with Workbench.open() as bench:
-        card = bench.adapters.card(imported.card.name)
-        there = bench.base_with(card.base_fingerprint)
-    narrate(_("The adapter '{name}' is there.").format(name=card.name))
-    if there is None:
-        narrate(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
-
-
-@adapters.command("export", cls=Command, help=_("Write an adapter as one .zip or .tar.gz."))
-def export_adapter(name: Name, path: Out) -> None:
-    _pull_whole(lambda bench: bench.export_adapter(name, path))
-    show(str(path))
-
-
-@adapters.command("rename", cls=Command, help=_("Give an adapter another name."))
-def rename_adapter(name: Name, new: NewName) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        bench.rename_adapter(name, new)
-    narrate(_("The adapter '{name}' is named '{new}' now.").format(name=name, new=new))
-
-
-@adapters.command("remove", cls=Command, help=_("Delete an adapter."))
-def remove_adapter(name: Name) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        bench.remove_adapter(name)
-    narrate(_("The adapter '{name}' is removed.").format(name=name))
-
-
-def _pull_whole(begin: Callable[[Workbench], Iterator[object]]) -> Imported | None:
-    """An export or an import to its end, with bars; what came in, of an import."""
+def pull_whole(
+    begin: Callable[[Workbench], Iterator[object]], stopped: str = N_("Stopped; nothing was written.")
+) -> Imported | None:
+    """An export, an import or a fetch to its end, with bars; what came in. `stopped` is said of an interrupted one."""
     from weibo_tui.workbench import Imported, Workbench
 
     imported = None
@@ -254,5 +195,5 @@ def _pull_whole(begin: Callable[[Workbench], Iterator[object]]) -> Imported | No
                 if isinstance(event, Imported):
                     imported = event
     except (Interrupted, KeyboardInterrupt):
-        raise leave_interrupted(_("Stopped; nothing was written.")) from None
+        raise leave_interrupted(_(stopped)) from None
     return imported

@@ -46,7 +46,13 @@ def train(
     data: Annotated[
         list[Path] | None, typer.Argument(metavar="DATA", help=_("Labelled files: CSV, TSV, JSONL or Parquet."))
     ] = None,
-    base: Annotated[str, typer.Option(metavar="NAME", help=_("Base to train on; else the default one."))] = "",
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help=_("Base to train on; else the default one. One of the Hub's is fetched, once.")
+        ),
+    ] = "",
+    offline: Annotated[bool, typer.Option("--offline", help=_("Fetch nothing, whatever is named."))] = False,
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the first file's."))] = "",
     resume: options.Resume = "",
     overwrite: options.Overwrite = False,
@@ -85,7 +91,12 @@ def train(
     threads: options.Threads = 0,
 ) -> None:
     from weibo_tui.workbench import Columns, Machine, TrainingPlan, Workbench
+    from weibo_tui.workbench.original import Originals
 
+    here = Originals.find().data
+    if here is not None and not data and not resume:
+        message = _("Name the files to train on, as in 'weibo-tui train {path}', or a run with --resume.")
+        raise BadInput(message.format(path=here))
     if bool(data) == bool(resume):
         raise BadInput(_("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more."))
     with Workbench.open() as bench:
@@ -96,6 +107,7 @@ def train(
             data=tuple(data),
             name=name or options.name_after(data[0].stem, "adapter"),
             base=base,
+            offline=offline,
             columns=Columns(column, label_column, encoding),
             labels=options.names(labels),
             validation=validation,

@@ -93,6 +93,20 @@ class PostTokenizer:
         tokens: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
         return tokens
 
+    def unread(self, text: str) -> int:
+        """How many characters of a text, blanks aside, no token but the one for the unknown stands for."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        read: set[int] = set()
+        for index, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            if index != self.unknown:
+                read.update(range(start, end))
+        return sum(at not in read and not character.isspace() for at, character in enumerate(text))
+
+    def lower_cases(self) -> bool:
+        """Whether capital letters are read as small ones."""
+        capital, small = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in ("Weibo", "weibo"))
+        return capital == small and self.unknown not in small
+
     def _unknown_id(self) -> int | None:
         token = getattr(self._tokenizer.model, "unk_token", None)
         return self._tokenizer.token_to_id(token) if token else None
@@ -121,7 +135,8 @@ class PostTokenizer:
         ):
             body = encoding.ids
             cut = len(body) > room
-            read.append(encoding.offsets[room - 1][1] if cut else len(text))
+            # A character may take several tokens, and is read where all of them are.
+            read.append(min(encoding.offsets[room - 1][1], encoding.offsets[room][0]) if cut else len(text))
             body = body[:room] if cut else body
             ids += (*prefix, *body, *suffix)
             lengths.append(len(body) + len(prefix) + len(suffix))

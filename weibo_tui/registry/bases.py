@@ -17,6 +17,7 @@ from weibo_tui.progress import Progress, finish
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import CARD, BaseCard
 from weibo_tui.registry.shelf import Shelf
+from weibo_tui.registry.token_support import token_support
 
 if TYPE_CHECKING:
     from weibo_tui.engine.gpt2 import GPT2, GPT2Config
@@ -48,8 +49,8 @@ class Bases(Shelf[BaseCard]):
     files: ClassVar = {CONFIG: 2**20, TOKENIZER: 2**26, WEIGHTS: 2**33}
     unknown = N_("There is no base '{name}': take one of {there}, or add it with 'weibo-tui bases add'.")
     none_yet = N_(
-        "There is no base '{name}' and no other yet: add one with 'weibo-tui bases add', or make one with 'weibo-tui "
-        "bases pretrain'."
+        "There is no base '{name}' and no other yet: fetch one with 'weibo-tui bases get', add one with 'weibo-tui "
+        "bases add', or make one with 'weibo-tui bases pretrain'."
     )
     taken = N_("A base named '{name}' is there already: choose another --name.")
     no_card = N_("{source} holds no card of a base ({reason}): name what 'weibo-tui bases export' wrote.")
@@ -74,12 +75,20 @@ class Bases(Shelf[BaseCard]):
         tensors = read_tensors(folder / WEIGHTS, card.sha256.get(WEIGHTS, ""))
         return OpenBase(card, GPT2.load(config, tensors), tokenizer)
 
-    def add(self, source: Path, name: str) -> BaseCard:
-        """Take a local Hugging Face folder in, converted once. Raises BadInput or Damaged and leaves nothing."""
+    def add(self, source: Path, name: str, *, origin: str = "", made: Mapping[str, Any] = {}) -> BaseCard:
+        """Take a local Hugging Face folder in, converted once. Raises BadInput or Damaged and leaves nothing.
+
+        Its card says that it came from `origin`, else from the folder, and keeps `made` beside what was found of its
+        tokenizer (see `token_support`)."""
+        from weibo_tui.engine.tokenizer import PostTokenizer
         from weibo_tui.registry.conversion import read_folder
 
         self.check_free(name)
-        return self.create(name, read_folder(source), source=str(source.absolute()), made={})
+        checkpoint = read_folder(source)
+        tokenizer = PostTokenizer(checkpoint.tokenizer, checkpoint.frame, checkpoint.config.vocabulary)
+        return self.create(
+            name, checkpoint, source=origin or str(source.absolute()), made={**token_support(tokenizer), **made}
+        )
 
     def create(self, name: str, checkpoint: Checkpoint, source: str, made: Mapping[str, Any]) -> BaseCard:
         """Keep a checkpoint as the base `name`, in the layout of a Hugging Face folder."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,7 @@ def read_folder(folder: Path) -> Checkpoint:
     tokenizer, frame = _read_tokenizer(folder)
     tensors = {}
     for file in _weight_files(folder):
-        for name, tensor in _read_weights(file).items():
+        for name, tensor in read_weights(file).items():
             canonical = name.removeprefix("transformer.")
             if not _NOT_TRUNK.fullmatch(canonical):
                 # A .bin may hold parameters, and views of one storage; a safetensors file takes neither.
@@ -79,7 +81,9 @@ def _weight_map(index: Path) -> dict[str, Any]:
     return found
 
 
-def _read_weights(file: Path) -> Mapping[str, Tensor]:
+def read_weights(file: Path) -> Mapping[str, Tensor]:
+    """The tensors of a safetensors file, or of a pickle that holds nothing else. Raises BadInput where a pickle asks
+    for more, none of which is run, and Damaged where the file is broken."""
     try:
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
@@ -90,7 +94,7 @@ def _read_weights(file: Path) -> Mapping[str, Tensor]:
             raise BadInput(
                 _(
                     "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
-                    "the model's safetensors."
+                    "one of weights alone."
                 ).format(file=file)
             ) from error
         # What torch says of a file that is none of its own is a page long, and of its own history.
@@ -99,8 +103,8 @@ def _read_weights(file: Path) -> Mapping[str, Tensor]:
         raise Damaged(
             _("{file} is damaged ({reason}): fetch or copy it again.").format(file=file, reason=reason)
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BadInput(_("{file} holds something else than weights: name a model's folder.").format(file=file))
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
+        raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
     return state
 
 
@@ -111,18 +115,17 @@ def _read_tokenizer(folder: Path) -> tuple[str, Frame]:
     settings = folder / "tokenizer_config.json"
     named = settings.is_file() and "tokenizer_class" in _read_json(settings)
     has_json = (folder / "tokenizer.json").is_file()
+    if not has_json and not any((folder / name).is_file() for name in ("vocab.txt", "vocab.json")):
+        raise BadInput(
+            _("{folder} holds no tokenizer: vocab.txt or tokenizer.json must be in it.").format(folder=folder)
+        )
     try:
-        if not named and not has_json and (folder / "vocab.txt").is_file():
-            tokenizer: Any = BertTokenizer.from_pretrained(folder, local_files_only=True)
-        elif has_json or any((folder / name).is_file() for name in ("vocab.txt", "vocab.json")):
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        else:
-            raise BadInput(
-                _("{folder} holds no tokenizer: vocab.txt or tokenizer.json must be in it.").format(folder=folder)
-            )
+        with _transformers_quiet():
+            if not named and not has_json and (folder / "vocab.txt").is_file():
+                tokenizer: Any = BertTokenizer.from_pretrained(folder, local_files_only=True)
+            else:
+                tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         backend = tokenizer.backend_tokenizer
-    except BadInput:
-        raise
     except Exception as error:  # transformers and the Rust side raise all kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(
@@ -136,6 +139,19 @@ def _read_tokenizer(folder: Path) -> tuple[str, Frame]:
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     frame = Frame(tuple(framed[:start]), tuple(framed[start + len(body) :]), pad if pad is not None else 0)
     return backend.to_str(), frame
+
+
+@contextmanager
+def _transformers_quiet() -> Iterator[None]:
+    """For the block: what transformers thinks of a config.json of 2020 is not the person's."""
+    from transformers.utils.logging import get_verbosity, set_verbosity
+
+    before = get_verbosity()
+    set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        set_verbosity(before)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

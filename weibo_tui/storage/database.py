@@ -36,8 +36,8 @@ class Database(sqlite3.Connection):
 
     @contextmanager
     def faults_named(self) -> Iterator[None]:
-        """Turn SQLite's errors into WeiboTuiError or Damaged, which name the file and the remedy."""
-        with _faults_named(self.path):
+        """See `faults_named`."""
+        with faults_named(self.path):
             yield
 
     @contextmanager
@@ -76,7 +76,7 @@ def connect(path: Path) -> Database:
     lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS, mode=0o600)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with lock, _faults_named(path):
+        with lock, faults_named(path):
             if not path.exists():
                 # SQLite itself would make a file that others can read.
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -115,7 +115,8 @@ def _open(path: Path) -> Database:
 
 
 @contextmanager
-def _faults_named(path: Path) -> Iterator[None]:
+def faults_named(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into WeiboTuiError or Damaged, which name the database at ``path`` and the remedy."""
     try:
         yield
     except sqlite3.ProgrammingError:

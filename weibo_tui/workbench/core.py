@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from weibo_tui.datasets.auditing import Audit, audit
+from weibo_tui.datasets.labels import BINARY, find_labels
 from weibo_tui.datasets.reading import Peek, peek
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import evaluation, labelling, prediction, pretraining, training
+from weibo_tui.workbench import evaluation, fetching, labelling, prediction, pretraining, training
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import (
     AuditPlan,
@@ -101,6 +102,17 @@ class Workbench(Home):
         """Write an adapter as one `.zip` or `.tar.gz`: an iterator of progress."""
         return self.adapters.export(name, out)
 
+    def get_base(self, repository: str = fetching.BASE, name: str = "") -> Iterator[object]:
+        """Fetch a GPT-2 from the Hub, or from the mirror that HF_ENDPOINT names: an iterator of progress, `Imported`
+        the last. What has come stays where it is left, and the next try goes on there; one that is here already is
+        not fetched again. The first base is the default from then on."""
+        card = yield from fetching.get_base(self, repository, name)
+        yield Imported(card)
+
+    def get_data(self, out: Path, overwrite: bool = False) -> Iterator[object]:
+        """Fetch weibo_senti_100k, labelled posts, from the Hub into the CSV file `out`: an iterator of progress."""
+        return fetching.get_data(self, out, overwrite)
+
     def import_base(self, source: Path, name: str = "") -> Iterator[object]:
         """Take in an exported base, under its own name or another: an iterator of progress, `Imported` the last. The
         first base is the default from then on."""
@@ -112,3 +124,30 @@ class Workbench(Home):
         """Take in an exported adapter, under its own name or another: an iterator of progress, `Imported` the last."""
         card = yield from self.adapters.take_in(source, name, overwrite)
         yield Imported(card)
+
+    def import_original(
+        self,
+        checkpoint: Path,
+        name: str,
+        base: str = "",
+        labels: Sequence[str] | None = None,
+        overwrite: bool = False,
+    ) -> Iterator[object]:
+        """Take in the original project's checkpoint as the adapter `name` on `base`, else the default one, whose
+        trunk must be the one in it; `labels` name its labels in their order, else negative and positive: an iterator
+        of progress, `Imported` the last."""
+        from weibo_tui.registry import original
+
+        named = find_labels((), labels or BINARY)
+        base = self.base_name(base)
+        card = yield from original.take_in(
+            checkpoint, self.bases, base, self.adapters, name, named.names, named.raw, overwrite
+        )
+        yield Imported(card)
+
+    def export_original(self, name: str, out: Path) -> Iterator[object]:
+        """Write an adapter, with its base, as a checkpoint that the original project's predict script loads: an
+        iterator of progress. Raises BadInput where its shape is not the original's."""
+        from weibo_tui.registry import original
+
+        yield from original.export(self.adapters, name, self.bases, self.base_of(self.adapters.card(name)), out)

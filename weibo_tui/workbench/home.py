@@ -22,13 +22,14 @@ from weibo_tui.settings import Settings
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
 from weibo_tui.workbench.late import connect_late
+from weibo_tui.workbench.original import Originals
 from weibo_tui.workbench.plans import Machine
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.prediction import Classifier
     from weibo_tui.registry.bases import OpenBase
-    from weibo_tui.registry.cards import BaseCard
+    from weibo_tui.registry.cards import AdapterCard, BaseCard
     from weibo_tui.storage.database import Database
 
 
@@ -84,6 +85,12 @@ class Home:
                     there=", ".join(there)
                 )
             )
+        if not chosen and (here := Originals.find().base) is not None:
+            raise BadInput(
+                _("There is no base yet: take in the one that lies here with 'weibo-tui bases add {folder}'.").format(
+                    folder=here
+                )
+            )
         if not chosen:
             raise BadInput(
                 _(
@@ -91,8 +98,24 @@ class Home:
                     "pretrain'."
                 )
             )
+        if "/" in chosen:
+            return self._base_of_hub(chosen)
         self.bases.path(chosen)
         return chosen
+
+    def base_from(self, repository: str) -> BaseCard | None:
+        """The base that was fetched from this repository of the Hub."""
+        return next((card for card in self.bases.list() if card.made.get("repository") == repository), None)
+
+    def _base_of_hub(self, repository: str) -> str:
+        card = self.base_from(repository)
+        if card is None:
+            raise BadInput(
+                _("The base {repository} is not here: fetch it with 'weibo-tui bases get {repository}'.").format(
+                    repository=repository
+                )
+            )
+        return card.name
 
     def adapter_name(self, name: str = "") -> str:
         """The adapter that `name` names: it, else the chosen default, else the only one there is."""
@@ -105,6 +128,12 @@ class Home:
                     "one with 'weibo-tui adapters use'."
                 ).format(there=", ".join(there))
             )
+        if not chosen and (here := Originals.find().checkpoint) is not None:
+            raise BadInput(
+                _(
+                    "There is no adapter yet: take in the one that lies here with 'weibo-tui adapters import {path}'."
+                ).format(path=here)
+            )
         if not chosen:
             raise BadInput(_("There is no adapter yet: train one with 'weibo-tui train', or import one."))
         self.adapters.path(chosen)
@@ -114,6 +143,18 @@ class Home:
         """The base with this fingerprint that is here, whatever its name: `name` where there are several."""
         fitting = [card.name for card in self.bases.list() if card.fingerprint == fingerprint]
         return name if name in fitting else next(iter(fitting), None)
+
+    def base_of(self, adapter: AdapterCard) -> str:
+        """The base that an adapter stands on. Raises BadInput where it is not here, saying which one it wants."""
+        base = self.base_with(adapter.base_fingerprint, adapter.base)
+        if base is None:
+            raise BadInput(
+                _(
+                    "The adapter '{name}' wants the base '{base}' (fingerprint {fingerprint}…), which is not "
+                    "here: add it with 'weibo-tui bases add'."
+                ).format(name=adapter.name, base=adapter.base, fingerprint=adapter.base_fingerprint[:12])
+            )
+        return base
 
     def add_base(self, folder: Path, name: str) -> BaseCard:
         """Take in a local Hugging Face folder; the first base is the default from then on."""
@@ -207,14 +248,7 @@ class Home:
 
         name = self.adapter_name(adapter)
         wanted = self.adapters.card(name)
-        base_name = self.base_with(wanted.base_fingerprint, wanted.base)
-        if base_name is None:
-            raise BadInput(
-                _(
-                    "The adapter '{name}' wants the base '{base}' (fingerprint {fingerprint}…), which is not "
-                    "here: add it with 'weibo-tui bases add'."
-                ).format(name=name, base=wanted.base, fingerprint=wanted.base_fingerprint[:12])
-            )
+        base_name = self.base_of(wanted)
         # The whole cards: two adapters may share their weights and differ in temperature or length.
         key = (cards.write(wanted), cards.write(self.bases.card(base_name)), self._asked(machine))
         if key in self._classifiers:

@@ -38,7 +38,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """Train an adapter `name` on labelled files. `validation` and `test` are shares of the posts."""
+    """Train an adapter `name` on labelled files. `validation` and `test` are shares of the posts. A `base` that is
+    named as a repository of the Hub, and is not here yet, is fetched first, unless `offline`."""
 
     data: tuple[Path, ...]
     name: str
@@ -51,6 +52,7 @@ class TrainingPlan:
     machine: Machine = Machine()
     overwrite: bool = False
     checkpoint_seconds: float = 60.0
+    offline: bool = False
 
     def __post_init__(self) -> None:
         _refuse(self._problems())

@@ -16,6 +16,7 @@ from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, without_emoticons
 from weibo_tui.workbench.evaluation import score_posts
+from weibo_tui.workbench.fetching import get_base
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import TrainingPlan
 from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settled
@@ -47,8 +48,11 @@ class Prepared:
 
 def train(home: Home, plan: TrainingPlan) -> Iterator[object]:
     """`Workbench.train`."""
-    plan = replace(plan, base=home.base_name(plan.base))
     home.adapters.check_free(plan.name, plan.overwrite)
+    if "/" in plan.base and not plan.offline:
+        card = yield from get_base(home, plan.base)
+        plan = replace(plan, base=card.name)
+    plan = replace(plan, base=home.base_name(plan.base))
     prepared = yield from _prepare(home, plan)
     plan = replace(plan, machine=settled(prepared.compute))
     kept = {"plan": plan.to_json(), "data": prepared.dataset.digest, "base": prepared.base.card.fingerprint}

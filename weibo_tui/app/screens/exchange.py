@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,14 @@ from weibo_tui.app.content import percent
 from weibo_tui.app.dialogs import AskText, Choose
 from weibo_tui.app.inventory import Inventory, Kind, Whole
 from weibo_tui.app.jobs import Job
+from weibo_tui.app.screens.outside import take_folder
 from weibo_tui.app.screens.paths import AskPath
 from weibo_tui.app.screens.upkeep import check_free
 from weibo_tui.app.training_fields import name_after
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.workbench import Imported, Workbench
+from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.recognition import recognise
 
 if TYPE_CHECKING:
@@ -73,12 +72,7 @@ async def take_in(screen: ModelsScreen) -> None:
         # Its fingerprint is made anew, which needs torch.
         screen.begin(Job("import", name, lambda bench: bench.import_base(source, name), screen))
     else:
-        screen.begin(Job("import", name, lambda bench: _convert(bench, source, name), screen))
-
-
-def _convert(bench: Workbench, folder: Path, name: str) -> Iterator[object]:
-    yield Progress("reading", 0)
-    yield Imported(bench.add_base(folder, name))
+        take_folder(screen, source, name)
 
 
 async def _name(screen: ModelsScreen, kind: Kind, name: str, ask: bool) -> str | None:

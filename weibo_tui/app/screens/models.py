@@ -14,11 +14,12 @@ from weibo_tui.app.inventory import Entry, Inventory, Item, Kind, Whole
 from weibo_tui.app.jobs import Job, JobEnded, JobTold
 from weibo_tui.app.keys import bindings
 from weibo_tui.app.place import Form, Place
-from weibo_tui.app.screens import exchange, upkeep
+from weibo_tui.app.screens import exchange, outside, upkeep
 from weibo_tui.app.screens.evaluation import EvaluationScreen
 from weibo_tui.app.screens.evaluation_form import EvaluationForm
 from weibo_tui.app.screens.train import TrainScreen
 from weibo_tui.app.threads import WorkThread
+from weibo_tui.app.widgets.job_line import JobLine
 from weibo_tui.app.widgets.model_card import ModelCard
 from weibo_tui.app.widgets.model_list import ModelList
 from weibo_tui.errors import BadInput
@@ -53,8 +54,8 @@ class ModelsScreen(Place):
         self.inventory = Inventory()
         self.evaluations: list[Evaluation] = []
         """The last ones, the newest last."""
-        self._at_work: dict[Job, str] = {}
-        """Its jobs that are not over, with what is said when they are done."""
+        self._at_work: dict[Job, dict[str, str]] = {}
+        """Its jobs that are not over, with what is said of some outcomes."""
         self._opened: EvaluationScreen | None = None
         self._typed: dict[str, Any] = {}
         """What was typed into the form last."""
@@ -63,15 +64,17 @@ class ModelsScreen(Place):
         with Horizontal():
             yield ModelList()
             yield ModelCard()
+        yield JobLine()
 
     def on_mount(self) -> None:
         self.watch(self.app, "stock", self._stock_changed)
 
     def on_screen_resume(self) -> None:
         # Another program may have changed something, or broken it, which the stock does not tell.
-        self.do(self._look_anew())
+        self.do(self.look_anew())
 
-    async def _look_anew(self) -> None:
+    async def look_anew(self) -> None:
+        """Look at what there is, in the stock and in the files."""
         await self.weibo.restock()
         await self._look()
 
@@ -88,7 +91,7 @@ class ModelsScreen(Place):
 
     async def changed(self, kind: Kind, name: str) -> None:
         """Look again at what there is, after a base or an adapter changed, and put the cursor on it."""
-        await self._look_anew()
+        await self.look_anew()
         self.query_one(ModelList).select(kind, name)
 
     @property
@@ -154,6 +157,17 @@ class ModelsScreen(Place):
         if (entry := self.entry) is not None:
             self._change(upkeep.delete(self, entry))
 
+    def action_get(self) -> None:
+        self._change(outside.fetch(self))
+
+    def action_take_base(self) -> None:
+        """Take in the model folder of the original project, which the first start offers."""
+        self._change(outside.take_base(self))
+
+    def action_take_checkpoint(self) -> None:
+        """Take in the original project's adapter, which the first start offers."""
+        self._change(outside.take_checkpoint(self))
+
     def action_import(self) -> None:
         self._change(exchange.take_in(self))
 
@@ -211,27 +225,35 @@ class ModelsScreen(Place):
 
     # ---- jobs
 
-    def begin(self, job: Job, thread: WorkThread | None = None, done: str = "") -> None:
-        """Begin a job of this screen's; `done` is said when it is."""
-        self._at_work[job] = done
+    def begin(self, job: Job, thread: WorkThread | None = None, done: str = "", stopped: str = "") -> None:
+        """Begin a job of this screen's; `done` or `stopped` is said when it is that."""
+        self._at_work[job] = {"done": done, "stopped": stopped}
         self.weibo.begin(job, thread)
+        self._tell_last()
         self.refresh_bindings()
 
     def action_stop(self) -> None:
         """Stop what was begun here last."""
         list(self._at_work)[-1].stop()
         self.weibo.nudge()
+        self._tell_last()
+
+    def _tell_last(self) -> None:
+        """Say how far it is what the key for it would stop."""
+        self.query_one(JobLine).show(next(reversed(self._at_work), None))
 
     def on_job_told(self, message: JobTold) -> None:
+        self._tell_last()
         for evaluation in self.evaluations:
             if evaluation.job is message.job:
                 evaluation.told(message.events)
                 self._tell(evaluation)
 
     def on_job_ended(self, message: JobEnded) -> None:
-        done = self._at_work.pop(message.job, "")
-        if done and message.job.outcome == "done":
-            self.flash(done, "success")
+        said = self._at_work.pop(message.job, {}).get(message.job.state)
+        if said:
+            self.flash(said, "success" if message.job.outcome == "done" else "information")
+        self._tell_last()
         for evaluation in self.evaluations:
             if evaluation.job is message.job:
                 evaluation.problem = explain(message.error) if message.error is not None else ""

@@ -29,6 +29,7 @@ from weibo_tui.log import explain
 from weibo_tui.storage.history import Analysis
 from weibo_tui.text import cell_width
 from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.original import Originals
 
 SHOWN_OF_MANY = 20
 """Pasted posts that get cards; of more than these the last do."""
@@ -46,6 +47,7 @@ class PredictScreen(Place):
     def __init__(self) -> None:
         super().__init__()
         self._ready = False
+        self._originals = Originals(None, None, None)
 
     def compose_body(self) -> Iterable[Widget]:
         self.conversation = Conversation()
@@ -63,6 +65,8 @@ class PredictScreen(Place):
 
     async def _look_around(self) -> None:
         await self.weibo.restock()
+        if not self.weibo.stock.adapters:
+            self._originals = await self.weibo.records.ask(lambda _bench: Originals.find())
         self._ready = True
         self._show_whether_ready(self.weibo.stock)
 
@@ -82,7 +86,7 @@ class PredictScreen(Place):
         lacking = not stock.adapters
         self.conversation.set_class(not lacking and not self.conversation.cards, "-empty")
         if lacking:
-            self.welcome.show(stock)
+            self.welcome.show(stock, self._originals)
         if lacking != self.welcome.display:
             self.welcome.display = lacking
             self.set_focus(self.welcome.query_one("OptionList") if lacking else self.prompt)

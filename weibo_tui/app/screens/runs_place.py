@@ -175,7 +175,8 @@ class RunsPlace(Place):
     def _advice(self) -> str:
         if not self.weibo.stock.bases:
             return _(
-                "There is no base to train on yet.\np makes one here from plain text; F5 brings in one that there is."
+                "There is no base to train on yet.\n"
+                "F5 fetches one, or brings in one that there is; p makes one here from plain text."
             )
         return _("No training yet.\nn begins one: an adapter learns from labelled posts in a file.")
 

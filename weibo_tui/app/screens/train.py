@@ -16,6 +16,7 @@ from weibo_tui.app.screens.training_form import TrainingForm
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
+from weibo_tui.workbench.original import Originals
 
 
 class TrainScreen(RunsPlace):
@@ -63,12 +64,19 @@ class TrainScreen(RunsPlace):
     def action_new(self) -> None:
         self.do(self.begin_training(), group="new", latest=True)
 
+    def action_new_on_original(self) -> None:
+        """Begin with the posts of the original project, which the first start offers."""
+        self.do(self._begin_on_original(), group="new", latest=True)
+
+    async def _begin_on_original(self) -> None:
+        found = await self.weibo.records.ask(lambda _bench: Originals.find())
+        if found.data is not None:
+            self.typed["train"]["files"] = [found.data.absolute()]
+        await self.begin_training()
+
     async def begin_training(self, base: str = "") -> None:
         """Ask for a training's plan, with `base` chosen where one is named, and follow it."""
-        if not self.weibo.stock.bases:
-            await self.weibo.restock()
-        if not self.weibo.stock.bases:
-            raise BadInput(_("There is no base to train on yet: p makes one here from plain text, F5 brings one in."))
+        await self.weibo.restock()
         plan = await self.weibo.push_screen_wait(TrainingForm(self.typed["train"], base))
         if plan is not None:
             self.follow(Job("train", plan.name, lambda bench: bench.train(plan), owner=self, base=plan.base))

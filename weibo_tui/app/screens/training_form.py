@@ -13,10 +13,10 @@ from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.content import plain
 from weibo_tui.app.screens.plan_form import PlanForm
-from weibo_tui.app.training_fields import column_fields, first_fields, more_fields, name_after, name_field
+from weibo_tui.app.training_fields import base_field, column_fields, first_fields, more_fields, name_after, name_field
 from weibo_tui.app.widgets.audit_view import SUGGESTED_DROPOUT
 from weibo_tui.app.widgets.data_preview import DataPreview
-from weibo_tui.app.widgets.fields import Spec, as_choices, names
+from weibo_tui.app.widgets.fields import names
 from weibo_tui.app.widgets.file_list import FileList
 from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.engine.hyperparameters import Hyperparameters
@@ -61,7 +61,6 @@ class TrainingForm(PlanForm[TrainingPlan]):
 
     def compose_body(self) -> Iterable[Widget]:
         stock = self.weibo.stock
-        bases = as_choices([card.name for card in stock.bases]) or (("", N_("there is none yet")),)
         self._taken = {card.name for card in stock.adapters} | {
             job.title for job in self.weibo.jobs if job.kind == "train"
         }
@@ -75,7 +74,7 @@ class TrainingForm(PlanForm[TrainingPlan]):
             with Vertical(id="settings", classes="scrolls"):
                 yield Static(plain(_("Adapter")), classes="section")
                 about = N_("Name of the adapter; else the first file's.")
-                base = Spec("base", N_("Base"), N_("Base to train on."), stock.base, choices=bases)
+                base = base_field(stock, self.weibo.settings.base)
                 yield from self.fields(name_field(about, self._taken), base)
                 yield Static(plain(_("Training")), classes="section")
                 yield from self.fields(*first_fields())

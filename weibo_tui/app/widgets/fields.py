@@ -75,7 +75,8 @@ class Field(Container):
         if spec.choices:
             options = [(plain(_(words)), value) for value, words in spec.choices]
             known = [value for value, _words in spec.choices]
-            self._input = Select(options, value=text if text in known else known[0], allow_blank=False, compact=True)
+            value = next((one for one in (text, spec.default) if one in known), known[0])
+            self._input = Select(options, value=value, allow_blank=False, compact=True)
         else:
             self._input = Line(visible(text), placeholder=spec.default)
 

@@ -62,7 +62,7 @@ class Flash(Static):
     """The one line for what just happened. An error stays until the next key, other news for a while."""
 
     DEFAULT_CSS = """
-    Flash { height: auto; max-height: 4; padding: 0 1; display: none; background: $panel; }
+    Flash { height: auto; max-height: 6; padding: 0 1; display: none; background: $panel; }
     Flash.-shown { display: block; }
     Flash.-error { background: $error 25%; color: $text; }
     Flash.-success { background: $success 20%; color: $text; }

@@ -105,8 +105,8 @@ def _source(card: BaseCard) -> Content:
 
 
 def _made(made: Mapping[str, Any]) -> Iterator[Fact]:
-    """How a pretrained base came about."""
-    if not made:
+    """How a pretrained base came about; one from elsewhere keeps other things here."""
+    if "corpus" not in made:
         return
     yield Fact()
     yield Fact(_("Made from text"))

@@ -90,7 +90,10 @@ def _key(entry: Entry) -> str:
 
 
 def _no_base() -> str:
-    return _("None yet.\ni: take one in, from a file or\na Hugging Face folder.\np: make one from plain text.")
+    return _(
+        "None yet.\ng: fetch one from the Hub.\ni: take one in, from a file or\na Hugging Face folder.\n"
+        "p: make one from plain text."
+    )
 
 
 def _no_adapter() -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from math import isnan
 
 from textual.content import Content
 
-from weibo_tui.app.content import NO_FIGURE, bar, duration, local_time, one_line, percent, plain, size
+from weibo_tui.app.content import NO_FIGURE, bar, duration, fitting, local_time, one_line, percent, plain, size
 from weibo_tui.app.run_record import LogLine, RunRecord
 from weibo_tui.app.runs_seen import Entry
+from weibo_tui.app.widgets.job_line import pace_of_bytes
 from weibo_tui.app.widgets.run_list import COLOURS, state_words
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import truncate_cells, visible, wrap_cells
@@ -31,7 +32,7 @@ def head_lines(entry: Entry, record: RunRecord | None, width: int) -> Iterator[C
     else:
         yield from _progress(entry, record, width)
     if record is not None and record.step:
-        yield _fitting(_figures(record), width)
+        yield fitting(_figures(record), width)
 
 
 def _title(entry: Entry, record: RunRecord | None, width: int) -> Content:
@@ -63,13 +64,15 @@ def _progress(entry: Entry, record: RunRecord | None, width: int) -> Iterator[Co
     stage, share = entry.stage, _share(entry, record)
     told = [] if stage is not None and stage.stage != "validation" else list(_far(entry, record, share))
     if stage is not None:
-        done = f"{stage.done:,}"
+        done = f" {stage.done:,}" if stage.done else ""
         if stage.total:
-            done = percent(stage.done / stage.total, 0)
+            done = f" {percent(stage.done / stage.total, 0)}"
             share = share if told else stage.done / stage.total
-        told.append(Content.assemble((word(stage.stage), COLOURS[entry.state]), f" {done}"))
+        told.append(Content.assemble((word(stage.stage), COLOURS[entry.state]), done))
+        if entry.job is not None:
+            told += map(plain, pace_of_bytes(entry.job))
     yield bar(share or 0.0, width, COLOURS[entry.state])
-    yield _fitting(told or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
+    yield fitting(told or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
 
 
 def _share(entry: Entry, record: RunRecord | None) -> float | None:
@@ -115,16 +118,6 @@ def _figures(record: RunRecord) -> Iterator[Content]:
 
 def _number(value: float, digits: int = 3) -> str:
     return NO_FIGURE if isnan(value) else f"{value:,.{digits}f}"
-
-
-def _fitting(parts: Iterable[Content], width: int) -> Content:
-    """As many of the parts as have room in one line, the first ones."""
-    kept: list[Content] = []
-    for part in parts:
-        if kept and sum(one.cell_length + 2 for one in kept) + part.cell_length > width:
-            break
-        kept.append(part)
-    return Content("  ").join(kept)
 
 
 def log_lines(log: Sequence[LogLine], width: int) -> Iterator[Content]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
@@ -13,6 +15,8 @@ from weibo_tui.app.keys import bindings
 from weibo_tui.app.stock import Stock
 from weibo_tui.app.widgets.fitted import paragraph
 from weibo_tui.locale import gettext as _
+from weibo_tui.workbench.fetching import BASE_SIZE
+from weibo_tui.workbench.original import Originals
 
 
 class Welcome(Vertical):
@@ -39,8 +43,8 @@ class Welcome(Vertical):
         yield Static(classes="explanation")
         yield OptionList()
 
-    def show(self, stock: Stock) -> None:
-        """Say it for what there is: bases, but no adapter."""
+    def show(self, stock: Stock, originals: Originals) -> None:
+        """Say it for what there is: bases, but no adapter; and what the original project left here."""
         if stock.bases:
             explanation = _(
                 "A base is here: a Chinese GPT-2, which stays as it is. An adapter is what tells moods apart: a few "
@@ -52,17 +56,31 @@ class Welcome(Vertical):
                 "adapter, a few megabytes trained on it from posts with labels. Both are files on this machine."
             )
         self.query_one(".explanation", Static).update(paragraph(explanation))
-        ways = {
-            "train.new": _("Train an adapter on posts with labels"),
-            "models.import": _("Import a base or an adapter that somebody gave you"),
-            "models.pretrain": _("Make a base of your own from plain text"),
-        }
-        order = ["train.new", "models.import", "models.pretrain"] if stock.bases else [*ways][1:]
         options = self.query_one(OptionList)
-        options.clear_options()
-        options.add_options(Option(plain(ways[way]), id=way) for way in order)
-        options.highlighted = 0
+        chosen = options.highlighted_option
+        ways = dict(_ways(stock, originals))
+        options.set_options(Option(plain(words), id=way) for way, words in ways.items())
+        options.highlighted = [*ways].index(chosen.id) if chosen is not None and chosen.id in ways else 0
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         place, _dot, action = str(event.option_id).partition(".")
         self.post_message(self.Chosen(place, action))
+
+
+def _ways(stock: Stock, originals: Originals) -> Iterator[tuple[str, str]]:
+    """Where each way begins and what begins it there, and what it is called: what is at hand first."""
+    if originals.base is not None and not stock.base_of(originals):
+        yield "models.take_base", _("Take in the base in {folder}").format(folder=originals.base)
+    if originals.checkpoint is not None and stock.bases:
+        yield "models.take_checkpoint", _("Take in the adapter in {path}").format(path=originals.checkpoint)
+    if originals.data is not None and stock.bases:
+        yield "train.new_on_original", _("Train on {path}").format(path=originals.data)
+    if stock.bases:
+        yield "train.new", _("Train an adapter on posts with labels")
+    else:
+        words = _("Fetch uer's Chinese GPT-2 from Hugging Face ({size} MB)")
+        yield "models.get", words.format(size=BASE_SIZE // 10**6)
+    yield "models.import", _("Import a base or an adapter that somebody gave you")
+    yield "models.pretrain", _("Make a base of your own from plain text")
+    if originals.data is not None and not stock.bases:
+        yield "train.new_on_original", _("Train on {path}").format(path=originals.data)

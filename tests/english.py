@@ -1,0 +1,54 @@
+"""A folder as the English GPT-2 has it: a byte-level vocabulary, no token for padding, nothing around a text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import models
+from tokenizers import ByteLevelBPETokenizer
+from transformers import GPT2Model
+
+END = "<|endoftext|>"
+LINES = [
+    "the rain in the morning was heavy, and nobody had an umbrella with them",
+    "this noodle shop is better than the one near the station, we will come again",
+    "the phone broke after three days and the service did nothing about it",
+    "happy birthday to my best friend in the whole world",
+    "今天的面真好吃，今天的天气真好",
+]
+
+
+def bpe() -> ByteLevelBPETokenizer:
+    """All 256 bytes, some merges of `LINES`, and last the end of a text, as in the original."""
+    made = ByteLevelBPETokenizer()
+    made.train_from_iterator(LINES * 3, vocab_size=320, min_frequency=2, show_progress=False)
+    made.add_special_tokens([END])
+    return made
+
+
+def write_folder(folder: Path, *, tokenizer: str = "vocab.json", spare_rows: int = 0, **config: Any) -> Path:
+    """The folder, with `vocab.json` and `merges.txt` or with `tokenizer.json`, and more embedding rows than tokens."""
+    folder.mkdir(parents=True)
+    made = bpe()
+    vocabulary = made.get_vocab(with_added_tokens=True)
+    if tokenizer == "vocab.json":
+        made.save_model(str(folder))
+        (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    else:
+        made.save(str(folder / "tokenizer.json"))
+        write_json(folder / "tokenizer_config.json", tokenizer_class="GPT2Tokenizer", model_max_length=64)
+    model = reference(len(vocabulary) + spare_rows)
+    values = model.config.to_dict() | {"bos_token_id": vocabulary[END], "eos_token_id": vocabulary[END]}
+    write_json(folder / "config.json", **(values | {"architectures": ["GPT2LMHeadModel"]} | config))
+    models.write_weights(folder / "model.safetensors", models.weights_of(model))
+    return folder
+
+
+def reference(rows: int) -> GPT2Model:
+    return models.reference(vocab_size=rows)
+
+
+def write_json(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")

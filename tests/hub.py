@@ -1,0 +1,174 @@
+"""A small Hub on this machine: the endpoints that huggingface_hub asks of, and the faults of the world."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+COMMIT = "1f" * 20
+LARGE = 10_000
+"""Bytes from which on a file stands in large-file storage: at another address, named by its SHA-256."""
+
+
+def git_sha1(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+@dataclass
+class Hub:
+    """`repositories` by kind and name ("models/uer/gpt2"); `faults` are what befalls the next pieces of large files,
+    one each, before anything goes right; `requests` what was asked, `ranges` from which byte on."""
+
+    repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    faults: deque[Callable[[Answer, bytes], None]] = field(default_factory=deque)
+    statuses: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
+    requests: list[str] = field(default_factory=list)
+    ranges: list[int] = field(default_factory=list)
+    address: str = ""
+    storage: str = ""
+    commit: str = COMMIT
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One request, answered from `hub`."""
+
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the base class's name for it
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        path = urlsplit(self.path).path
+        self.hub.requests.append(f"{self.command} {path}")
+        if self.hub.statuses:
+            status, headers = self.hub.statuses.popleft()
+            self.give(status, b"{}", headers)
+        elif path.startswith("/api/"):
+            self._tree(path)
+        elif path.startswith("/large/"):
+            self._large(path.removeprefix("/large/"))
+        else:
+            self._resolve(path.strip("/"))
+
+    def _tree(self, path: str) -> None:
+        name, _tree, _revision = path.removeprefix("/api/").partition("/tree/")
+        files = self.hub.repositories.get(name)
+        if files is None:
+            self.missing("RepoNotFound")
+            return
+        listed: list[dict[str, Any]] = [{"type": "directory", "path": "onnx", "oid": "0" * 40, "size": 0}]
+        for file, content in files.items():
+            entry = {"type": "file", "path": file, "size": len(content), "oid": git_sha1(content)}
+            if len(content) > LARGE:
+                digest = hashlib.sha256(content).hexdigest()
+                entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 134}
+            listed.append(entry)
+        self.give(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
+
+    def _resolve(self, path: str) -> None:
+        name, _resolve, rest = path.partition("/resolve/")
+        name = name if name.startswith("datasets/") else f"models/{name}"
+        _revision, _slash, file = rest.partition("/")
+        files = self.hub.repositories.get(name)
+        if files is None or file not in files:
+            self.missing("RepoNotFound" if files is None else "EntryNotFound")
+            return
+        content = files[file]
+        headers = {"X-Repo-Commit": self.hub.commit, "Accept-Ranges": "bytes"}
+        if len(content) > LARGE:
+            digest = hashlib.sha256(content).hexdigest()
+            headers |= {"X-Linked-ETag": f'"{digest}"', "X-Linked-Size": str(len(content))}
+            self.give(302, b"", headers | {"Location": f"{self.hub.storage}/large/{name}/{file}"})
+        else:
+            self.give(200, content, headers | {"ETag": f'"{git_sha1(content)}"'})
+
+    def _large(self, path: str) -> None:
+        name, _slash, file = path.rpartition("/")
+        content = self.hub.repositories[name][file]
+        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        self.hub.ranges.append(begin)
+        if self.hub.faults:
+            self.hub.faults.popleft()(self, content[begin:])
+        elif begin:
+            headers = {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
+            self.give(206, content[begin:], headers)
+        else:
+            self.give(200, content, {})
+
+    def missing(self, code: str) -> None:
+        self.give(404, b"", {"X-Error-Code": code})
+
+    def give(self, status: int, content: bytes, headers: dict[str, str], said: int | None = None) -> None:
+        """`said` is the size that is promised, where it is not what is sent."""
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(content) if said is None else said)} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+
+def cut(after: int) -> Callable[[Answer, bytes], None]:
+    """The connection ends behind so many bytes."""
+
+    def befall(answer: Answer, content: bytes) -> None:
+        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, said=len(content))
+        answer.close_connection = True
+
+    return befall
+
+
+def garbled(answer: Answer, content: bytes) -> None:
+    """As many bytes come, and other ones."""
+    answer.give(206 if answer.headers.get("Range") else 200, bytes(len(content)), {})
+
+
+def slow(gate: threading.Event, after: int) -> Callable[[Answer, bytes], None]:
+    """So many bytes come, and the rest when the gate is opened."""
+
+    def befall(answer: Answer, content: bytes) -> None:
+        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, said=len(content))
+        answer.wfile.flush()
+        gate.wait(60)
+        answer.wfile.write(content[after:])
+
+    return befall
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that breaks off is what is tried here."""
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[Hub]:
+    """For the block, the Hub answers at its `address`, and at another one for what is large."""
+    handler = type("Answer", (Answer,), {"hub": hub})
+    servers = [Server((host, 0), handler) for host in ("127.0.0.1", "127.0.0.2")]
+    hub.address, hub.storage = (f"http://{server.server_address[0]!s}:{server.server_port}" for server in servers)
+    for server in servers:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        yield hub
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()

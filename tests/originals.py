@@ -1,0 +1,77 @@
+"""The original project's model, made anew on transformers: what its scripts train, keep, load and judge with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import models
+import torch
+from torch import Tensor, nn
+from transformers import BertTokenizer, GPT2ForSequenceClassification, GPT2Model
+
+# `[PAD]`, which its training side sets, and the end of text of the English GPT-2, which its predict script leaves.
+TRAINED_PAD, PREDICTED_PAD = 0, 50256
+LENGTH = 128
+
+
+class AdapterLayer(nn.Module):
+    def __init__(self, width: int, bottleneck: int) -> None:
+        super().__init__()
+        self.down_project = nn.Linear(width, bottleneck)
+        self.up_project = nn.Linear(bottleneck, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        change: Tensor = self.up_project(torch.relu(self.down_project(x)))
+        return x + change
+
+
+class AdaptedBlock(nn.Module):
+    def __init__(self, block: nn.Module, width: int, bottleneck: int) -> None:
+        super().__init__()
+        self.original_block = block
+        self.adapter = AdapterLayer(width, bottleneck)
+
+    def forward(self, *arguments: Any, **options: Any) -> Any:
+        out = self.original_block(*arguments, **options)
+        if isinstance(out, tuple):
+            return self.adapter(out[0]), *out[1:]
+        return self.adapter(out)
+
+
+class Original(nn.Module):
+    """The trunk of `trunk`, with an adapter behind each block and a head, whose weights are drawn from `seed`."""
+
+    def __init__(self, trunk: GPT2Model, seed: int = 0, labels: int = 2, bottleneck: int = 64) -> None:
+        super().__init__()
+        config = type(trunk.config).from_dict(trunk.config.to_dict() | {"num_labels": labels})
+        self.gpt2 = GPT2ForSequenceClassification(config)
+        self.gpt2.transformer.load_state_dict(trunk.state_dict())
+        added: list[nn.Module] = [self.gpt2.score]
+        for index, block in enumerate(self.gpt2.transformer.h):
+            adapted = AdaptedBlock(block, config.n_embd, bottleneck)
+            self.gpt2.transformer.h[index] = adapted
+            added.append(adapted.adapter)
+        for number, module in enumerate(added):
+            models.randomise(module, seed + number)
+        self.eval()
+
+    def judge(self, posts: Sequence[str], folder: Path, pad: int = TRAINED_PAD) -> Tensor:
+        """The probabilities (posts, labels), as its scripts come to them; `folder` is the model's."""
+        encoding = BertTokenizer.from_pretrained(folder)(
+            list(posts), max_length=LENGTH, padding="max_length", truncation=True, return_tensors="pt"
+        )
+        self.gpt2.config.pad_token_id = pad
+        with torch.inference_mode():
+            logits = self.gpt2(input_ids=encoding["input_ids"], attention_mask=encoding["attention_mask"]).logits
+        return torch.softmax(logits, dim=1)
+
+
+def write_original(folder: Path, seed: int = 0, **changes: Any) -> Original:
+    """A folder as the original project leaves it, less the posts: the model and the trained checkpoint."""
+    trunk = models.reference(seed, **({"n_positions": 160} | changes))
+    models.write_folder(folder / "models" / "gpt2-chinese", trunk, weights="pytorch_model.bin")
+    original = Original(trunk, seed)
+    torch.save(original.state_dict(), folder / "best_weibo_sentiment_model.pth")
+    return original

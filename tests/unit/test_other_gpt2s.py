@@ -1,0 +1,253 @@
+"""Any GPT-2 will do, the English one too; what is none, or does not fit together, is refused by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import english
+import made_up
+import models
+import pytest
+import torch
+import uer
+from commands import Command, listing
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, GPT2LMHeadModel, GPT2Model
+
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.registry.bases import Bases, OpenBase
+from weibo_tui.workbench import TrainingPlan, Workbench
+
+CHINESE = "今天的面很香😀好"
+MORE_ROWS = 7  # than the vocabulary has tokens, as where somebody rounded them up to a multiple of 64
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return english.write_folder(tmp_path_factory.mktemp("english") / "gpt2", spare_rows=MORE_ROWS)
+
+
+@pytest.fixture(scope="module")
+def bases(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    made = Bases(tmp_path_factory.mktemp("english") / "bases")
+    made.add(folder, "english")
+    return made
+
+
+@pytest.fixture(scope="module")
+def opened(bases: Bases) -> OpenBase:
+    return bases.open("english")
+
+
+def test_english_gpt2_has_no_frame_and_pads_with_the_end_of_text(folder: Path, opened: OpenBase) -> None:
+    end = opened.tokenizer.vocabulary()[english.END]
+    assert AutoTokenizer.from_pretrained(folder).pad_token_id is None
+    assert (opened.card.prefix, opened.card.suffix, opened.card.pad) == ((), (), end)
+    assert end not in opened.tokenizer.encode([english.END], 64).ids.tolist()  # typed by somebody, it is characters
+    assert opened.trunk.config.vocabulary == end + 1 + MORE_ROWS
+
+
+def test_tokens_and_states_of_english_gpt2_are_those_of_transformers(
+    folder: Path, bases: Bases, opened: OpenBase
+) -> None:
+    theirs = AutoTokenizer.from_pretrained(folder)
+    posts = [CHINESE, "the rain in the morning", "Weibo 2024, ok?", "x"]
+    encoded = opened.tokenizer.encode(posts, 64)
+    rows = [encoded.ids[a:b].tolist() for a, b in zip(encoded.starts[:-1], encoded.starts[1:], strict=True)]
+    assert rows == [theirs(post)["input_ids"] for post in posts]
+    trunk = bases.open("english").trunk.compute_in(torch.float64)
+    ids, lengths = models.batch(rows, padding=opened.card.pad)
+    with torch.no_grad():
+        want = GPT2Model.from_pretrained(folder, dtype=torch.float64)(ids).last_hidden_state
+        assert (trunk(ids, lengths) - want[torch.arange(len(rows)), lengths - 1]).abs().max() < 1e-9
+
+
+def test_tokenizer_json_gives_the_same_base_as_vocabulary_and_merges(tmp_path: Path, opened: OpenBase) -> None:
+    source = english.write_folder(tmp_path / "from", tokenizer="tokenizer.json", spare_rows=MORE_ROWS)
+    assert Bases(tmp_path / "bases").add(source, "one").fingerprint == opened.card.fingerprint
+
+
+def test_bare_trunk_and_language_model_give_the_same_base(tmp_path: Path) -> None:
+    bases, prints = Bases(tmp_path / "bases"), []
+    for name in ("GPT2Model", "GPT2LMHeadModel"):
+        source = english.write_folder(tmp_path / name)
+        trunk = GPT2Model.from_pretrained(source)
+        model = trunk if name == "GPT2Model" else GPT2LMHeadModel(trunk.config)
+        model.base_model.load_state_dict(trunk.state_dict())
+        model.save_pretrained(source)
+        assert json.loads((source / "config.json").read_text(encoding="utf-8"))["architectures"] == [name]
+        prints.append(bases.add(source, name).fingerprint)
+    assert prints[0] == prints[1]
+
+
+def test_character_that_was_cut_in_the_midst_was_not_read(opened: OpenBase) -> None:
+    whole = opened.tokenizer.encode([CHINESE], 64)
+    assert whole.read.tolist() == [len(CHINESE)]
+    bodies = [opened.tokenizer.encode([one], 64).ids.tolist() for one in (CHINESE[:4], CHINESE[3], "😀")]
+    assert [len(body) for body in bodies[1:]] == [3, 4]
+    before = len(bodies[0])
+    read = {room: int(opened.tokenizer.encode([CHINESE], room).read[0]) for room in range(1, len(whole.ids) + 1)}
+    assert [read[before + more] for more in range(4)] == [4, 4, 4, 5]
+    assert read[len(whole.ids)] == len(CHINESE)
+    for room, characters in read.items():
+        ids = whole.ids[:room].tolist()
+        assert ids[: len(opened.tokenizer.encode([CHINESE[:characters]], 64).ids)] == (
+            opened.tokenizer.encode([CHINESE[:characters]], 64).ids.tolist()
+        )
+    assert sorted(read.values()) == list(read.values())
+
+
+def test_english_gpt2_is_trained_on_and_judges(home: Path, folder: Path, tmp_path: Path) -> None:
+    data = made_up.write_posts(tmp_path / "posts.csv", 60)
+    hyper = Hyperparameters(epochs=1, batch_size=8, max_length=40, bottleneck=8)
+    with Workbench.open(home) as bench:
+        bench.add_base(folder, "english")
+        deque(bench.train(TrainingPlan((data,), "mood", hyper=hyper, machine=models.MACHINE)), maxlen=0)
+    posts = [CHINESE, "服务太差了" * 20, "", "ok"]
+    with Workbench.open(home) as bench:
+        together = list(bench.predict(posts, machine=models.MACHINE))
+        alone = [next(iter(bench.predict([post], machine=models.MACHINE))) for post in posts]
+    assert [analysis.truncated for analysis in together] == [False, True, False, False]
+    assert [bool(analysis.error) for analysis in together] == [False, False, True, False]
+    for one, other in zip(together, alone, strict=True):  # padding reaches nothing
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+
+
+def test_command_says_what_an_english_tokenizer_makes_of_chinese(folder: Path, home: Path, command: Command) -> None:
+    done = command.well("bases", "add", folder, "--name", "english")
+    assert "0.0 % of an everyday text is unknown to its tokenizer, which keeps capital letters." in done.err
+    assert "2.8 tokens for each: it was not made for Chinese" in done.err
+
+
+class Bomb:
+    """Unpickled carelessly, it leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.mark}",)
+
+
+def config(**changes: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "config.json"
+        english.write_json(path, **(json.loads(path.read_text(encoding="utf-8")) | changes))
+
+    return change
+
+
+def other_architecture(**values: Any) -> Callable[[Path], None]:
+    return lambda folder: english.write_json(folder / "config.json", **values)
+
+
+def weights(name: str, shape: tuple[int, ...]) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "model.safetensors"
+        save_file(load_file(path) | {name: torch.zeros(shape)}, path)
+
+    return change
+
+
+def added_pad_token(folder: Path) -> None:
+    """As where somebody gave the tokenizer a token for padding, and the model no row for it."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
+    tokenizer.save_pretrained(folder)
+
+
+def bomb_in_second_shard(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    plain = GPT2Model(models.reference(vocab_size=len(english.bpe().get_vocab(with_added_tokens=True))).config)
+    uer.write_weights(folder, plain, uer.Packing(shards=2, prefix="", head="none"))
+    torch.save({"h.0.ln_1.bias": Bomb(folder / "ran")}, folder / "pytorch_model-00002-of-00002.bin")
+
+
+def code_in_a_tokenizer(folder: Path) -> None:
+    english.write_json(
+        folder / "tokenizer_config.json", tokenizer_class="Mine", auto_map={"AutoTokenizer": ["mine.Mine", None]}
+    )
+    (folder / "mine.py").write_text(f"import pathlib\npathlib.Path({str(folder / 'ran')!r}).touch()\n")
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], int, str]] = {
+    "BERT": (
+        other_architecture(model_type="bert", architectures=["BertForMaskedLM"], hidden_size=32, vocab_size=321),
+        2,
+        "must be a GPT-2, and this model is bert",
+    ),
+    "LLaMA": (
+        other_architecture(model_type="llama", architectures=["LlamaForCausalLM"], hidden_size=32, vocab_size=321),
+        2,
+        "must be a GPT-2, and this model is llama",
+    ),
+    "GPT-NeoX": (
+        other_architecture(model_type="gpt_neox", architectures=["GPTNeoXForCausalLM"], hidden_size=32),
+        2,
+        "must be a GPT-2, and this model is gpt_neox",
+    ),
+    "its own code": (
+        other_architecture(model_type="mine", auto_map={"AutoModel": "mine.Model"}),
+        2,
+        "must be a GPT-2, and this model is mine",
+    ),
+    "other weights under its name": (weights("encoder.layer.0.weight", (3, 3)), 1, "encoder.layer.0.weight"),
+    "more tokens than rows": (added_pad_token, 2, "gives <|pad|> the id"),
+    "wider than its weights": (config(n_embd=64), 1, "has the shape"),
+    "more rows than its weights": (config(vocab_size=50257), 1, "wte.weight has the shape"),
+    "largest that is no absurdity": (
+        config(n_embd=16384, n_positions=131072, vocab_size=2_000_000),
+        1,
+        "has the shape",
+    ),
+    "layers without end": (config(n_layer=10**12), 2, "No GPT-2 can have layers=1000000000000"),
+    "nothing in it": (config(n_embd=0), 2, "width=0"),
+    "negative": (config(n_positions=-1), 2, "positions=-1"),
+    "a number too long to read": (
+        lambda folder: (folder / "config.json").write_text('{"model_type": "gpt2", "n_embd": ' + "9" * 5000 + "}"),
+        1,
+        "config.json cannot be read",
+    ),
+    "transposed": (weights("h.0.attn.c_attn.weight", (96, 32)), 1, "h.0.attn.c_attn.weight has the shape (96, 32)"),
+    "no merges": (lambda folder: (folder / "merges.txt").unlink(), 2, "tokenizer"),
+    "no vocabulary": (lambda folder: (folder / "vocab.json").unlink(), 2, "holds no tokenizer"),
+    "vocabulary a list": (lambda folder: (folder / "vocab.json").write_text("[1]"), 2, "tokenizer"),
+    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), 2, "holds no weights"),
+    "code in a shard": (bomb_in_second_shard, 2, "00002-of-00002.bin was refused"),
+    "code that a tokenizer names": (
+        code_in_a_tokenizer,
+        2,
+        "tokenizer",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "code", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_gpt2_that_works_is_refused_in_one_line_and_nothing_is_kept(
+    tmp_path: Path, home: Path, command: Command, spoil: Callable[[Path], object], code: int, message: str
+) -> None:
+    source = english.write_folder(tmp_path / "from")
+    spoil(source)
+    done = command("bases", "add", source, "--name", "one")
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith("weibo-tui: ")
+    assert done.err.count("\n") == 1
+    assert message in done.err
+    assert not [path for path in listing(home) if path.startswith("bases/")]
+    assert not (source / "ran").exists()
+
+
+def test_pickles_that_are_no_weights_are_not_opened(tmp_path: Path) -> None:
+    source = english.write_folder(tmp_path / "from")
+    for name in ("training_args.bin", "optimizer.pt", "pytorch_model.bin"):
+        (source / name).write_bytes(pickle.dumps(Bomb(source / "ran")))
+    bases = Bases(tmp_path / "bases")
+    bases.add(source, "one")
+    assert not (source / "ran").exists()
+    assert {file.suffix for file in bases.path("one").iterdir()} == {".json", ".safetensors"}

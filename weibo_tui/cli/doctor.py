@@ -1,0 +1,123 @@
+"""`doctor`: what the program stands on, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from weibo_tui.cli import options
+from weibo_tui.cli.help import Command
+from weibo_tui.cli.output import emit, narrate, one_line, pad, show
+from weibo_tui.locale import gettext as _
+from weibo_tui.locale import ngettext
+from weibo_tui.text import cell_width
+
+if TYPE_CHECKING:
+    from weibo_tui.storage.inspection import Inspection
+    from weibo_tui.workbench.computer import Computer
+    from weibo_tui.workbench.doctor import Folder, Kept, Report
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "doctor", cls=Command, help=_("Look at what the program stands on: versions, device, folders, models.")
+    )(doctor)
+
+
+def doctor(
+    network: Annotated[
+        bool, typer.Option("--network", help=_("Ask too whether the Hugging Face Hub, or its mirror, answers."))
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    from weibo_tui.workbench.doctor import examine
+
+    report = examine(network=network)
+    if json:
+        emit(report.to_json())
+    else:
+        facts = list(_facts(report))
+        width = max(cell_width(key) for key, _value in facts) + 2
+        for key, value in facts:
+            show((pad(key, width) + one_line(value)).rstrip())
+        for problem in ("", *report.problems) if report.problems else ():
+            show(problem and "! " + one_line(problem))
+    if report.problems:
+        raise typer.Exit(1)
+    narrate(_("Nothing is wrong."))
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    """What is shown, line by line; an empty one between two parts."""
+    names = {"system": _("System")}
+    yield from ((names.get(name, name), version) for name, version in report.versions.items())
+    yield "", ""
+    if report.computer:
+        yield from _computer(report.computer)
+        yield "", ""
+    places = {"data": _("Data"), "settings": _("Settings"), "log": _("Log")}
+    yield from ((places[name], _folder(folder)) for name, folder in report.folders.items())
+    for name, value in report.settings.items():
+        yield _("Setting"), f"{name} = {value}"
+    yield "", ""
+    for title, shelf in {_("Base"): report.bases, _("Adapter"): report.adapters}.items():
+        yield from ((title, _kept(one)) for one in shelf or [None])
+    if report.database is None:
+        yield _("History"), _("none yet")
+    else:
+        yield _("History"), _database(report.database)
+    yield "", ""
+    labels = {"locale": _("Locale"), "encoding": _("Encoding"), "colours": _("Colours"), "size": _("Size")}
+    yield from ((labels.get(name, name), value or "–") for name, value in report.terminal.items())
+    yield from report.variables.items()
+    if report.hub:
+        yield _("Hub"), _("{address} answers").format(address=report.hub)
+
+
+def _computer(computer: Computer) -> Iterator[tuple[str, str]]:
+    why = (
+        _("the first there is of cuda, mps, cpu")
+        if computer.chosen_by == "auto"
+        else _("as {place} says").format(place=computer.chosen_by)
+    )
+    yield _("Device"), f"{computer.device} ({why})"
+    yield (_("Card") if computer.device == "cuda" else _("Processor")), f"{computer.name}, {_size(computer.memory)}"
+    yield (
+        _("Cores"),
+        _("{cores}, {threads} threads to compute with").format(cores=computer.cores, threads=computer.threads),
+    )
+    native = _("float32, bfloat16") if computer.bfloat16 else _("float32; bfloat16 is not native here")
+    yield _("Numbers"), _("{native}; a base computes in {dtype}").format(native=native, dtype=computer.dtype)
+
+
+def _database(found: Inspection) -> str:
+    from weibo_tui.storage.inspection import NEWEST
+
+    if found.entries is None or found.runs is None:
+        return _("{size}, version {version}; this program's own is {newest}").format(
+            size=_size(found.size), version=found.version, newest=NEWEST
+        )
+    entries = ngettext("{count} entry", "{count} entries", found.entries).format(count=f"{found.entries:,}")
+    runs = ngettext("{count} run", "{count} runs", found.runs).format(count=f"{found.runs:,}")
+    return _("{entries}, {runs}, {size}, version {version}").format(
+        entries=entries, runs=runs, size=_size(found.size), version=found.version
+    )
+
+
+def _folder(folder: Folder) -> str:
+    state = _("not writable")
+    if folder.writable:
+        state = _("writable") if folder.exists else _("not made yet")
+    return _("{path} ({state}, {free} free)").format(path=folder.path, state=state, free=_size(folder.free))
+
+
+def _kept(one: Kept | None) -> str:
+    if one is None:
+        return _("none yet")
+    return f"{one.name}, {_size(one.size)}" if one.sound else _("{name}, damaged").format(name=one.name)
+
+
+def _size(bytes_: int) -> str:
+    return f"{bytes_ / 1e9:.1f} GB" if bytes_ >= 1e9 else f"{bytes_ / 1e6:.1f} MB"

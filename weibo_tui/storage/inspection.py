@@ -1,0 +1,48 @@
+"""A look at the database that changes nothing: not its version, not a page."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from weibo_tui.errors import Damaged
+from weibo_tui.locale import gettext as _
+from weibo_tui.storage.database import BUSY_SECONDS, Database, faults_named
+from weibo_tui.storage.history import History
+from weibo_tui.storage.migrations import MIGRATIONS
+
+NEWEST = len(MIGRATIONS)
+"""The version of the database that this program makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """`size` in bytes, with what SQLite keeps beside the file; `entries` of the history and `runs` are counted where
+    the version is this program's own, and None elsewhere."""
+
+    size: int
+    version: int
+    entries: int | None
+    runs: int | None
+
+
+def inspect(path: Path) -> Inspection:
+    """The database at `path`, which is there. Raises WeiboTuiError where it is out of reach, Damaged where it is."""
+    size = sum(file.stat().st_size for file in (path, path.with_name(path.name + "-wal")) if file.exists())
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    with faults_named(path), closing(sqlite3.connect(address, BUSY_SECONDS, uri=True, factory=Database)) as database:
+        database.path = path
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise Damaged(
+                _("The database {path} is damaged ({reason}): export the history, then move it aside.").format(
+                    path=path, reason=str(found).strip().splitlines()[-1]
+                )
+            )
+        if version != NEWEST:
+            return Inspection(size, version, None, None)
+        (runs,) = database.execute("SELECT count(*) FROM runs").fetchone()
+        return Inspection(size, version, History(database).count(), runs)

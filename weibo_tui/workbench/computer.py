@@ -1,0 +1,62 @@
+"""Where the engine computes, in words for people and plain values for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from weibo_tui.settings import Settings
+
+_VARIABLE = "WEIBO_TUI_DEVICE"
+
+
+@dataclass(frozen=True, slots=True)
+class Computer:
+    """The device, and who chose it: "auto", or the setting or variable that names it. `name` is the card's or the
+    processor's; `memory` in bytes is its own. `dtype` is what a base computes with; `bfloat16` whether the hardware
+    does that by itself."""
+
+    device: str
+    chosen_by: str
+    name: str
+    memory: int
+    cores: int
+    threads: int
+    dtype: str
+    bfloat16: bool
+
+
+def look_at_computer(settings: Settings) -> Computer:
+    """The computer as the settings use it. Raises BadInput where they name a device that is not there."""
+    import torch
+
+    from weibo_tui.engine.device import Compute, native_bfloat16
+
+    compute = Compute.choose(settings.device, settings.dtype)
+    if compute.device.type == "cuda":
+        card = torch.cuda.get_device_properties(compute.device)
+        name, memory = card.name, card.total_memory
+    else:
+        name, memory = _processor(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    named_in = _VARIABLE if os.environ.get(_VARIABLE) else "settings.toml"
+    return Computer(
+        device=compute.device.type,
+        chosen_by="auto" if settings.device == "auto" else named_in,
+        name=name,
+        memory=memory,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        threads=settings.threads or torch.get_num_threads(),
+        dtype=compute.dtype_name,
+        bfloat16=native_bfloat16(compute.device),
+    )
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+    except (OSError, ValueError):
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
