@@ -19,6 +19,7 @@ from hub import COMMIT, Hub, cut, garbled, serving, slow
 
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.progress import Progress
+from weibo_tui.registry import hub as registry_hub
 from weibo_tui.registry.hub_client import PIECE, Unreachable, check_reachable
 from weibo_tui.workbench import Imported, TrainingPlan, Workbench
 from weibo_tui.workbench.fetching import DATA, DATA_FILE
@@ -308,6 +309,24 @@ def test_data_is_fetched_into_a_file_that_is_not_there_yet(
     assert "is there already" in command("data", "get").err
     command.well("data", "get", "--out", tmp_path / "new" / "posts.csv")
     assert (tmp_path / "new" / "posts.csv").read_bytes() == content
+
+
+@pytest.mark.parametrize("commit", ["../../../evil", "main", "", "F" * 40, "a" * 39])
+def test_a_commit_that_is_none_leads_to_no_folder(commit: str, home: Path, hub: Hub, model: dict[str, bytes]) -> None:
+    hub.commit = commit
+    with pytest.raises(Unreachable):
+        get(home)
+    assert [path.name for path in (home / "downloads").iterdir() if path.is_dir()] == ["models--someone--gpt2-small"]
+    assert not list((home / "downloads" / "models--someone--gpt2-small").iterdir())
+
+
+def test_what_is_too_large_for_what_it_should_be_is_refused_unfetched(
+    home: Path, hub: Hub, model: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_hub, "LARGEST", 1_000_000)
+    with pytest.raises(BadInput, match="model.safetensors of someone/gpt2-small is too large"):
+        get(home)
+    assert hub.ranges == []
 
 
 def test_a_token_stands_nowhere(

@@ -37,6 +37,9 @@ TRIES = 5
 SPARE = 2**26
 """Bytes that stay free on the disk."""
 
+LARGEST, LARGEST_SMALL = 2**33, 2**26
+"""Bytes that a file may have, and one that stands in no large-file storage, which is read whole."""
+
 _NAME = re.compile(r"([A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
@@ -116,7 +119,10 @@ def look(kind: Kind, repository: str, file: str) -> Generator[Progress, None, Re
                 files[entry.path] = RemoteFile(entry.path, entry.size, digest, entry.blob_id)
         return Repository(kind, repository, commit, files)
 
-    return (yield from _beside("asking", ask, repository, Path()))
+    found = yield from _beside("asking", ask, repository, Path())
+    if file not in found.files:
+        raise BadInput(_("{repository} does not hold {file}: check the name.").format(repository=repository, file=file))
+    return found
 
 
 def fetch(repository: Repository, names: Iterable[str], folder: Path) -> Generator[Progress, None, Path]:
@@ -129,6 +135,13 @@ def fetch(repository: Repository, names: Iterable[str], folder: Path) -> Generat
             shutil.rmtree(other)  # of an older commit, which nobody asks for any more
     target.mkdir(mode=0o700, exist_ok=True)
     files = [repository.files[name] for name in names]
+    for file in files:
+        if file.size > (LARGEST if file.sha256 else LARGEST_SMALL):
+            raise BadInput(
+                _("{file} of {repository} is too large for what it should be: name another repository.").format(
+                    file=file.name, repository=repository.name
+                )
+            )
     _check_room(files, target)
 
     def download(meter: Meter) -> None:

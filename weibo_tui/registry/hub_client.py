@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ PROBE = ("uer/gpt2-chinese-cluecorpussmall", "config.json")
 
 
 TOO_MANY_REQUESTS = 429
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class Unreachable(WeiboTuiError):
@@ -66,7 +69,7 @@ def commit_of(api: HfApi, kind: str, repository: str, name: str) -> str:
 
     url = hf_hub_url(repository, name, repo_type=kind, endpoint=api.endpoint)
     commit = api.get_hf_file_metadata(url=url).commit_hash
-    if not commit:
+    if not commit or not _COMMIT.fullmatch(commit):
         raise Unreachable(
             _("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.").format(endpoint=api.endpoint)
         )
