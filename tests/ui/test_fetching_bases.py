@@ -14,7 +14,7 @@ import pytest
 from hub import Hub, cut, garbled, slow
 from originals import write_original
 from pane import Pane
-from stage import app_of, drawn, flashed, play, until
+from stage import app_of, drawn, flashed, play, see, until
 from terminal import Terminal
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -95,11 +95,17 @@ async def ask(pilot: Pilot[None]) -> None:
     await until(pilot, lambda: isinstance(app_of(pilot).screen, AskText))
 
 
-async def begin(pilot: Pilot[None]) -> Job:
-    """Fetch what is proposed."""
+async def begin(pilot: Pilot[None]) -> None:
+    """Fetch what is proposed; it may be done, or have failed, before one can look."""
     await ask(pilot)
     await pilot.press("enter")
-    await until(pilot, lambda: app_of(pilot).jobs or bases(pilot))
+    await see(pilot, lambda: not isinstance(app_of(pilot).screen, AskText))
+
+
+async def begin_stalled(pilot: Pilot[None]) -> Job:
+    """The same, of a fetch that waits."""
+    await begin(pilot)
+    await see(pilot, lambda: app_of(pilot).jobs)
     return app_of(pilot).jobs[-1]
 
 
@@ -161,7 +167,7 @@ def test_how_far_it_is_is_seen_in_bytes(size: tuple[int, int], home: Path, hub: 
     hub.faults.appendleft(cut(PIECE))  # then it goes on, and there are two moments to tell a rate from
 
     async def scene(pilot: Pilot[None]) -> None:
-        job = await begin(pilot)
+        job = await begin_stalled(pilot)
         await until(pilot, lambda: "B/s" in drawn(pilot))
         assert "B of" in drawn(pilot)
         assert "0:0" in drawn(pilot)
@@ -176,14 +182,14 @@ def test_how_far_it_is_is_seen_in_bytes(size: tuple[int, int], home: Path, hub: 
 
 def test_a_fetch_is_stopped_and_taken_up_where_it_was(home: Path, hub: Hub, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        await come(pilot, await begin(pilot))
+        await come(pilot, await begin_stalled(pilot))
         await ask(pilot)
         await pilot.press("enter")
         assert "It is being fetched already" in problem(pilot)
         await pilot.press("escape", "s")
         await until(pilot, lambda: "is kept: the next fetch goes on there" in flashed(pilot))
         assert bases(pilot) == []
-        job = await begin(pilot)
+        job = await begin_stalled(pilot)
         await until(pilot, lambda: bases(pilot) == [NAME])
         assert job.outcome == "done"
 
@@ -219,7 +225,7 @@ def test_a_name_that_is_taken_is_told_from_it(furnished: Path, model: dict[str, 
 
 def test_a_verdict_and_the_history_do_not_wait_for_a_fetch(furnished: Path, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        job = await begin(pilot)
+        job = await begin_stalled(pilot)
         before = await come(pilot, job)
         await pilot.press("f2")
         pane = Pane(pilot)
@@ -239,7 +245,7 @@ def test_a_verdict_and_the_history_do_not_wait_for_a_fetch(furnished: Path, stal
 
 def test_leaving_says_that_what_has_come_is_kept(home: Path, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        await come(pilot, await begin(pilot))
+        await come(pilot, await begin_stalled(pilot))
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app_of(pilot).screen, Choose))
         assert f"At work: {BASE}" in drawn(pilot)
