@@ -9,6 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
 import socket
+import threading
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,9 @@ def hub(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serving(Hub()) as served:
         monkeypatch.setenv("HF_ENDPOINT", served.address)
         yield served
+        for thread in threading.enumerate():
+            if thread.name == "hub":  # of a fetch that was left: it ends by itself, and not in another test
+                thread.join(30)
 
 
 @pytest.fixture(scope="session")
