@@ -115,7 +115,8 @@ def adapter_for(config: GPT2Config, seed: int = 0, labels: int = 3, **changes: A
 
 
 def tokenizer() -> PostTokenizer:
-    return PostTokenizer(build_tokenizer(TOKENS).to_str(), bert_frame(TOKENS), len(TOKENS))
+    made = build_tokenizer(TOKENS)
+    return PostTokenizer(made.to_str(), bert_frame(made), len(TOKENS))
 
 
 def encoded(rows: Sequence[Sequence[int]]) -> Encoded:

@@ -10,8 +10,9 @@ from typing import Any, TypeVar, cast
 import made_up
 from stage import drawn, play, until
 from textual.pilot import Pilot
-from textual.widgets import Button, Collapsible, Input, OptionList, Static
+from textual.widgets import Button, Collapsible, Input, OptionList, Select, Static
 
+from weibo_tui.app.content import plain
 from weibo_tui.app.main import WeiboApp
 from weibo_tui.app.screens.plan_form import PlanForm
 from weibo_tui.app.screens.pretraining_form import PretrainingForm, parameters
@@ -24,6 +25,7 @@ from weibo_tui.app.widgets.file_list import FileList
 from weibo_tui.app.widgets.path_input import PathInput
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+from weibo_tui.workbench.plans import UNITS
 
 Scene = Callable[[Pilot[None], Any], Coroutine[Any, Any, None]]
 FormType = TypeVar("FormType", bound=PlanForm[Any])
@@ -287,6 +289,22 @@ def test_closing_the_form_ends_its_audit(furnished: Path, few: Path) -> None:
         await until(pilot, lambda: not thread.is_alive())
 
     play_form(scene)
+
+
+def test_new_base_has_tokens_of_the_chosen_kind(furnished: Path, corpus_file: Path) -> None:
+    async def scene(pilot: Pilot[None], form: PretrainingForm) -> None:
+        form.query_one(PathInput).value = str(corpus_file)
+        await pilot.pause()
+        assert form.plan().units == "characters"
+        select = field(form, "units").query_one(Select)
+        assert [words for words, _value in select._options] == list(map(plain, UNITS))
+        assert "What a token is" in shown(field(form, "units"))
+        select.focus()
+        await pilot.press("enter", "down", "enter")
+        await pilot.pause()
+        assert form.plan().units == "pieces"
+
+    play_form(scene, key="p", size=(120, 40))
 
 
 def test_new_base_says_how_large_it_will_be_and_refuses_odd_sizes(furnished: Path, corpus_file: Path) -> None:

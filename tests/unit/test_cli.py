@@ -42,7 +42,7 @@ def test_a_file_with_a_chinese_name_names_an_adapter_all_the_same(
 
 def test_evaluate_gives_the_promised_card(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
     with few.open("a", encoding="utf-8") as file:
-        file.write("0,今天的面真好吃\n1,太差了\n1,\n")
+        file.write("0,今天的面真好吃，很喜欢[哈哈]\n1,电影太差了，再也不来[怒]\n1,\n")
     done = command.well("evaluate", few, "--json", "--errors", tmp_path / "errors.csv")
     (score,) = objects(done.out)
     assert list(score) == [
@@ -59,7 +59,7 @@ def test_evaluate_gives_the_promised_card(command: Command, furnished: Path, few
         *("text", "label", "predicted", "confidence", "prob_negative", "prob_positive", "file", "row")
     ]
     assert len(wrong) == sum(map(sum, score["confusion"])) - sum(score["confusion"][i][i] for i in range(2)) >= 2
-    assert {"今天的面真好吃", "太差了"} <= {row["text"] for row in wrong}
+    assert {"今天的面真好吃，很喜欢[哈哈]", "电影太差了，再也不来[怒]"} <= {row["text"] for row in wrong}
     sure = [float(row["confidence"]) for row in wrong]
     assert sure == sorted(sure, reverse=True)
     assert all(row["label"] != row["predicted"] for row in wrong)

@@ -95,6 +95,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "bases add .": (". is no model folder: it has no config.json", "name the folder that holds it"),
     "bases pretrain missing.txt --tokens 100": ("missing.txt", "check the name"),
     "bases pretrain posts.csv": ("one of --minutes and --tokens",),
+    "bases pretrain posts.csv --tokens 9 --units words": ("units is words", "characters, pieces"),
     "bases pretrain posts.csv --tokens 9 --name tiny": ("A base named 'tiny' is there already", "another --name"),
     "adapters import posts.csv": ("posts.csv cannot be read as an archive", "name a .zip or .tar.gz"),
     "adapters export mood mood.rar": ("mood.rar must end in .zip or .tar.gz",),

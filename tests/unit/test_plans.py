@@ -19,6 +19,7 @@ PLANS = [
         (Path("/a.csv"),), "y", hyper=models.HYPER, machine=Machine("cpu", "bfloat16", 3), overwrite=True, test=0.2
     ),
     PretrainingPlan(Path("c.xz"), "z", recipe=models.RECIPE, emoticons=False, encoding="utf-16", layers=3),
+    PretrainingPlan(Path("c"), "z", recipe=PretrainingRecipe(minutes=1, recall=0.0, hide=0.25), units="pieces"),
 ]
 
 
@@ -42,10 +43,17 @@ def test_plan_names_everything_that_is_wrong_with_it_at_once() -> None:
 
     with pytest.raises(BadInput) as refused:
         PretrainingPlan(
-            Path("c.txt"), "x", vocabulary=5, positions=8, recipe=PretrainingRecipe(), machine=Machine(dtype="float16")
+            Path("c.txt"),
+            "x",
+            vocabulary=5,
+            positions=8,
+            units="words",
+            recipe=PretrainingRecipe(hide=1.5, recall=-1.0),
+            machine=Machine(dtype="float16"),
         )
     said = str(refused.value)
-    assert [name for name in ["vocab-size", "context", "--minutes and --tokens", "dtype"] if name not in said] == []
+    names = ["vocab-size", "context", "--minutes and --tokens", "dtype", "hide is 1.5", "recall is -1.0"]
+    assert [name for name in [*names, "units is words", "characters, pieces"] if name not in said] == []
 
 
 @pytest.mark.parametrize("name", ["", "../up", ".hidden", "a/b", "模型", "x" * 65])

@@ -1,50 +1,52 @@
-"""A small base from plain text: vocabulary, windows, a falling loss, an exact resume."""
+"""Pretraining: a falling loss that is the right one, rivals, hidden emoticons, an exact resume."""
 
 from __future__ import annotations
 
 import copy
 import json
-import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
 
 import made_up
 import models
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from weibo_tui.engine.events import Evaluated, StepDone
 from weibo_tui.engine.gpt2 import GPT2, GPT2Config
 from weibo_tui.engine.hyperparameters import PretrainingRecipe
-from weibo_tui.engine.pretraining import POSTS_PACKED, Pretraining, fresh_trunk, pack
-from weibo_tui.engine.tokenizer import PostTokenizer
+from weibo_tui.engine.objective import COMMON
+from weibo_tui.engine.packing import Windows, pack, without
+from weibo_tui.engine.pretraining import POSTS_PACKED, Pretraining, fresh_trunk
 from weibo_tui.engine.training import Snapshot
-from weibo_tui.engine.vocabulary import (
-    LEAST_EMOTICON,
-    LEAST_SEEN,
-    SPECIAL,
-    VocabularyCounts,
-    bert_frame,
-    build_tokenizer,
-)
+from weibo_tui.engine.vocabulary import emoticon_ids
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.workbench import PretrainingPlan, Workbench
+from weibo_tui.text import without_emoticons
 
 RECIPE = PretrainingRecipe(tokens=3_000, context=16, batch_size=8, learning_rate=3e-3)
 CONFIG = GPT2Config(layers=1, heads=2, width=16, positions=32, vocabulary=len(models.TOKENS), inner=64)
 CORPUS = [text for text, _label in made_up.posts(200, seed=1)]
+PLAIN = [(without_emoticons(text), label) for text, label in made_up.posts(300, seed=2)]
+MARKS = emoticon_ids({token: index for index, token in enumerate(models.TOKENS)})
 
 
-def make(recipe: PretrainingRecipe = RECIPE, posts: list[str] = CORPUS) -> Pretraining:
+def make(
+    recipe: PretrainingRecipe = RECIPE,
+    posts: list[str] = CORPUS,
+    trunk: GPT2 | None = None,
+    micro_tokens: int = 2048,
+) -> Pretraining:
     encode = models.tokenizer().encode
     return Pretraining(
-        fresh_trunk(CONFIG, recipe.seed), encode(posts, 32), encode(CORPUS[:20], 32), recipe, models.compute()
+        trunk or fresh_trunk(CONFIG, recipe.seed),
+        encode(posts, 32),
+        encode(CORPUS[:20], 32),
+        MARKS,
+        recipe,
+        models.compute(micro_tokens=micro_tokens),
     )
 
 
@@ -52,24 +54,41 @@ def steps_of(events: Iterator[object]) -> list[StepDone]:
     return [event for event in events if isinstance(event, StepDone)]
 
 
-ROWS = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), max_size=40)
+def pieces(windows: Windows) -> Iterator[tuple[int, list[int], bool]]:
+    """Post by post of each window: which it is, the ids that the window holds of it, whether it ends before the
+    window does."""
+    for ids, posts in zip(windows.ids, windows.posts, strict=True):
+        for post in np.unique(posts).tolist():
+            yield post, ids[posts == post].tolist(), post != posts[-1]
 
 
-@given(ROWS, st.integers(1, 20), st.randoms())
-def test_windows_begin_with_a_post_and_hold_posts_end_to_end(
-    rows: list[list[int]], context: int, shuffle: random.Random
-) -> None:
-    order = list(range(len(rows)))
-    shuffle.shuffle(order)
-    windows = pack(models.encoded(rows), np.array(order, np.int64), context)
-    assert windows.shape[1:] == (context + 1,)
-    waiting = iter(order)
-    for window in windows.tolist():
-        text: list[int] = []
-        while len(text) <= context:
-            text += rows[next(waiting)]
-        assert window == text[: context + 1]
-    assert sum(len(rows[index]) for index in waiting) <= context  # too little for one more
+def guesses(trunk: GPT2, ids: list[int]) -> torch.Tensor:
+    """Logarithms of the chances of every token behind each of `ids`, (ids, vocabulary)."""
+    return (trunk.states(torch.tensor([ids]))[0] @ trunk.wte.weight.T).log_softmax(-1)
+
+
+def next_token_loss(trunk: GPT2, windows: Windows) -> torch.Tensor:
+    """The mean over all tokens that follow one of their own post, each post computed alone."""
+    told = [guesses(trunk, ids[:-1])[range(len(ids) - 1), ids[1:]] for _post, ids, _ended in pieces(windows)]
+    return -torch.cat(told).mean()
+
+
+def recall_loss(trunk: GPT2, windows: Windows, posts: list[list[int]]) -> torch.Tensor:
+    """The mean over all posts that end: half goes to its emoticons, half to its other tokens, the rarer the more."""
+    seen = Counter(index for post in posts for index in post)
+
+    def weight(index: int) -> float:
+        return COMMON / (COMMON + seen[index] / seen.total())
+
+    losses = []
+    for post, ids, ended in pieces(windows):
+        body = posts[post][1:-1]
+        kinds = [kind for kind in ([i for i in body if MARKS[i]], [i for i in body if not MARKS[i]]) if kind]
+        if ended:
+            told = guesses(trunk, ids)[-1]
+            means = [torch.stack([weight(i) * told[i] for i in kind]).sum() / sum(map(weight, kind)) for kind in kinds]
+            losses.append(-torch.stack(means).mean())
+    return torch.stack(losses).mean()
 
 
 def test_loss_falls_from_that_of_a_guess_and_is_the_next_tokens() -> None:
@@ -81,11 +100,113 @@ def test_loss_falls_from_that_of_a_guess_and_is_the_next_tokens() -> None:
     assert len(steps) == pretraining.steps == -(-40_000 // (8 * 16))
     assert sum(step.tokens for step in steps) == pretraining.at.tokens
     (evaluated,) = [event for event in events if isinstance(event, Evaluated)]
-    windows = torch.from_numpy(pack(pretraining.validation, np.arange(20), 16))
     with torch.no_grad():
-        logits = pretraining.trunk.states(windows[:, :-1]) @ pretraining.trunk.wte.weight.T
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+        loss = next_token_loss(pretraining.trunk, pack(pretraining.validation, 16))
     assert evaluated.loss == pytest.approx(loss.item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("recall", [0.0, 0.7])
+def test_gradient_is_that_of_the_next_tokens_and_of_what_the_suffixes_recall(recall: float) -> None:
+    pretraining = make(replace(RECIPE, recall=recall), trunk=models.trunk_of(models.reference()), micro_tokens=64)
+    posts = pretraining.train
+    windows = pack(without(posts, MARKS, np.arange(len(posts)) % 2 == 0), 40).take(slice(6))
+    loss = pretraining._objective.backward(posts, windows, np.random.default_rng(0))
+    found = {name: parameter.grad for name, parameter in pretraining.trunk.named_parameters()}
+
+    trunk = copy.deepcopy(pretraining.trunk).double()
+    trunk.zero_grad()
+    rows = [posts.ids[start:end].tolist() for start, end in pairwise(posts.starts.tolist())]
+    assert any(ended and ids != rows[post] for post, ids, ended in pieces(windows))  # something is hidden
+    expected = next_token_loss(trunk, windows)
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+    (expected + recall * recall_loss(trunk, windows, rows)).backward()
+    for name, parameter in trunk.named_parameters():
+        gradient = found[name]
+        assert gradient is not None
+        assert parameter.grad is not None
+        assert (gradient - parameter.grad).norm() < 1e-4 * parameter.grad.norm(), name
+
+
+def test_suffix_is_asked_for_the_whole_post_and_half_for_its_emoticons() -> None:
+    pretraining = make()
+    posts = models.tokenizer().encode(["今天的面真好吃[哈哈][泪]", "[哈哈]", "今天的面", ""], 32)
+    rows, ids, shares = pretraining._objective._recalled(posts, np.array([3, 1, 0, 2]))
+    asked = {row: dict(zip(ids[rows == row].tolist(), shares[rows == row].tolist(), strict=True)) for row in range(4)}
+    laughing, crying, *_others = np.flatnonzero(MARKS).tolist()
+    assert asked[0] == {}
+    assert asked[1] == {laughing: pytest.approx(1)}
+    assert asked[2].keys() == set(posts.ids[1 : posts.starts[1] - 1].tolist())
+    assert asked[2][laughing] + asked[2][crying] == pytest.approx(0.5)
+    for row in (1, 2, 3):
+        assert sum(asked[row].values()) == pytest.approx(1)
+    letters = models.TOKENS
+    assert asked[3][letters.index("面")] > asked[3][letters.index("的")]  # it is rarer
+
+
+def test_emoticons_that_are_hidden_are_guessed_from_the_words_at_the_suffix() -> None:
+    recipe = replace(RECIPE, tokens=60_000, context=64, batch_size=4, recall=1.0, hide=1.0, learning_rate=1e-2)
+    posts = [f"{text}{'[哈哈]' if label else '[泪]'}" for text, label in PLAIN]
+    hidden, seen, unasked = (
+        make(recipe, posts),
+        make(replace(recipe, hide=0.0, recall=0.0), posts),
+        make(replace(recipe, recall=0.0), posts),
+    )
+    marks = [models.TOKENS.index(mark) for mark in ("[泪]", "[哈哈]")]
+    for pretraining in (hidden, seen, unasked):
+        list(pretraining.events())
+    right, expected = [], []
+    for text, label in PLAIN[:40]:
+        ids = models.tokenizer().encode([text], 32).ids.tolist()
+        with torch.no_grad():
+            chances = guesses(hidden.trunk, ids)[-1].exp()[marks]
+            right.append(chances.argmax().item() == label and chances.sum().item() > 0.3)
+            behind = [guesses(one.trunk, ids[:-1])[-1].exp()[marks] for one in (hidden, unasked, seen)]
+            expected.append([chances.sum().item() for chances in behind])
+    assert np.mean(right) > 0.9
+    # A token that a language model is never shown is one that it does not expect.
+    assert (np.mean(expected, axis=0) > 0.1).tolist() == [False, False, True]
+
+
+def test_rivals_stand_for_the_rest_of_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    objective, random = make()._objective, np.random.default_rng(0)
+    size, targets = len(models.TOKENS), np.array([7, 3, 50, 3])
+    everything, gain = objective._vocabulary(targets, random)
+    assert sorted(everything.tolist()) == list(range(size))
+    assert not gain.any()
+
+    monkeypatch.setattr("weibo_tui.engine.objective.RIVALS", 20)
+    monkeypatch.setattr("weibo_tui.engine.objective.SIZES", 1)
+    logits = torch.randn(size, generator=torch.Generator().manual_seed(0))
+    sums, draws = [], set()
+    for _draw in range(3000):
+        ids, gain = objective._vocabulary(targets, random)
+        assert {3, 7, 50} <= set(ids.tolist())
+        assert len(set(ids.tolist())) == len(ids) == 3 + 20
+        assert not gain[np.isin(ids, targets)].any()
+        sums.append((logits[ids] + gain).exp().sum().item())
+        draws.add(tuple(ids.tolist()))
+    assert np.mean(sums) == pytest.approx(logits.exp().sum().item(), rel=0.02)
+    assert len(draws) == 3000
+
+
+def test_few_rivals_teach_nearly_as_much_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = []
+    for rivals in (2_048, 20):
+        monkeypatch.setattr("weibo_tui.engine.objective.RIVALS", rivals)
+        pretraining = make(replace(RECIPE, tokens=20_000))
+        list(pretraining.events())
+        losses.append(pretraining.at.loss)
+    assert losses[1] == pytest.approx(losses[0], abs=0.15)
+
+
+def test_matrices_of_blocks_are_muons_and_all_else_is_adamws() -> None:
+    pretraining = make()
+    next(pretraining.events())
+    kept = {name for name in pretraining.snapshot().tensors if name.startswith("optimizer.")}
+    for name, parameter in pretraining.trunk.named_parameters():
+        of_muon = name.startswith("blocks.") and parameter.dim() == 2
+        keys = ["momentum_buffer"] if of_muon else ["exp_avg", "exp_avg_sq", "step"]
+        assert sorted(key for key in kept if key.endswith(f".{name}")) == [f"optimizer.{key}.{name}" for key in keys]
 
 
 def test_every_weight_is_trained_and_the_start_is_gpt2s_and_a_function_of_the_seed() -> None:
@@ -155,85 +276,3 @@ def test_loss_that_is_no_number_ends_pretraining() -> None:
     with pytest.raises(WeiboTuiError, match="no longer a number at step 1: .*--learning-rate"):
         list(pretraining.events())
     assert pretraining.at.step == 0
-
-
-# the vocabulary
-
-
-def vocabulary(posts: list[str], size: int = 1000, emoticons: bool = True, stretch: int = 50) -> list[str]:
-    counts = VocabularyCounts(emoticons)
-    for start in range(0, len(posts), stretch):
-        counts.add(posts[start : start + stretch])
-    *_progress, tokens = counts.tokens(size)
-    assert isinstance(tokens, list)
-    return tokens
-
-
-def test_vocabulary_is_a_function_of_the_corpus() -> None:
-    tokens = vocabulary(CORPUS)
-    assert tokens[: len(SPECIAL)] == list(SPECIAL)
-    assert len(set(tokens)) == len(tokens)
-    assert vocabulary(CORPUS[::-1], stretch=7) == tokens
-    assert vocabulary(CORPUS, size=60) == tokens[:60]
-
-
-def test_vocabulary_holds_what_is_seen_often_enough_the_most_frequent_first() -> None:
-    posts = ["甲"] * 9 + ["乙"] * LEAST_SEEN + ["丙"] * (LEAST_SEEN - 1) + ["Abé"] * 5
-    assert vocabulary(posts) == [*SPECIAL, "甲", "##b", "##e", "a", "乙"]
-
-
-def test_frequent_emoticons_are_tokens_of_their_own_unless_told_not_to() -> None:
-    posts = ["好[哈哈]"] * LEAST_EMOTICON + ["好[泪]"] * (LEAST_EMOTICON - 1) + ["[SEP][PAD]坏"] * 50
-    tokens = vocabulary(posts)
-    assert "[哈哈]" in tokens
-    assert "[泪]" not in tokens
-    assert tokens.count("[SEP]") == tokens.count("[PAD]") == 1
-    plain = vocabulary(posts, emoticons=False)
-    assert "[哈哈]" not in plain
-    assert {"[", "哈", "]"} <= set(plain)
-
-    made = PostTokenizer(build_tokenizer(tokens).to_str(), bert_frame(tokens), len(tokens))
-    names = {index: token for token, index in made.vocabulary().items()}
-    assert [names[index] for index in made.encode(["好[哈哈]好"], 9).ids.tolist()] == [
-        *("[CLS]", "好", "[哈哈]", "好", "[SEP]")
-    ]
-    assert tokens.index("[SEP]") not in made.encode(["好[SEP][PAD]好"], 99).ids.tolist()[1:-1]
-
-
-# the folder that is kept
-
-
-def test_pretrained_folder_opens_in_transformers_with_equal_ids_and_states(
-    home: Path, tmp_path: Path, corpus_file: Path
-) -> None:
-    corpus = tmp_path / "corpus.txt"
-    corpus.write_text(
-        "".join(corpus_file.read_text(encoding="utf-8").splitlines(keepends=True)[:600]), encoding="utf-8"
-    )
-    plan = PretrainingPlan(
-        corpus, "own", layers=2, width=16, heads=2, positions=32, vocabulary=500, recipe=RECIPE, machine=models.MACHINE
-    )
-    with Workbench.open(home) as bench:
-        list(bench.pretrain(plan))
-        base = bench.bases.open("own")
-        folder = bench.bases.path("own")
-        # The folder is one that can be taken in again, and is the same base then.
-        assert bench.bases.add(folder, "again").fingerprint == base.card.fingerprint
-    theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    reference: Any = AutoModelForCausalLM.from_pretrained(
-        folder, local_files_only=True
-    ).double()  # in use, not training
-    trunk: GPT2 = base.trunk.compute_in(torch.float64)
-    posts = [text for text, _label in made_up.posts(30, seed=3)]
-    encoded = base.tokenizer.encode(posts, 32)
-    for place, post in enumerate(posts):
-        ids = encoded.ids[encoded.starts[place] : encoded.starts[place + 1]].tolist()
-        assert ids == theirs(post)["input_ids"]
-        with torch.no_grad():
-            row = torch.tensor([ids])
-            states = trunk.states(row)
-            assert (reference.transformer(row).last_hidden_state - states).abs().max() < 1e-9
-            assert (reference(row).logits - states @ trunk.wte.weight.T).abs().max() < 1e-9
-    assert (theirs.pad_token_id, theirs.cls_token_id, theirs.sep_token_id) == (0, 2, 3)
-    assert any("[" in theirs.convert_ids_to_tokens(index) for index in encoded.ids.tolist() if index > 5)
-    assert base.trunk.config.vocabulary == len(base.tokenizer.vocabulary()) <= 500

@@ -38,11 +38,20 @@ def pretrain(
     context: Annotated[int, _training(_("Tokens in a window."))] = RECIPE.context,
     batch_size: Annotated[int, _training(_("Windows in a step."))] = RECIPE.batch_size,
     learning_rate: Annotated[float, _training(_("Learning rate at its highest."))] = RECIPE.learning_rate,
+    recall: Annotated[
+        float, _training(_("Weight of recalling the whole post at its end, beside foretelling each next token."))
+    ] = RECIPE.recall,
+    hide: Annotated[
+        float, _training(_("Share of the posts whose emoticons are hidden, and to be guessed at the end."))
+    ] = RECIPE.hide,
     seed: Annotated[int, _training(_("Seed of the order and the first weights."))] = RECIPE.seed,
     layers: Annotated[int, _model(_("Blocks."))] = 6,
     width: Annotated[int, _model(_("Width of the hidden states."))] = 320,
     heads: Annotated[int, _model(_("Attention heads; the width is a multiple of them."))] = 5,
     vocab_size: Annotated[int, _model(_("Tokens in the vocabulary at most."))] = 8000,
+    units: Annotated[
+        str, _model(_("What a token is: characters, or pieces of several that stand together often."))
+    ] = "characters",
     positions: Annotated[int, _model(_("Tokens of the longest text that it can read."))] = 512,
     emoticons: Annotated[
         bool,
@@ -74,6 +83,7 @@ def pretrain(
             heads=heads,
             vocabulary=vocab_size,
             positions=positions,
+            units=units,
             emoticons=emoticons,
             encoding=encoding,
             recipe=PretrainingRecipe(
@@ -82,6 +92,8 @@ def pretrain(
                 context=context,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
+                recall=recall,
+                hide=hide,
                 seed=seed,
             ),
             machine=Machine(device, dtype, threads),

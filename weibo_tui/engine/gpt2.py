@@ -166,10 +166,10 @@ class Block(nn.Module):
         self.mlp_in = Linear(width, config.inner)
         self.mlp_out = Linear(config.inner, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, length, width) to the same shape, every position."""
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """(batch, length, width) to the same shape, every position; `seen` as in `causal_attention`."""
         q, k, v = self._qkv(x)
-        return self._feed_forward(x + self._merge(causal_attention(q, k, v, self.scale), x.dtype))
+        return self._feed_forward(x + self._merge(causal_attention(q, k, v, self.scale, seen), x.dtype))
 
     def at(self, x: Tensor, positions: Tensor) -> Tensor:
         """The block's output at one position a post only: (batch, length, width) to (batch, 1, width).
@@ -198,15 +198,16 @@ class Block(nn.Module):
         return x + out.to(x.dtype)
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    """Causal attention over (batch, heads, length, size)."""
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float, seen: Tensor | None = None) -> Tensor:
+    """Causal attention over (batch, heads, length, size). `seen` (batch, 1, length, length) is true where the
+    token of a row may look at that of a column; without it that is every token up to its own."""
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.requires_grad:
         # The fused kernel's bf16 backward on CPUs is five times slower than plain products on short posts.
-        length = q.shape[2]
-        ahead = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
-        scores = (q @ k.transpose(-1, -2)).mul(scale).masked_fill(ahead, float("-inf"))
+        if seen is None:
+            seen = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).tril()
+        scores = (q @ k.transpose(-1, -2)).mul(scale).masked_fill(~seen, float("-inf"))
         return scores.softmax(-1).to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=seen is None, scale=scale)
 
 
 # canonical name within a block -> module of Block; the last column says whether (in, out) must be turned
@@ -295,19 +296,23 @@ class GPT2(nn.Module):
         pooled: Tensor = self.ln_f(x).squeeze(1)
         return pooled
 
-    def states(self, ids: Tensor) -> Tensor:
-        """Token ids (batch, length) to the final state of every position, (batch, length, width)."""
-        x = self._embed(ids)
+    def states(self, ids: Tensor, positions: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+        """Token ids (batch, length) to the final state of every position, (batch, length, width).
+
+        Where a row holds several posts, `positions` (batch, length) count within each, and `seen`, as in
+        `causal_attention`, keeps each to itself."""
+        x = self._embed(ids, positions)
         for block in self._blocks():
-            x = block(x)
+            x = block(x, seen)
         normed: Tensor = self.ln_f(x)
         return normed
 
     def _blocks(self) -> Iterable[Block]:
         return cast(Iterable[Block], self.blocks)
 
-    def _embed(self, ids: Tensor) -> Tensor:
-        embedded: Tensor = self.wte(ids) + self.wpe.weight[: ids.shape[1]]
+    def _embed(self, ids: Tensor, positions: Tensor | None = None) -> Tensor:
+        places = self.wpe.weight[: ids.shape[1]] if positions is None else self.wpe(positions)
+        embedded: Tensor = self.wte(ids) + places
         return embedded
 
 

@@ -70,7 +70,10 @@ RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class PretrainingRecipe:
-    """How long and how to pretrain: bounded by `tokens` seen or by `minutes` of computing; the other is 0."""
+    """How long and how to pretrain: bounded by `tokens` seen or by `minutes` of computing; the other is 0.
+
+    `recall` weighs what is asked at the suffix against the language model's loss, `hide` is the share of posts
+    whose emoticons are hidden and asked for there."""
 
     minutes: float = 0.0
     tokens: int = 0
@@ -80,6 +83,8 @@ class PretrainingRecipe:
     warmup: float = 0.03
     weight_decay: float = 0.1
     clip: float = 1.0
+    recall: float = 0.5
+    hide: float = 0.5
     seed: int = 0
 
     def problems(self) -> Iterator[str]:
@@ -98,6 +103,8 @@ PRETRAINING_RANGES: dict[str, tuple[float, float]] = {
     "warmup": (0.0, 1.0),
     "weight_decay": (0.0, 1.0),
     "clip": (1e-3, 1e3),
+    "recall": (0.0, 100.0),
+    "hide": (0.0, 1.0),
     "seed": (0, 2**32 - 1),
 }
 

@@ -1,15 +1,22 @@
-"""A BERT-style character vocabulary made from a corpus, and the tokenizer on it.
+"""Vocabularies made from a corpus, and the tokenizers on them: of characters, or of pieces of several.
 
-Chinese characters are single tokens, other scripts are spelled letter by letter with `##` continuations, and
-frequent emoticons (`[哈哈]`) may be tokens of their own.
+Both lower-case as BERT does, keep frequent emoticons (`[哈哈]`) as tokens of their own, and are functions of the
+corpus alone. Characters follow BERT-Chinese: Chinese ones are single tokens, other scripts are spelled letter by
+letter with `##` continuations. Pieces are byte-pair merges of up to three characters (Sennrich et al. 2016): a post
+takes two thirds of the tokens, and what a word model would know of words stands in its embeddings.
 """
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from threading import Thread
+from typing import Protocol
 
-from tokenizers import AddedToken, Tokenizer
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
 from tokenizers.decoders import WordPiece as WordPieceDecoder
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -23,26 +30,58 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Seen fewer times than this, a character or an emoticon teaches nothing.
 LEAST_SEEN = 3
 LEAST_EMOTICON = 20
+# Pieces are learned from so many posts at most, drawn at random, and have so many characters at most.
+LEARNED_FROM = 400_000
+LONGEST_PIECE = 3
 
 
-class VocabularyCounts:
-    """Counts of characters and emoticons over cleaned posts, fed a stretch at a time."""
+class VocabularyMaker(Protocol):
+    """What makes a tokenizer from cleaned posts, fed a stretch at a time."""
+
+    def add(self, posts: Iterable[str]) -> None: ...
+
+    def tokenizer(self, size: int) -> Iterator[int | Tokenizer]:
+        """A tokenizer of `size` tokens at most. Yields a number that grows now and then, the tokenizer last."""
+        ...
+
+
+class Emoticons:
+    """Counts of bracket emoticons; emoji are characters. Told not to, it counts none and cuts none."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._counts: Counter[str] | None = Counter() if wanted else None
+
+    def cut(self, posts: Iterable[str]) -> Iterator[str]:
+        """The posts without what is counted."""
+        for post in posts:
+            if self._counts is None or "[" not in post:
+                yield post
+                continue
+            self._counts.update(mark for mark in find_emoticons(post) if mark[0] == "[")
+            yield without_emoticons(post)
+
+    def frequent(self) -> list[str]:
+        """Those seen often enough, the most frequent first."""
+        ranked = _ranked(self._counts or Counter())
+        return [mark for mark, count in ranked if count >= LEAST_EMOTICON and mark not in SPECIAL]
+
+
+class CharacterVocabulary:
+    """Characters, and letters of words."""
 
     def __init__(self, emoticons: bool) -> None:
-        self._emoticons: Counter[str] | None = Counter() if emoticons else None
+        self._emoticons = Emoticons(emoticons)
         self._words: Counter[str] = Counter()
         self._normalizer = BertNormalizer(lowercase=True)
 
     def add(self, posts: Iterable[str]) -> None:
-        texts = []
-        for post in posts:
-            if self._emoticons is None or "[" not in post:
-                texts.append(post)
-                continue
-            self._emoticons.update(mark for mark in find_emoticons(post) if mark[0] == "[")
-            texts.append(without_emoticons(post))
         # The normaliser sets every Chinese character apart by spaces, so most words here are one character.
-        self._words.update(self._normalizer.normalize_str("\n".join(texts)).split())
+        text = "\n".join(self._emoticons.cut(posts))
+        self._words.update(self._normalizer.normalize_str(text).split())
+
+    def tokenizer(self, size: int) -> Iterator[int | Tokenizer]:
+        for found in self.tokens(size):
+            yield found if isinstance(found, int) else build_tokenizer(found)
 
     def tokens(self, size: int) -> Iterator[int | list[str]]:
         """The `size` tokens: specials, emoticons, then pieces, the most frequent first. Yields the number of
@@ -56,13 +95,61 @@ class VocabularyCounts:
                     pieces["##" + letter] += count
             if number % 20_000 == 0:
                 yield number
-        emoticons = [
-            mark
-            for mark, count in _ranked(self._emoticons or Counter())
-            if count >= LEAST_EMOTICON and mark not in SPECIAL
-        ]
         kept = [piece for piece, count in _ranked(pieces) if count >= LEAST_SEEN]
-        yield [*SPECIAL, *emoticons, *kept][:size]
+        yield [*SPECIAL, *self._emoticons.frequent(), *kept][:size]
+
+
+class PieceVocabulary:
+    """Byte-pair merges within runs of characters that no white space, punctuation mark or digit parts."""
+
+    def __init__(self, emoticons: bool) -> None:
+        self._emoticons = Emoticons(emoticons)
+        self._letters: Counter[str] = Counter()
+        self._normalizer = BertNormalizer(lowercase=True, handle_chinese_chars=False)
+        self._sample: list[str] = []
+        self._seen = 0
+        self._random = random.Random(0)
+
+    def add(self, posts: Iterable[str]) -> None:
+        texts = list(self._emoticons.cut(posts))
+        self._letters.update(self._normalizer.normalize_str("\n".join(texts)))
+        for text in texts:
+            self._seen += 1
+            if len(self._sample) < LEARNED_FROM:
+                self._sample.append(text)
+            elif (place := self._random.randrange(self._seen)) < LEARNED_FROM:
+                self._sample[place] = text
+
+    def tokenizer(self, size: int) -> Iterator[int | Tokenizer]:
+        marks = self._emoticons.frequent()[: size // 4]
+        # Chosen here, because of characters that are as frequent as each other the library keeps some by chance.
+        seen = [letter for letter, count in _ranked(self._letters) if count >= LEAST_SEEN and not letter.isspace()]
+        letters = seen[: size // 2]
+        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+        tokenizer.normalizer = self._normalizer
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [BertPreTokenizer(), pre_tokenizers.Digits(individual_digits=True)]
+        )
+        trainer = trainers.BpeTrainer(
+            vocab_size=size - len(marks),
+            min_frequency=LEAST_EMOTICON,
+            special_tokens=list(SPECIAL),
+            initial_alphabet=letters,
+            limit_alphabet=len(letters),
+            max_token_length=LONGEST_PIECE + 1,  # the library stops short of it
+            show_progress=False,
+        )
+        # The library learns without a pause for a word of progress, so that goes on beside it.
+        learning = Thread(target=tokenizer.train_from_iterator, args=(self._sample, trainer), daemon=True)
+        learning.start()
+        tenths = 0
+        while learning.is_alive():
+            learning.join(0.1)
+            tenths += 1
+            yield tenths
+        _frame_posts(tokenizer)
+        tokenizer.add_tokens([AddedToken(mark, normalized=False, special=False) for mark in marks])
+        yield tokenizer
 
 
 def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
@@ -76,16 +163,32 @@ def build_tokenizer(tokens: list[str]) -> Tokenizer:
     tokenizer.normalizer = BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.decoder = WordPieceDecoder()
-    tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", tokens.index("[CLS]")), ("[SEP]", tokens.index("[SEP]"))],
-    )
-    tokenizer.add_special_tokens(list(SPECIAL))
+    _frame_posts(tokenizer)
     marks = [token for token in tokens[len(SPECIAL) :] if len(token) > 2 and token[0] == "["]
     tokenizer.add_tokens([AddedToken(mark, normalized=False, special=False) for mark in marks])
     return tokenizer
 
 
-def bert_frame(tokens: list[str]) -> Frame:
-    return Frame(prefix=(tokens.index("[CLS]"),), suffix=(tokens.index("[SEP]"),), pad=tokens.index("[PAD]"))
+def _frame_posts(tokenizer: Tokenizer) -> None:
+    """`[CLS] … [SEP]`, for who opens the tokenizer elsewhere."""
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
+    )
+    tokenizer.add_special_tokens(list(SPECIAL))
+
+
+def bert_frame(tokenizer: Tokenizer) -> Frame:
+    """`[CLS]`, `[SEP]` and `[PAD]` of a tokenizer made here."""
+    ids: dict[str, int] = tokenizer.get_vocab()
+    prefix, suffix, pad = (ids[name] for name in ("[CLS]", "[SEP]", "[PAD]"))
+    return Frame(prefix=(prefix,), suffix=(suffix,), pad=pad)
+
+
+def emoticon_ids(vocabulary: dict[str, int]) -> NDArray[np.bool_]:
+    """Which ids are emoticons or emoji, (vocabulary,)."""
+    marks = np.zeros(len(vocabulary), bool)
+    for token, index in vocabulary.items():
+        marks[index] = token not in SPECIAL and not without_emoticons(token.removeprefix("##"))
+    return marks

@@ -128,6 +128,9 @@ class LabellingPlan:
             )
 
 
+UNITS = ("characters", "pieces")
+
+
 @dataclass(frozen=True, slots=True)
 class PretrainingPlan:
     """Make a base `name` from the plain text in `corpus`, one post a line."""
@@ -139,6 +142,7 @@ class PretrainingPlan:
     heads: int = 5
     vocabulary: int = 8000
     positions: int = 512
+    units: str = "characters"
     emoticons: bool = True
     encoding: str | None = None
     recipe: PretrainingRecipe = field(default_factory=PretrainingRecipe)
@@ -150,6 +154,10 @@ class PretrainingPlan:
         check_name(self.name)
 
     def _problems(self) -> Iterator[str]:
+        if self.units not in UNITS:
+            yield _("{name} is {value} and must be one of {allowed}").format(
+                name="units", value=self.units, allowed=", ".join(UNITS)
+            )
         if self.vocabulary < 100:
             yield _("vocab-size is {value} and must be 100 at least").format(value=self.vocabulary)
         if not 1 <= self.recipe.context <= self.positions:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settle
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.pretraining import Pretraining
-    from weibo_tui.engine.tokenizer import Encoded, Frame, PostTokenizer
+    from weibo_tui.engine.tokenizer import Encoded, Frame
 
 KIND = "pretrain"
 # Posts cleaned, counted or encoded between two yields.
@@ -95,26 +96,29 @@ def _stretches(posts: Iterable[str]) -> Iterator[list[str]]:
 
 def _count_vocabulary(plan: PretrainingPlan) -> Generator[Progress, None, tuple[str, Frame]]:
     """A tokenizer definition and its frame, counted from the corpus."""
-    from weibo_tui.engine.vocabulary import VocabularyCounts, bert_frame, build_tokenizer
+    from weibo_tui.engine.vocabulary import CharacterVocabulary, PieceVocabulary, VocabularyMaker, bert_frame
 
-    counts, done = VocabularyCounts(plan.emoticons), 0
+    makers: dict[str, Callable[[bool], VocabularyMaker]] = {
+        "characters": CharacterVocabulary,
+        "pieces": PieceVocabulary,
+    }
+    maker, done = makers[plan.units](plan.emoticons), 0
     for stretch in _stretches(_posts(plan)):
-        counts.add(stretch)
+        maker.add(stretch)
         done += len(stretch)
         yield Progress("counting characters", done, None)
-    tokens: list[str] = []
-    for found in counts.tokens(plan.vocabulary):
-        if isinstance(found, int):
-            yield Progress("making the vocabulary", found, None)
-        else:
-            tokens = found
-    return build_tokenizer(tokens).to_str(), bert_frame(tokens)
+    for found in maker.tokenizer(plan.vocabulary):
+        if not isinstance(found, int):
+            return found.to_str(), bert_frame(found)
+        yield Progress("making the vocabulary", found, None)
+    raise AssertionError("a maker's last word is its tokenizer")
 
 
 def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -> Generator[Progress, None, Prepared]:
     from weibo_tui.engine.gpt2 import GPT2Config
     from weibo_tui.engine.pretraining import Pretraining, fresh_trunk
     from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+    from weibo_tui.engine.vocabulary import emoticon_ids
 
     tokenizer = PostTokenizer(definition, frame, plan.vocabulary)
     config = GPT2Config(
@@ -125,12 +129,14 @@ def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -
         vocabulary=len(tokenizer.vocabulary()),
         inner=4 * plan.width,
     )
-    train, held_out = [], []
-    done = 0
+    train: list[Encoded] = []
+    held_out: list[Encoded] = []
+    held, done = HeldOut(), 0
     for stretch in _stretches(_posts(plan)):
-        train.append(_encode(tokenizer, stretch, plan, done, held=False))
-        if done // HELD_OUT_EVERY < MOST_HELD_OUT:
-            held_out.append(_encode(tokenizer, stretch, plan, done, held=True))
+        apart = list(map(held.has, stretch))
+        for part, wanted in ((train, False), (held_out, True)):
+            chosen = [post for post, is_apart in zip(stretch, apart, strict=True) if is_apart == wanted]
+            part.append(tokenizer.encode(chosen, plan.positions))
         done += len(stretch)
         yield Progress("encoding", done, None)
     compute = home.compute(plan.machine)
@@ -138,20 +144,26 @@ def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -
         fresh_trunk(config, plan.recipe.seed),
         Encoded.join(train),
         Encoded.join(held_out),
+        emoticon_ids(tokenizer.vocabulary()),
         plan.recipe,
         compute,
     )
     return Prepared(definition, frame, compute, pretraining)
 
 
-def _encode(tokenizer: PostTokenizer, posts: list[str], plan: PretrainingPlan, first: int, held: bool) -> Encoded:
-    """The posts of a stretch that are held out, or those that are not."""
-    chosen = [post for at, post in enumerate(posts, start=first) if _is_held_out(at) == held]
-    return tokenizer.encode(chosen, plan.positions)
+class HeldOut:
+    """Which posts are held out: chosen by their text, so that no copy of one is learned from."""
 
+    def __init__(self) -> None:
+        self._chosen: set[str] = set()
 
-def _is_held_out(at: int) -> bool:
-    return at % HELD_OUT_EVERY == 0 and at // HELD_OUT_EVERY < MOST_HELD_OUT
+    def has(self, post: str) -> bool:
+        if post in self._chosen:
+            return True
+        if len(self._chosen) == MOST_HELD_OUT or zlib.crc32(post.encode()) % HELD_OUT_EVERY:
+            return False
+        self._chosen.add(post)
+        return True
 
 
 def _run(home: Home, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:

@@ -69,7 +69,7 @@ class PretrainingForm(PlanForm[PretrainingPlan]):
             yield Static(plain(_("For how long")), classes="section")
             yield from self.fields(*_bounds())
             yield Static(plain(_("Model")), classes="section")
-            yield from self.fields(*_sizes())
+            yield from self.fields(*_sizes(), _units())
             yield self._told
             with Collapsible(title=_("More")):
                 yield from self.fields(*recipe_fields(), _emoticons(), encoding_field(), *machine_fields())
@@ -120,7 +120,7 @@ class PretrainingForm(PlanForm[PretrainingPlan]):
                 **self.values("minutes", "tokens", "context", "batch_size", "learning_rate", "seed")
             ),
             machine=Machine(**self.values("device", "dtype", "threads")),
-            **self.values("name", "encoding"),
+            **self.values("name", "units", "encoding"),
             **sizes,
         )
 
@@ -167,6 +167,12 @@ def _sizes() -> list[Spec]:
         )
         for name, label, text in about
     ]
+
+
+def _units() -> Spec:
+    about = N_("What a token is: characters, or pieces of several that stand together often.")
+    choices = (("characters", N_("characters")), ("pieces", N_("pieces")))
+    return Spec("units", N_("Tokens are"), about, "characters", choices=choices)
 
 
 def _emoticons() -> Spec:

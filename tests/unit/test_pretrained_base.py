@@ -1,0 +1,107 @@
+"""A base made from plain text: what of it is held out, the folder that is kept, and the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import made_up
+import models
+import pytest
+import torch
+from commands import Command
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from weibo_tui.engine.events import RunStarted
+from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.workbench import PretrainingPlan, Workbench
+from weibo_tui.workbench.plans import UNITS
+from weibo_tui.workbench.pretraining import HeldOut
+
+
+def test_held_out_posts_are_chosen_by_their_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"第{number}条微博" for number in range(3000)]
+    held = HeldOut()
+    first, again = ([held.has(text) for text in texts] for _time in range(2))
+    assert first == again
+    assert 5 < sum(first) < 30
+    backwards = HeldOut()
+    assert [backwards.has(text) for text in texts[::-1]] == first[::-1]
+
+    monkeypatch.setattr("weibo_tui.workbench.pretraining.MOST_HELD_OUT", 3)
+    few = HeldOut()
+    assert [text for text in texts * 2 if few.has(text)] == [
+        text for text, apart in zip(texts, first, strict=True) if apart
+    ][:3] * 2
+
+
+def test_no_copy_of_a_held_out_post_is_learned_from(home: Path, tmp_path: Path) -> None:
+    texts = [text for text, _label in made_up.posts(900, seed=4)]
+    held = HeldOut()
+    apart = {text for text in texts if held.has(text)}
+    assert apart
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("".join(text + "\n" for text in texts * 3), encoding="utf-8")
+    plan = PretrainingPlan(
+        corpus, "own", layers=1, width=16, heads=2, positions=32, recipe=models.RECIPE, machine=models.MACHINE
+    )
+    with Workbench.open(home) as bench:
+        started = models.until(bench.pretrain(plan), RunStarted)
+    assert started.posts == {"train": 3 * (len(texts) - len(apart)), "validation": 3 * len(apart)}
+
+
+@pytest.mark.parametrize("units", UNITS)
+def test_pretrained_folder_opens_in_transformers_with_equal_ids_and_states(
+    home: Path, tmp_path: Path, corpus_file: Path, units: str
+) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(
+        "".join(corpus_file.read_text(encoding="utf-8").splitlines(keepends=True)[:600]), encoding="utf-8"
+    )
+    plan = PretrainingPlan(
+        corpus,
+        "own",
+        layers=2,
+        width=16,
+        heads=2,
+        positions=32,
+        vocabulary=500,
+        units=units,
+        recipe=models.RECIPE,
+        machine=models.MACHINE,
+    )
+    with Workbench.open(home) as bench:
+        list(bench.pretrain(plan))
+        base = bench.bases.open("own")
+        folder = bench.bases.path("own")
+        # The folder is one that can be taken in again, and is the same base then.
+        assert bench.bases.add(folder, "again").fingerprint == base.card.fingerprint
+    theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    reference: Any = AutoModelForCausalLM.from_pretrained(
+        folder, local_files_only=True
+    ).double()  # in use, not training
+    trunk: GPT2 = base.trunk.compute_in(torch.float64)
+    posts = [*(text for text, _label in made_up.posts(30, seed=3)), "ABC, 2024年 好！！龘[哈哈]好"]
+    encoded = base.tokenizer.encode(posts, 32)
+    for place, post in enumerate(posts):
+        ids = encoded.ids[encoded.starts[place] : encoded.starts[place + 1]].tolist()
+        assert ids == theirs(post)["input_ids"]
+        with torch.no_grad():
+            row = torch.tensor([ids])
+            states = trunk.states(row)
+            assert (reference.transformer(row).last_hidden_state - states).abs().max() < 1e-9
+            assert (reference(row).logits - states @ trunk.wte.weight.T).abs().max() < 1e-9
+    assert (theirs.pad_token_id, theirs.cls_token_id, theirs.sep_token_id) == (0, 2, 3)
+    assert any("[" in theirs.convert_ids_to_tokens(index) for index in encoded.ids.tolist() if index > 5)
+    assert base.trunk.config.vocabulary == len(base.tokenizer.vocabulary()) <= 500
+    longest = max(len(token) for token in base.tokenizer.vocabulary() if token[0] not in "[#")
+    assert (longest > 1) == (units == "pieces")
+
+
+def test_command_line_pretrains_as_it_is_told(home: Path, command: Command, corpus_file: Path) -> None:
+    sizes = "--tokens 2000 --context 16 --batch-size 8 --layers 1 --width 16 --heads 2 --threads 1".split()
+    told = "--units pieces --recall 0.25 --hide 0".split()
+    command.well("bases", "pretrain", corpus_file, "--name", "own", *sizes, *told)
+    with Workbench.open(home) as bench:
+        plan = PretrainingPlan.from_json(cast(dict[str, Any], bench.bases.card("own").made["plan"]))
+    assert (plan.units, plan.recipe.recall, plan.recipe.hide) == ("pieces", 0.25, 0.0)
