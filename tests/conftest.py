@@ -27,6 +27,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
 from weibo_tui.workbench import Machine, PretrainingPlan, TrainingPlan, Workbench
+from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
 
 # How long an example takes says more about the machine than about the program.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -40,7 +41,8 @@ FLOAT32 = Machine("cpu", "float32", threads=1)  # two threads on models this sma
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the program's home, in an environment that says nothing else."""
+    """An empty folder that is the program's home, with no starter behind it, in an environment that says nothing
+    else."""
     for name in os.environ:
         if name.startswith(("WEIBO_TUI_", "LC_")):
             monkeypatch.delenv(name)
@@ -50,6 +52,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("WEIBO_TUI_HOME", str(folder))
+    monkeypatch.setenv("WEIBO_TUI_STARTER", str(tmp_path / "no-starter"))
     locale.use("auto")
     return folder
 
@@ -141,6 +144,16 @@ def furnished(home: Path, stocked: Path) -> Path:
     """The test's own home, with a copy of what is `stocked`."""
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     return home
+
+
+@pytest.fixture
+def starter(home: Path, stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What comes with the program, for the test: what is `stocked`, under the starter's names. The home is empty."""
+    folder = tmp_path / "starter"
+    for kind, name, own in (("bases", STARTER_BASE, "tiny"), ("adapters", STARTER_ADAPTER, "mood")):
+        shutil.copytree(stocked / kind / own, folder / kind / name)
+    monkeypatch.setenv("WEIBO_TUI_STARTER", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import platformdirs
 
+BUNDLED = Path(__file__).parent / "starter"
+"""What comes with the program."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -16,17 +19,22 @@ class Paths:
     data: Path
     config: Path
     state: Path
+    starter: Path
+    """What comes with the program, for reading only: `bases` and `adapters`, as in the home."""
 
     @classmethod
     def find(cls, home: Path | None = None) -> Paths:
-        """The folder ``home`` for everything, else ``$WEIBO_TUI_HOME``, else the platform's user folders."""
+        """The folder ``home`` for everything, else ``$WEIBO_TUI_HOME``, else the platform's user folders.
+
+        ``$WEIBO_TUI_STARTER`` is a folder to use in place of the starter, say one that a whole group shares."""
+        starter = Path(os.environ.get("WEIBO_TUI_STARTER") or BUNDLED).absolute()
         chosen = home or os.environ.get("WEIBO_TUI_HOME")
         if chosen:
             # Absolute, so that a later change of the working folder does not move the home.
             folder = Path(chosen).expanduser().absolute()
-            return cls(data=folder, config=folder, state=folder)
+            return cls(folder, folder, folder, starter)
         system = platformdirs.PlatformDirs("weibo-tui", appauthor=False)
-        return cls(data=system.user_data_path, config=system.user_config_path, state=system.user_state_path)
+        return cls(system.user_data_path, system.user_config_path, system.user_state_path, starter)
 
     @property
     def bases(self) -> Path:

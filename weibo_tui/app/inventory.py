@@ -20,12 +20,14 @@ Card = TypeVar("Card", BaseCard, AdapterCard)
 
 @dataclass(frozen=True, slots=True)
 class Item(Generic[Card]):
-    """A base or an adapter; `condition` is None where its files could not be looked at."""
+    """A base or an adapter; `condition` is None where its files could not be looked at. One that is `bundled` comes
+    with the program, and stays as it is."""
 
     kind: Kind
     card: Card
     condition: Condition | None
     chosen: bool
+    bundled: bool
 
     @property
     def name(self) -> str:
@@ -39,6 +41,7 @@ class Broken:
     kind: Kind
     name: str
     problem: str
+    bundled: bool
 
 
 Whole: TypeAlias = Item[BaseCard] | Item[AdapterCard]
@@ -56,18 +59,11 @@ class Inventory:
     @classmethod
     def of(cls, bench: Workbench, stock: Stock) -> Inventory:
         """Look at the files of what is in stock, and for what is damaged and therefore is not."""
+        bases, adapters = bench.bases, bench.adapters
         return cls(
-            tuple(
-                Item("base", card, _condition(bench.bases, card.name), card.name == stock.base) for card in stock.bases
-            ),
-            tuple(
-                Item("adapter", card, _condition(bench.adapters, card.name), card.name == stock.adapter)
-                for card in stock.adapters
-            ),
-            (
-                *(Broken("base", name, str(error)) for name, error in bench.bases.damaged()),
-                *(Broken("adapter", name, str(error)) for name, error in bench.adapters.damaged()),
-            ),
+            tuple(_item("base", bases, card, stock.base) for card in stock.bases),
+            tuple(_item("adapter", adapters, card, stock.adapter) for card in stock.adapters),
+            (*_broken("base", bases), *_broken("adapter", adapters)),
         )
 
     def entries(self, kind: Kind) -> Iterator[Entry]:
@@ -87,6 +83,15 @@ class Inventory:
     def standing_on(self, base: BaseCard) -> list[str]:
         """The adapters that this base, or another with its fingerprint, is for."""
         return [item.name for item in self.adapters if item.card.base_fingerprint == base.fingerprint]
+
+
+def _item(kind: Kind, shelf: Shelf[Card], card: Card, chosen: str) -> Item[Card]:
+    name = card.name
+    return Item(kind, card, _condition(shelf, name), name == chosen, shelf.is_bundled(name))
+
+
+def _broken(kind: Kind, shelf: Shelf[Card]) -> Iterator[Broken]:
+    return (Broken(kind, name, str(error), shelf.is_bundled(name)) for name, error in shelf.damaged())
 
 
 def _condition(shelf: Shelf[Card], name: str) -> Condition | None:

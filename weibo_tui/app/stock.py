@@ -13,12 +13,15 @@ from weibo_tui.workbench.original import Originals
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """Cards by name; `base` and `adapter` are empty where none is chosen or there is none."""
+    """Cards by name; `base` and `adapter` are empty where none is chosen or there is none. `own_bases` and
+    `own_adapters` name those that do not come with the program."""
 
     bases: tuple[BaseCard, ...] = ()
     adapters: tuple[AdapterCard, ...] = ()
     base: str = ""
     adapter: str = ""
+    own_bases: tuple[str, ...] = ()
+    own_adapters: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, bench: Workbench) -> Stock:
@@ -27,7 +30,19 @@ class Stock:
             base = bench.base_name()
         with suppress(WeiboTuiError):
             adapter = bench.adapter_name()
-        return cls(tuple(bench.bases.list()), tuple(bench.adapters.list()), base, adapter)
+        return cls(
+            tuple(bench.bases.list()),
+            tuple(bench.adapters.list()),
+            base,
+            adapter,
+            tuple(card.name for card in bench.bases.own()),
+            tuple(card.name for card in bench.adapters.own()),
+        )
+
+    @property
+    def untouched(self) -> bool:
+        """Whether what comes with the program can judge, and nothing of one's own is there."""
+        return bool(self.adapters) and not self.own_bases and not self.own_adapters
 
     def base_from(self, repository: str) -> BaseCard | None:
         """The base that was fetched from a repository of the Hub."""

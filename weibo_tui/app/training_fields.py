@@ -20,6 +20,7 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.fetching import BASE, BASE_SIZE
+from weibo_tui.workbench.home import STARTER_BASE
 
 # The explanations are those of the command line's options, word for word.
 _FIRST = (
@@ -123,6 +124,8 @@ def base_field(stock: Stock, named: str) -> Spec:
     remote = [one for one in dict.fromkeys((named, BASE)) if "/" in one and stock.base_from(one) is None]
     here = [card.name for card in stock.bases] or ([] if named in remote else [""])
     words = {"": N_("there is none yet")} | {one: _to_be_fetched(one) for one in remote}
+    if STARTER_BASE in here and STARTER_BASE not in stock.own_bases:
+        words[STARTER_BASE] = _("{name} (small)").format(name=STARTER_BASE)
     choices = tuple((one, words.get(one, one)) for one in [*here, *remote])
 
     def read(text: str) -> str:

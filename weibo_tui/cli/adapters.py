@@ -11,7 +11,7 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import emit, narrate, one_line, pad, percent, show, table
-from weibo_tui.cli.registry import Name, NewName, pull_whole
+from weibo_tui.cli.registry import Name, NewName, default, pull_whole
 from weibo_tui.cli.score import score_lines
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
@@ -27,13 +27,14 @@ def list_adapters(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        cards, chosen = bench.adapters.list(), bench.settings.adapter
+        cards, chosen = bench.adapters.list(), default(bench.adapter_name)
+        bundled = {card.name for card in cards if bench.adapters.is_bundled(card.name)}
     if json:
         for card in cards:
-            emit(asdict(card) | {"default": card.name == chosen})
+            emit(asdict(card) | {"default": card.name == chosen, "bundled": card.name in bundled})
         return
     table(
-        ["", _("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("made")],
+        ["", _("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("made"), ""],
         (
             [
                 "*" if card.name == chosen else "",
@@ -43,6 +44,7 @@ def list_adapters(json: options.Json = False) -> None:
                 percent(card.score.get("accuracy")),
                 percent(card.score.get("emoticons", {}).get("without")),
                 card.created_at[:10],
+                _("comes with weibo-tui") if card.name in bundled else "",
             ]
             for card in cards
         ),

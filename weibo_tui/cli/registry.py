@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,10 +48,11 @@ def list_bases(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        cards, chosen = bench.bases.list(), bench.settings.base
+        cards, chosen = bench.bases.list(), default(bench.base_name)
+        bundled = {card.name for card in cards if bench.bases.is_bundled(card.name)}
     if json:
         for card in cards:
-            emit(asdict(card) | {"default": card.name == chosen})
+            emit(asdict(card) | {"default": card.name == chosen, "bundled": card.name in bundled})
         return
     table(
         ["", _("base"), _("parameters"), _("made"), _("from")],
@@ -60,11 +62,18 @@ def list_bases(json: options.Json = False) -> None:
                 card.name,
                 f"{card.parameters:,}",
                 card.created_at[:10],
-                card.source,
+                _("comes with weibo-tui") if card.name in bundled else card.source,
             ]
             for card in cards
         ),
     )
+
+
+def default(name: Callable[[], str]) -> str:
+    """The one that is used where none is named; empty where one must be."""
+    with suppress(BadInput):
+        return name()
+    return ""
 
 
 @bases.command("add", cls=Command, help=_("Take in a local Hugging Face GPT-2 folder; it is converted once."))

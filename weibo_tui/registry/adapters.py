@@ -60,7 +60,7 @@ class Adapters(Shelf[AdapterCard]):
                     "train it anew."
                 ).format(name=name, base=base.card.name)
             )
-        tensors = read_tensors(self.folder / name / WEIGHTS, card.weights_sha256)
+        tensors = read_tensors(self.path(name) / WEIGHTS, card.weights_sha256)
         return Adapter.load(config, tensors), card
 
     def save(self, adapter: Adapter, card: AdapterCard, overwrite: bool = False) -> AdapterCard:

@@ -90,35 +90,46 @@ class Bases(Shelf[BaseCard]):
             name, checkpoint, source=origin or str(source.absolute()), made={**token_support(tokenizer), **made}
         )
 
-    def create(self, name: str, checkpoint: Checkpoint, source: str, made: Mapping[str, Any]) -> BaseCard:
-        """Keep a checkpoint as the base `name`, in the layout of a Hugging Face folder."""
+    def create(
+        self, name: str, checkpoint: Checkpoint, source: str, made: Mapping[str, Any], *, eight_bits: bool = False
+    ) -> BaseCard:
+        """Keep a checkpoint as the base `name`, in the layout of a Hugging Face folder. In `eight_bits` its matrices
+        take a quarter of the room, transformers cannot open it, and the base is the one that was rounded so."""
         import safetensors.torch
 
         from weibo_tui.engine.gpt2 import GPT2
         from weibo_tui.engine.tokenizer import PostTokenizer
+        from weibo_tui.registry.eight_bits import restored, rounded
         from weibo_tui.registry.weights import fingerprint
 
         self.check_free(name)
         config, frame = checkpoint.config, checkpoint.frame
-        GPT2.load(config, checkpoint.tensors)
+        written = rounded(checkpoint.tensors) if eight_bits else checkpoint.tensors
+        tensors = restored(written)
+        GPT2.load(config, tensors)
         tokenizer = PostTokenizer(checkpoint.tokenizer, frame, config.vocabulary)
         with atomic_folder(self.folder / name) as folder:
-            safetensors.torch.save_file(checkpoint.tensors, folder / WEIGHTS, metadata={"format": "pt"})
+            safetensors.torch.save_file(written, folder / WEIGHTS, metadata={"format": "pt"})
             (folder / TOKENIZER).write_text(checkpoint.tokenizer, "utf-8")
             _write_configs(folder, config, tokenizer)
             card = BaseCard(
                 name=name,
-                fingerprint=finish(fingerprint(config, checkpoint.tensors.__getitem__, tokenizer)),
+                fingerprint=finish(fingerprint(config, tensors.__getitem__, tokenizer)),
                 sha256={file: sha256(folder / file) for file in self.files},
                 prefix=frame.prefix,
                 suffix=frame.suffix,
                 pad=frame.pad,
-                parameters=sum(tensor.numel() for tensor in checkpoint.tensors.values()),
+                parameters=sum(tensor.numel() for tensor in tensors.values()),
                 source=source,
                 made=dict(made),
             )
             (folder / CARD).write_bytes(cards.write(card))
         return card
+
+    def check_free(self, name: str, overwrite: bool = False) -> None:
+        """See `Shelf`. One of a bundled base's name would take the bundled adapters' base from them."""
+        super().check_free(name, overwrite)
+        self._check_own(name)
 
     def hashes(self, card: BaseCard) -> Mapping[str, str]:
         return card.sha256

@@ -1,4 +1,8 @@
-"""A folder of named folders, each with a card: what the bases and the adapters have in common."""
+"""A folder of named folders, each with a card: what the bases and the adapters have in common.
+
+Behind a person's own folder may stand one that comes with the program, for reading only. A name in both is the
+person's own.
+"""
 
 from __future__ import annotations
 
@@ -26,30 +30,46 @@ class Shelf(Generic[Card]):
     taken: ClassVar[str]
     no_card: ClassVar[str]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bundled: Path | None = None) -> None:
         self.folder = folder
+        self._bundled = bundled
 
     def list(self) -> list[Card]:
         """All cards, by name; one that is damaged is passed over."""
         found = []
-        for path in sorted(self.folder.glob("[!.]*/" + CARD)):
+        for path in self._folders():
             try:
-                found.append(self._read(path))
+                found.append(self._read(path / CARD))
             except Damaged:
                 continue
         return found
 
+    def own(self) -> Iterator[Card]:
+        """The cards of what does not come with the program."""
+        return (card for card in self.list() if not self.is_bundled(card.name))
+
+    def is_bundled(self, name: str) -> bool:
+        """Whether what has this name comes with the program."""
+        return self._bundled is not None and not (self.folder / name).exists() and (self._bundled / name).is_dir()
+
     def damaged(self) -> Iterator[tuple[str, Damaged]]:
         """The names of the folders that `list` passes over, with what is wrong and what to do."""
-        for path in sorted(self.folder.glob("[!.]*/")):
+        for path in self._folders():
             try:
                 self._read(path / CARD)
             except Damaged as error:
                 yield path.name, error
 
+    def _folders(self) -> Iterator[Path]:
+        """The folders, by name."""
+        places = [place for place in (self._bundled, self.folder) if place is not None]
+        found = {path.name: path for place in places for path in place.glob("[!.]*/")}
+        yield from (found[name] for name in sorted(found))
+
     def path(self, name: str) -> Path:
         """The folder of `name`, or BadInput that says which there are."""
-        path = self.folder / check_name(name)
+        place = self._bundled if self._bundled is not None and self.is_bundled(check_name(name)) else self.folder
+        path = place / check_name(name)
         if not (path / CARD).is_file():
             there = ", ".join(card.name for card in self.list())
             message = _(self.unknown) if there else _(self.none_yet)
@@ -66,7 +86,8 @@ class Shelf(Generic[Card]):
             raise BadInput(_(self.taken).format(name=name))
 
     def rename(self, old: str, new: str) -> None:
-        """Give `old` the name `new`. Raises BadInput where that is no name, or is taken."""
+        """Give `old` the name `new`. Raises BadInput where that is no name, or is taken, or `old` is bundled."""
+        self._check_own(old)
         card, target = self.card(old), self.folder / check_name(new)
         if target.exists():
             raise BadInput(_("'{name}' is there already: choose another name.").format(name=new))
@@ -75,7 +96,8 @@ class Shelf(Generic[Card]):
         move_folder(self.path(old), target)
 
     def remove(self, name: str) -> None:
-        """Delete it whole, also where its card is gone."""
+        """Delete it whole, also where its card is gone. Raises BadInput where it is bundled."""
+        self._check_own(name)
         folder = self.folder / check_name(name)
         remove_folder(folder if folder.is_dir() else self.path(name))
 
@@ -117,6 +139,10 @@ class Shelf(Generic[Card]):
         """The card of files from outside, which lie in `folder`, once more is known of them than their hashes."""
         yield from ()
         return card
+
+    def _check_own(self, name: str) -> None:
+        if self.is_bundled(check_name(name)):
+            raise BadInput(_("'{name}' comes with weibo-tui and stays as it is.").format(name=name))
 
     def _read(self, path: Path) -> Card:
         return dataclasses.replace(cards.read(path, self.kind), name=path.parent.name)

@@ -20,6 +20,7 @@ from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.files import atomic_write, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
+from weibo_tui.registry.eight_bits import SCALE, restored, restoring
 
 # Says how the tokenizer treats case, width, white space, emoticons and unknown characters.
 PROBE = "Weibo 微博ABC，ＡＢＣ①[哈哈]é　カナ😀！"
@@ -42,7 +43,7 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
     if expected_sha256 is not None:
         check_sha256(path, expected_sha256)
     try:
-        return safetensors.torch.load_file(path)
+        return restored(safetensors.torch.load_file(path))
     except (SafetensorError, OSError) as error:
         raise Damaged(
             _("{path} is damaged ({reason}): remove its folder and make it again.").format(path=path, reason=error)
@@ -56,9 +57,11 @@ def trunk_on_disk(path: Path, config: GPT2Config) -> Iterator[Callable[[str], Te
     try:
         with safe_open(path, "pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            if shapes != dict(config.tensors()):
+            expected = dict(config.tensors())
+            scales = {name + SCALE: shape[:1] for name, shape in expected.items() if name + SCALE in shapes}
+            if shapes != expected | scales:
                 raise ValueError(_("the weights are not those that config.json asks for"))
-            yield file.get_tensor
+            yield restoring(file.get_tensor, set(shapes))
     except SafetensorError as error:
         raise ValueError(str(error)) from error
 

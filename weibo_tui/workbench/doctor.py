@@ -92,8 +92,8 @@ def examine(home: Path | None = None, network: bool = False) -> Report:
         "computer": doctor.computer(settings),
         "folders": doctor.folders(),
         "settings": _changed(settings),
-        "bases": tuple(doctor.shelf(Bases(doctor.paths.bases))),
-        "adapters": tuple(doctor.shelf(Adapters(doctor.paths.adapters))),
+        "bases": tuple(doctor.shelf(doctor.bases)),
+        "adapters": tuple(doctor.shelf(doctor.adapters)),
         "database": doctor.database(),
         "terminal": doctor.terminal(),
         "variables": _variables(),
@@ -108,6 +108,8 @@ class _Doctor:
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
+        self.bases = Bases(paths.bases, paths.starter / "bases")
+        self.adapters = Adapters(paths.adapters, paths.starter / "adapters")
         self.problems: list[str] = []
 
     @contextmanager
@@ -169,18 +171,17 @@ class _Doctor:
         with self._looking_at(str(shelf.folder)):
             for card in shelf.list():
                 sound = False
-                with self._looking_at(str(shelf.folder / card.name)):
+                folder = shelf.path(card.name)
+                with self._looking_at(str(folder)):
                     wrong = [
                         file
                         for file, promised in shelf.hashes(card).items()
-                        if not (path := shelf.folder / card.name / file).is_file() or sha256(path) != promised
+                        if not (path := folder / file).is_file() or sha256(path) != promised
                     ]
                     sound = not wrong
                     if wrong:
                         message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
-                        self.problems.append(
-                            message.format(folder=shelf.folder / card.name, files=", ".join(wrong), name=card.name)
-                        )
+                        self.problems.append(message.format(folder=folder, files=", ".join(wrong), name=card.name))
                 yield Kept(card.name, condition(shelf, card.name).size, sound)
             for name, error in shelf.damaged():
                 self.problems.append(str(error))
@@ -228,9 +229,8 @@ class _Doctor:
     def together(self, settings: Settings) -> None:
         """What only shows when the parts are laid beside each other."""
         with self._looking_at(str(self.paths.data)):
-            bases, adapters = Bases(self.paths.bases).list(), Adapters(self.paths.adapters).list()
-            prints = {card.fingerprint for card in bases}
-            for card in adapters:
+            prints = {card.fingerprint for card in self.bases.list()}
+            for card in self.adapters.list():
                 if card.base_fingerprint not in prints:
                     message = _(
                         "The adapter '{name}' wants the base '{base}' ({fingerprint}…), which is not here: add it."
@@ -238,10 +238,10 @@ class _Doctor:
                     self.problems.append(
                         message.format(name=card.name, base=card.base, fingerprint=card.base_fingerprint[:12])
                     )
-            if settings.base and settings.base not in {card.name for card in bases}:
+            if settings.base and settings.base not in {card.name for card in self.bases.list()}:
                 message = _("The base '{name}' is the default and is not there: choose one with 'weibo-tui bases use'.")
                 self.problems.append(message.format(name=settings.base))
-            if settings.adapter and settings.adapter not in {card.name for card in adapters}:
+            if settings.adapter and settings.adapter not in {card.name for card in self.adapters.list()}:
                 message = _(
                     "The adapter '{name}' is the default and is not there: choose one with 'weibo-tui adapters use'."
                 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from weibo_tui.registry.cards import AdapterCard, BaseCard
     from weibo_tui.storage.database import Database
 
+# What comes with the program: the base that is trained on, and the adapter that judges, where no other is there.
+STARTER_BASE, STARTER_ADAPTER = "starter", "weibo"
+
 
 class Home:
     """What stands in the home folder. It belongs to the thread that opened it, as SQLite's connections do."""
@@ -39,16 +43,18 @@ class Home:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self._settings = Settings.load(paths)
-        self.bases = Bases(paths.bases)
-        self.adapters = Adapters(paths.adapters)
+        self.bases = Bases(paths.bases, paths.starter / "bases")
+        self.adapters = Adapters(paths.adapters, paths.starter / "adapters")
         self._open_base: tuple[tuple[BaseCard, Compute], OpenBase] | None = None
         self._classifiers: dict[tuple[bytes, bytes, Machine], Classifier] = {}
 
     @classmethod
     @contextmanager
-    def open(cls, home: Path | None = None) -> Iterator[Self]:
-        """The workbench of the home folder; nothing is created there before something is kept."""
-        bench = cls(Paths.find(home))
+    def open(cls, home: Path | None = None, starter: Path | None = None) -> Iterator[Self]:
+        """The workbench of the home folder; nothing is created there before something is kept. `starter` stands in
+        place of what comes with the program."""
+        paths = Paths.find(home)
+        bench = cls(paths if starter is None else replace(paths, starter=starter.absolute()))
         try:
             yield bench
         finally:
@@ -76,9 +82,12 @@ class Home:
         return self._settings
 
     def base_name(self, name: str = "") -> str:
-        """The base that `name` names: it, else the chosen default, else the only one there is."""
-        there = [card.name for card in self.bases.list()]
+        """The base that `name` names: it, else the chosen default, else the only one there is; the starter where
+        there is none of one's own."""
+        there = [card.name for card in self.bases.own()]
         chosen = name or self.settings.base or (there[0] if len(there) == 1 else "")
+        if not chosen and not there and self.bases.is_bundled(STARTER_BASE):
+            chosen = STARTER_BASE
         if not chosen and there:
             raise BadInput(
                 _("There are several bases ({there}) and none is chosen: name one with --base.").format(
@@ -118,9 +127,12 @@ class Home:
         return card.name
 
     def adapter_name(self, name: str = "") -> str:
-        """The adapter that `name` names: it, else the chosen default, else the only one there is."""
-        there = [card.name for card in self.adapters.list()]
+        """The adapter that `name` names: it, else the chosen default, else the only one there is; the starter's
+        where there is none of one's own."""
+        there = [card.name for card in self.adapters.own()]
         chosen = name or self.settings.adapter or (there[0] if len(there) == 1 else "")
+        if not chosen and not there and self.adapters.is_bundled(STARTER_ADAPTER):
+            chosen = STARTER_ADAPTER
         if not chosen and there:
             raise BadInput(
                 _(

@@ -43,10 +43,17 @@ class PredictScreen(Place):
         "the adapter that judges from now on, Ctrl+O labels a whole file. Esc goes to the cards and back."
     )
     BINDINGS = bindings("predict")
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012 - as Textual declares it
+    DEFAULT_CSS = """
+    PredictScreen.-low Welcome .title { margin-bottom: 0; }
+    PredictScreen Prompt { dock: bottom; }  /* what does not fit is cut above it */
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._ready = False
+        self._begun = False
+        """Whether there were posts, or something of one's own: what is said at the first start is over then."""
         self._originals = Originals(None, None, None)
 
     def compose_body(self) -> Iterable[Widget]:
@@ -65,7 +72,7 @@ class PredictScreen(Place):
 
     async def _look_around(self) -> None:
         await self.weibo.restock()
-        if not self.weibo.stock.adapters:
+        if not self.weibo.stock.adapters or self.weibo.stock.untouched:
             self._originals = await self.weibo.records.ask(lambda _bench: Originals.find())
         self._ready = True
         self._show_whether_ready(self.weibo.stock)
@@ -84,13 +91,19 @@ class PredictScreen(Place):
 
     def _show_whether_ready(self, stock: Stock) -> None:
         lacking = not stock.adapters
-        self.conversation.set_class(not lacking and not self.conversation.cards, "-empty")
-        if lacking:
+        self._begun = self._begun or bool(self.conversation.cards) or not (lacking or stock.untouched)
+        welcoming = lacking or not self._begun
+        self.conversation.set_class(not welcoming and not self.conversation.cards, "-empty")
+        if welcoming:
             self.welcome.show(stock, self._originals)
-        if lacking != self.welcome.display:
-            self.welcome.display = lacking
+        if welcoming != self.welcome.display:
+            self.welcome.display = welcoming
             self.set_focus(self.welcome.query_one("OptionList") if lacking else self.prompt)
         self.refresh_bindings()
+
+    def on_card_list_filled(self) -> None:
+        if self._ready:
+            self._show_whether_ready(self.weibo.stock)
 
     def on_welcome_chosen(self, message: Welcome.Chosen) -> None:
         self.do(self._go_and(message.place, message.action))
@@ -189,6 +202,8 @@ class PredictScreen(Place):
         self.conversation.look_again()
 
     def on_prompt_at_oldest(self) -> None:
+        if self.welcome.display and not self.prompt.text:
+            self.set_focus(self.welcome.query_one("OptionList"))
         self.conversation.fetch_older()
 
     def on_prompt_left(self) -> None:

@@ -35,6 +35,9 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
     class Trimmed(Message):
         """The oldest cards are gone from it."""
 
+    class Filled(Message):
+        """Cards are there now, where there were none."""
+
     class AtTop(Message):
         """One has come to the oldest card, and may want older ones."""
 
@@ -52,6 +55,8 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self.mount(*cards)
         self.remove_class("-empty")
         self.anchor()
+        if cards and not there:
+            self.post_message(self.Filled())
 
     def look_back(self, cards: Sequence[Card]) -> None:
         """Older cards above; what is in sight stays where it is."""

@@ -84,6 +84,10 @@ class Conversation(CardList):
     def on_mount(self) -> None:
         self.fetch_older()
 
+    def allow_focus(self) -> bool:
+        """There is something to do in it: Tab leads past it where nothing was asked yet."""
+        return bool(self.cards or self._deleted)
+
     @property
     def posts(self) -> list[str]:
         """The posts of all cards, the newest first; one that was sent several times in a row is there once."""

@@ -30,6 +30,8 @@ from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text import truncate_cells
+from weibo_tui.workbench.fetching import BASE_SIZE
+from weibo_tui.workbench.home import STARTER_BASE
 
 # A card from elsewhere may hold megabytes of anything: so much of it is shown.
 _LONGEST = 400
@@ -66,6 +68,8 @@ def _facts(entry: Entry, inventory: Inventory) -> Iterator[Fact]:
     if entry.condition is not None and entry.condition.missing:
         missing = _("Missing here: {files}. Delete it, then make it or take it in again.")
         yield Fact(value=Content.styled(missing.format(files=", ".join(entry.condition.missing)), "$text-error"))
+    if entry.bundled:
+        yield Fact(value=Content.styled(_("It comes with weibo-tui, and stays as it is."), "$text-muted"))
     card = entry.card
     yield from (
         _base_facts(card, entry, inventory) if isinstance(card, BaseCard) else _adapter_facts(card, entry, inventory)
@@ -75,6 +79,8 @@ def _facts(entry: Entry, inventory: Inventory) -> Iterator[Fact]:
 def _base_facts(card: BaseCard, item: Item[Any], inventory: Inventory) -> Iterator[Fact]:
     if item.chosen:
         yield Fact(value=Content.styled(_("The base that is trained on where none is named."), "$text-muted"))
+    if item.bundled and card.name == STARTER_BASE:
+        yield Fact(value=_small())
     yield Fact()
     yield Fact(_("Parameters"), Content(_count(card.parameters)))
     condition = item.condition
@@ -88,7 +94,7 @@ def _base_facts(card: BaseCard, item: Item[Any], inventory: Inventory) -> Iterat
     if condition is not None:
         yield Fact(_("On the disk"), Content(size(condition.size)))
     yield Fact(_("Fingerprint"), _cut(card.fingerprint))
-    yield Fact(_("From"), Content.assemble(_source(card), ", ", local_time(card.created_at)))
+    yield Fact(_("From"), Content.assemble(_source(card, item.bundled), ", ", local_time(card.created_at)))
     yield from _made(card.made)
     standing = inventory.standing_on(card)
     yield Fact()
@@ -100,8 +106,18 @@ def _base_facts(card: BaseCard, item: Item[Any], inventory: Inventory) -> Iterat
         yield Fact(_("No adapter stands on it"))
 
 
-def _source(card: BaseCard) -> Content:
-    return Content(_("pretrained here")) if card.source == "pretrained" else _cut(card.source)
+def _small() -> Content:
+    said = _(
+        "It is small: quick, also without a GPU, but adapters on it err more often than on a full GPT-2. In the list, "
+        "g fetches uer's ({size} MB), as 'weibo-tui bases get' does."
+    )
+    return Content(said.format(size=BASE_SIZE // 10**6))
+
+
+def _source(card: BaseCard, bundled: bool) -> Content:
+    if card.source != "pretrained":
+        return _cut(card.source)
+    return Content(_("pretrained for weibo-tui") if bundled else _("pretrained here"))
 
 
 def _made(made: Mapping[str, Any]) -> Iterator[Fact]:

@@ -110,6 +110,7 @@ def _lines(entry: Entry) -> Content:
         ("* " if entry.chosen else "  ", "bold $primary"),
         one_line(entry.name, "bold"),
         ("  " + _("files are missing") if lacking else "", "$text-error"),
+        ("  " + _("comes with weibo-tui") if entry.bundled else "", "$text-muted"),
     )
     figures = (Content.assemble("  ", one_line(line, "$text-muted")) for line in _figures(entry))
     return Content("\n").join([name, *figures])
