@@ -85,8 +85,20 @@ def test_an_adapter_trained_on_the_starter_stands_on_it(starter: Path, few: Path
         assert analysis.adapter == "mine"
 
 
+@pytest.mark.parametrize(
+    "file", ["bases/starter/model.safetensors", "bases/starter/tokenizer.json", "adapters/weibo/adapter.safetensors"]
+)
+def test_what_came_damaged_is_to_be_installed_again(starter: Path, command: Command, file: str) -> None:
+    (starter / file).write_bytes(b"broken")
+    done = command("predict", "今天太开心了")
+    assert done.code == 1
+    name = file.split("/")[1]
+    assert f"'{name}' came with weibo-tui and is damaged" in done.err
+    assert "install weibo-tui again" in done.err
+
+
 def test_doctor_looks_at_the_starter_too(starter: Path, command: Command) -> None:
     assert objects(command.well("doctor", "--json").out)[0]["problems"] == []
     (starter / "bases" / "starter" / "model.safetensors").write_bytes(b"broken")
     problems = objects(command("doctor", "--json").out)[0]["problems"]
-    assert any("starter is damaged (model.safetensors)" in problem for problem in problems)
+    assert any("'starter' came with weibo-tui and is damaged" in problem for problem in problems)

@@ -60,8 +60,9 @@ class Adapters(Shelf[AdapterCard]):
                     "train it anew."
                 ).format(name=name, base=base.card.name)
             )
-        tensors = read_tensors(self.path(name) / WEIGHTS, card.weights_sha256)
-        return Adapter.load(config, tensors), card
+        with self.mending(name):
+            tensors = read_tensors(self.path(name) / WEIGHTS, card.weights_sha256)
+            return Adapter.load(config, tensors), card
 
     def save(self, adapter: Adapter, card: AdapterCard, overwrite: bool = False) -> AdapterCard:
         """Keep an adapter under its card's name. Raises BadInput where the name is taken."""

@@ -62,18 +62,19 @@ class Bases(Shelf[BaseCard]):
 
         folder = self.path(name)
         card = self.card(name)
-        for file in (CONFIG, TOKENIZER):
-            check_sha256(folder / file, card.sha256.get(file, ""))
-        try:
-            config, tokenizer = _read(folder, card)
-        except (OSError, *UNSOUND) as error:
-            raise Damaged(
-                _("The base {folder} is damaged ({reason}): remove it and add it again.").format(
-                    folder=folder, reason=str(error).rstrip(".")
-                )
-            ) from error
-        tensors = read_tensors(folder / WEIGHTS, card.sha256.get(WEIGHTS, ""))
-        return OpenBase(card, GPT2.load(config, tensors), tokenizer)
+        with self.mending(name):
+            for file in (CONFIG, TOKENIZER):
+                check_sha256(folder / file, card.sha256.get(file, ""))
+            try:
+                config, tokenizer = _read(folder, card)
+            except (OSError, *UNSOUND) as error:
+                raise Damaged(
+                    _("The base {folder} is damaged ({reason}): remove it and add it again.").format(
+                        folder=folder, reason=str(error).rstrip(".")
+                    )
+                ) from error
+            tensors = read_tensors(folder / WEIGHTS, card.sha256.get(WEIGHTS, ""))
+            return OpenBase(card, GPT2.load(config, tensors), tokenizer)
 
     def add(self, source: Path, name: str, *, origin: str = "", made: Mapping[str, Any] = {}) -> BaseCard:
         """Take a local Hugging Face folder in, converted once. Raises BadInput or Damaged and leaves nothing.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Generic
 
@@ -68,8 +69,7 @@ class Shelf(Generic[Card]):
 
     def path(self, name: str) -> Path:
         """The folder of `name`, or BadInput that says which there are."""
-        place = self._bundled if self._bundled is not None and self.is_bundled(check_name(name)) else self.folder
-        path = place / check_name(name)
+        path = self._place(check_name(name)) / name
         if not (path / CARD).is_file():
             there = ", ".join(card.name for card in self.list())
             message = _(self.unknown) if there else _(self.none_yet)
@@ -79,6 +79,9 @@ class Shelf(Generic[Card]):
     def card(self, name: str) -> Card:
         """The card of `name`. Raises BadInput where there is none, Damaged where it cannot be used."""
         return self._read(self.path(name) / CARD)
+
+    def _place(self, name: str) -> Path:
+        return self._bundled if self._bundled is not None and self.is_bundled(name) else self.folder
 
     def check_free(self, name: str, overwrite: bool = False) -> None:
         """Raise BadInput where `name` is no name, or is taken and may not be overwritten."""
@@ -145,7 +148,19 @@ class Shelf(Generic[Card]):
             raise BadInput(_("'{name}' comes with weibo-tui and stays as it is.").format(name=name))
 
     def _read(self, path: Path) -> Card:
-        return dataclasses.replace(cards.read(path, self.kind), name=path.parent.name)
+        with self.mending(path.parent.name):
+            return dataclasses.replace(cards.read(path, self.kind), name=path.parent.name)
+
+    @contextmanager
+    def mending(self, name: str) -> Iterator[None]:
+        """For the block, damage to what is bundled is told with what mends it."""
+        try:
+            yield
+        except Damaged as error:
+            if not self.is_bundled(name):
+                raise
+            message = _("'{name}' came with weibo-tui and is damaged ({folder}): install weibo-tui again.")
+            raise Damaged(message.format(name=name, folder=self._place(name) / name)) from error
 
     def _parse(self, source: Path, data: bytes) -> Card:
         try:

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import Damaged, WeiboTuiError
 from weibo_tui.files import sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
@@ -172,16 +172,16 @@ class _Doctor:
             for card in shelf.list():
                 sound = False
                 folder = shelf.path(card.name)
-                with self._looking_at(str(folder)):
+                with self._looking_at(str(folder)), shelf.mending(card.name):
                     wrong = [
                         file
                         for file, promised in shelf.hashes(card).items()
                         if not (path := folder / file).is_file() or sha256(path) != promised
                     ]
-                    sound = not wrong
                     if wrong:
                         message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
-                        self.problems.append(message.format(folder=folder, files=", ".join(wrong), name=card.name))
+                        raise Damaged(message.format(folder=folder, files=", ".join(wrong), name=card.name))
+                    sound = True
                 yield Kept(card.name, condition(shelf, card.name).size, sound)
             for name, error in shelf.damaged():
                 self.problems.append(str(error))
