@@ -130,7 +130,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory, posts_file: Path, corpus_f
 
 
 def stock(folder: Path, posts: Path, corpus: Path) -> Path:
-    recipe = PretrainingRecipe(tokens=200_000, learning_rate=3e-3)
+    recipe = PretrainingRecipe(tokens=400_000, learning_rate=3e-3)
     base = PretrainingPlan(corpus, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32)
     hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
     with Workbench.open(folder) as bench:

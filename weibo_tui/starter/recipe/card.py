@@ -75,9 +75,9 @@ def _scores(task: Task, cards: Mapping[str, Any], floors: Mapping[str, Any]) -> 
             rows.append(_row(BLIND, floors[BLIND]["n"], card["emoticons"]["without"], None, None, floors[BLIND]))
     whole = cards["all"]
     low, high = whole["accuracy_ci"]
-    chance = f"95 % of chance: {low:.1%} to {high:.1%}"
+    interval = f"95 % interval {low:.1%} to {high:.1%}"
     figures = (f"{whole['n']:,}", f"{whole['accuracy']:.1%}", "", f"{whole['macro_f1']:.1%}", "", f"{whole['ece']:.3f}")
-    rows.append(("all of them", *figures, chance))
+    rows.append(("all of them", *figures, interval))
     head = ("set", "posts", "accuracy", "floor", "macro F1", "floor", "ECE", "against the floor")
     return f"### `{task.adapter}`\n\n{_table(head, rows)}"
 
