@@ -7,6 +7,7 @@ that `pictures` names; some minutes.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import deque
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fresh, home, data = Path(folder) / "fresh", Path(folder) / "home", Path(folder) / "data"
         data.mkdir()
-        posts = disputed(write_posts(data / "posts.csv", 6000, seed=3))
+        posts = disputed(write_posts(data / "posts.csv", 12_000, seed=3))
         other = disputed(write_posts(data / "others.csv", 600, seed=4))
         with app(fresh, 104, 32) as terminal:
             shoot(terminal, "first-start", "Ready")
@@ -114,7 +115,7 @@ def train(terminal: Terminal, posts: Path) -> None:
     terminal.press("ctrl+s")
     terminal.wait_for("Loss")
     terminal.press("down", "o", "up")
-    terminal.wait_for("60 %")
+    terminal.wait_until(lambda: re.search(r"training +[4-8]\d %", terminal.text), "the middle of the run")
     pictures.save(terminal.screen, OUT / "train.png")
     terminal.wait_until(lambda: "running" not in terminal.text, "the end of the run")
     shoot(terminal, "train-finished", "Macro F1")
@@ -135,7 +136,7 @@ def models(terminal: Terminal, data: Path) -> None:
     terminal.press("f5")
     terminal.wait_for("Adapters")
     terminal.press(*["down"] * 4)  # past the bases, and an adapter that comes with the program
-    shoot(terminal, "models", "Parameters")
+    shoot(terminal, "models", "Trainable")
     terminal.press("e")
     terminal.wait_for("Labelled posts")
     terminal.press(str(data), "enter")

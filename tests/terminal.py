@@ -93,7 +93,9 @@ class Terminal:
     @property
     def text(self) -> str:
         """The screen's lines. A wide character is followed by nothing, as on a screen."""
-        return "\n".join(self.screen.display)
+        # Not pyte's own `display`, which fails where half of a wide character was written over.
+        rows, columns = range(self.screen.lines), range(self.screen.columns)
+        return "\n".join("".join(self.screen.buffer[y][x].data for x in columns) for y in rows)
 
     @property
     def in_order(self) -> bool:
