@@ -98,8 +98,8 @@ def config_of(model: GPT2Model) -> GPT2Config:
 
 
 def trunk_of(model: GPT2Model, dtype: torch.dtype = torch.float32) -> GPT2:
-    """The same model as ours."""
-    return GPT2.load(config_of(model), weights_of(model)).compute_in(dtype)
+    """The same model as ours, as it is used."""
+    return GPT2.load(config_of(model), weights_of(model)).compute_in(dtype).pack()
 
 
 def adapter_for(config: GPT2Config, seed: int = 0, labels: int = 3, **changes: Any) -> Adapter:

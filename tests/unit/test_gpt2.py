@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers import GPT2Config as ReferenceConfig
 
-from weibo_tui.engine.gpt2 import ACTIVATIONS, GPT2, LARGEST, GPT2Config
+from weibo_tui.engine.activations import ACTIVATIONS
+from weibo_tui.engine.adapter import Adapter
+from weibo_tui.engine.attention import Layout
+from weibo_tui.engine.gpt2 import GPT2, LARGEST, GPT2Config
 from weibo_tui.errors import BadInput, Damaged
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -46,16 +49,23 @@ def test_every_variant_equals_transformers(changes: dict[str, Any]) -> None:
     assert want.std() > 0.3
 
 
+def whole(trunk: GPT2, adapter: Adapter, ids: Tensor) -> Tensor:
+    """The adapted model at every token, padding too, with no block cut short."""
+    layout = Layout.full(len(ids), ids.shape[1], None, ids.device)
+    x = (trunk.wte(ids) + trunk.wpe.weight[: ids.shape[1]]).flatten(0, 1)
+    for index, block in enumerate(trunk.blocks):
+        x = adapter.after(index, block(x, layout))
+    states: Tensor = trunk.ln_f(x).view(*ids.shape, -1)
+    return states
+
+
 def test_last_block_read_at_one_token_equals_the_whole_block() -> None:
     """`forward` computes the last block for the pooled token only; this is the same adapted model without that."""
     trunk = models.trunk_of(models.reference(n_layer=3), torch.float64)
     adapter = models.adapter_for(trunk.config).double()
     ids, lengths = models.batch(models.ragged(9, 64))
     with torch.no_grad():
-        x = trunk.wte(ids) + trunk.wpe.weight[: ids.shape[1]]
-        for index, block in enumerate(trunk.blocks):
-            x = adapter.after(index, block(x))
-        want = trunk.ln_f(x)[torch.arange(len(ids)), lengths - 1]
+        want = whole(trunk, adapter, ids)[torch.arange(len(ids)), lengths - 1]
         assert (trunk(ids, lengths, adapter) - want).abs().max() < 1e-12
 
 
@@ -66,10 +76,7 @@ def test_gradients_through_the_shortcut_equal_those_through_the_whole() -> None:
     adapter(trunk(ids, lengths, adapter)).square().sum().backward()
     short = {name: p.grad.clone() for name, p in adapter.named_parameters() if p.grad is not None}
     adapter.zero_grad()
-    x = trunk.wte(ids) + trunk.wpe.weight[: ids.shape[1]]
-    for index, block in enumerate(trunk.blocks):
-        x = adapter.after(index, block(x))
-    adapter(trunk.ln_f(x)[torch.arange(len(ids)), lengths - 1]).square().sum().backward()
+    adapter(whole(trunk, adapter, ids)[torch.arange(len(ids)), lengths - 1]).square().sum().backward()
     for name, parameter in adapter.named_parameters():
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, short[name], rtol=1e-9, atol=1e-12), name

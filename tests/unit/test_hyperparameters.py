@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from weibo_tui.engine.gpt2 import ACTIVATIONS
+from weibo_tui.engine.activations import ACTIVATIONS
 from weibo_tui.engine.hyperparameters import (
     ACTIVATION_NAMES,
     PRETRAINING_RANGES,

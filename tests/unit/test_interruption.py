@@ -22,7 +22,7 @@ from commands import Command, environment, start
 STEPS = 200
 OPTIONS = "--name cut --epochs 2 --batch-size 8 --dropout 0.1 --emoticon-dropout 0.5 --bottleneck 16 --seed 3".split()
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
-ROWS = 9000
+ROWS = 40_000
 
 
 def training(posts: Path, **options: Any) -> subprocess.Popen[bytes]:

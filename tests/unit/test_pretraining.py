@@ -107,7 +107,9 @@ def test_loss_falls_from_that_of_a_guess_and_is_the_next_tokens() -> None:
 
 @pytest.mark.parametrize("recall", [0.0, 0.7])
 def test_gradient_is_that_of_the_next_tokens_and_of_what_the_suffixes_recall(recall: float) -> None:
-    pretraining = make(replace(RECIPE, recall=recall), trunk=models.trunk_of(models.reference()), micro_tokens=64)
+    model = models.reference()
+    start = GPT2.load(models.config_of(model), models.weights_of(model))
+    pretraining = make(replace(RECIPE, recall=recall), trunk=start, micro_tokens=64)
     posts = pretraining.train
     windows = pack(without(posts, MARKS, np.arange(len(posts)) % 2 == 0), 40).take(slice(6))
     loss = pretraining._objective.backward(posts, windows, np.random.default_rng(0))

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weibo_tui.engine.gpt2 import ACTIVATIONS, LARGEST
-from weibo_tui.engine.layers import Linear
+from weibo_tui.engine.activations import ACTIVATIONS
+from weibo_tui.engine.gpt2 import LARGEST
+from weibo_tui.engine.layers import Linear, linear
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
 
@@ -119,12 +120,11 @@ class Adapter(nn.Module):
         if str(index) not in self.blocks:
             return x
         bottleneck = cast(Bottleneck, self.blocks[str(index)])
-        inner = self._activation(bottleneck.down(x))
+        inner = self._activation(linear(x, bottleneck.down))
         if self.training and self.config.dropout > 0:
             keep = torch.empty_like(inner).bernoulli_(1 - self.config.dropout, generator=self._noise)
             inner = inner * keep / (1 - self.config.dropout)
-        change: Tensor = bottleneck.up(inner)
-        return x + change
+        return linear(inner, bottleneck.up, residual=x)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Pooled states (batch, width) to logits (batch, labels)."""

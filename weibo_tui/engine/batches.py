@@ -1,4 +1,4 @@
-"""Batches of posts of like length, so that little is computed on padding."""
+"""Batches of posts of like length: attention, which lays them side by side, then computes little on padding."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from torch import Tensor
 from weibo_tui.engine.tokenizer import Encoded
 
 Indices = NDArray[np.int64]
-
-# Lengths are padded to a multiple of this, and batches hold a power of two of posts: oneDNN makes and keeps a
-# kernel for each new shape, which on ragged posts came to a gigabyte.
-LENGTH_STEP = 8
 
 # Steps whose posts are sorted among each other: wide enough to pad little, narrow enough to stay random.
 WINDOW_STEPS = 50
@@ -36,28 +32,21 @@ def training_steps(lengths: NDArray[np.int64], posts: int, seed: int, epoch: int
 
 
 def micro_batches(indices: Indices, lengths: NDArray[np.int64], tokens: int) -> Iterator[Indices]:
-    """`indices` by falling length, in batches of at most `tokens` padded tokens (a longer post goes alone)."""
+    """`indices` by falling length, in batches of as many tokens each as comes nearest to `tokens` when all get the
+    same: at most half as many again and one post."""
+    if not len(indices):
+        return
     ordered = indices[np.argsort(-lengths[indices], kind="stable")]
-    start = 0
-    while start < len(ordered):
-        fitting = max(1, tokens // _padded(int(lengths[ordered[start]])))
-        posts = 1 << (fitting.bit_length() - 1)
-        yield ordered[start : start + posts]
-        start += posts
+    ends = np.cumsum(lengths[ordered])
+    batches = max(1, round(ends[-1] / tokens))
+    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, batches) / batches) + 1
+    yield from (batch for batch in np.split(ordered, cuts) if len(batch))
 
 
-def pad(
-    encoded: Encoded, indices: Indices, padding: int, positions: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Token ids (batch, length), right-padded to the longest and a little on, but not beyond the trunk's
-    `positions`, and lengths (batch,); both int64 on `device`."""
+def pad(encoded: Encoded, indices: Indices, padding: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids (batch, length), right-padded to the longest, and lengths (batch,); both int64 on `device`."""
     lengths = encoded.lengths[indices]
-    longest = min(_padded(int(lengths.max())), positions)
-    ids = np.full((len(indices), longest), padding, np.int64)
+    ids = np.full((len(indices), lengths.max()), padding, np.int64)
     for row, index in enumerate(indices):
         ids[row, : lengths[row]] = encoded.ids[encoded.starts[index] : encoded.starts[index + 1]]
     return torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device)
-
-
-def _padded(length: int) -> int:
-    return -(-length // LENGTH_STEP) * LENGTH_STEP

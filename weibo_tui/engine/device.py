@@ -16,7 +16,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """A device, the dtype of the trunk's matrix products, and the padded tokens that one micro-batch may hold."""
+    """A device, the dtype of the trunk's matrix products, and how many tokens a micro-batch holds, or nearly."""
 
     device: torch.device
     dtype: torch.dtype
@@ -40,7 +40,7 @@ class Compute:
         if dtype != "auto" and dtype not in DTYPES:
             raise BadInput(_("There is no dtype {dtype}: write auto, float32 or bfloat16.").format(dtype=dtype))
         native = torch.bfloat16 if native_bfloat16(chosen) else torch.float32
-        return cls(chosen, DTYPES.get(dtype, native), micro_tokens=65_536 if chosen.type == "cuda" else 2_048)
+        return cls(chosen, DTYPES.get(dtype, native), micro_tokens=65_536 if chosen.type == "cuda" else 768)
 
     @property
     def dtype_name(self) -> str:

@@ -7,28 +7,18 @@ the right, so the causal mask alone keeps padding out of every real token's sigh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weibo_tui.engine.layers import Embedding, LayerNorm, Linear
+from weibo_tui.engine.activations import ACTIVATIONS
+from weibo_tui.engine.attention import Layout, attention_at, causal_attention
+from weibo_tui.engine.layers import Embedding, LayerNorm, Linear, PackedLinear
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu_new": partial(F.gelu, approximate="tanh"),
-    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
-    "gelu": F.gelu,
-    "relu": F.relu,
-    "silu": F.silu,
-    "swish": F.silu,
-    "tanh": torch.tanh,
-}
 
 # No checkpoint in use comes near these; a config.json from outside that exceeds them is not a model.
 LARGEST = {"layers": 200, "heads": 256, "width": 16_384, "positions": 131_072, "vocabulary": 2_000_000}
@@ -158,56 +148,42 @@ class Block(nn.Module):
         self.heads = config.heads
         scale = (width // config.heads) ** -0.5 if config.scale_attention else 1.0
         self.scale = scale / (index + 1) if config.scale_by_layer else scale
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = config.activation
         self.ln_1 = LayerNorm(width, config.epsilon)
-        self.attn_qkv = Linear(width, 3 * width)
-        self.attn_out = Linear(width, width)
+        self.attn_qkv: Linear | PackedLinear = Linear(width, 3 * width)
+        self.attn_out: Linear | PackedLinear = Linear(width, width)
         self.ln_2 = LayerNorm(width, config.epsilon)
-        self.mlp_in = Linear(width, config.inner)
-        self.mlp_out = Linear(config.inner, width)
+        self.mlp_in: Linear | PackedLinear = Linear(width, config.inner)
+        self.mlp_out: Linear | PackedLinear = Linear(config.inner, width)
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
-        """(batch, length, width) to the same shape, every position; `seen` as in `causal_attention`."""
-        q, k, v = self._qkv(x)
-        return self._feed_forward(x + self._merge(causal_attention(q, k, v, self.scale, seen), x.dtype))
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Rows (tokens, width) to the same shape."""
+        qkv = layout.side_by_side(self.attn_qkv(self._normed(x)))
+        attended = layout.end_to_end(causal_attention(qkv, self.heads, self.scale, layout.seen))
+        return self._feed_forward(x + self.attn_out(attended).to(x.dtype))
 
-    def at(self, x: Tensor, positions: Tensor) -> Tensor:
-        """The block's output at one position a post only: (batch, length, width) to (batch, 1, width).
+    def at_last(self, x: Tensor, layout: Layout) -> Tensor:
+        """The block's output at each post's last token only: rows (tokens, width) to (batch, width).
 
         Keys and values are needed of all tokens, queries and the feed-forward layer of one."""
-        q, k, v = self._qkv(x)
-        one = positions.view(-1, 1, 1, 1).expand(-1, self.heads, 1, q.shape[-1])
-        seen = torch.arange(x.shape[1], device=x.device) <= positions.view(-1, 1, 1, 1)
-        attended = F.scaled_dot_product_attention(q.gather(2, one), k, v, attn_mask=seen, scale=self.scale)
-        residual = x.gather(1, positions.view(-1, 1, 1).expand(-1, 1, x.shape[2]))
-        return self._feed_forward(residual + self._merge(attended, x.dtype))
+        q, kv = self.attn_qkv(self._normed(x)).split([x.shape[1], 2 * x.shape[1]], dim=1)
+        attended = attention_at(
+            q.index_select(0, layout.last), layout.side_by_side(kv), layout.lengths - 1, self.heads, self.scale
+        )
+        return self._feed_forward(x.index_select(0, layout.last) + self.attn_out(attended).to(x.dtype))
 
-    def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        batch, length, width = x.shape
-        qkv = self.attn_qkv(self.ln_1(x).to(self.attn_qkv.weight.dtype))
-        q, k, v = qkv.view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        return q, k, v
-
-    def _merge(self, attended: Tensor, dtype: torch.dtype) -> Tensor:
-        out: Tensor = self.attn_out(attended.transpose(1, 2).flatten(2))
-        return out.to(dtype)
+    def _normed(self, x: Tensor) -> Tensor:
+        normed: Tensor = self.ln_1(x).to(self.attn_qkv.weight.dtype)
+        return normed
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        inner = self.activation(self.mlp_in(self.ln_2(x).to(self.mlp_in.weight.dtype)))
+        normed = self.ln_2(x).to(self.mlp_in.weight.dtype)
+        if isinstance(self.mlp_in, PackedLinear) and not (normed.requires_grad and torch.is_grad_enabled()):
+            inner = self.mlp_in(normed, self.activation)
+        else:
+            inner = ACTIVATIONS[self.activation](self.mlp_in(normed))
         out: Tensor = self.mlp_out(inner)
         return x + out.to(x.dtype)
-
-
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float, seen: Tensor | None = None) -> Tensor:
-    """Causal attention over (batch, heads, length, size). `seen` (batch, 1, length, length) is true where the
-    token of a row may look at that of a column; without it that is every token up to its own."""
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.requires_grad:
-        # The fused kernel's bf16 backward on CPUs is five times slower than plain products on short posts.
-        if seen is None:
-            seen = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).tril()
-        scores = (q @ k.transpose(-1, -2)).mul(scale).masked_fill(~seen, float("-inf"))
-        return scores.softmax(-1).to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=seen is None, scale=scale)
 
 
 # canonical name within a block -> module of Block; the last column says whether (in, out) must be turned
@@ -280,20 +256,30 @@ class GPT2(nn.Module):
                     module.to(dtype)
         return self
 
+    def pack(self) -> GPT2:
+        """Pack the frozen weights, in place, where that pays; a packed trunk stays on its device and in its dtype."""
+        for block in self._blocks():
+            for name, linear in block.named_children():
+                if isinstance(linear, nn.Linear) and PackedLinear.fits(linear):
+                    setattr(block, name, PackedLinear(linear))
+        return self
+
     @property
     def device(self) -> torch.device:
         return self.wte.weight.device
 
     def forward(self, ids: Tensor, lengths: Tensor, adapter: Bottlenecks | None = None) -> Tensor:
         """Token ids (batch, length), right-padded, and their lengths (batch,) to the final state at each
-        post's last real token, (batch, width)."""
-        x = self._embed(ids)
+        post's last real token, (batch, width). Nothing is computed on padding."""
+        layout = Layout.ragged(lengths)
+        tokens, positions = layout.embedded(ids)
+        x = self.wte(tokens) + self.wpe(positions)
         final = len(self.blocks) - 1
         for index, block in enumerate(self._blocks()):
-            x = block.at(x, lengths - 1) if index == final else block(x)
+            x = block.at_last(x, layout) if index == final else block(x, layout)
             if adapter is not None:
                 x = adapter.after(index, x)
-        pooled: Tensor = self.ln_f(x).squeeze(1)
+        pooled: Tensor = self.ln_f(x)
         return pooled
 
     def states(self, ids: Tensor, positions: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
@@ -301,19 +287,17 @@ class GPT2(nn.Module):
 
         Where a row holds several posts, `positions` (batch, length) count within each, and `seen`, as in
         `causal_attention`, keeps each to itself."""
-        x = self._embed(ids, positions)
+        batch, length = ids.shape
+        places = self.wpe.weight[:length] if positions is None else self.wpe(positions)
+        x = (self.wte(ids) + places).flatten(0, 1)
+        layout = Layout.full(batch, length, seen, ids.device)
         for block in self._blocks():
-            x = block(x, seen)
+            x = block(x, layout)
         normed: Tensor = self.ln_f(x)
-        return normed
+        return normed.view(batch, length, -1)
 
     def _blocks(self) -> Iterable[Block]:
         return cast(Iterable[Block], self.blocks)
-
-    def _embed(self, ids: Tensor, positions: Tensor | None = None) -> Tensor:
-        places = self.wpe.weight[: ids.shape[1]] if positions is None else self.wpe(positions)
-        embedded: Tensor = self.wte(ids) + places
-        return embedded
 
 
 def _names(config: GPT2Config) -> Iterator[tuple[str, str, bool]]:

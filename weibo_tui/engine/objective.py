@@ -120,7 +120,7 @@ class Objective:
         """What each stretch of states (tokens, width) adds to the mean cross-entropy; `targets` (tokens,) are rows of
         `embedded`, or NO_TARGET. Logits are the largest tensors there are, and are never held for a whole batch."""
         count = int((targets != NO_TARGET).sum())
-        stretch = self.compute.micro_tokens // 4
+        stretch = 2 * self.compute.micro_tokens // 3
         for part, following in zip(states.split(stretch), self._tensor(targets).split(stretch), strict=True):
             with self._autocast():
                 logits = F.linear(part, embedded)

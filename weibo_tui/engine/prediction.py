@@ -71,7 +71,7 @@ def logits_of(
     try:
         for batch in micro_batches(which, lengths, compute.micro_tokens):
             with torch.inference_mode():
-                ids, sizes = pad(encoded, batch, padding, trunk.config.positions, compute.device)
+                ids, sizes = pad(encoded, batch, padding, compute.device)
                 logits = adapter(trunk(ids, sizes, adapter))
             yield batch, logits.cpu().double().numpy()
     finally:

@@ -159,7 +159,7 @@ class Training:
         batches = list(micro_batches(indices, encoded.lengths, self.compute.micro_tokens))
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
-            ids, lengths = pad(encoded, batch, self.padding, self.trunk.config.positions, self.compute.device)
+            ids, lengths = pad(encoded, batch, self.padding, self.compute.device)
             truth = labels[batch].to(self.compute.device)
             logits = self.adapter(self.trunk(ids, lengths, self.adapter))
             weights = self._weights.to(self.compute.device, logits.dtype)

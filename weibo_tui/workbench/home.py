@@ -232,7 +232,7 @@ class Home:
             self._open_base = None
             self._classifiers.clear()
             base = self.bases.open(name)
-            base.trunk.compute_in(compute.dtype).to(compute.device)
+            base.trunk.compute_in(compute.dtype).to(compute.device).pack()
             self._open_base = (card, compute), base
         return self._open_base[1]
 

@@ -181,7 +181,7 @@ def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) ->
             epochs=plan.hyper.epochs,
             posts={"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
             trainable=_count(training.adapter),
-            frozen=_count(training.trunk),
+            frozen=prepared.base.card.parameters,
         )
     )
     yield from work.pull(training)
