@@ -8,7 +8,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from weibo_tui.cli import adapters, data, doctor, predict, records, registry, train
+from weibo_tui.cli import adapters, bench, data, doctor, predict, records, registry, train
 from weibo_tui.cli.help import Command, Group, bad_usage
 from weibo_tui.cli.output import complain
 from weibo_tui.errors import BadInput, WeiboTuiError
@@ -28,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for part in (predict, train, data, doctor):
+for part in (predict, train, data, doctor, bench):
     part.add_to(app)
 app.add_typer(registry.bases)
 app.add_typer(adapters.adapters)

@@ -86,6 +86,14 @@ def train(
     activation: Annotated[str, _adapter(_("Activation function in them."), metavar="NAME")] = DEFAULT.activation,
     dropout: Annotated[float, _adapter(_("Dropout in them."))] = DEFAULT.dropout,
     init: Annotated[float, _adapter(_("Standard deviation of the first up-projections."))] = DEFAULT.init,
+    keep_states: Annotated[
+        bool,
+        typer.Option(
+            "--keep-states",
+            rich_help_panel=_("Adapter"),
+            help=_("Keep on disk what the blocks below the adapter give, so that later epochs are quick."),
+        ),
+    ] = False,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
@@ -133,6 +141,7 @@ def train(
             ),
             machine=Machine(device, dtype, threads),
             overwrite=overwrite,
+            keep_states=keep_states,
         )
         follow(bench.train(plan), json)
 

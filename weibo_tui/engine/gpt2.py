@@ -7,11 +7,12 @@ the right, so the causal mask alone keeps padding out of every real token's sigh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from weibo_tui.engine.activations import ACTIVATIONS
@@ -272,10 +273,32 @@ class GPT2(nn.Module):
         """Token ids (batch, length), right-padded, and their lengths (batch,) to the final state at each
         post's last real token, (batch, width). Nothing is computed on padding."""
         layout = Layout.ragged(lengths)
+        return self._pooled(self._embedded(ids, layout), layout, 0, adapter)
+
+    def beneath(self, ids: Tensor, lengths: Tensor, block: int) -> Tensor:
+        """The stream of all real tokens after block `block`, posts end to end, (tokens, width): what no adapter changes
+        whose first bottleneck comes behind it."""
+        layout = Layout.ragged(lengths)
+        x = self._embedded(ids, layout)
+        for below in self._blocks()[: block + 1]:
+            x = below(x, layout)
+        return x[: int(lengths.sum())]
+
+    def above(self, rows: Tensor, lengths: Tensor, block: int, adapter: Bottlenecks) -> Tensor:
+        """`forward` from what `beneath` gave for the same posts: (tokens, width) to (batch, width)."""
+        layout = Layout.ragged(lengths)
+        filled = F.pad(rows, (0, 0, 0, layout.tokens - len(rows)))
+        return self._pooled(adapter.after(block, filled), layout, block + 1, adapter)
+
+    def _embedded(self, ids: Tensor, layout: Layout) -> Tensor:
         tokens, positions = layout.embedded(ids)
-        x = self.wte(tokens) + self.wpe(positions)
+        x: Tensor = self.wte(tokens) + self.wpe(positions)
+        return x
+
+    def _pooled(self, x: Tensor, layout: Layout, first: int, adapter: Bottlenecks | None) -> Tensor:
+        """The stream before block `first` to the final state at each post's last token."""
         final = len(self.blocks) - 1
-        for index, block in enumerate(self._blocks()):
+        for index, block in enumerate(self._blocks()[first:], start=first):
             x = block.at_last(x, layout) if index == final else block(x, layout)
             if adapter is not None:
                 x = adapter.after(index, x)
@@ -296,8 +319,8 @@ class GPT2(nn.Module):
         normed: Tensor = self.ln_f(x)
         return normed.view(batch, length, -1)
 
-    def _blocks(self) -> Iterable[Block]:
-        return cast(Iterable[Block], self.blocks)
+    def _blocks(self) -> Sequence[Block]:
+        return cast(Sequence[Block], self.blocks)
 
 
 def _names(config: GPT2Config) -> Iterator[tuple[str, str, bool]]:

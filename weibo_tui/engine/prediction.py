@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, micro_batches, pad
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.states import States
 from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
 from weibo_tui.locale import gettext as _
 
@@ -53,6 +55,23 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     return probabilities
 
 
+def pooled(
+    trunk: GPT2,
+    adapter: Adapter,
+    encoded: Encoded,
+    batch: Indices,
+    padding: int,
+    device: torch.device,
+    states: States | None = None,
+) -> Tensor:
+    """The adapted trunk's state at the last token of the posts `batch`, (batch, width)."""
+    if states is not None:
+        return states.pooled(batch, adapter, device)
+    ids, lengths = pad(encoded, batch, padding, device)
+    read: Tensor = trunk(ids, lengths, adapter)
+    return read
+
+
 def logits_of(
     trunk: GPT2,
     adapter: Adapter,
@@ -60,8 +79,10 @@ def logits_of(
     padding: int,
     compute: Compute,
     which: Indices | None = None,
+    states: States | None = None,
 ) -> Iterator[tuple[Indices, Floats]]:
-    """Logits (posts, labels) in float64 of each micro-batch with the posts' indices, the longest posts first.
+    """Logits (posts, labels) in float64 of each micro-batch with the posts' indices, the longest posts first; from what
+    was kept of them where there are `states`.
 
     The one way from ids to logits outside the training step: validation, test and use all come through here."""
     lengths = encoded.lengths
@@ -71,8 +92,7 @@ def logits_of(
     try:
         for batch in micro_batches(which, lengths, compute.micro_tokens):
             with torch.inference_mode():
-                ids, sizes = pad(encoded, batch, padding, compute.device)
-                logits = adapter(trunk(ids, sizes, adapter))
+                logits = adapter(pooled(trunk, adapter, encoded, batch, padding, compute.device, states))
             yield batch, logits.cpu().double().numpy()
     finally:
         adapter.train(was_training)

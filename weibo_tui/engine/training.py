@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weibo_tui.engine.adapter import Adapter
-from weibo_tui.engine.batches import Indices, micro_batches, pad, training_steps
+from weibo_tui.engine.batches import Indices, micro_batches, training_steps
 from weibo_tui.engine.calibration import negative_log_likelihood
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.engine.prediction import logits_of
+from weibo_tui.engine.prediction import logits_of, pooled
+from weibo_tui.engine.states import Room, States
 from weibo_tui.engine.tokenizer import Encoded
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -77,7 +78,9 @@ class Training:
         hyper: Hyperparameters,
         compute: Compute,
         padding: int,
+        room: Room | None = None,
     ) -> None:
+        """With `room`, what the blocks below the adapter give of each post is kept there for all epochs."""
         self.trunk = trunk
         self.adapter = adapter
         self.train = train
@@ -86,6 +89,9 @@ class Training:
         self.compute = compute
         self.padding = padding
         self.at = Position()
+        self._texts = Encoded.join([train.encoded, train.blind]) if train.blind else train.encoded
+        self._room = room
+        self._states: dict[str, States] = {}
         self._best = _copies(adapter)
         self._weights = self._class_weights()
         self._optimizer = torch.optim.AdamW(
@@ -103,12 +109,14 @@ class Training:
 
     def events(self) -> Iterator[Event]:
         """Train from where it stands to the end. Raises WeiboTuiError when the loss is no longer a number."""
+        yield from self._keep_states()
         self.adapter.train()
         while self.at.epoch <= self.hyper.epochs and not self._out_of_patience():
-            encoded = self._epoch_texts()
-            steps = training_steps(encoded.lengths, self.hyper.posts_per_step, self.hyper.seed, self.at.epoch)
-            for indices in steps[self.at.taken :]:
-                yield from self._step(encoded, indices)
+            texts = self._epoch_texts(self.at.epoch)
+            lengths = self._texts.lengths[texts]
+            steps = training_steps(lengths, self.hyper.posts_per_step, self.hyper.seed, self.at.epoch)
+            for posts in steps[self.at.taken :]:
+                yield from self._step(posts, texts)
             yield from self._validate()
         self.adapter.load_state_dict(self._best)
         self.adapter.eval()
@@ -139,29 +147,50 @@ class Training:
             }
             self._optimizer.load_state_dict(states)
 
-    def _epoch_texts(self) -> Encoded:
-        """This epoch's texts: of a share of posts, drawn anew each epoch, the variant without emoticons."""
-        blind = self.train.blind
-        if blind is None:
-            return self.train.encoded
-        random = np.random.default_rng([self.hyper.seed, self.at.epoch, 1])
-        dropped = random.random(len(blind)) < self.hyper.emoticon_dropout
-        own = np.arange(len(blind))
-        return Encoded.join([self.train.encoded, blind]).take(np.where(dropped, own + len(blind), own))
+    def _epoch_texts(self, epoch: int) -> Indices:
+        """Which of the texts an epoch reads of each post: of a share, drawn anew, the variant without emoticons."""
+        own = np.arange(len(self.train.encoded))
+        if self.train.blind is None:
+            return own
+        random = np.random.default_rng([self.hyper.seed, epoch, 1])
+        return np.where(random.random(len(own)) < self.hyper.emoticon_dropout, own + len(own), own)
 
-    def _step(self, encoded: Encoded, indices: Indices) -> Iterator[Event]:
-        """One optimizer step, in as many micro-batches as the token budget asks; the gradient is the same."""
+    def _keep_states(self) -> Iterator[Event]:
+        """Fill the room there is with the states of all texts that some epoch reads."""
+        if self._room is None or self._states:
+            return
+        read = np.unique([self._epoch_texts(epoch) for epoch in range(1, self.hyper.epochs + 1)])
+        held_out = np.arange(len(self.validation.encoded))
+        block = States.last_block(self.adapter, self.trunk)
+        parts = {"train": (self._texts, read), "validation": (self.validation.encoded, held_out)}
+        for name, (texts, which) in parts.items():
+            states = States(self.trunk, texts, which, block, self._room)
+            yield from states.fill(self.padding, self.compute)
+            self._states[name] = states
+
+    def _step(self, posts: Indices, texts: Indices) -> Iterator[Event]:
+        """One optimizer step on `posts`, each by its text of `texts`, in as many micro-batches as the token budget
+        asks; the gradient is the same."""
         started = time.perf_counter()
         labels = torch.from_numpy(self.train.labels)
-        whole = float(self._weights[labels[indices]].sum())
+        whole = float(self._weights[labels[posts]].sum())
         self._optimizer.zero_grad(set_to_none=True)
         self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.at.step)
-        batches = list(micro_batches(indices, encoded.lengths, self.compute.micro_tokens))
+        lengths = self._texts.lengths[texts]
+        batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
-            ids, lengths = pad(encoded, batch, self.padding, self.compute.device)
             truth = labels[batch].to(self.compute.device)
-            logits = self.adapter(self.trunk(ids, lengths, self.adapter))
+            read = pooled(
+                self.trunk,
+                self.adapter,
+                self._texts,
+                texts[batch],
+                self.padding,
+                self.compute.device,
+                self._states.get("train"),
+            )
+            logits = self.adapter(read)
             weights = self._weights.to(self.compute.device, logits.dtype)
             part = F.cross_entropy(logits, truth, weights, reduction="sum") / whole
             part.backward()
@@ -180,8 +209,8 @@ class Training:
             loss=float(loss),
             learning_rate=rate,
             gradient_norm=norm,
-            posts=len(indices),
-            tokens=int(encoded.lengths[indices].sum()),
+            posts=len(posts),
+            tokens=int(lengths[posts].sum()),
             seconds=time.perf_counter() - started,
             memory=memory(self.compute.device),
         )
@@ -213,7 +242,10 @@ class Training:
 
         total, done = len(self.validation.encoded), 0
         logits = np.zeros((total, self.adapter.config.labels))
-        for batch, part in logits_of(self.trunk, self.adapter, self.validation.encoded, self.padding, self.compute):
+        states = self._states.get("validation")
+        for batch, part in logits_of(
+            self.trunk, self.adapter, self.validation.encoded, self.padding, self.compute, states=states
+        ):
             logits[batch] = part
             done += len(batch)
             yield Progress("validation", done, total)

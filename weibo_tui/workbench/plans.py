@@ -39,7 +39,8 @@ class Machine:
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
     """Train an adapter `name` on labelled files. `validation` and `test` are shares of the posts. A `base` that is
-    named as a repository of the Hub, and is not here yet, is fetched first, unless `offline`."""
+    named as a repository of the Hub, and is not here yet, is fetched first, unless `offline`. With `keep_states` what
+    the blocks below the adapter give of each post is kept on disk, and computed only once."""
 
     data: tuple[Path, ...]
     name: str
@@ -53,6 +54,7 @@ class TrainingPlan:
     overwrite: bool = False
     checkpoint_seconds: float = 60.0
     offline: bool = False
+    keep_states: bool = False
 
     def __post_init__(self) -> None:
         _refuse(self._problems())

@@ -20,6 +20,7 @@ from weibo_tui.workbench.fetching import get_base
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import TrainingPlan
 from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settled
+from weibo_tui.workbench.scratch import room_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,6 +92,7 @@ def resume(home: Home, run: Run) -> Iterator[object]:
 def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepared]:
     """Read, split and encode; everything that can be wrong with the plan is found here, before a run is made."""
     from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
+    from weibo_tui.engine.states import States
     from weibo_tui.engine.training import Training
 
     columns, hyper = plan.columns, plan.hyper
@@ -118,6 +120,10 @@ def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepar
         hyper.seed,
         hyper.init,
     )
+    if plan.keep_states and States.last_block(adapter, base.trunk) < 1:
+        raise BadInput(
+            _("The adapter follows blocks from the first on, which leaves no states to keep: give --blocks last4.")
+        )
     examples = yield from _examples(base.tokenizer, dataset, split.train, plan, blind=hyper.emoticon_dropout > 0)
     held_out = yield from _examples(base.tokenizer, dataset, split.validation, plan, blind=False)
     training = Training(
@@ -128,6 +134,7 @@ def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepar
         hyper,
         compute,
         base.tokenizer.frame.pad,
+        room_in(home.paths.runs) if plan.keep_states else None,
     )
     return Prepared(base, compute, dataset, split, training)
 
