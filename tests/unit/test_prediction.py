@@ -62,6 +62,21 @@ def test_every_post_is_answered_once_a_micro_batch_at_a_time() -> None:
     assert classifier().verdicts(["", " "]) == [UNREADABLE] * 2
 
 
+def test_equal_posts_are_judged_once_and_each_keeps_its_own_length() -> None:
+    trunk = models.trunk_of(models.reference())
+    seen: list[int] = []
+    trunk.register_forward_pre_hook(lambda _trunk, inputs: seen.append(len(inputs[0])))
+    judge = Classifier(trunk, ADAPTER, models.tokenizer(), models.compute(), max_length=32, preprocessing=1)
+    posts = [POSTS[0], "", POSTS[1], f"  {POSTS[0]}\u200b ", POSTS[0], ""]
+    found = judge.verdicts(posts)
+    assert sum(seen) == 2
+    first, spaced, again = (read(found[index]) for index in (0, 3, 4))
+    assert first == again
+    assert first.probabilities == spaced.probabilities
+    assert (first.characters, spaced.characters) == (len(posts[0]), len(posts[3]))
+    assert [index for index, one in enumerate(found) if one is UNREADABLE] == [1, 5]
+
+
 def test_verdict_is_the_greatest_of_probabilities_that_add_up_to_one() -> None:
     for cold, warm in zip(classifier().verdicts(POSTS), classifier(temperature=4.0).verdicts(POSTS), strict=True):
         one, other = read(cold), read(warm)

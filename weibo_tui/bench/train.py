@@ -10,7 +10,7 @@ from weibo_tui.engine.device import Compute
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 
-ROUNDS = 5
+ROUNDS = 3
 STEPS = {"bfloat16": 60, "float32": 20}
 # Of the plain recipe's posts a second: on a card, in bf16 on a CPU, in float32 on one. Memory is of its peak.
 ON_CUDA, LOW, FULL, LATER, MEMORY = 20.0, 10.0, 3.0, 20.0, 0.6

@@ -10,11 +10,12 @@ import typer
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
-from weibo_tui.cli.output import emit, narrate, one_line, pad, percent, show, table
-from weibo_tui.cli.registry import Name, NewName, default, pull_whole
+from weibo_tui.cli.output import emit, narrate, one_line, pad, percent, show
+from weibo_tui.cli.registry import Name, NewName, list_cards, pull_whole
 from weibo_tui.cli.score import score_lines
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
+from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.text import cell_width
 
 adapters = typer.Typer(
@@ -26,29 +27,14 @@ adapters = typer.Typer(
 def list_adapters(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
+    def row(card: AdapterCard) -> list[str]:
+        without = card.score.get("emoticons", {}).get("without")
+        accuracy = [percent(card.score.get("accuracy")), percent(without)]
+        return [card.name, card.base, ", ".join(card.labels), *accuracy, card.created_at[:10], ""]
+
+    header = [_("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("made"), ""]
     with Workbench.open() as bench:
-        cards, chosen = bench.adapters.list(), default(bench.adapter_name)
-        bundled = {card.name for card in cards if bench.adapters.is_bundled(card.name)}
-    if json:
-        for card in cards:
-            emit(asdict(card) | {"default": card.name == chosen, "bundled": card.name in bundled})
-        return
-    table(
-        ["", _("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("made"), ""],
-        (
-            [
-                "*" if card.name == chosen else "",
-                card.name,
-                card.base,
-                ", ".join(card.labels),
-                percent(card.score.get("accuracy")),
-                percent(card.score.get("emoticons", {}).get("without")),
-                card.created_at[:10],
-                _("comes with weibo-tui") if card.name in bundled else "",
-            ]
-            for card in cards
-        ),
-    )
+        list_cards(bench.adapters, bench.adapter_name, header, row, json)
 
 
 @adapters.command("show", cls=Command, help=_("Show an adapter's card."))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +27,8 @@ from weibo_tui.errors import BadInput
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.registry.cards import BaseCard
+from weibo_tui.registry.cards import BaseCard, Card
+from weibo_tui.registry.shelf import Shelf
 from weibo_tui.registry.token_support import MANY_TOKENS, MUCH_UNKNOWN
 
 if TYPE_CHECKING:
@@ -48,32 +49,40 @@ def list_bases(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        cards, chosen = bench.bases.list(), default(bench.base_name)
-        bundled = {card.name for card in cards if bench.bases.is_bundled(card.name)}
+        list_cards(
+            bench.bases,
+            bench.base_name,
+            [_("base"), _("parameters"), _("made"), _("from")],
+            lambda card: [card.name, f"{card.parameters:,}", card.created_at[:10], card.source],
+            json,
+        )
+
+
+def list_cards(
+    shelf: Shelf[Card],
+    choose: Callable[[], str],
+    header: Sequence[str],
+    row: Callable[[Card], Sequence[str]],
+    json: bool,
+) -> None:
+    """Show what stands on a shelf: the one that is used where none is named has a star, and what comes with the program
+    says so in its last column."""
+    chosen = ""
+    with suppress(BadInput):
+        chosen = choose()
+    cards = shelf.list()
+    bundled = {card.name for card in cards if shelf.is_bundled(card.name)}
     if json:
         for card in cards:
             emit(asdict(card) | {"default": card.name == chosen, "bundled": card.name in bundled})
         return
-    table(
-        ["", _("base"), _("parameters"), _("made"), _("from")],
-        (
-            [
-                "*" if card.name == chosen else "",
-                card.name,
-                f"{card.parameters:,}",
-                card.created_at[:10],
-                _("comes with weibo-tui") if card.name in bundled else card.source,
-            ]
-            for card in cards
-        ),
-    )
 
+    def cells(card: Card) -> list[str]:
+        *first, last = row(card)
+        star = "*" if card.name == chosen else ""
+        return [star, *first, _("comes with weibo-tui") if card.name in bundled else last]
 
-def default(name: Callable[[], str]) -> str:
-    """The one that is used where none is named; empty where one must be."""
-    with suppress(BadInput):
-        return name()
-    return ""
+    table(["", *header], map(cells, cards))
 
 
 @bases.command("add", cls=Command, help=_("Take in a local Hugging Face GPT-2 folder; it is converted once."))

@@ -17,6 +17,7 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.states import States
 from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
 from weibo_tui.locale import gettext as _
+from weibo_tui.text import clean
 
 Floats = NDArray[np.float64]
 
@@ -121,26 +122,31 @@ class Classifier:
         self.temperature = temperature
 
     def classify(self, posts: Sequence[str]) -> Iterator[list[tuple[int, Verdict | Unreadable]]]:
-        """Each micro-batch's (index of the post, verdict), not in order; unreadable posts come first."""
-        cleaned, encoded = self.tokenizer.encode_posts(posts, self.max_length, self.preprocessing)
-        readable = np.flatnonzero(encoded.bodies)
-        unreadable = np.flatnonzero(encoded.bodies == 0)
-        if len(unreadable):
-            yield [(int(index), UNREADABLE) for index in unreadable]
-        padding = self.tokenizer.frame.pad
+        """Each micro-batch's (index of the post, verdict), not in order; unreadable posts come first. What is the same
+        text once it is cleaned, as many a repost is, is judged once."""
+        cleaned = [clean(post, self.preprocessing) for post in posts]
+        alike: dict[str, list[int]] = {}
+        for index, one in enumerate(cleaned):
+            alike.setdefault(one.text, []).append(index)
+        texts = list(alike)
+        encoded = self.tokenizer.encode(texts, self.max_length)
+        unreadable = [index for text in np.flatnonzero(encoded.bodies == 0) for index in alike[texts[text]]]
+        if unreadable:
+            yield [(index, UNREADABLE) for index in unreadable]
+        padding, readable = self.tokenizer.frame.pad, np.flatnonzero(encoded.bodies)
         for batch, logits in logits_of(self.trunk, self.adapter, encoded, padding, self.compute, readable):
-            probabilities = softmax(logits, self.temperature)
             yield [
                 (
-                    int(index),
+                    index,
                     Verdict(
                         label=int(row.argmax()),
                         probabilities=tuple(row.tolist()),
                         characters=len(posts[index]),
-                        characters_read=cleaned[index].raw_position(int(encoded.read[index])),
+                        characters_read=cleaned[index].raw_position(int(encoded.read[text])),
                     ),
                 )
-                for index, row in zip(batch, probabilities, strict=True)
+                for text, row in zip(batch, softmax(logits, self.temperature), strict=True)
+                for index in alike[texts[text]]
             ]
 
     def verdicts(self, posts: Sequence[str]) -> list[Verdict | Unreadable]:

@@ -5,7 +5,6 @@ TF-IDF over character 1- to 3-grams and logistic regression (scikit-learn), as i
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
 from weibo_tui.starter.recipe.models import Task
-from weibo_tui.starter.recipe.sources import part_file
+from weibo_tui.starter.recipe.sources import BLIND, read_part
 from weibo_tui.text import clean, without_emoticons
 
 # Seen in fewer posts, an n-gram tells of these posts alone.
@@ -25,7 +24,7 @@ LEAST_POSTS = 3
 
 def floors(work: Path, task: Task) -> dict[str, Mapping[str, float]]:
     """Accuracy and macro F1 on the test part of each of the task's sets; weibo_senti also with emoticons cut."""
-    rows = [row for part in ("train", "validation") for name in task.sets for row in read(part_file(work, part, name))]
+    rows = [row for part in ("train", "validation") for name in task.sets for row in read_part(work, part, name)]
     if "weibo_senti" in task.sets:
         rows += [(label, without_emoticons(text)) for label, text in rows]
     model = make_pipeline(
@@ -35,18 +34,12 @@ def floors(work: Path, task: Task) -> dict[str, Mapping[str, float]]:
     model.fit([clean(text).text for _label, text in rows], [label for label, _text in rows])
     found: dict[str, Mapping[str, float]] = {}
     for name in task.sets:
-        test = read(part_file(work, "test", name))
+        test = read_part(work, "test", name)
         found[name] = _score(model, test)
         if name == "weibo_senti":
             blind = [(label, without_emoticons(text)) for label, text in test]
-            found[f"{name}, emoticons cut"] = _score(model, [row for row in blind if clean(row[1]).text])
+            found[BLIND] = _score(model, [row for row in blind if clean(row[1]).text])
     return found
-
-
-def read(path: Path) -> list[tuple[str, str]]:
-    """The posts of a part's file as (label, text)."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [(row["label"], row["review"]) for row in csv.DictReader(file)]
 
 
 def _score(model: object, rows: Sequence[tuple[str, str]]) -> Mapping[str, float]:

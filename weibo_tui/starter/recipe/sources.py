@@ -26,6 +26,8 @@ TELLING = 8
 # The base reads the training texts so often for once that it reads the corpus: they are what it is for.
 TEXTS_REPEATED = 2
 CORPUS = "corpus.txt.xz"
+BLIND = "weibo_senti, emoticons cut"
+"""Under what name the test posts of weibo_senti without their emoticons are scored."""
 
 MOODS = ("0", "1")
 EMOTIONS = ("neutral", "angry", "happy", "sad", "fear", "surprise")
@@ -108,6 +110,12 @@ def _write_set(work: Path, part: str, one: DataSet, rows: Rows) -> None:
     if one.labels == EMOTIONS:
         moods = [(MOOD_OF[label], text) for label, text in rows if label in MOOD_OF]
         _write(part_file(work, part, f"{one.name}_mood"), moods)
+
+
+def read_part(work: Path, part: str, name: str) -> Rows:
+    """The posts of one part of one set."""
+    with part_file(work, part, name).open(encoding="utf-8", newline="") as file:
+        return [(row["label"], row["review"]) for row in csv.DictReader(file)]
 
 
 def _write(path: Path, rows: Iterable[tuple[str, str]]) -> None:
