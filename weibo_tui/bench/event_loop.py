@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
@@ -157,9 +158,9 @@ class _Director:
         await asyncio.sleep(SETTLE)
         place = self._app.places["predict"]
         assert isinstance(place, PredictScreen)
-        card = LabellingCard(
-            LabellingPlan(self._folder / "posts.csv", self._folder / "labelled.csv", STARTER_ADAPTER, machine=CPU)
-        )
+        # Of this round: one that is there from the last would be gone on with, or refused.
+        out = self._folder / f"labelled-{os.getpid()}.csv"
+        card = LabellingCard(LabellingPlan(self._folder / "posts.csv", out, STARTER_ADAPTER, machine=CPU))
         async with self.phase("labelling"):
             place.conversation.append(card)
             while card.job is None:
