@@ -14,10 +14,12 @@ from torch import Tensor
 
 from weibo_tui.engine.activations import ACTIVATIONS, gelu_tanh
 from weibo_tui.engine.attention import Layout, causal_attention
-from weibo_tui.engine.layers import FUSED, Linear, PackedLinear, linear, on_x86
+from weibo_tui.engine.layers import FUSED, Linear, PackedLinear, for_onednn, linear
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.02}
-pytestmark = pytest.mark.skipif(not on_x86(torch.zeros(1)), reason="these layers are for x86")
+pytestmark = pytest.mark.skipif(
+    not for_onednn(torch.zeros(1, dtype=torch.bfloat16)), reason="these layers are for oneDNN in bf16"
+)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -57,6 +59,18 @@ def test_an_activation_fused_with_the_product_is_the_one_behind_it(name: str) ->
     packed = PackedLinear(plain(48, 80).requires_grad_(False))
     x = drawn(37, 48)
     assert (packed(x, name) - ACTIVATIONS[name](packed(x))).abs().max() < 1e-5
+
+
+def test_a_processor_without_bfloat16_takes_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk, (ids, lengths) = models.trunk_of(models.reference(), torch.bfloat16), models.batch(models.ragged(5, 20))
+    with torch.no_grad():
+        packed = trunk(ids, lengths)
+    for module in ("layers", "activations"):
+        monkeypatch.setattr(f"weibo_tui.engine.{module}.for_onednn", lambda _tensor: False)
+    plain = models.trunk_of(models.reference(), torch.bfloat16)
+    assert not any(isinstance(one, PackedLinear) for one in plain.modules())
+    with torch.no_grad():
+        assert (plain(ids, lengths) - packed).abs().max() < 0.3  # as far as bf16 goes at this scale
 
 
 def test_layers_that_are_trained_are_not_packed() -> None:

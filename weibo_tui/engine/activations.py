@@ -9,13 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from weibo_tui.engine.layers import for_onednn
+
 # oneDNN reads a tensor as rows of so many numbers; see `_Gelu`.
 _ROW = 16
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
     """GPT-2's gelu, with tanh in place of erf (Hendrycks & Gimpel 2016)."""
-    if x.device.type == "cpu" and x.dtype == torch.bfloat16 and x.shape[-1] % _ROW == 0:
+    if x.dtype == torch.bfloat16 and for_onednn(x) and x.shape[-1] % _ROW == 0:
         activated: Tensor = _Gelu.apply(x)  # type: ignore[no-untyped-call]
         return activated
     return F.gelu(x, approximate="tanh")

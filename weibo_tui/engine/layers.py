@@ -42,12 +42,16 @@ FUSED = {
 }
 
 
-def on_x86(tensor: Tensor) -> bool:
-    """Whether oneDNN multiplies it, on processors on which that was seen to pay."""
+def for_onednn(tensor: Tensor) -> bool:
+    """Whether this machine's oneDNN multiplies it: on x86, where that was seen to pay, in bf16 from AVX512 on."""
     return (
         tensor.device.type == "cpu"
         and platform.machine() in {"x86_64", "AMD64"}
         and torch.backends.mkldnn.is_available()
+        and (
+            tensor.dtype == torch.float32
+            or (tensor.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        )
     )
 
 
@@ -68,8 +72,7 @@ class PackedLinear(nn.Module):
     @staticmethod
     def fits(linear: nn.Linear) -> bool:
         """Whether this machine packs weights of this kind."""
-        weight = linear.weight
-        return weight.dtype in {torch.float32, torch.bfloat16} and not weight.requires_grad and on_x86(weight)
+        return not linear.weight.requires_grad and for_onednn(linear.weight)
 
     def forward(self, x: Tensor, activation: str | None = None) -> Tensor:
         """(…, in) to (…, out); with one of FUSED behind it, where no gradient is asked for."""
@@ -107,7 +110,7 @@ class _Product(torch.autograd.Function):
 
 def linear(x: Tensor, layer: nn.Linear, residual: Tensor | None = None) -> Tensor:
     """What a layer that is trained gives of (rows, in), (rows, out), with a residual of that shape added to it."""
-    if x.dtype == layer.weight.dtype == torch.float32 and on_x86(x):
+    if x.dtype == layer.weight.dtype == torch.float32 and for_onednn(x):
         out: Tensor = _Trained.apply(x, layer.weight, layer.bias, residual)  # type: ignore[no-untyped-call]
         return out
     out = layer(x)
