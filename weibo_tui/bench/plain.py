@@ -24,6 +24,7 @@ from weibo_tui.bench.posts import BATCH, TYPICAL, posts, text_of
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.registry.bases import hugging_face_config
 
 WARM_UP, STEPS = 1, 5
 
@@ -46,10 +47,7 @@ class PlainRecipe:
     def __init__(self, base: MeasuredBase, adapter: Adapter) -> None:
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         frame, config = base.tokenizer.frame, adapter.config
-        shape = base.trunk.config.to_hugging_face() | {
-            "bos_token_id": frame.prefix[0],
-            "eos_token_id": frame.suffix[-1],
-            "pad_token_id": frame.pad,
+        shape = hugging_face_config(base.trunk.config, frame) | {
             "num_labels": config.labels,
             # The engine has no dropout in the trunk either; without it the plain recipe is quicker and smaller.
             "resid_pdrop": 0.0,

@@ -50,6 +50,8 @@ def bench(
         )
     with Workbench.open() as workbench:
         computer = look_at_computer(workbench.settings)
+        if base:
+            workbench.bases.path(base)
     if json:
         emit(asdict(computer))
     else:

@@ -45,7 +45,7 @@ def micro_batches(indices: Indices, lengths: NDArray[np.int64], tokens: int) -> 
 
 def pad(encoded: Encoded, indices: Indices, padding: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids (batch, length), right-padded to the longest, and lengths (batch,); both int64 on `device`."""
-    lengths = encoded.lengths[indices]
+    lengths = encoded.lengths_of(indices)
     ids = np.full((len(indices), lengths.max()), padding, np.int64)
     for row, index in enumerate(indices):
         ids[row, : lengths[row]] = encoded.ids[encoded.starts[index] : encoded.starts[index + 1]]

@@ -35,9 +35,9 @@ class States:
         self._texts = texts
         self._which = which
         self._block = block
-        ends = np.cumsum(texts.lengths[which])
+        ends = np.cumsum(texts.lengths_of(which))
         self._starts = np.full(len(texts), -1, np.int64)
-        self._starts[which] = ends - texts.lengths[which]
+        self._starts[which] = ends - texts.lengths_of(which)
         self._rows = room(int(ends[-1]) if len(ends) else 0, trunk.config.width)
 
     @staticmethod
@@ -60,12 +60,12 @@ class States:
     def pooled(self, batch: Indices, adapter: Adapter, device: torch.device) -> Tensor:
         """What `GPT2.forward` gives of these posts, (batch, width)."""
         rows = torch.from_numpy(np.asarray(self._rows[self._places(batch)])).to(device)
-        lengths = torch.from_numpy(self._texts.lengths[batch]).to(device)
+        lengths = torch.from_numpy(self._texts.lengths_of(batch)).to(device)
         return self._trunk.above(rows, lengths, self._block, adapter)
 
     def _places(self, batch: Indices) -> Indices:
         """The rows of these posts, end to end."""
-        lengths = self._texts.lengths[batch]
+        lengths = self._texts.lengths_of(batch)
         ends = np.cumsum(lengths)
         places: Indices = np.repeat(self._starts[batch] - (ends - lengths), lengths) + np.arange(ends[-1])
         return places

@@ -113,10 +113,10 @@ class Training:
         self.adapter.train()
         while self.at.epoch <= self.hyper.epochs and not self._out_of_patience():
             texts = self._epoch_texts(self.at.epoch)
-            lengths = self._texts.lengths[texts]
+            lengths = self._texts.lengths_of(texts)
             steps = training_steps(lengths, self.hyper.posts_per_step, self.hyper.seed, self.at.epoch)
             for posts in steps[self.at.taken :]:
-                yield from self._step(posts, texts)
+                yield from self._step(posts, texts, lengths)
             yield from self._validate()
         self.adapter.load_state_dict(self._best)
         self.adapter.eval()
@@ -168,15 +168,14 @@ class Training:
             yield from states.fill(self.padding, self.compute)
             self._states[name] = states
 
-    def _step(self, posts: Indices, texts: Indices) -> Iterator[Event]:
-        """One optimizer step on `posts`, each by its text of `texts`, in as many micro-batches as the token budget
-        asks; the gradient is the same."""
+    def _step(self, posts: Indices, texts: Indices, lengths: NDArray[np.int64]) -> Iterator[Event]:
+        """One optimizer step on `posts`, each by its text of `texts` with its length of `lengths`, in as many
+        micro-batches as the token budget asks; the gradient is the same."""
         started = time.perf_counter()
         labels = torch.from_numpy(self.train.labels)
         whole = float(self._weights[labels[posts]].sum())
         self._optimizer.zero_grad(set_to_none=True)
         self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.at.step)
-        lengths = self._texts.lengths[texts]
         batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):

@@ -178,18 +178,19 @@ def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:
 
 
 def _write_configs(folder: Path, config: GPT2Config, tokenizer: PostTokenizer) -> None:
-    (folder / CONFIG).write_bytes(_config(config, tokenizer.frame))
+    values = hugging_face_config(config, tokenizer.frame)
+    (folder / CONFIG).write_bytes((json.dumps(values, indent=2) + "\n").encode())
     (folder / TOKENIZER_CONFIG).write_text(_tokenizer_config(tokenizer, tokenizer.frame, config), "utf-8")
 
 
-def _config(config: GPT2Config, frame: Frame) -> bytes:
-    """`config.json`; the ids of the frame keep transformers from assuming those of the English GPT-2."""
+def hugging_face_config(config: GPT2Config, frame: Frame) -> dict[str, Any]:
+    """What `config.json` holds; the ids of the frame keep transformers from assuming those of the English GPT-2."""
     ids = {
         "bos_token_id": frame.prefix[0] if frame.prefix else None,
         "eos_token_id": frame.suffix[-1] if frame.suffix else None,
         "pad_token_id": frame.pad,
     }
-    return (json.dumps(config.to_hugging_face() | ids, indent=2) + "\n").encode()
+    return config.to_hugging_face() | ids
 
 
 def _tokenizer_config(tokenizer: PostTokenizer, frame: Frame, config: GPT2Config) -> str:
