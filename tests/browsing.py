@@ -16,9 +16,9 @@ from textual.widgets import Input, OptionList, Static
 from weibo_tui.app.screens.history import HistoryScreen
 from weibo_tui.app.widgets.entry_details import EntryDetails
 from weibo_tui.app.widgets.history_browser import HistoryBrowser
-from weibo_tui.storage.csv_export import unguard
 from weibo_tui.storage.history import Analysis, Entry, LabelledFile
 from weibo_tui.storage.values import timestamp
+from weibo_tui.text import unguard
 from weibo_tui.workbench import Workbench
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import models
+from commands import Done
 from histories import ANALYSIS, FILE
+from hypothesis import strategies as st
 
 from weibo_tui.app.content import one_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
@@ -42,8 +45,135 @@ TEXTS = {
     "quotes": "'\"`<>&;|\\/../..",
     "csv": "=cmd|'/c calc'!A1,\"\"",
 }
+PIECES = (
+    *(
+        "[b]",
+        "[/哈哈]",
+        "[doge]",
+        "[@click=app.quit]",
+        "[/]",
+        "[link='x']",
+        "[[",
+        "]]",
+        "$error",
+        "{name}",
+        "%s",
+        "\\[",
+    ),
+    *("\x1b[31m", "\x1b[2J", "\x1b[?1049h", "\x1b]0;t\x07", "\x1b]8;;http://a.cn\x1b\\", "\x1b]52;c;aGk=\x07"),
+    *(
+        "\x1bP1$q\x1b\\",
+        "\x1b_G\x1b\\",
+        "\x1bc",
+        "\x9b2J",
+        "\x9d0;t\x9c",
+        "\x90q\x9c",
+        "\x85",
+        "\x0e",
+        "\b",
+        "\x7f",
+        "\x00",
+    ),
+    *(
+        "\u202e",
+        "\u202d",
+        "\u2066",
+        "\u2069",
+        "\u200f",
+        "\u061c",
+        "\u200b",
+        "\u200d",
+        "\ufeff",
+        "\u2060",
+        "\xad",
+        "\u3164",
+    ),
+    *("\ud83d", "\udcff", "\udfff", "[SEP]", "[PAD]", "[CLS]", "[UNK]", "[MASK]", "<|endoftext|>", "##", "▁"),
+    *(
+        "👨\u200d👩\u200d👧",
+        "❤\ufe0f",
+        "🇨🇳",
+        "🇨",
+        "👍🏽",
+        "1\ufe0f\u20e3",
+        "🏴\U000e0067\U000e007f",
+        "😀" * 9,
+        "\ufe0f",
+    ),
+    *(
+        "z" + "\u0301\u0323" * 20,
+        "\u0315",
+        "\uff9e",
+        "مرحبا",
+        "\n",
+        "\r",
+        "\r\n",
+        "\x0b",
+        "\x0c",
+        "\u2028",
+        "\u2029",
+        "\t",
+    ),
+    *(
+        "=1+1",
+        "+",
+        "-1",
+        "@SUM(1)",
+        "＝",
+        "'",
+        '"',
+        ",",
+        ";",
+        "|cmd",
+        "//@a:",
+        "回复@a:",
+        "http://t.cn/a",
+        "www.",
+        "x" * 300,
+    ),
+    *(
+        "字" * 99,
+        "今天的面真好吃",
+        "太差了",
+        " ",
+        "\u3000",
+        "0",
+        "1e5",
+        "真",
+        "-",
+        "--",
+        "../",
+        "~",
+        "*",
+        "\\",
+        "/",
+        "null",
+        "😭",
+    ),
+)
+"""Of these, and of any characters at all, `texts` are put together."""
 SOME = ("closing", "link", "escape", "bidi", "surrogate", "emojis", "lines")
 LABELS = ("[b]怒[/b]", "\x1b[31m乐\u202e", "[/哈哈]", "positive", "[@click=app.quit]x[/]")
+
+
+def texts(longest: int = 6) -> st.SearchStrategy[str]:
+    """Any texts, thick with what acts somewhere: on a terminal, in markup, a spreadsheet, a tokenizer, a parser."""
+    anything = st.text(st.characters(exclude_categories=[]), max_size=3)
+    mixed = st.lists(st.sampled_from(PIECES) | anything, min_size=1, max_size=longest).map("".join)
+    return mixed | st.sampled_from(PIECES)
+
+
+def as_argument(text: str) -> str:
+    """What of a text a command line can hold: no NUL, and no surrogates but those that stand for bytes."""
+    return "".join(
+        one for one in text if one != "\0" and not "\ud800" <= one < "\udc80" and not "\udcff" < one < "\ue000"
+    )
+
+
+def as_file_name(text: str) -> str:
+    """What of a text a file's name can hold, a short one."""
+    data = os.fsencode(as_argument(text).replace("/", ""))[:80]
+    return data.decode("utf-8", "ignore").strip(".") or "好"
 
 
 def shown(text: str, cells: int = 6) -> str:
@@ -134,3 +264,14 @@ def harmless(lines: str) -> None:
     for line in lines.split("\n"):
         assert visible(line) == line, repr(line)
         assert not any(character < " " or "\x7f" <= character < "\xa0" for character in line), repr(line)
+
+
+def spoken(done: Done) -> None:
+    """Fail where what a command wrote acts on a terminal, or where it ended by a fault of its own."""
+    for stream in (done.out, done.err):
+        for line in stream.split("\n"):
+            assert visible(line) == line, repr(line)
+    assert done.code in (0, 2), done.err
+    assert "nobody foresaw" not in done.err
+    if done.code == 2:
+        assert len(done.err.splitlines()) == 1, done.err

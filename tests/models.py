@@ -16,8 +16,9 @@ from transformers import GPT2Config as ReferenceConfig
 from transformers import GPT2Model
 
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
+from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute
-from weibo_tui.engine.gpt2 import GPT2, GPT2Config
+from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
 from weibo_tui.engine.training import Examples

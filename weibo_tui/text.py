@@ -1,4 +1,4 @@
-"""What a post is: cleaned for the model, made safe for the screen, taken apart into emoticons and reposts.
+"""What a post is: cleaned for the model, made safe for a screen and a spreadsheet, taken apart.
 
 Nothing here keeps state or knows about files. Positions count Unicode code points, as `len` does.
 """
@@ -73,13 +73,24 @@ _PICTURES = re.compile(rf"(?:{_PICTURE}|.)[\u0300-\u036f\ufe0f\u20e3]*", re.DOTA
 _REPOST = re.compile(r"(?:[/／]{2}\s*|(?<![A-Za-z])RT\s*|回[复覆復]\s*)[@＠][^\s:：@＠/／\[\]]{0,30}[\s\u200b]*[:：]?")
 _FORWARDED = re.compile(r"[/／]{2}\s*[@＠]")
 _NOT_CONTENT = re.compile(rf"[\s{_UNSEEN}]|{_URL}|{_NAME}")
+# Among `_MARK` are all marks that combine. NFKC sorts those of one letter, and Python takes half an hour to sort a
+# million; with an unseen joiner behind every 30, as Unicode's stream-safe format has it, it is over at once.
+_MARK = r"[^\w\s\x00-\u02ff]"
+_PILE = re.compile(rf"(?:{_MARK}|[\uff9e\uff9f]){{30}}")
+HIGHEST_PILE = 10  # on a screen, where higher ones reach over many lines and one cell may hold a megabyte
+_MARKS = re.compile(rf"{_MARK}{{{HIGHEST_PILE + 1},}}")
+_CHAIN = re.compile(rf"(?P<picture>(?:{_ONE_EMOJI}\u200d){{{HIGHEST_PILE}}})(?:{_ONE_EMOJI}\u200d)+")
 
 # `visible` lets newline and tab stand; these would move the cursor, hide, or turn the line around.
 _UNSAFE = re.compile(rf"[\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029\ufffc{_UNSEEN}]")
 # Punctuation that no line begins with, or ends with, in Chinese.
 _CLOSING = frozenset("，。、；：？！…）］｝〕】》」』”’～·")
 _OPENING = frozenset("（［｛〔【《「『“‘")
-_EMOJI_JOINERS = re.compile(rf"(?<=[0-9#*{_FACE_CODES}{_SIGN_CODES}\ufe0f])[\u200d\ufe0e\ufe0f]")
+# What a spreadsheet may take for a formula, also behind blanks and behind what it drops (NUL is such a one); signs of
+# full width are the same to those of East Asia. A tab, or an end of line, may part cells and be dropped with what is
+# before it. And the guard itself, so that a leading one always is the guard's and can be taken off again.
+_FORMULA = re.compile(rf"['\t\r\n]|[\s{_UNSEEN}]*+[=+@＝＋－＠-]")
+_EMOJI_JOINERS = re.compile(rf"(?<=[0-9#*{_FACE_CODES}{_SIGN_CODES}])(?:[\ufe0e\ufe0f]\u200d?|\u200d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +173,8 @@ def only_emoticons(post: str) -> str:
 
 def normalise(post: str) -> str:
     """What makes two posts the same: NFKC, lower case, no URLs, @names, white space or unseen characters."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", post).casefold())
+    parted = _PILE.sub("\\g<0>\u034f", post)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", parted).casefold())
     return _NOT_CONTENT.sub("", folded)
 
 
@@ -183,10 +195,22 @@ def visible(text: str) -> str:
     """Text from outside made safe for a terminal: newline and tab stay, whatever else acts is shown instead.
 
     ESC becomes `␛`, other C0 controls their picture, C1 controls `\\x9b`; bidi and zero-width characters and
-    lone surrogates `<U+202E>`. The joiners inside an emoji stay, so that it remains one picture.
+    lone surrogates `<U+202E>`, and so are marks piled up on a letter, but for the first ten. The joiners inside an
+    emoji stay, so that it remains one picture; in a chain of emoji the first ten.
     """
-    joiners = {match.start() for match in _EMOJI_JOINERS.finditer(text)}
-    return _UNSAFE.sub(lambda match: match[0] if match.start() in joiners else _stand_in(ord(match[0])), text)
+    joiners = {place for match in _EMOJI_JOINERS.finditer(text) for place in range(*match.span())}
+    for chain in _CHAIN.finditer(text):
+        joiners.difference_update(range(chain.end("picture"), chain.end()))
+    shown = _UNSAFE.sub(lambda match: match[0] if match.start() in joiners else _stand_in(ord(match[0])), text)
+    return _MARKS.sub(_without_pile, shown)
+
+
+def _without_pile(match: re.Match[str]) -> str:
+    pieces, pile = [], 0
+    for character in match[0]:
+        pile = pile + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        pieces.append(character if pile <= HIGHEST_PILE else _stand_in(ord(character)))
+    return "".join(pieces)
 
 
 def _stand_in(code: int) -> str:
@@ -197,6 +221,16 @@ def _stand_in(code: int) -> str:
     if code < 0xA0:
         return f"\\x{code:02x}"
     return f"<U+{code:04X}>"
+
+
+def guard(cell: str) -> str:
+    """``cell`` as a spreadsheet takes it for text: with a leading ``'`` where it might read a formula."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def unguard(cell: str) -> str:
+    """The cell that `guard` was given."""
+    return cell.removeprefix("'")
 
 
 def truncate_cells(text: str, width: int) -> str:

@@ -8,7 +8,7 @@ import torch
 from weibo_tui.bench import bases, ours, plain
 from weibo_tui.bench.posts import posts
 from weibo_tui.engine.adapter import Adapter
-from weibo_tui.engine.gpt2 import GPT2Config
+from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.prediction import Classifier, Verdict
 from weibo_tui.text import PREPROCESSING
 

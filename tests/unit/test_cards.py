@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,3 +135,33 @@ def test_any_field_changed_gives_a_card_that_can_be_kept_or_a_value_error(change
     with suppress(ValueError):
         base = cards.parse(data, BaseCard)
         assert cards.parse(cards.write(base), BaseCard) == base
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"score": {"accuracy": "high"}},
+        {"score": {"labels": 3}},
+        {"score": {"labels": ["a", "b"], "confusion": [[1, 2], [3]]}},
+        {"score": {"labels": ["a", "b"], "confusion": [[1, 2]]}},
+        {"score": {"labels": ["a"], "confusion": [["x"]]}},
+        {"score": {"accuracy_ci": [0.5]}},
+        {"score": {"emoticons": ["without"]}},
+        {"score": {"per_label": {"a": {"f1": "x"}}}},
+        {"data": {"files": "posts.csv"}},
+        {"data": {"labels": {"a": "many"}}},
+    ],
+)
+def test_card_whose_figures_are_none_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"field {next(iter(changes))} is not what it should be"):
+        cards.parse(json.dumps(json.loads(cards.write(adapter_card())) | changes).encode(), AdapterCard)
+
+
+def test_score_card_may_lack_anything(command: Command, furnished: Path) -> None:
+    path = furnished / "adapters" / "mood" / "card.json"
+    whole = json.loads(path.read_bytes())
+    scores: list[dict[str, Any]] = [{}, {"accuracy": 0.5}, {"labels": ["a", "b"]}, {"per_label": {}}, {"n": 3}]
+    for score in scores:
+        path.write_text(json.dumps(whole | {"score": score}), encoding="utf-8")
+        assert "negative" in command.well("adapters", "show", "mood").out
+        assert "mood" in command.well("adapters", "list").out

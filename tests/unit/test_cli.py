@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import Command, listing, objects, table
 
-from weibo_tui.storage.csv_export import unguard
+from weibo_tui.text import unguard
 
 
 def test_training_tells_its_events_as_json_lines(command: Command, furnished: Path, few: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from weibo_tui.engine.gpt2 import GPT2Config
+from weibo_tui.engine.config import GPT2Config
 from weibo_tui.progress import finish
 from weibo_tui.registry.bases import CONFIG, TOKENIZER, WEIGHTS, Bases, OpenBase
 from weibo_tui.registry.conversion import Checkpoint

@@ -17,7 +17,8 @@ from transformers import GPT2Config as ReferenceConfig
 from weibo_tui.engine.activations import ACTIVATIONS
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.attention import Layout
-from weibo_tui.engine.gpt2 import GPT2, LARGEST, GPT2Config
+from weibo_tui.engine.config import LARGEST, GPT2Config
+from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.errors import BadInput, Damaged
 
 VARIANTS: dict[str, dict[str, Any]] = {

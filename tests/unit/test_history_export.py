@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress, finish
-from weibo_tui.storage.csv_export import unguard
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
+from weibo_tui.text import unguard
 
 
 def rows(path: Path) -> list[dict[str, str]]:

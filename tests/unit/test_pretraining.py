@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.events import Evaluated, StepDone
-from weibo_tui.engine.gpt2 import GPT2, GPT2Config
+from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingRecipe
 from weibo_tui.engine.objective import COMMON
 from weibo_tui.engine.packing import Windows, pack, without

@@ -8,7 +8,8 @@ import torch
 
 from weibo_tui.bench.posts import FIRST
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
-from weibo_tui.engine.gpt2 import GPT2, GPT2Config
+from weibo_tui.engine.config import GPT2Config
+from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.tokenizer import PostTokenizer
 from weibo_tui.engine.vocabulary import SPECIAL, bert_frame, build_tokenizer
 from weibo_tui.registry.bases import TOKENIZER

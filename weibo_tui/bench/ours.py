@@ -12,9 +12,9 @@ import torch
 from weibo_tui.bench.bases import LABELS, MAX_LENGTH, MeasuredBase, adapter_on, open_base
 from weibo_tui.bench.measuring import Measured
 from weibo_tui.bench.posts import BATCH, TYPICAL, posts, text_of
+from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import StepDone
-from weibo_tui.engine.gpt2 import GPT2Config
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.layers import PackedLinear
 from weibo_tui.engine.prediction import Classifier

@@ -8,8 +8,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from weibo_tui.datasets.labels import MAX_LABELS, Labels, find_labels
+from weibo_tui.datasets.labels import LONGEST_LABEL, MAX_LABELS, Labels, find_labels
 from weibo_tui.datasets.reading import Source, open_source, rows
+from weibo_tui.datasets.records import short
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -111,6 +112,11 @@ def _present(source: Source, number: int, label: str | None) -> str:
     if not label:
         message = _("{path}, row {row}: a post without a label; give it one in {column}, or remove the row.")
         raise BadInput(message.format(path=source.path, row=number, column=source.label_column))
+    if len(label) > LONGEST_LABEL:
+        message = _("{path}, row {row}: {column} holds a label of {number} characters; is it the right column?")
+        raise BadInput(
+            message.format(path=source.path, row=number, column=short(source.label_column or ""), number=len(label))
+        )
     return label
 
 

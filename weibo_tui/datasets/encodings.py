@@ -62,7 +62,7 @@ def _named(name: str, marked: Encoding | None) -> Encoding:
     try:
         "".encode(name)  # refuses codecs that are not of text
         codec = codecs.lookup(name).name
-    except LookupError:
+    except (LookupError, ValueError):
         message = _("There is no encoding {name}: use utf-8, gb18030 or utf-16, or leave --encoding out.")
         raise BadInput(message.format(name=name)) from None
     codec = {"gbk": "gb18030", "gb2312": "gb18030", "utf-8-sig": "utf-8"}.get(codec, codec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,17 @@ from typing import Any
 
 from weibo_tui.datasets.encodings import Encoding, find_encoding
 from weibo_tui.datasets.labels import raw_label
-from weibo_tui.datasets.records import Format, Table, batches, cells, objects, open_lines, open_parquet
+from weibo_tui.datasets.records import (
+    MAX_COLUMNS,
+    Format,
+    Table,
+    cells,
+    objects,
+    open_lines,
+    open_parquet,
+    parquet_rows,
+    short,
+)
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -35,6 +46,7 @@ FORMATS: dict[str, Format] = {
     ".pq": "parquet",
 }
 _OBJECTS_LOOKED_AT = 1000  # the columns of a JSONL file are the keys of its first objects
+_NAMED = 20  # columns that a sentence names
 _STEP = 1000  # rows between two steps of progress
 
 
@@ -103,16 +115,15 @@ def open_source(
     except OSError as error:
         message = _("{path} cannot be read ({reason}): check the name and its permissions.")
         raise BadInput(message.format(path=path, reason=error.strerror)) from error
-    repeated = next((name for name in columns if columns.count(name) > 1), None)
+    repeated = next((name for name, number in Counter(columns).items() if number > 1), None)
     if repeated is not None:
-        message = _("{path} has two columns named {name}: give each column a name of its own.")
-        raise BadInput(message.format(path=path, name=repr(repeated)))
+        raise _two_columns(path, repeated)
     text = _column(path, columns, column, TEXT_COLUMNS, "--column")
     if text is None and len(columns) == 1:
         text = columns[0]
     if text is None:
         message = _("{path}: which column holds the posts? Say it with --column; there are: {columns}.")
-        raise BadInput(message.format(path=path, columns=", ".join(columns)))
+        raise BadInput(message.format(path=path, columns=_listed(columns)))
     label = _column(path, columns, label_column, LABEL_COLUMNS, "--label-column")
     if label == text:
         if label_column is not None:
@@ -121,7 +132,7 @@ def open_source(
         label = None
     if label is None and need_label:
         message = _("{path}: which column holds the labels? Say it with --label-column; there are: {columns}.")
-        raise BadInput(message.format(path=path, columns=", ".join(columns)))
+        raise BadInput(message.format(path=path, columns=_listed(columns)))
     return Source(table, columns, text, label)
 
 
@@ -160,8 +171,7 @@ def count(source: Source) -> Generator[Progress, None, int]:
 
 def _values(source: Source) -> Iterator[dict[str, Any]]:
     if source.format == "parquet":
-        for batch in batches(source.table):
-            yield from batch.to_pylist()
+        yield from parquet_rows(source.table)
     elif source.format == "jsonl":
         for _line, values in objects(source.table):
             yield values
@@ -220,8 +230,7 @@ def _columns(table: Table) -> tuple[str, ...]:
             columns = tuple(file.schema_arrow.names)
             empty = file.metadata.num_rows == 0
     elif table.format == "jsonl":
-        looked_at = islice(objects(table), _OBJECTS_LOOKED_AT)
-        columns = tuple(dict.fromkeys(key for _line, value in looked_at for key in value))
+        columns = _keys(table)
         empty = not columns
     else:
         beginning = list(islice(cells(table), 2))
@@ -230,19 +239,52 @@ def _columns(table: Table) -> tuple[str, ...]:
     if empty:
         message = _("{path} has no rows: there are no posts in it.")
         raise BadInput(message.format(path=table.path))
+    if len(columns) > MAX_COLUMNS:
+        raise _too_many_columns(table)
     return columns
 
 
+def _keys(table: Table) -> tuple[str, ...]:
+    """The columns of a JSONL file: the keys of its first objects."""
+    found: dict[str, None] = {}
+    for _line, value in islice(objects(table), _OBJECTS_LOOKED_AT):
+        found.update(dict.fromkeys(value))
+        if len(found) > MAX_COLUMNS:
+            raise _too_many_columns(table)
+    return tuple(found)
+
+
+def _too_many_columns(table: Table) -> BadInput:
+    message = _("{path} has more than {limit} columns: is this a table of posts?")
+    return BadInput(message.format(path=table.path, limit=MAX_COLUMNS))
+
+
+def _two_columns(path: Path, name: str) -> BadInput:
+    message = _("{path} has two columns named {name}: give each column a name of its own.")
+    return BadInput(message.format(path=path, name=repr(short(name))))
+
+
+def _listed(columns: Sequence[str]) -> str:
+    """The names of the columns in a sentence; of very many the first."""
+    more = ["…"] if len(columns) > _NAMED else []
+    return ", ".join([*map(short, columns[:_NAMED]), *more])
+
+
 def _column(path: Path, columns: Sequence[str], named: str | None, usual: Sequence[str], option: str) -> str | None:
-    """The column that the user named, else the first with a usual name, else None; case does not matter."""
-    known: dict[str, str] = {}
-    for name in columns:
-        known.setdefault(name.strip().casefold(), name)
-    if named is None:
-        return next((known[name] for name in usual if name in known), None)
-    if named in columns:
+    """The column that the user named, else the first with a usual name, else None; case does not matter, unless two
+    are told apart by nothing else."""
+    if named is not None and named in columns:
         return named
-    if named.strip().casefold() in known:
-        return known[named.strip().casefold()]
+    known: dict[str, list[str]] = {}
+    for name in columns:
+        known.setdefault(name.strip().casefold(), []).append(name)
+    wanted = usual if named is None else [named.strip().casefold()]
+    found = next((known[name] for name in wanted if name in known), None)
+    if found is not None:
+        if len(found) > 1:
+            raise _two_columns(path, found[1].strip())
+        return found[0]
+    if named is None:
+        return None
     message = _("{path} has no column {name}: choose one with {option}; there are: {columns}.")
-    raise BadInput(message.format(path=path, name=named, option=option, columns=", ".join(columns)))
+    raise BadInput(message.format(path=path, name=short(named), option=option, columns=_listed(columns)))

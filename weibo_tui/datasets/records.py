@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
 MAX_CELL = 10_000_000  # characters; a larger cell is a quote that nobody closed
-MAX_LINE = 4 * MAX_CELL
+MAX_RECORD = 16_000_000  # characters of all cells of a row, or of an object
+MAX_COLUMNS = 10_000
 BATCH = 1024
+MAX_BATCH = 2**26  # bytes of texts that are unpacked at once
+_MAX_FIXED = 2**16  # bytes of a value in a Parquet column of values of one length
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +44,31 @@ class Table:
 
 
 class _Lines:
-    """The lines of a stream; `ended` once it is used up, and none longer than MAX_LINE."""
+    """The lines of a stream; `ended` once it is used up. The lines of one record come to MAX_RECORD at most."""
 
     def __init__(self, path: Path, stream: io.TextIOWrapper) -> None:
         self.path = path
         self.stream = stream
         self.number = 0
         self.ended = False
+        self._left = MAX_RECORD
+
+    def begin_record(self) -> None:
+        self._left = MAX_RECORD
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self.stream.readline(MAX_LINE)
+        line = self.stream.readline(self._left + 1)
         if not line:
             self.ended = True
             raise StopIteration
         self.number += 1
-        if len(line) == MAX_LINE:
-            message = _("{path}, line {line}: longer than {limit} characters; is this a table of posts?")
-            raise BadInput(message.format(path=self.path, line=self.number, limit=MAX_LINE))
+        self._left -= len(line)
+        if self._left < 0:
+            message = _("{path}, line {line}: a row of more than {limit} characters; is this a table of posts?")
+            raise BadInput(message.format(path=self.path, line=self.number, limit=MAX_RECORD))
         return line
 
 
@@ -70,7 +79,7 @@ def open_lines(path: Path, encoding: Encoding, newline: str | None) -> Iterator[
         with path.open("rb") as file:
             file.seek(len(encoding.mark))
             yield _Lines(path, io.TextIOWrapper(file, encoding=encoding.codec, newline=newline))
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         message = _("{path}, line {line}: this is not {encoding}; name the file's encoding with --encoding.")
         line = first_bad_line(path, encoding)
         raise BadInput(message.format(path=path, line=line, encoding=encoding.name)) from error
@@ -84,6 +93,7 @@ def cells(table: Table) -> Iterator[list[str]]:
         columns = 0
         while True:
             begin = reader.line_num + 1
+            lines.begin_record()
             try:
                 row = next(reader, None)
             except csv.Error as error:
@@ -110,6 +120,7 @@ def objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
     """The lines of a JSONL file, each stripped, with the object that it says; blank lines are none."""
     with open_lines(table.path, table.encoding, newline=None) as lines:
         for line in lines:
+            lines.begin_record()
             text = line.strip()
             if not text:
                 continue
@@ -125,21 +136,81 @@ def objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
             yield text, value
 
 
+def parquet_rows(table: Table) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, each column's name to its value."""
+    for batch in batches(table):
+        try:
+            found = batch.to_pylist()
+        except UnicodeDecodeError as error:
+            message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
+            raise BadInput(message.format(path=table.path, reason=error)) from error
+        yield from found
+
+
 def batches(table: Table) -> Iterator[pa.RecordBatch]:
-    """The rows of a Parquet file, BATCH at a time."""
+    """The rows of a Parquet file, BATCH at a time, or fewer where their texts are long."""
     with open_parquet(table.path) as file:
-        yield from file.iter_batches(batch_size=BATCH)
+        schema = file.schema_arrow
+        missing = file.metadata.num_rows
+        # As they stand in the file, where a text of any size that many rows have may stand once.
+        texts = [column.path for column in file.schema if column.physical_type == "BYTE_ARRAY"]
+    with open_parquet(table.path, [name for name in texts if name in schema.names]) as file:
+        for batch in file.iter_batches(batch_size=BATCH):
+            missing -= len(batch)
+            yield from _unpacked(table.path, batch, schema)
+        if missing:  # of metadata that lie the library reads what it can, and says nothing
+            message = _("{path} does not hold the rows that it says it does: write it again.")
+            raise BadInput(message.format(path=table.path))
+
+
+def _unpacked(path: Path, batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """A batch with its texts in place of where they stand, in parts that the memory holds."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    total = np.zeros(len(batch), np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+            lengths = pc.binary_length(column.dictionary).take(column.indices)
+            total += lengths.fill_null(0).to_numpy(zero_copy_only=False)
+    if total.max(initial=0) > 4 * MAX_RECORD:  # bytes
+        message = _("{path}: a row of more than {limit} characters; is this a table of posts?")
+        raise BadInput(message.format(path=path, limit=MAX_RECORD))
+    part = total.cumsum() // MAX_BATCH
+    starts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(batch)]
+    for start, end in pairwise(starts):
+        few = batch.slice(start, end - start)
+        columns = [
+            one if one.type == field.type else one.cast(field.type)
+            for one, field in zip(few.columns, schema, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    from pyarrow import types
+
+    return any(is_kind(kind) for is_kind in (types.is_string, types.is_large_string, types.is_binary))
 
 
 @contextmanager
-def open_parquet(path: Path) -> Iterator[Any]:
-    """A `pyarrow.parquet.ParquetFile`. BadInput when the file is damaged or not Parquet."""
+def open_parquet(path: Path, packed: Sequence[str] = ()) -> Iterator[Any]:
+    """A `pyarrow.parquet.ParquetFile`, its columns `packed` as dictionaries. BadInput when the file is damaged or not
+    Parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, read_dictionary=list(packed)) as file:
+            if any((column.length or 0) > _MAX_FIXED for column in file.schema):
+                raise pa.ArrowInvalid(_("its values are too large"))
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
-        raise BadInput(message.format(path=path, reason=str(error).partition("\n")[0])) from error
+        raise BadInput(message.format(path=path, reason=short(str(error).partition("\n")[0], 200))) from error
+
+
+def short(text: str, limit: int = 60) -> str:
+    """What of a name or a value out of a file a sentence about it quotes."""
+    return text if len(text) <= limit else text[:limit] + "…"

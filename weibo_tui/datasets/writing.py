@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,9 @@ from weibo_tui.datasets.records import Table, batches, cells, objects, open_parq
 from weibo_tui.errors import BadInput
 from weibo_tui.files import atomic_open
 from weibo_tui.locale import gettext as _
+from weibo_tui.text import guard
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 Added = Mapping[str, type[str] | type[float]]
 """The columns to add, in order, and what they hold; any value may also be None."""
@@ -35,7 +39,8 @@ def check_added(source: Source, out: Path, added: Iterable[str]) -> None:
 def write_labelled(source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]], added: Added) -> Iterator[int]:
     """Write `out`: every row of `source` and behind it the values of its verdict; a verdict a row, in order.
 
-    In CSV numbers have six significant digits at most. Yields the number of rows written so far. `out`
+    In CSV and TSV numbers have six significant digits at most, and texts that a spreadsheet might take for a formula
+    the guard of `weibo_tui.text`. Yields the number of rows written so far. `out`
     appears when the last is written, and not at all when the generator fails or is closed before. ValueError
     when there are fewer or more verdicts than rows.
     """
@@ -80,7 +85,9 @@ def _write_cells(table: Table, stream: IO[str], verdicts: Iterable[Mapping[str, 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return format(value, ".6g")
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    # A label may be a number as well, and -1 is none that a spreadsheet computes with.
+    return text if _NUMBER.fullmatch(text) else guard(text)
 
 
 def _write_lines(table: Table, stream: IO[str], verdicts: Iterable[Mapping[str, Any]], added: Added) -> Iterator[int]:

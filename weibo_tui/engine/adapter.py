@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from weibo_tui.engine.activations import ACTIVATIONS
-from weibo_tui.engine.gpt2 import LARGEST
+from weibo_tui.engine.config import LARGEST
 from weibo_tui.engine.layers import Linear, linear
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
@@ -47,7 +47,7 @@ class AdapterConfig:
             and 0 <= self.dropout < 1
         )
         if not sound:
-            raise BadInput(_("No adapter can have this shape: {config}.").format(config=self))
+            raise BadInput(_("No adapter can have this shape: {config}.").format(config=str(self)[:500]))
 
 
 class Bottleneck(nn.Module):
@@ -103,8 +103,13 @@ class Adapter(nn.Module):
             if expected.get(name) != found.get(name):
                 raise Damaged(
                     _("The adapter's weight {name} has the shape {found} where its card asks for {expected}.").format(
-                        name=name, found=found.get(name), expected=expected.get(name)
+                        name=name[:100], found=found.get(name), expected=expected.get(name)
                     )
+                )
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise Damaged(
+                    _("The adapter's weight {name} holds what is no number: train it anew.").format(name=name)
                 )
         adapter.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
         return adapter.eval()

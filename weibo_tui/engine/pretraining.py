@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import Evaluated, Event, StepDone
-from weibo_tui.engine.gpt2 import GPT2, GPT2Config
+from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingRecipe
 from weibo_tui.engine.objective import Objective
 from weibo_tui.engine.packing import Windows, pack, without

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from weibo_tui.engine import tokenizer_check
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import Cleaned, clean
@@ -67,17 +69,29 @@ class Encoded:
         )
 
 
+@contextmanager
+def rust_errors() -> Iterator[None]:
+    """For the block, what the library raises is Damaged: bare Exception, and panics, which are none."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error) is not Exception and type(error).__module__ != "pyo3_runtime":
+            raise
+        reason = str(error).partition("\n")[0][:200].rstrip(".")
+        raise Damaged(_("The tokenizer cannot be read: {error}.").format(error=reason)) from error
+
+
 class PostTokenizer:
     """A base's tokenizer with its frame. Names of special tokens in a post encode to characters."""
 
     def __init__(self, definition: str, frame: Frame, vocabulary: int) -> None:
         """`definition` is the text of a `tokenizer.json`; `vocabulary` the number of embedding rows.
 
-        Raises Damaged where the definition cannot be read, BadInput where an id lies beyond the rows."""
-        try:
+        Raises Damaged where the definition cannot be read, BadInput where it holds what it may not (see
+        `tokenizer_check`) and where an id lies beyond the rows."""
+        tokenizer_check.check(definition)
+        with rust_errors():
             self._tokenizer = Tokenizer.from_str(definition)
-        except Exception as error:  # the Rust side raises bare Exception
-            raise Damaged(_("The tokenizer cannot be read: {error}.").format(error=error)) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True
@@ -89,7 +103,7 @@ class PostTokenizer:
                 raise BadInput(
                     _(
                         "The tokenizer gives {token} the id {index}, and the base has embeddings for {rows} ids only."
-                    ).format(token=token, index=index, rows=vocabulary)
+                    ).format(token=token[:100], index=index, rows=vocabulary)
                 )
 
     def vocabulary(self) -> dict[str, int]:
@@ -99,7 +113,8 @@ class PostTokenizer:
 
     def unread(self, text: str) -> int:
         """How many characters of a text, blanks aside, no token but the one for the unknown stands for."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        with rust_errors():
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
         read: set[int] = set()
         for index, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
             if index != self.unknown:
@@ -108,7 +123,8 @@ class PostTokenizer:
 
     def lower_cases(self) -> bool:
         """Whether capital letters are read as small ones."""
-        capital, small = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in ("Weibo", "weibo"))
+        with rust_errors():
+            capital, small = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in ("Weibo", "weibo"))
         return capital == small and self.unknown not in small
 
     def _unknown_id(self) -> int | None:
@@ -123,7 +139,7 @@ class PostTokenizer:
     def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
         """Cleaned texts to ids, each cut so that with prefix and suffix it has at most `max_length` tokens.
 
-        Raises BadInput where prefix and suffix leave no room for a post."""
+        Raises BadInput where prefix and suffix leave no room for a post, Damaged where the tokenizer fails."""
         prefix, suffix = self.frame.prefix, self.frame.suffix
         room = max_length - len(prefix) - len(suffix)
         if room < 1:
@@ -134,9 +150,9 @@ class PostTokenizer:
             )
         ids: list[int] = []
         lengths, read, bodies = [], [], []
-        for text, encoding in zip(
-            texts, self._tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True
-        ):
+        with rust_errors():
+            encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        for text, encoding in zip(texts, encodings, strict=True):
             body = encoding.ids
             cut = len(body) > room
             # A character may take several tokens, and is read where all of them are.

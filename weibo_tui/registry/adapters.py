@@ -66,12 +66,12 @@ class Adapters(Shelf[AdapterCard]):
 
     def save(self, adapter: Adapter, card: AdapterCard, overwrite: bool = False) -> AdapterCard:
         """Keep an adapter under its card's name. Raises BadInput where the name is taken."""
-        import safetensors.torch
+        from weibo_tui.registry.saving import save_tensors
 
         self.check_free(card.name, overwrite)
         with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()}
-            safetensors.torch.save_file(tensors, folder / WEIGHTS)
+            save_tensors(tensors, folder / WEIGHTS)
             card = dataclasses.replace(card, weights_sha256=sha256(folder / WEIGHTS))
             (folder / CARD).write_bytes(cards.write(card))
         return card

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias, cast
 
 from weibo_tui.errors import BadInput
 from weibo_tui.files import atomic_open
@@ -25,10 +25,24 @@ from weibo_tui.progress import Progress
 MOST_MEMBERS = 16
 LARGEST_OTHER = 2**20
 PIECE = 2**20
+# Weights hardly squeeze; zeros do so a thousand times, and ten gigabytes of them would fill a disk.
+MOST_SQUEEZED = 100
+SPARED = 2**24  # bytes that may be squeezed as much as they like
+LONGEST_REASON = 100  # characters of what comes from an archive, in a sentence about it
+_LONGER_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 # Opens a member of a name and a size, to be written whole.
 Member: TypeAlias = Callable[[str, int], AbstractContextManager[Any]]
+
+
+class Readable(Protocol):
+    """What gives at most so many bytes at once; none, at its end."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 def pack(out: Path, files: Mapping[str, Path | bytes]) -> Generator[Progress, None, None]:
@@ -110,6 +124,7 @@ def read(source: Path, wanted: Mapping[str, int], name: str) -> bytes:
 def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, bytes, Progress]]:
     """The files `wanted` piece by piece, with how much of the source is read; the last piece of each is empty."""
     missing = set(wanted)
+    came = 0
     try:
         for name, member, raw in _members(source, wanted):
             if name not in missing:
@@ -119,7 +134,8 @@ def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, byte
             while True:
                 piece = member.read(PIECE)
                 room -= len(piece)
-                if room < 0:
+                came += len(piece)
+                if room < 0 or came > max(SPARED, MOST_SQUEEZED * size):
                     raise _too_large(source, name)
                 yield name, piece, Progress("unpacking", raw.tell(), size)
                 if not piece:
@@ -127,9 +143,10 @@ def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, byte
     except BadInput:
         raise
     except Exception as error:  # unpacking hostile bytes raises all kinds
+        reason = getattr(error, "strerror", None) or str(error)[:LONGEST_REASON]
         raise BadInput(
             _("{source} cannot be read as an archive ({reason}): name a .zip or .tar.gz, or a folder.").format(
-                source=source, reason=getattr(error, "strerror", None) or error
+                source=source, reason=reason
             )
         ) from error
     if missing:
@@ -140,7 +157,7 @@ def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, byte
         )
 
 
-def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes], IO[bytes]]]:
+def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, Readable, IO[bytes]]]:
     """The name of each wanted file, the file to read, and the one on the disk that this reads."""
     if source.is_dir():
         for name in wanted:
@@ -149,27 +166,87 @@ def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, IO[
                 with path.open("rb") as raw:
                     yield name, raw, raw
         return
+    if source.exists() and not source.is_file():
+        raise BadInput(_("{source} is not a regular file: save it as one first.").format(source=source))
     with source.open("rb") as raw:
         if zipfile.is_zipfile(raw):
-            with zipfile.ZipFile(raw) as archive:
-                for number, member in enumerate(archive.infolist()):
-                    if _is_wanted(member.filename, number, member.is_dir(), wanted, source):
-                        with archive.open(member) as packed:
-                            yield PurePosixPath(member.filename).name, packed, raw
-            return
-        raw.seek(0)
-        with tarfile.open(fileobj=raw, mode="r:gz") as tar:
-            for number, entry in enumerate(tar):
-                name = PurePosixPath(entry.name).name
-                if entry.size > wanted.get(name, LARGEST_OTHER):  # also what nobody wants is unpacked to get past it
-                    raise _too_large(source, entry.name)
-                if _is_wanted(entry.name, number, entry.isdir(), wanted, source):
-                    unpacked = tar.extractfile(entry) if entry.isreg() else None
-                    if unpacked is None:
+            yield from _of_zip(source, raw, wanted)
+        else:
+            raw.seek(0)
+            yield from _of_tar(source, raw, wanted)
+
+
+def _of_zip(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator[tuple[str, Readable, IO[bytes]]]:
+    with zipfile.ZipFile(cast(IO[bytes], _InPieces(raw))) as archive:
+        for number, member in enumerate(archive.infolist()):
+            if not _is_wanted(member.filename, number, member.is_dir(), wanted, source):
+                continue
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # Others may want gigabytes to unpack a kilobyte.
+                raise BadInput(
+                    _("{source} was refused: {name} in it is squeezed in another way than zip's usual one.").format(
+                        source=source, name=_short(member.filename)
+                    )
+                )
+            with archive.open(member) as packed:
+                yield PurePosixPath(member.filename).name, packed, raw
+
+
+class _InPieces:
+    """A file of which nobody reads more than a piece at once: zipfile would read a directory of any size."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self.seek, self.tell, self.seekable = raw.seek, raw.tell, raw.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._raw.read(PIECE + 1 if size < 0 else min(size, PIECE + 1))
+        if len(data) > PIECE:
+            raise ValueError(_("its directory is too large"))
+        return data
+
+
+def _of_tar(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator[tuple[str, Readable, IO[bytes]]]:
+    """The members by their plain headers alone. What the longer headers say, of times, owners and long names, is
+    passed over: tarfile reads them whole, however large they are."""
+    with gzip.open(raw) as stream:
+        members = headers = 0
+        while block := stream.read(tarfile.BLOCKSIZE):
+            if not block.strip(b"\0"):
+                return
+            entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+            name = PurePosixPath(entry.name).name
+            headers += 1
+            # What nobody wants is unpacked to get past it.
+            if not 0 <= entry.size <= wanted.get(name, LARGEST_OTHER) or headers > 4 * MOST_MEMBERS:
+                raise _too_large(source, entry.name)
+            part = _Part(stream, entry.size)
+            if entry.type not in _LONGER_HEADERS:
+                if _is_wanted(entry.name, members, entry.isdir(), wanted, source):
+                    if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
                         raise BadInput(
-                            _("{source} was refused: {name} in it is a link.").format(source=source, name=name)
+                            _("{source} was refused: {name} in it is a link.").format(source=source, name=_short(name))
                         )
-                    yield name, unpacked, raw
+                    yield name, part, raw
+                members += 1
+            while part.read(PIECE):
+                pass
+            stream.read(-entry.size % tarfile.BLOCKSIZE)
+
+
+class _Part:
+    """The next bytes of a stream, so many of them."""
+
+    def __init__(self, stream: Readable, size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(min(size, self._left))
+        if not data and self._left:
+            raise EOFError(_("it breaks off"))
+        self._left -= len(data)
+        return data
 
 
 def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int], source: Path) -> bool:
@@ -178,11 +255,15 @@ def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int]
     if number >= MOST_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
         raise BadInput(
             _("{source} was refused: it holds {member}, which does not belong there.").format(
-                source=source, member=member
+                source=source, member=_short(member)
             )
         )
-    return not folder and parts[-1] in wanted
+    return not folder and bool(parts) and parts[-1] in wanted
 
 
 def _too_large(source: Path, name: str) -> BadInput:
-    return BadInput(_("{source} was refused: {name} in it is too large.").format(source=source, name=name))
+    return BadInput(_("{source} was refused: {name} in it is too large.").format(source=source, name=_short(name)))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_REASON else name[:LONGEST_REASON] + "…"

@@ -20,7 +20,8 @@ from weibo_tui.registry.shelf import Shelf
 from weibo_tui.registry.token_support import token_support
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.gpt2 import GPT2, GPT2Config
+    from weibo_tui.engine.config import GPT2Config
+    from weibo_tui.engine.gpt2 import GPT2
     from weibo_tui.engine.tokenizer import Frame, PostTokenizer
     from weibo_tui.registry.conversion import Checkpoint
 
@@ -46,7 +47,7 @@ class Bases(Shelf[BaseCard]):
     """The folder of bases. Removing one leaves adapters on it, which say which base they want."""
 
     kind = BaseCard
-    files: ClassVar = {CONFIG: 2**20, TOKENIZER: 2**26, WEIGHTS: 2**33}
+    files: ClassVar = {CONFIG: 2**20, TOKENIZER: 2**25, WEIGHTS: 2**33}
     unknown = N_("There is no base '{name}': take one of {there}, or add it with 'weibo-tui bases add'.")
     none_yet = N_(
         "There is no base '{name}' and no other yet: fetch one with 'weibo-tui bases get', add one with 'weibo-tui "
@@ -96,11 +97,10 @@ class Bases(Shelf[BaseCard]):
     ) -> BaseCard:
         """Keep a checkpoint as the base `name`, in the layout of a Hugging Face folder. In `eight_bits` its matrices
         take a quarter of the room, transformers cannot open it, and the base is the one that was rounded so."""
-        import safetensors.torch
-
         from weibo_tui.engine.gpt2 import GPT2
         from weibo_tui.engine.tokenizer import PostTokenizer
         from weibo_tui.registry.eight_bits import restored, rounded
+        from weibo_tui.registry.saving import save_tensors
         from weibo_tui.registry.weights import fingerprint
 
         self.check_free(name)
@@ -110,7 +110,7 @@ class Bases(Shelf[BaseCard]):
         GPT2.load(config, tensors)
         tokenizer = PostTokenizer(checkpoint.tokenizer, frame, config.vocabulary)
         with atomic_folder(self.folder / name) as folder:
-            safetensors.torch.save_file(written, folder / WEIGHTS, metadata={"format": "pt"})
+            save_tensors(written, folder / WEIGHTS, metadata={"format": "pt"})
             (folder / TOKENIZER).write_text(checkpoint.tokenizer, "utf-8")
             _write_configs(folder, config, tokenizer)
             card = BaseCard(
@@ -166,7 +166,7 @@ class Bases(Shelf[BaseCard]):
 
 def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:
     """The shape and the tokenizer of a base. Raises one of UNSOUND where they are none."""
-    from weibo_tui.engine.gpt2 import GPT2Config
+    from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.tokenizer import Frame, PostTokenizer
 
     values = json.loads((folder / CONFIG).read_bytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import typing
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,12 @@ from weibo_tui.version import __version__
 
 CARD = "card.json"
 LARGEST_CARD = 4 * 2**20
+
+# No card of ours comes near these; what a person is shown of one from outside keeps to them.
+MOST_ITEMS = 10_000
+LONGEST_TEXT = 10_000
+LONGEST_LABEL = 1000
+TEMPERATURES = (1e-4, 1e4)
 
 Card = TypeVar("Card", "BaseCard", "AdapterCard")
 
@@ -83,10 +90,12 @@ class AdapterCard:
     def __post_init__(self) -> None:
         """Raise ValueError for what would give no verdicts, or wrong ones."""
         sound = {
-            "labels": len(set(self.labels)) == len(self.labels) > 0,
+            "labels": len(set(self.labels)) == len(self.labels) > 0 and max(map(len, self.labels)) <= LONGEST_LABEL,
             "raw_labels": len(self.raw_labels) == len(self.labels),
             "preprocessing": 0 <= self.preprocessing <= PREPROCESSING,
-            "temperature": self.temperature > 0,
+            "temperature": TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1],
+            "data": _is_data(self.data),
+            "score": _is_score(self.score),
         }
         for name in [name for name, is_sound in sound.items() if not is_sound]:
             raise ValueError(_("its field {name} is not what it should be").format(name=name))
@@ -149,11 +158,48 @@ def parse(data: bytes, kind: type[Card]) -> Card:
     return card
 
 
+def _is_data(data: Mapping[str, Any]) -> bool:
+    """Whether what there is of the files and the split is what it should be; anything may be missing."""
+    files, counts = data.get("files", []), data.get("labels", {})
+    return isinstance(files, list | tuple) and _fits(tuple(files), tuple[str, ...]) and _holds(counts, int)
+
+
+def _is_score(score: Mapping[str, Any]) -> bool:
+    """The same for a score card (`engine.metrics.ScoreCard.to_json`)."""
+    around, labels, confusion = (score.get(name) or [] for name in ("accuracy_ci", "labels", "confusion"))
+    emoticons, per_label = (score.get(name) or {} for name in ("emoticons", "per_label"))
+    if not all(isinstance(one, list | tuple) for one in (around, labels, confusion)) or not isinstance(per_label, dict):
+        return False
+    shares = {name: score.get(name) for name in ("accuracy", "macro_f1", "mcc", "ece", "brier")}
+    whole = [isinstance(row, list | tuple) and len(row) == len(labels) for row in confusion]
+    return (
+        _holds(shares, float | None)
+        and _holds(emoticons, float | None)
+        and _holds({name: score.get(name, 0) for name in ("n", "failed")}, int)
+        and len(around) in (0, 2)
+        and _holds(dict(enumerate(around)), float)
+        and _fits(tuple(labels), tuple[str, ...])
+        and len(confusion) in (0, len(labels))
+        and all(whole)
+        and all(_holds(dict(enumerate(row)), int) for row in confusion)
+        and all(_holds(figures, float | None) for figures in per_label.values())
+    )
+
+
+def _holds(values: Any, hint: Any) -> bool:
+    return isinstance(values, dict) and all(_fits(value, hint) for value in values.values())
+
+
 def _fits(value: Any, hint: Any) -> bool:
     if typing.get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
+        few = isinstance(value, tuple) and len(value) <= MOST_ITEMS
+        return few and all(_fits(item, typing.get_args(hint)[0]) for item in value)
     if typing.get_origin(hint) is dict:
         return isinstance(value, dict)
+    if hint == float | None:
+        return value is None or _fits(value, float)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
-    return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    return isinstance(value, hint) and not (isinstance(value, str) and len(value) > LONGEST_TEXT)

@@ -17,16 +17,22 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from weibo_tui.engine.gpt2 import GPT2Config
-from weibo_tui.engine.tokenizer import Frame
+from weibo_tui.engine import tokenizer_check
+from weibo_tui.engine.config import GPT2Config
+from weibo_tui.engine.tokenizer import Frame, rust_errors
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
+from weibo_tui.registry import pickle_check
+from weibo_tui.registry.weights import check_header
 
 # Buffers that older transformers saved, and heads that a trunk does not have.
 _NOT_TRUNK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight|score\.weight")
 
-# What torch says of a pickle that asks for more than tensors: by name, or in the newer form that it never writes.
-_NAMES_CODE = re.compile(r"GLOBAL|Unsupported operand 14[79]\b")
+# Bytes. What transformers reads of a tokenizer is text of a megabyte or a few.
+LARGEST_JSON = 2**23
+LARGEST_TOKENIZER = 2**25
+LARGEST_WEIGHTS = 2**33
+_TOKENIZER_FILES = re.compile(r"(vocab|merges|tokenizer|added_tokens|special_tokens|spiece|sentencepiece).*|.*\.jinja")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,10 @@ def read_folder(folder: Path) -> Checkpoint:
         )
     config = GPT2Config.from_hugging_face(_read_json(folder / "config.json"))
     tokenizer, frame = _read_tokenizer(folder)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for file in _weight_files(folder):
-        for name, tensor in read_weights(file).items():
-            canonical = name.removeprefix("transformer.")
-            if not _NOT_TRUNK.fullmatch(canonical):
-                # A .bin may hold parameters, and views of one storage; a safetensors file takes neither.
-                tensors[canonical] = tensor.detach().clone(memory_format=torch.contiguous_format)
+        found = {name.removeprefix("transformer."): tensor for name, tensor in read_weights(file).items()}
+        tensors |= own(file, {name: tensor for name, tensor in found.items() if not _NOT_TRUNK.fullmatch(name)})
     return Checkpoint(config, tensors, tokenizer, frame)
 
 
@@ -66,9 +69,8 @@ def _weight_files(folder: Path) -> list[Path]:
             return [folder / name]
         index = folder / f"{name}.index.json"
         if index.is_file():
-            shards = set(_weight_map(index).values())
             # A shard is a file of this folder, whatever an index from outside says.
-            return [folder / Path(str(shard)).name for shard in sorted(shards)]
+            return [folder / shard for shard in sorted({Path(str(one)).name for one in _weight_map(index).values()})]
     raise BadInput(
         _("{folder} holds no weights: model.safetensors or pytorch_model.bin must be in it.").format(folder=folder)
     )
@@ -85,27 +87,39 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
     """The tensors of a safetensors file, or of a pickle that holds nothing else. Raises BadInput where a pickle asks
     for more, none of which is run, and Damaged where the file is broken."""
     try:
+        if not file.is_file():  # a pipe would be waited for, and a device has no end
+            raise OSError(_("there is no such file"))
+        if file.stat().st_size > LARGEST_WEIGHTS:
+            raise pickle_check.too_large(file)
         if file.suffix == ".safetensors":
+            check_header(file)
             return safetensors.torch.load_file(file)
         with warnings.catch_warnings(action="ignore"):  # torch's thoughts on old formats are not the person's
+            pickle_check.check(file)
             state = torch.load(file, map_location="cpu", weights_only=True)
+    except BadInput:
+        raise
     except Exception as error:  # torch's unpickler raises all kinds
-        if isinstance(error, pickle.UnpicklingError) and _NAMES_CODE.search(str(error)):
-            raise BadInput(
-                _(
-                    "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
-                    "one of weights alone."
-                ).format(file=file)
-            ) from error
         # What torch says of a file that is none of its own is a page long, and of its own history.
-        unknown = isinstance(error, pickle.UnpicklingError) or not str(error)
-        reason = _("it holds no weights") if unknown else str(error).splitlines()[0]
+        is_pickle = file.suffix != ".safetensors"
+        unknown = (is_pickle and isinstance(error, pickle.UnpicklingError | ValueError)) or not str(error)
+        reason = _("it holds no weights") if unknown else str(error).splitlines()[0][:200]
         raise Damaged(
             _("{file} is damaged ({reason}): fetch or copy it again.").format(file=file, reason=reason)
         ) from error
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
     return state
+
+
+def own(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors out of `file`, each in a room of its own. A pickle may hold parameters, and views of one storage, which
+    a safetensors file does not take; where they are more than the file has bytes for, BadInput."""
+    if not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > file.stat().st_size:
+        raise pickle_check.too_large(file)
+    return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
 
 def _read_tokenizer(folder: Path) -> tuple[str, Frame]:
@@ -119,26 +133,39 @@ def _read_tokenizer(folder: Path) -> tuple[str, Frame]:
         raise BadInput(
             _("{folder} holds no tokenizer: vocab.txt or tokenizer.json must be in it.").format(folder=folder)
         )
+    for file in folder.iterdir():
+        if _TOKENIZER_FILES.fullmatch(file.name) and file.is_file() and file.stat().st_size > LARGEST_TOKENIZER:
+            raise BadInput(_("{path} was refused: it is too large.").format(path=file))
     try:
-        with _transformers_quiet():
+        if has_json:
+            tokenizer_check.check((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        with _transformers_quiet(), rust_errors():
             if not named and not has_json and (folder / "vocab.txt").is_file():
                 tokenizer: Any = BertTokenizer.from_pretrained(folder, local_files_only=True)
             else:
                 tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         backend = tokenizer.backend_tokenizer
-    except Exception as error:  # transformers and the Rust side raise all kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # A text is cut by us, and a batch filled.
+        backend.no_truncation()
+        backend.no_padding()
+        definition: str = backend.to_str()
+        tokenizer_check.check(definition)
+        with rust_errors():
+            body = backend.encode("1", add_special_tokens=False).ids
+            framed = backend.encode("1", add_special_tokens=True).ids
+    except BadInput as error:
+        raise BadInput(f"{folder}: {error}") from error
+    except Exception as error:  # transformers raises all kinds
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise BadInput(
             _("The tokenizer in {folder} cannot be read ({reason}): copy the model's tokenizer files again.").format(
                 folder=folder, reason=reason
             )
         ) from error
-    body = backend.encode("1", add_special_tokens=False).ids
-    framed = backend.encode("1", add_special_tokens=True).ids
     start = next((at for at in range(len(framed)) if framed[at : at + len(body)] == body), 0)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     frame = Frame(tuple(framed[:start]), tuple(framed[start + len(body) :]), pad if pad is not None else 0)
-    return backend.to_str(), frame
+    return definition, frame
 
 
 @contextmanager
@@ -156,7 +183,11 @@ def _transformers_quiet() -> Iterator[None]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            text = file.read(LARGEST_JSON + 1)
+        if len(text) > LARGEST_JSON:
+            raise ValueError(_("it is too large"))
+        value = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise Damaged(_("{path} cannot be read ({reason}): copy it again.").format(path=path, reason=error)) from error
     if not isinstance(value, dict):

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
-from weibo_tui.engine.gpt2 import GPT2Config
+from weibo_tui.engine.config import GPT2Config
 from weibo_tui.errors import BadInput
 from weibo_tui.files import atomic_open
 from weibo_tui.locale import gettext as _
@@ -28,7 +28,8 @@ from weibo_tui.registry.adapters import WEIGHTS as ADAPTER_WEIGHTS
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import CONFIG, WEIGHTS, Bases
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.registry.conversion import read_weights
+from weibo_tui.registry.conversion import own, read_weights
+from weibo_tui.registry.saving import save_pickle
 from weibo_tui.registry.weights import check_sha256, read_tensors, trunk_on_disk
 
 # What its scripts fix, and a checkpoint that they load must have.
@@ -115,7 +116,7 @@ def export(adapters: Adapters, name: str, bases: Bases, base: str, out: Path) ->
     state[_HEAD] /= card.temperature
     yield Progress("writing", 0)
     with atomic_open(out, "wb") as file:
-        torch.save(state, file)
+        save_pickle(state, file)
 
 
 @contextmanager
@@ -150,7 +151,7 @@ def _compare(
             _(
                 "{file} belongs to another base than '{base}', the first tensor that differs is {name}: name its own "
                 "with --base."
-            ).format(file=file, base=base, name=different)
+            ).format(file=file, base=base, name=different[:100])
         )
 
 
@@ -185,13 +186,12 @@ def _adapter(file: Path, found: dict[str, Tensor], shape: AdapterConfig) -> dict
                     "{file} is no whole checkpoint of the original project: it lacks {name} of the shape {shape}."
                 ).format(file=file, name=key, shape=sizes)
             )
-        # A pickle may hold parameters, and views of one storage; a safetensors file takes neither.
-        tensors[ours] = tensor.detach().clone(memory_format=torch.contiguous_format)
+        tensors[ours] = tensor
     for key in found:
         raise BadInput(
-            _("{file} is no checkpoint of the original project: it holds {name} too.").format(file=file, name=key)
+            _("{file} is no checkpoint of the original project: it holds {name} too.").format(file=file, name=key[:100])
         )
-    return tensors
+    return own(file, tensors)
 
 
 def _check_shape(card: AdapterCard, trunk: GPT2Config) -> None:

@@ -9,19 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.files import atomic_open
-
-# The quote itself is among them, so that a leading quote always is the guard's and can be taken off again.
-_GUARDED = tuple("=+-@\t\r'")
-
-
-def guard(cell: str) -> str:
-    """``cell`` as a spreadsheet takes it for text: a leading ``'`` where it might read a formula."""
-    return f"'{cell}" if cell.startswith(_GUARDED) else cell
-
-
-def unguard(cell: str) -> str:
-    """The cell that `guard` was given."""
-    return cell.removeprefix("'")
+from weibo_tui.text import guard
 
 
 @contextmanager

@@ -1,0 +1,28 @@
+"""A limit on the memory that a test may take, so that a bomb ends the test and not the machine."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def little_memory(more: int = 2**30) -> Iterator[None]:
+    """For the block, the process gets so many bytes more than it has, and a MemoryError beyond them."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def sparse(path: Path, size: int, head: bytes = b"") -> Path:
+    """A file of zeros behind `head`, which takes no room on the disk."""
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(size)
+    return path

@@ -1,0 +1,119 @@
+"""Bytes by the million against whatever reads files and texts from outside, guided by coverage.
+
+Atheris is no dependency: `pip install atheris`, then, with what to fuzz and libFuzzer's options behind it,
+
+    python tests/fuzzing/fuzz.py table -max_total_time=600 -rss_limit_mb=2048 -timeout=30 corpus-folder/
+
+What breaks is written to `crash-…` in the folder it is called in, and tried again by naming that file. What was found
+stands as ordinary tests in `tests/unit/test_hostile_*.py` and beside what it concerns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", "zipfile", "gzip"]):
+    from weibo_tui import text
+    from weibo_tui.datasets import corpus, reading
+    from weibo_tui.engine.config import GPT2Config
+    from weibo_tui.engine.tokenizer import Frame, PostTokenizer
+    from weibo_tui.errors import BadInput, WeiboTuiError
+    from weibo_tui.progress import finish
+    from weibo_tui.registry import archives, cards, conversion
+
+FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
+ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".dat")
+MEMBERS = {"card.json": 2**16, "weights": 2**16}
+
+
+def table(data: bytes) -> None:
+    """The first byte says which kind of file it is."""
+    if not data:
+        return
+    path = FOLDER / f"table{ENDINGS[data[0] % len(ENDINGS)]}"
+    path.write_bytes(data[1:])
+    with contextlib.suppress(BadInput):
+        source = reading.open_source(path)
+        found = sum(1 for _row in reading.rows(source))
+        assert found == finish(reading.count(source))
+
+
+def plain(data: bytes) -> None:
+    path = FOLDER / ("corpus.txt.gz" if data[:2] == b"\x1f\x8b" else "corpus.txt")
+    path.write_bytes(data)
+    with contextlib.suppress(BadInput):
+        for line in islice(corpus.lines(path), 10_000):
+            assert len(line) <= corpus.LONGEST_LINE
+
+
+def card(data: bytes) -> None:
+    kinds: tuple[type[Any], ...] = (cards.AdapterCard, cards.BaseCard)
+    for kind in kinds:
+        with contextlib.suppress(ValueError):
+            found = cards.parse(data, kind)
+            assert cards.parse(cards.write(found), kind) == found
+
+
+def archive(data: bytes) -> None:
+    path = FOLDER / "archive"
+    path.write_bytes(data)
+    with contextlib.suppress(BadInput):
+        assert len(archives.read(path, MEMBERS, "card.json")) <= MEMBERS["card.json"]
+
+
+def config(data: bytes) -> None:
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(values, dict):
+        with contextlib.suppress(BadInput):
+            GPT2Config.from_hugging_face(values | {"model_type": "gpt2"})
+
+
+def tokenizer(data: bytes) -> None:
+    with contextlib.suppress(UnicodeDecodeError, WeiboTuiError):
+        made = PostTokenizer(data.decode("utf-8"), Frame((), (), 0), 1000)
+        with contextlib.suppress(WeiboTuiError):
+            made.encode(["好[SEP]a A1"], 16)
+
+
+def weights(data: bytes) -> None:
+    path = FOLDER / ("weights.safetensors" if data[8:9] == b"{" else "weights.bin")
+    path.write_bytes(data)
+    with contextlib.suppress(WeiboTuiError):
+        conversion.read_weights(path)
+
+
+def post(data: bytes) -> None:
+    written = data.decode("utf-8", "surrogateescape")
+    for version in (0, 1):
+        cleaned = text.clean(written, version)
+        cleaned.text.encode("utf-8")
+        places = [cleaned.raw_position(at) for at in range(len(cleaned.text) + 1)]
+        assert places == sorted(places)
+        assert places[-1] == len(written)
+    shown = text.visible(written)
+    assert text.visible(shown) == shown
+    assert not any((sign < " " and sign not in "\n\t") or "\x7f" <= sign < "\xa0" for sign in shown)
+    text.find_emoticons(written), text.normalise(written), text.repost_segments(written)
+    assert text.cell_width(text.truncate_cells(shown, 7)) <= 8
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    one.__name__: one for one in (table, plain, card, archive, config, tokenizer, weights, post)
+}
+
+if __name__ == "__main__":
+    chosen = TARGETS[sys.argv.pop(1)]
+    atheris.Setup(sys.argv, chosen)
+    atheris.Fuzz()

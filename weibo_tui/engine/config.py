@@ -1,0 +1,135 @@
+"""The shape of a GPT-2: what a `config.json` says, and whether a model can have it."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from weibo_tui.engine.activations import ACTIVATIONS
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+
+# No checkpoint in use comes near these; a config.json from outside that exceeds them is not a model.
+LARGEST = {"layers": 200, "heads": 256, "width": 16_384, "positions": 131_072, "vocabulary": 2_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class GPT2Config:
+    """The shape of a trunk. Sizes are counts; `inner` is the width of the feed-forward layer."""
+
+    layers: int
+    heads: int
+    width: int
+    positions: int
+    vocabulary: int
+    inner: int
+    activation: str = "gelu_new"
+    epsilon: float = 1e-5
+    scale_attention: bool = True
+    scale_by_layer: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise BadInput that names every size that makes no model."""
+        wrong = [name for name, most in LARGEST.items() if not 1 <= getattr(self, name) <= most]
+        if not 1 <= self.inner <= 8 * LARGEST["width"]:
+            wrong.append("inner")
+        if not wrong and self.width % self.heads:
+            wrong.append("heads")
+        if self.activation not in ACTIVATIONS:
+            wrong.append("activation")
+        if not 0 < self.epsilon < 1:
+            wrong.append("epsilon")
+        if wrong:
+            values = ", ".join(f"{name}={getattr(self, name)}" for name in wrong)
+            raise BadInput(_("No GPT-2 can have {values}: check the sizes asked for.").format(values=values))
+
+    @classmethod
+    def from_hugging_face(cls, config: Mapping[str, Any]) -> GPT2Config:
+        """Read the fields of a `config.json` (those of transformers' `GPT2Config`, with its defaults)."""
+        if config.get("model_type") != "gpt2" or config.get("add_cross_attention"):
+            kind = config.get("model_type") or config.get("architectures")
+            raise BadInput(_("A base must be a GPT-2, and this model is {kind}.").format(kind=_name(kind)))
+        width = _integer(config, "n_embd", 768)
+        return cls(
+            layers=_integer(config, "n_layer", 12),
+            heads=_integer(config, "n_head", 12),
+            width=width,
+            positions=_integer(config, "n_positions", 1024),
+            vocabulary=_integer(config, "vocab_size", 50257),
+            inner=_integer(config, "n_inner", 4 * width),
+            activation=_name(config.get("activation_function", "gelu_new")),
+            epsilon=_number(config, "layer_norm_epsilon", 1e-5),
+            scale_attention=bool(config.get("scale_attn_weights", True)),
+            scale_by_layer=bool(config.get("scale_attn_by_inverse_layer_idx", False)),
+        )
+
+    def to_hugging_face(self) -> dict[str, Any]:
+        """The `config.json` with which transformers opens the same model."""
+        return {
+            "architectures": ["GPT2LMHeadModel"],
+            "model_type": "gpt2",
+            "n_layer": self.layers,
+            "n_head": self.heads,
+            "n_embd": self.width,
+            "n_positions": self.positions,
+            "vocab_size": self.vocabulary,
+            "n_inner": self.inner,
+            "activation_function": self.activation,
+            "layer_norm_epsilon": self.epsilon,
+            "scale_attn_weights": self.scale_attention,
+            "scale_attn_by_inverse_layer_idx": self.scale_by_layer,
+            "tie_word_embeddings": True,
+        }
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Name and shape of each canonical tensor: those of transformers' `GPT2Model`, where linear layers
+        are `Conv1D` and hold (in, out)."""
+        width, inner = self.width, self.inner
+        yield "wte.weight", (self.vocabulary, width)
+        yield "wpe.weight", (self.positions, width)
+        shapes = {
+            "ln_1": (width,),
+            "attn.c_attn": (width, 3 * width),
+            "attn.c_proj": (width, width),
+            "ln_2": (width,),
+            "mlp.c_fc": (width, inner),
+            "mlp.c_proj": (inner, width),
+        }
+        for layer in range(self.layers):
+            for name, shape in shapes.items():
+                yield f"h.{layer}.{name}.weight", shape
+                yield f"h.{layer}.{name}.bias", shape[-1:]
+        yield "ln_f.weight", (width,)
+        yield "ln_f.bias", (width,)
+
+
+def _integer(config: Mapping[str, Any], key: str, default: int) -> int:
+    value = config.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
+        raise BadInput(
+            _("config.json holds {key}={value} where a whole number belongs.").format(key=key, value=_short(value))
+        )
+    return value
+
+
+def _name(value: Any) -> str:
+    """A value that is to be a name; whatever else it is, in few words."""
+    return value[:40] if isinstance(value, str) else _short(value)
+
+
+def _short(value: Any) -> str:
+    too_long = isinstance(value, int) and abs(value) >= 2**63  # Python itself writes out 4,300 digits at most
+    return _("a number without end") if too_long else reprlib.repr(value)
+
+
+def _number(config: Mapping[str, Any], key: str, default: float) -> float:
+    value = config.get(key, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) >= 2**63:
+        raise BadInput(
+            _("config.json holds {key}={value} where a number belongs.").format(key=key, value=_short(value))
+        )
+    return value
