@@ -7,10 +7,13 @@ block by any exception, leaves the place as it was. New files are for their owne
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +21,9 @@ from typing import IO, Any
 
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
+
+JUST_BEGUN = 1.0
+"""Seconds in which a process that has made a file is given the time to hold it."""
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -38,8 +44,9 @@ def atomic_open(
     target = Path(os.path.realpath(path))
     partial = _beside(target)
     with _failures_named(target, partial), _folders_above(target):
+        _sweep(target)
         try:
-            with open(partial, mode, encoding=encoding, newline=newline, opener=_private) as file:
+            with open(partial, mode, encoding=encoding, newline=newline, opener=_private) as file, _held(partial):
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -61,13 +68,17 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
     """
     if path.exists() and not replace:
         raise BadInput(_("{path} exists already: choose another name, or remove it first.").format(path=path))
+    _check_emptiable(path)
     partial = _beside(path)
     with _failures_named(path, partial), _folders_above(path):
+        _sweep(path)
         try:
             partial.mkdir(mode=0o700)
-            yield partial
+            with _held(partial):
+                yield partial
             for folder, _folders, names in os.walk(partial):
                 for name in names:
+                    Path(folder, name).chmod(0o600)
                     _sync(Path(folder, name))
                 _sync(Path(folder))
             _put_in_place(partial, path)
@@ -87,13 +98,32 @@ def move_folder(path: Path, target: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Delete a folder with all that is in it. It is gone from its place at once; WeiboTuiError when it cannot be."""
+    """Delete a folder with all that is in it. It is gone from its place at once; WeiboTuiError when it cannot be,
+    and what cannot go is in its place again."""
+    with folder_aside(path):
+        pass
+
+
+@contextmanager
+def folder_aside(path: Path) -> Iterator[None]:
+    """For the block, a folder is out of its place. It is deleted when that ends well, and in its place again else;
+    WeiboTuiError when it cannot be deleted."""
+    _check_emptiable(path)
     aside = _beside(path)
     try:
         path.rename(aside)
-        shutil.rmtree(aside)
     except OSError as error:
         raise cannot_write(path, error) from error
+    try:
+        yield
+        try:
+            aside.unlink() if aside.is_symlink() else shutil.rmtree(aside)  # where a link points stays as it is
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    except BaseException:
+        with suppress(OSError):
+            aside.rename(path)
+        raise
 
 
 def sha256(path: Path) -> str:
@@ -126,12 +156,22 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_EXCL, 0o600)
 
 
+def _check_emptiable(path: Path) -> None:
+    """Raise WeiboTuiError for a folder that could step aside, and not be deleted then."""
+    if path.exists() and not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise cannot_write(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
 def _put_in_place(partial: Path, path: Path) -> None:
     if not path.exists():
         partial.rename(path)
         return
-    # A folder cannot be renamed over a full one: the old one steps aside, and back if the new cannot come.
-    old = _beside(path)
+    if _exchange(partial, path):
+        shutil.rmtree(partial)
+        return
+    # A folder cannot be renamed over a full one: the old one steps aside, and back if the new cannot come. Killed in
+    # between, both are there still, under other names.
+    old = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.old")
     path.rename(old)
     try:
         partial.rename(path)
@@ -141,14 +181,52 @@ def _put_in_place(partial: Path, path: Path) -> None:
     shutil.rmtree(old)
 
 
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step; whether the system can do that."""
+    import ctypes
+
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # of Linux
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+
+
+@contextmanager
+def _held(partial: Path) -> Iterator[None]:
+    """For the block, others can tell that somebody is writing there."""
+    descriptor = os.open(partial, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Delete what processes that were killed while they wrote `path` have left beside it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name[:40])}.????????.partial"):
+        with suppress(OSError):  # somebody is writing there, it is not ours, or it has gone
+            descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if time.time() - os.fstat(descriptor).st_mtime > JUST_BEGUN:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            finally:
+                os.close(descriptor)
+
+
 def _sync(path: Path) -> None:
-    # Some systems cannot fsync a folder, and some file systems nothing at all: the rename still is atomic.
-    with suppress(OSError):
+    try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        # Some systems cannot fsync a folder, and some file systems nothing at all: the rename still is atomic. But
+        # that there is no space for what a file holds is said by a disk far away, or with quotas, here at the latest.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) and not path.is_dir():
+            raise
 
 
 @contextmanager

@@ -261,10 +261,10 @@ def test_hostile_cards_are_shown_as_they_are(two: Path) -> None:
         activation=HOSTILE,
         dtype=HOSTILE,
         run=HOSTILE,
-        parameters=10**400,
-        data={"files": [HOSTILE, 3, None], "labels": {HOSTILE: "many"}, "train": "x", "split_seed": -1},
+        parameters=2**62,
+        data={"files": [HOSTILE], "labels": {HOSTILE: 10**12}, "train": "x", "split_seed": -1},
         hyperparameters={"epochs": HOSTILE, "seed": {"a": 1}, "blocks": ["x"]},
-        score={"accuracy": HOSTILE, "labels": 3, "confusion": "x", "emoticons": [HOSTILE]},
+        score={"accuracy": 1e8, "labels": [HOSTILE], "emoticons": {HOSTILE: -3.0}, "ece": None},
         created_at=HOSTILE,
     )
     change_card(two / "bases" / "tiny", source=HOSTILE, made={"corpus": HOSTILE, "tokens": "[b]", "seconds": -1})

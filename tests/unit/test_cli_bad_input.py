@@ -214,12 +214,17 @@ def test_other_damaged_files_are_named(file: str, command: Command, furnished: P
     assert listing(furnished) == before
 
 
-def test_a_damaged_database_is_named(command: Command, furnished: Path) -> None:
-    (furnished / "weibo-tui.db").write_bytes(b"not a database at all" * 100)
-    before = listing(furnished)
-    for words in (["runs", "list"], ["history", "list"]):
-        check_refused(command(*words), 1, "weibo-tui.db is damaged", "move it aside")
-    assert listing(furnished) == before
+def test_a_damaged_database_is_named_and_set_aside_and_the_same_command_works(
+    command: Command, furnished: Path
+) -> None:
+    database = furnished / "weibo-tui.db"
+    damaged = b"not a database at all" * 100
+    database.write_bytes(damaged)
+    check_refused(command("history", "list"), 1, "weibo-tui.db is damaged", "was set aside as weibo-tui.db.damaged-")
+    (aside,) = furnished.glob("weibo-tui.db.damaged-*")
+    assert aside.read_bytes() == damaged
+    assert command.well("predict", "真好吃").err == ""
+    assert "真好吃" in command.well("history", "list").out
 
 
 def test_broken_settings_are_named(command: Command, furnished: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from weibo_tui.engine.events import BatchHalved, RunFinished, StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.workbench import Machine, TrainingPlan, Workbench
 
@@ -33,3 +34,22 @@ def test_a_training_on_a_card_learns(furnished: Path, posts_file: Path) -> None:
         card = bench.adapters.card("carded")
     assert card.dtype == "bfloat16"
     assert card.score["accuracy"] > 0.9
+
+
+@pytest.mark.gpu
+def test_a_card_with_little_memory_trains_in_smaller_parts(furnished: Path, posts_file: Path) -> None:
+    import torch
+
+    hyper = Hyperparameters(epochs=1, batch_size=800, learning_rate=1e-2)
+    plan = TrainingPlan((posts_file,), "carded", base="tiny", hyper=hyper, machine=Machine("cuda", "float32"))
+    torch.cuda.empty_cache()
+    there = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 64 * 2**20) / there)
+    try:
+        with Workbench.open() as bench:
+            events = list(bench.train(plan))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert any(isinstance(event, BatchHalved) for event in events)
+    assert [event.posts for event in events if isinstance(event, StepDone)] == [800]
+    assert isinstance(events[-1], RunFinished)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from weibo_tui.errors import BadInput, WeiboTuiError
-from weibo_tui.files import atomic_folder, atomic_open, atomic_write, sha256
+from weibo_tui.files import atomic_folder, atomic_open, atomic_write, remove_folder, sha256
 
 
 def mode_of(path: Path) -> int:
@@ -169,3 +169,52 @@ def test_sha256_is_that_of_the_bytes(place: Path) -> None:
     assert sha256(place / "file") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
     with pytest.raises(WeiboTuiError, match="none cannot be read"):
         sha256(place / "none")
+
+
+def test_what_a_killed_writer_left_goes_when_the_place_is_written_again(place: Path) -> None:
+    half, folder = place / ".file.0123abcd.partial", place / ".kept.0123abcd.partial"
+    others = [place / name for name in (".other.file.0123abcd.partial", f"{half.name}x", ".file.old.partial")]
+    folder.mkdir()
+    for one in (half, folder / "inside", *others):
+        one.touch()
+    for one in (half, folder, *others):
+        os.utime(one, (0, 0))
+    atomic_write(place / "file", b"new")
+    with atomic_folder(place / "kept"):
+        pass
+    assert sorted(place.iterdir()) == sorted([place / "file", place / "kept", *others])
+
+
+def test_what_another_is_writing_stays(place: Path) -> None:
+    with atomic_open(place / "file", "wb") as file, atomic_folder(place / "kept") as folder:
+        file.write(b"first")
+        for one in place.glob(".*.partial"):
+            os.utime(one, (0, 0))
+        atomic_write(place / "file", b"second")
+        with atomic_folder(place / "kept", replace=True):
+            pass
+        (folder / "inside").touch()
+        (place / "kept").rmdir()
+    assert (place / "file").read_bytes() == b"first"
+    assert [path.name for path in (place / "kept").iterdir()] == ["inside"]
+
+
+def test_a_folder_is_replaced_in_one_step(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with atomic_folder(place / "kept") as folder:
+        (folder / "old").touch()
+
+    def away(_path: Path, _target: object) -> None:
+        pytest.fail("for a moment nothing was there")
+
+    monkeypatch.setattr(Path, "rename", away)
+    with atomic_folder(place / "kept", replace=True) as folder:
+        (folder / "new").touch()
+    assert [str(path.relative_to(place)) for path in sorted(place.rglob("*"))] == ["kept", "kept/new"]
+
+
+def test_of_a_link_to_a_folder_the_link_is_removed(place: Path) -> None:
+    (place / "shared").mkdir()
+    (place / "shared" / "file").touch()
+    (place / "link").symlink_to(place / "shared")
+    remove_folder(place / "link")
+    assert [str(path.relative_to(place)) for path in sorted(place.rglob("*"))] == ["shared", "shared/file"]

@@ -71,7 +71,7 @@ def check_goes_on(command: Command, run: str, step: int, home: Path, undisturbed
     assert (shown["state"], shown["step"]) == ("finished", STEPS)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, command: Command, furnished: Path, posts_file: Path, undisturbed: bytes
 ) -> None:
@@ -102,6 +102,25 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     assert shown["state"] == "interrupted"
     assert not (furnished / "adapters" / "cut").exists()
     check_goes_on(command, run, checkpoint, furnished, undisturbed)
+
+
+@pytest.mark.parametrize("machine", ["float32 on one thread", "bfloat16 on two threads"])
+def test_the_same_seed_data_and_machine_give_the_same_bytes(
+    machine: str, home: Path, stocked: Path, posts_file: Path, tmp_path: Path
+) -> None:
+    dtype, threads = machine.partition(" ")[0], "2" if "two" in machine else "1"
+    options = ["--name", "cut", "--epochs", "1", "--batch-size", "8", "--dropout", "0.1", "--dtype", dtype]
+    homes = [tmp_path / "one", tmp_path / "other"]
+    for own in homes:
+        shutil.copytree(stocked, own)
+    processes = [
+        start("train", posts_file, *options, "--threads", threads, env=environment(WEIBO_TUI_HOME=str(own)))
+        for own in homes
+    ]
+    for process in processes:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    assert weights(homes[0]) == weights(homes[1])
 
 
 def seen_labelled(terminal: int) -> Iterator[int]:

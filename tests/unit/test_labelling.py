@@ -10,7 +10,7 @@ import made_up
 import models
 import pytest
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabelledFile
 from weibo_tui.workbench import LabellingPlan, Workbench
@@ -93,3 +93,93 @@ def test_labelling_refuses_what_it_cannot_write_before_it_judges_a_post(bench: W
     with pytest.raises(BadInput, match="would overwrite"):
         labelled(bench, fine, fine, overwrite=True)
     assert sorted(path.name for path in tmp_path.glob("*.partial")) == []
+
+
+def test_two_programs_cannot_label_into_one_file(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    first = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    models.until(first, Progress, 3)
+    with pytest.raises(BadInput, match="out.csv is being written by another program: wait"):
+        labelled(bench, source, out)
+    done = models.until(first, FileLabelled)
+    assert (done.rows, done.failed) == (60, 0)
+    assert sorted(path.name for path in tmp_path.glob("out.csv*")) == ["out.csv"]
+
+
+@pytest.mark.parametrize("harm", [b"\x00" * 40 + b"\n", b'{"predicted": "posi\n', b"[]\n", b"\xff\xfe\n"])
+def test_verdicts_that_the_disk_damaged_are_judged_again(
+    harm: bytes, bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 80), tmp_path / "out.csv"
+    start_and_stop(bench, source, out, rows=40)
+    partial = tmp_path / "out.csv.partial"
+    lines = partial.read_bytes().splitlines(keepends=True)
+    lines[10] = harm
+    partial.write_bytes(b"".join(lines))
+    assert labelled(bench, source, out).continued == 9
+    whole = tmp_path / "whole.csv"
+    labelled(bench, source, whole)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_labelling_killed_behind_its_last_row_but_one_word_is_finished_by_the_same_command(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 30), tmp_path / "out.csv"
+
+    def killed(_file: LabelledFile) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(bench.history, "add_file", killed)
+        labelled(bench, source, out)
+    before = out.read_bytes()
+    assert labelled(bench, source, out).continued == 30
+    assert out.read_bytes() == before
+    assert [entry.rows for entry in bench.history.page(9) if isinstance(entry, LabelledFile)] == [30]
+    with pytest.raises(BadInput, match="is there already"):
+        labelled(bench, source, out)
+
+
+def test_a_result_of_before_is_not_overwritten_because_verdicts_lie_beside_it(
+    bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    start_and_stop(bench, source, out, rows=40)
+    out.write_text("mine", encoding="utf-8")
+    made_up.write_posts(source, 60, seed=7)  # so that the verdicts are of something else
+    kept = (tmp_path / "out.csv.partial").read_bytes()
+    with pytest.raises(BadInput, match="out.csv is there already"):
+        labelled(bench, source, out)
+    assert out.read_text(encoding="utf-8") == "mine"
+    assert (tmp_path / "out.csv.partial").read_bytes() == kept
+
+
+@pytest.mark.parametrize("kind", ["a text", "a link"])
+def test_what_lies_where_verdicts_are_kept_and_is_not_ours_stays(kind: str, bench: Workbench, tmp_path: Path) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 8), tmp_path / "out.csv"
+    partial, theirs = tmp_path / "out.csv.partial", tmp_path / "theirs.txt"
+    theirs.write_text("dear diary", encoding="utf-8")
+    if kind == "a link":
+        partial.symlink_to(theirs)
+    else:
+        theirs.rename(partial)
+    with pytest.raises(WeiboTuiError, match="out.csv.partial"):
+        labelled(bench, source, out)
+    assert partial.read_text(encoding="utf-8") == "dear diary"
+    assert not out.exists()
+
+
+def test_a_source_that_changes_while_it_is_labelled_ends_in_words(
+    bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    models.until(events, Progress, 3)
+    with source.open("a", encoding="utf-8") as file:
+        file.write("1,又来了一个\n")
+    with pytest.raises(BadInput, match="posts.csv changed while it was labelled: give the same command again"):
+        models.until(events, FileLabelled)
+    assert not out.exists()
+    done = labelled(bench, source, out)
+    assert (done.rows, done.continued) == (61, 0)

@@ -287,3 +287,11 @@ def test_score_card_from_elsewhere_may_hold_anything(score: Mapping[str, Any]) -
     shown = lines(score)
     assert "\x1b" not in shown
     assert "Accuracy" in shown
+
+
+def test_what_went_wrong_on_the_way_stands_in_the_log() -> None:
+    found = record(STARTED, {"event": "BatchHalved", "step": 1, "tokens": 12_000}, {"event": "Damaged"}, step(1))
+    assert texts(found)[1:] == [
+        "The memory was too small: each step is computed in parts of 12,000 tokens from here on.",
+        "The disk damaged an entry of the journal here.",
+    ]

@@ -7,14 +7,18 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import histories
 import pytest
 
 from weibo_tui.errors import Damaged, WeiboTuiError
+from weibo_tui.progress import finish
 from weibo_tui.storage.database import Database, connect
-from weibo_tui.storage.history import History
+from weibo_tui.storage.history import Analysis, History
 from weibo_tui.storage.migrations import MIGRATIONS
+from weibo_tui.storage.runs import Runs
 
 
 @pytest.fixture
@@ -90,55 +94,88 @@ def test_a_newer_database_is_refused_untouched(path: Path, database: Database) -
 
 
 @pytest.mark.parametrize("damage", ["no database", "cut short", "a page overwritten"])
-def test_a_damaged_database_is_named_with_the_remedy(path: Path, damage: str) -> None:
+def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_one(path: Path, damage: str) -> None:
     database = connect(path)
     database.close()
     content = path.read_bytes()
-    path.write_bytes(
-        {
-            "no database": b"these are no tables, and there are enough of them\n" * 20,
-            "cut short": content[: len(content) // 2],
-            "a page overwritten": content[:100] + b"\xff" * 4096 + content[4196:],
-        }[damage]
-    )
-    with pytest.raises(Damaged, match="move it aside") as caught:
-        History(connect(path)).page(10)
+    damaged = {
+        "no database": b"these are no tables, and there are enough of them\n" * 20,
+        "cut short": content[: len(content) // 2],
+        "a page overwritten": content[:100] + b"\xff" * 4096 + content[4196:],
+    }[damage]
+    path.write_bytes(damaged)
+    with pytest.raises(Damaged, match="was set aside as weibo-tui.db.damaged-.*give the same command again") as caught:
+        connect(path)
     assert str(path) in str(caught.value)
+    (aside,) = (file for file in path.parent.glob(f"{path.name}.damaged-*") if not file.name.endswith(("-wal", "-shm")))
+    assert aside.name in str(caught.value)
+    assert aside.read_bytes() == damaged
+    assert not path.exists()
+    new = connect(path)
+    assert History(new).page(10) == []
+    new.close()
+
+
+def test_a_page_damaged_deep_inside_is_named_and_the_rest_can_be_read(path: Path) -> None:
+    database = connect(path)
+    History(database).add([replace(histories.ANALYSIS, text="雨" * 1000)] * 200)
+    (root,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'analyses'").fetchone()
+    database.close()
+    content = bytearray(path.read_bytes())
+    content[(root - 1) * 4096 : root * 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    database = connect(path)
+    with pytest.raises(Damaged, match=f"{path} is damaged .*: move it aside"):
+        History(database).page(10)
+    assert Runs(database, path.parent / "runs").list() == ()
+    database.close()
 
 
 def test_a_row_that_makes_no_sense_is_damage(database: Database) -> None:
     with pytest.raises(Damaged, match="move it aside"):
         list(database.read(lambda row: int(row[0]), "SELECT 'seven'"))
-    with pytest.raises(Damaged, match="move it aside"):
-        list(database.read(lambda row: row, "SELECT CAST(x'ff' AS TEXT)"))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "created_at = x'ff'",
-        "text = 7",
-        "confidence = 'high'",
-        "probabilities = '{'",
-        "characters = 'ten'",
-    ],
-)
-def test_a_changed_row_is_damage_and_no_crash(database: Database, change: str) -> None:
-    history = History(database)
-    database.execute(
-        "INSERT INTO analyses "
-        "VALUES (1, '2026-01-31T12:00:00.000Z', '雨', '', 0.5, '{}', 0, 'a', 0, 1, 1, 1.0, 'cli', NULL, NULL, 0)"
-    )
-    assert len(history.page(1)) == 1
+def test_a_text_in_which_a_bit_turned_is_read_as_far_as_it_can_be(database: Database) -> None:
+    damaged = "今天".encode() + b"\xff" + "好".encode()
+    assert list(database.read(lambda row: row[0], "SELECT CAST(? AS TEXT)", (damaged,))) == ["今天\ufffd好"]
+
+
+@pytest.fixture
+def loose(database: Database) -> Database:
+    """A history of three entries in a table that takes whatever a flipped bit may leave."""
+    texts = ("风", "雨", "雪")
+    History(database).add([replace(histories.ANALYSIS, text=text) for text in texts])
     # A TEXT column makes a text of a number: columns without a type take what a flipped bit may leave.
     database.execute("CREATE TABLE copy AS SELECT * FROM analyses")
     database.execute("DROP TABLE analyses")
     columns = ", ".join(row[1] for row in database.execute("PRAGMA table_info(copy)"))
     database.execute(f"CREATE TABLE analyses ({columns})")
     database.execute("INSERT INTO analyses SELECT * FROM copy")
-    database.execute(f"UPDATE analyses SET {change}")
+    return database
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["text = 7", "confidence = 'high'", "probabilities = '{'", "characters = 'ten'", "label = x'ff'", "adapter = NULL"],
+)
+def test_an_entry_that_the_disk_damaged_says_so_beside_the_others_and_can_be_deleted(
+    loose: Database, change: str, tmp_path: Path
+) -> None:
+    history = History(loose)
+    loose.execute(f"UPDATE analyses SET {change} WHERE id = 2")
+    page = history.page(9)
+    assert [entry.id for entry in page] == [3, 2, 1]
+    assert [entry.error for entry in page if isinstance(entry, Analysis)] == [None, "the disk damaged this entry", None]
+    assert finish(history.export(tmp_path / "out.csv")) == 3
+    history.delete([page[1]])
+    assert [entry.id for entry in history.page(9)] == [3, 1]
+
+
+def test_an_entry_without_its_moment_is_damage_and_no_crash(loose: Database) -> None:
+    loose.execute("UPDATE analyses SET created_at = x'ff' WHERE id = 2")
     with pytest.raises(Damaged, match="move it aside"):
-        history.page(1)
+        History(loose).page(9)
 
 
 def test_tables_that_our_statements_do_not_fit_are_damage(database: Database) -> None:

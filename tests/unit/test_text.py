@@ -301,3 +301,9 @@ def test_broken_lines_fit_and_hold_everything_but_blanks(post: str, width: int) 
     lines = list(wrap_cells(post, width))
     assert all(cell_width(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == post.replace(" ", "").replace("\n", "")
+
+
+@pytest.mark.parametrize("joiner", ["\ufe0f\u200d", "\ufe0f\ufe0f", "\u200d\u200d", "\u200d\ufe0f"])
+def test_joiners_that_join_nothing_are_shown(joiner: str) -> None:
+    assert not set(visible("a" + joiner + "👩")) & set(joiner)
+    assert visible(visible("❤" + joiner + "a")) == visible("❤" + joiner + "a")

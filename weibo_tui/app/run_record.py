@@ -14,7 +14,7 @@ from weibo_tui.app.content import percent
 from weibo_tui.app.widgets.series import SMOOTHING, Series
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.runs import JournalEntry, Run, Runs
+from weibo_tui.storage.runs import DAMAGED, JournalEntry, Run, Runs
 from weibo_tui.words import word
 
 LOG_LINES = 200
@@ -138,6 +138,10 @@ class RunRecord:
             self.steps = int(_figure(event, "steps") or 0)
             self.forget_pace()
             self._say(entry.at, kind, _begun(event))
+        elif kind == "BatchHalved":
+            tokens = f"{int(_figure(event, 'tokens') or 0):,}"
+            message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
+            self._say(entry.at, kind, message.format(tokens=tokens))
         elif kind == "Evaluated":
             self._evaluation(entry.at, event)
         elif kind == "CheckpointSaved":
@@ -145,6 +149,8 @@ class RunRecord:
                 self.log.pop()  # the last of several is what a resume goes on from
             step = int(_figure(event, "step") or 0)
             self._say(entry.at, kind, _("Checkpoint behind step {step}.").format(step=f"{step:,}"))
+        elif kind == DAMAGED:
+            self._say(entry.at, kind, _("The disk damaged an entry of the journal here."))
         elif kind == "RunFinished":
             self._say(entry.at, kind, _("Finished, and kept as '{name}'.").format(name=event.get("name")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,9 @@ from weibo_tui.cli.output import (
     until_stopped,
 )
 from weibo_tui.cli.score import score_lines
-from weibo_tui.engine.events import Evaluated, RunFinished, RunStarted, StepDone, to_json
+from weibo_tui.engine.events import BatchHalved, Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.words import word
@@ -169,6 +170,11 @@ def follow(events: Iterator[object], json: bool) -> None:
         else:
             hint = _("Stopped before the first step; nothing was begun.")
         raise leave_interrupted(hint) from None
+    except WeiboTuiError as error:
+        # A fault of the machine, not of the plan.
+        if run and isinstance(error.__cause__, OSError | sqlite3.Error):
+            narrate(_("Once that is mended, go on with: weibo-tui train --resume {run}").format(run=run))
+        raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     if finished.score is not None and not json:
         for line in score_lines(finished.score):
@@ -194,6 +200,9 @@ class _Teller:
             rate = per_second(self._token_rate.at(self._tokens), _(" tokens"))
             note = _("loss {loss}, {rate}").format(loss=f"{event.loss:.3f}", rate=rate)
             self._stage.update(_("training"), event.step, event.steps or None, note)
+        elif isinstance(event, BatchHalved):
+            message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
+            self._stage.line(message.format(tokens=f"{event.tokens:,}"))
         elif isinstance(event, Evaluated):
             self._stage.line(_evaluated(event))
 

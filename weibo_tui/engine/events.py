@@ -47,6 +47,15 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchHalved:
+    """The memory was too small for step `step`: from it on, micro-batches have `tokens` tokens, half as many. The posts
+    of a step stay the same, and so does its gradient."""
+
+    step: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluated:
     """The validation split after an epoch (or, in pretraining, after a stretch): loss in nats. Accuracy and F1
     are None in pretraining; `best` says whether this is the best so far."""
@@ -80,7 +89,7 @@ class RunFinished:
     score: dict[str, Any] | None
 
 
-Event = Progress | RunStarted | StepDone | Evaluated | CheckpointSaved | RunFinished
+Event = Progress | RunStarted | StepDone | BatchHalved | Evaluated | CheckpointSaved | RunFinished
 
 
 def to_json(event: Any) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weibo_tui.engine.adapter import Adapter
-from weibo_tui.engine.batches import Indices, micro_batches, pad
+from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
+from weibo_tui.engine.fitting import in_fitting_batches
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.states import States
 from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
@@ -86,15 +87,19 @@ def logits_of(
     was kept of them where there are `states`.
 
     The one way from ids to logits outside the training step: validation, test and use all come through here."""
+
+    def judge(batch: Indices) -> Floats:
+        with torch.inference_mode():
+            logits = adapter(pooled(trunk, adapter, encoded, batch, padding, compute.device, states))
+        judged: Floats = logits.cpu().double().numpy()
+        return judged
+
     lengths = encoded.lengths
     which = np.arange(len(encoded)) if which is None else which
     was_training = adapter.training
     adapter.eval()
     try:
-        for batch in micro_batches(which, lengths, compute.micro_tokens):
-            with torch.inference_mode():
-                logits = adapter(pooled(trunk, adapter, encoded, batch, padding, compute.device, states))
-            yield batch, logits.cpu().double().numpy()
+        yield from in_fitting_batches(which, lengths, compute, judge)
     finally:
         adapter.train(was_training)
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weibo_tui.engine.adapter import Adapter
-from weibo_tui.engine.batches import Indices, micro_batches, pad
+from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
+from weibo_tui.engine.fitting import in_fitting_batches
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.tokenizer import Encoded
 from weibo_tui.progress import Progress
@@ -48,11 +49,15 @@ class States:
 
     def fill(self, padding: int, compute: Compute) -> Iterator[Progress]:
         """Compute what is kept. Always in the same batches, so that a training that is resumed sees the same bits."""
-        done = 0
-        for batch in micro_batches(self._which, self._texts.lengths, compute.micro_tokens):
+
+        def compute_rows(batch: Indices) -> Rows:
             with torch.inference_mode():
                 ids, lengths = pad(self._texts, batch, padding, compute.device)
-                rows = self._trunk.beneath(ids, lengths, self._block).cpu().numpy()
+                rows: Rows = self._trunk.beneath(ids, lengths, self._block).cpu().numpy()
+            return rows
+
+        done = 0
+        for batch, rows in in_fitting_batches(self._which, self._texts.lengths, compute, compute_rows):
             self._rows[self._places(batch)] = rows
             done += len(batch)
             yield Progress("keeping states", done, len(self._which))

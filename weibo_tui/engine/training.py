@@ -8,7 +8,7 @@ random choice is a function of (seed, epoch) or (seed, step), so no generator's 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,7 +22,8 @@ from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, micro_batches, training_steps
 from weibo_tui.engine.calibration import negative_log_likelihood
 from weibo_tui.engine.device import Compute, memory
-from weibo_tui.engine.events import Evaluated, Event, StepDone
+from weibo_tui.engine.events import BatchHalved, Evaluated, Event, StepDone
+from weibo_tui.engine.fitting import halved
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.prediction import logits_of, pooled
@@ -169,9 +170,37 @@ class Training:
             self._states[name] = states
 
     def _step(self, posts: Indices, texts: Indices, lengths: NDArray[np.int64]) -> Iterator[Event]:
-        """One optimizer step on `posts`, each by its text of `texts` with its length of `lengths`, in as many
-        micro-batches as the token budget asks; the gradient is the same."""
+        """One optimizer step on `posts`, each by its text of `texts` with its length of `lengths`; in smaller
+        micro-batches where the memory is too small."""
         started = time.perf_counter()
+        while True:
+            try:
+                loss = yield from self._gradient(posts, texts, lengths)
+                break
+            except (RuntimeError, MemoryError) as error:
+                self.compute = halved(self.compute, lengths[posts], error)
+            yield BatchHalved(self.at.step + 1, self.compute.micro_tokens)
+        rate = self._learning_rate()
+        norm = self._update(loss, rate)
+        self.at.step += 1
+        self.at.taken += 1
+        self.at.seconds += time.perf_counter() - started
+        yield StepDone(
+            step=self.at.step,
+            steps=self.steps,
+            epoch=self.at.epoch,
+            loss=loss,
+            learning_rate=rate,
+            gradient_norm=norm,
+            posts=len(posts),
+            tokens=int(lengths[posts].sum()),
+            seconds=time.perf_counter() - started,
+            memory=memory(self.compute.device),
+        )
+
+    def _gradient(self, posts: Indices, texts: Indices, lengths: NDArray[np.int64]) -> Generator[Progress, None, float]:
+        """Leave the gradient of a step in the adapter; the result is the loss. In as many micro-batches as the token
+        budget asks; the gradient is the same."""
         labels = torch.from_numpy(self.train.labels)
         whole = float(self._weights[labels[posts]].sum())
         self._optimizer.zero_grad(set_to_none=True)
@@ -196,23 +225,7 @@ class Training:
             loss = loss + part.detach()
             if number < len(batches):
                 yield Progress("step", number, len(batches))
-        rate = self._learning_rate()
-        norm = self._update(float(loss), rate)
-        self.at.step += 1
-        self.at.taken += 1
-        self.at.seconds += time.perf_counter() - started
-        yield StepDone(
-            step=self.at.step,
-            steps=self.steps,
-            epoch=self.at.epoch,
-            loss=float(loss),
-            learning_rate=rate,
-            gradient_norm=norm,
-            posts=len(posts),
-            tokens=int(lengths[posts].sum()),
-            seconds=time.perf_counter() - started,
-            memory=memory(self.compute.device),
-        )
+        return float(loss)
 
     def _update(self, loss: float, rate: float) -> float:
         """Clip, step, and give the gradient's norm before clipping."""

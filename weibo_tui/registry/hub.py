@@ -11,7 +11,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -94,8 +94,12 @@ def place(folder: Path, kind: Kind, repository: str) -> Iterator[Path]:
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(f"{target}.lock", timeout=0):
-            yield target
-            shutil.rmtree(target)
+            try:
+                yield target
+                shutil.rmtree(target)
+            finally:
+                with suppress(OSError):
+                    target.rmdir()  # nothing came
     except Timeout as error:
         raise BadInput(
             _("{repository} is being fetched by another program already: wait for it.").format(repository=repository)
@@ -133,7 +137,6 @@ def fetch(repository: Repository, names: Iterable[str], folder: Path) -> Generat
     for other in folder.iterdir():
         if other != target:
             shutil.rmtree(other)  # of an older commit, which nobody asks for any more
-    target.mkdir(mode=0o700, exist_ok=True)
     files = [repository.files[name] for name in names]
     for file in files:
         if file.size > (LARGEST if file.sha256 else LARGEST_SMALL):
@@ -143,6 +146,7 @@ def fetch(repository: Repository, names: Iterable[str], folder: Path) -> Generat
                 )
             )
     _check_room(files, target)
+    target.mkdir(mode=0o700, exist_ok=True)
 
     def download(meter: Meter) -> None:
         api = hub_client.connect()

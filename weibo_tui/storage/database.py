@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +24,9 @@ from weibo_tui.storage.search import holds
 BUSY_SECONDS = 10.0
 """How long one waits for another program's transaction; ours take milliseconds."""
 
+_OUT_OF_REACH = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
+_SHARED = 2**16  # bytes; SQLite shares half as many between the programs that have the database open
+
 T = TypeVar("T")
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -33,6 +40,8 @@ class Database(sqlite3.Connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.create_function("holds", 2, holds, deterministic=True)
+        # A bit that turned makes of a text one that is not UTF-8: the rest of it can be read, and so can other rows.
+        self.text_factory = partial(str, encoding="utf-8", errors="replace")
 
     @contextmanager
     def faults_named(self) -> Iterator[None]:
@@ -66,17 +75,28 @@ class Database(sqlite3.Connection):
                 yield made
 
 
-def connect(path: Path) -> Database:
-    """Open the database at ``path``, made and migrated as needed.
+class ReadOnly(Database):
+    """A database at a place that takes nothing more: it can be looked at, and says why it keeps nothing."""
 
-    WeiboTuiError when it is of a newer version (it stays untouched), busy or out of reach; Damaged when it
-    cannot be read.
+    refusal: WeiboTuiError
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        raise self.refusal
+        yield
+
+
+def connect(path: Path) -> Database:
+    """Open the database at ``path``, made and migrated as needed; for reading only where nothing can be written there.
+
+    WeiboTuiError when it is of a newer version (it stays untouched), busy or out of reach. Damaged when it is no
+    database any more: it is set aside then, under a name that the message tells, and the next try makes a new one.
     """
     # One program at a time opens: the switch to WAL heeds no busy timeout and fails beside another's opening.
     lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS, mode=0o600)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with lock, faults_named(path):
+        with lock:
             if not path.exists():
                 # SQLite itself would make a file that others can read.
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -84,7 +104,35 @@ def connect(path: Path) -> Database:
     except filelock.Timeout as error:
         raise _busy(path) from error
     except OSError as error:
-        raise cannot_write(path, error) from error
+        refusal = _cannot_keep(path, error)
+        return _open_to_read(path, refusal, error)
+    except sqlite3.DatabaseError as error:
+        if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise _set_aside(path, error) from error
+        named = _named(error, path)
+        if _code(error) in _OUT_OF_REACH and isinstance(named, WeiboTuiError):
+            return _open_to_read(path, named, error)
+        raise named from error
+
+
+def _open_to_read(path: Path, refusal: WeiboTuiError, error: Exception) -> ReadOnly:
+    """The database for reading; raises `refusal` where even that cannot be."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    wal = path.with_name(path.name + "-wal")
+    try:
+        if not path.stat().st_size:
+            raise refusal from error
+        # What SQLite shares between programs cannot be made either: without a log beside it, it is not needed.
+        if not (wal.exists() and wal.stat().st_size):
+            address += "&immutable=1"
+        database = sqlite3.connect(address, BUSY_SECONDS, isolation_level=None, uri=True, factory=ReadOnly)
+        database.path, database.refusal = path, refusal
+        if int(database.execute("PRAGMA user_version").fetchone()[0]) != len(MIGRATIONS):
+            database.close()
+            raise refusal from error
+    except (OSError, sqlite3.Error):
+        raise refusal from error
+    return database
 
 
 def _open(path: Path) -> Database:
@@ -98,6 +146,7 @@ def _open(path: Path) -> Database:
                 "{known}: update weibo-tui, or choose another home with WEIBO_TUI_HOME."
             )
             raise WeiboTuiError(message.format(path=path, found=version, known=len(MIGRATIONS)))
+        database.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # reads all of the shape, and finds what is wrong there
         database.execute("PRAGMA journal_mode = WAL")
         # FULL, though NORMAL outlives kill -9: an analysis that was shown is to outlive a power cut too.
         database.execute("PRAGMA synchronous = FULL")
@@ -128,14 +177,15 @@ def faults_named(path: Path) -> Iterator[None]:
 
 
 def _named(error: sqlite3.Error, path: Path) -> Exception:
-    # Without a code it is Python that could not read what the file holds.
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    code = _code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _busy(path)
     if code == sqlite3.SQLITE_FULL:
-        message = _("There is no space left to write {path}: free some, then try again.")
-        return WeiboTuiError(message.format(path=path))
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY):
+        return cannot_write(path, OSError(errno.ENOSPC, ""))
+    if code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < _SHARED:
+        # What it shares with other programs found no room: SQLite does not say that it was for lack of space.
+        return cannot_write(path, OSError(errno.ENOSPC, ""))
+    if code in _OUT_OF_REACH:
         message = _("The database {path} is out of reach ({reason}): check the disk and your rights there.")
         return WeiboTuiError(message.format(path=path, reason=error))
     # Our statements fit our tables: where they do not, somebody or something has changed the tables.
@@ -143,6 +193,37 @@ def _named(error: sqlite3.Error, path: Path) -> Exception:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, *mismatches):
         return _damaged(error, path)
     return error
+
+
+def _code(error: sqlite3.Error) -> int:
+    # Without a code it is Python that could not read what the file holds.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+
+
+def _set_aside(path: Path, error: Exception) -> Damaged:
+    """Give a damaged database another name, with what SQLite keeps beside it; what to tell of it."""
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S-%f}")
+    try:
+        for ending in ("-wal", "-shm", ""):  # the database last: killed before, it is damaged still
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    except OSError:
+        return _damaged(error, path)
+    message = _(
+        "The database {path} is damaged ({reason}) and was set aside as {aside}: give the same command again, and a "
+        "new one is made."
+    )
+    return Damaged(message.format(path=path, reason=error, aside=aside.name))
+
+
+def _cannot_keep(path: Path, error: OSError) -> WeiboTuiError:
+    if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return cannot_write(path, error)
+    message = _(
+        "{path} cannot be written, so neither history nor runs can be kept: give --no-history, or choose another home "
+        "with WEIBO_TUI_HOME."
+    )
+    return WeiboTuiError(message.format(path=path))
 
 
 def _busy(path: Path) -> WeiboTuiError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from weibo_tui.locale import gettext as _
 from weibo_tui.storage.values import from_json, pack, to_json, unpack
 
 ANALYSIS_COLUMNS = (
@@ -85,7 +86,32 @@ def analysis_row(analysis: Analysis) -> tuple[Any, ...]:
 
 
 def read_analysis(row: Sequence[Any]) -> Analysis:
-    """The analysis whose ANALYSIS_COLUMNS these are."""
+    """The analysis whose ANALYSIS_COLUMNS these are; one that the disk damaged has an error that says so."""
+    try:
+        return _analysis(row)
+    except (AttributeError, TypeError, ValueError):
+        said, text, created_at = _("the disk damaged this entry"), row[1], row[11]
+        if not isinstance(created_at, str):  # without its place among the others it cannot be shown
+            raise
+        return Analysis(
+            id=int(row[0]),
+            text=text if isinstance(text, str) else repr(text),
+            label="",
+            confidence=None,
+            probabilities={},
+            uncertain=False,
+            adapter="",
+            truncated=False,
+            characters=0,
+            characters_read=0,
+            milliseconds=0.0,
+            created_at=created_at,
+            source="",
+            error=said,
+        )
+
+
+def _analysis(row: Sequence[Any]) -> Analysis:
     return Analysis(
         id=int(row[0]),
         text=unpack(row[1]),

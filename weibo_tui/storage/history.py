@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage import search, selection
@@ -202,8 +203,10 @@ class History:
             self._database.execute("DELETE FROM analyses")
             self._database.execute("DELETE FROM labelled_files")
             search.empty(self._database)
-        with self._database.faults_named():
+        # What was deleted is overwritten already: only the space is still to be given back, where there is room to.
+        with suppress(WeiboTuiError), self._database.faults_named():
             self._database.execute("VACUUM")
+        with self._database.faults_named():
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
 

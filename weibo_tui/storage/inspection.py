@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,8 +31,13 @@ class Inspection:
 
 def inspect(path: Path) -> Inspection:
     """The database at `path`, which is there. Raises WeiboTuiError where it is out of reach, Damaged where it is."""
-    size = sum(file.stat().st_size for file in (path, path.with_name(path.name + "-wal")) if file.exists())
+    wal = path.with_name(path.name + "-wal")
+    logged = wal.stat().st_size if wal.exists() else 0
+    size = path.stat().st_size + logged
     address = f"{path.absolute().as_uri()}?mode=ro"
+    if not logged and not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        # What SQLite shares between programs cannot be made here; and nobody of ours writes here, who would share it.
+        address += "&immutable=1"
     with faults_named(path), closing(sqlite3.connect(address, BUSY_SECONDS, uri=True, factory=Database)) as database:
         database.path = path
         (version,) = database.execute("PRAGMA user_version").fetchone()

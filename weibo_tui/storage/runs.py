@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, Literal
 import filelock
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import cannot_write
+from weibo_tui.files import cannot_write, folder_aside
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.database import Database
 from weibo_tui.storage.journal_export import write_json_lines, write_table
@@ -24,6 +23,9 @@ from weibo_tui.storage.values import from_json, pack, timestamp, to_json, unpack
 
 State = Literal["running", "finished", "stopped", "failed", "interrupted"]
 """As shown. ``interrupted`` is never stored: it is a running one whose process is gone."""
+
+DAMAGED = "Damaged"
+"""In place of an event that the disk damaged."""
 
 _CLAIM_SECONDS = 0.5
 _EVENTS_AT_ONCE = 1000
@@ -226,14 +228,9 @@ class Runs:
     def remove(self, run_id: str) -> None:
         """Delete the run, its journal and its folder; BadInput while a process works on it."""
         run_id = self.get(run_id).id
-        with self.claim(run_id), self._database.transaction():
+        # The folder goes for good when the row has, and comes back where that may not be.
+        with self.claim(run_id), folder_aside(self.folder(run_id)), self._database.transaction():
             self._database.execute("DELETE FROM runs WHERE id = ?", (run_id,))
-        # After the claim, whose file Windows keeps while it is open. Without its row nobody takes the run.
-        folder = self.folder(run_id)
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
 
     def _set_state(self, run_id: str, state: str, summary: str | None) -> None:
         with self._database.transaction():
@@ -243,6 +240,16 @@ class Runs:
             )
 
     def _run(self, row: Sequence[Any]) -> Run:
+        """The run whose _COLUMNS these are; one that the disk damaged has failed, and its summary says so."""
+        try:
+            return self._sound_run(row)
+        except (AttributeError, TypeError, ValueError, Damaged):
+            texts = [value if isinstance(value, str) else repr(value) for value in row[:7]]
+            run_id, kind, name, _plan, _state, created_at, updated_at = texts
+            damage = {"error": _("the disk damaged this run")}
+            return Run(run_id, kind, name, "failed", created_at, updated_at, 0, None, {}, damage)
+
+    def _sound_run(self, row: Sequence[Any]) -> Run:
         run_id, kind, name, plan, state, created_at, updated_at, step, steps, summary = row
         return Run(
             id=run_id,
@@ -253,8 +260,8 @@ class Runs:
             updated_at=unpack(updated_at),
             step=int(step),
             steps=None if steps is None else int(steps),
-            plan=from_json(plan),
-            summary=None if summary is None else from_json(summary),
+            plan=dict(from_json(plan)),
+            summary=None if summary is None else dict(from_json(summary)),
         )
 
     def _lock(self, run_id: str, seconds: float) -> filelock.BaseFileLock:
@@ -277,7 +284,10 @@ class Runs:
 
 
 def _entry(row: Sequence[Any]) -> JournalEntry:
-    return JournalEntry(seq=int(row[0]), at=unpack(row[1]), event=dict(from_json(row[2])))
+    try:
+        return JournalEntry(seq=int(row[0]), at=unpack(row[1]), event=dict(from_json(row[2])))
+    except (AttributeError, TypeError, ValueError):
+        return JournalEntry(seq=int(row[0]), at=timestamp(), event={"event": DAMAGED})
 
 
 def _without_at(event: Mapping[str, Any]) -> dict[str, Any]:

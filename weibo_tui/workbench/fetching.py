@@ -40,7 +40,7 @@ _WEIGHTS = (
 
 def get_base(home: Home, repository: str, name: str = "") -> Generator[Progress, None, BaseCard]:
     """`Workbench.get_base`."""
-    from weibo_tui.engine.gpt2 import GPT2Config
+    from weibo_tui.engine.config import GPT2Config
 
     hub.check_name(repository)
     there = home.base_from(repository)

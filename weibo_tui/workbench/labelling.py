@@ -1,36 +1,36 @@
 """Labelling a file: verdicts row by row into a file beside the result, then the result written whole.
 
-The verdicts so far stand in `<out>.partial`, one JSON line a row behind a line that says what they belong to. A
-killed labelling goes on behind the last whole line.
+A killed labelling goes on behind the last verdict that was kept (`partial.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.reading import Source, count, open_source, rows
 from weibo_tui.datasets.writing import Added, check_added, write_labelled
+from weibo_tui.errors import BadInput
 from weibo_tui.files import cannot_write
+from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabelledFile
 from weibo_tui.storage.values import timestamp
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.plans import LabellingPlan
+from weibo_tui.workbench.partial import Partial, open_partial
+from weibo_tui.workbench.plans import LabellingPlan, is_there
 
 if TYPE_CHECKING:
     from weibo_tui.engine.prediction import Classifier, Unreadable, Verdict
 
 WINDOW = 2048
-SYNC_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,54 +63,63 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
     classifier = home.classifier(adapter, plan.machine)
     # Opened here: a history that cannot be written is better found out before the work than behind it.
     history = home.history if plan.record and home.settings.history else None
-    partial = plan.out.with_name(plan.out.name + ".partial")
     reading = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
-    key = _key(source, [*reading, str(classifier.compute), list(added)])
-    try:
-        continued = _resume(partial, key)
-        started = time.perf_counter()
-        with partial.open("a", encoding="utf-8") as file:
-            yield from _judge_rows(classifier, card.labels, source, file, continued, total)
-    except OSError as error:
-        raise cannot_write(partial, error) from error
-    seconds = max(time.perf_counter() - started, 1e-9)
-    for written in write_labelled(source, plan.out, _verdicts(partial), added):
-        if written % WINDOW == 0:
-            yield Progress("writing", written, total)
-    predicted = (verdict.get("predicted") for verdict in _verdicts(partial))
-    counts: Counter[str] = Counter(label for label in predicted if label is not None)
-    failed = total - counts.total()
-    partial.unlink()
-    if history is not None:
-        history.add_file(
-            LabelledFile(plan.source.absolute(), plan.out.absolute(), adapter, total, failed, dict(counts), timestamp())
-        )
+    about = [*reading, str(classifier.compute), list(added)]
+    key = _key(source, about)
+    with open_partial(plan.out, key) as partial:
+        if plan.out.exists() and not plan.overwrite and not partial.fits():
+            raise is_there(plan.out)
+        with _failures_named(partial):
+            continued = yield from partial.go_on()
+            started = time.perf_counter()
+            yield from _judge_rows(classifier, card.labels, source, partial, continued, total)
+        seconds = max(time.perf_counter() - started, 1e-9)
+        if key != _key(source, about):
+            message = _("{path} changed while it was labelled: give the same command again, which begins anew.")
+            raise BadInput(message.format(path=plan.source))
+        for written in write_labelled(source, plan.out, partial.verdicts(), added):
+            if written % WINDOW == 0:
+                yield Progress("writing", written, total)
+        counts = Counter(verdict["predicted"] for verdict in partial.verdicts() if "predicted" in verdict)
+        failed = total - counts.total()
+        if history is not None:
+            history.add_file(
+                LabelledFile(
+                    plan.source.absolute(), plan.out.absolute(), adapter, total, failed, dict(counts), timestamp()
+                )
+            )
+        # Last: killed before, the same command comes here again.
+        partial.path.unlink()
     rate = (total - continued) / seconds
     yield FileLabelled(str(plan.out), total, failed, dict(counts), continued, rate)
+
+
+@contextmanager
+def _failures_named(partial: Partial) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.filename not in (None, str(partial.path)):
+            raise
+        raise cannot_write(partial.path, error) from error
 
 
 def _judge_rows(
     classifier: Classifier,
     labels: tuple[str, ...],
     source: Source,
-    file: IO[str],
+    partial: Partial,
     done: int,
     total: int,
 ) -> Iterator[Progress]:
-    """Append one line for each row behind the first `done`."""
+    """Keep a verdict for each row behind the first `done`."""
     waiting = islice(rows(source), done, None)
-    synced = time.monotonic()
     while window := [row.text for row in islice(waiting, WINDOW)]:
         found: dict[int, Verdict | Unreadable] = {}
         for batch in classifier.classify(window):
             found.update(batch)
             yield Progress("labelling", done + len(found), total)
-        for index in range(len(window)):
-            file.write(json.dumps(_added_cells(found[index], labels), ensure_ascii=False) + "\n")
-        file.flush()
-        if time.monotonic() - synced > SYNC_SECONDS:
-            os.fsync(file.fileno())
-            synced = time.monotonic()
+        partial.add(_added_cells(found[index], labels) for index in range(len(window)))
         done += len(window)
 
 
@@ -139,32 +148,3 @@ def _key(source: Source, about: list[Any]) -> str:
         source.text_column,
     ]
     return hashlib.sha256(json.dumps([what, about]).encode()).hexdigest()
-
-
-def _resume(partial: Path, key: str) -> int:
-    """How many rows the partial file holds for `key`, cut behind its last whole line; it is begun where it is not."""
-    header = json.dumps({"weibo-tui labelling": key}) + "\n"
-    if partial.exists():
-        with partial.open("rb+") as file:
-            if file.readline() == header.encode():
-                end, done = file.tell(), 0
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        break
-                    end, done = end + len(line), done + 1
-                file.truncate(end)
-                return done
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with open(partial, "w", encoding="utf-8", opener=_private) as fresh:
-        fresh.write(header)
-    return 0
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _verdicts(partial: Path) -> Iterator[dict[str, Any]]:
-    with partial.open(encoding="utf-8") as file:
-        for line in islice(file, 1, None):
-            yield json.loads(line)

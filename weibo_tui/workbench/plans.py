@@ -12,6 +12,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
+from weibo_tui.workbench.partial import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,14 @@ class LabellingPlan:
 
     def __post_init__(self) -> None:
         self.machine.check()
-        if self.out.exists() and not self.overwrite:
-            raise BadInput(
-                _("{path} is there already: choose another --out, or give --overwrite.").format(path=self.out)
-            )
+        # A labelling that was cut off may have written all but its last word.
+        if self.out.exists() and not self.overwrite and not place_of(self.out).exists():
+            raise is_there(self.out)
+
+
+def is_there(out: Path) -> BadInput:
+    """What to tell a person of an `out` that may not be overwritten."""
+    return BadInput(_("{path} is there already: choose another --out, or give --overwrite.").format(path=out))
 
 
 UNITS = ("characters", "pieces")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.corpus import lines
 from weibo_tui.engine.events import Event, RunFinished, RunStarted
@@ -18,7 +19,7 @@ from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, clean
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import PretrainingPlan
-from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settled
+from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, settled
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -45,14 +46,19 @@ class Prepared:
 
 def pretrain(home: Home, plan: PretrainingPlan) -> Iterator[object]:
     """`Workbench.pretrain`."""
-    from weibo_tui.engine.gpt2 import GPT2Config
+    from weibo_tui.engine.config import GPT2Config
 
     home.bases.check_free(plan.name)
     GPT2Config(plan.layers, plan.heads, plan.width, plan.positions, plan.vocabulary, 4 * plan.width)
     tokenizer, frame = yield from _count_vocabulary(plan)
     prepared = yield from _prepare(home, plan, tokenizer, frame)
     plan = replace(plan, machine=settled(prepared.compute))
-    kept = {"plan": plan.to_json(), "corpus": sha256(plan.corpus), "frame": _frame_to_json(frame)}
+    kept = {
+        "plan": plan.to_json(),
+        "corpus": sha256(plan.corpus),
+        "frame": _frame_to_json(frame),
+        "tokenizer": hashlib.sha256(tokenizer.encode()).hexdigest(),
+    }
     run = home.runs.create(KIND, plan.name, kept)
     atomic_write(home.runs.folder(run.id) / TOKENIZER, tokenizer.encode())
     with at_work(home, run, prepared.pretraining, plan.checkpoint_seconds) as work:
@@ -61,22 +67,21 @@ def pretrain(home: Home, plan: PretrainingPlan) -> Iterator[object]:
 
 def resume(home: Home, run: Run) -> Iterator[object]:
     """`Workbench.resume` for a pretraining."""
-    from weibo_tui.engine.tokenizer import Frame
+    from weibo_tui.registry.weights import check_sha256
 
     check_resumable(run)
-    plan = PretrainingPlan.from_json(run.plan["plan"])
+    plan, corpus, frame = begun_with(run, _begun_with)
     if not _kept_already(home, plan.name, run):
         home.bases.check_free(plan.name)
-    if sha256(plan.corpus) != run.plan["corpus"]:
+    if sha256(plan.corpus) != corpus:
         raise BadInput(
             _("The corpus {path} has changed since run {run} began: pretrain anew.").format(
                 path=plan.corpus, run=run.id
             )
         )
-    tokenizer = (home.runs.folder(run.id) / TOKENIZER).read_text(encoding="utf-8")
-    kept = run.plan["frame"]
-    frame = Frame(tuple(kept["prefix"]), tuple(kept["suffix"]), kept["pad"])
-    prepared = yield from _prepare(home, plan, tokenizer, frame)
+    tokenizer = home.runs.folder(run.id) / TOKENIZER
+    check_sha256(tokenizer, run.plan.get("tokenizer", sha256(tokenizer)))
+    prepared = yield from _prepare(home, plan, tokenizer.read_text(encoding="utf-8"), frame)
     with at_work(home, run, prepared.pretraining, plan.checkpoint_seconds, resumed=True) as work:
         yield from _run(home, plan, prepared, work)
 
@@ -115,7 +120,7 @@ def _count_vocabulary(plan: PretrainingPlan) -> Generator[Progress, None, tuple[
 
 
 def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -> Generator[Progress, None, Prepared]:
-    from weibo_tui.engine.gpt2 import GPT2Config
+    from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.pretraining import Pretraining, fresh_trunk
     from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
     from weibo_tui.engine.vocabulary import emoticon_ids
@@ -220,6 +225,15 @@ def _run(home: Home, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork)
 def _kept_already(home: Home, name: str, run: Run) -> bool:
     """Whether the run was cut off between keeping its base and saying so; then it makes the same one again."""
     return any(card.name == name and card.made.get("run") == run.id for card in home.bases.list())
+
+
+def _begun_with(values: Mapping[str, Any]) -> tuple[PretrainingPlan, str, Frame]:
+    """What `Run.plan` says: the plan, the SHA-256 of the corpus, and the frame of its vocabulary."""
+    from weibo_tui.engine.tokenizer import Frame
+
+    frame = values["frame"]
+    plan = PretrainingPlan.from_json(values["plan"])
+    return plan, str(values["corpus"]), Frame(tuple(frame["prefix"]), tuple(frame["suffix"]), int(frame["pad"]))
 
 
 def _frame_to_json(frame: Frame) -> dict[str, object]:

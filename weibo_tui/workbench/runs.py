@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from weibo_tui.engine.events import CheckpointSaved, Event, RunFinished, to_json
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 CHECKPOINT = "checkpoint.safetensors"
+
+T = TypeVar("T")
 
 # Python warns of a process that goes on when nobody holds it any more; here that is meant.
 _left: list[subprocess.Popen[bytes]] = []
@@ -50,6 +52,7 @@ class RunAtWork:
         self._journal = journal
         self._seconds = checkpoint_seconds
         self._saved = time.monotonic()
+        self._ended = False
 
     def tell(self, event: Event) -> Event:
         """Keep an event in the journal, and give it on. How far a stretch is needs no keeping."""
@@ -58,8 +61,8 @@ class RunAtWork:
         return event
 
     def pull(self, work: Resumable) -> Iterator[Event]:
-        """All events of `work`, with checkpoints at the start, now and then, after each evaluation, and when the
-        iterator is closed, which is how a run is stopped."""
+        """All events of `work`, with checkpoints at the start, now and then, after each evaluation, and behind its last
+        good step when it can do no more, or when the iterator is closed, which is how a run is stopped."""
         yield self._save(work)
         try:
             for event in work.events():
@@ -67,7 +70,7 @@ class RunAtWork:
                 evaluated = type(event).__name__ == "Evaluated"
                 if evaluated or time.monotonic() - self._saved > self._seconds:
                     yield self._save(work)
-        except GeneratorExit:
+        except (GeneratorExit, WeiboTuiError):
             self._save(work)
             raise
 
@@ -75,9 +78,15 @@ class RunAtWork:
         """Keep the last event; the checkpoint, which only a resume would need, goes."""
         self.tell(event)
         self._journal.commit()
-        self._runs.finish(self.run.id, "finished", summary)
+        self.end("finished", summary)
         self.checkpoint.unlink(missing_ok=True)
         return event
+
+    def end(self, state: Literal["finished", "stopped", "failed"], summary: Mapping[str, Any] | None = None) -> None:
+        """Record how the run ended; what comes behind its last event does not change that."""
+        if not self._ended:
+            self._runs.finish(self.run.id, state, summary)
+            self._ended = True
 
     def _save(self, work: Resumable) -> Event:
         from weibo_tui.registry.weights import save_snapshot
@@ -98,18 +107,28 @@ def at_work(
 ) -> Iterator[RunAtWork]:
     """Claim `run` for the block, with `work` set to its checkpoint when it is resumed, and say in the database how
     it ended: a closed generator stops a run, an error fails it."""
+    _sweep_finished(home)
     with home.runs.claim(run.id):
         if resumed:
+            check_resumable(home.runs.get(run.id))  # another may have finished it while this one prepared
             _go_back(home, run, work)
         with Journal(home.runs, run.id) as journal:
+            claimed = RunAtWork(home, run, journal, checkpoint_seconds)
             try:
-                yield RunAtWork(home, run, journal, checkpoint_seconds)
-            except (GeneratorExit, KeyboardInterrupt):
-                home.runs.finish(run.id, "stopped")
-                raise
+                yield claimed
             except BaseException as error:
-                home.runs.finish(run.id, "failed", {"error": str(error) or type(error).__name__})
+                if isinstance(error, GeneratorExit | KeyboardInterrupt):
+                    claimed.end("stopped")
+                else:
+                    claimed.end("failed", {"error": str(error) or type(error).__name__})
                 raise
+
+
+def _sweep_finished(home: Home) -> None:
+    """Delete the checkpoints of finished runs: a process may be killed between saying that it finished and this."""
+    for run in home.runs.list():
+        if run.state == "finished":
+            (home.runs.folder(run.id) / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _go_back(home: Home, run: Run, work: Resumable) -> None:
@@ -124,6 +143,16 @@ def _go_back(home: Home, run: Run, work: Resumable) -> None:
         seq = extra["seq"]
     home.runs.reopen(run.id)
     home.runs.truncate(run.id, seq)
+
+
+def begun_with(run: Run, read: Callable[[Mapping[str, Any]], T]) -> T:
+    """What `read` makes of what the database keeps of a run's beginning. Raises Damaged where it can make nothing."""
+    try:
+        return read(run.plan)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Damaged(
+            _("What run {run} began with is damaged in the database: begin anew.").format(run=run.id)
+        ) from error
 
 
 def check_resumable(run: Run) -> None:

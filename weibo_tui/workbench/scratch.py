@@ -23,7 +23,7 @@ def room_in(folder: Path) -> Room:
         if not tokens:
             return np.zeros((0, width), np.float32)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with TemporaryFile(dir=folder) as file:
                 # A mapped page that finds no space later would kill the process.
                 if hasattr(os, "posix_fallocate"):

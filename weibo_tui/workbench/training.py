@@ -19,7 +19,7 @@ from weibo_tui.workbench.evaluation import score_posts
 from weibo_tui.workbench.fetching import get_base
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import TrainingPlan
-from weibo_tui.workbench.runs import RunAtWork, at_work, check_resumable, settled
+from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, settled
 from weibo_tui.workbench.scratch import room_in
 
 if TYPE_CHECKING:
@@ -65,21 +65,23 @@ def train(home: Home, plan: TrainingPlan) -> Iterator[object]:
 def resume(home: Home, run: Run) -> Iterator[object]:
     """`Workbench.resume` for a training."""
     check_resumable(run)
-    plan = TrainingPlan.from_json(run.plan["plan"])
+    plan, data, fingerprint = begun_with(
+        run, lambda values: (TrainingPlan.from_json(values["plan"]), str(values["data"]), str(values["base"]))
+    )
     # It may have been renamed since, or another may have come under its name.
-    plan = replace(plan, base=home.base_with(run.plan["base"], plan.base) or plan.base)
+    plan = replace(plan, base=home.base_with(fingerprint, plan.base) or plan.base)
     if any(card.name == plan.name and card.run == run.id for card in home.adapters.list()):
         # It was cut off between keeping its adapter and saying so: the same one is made again.
         plan = replace(plan, overwrite=True)
     home.adapters.check_free(plan.name, plan.overwrite)
     prepared = yield from _prepare(home, plan)
-    if prepared.dataset.digest != run.plan["data"]:
+    if prepared.dataset.digest != data:
         raise BadInput(
             _("The data of run {run} has changed since it began ({files}): train anew.").format(
                 run=run.id, files=", ".join(map(str, plan.data))
             )
         )
-    if prepared.base.card.fingerprint != run.plan["base"]:
+    if prepared.base.card.fingerprint != fingerprint:
         raise BadInput(
             _("The base '{base}' is not the one that run {run} began with: train anew.").format(
                 base=plan.base, run=run.id

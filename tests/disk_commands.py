@@ -1,0 +1,148 @@
+"""All that the program writes, as commands to give upon a disk that fails, and what must hold then."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import histories
+import made_up
+import models
+from commands import Done
+from disks import Shell, check_told, kept, leftovers
+
+from weibo_tui.progress import finish
+from weibo_tui.workbench import Workbench
+
+MACHINE = "--device cpu --dtype float32 --threads 1".split()
+TRAINING = "--epochs 1 --batch-size 16 --bottleneck 64 --seed 3"
+PRETRAINING = "--tokens 4000 --context 32 --layers 3 --width 64 --heads 2 --positions 64 --batch-size 8"
+
+# What each of them writes; `old-…` is there before it.
+COMMANDS = {
+    "settings": "adapters use fitting",
+    "a verdict": "predict 今天去江边走走，真开心 --json",
+    "a history export": "history export {disk}/old-history.csv",
+    "a journal export": "runs export {run} {disk}/old-journal.jsonl",
+    "a journal's table": "runs export {run} {disk}/old-journal.csv",
+    "a labelled file": "predict --file {elsewhere}/posts.csv --out {disk}/old-labelled.csv --overwrite --json",
+    "wrong verdicts": "evaluate {elsewhere}/posts.csv --errors {disk}/old-errors.csv",
+    "an adapter's zip": "adapters export mood {disk}/old-mood.zip",
+    "an adapter's tar": "adapters export mood {disk}/old-mood.tar.gz",
+    "the original's checkpoint": "adapters export fitting {disk}/old-fitting.pth",
+    "a base's zip": "bases export tiny {disk}/old-tiny.zip",
+    "a converted base": "bases add {elsewhere}/folder --name another",
+    "an imported adapter": "adapters import {elsewhere}/mood.zip --name another",
+    "an imported adapter over another": "adapters import {elsewhere}/mood.zip --name fitting --overwrite",
+    "an imported base": "bases import {elsewhere}/tiny.zip --name another",
+    "an adapter's name": "adapters rename mood another",
+    "a base's name": "bases rename tiny another",
+    "no adapter": "adapters remove mood",
+    "no base": "bases remove tiny",
+    "no run": "runs remove {run}",
+    "no history": "history clear --yes",
+    "a trained adapter": "train {elsewhere}/few.csv --name another --base tiny " + TRAINING,
+    "a trained adapter over another": "train {elsewhere}/few.csv --name fitting --overwrite --base tiny " + TRAINING,
+    "a trained adapter, from kept states": "train {elsewhere}/few.csv --name another --keep-states --base deep "
+    "--blocks 2 --epochs 1 --bottleneck 8 --max-length 32",
+    "a pretrained base": "bases pretrain {elsewhere}/corpus.txt --name another " + PRETRAINING,
+}
+EXPORTS = [name for name, words in COMMANDS.items() if "{disk}" in words]
+LABELLED = "old-labelled.csv"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A disk with a home on it, and a folder elsewhere with what there is to read."""
+
+    shell: Shell
+    elsewhere: Path
+    run: str
+
+    @property
+    def home(self) -> Path:
+        return self.shell.seen / "home"
+
+    def words(self, name: str) -> list[str]:
+        words = COMMANDS[name].format(disk=self.shell.disk, elsewhere=self.elsewhere, run=self.run).split()
+        return words + MACHINE * (words[0] in ("predict", "train", "evaluate") or words[1] == "pretrain")
+
+    def restore(self) -> None:
+        """Leave on the disk what was there at first."""
+        self.shell.empty()
+        shutil.copytree(self.elsewhere / "home", self.home)
+        for name in EXPORTS:
+            path = next(Path(word) for word in self.words(name) if "/old-" in word)
+            (self.shell.seen / path.name).write_text("what stood here before")
+
+    def entries(self) -> tuple[int, int]:
+        """How many analyses and labelled files the history holds, and how many runs are finished."""
+        with TemporaryDirectory() as copied:  # for SQLite follows paths to their ends, which are not here
+            for path in self.home.glob("weibo-tui.db*"):
+                shutil.copy(path, copied)
+            return self._entries(Path(copied))
+
+    @staticmethod
+    def _entries(folder: Path) -> tuple[int, int]:
+        with closing(sqlite3.connect(folder / "weibo-tui.db")) as database:
+            (analyses,) = database.execute("SELECT count(*) FROM analyses").fetchone()
+            (files,) = database.execute("SELECT count(*) FROM labelled_files").fetchone()
+            (runs,) = database.execute("SELECT count(*) FROM runs WHERE state = 'finished'").fetchone()
+        return analyses + files, runs
+
+
+def furnish(shell: Shell, stocked: Path, posts: Path, corpus: Path, elsewhere: Path) -> Place:
+    """Make in `elsewhere` what the commands read, and a home to put on the disk."""
+    home = elsewhere / "home"
+    shutil.copytree(stocked, home)
+    (elsewhere / "posts.csv").write_bytes(posts.read_bytes())
+    (elsewhere / "corpus.txt").write_text("".join(corpus.read_text("utf-8").splitlines(True)[:600]), "utf-8")
+    made_up.write_posts(elsewhere / "few.csv", 120, seed=5)
+    models.write_folder(elsewhere / "folder", models.reference(), tokens="tokenizer.json")
+    with Workbench.open(home) as bench:
+        models.add_base(bench, elsewhere, "deep", n_layer=3)
+        base = bench.bases.open("tiny")
+        shape: dict[str, Any] = {"bottleneck": 64, "activation": "relu"}
+        adapter = models.adapter_for(base.trunk.config, labels=2, **shape)
+        bench.adapters.save(adapter, models.card_for(adapter, base, "fitting"))
+        bench.use_adapter("mood")
+        bench.history.add(replace(histories.ANALYSIS, created_at=histories.at(second)) for second in range(40))
+        finish(bench.adapters.export("mood", elsewhere / "mood.zip"))
+        finish(bench.bases.export("tiny", elsewhere / "tiny.zip"))
+        run = bench.runs.list()[-1].id
+    return Place(shell, elsewhere, run)
+
+
+def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, Any]]) -> Done:
+    """Give the command with a fault at hand, which `fault` brings or says how to run it with, and again without: each
+    time all that was there is whole. What the first came to."""
+    shell, words = place.shell, place.words(name)
+    place.restore()
+    before, entries = kept(shell.seen), place.entries()
+    options = fault()
+    done = shell.run(*words, **options)
+    shell.free()
+    if done.code:
+        check_told(done, str(shell.disk))
+        # A file's entry may be there before all else is; what was to be forgotten may be, before the file shrinks.
+        assert place.entries() == entries or name in ("a labelled file", "no history")
+        _check_whole(before, kept(shell.seen))
+        again = shell.run(*words)
+        assert again.code == 0, again.err
+    assert not leftovers(shell.seen)
+    return done
+
+
+def _check_whole(before: dict[str, str], after: dict[str, str]) -> None:
+    databases = [path for path in before if path.endswith(".db")]
+    done = [LABELLED] if f"{LABELLED}.partial" in after else []  # the same command goes on with it
+    for path in before.keys() - {*databases, *done}:
+        assert after.get(path) == before[path], path
+    new = [path for path in after.keys() - before.keys() if not path.startswith("home/runs/")]
+    assert new in ([], [f"{LABELLED}.partial"])

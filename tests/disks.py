@@ -1,0 +1,266 @@
+"""Disks that are full, and accounts that may not write: the command line run upon them, and what must hold then."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from commands import Done, listing
+
+NOBODY = 65534
+LOADED = (
+    "torch",
+    "filelock",
+    "safetensors.torch",
+    "tokenizers",
+    "weibo_tui.workbench.core",
+    "weibo_tui.engine.training",
+    "weibo_tui.registry.original",
+    "weibo_tui.cli.main",
+)
+PAGE = 4096
+
+
+class Shell:
+    """A process that has the program loaded, and runs its command line as often as it is asked, each time in a fork:
+    seconds quicker than a fresh one. With a `disk` it lives where a small file system is mounted on that folder, which
+    is at `seen` for everybody else."""
+
+    def __init__(self, disk: Path | None = None, size: str = "64m") -> None:
+        words = [sys.executable, "-c", "import disks; disks.serve()"]
+        if disk is not None:
+            mount = f'mount -t tmpfs -o size={size},mode=755 tmpfs "$0" && exec "$@"'
+            kind = ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
+            words = ["unshare", *kind, "--propagation", "private", "sh", "-c", mount, str(disk), *words]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self._heard()  # it is ready
+        self.disk = disk
+        self.seen = Path(f"/proc/{self._process.pid}/root{disk}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def run(
+        self,
+        *arguments: str | Path,
+        environment: Mapping[str, str] | None = None,
+        user: int | None = None,
+        largest: int = -1,
+        folder: Path = Path("/"),
+    ) -> Done:
+        """`weibo-tui` with `arguments`, as another `user`, or with files of `largest` bytes at most: no fewer than
+        what it says itself takes."""
+        with tempfile.TemporaryDirectory() as told:
+            names = [f"{told}/out", f"{told}/err"]
+            asked = {
+                "arguments": [str(one) for one in arguments],
+                "environment": dict(environment or os.environ),
+                "user": user,
+                "largest": largest,
+                "folder": str(folder),
+                "streams": names,
+            }
+            code = self._ask(asked)
+            out, err = (Path(name).read_text("utf-8") for name in names)
+            return Done(code, out, err)
+
+    def mount(self, options: str) -> None:
+        """Mount the disk again, as `ro` or `rw`."""
+        assert self._ask({"mount": ["mount", "-o", f"remount,{options}", str(self.disk)]}) == 0
+
+    @property
+    def entered(self) -> list[str]:
+        """The words before a command that is to live where the disk is mounted."""
+        user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        return ["nsenter", f"--target={self._process.pid}", *user, "--mount", "--"]
+
+    def _ask(self, asked: dict[str, Any]) -> int:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        self._process.stdin.flush()
+        return self._heard()
+
+    def _heard(self) -> int:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        assert line, "the process that runs the commands is gone"
+        return int(line)
+
+    # ---- the disk, seen from outside
+
+    def empty(self) -> None:
+        """Take away all that is on the disk."""
+        for path in self.seen.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def fill(self, left: int) -> None:
+        """Write until so many KiB are left."""
+        self.free()
+        state = os.statvfs(self.seen)
+        room = state.f_bavail * state.f_frsize - left * 1024
+        with (self.seen / "filler").open("wb") as file:
+            if room > 0:
+                os.posix_fallocate(file.fileno(), 0, room)
+
+    def free(self) -> None:
+        """Make room again."""
+        (self.seen / "filler").unlink(missing_ok=True)
+
+
+def can_mount() -> bool:
+    """Whether this machine lets us mount anything."""
+    kind = ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
+    words = ["unshare", *kind, "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
+    return bool(shutil.which("unshare")) and subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that other accounts may walk into, as those of pytest are not."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        try:
+            yield folder
+        finally:
+            writable(folder)
+
+
+def read_only(folder: Path) -> None:
+    """Leave the right to read all that is in `folder`, to everybody, and to nobody the right to write."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def writable(folder: Path) -> None:
+    """Give the owner all rights again."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def stranger() -> int | None:
+    """Whom to run as so that rights count: root is refused nothing."""
+    return NOBODY if os.geteuid() == 0 else None
+
+
+# ---- what must hold
+
+
+def check_told(done: Done, *places: str | Path) -> str:
+    """The sentence that a failed command ended in: one line, which names one of the places, and no traceback."""
+    assert done.code in (1, 2), done
+    assert "Traceback" not in done.err, done.err
+    assert "Exception ignored" not in done.err, done.err
+    said = [line for line in done.err.splitlines() if line.startswith("weibo-tui: ")]
+    assert len(said) == 1, done.err
+    assert done.err.splitlines()[-1] == said[0], done.err
+    assert not places or any(str(place) in said[0] for place in places), said[0]
+    assert "nobody foresaw" not in said[0], said[0]
+    return said[0]
+
+
+def kept(folder: Path) -> dict[str, str]:
+    """What is in `folder`, but for what SQLite and locks leave beside, and the filler."""
+    passing = ("-wal", "-shm", ".lock", "/lock", "filler")
+    return {name: content for name, content in listing(folder).items() if not name.endswith(passing)}
+
+
+def leftovers(folder: Path) -> list[str]:
+    """What a program that did not clean up behind itself left."""
+    return [name for name in listing(folder) if ".partial" in name or "tmp" in Path(name).name]
+
+
+# ---- in the process that runs the commands
+
+
+def serve() -> None:
+    """Answer what `Shell` asks, line by line, until there is nobody any more."""
+    for name in LOADED:
+        importlib.import_module(name)
+    gc.freeze()
+    print(0, flush=True)
+    for line in sys.stdin.buffer:
+        asked = json.loads(line)
+        if "mount" in asked:
+            code = subprocess.run(asked["mount"], check=False).returncode
+        else:
+            child = os.fork()
+            if not child:
+                _become(asked)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(code, flush=True)
+
+
+def _turn_into(user: int) -> None:
+    """Be another account, which may read whatever there is, for Python itself may lie where only root looks."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    keep_capabilities, version, read_and_search = 8, 0x20080522, 1 << 2
+    libc.prctl(keep_capabilities, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+    header = (ctypes.c_uint32 * 2)(version, 0)
+    effective_permitted_inherited = (ctypes.c_uint32 * 6)(read_and_search, read_and_search, 0, 0, 0, 0)
+    assert libc.capset(header, effective_permitted_inherited) == 0
+
+
+def _become(asked: dict[str, Any]) -> NoReturn:
+    """Be the command that is asked for."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    for number, name in enumerate(asked["streams"], start=1):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), number)
+    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), "utf-8")  # noqa: SIM115 - lives on
+    sys.stderr = io.TextIOWrapper(open(2, "wb", closefd=False), "utf-8", line_buffering=True)  # noqa: SIM115
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    os.umask(0o022)
+    if asked["largest"] >= 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["largest"], resource.RLIM_INFINITY))
+    if asked["user"] is not None:
+        _turn_into(asked["user"])
+    sys.argv = ["weibo-tui", *asked["arguments"]]
+    from weibo_tui.cli import main
+
+    code = 70
+    try:
+        main()
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 70
+    except BaseException:  # which a real one would show too
+        import traceback
+
+        traceback.print_exc()
+    with contextlib.suppress(BaseException):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,195 @@
+"""Bits that turn and files that end too soon, anywhere in a home: named, or harmless, and the rest goes on."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import made_up
+import models
+import pytest
+from commands import Command, Done, listing
+
+from weibo_tui.engine.events import StepDone
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.errors import Damaged, WeiboTuiError
+from weibo_tui.storage.database import connect
+from weibo_tui.storage.history import Analysis, History, HistoryFilter
+from weibo_tui.storage.runs import Runs
+from weibo_tui.workbench import TrainingPlan, Workbench
+
+MACHINE = "--device cpu --dtype float32 --threads 1".split()
+COMMANDS = (
+    "adapters list",
+    "adapters show mood",
+    "bases list",
+    "history list",
+    "history list --search 好",
+    "runs list",
+    "runs show {run}",
+    "doctor",
+    "predict 真好吃",
+    "train --resume {run}",
+)
+
+
+@pytest.fixture(scope="module")
+def lived_in(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a base, an adapter, a history, settings, and a run that was stopped half-way."""
+    home = tmp_path_factory.mktemp("lived-in")
+    shutil.copytree(stocked, home, dirs_exist_ok=True)
+    few = made_up.write_posts(tmp_path_factory.mktemp("posts") / "few.csv", 40, seed=5)
+    with Workbench.open(home) as bench:
+        bench.use_adapter("mood")
+        list(bench.predict([text for text, _label in made_up.posts(60, seed=2)], machine=models.MACHINE))
+        hyper = Hyperparameters(epochs=2, batch_size=8, bottleneck=8)
+        events = bench.train(TrainingPlan((few,), "cut", base="tiny", hyper=hyper, machine=models.MACHINE))
+        models.until(events, StepDone, 5)
+        events.close()  # type: ignore[attr-defined]
+    return home
+
+
+@pytest.fixture
+def mine(lived_in: Path, home: Path) -> Path:
+    """The test's own home, with a copy of it."""
+    shutil.copytree(lived_in, home, dirs_exist_ok=True)
+    return home
+
+
+def stopped_run(home: Path) -> str:
+    (checkpoint,) = home.glob("runs/*/checkpoint.safetensors")
+    return checkpoint.parent.name
+
+
+def files_of(home: Path) -> list[Path]:
+    """All that is in a home but locks and what SQLite keeps beside its file while it is open."""
+    endings = (".lock", "lock", "-shm", "-wal")
+    return sorted(path for path in home.rglob("*") if path.is_file() and not path.name.endswith(endings))
+
+
+def harm(path: Path, chance: random.Random) -> str:
+    """Damage a file in one of the ways that disks do; which it was."""
+    content = bytearray(path.read_bytes())
+    kind = chance.choice(["a bit", "a byte", "a stretch of zeros", "the end cut off", "nothing left"])
+    at = chance.randrange(len(content))
+    if kind == "a bit":
+        content[at] ^= 1 << chance.randrange(8)
+    elif kind == "a byte":
+        content[at] = chance.randrange(256)
+    elif kind == "a stretch of zeros":
+        length = min(chance.choice([1, 16, 512, 4096]), len(content) - at)
+        content[at : at + length] = bytes(length)
+    elif kind == "the end cut off":
+        del content[at:]
+    else:
+        content.clear()
+    path.write_bytes(content)
+    return f"{kind} at {at} of {path.name}"
+
+
+def check_in_words(done: Done, words: str) -> None:
+    """A command did its work, or said in one sentence why it could not."""
+    assert done.code in (0, 1, 2), words
+    assert "nobody foresaw" not in done.err + done.out, (words, done)
+    assert "Traceback" not in done.err, (words, done)
+    if done.code and not words.startswith("doctor"):
+        assert done.err.startswith("weibo-tui: "), (words, done)
+        assert len(done.err.splitlines()) == 1, (words, done)
+
+
+def check_home(command: Command, home: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    run = stopped_run(home)
+    victim = chance.choice(files_of(home))
+    what = harm(victim, chance)
+    before = {path: content for path, content in listing(home).items() if path.startswith(("adapters", "bases"))}
+    for words in COMMANDS:
+        asked = words.format(run=run).split()
+        check_in_words(command(*asked, *(MACHINE if "predict" in words else [])), f"{words}, {what}, seed {seed}")
+    after = listing(home)
+    assert all(after[path] == content for path, content in before.items()), what  # damaged or not, nothing is lost
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_home_that_the_disk_damaged_is_used_or_refused_in_words(seed: int, command: Command, mine: Path) -> None:
+    check_home(command, mine, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 400))
+def test_a_home_that_the_disk_damaged_is_used_or_refused_in_words_many_times(
+    seed: int, command: Command, mine: Path
+) -> None:
+    check_home(command, mine, seed)
+
+
+@pytest.mark.parametrize("place", ["a weight", "the step", "the end", "the header"])
+def test_a_checkpoint_that_is_not_what_was_written_is_refused_and_stays(place: str, mine: Path) -> None:
+    run = stopped_run(mine)
+    checkpoint = mine / "runs" / run / "checkpoint.safetensors"
+    content = bytearray(checkpoint.read_bytes())
+    if place == "the end":
+        del content[-10:]
+    else:
+        at = {"a weight": len(content) - 1000, "the step": content.index(b'\\"step\\": ') + 10, "the header": 3}[place]
+        content[at] ^= 1
+    checkpoint.write_bytes(content)
+    with Workbench.open() as bench, pytest.raises(Damaged, match="checkpoint.safetensors is damaged .*train again"):
+        list(bench.resume(run))
+    assert checkpoint.read_bytes() == content
+    assert not (mine / "adapters" / "cut").exists()
+
+
+def flipped(path: Path, chance: random.Random, bits: int) -> None:
+    content = bytearray(path.read_bytes())
+    for _bit in range(bits):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+def use(path: Path) -> Iterator[object]:
+    """Everything that is done with a database."""
+    database = connect(path)
+    history, runs = History(database), Runs(database, path.parent / "runs")
+    try:
+        page = history.page(20)
+        yield page
+        yield history.page(20, before=page[-1]) if page else None
+        yield history.count(), history.choices()
+        yield history.page(20, filter=HistoryFilter(text="好吃"))
+        yield list(history.export(path.with_name("out.csv")))
+        found = runs.list()
+        yield [list(runs.events(run.id)) for run in found]
+        yield [runs.export(run.id, path.with_name("journal.csv")) for run in found]
+        yield history.add([entry for entry in page[:1] if isinstance(entry, Analysis)])
+        history.delete(page[:5])
+        history.restore(page[:5])
+        yield history.clear()
+    finally:
+        database.close()
+
+
+def check_database(path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    flipped(path, chance, chance.choice([1, 1, 1, 3, 30]))
+    done = use(path)
+    while True:
+        try:
+            next(done)
+        except (StopIteration, WeiboTuiError):
+            return
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_bits_that_turn_in_a_database_end_in_words_or_in_an_entry_that_says_so(seed: int, mine: Path) -> None:
+    check_database(mine / "weibo-tui.db", seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 3000))
+def test_bits_that_turn_in_a_database_end_in_words_or_in_an_entry_that_says_so_many_times(
+    seed: int, mine: Path
+) -> None:
+    check_database(mine / "weibo-tui.db", seed)

@@ -1,0 +1,191 @@
+"""A disk that is full: a command says so in a sentence, leaves what was there, and works when there is room."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from disk_commands import LABELLED, Place, check_nothing_lost, furnish
+from disks import Shell, can_mount, check_told, leftovers, open_folder
+from hub import Answer, Hub
+
+from weibo_tui import log
+from weibo_tui.errors import WeiboTuiError
+from weibo_tui.files import atomic_folder
+from weibo_tui.registry.saving import save_pickle
+
+mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
+
+
+@pytest.fixture(scope="module")
+def furnished_disk(
+    stocked: Path, posts_file: Path, corpus_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    with open_folder() as folder, Shell(folder, "100m") as shell:
+        yield furnish(shell, stocked, posts_file, corpus_file, tmp_path_factory.mktemp("elsewhere"))
+
+
+@pytest.fixture
+def place(furnished_disk: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("WEIBO_TUI_HOME", f"{furnished_disk.shell.disk}/home")
+    furnished_disk.restore()
+    return furnished_disk
+
+
+@mounts
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("settings", 0),
+        ("a verdict", 8),
+        ("a verdict", 48),
+        ("a history export", 0),
+        ("a labelled file", 96),
+        ("the original's checkpoint", 160),
+        ("an imported adapter over another", 16),
+        ("an adapter's name", 0),
+        ("no run", 28),
+    ],
+)
+def test_a_command_without_space_says_so_and_costs_nothing(name: str, left: int, place: Place) -> None:
+    def full() -> dict[str, int]:
+        place.shell.fill(left)
+        return {}
+
+    assert "no space left" in check_nothing_lost(place, name, full).err
+
+
+@mounts
+def test_what_is_there_can_be_looked_at_and_removed_on_a_full_disk(place: Place) -> None:
+    place.shell.fill(0)
+    for words in (["history", "list"], ["runs", "list"], ["runs", "show", place.run], ["adapters", "list"]):
+        done = place.shell.run(*words)
+        assert (done.code, done.err) == (0, "")
+        assert done.out.count("\n") > 1
+    for words in (["adapters", "remove", "fitting"], ["bases", "remove", "deep"]):
+        assert place.shell.run(*words).code == 0
+    assert sorted(path.name for path in (place.home / "adapters").iterdir()) == ["mood"]
+
+
+@pytest.mark.slow
+@mounts
+def test_a_training_that_found_no_space_goes_on_from_its_checkpoint(place: Place) -> None:
+    place.shell.fill(192)
+    check_told(place.shell.run(*place.words("a trained adapter")), place.shell.disk or "")
+    assert not (place.home / "adapters" / "another").exists()
+    place.shell.free()
+    newest = json.loads(place.shell.run("runs", "list", "--json").out.splitlines()[0])
+    assert newest["state"] == "failed"
+    assert place.shell.run("train", "--resume", newest["id"]).code == 0
+    assert (place.home / "adapters" / "another" / "card.json").exists()
+
+
+@mounts
+def test_a_labelling_that_found_no_space_goes_on_where_it_stood(place: Place) -> None:
+    words = place.words("a labelled file")
+    assert place.shell.run(*words).code == 0
+    whole = (place.shell.seen / LABELLED).read_bytes()
+    place.restore()
+    place.shell.fill(192)
+    assert "no space left" in check_told(place.shell.run(*words), place.shell.disk or "")
+    place.shell.free()
+    again = place.shell.run(*words)
+    assert json.loads(again.out)["continued"] > 0
+    assert (place.shell.seen / LABELLED).read_bytes() == whole
+    assert not leftovers(place.shell.seen)
+
+
+@pytest.mark.slow
+@mounts
+def test_states_that_find_no_space_end_a_training_before_it_begins(place: Place) -> None:
+    place.shell.fill(64)
+    done = place.shell.run(*place.words("a trained adapter, from kept states"))
+    assert "no space left" in check_told(done, f"{place.shell.disk}/home")
+    assert not leftovers(place.shell.seen)
+
+
+@mounts
+def test_a_fetch_that_found_no_space_goes_on_with_what_came(place: Place, hub: Hub) -> None:
+    content = b"label,review\n" + "1,雨停了，真好\n".encode() * 10_000
+    hub.repositories["datasets/dirtycomputer/weibo_senti_100k"] = {"weibo_senti_100k.csv": content}
+    words = ["data", "get", "--overwrite", "--out", f"{place.shell.disk}/{LABELLED}"]
+
+    def become_full(answer: Answer, rest: bytes) -> None:
+        place.shell.fill(64)  # behind the look at how much is free
+        answer.give(200, rest, {})
+
+    hub.faults.append(become_full)
+    done = place.shell.run(*words)
+    assert "no space left" in check_told(done, f"{place.shell.disk}/home/downloads")
+    assert (place.shell.seen / LABELLED).read_text() == "what stood here before"
+    place.shell.fill(1024)
+    assert "There is no room" in check_told(place.shell.run(*words), f"{place.shell.disk}/home/downloads")
+    place.shell.free()
+    assert place.shell.run(*words).code == 0
+    assert (place.shell.seen / LABELLED).read_bytes() == content
+    assert hub.ranges == [0, 64 * 1024]
+
+
+@pytest.mark.slow
+@mounts
+def test_a_home_that_is_made_on_a_full_disk_is_none(place: Place) -> None:
+    place.shell.empty()
+    place.shell.fill(0)
+    for words in (["adapters", "list"], ["history", "list"]):
+        assert place.shell.run(*words).code == 0
+    check_told(place.shell.run("bases", "add", place.elsewhere / "folder", "--name", "new"), f"{place.shell.disk}/home")
+    assert not list((place.shell.seen / "home").glob("*/*"))
+
+
+def test_what_a_disk_refuses_when_it_is_to_keep_a_folder_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with (
+        pytest.raises(WeiboTuiError, match="no space left to write .*kept"),
+        atomic_folder(tmp_path / "kept") as folder,
+    ):
+        (folder / "file").touch()
+    assert not [path for path in tmp_path.iterdir() if "kept" in path.name]
+
+
+def test_a_pickle_that_finds_no_space_is_an_error_of_the_disk() -> None:
+    class Full:
+        room = 1000
+
+        def write(self, data: Any) -> int:
+            self.room -= len(data)
+            if self.room < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return len(data)
+
+    file: Any = Full()
+    with pytest.raises(OSError) as caught:
+        save_pickle({"tensor": torch.zeros(1000)}, file)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_log_that_cannot_be_written_is_said_in_the_same_sentence(home: Path) -> None:
+    (home / "weibo-tui.log").mkdir()
+    said = log.explain(ZeroDivisionError("a secret"))
+    assert "ZeroDivisionError" in said
+    assert f"cannot be written to {home / 'weibo-tui.log'}" in said
+    assert "secret" not in said
+
+
+def test_a_log_does_not_grow_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "LARGEST", 100)
+    for number in range(9):
+        assert log.record_fault(ZeroDivisionError(number))
+    files = sorted(path.name for path in home.iterdir())
+    assert files == ["weibo-tui.log", *(f"weibo-tui.log.{number}" for number in range(1, log.KEPT + 1))]
+    assert all(path.stat().st_size <= 100 for path in home.iterdir())

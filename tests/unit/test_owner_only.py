@@ -1,0 +1,82 @@
+"""What the program writes is for its owner only, whatever the account's umask allows others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import models
+import pytest
+from commands import Command
+
+from weibo_tui.engine.events import StepDone
+from weibo_tui.log import record_fault
+from weibo_tui.workbench import Workbench
+
+MACHINE = "--device cpu --dtype float32 --threads 1".split()
+
+
+@pytest.fixture
+def careless() -> Iterator[None]:
+    """A umask that gives everything to everybody."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """What below a folder others may read, write or enter."""
+    return [f"{path} {path.stat().st_mode & 0o777:o}" for path in folder.rglob("*") if path.stat().st_mode & 0o077]
+
+
+def test_all_that_commands_leave_is_for_its_owner_only(
+    command: Command,
+    bench: Workbench,
+    home: Path,
+    few: Path,
+    corpus_file: Path,
+    tmp_path: Path,
+    careless: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "deep" / "out"
+    monkeypatch.setenv("WEIBO_TUI_HOME", str(tmp_path / "other" / "home"))
+    source = models.write_folder(tmp_path / "from" / "again", models.reference(1, n_layer=4), tokens="tokenizer.json")
+    command.well("bases", "add", source, "--name", "small")
+    training = ["--max-length", "32", "--epochs", "1", *MACHINE]
+    command.well("train", few, "--name", "made", *training)
+    command.well("train", few, "--name", "kept", "--blocks", "3", "--keep-states", *training)
+    command.well("predict", "真好吃", "--adapter", "made", *MACHINE)
+    command.well("adapters", "use", "made")
+    command.well("predict", "--file", few, "--out", out / "labelled.csv", *MACHINE)
+    command.well("evaluate", few, "--errors", out / "errors.csv", *MACHINE)
+    command.well("history", "export", out / "history.csv")
+    for kind, name in (("adapters", "made"), ("bases", "small")):
+        for ending in ("zip", "tar.gz"):
+            command.well(kind, "export", name, out / f"{kind}.{ending}")
+    command.well("adapters", "import", out / "adapters.zip", "--name", "imported")
+    size = "--layers 1 --width 16 --heads 2 --vocab-size 300 --context 16 --tokens 2000 --batch-size 8".split()
+    command.well("bases", "pretrain", corpus_file, "--name", "tiny", *size, *MACHINE)
+    with Workbench.open() as other:
+        run = other.runs.list()[0].id
+        command.well("runs", "export", run, out / "run.jsonl")
+        command.well("runs", "export", run, out / "run.csv")
+        events = other.train(models.training_plan(tmp_path / "other", "stopped", data=(few,)))
+        models.until(events, StepDone, 2)
+        events.close()  # type: ignore[attr-defined]
+        assert list(other.paths.runs.glob("*/checkpoint.safetensors"))
+    record_fault(ValueError("a fault"))
+    assert len(list((tmp_path / "other").rglob("*"))) > 20
+    assert len(list(out.iterdir())) == 9
+    assert open_to_others(tmp_path / "other" / "home") == []
+    assert open_to_others(tmp_path / "deep") == []
+
+
+def test_a_file_that_is_replaced_keeps_what_others_may(command: Command, furnished: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "history.csv"
+    shared.touch()
+    shared.chmod(0o664)
+    command.well("predict", "真好吃", *MACHINE)
+    command.well("history", "export", shared)
+    assert shared.stat().st_mode & 0o777 == 0o664
