@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import fcntl
 import os
@@ -13,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,18 +67,23 @@ class Screen(pyte.Screen):
 
 
 class Terminal:
-    """Runs `command` in a pseudo-terminal of `columns` × `rows`; the end of the block ends it."""
+    """Runs `command` in a pseudo-terminal of `columns` × `rows`; the end of the block ends it.
+
+    `environment` may take a variable away by the value None. Of the three variables that speak of the terminal, those
+    that it does not name are those of a good one. One that `controls` the program sends it signals."""
 
     def __init__(
         self,
         command: Sequence[str] = APP,
         columns: int = 100,
         rows: int = 30,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
+        controls: bool = True,
     ) -> None:
         self.screen = Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
-        self.process, self._master = _spawn(command, columns, rows, {**os.environ, **(environment or {})})
+        self._text: codecs.IncrementalDecoder | None = None
+        self.process, self._master = _spawn(command, columns, rows, environment or {}, controls)
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +127,10 @@ class Terminal:
             os.write(self._master, f"\x1b[<0;{column + 1};{row + 1}{end}".encode())
         self.listen(0.05)
 
+    def speak(self, encoding: str) -> None:
+        """Take what comes for text in another encoding than UTF-8."""
+        self._text = codecs.getincrementaldecoder(encoding)("replace")
+
     def hang_up(self) -> None:
         """Take the terminal away, as a closed window or a lost connection does."""
         os.close(self._master)
@@ -131,6 +142,20 @@ class Terminal:
             os.write(self._master, KEYS.get(key, key).encode())
             # An escape on its own is one only when nothing follows it for a while.
             self.listen(0.3 if key == "escape" else 0.03)
+
+    def send(self, data: bytes, seconds: float = 30.0) -> None:
+        """Send bytes as they are, as fast as the program takes them, and draw what it writes meanwhile."""
+        deadline = time.monotonic() + seconds
+        while data:
+            assert time.monotonic() < deadline, f"the program takes no input:\n{self.text}"
+            _, ready, _ = select.select([], [self._master], [], 0.01)
+            if ready:
+                # Of what is more than a terminal keeps, the rest is to come back to us, and not to hold us up.
+                os.set_blocking(self._master, False)
+                with suppress(BlockingIOError):
+                    data = data[os.write(self._master, data[:2048]) :]
+                os.set_blocking(self._master, True)
+            self.listen(0.001)
 
     def paste(self, text: str) -> None:
         """Send text as terminals send a paste."""
@@ -150,7 +175,7 @@ class Terminal:
                 return False
             if not data:
                 return False
-            self._stream.feed(data)
+            self._stream.feed(data if self._text is None else self._text.decode(data).encode())
         return True
 
     def wait_for(self, text: str, seconds: float = 60.0) -> str:
@@ -182,15 +207,17 @@ class Terminal:
 
 
 def _spawn(
-    command: Sequence[str], columns: int, rows: int, environment: Mapping[str, str]
+    command: Sequence[str], columns: int, rows: int, environment: Mapping[str, str | None], controls: bool
 ) -> tuple[subprocess.Popen[bytes], int]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    settled = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
-    for name in ("COLUMNS", "LINES", "NO_COLOR"):
-        settled.pop(name, None)
+    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    wanted = {**own, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **environment}
+    settled = {name: value for name, value in wanted.items() if value is not None}
     # As the terminal that controls it, so that a new size and the end of the terminal reach it as signals.
-    words = ["setsid", "--ctty", *command]
-    process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, env=settled, close_fds=True)
+    words = ["setsid", "--ctty", *command] if controls else command
+    process = subprocess.Popen(
+        words, stdin=slave, stdout=slave, stderr=slave, env=settled, start_new_session=not controls
+    )
     os.close(slave)
     return process, master

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 import tomlkit
-from hostile import LABELS, SOME, TEXTS, fill, harmless, shown, write_labelled
-from rich.cells import cell_len
-from stage import Scene, app_of, drawn, flashed, until
-from stage import play as play_on_stage
+from hostile import LABELS, SOME, TEXTS, fill, shown, write_labelled
+from hostile_stage import go, loaded, look, play, press
+from stage import app_of, drawn, flashed, until
 from textual import events
 from textual.pilot import Pilot
 
 from weibo_tui.app.dialogs import AskText, Choose
 from weibo_tui.app.evaluations import Evaluation
 from weibo_tui.app.jobs import Job
-from weibo_tui.app.main import WeiboApp
 from weibo_tui.app.screens.models import ModelsScreen
 from weibo_tui.app.screens.predict import PredictScreen
 from weibo_tui.app.widgets.work_card import LabellingCard
@@ -24,7 +22,6 @@ from weibo_tui.errors import BadInput
 from weibo_tui.workbench import EvaluationPlan, LabellingPlan
 
 NARROW, WIDE = (60, 20), (120, 30)
-CHARACTERS = {"space": " ", "slash": "/", "enter": "\r"}
 each_size = pytest.mark.parametrize("size", [NARROW, WIDE], ids="{0[0]}x{0[1]}".format)
 
 
@@ -32,45 +29,6 @@ each_size = pytest.mark.parametrize("size", [NARROW, WIDE], ids="{0[0]}x{0[1]}".
 def hostile(furnished: Path) -> Path:
     fill(furnished)
     return furnished
-
-
-def play(scene: Scene, size: tuple[int, int]) -> WeiboApp:
-    async def and_it_lives_on(pilot: Pilot[None]) -> None:
-        pilot.app.animation_level = "none"
-        await scene(pilot)
-        await look(pilot)
-        assert not app_of(pilot)._exit  # no [@click=app.quit] was followed
-
-    return play_on_stage(and_it_lives_on, size)
-
-
-async def look(pilot: Pilot[None]) -> str:
-    """What is drawn, after a look at its harmlessness and at its width."""
-    await until(pilot, lambda: drawn(pilot).strip())  # a new screen is not laid out at once
-    lines = drawn(pilot)
-    harmless(lines)
-    for line in lines.split("\n"):
-        assert cell_len(line) == pilot.app.size.width, repr(line)
-    return lines
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    """Press keys one upon the other, and look when all is done."""
-    for key in keys:
-        pilot.app.post_message(events.Key(key, CHARACTERS.get(key, key if len(key) == 1 else None)))
-    await pilot.pause()
-
-
-async def loaded(pilot: Pilot[None]) -> None:
-    await until(pilot, lambda: app_of(pilot).device)
-    await pilot.pause()
-
-
-async def go(pilot: Pilot[None], key: str, place: str) -> None:
-    await loaded(pilot)
-    await press(pilot, key)
-    await until(pilot, lambda: app_of(pilot).current_mode == place)
-    await pilot.pause()
 
 
 def test_cards_and_prompt(hostile: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Coroutine, Iterable
+import sys
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,14 +17,15 @@ from textual.app import App, SystemCommand
 from textual.command import CommandPalette
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 from textual.worker import Worker
 
 from weibo_tui.app import themes
-from weibo_tui.app.content import duration, percent, plain
 from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.few_colours import FewColours
 from weibo_tui.app.help import Help
 from weibo_tui.app.jobs import Job, JobEnded
 from weibo_tui.app.keys import bindings, check_keymap, key_names
@@ -32,6 +34,8 @@ from weibo_tui.app.screens.history import HistoryScreen
 from weibo_tui.app.screens.models import ModelsScreen
 from weibo_tui.app.screens.predict import PredictScreen
 from weibo_tui.app.screens.train import TrainScreen
+from weibo_tui.app.signals import signals_heeded
+from weibo_tui.app.status import status
 from weibo_tui.app.stock import Stock
 from weibo_tui.app.threads import WorkThread
 from weibo_tui.app.typed_ahead import Typed, TypedAhead
@@ -41,7 +45,6 @@ from weibo_tui.log import explain, record_fault
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings
 from weibo_tui.text import visible
-from weibo_tui.words import word
 from weibo_tui.workbench import Machine, Workbench
 
 
@@ -77,6 +80,8 @@ class WeiboApp(App[None], inherit_bindings=False):
         self.left_running: list[Job] = []
         """Those whose runs go on in processes of their own when the app is gone."""
         self._leaving = False
+        self._must_leave = False
+        self._way_out: Callable[[], object] = object  # nothing, until it runs
         self.typed_ahead = TypedAhead(self)
         self.places = {place.NAME: place() for place in self.PLACES}
         for name in self.places:
@@ -90,7 +95,19 @@ class WeiboApp(App[None], inherit_bindings=False):
         self.engine.start()
         self.records.start()
         self.call_after_refresh(self._begin_work)
-        self._heed_signals()
+        self._way_out = partial(asyncio.get_running_loop().call_soon_threadsafe, self.exit, context=copy_context())
+        if self._must_leave:
+            self.exit()
+        if not self.is_headless and self.console.color_system in (None, "standard", "windows"):
+            self._filters.insert(0, FewColours(self))
+
+    def get_driver_class(self) -> type[Driver]:
+        found = super().get_driver_class()
+        if sys.platform == "win32" or found.__name__ != "LinuxDriver":
+            return found
+        from weibo_tui.app.terminal_driver import TerminalDriver
+
+        return TerminalDriver
 
     @property
     def hub(self) -> WorkThread:
@@ -110,12 +127,11 @@ class WeiboApp(App[None], inherit_bindings=False):
         for thread in self._threads:
             thread.close()
 
-    def _heed_signals(self) -> None:
-        """Leave as by key, with checkpoints, where the terminal goes away or somebody wants us gone."""
-        loop = asyncio.get_running_loop()
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or a thread that is not the main one
-            for name in ("SIGTERM", "SIGHUP", "SIGINT"):
-                loop.add_signal_handler(getattr(signal, name), self.exit)
+    def leave_at_once(self) -> None:
+        """Leave as by key, with checkpoints, where somebody wants us gone; for use in a signal handler too."""
+        self._must_leave = True
+        with suppress(RuntimeError):  # its loop is closed: it is left
+            self._way_out()
 
     def _begin_work(self) -> None:
         if self.settings.theme not in self.available_themes:
@@ -197,31 +213,11 @@ class WeiboApp(App[None], inherit_bindings=False):
         self._tell_status()
 
     def _tell_status(self) -> None:
-        parts = [plain(self.device or _("loading …"))]
-        if self.stock.base:
-            parts.append(plain(_("base {name}").format(name=self.stock.base)))
-        parts.append(
-            plain(_("adapter {name}").format(name=self.stock.adapter) if self.stock.adapter else _("no adapter"))
-        )
-        parts += [self._about(job) for job in self.jobs]
-        self.status = Content(" │ ").join(parts)
+        self.status = status(self.device, self.stock, self.jobs)
 
-    def _about(self, job: Job) -> Content:
-        """A job in a few words: what, how far, how long still."""
-        # "label" and "train" alone are nouns: the name of a column, a part of the posts.
-        kind = {"label": "labelling", "train": "training"}.get(job.kind, job.kind)
-        text = word(kind)
-        if job.kind != "fetch":
-            text += f" {job.title}"
-        if job.state != "working":
-            text += f" ({word(job.state)})"
-        if (progress := job.progress) is not None and progress.total:
-            text += f" {percent(progress.done / progress.total, 0)}"
-        if job.state == "working" and (seconds := job.seconds_left) is not None:
-            text += " " + _("{time} left").format(time=duration(seconds))
-        if job.kind == "fetch":
-            text += f" {job.title}"  # a name so long that nothing behind it would be seen
-        return plain(text, "$primary")
+    def copy_to_clipboard(self, text: str) -> None:
+        # Lone surrogates, which no terminal takes, would end the app.
+        super().copy_to_clipboard(text.encode("utf-8", "replace").decode())
 
     # ---- actions
 
@@ -318,12 +314,13 @@ def _describe_machine(bench: Workbench) -> str:
 def launch(home: Path | None = None) -> int:
     """Run the app until it is left; the exit code. Runs at work are stopped with a checkpoint, or left running."""
     app = WeiboApp(home)
-    try:
-        app.run()
-    finally:
-        app.end_threads()
-    with Workbench.open(home) as bench:
-        for job in app.left_running:
-            if job.state == "stopped":  # and not done, or failed, meanwhile
-                bench.leave_running(job.run)
+    with signals_heeded(app.leave_at_once):
+        try:
+            app.run()
+        finally:
+            app.end_threads()
+        with Workbench.open(home) as bench:
+            for job in app.left_running:
+                if job.state == "stopped":  # and not done, or failed, meanwhile
+                    bench.leave_running(job.run)
     return app.return_code or 0

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding
 from textual.containers import Vertical
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LOWEST = 12
+SLIMMEST = 42
+"""Rows and columns below which there is room for what one does, and for nothing around it."""
+
 
 def weibo(node: DOMNode) -> WeiboApp:
     """The app that `node` stands in, by its own type."""
@@ -39,6 +44,19 @@ class House(Screen[T]):
     @property
     def weibo(self) -> WeiboApp:
         return weibo(self)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height < LOWEST, "-lowest")
+        self.set_class(event.size.width < SLIMMEST, "-slimmest")
+        self.call_after_refresh(self._show_focused)
+
+    def on_descendant_focus(self) -> None:
+        self.call_after_refresh(self._show_focused)
+
+    def _show_focused(self) -> None:
+        # When the focus came, the place of what has it may not have been known, or another.
+        if self.focused is not None and not self.region.contains_region(self.focused.region):
+            self.focused.scroll_visible(animate=False)
 
     def flash(self, message: str, kind: str = "information") -> None:
         """Say `message` on the line for news; `kind` is information, success or error."""

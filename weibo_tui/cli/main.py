@@ -45,9 +45,11 @@ def _print_version(wanted: bool) -> None:
 @app.command(cls=Command, help=_("Open the app; so does weibo-tui alone."))
 def launch() -> None:
     from weibo_tui.app.main import launch as run
+    from weibo_tui.app.terminal_encoding import terminal_encoding
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadInput(_("The app needs a terminal: in a pipe, use the commands that 'weibo-tui --help' lists."))
+    terminal_encoding()  # refused here where the terminal cannot show the app
     raise typer.Exit(run())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -71,7 +73,7 @@ def predict(
             columns = Columns(text=column, encoding=encoding)
             _label(bench, LabellingPlan(file, out, adapter, columns, machine, overwrite, history), json)
         else:
-            _judge(bench, text or [], adapter, machine, json, history)
+            _judge(bench, [_as_typed(one) for one in text or []], adapter, machine, json, history)
 
 
 def _judge(bench: Workbench, texts: list[str], adapter: str, machine: Machine, json: bool, history: bool) -> None:
@@ -98,6 +100,13 @@ def _judge(bench: Workbench, texts: list[str], adapter: str, machine: Machine, j
         raise BadInput(_("The post cannot be judged: nothing to read is left after cleaning; write some words."))
     if failed:
         complain(_("{failed} of {found} posts could not be read.").format(failed=failed, found=found))
+
+
+def _as_typed(text: str) -> str:
+    """A text of the command line. Where the locale has no encoding but ASCII, Python has read its bytes as none."""
+    if codecs.lookup(sys.getfilesystemencoding()).name != "ascii":
+        return text
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def _stdin_lines() -> Iterator[str]:

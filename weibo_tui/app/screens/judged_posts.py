@@ -136,7 +136,7 @@ class PostDetails(VerticalScroll):
 
 def copy_post(screen: Form[None], post: JudgedPost) -> None:
     """Put the post's text on the clipboard, as the file has it."""
-    screen.app.copy_to_clipboard(post.text.encode("utf-8", "replace").decode())
+    screen.app.copy_to_clipboard(post.text)
     screen.flash(_("The post is copied."), "success")
 
 

@@ -20,7 +20,7 @@ from weibo_tui.app.screens.labelling import LabellingForm
 from weibo_tui.app.stock import Stock
 from weibo_tui.app.widgets.card import PostCard
 from weibo_tui.app.widgets.conversation import Conversation
-from weibo_tui.app.widgets.prompt import Prompt
+from weibo_tui.app.widgets.prompt import LARGEST, Prompt
 from weibo_tui.app.widgets.welcome import Welcome
 from weibo_tui.app.widgets.work_card import BatchCard, LabellingCard
 from weibo_tui.locale import N_
@@ -150,6 +150,17 @@ class PredictScreen(Place):
         except Exception as error:
             card.fail(explain(error))
 
+    def on_prompt_too_large(self, message: Prompt.TooLarge) -> None:
+        self.do(self._take_large(message.text))
+
+    async def _take_large(self, post: str) -> None:
+        """Judge a post that cannot be written, if the person agrees."""
+        question = _("This post has {count} characters, too many for the prompt. Judge it as it is?")
+        answers = [("", _("No")), ("judge", _("Judge it"))]
+        asked = await self.weibo.push_screen_wait(Choose(question.format(count=f"{len(post):,}"), answers))
+        if asked == "judge" and await self._has_adapter():
+            self._judge(post, self.weibo.stock.adapter)
+
     def on_prompt_several_lines(self, message: Prompt.SeveralLines) -> None:
         self.do(self._take_lines(message.text, message.lines))
 
@@ -256,7 +267,8 @@ class PredictScreen(Place):
     def bring(self, post: str) -> None:
         """Put a post from elsewhere into the prompt, to be judged again or changed first; undo brings back what was
         there."""
-        self.prompt.select_all()
+        if len(post) <= LARGEST:  # else it is not written there, and what is stays
+            self.prompt.select_all()
         self.prompt.insert_text(post)
         self.set_focus(self.prompt)
 

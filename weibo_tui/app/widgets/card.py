@@ -5,6 +5,8 @@ A card is one widget, whatever it shows, so that hundreds of them scroll and ref
 
 from __future__ import annotations
 
+from itertools import islice
+
 from textual import events
 from textual.content import Content
 from textual.geometry import Size
@@ -169,11 +171,12 @@ class PostCard(Card):
 
     def _post_lines(self, width: int) -> list[Content]:
         shown = visible(self.text[:LARGEST_SHOWN]).strip("\n").expandtabs(4)
-        lines = list(wrap_cells(shown, width))
-        hidden = len(self.text) - LARGEST_SHOWN
+        # A folded one is not gone through beyond its fold: there may be hundreds, and all are laid out anew at once.
+        lines = list(islice(wrap_cells(shown, width), None if self.opened else FOLDED_LINES + 1))
+        hidden = max(len(self.text) - LARGEST_SHOWN, 0)
         if not self.opened and len(lines) > FOLDED_LINES:
-            hidden = len(self.text) - sum(map(len, lines[: FOLDED_LINES - 1]))
             lines = lines[: FOLDED_LINES - 1]
+            hidden += len(shown) - sum(map(len, lines))
         drawn = [Content(line) for line in lines]
         if hidden > 0:
             more = ngettext("… {count} more character", "… {count} more characters", hidden)

@@ -177,8 +177,7 @@ class Conversation(CardList):
 
     def action_copy_card(self) -> None:
         if self.cursor is not None:
-            # What no terminal takes, lone surrogates, would end the app.
-            self.app.copy_to_clipboard(self.cursor.to_copy.encode("utf-8", "replace").decode())
+            self.app.copy_to_clipboard(self.cursor.to_copy)
             weibo(self).flash(_("Copied."), "success")
 
     def action_delete_card(self) -> None:

@@ -125,9 +125,9 @@ def _one_line(label: Content) -> Content:
 
 
 def _post(analysis: Analysis, width: int, found: re.Pattern[str] | None) -> Content:
-    shown = one_line(analysis.text[:_READ])
     if found is None:
-        return shown
+        return one_line(analysis.text[: 4 * width])  # far more than has room
+    shown = one_line(analysis.text[:_READ])
     first = found.search(shown.plain)
     if first is not None and shown[: first.end()].cell_length > width - 1:
         begin = max(first.start() - _BEFORE, 0)

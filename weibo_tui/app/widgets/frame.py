@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
@@ -13,6 +14,7 @@ from textual.widgets import Static
 from weibo_tui.app.content import plain
 from weibo_tui.app.keys import KEYS, key_names, keys_of
 from weibo_tui.locale import gettext as _
+from weibo_tui.text import cell_width
 
 if TYPE_CHECKING:
     from weibo_tui.app.main import WeiboApp
@@ -26,6 +28,9 @@ class Navigation(Horizontal):
     DEFAULT_CSS = """
     Navigation { height: 1; background: $panel; }
     Navigation .brand { width: auto; padding: 0 1; color: $primary; text-style: bold; }
+    Navigation.-short .brand, Navigation.-shortest .brand { display: none; }
+    Navigation.-shortest _Tab { display: none; }
+    Navigation.-shortest _Tab.-here { display: block; }
     """
 
     PLACES = ("predict", "train", "history", "models")
@@ -41,6 +46,12 @@ class Navigation(Horizontal):
         for place in self.PLACES:
             first = keys_of(keys[place], keymap).partition(",")[0]
             yield _Tab(place, f"{key_names(first)} {_(keys[place].description)}", self._here)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what there is no room for, the place where one is last."""
+        names = [cell_width(str(tab.content)) + 2 for tab in self.query(Static)]
+        self.set_class(sum(names[1:]) <= event.size.width < sum(names), "-short")
+        self.set_class(event.size.width < sum(names[1:]), "-shortest")
 
 
 class _Tab(Static):

@@ -7,6 +7,9 @@ from textual.widgets import Input
 
 from weibo_tui.text import visible
 
+LONGEST = 4096
+"""Characters of a paste that are taken: as many as a path may have."""
+
 
 class Line(Input):
     """An Input that is one line whatever it is given, and makes visible what would act on a terminal in a paste."""
@@ -15,7 +18,7 @@ class Line(Input):
         event.stop()
         event.prevent_default()
         first = next(iter(event.text.splitlines()), "")
-        self.replace(visible(first), *self.selection)
+        self.replace(visible(first[:LONGEST])[:LONGEST], *self.selection)
 
     def validate_value(self, value: str) -> str:
         return value.replace("\n", " ").replace("\t", " ")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
+from unicodedata import category
 
 from rich.text import Text
 from textual import events
@@ -17,12 +18,14 @@ from weibo_tui.app.keys import bindings, first_key
 from weibo_tui.app.place import weibo
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import visible
+from weibo_tui.text import HIGHEST_PILE, visible
 
 # Terminals without an extended keyboard protocol send this for Alt+Enter, which Textual would take for Enter.
 cast("dict[str, object]", ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (Keys.ControlJ,))
 
 NO_LETTER = "\ufffd"
+LARGEST = 10_000
+"""Characters that can be written: of a post much longer than this, TextArea takes seconds to draw a key."""
 
 
 class Prompt(TextArea):
@@ -58,6 +61,13 @@ class Prompt(TextArea):
             self.text = text
             self.lines = lines
 
+    class TooLarge(Message):
+        """A text was to be written that has more characters than there is room for; nothing was."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     class AtOldest(Message):
         """One walks past the oldest post that `past` gives."""
 
@@ -86,7 +96,7 @@ class Prompt(TextArea):
         # so that columns still count characters.
         line = self.document.get_line(line_index)
         if visible(line) != line:
-            line = "".join(map(_letter, line))
+            line = "".join(_letters(line))
         return Text(line, end="", no_wrap=True)
 
     def put(self, text: str) -> None:
@@ -95,7 +105,10 @@ class Prompt(TextArea):
         self.move_cursor(self.document.end)
 
     def insert_text(self, text: str) -> None:
-        """Write `text` where the cursor is, in place of what is selected."""
+        """Write `text` where the cursor is, in place of what is selected; nothing, where it is too large."""
+        if len(text) > 1 and len(self.text) - len(self.selected_text) + len(text) > LARGEST:
+            self.post_message(self.TooLarge(text))
+            return
         self.replace(text, *self.selection, maintain_selection_offset=False)
 
     def take(self, text: str) -> None:
@@ -149,7 +162,7 @@ class Prompt(TextArea):
     def _walk(self, step: int) -> None:
         if not self._at or self.text != self._recalled:
             self._at, self._draft = 0, self.text
-        past = self._past()
+        past = [post for post in self._past() if len(post) <= LARGEST]
         if self._at + step > len(past):
             self.post_message(self.AtOldest())
         elif self._at + step >= 0:
@@ -158,6 +171,9 @@ class Prompt(TextArea):
             self._recalled = self.text  # which has line ends of its own
 
 
-def _letter(character: str) -> str:
-    shown = visible(character)
-    return shown if len(shown) == 1 else NO_LETTER
+def _letters(line: str) -> Iterator[str]:
+    pile = 0
+    for character in line:
+        pile = pile + 1 if category(character) in ("Mn", "Me") else 0
+        shown = visible(character)
+        yield shown if len(shown) == 1 and pile <= HIGHEST_PILE else NO_LETTER

@@ -1,0 +1,53 @@
+"""The app among hostile texts, driven by keys, with a look at every screen that it draws."""
+
+from __future__ import annotations
+
+from hostile import harmless
+from rich.cells import cell_len
+from stage import Scene, app_of, drawn, until
+from stage import play as play_on_stage
+from textual import events
+from textual.pilot import Pilot
+
+from weibo_tui.app.main import WeiboApp
+
+CHARACTERS = {"space": " ", "slash": "/", "enter": "\r"}
+
+
+def play(scene: Scene, size: tuple[int, int]) -> WeiboApp:
+    async def and_it_lives_on(pilot: Pilot[None]) -> None:
+        pilot.app.animation_level = "none"
+        await scene(pilot)
+        await look(pilot)
+        assert not app_of(pilot)._exit  # no [@click=app.quit] was followed
+
+    return play_on_stage(and_it_lives_on, size)
+
+
+async def look(pilot: Pilot[None]) -> str:
+    """What is drawn, after a look at its harmlessness and at its width."""
+    await until(pilot, lambda: drawn(pilot).strip())  # a new screen is not laid out at once
+    lines = drawn(pilot)
+    harmless(lines)
+    for line in lines.split("\n"):
+        assert cell_len(line) == pilot.app.size.width, repr(line)
+    return lines
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys one upon the other, and look when all is done."""
+    for key in keys:
+        pilot.app.post_message(events.Key(key, CHARACTERS.get(key, key if len(key) == 1 else None)))
+    await pilot.pause()
+
+
+async def loaded(pilot: Pilot[None]) -> None:
+    await until(pilot, lambda: app_of(pilot).device)
+    await pilot.pause()
+
+
+async def go(pilot: Pilot[None], key: str, place: str) -> None:
+    await loaded(pilot)
+    await press(pilot, key)
+    await until(pilot, lambda: app_of(pilot).current_mode == place)
+    await pilot.pause()

@@ -1,0 +1,239 @@
+"""Any hostile texts through every screen: nothing of them acts there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from histories import ANALYSIS, FILE
+from hostile import as_file_name, texts
+from hostile_stage import go, loaded, look, play, press
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stage import app_of, drawn, until
+from textual import events
+from textual.app import App
+from textual.pilot import Pilot
+
+from weibo_tui.app.screens.predict import PredictScreen
+from weibo_tui.app.widgets.conversation import Conversation
+from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
+from weibo_tui.storage.history import Analysis
+from weibo_tui.storage.journal import Journal
+from weibo_tui.workbench import Workbench
+
+SIZE = (110, 30)
+FEW = st.lists(texts(12), min_size=1, max_size=1)
+FOUND = st.lists(texts(12), min_size=2, max_size=4)
+SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+Tour = Callable[[Path, Path, list[str]], None]
+
+
+def keep(home: Path, found: list[str]) -> None:
+    """A history and runs that hold these texts wherever they hold any, and nothing else."""
+    with Workbench.open(home) as bench:
+        bench.history.clear()
+        for run in bench.runs.list():
+            bench.runs.remove(run.id)
+        for text in found:
+            entry = replace(ANALYSIS, text=text, label=text, adapter=text, probabilities={text: 0.9, "[b]": 0.1})
+            (identity,) = bench.history.add([entry])
+            bench.history.correct(identity, found[0])
+            bench.history.add([replace(ANALYSIS, text=text, label="", confidence=None, probabilities={}, error=text)])
+            name = as_file_name(text)
+            bench.history.add_file(replace(FILE, path=Path(name), out=Path(name), adapter=text, counts={text: 3}))
+            run = bench.runs.create("train", text, {"plan": {"name": text, "data": [text], "base": text}})
+            started = RunStarted(run.id, text, "train", text, text, text, 1, 0, 4, 1, {text: 4}, 1, 1)
+            with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+                for event in (started, StepDone(1, 4, 1, 0.5, 1e-3, 1.0, 8, 64, 0.1, 10**6)):
+                    journal.add(to_json(event))
+                journal.add(to_json(Evaluated(1, 4, text, 0.5, 0.75, 0.75, True)))
+            bench.runs.finish(run.id, "failed", {"error": text})
+
+
+async def paste(pilot: Pilot[None], text: str) -> None:
+    pilot.app.post_message(events.Paste(text))
+    await pilot.pause()
+
+
+def cards_and_prompt(home: Path, folder: Path, found: list[str]) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await loaded(pilot)
+        for text in found:
+            await paste(pilot, text)
+            await look(pilot)
+            if app_of(pilot).screen.is_modal:
+                await press(pilot, "enter")
+                await until(pilot, lambda: not app_of(pilot).screen.is_modal)
+            await look(pilot)
+            await press(pilot, "enter", "up")
+            await look(pilot)
+            await press(pilot, "ctrl+u")
+        await until(pilot, lambda: not any(card.at_work for card in cards(pilot).cards))
+        await press(pilot, "escape")
+        for _card in cards(pilot).cards[-3 * len(found) :]:
+            await press(pilot, "space", "c")
+            await look(pilot)
+            await press(pilot, "space", "up")
+
+    play(scene, SIZE)
+
+
+def cards(pilot: Pilot[None]) -> Conversation:
+    place = app_of(pilot).places["predict"]
+    assert isinstance(place, PredictScreen)
+    return place.conversation
+
+
+def history(home: Path, folder: Path, found: list[str]) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f4", "history")
+        for _entry in range(3 * len(found)):
+            await press(pilot, "c")
+            await look(pilot)
+            for key in ("d", "l", "enter"):
+                await press(pilot, key)
+                await look(pilot)
+                await press(pilot, "escape")
+            await press(pilot, "down")
+        for text in found:
+            await press(pilot, "slash")
+            await paste(pilot, text)
+            await look(pilot)
+            await press(pilot, "escape", "escape")
+        await press(pilot, "f")
+        for _field in range(4):
+            await press(pilot, "enter", "down")
+            await look(pilot)
+            await press(pilot, "enter", "tab")
+        await look(pilot)
+        await press(pilot, "escape", "e")
+        await paste(pilot, str(folder / (as_file_name(found[0]) + ".csv")))
+        await look(pilot)
+        await press(pilot, "escape")
+
+    play(scene, SIZE)
+
+
+def runs(home: Path, folder: Path, found: list[str]) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f3", "train")
+        for _run in found:
+            await press(pilot, "o", "down")
+            await look(pilot)
+        await press(pilot, "d")
+        await look(pilot)
+
+    play(scene, SIZE)
+
+
+def files(home: Path, folder: Path, found: list[str]) -> None:
+    """The form and its preview of files whose names, columns, labels and posts are hostile."""
+    place = folder / as_file_name(found[-1])
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for text in found:
+        labels = (text.encode("utf-8", "replace").decode(), "乙")
+        rows = [{"label": labels[n % 2], "review": f"{text}{n}", text: text} for n in range(8)]
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (place / (as_file_name(text) + ".jsonl")).write_text(lines, "utf-8")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f3", "train")
+        await press(pilot, "n")
+        await paste(pilot, f"{place}/")
+        for _file in found:
+            await press(pilot, "down")
+            await look(pilot)
+        await press(pilot, "enter")
+        await pilot.pause()
+        for _field in range(8):
+            await press(pilot, "tab")
+            await look(pilot)
+
+    play(scene, SIZE)
+
+
+TOURS: list[Tour] = [cards_and_prompt, history, runs, files]
+
+
+def go_through(tour: Tour, home: Path, folder: Path, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(App, "copy_to_clipboard", lambda _app, text: copied.append(text.encode().decode()))
+    keep(home, found)
+    tour(home, folder, found)
+
+
+@pytest.mark.parametrize("tour", [cards_and_prompt], ids=lambda tour: tour.__name__)
+@settings(max_examples=1, suppress_health_check=SHARED)
+@given(found=FEW)
+def test_hostile_texts_are_only_texts(
+    tour: Tour, found: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_through(tour, furnished, tmp_path, found, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
+@settings(max_examples=15, suppress_health_check=SHARED)
+@given(found=FOUND)
+def test_many_hostile_texts_are_only_texts(
+    tour: Tour, found: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_through(tour, furnished, tmp_path, found, monkeypatch)
+
+
+# ---- posts far too large
+
+
+def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -> None:
+    post = "字\u200b" * 500_000
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await loaded(pilot)
+        place = app_of(pilot).places["predict"]
+        assert isinstance(place, PredictScreen)
+        await paste(pilot, "草稿")
+        await paste(pilot, post)
+        await until(pilot, lambda: app_of(pilot).screen.is_modal)
+        assert "1,000,000 characters" in await look(pilot)
+        await press(pilot, "escape")
+        assert (place.prompt.text, cards(pilot).cards) == ("草稿", [])
+        await paste(pilot, post)
+        await until(pilot, lambda: app_of(pilot).screen.is_modal)
+        await press(pilot, "down", "enter")
+        await until(pilot, lambda: cards(pilot).cards and not cards(pilot).cards[0].at_work)
+        assert place.prompt.text == "草稿"
+        await look(pilot)
+        await press(pilot, "up", "up")  # what cannot be written cannot be fetched either
+        assert len(place.prompt.text) < 10
+        await go(pilot, "f4", "history")
+        await press(pilot, "r")
+        await until(pilot, lambda: app_of(pilot).screen.is_modal)
+        assert "1,000,000 characters" in await look(pilot)
+        await press(pilot, "escape", "f4")
+        await look(pilot)
+        await press(pilot, "c", "slash")
+        await paste(pilot, post)
+        await look(pilot)
+
+    play(scene, SIZE)
+    with Workbench.open(furnished) as bench:
+        assert [entry.text for entry in bench.history.page(9) if isinstance(entry, Analysis)] == [post]
+
+
+def test_a_copied_post_of_any_kind_leaves_the_app_alive(furnished: Path) -> None:
+    keep(furnished, ["\ud83d", "\udcff\x1b[2J"])
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await go(pilot, "f4", "history")
+        for _entry in range(4):
+            await press(pilot, "c")
+            assert "copied" in drawn(pilot)
+            await press(pilot, "down")
+
+    play(scene, SIZE)

@@ -1,0 +1,71 @@
+"""A window that is resized hundreds of times in a moment, while one types and while a training runs."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from terminal import Terminal
+
+from weibo_tui.workbench import Workbench
+
+AT_WORK = """
+import sys
+from pathlib import Path
+from test_leaving import plan
+from weibo_tui.app import main
+from weibo_tui.app.jobs import Job
+
+def begin(app, begin_work=main.WeiboApp._begin_work):
+    begin_work(app)
+    app.begin(Job("train", "second", lambda bench: bench.train(plan(Path(sys.argv[1]), 900)), app.screen))
+
+main.WeiboApp._begin_work = begin
+sys.exit(main.launch())
+"""
+HERE = Path(__file__).parent
+WITH_TESTS = {"PYTHONPATH": f"{HERE}:{HERE.parent}"}
+TYPED = "今天的面真好吃吗"
+
+
+def step(home: Path) -> int:
+    with Workbench.open(home) as bench:
+        return sum(run.step for run in bench.runs.list() if run.name == "second")
+
+
+def storm(home: Path, posts: Path, seed: int, times: int) -> None:
+    chance = random.Random(seed)
+    with Terminal([sys.executable, "-c", AT_WORK, str(posts)], environment=WITH_TESTS) as terminal:
+        terminal.wait_until(lambda: step(home), "a step of the training")
+        before = step(home)
+        for number in range(times):
+            terminal.resize(
+                *chance.choice([(1, 1), (20, 5), (300, 100), (chance.randint(1, 300), chance.randint(1, 90))])
+            )
+            if number % (times // len(TYPED)) == 0 and number // (times // len(TYPED)) < len(TYPED):
+                terminal.press(TYPED[number // (times // len(TYPED))])
+            terminal.listen(0.001)
+        terminal.resize(100, 30)
+        terminal.wait_for(TYPED)
+        terminal.wait_for("training second")
+        terminal.wait_until(lambda: step(home) > before, "a further step")
+        terminal.press("f3")
+        terminal.wait_for("New")
+        terminal.process.terminate()
+        assert terminal.wait_for_end() == 0
+        assert terminal.in_order
+    assert not (home / "weibo-tui.log").exists()
+
+
+def test_a_resize_storm_in_a_training_loses_neither_letter_nor_step(furnished: Path, posts_file: Path) -> None:
+    storm(furnished, posts_file, seed=1, times=32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_a_long_resize_storm_in_a_training_loses_neither_letter_nor_step(
+    seed: int, furnished: Path, posts_file: Path
+) -> None:
+    storm(furnished, posts_file, seed, times=500)

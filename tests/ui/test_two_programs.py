@@ -1,0 +1,168 @@
+"""Several programs on one home at once: none holds up the other, breaks it, or loses what it keeps."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections import deque
+from pathlib import Path
+
+import models
+import pytest
+from commands import environment, listing, start
+from stage import app_of, drawn, flashed, play, until
+from textual.pilot import Pilot
+
+from weibo_tui.engine.events import RunStarted, StepDone
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.errors import BadInput
+from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+
+POSTS = [f"第{number}碗面真好吃" for number in range(40)]
+MACHINE = "--device cpu --dtype float32 --threads 1".split()
+
+
+def texts(home: Path) -> list[str]:
+    with Workbench.open(home) as bench:
+        return sorted(entry.text for entry in bench.history.page(100_000) if hasattr(entry, "text"))
+
+
+def stopped_run(posts: Path, epochs: int = 2) -> str:
+    """A training that has made some steps and can be resumed."""
+    with Workbench.open() as bench:
+        hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
+        events = bench.train(
+            TrainingPlan((posts,), "second", hyper=hyper, machine=Machine("cpu", "float32", threads=1))
+        )
+        run = str(models.until(events, RunStarted).run)
+        models.until(events, StepDone, 5)
+        events.close()  # type: ignore[attr-defined]
+    return run
+
+
+def test_an_app_and_command_lines_keep_all_that_each_of_them_judges(furnished: Path, tmp_path: Path) -> None:
+    posts = POSTS[:8]
+    others = [
+        start("predict", *posts[:6], "--json", *MACHINE),
+        start("history", "export", tmp_path / "out.csv"),
+    ]
+
+    async def scene(pilot: Pilot[None]) -> None:
+        for post in posts[6:]:
+            await pilot.press(*post, "enter")
+        for process in others:
+            _out, err = process.communicate(timeout=60)
+            assert process.returncode == 0, err
+        await until(pilot, lambda: len(texts(furnished)) == len(posts))
+        await pilot.press("f4")
+        await until(pilot, lambda: f"of {len(posts)}" in drawn(pilot))
+        assert flashed(pilot) == ""
+
+    play(scene)
+    assert texts(furnished) == sorted(posts)
+
+
+def test_a_run_that_another_program_finished_meanwhile_stays_as_it_is(furnished: Path, posts_file: Path) -> None:
+    run = stopped_run(posts_file)
+    with Workbench.open() as one, Workbench.open() as other:
+        late = other.resume(run)
+        next(late)  # it looked, and prepares
+        deque(one.resume(run), maxlen=0)
+        entries = one.runs.last_seq(run)
+        with pytest.raises(BadInput, match="finished"):
+            deque(late, maxlen=0)
+        assert one.runs.get(run).state == "finished"
+        assert one.runs.last_seq(run) == entries
+
+
+def test_the_app_says_of_a_run_that_another_program_works_on_it(furnished: Path, posts_file: Path) -> None:
+    run = stopped_run(posts_file)
+    with Workbench.open() as other:
+
+        async def scene(pilot: Pilot[None]) -> None:
+            await pilot.press("f3")
+            await until(pilot, lambda: "stopped" in drawn(pilot))
+            await pilot.press("r")
+            await until(pilot, lambda: not app_of(pilot).jobs)
+            await until(pilot, lambda: flashed(pilot))
+            assert f"Run {run} is at work in another program" in " ".join(flashed(pilot).split())
+
+        with other.runs.claim(run):
+            other._database.execute("UPDATE runs SET state = 'stopped'")  # as it was when the app looked
+            play(scene)
+        assert other.runs.get(run).state == "stopped"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("_time", range(5))
+def test_of_two_that_resume_a_run_one_does(_time: int, furnished: Path, posts_file: Path) -> None:
+    run = stopped_run(posts_file, epochs=900)
+    both = [start("train", "--resume", run, "--json", env=environment()) for _which in range(2)]
+    while all(process.poll() is None for process in both):
+        pass
+    loser = next(process for process in both if process.poll() is not None)
+    winner = next(process for process in both if process is not loser)
+    _out, err = loser.communicate(timeout=60)
+    said = err.decode().splitlines()
+    assert loser.returncode == 2
+    assert re.fullmatch(f"weibo-tui: Run {run} is at work in another program: .*", said[-1])
+    assert winner.poll() is None
+    winner.send_signal(signal.SIGTERM)
+    winner.communicate(timeout=60)
+    with Workbench.open() as bench:
+        assert bench.runs.get(run).state == "stopped"
+
+
+@pytest.mark.slow
+def test_two_trainings_of_one_name_end_in_one_adapter_and_a_checkpoint(furnished: Path, few: Path) -> None:
+    words: list[str | Path] = ["train", few, "--name", "twin", "--epochs", "2", "--batch-size", "8", *MACHINE, "--json"]
+    both = [start(*words) for _which in range(2)]
+    ends = [process.communicate(timeout=120) for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2], ends
+    loser = next(number for number, process in enumerate(both) if process.returncode == 2)
+    assert "An adapter named 'twin' is there already" in ends[loser][1].decode().splitlines()[-1]
+    with Workbench.open() as bench:
+        card = bench.adapters.card("twin")
+        assert bench.runs.get(card.run).state == "finished"
+        assert deque(bench.predict(["好吃"], "twin"))
+        failed = [run for run in bench.runs.list() if run.name == "twin" and run.id != card.run]
+        bench.rename_adapter("twin", "first")
+        for run in failed:  # it may have found the name taken before it began
+            deque(bench.resume(run.id), maxlen=0)
+            assert bench.adapters.card("twin").run == run.id
+
+
+@pytest.mark.slow
+def test_an_adapter_that_another_program_removes_is_missed_in_one_sentence(furnished: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await pilot.press(*"今天的面真好吃", "enter")
+        await until(pilot, lambda: re.search("(positive|negative) +━", drawn(pilot)))
+        removed = start("adapters", "remove", "mood")
+        _out, err = removed.communicate(timeout=60)
+        assert removed.returncode == 0, err
+        await pilot.press(*"昨天的面真好吃", "enter")
+        await until(pilot, lambda: "adapter 'mood'" in drawn(pilot))
+        await pilot.press("f5")
+        await until(pilot, lambda: "tiny" in drawn(pilot))
+
+    play(scene)
+    assert texts(furnished) == ["今天的面真好吃"]
+
+
+@pytest.mark.slow
+def test_many_programs_at_once_lose_nothing_and_see_all(furnished: Path, few: Path, tmp_path: Path) -> None:
+    judging = [start("predict", *POSTS[at::4], "--json", *MACHINE) for at in range(4)]
+    training = start("train", few, "--name", "beside", "--epochs", "2", "--batch-size", "8", *MACHINE)
+    beside = [start("history", "export", tmp_path / f"{number}.csv") for number in range(3)]
+    beside += [start("history", "list", "--json"), start("runs", "list", "--json"), start("adapters", "list")]
+    for process in [*judging, training, *beside]:
+        _out, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err.decode()
+    assert texts(furnished) == sorted(POSTS)
+    cleared = [start("history", "clear", "--yes"), start("predict", *POSTS, "--json", *MACHINE)]
+    for process in cleared:
+        _out, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err.decode()
+    assert set(texts(furnished)) <= set(POSTS)
+    left = [name for name in listing(furnished) if ".partial" in name or name.endswith(".tmp")]
+    assert left == []
