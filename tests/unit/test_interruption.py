@@ -133,7 +133,15 @@ def seen_labelled(terminal: int) -> Iterator[int]:
         seen = seen[-200:]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_a_cut_labelling_goes_on_with_the_same_command(
     number: signal.Signals, command: Command, furnished: Path, tmp_path: Path
 ) -> None:
@@ -149,7 +157,7 @@ def test_a_cut_labelling_goes_on_with_the_same_command(
         process.send_signal(number)
         process.communicate(timeout=60)
     os.close(master)
-    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     assert not out.exists()
     done = json.loads(command.well(*words, "--out", out).out)
     assert 2048 <= done["continued"] < ROWS == done["rows"]

@@ -122,16 +122,20 @@ def test_verdicts_that_the_disk_damaged_are_judged_again(
     assert out.read_bytes() == whole.read_bytes()
 
 
-def test_labelling_killed_behind_its_last_row_but_one_word_is_finished_by_the_same_command(
-    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["before the history has it", "behind that"])
+def test_labelling_killed_behind_its_last_row_is_finished_by_the_same_command(
+    moment: str, bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = made_up.write_posts(tmp_path / "posts.csv", 30), tmp_path / "out.csv"
 
-    def killed(_file: LabelledFile) -> int:
+    def killed(*_given: object) -> int:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(bench.history, "add_file", killed)
+        if moment == "before the history has it":
+            patch.setattr(bench.history, "add_file", killed)
+        else:
+            patch.setattr(Path, "unlink", killed)
         labelled(bench, source, out)
     before = out.read_bytes()
     assert labelled(bench, source, out).continued == 30

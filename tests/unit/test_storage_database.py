@@ -104,7 +104,7 @@ def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_
         "a page overwritten": content[:100] + b"\xff" * 4096 + content[4196:],
     }[damage]
     path.write_bytes(damaged)
-    with pytest.raises(Damaged, match="was set aside as weibo-tui.db.damaged-.*give the same command again") as caught:
+    with pytest.raises(Damaged, match="was set aside as weibo-tui.db.damaged-.*: try again") as caught:
         connect(path)
     assert str(path) in str(caught.value)
     (aside,) = (file for file in path.parent.glob(f"{path.name}.damaged-*") if not file.name.endswith(("-wal", "-shm")))

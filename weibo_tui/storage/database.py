@@ -210,8 +210,7 @@ def _set_aside(path: Path, error: Exception) -> Damaged:
     except OSError:
         return _damaged(error, path)
     message = _(
-        "The database {path} is damaged ({reason}) and was set aside as {aside}: give the same command again, and a "
-        "new one is made."
+        "The database {path} is damaged ({reason}) and was set aside as {aside}: try again, and a new one is made."
     )
     return Damaged(message.format(path=path, reason=error, aside=aside.name))
 

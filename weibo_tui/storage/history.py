@@ -87,6 +87,11 @@ class History:
         with self._database.transaction():
             return self._insert("labelled_files", FILE_COLUMNS, file_row(replace(file, id=None)))
 
+    def has_file(self, file: LabelledFile) -> bool:
+        """Whether what was written to that place at that moment is kept already."""
+        query = "SELECT 1 FROM labelled_files WHERE created_at = ? AND out = ?"
+        return any(self._database.read(bool, query, (file.created_at, pack(str(file.out)))))
+
     def get(self, analysis_id: int) -> Analysis:
         """The analysis with this id; BadInput where there is none."""
         return self._get(analysis_id)[0]

@@ -22,7 +22,6 @@ from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabelledFile
-from weibo_tui.storage.values import timestamp
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.partial import Partial, open_partial
 from weibo_tui.workbench.plans import LabellingPlan, is_there
@@ -77,17 +76,17 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
         if key != _key(source, about):
             message = _("{path} changed while it was labelled: give the same command again, which begins anew.")
             raise BadInput(message.format(path=plan.source))
+        finished = partial.finish()
         for written in write_labelled(source, plan.out, partial.verdicts(), added):
             if written % WINDOW == 0:
                 yield Progress("writing", written, total)
         counts = Counter(verdict["predicted"] for verdict in partial.verdicts() if "predicted" in verdict)
         failed = total - counts.total()
         if history is not None:
-            history.add_file(
-                LabelledFile(
-                    plan.source.absolute(), plan.out.absolute(), adapter, total, failed, dict(counts), timestamp()
-                )
-            )
+            paths = plan.source.absolute(), plan.out.absolute()
+            entry = LabelledFile(*paths, adapter, total, failed, dict(counts), finished)
+            if not history.has_file(entry):  # else it was killed behind this
+                history.add_file(entry)
         # Last: killed before, the same command comes here again.
         partial.path.unlink()
     rate = (total - continued) / seconds

@@ -1,7 +1,7 @@
 """The verdicts that a labelling has so far, in `<out>.partial` beside its result: what goes on behind a kill.
 
 One JSON line a row, behind a line that says what they belong to: this content, read so, by this adapter. A line that is
-not whole, and all behind it, is judged again.
+not whole, and all behind it, is judged again. The last line says when all of them were there.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from weibo_tui.errors import BadInput
 from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
+from weibo_tui.storage.values import timestamp
 
 SYNC_SECONDS = 5.0
+FINISHED = "finished"
 _OURS = b'{"weibo-tui labelling": '
 _STEP = 10_000  # lines looked at between two steps of progress
 
@@ -39,6 +41,7 @@ class Partial:
         # No buffer: what does not find room on the disk must not come once more when the file is closed.
         self._descriptor = descriptor
         self._header = json.dumps({"weibo-tui labelling": key}).encode() + b"\n"
+        self._finished = ""
         self._synced = time.monotonic()
 
     def fits(self) -> bool:
@@ -62,8 +65,12 @@ class Partial:
         end, done = len(self._header), 0
         with self.path.open("rb") as file:
             for line in islice(file, 1, None):
-                if not _is_whole(line):
+                verdict = _parsed(line)
+                if verdict is None:
                     break
+                if FINISHED in verdict:
+                    self._finished = str(verdict[FINISHED])
+                    return done
                 end, done = end + len(line), done + 1
                 if done % _STEP == 0:
                     yield Progress("reading", done)
@@ -77,11 +84,17 @@ class Partial:
             os.fsync(self._descriptor)
             self._synced = time.monotonic()
 
+    def finish(self) -> str:
+        """The moment at which there was a verdict for each row: the same for whoever asks again."""
+        if not self._finished:
+            self._finished = timestamp()
+            self._write(json.dumps({FINISHED: self._finished}).encode() + b"\n")
+        return self._finished
+
     def verdicts(self) -> Iterator[dict[str, Any]]:
         """One for each row, from the first."""
         with self.path.open(encoding="utf-8") as file:
-            for line in islice(file, 1, None):
-                yield json.loads(line)
+            yield from (line for line in map(json.loads, islice(file, 1, None)) if FINISHED not in line)
 
     def _write(self, data: bytes) -> None:
         while data:
@@ -117,7 +130,10 @@ def _hold(descriptor: int, out: Path) -> None:
         pass  # a file system without locks: then nobody is held off
 
 
-def _is_whole(line: bytes) -> bool:
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A line that was written whole; None for any other."""
     with suppress(ValueError):
-        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
-    return False
+        value = json.loads(line)
+        if line.endswith(b"\n") and isinstance(value, dict):
+            return value
+    return None
