@@ -165,3 +165,19 @@ def test_score_card_may_lack_anything(command: Command, furnished: Path) -> None
         path.write_text(json.dumps(whole | {"score": score}), encoding="utf-8")
         assert "negative" in command.well("adapters", "show", "mood").out
         assert "mood" in command.well("adapters", "list").out
+
+
+def test_card_in_which_a_figure_turned_is_told_from_the_one_that_was_written() -> None:
+    written = cards.write(adapter_card(temperature=1.25))
+    turned = written.replace(b"1.25", b"1.35")
+    assert turned != written
+    assert cards.is_as_written(written)
+    assert cards.parse(turned, AdapterCard).temperature == 1.35
+    assert not cards.is_as_written(turned)
+    assert cards.is_as_written(cards.write(cards.parse(turned, AdapterCard)))
+
+
+def test_card_of_before_there_were_checksums_is_as_it_was_written() -> None:
+    values = json.loads(cards.write(BASE_CARD))
+    del values["checksum"]
+    assert cards.is_as_written(json.dumps(values).encode())

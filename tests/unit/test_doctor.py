@@ -152,6 +152,13 @@ def overwrite_middle(path: Path) -> None:
     path.write_bytes(content)
 
 
+def turn_figure(home: Path) -> None:
+    card = home / "adapters/mood/card.json"
+    content = card.read_bytes()
+    assert content.count(b'"temperature": 1.0') == 1
+    card.write_bytes(content.replace(b'"temperature": 1.0', b'"temperature": 1.4'))
+
+
 def damaged_card(home: Path) -> None:
     (home / "adapters/other").mkdir()
     (home / "adapters/other/card.json").write_text("{")
@@ -197,6 +204,7 @@ FAULTS = {
     "setting unknown": Fault(
         lambda home: (home / "settings.toml").write_text('devise = "cpu"'), "no setting 'devise'", "did you mean device"
     ),
+    "figure of a card turned": Fault(turn_figure, "adapters/mood is damaged (card.json)", "train it again"),
     "default gone": Fault(
         lambda home: (home / "settings.toml").write_text('base = "small"\nadapter = "lost"'),
         "'lost' is the default",

@@ -6,6 +6,7 @@ version may have added are passed over.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import typing
@@ -113,9 +114,23 @@ def check_name(name: str) -> str:
 
 
 def write(card: BaseCard | AdapterCard) -> bytes:
-    """A card as the bytes of its file. A label may hold a lone surrogate, as JSON does."""
-    text = json.dumps(asdict(card), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    """A card as the bytes of its file, with a checksum of its own. A label may hold a lone surrogate, as JSON does."""
+    values = asdict(card)
+    text = json.dumps(values | {"checksum": _checksum(values)}, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     return text.encode("utf-8", "surrogatepass")
+
+
+def is_as_written(data: bytes) -> bool:
+    """Whether the bytes of a card, which `parse` takes, are of what was written once; so are those without a checksum.
+
+    A bit may turn in a figure and leave a sound card. It is used all the same: a person may have changed it."""
+    values = json.loads(data)
+    checksum = values.pop("checksum", None)
+    return checksum is None or checksum == _checksum(values)
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def read(path: Path, kind: type[Card]) -> Card:

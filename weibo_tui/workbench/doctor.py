@@ -23,7 +23,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
-from weibo_tui.registry.cards import Card
+from weibo_tui.registry.cards import CARD, Card, is_as_written
 from weibo_tui.registry.condition import condition
 from weibo_tui.registry.shelf import Shelf
 from weibo_tui.settings import Settings
@@ -178,6 +178,8 @@ class _Doctor:
                         for file, promised in shelf.hashes(card).items()
                         if not (path := folder / file).is_file() or sha256(path) != promised
                     ]
+                    if not is_as_written((folder / CARD).read_bytes()):
+                        wrong.append(CARD)
                     if wrong:
                         message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
                         raise Damaged(message.format(folder=folder, files=", ".join(wrong), name=card.name))
