@@ -171,6 +171,7 @@ def test_a_hub_that_answers_is_reachable(hub: Hub) -> None:
     assert check_reachable() == hub.address
 
 
+@pytest.mark.slow
 def test_a_fetch_that_is_killed_again_and_again_goes_on_each_time(
     home: Path, hub: Hub, model: dict[str, bytes]
 ) -> None:

@@ -71,7 +71,14 @@ def check_goes_on(command: Command, run: str, step: int, home: Path, undisturbed
     assert (shown["state"], shown["step"]) == ("finished", STEPS)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, command: Command, furnished: Path, posts_file: Path, undisturbed: bytes
 ) -> None:
@@ -91,7 +98,9 @@ def test_a_signal_saves_and_says_how_to_go_on(
     check_goes_on(command, run, last, furnished, undisturbed)
 
 
-@pytest.mark.parametrize(("killed_at", "checkpoint"), [(30, 0), (150, 100)])
+@pytest.mark.parametrize(
+    ("killed_at", "checkpoint"), [pytest.param(30, 0, marks=pytest.mark.slow), pytest.param(150, 100)]
+)
 def test_a_killed_training_goes_on_from_its_checkpoint(
     killed_at: int, checkpoint: int, command: Command, furnished: Path, posts_file: Path, undisturbed: bytes
 ) -> None:
@@ -104,7 +113,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     check_goes_on(command, run, checkpoint, furnished, undisturbed)
 
 
-@pytest.mark.parametrize("machine", ["float32 on one thread", "bfloat16 on two threads"])
+@pytest.mark.parametrize(
+    "machine", [pytest.param("float32 on one thread", marks=pytest.mark.slow), "bfloat16 on two threads"]
+)
 def test_the_same_seed_data_and_machine_give_the_same_bytes(
     machine: str, home: Path, stocked: Path, posts_file: Path, tmp_path: Path
 ) -> None:
@@ -137,7 +148,7 @@ def seen_labelled(terminal: int) -> Iterator[int]:
     "number",
     [
         signal.SIGKILL,
-        signal.SIGINT,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
     ],
