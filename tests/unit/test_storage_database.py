@@ -116,6 +116,32 @@ def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_
     new.close()
 
 
+SETS_ASIDE = """
+import sys
+from pathlib import Path
+from weibo_tui.errors import Damaged
+from weibo_tui.storage.database import connect
+sys.stdin.read()
+try:
+    connect(Path(sys.argv[1])).close()
+except Damaged:
+    pass
+"""
+
+
+def test_of_programs_that_find_a_damaged_database_at_once_one_sets_it_aside(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all " * 100)
+    words = [sys.executable, "-c", SETS_ASIDE, str(path)]
+    programs = [subprocess.Popen(words, stdin=subprocess.PIPE) for _number in range(4)]
+    for program in programs:  # they wait for this, so that they begin at once
+        assert program.stdin
+        program.stdin.close()
+    assert [program.wait() for program in programs] == [0] * 4
+    assert len(list(path.parent.glob(f"{path.name}.damaged-*"))) == 1
+    connect(path).close()
+
+
 def test_a_page_damaged_deep_inside_is_named_and_the_rest_can_be_read(path: Path) -> None:
     database = connect(path)
     History(database).add([replace(histories.ANALYSIS, text="雨" * 1000)] * 200)

@@ -100,15 +100,18 @@ def connect(path: Path) -> Database:
             if not path.exists():
                 # SQLite itself would make a file that others can read.
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-            return _open(path)
+            try:
+                return _open(path)
+            except sqlite3.DatabaseError as error:
+                if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                    raise _set_aside(path, error) from error
+                raise
     except filelock.Timeout as error:
         raise _busy(path) from error
     except OSError as error:
         refusal = _cannot_keep(path, error)
         return _open_to_read(path, refusal, error)
     except sqlite3.DatabaseError as error:
-        if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise _set_aside(path, error) from error
         named = _named(error, path)
         if _code(error) in _OUT_OF_REACH and isinstance(named, WeiboTuiError):
             return _open_to_read(path, named, error)

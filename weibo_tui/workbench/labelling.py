@@ -72,11 +72,11 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
             continued = yield from partial.go_on()
             started = time.perf_counter()
             yield from _judge_rows(classifier, card.labels, source, partial, continued, total)
-        seconds = max(time.perf_counter() - started, 1e-9)
-        if key != _key(source, about):
-            message = _("{path} changed while it was labelled: give the same command again, which begins anew.")
-            raise BadInput(message.format(path=plan.source))
-        finished = partial.finish()
+            seconds = max(time.perf_counter() - started, 1e-9)
+            if key != _key(source, about):
+                message = _("{path} changed while it was labelled: give the same command again, which begins anew.")
+                raise BadInput(message.format(path=plan.source))
+            finished = partial.finish()
         for written in write_labelled(source, plan.out, partial.verdicts(), added):
             if written % WINDOW == 0:
                 yield Progress("writing", written, total)
