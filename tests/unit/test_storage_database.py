@@ -93,7 +93,7 @@ def test_a_newer_database_is_refused_untouched(path: Path, database: Database) -
     assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())) == before
 
 
-@pytest.mark.parametrize("damage", ["no database", "cut short", "a page overwritten"])
+@pytest.mark.parametrize("damage", ["no database", "cut short", "a page overwritten", "a byte of the shape"])
 def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_one(path: Path, damage: str) -> None:
     database = connect(path)
     database.close()
@@ -101,6 +101,8 @@ def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_
     damaged = {
         "no database": b"these are no tables, and there are enough of them\n" * 20,
         "cut short": content[: len(content) // 2],
+        # SQLite's message quotes it, and is no UTF-8 then.
+        "a byte of the shape": content.replace(b"CREATE TABLE analyses", b"CREATE TABLE\xff analyses"),
         "a page overwritten": content[:100] + b"\xff" * 4096 + content[4196:],
     }[damage]
     path.write_bytes(damaged)

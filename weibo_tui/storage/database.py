@@ -102,7 +102,7 @@ def connect(path: Path) -> Database:
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
             try:
                 return _open(path)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter of a message that quotes damage
                 if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                     raise _set_aside(path, error) from error
                 raise
@@ -198,7 +198,7 @@ def _named(error: sqlite3.Error, path: Path) -> Exception:
     return error
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     # Without a code it is Python that could not read what the file holds.
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
 
