@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -79,3 +80,10 @@ def test_snapshot_is_the_same_when_read_back_and_damage_is_named(tmp_path: Path)
     path.unlink()
     with pytest.raises(Damaged):
         load_snapshot(path)
+
+
+def test_snapshot_of_before_there_were_hashes_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    values = json.dumps({"values": snapshot().values, "extra": {"seq": 7}})
+    save_file(snapshot().tensors, path, metadata={"weibo_tui": values})
+    assert load_snapshot(path)[0].values == snapshot().values

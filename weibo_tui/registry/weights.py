@@ -118,11 +118,12 @@ def load_snapshot(path: Path) -> tuple[Snapshot, dict[str, int]]:
         tensors = read_tensors(path)
         with safe_open(path, "pt") as file:
             metadata = file.metadata()
-        if metadata["sha256"] != _snapshot_sha256(tensors, metadata["weibo_tui"]):
+        promised = metadata.get("sha256")  # older ones have none
+        if promised is not None and promised != _snapshot_sha256(tensors, metadata["weibo_tui"]):
             raise ValueError(_("its content is not what was written"))
         values = json.loads(metadata["weibo_tui"])
         return Snapshot(tensors, values["values"]), values["extra"]
-    except (Damaged, SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (Damaged, SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         # What is wrong alone, where `read_tensors` has named the file already.
         reason = error.__cause__ if isinstance(error, Damaged) else error
         raise Damaged(
