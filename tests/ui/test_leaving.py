@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from at_work import app_at_work, plan
 from stage import Scene, app_of, drawn, play, see, until
 from terminal import Terminal
 from textual.pilot import Pilot
@@ -18,15 +19,9 @@ from textual.pilot import Pilot
 from weibo_tui.app.dialogs import Choose
 from weibo_tui.app.jobs import Job
 from weibo_tui.app.main import WeiboApp, launch
-from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.storage.runs import Run
-from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+from weibo_tui.workbench import Workbench
 from weibo_tui.workbench import runs as workbench_runs
-
-
-def plan(posts: Path, epochs: int = 6) -> TrainingPlan:
-    hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
-    return TrainingPlan((posts,), "second", hyper=hyper, machine=Machine("cpu", "float32", threads=1))
 
 
 async def train(pilot: Pilot[None], posts: Path) -> Job:
@@ -160,21 +155,6 @@ def test_work_that_has_no_run_can_only_be_stopped(furnished: Path) -> None:
 
 # ---- as a program in a terminal
 
-AT_WORK = """
-import sys
-from pathlib import Path
-from test_leaving import plan
-from weibo_tui.app import main
-from weibo_tui.app.jobs import Job
-
-def begin(app, begin_work=main.WeiboApp._begin_work):
-    begin_work(app)
-    app.begin(Job("train", "second", lambda bench: bench.train(plan(Path(sys.argv[1]), 900)), app.screen))
-
-main.WeiboApp._begin_work = begin
-sys.exit(main.launch())
-"""
-
 
 def terminate(terminal: Terminal) -> None:
     terminal.process.send_signal(signal.SIGTERM)
@@ -188,9 +168,7 @@ def interrupt(terminal: Terminal) -> None:
 def test_a_signal_and_the_end_of_the_terminal_stop_a_training_with_a_checkpoint(
     end: Callable[[Terminal], None], furnished: Path, posts_file: Path
 ) -> None:
-    command = [sys.executable, "-c", AT_WORK, str(posts_file)]
-    here = str(Path(__file__).parent)
-    with Terminal(command, environment={"PYTHONPATH": f"{here}:{Path(here).parent}"}) as terminal:
+    with Terminal(app_at_work("train", posts_file)) as terminal:
         terminal.wait_until(lambda: any(run.step for run in runs(furnished)), "a step of the training")
         end(terminal)
         if end is Terminal.hang_up:

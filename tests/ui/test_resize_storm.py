@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import random
-import sys
 from pathlib import Path
 
 import pytest
+from at_work import app_at_work
 from terminal import Terminal
 
 from weibo_tui.workbench import Workbench
 
-AT_WORK = """
-import sys
-from pathlib import Path
-from test_leaving import plan
-from weibo_tui.app import main
-from weibo_tui.app.jobs import Job
-
-def begin(app, begin_work=main.WeiboApp._begin_work):
-    begin_work(app)
-    app.begin(Job("train", "second", lambda bench: bench.train(plan(Path(sys.argv[1]), 900)), app.screen))
-
-main.WeiboApp._begin_work = begin
-sys.exit(main.launch())
-"""
-HERE = Path(__file__).parent
-WITH_TESTS = {"PYTHONPATH": f"{HERE}:{HERE.parent}"}
 TYPED = "今天的面真好吃吗"
 
 
@@ -37,7 +21,7 @@ def step(home: Path) -> int:
 
 def storm(home: Path, posts: Path, seed: int, times: int) -> None:
     chance = random.Random(seed)
-    with Terminal([sys.executable, "-c", AT_WORK, str(posts)], environment=WITH_TESTS) as terminal:
+    with Terminal(app_at_work("train", posts)) as terminal:
         terminal.wait_until(lambda: step(home), "a step of the training")
         before = step(home)
         for number in range(times):

@@ -15,40 +15,13 @@ import hub as hubs
 import made_up
 import models
 import pytest
+from at_work import app_at_work
 from terminal import APP, Terminal
 
 from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
 
-AT_WORK = """
-import sys
-from pathlib import Path
-from test_leaving import plan
-from weibo_tui.app import main
-from weibo_tui.app.jobs import Job
-from weibo_tui.workbench import LabellingPlan
-
-kind, path = sys.argv[1], Path(sys.argv[2])
-DOES = {
-    "train": lambda bench: bench.train(plan(path, 900)),
-    "label": lambda bench: bench.label_file(LabellingPlan(path, path.with_name("out.csv"))),
-    "fetch": lambda bench: bench.get_base("lab/gpt2", "fetched"),
-}
-
-def begin(app, begin_work=main.WeiboApp._begin_work):
-    begin_work(app)
-    app.begin(Job(kind, "second", DOES[kind], app.screen), app.hub if kind == "fetch" else None)
-
-main.WeiboApp._begin_work = begin
-sys.exit(main.launch())
-"""
-HERE = str(Path(__file__).parent)
-WITH_TESTS = {"PYTHONPATH": f"{HERE}:{Path(HERE).parent}"}
 PATIENT = "from weibo_tui.app import main, terminal_output as out; out.MOST_BYTES = 9000; main.launch()"
-
-
-def at_work(kind: str, path: Path) -> list[str]:
-    return [sys.executable, "-c", AT_WORK, kind, str(path)]
 
 
 def runs(home: Path) -> list[Run]:
@@ -111,7 +84,7 @@ ENDS = [closed, stuck_then_closed, stuck_then_ended, told_over_and_over]
 def test_a_lost_connection_that_nobody_tells_of_ends_the_app_and_keeps_its_training(
     furnished: Path, posts_file: Path
 ) -> None:
-    with Terminal(at_work("train", posts_file), environment=WITH_TESTS, controls=False) as terminal:
+    with Terminal(app_at_work("train", posts_file), controls=False) as terminal:
         terminal.wait_until(lambda: steps(furnished), "a step of the training")
         stuck_then_closed(terminal)
         assert ended(terminal) == 0
@@ -179,7 +152,7 @@ def test_the_terminal_goes_away_in_any_place(
 def test_the_terminal_goes_away_in_a_training(
     end: Callable[[Terminal], None], told: bool, furnished: Path, posts_file: Path
 ) -> None:
-    with Terminal(at_work("train", posts_file), environment=WITH_TESTS, controls=told) as terminal:
+    with Terminal(app_at_work("train", posts_file), controls=told) as terminal:
         terminal.wait_until(lambda: steps(furnished), "a step of the training")
         end(terminal)
         assert ended(terminal) == 0
@@ -194,7 +167,7 @@ def test_the_terminal_goes_away_while_a_file_is_labelled(
     rows = 4000
     source = made_up.write_posts(tmp_path / "in.csv", rows)
     source.write_bytes(source.read_bytes() * 10)
-    with Terminal(at_work("label", source), environment=WITH_TESTS) as terminal:
+    with Terminal(app_at_work("label", source)) as terminal:
         terminal.wait_until(lambda: list(tmp_path.glob("out.csv*")), "some rows")
         end(terminal)
         assert ended(terminal) == 0
@@ -211,7 +184,7 @@ def test_the_terminal_goes_away_in_a_download(
     hub.repositories["models/lab/gpt2"] = {path.name: path.read_bytes() for path in folder.iterdir()}
     gate = threading.Event()
     hub.faults.append(hubs.slow(gate, 4000))
-    with Terminal(at_work("fetch", tmp_path), environment=WITH_TESTS) as terminal:
+    with Terminal(app_at_work("fetch", tmp_path)) as terminal:
         terminal.wait_until(lambda: hub.ranges, "the large file")
         end(terminal)
         assert ended(terminal) == 0

@@ -6,34 +6,17 @@ import os
 import random
 import re
 import signal
-import sys
 import tempfile
 import tty
 from pathlib import Path
 
 import pytest
+from at_work import app_at_work
 from commands import objects, start
 from terminal import Terminal
 
 from weibo_tui.workbench import Workbench
 
-HERE = Path(__file__).parent
-WITH_TESTS = {"PYTHONPATH": f"{HERE.parent / 'ui'}:{HERE.parent}"}
-BUSY = """
-import sys
-from pathlib import Path
-from test_leaving import plan
-from weibo_tui.app import main
-from weibo_tui.app.jobs import Job
-
-def begin(app, begin_work=main.WeiboApp._begin_work):
-    begin_work(app)
-    app.begin(Job("train", "second", lambda bench: bench.train(plan(Path(sys.argv[1]), 900)), app.screen))
-
-main.WeiboApp._begin_work = begin
-sys.exit(main.launch())
-"""
-"""The app, with a training at work."""
 JUDGED = re.compile(r"第(\d+)碗面真好吃 *\n *[▲▼?] (?:positive|negative)")
 
 
@@ -45,7 +28,7 @@ def kept(home: Path) -> set[str]:
 def seen_in_the_app(home: Path, posts: Path, chance: random.Random) -> set[str]:
     """The posts whose verdicts stood on the screen when the app, at work and under load, was killed."""
     seen: set[str] = set()
-    with Terminal([sys.executable, "-c", BUSY, str(posts)], rows=50, environment=WITH_TESTS) as terminal:
+    with Terminal(app_at_work("train", posts), rows=50) as terminal:
         terminal.wait_for("adapter mood")
         for number in range(chance.randrange(5, 30)):
             terminal.paste(f"第{number}碗面真好吃")

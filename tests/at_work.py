@@ -1,0 +1,43 @@
+"""The app as a program of its own in which long work begins by itself: `python at_work.py KIND PATH`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from weibo_tui.app import main
+from weibo_tui.app.jobs import Job, Kind
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.workbench import LabellingPlan, Machine, TrainingPlan
+
+
+def plan(posts: Path, epochs: int = 6) -> TrainingPlan:
+    """A training of the adapter `second`; of 900 epochs, one that does not end by itself."""
+    hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
+    return TrainingPlan((posts,), "second", hyper=hyper, machine=Machine("cpu", "float32", threads=1))
+
+
+def app_at_work(kind: Kind, path: Path) -> list[str]:
+    """The command: to train on posts, to label them, or to fetch a base."""
+    return [sys.executable, __file__, kind, str(path)]
+
+
+def launch(kind: Kind, path: Path) -> int:
+    """Run the app with work of that kind in it until it is left."""
+    does = {
+        "train": lambda bench: bench.train(plan(path, 900)),
+        "label": lambda bench: bench.label_file(LabellingPlan(path, path.with_name("out.csv"))),
+        "fetch": lambda bench: bench.get_base("lab/gpt2", "fetched"),
+    }
+    begin_work = main.WeiboApp._begin_work
+
+    def begin(app: main.WeiboApp) -> None:
+        begin_work(app)
+        app.begin(Job(kind, "second", does[kind], app.screen), app.hub if kind == "fetch" else None)
+
+    main.WeiboApp._begin_work = begin  # type: ignore[assignment, method-assign]
+    return main.launch()
+
+
+if __name__ == "__main__":
+    sys.exit(launch(sys.argv[1], Path(sys.argv[2])))  # type: ignore[arg-type]
