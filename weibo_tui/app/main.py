@@ -16,6 +16,7 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.command import CommandPalette
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.reactive import reactive
@@ -295,10 +296,10 @@ class WeiboApp(App[None], inherit_bindings=False):
             self.keys_pressed += isinstance(event, events.Key)
 
     def _handle_exception(self, error: Exception) -> None:
-        if self._exit:
-            record_fault(error)  # of what is being taken down: the person has left
-        else:
+        if not self._exit:
             super()._handle_exception(error)
+        elif not isinstance(error, NoMatches):  # of a place that was not built yet when the person left
+            record_fault(error)
 
     def _fatal_error(self) -> None:
         # Textual prints a traceback, with the texts that stood in variables; a person gets a sentence, and one only.
