@@ -22,7 +22,9 @@ from weibo_tui.errors import BadInput
 from weibo_tui.workbench import EvaluationPlan, LabellingPlan
 
 NARROW, WIDE = (60, 20), (120, 30)
-each_size = pytest.mark.parametrize("size", [NARROW, WIDE], ids="{0[0]}x{0[1]}".format)
+each_size = pytest.mark.parametrize(
+    "size", [pytest.param(NARROW, id="narrow"), pytest.param(WIDE, id="wide", marks=pytest.mark.slow)]
+)
 
 
 @pytest.fixture

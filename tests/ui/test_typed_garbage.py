@@ -125,10 +125,11 @@ FOUND = {
 }
 
 
-def test_the_app_goes_on_after_what_once_ended_it(furnished: Path) -> None:
+@pytest.mark.parametrize("at_once", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_app_goes_on_after_what_once_ended_it(at_once: bool, furnished: Path) -> None:
     with Terminal() as terminal:
         terminal.wait_for("adapter mood")
-        for data in FOUND.values():
+        for data in [b"".join(FOUND.values())] if at_once else FOUND.values():
             terminal.send(data)
         terminal.listen(1.1)  # a key that comes so late belongs to no paste
         terminal.press("!")

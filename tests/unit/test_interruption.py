@@ -113,9 +113,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     check_goes_on(command, run, checkpoint, furnished, undisturbed)
 
 
-@pytest.mark.parametrize(
-    "machine", [pytest.param("float32 on one thread", marks=pytest.mark.slow), "bfloat16 on two threads"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["float32 on one thread", "bfloat16 on two threads"])
 def test_the_same_seed_data_and_machine_give_the_same_bytes(
     machine: str, home: Path, stocked: Path, posts_file: Path, tmp_path: Path
 ) -> None:

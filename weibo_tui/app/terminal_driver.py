@@ -136,15 +136,18 @@ class TerminalDriver(LinuxDriver):
             self._tell(self._parser.tick())
 
     def _take(self, text: str) -> None:
-        self._seen += text
+        # Each sequence by itself, so that one that cannot be read takes no other with it.
+        for part in re.split("(?=\x1b)", text):
+            if part:
+                self._heed_paste(part)
+                self._tell(self._parser.feed(part))
+
+    def _heed_paste(self, part: str) -> None:
+        self._seen += part
         start, end = self._seen.rfind(BRACKETED_PASTE_START), self._seen.rfind(BRACKETED_PASTE_END)
         if start != end:
             self._pasting = start > end
         self._seen = self._seen[-len(BRACKETED_PASTE_START) + 1 :]
-        # Each sequence by itself, so that one that cannot be read takes no other with it.
-        for part in re.split("(?=\x1b)", text):
-            if part:
-                self._tell(self._parser.feed(part))
 
     def _tell(self, messages: Iterable[Message]) -> None:
         try:
