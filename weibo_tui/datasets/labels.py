@@ -14,9 +14,9 @@ from weibo_tui.locale import gettext as _
 BINARY = ("negative", "positive")
 MAX_LABELS = 1000  # more different ones, and the column is not one of labels
 
-# Of more digits it is a word: Python refuses to make a number of thousands of them.
 LONGEST_LABEL = 1000  # characters
 
+# Of more digits it is a word: Python refuses to make a number of thousands of them.
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _WHOLE_AS_DECIMAL = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
 

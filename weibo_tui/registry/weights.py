@@ -26,7 +26,6 @@ from weibo_tui.registry.eight_bits import SCALE, restored, restoring
 # Says how the tokenizer treats case, width, white space, emoticons and unknown characters.
 PROBE = "Weibo 微博ABC，ＡＢＣ①[哈哈]é　カナ😀！"
 
-
 # Bytes. Two hundred blocks take a quarter of a megabyte.
 LARGEST_HEADER = 2**22
 
