@@ -233,6 +233,11 @@ def unguard(cell: str) -> str:
     return cell.removeprefix("'")
 
 
+def short(text: str, limit: int = 60) -> str:
+    """What of a name or a value from outside a sentence about it quotes."""
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
 def truncate_cells(text: str, width: int) -> str:
     """What of `text` fits into `width` terminal cells, with `…` for what was cut."""
     used = kept = 0

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from weibo_tui.datasets.labels import LONGEST_LABEL, MAX_LABELS, Labels, find_labels
 from weibo_tui.datasets.reading import Source, open_source, rows
-from weibo_tui.datasets.records import short
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import PREPROCESSING, clean
+from weibo_tui.text import PREPROCESSING, clean, short
 
 STEP = 1000  # rows between two steps of progress
 

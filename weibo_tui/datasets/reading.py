@@ -21,11 +21,11 @@ from weibo_tui.datasets.records import (
     open_lines,
     open_parquet,
     parquet_rows,
-    short,
 )
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
+from weibo_tui.text import short
 
 TEXT_COLUMNS = (
     *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from weibo_tui.datasets.encodings import Encoding, first_bad_line
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
+from weibo_tui.text import short
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -209,8 +210,3 @@ def open_parquet(path: Path, packed: Sequence[str] = ()) -> Iterator[Any]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
         raise BadInput(message.format(path=path, reason=short(str(error).partition("\n")[0], 200))) from error
-
-
-def short(text: str, limit: int = 60) -> str:
-    """What of a name or a value out of a file a sentence about it quotes."""
-    return text if len(text) <= limit else text[:limit] + "…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
@@ -50,14 +51,14 @@ def in_fitting_batches(
 ) -> Iterator[tuple[Indices, T]]:
     """`work` on micro-batches of `which`, the longest posts first; in smaller ones from where the memory is too
     small."""
-    waiting = list(micro_batches(which, lengths, compute.micro_tokens))
+    waiting = deque(micro_batches(which, lengths, compute.micro_tokens))
     while waiting:
         batch = waiting[0]
         try:
             done = work(batch)
         except (RuntimeError, MemoryError) as error:
             compute = halved(compute, lengths[batch], error)
-            waiting = list(micro_batches(np.concatenate(waiting), lengths, compute.micro_tokens))
+            waiting = deque(micro_batches(np.concatenate(list(waiting)), lengths, compute.micro_tokens))
         else:
-            waiting.pop(0)
+            waiting.popleft()
             yield batch, done

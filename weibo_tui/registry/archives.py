@@ -20,6 +20,7 @@ from weibo_tui.errors import BadInput
 from weibo_tui.files import atomic_open
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
+from weibo_tui.text import short
 
 # An archive of ours holds a few members; the bounds keep a hostile one from being walked for hours.
 MOST_MEMBERS = 16
@@ -185,7 +186,7 @@ def _of_zip(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator
                 # Others may want gigabytes to unpack a kilobyte.
                 raise BadInput(
                     _("{source} was refused: {name} in it is squeezed in another way than zip's usual one.").format(
-                        source=source, name=_short(member.filename)
+                        source=source, name=short(member.filename, LONGEST_REASON)
                     )
                 )
             with archive.open(member) as packed:
@@ -225,7 +226,9 @@ def _of_tar(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator
                 if _is_wanted(entry.name, members, entry.isdir(), wanted, source):
                     if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
                         raise BadInput(
-                            _("{source} was refused: {name} in it is a link.").format(source=source, name=_short(name))
+                            _("{source} was refused: {name} in it is a link.").format(
+                                source=source, name=short(name, LONGEST_REASON)
+                            )
                         )
                     yield name, part, raw
                 members += 1
@@ -255,15 +258,13 @@ def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int]
     if number >= MOST_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
         raise BadInput(
             _("{source} was refused: it holds {member}, which does not belong there.").format(
-                source=source, member=_short(member)
+                source=source, member=short(member, LONGEST_REASON)
             )
         )
     return not folder and bool(parts) and parts[-1] in wanted
 
 
 def _too_large(source: Path, name: str) -> BadInput:
-    return BadInput(_("{source} was refused: {name} in it is too large.").format(source=source, name=_short(name)))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_REASON else name[:LONGEST_REASON] + "…"
+    return BadInput(
+        _("{source} was refused: {name} in it is too large.").format(source=source, name=short(name, LONGEST_REASON))
+    )

@@ -120,14 +120,10 @@ def connect(path: Path) -> Database:
 
 def _open_to_read(path: Path, refusal: WeiboTuiError, error: Exception) -> ReadOnly:
     """The database for reading; raises `refusal` where even that cannot be."""
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    wal = path.with_name(path.name + "-wal")
     try:
         if not path.stat().st_size:
             raise refusal from error
-        # What SQLite shares between programs cannot be made either: without a log beside it, it is not needed.
-        if not (wal.exists() and wal.stat().st_size):
-            address += "&immutable=1"
+        address = address_to_read(path, nothing_can_be_made=True)
         database = sqlite3.connect(address, BUSY_SECONDS, isolation_level=None, uri=True, factory=ReadOnly)
         database.path, database.refusal = path, refusal
         if int(database.execute("PRAGMA user_version").fetchone()[0]) != len(MIGRATIONS):
@@ -136,6 +132,19 @@ def _open_to_read(path: Path, refusal: WeiboTuiError, error: Exception) -> ReadO
     except (OSError, sqlite3.Error):
         raise refusal from error
     return database
+
+
+def address_to_read(path: Path, nothing_can_be_made: bool) -> str:
+    """What SQLite opens to read alone. Where nothing can be made beside the file, neither can be what it shares between
+    programs; without a log there, it is not needed: then nobody of ours is writing."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    return f"{address}&immutable=1" if nothing_can_be_made and not log_size(path) else address
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log beside the database; 0 where there is none."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.stat().st_size if log.exists() else 0
 
 
 def _open(path: Path) -> Database:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from weibo_tui.errors import Damaged
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.database import BUSY_SECONDS, Database, faults_named
+from weibo_tui.storage.database import BUSY_SECONDS, Database, address_to_read, faults_named, log_size
 from weibo_tui.storage.history import History
 from weibo_tui.storage.migrations import MIGRATIONS
 
@@ -31,13 +31,9 @@ class Inspection:
 
 def inspect(path: Path) -> Inspection:
     """The database at `path`, which is there. Raises WeiboTuiError where it is out of reach, Damaged where it is."""
-    wal = path.with_name(path.name + "-wal")
-    logged = wal.stat().st_size if wal.exists() else 0
-    size = path.stat().st_size + logged
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    if not logged and not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        # What SQLite shares between programs cannot be made here; and nobody of ours writes here, who would share it.
-        address += "&immutable=1"
+    size = path.stat().st_size + log_size(path)
+    may_write = os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    address = address_to_read(path, nothing_can_be_made=not may_write)
     with faults_named(path), closing(sqlite3.connect(address, BUSY_SECONDS, uri=True, factory=Database)) as database:
         database.path = path
         (version,) = database.execute("PRAGMA user_version").fetchone()
