@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fresh, home, data = Path(folder) / "fresh", Path(folder) / "home", Path(folder) / "data"
         data.mkdir()
-        posts = disputed(write_posts(data / "posts.csv", 12_000, seed=3))
+        posts = disputed(write_posts(data / "posts.csv", 40_000, seed=3))
         other = disputed(write_posts(data / "others.csv", 600, seed=4))
         with app(fresh, 104, 32) as terminal:
             shoot(terminal, "first-start", "Ready")
@@ -116,7 +116,7 @@ def train(terminal: Terminal, posts: Path) -> None:
     terminal.wait_for("Loss")
     terminal.press("down", "o", "up")
     middle = re.compile(r"posts/s.*training posts [4-8]\d %", re.DOTALL)
-    terminal.wait_until(lambda: middle.search(terminal.text), "the middle of the run", 20)
+    terminal.wait_until(lambda: middle.search(terminal.text), "the middle of the run", 60)
     pictures.save(terminal.screen, OUT / "train.png")
     terminal.wait_until(lambda: "running" not in terminal.text, "the end of the run")
     shoot(terminal, "train-finished", "Macro F1")
