@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
+
+from weibo_tui.signals import handle_stop_signals
 
 
 @contextmanager
@@ -24,13 +26,5 @@ def signals_heeded(leave: Callable[[], None]) -> Iterator[None]:
         interrupted = interrupted or number == signal.SIGINT
         leave()
 
-    before = {}
-    with suppress(ValueError):  # a thread that is not the main one
-        for name in ("SIGTERM", "SIGHUP", "SIGINT"):
-            if hasattr(signal, name):  # Windows lacks one
-                before[getattr(signal, name)] = signal.signal(getattr(signal, name), heed)
-    try:
+    with handle_stop_signals(heed):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

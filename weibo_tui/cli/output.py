@@ -15,6 +15,7 @@ import typer
 
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
+from weibo_tui.signals import handle_stop_signals
 from weibo_tui.text import cell_width, visible
 from weibo_tui.words import word
 
@@ -172,14 +173,8 @@ def until_stopped(events: Iterator[object]) -> Iterator[Iterator[object]]:
         with suppress(OSError):
             os.write(2, f"\n{said}\n".encode())
 
-    signals = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {one: signal.signal(one, ask) for one in signals}
-    try:
-        with closing(events):  # type: ignore[type-var]  # all long work is a generator
-            yield pulled()
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    with handle_stop_signals(ask), closing(events):  # type: ignore[type-var]  # all long work is a generator
+        yield pulled()
 
 
 def leave_interrupted(hint: str) -> typer.Exit:
