@@ -236,7 +236,7 @@ def test_what_is_broken_is_told_with_the_remedy_and_the_rest_is_told_still(
     list(bench.predict(["今天的面真好吃"] * 50, machine=models.MACHINE))
     bench._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     bench._database.close()
-    del bench.__dict__["_database"]
+    bench._opened_database = None
     for beside in ("weibo-tui.db-wal", "weibo-tui.db-shm"):
         (home / beside).unlink(missing_ok=True)
     fault.spoil(home)

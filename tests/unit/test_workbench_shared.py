@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -130,6 +131,49 @@ def test_thread_with_a_workbench_of_its_own_predicts_trains_and_keeps(bench: Wor
     assert [entry.id for entry in bench.history.page(10)] == [found.id, expected.id]
     assert bench.runs.get(run).state == "finished"
     assert verdict(bench, "trained").adapter == "trained"
+
+
+def test_workbench_is_usable_from_any_thread(bench: Workbench, tmp_path: Path) -> None:
+    verdict(bench, record=True)  # the database is open in this thread
+
+    def work() -> tuple[Analysis, str]:
+        events = bench.train(models.training_plan(tmp_path))
+        run = models.until(events, RunStarted).run
+        deque(events, maxlen=0)
+        return verdict(bench, record=True), run
+
+    found, run = in_thread(work)
+    assert [entry.id for entry in bench.history.page(10)] == [found.id, 1]
+    assert bench.runs.get(run).state == "finished"
+
+
+def test_workbench_run_begun_in_thread_is_closed_here(bench: Workbench, tmp_path: Path) -> None:
+    events = bench.train(models.training_plan(tmp_path))
+    run = in_thread(lambda: models.until(events, RunStarted).run)
+    in_thread(lambda: models.until(events, StepDone))
+    events.close()  # type: ignore[attr-defined]
+    assert bench.runs.get(run).state == "stopped"
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_history_threads_at_once_keep_every_analysis(made: bool, bench: Workbench) -> None:
+    """As several threads of a notebook do, from the first entry of a new database or later on."""
+    analysis = verdict(bench, record=made)
+    before = bench.history.count()
+    start = threading.Barrier(4)
+
+    def work() -> list[int]:
+        start.wait(60)
+        ids = []
+        for _time in range(5):
+            ids += bench.history.add([analysis, analysis])
+            assert bench.history.count() % 2 == before  # never the half of what another thread adds
+        return ids
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = [one for future in [pool.submit(work) for _thread in range(4)] for one in future.result()]
+    assert len(set(ids)) == 40
+    assert bench.history.count() == before + 40
 
 
 def test_thread_sees_a_run_of_another_live(bench: Workbench, tmp_path: Path) -> None:

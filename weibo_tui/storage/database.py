@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -33,20 +34,21 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 class Database(sqlite3.Connection):
-    """A connection that knows its file. Like any of SQLite's it belongs to the thread that opened it."""
+    """A connection that knows its file. All threads may use it: a query or a transaction locks the others out."""
 
     path: Path
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, **(options | {"check_same_thread": False}))
+        self._lock = threading.RLock()
         self.create_function("holds", 2, holds, deterministic=True)
         # A bit that turned makes of a text one that is not UTF-8: the rest of it can be read, and so can other rows.
         self.text_factory = partial(str, encoding="utf-8", errors="replace")
 
     @contextmanager
     def faults_named(self) -> Iterator[None]:
-        """See `faults_named`."""
-        with faults_named(self.path):
+        """Lock other threads out during the block, with `faults_named`."""
+        with self._lock, faults_named(self.path):
             yield
 
     @contextmanager
@@ -67,12 +69,14 @@ class Database(sqlite3.Connection):
     def read(self, make: Callable[[Sequence[Any]], T], query: str, parameters: Parameters = ()) -> Iterator[T]:
         """What ``make`` makes of each row, with `faults_named`; Damaged where it can make nothing of one."""
         with self.faults_named():
-            for row in self.execute(query, parameters):
-                try:
-                    made = make(row)
-                except (AttributeError, TypeError, ValueError) as error:
-                    raise _damaged(error, self.path) from error
-                yield made
+            # All at once: whoever iterates may take any time, and no other thread is to wait for that.
+            rows = self.execute(query, parameters).fetchall()
+        for row in rows:
+            try:
+                made = make(row)
+            except (AttributeError, TypeError, ValueError) as error:
+                raise _damaged(error, self.path) from error
+            yield made
 
 
 class ReadOnly(Database):

@@ -6,6 +6,7 @@ may be open at once, in other threads and other programs: what one of them chang
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -36,15 +37,21 @@ if TYPE_CHECKING:
 # What comes with the program: the base that is trained on, and the adapter that judges, where no other is there.
 STARTER_BASE, STARTER_ADAPTER = "starter", "weibo"
 
+CLASSIFIERS_KEPT = 8
+"""The number of classifiers that stay in memory, those used last."""
+
 
 class Home:
-    """What stands in the home folder. It belongs to the thread that opened it, as SQLite's connections do."""
+    """What stands in the home folder, for use from any thread."""
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self._settings = Settings.load(paths)
+        self._lock = threading.RLock()
+        """Held while something is opened that is kept, so that two threads do not open it twice."""
         self.bases = Bases(paths.bases, paths.starter / "bases")
         self.adapters = Adapters(paths.adapters, paths.starter / "adapters")
+        self._opened_database: Database | None = None
         self._open_base: tuple[tuple[BaseCard, Compute], OpenBase] | None = None
         self._classifiers: dict[tuple[bytes, bytes, Machine], Classifier] = {}
 
@@ -58,12 +65,14 @@ class Home:
         try:
             yield bench
         finally:
-            if "_database" in bench.__dict__:
-                bench._database.close()
+            if bench._opened_database is not None:
+                bench._opened_database.close()
 
-    @cached_property
+    @property
     def _database(self) -> Database:
-        return connect_late(self.paths.database)
+        with self._lock:
+            self._opened_database = self._opened_database or connect_late(self.paths.database)
+            return self._opened_database
 
     @cached_property
     def history(self) -> History:
@@ -215,9 +224,10 @@ class Home:
     def _let_go_of(self, instead: str = "", **gone: str) -> None:
         """Keep nothing of what is gone (base=… or adapter=…) in memory; where it was the default, `instead` is."""
         ((field, name),) = gone.items()
-        self._classifiers.clear()
-        if field == "base":
-            self._open_base = None
+        with self._lock:
+            self._classifiers.clear()
+            if field == "base":
+                self._open_base = None
         if getattr(self.settings, field) == name:
             self._choose(**{field: instead})
 
@@ -227,14 +237,15 @@ class Home:
     def open_base(self, name: str, compute: Compute) -> OpenBase:
         """The base `name` in memory and on its device. One is kept, so that training and predictions share it."""
         card = self.bases.card(name)
-        if self._open_base is None or self._open_base[0] != (card, compute):
-            # Two large trunks may not fit into memory at once.
-            self._open_base = None
-            self._classifiers.clear()
-            base = self.bases.open(name)
-            base.trunk.compute_in(compute.dtype).to(compute.device).pack()
-            self._open_base = (card, compute), base
-        return self._open_base[1]
+        with self._lock:
+            if self._open_base is None or self._open_base[0] != (card, compute):
+                # Two large trunks may not fit into memory at once.
+                self._open_base = None
+                self._classifiers.clear()
+                base = self.bases.open(name)
+                base.trunk.compute_in(compute.dtype).to(compute.device).pack()
+                self._open_base = (card, compute), base
+            return self._open_base[1]
 
     def compute(self, machine: Machine) -> Compute:
         """The device, dtype and threads that a plan asks for, else the settings."""
@@ -256,19 +267,26 @@ class Home:
         """The adapter `adapter` (else the default) on its own base, ready to judge posts; kept for the next time.
 
         Raises BadInput where its base is not here, saying which one it wants."""
-        from weibo_tui.engine.prediction import Classifier
-
         name = self.adapter_name(adapter)
         wanted = self.adapters.card(name)
         base_name = self.base_of(wanted)
         # The whole cards: two adapters may share their weights and differ in temperature or length.
         key = (cards.write(wanted), cards.write(self.bases.card(base_name)), self._asked(machine))
-        if key in self._classifiers:
-            return self._classifiers[key]
+        with self._lock:
+            # Put in again behind the others: the first is the one that was not used for the longest time.
+            classifier = self._classifiers.pop(key, None) or self._load_classifier(name, base_name, machine)
+            self._classifiers[key] = classifier
+            if len(self._classifiers) > CLASSIFIERS_KEPT:
+                del self._classifiers[next(iter(self._classifiers))]
+        return classifier
+
+    def _load_classifier(self, name: str, base_name: str, machine: Machine) -> Classifier:
+        from weibo_tui.engine.prediction import Classifier
+
         compute = self.compute(machine)
         base = self.open_base(base_name, compute)
         loaded, card = self.adapters.load(name, base)
-        classifier = Classifier(
+        return Classifier(
             base.trunk,
             loaded.to(compute.device),
             base.tokenizer,
@@ -277,5 +295,3 @@ class Home:
             preprocessing=card.preprocessing,
             temperature=card.temperature,
         )
-        self._classifiers[key] = classifier
-        return classifier

@@ -32,9 +32,10 @@ class LateDatabase(Database):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        self._made = self._made or connect(self.path)
-        with self._made.transaction():
-            yield
+        with self._lock:  # its own, which guards the file's connection too: nobody else has that
+            self._made = self._made or connect(self.path)
+            with self._made.transaction():
+                yield
 
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
         made = self._there()
