@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import itertools
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,15 @@ from typing import Any
 import made_up
 import models
 import pytest
+import torch
 
+from weibo_tui.engine.device import DEFAULT_THREADS
+from weibo_tui.engine.events import Evaluated, RunStarted, StepDone
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.settings import Settings
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import Columns, EvaluationPlan, Scored, Workbench
+from weibo_tui.workbench import Columns, EvaluationPlan, Machine, Scored, Workbench
+from weibo_tui.workbench.home import CLASSIFIERS_KEPT
 
 # what is chosen and kept in memory
 
@@ -70,6 +76,54 @@ def test_classifier_is_kept_for_as_long_as_it_is_the_right_one(bench: Workbench,
     bench.remove_base("small")
     with pytest.raises(BadInput, match="wants the base 'small'"):
         bench.classifier("mood", models.MACHINE)
+
+
+def test_classifiers_of_replaced_adapters_are_released(bench: Workbench) -> None:
+    base = bench.open_base("small", bench.compute(models.MACHINE))
+    classifiers = []
+    for seed in range(CLASSIFIERS_KEPT + 3):
+        adapter = models.adapter_for(base.trunk.config, seed, labels=2)
+        bench.adapters.save(adapter, models.card_for(adapter, base, "mood"), overwrite=True)
+        classifiers.append(weakref.ref(bench.classifier("mood", models.MACHINE)))
+    gc.collect()
+    assert [classifier() is not None for classifier in classifiers] == [False] * 3 + [True] * CLASSIFIERS_KEPT
+
+
+def test_classifier_used_last_is_released_last(bench: Workbench) -> None:
+    base = bench.open_base("small", bench.compute(models.MACHINE))
+    first = bench.classifier("mood", models.MACHINE)
+    for seed in range(1, CLASSIFIERS_KEPT + 1):
+        models.add_adapter(bench, base, f"other{seed}", seed)
+        bench.classifier(f"other{seed}", models.MACHINE)
+        assert bench.classifier("mood", models.MACHINE) is first
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Torch's number of threads, restored after the test."""
+    number = torch.get_num_threads()
+    yield
+    torch.set_num_threads(number)
+
+
+def threads_used(bench: Workbench, number: int) -> int:
+    list(bench.predict(["今天的面真好吃"], machine=Machine("cpu", "float32", number), record=False))
+    return torch.get_num_threads()
+
+
+def test_predict_uses_threads_of_each_call(bench: Workbench, threads: None) -> None:
+    assert [threads_used(bench, number) for number in (2, 1, 2, 0)] == [2, 1, 2, DEFAULT_THREADS]
+    Settings.save(bench.paths, threads=3)
+    assert [threads_used(bench, number) for number in (0, 2)] == [3, 2]
+
+
+def test_train_between_predictions_keeps_its_threads(bench: Workbench, tmp_path: Path, threads: None) -> None:
+    events = bench.train(models.training_plan(tmp_path, machine=Machine("cpu", "float32", 2)))
+    assert models.until(events, RunStarted).threads == 2
+    for kind in (StepDone, StepDone, Evaluated):
+        assert threads_used(bench, 1) == 1
+        models.until(events, kind)
+        assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(

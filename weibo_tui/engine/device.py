@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import resource
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 
+DEFAULT_THREADS = torch.get_num_threads()
+"""The number of CPU threads that torch chose itself, before anything here sets another."""
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """A device, the dtype of the trunk's matrix products, and how many tokens a micro-batch holds, or nearly."""
+    """A device, the dtype of the trunk's matrix products, how many tokens a micro-batch holds, or nearly, and the
+    number of CPU threads. A model in memory serves any number of threads, so two that differ only there are equal."""
 
     device: torch.device
     dtype: torch.dtype
     micro_tokens: int
+    threads: int = field(default=DEFAULT_THREADS, compare=False, repr=False)
 
     @classmethod
     def choose(cls, device: str = "auto", dtype: str = "auto", threads: int = 0) -> Compute:
-        """The compute that settings name; `threads` = 0 leaves torch's own number of CPU threads.
+        """The compute that settings name, with its threads in use; `threads` = 0 is torch's own number of CPU threads.
 
         Raises BadInput where a device that is not there is named."""
-        if threads:
-            torch.set_num_threads(threads)
         there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
         if device != "auto" and not there.get(device):
             raise BadInput(
@@ -40,7 +43,17 @@ class Compute:
         if dtype != "auto" and dtype not in DTYPES:
             raise BadInput(_("There is no dtype {dtype}: write auto, float32 or bfloat16.").format(dtype=dtype))
         native = torch.bfloat16 if native_bfloat16(chosen) else torch.float32
-        return cls(chosen, DTYPES.get(dtype, native), micro_tokens=65_536 if chosen.type == "cuda" else 768)
+        micro_tokens = 65_536 if chosen.type == "cuda" else 768
+        compute = cls(chosen, DTYPES.get(dtype, native), micro_tokens, threads or DEFAULT_THREADS)
+        compute.use_threads()  # loading a model computes too
+        return compute
+
+    def use_threads(self) -> None:
+        """Let torch use `threads` CPU threads from now on.
+
+        Torch has one number for the whole process. Work that takes turns with other work therefore sets its own number
+        before each of its turns."""
+        torch.set_num_threads(self.threads)
 
     @property
     def dtype_name(self) -> str:

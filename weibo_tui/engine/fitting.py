@@ -54,6 +54,7 @@ def in_fitting_batches(
     waiting = deque(micro_batches(which, lengths, compute.micro_tokens))
     while waiting:
         batch = waiting[0]
+        compute.use_threads()
         try:
             done = work(batch)
         except (RuntimeError, MemoryError) as error:

@@ -164,6 +164,7 @@ class Pretraining:
 
     def _step(self, posts: Encoded, windows: Windows) -> StepDone:
         started = time.perf_counter()
+        self.compute.use_threads()
         rate = self._learning_rate()
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
@@ -215,6 +216,7 @@ class Pretraining:
         losses, tokens = 0.0, 0
         size = self.recipe.batch_size
         for start in range(0, len(windows), size):
+            self.compute.use_threads()
             loss, counted = self._objective.measure(windows.take(slice(start, start + size)))
             losses, tokens = losses + loss * counted, tokens + counted
             yield Progress("validation", min(start + size, len(windows)), len(windows))

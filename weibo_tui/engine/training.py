@@ -208,6 +208,7 @@ class Training:
         batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
+            self.compute.use_threads()
             truth = labels[batch].to(self.compute.device)
             read = pooled(
                 self.trunk,

@@ -35,7 +35,7 @@ def look_at_computer(settings: Settings) -> Computer:
 
     from weibo_tui.engine.device import Compute, native_bfloat16
 
-    compute = Compute.choose(settings.device, settings.dtype)
+    compute = Compute.choose(settings.device, settings.dtype, settings.threads)
     if compute.device.type == "cuda":
         card = torch.cuda.get_device_properties(compute.device)
         name, memory = card.name, card.total_memory
@@ -48,7 +48,7 @@ def look_at_computer(settings: Settings) -> Computer:
         name=name,
         memory=memory,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        threads=settings.threads or torch.get_num_threads(),
+        threads=compute.threads,
         dtype=compute.dtype_name,
         bfloat16=native_bfloat16(compute.device),
     )

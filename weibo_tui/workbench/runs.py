@@ -202,6 +202,4 @@ def leave_running(home: Home, run: Run) -> subprocess.Popen[bytes]:
 
 def settled(compute: Compute) -> Machine:
     """The machine as it was chosen: a resume computes with the same, or would not give the same bits."""
-    import torch
-
-    return Machine(compute.device.type, compute.dtype_name, torch.get_num_threads())
+    return Machine(compute.device.type, compute.dtype_name, compute.threads)
