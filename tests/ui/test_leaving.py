@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from weibo_tui.app.dialogs import Choose
 from weibo_tui.app.jobs import Job
 from weibo_tui.app.main import WeiboApp, launch
+from weibo_tui.paths import Paths
 from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench import runs as workbench_runs
@@ -120,6 +121,39 @@ def test_a_training_that_is_left_running_is_finished_by_a_process_of_its_own(
     run = the_run(furnished)
     assert run.state == "finished"
     assert (furnished / "adapters" / "second" / "card.json").exists()
+
+
+def test_run_that_cannot_be_detached_is_reported(
+    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        job = await train(pilot, posts_file)
+        (furnished / "runs" / job.run / "output.log").mkdir()
+        await ask_to_leave(pilot)
+        await pilot.press("down", "down", "enter")
+
+    assert launched(scene, monkeypatch) == 1
+    assert capsys.readouterr().err.startswith("weibo-tui: second: ")
+    assert "WeiboTuiError" in (furnished / "weibo-tui.log").read_text("utf-8")
+    run = the_run(furnished)
+    assert run.state == "stopped"
+    assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
+
+
+def test_leave_settings_unreadable_stops_with_checkpoint(
+    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Paths.find().settings_file
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await train(pilot, posts_file)
+        settings.write_text("adapter = ", encoding="utf-8")
+        await ask_to_leave(pilot)
+        await pilot.press("down", "enter")
+
+    assert launched(scene, monkeypatch) == 0
+    settings.unlink()
+    assert the_run(furnished).state == "stopped"
 
 
 def test_what_is_done_meanwhile_is_not_left_running(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from steps import Owner, Work, job, play
 
 from weibo_tui.app.threads import WorkThread
 from weibo_tui.errors import BadInput
+from weibo_tui.paths import Paths
 from weibo_tui.workbench import Workbench
 
 # ---- questions
@@ -96,6 +98,31 @@ def test_an_asker_may_go_while_it_is_answered() -> None:
         go_on.set()
         assert await thread.ask(lambda _bench: 1) == 1
         assert asked.cancelled()
+
+    play(scene)
+
+
+def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
+    """As where somebody saves settings that cannot be read while the app begins."""
+    settings = Paths.find().settings_file
+    settings.write_text("adapter = ", encoding="utf-8")
+
+    async def scene(thread: WorkThread) -> None:
+        owner = Owner()
+        one = job(lambda _bench: iter([1]), owner)
+        for _time in range(2):
+            with pytest.raises(BadInput, match="not valid TOML"):
+                await thread.ask(lambda bench: bench)
+        thread.begin(one)
+        ended = await owner.ended.get()
+        assert isinstance(ended.error, BadInput)
+        assert one.error is ended.error
+        assert (one.state, one.begun) == ("failed", False)
+        settings.unlink()
+        bench = await thread.ask(lambda bench: bench)
+        assert await thread.ask(lambda again: again is bench)
+        thread.begin(job(lambda _bench: iter([1]), owner))
+        assert (await owner.ended.get()).job.state == "done"
 
     play(scene)
 

@@ -40,8 +40,12 @@ class Job:
     progress: Progress | None = None
     begun: bool = False
     outcome: Outcome | None = None
+    error: Exception | None = None
+    """The error of a job that failed."""
     pausing: bool = False
     stopping: bool = False
+    detached: bool = False
+    """Whether its run goes on in another process once the job is stopped."""
     per_second: float | None = None
     """The pace of the stage that it is in, in pieces of its `progress`."""
     _rate: Rate = field(default_factory=Rate, repr=False)

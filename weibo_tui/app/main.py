@@ -41,6 +41,7 @@ from weibo_tui.app.stock import Stock
 from weibo_tui.app.threads import WorkThread
 from weibo_tui.app.typed_ahead import Typed, TypedAhead
 from weibo_tui.app.widgets.frame import Flash
+from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import explain, record_fault
 from weibo_tui.paths import Paths
@@ -78,8 +79,6 @@ class WeiboApp(App[None], inherit_bindings=False):
         self._hub: WorkThread | None = None
         self.jobs: list[Job] = []
         """Those that are not over."""
-        self.left_running: list[Job] = []
-        """Those whose runs go on in processes of their own when the app is gone."""
         self._leaving = False
         self._must_leave = False
         self._way_out: Callable[[], object] = object  # nothing, until it runs
@@ -270,7 +269,8 @@ class WeiboApp(App[None], inherit_bindings=False):
         answer = await self.push_screen_wait(Choose(question, answers))
         self._leaving = False
         if answer in ("stop", "leave"):
-            self.left_running = runs if answer == "leave" else []
+            for job in runs:
+                job.detached = answer == "leave"
             self.exit()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -313,15 +313,19 @@ def _describe_machine(bench: Workbench) -> str:
 
 
 def launch(home: Path | None = None) -> int:
-    """Run the app until it is left; the exit code. Runs at work are stopped with a checkpoint, or left running."""
+    """Run the app until it is left; the exit code. Runs at work are stopped with a checkpoint, or left running. A job
+    that fails while the app is left is reported on stderr and in the log, and the exit code is 1."""
     app = WeiboApp(home)
     with signals_heeded(app.leave_at_once):
         try:
             app.run()
         finally:
             app.end_threads()
-        with Workbench.open(home) as bench:
-            for job in app.left_running:
-                if job.state == "stopped":  # and not done, or failed, meanwhile
-                    bench.leave_running(job.run)
-    return app.return_code or 0
+    # The event loop is closed, so the app does not hear of their ends.
+    failed = [(job.title, job.error) for job in app.jobs if job.error is not None]
+    for title, error in failed:
+        if isinstance(error, WeiboTuiError):  # the others are recorded as they are explained
+            record_fault(error)
+        with suppress(OSError):  # the terminal may be gone
+            print(visible(f"weibo-tui: {title}: {explain(error)}"), file=sys.stderr)
+    return app.return_code or int(bool(failed))

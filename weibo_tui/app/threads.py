@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from weibo_tui.app.jobs import Job, JobEnded, JobTold, Outcome
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.log import record_fault
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import Workbench
 
@@ -42,6 +43,8 @@ class WorkThread(threading.Thread):
     def __init__(self, name: str, home: Path | None = None) -> None:
         super().__init__(name=name, daemon=True)
         self._home = home
+        self._bench: Workbench | None = None
+        self._resources = ExitStack()
         self._questions: deque[_Question] = deque()
         self._jobs: deque[_Pulled] = deque()
         self._wake = threading.Condition()
@@ -69,7 +72,7 @@ class WorkThread(threading.Thread):
                 self._jobs.append(pulled)
                 self._wake.notify()
                 return
-        pulled.stop()
+        pulled.stop(self._open)
 
     def nudge(self) -> None:
         """Look again at what was asked of the jobs; for use after pause, go_on or stop."""
@@ -87,14 +90,24 @@ class WorkThread(threading.Thread):
             self.join()
 
     def run(self) -> None:
-        with Workbench.open(self._home) as bench:
-            try:
-                while self._wait():
-                    self._answer(bench)
-                    self._pull(bench)
-                    self._breathe()
-            finally:
-                self._give_up()
+        try:
+            with self._resources:
+                try:
+                    while self._wait():
+                        self._answer()
+                        self._pull()
+                        self._breathe()
+                finally:
+                    self._give_up()
+        except Exception as error:  # nobody is left to be told, and Python would print it over the screen
+            record_fault(error)
+
+    def _open(self) -> Workbench:
+        """The thread's workbench, opened by the first request that needs it. A request that cannot open it fails, and
+        the next one tries again."""
+        if self._bench is None:
+            self._bench = self._resources.enter_context(Workbench.open(self._home))
+        return self._bench
 
     def _wait(self) -> bool:
         """Sleep until there is something to do; whether to go on."""
@@ -102,11 +115,11 @@ class WorkThread(threading.Thread):
             self._wake.wait_for(lambda: self._closing or self._questions or any(one.ready for one in self._jobs))
             return not self._closing
 
-    def _answer(self, bench: Workbench) -> None:
+    def _answer(self) -> None:
         while self._questions:
-            self._questions.popleft().answer(bench)
+            self._questions.popleft().answer(self._open)
 
-    def _pull(self, bench: Workbench) -> None:
+    def _pull(self) -> None:
         """One event of the job whose turn it is."""
         with self._wake:
             pulled = next((one for one in self._jobs if one.ready), None)
@@ -114,7 +127,7 @@ class WorkThread(threading.Thread):
                 return
             self._jobs.remove(pulled)
             self._jobs.append(pulled)  # the others first, next time
-        if not pulled.pull(bench):
+        if not pulled.pull(self._open):
             with self._wake:
                 self._jobs.remove(pulled)
             if not self._jobs:
@@ -134,7 +147,7 @@ class WorkThread(threading.Thread):
             jobs, self._jobs = self._jobs, deque()
             questions, self._questions = self._questions, deque()
         for pulled in jobs:
-            pulled.stop()
+            pulled.stop(self._open)
         for question in questions:
             question.settle(error=_too_late())
 
@@ -150,11 +163,11 @@ class _Question:
         self._question = question
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def answer(self, bench: Workbench) -> None:
+    def answer(self, open_bench: Callable[[], Workbench]) -> None:
         if self.future.cancelled():
             return
         try:
-            answer = self._question(bench)
+            answer = self._question(open_bench())
         except StopIteration:  # which no future takes
             self.settle(error=RuntimeError("the question ended in StopIteration"))
         except BaseException as error:  # whatever it is, it is the asker's
@@ -188,13 +201,14 @@ class _Pulled:
     def ready(self) -> bool:
         return self.job.stopping or not self.job.pausing
 
-    def pull(self, bench: Workbench) -> bool:
+    def pull(self, open_bench: Callable[[], Workbench]) -> bool:
         """One event on, or the end of it; whether there may be more."""
         if self.job.stopping:
-            self.stop()
+            self.stop(open_bench)
             return False
         try:
             if self._events is None:
+                bench = open_bench()
                 self.job.begun = True
                 self._events = iter(self.job.begin(bench))
                 # Where the garbage collector walks over torch and all else that stays, every thread stands still for
@@ -210,11 +224,14 @@ class _Pulled:
         self._keep(self._last)
         return True
 
-    def stop(self) -> None:
-        """Close the generator, in which a training keeps its checkpoint."""
+    def stop(self, open_bench: Callable[[], Workbench]) -> None:
+        """Close the generator, in which a training keeps its checkpoint, and start the process that goes on with a
+        detached run."""
         try:
             if isinstance(self._events, Generator):
                 self._events.close()
+            if self.job.detached:
+                open_bench().leave_running(self.job.run)
         except Exception as error:
             self._end("failed", error=error)
         else:
@@ -231,7 +248,7 @@ class _Pulled:
         self._teller.tell(event)
 
     def _end(self, outcome: Outcome, result: object = None, error: Exception | None = None) -> None:
-        self.job.outcome = outcome
+        self.job.outcome, self.job.error = outcome, error
         self._teller.end(JobEnded(self.job, result, error))
 
 
