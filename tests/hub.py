@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -29,7 +30,13 @@ class Hub:
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     faults: deque[Callable[[Answer, bytes], None]] = field(default_factory=deque)
+    listings: deque[Callable[[Answer, bytes], None]] = field(default_factory=deque)
+    """The faults of the next lists of files, like `faults`."""
     statuses: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
+    sent: int = 0
+    """Bytes of the fault `longer` that went out."""
+    authorized: set[str] = field(default_factory=set)
+    """The hosts that got credentials."""
     requests: list[str] = field(default_factory=list)
     ranges: list[int] = field(default_factory=list)
     address: str = ""
@@ -55,6 +62,8 @@ class Answer(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = urlsplit(self.path).path
         self.hub.requests.append(f"{self.command} {path}")
+        if "Authorization" in self.headers:
+            self.hub.authorized.add(self.headers["Host"])
         if self.hub.statuses:
             status, headers = self.hub.statuses.popleft()
             self.give(status, b"{}", headers)
@@ -78,7 +87,11 @@ class Answer(BaseHTTPRequestHandler):
                 digest = hashlib.sha256(content).hexdigest()
                 entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 134}
             listed.append(entry)
-        self.give(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
+        content = json.dumps(listed).encode()
+        if self.hub.listings:
+            self.hub.listings.popleft()(self, content)
+        else:
+            self.give(200, content, {"Content-Type": "application/json"})
 
     def _resolve(self, path: str) -> None:
         name, _resolve, rest = path.partition("/resolve/")
@@ -136,6 +149,38 @@ def cut(after: int) -> Callable[[Answer, bytes], None]:
 def garbled(answer: Answer, content: bytes) -> None:
     """As many bytes come, and other ones."""
     answer.give(206 if answer.headers.get("Range") else 200, bytes(len(content)), {})
+
+
+def longer(answer: Answer, content: bytes) -> None:
+    """More comes than there is, for as long as somebody reads it, up to 64 MiB."""
+    answer.give(200, content, {}, said=2**26)
+    with suppress(OSError):
+        for _piece in range(2**10):
+            answer.wfile.write(bytes(2**16))
+            answer.hub.sent += 2**16
+    answer.close_connection = True
+
+
+def compressed(answer: Answer, content: bytes) -> None:
+    """A list of files that is 64 MiB long, in 64 KiB."""
+    answer.give(200, gzip.compress(content + b" " * 2**26), {"Content-Encoding": "gzip"})
+
+
+def too_long(answer: Answer, content: bytes) -> None:
+    """A list of files that is 64 MiB long."""
+    with suppress(OSError):
+        answer.give(200, content + b" " * 2**26, {})
+
+
+def endless_pages(answer: Answer, content: bytes) -> None:
+    """A list of files with a next page, whose next page is the same."""
+    answer.hub.listings.append(endless_pages)
+    answer.give(200, content, {"Link": f'<{answer.hub.address}{answer.path}>; rel="next"'})
+
+
+def next_page_elsewhere(answer: Answer, content: bytes) -> None:
+    """A list of files whose second page is on another host."""
+    answer.give(200, b"[]", {"Link": f'<{answer.hub.storage}{answer.path}>; rel="next"'})
 
 
 def slow(gate: threading.Event, after: int) -> Callable[[Answer, bytes], None]:

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import resource
 import shutil
 import signal
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import made_up
 import models
 import pytest
 from commands import Command, environment, start
-from hub import COMMIT, Hub, cut, garbled, serving, slow
+from hub import (
+    COMMIT,
+    Answer,
+    Hub,
+    compressed,
+    cut,
+    endless_pages,
+    garbled,
+    longer,
+    next_page_elsewhere,
+    serving,
+    slow,
+    too_long,
+)
 
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub as registry_hub
-from weibo_tui.registry.hub_client import PIECE, Unreachable, check_reachable
+from weibo_tui.registry.hub_client import MOST_PAGES, PIECE, Unreachable, check_reachable
 from weibo_tui.workbench import Imported, TrainingPlan, Workbench
 from weibo_tui.workbench.fetching import DATA, DATA_FILE
 
@@ -337,3 +352,67 @@ def test_a_token_stands_nowhere(
     kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert b"hf_secretsecret" not in kept
     assert "hf_secretsecret" not in done.out + done.err
+
+
+# ---- a Hub that means harm
+
+
+def test_fetch_longer_than_announced_ends_and_is_deleted(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
+    hub.faults = deque([longer])
+    with pytest.raises(Damaged, match="did not come as .* names it, and was thrown away"):
+        get(home)
+    assert not list(home.rglob("*.part"))
+    assert hub.sent < 2**26
+    get(home)
+    assert there(home) == ["gpt2-small"]
+
+
+@pytest.mark.parametrize("fault", [compressed, endless_pages, too_long])
+def test_list_of_files_without_bound_is_refused(
+    fault: Callable[[Answer, bytes], None], home: Path, hub: Hub, model: dict[str, bytes]
+) -> None:
+    hub.listings.append(fault)
+    with pytest.raises(Unreachable, match="answers, but not as a Hub does"):
+        get(home)
+    assert len(hub.requests) <= MOST_PAGES + 1
+
+
+def test_token_goes_to_endpoint_only(
+    home: Path, hub: Hub, model: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
+    hub.listings.append(next_page_elsewhere)
+    get(home)
+    assert there(home) == ["gpt2-small"]
+    assert hub.authorized == {hub.address.removeprefix("http://")}
+
+
+def with_password(address: str) -> str:
+    return address.replace("http://", "http://somebody:ses@me@")
+
+
+def test_fetch_error_hides_password_of_endpoint(
+    home: Path, hub: Hub, model: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(Hub()) as gone:
+        pass
+    refusals = [(500, {}), (404, {"X-Error-Code": "RepoNotFound"}), (404, {"X-Error-Code": "GatedRepo"})]
+    for address, status in [(gone.address, None), *((hub.address, status) for status in refusals)]:
+        monkeypatch.setenv("HF_ENDPOINT", with_password(address))
+        hub.statuses.extend([status] if status else [])
+        with pytest.raises(WeiboTuiError) as caught:
+            get(home)
+        assert address.replace("http://", "http://…@") in str(caught.value)
+        assert not {"somebody", "ses", "me@"} & set(re.split(r"[:@/]", str(caught.value)))
+
+
+def test_reachable_hub_is_told_without_its_password(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", with_password(hub.address))
+    assert check_reachable() == hub.address.replace("http://", "http://…@")
+
+
+@pytest.mark.parametrize("address", ["http://somebody:ses/ame@mirror.example", "mirror.example", "file:///etc"])
+def test_endpoint_that_is_no_address_is_refused(address: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(BadInput, match="HF_ENDPOINT is not a valid address. Write it as"):
+        get(home)

@@ -112,15 +112,13 @@ def look(kind: Kind, repository: str, file: str) -> Generator[Progress, None, Re
     """The repository as its main branch is now, in which there is `file`. Raises BadInput or Unreachable."""
 
     def ask(_meter: Meter) -> Repository:
-        from huggingface_hub import RepoFile
-
         api = hub_client.connect()
         commit = hub_client.commit_of(api, kind, repository, file)
         files = {}
-        for entry in api.list_repo_tree(repository, repo_type=kind, revision=commit):
-            if isinstance(entry, RepoFile):
-                digest = entry.lfs.sha256 if entry.lfs else ""
-                files[entry.path] = RemoteFile(entry.path, entry.size, digest, entry.blob_id)
+        for entry in hub_client.list_files(api, kind, repository, commit):
+            if entry["type"] == "file":
+                name, digest = entry["path"], entry["lfs"]["oid"] if entry.get("lfs") else ""
+                files[name] = RemoteFile(name, int(entry["size"]), digest, entry["oid"])
         return Repository(kind, repository, commit, files)
 
     found = yield from _beside("asking", ask, repository, Path())
@@ -182,13 +180,12 @@ def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path
         try:
             meter.done = begun + (part.stat().st_size if part.exists() else 0)
             hub_client.download(
-                api, repository.kind, repository.name, repository.commit, file.name, file.size, part, meter.bar
+                api, repository.kind, repository.name, repository.commit, file.name, file.size, part, meter.tell
             )
             break
         except Exception as error:
             if not hub_client.is_transport(error) or not tries:
                 raise
-        # The client goes on by itself after most breaks, not after all.
         tries = TRIES if meter.came > before else tries - 1
         before = meter.came
         if meter.stopped.wait(1):
@@ -210,33 +207,18 @@ class Stopped(Exception):
 
 
 class Meter:
-    """How many bytes are there, and how many came; what the client takes for a bar counts them."""
+    """How many bytes are there, and how many came."""
 
     def __init__(self) -> None:
         self.done = self.came = 0
         self.stopped = threading.Event()
 
-    def bar(self, *_arguments: object, **_options: object) -> Bar:
-        return Bar(self)
-
-
-class Bar:
-    """What the client takes for a bar of tqdm, for one file."""
-
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        pass
-
-    def update(self, size: float | None = 1) -> None:
-        if self._meter.stopped.is_set():
+    def tell(self, size: int) -> None:
+        """Count `size` bytes that came, or a negative number of those that are gone. Raises Stopped."""
+        if self.stopped.is_set():
             raise Stopped
-        self._meter.done += int(size or 0)
-        self._meter.came += max(0, int(size or 0))
+        self.done += size
+        self.came += max(0, size)
 
 
 def _beside(

@@ -1,11 +1,18 @@
-"""huggingface_hub as this program uses it: quiet, by plain HTTP, and with its errors in a person's words."""
+"""huggingface_hub as this program uses it: quiet, by plain HTTP, and with its errors in a person's words.
+
+A Hub is not trusted: no answer is longer than what was announced or expected, and the token goes to no other host.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.files import cannot_write
@@ -22,7 +29,10 @@ PROBE = ("uer/gpt2-chinese-cluecorpussmall", "config.json")
 """What is asked for to see whether the Hub answers."""
 
 
-TOO_MANY_REQUESTS = 429
+MOST_PAGES, LARGEST_LISTING = 100, 2**24
+"""Pages that the list of a repository's files may have, and bytes of all of them."""
+
+PARTIAL_CONTENT, TOO_MANY_REQUESTS = 206, 429
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -32,35 +42,119 @@ class Unreachable(WeiboTuiError):
 
 
 def endpoint() -> str:
-    """The Hub's address, or that of the mirror which HF_ENDPOINT names."""
+    """The address of the Hub, or of the mirror that HF_ENDPOINT names, without credentials: for messages."""
+    return mask_credentials(_endpoint())
+
+
+def mask_credentials(text: str) -> str:
+    """Return `text` without the user name and password of the addresses in it."""
+    return re.sub(r"//\S*@", "//…@", text)
+
+
+def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
 
 
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Return the scheme, host and port of `url`. Raises ValueError for a port that is no number."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
 def connect() -> HfApi:
-    """The client. Nothing is asked of the Hub yet."""
+    """The client. Nothing is asked of the Hub yet. Raises BadInput where HF_ENDPOINT is no address."""
     from huggingface_hub import HfApi, constants
     from huggingface_hub.utils import logging
 
+    try:
+        scheme, host, _port = _origin(_endpoint())
+        valid = scheme in ("http", "https") and bool(host)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise BadInput(_("HF_ENDPOINT is not a valid address. Write it as in https://huggingface.co."))
     constants.HF_HUB_DISABLE_TELEMETRY = True
-    constants.DOWNLOAD_CHUNK_SIZE = PIECE
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # its warnings would go across the screen
-    return HfApi(endpoint(), library_name="weibo-tui")
+    return HfApi(_endpoint(), library_name="weibo-tui")
 
 
-def download(api: HfApi, kind: str, repository: str, commit: str, name: str, size: int, part: Path, bar: Any) -> None:
-    """Fetch the rest of a file of so many bytes behind what `part` holds of it. `bar` makes, as the class of a tqdm
-    bar does, what is told of each piece.
+@contextmanager
+def _get(url: str, begin: int = 0) -> Iterator[Any]:
+    """Yield the response to a GET request, from byte `begin` on, with its body unread.
 
-    By the function below `hf_hub_download`, which throws away what came before a break."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.file_download import http_get
+    The body is requested uncompressed, and is read by `iter_raw` only: a compressed one could be of any length."""
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    token = None if _origin(url) == _origin(_endpoint()) else False
+    headers = build_hf_headers(library_name="weibo-tui", token=token) | {"Accept-Encoding": "identity"}
+    if begin:
+        headers["Range"] = f"bytes={begin}-"
+    request: AbstractContextManager[Any] = get_session().stream(
+        "GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+    )
+    with request as response:
+        if response.is_error:
+            raise HfHubHTTPError(f"{response.status_code} {response.reason_phrase}", response=response)
+        yield response
+
+
+def list_files(api: HfApi, kind: str, repository: str, commit: str) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a repository's topmost folder, as the Hub describes them. Raises Unreachable for an answer
+    that is none of a Hub's."""
+    url, left = f"{api.endpoint}/api/{kind}s/{repository}/tree/{commit}", LARGEST_LISTING
+    for _page in range(MOST_PAGES):
+        body = b""
+        with _get(url) as response:
+            for piece in response.iter_raw(PIECE):
+                body += piece
+                if len(body) > left:
+                    raise _no_hub()
+            following = response.links.get("next", {}).get("url")
+        left -= len(body)
+        try:
+            entries = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise _no_hub() from error
+        if not isinstance(entries, list):
+            raise _no_hub()
+        yield from entries
+        if not following:
+            return
+        url = urljoin(url, following)
+    raise _no_hub()
+
+
+def download(
+    api: HfApi, kind: str, repository: str, commit: str, name: str, size: int, part: Path, tell: Callable[[int], None]
+) -> None:
+    """Fetch the rest of a file of `size` bytes into `part`, after what is there of it. `tell` gets the length of each
+    piece, or a negative one where the Hub begins again.
+
+    A file that turns out longer is left as soon as it does. `hf_hub_download` would discard what came before a
+    break."""
+    from huggingface_hub import hf_hub_url
 
     url = hf_hub_url(repository, name, repo_type=kind, revision=commit, endpoint=api.endpoint)
     with part.open("ab") as file:
         begun = file.tell()
-        headers = build_hf_headers(library_name="weibo-tui")
-        http_get(url, file, resume_size=begun, headers=headers, expected_size=size, tqdm_class=bar)
+        if begun == size:
+            return
+        with _get(url, begun) as response:
+            if begun and response.status_code != PARTIAL_CONTENT:
+                file.seek(0)
+                file.truncate()
+                tell(-begun)
+            for piece in response.iter_raw(PIECE):
+                tell(len(piece))
+                file.write(piece)
+                if file.tell() > size:
+                    return
+
+
+def _no_hub() -> Unreachable:
+    return Unreachable(_("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.").format(endpoint=endpoint()))
 
 
 def commit_of(api: HfApi, kind: str, repository: str, name: str) -> str:
@@ -70,9 +164,7 @@ def commit_of(api: HfApi, kind: str, repository: str, name: str) -> str:
     url = hf_hub_url(repository, name, repo_type=kind, endpoint=api.endpoint)
     commit = api.get_hf_file_metadata(url=url).commit_hash
     if not commit or not _COMMIT.fullmatch(commit):
-        raise Unreachable(
-            _("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.").format(endpoint=api.endpoint)
-        )
+        raise _no_hub()
     return commit
 
 
@@ -107,7 +199,7 @@ def explained(error: Exception, repository: str, folder: Path) -> WeiboTuiError:
     if isinstance(error, OSError) and error.errno is not None and not is_transport(error):
         return cannot_write(Path(os.fsdecode(error.filename or folder)), error)
     kind, message = _words(error)
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = mask_credentials(" ".join(str(error).split())) or type(error).__name__
     return kind(_(message).format(repository=repository, endpoint=endpoint(), reason=reason))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import locale
 import os
 import platform
-import re
 import shutil
 import sqlite3
 import sys
@@ -25,6 +24,7 @@ from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
 from weibo_tui.registry.cards import CARD, Card, is_as_written
 from weibo_tui.registry.condition import condition
+from weibo_tui.registry.hub_client import check_reachable, mask_credentials
 from weibo_tui.registry.shelf import Shelf
 from weibo_tui.settings import Settings
 from weibo_tui.storage.inspection import NEWEST, Inspection, inspect
@@ -223,8 +223,6 @@ class _Doctor:
 
     def hub(self) -> str | None:
         with self._looking_at("Hugging Face Hub"):
-            from weibo_tui.registry.hub_client import check_reachable
-
             return check_reachable()
         return None
 
@@ -270,5 +268,5 @@ def _folder(path: Path) -> Folder:
 
 
 def _variables() -> dict[str, str]:
-    found = {name: re.sub(r"//[^/@]*@", "//…@", os.environ[name]) for name in VARIABLES if os.environ.get(name)}
+    found = {name: mask_credentials(os.environ[name]) for name in VARIABLES if os.environ.get(name)}
     return found | {name: _("set") for name in SECRETS if os.environ.get(name) or os.environ.get(name.lower())}
