@@ -88,6 +88,13 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
         _sync(path.parent)
 
 
+def make_private_folder(path: Path) -> None:
+    """Make the folder `path` and the missing ones above it, all for their owner only. Raises OSError."""
+    # Not `parents=True`, which gives those above the mode of the umask.
+    for folder in [folder for folder in (path, *path.parents) if not folder.is_dir()][::-1]:
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def move_folder(path: Path, target: Path) -> None:
     """Give a folder another place on its disk, in one step; WeiboTuiError when it cannot be."""
     try:

@@ -9,16 +9,28 @@ import difflib
 import json
 import os
 import re
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from weibo_tui.errors import BadInput
-from weibo_tui.files import atomic_write
+from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.files import atomic_write, cannot_write, make_private_folder
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
+from weibo_tui.settings_file import read_settings_file
+from weibo_tui.text import short
+
+LOCK_SECONDS = 10.0
+"""How long a change waits for another program's change, which takes milliseconds."""
+
+LONGEST_VALUE = 100
+"""Characters of a value that a message quotes."""
+
+MOST_NAMED = 3
+"""Unknown settings that a message names."""
 
 _WORDS_FOR_BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -74,12 +86,14 @@ class Settings:
 
     @classmethod
     def load(cls, paths: Paths) -> Settings:
-        """The settings in force. Everything that is wrong with them is named in one BadInput."""
+        """The settings in force. Everything that is wrong with them is named in one BadInput; keys of the file that
+        are no settings are passed over (see `unknown_settings`)."""
         values: dict[str, Any] = {}
         problems: list[str] = []
-        for key, value in _read(paths)[1].items():
-            _take(key, value, str(paths.settings_file), values, problems)
+        present = _read(paths)[1]
         for name, default in _defaults().items():
+            if name in present:
+                _take(name, present[name], str(paths.settings_file), values, problems)
             variable = f"WEIBO_TUI_{name.upper()}"
             if text := os.environ.get(variable):
                 _take(name, _from_text(text, type(default)), variable, values, problems)
@@ -90,24 +104,48 @@ class Settings:
     def save(cls, paths: Paths, **changes: Any) -> None:
         """Write ``changes`` into the settings file; the rest of it, comments and order too, stays as it is.
 
-        A new file shows every setting with its description. BadInput for a change that is not allowed.
+        A new file shows every setting with its description. BadInput for a change that is not allowed. Programs that
+        change it at once take turns.
         """
-        import tomlkit
-
         values: dict[str, Any] = {}
         problems: list[str] = []
         for name, value in changes.items():
             _take(name, value, str(paths.settings_file), values, problems)
         _refuse(problems)
-        text, present = _read(paths)
-        text = text or _template()
-        for name in values.keys() - present.keys():
-            # The commented line of the template is where the setting belongs.
-            line = f"{name} = {json.dumps(_defaults()[name])}"
-            text = re.sub(rf"^# {re.escape(line)}(?=\r?$)", line, text, count=1, flags=re.MULTILINE)
-        document = tomlkit.parse(text)
-        document.update(values)
-        atomic_write(paths.settings_file, tomlkit.dumps(document).encode())
+        with _locked(paths.settings_file):
+            text, present = _read(paths)
+            text = text or _template()
+            for name in values.keys() - present.keys():
+                # The commented line of the template is where the setting belongs.
+                line = f"{name} = {json.dumps(_defaults()[name])}"
+                text = re.sub(rf"^# {re.escape(line)}(?=\r?$)", line, text, count=1, flags=re.MULTILINE)
+            atomic_write(paths.settings_file, _with_values(text, values, paths.settings_file).encode())
+
+
+def find_paths(home: Path | None = None) -> Paths:
+    """Return `Paths.find(home)`. Raises BadInput where that names the folder of a user who is not there."""
+    try:
+        return Paths.find(home)
+    except RuntimeError as error:
+        message = _("The home folder {path} belongs to an unknown user. Set WEIBO_TUI_HOME to a folder that exists.")
+        raise BadInput(message.format(path=short(str(home or os.environ.get("WEIBO_TUI_HOME", "~"))))) from error
+
+
+def unknown_settings(paths: Paths) -> str:
+    """Return a warning that names the keys of the settings file that are no settings; empty where there are none.
+
+    Raises BadInput for a file that cannot be read."""
+    known = list(_defaults())
+    unknown = [key for key in _read(paths)[1] if key not in known]
+    named = []
+    for key in unknown[:MOST_NAMED]:
+        nearest = difflib.get_close_matches(short(key), known, n=1)
+        hint = _(" (did you mean {name}?)").format(name=nearest[0]) if nearest else ""
+        named.append(f"'{short(key)}'{hint}")
+    if len(unknown) > MOST_NAMED:
+        named.append(_("{number} more").format(number=f"{len(unknown) - MOST_NAMED:,}"))
+    message = _("Unknown settings in {path} are ignored: {names}. Correct or remove them there.")
+    return message.format(path=paths.settings_file, names=", ".join(named)) if named else ""
 
 
 def _defaults() -> dict[str, Any]:
@@ -116,21 +154,15 @@ def _defaults() -> dict[str, Any]:
 
 def _take(key: str, value: Any, where: str, values: dict[str, Any], problems: list[str]) -> None:
     """Check one value from ``where``: it goes into ``values``, or what is wrong with it into ``problems``."""
-    found = next((one for one in fields(Settings) if one.name == key), None)
-    if found is None:
-        known = list(_defaults())
-        nearest = ", ".join(difflib.get_close_matches(key, known, n=1) or known)
-        message = _("{where}: there is no setting {key!r}, did you mean {nearest}?")
-        problems.append(message.format(where=where, key=key, nearest=nearest))
-        return
+    found = Settings.__dataclass_fields__[key]
     kind = type(found.metadata["default"])
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is kind and found.metadata["accepts"](value):
         values[key] = value
         return
-    message, allowed = _("{where}: {key} cannot be {value!r}, only {allowed}"), found.metadata["allowed"]
-    problems.append(message.format(where=where, key=key, value=value, allowed=_(allowed)))
+    message, allowed = _("{where}: {key} cannot be {value}, only {allowed}"), found.metadata["allowed"]
+    problems.append(message.format(where=where, key=key, value=short(repr(value), LONGEST_VALUE), allowed=_(allowed)))
 
 
 def _from_text(text: str, kind: type) -> Any:
@@ -150,17 +182,49 @@ def _read(paths: Paths) -> tuple[str, Mapping[str, Any]]:
     """The settings file's text and what it says; both empty where there is none."""
     path = paths.settings_file
     try:
-        # Bytes, so that line ends stay the person's; Windows editors put a BOM first, which is not TOML.
-        text = path.read_bytes().decode("utf-8-sig")
-        return text, tomllib.loads(text)
-    except FileNotFoundError:
-        return "", {}
+        return read_settings_file(path)
     except OSError as error:
         message = _("{path} cannot be read ({reason}): check the name and its permissions.")
         raise BadInput(message.format(path=path, reason=error.strerror)) from error
     except ValueError as error:
-        message = _("{path} is not valid TOML ({reason}): correct it, or remove the file.")
-        raise BadInput(message.format(path=path, reason=error)) from error
+        raise _not_toml(path, error) from error
+
+
+def _with_values(text: str, values: Mapping[str, Any], path: Path) -> str:
+    """Return the text of a settings file with `values` set."""
+    import tomlkit
+
+    try:
+        document = tomlkit.parse(text)
+        document.update(values)
+        return tomlkit.dumps(document)
+    except (RecursionError, ValueError) as error:  # it takes less than tomllib does
+        raise _not_toml(path, error) from error
+
+
+def _not_toml(path: Path, error: Exception) -> BadInput:
+    message = _("{path} is not valid TOML ({reason}): correct it, or remove the file.")
+    return BadInput(message.format(path=path, reason=short(str(error), LONGEST_VALUE)))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the settings file for this change alone. Raises WeiboTuiError where that cannot be."""
+    import filelock
+
+    lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_SECONDS, mode=0o600)
+    try:
+        make_private_folder(path.parent)
+        lock.acquire()
+    except filelock.Timeout as error:
+        message = _("{path} is in use by another program. Try again when that is done.")
+        raise WeiboTuiError(message.format(path=path)) from error
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _template() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import Command, Done, listing
+from commands import Command, Done, listing, start
 
 GOOD_CSV = "label,review\n" + "".join(f"{n % 2},第{n}天的面真{'难好'[n % 2]}吃\n" for n in range(40))
 # A file that holds exactly what a case is about, in the folder that the command runs in.
@@ -228,8 +230,47 @@ def test_a_damaged_database_is_named_and_set_aside_and_the_same_command_works(
 
 
 def test_broken_settings_are_named(command: Command, furnished: Path) -> None:
-    (furnished / "settings.toml").write_text("threads = -1\ndevise = 'cpu'\n", encoding="utf-8")
-    check_refused(command("adapters", "list"), 2, "threads cannot be -1", "no setting 'devise'", "device")
+    (furnished / "settings.toml").write_text("threads = -1\n", encoding="utf-8")
+    check_refused(command("adapters", "list"), 2, "threads cannot be -1")
+
+
+def test_unknown_setting_is_one_warning_and_the_command_goes_on(command: Command, home: Path) -> None:
+    (home / "settings.toml").write_text("devise = 'cpu'\n", encoding="utf-8")
+    done = command.well("history", "list", "--json")
+    assert done.out == ""
+    assert done.err == (
+        f"weibo-tui: Unknown settings in {home / 'settings.toml'} are ignored: 'devise' (did you mean device?). "
+        "Correct or remove them there.\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["history", "list", "--help"]])
+def test_version_and_help_need_no_settings(words: list[str], home: Path) -> None:
+    (home / "settings.toml").write_text("keys = " + "[" * 3000 + "]" * 3000, encoding="utf-8")
+    program = start(*words)
+    out, err = program.communicate()
+    assert (program.returncode, err) == (0, b"")
+    assert out
+
+
+def test_settings_nested_too_deep_are_refused_in_one_sentence(command: Command, home: Path) -> None:
+    (home / "settings.toml").write_text("keys = " + "[" * 3000 + "]" * 3000, encoding="utf-8")
+    check_refused(command("history", "list"), 2, "settings.toml is not valid TOML (nested too deeply)")
+
+
+def test_working_folder_that_was_deleted_is_named(tmp_path: Path, command: Command) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with contextlib.chdir(gone):
+        gone.rmdir()
+        done = command("history", "list")
+        os.chdir(tmp_path)
+    check_refused(done, 2, "current folder does not exist any more", "Change to another one")
+
+
+def test_home_of_an_unknown_user_is_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIBO_TUI_HOME", "~nobody-of-this-name/x")
+    check_refused(command("history", "list"), 2, "~nobody-of-this-name/x", "Set WEIBO_TUI_HOME")
 
 
 def test_an_imported_adapter_that_was_tampered_with_is_refused(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -9,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from weibo_tui.errors import BadInput
-from weibo_tui.locale import use
+from weibo_tui.locale import gettext, use
 from weibo_tui.paths import Paths
-from weibo_tui.settings import Settings
+from weibo_tui.settings import Settings, unknown_settings
+from weibo_tui.settings_file import LARGEST
 
 
 @pytest.fixture
@@ -46,9 +50,7 @@ def test_other_variables_of_ours_are_no_settings(paths: Paths, monkeypatch: pyte
 
 
 def test_everything_wrong_is_named_at_once(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths.settings_file.write_text(
-        'threads = -1\nadaptor = "x"\nhistory = 1\nbase = ["a\\nb"]\nuncertain_below = nan\n'
-    )
+    paths.settings_file.write_text('threads = -1\nhistory = 1\nbase = ["a\\nb"]\nuncertain_below = nan\n')
     monkeypatch.setenv("WEIBO_TUI_DTYPE", "float61")
     monkeypatch.setenv("WEIBO_TUI_THREADS", "many")
     with pytest.raises(BadInput) as caught:
@@ -57,7 +59,6 @@ def test_everything_wrong_is_named_at_once(paths: Paths, monkeypatch: pytest.Mon
     assert "\n" not in message
     for part in (
         f"{paths.settings_file}: threads cannot be -1, only a whole number from 0 to 1024",
-        f"{paths.settings_file}: there is no setting 'adaptor', did you mean adapter?",
         f"{paths.settings_file}: history cannot be 1, only true or false",
         f"{paths.settings_file}: base cannot be ['a\\nb'], only a name",
         f"{paths.settings_file}: uncertain_below cannot be nan, only a number from 0 to 1",
@@ -67,10 +68,75 @@ def test_everything_wrong_is_named_at_once(paths: Paths, monkeypatch: pytest.Mon
         assert part in message
 
 
-def test_a_key_like_no_other_is_answered_with_all_of_them(paths: Paths) -> None:
-    paths.settings_file.write_text("xyzzy = 1\n")
-    with pytest.raises(BadInput, match="did you mean language, base, adapter, .*history"):
+def test_unknown_setting_is_a_warning_and_is_kept(paths: Paths) -> None:
+    text = '# mine\nadaptor = "x"\nthreads = 2\n\n[tool]\nxyzzy = 1\n'
+    paths.settings_file.write_text(text)
+    assert Settings.load(paths).threads == 2
+    Settings.save(paths, threads=3)
+    assert paths.settings_file.read_text() == text.replace("threads = 2", "threads = 3")
+    warning = unknown_settings(paths)
+    assert f"Unknown settings in {paths.settings_file}" in warning
+    assert "'adaptor' (did you mean adapter?), 'tool'" in warning
+
+
+def test_unknown_settings_by_the_thousand_are_a_short_warning(paths: Paths) -> None:
+    paths.settings_file.write_text("".join(f"{'x' * 200}{number} = 1\n" for number in range(2000)))
+    warning = unknown_settings(paths)
+    assert len(warning) < 600
+    assert "1,997 more" in warning
+
+
+def test_warning_without_unknown_settings_is_empty(paths: Paths) -> None:
+    assert unknown_settings(paths) == ""
+    paths.settings_file.write_text("threads = 2\n")
+    assert unknown_settings(paths) == ""
+
+
+def test_bad_value_of_a_setting_is_quoted_in_short(paths: Paths) -> None:
+    paths.settings_file.write_text(f'device = "{"x" * 10_000}"\n')
+    with pytest.raises(BadInput, match="device cannot be 'xxx") as caught:
         Settings.load(paths)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("where", ["a pipe", "endless", "too large", "too deep"])
+def test_settings_file_that_is_no_small_file_is_refused(where: str, paths: Paths) -> None:
+    file = paths.settings_file
+    match where:
+        case "a pipe":
+            os.mkfifo(file)
+        case "endless":
+            file.symlink_to("/dev/zero")
+        case "too large":
+            file.write_bytes(b"#" * (LARGEST + 1))
+        case _:
+            file.write_text("keys = " + "[" * 3000 + "]" * 3000)
+    assert gettext("no such message") == "no such message"
+    for act in (lambda: Settings.load(paths), lambda: Settings.save(paths, threads=1), lambda: unknown_settings(paths)):
+        with pytest.raises(BadInput, match="settings.toml is not valid TOML"):
+            act()
+
+
+CHANGES = """
+import sys
+from weibo_tui.paths import Paths
+from weibo_tui.settings import Settings
+sys.stdin.read()
+for number in range(20):
+    Settings.save(Paths.find(), **{sys.argv[1]: f"{number}"})
+"""
+
+
+def test_changes_by_two_programs_at_once_are_both_kept(paths: Paths) -> None:
+    both = [
+        subprocess.Popen([sys.executable, "-c", CHANGES, name], stdin=subprocess.PIPE) for name in ("base", "adapter")
+    ]
+    for program in both:
+        assert program.stdin is not None
+        program.stdin.close()
+    assert [program.wait() for program in both] == [0, 0]
+    settings = Settings.load(paths)
+    assert (settings.base, settings.adapter) == ("19", "19")
 
 
 @pytest.mark.parametrize("content", [b"threads = ", b"base = '\xff'", b"threads = 1\nthreads = 2"])

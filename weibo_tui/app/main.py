@@ -41,12 +41,12 @@ from weibo_tui.app.stock import Stock
 from weibo_tui.app.threads import WorkThread
 from weibo_tui.app.typed_ahead import Typed, TypedAhead
 from weibo_tui.app.widgets.frame import Flash
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import explain, record_fault
 from weibo_tui.paths import Paths
-from weibo_tui.settings import Settings
-from weibo_tui.text import visible
+from weibo_tui.settings import Settings, unknown_settings
+from weibo_tui.text import short, visible
 from weibo_tui.workbench import Machine, Workbench
 
 
@@ -134,9 +134,12 @@ class WeiboApp(App[None], inherit_bindings=False):
             self._way_out()
 
     def _begin_work(self) -> None:
+        with suppress(BadInput):  # of a file that broke since the app began
+            if warning := unknown_settings(self.paths):
+                self.flash(warning, "error")
         if self.settings.theme not in self.available_themes:
             message = _("The settings name a theme that there is not, '{name}': Theme, among all actions, lists them.")
-            self.flash(message.format(name=self.settings.theme), "error")
+            self.flash(message.format(name=short(self.settings.theme)), "error")
         self.do(self._warm_up())
 
     async def _warm_up(self) -> None:

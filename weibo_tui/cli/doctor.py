@@ -12,7 +12,7 @@ from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import emit, narrate, one_line, pad, show
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.text import cell_width
+from weibo_tui.text import cell_width, short
 
 if TYPE_CHECKING:
     from weibo_tui.storage.inspection import Inspection
@@ -60,7 +60,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     places = {"data": _("Data"), "settings": _("Settings"), "log": _("Log")}
     yield from ((places[name], _folder(folder)) for name, folder in report.folders.items())
     for name, value in report.settings.items():
-        yield _("Setting"), f"{name} = {value}"
+        yield _("Setting"), short(f"{name} = {value}", 200)
     yield "", ""
     for title, shelf in {_("Base"): report.bases, _("Adapter"): report.adapters}.items():
         yield from ((title, _kept(one)) for one in shelf or [None])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import typer
 from typer.exceptions import TyperException
 
 from weibo_tui.cli import adapters, bench, data, doctor, predict, records, registry, train
 from weibo_tui.cli.help import Command, Group, bad_usage
-from weibo_tui.cli.output import complain
+from weibo_tui.cli.output import complain, narrate, one_line
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import explain
+from weibo_tui.settings import find_paths, unknown_settings
 from weibo_tui.version import __version__
 
 app = typer.Typer(
@@ -60,8 +63,23 @@ def _everywhere(
         False, "--version", help=_("Print the version and leave."), is_eager=True, callback=_print_version
     ),
 ) -> None:
+    _check_place()
     if context.invoked_subcommand is None:
         launch()
+
+
+def _check_place() -> None:
+    """Raise BadInput where the working folder or the home cannot be, and warn of settings that are none."""
+    try:
+        Path.cwd()
+    except OSError as error:  # torch would end the process
+        raise BadInput(
+            _("The current folder does not exist any more. Change to another one, then try again.")
+        ) from error
+    paths = find_paths()
+    with suppress(BadInput):  # of a file that cannot be read: told by what reads the settings
+        if warning := unknown_settings(paths):
+            narrate(one_line(f"weibo-tui: {warning}"))
 
 
 def main() -> None:

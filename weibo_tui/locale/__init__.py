@@ -64,10 +64,9 @@ def _language() -> str:
 def _language_in_settings() -> str:
     # Read here and not through weibo_tui.settings, which itself speaks through this module. A file that
     # cannot be read is none here: settings refuses it, with a message that needs a language.
-    import tomllib
+    from weibo_tui.settings_file import read_settings_file
 
     try:
-        text = Paths.find().settings_file.read_text(encoding="utf-8-sig")
-        return str(tomllib.loads(text).get("language", "auto"))
-    except (OSError, ValueError):
+        return str(read_settings_file(Paths.find().settings_file)[1].get("language", "auto"))
+    except (OSError, RuntimeError, ValueError):
         return "auto"

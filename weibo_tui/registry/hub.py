@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
-from weibo_tui.files import sha256
+from weibo_tui.files import make_private_folder, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub_client
@@ -92,7 +92,7 @@ def place(folder: Path, kind: Kind, repository: str) -> Iterator[Path]:
     check_name(repository)
     target = folder / f"{kind}s--{repository.replace('/', '--')}"
     try:
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(target)
         with FileLock(f"{target}.lock", timeout=0):
             try:
                 yield target

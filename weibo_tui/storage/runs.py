@@ -15,7 +15,7 @@ from typing import Any, Literal
 import filelock
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import cannot_write, folder_aside
+from weibo_tui.files import cannot_write, folder_aside, make_private_folder
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.database import Database
 from weibo_tui.storage.journal_export import write_json_lines, write_table
@@ -86,7 +86,7 @@ class Runs:
         """The id of a run that begins at `moment`, whose folder is made: several may begin in one second."""
         folder = self._folder
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(folder)
             while True:
                 run_id = f"{moment}-{secrets.token_hex(2)}"
                 folder = self.folder(run_id)

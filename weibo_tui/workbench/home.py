@@ -20,7 +20,7 @@ from weibo_tui.paths import Paths
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
-from weibo_tui.settings import Settings
+from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
 from weibo_tui.workbench.late import connect_late
@@ -60,7 +60,7 @@ class Home:
     def open(cls, home: Path | None = None, starter: Path | None = None) -> Iterator[Self]:
         """The workbench of the home folder; nothing is created there before something is kept. `starter` stands in
         place of what comes with the program."""
-        paths = Paths.find(home)
+        paths = find_paths(home)
         bench = cls(paths if starter is None else replace(paths, starter=starter.absolute()))
         try:
             yield bench

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from weibo_tui.files import cannot_write
+from weibo_tui.files import cannot_write, make_private_folder
 
 if TYPE_CHECKING:
     from weibo_tui.engine.states import Room, Rows
@@ -23,7 +23,7 @@ def room_in(folder: Path) -> Room:
         if not tokens:
             return np.zeros((0, width), np.float32)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(folder)
             with TemporaryFile(dir=folder) as file:
                 # A mapped page that finds no space later would kill the process.
                 if hasattr(os, "posix_fallocate"):
