@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 PREPROCESSING = 1
@@ -236,6 +236,12 @@ def unguard(cell: str) -> str:
 def short(text: str, limit: int = 60) -> str:
     """What of a name or a value from outside a sentence about it quotes."""
     return text if len(text) <= limit else text[:limit] + "…"
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """Names for a sentence about them, shortened, with `…` and the number of all where there are more than `most`."""
+    found = [short(name) for name in names]
+    return ", ".join(found) if len(found) <= most else f"{', '.join(found[:most])}, … ({len(found):,})"
 
 
 def truncate_cells(text: str, width: int) -> str:

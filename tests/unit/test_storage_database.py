@@ -15,7 +15,7 @@ import pytest
 
 from weibo_tui.errors import Damaged, WeiboTuiError
 from weibo_tui.progress import finish
-from weibo_tui.storage.database import Database, connect
+from weibo_tui.storage.database import Busy, Database, connect
 from weibo_tui.storage.history import Analysis, History
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.storage.runs import Runs
@@ -224,9 +224,8 @@ def test_a_place_that_cannot_be_is_named(path: Path) -> None:
 
 def test_a_writer_that_waited_in_vain_says_so(path: Path, database: Database) -> None:
     other = connect(path)
-    other.execute("PRAGMA busy_timeout = 0")
-    refused = pytest.raises(WeiboTuiError, match="busy in another program")
-    with database.transaction(), refused, other.transaction():
+    refused = pytest.raises(Busy, match="busy in another program")
+    with database.transaction(), refused, other.transaction(patience=0):
         pass
     other.close()
 

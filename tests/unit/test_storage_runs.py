@@ -282,6 +282,30 @@ def test_removing_a_run_takes_its_rows_and_its_folder_and_no_others(database: Da
     assert (runs.folder(other.id) / "checkpoint").exists()
 
 
+def test_beginning_of_an_id_removes_nothing(runs: Runs, run: Run) -> None:
+    for beginning in (run.id[:1], run.id[:-1]):
+        with pytest.raises(BadInput, match=f"{beginning} is only the beginning of run {run.id} .*Give the full id"):
+            runs.remove(beginning)
+    assert [kept.id for kept in runs.list()] == [run.id]
+
+
+def test_journal_keeps_events_while_another_program_writes(tmp_path: Path, runs: Runs, run: Run) -> None:
+    clock = Clock()
+    other = connect(tmp_path / "weibo-tui.db")
+    with Journal(runs, run.id, clock) as journal:
+        journal.add(step(1))
+        with other.transaction():
+            for number in (2, 3):
+                clock.now += 1
+                journal.add(step(number))
+            assert journal.delayed
+        clock.now += 1
+        journal.add(step(4))
+        assert not journal.delayed
+        assert told(runs.events(run.id)) == [(number, number) for number in range(1, 5)]
+    other.close()
+
+
 def test_a_run_whose_folder_is_gone_can_still_be_listed_and_removed(runs: Runs, run: Run) -> None:
     runs.folder(run.id).rmdir()
     [listed] = runs.list()

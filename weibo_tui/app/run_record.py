@@ -142,6 +142,9 @@ class RunRecord:
             tokens = f"{int(_figure(event, 'tokens') or 0):,}"
             message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
             self._say(entry.at, kind, message.format(tokens=tokens))
+        elif kind == "JournalDelayed":
+            message = _("Warning: another program is writing to the database. The journal waits for it.")
+            self._say(entry.at, kind, message)
         elif kind == "Evaluated":
             self._evaluation(entry.at, event)
         elif kind == "CheckpointSaved":

@@ -78,6 +78,11 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalDelayed:
+    """Another program holds the database. Events wait in memory, and no checkpoint is saved until it is free."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The run is done and its result kept under `name`; `score` is the score card on the test split."""
 
@@ -89,7 +94,7 @@ class RunFinished:
     score: dict[str, Any] | None
 
 
-Event = Progress | RunStarted | StepDone | BatchHalved | Evaluated | CheckpointSaved | RunFinished
+Event = Progress | RunStarted | StepDone | BatchHalved | Evaluated | CheckpointSaved | JournalDelayed | RunFinished
 
 
 def to_json(event: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -25,12 +26,19 @@ from weibo_tui.storage.search import holds
 BUSY_SECONDS = 10.0
 """How long one waits for another program's transaction; ours take milliseconds."""
 
+SLICE_SECONDS = 0.25
+"""How long SQLite waits before Python, which answers signals, has its turn."""
+
 _OUT_OF_REACH = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
 _SHARED = 2**16  # bytes; SQLite shares half as many between the programs that have the database open
 
 T = TypeVar("T")
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class Busy(WeiboTuiError):
+    """Another program is writing to the database."""
 
 
 class Database(sqlite3.Connection):
@@ -52,12 +60,11 @@ class Database(sqlite3.Connection):
             yield
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Write all of the block's statements or none, with `faults_named`."""
+    def transaction(self, patience: float = BUSY_SECONDS) -> Iterator[None]:
+        """Write all of the block's statements or none, with `faults_named`. Raises Busy where another program's
+        transaction outlasts `patience` seconds."""
         with self.faults_named():
-            # IMMEDIATE: a transaction that begins by reading and goes on to write is not allowed to wait for
-            # another writer, so it would fail at once where two programs work on one home.
-            self.execute("BEGIN IMMEDIATE")
+            self._begin(patience)
             try:
                 yield
                 self.execute("COMMIT")
@@ -65,6 +72,23 @@ class Database(sqlite3.Connection):
                 if self.in_transaction:  # a full disk may have ended it already
                     self.execute("ROLLBACK")
                 raise
+
+    def _begin(self, patience: float) -> None:
+        deadline = time.monotonic() + patience
+        self.execute(f"PRAGMA busy_timeout = {int(1000 * min(patience, SLICE_SECONDS))}")
+        try:
+            while True:
+                try:
+                    # IMMEDIATE: a transaction that begins by reading and goes on to write is not allowed to wait for
+                    # another writer, so it would fail at once where two programs work on one home.
+                    self.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                        raise
+                else:
+                    return
+        finally:
+            self.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_SECONDS)}")
 
     def read(self, make: Callable[[Sequence[Any]], T], query: str, parameters: Parameters = ()) -> Iterator[T]:
         """What ``make`` makes of each row, with `faults_named`; Damaged where it can make nothing of one."""
@@ -85,7 +109,7 @@ class ReadOnly(Database):
     refusal: WeiboTuiError
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, patience: float = BUSY_SECONDS) -> Iterator[None]:  # noqa: ARG002
         raise self.refusal
         yield
 
@@ -241,9 +265,9 @@ def _cannot_keep(path: Path, error: OSError) -> WeiboTuiError:
     return WeiboTuiError(message.format(path=path))
 
 
-def _busy(path: Path) -> WeiboTuiError:
+def _busy(path: Path) -> Busy:
     message = _("The database {path} is busy in another program: wait until that is done, then try again.")
-    return WeiboTuiError(message.format(path=path))
+    return Busy(message.format(path=path))
 
 
 def _damaged(error: Exception, path: Path) -> Damaged:

@@ -17,15 +17,19 @@ import filelock
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.files import cannot_write, folder_aside, make_private_folder
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.database import Database
+from weibo_tui.storage.database import BUSY_SECONDS, Database
 from weibo_tui.storage.journal_export import write_json_lines, write_table
 from weibo_tui.storage.values import from_json, pack, timestamp, to_json, unpack
+from weibo_tui.text import listed, short
 
 State = Literal["running", "finished", "stopped", "failed", "interrupted"]
 """As shown. ``interrupted`` is never stored: it is a running one whose process is gone."""
 
 DAMAGED = "Damaged"
 """In place of an event that the disk damaged."""
+
+PATIENCE_SECONDS = 600.0
+"""How long a run waits at its checkpoints and its end for another program's transaction."""
 
 _CLAIM_SECONDS = 0.5
 _EVENTS_AT_ONCE = 1000
@@ -126,16 +130,23 @@ class Runs:
         finally:
             lock.release()
 
-    def record(self, run_id: str, events: Iterable[Mapping[str, Any]], after: int | None = None) -> int:
+    def record(
+        self,
+        run_id: str,
+        events: Iterable[Mapping[str, Any]],
+        after: int | None = None,
+        patience: float = BUSY_SECONDS,
+    ) -> int:
         """Append ``events`` to the run's journal, all or none; the seq of the last (0: the journal is empty).
 
         Each has the key ``event``, its kind. ``at`` is when it happened (now, if missing); whole numbers
         under ``step`` and ``steps`` move the run's. Numbers that are not finite are kept as null. ``after``
-        is the seq to go on from, if known; what stands behind it from an earlier try is written over.
+        is the seq to go on from, if known; what stands behind it from an earlier try is written over. Raises Busy
+        where another program's transaction outlasts ``patience`` seconds.
         """
         events = list(events)
         now = timestamp()
-        with self._database.transaction():
+        with self._database.transaction(patience):
             last = self.last_seq(run_id) if after is None else after
             self._database.executemany(
                 "INSERT OR REPLACE INTO events (run_id, seq, at, event, data) VALUES (?, ?, ?, ?, ?)",
@@ -173,8 +184,8 @@ class Runs:
         state: Literal["finished", "stopped", "failed"],
         summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record how the run ended."""
-        self._set_state(run_id, state, None if summary is None else to_json(summary))
+        """Record how the run ended, with much patience: what was computed must not be lost to another program."""
+        self._set_state(run_id, state, None if summary is None else to_json(summary), PATIENCE_SECONDS)
 
     def reopen(self, run_id: str) -> None:
         """Make a run that ended, or was interrupted, a running one again."""
@@ -193,7 +204,7 @@ class Runs:
             return found[0]
         if found:
             message = _("Several runs begin with {run} ({ids}): give more of the id.")
-            raise BadInput(message.format(run=run_id, ids=", ".join(run.id for run in found)))
+            raise BadInput(message.format(run=run_id, ids=listed(run.id for run in found)))
         message = _("There is no run {run}: 'weibo-tui runs list' shows those that there are.")
         raise BadInput(message.format(run=run_id))
 
@@ -226,14 +237,26 @@ class Runs:
         return write_json_lines(path, read())
 
     def remove(self, run_id: str) -> None:
-        """Delete the run, its journal and its folder; BadInput while a process works on it."""
-        run_id = self.get(run_id).id
+        """Delete the run, its journal and its folder; BadInput for the beginning of an id alone, and while a process
+        works on it."""
+        run = self.get(run_id)
+        if run.id != run_id:
+            message = _("{beginning} is only the beginning of run {run} ('{name}'). Give the full id to remove it.")
+            raise BadInput(message.format(beginning=run_id, run=run.id, name=short(run.name)))
         # The folder goes for good when the row has, and comes back where that may not be.
         with self.claim(run_id), folder_aside(self.folder(run_id)), self._database.transaction():
             self._database.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
-    def _set_state(self, run_id: str, state: str, summary: str | None) -> None:
-        with self._database.transaction():
+    def rename(self, run_id: str, name: str, plan: Mapping[str, Any]) -> None:
+        """Give the run another name, and the plan that says so; BadInput while a process works on it."""
+        with self.claim(run_id), self._database.transaction():
+            self._database.execute(
+                "UPDATE runs SET name = ?, plan = ?, updated_at = ? WHERE id = ?",
+                (pack(name), to_json(plan), timestamp(), run_id),
+            )
+
+    def _set_state(self, run_id: str, state: str, summary: str | None, patience: float = BUSY_SECONDS) -> None:
+        with self._database.transaction(patience):
             self._database.execute(
                 "UPDATE runs SET state = ?, summary = ?, updated_at = ? WHERE id = ?",
                 (state, summary, timestamp(), run_id),

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.storage.database import Database, connect
+from weibo_tui.storage.database import BUSY_SECONDS, Database, connect
 from weibo_tui.storage.migrations import MIGRATIONS
 
 
@@ -31,10 +31,10 @@ class LateDatabase(Database):
     _made: Database | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, patience: float = BUSY_SECONDS) -> Iterator[None]:
         with self._lock:  # its own, which guards the file's connection too: nobody else has that
             self._made = self._made or connect(self.path)
-            with self._made.transaction():
+            with self._made.transaction(patience):
                 yield
 
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
