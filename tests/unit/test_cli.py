@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,17 @@ def test_adapters_are_shown_chosen_and_removed(command: Command, furnished: Path
     assert chosen == {"mood": False, "twin": True}
     command.well("adapters", "remove", "twin")
     assert objects(command.well("predict", "--json", "今天的面真好吃").out)[0]["adapter"] == "mood"  # the only one left
+
+
+def test_adapter_of_many_labels_is_listed_in_one_short_line(command: Command, furnished: Path) -> None:
+    path = furnished / "adapters" / "mood" / "card.json"
+    card = json.loads(path.read_bytes())
+    card["labels"] = card["raw_labels"] = [f"label {number}" for number in range(1000)]
+    path.write_text(json.dumps(card))
+    _head, line = command.well("adapters", "list").out.splitlines()
+    assert "label 0, label 1" in line
+    assert "…" in line
+    assert len(line) < 200
 
 
 def test_exported_history_reads_back_equal(command: Command, furnished: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_base_is_fetched_once_and_says_where_it_came_from(home: Path, hub: Hub
     card = events[-1].card
     assert (card.name, getattr(card, "source", "")) == ("gpt2-small", REPOSITORY)
     with Workbench.open(home) as bench:
-        assert bench.settings.base == "gpt2-small"
+        assert bench.settings.base == ""
         kept = bench.bases.card("gpt2-small")
         assert (kept.made["repository"], kept.made["revision"]) == (REPOSITORY, COMMIT)
         assert "unknown_share" in kept.made  # how well its tokenizer serves Chinese

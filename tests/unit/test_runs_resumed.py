@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,8 +15,8 @@ import made_up
 import models
 import pytest
 
-from weibo_tui.engine.events import CheckpointSaved, Evaluated, RunFinished, RunStarted, StepDone
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.engine.events import CheckpointSaved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone
+from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.registry.weights import load_snapshot
@@ -306,3 +308,119 @@ def test_resuming_a_pretraining_is_refused_where_the_corpus_changed(bench: Workb
     with pytest.raises(BadInput, match=f"corpus .*corpus.txt has changed since run {run}"):
         list(bench.resume(run))
     assert bench.runs.get(run).state == "stopped"
+
+
+# names of runs that go on
+
+
+def test_name_of_a_running_training_is_reserved(bench: Workbench, tmp_path: Path) -> None:
+    events = bench.train(models.training_plan(tmp_path, "twin"))
+    run = models.until(events, RunStarted).run
+    models.until(events, StepDone)
+    with Workbench.open() as other, pytest.raises(BadInput, match=f"'twin' is reserved by run {run}"):
+        next(other.train(models.training_plan(tmp_path, "twin", overwrite=True)))
+    (only,) = bench.runs.list()
+    deque(events, maxlen=0)
+    assert bench.adapters.card("twin").run == only.id
+
+
+def test_name_of_a_running_pretraining_is_reserved(bench: Workbench, tmp_path: Path) -> None:
+    events = bench.pretrain(pretraining_plan(tmp_path))
+    run = models.until(events, RunStarted).run
+    with pytest.raises(BadInput, match=f"'made' is reserved by run {run}"):
+        next(bench.pretrain(pretraining_plan(tmp_path)))
+    events.close()  # type: ignore[attr-defined]
+
+
+def test_two_runs_of_one_name_that_prepare_at_once_are_not_both_begun(bench: Workbench, tmp_path: Path) -> None:
+    late = bench.train(models.training_plan(tmp_path, "twin"))
+    next(late)  # it found the name free, and prepares
+    events = bench.train(models.training_plan(tmp_path, "twin"))
+    run = models.until(events, RunStarted).run
+    with pytest.raises(BadInput, match=f"'twin' is reserved by run {run}"):
+        deque(late, maxlen=0)
+    deque(events, maxlen=0)
+    assert bench.adapters.card("twin").run == run
+
+
+@pytest.mark.parametrize("kind", ["train", "pretrain"])
+def test_stopped_run_is_resumed_under_another_name(kind: str, bench: Workbench, tmp_path: Path) -> None:
+    def begin(name: str) -> Iterator[object]:
+        if kind == "train":
+            return bench.train(models.training_plan(tmp_path, name))
+        return bench.pretrain(pretraining_plan(tmp_path, name))
+
+    events = begin("twin")
+    run = models.until(events, RunStarted).run
+    models.until(events, StepDone)
+    events.close()  # type: ignore[attr-defined]
+    deque(begin("twin"), maxlen=0)  # a run that is stopped reserves nothing
+    with pytest.raises(BadInput, match="'twin' is there already"):
+        deque(bench.resume(run), maxlen=0)
+    with pytest.raises(BadInput, match="'twin' is there already"):
+        deque(bench.resume(run, "twin"), maxlen=0)
+    events = bench.resume(run, "other")
+    models.until(events, StepDone)
+    events.close()  # type: ignore[attr-defined]
+    deque(bench.resume(run), maxlen=0)  # the name stays
+    assert (bench.runs.get(run).name, bench.runs.get(run).state) == ("other", "finished")
+    shelf = bench.adapters if kind == "train" else bench.bases
+    first, other = (next(shelf.path(name).glob("*.safetensors")).read_bytes() for name in ("twin", "other"))
+    assert first == other
+
+
+@pytest.mark.parametrize("kind", ["train", "pretrain"])
+def test_finished_run_whose_name_was_taken_is_kept_as_the_next(kind: str, bench: Workbench, tmp_path: Path) -> None:
+    if kind == "train":
+        events, shelf, taking = bench.train(models.training_plan(tmp_path, "twin")), bench.adapters, "mood"
+    else:
+        events, shelf, taking = bench.pretrain(pretraining_plan(tmp_path, "twin")), bench.bases, "small"
+    run = models.until(events, RunStarted).run
+    shelf.rename(taking, "twin")  # type: ignore[attr-defined]
+    finished = models.until(events, RunFinished)
+    deque(events, maxlen=0)
+    assert finished.name == "twin-2"
+    assert finished.path == str(shelf.path("twin-2"))  # type: ignore[attr-defined]
+    assert bench.runs.get(run).state == "finished"
+
+
+# a home that others work on
+
+
+def test_training_goes_on_while_another_program_writes(bench: Workbench, tmp_path: Path) -> None:
+    events = bench.train(models.training_plan(tmp_path))
+    run = models.until(events, RunStarted).run
+    models.until(events, StepDone)
+    with closing(sqlite3.connect(bench.paths.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        models.until(events, JournalDelayed)
+        models.until(events, StepDone)
+        other.execute("ROLLBACK")
+    deque(events, maxlen=0)
+    assert bench.runs.get(run).state == "finished"
+    assert [step["step"] for step in steps_in_journal(bench, run)] == list(range(1, 9))
+    assert [entry.event["event"] for entry in bench.runs.events(run)].count("JournalDelayed") == 1
+
+
+def test_home_that_is_moved_ends_a_training_and_is_not_made_again(bench: Workbench, tmp_path: Path) -> None:
+    events = bench.train(models.training_plan(tmp_path))
+    run = models.until(events, RunStarted).run
+    models.until(events, StepDone)
+    home, moved = bench.paths.data, tmp_path / "moved"
+    home.rename(moved)
+    with pytest.raises(WeiboTuiError, match=f"{run} is gone, so the run stops"):
+        deque(events, maxlen=0)
+    assert not home.exists()
+    with Workbench.open(moved) as there:
+        deque(there.resume(run), maxlen=0)
+        assert there.runs.get(run).state == "finished"
+    assert not home.exists()
+
+
+def test_base_in_use_by_a_running_training_is_not_removed(bench: Workbench, tmp_path: Path) -> None:
+    events = bench.train(models.training_plan(tmp_path))
+    run = models.until(events, RunStarted).run
+    with Workbench.open() as other, pytest.raises(BadInput, match=f"'small' is in use by run {run}"):
+        other.remove_base("small")
+    events.close()  # type: ignore[attr-defined]
+    bench.remove_base("small")

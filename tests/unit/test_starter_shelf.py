@@ -36,12 +36,22 @@ def test_own_ones_and_the_starters_are_listed_together(starter: Path, home: Path
         assert [card.name for card in bench.adapters.own()] == ["mood"]
 
 
-def test_ones_own_goes_before_the_starter_where_none_is_chosen(starter: Path, home: Path, stocked: Path) -> None:
+def test_starter_is_the_default_beside_own_ones_until_told(starter: Path, home: Path, stocked: Path) -> None:
     with Workbench.open() as bench:
         assert (bench.base_name(), bench.adapter_name()) == ("starter", "weibo")
         shutil.copytree(stocked / "bases", home / "bases")
         shutil.copytree(stocked / "adapters", home / "adapters")
+        assert (bench.base_name(), bench.adapter_name()) == ("starter", "weibo")
+        bench.use_base("tiny")
+        bench.use_adapter("mood")
         assert (bench.base_name(), bench.adapter_name()) == ("tiny", "mood")
+
+
+def test_default_is_an_own_adapter_of_the_starters_name(starter: Path, home: Path, stocked: Path) -> None:
+    for name in ("weibo", "other"):
+        shutil.copytree(stocked / "adapters" / "mood", home / "adapters" / name)
+    with Workbench.open() as bench:
+        assert bench.adapter_name() == "weibo"
 
 
 def test_an_own_adapter_may_have_the_name_of_a_bundled_one_and_gives_way_when_it_is_removed(
@@ -78,11 +88,25 @@ def test_no_own_base_may_take_the_name_of_the_bundled_one(starter: Path, stocked
 
 
 def test_an_adapter_trained_on_the_starter_stands_on_it(starter: Path, few: Path, command: Command) -> None:
-    command.well("train", few, "--name", "mine", "--epochs", "1", "--json")
+    done = command.well("train", few, "--name", "mine", "--epochs", "1", "--json")
+    assert done.err.splitlines()[-1] == "To make it the default: weibo-tui adapters use mine"
     with Workbench.open() as bench:
         assert bench.adapters.card("mine").base == "starter"
         (analysis,) = bench.predict(["今天太开心了"])
+        assert analysis.adapter == "weibo"
+        bench.use_adapter("mine")
+        (analysis,) = bench.predict(["今天太开心了"])
         assert analysis.adapter == "mine"
+
+
+def test_base_that_is_added_leaves_the_default_as_it_is(starter: Path, stocked: Path, command: Command) -> None:
+    done = command.well("bases", "add", stocked / "bases" / "tiny", "--name", "mine")
+    assert done.err.splitlines()[-1] == "To make it the default: weibo-tui bases use mine"
+    with Workbench.open() as bench:
+        assert bench.base_name() == "starter"
+    assert "To make it" not in command.well("bases", "use", "mine").err
+    with Workbench.open() as bench:
+        assert bench.base_name() == "mine"
 
 
 @pytest.mark.parametrize(

@@ -26,19 +26,24 @@ from weibo_tui.workbench.home import CLASSIFIERS_KEPT
 # what is chosen and kept in memory
 
 
-def test_first_base_and_adapter_become_the_defaults_and_others_do_not(home: Path, tmp_path: Path) -> None:
+def test_default_changes_only_when_it_is_chosen(home: Path, tmp_path: Path) -> None:
     with Workbench.open(home) as bench:
         with pytest.raises(BadInput, match="no base yet"):
             bench.base_name()
         with pytest.raises(BadInput, match="no adapter yet"):
             bench.adapter_name()
         models.add_base(bench, tmp_path, "one")
+        assert bench.base_name() == "one"  # the only one there is
         models.add_base(bench, tmp_path, "two", seed=1)
-        assert bench.base_name() == "one"
+        with pytest.raises(BadInput, match=r"several bases \(one, two\)"):
+            bench.base_name()
         list(bench.train(models.training_plan(tmp_path, "first", base="two")))
-        list(bench.train(models.training_plan(tmp_path, "second", base="two")))
         assert bench.adapter_name() == "first"
-        assert bench.use_if_first(adapter="second") is False
+        list(bench.train(models.training_plan(tmp_path, "second", base="two")))
+        with pytest.raises(BadInput, match=r"several adapters \(first, second\)"):
+            bench.adapter_name()
+        assert not bench.paths.settings_file.exists()
+        bench.use_base("one")
         bench.use_adapter("second")
         with pytest.raises(BadInput, match="no adapter 'third': take one of first, second"):
             bench.use_adapter("third")

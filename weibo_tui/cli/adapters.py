@@ -10,13 +10,15 @@ import typer
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
-from weibo_tui.cli.output import emit, narrate, one_line, pad, percent, show
+from weibo_tui.cli.output import emit, narrate, narrate_default, one_line, pad, percent, show
 from weibo_tui.cli.registry import Name, NewName, list_cards, pull_whole
 from weibo_tui.cli.score import score_lines
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.text import cell_width
+from weibo_tui.text import cell_width, truncate_cells
+
+MOST_CELLS_OF_A_FACT = 1000
 
 adapters = typer.Typer(
     name="adapters", cls=Group, help=_("What was trained: small, and on one base each."), no_args_is_help=True
@@ -59,7 +61,7 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
     }
     width = max(map(cell_width, facts)) + 2
     for key, value in facts.items():
-        show(pad(key, width) + one_line(str(value)))
+        show(pad(key, width) + truncate_cells(one_line(str(value)), MOST_CELLS_OF_A_FACT))
     if card.score:
         show()
         for line in score_lines(card.score):
@@ -102,10 +104,10 @@ def import_adapter(
     assert imported is not None  # an import that raises nothing ends with it
     with Workbench.open() as bench:
         card = bench.adapters.card(imported.card.name)
-        there = bench.base_with(card.base_fingerprint)
-    narrate(_("The adapter '{name}' is there.").format(name=card.name))
-    if there is None:
-        narrate(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
+        narrate(_("The adapter '{name}' is there.").format(name=card.name))
+        if bench.base_with(card.base_fingerprint) is None:
+            narrate(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
+        narrate_default("adapters", card.name, bench.adapter_name)
 
 
 @adapters.command(

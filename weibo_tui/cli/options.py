@@ -52,7 +52,8 @@ Threads = Annotated[
 Data = Annotated[list[Path], typer.Argument(help=_("Labelled files: CSV, TSV, JSONL or Parquet."), metavar="DATA")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace what is there under that name."))]
 Resume = Annotated[
-    str, typer.Option("--resume", metavar="RUN", help=_("Go on with this run; only --json counts beside it."))
+    str,
+    typer.Option("--resume", metavar="RUN", help=_("Run to resume. Of the other options, --name and --json apply.")),
 ]
 
 

@@ -6,23 +6,26 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.signals import handle_stop_signals
-from weibo_tui.text import cell_width, visible
+from weibo_tui.text import cell_width, truncate_cells, visible
 from weibo_tui.words import word
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+# Cells of the terminal that a column of a table may take.
+MOST_CELLS = 100
 # Bars are redrawn by rich at most this often a second.
 REFRESH = 8
 
@@ -61,7 +64,7 @@ def _fits(line: str, encoding: str) -> bool:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns side by side, as wide as their widest cell; each row on one line."""
-    lines = [list(header), *([one_line(cell) for cell in row] for row in rows)]
+    lines = [list(header), *([truncate_cells(one_line(cell), MOST_CELLS) for cell in row] for row in rows)]
     widths = [max(cell_width(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         cells = map(pad, line, widths)
@@ -85,6 +88,14 @@ def one_line(text: str) -> str:
 def pad(cell: str, width: int) -> str:
     """The cell, with blanks behind it up to `width` cells of the terminal."""
     return cell + " " * (width - cell_width(cell))
+
+
+def narrate_default(group: str, name: str, choose: Callable[[], str]) -> None:
+    """Say how to make `name` the default of `group` (adapters or bases), unless `choose` gives it already."""
+    with suppress(BadInput):
+        if choose() == name:
+            return
+    narrate(_("To make it the default: weibo-tui {group} use {name}").format(group=group, name=name))
 
 
 class Stage:

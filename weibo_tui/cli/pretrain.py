@@ -29,7 +29,9 @@ def pretrain(
     corpus: Annotated[
         Path | None, typer.Argument(help=_("Text file with one post a line, also as .xz or .gz."))
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the file's."))] = "",
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help=_("Name of the base (default: the file's, or the resumed run's)."))
+    ] = "",
     resume: options.Resume = "",
     json: options.Json = False,
     encoding: options.Encoding = None,
@@ -73,7 +75,7 @@ def pretrain(
         )
     with Workbench.open() as bench:
         if corpus is None:
-            follow(bench.resume(resume), json)
+            follow(bench, bench.resume(resume, name), json)
             return
         plan = PretrainingPlan(
             corpus=corpus,
@@ -98,4 +100,4 @@ def pretrain(
             ),
             machine=Machine(device, dtype, threads),
         )
-        follow(bench.pretrain(plan), json)
+        follow(bench, bench.pretrain(plan), json)

@@ -170,7 +170,7 @@ def export_run(
 
 
 @runs.command("remove", cls=Command, help=_("Delete a run and its checkpoint; what it made stays."))
-def remove_run(run: Run) -> None:
+def remove_run(run: Annotated[str, typer.Argument(help=_("Its id, in full."))]) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:

@@ -17,6 +17,7 @@ from weibo_tui.cli.output import (
     emit,
     leave_interrupted,
     narrate,
+    narrate_default,
     percent,
     show,
     stages,
@@ -103,10 +104,7 @@ def add_base(
         )
     with Workbench.open() as bench:
         card = bench.add_base(folder, name or options.name_after(folder.absolute().name, "base"))
-    if json:
-        emit(asdict(card))
-    else:
-        narrate_added(card)
+        _tell_added(bench, card, json)
 
 
 @bases.command("get", cls=Command, help=_("Fetch a GPT-2 from the Hugging Face Hub, or a mirror of it, once."))
@@ -117,13 +115,21 @@ def get_base(
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the repository's."))] = "",
     json: options.Json = False,
 ) -> None:
+    from weibo_tui.workbench import Workbench
+
     imported = pull_whole(lambda bench: bench.get_base(repository, name), GOES_ON)
     assert imported is not None  # a fetch that raises nothing ends with it
+    assert isinstance(imported.card, BaseCard)
+    with Workbench.open() as bench:
+        _tell_added(bench, imported.card, json)
+
+
+def _tell_added(bench: Workbench, card: BaseCard, json: bool) -> None:
     if json:
-        emit(asdict(imported.card))
+        emit(asdict(card))
     else:
-        assert isinstance(imported.card, BaseCard)
-        narrate_added(imported.card)
+        narrate_added(card)
+    narrate_default("bases", card.name, bench.base_name)
 
 
 def narrate_added(card: BaseCard) -> None:
@@ -178,9 +184,13 @@ def import_base(
     path: Exported,
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the card's."))] = "",
 ) -> None:
+    from weibo_tui.workbench import Workbench
+
     imported = pull_whole(lambda bench: bench.import_base(path, name))
     assert imported is not None  # an import that raises nothing ends with it
     narrate(_("The base '{name}' is there.").format(name=imported.card.name))
+    with Workbench.open() as bench:
+        narrate_default("bases", imported.card.name, bench.base_name)
 
 
 @bases.command("export", cls=Command, help=_("Write a base as one .zip or .tar.gz."))

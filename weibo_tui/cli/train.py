@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,18 +18,22 @@ from weibo_tui.cli.output import (
     emit,
     leave_interrupted,
     narrate,
+    narrate_default,
     per_second,
     show,
     stages,
     until_stopped,
 )
 from weibo_tui.cli.score import score_lines
-from weibo_tui.engine.events import BatchHalved, Evaluated, RunFinished, RunStarted, StepDone, to_json
+from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.words import word
+
+if TYPE_CHECKING:
+    from weibo_tui.workbench import Workbench
 
 DEFAULT = Hyperparameters()
 
@@ -54,7 +58,10 @@ def train(
         ),
     ] = "",
     offline: Annotated[bool, typer.Option("--offline", help=_("Fetch nothing, whatever is named."))] = False,
-    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the first file's."))] = "",
+    name: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=_("Name of the adapter (default: the first file's, or the resumed run's).")),
+    ] = "",
     resume: options.Resume = "",
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -110,7 +117,7 @@ def train(
         raise BadInput(_("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more."))
     with Workbench.open() as bench:
         if not data:
-            follow(bench.resume(resume), json)
+            follow(bench, bench.resume(resume, name), json)
             return
         plan = TrainingPlan(
             data=tuple(data),
@@ -144,10 +151,10 @@ def train(
             overwrite=overwrite,
             keep_states=keep_states,
         )
-        follow(bench.train(plan), json)
+        follow(bench, bench.train(plan), json)
 
 
-def follow(events: Iterator[object], json: bool) -> None:
+def follow(bench: Workbench, events: Iterator[object], json: bool) -> None:
     """Show a run's events as they come: JSON lines, or bars, a line an epoch, and the score card at the end."""
     run = ""
     finished: RunFinished | None = None
@@ -180,6 +187,8 @@ def follow(events: Iterator[object], json: bool) -> None:
         for line in score_lines(finished.score):
             show(line)
     narrate(_("Kept as '{name}' in {path}").format(name=finished.name, path=finished.path))
+    group, choose = ("adapters", bench.adapter_name) if finished.kind == "train" else ("bases", bench.base_name)
+    narrate_default(group, finished.name, choose)
 
 
 class _Teller:
@@ -200,6 +209,8 @@ class _Teller:
             rate = per_second(self._token_rate.at(self._tokens), _(" tokens"))
             note = _("loss {loss}, {rate}").format(loss=f"{event.loss:.3f}", rate=rate)
             self._stage.update(_("training"), event.step, event.steps or None, note)
+        elif isinstance(event, JournalDelayed):
+            self._stage.line(_("Warning: another program is writing to the database. The journal waits for it."))
         elif isinstance(event, BatchHalved):
             message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
             self._stage.line(message.format(tokens=f"{event.tokens:,}"))

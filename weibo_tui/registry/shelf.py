@@ -7,6 +7,7 @@ person's own.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import archives, cards
 from weibo_tui.registry.cards import CARD, LARGEST_CARD, Card, check_name
+from weibo_tui.text import listed
 
 
 class Shelf(Generic[Card]):
@@ -51,7 +53,11 @@ class Shelf(Generic[Card]):
 
     def is_bundled(self, name: str) -> bool:
         """Whether what has this name comes with the program."""
-        return self._bundled is not None and not (self.folder / name).exists() and (self._bundled / name).is_dir()
+        return not (self.folder / name).exists() and self.has_bundled(name)
+
+    def has_bundled(self, name: str) -> bool:
+        """Whether something of this name comes with the program, also where one of the user's own goes before it."""
+        return self._bundled is not None and (self._bundled / name).is_dir()
 
     def damaged(self) -> Iterator[tuple[str, Damaged]]:
         """The names of the folders that `list` passes over, with what is wrong and what to do."""
@@ -71,7 +77,7 @@ class Shelf(Generic[Card]):
         """The folder of `name`, or BadInput that says which there are."""
         path = self._place(check_name(name)) / name
         if not (path / CARD).is_file():
-            there = ", ".join(card.name for card in self.list())
+            there = listed(card.name for card in self.list())
             message = _(self.unknown) if there else _(self.none_yet)
             raise BadInput(message.format(name=name, there=there))
         return path
@@ -87,6 +93,11 @@ class Shelf(Generic[Card]):
         """Raise BadInput where `name` is no name, or is taken and may not be overwritten."""
         if (self.folder / check_name(name)).exists() and not overwrite:
             raise BadInput(_(self.taken).format(name=name))
+
+    def free_name(self, name: str) -> str:
+        """Return `name`, or where that is taken, the first free one of `name-2`, `name-3` …"""
+        numbered = (f"{name[:56]}-{number}" for number in itertools.count(2))
+        return next(one for one in itertools.chain([name], numbered) if not (self.folder / one).exists())
 
     def rename(self, old: str, new: str) -> None:
         """Give `old` the name `new`. Raises BadInput where that is no name, or is taken, or `old` is bundled."""

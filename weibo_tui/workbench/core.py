@@ -14,6 +14,7 @@ from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import evaluation, fetching, labelling, prediction, pretraining, training
 from weibo_tui.workbench.home import Home
+from weibo_tui.workbench.original import Originals
 from weibo_tui.workbench.plans import (
     AuditPlan,
     Columns,
@@ -23,7 +24,7 @@ from weibo_tui.workbench.plans import (
     PretrainingPlan,
     TrainingPlan,
 )
-from weibo_tui.workbench.runs import leave_running
+from weibo_tui.workbench.runs import leave_running, renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,12 @@ class Workbench(Home):
         """Make a base from plain text: an iterator of events, `RunFinished` the last."""
         return pretraining.pretrain(self, plan)
 
-    def resume(self, run_id: str) -> Iterator[object]:
-        """Go on with an interrupted, stopped or failed run from its checkpoint, exactly."""
+    def resume(self, run_id: str, name: str = "") -> Iterator[object]:
+        """Go on with an interrupted, stopped or failed run from its checkpoint, exactly. What it makes gets its own
+        name, or `name` where that is given."""
         run = self.runs.get(run_id)
+        if name and name != run.name:
+            run = renamed(self, run, name)
         resume = training.resume if run.kind == training.KIND else pretraining.resume
         return resume(self, run)
 
@@ -105,7 +109,7 @@ class Workbench(Home):
     def get_base(self, repository: str = fetching.BASE, name: str = "") -> Iterator[object]:
         """Fetch a GPT-2 from the Hub, or from the mirror that HF_ENDPOINT names: an iterator of progress, `Imported`
         the last. What has come stays where it is left, and the next try goes on there; one that is here already is
-        not fetched again. The first base is the default from then on."""
+        not fetched again."""
         card = yield from fetching.get_base(self, repository, name)
         yield Imported(card)
 
@@ -114,10 +118,9 @@ class Workbench(Home):
         return fetching.get_data(self, out, overwrite)
 
     def import_base(self, source: Path, name: str = "") -> Iterator[object]:
-        """Take in an exported base, under its own name or another: an iterator of progress, `Imported` the last. The
-        first base is the default from then on."""
+        """Take in an exported base, under its own name or another: an iterator of progress, `Imported` the
+        last."""
         card = yield from self.bases.take_in(source, name)
-        self.use_if_first(base=card.name)
         yield Imported(card)
 
     def import_adapter(self, source: Path, name: str = "", overwrite: bool = False) -> Iterator[object]:
@@ -133,17 +136,23 @@ class Workbench(Home):
         labels: Sequence[str] | None = None,
         overwrite: bool = False,
     ) -> Iterator[object]:
-        """Take in the original project's checkpoint as the adapter `name` on `base`, else the default one, whose
-        trunk must be the one in it; `labels` name its labels in their order, else negative and positive: an iterator
-        of progress, `Imported` the last."""
+        """Take in the original project's checkpoint as the adapter `name` on `base`, whose trunk must be the one in
+        it (default: the chosen one, else what was added from the original's folder, else the default); `labels` name
+        its labels in their order, else negative and positive: an iterator of progress, `Imported` the last."""
         from weibo_tui.registry import original
 
         named = find_labels((), labels or BINARY)
-        base = self.base_name(base)
+        base = self.base_name(base or self.settings.base or self._base_of_original())
         card = yield from original.take_in(
             checkpoint, self.bases, base, self.adapters, name, named.names, named.raw, overwrite
         )
         yield Imported(card)
+
+    def _base_of_original(self) -> str:
+        """Return the base that was added from the original project's folder, empty where none was."""
+        folder = Originals.find().base
+        source = "" if folder is None else str(folder.absolute())
+        return next((card.name for card in self.bases.list() if source and card.source == source), "")
 
     def export_original(self, name: str, out: Path) -> Iterator[object]:
         """Write an adapter, with its base, as a checkpoint that the original project's predict script loads: an

@@ -56,7 +56,6 @@ def get_base(home: Home, repository: str, name: str = "") -> Generator[Progress,
         yield Progress("converting", 0)
         made = {"repository": repository, "revision": found.commit}
         card = home.bases.add(whole, name, origin=repository, made=made)
-    home.use_if_first(base=name)
     return card
 
 

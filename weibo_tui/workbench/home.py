@@ -12,17 +12,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
+from weibo_tui.registry.shelf import Shelf
 from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
+from weibo_tui.text import listed
 from weibo_tui.workbench.late import connect_late
 from weibo_tui.workbench.original import Originals
 from weibo_tui.workbench.plans import Machine
@@ -91,16 +93,14 @@ class Home:
         return self._settings
 
     def base_name(self, name: str = "") -> str:
-        """The base that `name` names: it, else the chosen default, else the only one there is; the starter where
-        there is none of one's own."""
+        """The base that `name` names: it, else the chosen default, else the starter; the only one there is where no
+        starter is."""
+        chosen = name or self.settings.base or _default_of(self.bases, STARTER_BASE)
         there = [card.name for card in self.bases.own()]
-        chosen = name or self.settings.base or (there[0] if len(there) == 1 else "")
-        if not chosen and not there and self.bases.is_bundled(STARTER_BASE):
-            chosen = STARTER_BASE
         if not chosen and there:
             raise BadInput(
                 _("There are several bases ({there}) and none is chosen: name one with --base.").format(
-                    there=", ".join(there)
+                    there=listed(there)
                 )
             )
         if not chosen and (here := Originals.find().base) is not None:
@@ -136,18 +136,16 @@ class Home:
         return card.name
 
     def adapter_name(self, name: str = "") -> str:
-        """The adapter that `name` names: it, else the chosen default, else the only one there is; the starter's
-        where there is none of one's own."""
+        """The adapter that `name` names: it, else the chosen default, else the starter's; the only one there is where
+        no starter is."""
+        chosen = name or self.settings.adapter or _default_of(self.adapters, STARTER_ADAPTER)
         there = [card.name for card in self.adapters.own()]
-        chosen = name or self.settings.adapter or (there[0] if len(there) == 1 else "")
-        if not chosen and not there and self.adapters.is_bundled(STARTER_ADAPTER):
-            chosen = STARTER_ADAPTER
         if not chosen and there:
             raise BadInput(
                 _(
                     "There are several adapters ({there}) and none is chosen: name one with --adapter, or choose "
                     "one with 'weibo-tui adapters use'."
-                ).format(there=", ".join(there))
+                ).format(there=listed(there))
             )
         if not chosen and (here := Originals.find().checkpoint) is not None:
             raise BadInput(
@@ -178,10 +176,8 @@ class Home:
         return base
 
     def add_base(self, folder: Path, name: str) -> BaseCard:
-        """Take in a local Hugging Face folder; the first base is the default from then on."""
-        card = self.bases.add(folder, name)
-        self.use_if_first(base=name)
-        return card
+        """Take in a local Hugging Face folder."""
+        return self.bases.add(folder, name)
 
     def use_adapter(self, name: str) -> None:
         """Make `name` the adapter that is used where none is named."""
@@ -192,14 +188,6 @@ class Home:
         """Make `name` the base that is trained on where none is named."""
         self.bases.path(name)
         self._choose(base=name)
-
-    def use_if_first(self, **made: str) -> bool:
-        """Make what was just made (base=… or adapter=…) the default where none is chosen; whether it was."""
-        ((field, name),) = made.items()
-        if getattr(self.settings, field):
-            return False
-        self._choose(**{field: name})
-        return True
 
     def rename_base(self, old: str, new: str) -> None:
         """Give a base another name; adapters on it know it by its fingerprint, and stay on it."""
@@ -212,9 +200,19 @@ class Home:
         self._let_go_of(adapter=old, instead=new)
 
     def remove_base(self, name: str) -> None:
-        """Delete a base, and the choice of it as the default."""
+        """Delete a base, and the choice of it as the default. Raises BadInput while a training on it is in progress."""
+        self._check_unused(name)
         self.bases.remove(name)
         self._let_go_of(base=name)
+
+    def _check_unused(self, base: str) -> None:
+        fingerprint = ""
+        with suppress(WeiboTuiError):  # where it is damaged or missing, `remove` says so
+            fingerprint = self.bases.card(base).fingerprint
+        for run in self.runs.list():
+            if run.state == "running" and run.plan.get("base") == fingerprint:
+                message = _("The base '{name}' is in use by run {run}. Stop that run first.")
+                raise BadInput(message.format(name=base, run=run.id))
 
     def remove_adapter(self, name: str) -> None:
         """Delete an adapter, and the choice of it as the default."""
@@ -295,3 +293,13 @@ class Home:
             preprocessing=card.preprocessing,
             temperature=card.temperature,
         )
+
+
+def _default_of(shelf: Shelf[Any], starter: str) -> str:
+    """The name that serves where none is chosen: the starter's, else the only one there is; empty where that is none.
+
+    What was trained or brought in does not change it as long as the starter is there."""
+    if shelf.has_bundled(starter):
+        return starter
+    there = [card.name for card in shelf.list()]
+    return there[0] if len(there) == 1 else ""

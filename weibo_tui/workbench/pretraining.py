@@ -19,7 +19,7 @@ from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, clean
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import PretrainingPlan
-from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, settled
+from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, check_unreserved, settled
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -49,6 +49,7 @@ def pretrain(home: Home, plan: PretrainingPlan) -> Iterator[object]:
     from weibo_tui.engine.config import GPT2Config
 
     home.bases.check_free(plan.name)
+    check_unreserved(home, KIND, plan.name)
     GPT2Config(plan.layers, plan.heads, plan.width, plan.positions, plan.vocabulary, 4 * plan.width)
     tokenizer, frame = yield from _count_vocabulary(plan)
     prepared = yield from _prepare(home, plan, tokenizer, frame)
@@ -73,6 +74,7 @@ def resume(home: Home, run: Run) -> Iterator[object]:
     plan, corpus, frame = begun_with(run, _begun_with)
     if not _kept_already(home, plan.name, run):
         home.bases.check_free(plan.name)
+    check_unreserved(home, KIND, plan.name, run.id)
     if sha256(plan.corpus) != corpus:
         raise BadInput(
             _("The corpus {path} has changed since run {run} began: pretrain anew.").format(
@@ -206,16 +208,18 @@ def _run(home: Home, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork)
         "dtype": compute.dtype_name,
         "run": work.run.id,
     }
+    work.check_folder()
     if _kept_already(home, plan.name, work.run):
         home.bases.remove(plan.name)
+    # A base that was added or renamed since may have taken the name: what was made is kept all the same.
+    name = home.bases.free_name(plan.name)
     checkpoint = Checkpoint(trunk.config, trunk.canonical(), prepared.tokenizer, prepared.frame)
-    home.bases.create(plan.name, checkpoint, source="pretrained", made=made)
-    home.use_if_first(base=plan.name)
+    home.bases.create(name, checkpoint, source="pretrained", made=made)
     finished = RunFinished(
         run=work.run.id,
-        name=plan.name,
+        name=name,
         kind=KIND,
-        path=str(home.bases.path(plan.name)),
+        path=str(home.bases.path(name)),
         best_epoch=None,
         score=None,
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from weibo_tui.engine.events import CheckpointSaved, Event, RunFinished, to_json
+from weibo_tui.engine.events import CheckpointSaved, Event, JournalDelayed, RunFinished, to_json
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
@@ -64,12 +64,17 @@ class RunAtWork:
         """All events of `work`, with checkpoints at the start, now and then, after each evaluation, and behind its last
         good step when it can do no more, or when the iterator is closed, which is how a run is stopped."""
         yield self._save(work)
+        due = warned = False
         try:
             for event in work.events():
                 yield self.tell(event)
-                evaluated = type(event).__name__ == "Evaluated"
-                if evaluated or time.monotonic() - self._saved > self._seconds:
+                if self._journal.delayed and not warned:
+                    yield self.tell(JournalDelayed())
+                warned = self._journal.delayed
+                due = due or type(event).__name__ == "Evaluated" or time.monotonic() - self._saved > self._seconds
+                if due and self._journal.commit(patient=False):
                     yield self._save(work)
+                    due = False
         except (GeneratorExit, WeiboTuiError):
             self._save(work)
             raise
@@ -91,14 +96,21 @@ class RunAtWork:
     def _save(self, work: Resumable) -> Event:
         from weibo_tui.registry.weights import save_snapshot
 
+        self.check_folder()
         snapshot = work.snapshot()
         self._journal.commit()  # a kill from here on leaves no checkpoint that is ahead of the journal
         # The journal goes back to this event when the run is resumed, so the event itself is counted in.
         save_snapshot(self.checkpoint, snapshot, {"seq": self._journal.last_seq + 1})
         self._saved = time.monotonic()
         self.tell(event := CheckpointSaved(snapshot.values["step"], str(self.checkpoint)))
-        self._journal.commit()
+        self._journal.commit(patient=False)
         return event
+
+    def check_folder(self) -> None:
+        """Raise WeiboTuiError where the run's folder is gone, before anything is written that would make it again."""
+        if not self.checkpoint.parent.is_dir():
+            message = _("{folder} is gone, so the run stops. Where its home was moved, resume it there.")
+            raise WeiboTuiError(message.format(folder=self.checkpoint.parent))
 
 
 @contextmanager
@@ -109,6 +121,8 @@ def at_work(
     it ended: a closed generator stops a run, an error fails it."""
     _sweep_finished(home)
     with home.runs.claim(run.id):
+        # Once more, now that others see this run: one that began while this one prepared has claimed its own.
+        check_unreserved(home, run.kind, run.name, run.id)
         if resumed:
             check_resumable(home.runs.get(run.id))  # another may have finished it while this one prepared
             _go_back(home, run, work)
@@ -155,6 +169,17 @@ def begun_with(run: Run, read: Callable[[Mapping[str, Any]], T]) -> T:
         ) from error
 
 
+def check_unreserved(home: Home, kind: str, name: str, own: str = "") -> None:
+    """Raise BadInput where a run that is at work, other than `own`, is going to make what has this name."""
+    for run in home.runs.list():
+        if (run.kind, run.name, run.state) == (kind, name, "running") and run.id != own:
+            message = _(
+                "The name '{name}' is reserved by run {run}, which is in progress. Choose another name, or wait until "
+                "it is done."
+            )
+            raise BadInput(message.format(name=name, run=run.id))
+
+
 def check_resumable(run: Run) -> None:
     """Raise BadInput for a run that is done."""
     if run.state == "finished":
@@ -163,6 +188,18 @@ def check_resumable(run: Run) -> None:
                 run=run.id
             )
         )
+
+
+def renamed(home: Home, run: Run, name: str) -> Run:
+    """Give a run that can be resumed another name, which must be free; the run as it is then."""
+    check_resumable(run)
+    (home.adapters if run.kind == "train" else home.bases).check_free(name)
+    check_unreserved(home, run.kind, name, run.id)
+    plan = begun_with(run, lambda values: {**values["plan"], "name": name})
+    if "overwrite" in plan:
+        plan["overwrite"] = False  # that was consent for the other name
+    home.runs.rename(run.id, name, {**run.plan, "plan": plan})
+    return home.runs.get(run.id)
 
 
 def resume_command(run: Run) -> list[str]:

@@ -19,7 +19,7 @@ from weibo_tui.workbench.evaluation import score_posts
 from weibo_tui.workbench.fetching import get_base
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.plans import TrainingPlan
-from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, settled
+from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, check_unreserved, settled
 from weibo_tui.workbench.scratch import room_in
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Prepared:
 def train(home: Home, plan: TrainingPlan) -> Iterator[object]:
     """`Workbench.train`."""
     home.adapters.check_free(plan.name, plan.overwrite)
+    check_unreserved(home, KIND, plan.name)
     if "/" in plan.base and not plan.offline:
         card = yield from get_base(home, plan.base)
         plan = replace(plan, base=card.name)
@@ -74,6 +75,7 @@ def resume(home: Home, run: Run) -> Iterator[object]:
         # It was cut off between keeping its adapter and saying so: the same one is made again.
         plan = replace(plan, overwrite=True)
     home.adapters.check_free(plan.name, plan.overwrite)
+    check_unreserved(home, KIND, plan.name, run.id)
     prepared = yield from _prepare(home, plan)
     if prepared.dataset.digest != data:
         raise BadInput(
@@ -195,13 +197,16 @@ def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) ->
     )
     yield from work.pull(training)
     card = yield from _measure(plan, prepared, work.run)
+    work.check_folder()
+    if not plan.overwrite:
+        # An adapter that was imported or renamed since may have taken the name: what was trained is kept all the same.
+        card = replace(card, name=home.adapters.free_name(card.name))
     card = home.adapters.save(training.adapter, card, plan.overwrite)
-    home.use_if_first(adapter=plan.name)
     finished = RunFinished(
         run=work.run.id,
-        name=plan.name,
+        name=card.name,
         kind=KIND,
-        path=str(home.adapters.path(plan.name)),
+        path=str(home.adapters.path(card.name)),
         best_epoch=training.at.best_epoch,
         score=card.score,
     )

@@ -12,7 +12,7 @@ from weibo_tui.app.dialogs import Choose
 from weibo_tui.app.evaluations import KEPT, Evaluation
 from weibo_tui.app.inventory import Entry, Inventory, Item, Kind, Whole
 from weibo_tui.app.jobs import Job, JobEnded, JobTold
-from weibo_tui.app.keys import bindings
+from weibo_tui.app.keys import bindings, first_key
 from weibo_tui.app.place import Form, Place
 from weibo_tui.app.screens import exchange, outside, upkeep
 from weibo_tui.app.screens.evaluation import EvaluationScreen
@@ -268,7 +268,11 @@ class ModelsScreen(Place):
 
     async def _imported(self, card: BaseCard | AdapterCard) -> None:
         await self.changed("base" if isinstance(card, BaseCard) else "adapter", card.name)
-        self.flash(_("'{name}' is here.").format(name=card.name), "success")
+        said = _("'{name}' is here.").format(name=card.name)
+        if isinstance(self.entry, Item) and not self.entry.chosen:
+            key = first_key("models.use", self.weibo.keymap)
+            said += " " + _("Press {key} to make it the default.").format(key=key)
+        self.flash(said, "success")
 
 
 class CardForm(Form[None]):

@@ -55,9 +55,9 @@ def _title(entry: Entry, record: RunRecord | None, width: int) -> Content:
 
 def _result(entry: Entry) -> Iterator[Content]:
     if entry.kind != "train":
-        yield one_line(_("Kept as the base '{name}'.").format(name=entry.name))
+        yield one_line(_("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name))
     else:
-        yield one_line(_("Kept as the adapter '{name}'; u uses it.").format(name=entry.name))
+        yield one_line(_("Saved as adapter '{name}'. Press u to make it the default.").format(name=entry.name))
 
 
 def _progress(entry: Entry, record: RunRecord | None, width: int) -> Iterator[Content]:
