@@ -132,6 +132,16 @@ def test_a_theme_that_is_chosen_is_there_at_the_next_start(home: Path) -> None:
     play(look)
 
 
+def test_unknown_setting_is_a_notice_and_stays(home: Path) -> None:
+    settings_are(home, "devise = 'cpu'\n")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "'devise' (did you mean device?)" in " ".join(flashed(pilot).split()))
+
+    play(scene)
+    assert (home / "settings.toml").read_text("utf-8") == "devise = 'cpu'\n"
+
+
 def test_a_theme_that_there_is_not_is_said_and_the_settings_stay(home: Path) -> None:
     settings_are(home, 'theme = "nope [b]"\n')
 

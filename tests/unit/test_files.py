@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from weibo_tui.errors import BadInput, WeiboTuiError
-from weibo_tui.files import atomic_folder, atomic_open, atomic_write, remove_folder, sha256
+from weibo_tui.files import atomic_folder, atomic_open, atomic_write, make_private_folder, remove_folder, sha256
 
 
 def mode_of(path: Path) -> int:
@@ -22,6 +22,16 @@ def place(tmp_path: Path) -> Path:
     folder = tmp_path / "place"
     folder.mkdir()
     return folder
+
+
+def test_private_folder_is_private_with_those_above_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        make_private_folder(tmp_path / "home" / "downloads" / "one")
+    finally:
+        os.umask(before)
+    for folder in ("home", "home/downloads", "home/downloads/one"):
+        assert mode_of(tmp_path / folder) == 0o700
 
 
 def test_a_file_appears_whole_with_its_folders_and_for_its_owner_only(place: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import made_up
 import models
 import pytest
+from commands import Command
 
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
@@ -367,6 +368,16 @@ def test_stopped_run_is_resumed_under_another_name(kind: str, bench: Workbench, 
     shelf = bench.adapters if kind == "train" else bench.bases
     first, other = (next(shelf.path(name).glob("*.safetensors")).read_bytes() for name in ("twin", "other"))
     assert first == other
+
+
+def test_resume_command_heeds_the_name(bench: Workbench, tmp_path: Path, command: Command) -> None:
+    events = bench.train(models.training_plan(tmp_path, "first"))
+    run = models.until(events, RunStarted).run
+    models.until(events, StepDone)
+    events.close()  # type: ignore[attr-defined]
+    done = command.well("train", "--resume", run, "--name", "second")
+    assert "Kept as 'second'" in done.err
+    assert [card.name for card in bench.adapters.list()] == ["mood", "second"]
 
 
 @pytest.mark.parametrize("kind", ["train", "pretrain"])
