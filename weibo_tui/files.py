@@ -13,14 +13,16 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.paths import is_same
 
 JUST_BEGUN = 1.0
 """Seconds in which a process that has made a file is given the time to hold it."""
@@ -32,15 +34,46 @@ def atomic_write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def check_output(path: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Raise BadInput unless a file that the user named can be written to ``path``.
+
+    The place must be empty, or hold a regular file that may be replaced. It must not be one of ``inputs``, whatever
+    the name: a link, a hard link, or another spelling."""
+    for one in inputs:
+        if is_same(path, one):
+            message = _("Output and input are the same file: {path}. Choose another output file.")
+            raise BadInput(message.format(path=path))
+    if _is_file(path) and not overwrite:
+        raise file_exists(path)
+
+
+@contextmanager
+def open_output(
+    path: Path, mode: str = "w", encoding: str | None = None, newline: str | None = None, overwrite: bool = False
+) -> Iterator[IO[Any]]:
+    """Open a file that the user named, as `atomic_open` does. BadInput where `check_output` refuses it, and where a
+    file has come to its place by the end of the block; unless ``overwrite`` is set."""
+    check_output(path, overwrite)
+    with atomic_open(path, mode, encoding, newline, replace=overwrite) as file:
+        yield file
+
+
+def file_exists(path: Path) -> BadInput:
+    """Return the error for an output file that exists and must not be replaced."""
+    return BadInput(_("File exists: {path}. Use --overwrite to replace it.").format(path=path))
+
+
 @contextmanager
 def atomic_open(
-    path: Path, mode: str = "w", encoding: str | None = None, newline: str | None = None
+    path: Path, mode: str = "w", encoding: str | None = None, newline: str | None = None, replace: bool = True
 ) -> Iterator[IO[Any]]:
     """Open ``path`` for writing ("w" or "wb"); what is written takes its place when the block ends well.
 
     Missing folders above are made. A replaced file keeps its permissions, and a link goes on pointing where
-    it did. WeiboTuiError when the place cannot be written.
+    it did. WeiboTuiError when the place cannot be written; BadInput when it holds no regular file, or any file and
+    ``replace`` is off.
     """
+    _is_file(path)
     target = Path(os.path.realpath(path))
     partial = _beside(target)
     with _failures_named(target, partial), _folders_above(target):
@@ -52,7 +85,10 @@ def atomic_open(
                 os.fsync(file.fileno())
             with suppress(FileNotFoundError):
                 partial.chmod(target.stat().st_mode & 0o777)
-            partial.replace(target)
+            if replace:
+                partial.replace(target)
+            else:
+                _put_in_empty_place(partial, target, path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
@@ -161,6 +197,32 @@ def _beside(path: Path) -> Path:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_EXCL, 0o600)
+
+
+def _is_file(path: Path) -> bool:
+    """Return True for a regular file, False where there is nothing. BadInput for all else, which a file would replace
+    or could not."""
+    try:
+        mode = path.stat().st_mode  # not of the resolved path: /dev/stdout leads to a pipe, which has no path
+    except OSError:
+        return False
+    if not stat.S_ISREG(mode):
+        raise BadInput(_("Not a regular file: {path}. Choose another output file.").format(path=path))
+    return True
+
+
+def _put_in_empty_place(partial: Path, target: Path, path: Path) -> None:
+    """Rename a file, unless there is a file of the new name by now; BadInput, which calls it ``path``, in that case."""
+    try:
+        os.link(partial, target)  # a rename replaces, a link does not
+    except FileExistsError as error:
+        raise file_exists(path) from error
+    except OSError as error:  # a file system without hard links
+        if os.path.lexists(target):
+            raise file_exists(path) from error
+        partial.rename(target)
+    else:
+        partial.unlink()
 
 
 def _check_emptiable(path: Path) -> None:

@@ -64,3 +64,23 @@ class Paths:
     @property
     def log_file(self) -> Path:
         return self.state / "weibo-tui.log"
+
+    def owns(self, path: Path) -> bool:
+        """Return True for what only the program itself writes, by any name."""
+        target = Path(os.path.realpath(path))
+        folders = (self.bases, self.adapters, self.downloads, self.runs, self.starter)
+        if any(is_same(parent, folder) for parent in target.parents for folder in folders):
+            return True
+        # The files beside them too: SQLite's log, locks, and the older logs.
+        files = (self.database, self.settings_file, self.log_file)
+        return any(
+            target.name.casefold().startswith(file.name) and is_same(target.parent, file.parent) for file in files
+        )
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Return True for two names of one file or folder, also where it does not exist."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)

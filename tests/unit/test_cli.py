@@ -185,11 +185,11 @@ def test_exported_history_reads_back_equal(command: Command, furnished: Path, tm
     assert {"text", "label", "confidence", "adapter", "created_at"} <= set(rows[0])
     assert not any(row["text"].startswith(tuple("=+-@\t")) for row in rows)
     assert [unguard(row["text"]) for row in rows] == posts
-    command.well("history", "export", path, "--no-guard", "--no-bom")
+    command.well("history", "export", path, "--no-guard", "--no-bom", "--overwrite")
     assert not path.read_bytes().startswith(b"\xef\xbb\xbf")
     assert [row["text"] for row in table(path, "utf-8")] == posts
     assert command.well("history", "clear", "--yes").err == f"{len(posts)} entries are forgotten.\n"
-    command.well("history", "export", path)
+    command.well("history", "export", path, "--overwrite")
     assert table(path) == []
 
 

@@ -322,7 +322,7 @@ def test_data_is_fetched_into_a_file_that_is_not_there_yet(
     monkeypatch.chdir(tmp_path)
     assert command.well("data", "get").out == "weibo_senti_100k.csv\n"
     assert (tmp_path / "weibo_senti_100k.csv").read_bytes() == content
-    assert "is there already" in command("data", "get").err
+    assert "File exists: weibo_senti_100k.csv." in command("data", "get").err
     command.well("data", "get", "--out", tmp_path / "new" / "posts.csv")
     assert (tmp_path / "new" / "posts.csv").read_bytes() == content
 

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from weibo_tui.errors import BadInput, WeiboTuiError
-from weibo_tui.files import atomic_folder, atomic_open, atomic_write, make_private_folder, remove_folder, sha256
+from weibo_tui.files import (
+    atomic_folder,
+    atomic_open,
+    atomic_write,
+    check_output,
+    make_private_folder,
+    open_output,
+    remove_folder,
+    sha256,
+)
 
 
 def mode_of(path: Path) -> int:
@@ -120,10 +129,53 @@ def test_a_file_where_a_folder_should_be_is_named(place: Path) -> None:
         atomic_write(place / "file" / "below", b"")
 
 
-def test_a_folder_where_a_file_should_be_is_named(place: Path) -> None:
-    with pytest.raises(WeiboTuiError, match=r"cannot be written \(Is a directory\)"):
+def test_atomic_write_to_folder_is_refused(place: Path) -> None:
+    with pytest.raises(BadInput, match="Not a regular file: .*place"):
         atomic_write(place, b"")
     assert not [*place.iterdir()]
+
+
+def test_atomic_write_to_pipe_is_refused(place: Path) -> None:
+    os.mkfifo(place / "pipe")
+    (place / "link").symlink_to(place / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(BadInput, match=f"Not a regular file: .*{name}. Choose another output file."):
+            atomic_write(place / name, b"")
+    assert (place / "pipe").is_fifo()
+
+
+def test_output_that_appears_meanwhile_is_kept(place: Path) -> None:
+    out = place / "out"
+    with pytest.raises(BadInput, match="File exists: .*out. Use --overwrite"), open_output(out, "wb"):
+        out.write_bytes(b"theirs")
+    assert out.read_bytes() == b"theirs"
+    assert [*place.iterdir()] == [out]
+
+
+def test_output_without_hard_links_keeps_existing_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_paths: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with open_output(place / "out", "wb") as file:
+        file.write(b"ours")
+    assert (place / "out").read_bytes() == b"ours"
+    with pytest.raises(BadInput, match="File exists"), open_output(place / "other", "wb"):
+        (place / "other").write_bytes(b"theirs")
+    assert (place / "other").read_bytes() == b"theirs"
+
+
+def test_output_with_any_name_of_an_input_is_refused(place: Path) -> None:
+    data, folder = place / "data", place / "folder"
+    data.write_bytes(b"mine")
+    folder.mkdir()
+    (place / "link").symlink_to(data)
+    (place / "hard").hardlink_to(data)
+    for out in (data, place / "link", place / "hard", folder / ".." / "data"):
+        for overwrite in (False, True):
+            with pytest.raises(BadInput, match="Output and input are the same file"):
+                check_output(out, overwrite, [place / "other", data])
+    check_output(place / "new", inputs=[data])
 
 
 def test_trouble_with_another_file_is_not_put_down_to_this_one(place: Path) -> None:

@@ -11,7 +11,7 @@ from histories import ANALYSIS, FAILED, FILE, at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import BadInput
 from weibo_tui.progress import Progress, finish
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
@@ -93,7 +93,7 @@ def test_what_a_filter_asks_for_is_exported_oldest_first(tmp_path: Path, history
     history.add_file(FILE)
     assert finish(history.export(tmp_path / "a.csv", HistoryFilter(text="今天"))) == 3
     assert [row["text"] for row in rows(tmp_path / "a.csv")] == ["今天 1", "今天 2", "今天 3"]
-    assert finish(history.export(tmp_path / "a.csv", HistoryFilter(source="file"))) == 0
+    assert finish(history.export(tmp_path / "a.csv", HistoryFilter(source="file"), overwrite=True)) == 0
     assert rows(tmp_path / "a.csv") == []
 
 
@@ -124,7 +124,7 @@ def test_a_closed_export_leaves_no_file_and_the_old_one_in_place(tmp_path: Path,
     history.add([ANALYSIS] * 2001)
     place = tmp_path / "out" / "history.csv"
     for content in (None, b"old"):
-        export = history.export(place)
+        export = history.export(place, overwrite=True)
         next(export)
         export.close()
         assert place.exists() is (content is not None)
@@ -136,5 +136,5 @@ def test_a_closed_export_leaves_no_file_and_the_old_one_in_place(tmp_path: Path,
 
 def test_an_export_to_an_impossible_place_says_so(tmp_path: Path, history: History) -> None:
     history.add([ANALYSIS])
-    with pytest.raises(WeiboTuiError, match="cannot be written"):
+    with pytest.raises(BadInput, match="Not a regular file"):
         finish(history.export(tmp_path))

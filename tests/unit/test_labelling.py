@@ -73,7 +73,7 @@ def test_labelling_begins_anew_where_the_source_or_the_adapter_changed(
         rows = list(csv.DictReader(file))
     assert [row["review"] for row in rows] == [text for text, _label in made_up.posts(60, seed=7)]
 
-    with pytest.raises(BadInput, match="out.csv is there already: .*--overwrite"):
+    with pytest.raises(BadInput, match="File exists: .*out.csv. Use --overwrite to replace it."):
         labelled(bench, source, out)
     other = tmp_path / "other.csv"
     start_and_stop(bench, source, other, rows=40)
@@ -90,7 +90,7 @@ def test_labelling_refuses_what_it_cannot_write_before_it_judges_a_post(bench: W
     with pytest.raises(BadInput, match="columns named predicted"):
         labelled(bench, source, tmp_path / "out.csv")
     fine = made_up.write_posts(tmp_path / "fine.csv", 4)
-    with pytest.raises(BadInput, match="would overwrite"):
+    with pytest.raises(BadInput, match="Output and input are the same file"):
         labelled(bench, fine, fine, overwrite=True)
     assert sorted(path.name for path in tmp_path.glob("*.partial")) == []
 
@@ -141,7 +141,7 @@ def test_labelling_killed_behind_its_last_row_is_finished_by_the_same_command(
     assert labelled(bench, source, out).continued == 30
     assert out.read_bytes() == before
     assert [entry.rows for entry in bench.history.page(9) if isinstance(entry, LabelledFile)] == [30]
-    with pytest.raises(BadInput, match="is there already"):
+    with pytest.raises(BadInput, match="File exists"):
         labelled(bench, source, out)
 
 
@@ -153,7 +153,7 @@ def test_a_result_of_before_is_not_overwritten_because_verdicts_lie_beside_it(
     out.write_text("mine", encoding="utf-8")
     made_up.write_posts(source, 60, seed=7)  # so that the verdicts are of something else
     kept = (tmp_path / "out.csv.partial").read_bytes()
-    with pytest.raises(BadInput, match="out.csv is there already"):
+    with pytest.raises(BadInput, match="File exists: .*out.csv"):
         labelled(bench, source, out)
     assert out.read_text(encoding="utf-8") == "mine"
     assert (tmp_path / "out.csv.partial").read_bytes() == kept

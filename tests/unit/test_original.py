@@ -121,7 +121,7 @@ def test_import_export_import_gives_equal_bytes(bench: Workbench, checkpoint: Pa
     assert models.same_bits(torch.load(out[0]), dict(torch.load(checkpoint)))
     take_in(bench, out[0], "again")
     assert weights(bench, "again") == weights(bench, "theirs")
-    list(bench.export_original("again", out[1]))
+    list(bench.export_original("again", out[1], overwrite=True))
     assert out[0].read_bytes() == out[1].read_bytes()
 
 

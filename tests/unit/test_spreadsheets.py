@@ -167,7 +167,7 @@ def test_every_table_of_ours_guards_its_cells(furnished: Path, tmp_path: Path) -
         for column in ("text", "label", "adapter", "error"):
             assert [unguard(row[column]) for row in rows] == STARTS
         for text in STARTS[::12]:
-            bench.runs.export(run_of(bench, text), tmp_path / "run.csv")
+            bench.runs.export(run_of(bench, text), tmp_path / "run.csv", overwrite=True)
             (row,) = table(tmp_path / "run.csv")
             assert {unguard(name): unguard(cell) for name, cell in row.items()}.get(text, text) == text
     for path in tmp_path.glob("*.csv"):

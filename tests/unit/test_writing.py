@@ -29,7 +29,7 @@ RENDERED = [["好", "0.987654", "1", ""], ["", "", "", "empty post"], ["差", "0
 
 
 def label(source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]] = VERDICTS) -> list[int]:
-    return list(write_labelled(source, out, verdicts, ADDED))
+    return list(write_labelled(source, out, verdicts, ADDED, overwrite=True))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -138,9 +138,9 @@ def test_the_source_and_folders_are_no_places_to_write_to(tmp_path: Path) -> Non
     source = open_source(write(tmp_path / "f.csv"))
     (tmp_path / "link.csv").symlink_to(tmp_path / "f.csv")
     for name in ("f.csv", "link.csv"):
-        with pytest.raises(BadInput, match="overwrite what it is made from"):
+        with pytest.raises(BadInput, match="Output and input are the same file"):
             check_added(source, tmp_path / name, ADDED)
-    with pytest.raises(BadInput, match="folder"):
+    with pytest.raises(BadInput, match="Not a regular file"):
         check_added(source, tmp_path, ADDED)
 
 

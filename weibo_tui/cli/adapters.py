@@ -119,6 +119,7 @@ def export_adapter(
     form: Annotated[
         str, typer.Option("--format", metavar="NAME", help=_("ours, or original; else by the file's ending."))
     ] = "",
+    overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench.original import ENDINGS
 
@@ -130,10 +131,10 @@ def export_adapter(
             )
         )
     if asked == "ours":
-        pull_whole(lambda bench: bench.export_adapter(name, path))
+        pull_whole(lambda bench: bench.export_adapter(name, path, overwrite))
         show(str(path))
         return
-    pull_whole(lambda bench: bench.export_original(name, path))
+    pull_whole(lambda bench: bench.export_original(name, path, overwrite))
     show(str(path))
     narrate(
         _(

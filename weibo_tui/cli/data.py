@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
 @group.command("get", cls=Command, help=_("Fetch weibo_senti_100k from the Hugging Face Hub: 120,000 labelled posts."))
 def get_data(
     out: Annotated[Path, typer.Option(metavar="FILE", help=_("CSV file to write."))] = Path("weibo_senti_100k.csv"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help=_("Replace the file where it is there."))] = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     pull_whole(lambda bench: bench.get_data(out, overwrite), GOES_ON)
     show(str(out))

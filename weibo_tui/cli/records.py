@@ -74,11 +74,12 @@ def export_history(
             help=_("Whether ' stands before cells that a spreadsheet would take for a formula; by default it does."),
         ),
     ] = True,
+    overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        written = finish(bench.history.export(path, bom=bom, guard=guard))
+        written = finish(bench.export_history(path, bom=bom, guard=guard, overwrite=overwrite))
     show(str(path))
     narrate(_("{written} verdicts written.").format(written=f"{written:,}"))
 
@@ -160,12 +161,14 @@ def show_run(run: Run, json: options.Json = False) -> None:
 
 @runs.command("export", cls=Command, help=_("Write a run's journal as JSON lines, or as CSV."))
 def export_run(
-    run: Run, path: Annotated[Path, typer.Argument(help=_("File to write; a table where it ends in .csv."))]
+    run: Run,
+    path: Annotated[Path, typer.Argument(help=_("File to write; a table where it ends in .csv."))],
+    overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        bench.runs.export(run, path)
+        bench.export_run(run, path, overwrite)
     show(str(path))
 
 

@@ -194,8 +194,8 @@ def import_base(
 
 
 @bases.command("export", cls=Command, help=_("Write a base as one .zip or .tar.gz."))
-def export_base(name: Name, path: Out) -> None:
-    pull_whole(lambda bench: bench.export_base(name, path))
+def export_base(name: Name, path: Out, overwrite: options.Overwrite = False) -> None:
+    pull_whole(lambda bench: bench.export_base(name, path, overwrite))
     show(str(path))
 
 

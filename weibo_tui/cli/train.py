@@ -259,6 +259,7 @@ def evaluate(
     errors: Annotated[
         Path | None, typer.Option(metavar="FILE", help=_("Write the posts judged wrongly to this CSV, surest first."))
     ] = None,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
     column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -270,9 +271,8 @@ def evaluate(
     from weibo_tui.workbench import Columns, EvaluationPlan, Machine, Workbench
     from weibo_tui.workbench.evaluation import Scored
 
-    plan = EvaluationPlan(
-        tuple(data), adapter, Columns(column, label_column, encoding), Machine(device, dtype, threads), errors
-    )
+    machine = Machine(device, dtype, threads)
+    plan = EvaluationPlan(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
     try:
         with Workbench.open() as bench, stages() as stage, until_stopped(bench.evaluate(plan)) as events:
             for event in events:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from weibo_tui.datasets.reading import Source
 from weibo_tui.datasets.records import Table, batches, cells, objects, open_parquet
 from weibo_tui.errors import BadInput
-from weibo_tui.files import atomic_open
+from weibo_tui.files import check_output, open_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import guard
 
@@ -25,18 +25,17 @@ Added = Mapping[str, type[str] | type[float]]
 
 
 def check_added(source: Source, out: Path, added: Iterable[str]) -> None:
-    """BadInput when `out` is the source or a folder, and when the source has a column of an added name."""
-    if out.is_dir():
-        raise BadInput(_("{path} is a folder: name a file in it.").format(path=out))
-    if out.exists() and out.samefile(source.path):
-        raise BadInput(_("{path} would overwrite what it is made from: choose another name.").format(path=out))
+    """BadInput when `out` is the source or no regular file, and when the source has a column of an added name."""
+    check_output(out, overwrite=True, inputs=[source.path])
     taken = [name for name in added if name in source.columns]
     if taken:
         message = _("{path} has columns named {columns} already: rename them first.")
         raise BadInput(message.format(path=source.path, columns=", ".join(taken)))
 
 
-def write_labelled(source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]], added: Added) -> Iterator[int]:
+def write_labelled(
+    source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]], added: Added, overwrite: bool = False
+) -> Iterator[int]:
     """Write `out`: every row of `source` and behind it the values of its verdict; a verdict a row, in order.
 
     In CSV and TSV numbers have six significant digits at most, and texts that a spreadsheet might take for a formula
@@ -45,7 +44,7 @@ def write_labelled(source: Source, out: Path, verdicts: Iterable[Mapping[str, An
     when there are fewer or more verdicts than rows.
     """
     check_added(source, out, added)
-    with atomic_open(out, "wb") as file:
+    with open_output(out, "wb", overwrite=overwrite) as file:
         if source.format == "parquet":
             yield from _write_batches(source.table, file, verdicts, added)
             return

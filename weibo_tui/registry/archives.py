@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol, TypeAlias, cast
 
 from weibo_tui.errors import BadInput
-from weibo_tui.files import atomic_open
+from weibo_tui.files import open_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import short
@@ -46,7 +46,7 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def pack(out: Path, files: Mapping[str, Path | bytes]) -> Generator[Progress, None, None]:
+def pack(out: Path, files: Mapping[str, Path | bytes], overwrite: bool = False) -> Generator[Progress, None, None]:
     """Pack `files` (name in the archive to content), in their order, by the ending of `out`; no times or owners go
     in. Left before its end, it leaves nothing."""
     if out.suffix == ".zip":
@@ -57,7 +57,7 @@ def pack(out: Path, files: Mapping[str, Path | bytes]) -> Generator[Progress, No
         raise BadInput(_("{out} must end in .zip or .tar.gz.").format(out=out))
     sizes = {name: len(one) if isinstance(one, bytes) else one.stat().st_size for name, one in files.items()}
     done = 0
-    with atomic_open(out, "wb") as file, form(file) as member:
+    with open_output(out, "wb", overwrite=overwrite) as file, form(file) as member:
         for name, one in files.items():
             source = io.BytesIO(one) if isinstance(one, bytes) else one.open("rb")
             with source, member(name, sizes[name]) as packed:

@@ -21,7 +21,7 @@ from torch import Tensor
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.errors import BadInput
-from weibo_tui.files import atomic_open
+from weibo_tui.files import open_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry.adapters import WEIGHTS as ADAPTER_WEIGHTS
@@ -99,7 +99,9 @@ def take_in(
     return adapters.save(adapter, card, overwrite)
 
 
-def export(adapters: Adapters, name: str, bases: Bases, base: str, out: Path) -> Generator[Progress, None, None]:
+def export(
+    adapters: Adapters, name: str, bases: Bases, base: str, out: Path, overwrite: bool = False
+) -> Generator[Progress, None, None]:
     """Write the adapter `name`, on its base `base`, as a checkpoint that the original's predict script loads, the
     same bytes each time. The temperature goes into the head. Raises BadInput for an adapter of another shape."""
     card = adapters.card(name)
@@ -115,7 +117,7 @@ def export(adapters: Adapters, name: str, bases: Bases, base: str, out: Path) ->
         state[_adapter_key(ours)] = tensor.clone()
     state[_HEAD] /= card.temperature
     yield Progress("writing", 0)
-    with atomic_open(out, "wb") as file:
+    with open_output(out, "wb", overwrite=overwrite) as file:
         save_pickle(state, file)
 
 

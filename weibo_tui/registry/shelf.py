@@ -115,13 +115,13 @@ class Shelf(Generic[Card]):
         folder = self.folder / check_name(name)
         remove_folder(folder if folder.is_dir() else self.path(name))
 
-    def export(self, name: str, out: Path) -> Generator[Progress, None, None]:
+    def export(self, name: str, out: Path, overwrite: bool = False) -> Generator[Progress, None, None]:
         """Write it as one `.zip` or `.tar.gz`, the same bytes each time."""
         folder, card = self.path(name), cards.write(self.card(name))
         for file in self.files:
             if not (folder / file).is_file():
                 raise Damaged(_("{path} is missing: remove its folder and make it again.").format(path=folder / file))
-        yield from archives.pack(out, {CARD: card, **{file: folder / file for file in self.files}})
+        yield from archives.pack(out, {CARD: card, **{file: folder / file for file in self.files}}, overwrite)
 
     def take_in(self, source: Path, name: str = "", overwrite: bool = False) -> Generator[Progress, None, Card]:
         """Import what `export` wrote, or a folder as it stands here, under its card's name or another; the result is

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.files import atomic_open
+from weibo_tui.files import open_output
 from weibo_tui.text import guard
 
 
 @contextmanager
 def open_csv(
-    path: Path, columns: Sequence[str], bom: bool = True, guarded: bool = True
+    path: Path, columns: Sequence[str], bom: bool = True, guarded: bool = True, overwrite: bool = False
 ) -> Iterator[Callable[[Sequence[Any]], None]]:
     """Open the file ``path`` under the header ``columns``; the block gets a function that writes one row.
 
@@ -22,7 +22,8 @@ def open_csv(
     ``guarded`` concerns texts only, not numbers. None is an empty cell, a bool is true or false. A lone
     surrogate, which UTF-8 cannot hold, is written as its escape (``\\ud800``).
     """
-    with atomic_open(path, "w", encoding="utf-8-sig" if bom else "utf-8", newline="") as file:
+    encoding = "utf-8-sig" if bom else "utf-8"
+    with open_output(path, "w", encoding=encoding, newline="", overwrite=overwrite) as file:
         writer = csv.writer(file)
 
         def write(row: Sequence[Any]) -> None:
@@ -32,10 +33,10 @@ def open_csv(
         yield write
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], overwrite: bool = False) -> int:
     """Write ``rows`` as `open_csv` does; their number."""
     written = 0
-    with open_csv(path, columns) as write:
+    with open_csv(path, columns, overwrite=overwrite) as write:
         for row in rows:
             write(row)
             written += 1

@@ -182,6 +182,7 @@ class History:
         filter: HistoryFilter = EVERYTHING,  # noqa: A002
         bom: bool = True,
         guard: bool = True,
+        overwrite: bool = False,
     ) -> Generator[Progress, None, int]:
         """Write the analyses that match, oldest first, to the CSV file ``path``; their number, when it is whole.
 
@@ -191,7 +192,7 @@ class History:
         total = self._count([*selection.analyses(filter, counted=True)], None)
         written = 0
         last: Analysis | None = None
-        with open_csv(path, EXPORT_COLUMNS, bom, guard) as write:
+        with open_csv(path, EXPORT_COLUMNS, bom, guard, overwrite) as write:
             # Page by page: a query left open while the reader takes its time would refuse writes in between.
             while some := self._analyses(min(_EXPORTED_AT_ONCE, total - written), False, filter, after=last):
                 for analysis in some:

@@ -220,7 +220,7 @@ class Runs:
                 return
             after = entries[-1].seq
 
-    def export(self, run_id: str, path: Path) -> int:
+    def export(self, run_id: str, path: Path, overwrite: bool = False) -> int:
         """Write the run's events, each with its ``seq`` and ``at``, to ``path``; their number.
 
         JSON lines; where ``path`` ends in .csv, a table of all fields that are single values.
@@ -233,8 +233,8 @@ class Runs:
             return ({**entry.event, "seq": entry.seq, "at": entry.at} for entry in entries)
 
         if path.suffix.lower() == ".csv":
-            return write_table(path, read)
-        return write_json_lines(path, read())
+            return write_table(path, read, overwrite)
+        return write_json_lines(path, read(), overwrite)
 
     def remove(self, run_id: str) -> None:
         """Delete the run, its journal and its folder; BadInput for the beginning of an id alone, and while a process

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.labels import BINARY, find_labels
 from weibo_tui.datasets.reading import Peek, peek
+from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.storage.history import Analysis
+from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
 from weibo_tui.workbench import evaluation, fetching, labelling, prediction, pretraining, training
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.original import Originals
@@ -94,17 +95,41 @@ class Workbench(Home):
         """Measure an adapter on labelled files: an iterator of events, `Scored` the last."""
         return evaluation.evaluate(self, plan)
 
+    def write_errors(self, scored: evaluation.Scored, out: Path, overwrite: bool = False) -> None:
+        """Write the posts that an evaluation found judged wrongly into a CSV file."""
+        self.check_output(out, overwrite)
+        scored.write_errors(out, overwrite)
+
     def label_file(self, plan: LabellingPlan) -> Iterator[object]:
         """Label a file: an iterator of events, `FileLabelled` the last. Goes on where a killed one was."""
         return labelling.label_file(self, plan)
 
-    def export_base(self, name: str, out: Path) -> Iterator[object]:
-        """Write a base as one `.zip` or `.tar.gz`: an iterator of progress."""
-        return self.bases.export(name, out)
+    def export_history(
+        self,
+        out: Path,
+        filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the word for it
+        bom: bool = True,
+        guard: bool = True,
+        overwrite: bool = False,
+    ) -> Generator[Progress, None, int]:
+        """Write the analyses that match as CSV; see `History.export`."""
+        self.check_output(out, overwrite)
+        return (yield from self.history.export(out, filter, bom, guard, overwrite))
 
-    def export_adapter(self, name: str, out: Path) -> Iterator[object]:
+    def export_run(self, run_id: str, out: Path, overwrite: bool = False) -> int:
+        """Write a run's journal as JSON lines or CSV; see `Runs.export`."""
+        self.check_output(out, overwrite)
+        return self.runs.export(run_id, out, overwrite)
+
+    def export_base(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
+        """Write a base as one `.zip` or `.tar.gz`: an iterator of progress."""
+        self.check_output(out, overwrite)
+        yield from self.bases.export(name, out, overwrite)
+
+    def export_adapter(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
         """Write an adapter as one `.zip` or `.tar.gz`: an iterator of progress."""
-        return self.adapters.export(name, out)
+        self.check_output(out, overwrite)
+        yield from self.adapters.export(name, out, overwrite)
 
     def get_base(self, repository: str = fetching.BASE, name: str = "") -> Iterator[object]:
         """Fetch a GPT-2 from the Hub, or from the mirror that HF_ENDPOINT names: an iterator of progress, `Imported`
@@ -154,9 +179,11 @@ class Workbench(Home):
         source = "" if folder is None else str(folder.absolute())
         return next((card.name for card in self.bases.list() if source and card.source == source), "")
 
-    def export_original(self, name: str, out: Path) -> Iterator[object]:
+    def export_original(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
         """Write an adapter, with its base, as a checkpoint that the original project's predict script loads: an
         iterator of progress. Raises BadInput where its shape is not the original's."""
         from weibo_tui.registry import original
 
-        yield from original.export(self.adapters, name, self.bases, self.base_of(self.adapters.card(name)), out)
+        self.check_output(out, overwrite)
+        base = self.base_of(self.adapters.card(name))
+        yield from original.export(self.adapters, name, self.bases, base, out, overwrite)

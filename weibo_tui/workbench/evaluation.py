@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from weibo_tui import text
 from weibo_tui.datasets.dataset import Dataset, load
 from weibo_tui.datasets.labels import Labels
+from weibo_tui.files import check_output
 from weibo_tui.progress import Progress
 from weibo_tui.storage.csv_export import write_csv
 from weibo_tui.workbench.home import Home
@@ -47,9 +48,10 @@ class Scored:
             self._dataset, self._judged, lambda label, predicted: (label, predicted) == (truth, verdict)
         )
 
-    def write_errors(self, path: Path) -> None:
+    def write_errors(self, path: Path, overwrite: bool = False) -> None:
         """Write the posts judged wrongly into `path`, as the plan can ask for too."""
-        write_errors(path, self._dataset, self._judged)
+        check_output(path, overwrite, [source.path for source in self._dataset.sources])
+        write_errors(path, self._dataset, self._judged, overwrite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Judged:
 
 def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
     """`Workbench.evaluate`."""
+    if plan.errors is not None:
+        home.check_output(plan.errors, plan.overwrite, plan.data)
     adapter = home.adapter_name(plan.adapter)
     card = home.adapters.card(adapter)
     columns = plan.columns
@@ -94,7 +98,7 @@ def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
         classifier, dataset.posts, dataset.labels, card.labels, failed=len(dataset.skipped)
     )
     if plan.errors is not None:
-        write_errors(plan.errors, dataset, judged)
+        write_errors(plan.errors, dataset, judged, plan.overwrite)
     errors = None if plan.errors is None else str(plan.errors)
     yield Scored(adapter, score, errors, card.data.get("sha256") == dataset.digest, dataset, judged)
 
@@ -174,11 +178,11 @@ def judged_posts(dataset: Dataset, judged: Judged, wanted: Callable[[str, str], 
         )
 
 
-def write_errors(path: Path, dataset: Dataset, judged: Judged) -> None:
+def write_errors(path: Path, dataset: Dataset, judged: Judged, overwrite: bool = False) -> None:
     """Write the posts judged wrongly as CSV, the surest first, with the place each came from."""
     probabilities = [f"prob_{name}" for name in dataset.names]
     rows = (
         (post.text, post.label, post.predicted, post.confidence, *post.probabilities.values(), str(post.path), post.row)
         for post in judged_posts(dataset, judged, operator.ne)
     )
-    write_csv(path, ["text", "label", "predicted", "confidence", *probabilities, "file", "row"], rows)
+    write_csv(path, ["text", "label", "predicted", "confidence", *probabilities, "file", "row"], rows, overwrite)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_open
+from weibo_tui.files import open_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub, hub_client
@@ -61,13 +61,12 @@ def get_base(home: Home, repository: str, name: str = "") -> Generator[Progress,
 
 def get_data(home: Home, out: Path, overwrite: bool = False) -> Generator[Progress, None, None]:
     """`Workbench.get_data`."""
-    if out.exists() and not overwrite:
-        raise BadInput(_("{path} is there already: name another file, or give --overwrite.").format(path=out))
+    home.check_output(out, overwrite)
     with hub.place(home.paths.downloads, "dataset", DATA) as folder:
         found = yield from hub.look("dataset", DATA, DATA_FILE)
         whole = yield from hub.fetch(found, [DATA_FILE], folder)
         size, done = (whole / DATA_FILE).stat().st_size, 0
-        with (whole / DATA_FILE).open("rb") as source, atomic_open(out, "wb") as file:
+        with (whole / DATA_FILE).open("rb") as source, open_output(out, "wb", overwrite=overwrite) as file:
             while piece := source.read(2**20):
                 done += file.write(piece)
                 yield Progress("writing", done, size, unit="B")

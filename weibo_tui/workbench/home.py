@@ -7,7 +7,7 @@ may be open at once, in other threads and other programs: what one of them chang
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.files import check_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry import cards
@@ -91,6 +92,13 @@ class Home:
         with suppress(BadInput):
             self._settings = Settings.load(self.paths)
         return self._settings
+
+    def check_output(self, out: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
+        """Raise BadInput unless a file that the user named can be written: it must be none of the home's own, and what
+        `files.check_output` asks for."""
+        if self.paths.owns(out):
+            raise BadInput(_("File belongs to weibo-tui: {path}. Choose another output file.").format(path=out))
+        check_output(out, overwrite, inputs)
 
     def base_name(self, name: str = "") -> str:
         """The base that `name` names: it, else the chosen default, else the starter; the only one there is where no

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from weibo_tui.datasets.reading import Source, count, open_source, rows
 from weibo_tui.datasets.writing import Added, check_added, write_labelled
 from weibo_tui.errors import BadInput
-from weibo_tui.files import cannot_write
+from weibo_tui.files import cannot_write, file_exists
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabelledFile
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.partial import Partial, open_partial
-from weibo_tui.workbench.plans import LabellingPlan, is_there
+from weibo_tui.workbench.partial import Partial, open_partial, place_of
+from weibo_tui.workbench.plans import LabellingPlan
 
 if TYPE_CHECKING:
     from weibo_tui.engine.prediction import Classifier, Unreadable, Verdict
@@ -47,6 +47,8 @@ class FileLabelled:
 
 def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
     """`Workbench.label_file`."""
+    for output in (plan.out, place_of(plan.out)):
+        home.check_output(output, overwrite=True, inputs=[plan.source])
     adapter = home.adapter_name(plan.adapter)
     card = home.adapters.card(adapter)
     columns = plan.columns
@@ -67,7 +69,8 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
     key = _key(source, about)
     with open_partial(plan.out, key) as partial:
         if plan.out.exists() and not plan.overwrite and not partial.fits():
-            raise is_there(plan.out)
+            raise file_exists(plan.out)
+        replaces = plan.overwrite or plan.out.exists()
         with _failures_named(partial):
             continued = yield from partial.go_on()
             started = time.perf_counter()
@@ -77,7 +80,7 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
                 message = _("{path} changed while it was labelled: give the same command again, which begins anew.")
                 raise BadInput(message.format(path=plan.source))
             finished = partial.finish()
-        for written in write_labelled(source, plan.out, partial.verdicts(), added):
+        for written in write_labelled(source, plan.out, partial.verdicts(), added, replaces):
             if written % WINDOW == 0:
                 yield Progress("writing", written, total)
         counts = Counter(verdict["predicted"] for verdict in partial.verdicts() if "predicted" in verdict)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.errors import BadInput
+from weibo_tui.files import check_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.partial import place_of
@@ -90,13 +91,15 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPlan:
-    """Measure an adapter on a labelled file; `errors` is where to write the posts it got wrong."""
+    """Measure an adapter on a labelled file; `errors` is where to write the posts it got wrong, where
+    `overwrite` lets a file be replaced."""
 
     data: tuple[Path, ...]
     adapter: str = ""
     columns: Columns = Columns()
     machine: Machine = Machine()
     errors: Path | None = None
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         self.machine.check()
@@ -126,13 +129,7 @@ class LabellingPlan:
     def __post_init__(self) -> None:
         self.machine.check()
         # A labelling that was cut off may have written all but its last word.
-        if self.out.exists() and not self.overwrite and not place_of(self.out).exists():
-            raise is_there(self.out)
-
-
-def is_there(out: Path) -> BadInput:
-    """What to tell a person of an `out` that may not be overwritten."""
-    return BadInput(_("{path} is there already: choose another --out, or give --overwrite.").format(path=out))
+        check_output(self.out, self.overwrite or place_of(self.out).exists(), [self.source])
 
 
 UNITS = ("characters", "pieces")

@@ -146,8 +146,9 @@ class EvaluationScreen(Form[None]):
         scored = self.evaluation.scored
         assert scored is not None  # the key does not work before
         name = f"{self.evaluation.plan.adapter}-wrong.csv"
-        path = await self.weibo.push_screen_wait(AskPath(_("Where to write the posts judged wrongly"), name, save=True))
+        dialog = AskPath(_("Where to write the posts judged wrongly"), name, save=True)
+        path = await self.weibo.push_screen_wait(dialog)
         if path is None:
             return
-        await self.weibo.records.ask(lambda _bench: scored.write_errors(path))
+        await self.weibo.records.ask(lambda bench: bench.write_errors(scored, path, dialog.overwrite))
         self.flash(_("{path} is written.").format(path=path), "success")

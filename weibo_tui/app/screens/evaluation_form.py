@@ -94,14 +94,21 @@ class EvaluationForm(PlanForm[EvaluationPlan]):
     def _columns(self) -> Columns:
         return Columns(*(self._fields[name].value for name in _COLUMNS))
 
+    def output(self) -> PathInput | None:
+        return self._wrong if self._wrong.value.strip() else None
+
     def plan(self) -> EvaluationPlan:
         if self._files.untaken:
             raise BadInput(_("Press Enter behind the path, so that the file is taken, or empty the line."))
         if not self._files.files:
             raise BadInput(_("Name a file to measure it on first."))
-        wrong = self._wrong.path if self._wrong.value.strip() else None
+        wrong = self._wrong.path if self.output() else None
         if wrong is not None and (problem := judge(wrong, save=True).problem):
             raise BadInput(problem)
         return EvaluationPlan(
-            data=tuple(map(Path, self._files.files)), adapter=self._card.name, columns=self._columns(), errors=wrong
+            data=tuple(map(Path, self._files.files)),
+            adapter=self._card.name,
+            columns=self._columns(),
+            errors=wrong,
+            overwrite=wrong is not None and self._may_replace == wrong,
         )

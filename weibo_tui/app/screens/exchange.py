@@ -31,16 +31,15 @@ _ENDINGS = (".zip", ".tar.gz", ".tgz")
 async def write_out(screen: ModelsScreen, item: Whole) -> None:
     """Ask for a file, and write a base or an adapter into it."""
     question = _("Where to write '{name}' (.zip or .tar.gz):").format(name=item.name)
-    out = await screen.weibo.push_screen_wait(
-        AskPath(question, f"{item.name}.zip", save=True, suffixes=_ENDINGS, check=_check_ending)
-    )
+    dialog = AskPath(question, f"{item.name}.zip", save=True, suffixes=_ENDINGS, check=_check_ending)
+    out = await screen.weibo.push_screen_wait(dialog)
     if out is None:
         return
     export = Workbench.export_base if item.kind == "base" else Workbench.export_adapter
     job = Job(
         "export",
         item.name,
-        lambda bench: export(bench, item.name, out),
+        lambda bench: export(bench, item.name, out, dialog.overwrite),
         screen,
         base=item.name if item.kind == "base" else "",
         adapter=item.name if item.kind == "adapter" else "",

@@ -105,12 +105,14 @@ class ExportForm(Dialog[ExportPlan]):
         self._problem.update(plain(problem))
         if problem:
             return
-        if place.kind != "nothing":
+        exists = place.kind != "nothing"
+        if exists:
             answers = [("", _("Keep it")), ("replace", _("Replace it"))]
             question = _("{path} is there already.").format(path=path)
             if await self.weibo.push_screen_wait(Choose(question, answers)) != "replace":
                 return
-        self.dismiss(ExportPlan(path, self._chosen(), self._bom.value == _YES, self._guard.value == _YES))
+        bom, guard = self._bom.value == _YES, self._guard.value == _YES
+        self.dismiss(ExportPlan(path, self._chosen(), bom, guard, overwrite=exists))
 
     def _chosen(self) -> HistoryFilter:
         return self._asked if self._what.value == "shown" else EVERYTHING

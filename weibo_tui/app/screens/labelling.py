@@ -10,7 +10,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.content import plain
-from weibo_tui.app.dialogs import Choose
 from weibo_tui.app.screens.plan_form import PlanForm
 from weibo_tui.app.stock import Stock
 from weibo_tui.app.training_fields import column_fields, encoding_field
@@ -50,7 +49,6 @@ class LabellingForm(PlanForm[LabellingPlan]):
         self._preview = DataPreview(audit=False)
         self._beside = ""
         """The place that was proposed, as long as nobody has typed another."""
-        self._may_replace: Path | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         stock = self.weibo.stock
@@ -104,21 +102,8 @@ class LabellingForm(PlanForm[LabellingPlan]):
     def _columns(self) -> Columns:
         return Columns(text=self._fields["text_column"].value, encoding=self._fields["encoding"].value)
 
-    def action_start(self) -> None:
-        out = self._out.path
-        if self._out.value.strip() and out.is_file() and self._may_replace != out:
-            self.do(self._ask_to_replace(out))
-        else:
-            super().action_start()
-
-    async def _ask_to_replace(self, out: Path) -> None:
-        question = _("{path} is there already.").format(path=out)
-        answers = [("other", _("Choose another place")), ("replace", _("Replace it"))]
-        if await self.weibo.push_screen_wait(Choose(question, answers)) == "replace":
-            self._may_replace = out
-            self.action_start()
-        else:
-            self._out.focus()
+    def output(self) -> PathInput | None:
+        return self._out if self._out.value.strip() else None
 
     def plan(self) -> LabellingPlan:
         source = self._source.path

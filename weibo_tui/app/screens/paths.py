@@ -39,6 +39,8 @@ class AskPath(Dialog[Path]):
         self._check = check
         self._typed = PathInput(value, suffixes, save=save, folders=folders)
         self._warned_of: Path | None = None
+        self.overwrite = False
+        """The user agreed to replace the file at the path that was given."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
@@ -62,6 +64,7 @@ class AskPath(Dialog[Path]):
             self._warned_of = event.path
             self._object(_("{path} is there already: Enter once more replaces it.").format(path=event.path))
         else:
+            self.overwrite = self._save and event.exists
             self.dismiss(event.path)
 
     def _object(self, problem: str) -> None:

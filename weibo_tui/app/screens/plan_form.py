@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from textual.app import ComposeResult
@@ -10,10 +11,12 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Collapsible, Footer, Static
 
 from weibo_tui.app.content import plain
+from weibo_tui.app.dialogs import Choose
 from weibo_tui.app.keys import bindings
 from weibo_tui.app.place import Form
 from weibo_tui.app.widgets.fields import Field, Spec
 from weibo_tui.app.widgets.frame import Flash
+from weibo_tui.app.widgets.path_input import PathInput
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 
@@ -50,6 +53,8 @@ class PlanForm(Form[Plan]):
         self._fields: dict[str, Field] = {}
         self._problem = Static(classes="problem")
         self._proposed = ""
+        self._may_replace: Path | None = None
+        """The output file that the user agreed to replace."""
 
     def fields(self, *specs: Spec) -> Iterator[Field]:
         """The fields, with what was typed into them last."""
@@ -79,7 +84,15 @@ class PlanForm(Form[Plan]):
         if event.button.id == "start":
             self.action_start()
 
+    def output(self) -> PathInput | None:
+        """Return the line that names the file to write, where one is named."""
+        return None
+
     def action_start(self) -> None:
+        output = self.output()
+        if output is not None and output.path.is_file() and self._may_replace != output.path:
+            self.do(self._ask_to_replace(output))
+            return
         wrong = [field for field in self._fields.values() if field.problem]
         if wrong:
             self._refuse(_("{field}: {problem}").format(field=_(wrong[0].spec.label), problem=wrong[0].problem))
@@ -95,6 +108,15 @@ class PlanForm(Form[Plan]):
             return
         self._typed.pop("name", None)  # the next one needs another
         self.dismiss(plan)
+
+    async def _ask_to_replace(self, output: PathInput) -> None:
+        question = _("{path} is there already.").format(path=output.path)
+        answers = [("other", _("Choose another place")), ("replace", _("Replace it"))]
+        if await self.weibo.push_screen_wait(Choose(question, answers)) == "replace":
+            self._may_replace = output.path
+            self.action_start()
+        else:
+            output.focus()
 
     def _refuse(self, problem: str) -> None:
         self._problem.update(plain(problem))

@@ -172,10 +172,11 @@ class TrainScreen(RunsPlace):
         run_id = entry.run.id
         question = _("Where to? A name in .csv gives a table, one in .jsonl all that the events hold.")
         proposed = str(Path.cwd() / f"{entry.name}-{run_id}.csv")
-        path = await self.weibo.push_screen_wait(AskPath(question, proposed, save=True, check=_check_journal_file))
+        dialog = AskPath(question, proposed, save=True, check=_check_journal_file)
+        path = await self.weibo.push_screen_wait(dialog)
         if path is None:
             return
-        await self.weibo.records.ask(lambda bench: bench.runs.export(run_id, path))
+        await self.weibo.records.ask(lambda bench: bench.export_run(run_id, path, dialog.overwrite))
         self.flash(_("The journal is in {path}").format(path=path), "success")
 
     def action_delete(self) -> None:

@@ -26,6 +26,7 @@ class ExportPlan:
     asked: HistoryFilter
     bom: bool = True
     guard: bool = True
+    overwrite: bool = False
 
 
 class ExportLine(Static):
@@ -45,7 +46,7 @@ class ExportLine(Static):
         job = Job(
             "export",
             plan.path.name,
-            begin=lambda bench: bench.history.export(plan.path, plan.asked, plan.bom, plan.guard),
+            begin=lambda bench: bench.export_history(plan.path, plan.asked, plan.bom, plan.guard, plan.overwrite),
             owner=self,
         )
         self._path = plan.path
