@@ -22,6 +22,7 @@ import pytest
 from commands import Command, environment, objects, start, table
 
 from weibo_tui import locale
+from weibo_tui.cli import output
 
 HOSTILE = "好\x1b[31m\x1b]0;t\x07\x9b2J\u202e\u200b\udcff\x7f[SEP][/哈哈][b]"
 ACTING = set("\x1b\x07\x9b\u202e\u200b\udcff\x7f\r")
@@ -190,3 +191,17 @@ def test_a_verdict_fits_the_terminal(furnished: Path, tmp_path: Path) -> None:
     (line,) = seen.splitlines()
     assert line.endswith("…")
     assert len(line.encode("gb18030")) <= 60  # two bytes, as two cells, for each Chinese character
+
+
+def test_table_prints_rows_before_the_last_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    def rows() -> Iterator[list[str]]:
+        for number in range(1500):
+            yield ["好" * (3 if number < 1400 else 5), str(number)]
+        raise EOFError
+
+    with pytest.raises(EOFError):
+        output.table(["label", "n"], rows())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1501
+    assert lines[:2] == ["label   n", "好好好  0"]
+    assert lines[-1] == "好好好好好  1499"

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import chain, islice
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MOST_CELLS = 100
 # Bars are redrawn by rich at most this often a second.
 REFRESH = 8
+MEASURED_LINES = 1001
+"""Lines of a table, the header too, that its columns are fitted to."""
 
 
 def complain(message: str) -> None:
@@ -63,10 +66,14 @@ def _fits(line: str, encoding: str) -> bool:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns side by side, as wide as their widest cell; each row on one line."""
-    lines = [list(header), *([truncate_cells(one_line(cell), MOST_CELLS) for cell in row] for row in rows)]
-    widths = [max(cell_width(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
+    """Columns side by side, each as wide as its widest cell among the first rows; each row on one line.
+
+    The rest of a long table passes by row by row, so that it takes no memory."""
+    fitted = ([truncate_cells(one_line(cell), MOST_CELLS) for cell in row] for row in rows)
+    lines = chain([list(header)], fitted)
+    first = list(islice(lines, MEASURED_LINES))
+    widths = [max(map(cell_width, column)) for column in zip(*first, strict=True)]
+    for line in chain(first, lines):
         cells = map(pad, line, widths)
         show("  ".join(cells).rstrip())
 
