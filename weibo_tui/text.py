@@ -5,11 +5,13 @@ Nothing here keeps state or knows about files. Positions count Unicode code poin
 
 from __future__ import annotations
 
+import csv
 import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 PREPROCESSING = 1
 """The version of `clean` that new adapters are trained with; their cards record it."""
@@ -89,7 +91,13 @@ _OPENING = frozenset("（［｛〔【《「『“‘")
 # What a spreadsheet may take for a formula, also behind blanks and behind what it drops (NUL is such a one); signs of
 # full width are the same to those of East Asia. A tab, or an end of line, may part cells and be dropped with what is
 # before it. And the guard itself, so that a leading one always is the guard's and can be taken off again.
-_FORMULA = re.compile(rf"['\t\r\n]|[\s{_UNSEEN}]*+[=+@＝＋－＠-]")
+_SIGNS = "[=+@＝＋－＠-]"
+_FORMULA = re.compile(rf"['\t\r\n]|[\s{_UNSEEN}]*+{_SIGNS}")
+# A spreadsheet that parts cells at semicolons, tabs or line ends finds a cell in the midst of a text, and drops its
+# quotes. Guards that are there already are guarded too, so that the first of them always is ours.
+_INNER = rf"(?:[^\S\t\r\n]|[{_UNSEEN}\"])*{_SIGNS}"
+_INNER_FORMULA = re.compile(rf"(?<=[;\t\r\n])(?='*{_INNER})")
+_INNER_GUARD = re.compile(rf"(?<=[;\t\r\n])'(?='*{_INNER})")
 _EMOJI_JOINERS = re.compile(rf"(?<=[0-9#*{_FACE_CODES}{_SIGN_CODES}])(?:[\ufe0e\ufe0f]\u200d?|\u200d)")
 
 
@@ -224,13 +232,20 @@ def _stand_in(code: int) -> str:
 
 
 def guard(cell: str) -> str:
-    """``cell`` as a spreadsheet takes it for text: with a leading ``'`` where it might read a formula."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    """``cell`` as a spreadsheet takes it for text: with a ``'`` where it might read a formula, at its beginning or
+    after what parts cells."""
+    inside = _INNER_FORMULA.sub("'", cell)
+    return f"'{inside}" if _FORMULA.match(cell) else inside
 
 
 def unguard(cell: str) -> str:
     """The cell that `guard` was given."""
-    return cell.removeprefix("'")
+    return _INNER_GUARD.sub("", cell.removeprefix("'"))
+
+
+def header_quoting(names: Iterable[str]) -> Literal[0, 1]:
+    """Return how the `csv` module is to quote a header: plain words stand as they are."""
+    return csv.QUOTE_MINIMAL if all(map(str.isidentifier, names)) else csv.QUOTE_ALL
 
 
 def short(text: str, limit: int = 60) -> str:

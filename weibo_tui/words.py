@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weibo_tui.locale import N_, gettext
+from weibo_tui.locale import N_, gettext, ngettext
 
 WORDS = frozenset(
     {
@@ -35,6 +35,7 @@ WORDS = frozenset(
         N_("unpacking"),
         N_("train"),
         N_("test"),
+        N_("unlabeled"),
         N_("pretrain"),
         N_("predict"),
         N_("evaluate"),
@@ -58,3 +59,12 @@ WORDS = frozenset(
 def word(identifier: str) -> str:
     """The word for an identifier, in the person's language."""
     return gettext(identifier)
+
+
+def skipped_rows(count: int) -> str:
+    """Return the sentence about rows of a labeled file that no person has labeled."""
+    return ngettext(
+        "{count:,} row skipped: its label is the model's.",
+        "{count:,} rows skipped: their labels are the model's.",
+        count,
+    ).format(count=count)

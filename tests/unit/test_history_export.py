@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from histories import ANALYSIS, FAILED, FILE, at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.progress import Progress, finish
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
@@ -36,7 +37,7 @@ def test_the_export_holds_every_analysis_and_opens_in_a_spreadsheet(tmp_path: Pa
         "id": "1",
         "created_at": "2026-01-31T12:00:00.000Z",
         "text": "雨停了，去江边走走[太阳]",
-        "label": "positive",
+        "label": "neutral",
         "confidence": "0.9375",
         "adapter": "weather",
         "uncertain": "false",
@@ -48,7 +49,10 @@ def test_the_export_holds_every_analysis_and_opens_in_a_spreadsheet(tmp_path: Pa
         "probabilities": '{"negative": 0.0625, "positive": 0.9375}',
         "error": "",
         "corrected": "neutral",
+        "label_source": "human",
+        "predicted": "positive",
     }
+    assert second["label_source"] == "model"
     assert (second["label"], second["confidence"], second["corrected"]) == ("", "", "")
     assert second["error"] == "The post is empty."
 
@@ -57,10 +61,10 @@ def test_guard_and_byte_order_mark_can_be_switched_off(tmp_path: Path, history: 
     history.add([replace(ANALYSIS, text="=1+1")])
     finish(history.export(tmp_path / "guarded.csv"))
     finish(history.export(tmp_path / "plain.csv", bom=False, guard=False))
-    assert ",'=1+1," in (tmp_path / "guarded.csv").read_text(encoding="utf-8-sig")
+    assert ',"\'=1+1",' in (tmp_path / "guarded.csv").read_text(encoding="utf-8-sig")
     plain = (tmp_path / "plain.csv").read_bytes()
     assert plain.startswith(b"id,")
-    assert b",=1+1," in plain
+    assert b',"=1+1",' in plain
 
 
 UTF_8 = st.characters(codec="utf-8")
@@ -84,7 +88,7 @@ def test_the_export_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, t
 def test_a_lone_surrogate_is_exported_as_its_escape(tmp_path: Path, history: History) -> None:
     history.add([replace(ANALYSIS, text="半个\ud83d")])
     finish(history.export(tmp_path / "history.csv"))
-    assert ",半个\\ud83d," in (tmp_path / "history.csv").read_text(encoding="utf-8-sig")
+    assert ',"半个\\ud83d",' in (tmp_path / "history.csv").read_text(encoding="utf-8-sig")
 
 
 def test_what_a_filter_asks_for_is_exported_oldest_first(tmp_path: Path, history: History) -> None:
@@ -116,8 +120,54 @@ def test_the_history_can_be_written_while_it_is_exported(tmp_path: Path, databas
     assert finish(export) == 4500
     texts = [row["text"] for row in rows(tmp_path / "history.csv")]
     assert texts == [str(number) for number in range(4500)]
-    assert rows(tmp_path / "history.csv")[-1]["corrected"] == "negative"
+    assert rows(tmp_path / "history.csv")[-1]["label_source"] == "model"  # as it was when the export began
     other.close()
+
+
+def test_export_while_history_is_cleared_is_whole(tmp_path: Path, database: Database, history: History) -> None:
+    history.add([replace(ANALYSIS, text=str(number)) for number in range(4500)])
+    export = history.export(tmp_path / "history.csv")
+    next(export)
+    other = connect(tmp_path / "weibo-tui.db")
+    with other.transaction():
+        other.execute("DELETE FROM analyses")
+    other.close()
+    assert finish(export) == 4500
+    assert len(rows(tmp_path / "history.csv")) == 4500
+
+
+def test_export_that_loses_rows_keeps_the_earlier_file(
+    tmp_path: Path, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "history.csv"
+    place.write_bytes(b"earlier")
+    history.add([ANALYSIS] * 3)
+    monkeypatch.setattr(History, "_count", lambda *_arguments: 4)
+    with pytest.raises(Damaged, match="Export incomplete: 3 of 4 posts"):
+        finish(history.export(place, overwrite=True))
+    assert place.read_bytes() == b"earlier"
+
+
+def test_export_of_formula_after_separator_is_guarded(tmp_path: Path, history: History) -> None:
+    texts = [f"好{separator}=cmd|/C calc!A0;" for separator in (";", "\t", "\n", "\r\n", ';"', "; ")]
+    history.add([replace(ANALYSIS, text=text) for text in texts])
+    place = tmp_path / "history.csv"
+    finish(history.export(place))
+    assert [unguard(row["text"]) for row in rows(place)] == texts
+    for delimiter in ",;\t":  # as spreadsheets of other languages part it
+        with place.open(encoding="utf-8-sig", newline="") as file:
+            cells = [cell for row in csv.reader(file, delimiter=delimiter) for cell in row]
+        assert not [cell for cell in cells if re.match(r"[\s\"]*[=+@-]", cell)]
+
+
+def test_exported_texts_are_all_quoted(tmp_path: Path, history: History) -> None:
+    history.add([ANALYSIS])
+    finish(history.export(tmp_path / "history.csv", bom=False))
+    header, row = (tmp_path / "history.csv").read_text("utf-8").splitlines()
+    assert header == ",".join(EXPORT_COLUMNS)
+    assert row.startswith(
+        '1,"2026-01-31T12:00:00.000Z","雨停了，去江边走走[太阳]","positive",0.9375,"weather","false",'
+    )
 
 
 def test_a_closed_export_leaves_no_file_and_the_old_one_in_place(tmp_path: Path, history: History) -> None:

@@ -27,6 +27,7 @@ from weibo_tui.text import guard, unguard
 from weibo_tui.workbench import Machine, Workbench
 
 SIGNS = "=+-@＝＋－＠"
+RISKY_INSIDE = re.compile(rf'[;\t\r\n][ \0\x0b\ufeff\u200b"]*[{re.escape(SIGNS)}]')
 RISKY = re.compile(rf"[\s\0-\x20\ufeff\u200b]*[{re.escape(SIGNS)}]")
 BEFORE = [
     "",
@@ -71,10 +72,11 @@ def test_a_formula_is_guarded_and_the_guard_comes_off() -> None:
         guarded = guard(text)
         assert unguard(guarded) == text
         assert not RISKY.match(guarded)
+        assert not RISKY_INSIDE.search(guarded)
 
 
 def test_what_is_no_formula_stays_as_it_is() -> None:
-    for text in ("", "好", "a=1", "1-1", "(=1)", "//@a: 好", "[=1", "#1", "‘=1", "好\n=1"):
+    for text in ("", "好", "a=1", "1-1", "(=1)", "//@a: 好", "[=1", "#1", "‘=1", "好\n1=1", "好,-1", "a;b=1"):
         assert guard(text) == text
 
 

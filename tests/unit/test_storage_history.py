@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections import deque
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.storage.database import connect
-from weibo_tui.storage.history import Entry, History
+from weibo_tui.storage.history import Analysis, Entry, History
 
 
 def test_what_was_added_comes_back_newest_first_with_its_id(history: History) -> None:
@@ -127,3 +129,13 @@ def test_what_was_shown_outlives_kill_9(tmp_path: Path, history: History) -> Non
     program.stdout.close()
     assert history.count() in (len(shown), len(shown) + 1)  # the one that it had no time to show
     assert len(shown) >= 40
+
+
+def test_newest_gives_pages_as_one_without_keeping_them(history: History) -> None:
+    history.add([replace(ANALYSIS, text=str(number), created_at=at(number % 60)) for number in range(2500)])
+    history.add_file(FILE)
+    assert list(history.newest(2400)) == history.page(2400)
+    assert list(history.newest(9999)) == history.page(9999)
+    entries = history.newest(10**6)
+    deque(islice(entries, 2400), maxlen=0)
+    assert sum(type(one) is Analysis for one in gc.get_objects()) <= 2000  # two pages

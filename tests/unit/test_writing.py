@@ -48,6 +48,17 @@ def test_a_table_keeps_its_cells_and_its_form(
     assert written == [[*table[0], *ADDED], *([*a, *b] for a, b in zip(table[1:], RENDERED, strict=True))]
     header = delimiter.join([*table[0], *ADDED]) + newline
     assert out.read_bytes().startswith(header.encode(encoding))
+    quoted = delimiter.join(f'"{cell}"' for cell in [*table[1], *RENDERED[0]]) + newline
+    assert quoted in out.read_bytes().decode(encoding)
+
+
+def test_labeled_file_keeps_semicolons_inside_quotes(tmp_path: Path) -> None:
+    path, out = tmp_path / "f.csv", tmp_path / "out.csv"
+    path.write_text("a b,text\n1,好;=cmd|/C calc!A0;\n2,二\n3,三\n", encoding="utf-8")
+    label(open_source(path), out)
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith('"a b","text","predicted"')
+    assert lines[1].startswith('"1","好;=cmd|/C calc!A0;",')
 
 
 def test_a_utf_16_file_keeps_its_byte_order(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import finish
 from weibo_tui.text import truncate_cells
 from weibo_tui.words import word
+
+if TYPE_CHECKING:
+    from weibo_tui.storage.history import Entry
 
 history = typer.Typer(name="history", cls=Group, help=_("The verdicts that were kept."), no_args_is_help=True)
 runs = typer.Typer(name="runs", cls=Group, help=_("Trainings, and their journals."), no_args_is_help=True)
@@ -35,29 +38,26 @@ def list_history(
     from weibo_tui.workbench import Workbench
 
     with Workbench.open() as bench:
-        entries = bench.history.page(limit)
-    if json:
-        for entry in entries:
-            kind = "analysis" if isinstance(entry, Analysis) else "file"
-            emit({"kind": kind} | _plain(asdict(entry)))
-        return
-    rows = []
-    for entry in entries:
-        if isinstance(entry, Analysis):
-            verdict = [entry.label or _("error"), percent(entry.confidence)]
-            post = one_line(entry.text)
+        entries = bench.history.newest(limit)
+        if json:
+            for entry in entries:
+                kind = "analysis" if isinstance(entry, Analysis) else "file"
+                emit({"kind": kind} | _plain(asdict(entry)))
         else:
-            verdict = [_("file"), ""]
-            post = _("{rows} rows of {path}").format(rows=f"{entry.rows:,}", path=entry.path)
-        rows.append(
-            [
-                entry.created_at[:16].replace("T", " "),
-                *verdict,
-                entry.adapter,
-                truncate_cells(post, POST_CELLS),
-            ]
-        )
-    table([_("time (UTC)"), _("verdict"), "", _("adapter"), _("post")], rows)
+            table([_("time (UTC)"), _("verdict"), "", _("adapter"), _("post")], map(_listed, entries))
+
+
+def _listed(entry: Entry) -> list[str]:
+    """Return the cells of an entry in the list."""
+    from weibo_tui.storage.history import Analysis
+
+    if isinstance(entry, Analysis):
+        verdict = [entry.label or _("error"), percent(entry.confidence)]
+        post = one_line(entry.text)
+    else:
+        verdict = [_("file"), ""]
+        post = _("{rows} rows of {path}").format(rows=f"{entry.rows:,}", path=entry.path)
+    return [entry.created_at[:16].replace("T", " "), *verdict, entry.adapter, truncate_cells(post, POST_CELLS)]
 
 
 @history.command("export", cls=Command, help=_("Write all verdicts as CSV that opens in a spreadsheet."))

@@ -30,7 +30,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
-from weibo_tui.words import word
+from weibo_tui.words import skipped_rows, word
 
 if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
@@ -284,10 +284,12 @@ def evaluate(
         raise leave_interrupted(_("Stopped; nothing was written.")) from None
     score = scored.score.to_json()
     if json:
-        emit(score)
+        emit(score | {"unlabeled": scored.unlabeled})
     else:
         for line in score_lines(score):
             show(line)
+    if scored.unlabeled:
+        narrate(skipped_rows(scored.unlabeled))
     if scored.trained_on:
         narrate(_("The adapter was trained on these very posts, so this flatters it: measure it on others."))
     if scored.errors is not None:

@@ -66,7 +66,7 @@ class Audit:
     """The figures of one or several files together.
 
     `rows` counts all rows, `empty` those whose post is empty once cleaned; the rest is of the other rows.
-    `unlabelled` have no label. `duplicates` are posts whose normalised text stood in an earlier one,
+    `unlabelled` have no label, or one of a model. `duplicates` are posts whose normalised text stood in an earlier one,
     `contradictions` normalised texts with different labels, `reposts` the share with a `//@name` mark.
     """
 

@@ -24,6 +24,7 @@ class Dataset:
 
     `places[i]` says where post i stands: the index of its file in `sources`, and its row. `skipped` are
     the places of rows whose post is empty once cleaned. `digest` is the SHA-256 of posts and label names.
+    `unlabeled` is the number of rows left out because their label is a model's.
     """
 
     posts: list[str]
@@ -33,6 +34,7 @@ class Dataset:
     places: list[tuple[int, int]]
     skipped: list[tuple[int, int]]
     digest: str
+    unlabeled: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,12 +69,14 @@ def load(
     skipped: list[tuple[int, int]] = []
     first: dict[str, tuple[int, int]] = {}  # where each of them comes up first
     numbers: dict[str, int] = {}
-    done = 0
+    done = unlabeled = 0
     for file, source in enumerate(sources):
         for row in rows(source):
             place = (file, row.number)
             if not clean(row.text, preprocessing).text.strip():
                 skipped.append(place)
+            elif row.predicted:
+                unlabeled += 1
             else:
                 label = _present(source, row.number, row.label)
                 if label not in numbers:
@@ -85,11 +89,14 @@ def load(
             if done % STEP == 0:
                 yield Progress("reading", done)
     yield Progress("reading", done, done)
+    if unlabeled and not posts:
+        message = _("No labels by a person: {files}. Correct labels in the history, then export it again.")
+        raise BadInput(message.format(files=", ".join(map(str, paths))))
     known = labels if isinstance(labels, Labels) else find_labels(numbers, labels)
     indices = [_index(known, label, sources[first[label][0]], first[label][1]) for label in numbers]
     found = [indices[code] for code in codes]
     digest = yield from _digest(posts, found, known.names)
-    return Dataset(posts, found, known, sources, places, skipped, digest)
+    return Dataset(posts, found, known, sources, places, skipped, digest, unlabeled)
 
 
 def check_trainable(dataset: Dataset) -> None:

@@ -35,6 +35,8 @@ LABEL_COLUMNS = (
     *("label", "labels", "sentiment", "emotion", "class", "category", "polarity", "target"),
     *("标签", "情感", "情感标签", "情感倾向", "情绪", "类别", "分类", "标注"),
 )
+LABEL_SOURCE = "label_source"
+"""The column of an exported history that says whose the `label` is: `human` or `model`."""
 FORMATS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -76,13 +78,15 @@ class Source:
 class Row:
     """One row: its number (from 1, header and blank lines not counted), its cells as they are, post, label.
 
-    `label` is None where the source has no label column, and empty where the cell is.
+    `label` is None where the source has no label column, and empty where the cell is, or where its label is
+    `predicted`, by the model.
     """
 
     number: int
     cells: dict[str, Any]
     text: str
     label: str | None
+    predicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +142,12 @@ def open_source(
 
 def rows(source: Source) -> Iterator[Row]:
     """Every row of the file in order. BadInput at the first that cannot be read."""
+    has_source = source.label_column == "label" and LABEL_SOURCE in source.columns
     for number, values in enumerate(_values(source), start=1):
         label = None if source.label_column is None else raw_label(values.get(source.label_column))
-        yield Row(number, values, _text(source, number, values.get(source.text_column)), label)
+        predicted = has_source and values.get(LABEL_SOURCE) == "model"
+        text = _text(source, number, values.get(source.text_column))
+        yield Row(number, values, text, "" if predicted else label, predicted)
 
 
 def peek(

@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from weibo_tui.datasets.reading import Source
 from weibo_tui.datasets.records import Table, batches, cells, objects, open_parquet
 from weibo_tui.errors import BadInput
 from weibo_tui.files import check_output, open_output
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import guard
+from weibo_tui.text import guard, header_quoting
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
@@ -66,16 +66,17 @@ def _write_cells(table: Table, stream: IO[str], verdicts: Iterable[Mapping[str, 
     # The writer is told CR LF so that it quotes a cell with either in it (before Python 3.13 it looks for the
     # line's own end only); each line then gets the end that the file has.
     line = io.StringIO()
-    writer = csv.writer(line, delimiter=table.delimiter, lineterminator="\r\n")
 
-    def write(row: list[str]) -> None:
+    # Every cell is quoted, so that no spreadsheet parts it.
+    def write(row: list[str], quoting: Literal[0, 1] = csv.QUOTE_ALL) -> None:
         line.seek(0)
         line.truncate()
-        writer.writerow(row)
+        csv.writer(line, delimiter=table.delimiter, lineterminator="\r\n", quoting=quoting).writerow(row)
         stream.write(line.getvalue()[:-2] + table.newline)
 
     records = cells(table)
-    write([*next(records), *added])
+    header = [*next(records), *added]
+    write(header, header_quoting(header))
     for number, (row, verdict) in enumerate(zip(records, verdicts, strict=True), start=1):
         write(row + [_cell(verdict.get(name)) for name in added])
         yield number

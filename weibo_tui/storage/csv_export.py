@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.files import open_output
-from weibo_tui.text import guard
+from weibo_tui.text import guard, header_quoting
 
 
 @contextmanager
@@ -19,18 +19,16 @@ def open_csv(
     """Open the file ``path`` under the header ``columns``; the block gets a function that writes one row.
 
     UTF-8, with a byte-order mark unless ``bom`` is off; the file takes its place when the block ends well.
-    ``guarded`` concerns texts only, not numbers. None is an empty cell, a bool is true or false. A lone
-    surrogate, which UTF-8 cannot hold, is written as its escape (``\\ud800``).
+    Every text is quoted, so that nothing in it parts cells. ``guarded`` concerns texts only, not numbers. None is an
+    empty cell, a bool is true or false. A lone surrogate, which UTF-8 cannot hold, is written as its escape
+    (``\\ud800``).
     """
     encoding = "utf-8-sig" if bom else "utf-8"
     with open_output(path, "w", encoding=encoding, newline="", overwrite=overwrite) as file:
-        writer = csv.writer(file)
-
-        def write(row: Sequence[Any]) -> None:
-            writer.writerow([_cell(value, guarded) for value in row])
-
-        write(columns)
-        yield write
+        names = [_cell(name, guarded) for name in columns]
+        csv.writer(file, quoting=header_quoting(names)).writerow(names)
+        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
+        yield lambda row: writer.writerow([_cell(value, guarded) for value in row])
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], overwrite: bool = False) -> int:

@@ -90,6 +90,23 @@ class Database(sqlite3.Connection):
         finally:
             self.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_SECONDS)}")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Database]:
+        """Open a connection that sees the database as it is now, whatever is written during the block."""
+        address = address_to_read(self.path, nothing_can_be_made=isinstance(self, ReadOnly))
+        with faults_named(self.path):
+            database = sqlite3.connect(
+                address, BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True, factory=Database
+            )
+        database.path = self.path
+        try:
+            with database.faults_named():
+                database.execute("BEGIN")
+                database.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # a transaction sees nothing before it reads
+            yield database
+        finally:
+            database.close()
+
     def read(self, make: Callable[[Sequence[Any]], T], query: str, parameters: Parameters = ()) -> Iterator[T]:
         """What ``make`` makes of each row, with `faults_named`; Damaged where it can make nothing of one."""
         with self.faults_named():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage import search, selection
@@ -49,8 +49,11 @@ EXPORT_COLUMNS = (
     "probabilities",
     "error",
     "corrected",
+    "label_source",
+    "predicted",
 )
 _EXPORTED_AT_ONCE = 2000
+_LISTED_AT_ONCE = 1000
 
 # The neighbours in time of the place (:at, :id), among the analyses that are not late.
 _OLDER = (
@@ -115,6 +118,14 @@ class History:
         ]
         entries.sort(key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id), reverse=newest_first)
         return entries[:limit] if newest_first else entries[:limit][::-1]
+
+    def newest(self, limit: int) -> Iterator[Entry]:
+        """Yield at most ``limit`` entries, newest first, of which few are in memory at once."""
+        before: Entry | None = None
+        while limit > 0 and (entries := self.page(min(limit, _LISTED_AT_ONCE), before)):
+            yield from entries
+            limit -= len(entries)
+            before = entries[-1]
 
     def count(
         self,
@@ -186,20 +197,27 @@ class History:
     ) -> Generator[Progress, None, int]:
         """Write the analyses that match, oldest first, to the CSV file ``path``; their number, when it is whole.
 
-        Labelled files are no posts and stay out. `open_csv` tells how texts are written, and that a generator
-        that is closed before its end leaves the place as it was.
+        `label` is the one that counts: of a person where there is one, and `label_source` is `human` then, otherwise
+        `model`; `predicted` is always the model's. Labelled files are no posts and stay out. The file holds the
+        history of one moment, whatever is added or deleted later. `open_csv` tells how texts are written, and that a
+        generator that is closed before its end leaves the place as it was.
         """
-        total = self._count([*selection.analyses(filter, counted=True)], None)
         written = 0
         last: Analysis | None = None
-        with open_csv(path, EXPORT_COLUMNS, bom, guard, overwrite) as write:
-            # Page by page: a query left open while the reader takes its time would refuse writes in between.
-            while some := self._analyses(min(_EXPORTED_AT_ONCE, total - written), False, filter, after=last):
+        with open_csv(path, EXPORT_COLUMNS, bom, guard, overwrite) as write, self._database.snapshot() as database:
+            history = History(database)
+            total = history._count([*selection.analyses(filter, counted=True)], None)
+            while some := history._analyses(_EXPORTED_AT_ONCE, False, filter, after=last):
                 for analysis in some:
                     write(_export_row(analysis))
                 written += len(some)
                 last = some[-1]
                 yield Progress("writing", written, total)
+            if written != total:
+                message = _(
+                    "Export incomplete: {written} of {total} posts. Check the database with 'weibo-tui doctor'."
+                )
+                raise Damaged(message.format(written=f"{written:,}", total=f"{total:,}"))
         return written
 
     def clear(self) -> int:
@@ -290,5 +308,10 @@ def _table(entry: Entry) -> str:
 
 
 def _export_row(analysis: Analysis) -> list[Any]:
-    probabilities = json.dumps(analysis.probabilities, ensure_ascii=False)
-    return [probabilities if name == "probabilities" else getattr(analysis, name) for name in EXPORT_COLUMNS]
+    values = {
+        "label": analysis.settled_label,
+        "label_source": "model" if analysis.corrected is None else "human",
+        "predicted": analysis.label,
+        "probabilities": json.dumps(analysis.probabilities, ensure_ascii=False),
+    }
+    return [values[name] if name in values else getattr(analysis, name) for name in EXPORT_COLUMNS]

@@ -48,6 +48,11 @@ class Scored:
             self._dataset, self._judged, lambda label, predicted: (label, predicted) == (truth, verdict)
         )
 
+    @property
+    def unlabeled(self) -> int:
+        """The number of rows left out because their label is a model's."""
+        return self._dataset.unlabeled
+
     def write_errors(self, path: Path, overwrite: bool = False) -> None:
         """Write the posts judged wrongly into `path`, as the plan can ask for too."""
         check_output(path, overwrite, [source.path for source in self._dataset.sources])

@@ -37,6 +37,14 @@ class LateDatabase(Database):
             with self._made.transaction(patience):
                 yield
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Database]:
+        if (made := self._there()) is None:
+            yield self
+        else:
+            with made.snapshot() as database:
+                yield database
+
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
         made = self._there()
         return super().execute(*arguments) if made is None else made.execute(*arguments)

@@ -177,7 +177,7 @@ def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> 
 
 def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
     training, compute = prepared.training, prepared.compute
-    split = prepared.split
+    split, unlabeled = prepared.split, prepared.dataset.unlabeled
     yield work.tell(
         RunStarted(
             run=work.run.id,
@@ -190,7 +190,12 @@ def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) ->
             step=training.at.step,
             steps=training.steps,
             epochs=plan.hyper.epochs,
-            posts={"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+            posts={
+                "train": len(split.train),
+                "validation": len(split.validation),
+                "test": len(split.test),
+                **({"unlabeled": unlabeled} if unlabeled else {}),
+            },
             trainable=_count(training.adapter),
             frozen=prepared.base.card.parameters,
         )

@@ -20,6 +20,7 @@ from weibo_tui.app.widgets.fitted import Fitted
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.words import skipped_rows
 
 
 class EvaluationScreen(Form[None]):
@@ -100,6 +101,8 @@ class EvaluationScreen(Form[None]):
         if scored.trained_on:
             message = _("The adapter was trained on these very posts, so its figures flatter it: measure it on others.")
             lines.append(Content.styled("! " + message, "$text-warning"))
+        if scored.unlabeled:
+            lines.append(plain(skipped_rows(scored.unlabeled)))
         if scored.errors is not None:
             lines.append(plain(_("The posts judged wrongly are in {path}.").format(path=scored.errors)))
         return Content("\n").join(lines)

@@ -1,0 +1,70 @@
+"""Labels that the model gave in an exported history: no truth to train on or to measure against."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from commands import Command, objects
+from histories import ANALYSIS
+
+from weibo_tui.datasets.auditing import audit
+from weibo_tui.datasets.dataset import load
+from weibo_tui.errors import BadInput
+from weibo_tui.progress import finish
+from weibo_tui.storage.database import connect
+from weibo_tui.storage.history import History
+
+
+def export(folder: Path, corrections: list[str | None]) -> Path:
+    """Export a history in which the model said `positive` of every post."""
+    database = connect(folder / "exported.db")
+    history = History(database)
+    ids = history.add([replace(ANALYSIS, text=f"第{number}天走走") for number in range(len(corrections))])
+    for identity, label in zip(ids, corrections, strict=True):
+        history.correct(identity, label)
+    finish(history.export(folder / "history.csv"))
+    database.close()
+    return folder / "history.csv"
+
+
+def test_load_leaves_out_labels_of_the_model(tmp_path: Path) -> None:
+    path = export(tmp_path, [None, "negative", None, "positive"])
+    dataset = finish(load([path]))
+    assert [dataset.names[label] for label in dataset.labels] == ["negative", "positive"]
+    assert dataset.posts == ["第1天走走", "第3天走走"]
+    assert (dataset.unlabeled, dataset.skipped) == (2, [])
+
+
+def test_load_without_labels_of_a_person_is_refused(tmp_path: Path) -> None:
+    path = export(tmp_path, [None, None])
+    with pytest.raises(BadInput, match="No labels by a person: .*history.csv. Correct labels in the history"):
+        finish(load([path]))
+
+
+def test_load_takes_the_model_label_from_a_named_column(tmp_path: Path) -> None:
+    path = export(tmp_path, [None, "negative"])
+    dataset = finish(load([path], label_column="predicted"))
+    assert [dataset.names[label] for label in dataset.labels] == ["positive", "positive"]
+
+
+def test_audit_counts_labels_of_the_model_as_unlabeled(tmp_path: Path) -> None:
+    found = finish(audit([export(tmp_path, [None, "negative", None])]))
+    assert (found.rows, found.unlabelled, found.labels) == (3, 2, {"negative": 1, "positive": 0})
+
+
+def test_evaluation_on_exported_history_says_what_it_skips(command: Command, furnished: Path, tmp_path: Path) -> None:
+    path = export(tmp_path, [None, "negative", None, "positive"])
+    done = command.well("evaluate", path)
+    assert "2 rows skipped: their labels are the model's." in done.err
+    (score,) = objects(command.well("evaluate", path, "--json").out)
+    assert (score["n"], score["unlabeled"]) == (2, 2)
+
+
+def test_training_on_exported_history_says_what_it_skips(command: Command, furnished: Path, tmp_path: Path) -> None:
+    path = export(tmp_path, [None, None, *["negative", "positive"] * 10])
+    done = command.well("train", path, "--name", "own", "--epochs", "1", "--json")
+    posts = objects(done.out)[0]["posts"]
+    assert posts["unlabeled"] == 2
+    assert sum(posts.values()) == 22
