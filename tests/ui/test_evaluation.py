@@ -199,6 +199,29 @@ def test_the_wrong_ones_are_written_where_the_form_says(furnished: Path, few: Pa
     assert out.read_text("utf-8-sig").startswith("text,label,predicted,confidence")
 
 
+def test_form_asks_before_errors_replace_a_file(furnished: Path, few: Path, tmp_path: Path) -> None:
+    out = tmp_path / "wrong.csv"
+    out.write_text("mine")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await open_form(pilot)
+        await choose_file(pilot, few)
+        pilot.app.screen.query(PathInput).last().value = str(out)
+        await pilot.press("ctrl+s")
+        await there(pilot, Choose)
+        await pilot.press("enter")
+        await there(pilot, EvaluationForm)
+        assert out.read_text() == "mine"
+        await pilot.press("ctrl+s")
+        await there(pilot, Choose)
+        await pilot.press("down", "enter")
+        screen = await there(pilot, EvaluationScreen)
+        await until(pilot, lambda: screen.has_class("-done"))
+
+    play(scene)
+    assert out.read_text("utf-8-sig").startswith("text,label,predicted,confidence")
+
+
 # ---- the result
 
 
