@@ -82,10 +82,10 @@ def check_history(command: Command, folder: Path, posts: list[str]) -> None:
     told = objects(well(command, "history", "list", "--json", "--limit", "1000").out)
     assert [one["text"] for one in reversed(told)] == posts
     path = folder / (as_file_name(posts[0]) + ".csv")
-    well(command, "history", "export", path)
+    well(command, "history", "export", path, "--overwrite")
     wanted = [post.encode("utf-8", "backslashreplace").decode() for post in posts]
     assert [unguard(row["text"]) for row in table(path)] == wanted
-    well(command, "history", "export", path, "--no-guard", "--no-bom")
+    well(command, "history", "export", path, "--no-guard", "--no-bom", "--overwrite")
     assert [row["text"] for row in table(path)] == wanted
 
 
@@ -196,7 +196,9 @@ def labels_of_all_kinds(command: Command, folder: Path, found: list[str]) -> Non
     assert verdict["label"] in labels
     run = str(card["run"])
     errors, journal, csv_file = (folder / f"{as_file_name(found[-1])}.{end}" for end in ("e.csv", "jsonl", "csv"))
-    (score,) = objects(well(command, "evaluate", data, "--adapter", "h", "--json", "--errors", errors).out)
+    (score,) = objects(
+        well(command, "evaluate", data, "--adapter", "h", "--json", "--errors", errors, "--overwrite").out
+    )
     assert score["labels"] == card["labels"]
     rows_by_text = {(unguard(row["text"]), unguard(row["label"])) for row in table(errors)}
     assert rows_by_text <= {(text, label) for label, text in rows}
@@ -204,8 +206,9 @@ def labels_of_all_kinds(command: Command, folder: Path, found: list[str]) -> Non
         *(["predict", PLAIN, "--adapter", "h"], ["evaluate", data, "--adapter", "h"], ["audit", data]),
         *(["adapters", "list"], ["adapters", "list", "--json"], ["adapters", "show", "h"], ["bases", "list"]),
         *(["runs", "list"], ["runs", "list", "--json"], ["runs", "show", run], ["runs", "show", run, "--json"]),
-        *(["runs", "export", run, journal], ["runs", "export", run, csv_file], ["history", "list"]),
-        *(["adapters", "export", "h", folder / "h.zip"], ["adapters", "remove", "h"]),
+        *(["runs", "export", run, file, "--overwrite"] for file in (journal, csv_file)),
+        ["history", "list"],
+        *(["adapters", "export", "h", folder / "h.zip", "--overwrite"], ["adapters", "remove", "h"]),
         ["adapters", "import", folder / "h.zip"],
     ]
     for words in told:

@@ -64,7 +64,7 @@ def check_goes_on(command: Command, run: str, step: int, home: Path, undisturbed
     assert [event["step"] for event in told if event["event"] == "StepDone"] == list(range(step + 1, STEPS + 1))
     assert weights(home) == undisturbed
     path = home / "journal.jsonl"
-    command.well("runs", "export", run, path)
+    command.well("runs", "export", run, path, "--overwrite")
     journal = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [event["step"] for event in journal if event["event"] == "StepDone"] == list(range(1, STEPS + 1))
     shown = json.loads(command.well("runs", "show", run, "--json").out)

@@ -104,7 +104,7 @@ def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
     assert (home / "adapters/cut/adapter.safetensors").read_bytes() == trained.result
     (run,) = (run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut")
     assert (run["state"], run["step"]) == ("finished", STEPS)
-    command.well("runs", "export", run["id"], home / "journal.jsonl")
+    command.well("runs", "export", run["id"], home / "journal.jsonl", "--overwrite")
     journal = [json.loads(line) for line in (home / "journal.jsonl").read_text("utf-8").splitlines()]
     assert [event["step"] for event in journal if event["event"] == "StepDone"] == list(range(1, STEPS + 1))
     assert [event["event"] for event in journal].count("RunFinished") == 1

@@ -78,5 +78,5 @@ def test_a_file_that_is_replaced_keeps_what_others_may(command: Command, furnish
     shared.touch()
     shared.chmod(0o664)
     command.well("predict", "真好吃", *MACHINE)
-    command.well("history", "export", shared)
+    command.well("history", "export", shared, "--overwrite")
     assert shared.stat().st_mode & 0o777 == 0o664
