@@ -135,8 +135,8 @@ def stock(folder: Path, posts: Path, corpus: Path) -> Path:
     hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
     with Workbench.open(folder) as bench:
         deque(bench.pretrain(base), maxlen=0)
-        deque(bench.train(TrainingPlan((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
         bench.use_base("tiny")
+        deque(bench.train(TrainingPlan((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
         bench.use_adapter("mood")
     return folder
 
