@@ -75,7 +75,8 @@ def furnish(home: Path, posts: Path) -> None:
     with Workbench.open(home) as bench:
         deque(bench.pretrain(PretrainingPlan(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
         for name, dropout in {"mood": 0.0, "mood-words": 0.5}.items():
-            plan = TrainingPlan((posts,), name, hyper=Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout))
+            hyper = Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout)
+            plan = TrainingPlan((posts,), name, "small", hyper=hyper)
             deque(bench.train(plan), maxlen=0)
         bench.use_adapter("mood-words")
 

@@ -135,11 +135,11 @@ def _go_on(bench: Workbench, plan: PretrainingPlan | TrainingPlan) -> None:
     """Resume the plan's run where one was left, else begin it."""
     left = [run for run in bench.runs.list() if run.name == plan.name and run.state != "finished"]
     if left:
-        follow(bench.resume(left[0].id), json=False)
+        follow(bench, bench.resume(left[0].id), json=False)
     elif isinstance(plan, PretrainingPlan):
-        follow(bench.pretrain(plan), json=False)
+        follow(bench, bench.pretrain(plan), json=False)
     else:
-        follow(bench.train(plan), json=False)
+        follow(bench, bench.train(plan), json=False)
 
 
 def _calibrate(bench: Workbench, task: Task, files: list[Path]) -> None:
