@@ -8,6 +8,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
+import signal
 import socket
 import threading
 from collections import deque
@@ -55,6 +56,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WEIBO_TUI_STARTER", str(tmp_path / "no-starter"))
     locale.use("auto")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_signal_ignored() -> None:
+    """Programs that a test starts inherit what is ignored here: SIGINT in a background job, SIGHUP after nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
