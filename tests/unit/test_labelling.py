@@ -131,11 +131,18 @@ def test_labelling_killed_behind_its_last_row_is_finished_by_the_same_command(
     def killed(*_given: object) -> int:
         raise KeyboardInterrupt
 
+    unlink = Path.unlink
+
+    def killed_at_the_end(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "out.csv.partial":
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         if moment == "before the history has it":
             patch.setattr(bench.history, "add_file", killed)
         else:
-            patch.setattr(Path, "unlink", killed)
+            patch.setattr(Path, "unlink", killed_at_the_end)
         labelled(bench, source, out)
     before = out.read_bytes()
     assert labelled(bench, source, out).continued == 30
