@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binom, binomtest
 from sklearn import metrics
 
-from weibo_tui.engine.metrics import ScoreCard, calibration_error, score
+from weibo_tui.engine.metrics import ScoreCard, accuracy_interval, calibration_error, effective_size, score
 
 KEYS = [
     *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc", "per_label", "labels", "confusion"),
@@ -98,15 +99,46 @@ def test_the_interval_holds_the_accuracy(case: Scored) -> None:
     assert 0 <= card.accuracy_ci[0] <= card.accuracy <= card.accuracy_ci[1] <= 1
 
 
-def test_the_interval_is_that_of_resampling_the_hits() -> None:
-    rng = np.random.default_rng(1)
-    truth = rng.integers(0, 2, 500)
-    p = np.where((rng.random(500) < 0.8)[:, None], np.eye(2)[truth], np.eye(2)[1 - truth])
-    hits = p.argmax(axis=1) == truth
-    resampled = [hits[rng.integers(0, 500, 500)].mean() for _ in range(4_000)]
-    card = score(truth, p, ["a", "b"])
-    assert card.accuracy_ci == pytest.approx(tuple(np.percentile(resampled, [2.5, 97.5])), abs=0.006)
-    assert card == score(truth, p, ["a", "b"])
+@pytest.mark.parametrize("n", [1, 5, 30, 1000])
+def test_accuracy_interval_is_scipys_exact_one(n: int) -> None:
+    for hits in {0, 1, n // 2, n - 1, n}:
+        expected = binomtest(hits, n).proportion_ci(method="exact")
+        assert accuracy_interval(hits / n, n) == pytest.approx(tuple(expected), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [5, 10, 30, 100, 1000])
+@pytest.mark.parametrize("accuracy", [0.5, 0.9, 0.99])
+def test_accuracy_interval_covers_the_truth_in_94_percent(n: int, accuracy: float) -> None:
+    intervals = [accuracy_interval(hits / n, n) for hits in range(n + 1)]
+    covering = [hits for hits, (low, high) in enumerate(intervals) if low <= accuracy <= high]
+    assert binom.pmf(covering, n, accuracy).sum() >= 0.94
+
+
+def test_interval_of_five_hits_in_five_is_not_certainty() -> None:
+    card = score([0] * 5, [[0.9, 0.1]] * 5, ["a", "b"])
+    assert card.accuracy == 1.0
+    assert card.accuracy_ci == pytest.approx((0.4782, 1.0), abs=1e-4)
+
+
+def test_interval_counts_copies_of_a_text_once() -> None:
+    truth = [0] * 10 + [1] * 10
+    p = [[0.9, 0.1]] * 18 + [[0.1, 0.9]] * 2
+    once = score(truth, p, ["a", "b"], texts=np.arange(20))
+    copied = score(truth * 50, p * 50, ["a", "b"], texts=np.tile(np.arange(20), 50))
+    assert copied.accuracy_ci == pytest.approx(once.accuracy_ci)
+    assert once.accuracy_ci == score(truth, p, ["a", "b"]).accuracy_ci
+
+
+@pytest.mark.parametrize("copies", [[500, *[1] * 500], [*[3] * 10, *[1] * 90], [20, *[1] * 10], [100], range(1, 30)])
+@pytest.mark.parametrize("accuracy", [0.5, 0.9, 0.99])
+def test_interval_covers_the_truth_with_any_copies(copies: list[int], accuracy: float) -> None:
+    sizes = np.array(copies)
+    n = effective_size(np.repeat(np.arange(len(sizes)), sizes))
+    right = np.random.default_rng(0).random((4000, len(sizes))) < accuracy
+    measured, draws = np.unique(right @ sizes / sizes.sum(), return_counts=True)
+    intervals = [accuracy_interval(float(one), n) for one in measured]
+    covering = [low <= accuracy <= high for low, high in intervals]
+    assert np.average(covering, weights=draws) >= 0.94
 
 
 @pytest.mark.parametrize("names", [["negative", "positive"], ["喜", "怒", "哀"]])

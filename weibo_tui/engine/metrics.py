@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _BINS = 15
-_RESAMPLES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class ScoreCard:
     n: int  # posts scored
     failed: int  # posts that could not be read, in none of the other figures
     accuracy: float | None
-    accuracy_ci: tuple[float, float] | None  # 95 %, bootstrap
+    accuracy_ci: tuple[float, float] | None  # 95 %, see `accuracy_interval`
     macro_f1: float | None
     mcc: float | None
     per_label: Mapping[str, Mapping[str, float | None]]  # precision, recall, f1, support
@@ -41,11 +40,16 @@ class ScoreCard:
 
 
 def score(
-    truth: ArrayLike, probabilities: ArrayLike, names: Sequence[str], failed: int = 0, seed: int = 0
+    truth: ArrayLike,
+    probabilities: ArrayLike,
+    names: Sequence[str],
+    failed: int = 0,
+    texts: NDArray[np.int64] | None = None,
 ) -> ScoreCard:
     """The score card of `probabilities` (n, labels) for labels `truth` (n,), less the emoticon accuracies.
 
-    `truth` holds indices into `names`; rows of `probabilities` sum to 1. There may be no posts at all.
+    `truth` holds indices into `names`; rows of `probabilities` sum to 1. There may be no posts at all. Equal
+    numbers in `texts` (n,) are copies of one text; without it, each post is a text of its own.
     """
     from sklearn import metrics
 
@@ -66,7 +70,7 @@ def score(
         n=len(given),
         failed=failed,
         accuracy=accuracy,
-        accuracy_ci=_interval(len(given), accuracy, seed),
+        accuracy_ci=accuracy_interval(accuracy, len(given) if texts is None else effective_size(texts)),
         macro_f1=macro_f1,
         mcc=float(mcc),
         per_label={
@@ -102,11 +106,31 @@ def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_
     return float(np.abs(np.bincount(bins, weights=correct - confidence)).sum() / len(confidence))
 
 
-def _interval(n: int, accuracy: float, seed: int) -> tuple[float, float]:
-    # To draw n hits and misses with replacement and count the hits is to draw from Binomial(n, accuracy).
-    draws = np.random.default_rng(seed).binomial(n, accuracy, _RESAMPLES) / n
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return float(low), float(high)
+def accuracy_interval(accuracy: float, n: float) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy measured on `n` independent posts, where `n` may be a fraction.
+
+    This is Clopper and Pearson's exact interval (1934), as `scipy.stats.binomtest` has it for whole numbers. It covers
+    the true accuracy in at least 95 % of all samples, whatever the accuracy and `n`. Wilson's is narrower, but covers
+    an accuracy of .99 in 90.4 % of samples of 10 and 92.1 % of samples of 100, so it promises more than it keeps.
+    """
+    from scipy.special import betaincinv
+
+    hits, errors = n * accuracy, n * (1 - accuracy)
+    low = 0.0 if accuracy == 0 else float(betaincinv(hits, errors + 1, 0.025))
+    high = 1.0 if accuracy == 1 else float(betaincinv(hits + 1, errors, 0.975))
+    return low, high
+
+
+def effective_size(texts: NDArray[np.int64]) -> float:
+    """Return how many independent posts are worth as much as posts whose `texts` (n,) may be equal.
+
+    Copies of a text get the same prediction, so they are right or wrong together. The variance of the accuracy is then
+    p(1 - p) / n', where n' is Kish's effective sample size: n squared over the sum of the squared numbers of copies.
+    It is the number of texts where all have as many copies, and less where a few have more. Copies with different
+    labels vary less, which makes the interval too wide rather than too narrow.
+    """
+    sizes = np.unique(texts, return_counts=True)[1].astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def _nothing_scored(names: Sequence[str], failed: int) -> ScoreCard:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from weibo_tui import text
 from weibo_tui.datasets.dataset import Dataset, load
 from weibo_tui.datasets.labels import Labels
+from weibo_tui.datasets.text_hashes import text_hashes
 from weibo_tui.files import check_output
 from weibo_tui.progress import Progress
 from weibo_tui.storage.csv_export import write_csv
@@ -99,8 +100,9 @@ def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
         preprocessing=card.preprocessing,
     )
     classifier = home.classifier(adapter, plan.machine)
+    texts = yield from text_hashes(dataset.posts)
     score, judged = yield from score_posts(
-        classifier, dataset.posts, dataset.labels, card.labels, failed=len(dataset.skipped)
+        classifier, dataset.posts, texts, dataset.labels, card.labels, failed=len(dataset.skipped)
     )
     if plan.errors is not None:
         write_errors(plan.errors, dataset, judged, plan.overwrite)
@@ -109,11 +111,16 @@ def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
 
 
 def score_posts(
-    classifier: Classifier, posts: Sequence[str], labels: Sequence[int], names: Sequence[str], failed: int = 0
+    classifier: Classifier,
+    posts: Sequence[str],
+    texts: NDArray[np.int64],
+    labels: Sequence[int],
+    names: Sequence[str],
+    failed: int = 0,
 ) -> Generator[Progress, None, tuple[ScoreCard, Judged]]:
     """The score card of `posts` with their `labels`, all three emoticon accuracies in it.
 
-    Posts that cannot be read are counted with `failed` and are in no other figure."""
+    `texts` are hashes of the posts (n,). Unreadable posts are counted with `failed` and are in no other figure."""
     import numpy as np
 
     from weibo_tui.engine.metrics import score
@@ -121,7 +128,8 @@ def score_posts(
     truth = np.array(labels, np.int64)
     judged = yield from judge(classifier, posts, len(names), "evaluating")
     unreadable = len(posts) - len(judged.readable)
-    card = score(truth[judged.readable], judged.probabilities, names, failed=failed + unreadable)
+    which = judged.readable
+    card = score(truth[which], judged.probabilities, names, failed + unreadable, texts[which])
     accuracies = {"with": card.accuracy}
     variants: dict[str, Callable[[str], str]] = {
         "without": text.without_emoticons,

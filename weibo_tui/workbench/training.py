@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.dataset import Dataset, check_trainable, load
 from weibo_tui.datasets.splitting import Split, split_steps
+from weibo_tui.datasets.text_hashes import text_hashes
 from weibo_tui.engine.events import Event, RunFinished, RunStarted
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
@@ -242,8 +243,9 @@ def _measure(plan: TrainingPlan, prepared: Prepared, run: Run) -> Generator[Prog
         temperature=fit_temperature(logits, held_out.labels),
     )
     posts = [dataset.posts[index] for index in split.test]
+    texts = yield from text_hashes(posts)
     score, _judged = yield from score_posts(
-        classifier, posts, [dataset.labels[index] for index in split.test], dataset.names
+        classifier, posts, texts, [dataset.labels[index] for index in split.test], dataset.names
     )
     config = training.adapter.config
     return AdapterCard(
