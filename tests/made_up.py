@@ -37,6 +37,11 @@ def posts(number: int, seed: int = 0) -> list[tuple[str, int]]:
     return shuffled
 
 
+def numeral(number: int) -> str:
+    """A number in Chinese numerals, which are letters: posts that differ in digits alone count as the same."""
+    return str(number).translate(str.maketrans("0123456789", "零一二三四五六七八九"))
+
+
 def write_posts(path: Path, number: int, seed: int = 0) -> Path:
     """A CSV file of posts with the header `label,review`."""
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -75,6 +75,10 @@ _PICTURES = re.compile(rf"(?:{_PICTURE}|.)[\u0300-\u036f\ufe0f\u20e3]*", re.DOTA
 _REPOST = re.compile(r"(?:[/／]{2}\s*|(?<![A-Za-z])RT\s*|回[复覆復]\s*)[@＠][^\s:：@＠/／\[\]]{0,30}[\s\u200b]*[:：]?")
 _FORWARDED = re.compile(r"[/／]{2}\s*[@＠]")
 _NOT_CONTENT = re.compile(rf"[\s{_UNSEEN}]|{_URL}|{_NAME}")
+# In a normalized text: a bracket emoticon, and what is neither letter nor emoticon. Emoji are no letters either.
+_NOT_WORDS = r"\[/?(?:[^\W_]|\?){1,8}\]|[^\w\[#]+|[\d_]+|[\[#]"
+_NO_WORDS = re.compile(_NOT_WORDS)
+_NO_WORDS_NOR_TOPICS = re.compile(rf"#[^#]{{1,60}}#|{_NOT_WORDS}")
 # Among `_MARK` are all marks that combine. NFKC sorts those of one letter, and Python takes half an hour to sort a
 # million; with an unseen joiner behind every 30, as Unicode's stream-safe format has it, it is over at once.
 _MARK = r"[^\w\s\x00-\u02ff]"
@@ -191,7 +195,20 @@ def repost_segments(post: str) -> list[str]:
 
     Empty parts are left out; a post that is no repost has one part, itself.
     """
-    return [segment for segment in map(normalise, _REPOST.split(post)) if segment]
+    return [segment for segment in map(normalise, repost_parts(post)) if segment]
+
+
+def words_only(normalized: str) -> str:
+    """Return a text of `normalise` without emoticons, punctuation, digits and #topics#.
+
+    Topics stay where nothing else would be left; a text of emoticons, punctuation and digits alone gives "".
+    """
+    return _NO_WORDS_NOR_TOPICS.sub("", normalized) or _NO_WORDS.sub("", normalized)
+
+
+def repost_parts(post: str) -> list[str]:
+    """Return what each user in a repost chain wrote, as it is; a post that is no repost has one part."""
+    return _REPOST.split(post)
 
 
 def is_repost(post: str) -> bool:

@@ -14,6 +14,7 @@ from hostile import as_file_name, texts
 from hostile_stage import go, loaded, look, play, press
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_up import numeral
 from stage import app_of, drawn, until
 from textual import events
 from textual.app import App
@@ -138,7 +139,7 @@ def files(home: Path, folder: Path, found: list[str]) -> None:
     place.mkdir()
     for text in found:
         labels = (text.encode("utf-8", "replace").decode(), "乙")
-        rows = [{"label": labels[n % 2], "review": f"{text}{n}", text: text} for n in range(8)]
+        rows = [{"label": labels[n % 2], "review": f"{text}{numeral(n)}", text: text} for n in range(8)]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (place / (as_file_name(text) + ".jsonl")).write_text(lines, "utf-8")
 

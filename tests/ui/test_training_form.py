@@ -231,7 +231,7 @@ def test_preview_shows_how_the_file_is_read_and_what_an_audit_finds(furnished: P
 def test_preview_says_that_emoticons_give_the_labels_away_and_sets_the_dropout(furnished: Path, tmp_path: Path) -> None:
     marks = ("[泪]", "[哈哈]")
     data = tmp_path / "marked.csv"
-    rows = [f"{number % 2},第{number}天的早饭{marks[number % 2]}" for number in range(80)]
+    rows = [f"{number % 2},第{made_up.numeral(number)}天的早饭{marks[number % 2]}" for number in range(80)]
     data.write_text("label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
 
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:

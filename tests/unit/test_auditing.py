@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up import numeral
 
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.errors import BadInput
@@ -50,17 +51,34 @@ def test_the_figures_of_a_file(tmp_path: Path) -> None:
 
 
 def test_emoticons_that_made_the_labels_are_found_out(tmp_path: Path) -> None:
-    lines = [f"{n % 2},第{n}条[{'哈哈' if n % 2 else '泪'}]" for n in range(400)]
+    lines = [f"{n % 2},第{numeral(n)}条[{'哈哈' if n % 2 else '泪'}]" for n in range(400)]
     found = audited(write(tmp_path / "posts.csv", *lines)).emoticons
     assert (found.share_with, found.linear_accuracy) == (1.0, 1.0)
     assert found.majority == pytest.approx(0.5, abs=0.02)
 
 
 def test_emoticons_that_say_nothing_are_no_better_than_the_majority(tmp_path: Path) -> None:
-    lines = [f"{int(n % 4 == 0)},第{n}条" for n in range(400)]
+    lines = [f"{int(n % 4 == 0)},第{numeral(n)}条" for n in range(400)]
     found = audited(write(tmp_path / "posts.csv", *lines)).emoticons
     assert found.share_with == 0
     assert found.linear_accuracy == found.majority == pytest.approx(0.75, abs=0.02)
+
+
+def test_audit_counts_posts_equal_but_for_marks_and_near_ones(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "posts.csv",
+        "1,今天的面真好吃[哈哈]",
+        "1,今天的面真好吃[哈哈]",
+        "0,今天的面真好吃[泪]",
+        "0,今天的面2真好吃！",
+        "1,#早饭#难吃",
+        "1,下班路上又堵了一个小时真想把车扔在高架桥上走回家去",
+        "1,下班路上又堵了一个小时真想把车扔在高架桥上跑回家去",
+    )
+    found = audited(path)
+    assert (found.duplicates, found.contradictions) == (1, 0)
+    assert (found.word_duplicates, found.word_contradictions) == (2, 1)
+    assert found.near_duplicates == 1
 
 
 def test_files_without_labels_or_with_one_have_no_accuracy(tmp_path: Path) -> None:

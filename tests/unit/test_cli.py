@@ -79,7 +79,7 @@ def test_audit_counts(command: Command, tmp_path: Path, home: Path) -> None:
     (found,) = objects(command.well("audit", path, "--json").out)
     assert list(found) == [
         *("files", "rows", "empty", "unlabelled", "labels", "duplicates", "contradictions"),
-        *("length", "emoticons", "reposts"),
+        *("length", "emoticons", "reposts", "word_duplicates", "word_contradictions", "near_duplicates"),
     ]
     assert (found["rows"], found["empty"], found["duplicates"], found["contradictions"]) == (5, 1, 2, 1)
     assert found["labels"] == {"negative": 3, "positive": 1}

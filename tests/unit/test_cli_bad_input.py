@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from commands import Command, Done, listing, start
+from made_up import numeral
 
-GOOD_CSV = "label,review\n" + "".join(f"{n % 2},第{n}天的面真{'难好'[n % 2]}吃\n" for n in range(40))
+GOOD_CSV = "label,review\n" + "".join(f"{n % 2},第{numeral(n)}天的面真{'难好'[n % 2]}吃\n" for n in range(40))
 # A file that holds exactly what a case is about, in the folder that the command runs in.
 FILES = {
     "posts.csv": GOOD_CSV.encode(),

@@ -17,6 +17,7 @@ from commands import Command, Done, objects, table
 from hostile import as_argument, as_file_name, spoken, texts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_up import numeral
 
 from weibo_tui.text import unguard
 
@@ -183,7 +184,7 @@ def what_is_set(command: Command, folder: Path, found: list[str]) -> None:
 def labels_of_all_kinds(command: Command, folder: Path, found: list[str]) -> None:
     """From a training to its record, its files and the verdicts of what it made."""
     labels = list(dict.fromkeys(label.strip() for label in [*utf_8(found), "甲", "乙"] if label.strip()))
-    rows = [[label, f"第{day}天{label[:20]}"] for label in labels for day in range(4)]
+    rows = [[label, f"第{numeral(day)}天{label[:20]}"] for label in labels for day in range(4)]
     data = folder / f"{as_file_name(found[0])}.jsonl"
     data.write_text("".join(json.dumps({"label": one, "review": text}) + "\n" for one, text in rows), "utf-8")
     small = ("--epochs", "1", "--bottleneck", "2", "--batch-size", "64", "--threads", "1")

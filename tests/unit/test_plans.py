@@ -32,6 +32,14 @@ def test_plan_is_the_same_when_read_back_from_json(plan: TrainingPlan | Pretrain
         assert read == dataclasses.replace(plan, corpus=plan.corpus.absolute())
 
 
+def test_plan_from_before_groupings_is_read_with_the_first() -> None:
+    values = PLANS[0].to_json()
+    del values["grouping"]
+    read = TrainingPlan.from_json(values)
+    assert read.grouping == 1
+    assert TrainingPlan.from_json(read.to_json()).grouping == 1
+
+
 def test_plan_names_everything_that_is_wrong_with_it_at_once() -> None:
     hyper = Hyperparameters(epochs=0, learning_rate=float("nan"), dropout=float("inf"), class_weights="heavy")
     with pytest.raises(BadInput) as refused:

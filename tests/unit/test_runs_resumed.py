@@ -125,6 +125,25 @@ def test_training_stopped_anywhere_and_resumed_equals_the_undisturbed_one(bench:
     assert not (bench.runs.folder(runs["parted"].id) / "checkpoint.safetensors").exists()
 
 
+def test_run_from_before_groupings_resumes_with_its_own_split(bench: Workbench, tmp_path: Path) -> None:
+    rows = [f"{n % 2},第{n}条{'好' if n % 2 else '坏'}极了[{'哈哈' if n % 3 else '泪'}]" for n in range(80)]
+    plan = models.training_plan(tmp_path, "whole", grouping=1)
+    plan.data[0].write_text("label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    whole = list(bench.train(plan))
+    events = bench.train(dataclasses.replace(plan, name="parted"))
+    run = models.until(events, RunStarted).run
+    models.until(events, StepDone, 3)
+    events.close()  # type: ignore[attr-defined]
+    # As such a run was kept.
+    forget = "UPDATE runs SET plan = json_remove(plan, '$.plan.grouping') WHERE id = ?"
+    with bench.runs._database.transaction():
+        assert bench.runs._database.execute(forget, (run,)).rowcount == 1
+    resumed = list(bench.resume(run))
+    assert isinstance(whole[-1], RunFinished)
+    assert isinstance(resumed[-1], RunFinished)
+    assert resumed[-1].score == whole[-1].score
+
+
 def test_training_goes_back_to_its_checkpoint_where_it_was_killed(bench: Workbench, tmp_path: Path) -> None:
     list(bench.train(models.training_plan(tmp_path, "whole")))
     events = bench.train(models.training_plan(tmp_path, "killed"))

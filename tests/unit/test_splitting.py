@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections import Counter
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import numeral
 
+from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.splitting import Split, group_steps, split, split_steps
 from weibo_tui.errors import BadInput
 from weibo_tui.progress import finish
-from weibo_tui.text import normalise, repost_segments
+from weibo_tui.text import normalise, repost_segments, words_only
 
 
 def parts(found: Split) -> list[list[int]]:
@@ -24,7 +27,8 @@ def parts(found: Split) -> list[list[int]]:
 
 
 def texts(posts: list[str], indices: list[int]) -> set[str]:
-    return {text for index in indices for text in (normalise(posts[index]), *repost_segments(posts[index]))}
+    found = {text for index in indices for text in (normalise(posts[index]), *repost_segments(posts[index]))}
+    return found | {words for text in found if (words := words_only(text))}
 
 
 def assert_sound(posts: list[str], found: Split) -> None:
@@ -64,14 +68,14 @@ def test_no_text_or_segment_stands_in_two_parts(table: list[tuple[str, int]], se
 @given(st.lists(st.integers(3, 30), min_size=2, max_size=6), st.integers(0, 3))
 def test_every_label_of_three_groups_stands_in_every_part(sizes: list[int], seed: int) -> None:
     labels = [label for label, size in enumerate(sizes) for _ in range(size)]
-    posts = [f"第{index}条" for index in range(len(labels))]
+    posts = [f"第{numeral(index)}条" for index in range(len(labels))]
     for part in parts(split(posts, labels, seed=seed)):
         assert {labels[index] for index in part} == set(range(len(sizes)))
 
 
 def test_parts_have_their_share_of_every_label_also_of_a_sorted_file() -> None:
     labels = [1] * 3000 + [0] * 1000 + [2] * 100
-    posts = [f"第{index}条，真好" for index in range(len(labels))]
+    posts = [f"第{numeral(index)}条，真好" for index in range(len(labels))]
     found = split(posts, labels, validation=0.1, test=0.2)
     train, validation, test = (Counter(labels[index] for index in part) for part in parts(found))
     assert test == {1: 600, 0: 200, 2: 20}
@@ -80,8 +84,8 @@ def test_parts_have_their_share_of_every_label_also_of_a_sorted_file() -> None:
 
 
 def test_a_group_larger_than_the_share_goes_to_train_whole() -> None:
-    chains = [f"第{index}条//@小王: [哈哈]" for index in range(300)]
-    others = [f"另一条，第{index}" for index in range(700)]
+    chains = [f"第{numeral(index)}条//@小王: [哈哈]" for index in range(300)]
+    others = [f"另一条，第{numeral(index)}" for index in range(700)]
     posts = chains + others
     labels = [index % 2 for index in range(1000)]
     found = split(posts, labels)
@@ -92,11 +96,57 @@ def test_a_group_larger_than_the_share_goes_to_train_whole() -> None:
 
 def test_chains_weld_through_others() -> None:
     posts = ["甲//@a: 乙", "丙", "乙//@b: 丁", "戊", "丁!", "丁"]
-    assert finish(group_steps(posts)) == [[0, 2, 5], [1], [3], [4]]
+    assert finish(group_steps(posts)) == [[0, 2, 4, 5], [1], [3]]
+    assert finish(group_steps(posts, grouping=1)) == [[0, 2, 5], [1], [3], [4]]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("今天的面真好吃[哈哈]", "今天的面真好吃😊", "今天的面，真好吃！", "今天的面2真好吃", "#早饭#今天的面真好吃"),
+        *("@小王 今天的面真好吃", "今天的面真好吃//@小李: 羡慕", "[泪]//@a: 今天的面真好吃…[doge]"),
+    ],
+)
+def test_posts_equal_but_for_marks_are_one_group(other: str) -> None:
+    assert finish(group_steps(["今天的面真好吃", other])) == [[0, 1]]
+    assert finish(group_steps(["今天的面真难吃", other])) == [[0], [1]]
+
+
+def test_posts_without_words_keep_their_own_text_as_key() -> None:
+    posts = ["[哈哈]", "[泪]", "123", "！", "#周一见#", "#周一见#[哈哈]", "[哈哈]"]
+    assert finish(group_steps(posts)) == [[0, 6], [1], [2], [3], [4, 5]]
+
+
+def test_near_duplicates_are_one_group() -> None:
+    post = "下班路上又堵了一个小时，真想把车扔在高架桥上走回家去"
+    near = "下班路上又堵了一个小时，真想把车扔在高架桥上跑回家去"
+    other = "上班路上一点也不堵，二十分钟就到了，真想天天都这么顺"
+    assert finish(group_steps([post, other, near])) == [[0, 2], [1]]
+    assert finish(group_steps([post, other, near], grouping=1)) == [[0], [1], [2]]
+
+
+def test_short_similar_posts_are_not_near_duplicates() -> None:
+    assert len(finish(group_steps(["真好吃啊", "真难吃啊", "真好吃哦", "哈哈哈哈哈哈哈哈哈哈", "哈哈哈哈"]))) == 5
+
+
+@given(st.lists(st.text("天地玄黄宇宙洪荒日月盈昃辰宿列张", min_size=9, max_size=30), max_size=20, unique=True))
+def test_near_duplicates_are_those_of_the_definition(texts: list[str]) -> None:
+    found = finish(near_duplicates(texts))
+    for earlier, later in found:
+        one, other = (set(pairwise(texts[index])) for index in (earlier, later))
+        assert earlier < later
+        assert len(one & other) >= 0.8 * len(one | other)
+
+
+def test_near_duplicates_with_one_character_more_are_found() -> None:
+    draw = random.Random(0)
+    texts = ["".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(40)) for _ in range(200)]
+    found = finish(near_duplicates([*texts, *(text + "了" for text in texts)]))
+    assert found == [(index, index + 200) for index in range(200)]
 
 
 def test_labels_of_few_groups_stand_in_train_first() -> None:
-    posts = [f"第{index}条" for index in range(25)]
+    posts = [f"第{numeral(index)}条" for index in range(25)]
     labels = [0] * 11 + [1] * 11 + [2, 3, 3]
     found = split(posts, labels)
     assert 22 in found.train
@@ -106,7 +156,7 @@ def test_labels_of_few_groups_stand_in_train_first() -> None:
 
 @pytest.mark.parametrize("posts", [[], ["好"], ["好", "差"], ["好//@a: 赞", "赞", "差//@a: 赞", "赞//@b:坏", "坏"]])
 def test_too_few_groups_are_refused(posts: list[str]) -> None:
-    with pytest.raises(BadInput, match="groups that share no text"):
+    with pytest.raises(BadInput, match="groups of similar texts"):
         split(posts, [index % 2 for index in range(len(posts))])
 
 
@@ -117,7 +167,7 @@ def test_shares_of_zero_leave_parts_empty() -> None:
 
 
 def test_the_seed_decides() -> None:
-    posts = [f"第{index}条" for index in range(200)]
+    posts = [f"第{numeral(index)}条" for index in range(200)]
     labels = [index % 2 for index in range(200)]
     assert parts(split(posts, labels, seed=1)) == parts(split(posts, labels, seed=1))
     assert parts(split(posts, labels, seed=1)) != parts(split(posts, labels, seed=2))
@@ -126,7 +176,7 @@ def test_the_seed_decides() -> None:
 def test_the_split_does_not_hang_on_hash_randomisation() -> None:
     code = (
         "from weibo_tui.datasets.splitting import split\n"
-        "posts = [f'第{n}条//@a: {n % 50}' for n in range(300)]\n"
+        "posts = [f'第{chr(0x4E00 + n)}条//@a: {chr(0x6000 + n % 50)}' for n in range(300)]\n"
         "print(split(posts, [('甲', '乙', '丙')[n % 3] for n in range(300)], seed=3).test.tolist())"
     )
 
@@ -138,6 +188,6 @@ def test_the_split_does_not_hang_on_hash_randomisation() -> None:
 
 
 def test_long_work_reports_every_thousand_posts() -> None:
-    posts = [f"第{index}条" for index in range(4000)]
+    posts = [f"第{numeral(index)}条" for index in range(4000)]
     stages = Counter(step.stage for step in split_steps(posts, [index % 2 for index in range(4000)]))
     assert stages == {"grouping": 4, "dealing": 4}

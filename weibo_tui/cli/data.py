@@ -88,6 +88,15 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield _("Duplicates     {duplicates} posts stood there before; {contradictions} texts have several labels").format(
         duplicates=f"{found['duplicates']:,}", contradictions=f"{found['contradictions']:,}"
     )
+    if found["word_duplicates"]:
+        yield _(
+            "               {number} more equal an earlier post but for emoticons, punctuation, digits or topics; "
+            "{contradictions} such texts have several labels"
+        ).format(number=f"{found['word_duplicates']:,}", contradictions=f"{found['word_contradictions']:,}")
+    if found["near_duplicates"]:
+        yield _("               {number} more are nearly equal to an earlier post").format(
+            number=f"{found['near_duplicates']:,}"
+        )
     length = found["length"]
     if length["mean"] is not None:
         yield _("Length         mean {mean}, median {median}, longest {max} characters; over 126: {over}").format(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.labels import MAX_LABELS, find_labels
+from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.reading import Source, open_source, rows
 from weibo_tui.datasets.splitting import Split, split_steps
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import clean, find_emoticons, is_repost, normalise
+from weibo_tui.text import clean, find_emoticons, is_repost, normalise, words_only
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,9 @@ class Audit:
     `rows` counts all rows, `empty` those whose post is empty once cleaned; the rest is of the other rows.
     `unlabelled` have no label, or one of a model. `duplicates` are posts whose normalised text stood in an earlier one,
     `contradictions` normalised texts with different labels, `reposts` the share with a `//@name` mark.
+    `word_duplicates` are further posts that equal an earlier one but for emoticons, punctuation, digits and topics, and
+    `word_contradictions` texts without these that have different labels. `near_duplicates` are further posts that share
+    80 % of their pairs of characters with an earlier one.
     """
 
     files: tuple[AuditedFile, ...]
@@ -80,6 +84,9 @@ class Audit:
     length: Lengths
     emoticons: Emoticons
     reposts: float | None
+    word_duplicates: int
+    word_contradictions: int
+    near_duplicates: int
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, dictionaries, numbers and None."""
@@ -116,6 +123,10 @@ def audit(
                 bearing.setdefault(normalise(row.text), set()).update(found[-1:])
             if sum(read) % STEP == 0:
                 yield Progress("reading", sum(read))
+    words: dict[str, set[str]] = {}  # what words alone leave of the texts: the labels that it bears
+    for text, given in bearing.items():
+        words.setdefault(words_only(text) or text, set()).update(given)
+    similar = yield from near_duplicates(list(words))
     return Audit(
         files=tuple(map(_file, sources, read)),
         rows=sum(read),
@@ -123,11 +134,18 @@ def audit(
         unlabelled=found.count(""),
         labels=_counts(sources, found, labels),
         duplicates=len(posts) - len(bearing),
-        contradictions=sum(len(given - {""}) > 1 for given in bearing.values()),
+        contradictions=_contradictions(bearing),
         length=_lengths(lengths),
         emoticons=(yield from _emoticons(posts, found, seed)),
         reposts=_share(sum(map(is_repost, posts)), len(posts)),
+        word_duplicates=len(bearing) - len(words),
+        word_contradictions=_contradictions(words),
+        near_duplicates=len({later for _earlier, later in similar}),
     )
+
+
+def _contradictions(bearing: Mapping[str, set[str]]) -> int:
+    return sum(len(given - {""}) > 1 for given in bearing.values())
 
 
 def _file(source: Source, read: int) -> AuditedFile:

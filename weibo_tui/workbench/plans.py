@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from weibo_tui.datasets.splitting import GROUPING
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.errors import BadInput
 from weibo_tui.files import check_output
@@ -42,7 +43,8 @@ class Machine:
 class TrainingPlan:
     """Train an adapter `name` on labelled files. `validation` and `test` are shares of the posts. A `base` that is
     named as a repository of the Hub, and is not here yet, is fetched first, unless `offline`. With `keep_states` what
-    the blocks below the adapter give of each post is kept on disk, and computed only once."""
+    the blocks below the adapter give of each post is kept on disk, and computed only once. `grouping` is the version of
+    `group_steps` that splits the posts."""
 
     data: tuple[Path, ...]
     name: str
@@ -57,6 +59,7 @@ class TrainingPlan:
     checkpoint_seconds: float = 60.0
     offline: bool = False
     keep_states: bool = False
+    grouping: int = GROUPING
 
     def __post_init__(self) -> None:
         _refuse(self._problems())
@@ -79,6 +82,7 @@ class TrainingPlan:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         return cls(
             **{
+                "grouping": 1,  # of plans from before there were others
                 **values,
                 "data": tuple(map(Path, values["data"])),
                 "columns": Columns(**values["columns"]),

@@ -103,7 +103,7 @@ def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepar
     columns, hyper = plan.columns, plan.hyper
     dataset = yield from load(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
     check_trainable(dataset)
-    split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed)
+    split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed, plan.grouping)
     compute = home.compute(plan.machine)
     base = home.open_base(plan.base, compute)
     config = base.trunk.config

@@ -53,7 +53,15 @@ def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     yield from _labels(audit, width)
     yield from told(heads[1], _lengths(audit.length))
     yield from told(heads[2], _("{number} posts stood there before").format(number=f"{audit.duplicates:,}"))
+    if audit.word_duplicates:
+        message = _("{number} more but for emoticons, punctuation, digits or topics")
+        yield from told("", message.format(number=f"{audit.word_duplicates:,}"))
+    if audit.near_duplicates:
+        yield from told("", _("{number} more nearly equal an earlier post").format(number=f"{audit.near_duplicates:,}"))
     yield from told(heads[3], _("{number} texts have several labels").format(number=f"{audit.contradictions:,}"))
+    if audit.word_contradictions > audit.contradictions:
+        message = _("{number} without emoticons, punctuation, digits and topics")
+        yield from told("", message.format(number=f"{audit.word_contradictions:,}"))
     yield from told(heads[4], percent(audit.reposts))
     emoticons = audit.emoticons
     yield from told(heads[5], _("in {share} of the posts").format(share=percent(emoticons.share_with)))
