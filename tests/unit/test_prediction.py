@@ -6,12 +6,13 @@ import made_up
 import models
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import softmax as reference_softmax
 
-from weibo_tui.engine.prediction import UNREADABLE, Classifier, Floats, Verdict, logits_of, softmax
+from weibo_tui.engine.prediction import NOT_FINITE, UNREADABLE, Classifier, Floats, Verdict, logits_of, softmax
 
 TRUNK = models.trunk_of(models.reference())
 ADAPTER = models.adapter_for(TRUNK.config)
@@ -121,3 +122,15 @@ def test_only_the_posts_asked_for_are_judged() -> None:
 )
 def test_softmax_is_scipys(logits: Floats, temperature: float) -> None:
     assert np.allclose(softmax(logits, temperature), reference_softmax(logits / temperature, axis=1), atol=1e-12)
+
+
+@pytest.mark.parametrize("weight", [3e38, float("inf"), float("nan")])
+def test_output_that_is_no_number_is_an_error_not_a_label(weight: float) -> None:
+    adapter = models.adapter_for(TRUNK.config)
+    with torch.no_grad():
+        adapter.head.weight.fill_(weight)
+    huge = Classifier(
+        TRUNK, adapter, models.tokenizer(), models.compute(), max_length=32, preprocessing=1, temperature=1e-4
+    )
+    assert huge.verdicts([*POSTS[:4], ""]) == [NOT_FINITE] * 4 + [UNREADABLE]
+    assert NOT_FINITE.reason == "the adapter's output for the post is NaN or infinite"

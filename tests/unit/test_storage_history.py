@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.storage.database import connect
-from weibo_tui.storage.history import Analysis, Entry, History
+from weibo_tui.storage.history import Analysis, Entry, History, LabelledFile
 
 
 def test_what_was_added_comes_back_newest_first_with_its_id(history: History) -> None:
@@ -139,3 +139,28 @@ def test_newest_gives_pages_as_one_without_keeping_them(history: History) -> Non
     entries = history.newest(10**6)
     deque(islice(entries, 2400), maxlen=0)
     assert sum(type(one) is Analysis for one in gc.get_objects()) <= 2000  # two pages
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("confidence = NULL", "confidence = 9e999", "confidence = 'sure'", "confidence = -1", "milliseconds = 9e999"),
+        *("probabilities = '{\"a\": null}'", "probabilities = '[1]'", "probabilities = 'NaN'", "probabilities = x'ff'"),
+        "probabilities = '{\"a\": NaN}'",
+    ],
+)
+def test_analysis_with_odd_figures_is_shown_as_damaged(history: History, change: str) -> None:
+    history.add([ANALYSIS])
+    history._database.execute(f"UPDATE analyses SET {change}")
+    (entry,) = history.page(10)
+    assert isinstance(entry, Analysis)
+    assert (entry.text, entry.error, entry.confidence) == (ANALYSIS.text, "the disk damaged this entry", None)
+
+
+@pytest.mark.parametrize("change", ["counts = '[1]'", "counts = '{\"a\": NaN}'", "rows = 'many'", "counts = x'ff'"])
+def test_labeled_file_with_odd_figures_is_shown_as_damaged(history: History, change: str) -> None:
+    history.add_file(FILE)
+    history._database.execute(f"UPDATE labelled_files SET {change}")
+    (entry,) = history.page(10)
+    assert isinstance(entry, LabelledFile)
+    assert (entry.path, entry.adapter, entry.counts) == (FILE.path, "the disk damaged this entry", {})

@@ -46,7 +46,16 @@ class Unreadable:
         return _("nothing to read is left of the post after cleaning")
 
 
+class NotFinite(Unreadable):
+    """In place of a verdict: the adapter's output for the post is NaN or infinite, as huge weights make it."""
+
+    @property
+    def reason(self) -> str:
+        return _("the adapter's output for the post is NaN or infinite")
+
+
 UNREADABLE = Unreadable()
+NOT_FINITE = NotFinite()
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
@@ -140,6 +149,8 @@ class Classifier:
             yield [(index, UNREADABLE) for index in unreadable]
         padding, readable = self.tokenizer.frame.pad, np.flatnonzero(encoded.bodies)
         for batch, logits in logits_of(self.trunk, self.adapter, encoded, padding, self.compute, readable):
+            finite = np.isfinite(logits).all(axis=1)
+            probabilities = softmax(np.where(finite[:, None], logits, 0.0), self.temperature)
             yield [
                 (
                     index,
@@ -148,9 +159,11 @@ class Classifier:
                         probabilities=tuple(row.tolist()),
                         characters=len(posts[index]),
                         characters_read=cleaned[index].raw_position(int(encoded.read[text])),
-                    ),
+                    )
+                    if is_finite
+                    else NOT_FINITE,
                 )
-                for text, row in zip(batch, softmax(logits, self.temperature), strict=True)
+                for text, row, is_finite in zip(batch, probabilities, finite, strict=True)
                 for index in alike[texts[text]]
             ]
 

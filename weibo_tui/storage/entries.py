@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,20 @@ def read_analysis(row: Sequence[Any]) -> Analysis:
 
 
 def _analysis(row: Sequence[Any]) -> Analysis:
+    """Return the analysis of a row. Raise ValueError where a screen could not show it."""
+    confidence, probabilities = row[3], from_json(row[4])
+    if not isinstance(probabilities, dict) or not all(map(_is_share, probabilities.values())):
+        raise ValueError("the probabilities are no shares")
+    if not (confidence is None and row[13] is not None) and not _is_share(confidence):
+        raise ValueError("the confidence is no share")
+    if not isfinite(row[10]) or not isinstance(row[11], str):
+        raise ValueError("the times are none")
     return Analysis(
         id=int(row[0]),
         text=unpack(row[1]),
         label=unpack(row[2]),
-        confidence=None if row[3] is None else float(row[3]),
-        probabilities=from_json(row[4]),
+        confidence=None if confidence is None else float(confidence),
+        probabilities=probabilities,
         uncertain=bool(row[5]),
         adapter=unpack(row[6]),
         truncated=bool(row[7]),
@@ -146,7 +155,20 @@ def file_row(file: LabelledFile) -> tuple[Any, ...]:
 
 
 def read_file(row: Sequence[Any]) -> LabelledFile:
-    """The labelled file whose FILE_COLUMNS these are."""
+    """The labelled file whose FILE_COLUMNS these are; one that the disk damaged says so in its adapter's place."""
+    try:
+        return _labelled_file(row)
+    except (AttributeError, TypeError, ValueError):
+        if not isinstance(row[7], str):
+            raise
+        path, out = (Path(value if isinstance(value, str) else repr(value)) for value in row[1:3])
+        return LabelledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, row[7], int(row[0]))
+
+
+def _labelled_file(row: Sequence[Any]) -> LabelledFile:
+    counts = from_json(row[6])
+    if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
+        raise ValueError("the counts are none")
     return LabelledFile(
         id=int(row[0]),
         path=Path(unpack(row[1])),
@@ -154,9 +176,13 @@ def read_file(row: Sequence[Any]) -> LabelledFile:
         adapter=unpack(row[3]),
         rows=int(row[4]),
         failed=int(row[5]),
-        counts=from_json(row[6]),
+        counts=counts,
         created_at=unpack(row[7]),
     )
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def _packed(text: str | None) -> str | bytes | None:
