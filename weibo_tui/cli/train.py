@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -241,12 +242,16 @@ def _started(event: RunStarted) -> str:
 
 
 def _evaluated(event: Evaluated) -> str:
+    loss = f"{event.loss:.3f}" if isfinite(event.loss) else _("not a number")
     if event.accuracy is None or event.macro_f1 is None:
-        return _("Validation loss {loss} after step {step}.").format(loss=f"{event.loss:.3f}", step=f"{event.step:,}")
+        if not isfinite(event.loss):
+            message = _("No validation loss after step {step}: the held-out posts are too few or too short.")
+            return message.format(step=f"{event.step:,}")
+        return _("Validation loss {loss} after step {step}.").format(loss=loss, step=f"{event.step:,}")
     best = _(", the best so far") if event.best else ""
     return _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy} %, macro F1 {f1} %{best}.").format(
         epoch=event.epoch,
-        loss=f"{event.loss:.3f}",
+        loss=loss,
         accuracy=f"{100 * event.accuracy:.1f}",
         f1=f"{100 * event.macro_f1:.1f}",
         best=best,
@@ -282,15 +287,15 @@ def evaluate(
                     scored = event
     except (Interrupted, KeyboardInterrupt):
         raise leave_interrupted(_("Stopped; nothing was written.")) from None
-    score = scored.score.to_json()
+    score = scored.score.to_json() | {"seen_in_training": scored.seen_in_training, "unlabeled": scored.unlabeled}
     if json:
-        emit(score | {"unlabeled": scored.unlabeled})
+        emit(score)
     else:
         for line in score_lines(score):
             show(line)
     if scored.unlabeled:
         narrate(skipped_rows(scored.unlabeled))
-    if scored.trained_on:
-        narrate(_("The adapter was trained on these very posts, so this flatters it: measure it on others."))
+    if scored.warning:
+        narrate(scored.warning)
     if scored.errors is not None:
         narrate(_("The posts judged wrongly are in {path}").format(path=scored.errors))

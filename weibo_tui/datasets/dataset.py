@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from weibo_tui.progress import Progress
 from weibo_tui.text import PREPROCESSING, clean, short
 
 STEP = 1000  # rows between two steps of progress
+MOST_QUOTED = 20  # labels in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,11 @@ def load(
         message = _("No labels by a person: {files}. Correct labels in the history, then export it again.")
         raise BadInput(message.format(files=", ".join(map(str, paths))))
     known = labels if isinstance(labels, Labels) else find_labels(numbers, labels)
-    indices = [_index(known, label, sources[first[label][0]], first[label][1]) for label in numbers]
-    found = [indices[code] for code in codes]
+    indices = [known.index(label) for label in numbers]
+    for label, index in zip(numbers, indices, strict=True):
+        if index is None:
+            raise _not_in_set(known, label, numbers, sources[first[label][0]], first[label][1])
+    found = [index for code in codes if (index := indices[code]) is not None]
     digest = yield from _digest(posts, found, known.names)
     return Dataset(posts, found, known, sources, places, skipped, digest, unlabeled)
 
@@ -133,13 +137,22 @@ def _next_number(source: Source, numbers: dict[str, int]) -> int:
     return len(numbers)
 
 
-def _index(labels: Labels, label: str, source: Source, number: int) -> int:
-    index = labels.index(label)
-    if index is None:
-        message = _("{path}, row {row}: the label {label} is not in the set ({labels}): correct it, or remove the row.")
-        names = ", ".join(labels.names)
-        raise BadInput(message.format(path=source.path, row=number, label=label, labels=names))
-    return index
+def _not_in_set(labels: Labels, label: str, found: Iterable[str], source: Source, number: int) -> BadInput:
+    """Return what to say of a label that an adapter with `labels` does not know, in data with the labels `found`."""
+    message = _(
+        "{path}, row {row}: the label {label} is not in the set ({labels}). The data has the labels {found}. Name them "
+        "as the adapter does, or choose an adapter with these labels."
+    )
+    return BadInput(
+        message.format(
+            path=source.path, row=number, label=short(label), labels=_quoted(labels.names), found=_quoted(found)
+        )
+    )
+
+
+def _quoted(labels: Iterable[str]) -> str:
+    names = list(labels)
+    return ", ".join(map(short, names[:MOST_QUOTED])) + (", …" if len(names) > MOST_QUOTED else "")
 
 
 def _digest(posts: Sequence[str], labels: Sequence[int], names: Sequence[str]) -> Generator[Progress, None, str]:

@@ -23,7 +23,8 @@ _WHOLE_AS_DECIMAL = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The labels of a data set in order: `names[i]` is what people read where files say `raw[i]`."""
+    """The labels of a data set in order: `names[i]` is what people read where files say `raw[i]`. Where the files have
+    words, the words are both."""
 
     names: tuple[str, ...]
     raw: tuple[str, ...]
@@ -34,7 +35,11 @@ class Labels:
             if label in known:
                 return known.index(label)
         lowered = [name.casefold() for name in self.names]
-        return lowered.index(label.casefold()) if label.casefold() in lowered else None
+        if label.casefold() in lowered:
+            return lowered.index(label.casefold())
+        # 0 and 1 mean these two, in whatever order and among whatever others the adapter has them.
+        mood = BINARY[int(label)] if label in ("0", "1") else label
+        return lowered.index(mood) if mood in lowered else None
 
 
 def raw_label(value: Any) -> str:
@@ -76,7 +81,9 @@ def _named(present: set[str], names: tuple[str, ...]) -> Labels:
         raise BadInput(message.format(names=",".join(names)))
     known = known_labels(names)
     if all(known.index(label) is not None for label in present):
-        return known
+        # Numbers stand for these labels only where the files have numbers.
+        words = present and present.isdisjoint(known.raw)
+        return Labels(names, names) if words else known
     if len(present) == len(names) and all(map(_WHOLE_NUMBER.fullmatch, present)):
         return Labels(names, _in_order(present))
     message = _("The data has the labels {found}, and --labels names {names}: name as many, in their order.")

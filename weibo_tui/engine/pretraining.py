@@ -221,7 +221,7 @@ class Pretraining:
             losses, tokens = losses + loss * counted, tokens + counted
             yield Progress("validation", min(start + size, len(windows)), len(windows))
         self.at.loss = losses / tokens if tokens else float("nan")
-        yield Evaluated(self.at.epoch, self.at.step, "validation", self.at.loss, None, None, best=True)
+        yield Evaluated(self.at.epoch, self.at.step, "validation", self.at.loss, None, None, best=tokens > 0)
 
 
 def _optimizers(trunk: GPT2, recipe: PretrainingRecipe) -> tuple[torch.optim.Optimizer, ...]:

@@ -119,6 +119,12 @@ class Training:
             for posts in steps[self.at.taken :]:
                 yield from self._step(posts, texts, lengths)
             yield from self._validate()
+        if not self.at.best_epoch:
+            raise WeiboTuiError(
+                _("Validation loss is not a number after any epoch. Lower the learning rate (now {rate}).").format(
+                    rate=self.hyper.learning_rate
+                )
+            )
         self.adapter.load_state_dict(self._best)
         self.adapter.eval()
 
@@ -262,16 +268,17 @@ class Training:
             logits[batch] = part
             done += len(batch)
             yield Progress("validation", done, total)
-        accuracy, macro_f1 = accuracy_and_macro_f1(
-            self.validation.labels, logits.argmax(axis=1), self.adapter.config.labels
-        )
+        finite = np.isfinite(logits).all(axis=1)
+        # A post without a prediction has a label that no post has.
+        predicted = np.where(finite, logits.argmax(axis=1), self.adapter.config.labels)
+        accuracy, macro_f1 = accuracy_and_macro_f1(self.validation.labels, predicted, self.adapter.config.labels)
         epoch, step = self.at.epoch, self.at.step
-        best = macro_f1 > self.at.best_f1
+        best = macro_f1 > self.at.best_f1 and bool(finite.all())
         if best:
             self.at.best_epoch, self.at.best_f1 = epoch, macro_f1
             self._best = _copies(self.adapter)
         self.at.epoch, self.at.taken = epoch + 1, 0
-        loss = negative_log_likelihood(logits, self.validation.labels)
+        loss = negative_log_likelihood(logits, self.validation.labels) if finite.all() else float("nan")
         yield Evaluated(epoch, step, "validation", loss, accuracy, macro_f1, best)
 
     def _out_of_patience(self) -> bool:

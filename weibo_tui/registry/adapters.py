@@ -15,10 +15,15 @@ from weibo_tui.registry.cards import CARD, AdapterCard
 from weibo_tui.registry.shelf import Shelf
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from weibo_tui.engine.adapter import Adapter
     from weibo_tui.registry.bases import OpenBase
 
 WEIGHTS = "adapter.safetensors"
+TEXTS = "training_texts"
+"""Name of the tensor beside the weights that holds the sorted hashes of the texts that were trained on."""
 
 
 class Adapters(Shelf[AdapterCard]):
@@ -62,15 +67,43 @@ class Adapters(Shelf[AdapterCard]):
             )
         with self.mending(name):
             tensors = read_tensors(self.path(name) / WEIGHTS, card.weights_sha256)
+            tensors.pop(TEXTS, None)
             return Adapter.load(config, tensors), card
 
-    def save(self, adapter: Adapter, card: AdapterCard, overwrite: bool = False) -> AdapterCard:
-        """Keep an adapter under its card's name. Raises BadInput where the name is taken."""
+    def training_texts(self, card: AdapterCard) -> NDArray[np.int64] | None:
+        """Return the sorted hashes of the texts that the adapter was trained on, None where it has no record of them.
+
+        Adapters of earlier versions have none, nor have those that come with the program."""
+        import torch
+
+        from weibo_tui.registry.weights import read_tensors
+
+        with self.mending(card.name):
+            texts = read_tensors(self.path(card.name) / WEIGHTS, card.weights_sha256).get(TEXTS)
+        if texts is None or texts.dtype != torch.int64 or texts.dim() != 1:
+            return None
+        hashes: NDArray[np.int64] = texts.numpy()
+        return hashes
+
+    def save(
+        self,
+        adapter: Adapter,
+        card: AdapterCard,
+        overwrite: bool = False,
+        texts: NDArray[np.int64] | None = None,
+    ) -> AdapterCard:
+        """Keep an adapter under its card's name, with the hashes of its training `texts`. Raises BadInput where the
+        name is taken."""
+        import numpy as np
+        import torch
+
         from weibo_tui.registry.saving import save_tensors
 
         self.check_free(card.name, overwrite)
         with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()}
+            if texts is not None:
+                tensors[TEXTS] = torch.from_numpy(np.unique(texts))
             save_tensors(tensors, folder / WEIGHTS)
             card = dataclasses.replace(card, weights_sha256=sha256(folder / WEIGHTS))
             (folder / CARD).write_bytes(cards.write(card))

@@ -24,8 +24,8 @@ from weibo_tui.errors import BadInput
 from weibo_tui.files import open_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
+from weibo_tui.registry.adapters import TEXTS, Adapters
 from weibo_tui.registry.adapters import WEIGHTS as ADAPTER_WEIGHTS
-from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import CONFIG, WEIGHTS, Bases
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.registry.conversion import own, read_weights
@@ -113,7 +113,9 @@ def export(
             yield Progress("reading", done, len(names))
             # A tensor of a mapped file may bring the whole file along when it is pickled.
             state[_trunk_key(canonical)] = read(canonical).float().clone()
-    for ours, tensor in sorted(read_tensors(adapters.path(name) / ADAPTER_WEIGHTS, card.weights_sha256).items()):
+    weights = read_tensors(adapters.path(name) / ADAPTER_WEIGHTS, card.weights_sha256)
+    weights.pop(TEXTS, None)
+    for ours, tensor in sorted(weights.items()):
         state[_adapter_key(ours)] = tensor.clone()
     state[_HEAD] /= card.temperature
     yield Progress("writing", 0)

@@ -13,6 +13,7 @@ from weibo_tui.datasets.dataset import Dataset, load
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.datasets.text_hashes import text_hashes
 from weibo_tui.files import check_output
+from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.csv_export import write_csv
 from weibo_tui.workbench.home import Home
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from weibo_tui.engine.metrics import ScoreCard
     from weibo_tui.engine.prediction import Classifier
+    from weibo_tui.registry.cards import AdapterCard
 
 # Posts sorted by length together: so many that little is padded, so few that encoding them is no long stretch.
 WINDOW = 2048
@@ -32,15 +34,33 @@ WINDOW = 2048
 @dataclass(frozen=True, slots=True)
 class Scored:
     """An evaluation is done. `errors` is the file of the posts that were judged wrongly, where one was asked for;
-    `trained_on` says that the adapter was trained on these very posts, so that the score flatters it. It holds the
-    posts for as long as it is held itself."""
+    `seen_in_training` is how many of the posts the adapter was trained on, or its best epoch chosen by, None where it
+    has no record of that. It holds the posts for as long as it is held itself."""
 
     adapter: str
     score: ScoreCard
     errors: str | None
-    trained_on: bool
+    seen_in_training: int | None
     _dataset: Dataset = field(repr=False, compare=False)
     _judged: Judged = field(repr=False, compare=False)
+
+    @property
+    def warning(self) -> str:
+        """What is wrong with the score in a sentence about the training data, empty where nothing is."""
+        total = f"{len(self._dataset.posts):,}"
+        if self.seen_in_training is None:
+            message = _(
+                "Overlap with the training data is unknown, because adapter '{adapter}' has no record of it. Make sure "
+                "that it was not trained on these posts."
+            )
+            return message.format(adapter=self.adapter)
+        if not self.seen_in_training:
+            return ""
+        message = _(
+            "Warning: {seen} of {total} posts are in the adapter's training data, so the score is optimistic. Evaluate "
+            "on held-out data."
+        )
+        return message.format(seen=f"{self.seen_in_training:,}", total=total)
 
     def posts(self, truth: str, verdict: str) -> Iterator[JudgedPost]:
         """A cell of the confusion matrix: the posts labelled `truth` and judged `verdict`, surest first, each made
@@ -107,7 +127,17 @@ def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
     if plan.errors is not None:
         write_errors(plan.errors, dataset, judged, plan.overwrite)
     errors = None if plan.errors is None else str(plan.errors)
-    yield Scored(adapter, score, errors, card.data.get("sha256") == dataset.digest, dataset, judged)
+    yield Scored(adapter, score, errors, _seen_in_training(home, card, dataset, texts), dataset, judged)
+
+
+def _seen_in_training(home: Home, card: AdapterCard, dataset: Dataset, texts: NDArray[np.int64]) -> int | None:
+    """Return how many of the `texts`, the hashes of the posts, the adapter has a record of."""
+    import numpy as np
+
+    known = home.adapters.training_texts(card)
+    if known is not None:
+        return int(np.isin(texts, known).sum())
+    return len(texts) if card.data.get("sha256") == dataset.digest else None
 
 
 def score_posts(

@@ -177,6 +177,8 @@ def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> 
 
 
 def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
+    import numpy as np
+
     training, compute = prepared.training, prepared.compute
     split, unlabeled = prepared.split, prepared.dataset.unlabeled
     yield work.tell(
@@ -202,12 +204,15 @@ def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) ->
         )
     )
     yield from work.pull(training)
-    card = yield from _measure(plan, prepared, work.run)
+    texts = yield from text_hashes(prepared.dataset.posts)
+    card = yield from _measure(plan, prepared, work.run, texts[split.test])
     work.check_folder()
     if not plan.overwrite:
         # An adapter that was imported or renamed since may have taken the name: what was trained is kept all the same.
         card = replace(card, name=home.adapters.free_name(card.name))
-    card = home.adapters.save(training.adapter, card, plan.overwrite)
+    # Those of the validation split too: the best epoch was chosen by them.
+    seen = np.concatenate([texts[split.train], texts[split.validation]])
+    card = home.adapters.save(training.adapter, card, plan.overwrite, seen)
     finished = RunFinished(
         run=work.run.id,
         name=card.name,
@@ -219,8 +224,11 @@ def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) ->
     yield work.finish(finished, {"best_epoch": training.at.best_epoch, "score": card.score})
 
 
-def _measure(plan: TrainingPlan, prepared: Prepared, run: Run) -> Generator[Progress, None, AdapterCard]:
-    """Temperature on the validation split, score card on the test split, and the card that says both."""
+def _measure(
+    plan: TrainingPlan, prepared: Prepared, run: Run, texts: NDArray[np.int64]
+) -> Generator[Progress, None, AdapterCard]:
+    """Temperature on the validation split, score card on the test split, and the card that says both. `texts` are the
+    hashes of the test split's posts."""
     import numpy as np
 
     from weibo_tui.engine.calibration import fit_temperature
@@ -243,7 +251,6 @@ def _measure(plan: TrainingPlan, prepared: Prepared, run: Run) -> Generator[Prog
         temperature=fit_temperature(logits, held_out.labels),
     )
     posts = [dataset.posts[index] for index in split.test]
-    texts = yield from text_hashes(posts)
     score, _judged = yield from score_posts(
         classifier, posts, texts, [dataset.labels[index] for index in split.test], dataset.names
     )

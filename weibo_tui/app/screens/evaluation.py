@@ -98,9 +98,9 @@ class EvaluationScreen(Form[None]):
                 return Content(_("It was stopped; nothing of it is kept."))
             return Content(_("stopping …") if job.stopping else "")
         lines = []
-        if scored.trained_on:
-            message = _("The adapter was trained on these very posts, so its figures flatter it: measure it on others.")
-            lines.append(Content.styled("! " + message, "$text-warning"))
+        if scored.warning:
+            style = "$text-warning" if scored.seen_in_training else "$text-muted"
+            lines.append(plain(scored.warning, style))
         if scored.unlabeled:
             lines.append(plain(skipped_rows(scored.unlabeled)))
         if scored.errors is not None:
