@@ -248,7 +248,7 @@ def test_an_evaluation_gives_the_score_card_and_the_matrix(furnished: Path, few:
 def test_it_says_when_the_adapter_was_trained_on_these_very_posts(furnished: Path, posts_file: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         screen, _scored = await measure(pilot, few)
-        assert "trained on these very posts" not in text_of(screen, ".news")
+        assert "training data" not in text_of(screen, ".news")
         await pilot.press("escape", "e")
         form = await there(pilot, EvaluationForm)
         form.query_one(FileList).files.clear()
@@ -256,7 +256,7 @@ def test_it_says_when_the_adapter_was_trained_on_these_very_posts(furnished: Pat
         await pilot.press("ctrl+s")
         screen = await there(pilot, EvaluationScreen)
         await until(pilot, lambda: screen.has_class("-done"))
-        assert "trained on these very posts" in text_of(screen, ".news")
+        assert "of 1,000 posts are in the adapter's training data" in text_of(screen, ".news")
 
     play(scene)
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import models
 import pytest
+import torch
 from commands import Command, listing, objects, table
+from made_up import numeral
 
+from weibo_tui.engine.prediction import NOT_FINITE
 from weibo_tui.text import unguard
+from weibo_tui.workbench import Workbench
 
 
 def test_training_tells_its_events_as_json_lines(command: Command, furnished: Path, few: Path) -> None:
@@ -48,7 +53,7 @@ def test_evaluate_gives_the_promised_card(command: Command, furnished: Path, few
     (score,) = objects(done.out)
     assert list(score) == [
         *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc"),
-        *("per_label", "labels", "confusion", "ece", "brier", "emoticons"),
+        *("per_label", "labels", "confusion", "ece", "brier", "emoticons", "seen_in_training"),
     ]
     assert (score["n"], score["failed"]) == (42, 1)
     assert score["labels"] == ["negative", "positive"]
@@ -69,8 +74,65 @@ def test_evaluate_gives_the_promised_card(command: Command, furnished: Path, few
 def test_evaluating_on_the_training_data_is_called_what_it_is(
     command: Command, furnished: Path, posts_file: Path, few: Path
 ) -> None:
-    assert "trained on these very posts" in command.well("evaluate", posts_file, "--json").err
-    assert command.well("evaluate", few, "--json").err == ""
+    done = command.well("evaluate", posts_file, "--json")
+    # Equal posts may be both in the training part and in the test part.
+    assert 900 <= objects(done.out)[0]["seen_in_training"] < 1000
+    assert "of 1,000 posts are in the adapter's training data, so the score is optimistic" in done.err
+
+
+def test_evaluate_counts_known_posts_in_any_order_and_file(
+    command: Command, furnished: Path, posts_file: Path, tmp_path: Path
+) -> None:
+    header, *rows = posts_file.read_text(encoding="utf-8").splitlines()
+    shuffled = tmp_path / "shuffled.csv"
+    new = [f"{n % 2},谁也没见过的{numeral(n)}号{'好' if n % 2 else '坏'}消息" for n in range(40)]
+    shuffled.write_text("\n".join([header, *rows[500:][::-1], *new, *rows[:500]]) + "\n", encoding="utf-8")
+    known = objects(command.well("evaluate", posts_file, "--json").out)[0]["seen_in_training"]
+    (score,) = objects(command.well("evaluate", shuffled, "--json").out)
+    assert (score["n"], score["seen_in_training"]) == (1040, known)
+    (twice,) = objects(command.well("evaluate", posts_file, shuffled, "--json").out)
+    assert twice["seen_in_training"] == 2 * known
+    unseen = tmp_path / "unseen.csv"
+    unseen.write_text("\n".join([header, *new]) + "\n", encoding="utf-8")
+    done = command.well("evaluate", unseen, "--json")
+    assert (objects(done.out)[0]["seen_in_training"], done.err) == (0, "")
+
+
+def test_training_record_outlives_renaming_and_export(
+    command: Command, furnished: Path, posts_file: Path, tmp_path: Path
+) -> None:
+    known = objects(command.well("evaluate", posts_file, "--json").out)[0]["seen_in_training"]
+    command.well("adapters", "export", "mood", tmp_path / "mood.zip")
+    command.well("adapters", "import", tmp_path / "mood.zip", "--name", "twin")
+    (score,) = objects(command.well("evaluate", posts_file, "--adapter", "twin", "--json").out)
+    assert score["seen_in_training"] == known
+
+
+def test_labels_that_an_adapter_does_not_know_are_refused(command: Command, bench: Workbench, tmp_path: Path) -> None:
+    labels = ("neutral", "angry", "happy")
+    models.add_adapter(bench, bench.bases.open("small"), "emotion", labels=labels, raw_labels=labels)
+    data = tmp_path / "posts.csv"
+    data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
+    done = command("evaluate", data, "--adapter", "emotion", "--json")
+    assert (done.code, done.out) == (2, "")
+    assert "the label 0 is not in the set (neutral, angry, happy). The data has the labels 0, 1." in done.err
+    data.write_text("label,review\nhappy,今天真好\nangry,明天更好\n", encoding="utf-8")
+    assert objects(command.well("evaluate", data, "--adapter", "emotion", "--json").out)[0]["n"] == 2
+
+
+def test_huge_weights_label_nothing(command: Command, bench: Workbench, tmp_path: Path) -> None:
+    base = bench.bases.open("small")
+    adapter = models.adapter_for(base.trunk.config, labels=2)
+    with torch.no_grad():
+        adapter.head.weight.fill_(3e38)
+    bench.adapters.save(adapter, models.card_for(adapter, base, "huge", temperature=1e-4))
+    data, out = tmp_path / "posts.csv", tmp_path / "out.csv"
+    data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
+    (score,) = objects(command.well("evaluate", data, "--adapter", "huge", "--json").out)
+    assert (score["n"], score["failed"], score["accuracy"]) == (0, 2, None)
+    command.well("predict", "--file", data, "--out", out, "--adapter", "huge")
+    assert [(row["predicted"], row["error"]) for row in table(out)] == [("", NOT_FINITE.reason)] * 2
+    assert command("predict", "今天真好", "--adapter", "huge").code != 0
 
 
 def test_audit_counts(command: Command, tmp_path: Path, home: Path) -> None:

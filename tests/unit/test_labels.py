@@ -31,13 +31,13 @@ def test_a_label_cell_as_text(cell: Any, label: str) -> None:
         ({"0", "1"}, None, Labels(("negative", "positive"), ("0", "1"))),
         ({"positive", "negative"}, None, Labels(("negative", "positive"), ("0", "1"))),
         ({"0", "1"}, ["差", "好"], Labels(("差", "好"), ("0", "1"))),
-        ({"差", "好"}, ["差", "好"], Labels(("差", "好"), ("0", "1"))),
+        ({"差", "好"}, ["差", "好"], Labels(("差", "好"), ("差", "好"))),
         ({"10", "9", "-1"}, None, Labels(("-1", "9", "10"), ("-1", "9", "10"))),
         ({"10", "9", "-1"}, ["差", "中", "好"], Labels(("差", "中", "好"), ("-1", "9", "10"))),
         ({"1", "2"}, ["差", "好"], Labels(("差", "好"), ("1", "2"))),
         ({"0", "2"}, ["差", "中", "好"], Labels(("差", "中", "好"), ("0", "1", "2"))),
         ({"sad", "happy"}, None, Labels(("happy", "sad"), ("happy", "sad"))),
-        ({"sad", "happy"}, ["sad", "happy"], Labels(("sad", "happy"), ("0", "1"))),
+        ({"sad", "happy"}, ["sad", "happy"], Labels(("sad", "happy"), ("sad", "happy"))),
     ],
 )
 def test_labels_are_ordered_and_named(found: set[str], named: list[str] | None, labels: Labels) -> None:
@@ -62,6 +62,16 @@ def test_labels_of_an_adapter_are_known_by_name_and_number() -> None:
     ]
     numbered = known_labels(["1", "2"])
     assert [numbered.index(label) for label in ("0", "1", "2")] == [None, 0, 1]
+
+
+def test_numbers_are_no_labels_of_an_adapter_that_learned_words() -> None:
+    emotions = find_labels({"neutral", "angry", "happy"}, ["neutral", "angry", "happy"])
+    assert [emotions.index(label) for label in ("0", "1", "angry")] == [None, None, 1]
+
+
+def test_0_and_1_are_negative_and_positive_in_any_order() -> None:
+    labels = find_labels({"negative", "positive", "mixed"}, ["positive", "mixed", "negative"])
+    assert [labels.index(label) for label in ("0", "1", "2")] == [2, 0, None]
 
 
 def write(path: Path, *lines: str) -> Path:

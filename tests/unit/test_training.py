@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -280,3 +281,13 @@ def test_adapter_is_ready_for_use_when_training_ends(trunk: GPT2) -> None:
     assert all(modes)
     assert not training.adapter.training
     assert not trunk.training
+
+
+def test_epoch_with_infinite_output_is_not_the_best(trunk: GPT2) -> None:
+    training = make(trunk)
+    with torch.no_grad():
+        training.adapter.head.weight.fill_(3e38)
+    (evaluated,) = [event for event in training._validate() if isinstance(event, Evaluated)]
+    assert not evaluated.best
+    assert math.isnan(evaluated.loss)
+    assert training.at.best_epoch == 0

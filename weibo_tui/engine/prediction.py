@@ -149,7 +149,7 @@ class Classifier:
             yield [(index, UNREADABLE) for index in unreadable]
         padding, readable = self.tokenizer.frame.pad, np.flatnonzero(encoded.bodies)
         for batch, logits in logits_of(self.trunk, self.adapter, encoded, padding, self.compute, readable):
-            finite: NDArray[np.bool_] = np.isfinite(logits).all(axis=1)
+            finite = np.asarray(np.isfinite(logits).all(axis=1))
             probabilities = softmax(np.where(finite[:, None], logits, 0.0), self.temperature)
             yield [
                 (
