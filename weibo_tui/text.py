@@ -16,6 +16,9 @@ from typing import Literal
 PREPROCESSING = 1
 """The version of `clean` that new adapters are trained with; their cards record it."""
 
+LONGEST_POST = 10_000
+"""Characters of a post that anything looks at: ten times what fits into the 1,024 positions of a GPT-2."""
+
 # Characters that take no room and change what is seen or how it is ordered: controls, zero-width and bidi
 # marks, variation selectors, tags, and surrogates without a partner (no tokenizer and no file takes those).
 # Controls that Python counts as white space (tab, newline, U+001C..1F, U+0085) are left to `\s`.

@@ -8,12 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from weibo_tui.engine import tokenizer_check
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import Cleaned, clean
+from weibo_tui.text import LONGEST_POST, Cleaned, clean
+
+# An encoding takes some 200 bytes a token, so no more characters than these are encoded at once.
+AT_ONCE = 2**18
+# Characters of a cleaned text that are looked at; a line of a corpus has fewer.
+LONGEST_TEXT = 2**17
+# What is this many characters further on does not change how a word is split: added tokens and the patterns of a
+# definition have 1,000 characters at most.
+REACH = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +141,15 @@ class PostTokenizer:
 
     def encode_posts(self, posts: Sequence[str], max_length: int, preprocessing: int) -> tuple[list[Cleaned], Encoded]:
         """Posts as written to their cleaned texts and token ids."""
-        cleaned = [clean(post, preprocessing) for post in posts]
+        cleaned = [clean(post[:LONGEST_POST], preprocessing) for post in posts]
         return cleaned, self.encode([one.text for one in cleaned], max_length)
 
     def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
         """Cleaned texts to ids, each cut so that with prefix and suffix it has at most `max_length` tokens.
 
-        Raises BadInput where prefix and suffix leave no room for a post, Damaged where the tokenizer fails."""
+        Of a text at most LONGEST_TEXT characters are looked at, and of a long one only a beginning that holds enough
+        tokens: the ids are those of the whole. Raises BadInput where prefix and suffix leave no room for a post,
+        Damaged where the tokenizer fails."""
         prefix, suffix = self.frame.prefix, self.frame.suffix
         room = max_length - len(prefix) - len(suffix)
         if room < 1:
@@ -150,14 +160,8 @@ class PostTokenizer:
             )
         ids: list[int] = []
         lengths, read, bodies = [], [], []
-        with rust_errors():
-            encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        for text, encoding in zip(texts, encodings, strict=True):
-            body = encoding.ids
-            cut = len(body) > room
-            # A character may take several tokens, and is read where all of them are.
-            read.append(min(encoding.offsets[room - 1][1], encoding.offsets[room][0]) if cut else len(text))
-            body = body[:room] if cut else body
+        for body, characters in self._bodies(texts, room):
+            read.append(characters)
             ids += (*prefix, *body, *suffix)
             lengths.append(len(body) + len(prefix) + len(suffix))
             bodies.append(len(body))
@@ -167,3 +171,51 @@ class PostTokenizer:
             read=np.array(read, np.int32),
             bodies=np.array(bodies, np.int32),
         )
+
+    def _bodies(self, texts: Sequence[str], room: int) -> list[tuple[list[int], int]]:
+        """Return the first `room` ids of each text, and how many of its characters they cover."""
+        bodies: dict[int, tuple[list[int], int]] = {}
+        waiting, length = list(range(len(texts))), 4 * room + REACH
+        while waiting:
+            length = min(length, LONGEST_TEXT)
+            for some in _batches(waiting, [min(len(texts[index]), length) for index in waiting]):
+                with rust_errors():
+                    encodings = self._tokenizer.encode_batch(
+                        [texts[index][:length] for index in some], add_special_tokens=False
+                    )
+                for index, encoding in zip(some, encodings, strict=True):
+                    looked_at = min(len(texts[index]), LONGEST_TEXT)
+                    if looked_at <= length or _is_settled(encoding, room, length - REACH):
+                        bodies[index] = _body(encoding, room, looked_at)
+            waiting = [index for index in waiting if index not in bodies]
+            length *= 4
+        return [bodies[index] for index in range(len(texts))]
+
+
+def _batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Split the indices of texts so that each part has AT_ONCE characters at most, or one text."""
+    part: list[int] = []
+    characters = 0
+    for index, length in zip(indices, lengths, strict=True):
+        if part and characters + length > AT_ONCE:
+            yield part
+            part, characters = [], 0
+        part.append(index)
+        characters += length
+    if part:
+        yield part
+
+
+def _is_settled(encoding: Encoding, room: int, end: int) -> bool:
+    """Whether the first `room` tokens, and the next one, are the same in the whole text: their words end at `end`."""
+    word = encoding.token_to_word(room) if len(encoding) > room else None
+    span = encoding.word_to_chars(word) if word is not None else None
+    return span is not None and span[1] <= end
+
+
+def _body(encoding: Encoding, room: int, characters: int) -> tuple[list[int], int]:
+    if len(encoding) <= room:
+        return encoding.ids, characters
+    # A character may take several tokens, and is read where all of them are.
+    offsets = encoding.offsets
+    return encoding.ids[:room], min(offsets[room - 1][1], offsets[room][0])
