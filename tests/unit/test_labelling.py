@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,26 +63,145 @@ def test_labelling_stopped_half_way_and_continued_gives_the_same_bytes(
     ]
 
 
-def test_labelling_begins_anew_where_the_source_or_the_adapter_changed(
+def test_labelling_of_other_posts_refuses_to_drop_predictions(
     bench: Workbench, tmp_path: Path, short_windows: None
 ) -> None:
     source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
     start_and_stop(bench, source, out, rows=40)
+    kept = (tmp_path / "out.csv.partial").read_bytes()
     made_up.write_posts(source, 60, seed=7)
-    assert labelled(bench, source, out).continued == 0
+    with pytest.raises(BadInput, match=r"out.csv.partial holds 32 predictions of other posts, from row 1 on. Use --ov"):
+        labelled(bench, source, out)
+    assert (tmp_path / "out.csv.partial").read_bytes() == kept
+    assert labelled(bench, source, out, overwrite=True).continued == 0
     with out.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["review"] for row in rows] == [text for text, _label in made_up.posts(60, seed=7)]
 
-    with pytest.raises(BadInput, match="File exists: .*out.csv. Use --overwrite to replace it."):
-        labelled(bench, source, out)
-    other = tmp_path / "other.csv"
+
+def test_labelling_by_other_adapter_refuses_to_drop_predictions(
+    bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source, out, other = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv", tmp_path / "other.csv"
+    labelled(bench, source, out)
     start_and_stop(bench, source, other, rows=40)
     models.add_adapter(bench, bench.bases.open("small"), "second", seed=3)
-    assert labelled(bench, source, other, adapter="second").continued == 0
+    with pytest.raises(BadInput, match=r"other.csv.partial holds 32 predictions by another adapter or"):
+        labelled(bench, source, other, adapter="second")
+    assert labelled(bench, source, other, adapter="second", overwrite=True).continued == 0
     before = out.read_bytes()
     assert labelled(bench, source, out, adapter="second", overwrite=True).rows == 60
     assert out.read_bytes() == other.read_bytes() != before
+
+
+def test_labelling_continues_after_touch_and_with_more_rows(
+    bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 40), tmp_path / "out.csv"
+    start_and_stop(bench, source, out, rows=40)
+    os.utime(source, (1, 1))
+    with source.open("a", encoding="utf-8") as file:
+        file.write("1,又来了一个\n" * 9)
+    moved = source.rename(tmp_path / "moved.csv")
+    done = labelled(bench, moved, out)
+    assert (done.rows, done.continued) == (49, 32)
+    assert labelled(bench, moved, tmp_path / "whole.csv").continued == 0
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_labelling_with_a_row_edited_keeps_the_other_windows(
+    bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    start_and_stop(bench, source, out, rows=48)
+    lines = source.read_text("utf-8").splitlines(keepends=True)
+    source.write_text("".join([*lines[:20], "1,变了\n", *lines[21:]]), encoding="utf-8")
+    with pytest.raises(BadInput, match="from row 17 on"):
+        labelled(bench, source, out)
+    assert labelled(bench, source, out, overwrite=True).continued == 16
+    assert labelled(bench, source, tmp_path / "whole.csv").continued == 0
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_file_put_at_out_while_labelling_is_killed_stays(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    start_and_stop(bench, source, out, rows=40)
+    out.write_text("mine", encoding="utf-8")
+    with pytest.raises(BadInput, match="out.csv is there already"):
+        labelled(bench, source, out)
+    assert out.read_text("utf-8") == "mine"
+    out.unlink()
+    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    models.until(events, Progress, 4)
+    out.write_text("mine", encoding="utf-8")  # while it goes on
+    with pytest.raises(BadInput, match="out.csv is there already"):
+        models.until(events, FileLabelled)
+    assert out.read_text("utf-8") == "mine"
+    assert labelled(bench, source, out, overwrite=True).continued == 60
+
+
+@pytest.mark.parametrize("where", ["row", "digest", "prediction"])
+def test_partial_bit_that_turned_is_not_believed(
+    where: str, bench: Workbench, tmp_path: Path, short_windows: None
+) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    start_and_stop(bench, source, out, rows=40)
+    partial = tmp_path / "out.csv.partial"
+    data = bytearray(partial.read_bytes())
+    begin = data.index(b"\n") + 1
+    place = {"row": 17, "digest": 40, "prediction": data.index(b"0.", begin) - begin + 3}[where]
+    data[begin + place] ^= 1
+    partial.write_bytes(data)
+    assert labelled(bench, source, out).continued == 16
+    labelled(bench, source, tmp_path / "whole.csv")
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_partial_with_more_lines_than_rows_is_finished(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 48), tmp_path / "out.csv"
+    start_and_stop(bench, source, out, rows=48)
+    lines = source.read_bytes().splitlines(keepends=True)
+    source.write_bytes(b"".join(lines[:17]))
+    done = labelled(bench, source, out)
+    assert (done.rows, done.continued) == (16, 16)
+
+
+def test_partial_of_an_earlier_version_is_not_dropped(bench: Workbench, tmp_path: Path) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    partial = tmp_path / "out.csv.partial"
+    line = '{"predicted": "positive", "confidence": 0.9, "prob_negative": 0.1, "prob_positive": 0.9}\n'
+    partial.write_text('{"weibo-tui labelling": "%s"}\n' % ("0" * 64) + line * 40, encoding="utf-8")
+    with pytest.raises(BadInput, match="out.csv.partial holds 40 predictions by another adapter or version"):
+        labelled(bench, source, out)
+    assert labelled(bench, source, out, overwrite=True).rows == 60
+
+
+def test_pipe_in_place_of_partial_is_refused_at_once(bench: Workbench, tmp_path: Path) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 8), tmp_path / "out.csv"
+    os.mkfifo(tmp_path / "out.csv.partial")
+    with pytest.raises(BadInput, match="out.csv.partial is where the verdicts so far are kept, and holds something"):
+        labelled(bench, source, out)
+
+
+def test_source_edited_while_written_gives_no_mixed_rows(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 600), tmp_path / "out.csv"
+    begun, size = source.stat(), source.stat().st_size
+    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    for event in events:
+        if isinstance(event, Progress) and event.done == 600:  # everything is predicted
+            break
+    lines = source.read_bytes().splitlines(keepends=True)
+    with source.open("r+b") as file:  # the same bytes in another order, in place
+        file.write(b"".join([lines[0], *lines[:0:-1]]))
+    os.utime(source, ns=(begun.st_atime_ns, begun.st_mtime_ns))
+    assert source.stat().st_size == size
+    list(events)
+    with out.open(encoding="utf-8", newline="") as file:
+        found = {row["review"]: row["prob_positive"] for row in csv.DictReader(file)}
+    labelled(bench, source, tmp_path / "whole.csv")
+    with (tmp_path / "whole.csv").open(encoding="utf-8", newline="") as file:
+        expected = {row["review"]: float(row["prob_positive"]) for row in csv.DictReader(file)}
+    assert {text: float(value) for text, value in found.items()} == pytest.approx(expected, rel=1e-4)
 
 
 def test_labelling_refuses_what_it_cannot_write_before_it_judges_a_post(bench: Workbench, tmp_path: Path) -> None:
@@ -114,9 +234,9 @@ def test_verdicts_that_the_disk_damaged_are_judged_again(
     start_and_stop(bench, source, out, rows=40)
     partial = tmp_path / "out.csv.partial"
     lines = partial.read_bytes().splitlines(keepends=True)
-    lines[10] = harm
-    partial.write_bytes(b"".join(lines))
-    assert labelled(bench, source, out).continued == 9
+    assert len(lines) == 3
+    partial.write_bytes(lines[0] + harm + lines[2])
+    assert labelled(bench, source, out).continued == 16
     whole = tmp_path / "whole.csv"
     labelled(bench, source, whole)
     assert out.read_bytes() == whole.read_bytes()
@@ -189,8 +309,8 @@ def test_a_source_that_changes_while_it_is_labelled_ends_in_words(
     models.until(events, Progress, 3)
     with source.open("a", encoding="utf-8") as file:
         file.write("1,又来了一个\n")
-    with pytest.raises(BadInput, match="posts.csv changed while it was labelled: give the same command again"):
+    with pytest.raises(BadInput, match="posts.csv changed while it was labelled. Give the same command again"):
         models.until(events, FileLabelled)
     assert not out.exists()
     done = labelled(bench, source, out)
-    assert (done.rows, done.continued) == (61, 0)
+    assert (done.rows, done.continued) == (61, 61)

@@ -87,6 +87,13 @@ def test_a_home_that_may_only_be_read_serves_all_that_reads(place: Place, own: P
     assert listing(shell.seen) == before
 
 
+def test_labeling_with_a_read_only_home_is_refused_before_the_work(place: Place, own: Path) -> None:
+    words = ["predict", "--file", place.elsewhere / "few.csv", "--out", own / "out.csv", *MACHINE]
+    said = check_told(place.shell.run(*words, user=stranger()), place.shell.seen)
+    assert "--no-history" in said
+    assert list(own.iterdir()) == []
+
+
 def test_a_home_that_cannot_be_made_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIBO_TUI_HOME", str(place.home / "new" / "deeper"))
     for words in (["adapters", "list"], ["history", "list"]):

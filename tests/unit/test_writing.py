@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weibo_tui.datasets.reading import Source, open_source, rows
-from weibo_tui.datasets.writing import Added, check_added, write_labelled
+from weibo_tui.datasets.writing import Added, Predict, check_added, write_labelled
 from weibo_tui.errors import BadInput
 
 ADDED: Added = {"predicted": str, "confidence": float, "prob_好": float, "error": str}
@@ -28,8 +29,19 @@ VERDICTS: list[dict[str, Any]] = [
 RENDERED = [["好", "0.987654", "1", ""], ["", "", "", "empty post"], ["差", "0.5", "1.25e-09", ""]]
 
 
-def label(source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]] = VERDICTS) -> list[int]:
-    return list(write_labelled(source, out, verdicts, ADDED, overwrite=True))
+def given_in_turn(verdicts: Iterable[Mapping[str, Any]]) -> Predict[str]:
+    """What gives the next verdicts, and yields the posts that they are for."""
+    waiting = iter(verdicts)
+
+    def predict(posts: Sequence[str]) -> Generator[str, None, list[Mapping[str, Any]]]:
+        yield from posts
+        return list(islice(waiting, len(posts)))
+
+    return predict
+
+
+def label(source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]] = VERDICTS) -> list[str]:
+    return list(write_labelled(source, out, given_in_turn(verdicts), ADDED, overwrite=True))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -42,7 +54,8 @@ def test_a_table_keeps_its_cells_and_its_form(
     path, out = tmp_path / name, tmp_path / "out"
     with path.open("w", encoding=encoding, newline="") as file:
         csv.writer(file, delimiter=delimiter, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows(table)
-    assert label(open_source(path, encoding=None if encoding != "utf-16-be" else encoding), out) == [1, 2, 3]
+    posts = label(open_source(path, encoding=None if encoding != "utf-16-be" else encoding), out)
+    assert posts == [text for _id, text in table[1:]]
     with out.open(encoding=encoding, newline="") as file:
         written = list(csv.reader(file, delimiter=delimiter))
     assert written == [[*table[0], *ADDED], *([*a, *b] for a, b in zip(table[1:], RENDERED, strict=True))]
@@ -85,7 +98,7 @@ def test_json_objects_keep_their_own_text(tmp_path: Path) -> None:
         '  {"text":"半\\ud83d","x":[1,{}] }  ',
     ]
     path.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
-    assert label(open_source(path), out) == [1, 2, 3]
+    assert label(open_source(path), out) == ["好 😀", "", "半\ud83d"]
     written = out.read_bytes().decode().split("\r\n")
     assert (
         written[0] == lines[0][:-1] + ', "predicted": "好", "confidence": 0.987654321, "prob_好": 1.0, "error": null}'
@@ -120,7 +133,7 @@ def test_parquet_keeps_its_schema(tmp_path: Path) -> None:
         }
     ).replace_schema_metadata({"made": "by hand"})
     pq.write_table(table, path)
-    assert label(open_source(path), out)[-1] == 3
+    assert label(open_source(path), out) == ["一", "", "三"]
     written = pq.read_table(out)
     assert written.schema.metadata[b"made"] == b"by hand"
     assert written.select(table.column_names).equals(table)
@@ -158,12 +171,11 @@ def test_the_source_and_folders_are_no_places_to_write_to(tmp_path: Path) -> Non
 def test_nothing_appears_when_the_writing_stops_before_its_end(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "f.csv"))
     out = tmp_path / "new" / "out.csv"
-    steps = write_labelled(source, out, VERDICTS, ADDED)
-    assert next(iter(steps)) == 1
+    steps = write_labelled(source, out, given_in_turn(VERDICTS), ADDED)
+    assert next(iter(steps)) == "一"
     del steps
-    for verdicts in (VERDICTS[:2], [*VERDICTS, {}]):
-        with pytest.raises(ValueError, match="zip"):
-            label(source, out, verdicts)
+    with pytest.raises(ValueError, match="zip"):
+        label(source, out, VERDICTS[:2])
     assert not out.parent.exists()
 
 

@@ -25,7 +25,7 @@ from weibo_tui.datasets.records import (
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import short
+from weibo_tui.text import LONGEST_POST, short
 
 TEXT_COLUMNS = (
     *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),
@@ -78,8 +78,8 @@ class Source:
 class Row:
     """One row: its number (from 1, header and blank lines not counted), its cells as they are, post, label.
 
-    `label` is None where the source has no label column, and empty where the cell is, or where its label is
-    `predicted`, by the model.
+    `text` is the post as far as LONGEST_POST characters: nothing reads the rest. `label` is None where the source has
+    no label column, and empty where the cell is, or where its label is `predicted`, by the model.
     """
 
     number: int
@@ -146,8 +146,20 @@ def rows(source: Source) -> Iterator[Row]:
     for number, values in enumerate(_values(source), start=1):
         label = None if source.label_column is None else raw_label(values.get(source.label_column))
         predicted = has_source and values.get(LABEL_SOURCE) == "model"
-        text = _text(source, number, values.get(source.text_column))
+        text = post_text(source, number, values.get(source.text_column))
         yield Row(number, values, text, "" if predicted else label, predicted)
+
+
+def post_text(source: Source, number: int, value: Any) -> str:
+    """Return what the cell of row `number` holds, LONGEST_POST characters at most. BadInput where it is no text."""
+    if isinstance(value, str):
+        return value[:LONGEST_POST]
+    if value is None or (isinstance(value, float) and isnan(value)):  # pandas' empty cell
+        return ""
+    if isinstance(value, (list, dict, bytes)):
+        message = _("{path}, row {row}: {column} holds no text; choose another column with --column.")
+        raise BadInput(message.format(path=source.path, row=number, column=source.text_column))
+    return str(value)
 
 
 def peek(
@@ -185,17 +197,6 @@ def _values(source: Source) -> Iterator[dict[str, Any]]:
     else:
         for row in islice(cells(source.table), 1, None):
             yield dict(zip(source.columns, row, strict=True))
-
-
-def _text(source: Source, number: int, value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None or (isinstance(value, float) and isnan(value)):  # pandas' empty cell
-        return ""
-    if isinstance(value, (list, dict, bytes)):
-        message = _("{path}, row {row}: {column} holds no text; choose another column with --column.")
-        raise BadInput(message.format(path=source.path, row=number, column=source.text_column))
-    return str(value)
 
 
 def _check_readable(path: Path) -> None:

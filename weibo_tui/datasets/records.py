@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from weibo_tui.datasets.encodings import Encoding, first_bad_line
 from weibo_tui.errors import BadInput
@@ -23,13 +23,16 @@ from weibo_tui.text import short
 if TYPE_CHECKING:
     import pyarrow as pa
 
+T = TypeVar("T")
+
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
 MAX_CELL = 10_000_000  # characters; a larger cell is a quote that nobody closed
 MAX_RECORD = 16_000_000  # characters of all cells of a row, or of an object
 MAX_COLUMNS = 10_000
-BATCH = 1024
-MAX_BATCH = 2**26  # bytes of texts that are unpacked at once
+BATCH = 2048
+MAX_BATCH = 2**24  # bytes of texts that are unpacked at once
+MAX_WINDOW = 2**22  # characters of the records that are held together
 _MAX_FIXED = 2**16  # bytes of a value in a Parquet column of values of one length
 
 
@@ -137,15 +140,34 @@ def objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
             yield text, value
 
 
+def windows(records: Iterable[T], rows: int, characters: Callable[[T], int]) -> Iterator[list[T]]:
+    """Group records into lists of `rows`, or of fewer where they are long."""
+    window: list[T] = []
+    held = 0
+    for record in records:
+        window.append(record)
+        held += characters(record)
+        if len(window) == rows or held >= MAX_WINDOW:
+            yield window
+            window, held = [], 0
+    if window:
+        yield window
+
+
 def parquet_rows(table: Table) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file, each column's name to its value."""
     for batch in batches(table):
-        try:
-            found = batch.to_pylist()
-        except UnicodeDecodeError as error:
-            message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
-            raise BadInput(message.format(path=table.path, reason=error)) from error
-        yield from found
+        yield from unpacked(table, batch)
+
+
+def unpacked(table: Table, values: pa.RecordBatch | pa.Array) -> list[Any]:
+    """The values of a batch or a column in Python. BadInput for texts that do not decode."""
+    try:
+        found: list[Any] = values.to_pylist()
+    except UnicodeDecodeError as error:
+        message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
+        raise BadInput(message.format(path=table.path, reason=error)) from error
+    return found
 
 
 def batches(table: Table) -> Iterator[pa.RecordBatch]:

@@ -6,13 +6,12 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeAlias, TypeVar
 
-from weibo_tui.datasets.reading import Source
-from weibo_tui.datasets.records import Table, batches, cells, objects, open_parquet
+from weibo_tui.datasets.reading import Source, post_text
+from weibo_tui.datasets.records import BATCH, batches, cells, objects, open_parquet, unpacked, windows
 from weibo_tui.errors import BadInput
 from weibo_tui.files import check_output, open_output
 from weibo_tui.locale import gettext as _
@@ -22,6 +21,10 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 Added = Mapping[str, type[str] | type[float]]
 """The columns to add, in order, and what they hold; any value may also be None."""
+
+T = TypeVar("T")
+Predict: TypeAlias = Callable[[Sequence[str]], Generator[T, None, Sequence[Mapping[str, Any]]]]
+"""Posts to predictions, each a value by column; a column that is left out stays empty."""
 
 
 def check_added(source: Source, out: Path, added: Iterable[str]) -> None:
@@ -34,37 +37,52 @@ def check_added(source: Source, out: Path, added: Iterable[str]) -> None:
 
 
 def write_labelled(
-    source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]], added: Added, overwrite: bool = False
-) -> Iterator[int]:
-    """Write `out`: every row of `source` and behind it the values of its verdict; a verdict a row, in order.
+    source: Source,
+    out: Path,
+    predict: Predict[T],
+    added: Added,
+    *,
+    overwrite: bool = False,
+    rows: int = BATCH,
+    finish: Callable[[Path], None] = lambda _path: None,
+) -> Iterator[T]:
+    """Write `out`: every row of `source` and after its cells the values of its prediction.
 
-    In CSV and TSV numbers have six significant digits at most, and texts that a spreadsheet might take for a formula
-    the guard of `weibo_tui.text`. Yields the number of rows written so far. `out`
-    appears when the last is written, and not at all when the generator fails or is closed before. ValueError
-    when there are fewer or more verdicts than rows.
+    `predict` gets the posts of the next `rows` rows or fewer, and returns a prediction for each: so cells and
+    predictions come from one reading. What it yields is yielded here. In CSV and TSV numbers have six significant
+    digits at most, and texts that a spreadsheet might take for a formula the guard of `weibo_tui.text`. `out` appears
+    when the last row is written, and not at all when the generator fails or is closed before. `finish` gets the path of
+    the whole file just before it takes the place of `out`. ValueError for more or fewer predictions than posts.
     """
     check_added(source, out, added)
     with open_output(out, "wb", overwrite=overwrite) as file:
         if source.format == "parquet":
-            yield from _write_batches(source.table, file, verdicts, added)
-            return
-        encoding = source.table.encoding
-        file.write(encoding.mark)
-        stream = io.TextIOWrapper(file, encoding.codec, newline="")
-        write = _write_lines if source.format == "jsonl" else _write_cells
-        try:
-            yield from write(source.table, stream, verdicts, added)
-        except UnicodeEncodeError as error:
-            message = _("{path}: its encoding, {encoding}, has no {text}; save the file as UTF-8 first.")
-            bad = error.object[error.start : error.end]
-            raise BadInput(message.format(path=source.path, encoding=encoding.name, text=bad)) from error
-        finally:
-            stream.detach()
+            yield from _write_batches(source, file, predict, added)
+        else:
+            yield from _write_text(source, file, predict, added, rows)
+        file.flush()
+        finish(Path(file.name))
 
 
-def _write_cells(table: Table, stream: IO[str], verdicts: Iterable[Mapping[str, Any]], added: Added) -> Iterator[int]:
+def _write_text(source: Source, file: IO[bytes], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
+    encoding = source.table.encoding
+    file.write(encoding.mark)
+    stream = io.TextIOWrapper(file, encoding.codec, newline="")
+    write = _write_lines if source.format == "jsonl" else _write_cells
+    try:
+        yield from write(source, stream, predict, added, rows)
+    except UnicodeEncodeError as error:
+        message = _("{path}: its encoding, {encoding}, has no {text}; save the file as UTF-8 first.")
+        bad = error.object[error.start : error.end]
+        raise BadInput(message.format(path=source.path, encoding=encoding.name, text=bad)) from error
+    finally:
+        stream.detach()
+
+
+def _write_cells(source: Source, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
     # The writer is told CR LF so that it quotes a cell with either in it (before Python 3.13 it looks for the
     # line's own end only); each line then gets the end that the file has.
+    table = source.table
     line = io.StringIO()
 
     # Every cell is quoted, so that no spreadsheet parts it.
@@ -77,9 +95,13 @@ def _write_cells(table: Table, stream: IO[str], verdicts: Iterable[Mapping[str, 
     records = cells(table)
     header = [*next(records), *added]
     write(header, header_quoting(header))
-    for number, (row, verdict) in enumerate(zip(records, verdicts, strict=True), start=1):
-        write(row + [_cell(verdict.get(name)) for name in added])
-        yield number
+    text, done = source.columns.index(source.text_column), 0
+    for window in windows(records, rows, lambda row: sum(map(len, row))):
+        posts = [post_text(source, number, row[text]) for number, row in enumerate(window, done + 1)]
+        predictions = yield from predict(posts)
+        for row, prediction in zip(window, predictions, strict=True):
+            write(row + [_cell(prediction.get(name)) for name in added])
+        done += len(window)
 
 
 def _cell(value: Any) -> str:
@@ -90,37 +112,40 @@ def _cell(value: Any) -> str:
     return text if _NUMBER.fullmatch(text) else guard(text)
 
 
-def _write_lines(table: Table, stream: IO[str], verdicts: Iterable[Mapping[str, Any]], added: Added) -> Iterator[int]:
+def _write_lines(source: Source, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
+    table, done = source.table, 0
     escape = not table.encoding.holds_everything
-    for number, ((line, value), verdict) in enumerate(zip(objects(table), verdicts, strict=True), start=1):
-        taken = [name for name in added if name in value]
-        if taken:
-            message = _("{path}, row {row}: it has {columns} already: rename them first.")
-            raise BadInput(message.format(path=table.path, row=number, columns=", ".join(taken)))
-        ours = json.dumps({name: verdict.get(name) for name in added}, ensure_ascii=escape)
-        # The object's own text goes on as it stands, so that numbers and escapes keep their form.
-        stream.write(line[:-1].rstrip() + (", " if value else "") + ours[1:] + table.newline)
-        yield number
+    for window in windows(objects(table), rows, lambda record: len(record[0])):
+        for number, (_line, value) in enumerate(window, done + 1):
+            taken = [name for name in added if name in value]
+            if taken:
+                message = _("{path}, row {row}: it has {columns} already: rename them first.")
+                raise BadInput(message.format(path=table.path, row=number, columns=", ".join(taken)))
+        texts = [value.get(source.text_column) for _line, value in window]
+        predictions = yield from predict([post_text(source, done + 1 + at, text) for at, text in enumerate(texts)])
+        for (line, value), prediction in zip(window, predictions, strict=True):
+            ours = json.dumps({name: prediction.get(name) for name in added}, ensure_ascii=escape)
+            # The object's own text goes on as it stands, so that numbers and escapes keep their form.
+            stream.write(line[:-1].rstrip() + (", " if value else "") + ours[1:] + table.newline)
+        done += len(window)
 
 
-def _write_batches(table: Table, file: IO[bytes], verdicts: Iterable[Mapping[str, Any]], added: Added) -> Iterator[int]:
+def _write_batches(source: Source, file: IO[bytes], predict: Predict[T], added: Added) -> Iterator[T]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open_parquet(table.path) as source:
-        schema: pa.Schema = source.schema_arrow
+    with open_parquet(source.path) as opened:
+        schema: pa.Schema = opened.schema_arrow
     for name, kind in added.items():
         schema = schema.append(pa.field(name, pa.float64() if kind is float else pa.string()))
-    given = iter(verdicts)
-    number = 0
+    done = 0
     with pq.ParquetWriter(file, schema) as writer:
-        for batch in batches(table):
-            of_batch = list(islice(given, len(batch)))
+        for batch in batches(source.table):
+            texts = unpacked(source.table, batch.column(source.text_column))
+            predictions = yield from predict([post_text(source, done + 1 + at, text) for at, text in enumerate(texts)])
             columns = [
-                pa.array([verdict.get(name) for verdict in of_batch], type=schema.field(name).type) for name in added
+                pa.array([prediction.get(name) for prediction in predictions], type=schema.field(name).type)
+                for name in added
             ]
             writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=schema))
-            number += len(batch)
-            yield number
-    if next(given, None) is not None:
-        raise ValueError("more verdicts than rows")
+            done += len(batch)

@@ -80,6 +80,11 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def check_writable(self) -> None:
+        """WeiboTuiError where nothing can be kept."""
+        with self._database.transaction():
+            pass
+
     def add(self, analyses: Iterable[Analysis]) -> list[int]:
         """Keep ``analyses``, all or none; when this returns they are on disk. Their ids, in order."""
         with self._database.transaction():

@@ -1,6 +1,7 @@
-"""Labelling a file: verdicts row by row into a file beside the result, then the result written whole.
+"""Labelling a file: window by window of rows its predictions into a file beside the result, its cells with them into
+the result, which takes its place when it is whole.
 
-A killed labelling goes on behind the last verdict that was kept (`partial.py`).
+A killed labelling goes on from the predictions that were kept (`partial.py`).
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weibo_tui.datasets.reading import Source, count, open_source, rows
+from weibo_tui.datasets.reading import count, open_source
 from weibo_tui.datasets.writing import Added, check_added, write_labelled
 from weibo_tui.errors import BadInput
-from weibo_tui.files import cannot_write, file_exists
+from weibo_tui.files import file_exists, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import LabelledFile
@@ -60,93 +60,104 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
         "error": str,
     }
     check_added(source, plan.out, added)
+    history = home.history if plan.record and home.settings.history else None
+    if history is not None:
+        history.check_writable()  # before the work rather than after it
+    state = _state(plan.source)
     total = yield from count(source)
     classifier = home.classifier(adapter, plan.machine)
-    # Opened here: a history that cannot be written is better found out before the work than behind it.
-    history = home.history if plan.record and home.settings.history else None
     reading = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
-    about = [*reading, str(classifier.compute), list(added)]
-    key = _key(source, about)
+    key = hashlib.sha256(json.dumps([*reading, str(classifier.compute), list(added)]).encode()).hexdigest()
     with open_partial(plan.out, key) as partial:
-        if plan.out.exists() and not plan.overwrite and not partial.fits():
-            raise file_exists(plan.out)
+        yield from partial.read()
+        work = _Labelling(plan, classifier, card.labels, tuple(added), partial, total, state)
+        work.check_out()
+        partial.begin(plan.overwrite)
+        started = time.perf_counter()
         replaces = plan.overwrite or plan.out.exists()
-        with _failures_named(partial):
-            continued = yield from partial.go_on()
-            started = time.perf_counter()
-            yield from _judge_rows(classifier, card.labels, source, partial, continued, total)
-            seconds = max(time.perf_counter() - started, 1e-9)
-            if key != _key(source, about):
-                message = _("{path} changed while it was labelled: give the same command again, which begins anew.")
-                raise BadInput(message.format(path=plan.source))
-            finished = partial.finish()
-        for written in write_labelled(source, plan.out, partial.verdicts(), added, replaces):
-            if written % WINDOW == 0:
-                yield Progress("writing", written, total)
-        counts = Counter(verdict["predicted"] for verdict in partial.verdicts() if "predicted" in verdict)
-        failed = total - counts.total()
+        yield from write_labelled(
+            source, plan.out, work.predict, added, overwrite=replaces, rows=WINDOW, finish=work.finish
+        )
+        seconds = max(time.perf_counter() - started, 1e-9)
+        counts = dict(work.counts)
+        failed = work.rows - work.counts.total()
         if history is not None:
             paths = plan.source.absolute(), plan.out.absolute()
-            entry = LabelledFile(*paths, adapter, total, failed, dict(counts), finished)
+            entry = LabelledFile(*paths, adapter, work.rows, failed, counts, work.finished)
             if not history.has_file(entry):  # else it was killed behind this
                 history.add_file(entry)
         # Last: killed before, the same command comes here again.
         partial.path.unlink()
-    rate = (total - continued) / seconds
-    yield FileLabelled(str(plan.out), total, failed, dict(counts), continued, rate)
+    rate = (work.rows - work.continued) / seconds
+    yield FileLabelled(str(plan.out), work.rows, failed, counts, work.continued, rate)
 
 
-@contextmanager
-def _failures_named(partial: Partial) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.filename not in (None, str(partial.path)):
-            raise
-        raise cannot_write(partial.path, error) from error
+class _Labelling:
+    """What a labeling has done so far: `rows`, `continued` of them from the partial file, and `counts` by label."""
+
+    def __init__(
+        self,
+        plan: LabellingPlan,
+        classifier: Classifier,
+        labels: tuple[str, ...],
+        added: tuple[str, ...],
+        partial: Partial,
+        total: int,
+        state: tuple[int, int],
+    ) -> None:
+        self._plan = plan
+        self._classifier = classifier
+        self._labels = labels
+        self._added = added
+        self._partial = partial
+        self._total = total
+        self._state = state
+        self.rows = self.continued = 0
+        self.counts: Counter[str] = Counter()
+        self.finished = ""
+
+    def predict(self, posts: Sequence[str]) -> Generator[Progress, None, list[dict[str, Any]]]:
+        """Return the predictions of the next rows. A window that was not kept whole is predicted whole, so that its
+        batches, and with them the last bits of its probabilities, are those of a labeling that nothing stopped."""
+        values = self._partial.take(self.rows + 1, posts, self._plan.overwrite)
+        if values is not None:
+            self.continued += len(posts)
+            yield Progress("labelling", self.rows + len(posts), self._total)
+        else:
+            found: dict[int, Verdict | Unreadable] = {}
+            for batch in self._classifier.classify(posts):
+                found.update(batch)
+                yield Progress("labelling", self.rows + len(found), self._total)
+            values = [self._values(found[index]) for index in range(len(posts))]
+            self._partial.add(self.rows + 1, posts, values)
+        self.rows += len(posts)
+        predictions = [dict(zip(self._added, row, strict=True)) for row in values]
+        self.counts.update(one["predicted"] for one in predictions if one["predicted"] is not None)
+        return predictions
+
+    def check_out(self) -> None:
+        """Raise BadInput where the result would replace a file that is not an earlier one of this labeling."""
+        plan = self._plan
+        if plan.out.exists() and not plan.overwrite and not self._partial.is_result(plan.out):
+            raise file_exists(plan.out)
+
+    def finish(self, path: Path) -> None:
+        """Check that the whole result in `path` may take its place, and note that it does."""
+        if _state(self._plan.source) != self._state:
+            message = _("{path} changed while it was labelled. Give the same command again.")
+            raise BadInput(message.format(path=self._plan.source))
+        self.check_out()
+        self.finished = self._partial.finish(sha256(path))
+
+    def _values(self, verdict: Verdict | Unreadable) -> list[Any]:
+        """The values of the added columns."""
+        from weibo_tui.engine.prediction import Verdict
+
+        if not isinstance(verdict, Verdict):
+            return [*[None] * (len(self._added) - 1), verdict.reason]
+        return [self._labels[verdict.label], verdict.confidence, *verdict.probabilities, None]
 
 
-def _judge_rows(
-    classifier: Classifier,
-    labels: tuple[str, ...],
-    source: Source,
-    partial: Partial,
-    done: int,
-    total: int,
-) -> Iterator[Progress]:
-    """Keep a verdict for each row behind the first `done`."""
-    waiting = islice(rows(source), done, None)
-    while window := [row.text for row in islice(waiting, WINDOW)]:
-        found: dict[int, Verdict | Unreadable] = {}
-        for batch in classifier.classify(window):
-            found.update(batch)
-            yield Progress("labelling", done + len(found), total)
-        partial.add(_added_cells(found[index], labels) for index in range(len(window)))
-        done += len(window)
-
-
-def _added_cells(verdict: Verdict | Unreadable, labels: tuple[str, ...]) -> dict[str, Any]:
-    """What a row gets; a column that is left out stays empty."""
-    from weibo_tui.engine.prediction import Verdict
-
-    if not isinstance(verdict, Verdict):
-        return {"error": verdict.reason}
-    probabilities = zip(labels, verdict.probabilities, strict=True)
-    return {
-        "predicted": labels[verdict.label],
-        "confidence": verdict.confidence,
-        **{f"prob_{label}": probability for label, probability in probabilities},
-    }
-
-
-def _key(source: Source, about: list[Any]) -> str:
-    """What the verdicts of a partial file belong to: this content, read so, by this adapter."""
-    state = source.path.stat()
-    what = [
-        str(source.path.absolute()),
-        state.st_size,
-        state.st_mtime_ns,
-        source.encoding,
-        source.text_column,
-    ]
-    return hashlib.sha256(json.dumps([what, about]).encode()).hexdigest()
+def _state(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns
