@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Command, objects, table
 
+from weibo_tui.text import LONGEST_POST
+from weibo_tui.workbench import Workbench
+
 ADDED = ["predicted", "confidence", "prob_negative", "prob_positive", "error"]
 
 
@@ -40,8 +43,41 @@ def test_json_has_exactly_the_promised_keys(command: Command, furnished: Path) -
 
 def test_lines_of_stdin_are_judged_like_arguments(command: Command, furnished: Path) -> None:
     posts = ["今天的面真好吃", "昨天的电影太差了[怒]"]
-    lines = ("\ufeff" + "\r\n".join(posts) + "\r\n\r\n").encode()
+    lines = ("\ufeff" + "\r\n".join(posts) + "\r\n").encode()
     assert command.well("predict", "--json", "-", stdin=lines).out == command.well("predict", "--json", *posts).out
+
+
+def test_blank_line_of_stdin_gives_an_error_row(command: Command, furnished: Path) -> None:
+    lines = "今天的面真好吃\n\n \t\r\n太差了\n\n".encode()
+    done = command.well("predict", "-", "--json", stdin=lines)
+    found = objects(done.out)
+    assert [one["text"] for one in found] == ["今天的面真好吃", "", " \t", "太差了", ""]
+    assert [one["label"] for one in found] == ["positive", None, None, "negative", None]
+    assert ["error" in one for one in found] == [False, True, True, False, True]
+    assert done.err == "weibo-tui: 3 of 5 posts could not be read.\n"
+    shown = command.well("predict", "-", stdin=lines).out.splitlines()
+    assert [line.split()[0] for line in shown] == ["positive", "error", "error", "negative", "error"]
+
+
+def test_line_of_stdin_longer_than_the_limit_is_cut(
+    command: Command, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weibo_tui.cli.predict.LONGEST_LINE", 300)
+    lines = ["好" * 300, "好" * 301, "好" * 2000, "今天的面真好吃"]
+    done = command.well("predict", "-", "--json", stdin="\n".join(lines).encode())
+    found = objects(done.out)
+    assert [one["text"] for one in found] == [line[:300] for line in lines]
+    assert [one["truncated"] for one in found] == [True, True, True, False]
+    said = "Line {} is longer than 300 characters: the rest of it was not read."
+    assert done.err.splitlines() == [said.format(2), said.format(3)]
+
+
+def test_characters_read_of_a_giant_post_are_counted(furnished: Path) -> None:
+    with Workbench.open() as bench:
+        unread, word, short = bench.predict(["\u200b" * 20_000 + "好", "x" * 20_000, "好" * 5], record=False)
+    assert (unread.error is not None, unread.characters, unread.characters_read) == (True, 20_001, 0)
+    assert (word.truncated, word.characters, word.characters_read) == (True, 20_000, LONGEST_POST)
+    assert (short.truncated, short.characters, short.characters_read) == (False, 5, 5)
 
 
 def test_bytes_of_stdin_that_are_no_text_end_nothing(command: Command, furnished: Path) -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
     from weibo_tui.workbench import LabellingPlan, Machine, Workbench
 
+LONGEST_LINE = 2**20  # characters of a line of stdin; far fewer are looked at
+
 
 def add_to(app: typer.Typer) -> None:
     app.command("predict", cls=Command, help=_("Give verdicts on posts, on lines of stdin, or on a file."))(predict)
@@ -110,9 +112,20 @@ def _as_typed(text: str) -> str:
 
 
 def _stdin_lines() -> Iterator[str]:
+    """Yield every line without its end, LONGEST_LINE characters of it at most; a blank one too, so that the output has
+    as many lines as the input."""
     # Bytes that are no UTF-8 become lone surrogates, which cleaning takes out; utf-8-sig drops a BOM.
     stream = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
-    return (line.rstrip("\r\n") for line in stream if line.strip())
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        rest = line
+        while len(rest) > LONGEST_LINE and not rest.endswith("\n"):
+            rest = stream.readline(LONGEST_LINE + 1)
+        if rest is not line:
+            message = _("Line {number} is longer than {limit} characters: the rest of it was not read.")
+            narrate(message.format(number=f"{number:,}", limit=f"{LONGEST_LINE:,}"))
+        yield line[:LONGEST_LINE].rstrip("\r\n")
 
 
 def _to_json(analysis: Analysis) -> dict[str, Any]:
