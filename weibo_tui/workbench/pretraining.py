@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.corpus import lines
+from weibo_tui.datasets.records import windows
 from weibo_tui.engine.events import Event, RunFinished, RunStarted
 from weibo_tui.errors import BadInput
 from weibo_tui.files import atomic_write, sha256
@@ -95,12 +95,6 @@ def _posts(plan: PretrainingPlan) -> Iterator[str]:
             yield text
 
 
-def _stretches(posts: Iterable[str]) -> Iterator[list[str]]:
-    waiting = iter(posts)
-    while stretch := list(islice(waiting, STRETCH)):
-        yield stretch
-
-
 def _count_vocabulary(plan: PretrainingPlan) -> Generator[Progress, None, tuple[str, Frame]]:
     """A tokenizer definition and its frame, counted from the corpus."""
     from weibo_tui.engine.vocabulary import CharacterVocabulary, PieceVocabulary, VocabularyMaker, bert_frame
@@ -110,7 +104,7 @@ def _count_vocabulary(plan: PretrainingPlan) -> Generator[Progress, None, tuple[
         "pieces": PieceVocabulary,
     }
     maker, done = makers[plan.units](plan.emoticons), 0
-    for stretch in _stretches(_posts(plan)):
+    for stretch in windows(_posts(plan), STRETCH, len):
         maker.add(stretch)
         done += len(stretch)
         yield Progress("counting characters", done, None)
@@ -139,7 +133,7 @@ def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -
     train: list[Encoded] = []
     held_out: list[Encoded] = []
     held, done = HeldOut(), 0
-    for stretch in _stretches(_posts(plan)):
+    for stretch in windows(_posts(plan), STRETCH, len):
         apart = list(map(held.has, stretch))
         for part, wanted in ((train, False), (held_out, True)):
             chosen = [post for post, is_apart in zip(stretch, apart, strict=True) if is_apart == wanted]
