@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from weibo_tui.datasets.reading import Source, open_source, rows
 from weibo_tui.datasets.writing import Added, Predict, check_added, write_labelled
 from weibo_tui.errors import BadInput
+from weibo_tui.text import LONGEST_POST
 
 ADDED: Added = {"predicted": str, "confidence": float, "prob_好": float, "error": str}
 VERDICTS: list[dict[str, Any]] = [
@@ -139,6 +140,33 @@ def test_parquet_keeps_its_schema(tmp_path: Path) -> None:
     assert written.select(table.column_names).equals(table)
     assert written.schema.field("confidence").type == pa.float64()
     assert written.select(list(ADDED)).to_pylist() == [{name: v.get(name) for name in ADDED} for v in VERDICTS]
+
+
+def test_long_rows_are_predicted_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weibo_tui.datasets.records.MAX_WINDOW", 100)
+    path, out = tmp_path / "f.csv", tmp_path / "out.csv"
+    path.write_text("text\n" + f"{'好' * 60}\n" * 3 + "好\n" * 40, encoding="utf-8")
+    windows: list[int] = []
+
+    def predict(posts: Sequence[str]) -> Generator[None, None, list[dict[str, Any]]]:
+        windows.append(len(posts))
+        yield
+        return [{}] * len(posts)
+
+    list(write_labelled(open_source(path), out, predict, ADDED, rows=32))
+    assert windows == [2, 32, 9]
+
+
+def test_post_is_cut_for_prediction_and_whole_in_the_result(tmp_path: Path) -> None:
+    path, post = tmp_path / "f", "好" * (LONGEST_POST + 5)
+    for ending, content in ((".csv", f"text\n{post}\n"), (".jsonl", json.dumps({"text": post}) + "\n")):
+        source, out = path.with_suffix(ending), tmp_path / f"out{ending}"
+        source.write_text(content, encoding="utf-8")
+        assert label(open_source(source), out, [{}]) == [post[:LONGEST_POST]]
+        assert [row.cells["text"] for row in rows(open_source(out))] == [post]
+    pq.write_table(pa.table({"text": [post]}), path.with_suffix(".parquet"))
+    assert label(open_source(path.with_suffix(".parquet")), tmp_path / "out.parquet", [{}]) == [post[:LONGEST_POST]]
+    assert pq.read_table(tmp_path / "out.parquet")["text"].to_pylist() == [post]
 
 
 def write(path: Path) -> Path:
