@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.progress import Progress
 from weibo_tui.workbench import PretrainingPlan, Workbench
 from weibo_tui.workbench.plans import UNITS
 from weibo_tui.workbench.pretraining import HeldOut
@@ -48,6 +51,23 @@ def test_no_copy_of_a_held_out_post_is_learned_from(home: Path, tmp_path: Path) 
     with Workbench.open(home) as bench:
         started = models.until(bench.pretrain(plan), RunStarted)
     assert started.posts == {"train": 3 * (len(texts) - len(apart)), "validation": 3 * len(apart)}
+
+
+def test_long_lines_of_a_corpus_are_held_few_at_a_time(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weibo_tui.datasets.records.MAX_WINDOW", 5000)
+    texts = [text for text, _label in made_up.posts(90, seed=4)]
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("".join(f"{text * 200}\n" for text in texts[:3]) + "\n".join(texts), encoding="utf-8")
+    plan = PretrainingPlan(
+        corpus, "own", layers=1, width=16, heads=2, positions=32, recipe=models.RECIPE, machine=models.MACHINE
+    )
+    events = cast(Iterator[Progress], bench.pretrain(plan))
+    counted = takewhile(lambda event: event.stage == "counting characters", events)
+    done = [event.done for event in counted]
+    assert done[0] < 3
+    assert done[-1] == 93
 
 
 @pytest.mark.parametrize("units", UNITS)
