@@ -22,6 +22,8 @@ from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
 
 MOST_LABELS = 10_000
+LARGEST_WEIGHT = 1_000_000
+"""In magnitude. Trained weights are near 1; logits of some that are much larger overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,12 @@ class Adapter(nn.Module):
             if not tensor.isfinite().all():
                 raise Damaged(
                     _("The adapter's weight {name} holds what is no number: train it anew.").format(name=name)
+                )
+            if tensor.numel() and tensor.abs().max() > LARGEST_WEIGHT:
+                raise Damaged(
+                    _("Adapter weight {name} exceeds {most}. Train the adapter again.").format(
+                        name=name, most=f"{LARGEST_WEIGHT:,}"
+                    )
                 )
         adapter.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
         return adapter.eval()

@@ -79,11 +79,11 @@ class Encoded:
 
 @contextmanager
 def rust_errors() -> Iterator[None]:
-    """For the block, what the library raises is Damaged: bare Exception, and panics, which are none."""
+    """Raise what the library raises as Damaged: bare Exception, panics, which are none, and lone surrogates."""
     try:
         yield
     except BaseException as error:
-        if type(error) is not Exception and type(error).__module__ != "pyo3_runtime":
+        if type(error) not in (Exception, UnicodeEncodeError) and type(error).__module__ != "pyo3_runtime":
             raise
         reason = str(error).partition("\n")[0][:200].rstrip(".")
         raise Damaged(_("The tokenizer cannot be read: {error}.").format(error=reason)) from error
@@ -96,12 +96,11 @@ class PostTokenizer:
         """`definition` is the text of a `tokenizer.json`; `vocabulary` the number of embedding rows.
 
         Raises Damaged where the definition cannot be read, BadInput where it holds what it may not (see
-        `tokenizer_check`) and where an id lies beyond the rows."""
-        tokenizer_check.check(definition)
+        `tokenizer_check`) and where an id lies beyond the rows. The library can also abort the process: one from
+        outside is loaded in a child process first (see `registry.isolated`)."""
+        definition = tokenizer_check.canonical(definition)
         with rust_errors():
             self._tokenizer = Tokenizer.from_str(definition)
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True
         self.frame = frame
         self.unknown = self._unknown_id()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.files import atomic_folder, sha256
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.registry import cards
+from weibo_tui.progress import Progress
+from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, AdapterCard
 from weibo_tui.registry.shelf import Shelf
+from weibo_tui.text import short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +42,6 @@ class Adapters(Shelf[AdapterCard]):
     def load(self, name: str, base: OpenBase) -> tuple[Adapter, AdapterCard]:
         """The adapter on its own base. Raises BadInput for any other base, and for a card that asks for what the
         base has not; Damaged where the files are broken."""
-        from weibo_tui.engine.adapter import Adapter, AdapterConfig
-        from weibo_tui.registry.weights import read_tensors
-
         card = self.card(name)
         if card.base_fingerprint != base.card.fingerprint:
             raise BadInput(
@@ -50,9 +50,6 @@ class Adapters(Shelf[AdapterCard]):
                     "that base, or train on this one."
                 ).format(name=name, wanted=card.base, fingerprint=card.base_fingerprint[:12], base=base.card.name)
             )
-        config = AdapterConfig(
-            card.width, card.blocks, len(card.labels), card.bottleneck, card.activation, card.dropout
-        )
         trunk = base.trunk.config
         if (
             card.width != trunk.width
@@ -66,9 +63,7 @@ class Adapters(Shelf[AdapterCard]):
                 ).format(name=name, base=base.card.name)
             )
         with self.mending(name):
-            tensors = read_tensors(self.path(name) / WEIGHTS, card.weights_sha256)
-            tensors.pop(TEXTS, None)
-            return Adapter.load(config, tensors), card
+            return read(self.path(name), card), card
 
     def training_texts(self, card: AdapterCard) -> NDArray[np.int64] | None:
         """Return the sorted hashes of the texts that the adapter was trained on, None where it has no record of them.
@@ -94,20 +89,60 @@ class Adapters(Shelf[AdapterCard]):
     ) -> AdapterCard:
         """Keep an adapter under its card's name, with the hashes of its training `texts`. Raises BadInput where the
         name is taken."""
-        import numpy as np
-        import torch
-
-        from weibo_tui.registry.saving import save_tensors
-
         self.check_free(card.name, overwrite)
         with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
-            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()}
-            if texts is not None:
-                tensors[TEXTS] = torch.from_numpy(np.unique(texts))
-            save_tensors(tensors, folder / WEIGHTS)
-            card = dataclasses.replace(card, weights_sha256=sha256(folder / WEIGHTS))
-            (folder / CARD).write_bytes(cards.write(card))
-        return card
+            return write(folder, adapter, card, texts)
 
     def hashes(self, card: AdapterCard) -> Mapping[str, str]:
         return {WEIGHTS: card.weights_sha256}
+
+    def checked(self, card: AdapterCard, folder: Path, source: Path) -> Generator[Progress, None, AdapterCard]:
+        """See `Shelf`. The weights are loaded once, in a child process, as the card says."""
+        (folder / CARD).write_bytes(cards.write(card))
+        yield from isolated.run(check, source, folder)
+        return card
+
+    def check(self, name: str) -> None:
+        """See `Shelf`."""
+        read(self.path(name), self.card(name))
+
+
+def write(folder: Path, adapter: Adapter, card: AdapterCard, texts: NDArray[np.int64] | None = None) -> AdapterCard:
+    """Write an adapter into an empty folder, with the hashes of its training `texts`, and read it back; its card, with
+    the hash of the weights."""
+    import numpy as np
+    import torch
+
+    from weibo_tui.registry.saving import save_tensors
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()}
+    if texts is not None:
+        tensors[TEXTS] = torch.from_numpy(np.unique(texts))
+    save_tensors(tensors, folder / WEIGHTS)
+    card = dataclasses.replace(card, weights_sha256=sha256(folder / WEIGHTS))
+    (folder / CARD).write_bytes(cards.write(card))
+    read(folder, cards.read(folder / CARD, AdapterCard))
+    return card
+
+
+def read(folder: Path, card: AdapterCard) -> Adapter:
+    """Load the adapter in `folder`. Raises BadInput or Damaged where its weights are not what the card says."""
+    from weibo_tui.engine.adapter import Adapter, AdapterConfig
+    from weibo_tui.registry.weights import read_tensors
+
+    config = AdapterConfig(card.width, card.blocks, len(card.labels), card.bottleneck, card.activation, card.dropout)
+    tensors = read_tensors(folder / WEIGHTS, card.weights_sha256)
+    tensors.pop(TEXTS, None)
+    return Adapter.load(config, tensors)
+
+
+def check(source: Path, folder: Path | str) -> None:
+    """Check an adapter that came from `source` and is in `folder`. Raises BadInput where it cannot be loaded."""
+    try:
+        read(Path(folder), cards.read(Path(folder) / CARD, AdapterCard))
+    except (BadInput, Damaged) as error:
+        raise BadInput(
+            _("{source} is not a working adapter ({reason}). Export it again where it was made.").format(
+                source=source, reason=short(str(error.__cause__ or error).rstrip("."), 300)
+            )
+        ) from error

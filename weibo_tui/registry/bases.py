@@ -14,10 +14,11 @@ from weibo_tui.files import atomic_folder, sha256
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, finish
-from weibo_tui.registry import cards
+from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, BaseCard
 from weibo_tui.registry.shelf import Shelf
 from weibo_tui.registry.token_support import token_support
+from weibo_tui.text import short
 
 if TYPE_CHECKING:
     from weibo_tui.engine.config import GPT2Config
@@ -65,7 +66,8 @@ class Bases(Shelf[BaseCard]):
         card = self.card(name)
         with self.mending(name):
             for file in (CONFIG, TOKENIZER):
-                check_sha256(folder / file, card.sha256.get(file, ""))
+                if file in card.sha256:
+                    check_sha256(folder / file, card.sha256[file])
             try:
                 config, tokenizer = _read(folder, card)
             except (OSError, *UNSOUND) as error:
@@ -77,55 +79,32 @@ class Bases(Shelf[BaseCard]):
             tensors = read_tensors(folder / WEIGHTS, card.sha256.get(WEIGHTS, ""))
             return OpenBase(card, GPT2.load(config, tensors), tokenizer)
 
-    def add(self, source: Path, name: str, *, origin: str = "", made: Mapping[str, Any] = {}) -> BaseCard:
-        """Take a local Hugging Face folder in, converted once. Raises BadInput or Damaged and leaves nothing.
+    def take_in_folder(
+        self, source: Path, name: str, *, origin: str = "", made: Mapping[str, Any] = {}
+    ) -> Generator[Progress, None, BaseCard]:
+        """Take in a local Hugging Face folder from outside, converted once in a child process (see `isolated`).
 
-        Its card says that it came from `origin`, else from the folder, and keeps `made` beside what was found of its
-        tokenizer (see `token_support`)."""
-        from weibo_tui.engine.tokenizer import PostTokenizer
-        from weibo_tui.registry.conversion import read_folder
-
+        The result is its card, which is that of `add`. Raises BadInput or Damaged and leaves nothing."""
         self.check_free(name)
-        checkpoint = read_folder(source)
-        tokenizer = PostTokenizer(checkpoint.tokenizer, checkpoint.frame, checkpoint.config.vocabulary)
-        return self.create(
-            name, checkpoint, source=origin or str(source.absolute()), made={**token_support(tokenizer), **made}
-        )
+        with atomic_folder(self.folder / name) as folder:
+            origin = origin or str(source.absolute())
+            yield from isolated.run(convert, source, folder, name, origin, dict(made))
+            return cards.read(folder / CARD, BaseCard)
+
+    def add(self, source: Path, name: str, *, origin: str = "", made: Mapping[str, Any] = {}) -> BaseCard:
+        """Convert a trusted Hugging Face folder in this process. Raises BadInput or Damaged and leaves nothing."""
+        self.check_free(name)
+        with atomic_folder(self.folder / name) as folder:
+            return convert(source, folder, name, origin or str(source.absolute()), made)
 
     def create(
         self, name: str, checkpoint: Checkpoint, source: str, made: Mapping[str, Any], *, eight_bits: bool = False
     ) -> BaseCard:
         """Keep a checkpoint as the base `name`, in the layout of a Hugging Face folder. In `eight_bits` its matrices
         take a quarter of the room, transformers cannot open it, and the base is the one that was rounded so."""
-        from weibo_tui.engine.gpt2 import GPT2
-        from weibo_tui.engine.tokenizer import PostTokenizer
-        from weibo_tui.registry.eight_bits import restored, rounded
-        from weibo_tui.registry.saving import save_tensors
-        from weibo_tui.registry.weights import fingerprint
-
         self.check_free(name)
-        config, frame = checkpoint.config, checkpoint.frame
-        written = rounded(checkpoint.tensors) if eight_bits else checkpoint.tensors
-        tensors = restored(written)
-        GPT2.load(config, tensors)
-        tokenizer = PostTokenizer(checkpoint.tokenizer, frame, config.vocabulary)
         with atomic_folder(self.folder / name) as folder:
-            save_tensors(written, folder / WEIGHTS, metadata={"format": "pt"})
-            (folder / TOKENIZER).write_text(checkpoint.tokenizer, "utf-8")
-            _write_configs(folder, config, tokenizer)
-            card = BaseCard(
-                name=name,
-                fingerprint=finish(fingerprint(config, tensors.__getitem__, tokenizer)),
-                sha256={file: sha256(folder / file) for file in self.files},
-                prefix=frame.prefix,
-                suffix=frame.suffix,
-                pad=frame.pad,
-                parameters=sum(tensor.numel() for tensor in tensors.values()),
-                source=source,
-                made=dict(made),
-            )
-            (folder / CARD).write_bytes(cards.write(card))
-        return card
+            return _write(folder, name, checkpoint, source, made, eight_bits=eight_bits)
 
     def check_free(self, name: str, overwrite: bool = False) -> None:
         """See `Shelf`. One of a bundled base's name would take the bundled adapters' base from them."""
@@ -137,31 +116,98 @@ class Bases(Shelf[BaseCard]):
 
     def checked(self, card: BaseCard, folder: Path, source: Path) -> Generator[Progress, None, BaseCard]:
         """See `Shelf`. The fingerprint, which adapters trust, is made anew from what came."""
-        from weibo_tui.registry.weights import fingerprint, trunk_on_disk
+        (folder / CARD).write_bytes(cards.write(card))
+        yield from isolated.run(check, source, folder)
+        return cards.read(folder / CARD, BaseCard)
 
-        try:
-            config, tokenizer = _read(folder, card)
-            with trunk_on_disk(folder / WEIGHTS, config) as read:
-                found = yield from fingerprint(config, read, tokenizer)
-        except UNSOUND as error:
-            raise BadInput(
-                _(
-                    "{source} was refused, it is no base that works ({reason}): export it again where it was made."
-                ).format(source=source, reason=str(error).rstrip("."))
-            ) from error
-        if found != card.fingerprint:
-            raise BadInput(
-                _(
-                    "{source} was refused: it is not the base that its card says; export it again where it was made."
-                ).format(source=source)
+    def check(self, name: str) -> None:
+        """See `Shelf`."""
+        from weibo_tui.registry.weights import trunk_on_disk
+
+        config, _tokenizer = _read(self.path(name), self.card(name))
+        with trunk_on_disk(self.path(name) / WEIGHTS, config):
+            pass
+
+
+def convert(source: Path, folder: Path | str, name: str, origin: str, made: Mapping[str, Any]) -> BaseCard:
+    """Write a Hugging Face folder as a base into the empty `folder`.
+
+    Its card says that it came from `origin`, and keeps `made` beside what was found of its tokenizer (see
+    `token_support`). Raises BadInput or Damaged."""
+    from weibo_tui.engine.tokenizer import PostTokenizer
+    from weibo_tui.registry.conversion import read_folder
+
+    checkpoint = read_folder(source)
+    tokenizer = PostTokenizer(checkpoint.tokenizer, checkpoint.frame, checkpoint.config.vocabulary)
+    return _write(Path(folder), name, checkpoint, origin, {**token_support(tokenizer), **made})
+
+
+def check(source: Path, folder: Path | str) -> None:
+    """Check the files of a base that came from `source` and are in `folder`, and write its card and configs anew.
+
+    Raises BadInput where they are no base that works, or not the one that its card says."""
+    from weibo_tui.registry.weights import fingerprint, trunk_on_disk
+
+    folder = Path(folder)
+    card = cards.read(folder / CARD, BaseCard)
+    try:
+        config, tokenizer = _read(folder, card)
+        token_support(tokenizer)
+        with trunk_on_disk(folder / WEIGHTS, config) as read:
+            found = finish(fingerprint(config, read, tokenizer))
+    except UNSOUND as error:
+        raise BadInput(
+            _("{source} was refused, it is no base that works ({reason}): export it again where it was made.").format(
+                source=source, reason=short(str(error).rstrip("."), 300)
             )
-        # Written by us, so that nobody else's code is named in them.
-        _write_configs(folder, config, tokenizer)
-        return replace(
-            card,
-            sha256={file: card.sha256[file] for file in self.files} | {CONFIG: sha256(folder / CONFIG)},
-            parameters=sum(math.prod(shape) for _name, shape in config.tensors()),
+        ) from error
+    if found != card.fingerprint:
+        raise BadInput(
+            _("{source} was refused: it is not the base that its card says; export it again where it was made.").format(
+                source=source
+            )
         )
+    # Written by us, so that nobody else's code is named in them.
+    _write_configs(folder, config, tokenizer)
+    card = replace(
+        card,
+        sha256={file: card.sha256[file] for file in Bases.files} | {CONFIG: sha256(folder / CONFIG)},
+        parameters=sum(math.prod(shape) for _name, shape in config.tensors()),
+    )
+    (folder / CARD).write_bytes(cards.write(card))
+
+
+def _write(
+    folder: Path, name: str, checkpoint: Checkpoint, source: str, made: Mapping[str, Any], *, eight_bits: bool = False
+) -> BaseCard:
+    """Write a checkpoint as a base into an empty folder; see `Bases.create`."""
+    from weibo_tui.engine.gpt2 import GPT2
+    from weibo_tui.engine.tokenizer import PostTokenizer
+    from weibo_tui.registry.eight_bits import restored, rounded
+    from weibo_tui.registry.saving import save_tensors
+    from weibo_tui.registry.weights import fingerprint
+
+    config, frame = checkpoint.config, checkpoint.frame
+    written = rounded(checkpoint.tensors) if eight_bits else checkpoint.tensors
+    tensors = restored(written)
+    GPT2.load(config, tensors)
+    tokenizer = PostTokenizer(checkpoint.tokenizer, frame, config.vocabulary)
+    save_tensors(written, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / TOKENIZER).write_text(checkpoint.tokenizer, "utf-8")
+    _write_configs(folder, config, tokenizer)
+    card = BaseCard(
+        name=name,
+        fingerprint=finish(fingerprint(config, tensors.__getitem__, tokenizer)),
+        sha256={file: sha256(folder / file) for file in Bases.files},
+        prefix=frame.prefix,
+        suffix=frame.suffix,
+        pad=frame.pad,
+        parameters=sum(tensor.numel() for tensor in tensors.values()),
+        source=source,
+        made=dict(made),
+    )
+    (folder / CARD).write_bytes(cards.write(card))
+    return card
 
 
 def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,9 @@ LARGEST_CARD = 4 * 2**20
 MOST_ITEMS = 10_000
 LONGEST_TEXT = 10_000
 LONGEST_LABEL = 1000
+# A confusion matrix of more labels is not kept in the card, nor are the names of more files.
+MOST_IN_MATRIX = 250
+MOST_FILES = 100
 TEMPERATURES = (1e-4, 1e4)
 
 Card = TypeVar("Card", "BaseCard", "AdapterCard")
@@ -113,6 +116,15 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_labels(labels: Sequence[str]) -> None:
+    """Raise BadInput for labels that a card has no room for. Each is in it five times, with its scores."""
+    names = json.dumps(list(labels), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    if 5 * len(names) + 500 * len(labels) > LARGEST_CARD // 2:
+        raise BadInput(
+            _("The {number} labels are too long for a card. Use fewer or shorter labels.").format(number=len(labels))
+        )
+
+
 def write(card: BaseCard | AdapterCard) -> bytes:
     """A card as the bytes of its file, with a checksum of its own. A label may hold a lone surrogate, as JSON does."""
     values = asdict(card)
@@ -155,6 +167,8 @@ def parse(data: bytes, kind: type[Card]) -> Card:
         raise ValueError(_("it is not JSON")) from error
     if not isinstance(values, dict):
         raise ValueError(_("it is not a JSON object"))
+    if kind is BaseCard and isinstance(values.get("weights_sha256"), str):  # of 0.1.0, which hashed no other file
+        values.setdefault("sha256", {"model.safetensors": values["weights_sha256"]})
     hints = typing.get_type_hints(kind)
     known = {one.name: values[one.name] for one in fields(kind) if one.name in values}
     if values.get("format", 1) != 1:

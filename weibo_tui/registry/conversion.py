@@ -6,11 +6,13 @@ import json
 import logging
 import pickle
 import re
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import safetensors.torch
@@ -22,7 +24,7 @@ from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.tokenizer import Frame, rust_errors
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
-from weibo_tui.registry import pickle_check
+from weibo_tui.registry.saving import save_tensors
 from weibo_tui.registry.weights import check_header
 
 # Buffers that older transformers saved, and heads that a trunk does not have.
@@ -32,7 +34,21 @@ _NOT_TRUNK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight|score
 LARGEST_JSON = 2**23
 LARGEST_TOKENIZER = 2**25
 LARGEST_WEIGHTS = 2**33
-_TOKENIZER_FILES = re.compile(r"(vocab|merges|tokenizer|added_tokens|special_tokens|spiece|sentencepiece).*|.*\.jinja")
+MOST_SPECIAL = 5000
+"""Tokens that one setting names. Adding them takes time by their square."""
+_TOKENIZER_FILES = (
+    *("vocab.txt", "vocab.json", "merges.txt", "tokenizer.json"),
+    *("added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"),
+)
+# What of the settings says how a text is encoded.
+_SETTINGS = frozenset(
+    (
+        *("tokenizer_class", "do_lower_case", "do_basic_tokenize", "strip_accents", "tokenize_chinese_chars"),
+        *("add_prefix_space", "add_bos_token", "add_eos_token", "keep_accents", "remove_space", "legacy"),
+        *("unk_token", "bos_token", "eos_token", "pad_token", "cls_token", "sep_token", "mask_token"),
+        *("additional_special_tokens", "extra_special_tokens", "added_tokens_decoder"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +101,23 @@ def _weight_map(index: Path) -> dict[str, Any]:
 
 def read_weights(file: Path) -> Mapping[str, Tensor]:
     """The tensors of a safetensors file, or of a pickle that holds nothing else. Raises BadInput where a pickle asks
-    for more, none of which is run, and Damaged where the file is broken."""
+    for more, none of which is run, and Damaged where the file is broken.
+
+    A pickle can take all memory and time: one from outside is read in a child process (see `isolated`)."""
     try:
         if not file.is_file():  # a pipe would be waited for, and a device has no end
             raise OSError(_("there is no such file"))
         if file.stat().st_size > LARGEST_WEIGHTS:
-            raise pickle_check.too_large(file)
+            raise _too_large(file)
         if file.suffix == ".safetensors":
             check_header(file)
             return safetensors.torch.load_file(file)
         with warnings.catch_warnings(action="ignore"):  # torch's thoughts on old formats are not the person's
-            pickle_check.check(file)
             state = torch.load(file, map_location="cpu", weights_only=True)
     except BadInput:
         raise
+    except MemoryError as error:
+        raise _too_large(file) from error
     except Exception as error:  # torch's unpickler raises all kinds
         # What torch says of a file that is none of its own is a page long, and of its own history.
         is_pickle = file.suffix != ".safetensors"
@@ -107,9 +126,13 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
         raise Damaged(
             _("{file} is damaged ({reason}): fetch or copy it again.").format(file=file, reason=reason)
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
+    if not isinstance(state, dict) or not all(isinstance(key, str) and _is_plain(one) for key, one in state.items()):
         raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
     return state
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
 
 
 def own(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -117,44 +140,53 @@ def own(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     a safetensors file does not take; where they are more than the file has bytes for, BadInput."""
     if not all(tensor.is_floating_point() for tensor in tensors.values()):
         raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
+    return _unshared(file, tensors)
+
+
+def rewrite_weights(file: Path, out: Path | str) -> None:
+    """Write the tensors of a weights file as a safetensors file. Raises what `read_weights` raises."""
+    save_tensors(_unshared(file, read_weights(file)), Path(out))
+
+
+def _unshared(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > file.stat().st_size:
-        raise pickle_check.too_large(file)
+        raise _too_large(file)
     return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+
+
+def _too_large(file: Path) -> BadInput:
+    return BadInput(
+        _("{file} was refused: it unpacks to more than it is large; get the model from elsewhere.").format(file=file)
+    )
 
 
 def _read_tokenizer(folder: Path) -> tuple[str, Frame]:
     """The folder's tokenizer through transformers, which knows the classes; with ids around a post and for padding."""
     from transformers import AutoTokenizer, BertTokenizer
 
-    settings = folder / "tokenizer_config.json"
-    named = settings.is_file() and "tokenizer_class" in _read_json(settings)
     has_json = (folder / "tokenizer.json").is_file()
     if not has_json and not any((folder / name).is_file() for name in ("vocab.txt", "vocab.json")):
         raise BadInput(
             _("{folder} holds no tokenizer: vocab.txt or tokenizer.json must be in it.").format(folder=folder)
         )
-    for file in folder.iterdir():
-        if _TOKENIZER_FILES.fullmatch(file.name) and file.is_file() and file.stat().st_size > LARGEST_TOKENIZER:
-            raise BadInput(_("{path} was refused: it is too large.").format(path=file))
     try:
-        if has_json:
-            tokenizer_check.check((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        with _transformers_quiet(), rust_errors():
-            if not named and not has_json and (folder / "vocab.txt").is_file():
-                tokenizer: Any = BertTokenizer.from_pretrained(folder, local_files_only=True)
-            else:
-                tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with TemporaryDirectory() as place:
+            named = _copy_tokenizer(folder, Path(place))
+            with _transformers_quiet(), rust_errors():
+                if not named and not has_json and (folder / "vocab.txt").is_file():
+                    tokenizer: Any = BertTokenizer.from_pretrained(place, local_files_only=True)
+                else:
+                    tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True, trust_remote_code=False)
         backend = tokenizer.backend_tokenizer
-        # A text is cut by us, and a batch filled.
         backend.no_truncation()
         backend.no_padding()
         definition: str = backend.to_str()
-        tokenizer_check.check(definition)
+        tokenizer_check.canonical(definition)
         with rust_errors():
             body = backend.encode("1", add_special_tokens=False).ids
             framed = backend.encode("1", add_special_tokens=True).ids
     except BadInput as error:
-        raise BadInput(f"{folder}: {error}") from error
+        raise error if str(folder) in str(error) else BadInput(f"{folder}: {error}") from error
     except Exception as error:  # transformers raises all kinds
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise BadInput(
@@ -166,6 +198,52 @@ def _read_tokenizer(folder: Path) -> tuple[str, Frame]:
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     frame = Frame(tuple(framed[:start]), tuple(framed[start + len(body) :]), pad if pad is not None else 0)
     return definition, frame
+
+
+def _copy_tokenizer(folder: Path, place: Path) -> bool:
+    """Copy of a folder's tokenizer what is known into `place`; whether it names its class.
+
+    What else stands in these files, transformers and the library print, or act on: paths, code, templates."""
+    for name in _TOKENIZER_FILES:
+        if (folder / name).is_file() and (folder / name).stat().st_size > LARGEST_TOKENIZER:
+            raise BadInput(_("{path} was refused: it is too large.").format(path=folder / name))
+    written: dict[str, dict[str, Any]] = {}
+    for name in ("config.json", *_TOKENIZER_FILES):
+        if name.endswith(".json") and (folder / name).is_file():
+            written[name] = _read_json(folder / name, LARGEST_TOKENIZER)
+    config = written["config.json"]
+    written["config.json"] = {key: config[key] for key in ("model_type", "tokenizer_class") if key in config}
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if name in written:
+            typed = name == "tokenizer_config.json"
+            known = {key: value for key, value in written[name].items() if key in _SETTINGS}
+            written[name] = {key: _known(folder / name, value, typed=typed) for key, value in known.items()}
+    if "added_tokens.json" in written:
+        written["added_tokens.json"] = _known(folder / "added_tokens.json", written["added_tokens.json"])
+    if "tokenizer.json" in written:
+        definition = written["tokenizer.json"]
+        definition["added_tokens"] = _known(folder / "tokenizer.json", definition.get("added_tokens") or [])
+    for name, values in written.items():
+        (place / name).write_text(json.dumps(values), encoding="utf-8")
+    for name in ("vocab.txt", "merges.txt"):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, place / name)
+    return "tokenizer_class" in written.get("tokenizer_config.json", {})
+
+
+def _known(file: Path, value: Any, *, typed: bool = False) -> Any:
+    """A setting of a tokenizer, with the known keys of each token in it; `typed` where transformers knows a token by a
+    key more, which the library does not know."""
+    if isinstance(value, list):
+        if len(value) > (tokenizer_check.MOST_ADDED if file.name == "tokenizer.json" else MOST_SPECIAL):
+            raise BadInput(_("{path} names too many tokens. Get the model from elsewhere.").format(path=file))
+        return [_known(file, one, typed=typed) for one in value]
+    if isinstance(value, dict) and "content" not in value:  # tokens by their ids
+        return dict(zip(value, _known(file, list(value.values())), strict=True))
+    if isinstance(value, dict):
+        known = {key: value[key] for key in value if key in tokenizer_check.ADDED_TOKEN}
+        return known | ({"__type": "AddedToken"} if typed else {})
+    return value
 
 
 @contextmanager
@@ -181,11 +259,11 @@ def _transformers_quiet() -> Iterator[None]:
         set_verbosity(before)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, most: int = LARGEST_JSON) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST_JSON + 1)
-        if len(text) > LARGEST_JSON:
+            text = file.read(most + 1)
+        if len(text) > most:
             raise ValueError(_("it is too large"))
         value = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:

@@ -14,23 +14,26 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.errors import BadInput
-from weibo_tui.files import open_output
+from weibo_tui.files import atomic_folder, open_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.registry.adapters import TEXTS, Adapters
-from weibo_tui.registry.adapters import WEIGHTS as ADAPTER_WEIGHTS
+from weibo_tui.registry import isolated
+from weibo_tui.registry.adapters import Adapters, write
+from weibo_tui.registry.adapters import read as read_adapter
 from weibo_tui.registry.bases import CONFIG, WEIGHTS, Bases
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.registry.conversion import own, read_weights
+from weibo_tui.registry.conversion import own, rewrite_weights
 from weibo_tui.registry.saving import save_pickle
-from weibo_tui.registry.weights import check_sha256, read_tensors, trunk_on_disk
+from weibo_tui.registry.weights import check_sha256, trunk_on_disk
 
 # What its scripts fix, and a checkpoint that they load must have.
 ACTIVATION = "relu"
@@ -63,7 +66,26 @@ def take_in(
     if not file.is_file():
         raise BadInput(_("{path} is not there: check the name.").format(path=file))
     yield Progress("reading", 0)
-    found = dict(read_weights(file))
+    with atomic_folder(adapters.folder / name, replace=overwrite) as folder:
+        # A file of its own: in a folder of an adapter stands nothing else.
+        with TemporaryDirectory(dir=folder) as place:
+            yield from isolated.run(rewrite_weights, file, Path(place, "read"))
+            adapter, card = yield from _adapter_of(
+                file, load_file(Path(place, "read")), bases, base, name, labels, raw_labels
+            )
+        return write(folder, adapter, card)
+
+
+def _adapter_of(
+    file: Path,
+    found: dict[str, Tensor],
+    bases: Bases,
+    base: str,
+    name: str,
+    labels: Sequence[str],
+    raw_labels: Sequence[str],
+) -> Generator[Progress, None, tuple[Adapter, AdapterCard]]:
+    """The adapter in the tensors `found` of the checkpoint `file`, and its card."""
     lacking = next((key for key in (_HEAD, _FIRST) if key not in found or found[key].dim() != 2), None)
     if lacking is not None:
         raise BadInput(
@@ -96,7 +118,7 @@ def take_in(
         parameters=sum(parameter.numel() for parameter in adapter.parameters()),
         data={"checkpoint": file.name},
     )
-    return adapters.save(adapter, card, overwrite)
+    return adapter, card
 
 
 def export(
@@ -113,9 +135,7 @@ def export(
             yield Progress("reading", done, len(names))
             # A tensor of a mapped file may bring the whole file along when it is pickled.
             state[_trunk_key(canonical)] = read(canonical).float().clone()
-    weights = read_tensors(adapters.path(name) / ADAPTER_WEIGHTS, card.weights_sha256)
-    weights.pop(TEXTS, None)
-    for ours, tensor in sorted(weights.items()):
+    for ours, tensor in sorted(read_adapter(adapters.path(name), card).state_dict().items()):
         state[_adapter_key(ours)] = tensor.clone()
     state[_HEAD] /= card.temperature
     yield Progress("writing", 0)
@@ -128,7 +148,8 @@ def _trunk(bases: Bases, name: str) -> Iterator[tuple[GPT2Config, Callable[[str]
     """For the block, the shape of a base's trunk and what reads its tensors one at a time, by canonical name."""
     folder, card = bases.path(name), bases.card(name)
     for file in (CONFIG, WEIGHTS):
-        check_sha256(folder / file, card.sha256.get(file, ""))
+        if file in card.sha256:
+            check_sha256(folder / file, card.sha256[file])
     config = GPT2Config.from_hugging_face(json.loads((folder / CONFIG).read_bytes()))
     with trunk_on_disk(folder / WEIGHTS, config) as read:
         yield config, read

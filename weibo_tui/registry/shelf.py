@@ -154,6 +154,10 @@ class Shelf(Generic[Card]):
         yield from ()
         return card
 
+    def check(self, name: str) -> None:
+        """Raise BadInput, Damaged or ValueError that says why what has this name cannot be loaded."""
+        raise NotImplementedError
+
     def _check_own(self, name: str) -> None:
         if self.is_bundled(check_name(name)):
             raise BadInput(_("'{name}' comes with weibo-tui and stays as it is.").format(name=name))

@@ -142,6 +142,11 @@ class Workbench(Home):
         """Fetch weibo_senti_100k, labelled posts, from the Hub into the CSV file `out`: an iterator of progress."""
         return fetching.get_data(self, out, overwrite)
 
+    def import_folder(self, folder: Path, name: str) -> Iterator[object]:
+        """Take in a local Hugging Face folder as the base `name`: an iterator of progress, `Imported` the last."""
+        card = yield from self.bases.take_in_folder(folder, name)
+        yield Imported(card)
+
     def import_base(self, source: Path, name: str = "") -> Iterator[object]:
         """Take in an exported base, under its own name or another: an iterator of progress, `Imported` the
         last."""

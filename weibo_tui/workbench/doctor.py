@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.errors import Damaged, WeiboTuiError
+from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.files import sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
@@ -28,6 +28,7 @@ from weibo_tui.registry.hub_client import check_reachable, mask_credentials
 from weibo_tui.registry.shelf import Shelf
 from weibo_tui.settings import Settings
 from weibo_tui.storage.inspection import NEWEST, Inspection, inspect
+from weibo_tui.text import short
 from weibo_tui.version import __version__
 from weibo_tui.workbench.computer import Computer, look_at_computer
 
@@ -180,6 +181,11 @@ class _Doctor:
                     ]
                     if not is_as_written((folder / CARD).read_bytes()):
                         wrong.append(CARD)
+                    if not wrong:
+                        try:
+                            shelf.check(card.name)
+                        except (ValueError, BadInput, Damaged) as error:
+                            wrong.append(short(str(error).rstrip("."), 300))
                     if wrong:
                         message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
                         raise Damaged(message.format(folder=folder, files=", ".join(wrong), name=card.name))

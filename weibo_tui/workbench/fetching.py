@@ -55,7 +55,7 @@ def get_base(home: Home, repository: str, name: str = "") -> Generator[Progress,
         whole = yield from hub.fetch(found, [CONFIG, *_wanted(found)], folder)
         yield Progress("converting", 0)
         made = {"repository": repository, "revision": found.commit}
-        card = home.bases.add(whole, name, origin=repository, made=made)
+        card = yield from home.bases.take_in_folder(whole, name, origin=repository, made=made)
     return card
 
 

@@ -18,6 +18,7 @@ from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.files import check_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
+from weibo_tui.progress import finish
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
@@ -185,7 +186,7 @@ class Home:
 
     def add_base(self, folder: Path, name: str) -> BaseCard:
         """Take in a local Hugging Face folder."""
-        return self.bases.add(folder, name)
+        return finish(self.bases.take_in_folder(folder, name))
 
     def use_adapter(self, name: str) -> None:
         """Make `name` the adapter that is used where none is named."""

@@ -13,6 +13,7 @@ from weibo_tui.engine.events import Event, RunFinished, RunStarted
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
+from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, without_emoticons
@@ -103,6 +104,7 @@ def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepar
     columns, hyper = plan.columns, plan.hyper
     dataset = yield from load(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
     check_trainable(dataset)
+    cards.check_labels(dataset.names)
     split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed, plan.grouping)
     compute = home.compute(plan.machine)
     base = home.open_base(plan.base, compute)
@@ -273,14 +275,15 @@ def _measure(
         parameters=_count(training.adapter),
         data=_about(dataset, split, plan),
         hyperparameters=asdict(plan.hyper),
-        score=score.to_json(),
+        score=score.to_json() | ({} if len(dataset.names) <= cards.MOST_IN_MATRIX else {"confusion": ()}),
         run=run.id,
     )
 
 
 def _about(dataset: Dataset, split: Split, plan: TrainingPlan) -> dict[str, Any]:
     return {
-        "files": [str(source.path.name) for source in dataset.sources],
+        "files": [str(source.path.name) for source in dataset.sources[: cards.MOST_FILES]],
+        "more_files": max(0, len(dataset.sources) - cards.MOST_FILES),
         "sha256": dataset.digest,
         "labels": dataset.counts(),
         "skipped": len(dataset.skipped),

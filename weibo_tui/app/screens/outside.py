@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,6 @@ from weibo_tui.app.jobs import Job
 from weibo_tui.app.training_fields import name_after
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress
-from weibo_tui.workbench import Imported, Workbench
 from weibo_tui.workbench.fetching import BASE, BASE_SIZE, check_name, endpoint
 from weibo_tui.workbench.original import Originals
 
@@ -61,14 +58,8 @@ async def take_base(screen: ModelsScreen) -> None:
 
 
 def take_folder(screen: ModelsScreen, folder: Path, name: str) -> None:
-    """Take in a Hugging Face folder as the base `name`. It is one long call, and neither verdicts nor the history are
-    to wait for it."""
-    screen.begin(Job("import", name, lambda bench: _convert(bench, folder, name), screen), screen.weibo.hub)
-
-
-def _convert(bench: Workbench, folder: Path, name: str) -> Iterator[object]:
-    yield Progress("converting", 0)
-    yield Imported(bench.add_base(folder, name))
+    """Take in a Hugging Face folder as the base `name`. Neither verdicts nor the history are to wait for it."""
+    screen.begin(Job("import", name, lambda bench: bench.import_folder(folder, name), screen), screen.weibo.hub)
 
 
 async def take_checkpoint(screen: ModelsScreen) -> None:

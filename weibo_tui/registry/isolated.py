@@ -1,0 +1,151 @@
+"""Reading files from outside in a child process: where a native library crashes, hangs, takes all memory or prints, it
+does so there.
+
+The child has no terminal and no network, and limits on its memory and time. It leaves what it made in a folder that
+belongs to the caller, who reads that as data.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+from weibo_tui.text import short
+
+# Importing torch takes a quarter of a gigabyte, and weights are in memory several times: read, as float32, written.
+MEMORY = 3 * 2**30
+MEMORY_PER_BYTE = 6
+SECONDS, LONGEST_WAIT = 120.0, 360.0
+"""Of computing, and by the clock, where a slow disk counts too."""
+BYTES_PER_SECOND = 10 * 2**20
+_POLL = 0.05
+_LONGEST_ANSWER = 2**14
+
+_ENVIRONMENT = {
+    **dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1"),
+    **dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "2"),  # each takes memory for its stack
+    "CUDA_VISIBLE_DEVICES": "",  # its driver maps more memory than any limit allows
+}
+_ERRORS: dict[str, type[WeiboTuiError]] = {kind.__name__: kind for kind in (BadInput, Damaged, WeiboTuiError)}
+
+
+def run(task: Callable[..., object], source: Path, *arguments: Any) -> Generator[Progress, None, None]:
+    """Run `task(source, *arguments)` in a child; the arguments are paths or JSON. Closing the generator ends it.
+
+    Raises what the task raises of `weibo_tui.errors` and of OSError, and BadInput where the child died of `source`."""
+    size = _size(source)
+    longer = size / BYTES_PER_SECOND
+    request = {
+        "task": [task.__module__, task.__qualname__],
+        "arguments": [str(one) if isinstance(one, Path) else one for one in (source.absolute(), *arguments)],
+        "memory": MEMORY + MEMORY_PER_BYTE * size,
+        "seconds": SECONDS + longer,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | _ENVIRONMENT,
+        start_new_session=True,  # Ctrl-C is for this process, which then ends the other
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        deadline = time.monotonic() + LONGEST_WAIT + 3 * longer
+        while process.poll() is None and time.monotonic() < deadline:
+            yield Progress("checking", 0)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL)
+        if process.poll() is None:
+            raise BadInput(
+                _("{source} was refused: reading it takes too long. Get it from elsewhere.").format(source=source)
+            )
+        answer = process.stdout.read(_LONGEST_ANSWER)
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError):
+                pipe.close()
+    _raise(answer, source)
+
+
+def _raise(answer: bytes, source: Path) -> None:
+    """Raise what the child's answer says."""
+    try:
+        values = json.loads(answer)
+    except ValueError:
+        message = _(
+            "{source} was refused: reading it crashes, or takes too much memory or time. Get it from elsewhere."
+        )
+        raise BadInput(message.format(source=source)) from None
+    if "number" in values:
+        raise OSError(values["number"], os.strerror(values["number"]), values["path"])
+    if "error" in values:
+        raise _ERRORS[values["error"]](values["message"])
+
+
+def _size(source: Path) -> int:
+    """Bytes of a file, or of the files in a folder."""
+    files = source.iterdir() if source.is_dir() else [source]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def main() -> None:
+    """Be the child: read a request, run its task, answer."""
+    answer = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    request = json.loads(sys.stdin.buffer.readline())
+    Thread(target=_end_with_parent, daemon=True).start()
+    module, name = request["task"]
+    task = getattr(importlib.import_module(module), name)
+    try:
+        _limit(request["memory"], request["seconds"])
+        task(Path(request["arguments"][0]), *request["arguments"][1:])
+        values: dict[str, Any] = {}
+    except WeiboTuiError as error:
+        values = {"error": type(error).__name__, "message": short(str(error), 2000)}
+    except OSError as error:
+        values = {"number": error.errno or 0, "path": str(error.filename or request["arguments"][0])}
+    os.write(answer, json.dumps(values).encode())
+    os._exit(0)  # nothing of a library that was led astray runs at the exit
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read(1)
+    os._exit(1)
+
+
+def _limit(memory: int, seconds: float) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows: the caller's clock alone
+        return
+    for kind, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_CPU, int(time.process_time() + seconds) + 1),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        with suppress(OSError, ValueError):  # macOS knows not all of them
+            resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+if __name__ == "__main__":
+    main()
