@@ -189,9 +189,7 @@ def write_weights(file: Path, tensors: dict[str, Tensor]) -> None:
 def add_base(bench: Workbench, folder: Path, name: str = "small", seed: int = 0, **changes: Any) -> BaseCard:
     """A base of random weights with the tokenizer of `TOKENS`, taken in from `folder`."""
     source = write_folder(folder / f"{name}-{seed}", reference(seed, **changes), tokens="tokenizer.json")
-    card = bench.bases.add(source, name)  # in this process, which takes a tenth of the time of a child
-    bench.use_if_first(base=name)
-    return card
+    return bench.add_base(source, name)
 
 
 def add_adapter(bench: Workbench, base: OpenBase, name: str, seed: int = 0, **changes: Any) -> AdapterCard:

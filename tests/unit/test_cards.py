@@ -13,7 +13,7 @@ from commands import Command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weibo_tui.errors import Damaged
+from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 
@@ -181,3 +181,26 @@ def test_card_of_before_there_were_checksums_is_as_it_was_written() -> None:
     values = json.loads(cards.write(BASE_CARD))
     del values["checksum"]
     assert cards.is_as_written(json.dumps(values).encode())
+
+
+def test_base_card_of_0_1_0_opens() -> None:
+    values = json.loads(cards.write(BASE_CARD))
+    del values["checksum"], values["sha256"]
+    found = cards.parse(json.dumps(values | {"weights_sha256": "0" * 64}).encode(), BaseCard)
+    assert found == dataclasses.replace(BASE_CARD, created_at=values["created_at"])
+
+
+def test_card_of_a_thousand_labels_is_read_back() -> None:
+    labels = tuple(f"标签{number}" for number in range(1000))
+    cards.check_labels(labels)
+    figures = {label: {"precision": 1 / 3, "recall": 1 / 3, "f1": 1 / 3, "support": 9} for label in labels}
+    score: dict[str, Any] = {"labels": list(labels), "per_label": figures, "confusion": []}
+    data = {"labels": dict.fromkeys(labels, 9)}
+    written = cards.write(adapter_card(labels=labels, raw_labels=labels, score=score, data=data))
+    assert len(written) < cards.LARGEST_CARD
+    assert cards.parse(written, AdapterCard).labels == labels
+
+
+def test_labels_too_long_for_a_card_are_refused() -> None:
+    with pytest.raises(BadInput, match="The 1000 labels are too long for a card"):
+        cards.check_labels([f"{number}" + "好" * 900 for number in range(1000)])

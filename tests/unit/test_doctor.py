@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,10 @@ import pytest
 import torch
 from commands import Command, Done, listing
 from hub import Hub
+from safetensors.torch import load_file, save_file
 
+from weibo_tui.files import sha256
+from weibo_tui.registry import cards
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.version import __version__
 from weibo_tui.workbench import Workbench
@@ -174,6 +178,15 @@ def folder_for_database(home: Path) -> None:
     (home / "weibo-tui.db").mkdir()
 
 
+def reshape_adapter(home: Path) -> None:
+    folder = home / "adapters" / "mood"
+    weights = load_file(folder / "adapter.safetensors")
+    save_file(weights | {"head.weight": torch.zeros(7, 7)}, folder / "adapter.safetensors")
+    card = cards.read(folder / "card.json", cards.AdapterCard)
+    hashed = replace(card, weights_sha256=sha256(folder / "adapter.safetensors"))
+    (folder / "card.json").write_bytes(cards.write(hashed))
+
+
 class Fault(NamedTuple):
     """What is done to a home, and what is to be said of it, what to do in it."""
 
@@ -184,6 +197,7 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "adapter cut": Fault(cut_adapter, "adapters/mood is damaged (adapter.safetensors)", "remove 'mood'"),
+    "adapter of another shape": Fault(reshape_adapter, "head.weight has the shape (7, 7)", "remove 'mood'"),
     "bit of a base": Fault(turn_bit, "bases/small is damaged (model.safetensors)", "remove 'small'"),
     "tokenizer gone": Fault(
         lambda home: (home / "bases/small/tokenizer.json").unlink(),

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
 import models
 import pytest
+import torch
 from commands import listing
+from safetensors.torch import load_file, save_file
 
 from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.files import sha256
 from weibo_tui.progress import finish
 from weibo_tui.registry import isolated
-from weibo_tui.registry.bases import Bases
+from weibo_tui.registry.adapters import Adapters
+from weibo_tui.registry.bases import Bases, OpenBase
 
 TERMINAL = "\x1b]0;x\x07\x1b]52;c;aGk=\x07"
 TOKEN: dict[str, Any] = {"content": "[UNK]", TERMINAL: 1}
@@ -129,3 +134,15 @@ def test_closing_ends_the_child(tmp_path: Path) -> None:
     steps.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text(encoding="ascii")), 0)
+
+
+def test_import_of_broken_weights_keeps_the_old_adapter(tmp_path: Path, adapters: Adapters, base: OpenBase) -> None:
+    shutil.copytree(adapters.path("mood"), tmp_path / "mood")
+    weights = load_file(tmp_path / "mood" / "adapter.safetensors")
+    save_file(weights | {"head.weight": torch.zeros(7, 7)}, tmp_path / "mood" / "adapter.safetensors")
+    write_json(tmp_path / "mood" / "card.json", weights_sha256=sha256(tmp_path / "mood" / "adapter.safetensors"))
+    before = listing(adapters.folder)
+    with pytest.raises(BadInput, match="mood is not a working adapter .*head.weight has the shape"):
+        finish(adapters.take_in(tmp_path / "mood", overwrite=True))
+    assert listing(adapters.folder) == before
+    adapters.load("mood", base)
