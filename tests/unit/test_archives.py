@@ -100,8 +100,7 @@ def test_export_and_import_tell_how_far_they_are_and_leave_nothing_when_stopped(
     told = list(shelf.take_in(out, "again"))
     assert told[0].stage == "unpacking"
     for one in told:
-        assert one.total is not None
-        assert 0 <= one.done <= one.total
+        assert one.stage == "checking" or (one.total is not None and 0 <= one.done <= one.total)
 
 
 def test_archive_of_a_large_base_goes_through_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
