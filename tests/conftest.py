@@ -202,6 +202,7 @@ def bench(home: Path, tmp_path: Path) -> Iterator[Workbench]:
     with Workbench.open(home) as opened:
         models.add_base(opened, tmp_path / "from")
         models.add_adapter(opened, opened.bases.open("small"), "mood")
+        opened.use_base("small")
         opened.use_adapter("mood")
         yield opened
 

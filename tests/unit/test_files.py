@@ -36,10 +36,10 @@ def place(tmp_path: Path) -> Path:
 def test_private_folder_is_private_with_those_above_it(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        make_private_folder(tmp_path / "home" / "downloads" / "one")
+        make_private_folder(tmp_path / "new" / "downloads" / "one")
     finally:
         os.umask(before)
-    for folder in ("home", "home/downloads", "home/downloads/one"):
+    for folder in ("new", "new/downloads", "new/downloads/one"):
         assert mode_of(tmp_path / folder) == 0o700
 
 

@@ -402,15 +402,19 @@ def test_resume_command_heeds_the_name(bench: Workbench, tmp_path: Path, command
 @pytest.mark.parametrize("kind", ["train", "pretrain"])
 def test_finished_run_whose_name_was_taken_is_kept_as_the_next(kind: str, bench: Workbench, tmp_path: Path) -> None:
     if kind == "train":
-        events, shelf, taking = bench.train(models.training_plan(tmp_path, "twin")), bench.adapters, "mood"
+        events = bench.train(models.training_plan(tmp_path, "twin"))
     else:
-        events, shelf, taking = bench.pretrain(pretraining_plan(tmp_path, "twin")), bench.bases, "small"
+        events = bench.pretrain(pretraining_plan(tmp_path, "twin"))
     run = models.until(events, RunStarted).run
-    shelf.rename(taking, "twin")  # type: ignore[attr-defined]
+    if kind == "train":
+        bench.rename_adapter("mood", "twin")
+    else:
+        bench.rename_base("small", "twin")
     finished = models.until(events, RunFinished)
     deque(events, maxlen=0)
     assert finished.name == "twin-2"
-    assert finished.path == str(shelf.path("twin-2"))  # type: ignore[attr-defined]
+    shelf = bench.adapters if kind == "train" else bench.bases
+    assert finished.path == str(shelf.path("twin-2"))
     assert bench.runs.get(run).state == "finished"
 
 
