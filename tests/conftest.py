@@ -77,7 +77,7 @@ def in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         yield Progress("checking", 0)
         task(source.absolute(), *arguments)
 
-    if request.module.__name__ != "test_isolated":
+    if request.path.stem != "test_isolated":
         monkeypatch.setattr(isolated, "run", run)
 
 

@@ -257,7 +257,7 @@ REFUSED: dict[str, tuple[Callable[[dict[Any, Any]], object], str]] = {
     ),
     "a sparse weight": (
         put("gpt2.transformer.wpe.weight", torch.zeros(160, 32).to_sparse()),
-        "was refused: it is no plain file of weights",
+        "holds something else than weights",
     ),
     "no head": (without("gpt2.score.weight"), "has no gpt2.score.weight"),
     "no adapters": (without(DOWN), "has no gpt2.transformer.h.0.adapter.down_project.weight"),

@@ -118,10 +118,23 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
         raise
     except MemoryError as error:
         raise _too_large(file) from error
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" not in str(error):  # a name that is on none of torch's lists
+            raise Damaged(
+                _("{file} is damaged ({reason}): fetch or copy it again.").format(
+                    file=file, reason=_("it holds no weights")
+                )
+            ) from error
+        raise BadInput(
+            _(
+                "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
+                "one of weights alone."
+            ).format(file=file)
+        ) from error
     except Exception as error:  # torch's unpickler raises all kinds
         # What torch says of a file that is none of its own is a page long, and of its own history.
         is_pickle = file.suffix != ".safetensors"
-        unknown = (is_pickle and isinstance(error, pickle.UnpicklingError | ValueError)) or not str(error)
+        unknown = (is_pickle and isinstance(error, ValueError)) or not str(error)
         reason = _("it holds no weights") if unknown else str(error).splitlines()[0][:200]
         raise Damaged(
             _("{file} is damaged ({reason}): fetch or copy it again.").format(file=file, reason=reason)
@@ -140,17 +153,17 @@ def own(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     a safetensors file does not take; where they are more than the file has bytes for, BadInput."""
     if not all(tensor.is_floating_point() for tensor in tensors.values()):
         raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
-    return _unshared(file, tensors)
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > file.stat().st_size:
+        raise _too_large(file)
+    return _unshared(tensors)
 
 
 def rewrite_weights(file: Path, out: Path | str) -> None:
     """Write the tensors of a weights file as a safetensors file. Raises what `read_weights` raises."""
-    save_tensors(_unshared(file, read_weights(file)), Path(out))
+    save_tensors(_unshared(read_weights(file)), Path(out))
 
 
-def _unshared(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > file.stat().st_size:
-        raise _too_large(file)
+def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
 
