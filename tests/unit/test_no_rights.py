@@ -88,8 +88,9 @@ def test_a_home_that_may_only_be_read_serves_all_that_reads(place: Place, own: P
 
 
 def test_labeling_with_a_read_only_home_is_refused_before_the_work(place: Place, own: Path) -> None:
-    words = ["predict", "--file", place.elsewhere / "few.csv", "--out", own / "out.csv", *MACHINE]
-    said = check_told(place.shell.run(*words, user=stranger()), place.shell.seen)
+    few, out = place.elsewhere / "few.csv", own / "out.csv"
+    done = place.shell.run("predict", "--file", few, "--out", out, *MACHINE, user=stranger())
+    said = check_told(done, place.shell.seen)
     assert "--no-history" in said
     assert list(own.iterdir()) == []
 

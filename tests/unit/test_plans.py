@@ -13,7 +13,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
 from weibo_tui.errors import BadInput
 from weibo_tui.workbench import Columns, Machine, PretrainingPlan, TrainingPlan
 
-PLANS = [
+PLANS: list[TrainingPlan | PretrainingPlan] = [
     TrainingPlan((Path("a.csv"), Path("b.tsv")), "x", labels=("坏", "好"), columns=Columns("微博", encoding="gb18030")),
     TrainingPlan(
         (Path("/a.csv"),), "y", hyper=models.HYPER, machine=Machine("cpu", "bfloat16", 3), overwrite=True, test=0.2

@@ -184,8 +184,8 @@ class _Doctor:
                     if not wrong:
                         try:
                             shelf.check(card.name)
-                        except (ValueError, BadInput, Damaged) as error:
-                            wrong.append(short(str(error).rstrip("."), 300))
+                        except (ValueError, BadInput, Damaged) as unfit:
+                            wrong.append(short(str(unfit).rstrip("."), 300))
                     if wrong:
                         message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
                         raise Damaged(message.format(folder=folder, files=", ".join(wrong), name=card.name))
