@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -106,31 +107,31 @@ def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_
     return float(np.abs(np.bincount(bins, weights=correct - confidence)).sum() / len(confidence))
 
 
-def accuracy_interval(accuracy: float, n: float) -> tuple[float, float]:
-    """Return the 95 % interval of an accuracy measured on `n` independent posts, where `n` may be a fraction.
+def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy measured on `n` independent posts.
 
-    This is Clopper and Pearson's exact interval (1934), as `scipy.stats.binomtest` has it for whole numbers. It covers
-    the true accuracy in at least 95 % of all samples, whatever the accuracy and `n`. Wilson's is narrower, but covers
-    an accuracy of .99 in 90.4 % of samples of 10 and 92.1 % of samples of 100, so it promises more than it keeps.
+    This is Wilson's score interval with continuity correction (Newcombe 1998, method 4), as scipy's `binomtest` has it
+    under `wilsoncc`; `n * accuracy` may be a fraction. It covers the true accuracy in at least 95 % of all samples.
+    Without the correction it covers .99 in 90.4 % of samples of 10, and .5 in 93.8 % of samples of 5.
     """
-    from scipy.special import betaincinv
+    hits, errors, z = n * accuracy, n * (1 - accuracy), 1.959963984540054
+    center, width, spread = 2 * hits + z**2, 2 * (n + z**2), z**2 - 1 / n
+    # Up to half a post, the correction alone reaches the end of the scale.
+    low = 0.0 if hits <= 0.5 else (center - 1 - z * sqrt(spread - 2 + 4 * accuracy * (errors + 1))) / width
+    high = 1.0 if errors <= 0.5 else (center + 1 + z * sqrt(spread + 2 + 4 * accuracy * (errors - 1))) / width
+    return max(0.0, low), min(1.0, high)
 
-    hits, errors = n * accuracy, n * (1 - accuracy)
-    low = 0.0 if accuracy == 0 else float(betaincinv(hits, errors + 1, 0.025))
-    high = 1.0 if accuracy == 1 else float(betaincinv(hits + 1, errors, 0.975))
-    return low, high
 
-
-def effective_size(texts: NDArray[np.int64]) -> float:
+def effective_size(texts: NDArray[np.int64]) -> int:
     """Return how many independent posts are worth as much as posts whose `texts` (n,) may be equal.
 
     Copies of a text get the same prediction, so they are right or wrong together. The variance of the accuracy is then
-    p(1 - p) / n', where n' is Kish's effective sample size: n squared over the sum of the squared numbers of copies.
-    It is the number of texts where all have as many copies, and less where a few have more. Copies with different
-    labels vary less, which makes the interval too wide rather than too narrow.
+    p(1 - p) / n', where n' is Kish's effective sample size: n squared over the sum of the squared numbers of copies,
+    here rounded down. It is the number of texts where all have as many copies, and less where a few have more. Copies
+    with different labels vary less, which makes the interval too wide rather than too narrow.
     """
     sizes = np.unique(texts, return_counts=True)[1].astype(np.float64)
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+    return int(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9)
 
 
 def _nothing_scored(names: Sequence[str], failed: int) -> ScoreCard:
