@@ -256,7 +256,7 @@ BROKEN: dict[str, tuple[Packing, Callable[[Path], object], type[WeiboTuiError], 
         BIN,
         lambda f: (f / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(f / "ran"))),
         BadInput,
-        "pytorch_model.bin was refused: .* might run code",
+        "pytorch_model.bin is damaged .it holds no weights",
     ),
     "code in a checkpoint": (
         BIN,

@@ -71,7 +71,7 @@ PICKLES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "bytes by the hundred gigabytes": (saved({"a": Call(bytearray, 10**11)}), "unpacks to more"),
     "the same in an old one": (saved({"a": Call(bytearray, 10**11)}, old=True), "unpacks to more"),
-    "a storage of its own": (saved({"a": Call(torch.UntypedStorage, 10**13)}), "no plain file of weights"),
+    "a storage of its own": (saved({"a": Call(torch.UntypedStorage, 10**13)}), "unpacks to more"),
     "operations without end": (rewritten("data.pkl", b"\x80\x02" + b"N0" * 10**5 + b"N."), "is damaged"),
     "meta": (saved({"a": torch.ones(4, device="meta")}), "something else than weights"),
     "sparse": (saved({"a": torch.ones(4).to_sparse()}), "something else than weights"),

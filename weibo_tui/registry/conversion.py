@@ -132,6 +132,8 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
             ).format(file=file)
         ) from error
     except Exception as error:  # torch's unpickler raises all kinds
+        if "can't allocate memory" in str(error):
+            raise _too_large(file) from error
         # What torch says of a file that is none of its own is a page long, and of its own history.
         is_pickle = file.suffix != ".safetensors"
         unknown = (is_pickle and isinstance(error, ValueError)) or not str(error)
