@@ -255,7 +255,7 @@ BROKEN: dict[str, tuple[Packing, Callable[[Path], object], type[WeiboTuiError], 
     "code in a pickle": (
         BIN,
         lambda f: (f / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(f / "ran"))),
-        BadInput,
+        Damaged,
         "pytorch_model.bin is damaged .it holds no weights",
     ),
     "code in a checkpoint": (
