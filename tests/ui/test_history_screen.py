@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from browsing import ANALYSIS, FILE, HOSTILE, Scene, at, judged, keep
-from stage import play, until
+from pane import Pane
+from stage import drawn, play, until
 from textual.pilot import Pilot
 
 from weibo_tui.app.widgets.entry_details import DetailsDialog, EntryDetails
 from weibo_tui.storage.history import Entry
+from weibo_tui.workbench import Workbench
 
 MANY = 530
 
@@ -49,6 +51,29 @@ def test_the_newest_stand_first_and_a_line_says_which_part_of_how_many(home: Pat
         await history.press("pagedown")
         rows = history.browser.table.rows
         assert history.where == f"{rows + 1}–{2 * rows} of 531"
+
+    play(scene)
+
+
+def test_entries_with_odd_figures_leave_both_screens_to_be_used(furnished: Path) -> None:
+    changes = [
+        *("confidence = NULL", "confidence = 9e999", "probabilities = '{\"positive\": null}'", "probabilities = 'NaN'"),
+        *("milliseconds = 9e999", "created_at = x'ff'", "created_at = '0001-01-01T00:00:00.000Z'"),
+    ]
+    keep(furnished, [*(replace(entry, source="app") for entry in judged(len(changes) + 1)), FILE])
+    with Workbench.open(furnished) as bench, bench.history._database.transaction():
+        for number, change in enumerate(changes, start=1):
+            bench.history._database.execute(f"UPDATE analyses SET {change} WHERE id = {number}")
+        bench.history._database.execute("UPDATE labelled_files SET counts = '[NaN]'")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        pane = await Pane(pilot).ready()
+        await pane.send("今天的面真好吃")
+        await until(pilot, lambda: "今天的面真好吃" in drawn(pilot))
+        history = await Scene.open(pilot)
+        assert len(history.entries) == len(changes) + 3
+        assert sum(getattr(entry, "error", None) is not None for entry in history.entries) == len(changes) - 1
+        await history.press("down", "down", "enter")
 
     play(scene)
 

@@ -146,7 +146,7 @@ def test_newest_gives_pages_as_one_without_keeping_them(history: History) -> Non
     [
         *("confidence = NULL", "confidence = 9e999", "confidence = 'sure'", "confidence = -1", "milliseconds = 9e999"),
         *("probabilities = '{\"a\": null}'", "probabilities = '[1]'", "probabilities = 'NaN'", "probabilities = x'ff'"),
-        "probabilities = '{\"a\": NaN}'",
+        *("probabilities = '{\"a\": NaN}'", "created_at = x'ff'", "adapter = x'ff'"),
     ],
 )
 def test_analysis_with_odd_figures_is_shown_as_damaged(history: History, change: str) -> None:
@@ -157,7 +157,9 @@ def test_analysis_with_odd_figures_is_shown_as_damaged(history: History, change:
     assert (entry.text, entry.error, entry.confidence) == (ANALYSIS.text, "the disk damaged this entry", None)
 
 
-@pytest.mark.parametrize("change", ["counts = '[1]'", "counts = '{\"a\": NaN}'", "rows = 'many'", "counts = x'ff'"])
+@pytest.mark.parametrize(
+    "change", ["counts = '[1]'", "counts = '{\"a\": NaN}'", "rows = 'many'", "counts = x'ff'", "created_at = x'01'"]
+)
 def test_labeled_file_with_odd_figures_is_shown_as_damaged(history: History, change: str) -> None:
     history.add_file(FILE)
     history._database.execute(f"UPDATE labelled_files SET {change}")

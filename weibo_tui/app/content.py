@@ -98,6 +98,6 @@ def local_time(timestamp: str, seconds: bool = False) -> str:
     """A stored moment (ISO-8601, UTC) on the clock of this machine; as it is where it is none."""
     try:
         moment = datetime.fromisoformat(timestamp).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         return visible(timestamp)
     return f"{moment:%Y-%m-%d %H:%M:%S}" if seconds else f"{moment:%Y-%m-%d %H:%M}"

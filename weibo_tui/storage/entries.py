@@ -16,6 +16,8 @@ ANALYSIS_COLUMNS = (
     "milliseconds, created_at, source, error, corrected"
 )
 FILE_COLUMNS = "id, path, out, adapter, rows, failed, counts, created_at"
+# In place of a moment that is no text. SQLite puts such a row before all others too, where the newest are.
+UNKNOWN_MOMENT = "9999-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,7 @@ def read_analysis(row: Sequence[Any]) -> Analysis:
     try:
         return _analysis(row)
     except (AttributeError, TypeError, ValueError):
-        said, text, created_at = _("the disk damaged this entry"), row[1], row[11]
-        if not isinstance(created_at, str):  # without its place among the others it cannot be shown
-            raise
+        said, text = _("the disk damaged this entry"), row[1]
         return Analysis(
             id=int(row[0]),
             text=text if isinstance(text, str) else repr(text),
@@ -106,7 +106,7 @@ def read_analysis(row: Sequence[Any]) -> Analysis:
             characters=0,
             characters_read=0,
             milliseconds=0.0,
-            created_at=created_at,
+            created_at=_moment(row[11]),
             source="",
             error=said,
         )
@@ -159,15 +159,17 @@ def read_file(row: Sequence[Any]) -> LabelledFile:
     try:
         return _labelled_file(row)
     except (AttributeError, TypeError, ValueError):
-        if not isinstance(row[7], str):
-            raise
         path, out = (Path(value if isinstance(value, str) else repr(value)) for value in row[1:3])
-        return LabelledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, row[7], int(row[0]))
+        return LabelledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, _moment(row[7]), int(row[0]))
 
 
 def _labelled_file(row: Sequence[Any]) -> LabelledFile:
     counts = from_json(row[6])
-    if not isinstance(counts, dict) or not all(type(count) is int for count in counts.values()):
+    if (
+        not isinstance(row[7], str)
+        or not isinstance(counts, dict)
+        or not all(type(count) is int for count in counts.values())
+    ):
         raise ValueError("the counts are none")
     return LabelledFile(
         id=int(row[0]),
@@ -179,6 +181,10 @@ def _labelled_file(row: Sequence[Any]) -> LabelledFile:
         counts=counts,
         created_at=unpack(row[7]),
     )
+
+
+def _moment(value: Any) -> str:
+    return value if isinstance(value, str) else UNKNOWN_MOMENT
 
 
 def _is_share(value: Any) -> bool:
