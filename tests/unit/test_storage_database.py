@@ -200,10 +200,14 @@ def test_an_entry_that_the_disk_damaged_says_so_beside_the_others_and_can_be_del
     assert [entry.id for entry in history.page(9)] == [3, 1]
 
 
-def test_an_entry_without_its_moment_is_damage_and_no_crash(loose: Database) -> None:
-    loose.execute("UPDATE analyses SET created_at = x'ff' WHERE id = 2")
-    with pytest.raises(Damaged, match="move it aside"):
-        History(loose).page(9)
+def test_an_entry_without_its_moment_is_shown_as_damaged_first(loose: Database) -> None:
+    loose.execute("UPDATE analyses SET created_at = x'01' WHERE id = 2")
+    history = History(loose)
+    (first,) = history.page(1)
+    assert (first.id, isinstance(first, Analysis) and first.error) == (2, "the disk damaged this entry")
+    assert [entry.id for entry in history.page(9, before=first)] == [3, 1]
+    history.delete([first])
+    assert [entry.id for entry in history.page(9)] == [3, 1]
 
 
 def test_tables_that_our_statements_do_not_fit_are_damage(database: Database) -> None:

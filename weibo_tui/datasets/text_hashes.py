@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from weibo_tui.progress import Progress
-from weibo_tui.text import normalise
+from weibo_tui.text import normalise, words_only
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,14 +16,22 @@ if TYPE_CHECKING:
 STEP = 1000  # posts between two steps of progress
 
 
-def text_hashes(posts: Sequence[str]) -> Generator[Progress, None, NDArray[np.int64]]:
-    """Return one hash of 64 bits for each post, (n,), the same where `normalise` gives the same text."""
+def text_hashes(posts: Sequence[str]) -> Generator[Progress, None, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return two hashes of 64 bits for each post, (n,) and (n,).
+
+    The first are the same where `normalise` gives the same text, the second where `words_only` leaves the same of it.
+    """
     import numpy as np
 
-    hashes = np.empty(len(posts), np.int64)
+    texts, words = np.empty(len(posts), np.int64), np.empty(len(posts), np.int64)
     for index, post in enumerate(posts):
-        text = normalise(post).encode("utf-8", "surrogatepass")
-        hashes[index] = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little", signed=True)
+        text = normalise(post)
+        texts[index], words[index] = _hash(text), _hash(words_only(text) or text)
         if (index + 1) % STEP == 0:
             yield Progress("hashing", index + 1, len(posts))
-    return hashes
+    return texts, words
+
+
+def _hash(text: str) -> int:
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

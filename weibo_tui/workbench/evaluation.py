@@ -120,9 +120,9 @@ def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
         preprocessing=card.preprocessing,
     )
     classifier = home.classifier(adapter, plan.machine)
-    texts = yield from text_hashes(dataset.posts)
+    texts, words = yield from text_hashes(dataset.posts)
     score, judged = yield from score_posts(
-        classifier, dataset.posts, texts, dataset.labels, card.labels, failed=len(dataset.skipped)
+        classifier, dataset.posts, words, dataset.labels, card.labels, failed=len(dataset.skipped)
     )
     if plan.errors is not None:
         write_errors(plan.errors, dataset, judged, plan.overwrite)
@@ -143,14 +143,15 @@ def _seen_in_training(home: Home, card: AdapterCard, dataset: Dataset, texts: ND
 def score_posts(
     classifier: Classifier,
     posts: Sequence[str],
-    texts: NDArray[np.int64],
+    words: NDArray[np.int64],
     labels: Sequence[int],
     names: Sequence[str],
     failed: int = 0,
 ) -> Generator[Progress, None, tuple[ScoreCard, Judged]]:
     """The score card of `posts` with their `labels`, all three emoticon accuracies in it.
 
-    `texts` are hashes of the posts (n,). Unreadable posts are counted with `failed` and are in no other figure."""
+    `words` are hashes of the posts' words, (n,), see `text_hashes`: posts that are equal but for emoticons and the like
+    weigh as one in the interval. Unreadable posts are counted with `failed` and are in no other figure."""
     import numpy as np
 
     from weibo_tui.engine.metrics import score
@@ -159,7 +160,7 @@ def score_posts(
     judged = yield from judge(classifier, posts, len(names), "evaluating")
     unreadable = len(posts) - len(judged.readable)
     which = judged.readable
-    card = score(truth[which], judged.probabilities, names, failed + unreadable, texts[which])
+    card = score(truth[which], judged.probabilities, names, failed + unreadable, words[which])
     accuracies = {"with": card.accuracy}
     variants: dict[str, Callable[[str], str]] = {
         "without": text.without_emoticons,

@@ -206,8 +206,8 @@ def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) ->
         )
     )
     yield from work.pull(training)
-    texts = yield from text_hashes(prepared.dataset.posts)
-    card = yield from _measure(plan, prepared, work.run, texts[split.test])
+    texts, words = yield from text_hashes(prepared.dataset.posts)
+    card = yield from _measure(plan, prepared, work.run, words[split.test])
     work.check_folder()
     if not plan.overwrite:
         # An adapter that was imported or renamed since may have taken the name: what was trained is kept all the same.
@@ -227,10 +227,10 @@ def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) ->
 
 
 def _measure(
-    plan: TrainingPlan, prepared: Prepared, run: Run, texts: NDArray[np.int64]
+    plan: TrainingPlan, prepared: Prepared, run: Run, words: NDArray[np.int64]
 ) -> Generator[Progress, None, AdapterCard]:
-    """Temperature on the validation split, score card on the test split, and the card that says both. `texts` are the
-    hashes of the test split's posts."""
+    """Temperature on the validation split, score card on the test split, and the card that says both. `words` are the
+    hashes of the test split's posts' words."""
     import numpy as np
 
     from weibo_tui.engine.calibration import fit_temperature
@@ -254,7 +254,7 @@ def _measure(
     )
     posts = [dataset.posts[index] for index in split.test]
     score, _judged = yield from score_posts(
-        classifier, posts, texts, [dataset.labels[index] for index in split.test], dataset.names
+        classifier, posts, words, [dataset.labels[index] for index in split.test], dataset.names
     )
     config = training.adapter.config
     return AdapterCard(
