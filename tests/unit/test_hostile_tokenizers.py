@@ -105,6 +105,11 @@ BOMBS: dict[str, tuple[Callable[[], Definition], str]] = {
     "a key of a component": (lambda: {"normalizer": {"type": "NFC", "\x1b]0;x": 1}}, "normalizer NFC '.x1b]0;x'"),
     "a key of the model": (lambda: model(key=1), "model WordPiece 'key'"),
     "a key of an added token": (lambda: {"added_tokens": [ADDED | {"id": 0, "key": 1}]}, "added_tokens 'key'"),
+    "an added token without end": (
+        lambda: {"added_tokens": [ADDED | {"id": 0, "content": "x" * 1001}]},
+        "added_tokens content",
+    ),
+    "a pattern without end": (lambda: {"pre_tokenizer": split({"String": "x" * 1001})}, "pre_tokenizer Split"),
     "a key of its own": (lambda: {"key": 1}, "'key'"),
     "words tried at every end": (lambda: model(max_input_chars_per_word=10**9), "max_input_chars_per_word"),
     "chance": (lambda: model(dropout=0.5), "dropout"),
@@ -236,6 +241,8 @@ XLNET = {
 def test_tokenizers_as_real_bases_bring_them_are_taken() -> None:
     for text in (english.bpe().to_str(), build_tokenizer(models.TOKENS).to_str()):
         tokenizer_check.canonical(text)
+    merging = split({"String": " "}) | {"behavior": "MergedWithPrevious"}  # Gemma's
+    tokenizer_check.canonical(json.dumps(definition(pre_tokenizer=merging)))
     tokenizer = PostTokenizer(json.dumps(definition(**XLNET)), Frame((), (), 0), 3)
     assert tokenizer.encode(["a"], 9).ids.tolist() == [1, 2]  # an a is written as a b, behind a blank
 

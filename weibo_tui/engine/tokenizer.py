@@ -19,8 +19,8 @@ from weibo_tui.text import LONGEST_POST, Cleaned, clean
 AT_ONCE = 2**18
 # Characters of a cleaned text that are looked at; a line of a corpus has fewer.
 LONGEST_TEXT = 2**17
-# What is this many characters further on does not change how a word is split: added tokens and the patterns of a
-# definition have 1,000 characters at most.
+# What is this many characters further on does not change how a word is split: added tokens and patterns have at most
+# `tokenizer_check.LONGEST_PATTERN` characters.
 REACH = 2048
 
 

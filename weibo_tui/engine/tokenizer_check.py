@@ -23,7 +23,8 @@ from weibo_tui.text import short
 LARGEST_DEFINITION = 2**25  # characters
 MOST_STEPS = 16  # in one sequence
 MOST_ADDED = 50_000  # loading takes time by their square
-LONGEST_VALUE = 16  # characters of a prefix, a suffix, or the name of a mode
+LONGEST_VALUE = 20  # characters of a prefix, a suffix, or the name of a mode
+LONGEST_PATTERN = 1000  # characters of a pattern or of an added token; `tokenizer.REACH` relies on it
 LONGEST_WORD = 200  # WordPiece tries every end of a word; BERT's has 100
 LONGEST_NORMALISED = 64  # characters that one is written as; Unicode's own longest is 18
 
@@ -95,6 +96,8 @@ def canonical(definition: str) -> str:
         raise _refusal(_("more than {number} added tokens").format(number=MOST_ADDED))
     for token in added:
         _check_keys("added_tokens", token, ADDED_TOKEN)
+        if not isinstance(token.get("content"), str) or len(token["content"]) > LONGEST_PATTERN:
+            raise _refusal(f"added_tokens content={_quoted(token.get('content'))}")
     used = {key: value for key, value in values.items() if key not in NOT_USED}
     return json.dumps(used, ensure_ascii=False, separators=(",", ":"))
 
@@ -144,7 +147,7 @@ def _is_pattern(value: Any) -> bool:
     if not isinstance(value, dict) or len(value) != 1:
         return False
     text = value.get("String")
-    return (isinstance(text, str) and text != "") or value.get("Regex") in EXPRESSIONS
+    return (isinstance(text, str) and 0 < len(text) <= LONGEST_PATTERN) or value.get("Regex") in EXPRESSIONS
 
 
 def _is_no_longer(replace: dict[str, Any]) -> bool:
