@@ -147,6 +147,8 @@ def test_newest_gives_pages_as_one_without_keeping_them(history: History) -> Non
         *("confidence = NULL", "confidence = 9e999", "confidence = 'sure'", "confidence = -1", "milliseconds = 9e999"),
         *("probabilities = '{\"a\": null}'", "probabilities = '[1]'", "probabilities = 'NaN'", "probabilities = x'ff'"),
         *("probabilities = '{\"a\": NaN}'", "created_at = x'ff'", "adapter = x'ff'"),
+        *(f"probabilities = '{'[' * 100_000}'", "characters = 9e999"),
+        *(f"label = '{'好' * 1001}'", f"probabilities = '{{\"{'好' * 1001}\": 0.5}}'"),
     ],
 )
 def test_analysis_with_odd_figures_is_shown_as_damaged(history: History, change: str) -> None:
@@ -158,7 +160,11 @@ def test_analysis_with_odd_figures_is_shown_as_damaged(history: History, change:
 
 
 @pytest.mark.parametrize(
-    "change", ["counts = '[1]'", "counts = '{\"a\": NaN}'", "rows = 'many'", "counts = x'ff'", "created_at = x'01'"]
+    "change",
+    [
+        *("counts = '[1]'", "counts = '{\"a\": NaN}'", "rows = 'many'", "counts = x'ff'", "created_at = x'01'"),
+        "rows = 9e999",
+    ],
 )
 def test_labeled_file_with_odd_figures_is_shown_as_damaged(history: History, change: str) -> None:
     history.add_file(FILE)

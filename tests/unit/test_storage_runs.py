@@ -153,6 +153,26 @@ def test_a_run_whose_id_climbs_out_of_the_folder_is_damage(database: Database, r
         runs.remove("../precious")
 
 
+@pytest.mark.parametrize(
+    "change", ["step = 9e999", f"plan = '{'[' * 100_000}'", "summary = '{\"a\": NaN}'", f"name = '{'好' * 1001}'"]
+)
+def test_run_with_odd_figures_is_shown_as_damaged(database: Database, runs: Runs, run: Run, change: str) -> None:
+    database.execute(f"UPDATE runs SET {change}")
+    (shown,) = runs.list()
+    assert (shown.id, shown.state, shown.summary) == (run.id, "failed", {"error": "the disk damaged this run"})
+    assert len(shown.name) < 100
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["{}", "[]", "[" * 100_000, '{"event": 1}', '{"event": "a", "x": NaN}', f'{{"event": "a", "x": {"9" * 400}}}'],
+)
+def test_event_that_no_screen_can_show_is_damaged(database: Database, runs: Runs, run: Run, data: str) -> None:
+    runs.record(run.id, [step(1)])
+    database.execute("UPDATE events SET data = ?", (data,))
+    assert [entry.event for entry in runs.events(run.id)] == [{"event": "Damaged"}]
+
+
 def test_events_come_back_in_order_with_seq_and_moment(runs: Runs, run: Run) -> None:
     assert runs.last_seq(run.id) == 0
     assert runs.record(run.id, [{"event": "RunStarted", "steps": 40}, step(1, loss=float("inf"))]) == 2

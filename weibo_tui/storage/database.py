@@ -22,6 +22,7 @@ from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.storage.search import holds
+from weibo_tui.storage.values import UNREADABLE
 
 BUSY_SECONDS = 10.0
 """How long one waits for another program's transaction; ours take milliseconds."""
@@ -115,7 +116,7 @@ class Database(sqlite3.Connection):
         for row in rows:
             try:
                 made = make(row)
-            except (AttributeError, TypeError, ValueError) as error:
+            except UNREADABLE as error:
                 raise _damaged(error, self.path) from error
             yield made
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.values import from_json, pack, to_json, unpack
+from weibo_tui.storage.values import UNREADABLE, from_json, pack, to_json, unpack, unpack_name
 
 ANALYSIS_COLUMNS = (
     "id, text, label, confidence, probabilities, uncertain, adapter, truncated, characters, characters_read, "
@@ -92,11 +92,11 @@ def read_analysis(row: Sequence[Any]) -> Analysis:
     """The analysis whose ANALYSIS_COLUMNS these are; one that the disk damaged has an error that says so."""
     try:
         return _analysis(row)
-    except (AttributeError, TypeError, ValueError):
-        said, text = _("the disk damaged this entry"), row[1]
+    except UNREADABLE:
+        said, text = _("the disk damaged this entry"), _readable(row[1])
         return Analysis(
             id=int(row[0]),
-            text=text if isinstance(text, str) else repr(text),
+            text=text,
             label="",
             confidence=None,
             probabilities={},
@@ -114,9 +114,7 @@ def read_analysis(row: Sequence[Any]) -> Analysis:
 
 def _analysis(row: Sequence[Any]) -> Analysis:
     """Return the analysis of a row. Raise ValueError where a screen could not show it."""
-    confidence, probabilities = row[3], from_json(row[4])
-    if not isinstance(probabilities, dict) or not all(map(_is_share, probabilities.values())):
-        raise ValueError("the probabilities are no shares")
+    confidence, probabilities = row[3], _by_label(row[4], _is_share)
     if not (confidence is None and row[13] is not None) and not _is_share(confidence):
         raise ValueError("the confidence is no share")
     if not isfinite(row[10]) or not isinstance(row[11], str):
@@ -124,19 +122,19 @@ def _analysis(row: Sequence[Any]) -> Analysis:
     return Analysis(
         id=int(row[0]),
         text=unpack(row[1]),
-        label=unpack(row[2]),
+        label=unpack_name(row[2]),
         confidence=None if confidence is None else float(confidence),
         probabilities=probabilities,
         uncertain=bool(row[5]),
-        adapter=unpack(row[6]),
+        adapter=unpack_name(row[6]),
         truncated=bool(row[7]),
         characters=int(row[8]),
         characters_read=int(row[9]),
         milliseconds=float(row[10]),
-        created_at=unpack(row[11]),
-        source=unpack(row[12]),
-        error=_unpacked(row[13]),
-        corrected=_unpacked(row[14]),
+        created_at=unpack_name(row[11]),
+        source=unpack_name(row[12]),
+        error=None if row[13] is None else unpack(row[13]),
+        corrected=None if row[14] is None else unpack_name(row[14]),
     )
 
 
@@ -158,33 +156,44 @@ def read_file(row: Sequence[Any]) -> LabelledFile:
     """The labelled file whose FILE_COLUMNS these are; one that the disk damaged says so in its adapter's place."""
     try:
         return _labelled_file(row)
-    except (AttributeError, TypeError, ValueError):
-        path, out = (Path(value if isinstance(value, str) else repr(value)) for value in row[1:3])
+    except UNREADABLE:
+        path, out = (Path(_readable(value)) for value in row[1:3])
         return LabelledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, _moment(row[7]), int(row[0]))
 
 
 def _labelled_file(row: Sequence[Any]) -> LabelledFile:
-    counts = from_json(row[6])
-    if (
-        not isinstance(row[7], str)
-        or not isinstance(counts, dict)
-        or not all(type(count) is int for count in counts.values())
-    ):
-        raise ValueError("the counts are none")
+    if not isinstance(row[7], str):
+        raise ValueError("the moment is none")
     return LabelledFile(
         id=int(row[0]),
         path=Path(unpack(row[1])),
         out=Path(unpack(row[2])),
-        adapter=unpack(row[3]),
+        adapter=unpack_name(row[3]),
         rows=int(row[4]),
         failed=int(row[5]),
-        counts=counts,
-        created_at=unpack(row[7]),
+        counts=_by_label(row[6], lambda count: type(count) is int),
+        created_at=unpack_name(row[7]),
     )
 
 
 def _moment(value: Any) -> str:
     return value if isinstance(value, str) else UNKNOWN_MOMENT
+
+
+def _readable(value: Any) -> str:
+    """What can be shown of a text that the disk may have damaged."""
+    try:
+        return unpack(value)
+    except UNREADABLE:
+        return repr(value)
+
+
+def _by_label(text: str, is_sound: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return the figures by label that a row holds as JSON. Raise ValueError for other JSON."""
+    figures = from_json(text)
+    if not isinstance(figures, dict) or not all(map(is_sound, figures.values())):
+        raise ValueError("the figures are none")
+    return {unpack_name(label): figure for label, figure in figures.items()}
 
 
 def _is_share(value: Any) -> bool:
@@ -193,7 +202,3 @@ def _is_share(value: Any) -> bool:
 
 def _packed(text: str | None) -> str | bytes | None:
     return None if text is None else pack(text)
-
-
-def _unpacked(value: str | bytes | None) -> str | None:
-    return None if value is None else unpack(value)

@@ -19,7 +19,7 @@ from weibo_tui.files import cannot_write, folder_aside, make_private_folder
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.database import BUSY_SECONDS, Database
 from weibo_tui.storage.journal_export import write_json_lines, write_table
-from weibo_tui.storage.values import from_json, pack, timestamp, to_json, unpack
+from weibo_tui.storage.values import UNREADABLE, from_json, pack, timestamp, to_json, unpack, unpack_name
 from weibo_tui.text import listed, short
 
 State = Literal["running", "finished", "stopped", "failed", "interrupted"]
@@ -266,8 +266,8 @@ class Runs:
         """The run whose _COLUMNS these are; one that the disk damaged has failed, and its summary says so."""
         try:
             return self._sound_run(row)
-        except (AttributeError, TypeError, ValueError, Damaged):
-            texts = [value if isinstance(value, str) else repr(value) for value in row[:7]]
+        except (*UNREADABLE, Damaged):
+            texts = [short(value if isinstance(value, str) else repr(value)) for value in row[:7]]
             run_id, kind, name, _plan, _state, created_at, updated_at = texts
             damage = {"error": _("the disk damaged this run")}
             return Run(run_id, kind, name, "failed", created_at, updated_at, 0, None, {}, damage)
@@ -276,11 +276,11 @@ class Runs:
         run_id, kind, name, plan, state, created_at, updated_at, step, steps, summary = row
         return Run(
             id=run_id,
-            kind=unpack(kind),
-            name=unpack(name),
+            kind=unpack_name(kind),
+            name=unpack_name(name),
             state="interrupted" if state == "running" and not self._is_claimed(run_id) else state,
-            created_at=unpack(created_at),
-            updated_at=unpack(updated_at),
+            created_at=unpack_name(created_at),
+            updated_at=unpack_name(updated_at),
             step=int(step),
             steps=None if steps is None else int(steps),
             plan=dict(from_json(plan)),
@@ -308,8 +308,11 @@ class Runs:
 
 def _entry(row: Sequence[Any]) -> JournalEntry:
     try:
-        return JournalEntry(seq=int(row[0]), at=unpack(row[1]), event=dict(from_json(row[2])))
-    except (AttributeError, TypeError, ValueError):
+        event = dict(from_json(row[2]))
+        if not isinstance(event["event"], str):
+            raise TypeError("the event's kind is none")
+        return JournalEntry(seq=int(row[0]), at=unpack(row[1]), event=event)
+    except UNREADABLE:
         return JournalEntry(seq=int(row[0]), at=timestamp(), event={"event": DAMAGED})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -96,7 +97,8 @@ class TrainScreen(RunsPlace):
             return
         run = entry.run
         kind: Kind = "train" if run.kind == "train" else "pretrain"
-        base = str(run.plan.get("plan", {}).get("base", ""))
+        plan = run.plan.get("plan")  # of a damaged run it may be anything
+        base = str(plan.get("base", "")) if isinstance(plan, Mapping) else ""
         self.follow(Job(kind, run.name, lambda bench: bench.resume(run.id), owner=self, run=run.id, base=base))
 
     def action_pause(self) -> None:
