@@ -113,7 +113,7 @@ def test_runs_of_before_are_listed_and_the_first_is_shown(furnished: Path) -> No
         assert "Saved as adapter 'mood'. Press u to make it the default." in head(pilot)
         await pilot.press("down")
         await until_steps(pilot)
-        assert "Kept as the base 'tiny'" in head(pilot)
+        assert "Saved as base 'tiny'" in head(pilot)
 
     play(scene)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 import torch
 from commands import Command, listing, objects, table
 from made_up import numeral
+from safetensors.torch import load_file, save_file
 
-from weibo_tui.engine.prediction import NOT_FINITE
+from weibo_tui.files import sha256
+from weibo_tui.registry import cards
+from weibo_tui.registry.adapters import WEIGHTS
 from weibo_tui.text import unguard
 from weibo_tui.workbench import Workbench
 
@@ -54,6 +58,7 @@ def test_evaluate_gives_the_promised_card(command: Command, furnished: Path, few
     assert list(score) == [
         *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc"),
         *("per_label", "labels", "confusion", "ece", "brier", "emoticons", "seen_in_training"),
+        "unlabeled",
     ]
     assert (score["n"], score["failed"]) == (42, 1)
     assert score["labels"] == ["negative", "positive"]
@@ -121,18 +126,18 @@ def test_labels_that_an_adapter_does_not_know_are_refused(command: Command, benc
 
 
 def test_huge_weights_label_nothing(command: Command, bench: Workbench, tmp_path: Path) -> None:
-    base = bench.bases.open("small")
-    adapter = models.adapter_for(base.trunk.config, labels=2)
-    with torch.no_grad():
-        adapter.head.weight.fill_(3e38)
-    bench.adapters.save(adapter, models.card_for(adapter, base, "huge", temperature=1e-4))
+    card = models.add_adapter(bench, bench.bases.open("small"), "huge", temperature=1e-4)
+    weights, place = bench.adapters.path("huge") / WEIGHTS, bench.adapters.path("huge") / cards.CARD
+    tensors = load_file(weights)
+    save_file(tensors | {"head.weight": torch.full_like(tensors["head.weight"], 3e38)}, weights)
+    place.write_bytes(cards.write(dataclasses.replace(card, weights_sha256=sha256(weights))))
     data, out = tmp_path / "posts.csv", tmp_path / "out.csv"
     data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
-    (score,) = objects(command.well("evaluate", data, "--adapter", "huge", "--json").out)
-    assert (score["n"], score["failed"], score["accuracy"]) == (0, 2, None)
-    command.well("predict", "--file", data, "--out", out, "--adapter", "huge")
-    assert [(row["predicted"], row["error"]) for row in table(out)] == [("", NOT_FINITE.reason)] * 2
-    assert command("predict", "今天真好", "--adapter", "huge").code != 0
+    for words in (["evaluate", data], ["predict", "--file", data, "--out", out], ["predict", "今天真好"]):
+        done = command(*words, "--adapter", "huge")
+        assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+        assert "head.weight" in done.err
+    assert not out.exists()
 
 
 def test_audit_counts(command: Command, tmp_path: Path, home: Path) -> None:

@@ -215,9 +215,6 @@ FAULTS = {
     "settings not text": Fault(
         lambda home: (home / "settings.toml").write_bytes(b"\xff\xfe\x00"), "settings.toml", "correct it"
     ),
-    "setting unknown": Fault(
-        lambda home: (home / "settings.toml").write_text('devise = "cpu"'), "no setting 'devise'", "did you mean device"
-    ),
     "figure of a card turned": Fault(turn_figure, "adapters/mood is damaged (card.json)", "train it again"),
     "default gone": Fault(
         lambda home: (home / "settings.toml").write_text('base = "small"\nadapter = "lost"'),

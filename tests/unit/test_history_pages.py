@@ -18,7 +18,9 @@ DAYS = [date(2026, 1, day) for day in (29, 30, 31)]
 MOMENTS = [f"{day}T{time}Z" for day in DAYS for time in ("00:00:00.000", "12:00:00.000", "23:59:59.999")]
 ENTRIES = st.one_of(
     st.builds(
-        lambda **fields: replace(ANALYSIS, **fields),
+        lambda confidence, **fields: replace(
+            ANALYSIS, confidence=confidence, error="nothing to read" if confidence is None else None, **fields
+        ),
         text=st.sampled_from(["今天下雨", "今天晴", "雨停了", "", "HELLO"]),
         label=st.sampled_from(["positive", "negative", "\ud83d"]),
         confidence=st.sampled_from([None, 0.5, 0.75, 1.0]),

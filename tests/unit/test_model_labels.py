@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from commands import Command, objects
 from histories import ANALYSIS
+from made_up import numeral
 
 from weibo_tui.datasets.auditing import audit
 from weibo_tui.datasets.dataset import load
@@ -17,11 +18,15 @@ from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import History
 
 
+def post(number: int) -> str:
+    return f"{numeral(number) * 3}去江边走走"
+
+
 def export(folder: Path, corrections: list[str | None]) -> Path:
     """Export a history in which the model said `positive` of every post."""
     database = connect(folder / "exported.db")
     history = History(database)
-    ids = history.add([replace(ANALYSIS, text=f"第{number}天走走") for number in range(len(corrections))])
+    ids = history.add([replace(ANALYSIS, text=post(number)) for number in range(len(corrections))])
     for identity, label in zip(ids, corrections, strict=True):
         history.correct(identity, label)
     finish(history.export(folder / "history.csv"))
@@ -33,7 +38,7 @@ def test_load_leaves_out_labels_of_the_model(tmp_path: Path) -> None:
     path = export(tmp_path, [None, "negative", None, "positive"])
     dataset = finish(load([path]))
     assert [dataset.names[label] for label in dataset.labels] == ["negative", "positive"]
-    assert dataset.posts == ["第1天走走", "第3天走走"]
+    assert dataset.posts == [post(1), post(3)]
     assert (dataset.unlabeled, dataset.skipped) == (2, [])
 
 

@@ -321,6 +321,7 @@ def test_bad_calls_are_one_line_and_leave_nothing(
     command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
     models.add_base(bench, tmp_path / "from", "small", seed=1)
+    bench.use_base("uer")
     list(bench.export_adapter(take_in(bench, checkpoint).card.name, tmp_path / "theirs.zip"))
     before = listing(tmp_path)
     for arguments, message in {

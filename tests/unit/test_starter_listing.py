@@ -32,6 +32,8 @@ def test_the_star_is_at_the_one_that_is_used_where_none_is_named(
     assert default() == [bundled]
     assert command.well(kind, "list").out.splitlines()[1].startswith(f"*  {bundled}")
     shutil.copytree(stocked / kind, home / kind)
+    assert default() == [bundled]
+    command.well(kind, "use", own)
     assert default() == [own]
 
 

@@ -150,8 +150,8 @@ def test_posts_that_an_older_version_kept_are_indexed_by_the_migration(tmp_path:
     ]
     older = connect_at(tmp_path / "older.db", 2)
     older.executemany(
-        "INSERT INTO analyses (created_at, text, label, probabilities, uncertain, adapter, truncated, characters, "
-        "characters_read, milliseconds, source) VALUES (?, ?, ?, '{}', ?, ?, 0, 1, 1, 1.0, ?)",
+        "INSERT INTO analyses (created_at, text, label, confidence, probabilities, uncertain, adapter, truncated, "
+        "characters, characters_read, milliseconds, source) VALUES (?, ?, ?, 0.5, '{}', ?, ?, 0, 1, 1, 1.0, ?)",
         [(one.created_at, pack(one.text), pack(one.label), one.uncertain, one.adapter, one.source) for one in posts],
     )
     older.close()

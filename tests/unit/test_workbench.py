@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gc
 import itertools
 import weakref
@@ -18,6 +19,7 @@ import torch
 from weibo_tui.engine.device import DEFAULT_THREADS
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.registry import cards
 from weibo_tui.settings import Settings
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import Columns, EvaluationPlan, Machine, Scored, Workbench
@@ -137,9 +139,9 @@ def test_train_between_predictions_keeps_its_threads(bench: Workbench, tmp_path:
     ids=str,
 )
 def test_card_that_asks_for_what_its_base_has_not_is_refused(bench: Workbench, changes: dict[str, Any]) -> None:
-    base = bench.bases.open("small")
-    adapter = models.adapter_for(base.trunk.config, labels=2)
-    bench.adapters.save(adapter, models.card_for(adapter, base, "odd", **changes))
+    card = models.add_adapter(bench, bench.bases.open("small"), "odd")
+    odd = cards.write(dataclasses.replace(card, **changes))
+    (bench.adapters.path("odd") / cards.CARD).write_bytes(odd)
     with pytest.raises(WeiboTuiError):
         list(bench.predict(["真好"], "odd", machine=models.MACHINE))
 
