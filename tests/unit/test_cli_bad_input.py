@@ -74,7 +74,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "train posts.csv --labels same,same": ("--labels same,same", "give each label a name of its own"),
     "evaluate strange.csv": (
         "strange.csv, row 2: the label 2 is not in the set (negative, positive)",
-        "choose an adapter",
+        "an adapter with",
     ),
     "train binary.csv": ("binary.csv is in no encoding that can be told", "from line 2 on", "with --encoding"),
     "train posts.csv --encoding klingon": ("There is no encoding klingon", "use utf-8, gb18030 or utf-16"),
