@@ -259,8 +259,9 @@ def guard(cell: str) -> str:
 
 
 def unguard(cell: str) -> str:
-    """The cell that `guard` was given."""
-    return _INNER_GUARD.sub("", cell.removeprefix("'"))
+    """The cell that `guard` was given; a cell that it did not write stays as it is."""
+    inside = _INNER_GUARD.sub("", cell.removeprefix("'"))
+    return inside if guard(inside) == cell else cell
 
 
 def header_quoting(names: Iterable[str]) -> Literal[0, 1]:

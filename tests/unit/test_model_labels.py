@@ -73,3 +73,28 @@ def test_training_on_exported_history_says_what_it_skips(command: Command, furni
     posts = objects(done.out)[0]["posts"]
     assert posts["unlabeled"] == 2
     assert sum(posts.values()) == 22
+
+
+@pytest.mark.parametrize(
+    ("header", "source"),
+    [("label,label_source", "Model"), ("label,label_source", " MODEL "), ("Label,Label_Source", "model")]
+    + [(" label,label_source ", "model")],
+)
+def test_label_source_spelled_otherwise_is_still_heeded(tmp_path: Path, header: str, source: str) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text(f"text,{header}\n今天走走,positive,{source}\n明天走走,negative,human\n", encoding="utf-8-sig")
+    dataset = finish(load([path]))
+    assert (dataset.posts, dataset.unlabeled) == (["明天走走"], 1)
+
+
+def test_exported_posts_and_labels_are_read_without_guard(tmp_path: Path) -> None:
+    database = connect(tmp_path / "exported.db")
+    history = History(database)
+    texts = ["-1 分", "'引号", "好;=1+1"]
+    for identity in history.add([replace(ANALYSIS, text=text) for text in texts]):
+        history.correct(identity, "-1")
+    for name, guard in {"guarded.csv": True, "plain.csv": False}.items():
+        finish(history.export(tmp_path / name, guard=guard))
+        dataset = finish(load([tmp_path / name]))
+        assert (dataset.posts, dataset.names) == (texts, ("-1",))
+    database.close()

@@ -25,7 +25,7 @@ from weibo_tui.datasets.records import (
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import LONGEST_POST, short
+from weibo_tui.text import LONGEST_POST, short, unguard
 
 TEXT_COLUMNS = (
     *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),
@@ -79,7 +79,8 @@ class Row:
     """One row: its number (from 1, header and blank lines not counted), its cells as they are, post, label.
 
     `text` is the post as far as LONGEST_POST characters: nothing reads the rest. `label` is None where the source has
-    no label column, and empty where the cell is, or where its label is `predicted`, by the model.
+    no label column, and empty where the cell is, or where its label is `predicted`, by the model. Both are without the
+    guard of an exported history.
     """
 
     number: int
@@ -142,12 +143,21 @@ def open_source(
 
 def rows(source: Source) -> Iterator[Row]:
     """Every row of the file in order. BadInput at the first that cannot be read."""
-    has_source = source.label_column == "label" and LABEL_SOURCE in source.columns
+    # Spreadsheets and their users change case and blanks.
+    origin = next((name for name in source.columns if _folded(name) == LABEL_SOURCE), None)
+    is_about_label = source.label_column is not None and _folded(source.label_column) == "label"
+    is_guarded = origin is not None and source.format in ("csv", "tsv")
     for number, values in enumerate(_values(source), start=1):
         label = None if source.label_column is None else raw_label(values.get(source.label_column))
-        predicted = has_source and values.get(LABEL_SOURCE) == "model"
+        predicted = is_about_label and _folded(str(values.get(origin or LABEL_SOURCE))) == "model"
         text = post_text(source, number, values.get(source.text_column))
+        if is_guarded:
+            text, label = unguard(text), label and unguard(label)
         yield Row(number, values, text, "" if predicted else label, predicted)
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
 
 
 def post_text(source: Source, number: int, value: Any) -> str:
@@ -285,8 +295,8 @@ def _column(path: Path, columns: Sequence[str], named: str | None, usual: Sequen
         return named
     known: dict[str, list[str]] = {}
     for name in columns:
-        known.setdefault(name.strip().casefold(), []).append(name)
-    wanted = usual if named is None else [named.strip().casefold()]
+        known.setdefault(_folded(name), []).append(name)
+    wanted = usual if named is None else [_folded(named)]
     found = next((known[name] for name in wanted if name in known), None)
     if found is not None:
         if len(found) > 1:
