@@ -226,6 +226,25 @@ def test_two_programs_cannot_label_into_one_file(bench: Workbench, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.glob("out.csv*")) == ["out.csv"]
 
 
+def test_file_that_took_the_name_of_partial_is_kept(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    partial, other = tmp_path / "out.csv.partial", tmp_path / "other.csv"
+    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    models.until(events, Progress, 3)
+    other.write_text("mine", encoding="utf-8")
+    other.replace(partial)
+    assert models.until(events, FileLabelled).rows == 60
+    assert partial.read_text(encoding="utf-8") == "mine"
+
+
+def test_partial_deleted_while_labeling_is_no_error(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
+    source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
+    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    models.until(events, Progress, 3)
+    (tmp_path / "out.csv.partial").unlink()
+    assert models.until(events, FileLabelled).rows == 60
+
+
 @pytest.mark.parametrize("harm", [b"\x00" * 40 + b"\n", b'{"predicted": "posi\n', b"[]\n", b"\xff\xfe\n"])
 def test_verdicts_that_the_disk_damaged_are_judged_again(
     harm: bytes, bench: Workbench, tmp_path: Path, short_windows: None

@@ -91,6 +91,17 @@ def test_output_that_is_an_input_is_refused(name: str, out: str, command: Comman
     assert listing(folder) == before
 
 
+@pytest.mark.parametrize("out", [".", "/", ""])
+def test_labeled_file_in_place_of_a_folder_is_refused(out: str, command: Command, folder: Path) -> None:
+    done = command("predict", "--file", "few.csv", "--out", out)
+    assert (done.code, "Not a regular file" in done.err) == (2, True)
+
+
+def test_name_of_labeled_file_that_is_too_long_is_named(command: Command, folder: Path) -> None:
+    done = command("predict", "--file", "few.csv", "--out", f"{'x' * 249}.csv")
+    assert (done.code, "cannot be written (File name too long)" in done.err) == (1, True)
+
+
 def test_unfinished_predictions_never_replace_the_input(command: Command, folder: Path) -> None:
     (folder / "few.csv").rename(folder / "out.csv.partial")
     before = listing(folder)

@@ -87,7 +87,7 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
             if not history.has_file(entry):  # else it was killed behind this
                 history.add_file(entry)
         # Last: killed before, the same command comes here again.
-        partial.path.unlink()
+        partial.remove()
     rate = (work.rows - work.continued) / seconds
     yield FileLabelled(str(plan.out), work.rows, failed, counts, work.continued, rate)
 

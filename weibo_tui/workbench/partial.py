@@ -39,7 +39,7 @@ class _Line(NamedTuple):
 
 def place_of(out: Path) -> Path:
     """Where the verdicts for `out` are kept until it is whole."""
-    return out.with_name(out.name + ".partial")
+    return Path(f"{out}.partial")  # a folder such as "/" has no name
 
 
 class Partial:
@@ -135,6 +135,11 @@ class Partial:
         self._add(0, 0, result.encode(), finished)
         return finished
 
+    def remove(self) -> None:
+        """Delete the file. One that has come under its name since is not ours and stays."""
+        if _has_name(self._descriptor, self.path):
+            self.path.unlink()
+
     def _add(self, row: int, rows: int, digest: bytes, values: object) -> None:
         payload = b"%d %d %b %b\n" % (row, rows, digest, json.dumps(values).encode())
         self._write(_checksum(self._header, payload) + b" " + payload)
@@ -163,7 +168,7 @@ def open_partial(out: Path, key: str) -> Iterator[Partial]:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
             raise _not_ours(path)
-        _hold(descriptor, out)
+        _hold(descriptor, path, out)
         # The same file, whatever has come under its name since.
         with os.fdopen(os.dup(descriptor), "rb") as reader:
             yield Partial(path, descriptor, reader, key)
@@ -171,14 +176,24 @@ def open_partial(out: Path, key: str) -> Iterator[Partial]:
         os.close(descriptor)
 
 
-def _hold(descriptor: int, out: Path) -> None:
+def _hold(descriptor: int, path: Path, out: Path) -> None:
+    message = _("{path} is being written by another program: wait until it is done, or choose another --out.")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        message = _("{path} is being written by another program: wait until it is done, or choose another --out.")
         raise BadInput(message.format(path=out)) from error
     except OSError:
         pass  # a file system without locks: then nobody is held off
+    if not _has_name(descriptor, path):  # another program was done with it, and removed it, before it was held
+        raise BadInput(message.format(path=out))
+
+
+def _has_name(descriptor: int, path: Path) -> bool:
+    """Return True where the open file is the one that `path` names now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _not_ours(path: Path) -> BadInput:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,7 +134,7 @@ class LabellingPlan:
     def __post_init__(self) -> None:
         self.machine.check()
         # A labelling that was cut off may have written all but its last word.
-        check_output(self.out, self.overwrite or place_of(self.out).exists(), [self.source])
+        check_output(self.out, self.overwrite or os.path.exists(place_of(self.out)), [self.source])
 
 
 UNITS = ("characters", "pieces")
