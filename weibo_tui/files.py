@@ -103,7 +103,7 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
     ``path`` exists, unless it is to be replaced; WeiboTuiError when the place cannot be written.
     """
     if path.exists() and not replace:
-        raise BadInput(_("{path} exists already: choose another name, or remove it first.").format(path=path))
+        raise _folder_exists(path)
     _check_emptiable(path)
     partial = _beside(path)
     with _failures_named(path, partial), _folders_above(path):
@@ -117,7 +117,7 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
                     Path(folder, name).chmod(0o600)
                     _sync(Path(folder, name))
                 _sync(Path(folder))
-            _put_in_place(partial, path)
+            _put_in_place(partial, path, replace)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -231,9 +231,18 @@ def _check_emptiable(path: Path) -> None:
         raise cannot_write(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
-def _put_in_place(partial: Path, path: Path) -> None:
-    if not path.exists():
-        partial.rename(path)
+def _folder_exists(path: Path) -> BadInput:
+    return BadInput(_("{path} exists already: choose another name, or remove it first.").format(path=path))
+
+
+def _put_in_place(partial: Path, path: Path, replace: bool) -> None:
+    if not replace or not path.exists():
+        try:
+            partial.rename(path)  # fails on a folder that is not empty: another program may have made one since
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise _folder_exists(path) from error
+            raise
         return
     if _exchange(partial, path):
         shutil.rmtree(partial)

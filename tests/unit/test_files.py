@@ -213,6 +213,16 @@ def test_a_folder_that_exists_is_refused_unless_replaced(place: Path) -> None:
     assert [*place.iterdir()] == [target]
 
 
+def test_folder_that_appears_meanwhile_is_kept(place: Path) -> None:
+    made = place / "made"
+    with pytest.raises(BadInput, match="exists already"), atomic_folder(made) as folder:
+        (folder / "of").write_text("this program", encoding="utf-8")
+        made.mkdir()
+        (made / "of").write_text("another", encoding="utf-8")
+    assert (made / "of").read_text(encoding="utf-8") == "another"
+    assert [path.name for path in place.iterdir()] == ["made"]
+
+
 def test_a_replacement_that_cannot_come_leaves_the_old_folder(place: Path) -> None:
     target = place / "mine"
     target.mkdir()
