@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -114,6 +115,29 @@ def test_child_prints_nothing_here(tmp_path: Path, capfd: pytest.CaptureFixture[
     text = "import os; [os.write(stream, b'\\x1b[2J') for stream in (1, 2)]; print('x' * 10**6)"
     finish(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert capfd.readouterr() == ("", "")
+
+
+def test_child_finds_modules_where_this_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "found_by_the_parent.py").write_text("def task(source): open(source, 'a')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    task = importlib.import_module("found_by_the_parent").task
+    finish(isolated.run(task, tmp_path / "made"))
+    assert (tmp_path / "made").exists()
+
+
+def test_sparse_file_beside_a_model_raises_no_limit(tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text("bytearray(2**33)", encoding="ascii")  # which nothing fills
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(BadInput, match="reading it crashes"):
+        finish(isolated.run(runpy.run_path, tmp_path))
+
+
+def test_temporary_files_of_a_dead_child_are_deleted(tmp_path: Path) -> None:
+    text = f"import os, tempfile; open({str(tmp_path / 'place')!r}, 'w').write(tempfile.mkdtemp()); os.abort()"
+    with pytest.raises(BadInput, match="reading it crashes"):
+        finish(isolated.run(runpy.run_path, script(tmp_path, text)))
+    assert not Path((tmp_path / "place").read_text(encoding="utf-8")).exists()
 
 
 def test_errors_of_the_child_come_back(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
@@ -38,6 +39,13 @@ _ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "2"),  # each takes memory for its stack
     "CUDA_VISIBLE_DEVICES": "",  # its driver maps more memory than any limit allows
 }
+_START = f"""
+import json, sys
+request = json.loads(sys.stdin.buffer.readline())
+sys.path[:] = request["path"]
+from {__name__} import main
+main(request)
+"""
 _ERRORS: dict[str, type[WeiboTuiError]] = {kind.__name__: kind for kind in (BadInput, Damaged, WeiboTuiError)}
 
 
@@ -48,40 +56,43 @@ def run(task: Callable[..., object], source: Path, *arguments: Any) -> Generator
     size = _size(source)
     longer = size / BYTES_PER_SECOND
     request = {
+        # Not what `-P` and the environment give: this program may have been found in a folder that is on neither.
+        "path": list(map(str, sys.path)),
         "task": [task.__module__, task.__qualname__],
         "arguments": [str(one) if isinstance(one, Path) else one for one in (source.absolute(), *arguments)],
         "memory": MEMORY + MEMORY_PER_BYTE * size,
         "seconds": SECONDS + longer,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | _ENVIRONMENT,
-        start_new_session=True,  # Ctrl-C is for this process, which then ends the other
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        deadline = time.monotonic() + LONGEST_WAIT + 3 * longer
-        while process.poll() is None and time.monotonic() < deadline:
-            yield Progress("checking", 0)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_POLL)
-        if process.poll() is None:
-            raise BadInput(
-                _("{source} was refused: reading it takes too long. Get it from elsewhere.").format(source=source)
-            )
-        answer = process.stdout.read(_LONGEST_ANSWER)
-    finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                pipe.close()
+    with TemporaryDirectory(prefix="weibo-tui-", ignore_cleanup_errors=True) as scratch:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _START],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | _ENVIRONMENT | {"TMPDIR": scratch},  # what a killed child leaves in it goes too
+            start_new_session=True,  # Ctrl-C is for this process, which then ends the other
+        )
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            with suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+                process.stdin.flush()
+            deadline = time.monotonic() + LONGEST_WAIT + 3 * longer
+            while process.poll() is None and time.monotonic() < deadline:
+                yield Progress("checking", 0)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_POLL)
+            if process.poll() is None:
+                raise BadInput(
+                    _("{source} was refused: reading it takes too long. Get it from elsewhere.").format(source=source)
+                )
+            answer = process.stdout.read(_LONGEST_ANSWER)
+        finally:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    pipe.close()
     _raise(answer, source)
 
 
@@ -101,17 +112,18 @@ def _raise(answer: bytes, source: Path) -> None:
 
 
 def _size(source: Path) -> int:
-    """Bytes of a file, or of the files in a folder."""
+    """Bytes of a file, or of the files in a folder, as far as they take room on the disk: a sparse file of any length
+    would raise the limits to any height."""
     files = source.iterdir() if source.is_dir() else [source]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    found = [file.stat() for file in files if file.is_file()]
+    return sum(min(one.st_size, 512 * getattr(one, "st_blocks", one.st_size)) for one in found)
 
 
-def main() -> None:
-    """Be the child: read a request, run its task, answer."""
+def main(request: dict[str, Any]) -> None:
+    """Be the child: run the task of a request, answer."""
     answer = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    request = json.loads(sys.stdin.buffer.readline())
     Thread(target=_end_with_parent, daemon=True).start()
     module, name = request["task"]
     task = getattr(importlib.import_module(module), name)
@@ -145,7 +157,3 @@ def _limit(memory: int, seconds: float) -> None:
         hard = resource.getrlimit(kind)[1]
         with suppress(OSError, ValueError):  # macOS knows not all of them
             resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-
-
-if __name__ == "__main__":
-    main()
