@@ -91,6 +91,13 @@ def test_pickle_that_would_run_away_is_refused(tmp_path: Path, write: Callable[[
     assert listing(tmp_path) == before
 
 
+def test_checkpoint_of_one_number_is_not_written_out(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(1).expand(10**7)}, tmp_path / "one.pth")
+    with pytest.raises(BadInput, match="unpacks to more"):
+        conversion.rewrite_weights(tmp_path / "one.pth", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def header(values: object) -> bytes:
     text = values if isinstance(values, bytes) else json.dumps(values).encode()
     return len(text).to_bytes(8, "little") + text
@@ -137,6 +144,14 @@ def test_weights_of_more_than_a_base_may_have_are_not_read(tmp_path: Path) -> No
         file = sparse(tmp_path / name, 10**10, header({}) if name.endswith("s") else b"PK\3\4")
         with little_memory(), pytest.raises(BadInput, match="was refused"):
             conversion.read_weights(file)
+
+
+def test_sparse_weights_beyond_the_config_are_not_read(tmp_path: Path) -> None:
+    source = models.write_folder(tmp_path / "from", models.reference())
+    start = header({"h.9.x": one([2**30], 0, 2**32)})
+    sparse(source / "model.safetensors", len(start) + 2**32, start)
+    with little_memory(), pytest.raises(BadInput, match="holds more than config.json asks for"):
+        Bases(tmp_path / "bases").add(source, "one")
 
 
 NOT_A_NUMBER = [float("nan"), float("inf"), float("-inf")]

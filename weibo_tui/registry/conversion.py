@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import pickle
 import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from weibo_tui.engine.tokenizer import Frame, rust_errors
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.saving import save_tensors
-from weibo_tui.registry.weights import check_header
+from weibo_tui.registry.weights import LARGEST_HEADER, check_header
 
 # Buffers that older transformers saved, and heads that a trunk does not have.
 _NOT_TRUNK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight|score\.weight")
@@ -71,8 +72,10 @@ def read_folder(folder: Path) -> Checkpoint:
         )
     config = GPT2Config.from_hugging_face(_read_json(folder / "config.json"))
     tokenizer, frame = _read_tokenizer(folder)
+    files = _weight_files(folder)
+    _check_sizes(files, config)
     tensors: dict[str, Tensor] = {}
-    for file in _weight_files(folder):
+    for file in files:
         found = {name.removeprefix("transformer."): tensor for name, tensor in read_weights(file).items()}
         tensors |= own(file, {name: tensor for name, tensor in found.items() if not _NOT_TRUNK.fullmatch(name)})
     return Checkpoint(config, tensors, tokenizer, frame)
@@ -90,6 +93,23 @@ def _weight_files(folder: Path) -> list[Path]:
     raise BadInput(
         _("{folder} holds no weights: model.safetensors or pytorch_model.bin must be in it.").format(folder=folder)
     )
+
+
+def _check_sizes(files: Sequence[Path], config: GPT2Config) -> None:
+    """Raise BadInput for weights that are far more than `config` asks for, before they are read: a sparse file of
+    gigabytes takes no room where it comes from."""
+    asked = sum(math.prod(shape) for _name, shape in config.tensors())
+    # In float64, with a head, and with the masks that older transformers saved in each block.
+    asked += config.vocabulary * config.width + config.layers * config.positions**2
+    found = 0
+    for file in files:
+        found += file.stat().st_size if file.is_file() else 0
+        if found > 8 * asked + len(files) * LARGEST_HEADER:
+            raise BadInput(
+                _("{file} was refused: it holds more than config.json asks for. Get the model from elsewhere.").format(
+                    file=file
+                )
+            )
 
 
 def _weight_map(index: Path) -> dict[str, Any]:
@@ -155,17 +175,18 @@ def own(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     a safetensors file does not take; where they are more than the file has bytes for, BadInput."""
     if not all(tensor.is_floating_point() for tensor in tensors.values()):
         raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
-    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > file.stat().st_size:
-        raise _too_large(file)
-    return _unshared(tensors)
+    return _unshared(file, tensors)
 
 
 def rewrite_weights(file: Path, out: Path | str) -> None:
     """Write the tensors of a weights file as a safetensors file. Raises what `read_weights` raises."""
-    save_tensors(_unshared(read_weights(file)), Path(out))
+    save_tensors(_unshared(file, read_weights(file)), Path(out))
 
 
-def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _unshared(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # A head that shares its weights with the embeddings is in the file once.
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > 2 * file.stat().st_size:
+        raise _too_large(file)
     return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
 
