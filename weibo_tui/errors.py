@@ -12,6 +12,11 @@ class WeiboTuiError(Exception):
 
     exit_code = 1
 
+    def __init__(self, message: str, in_app: str = "") -> None:
+        """`in_app` is what the app says instead, where the message tells of an option that stands for no field."""
+        super().__init__(message)
+        self.in_app = in_app
+
 
 class BadInput(WeiboTuiError):
     """The command, a setting or the data handed in is wrong; the person can put it right."""

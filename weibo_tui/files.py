@@ -60,7 +60,10 @@ def open_output(
 
 def file_exists(path: Path) -> BadInput:
     """Return the error for an output file that exists and must not be replaced."""
-    return BadInput(_("File exists: {path}. Use --overwrite to replace it.").format(path=path))
+    return BadInput(
+        _("File exists: {path}. Use --overwrite to replace it.").format(path=path),
+        in_app=_("File exists: {path}. Start again to replace it, or choose another place.").format(path=path),
+    )
 
 
 @contextmanager

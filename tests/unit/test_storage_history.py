@@ -17,6 +17,7 @@ from histories import ANALYSIS, FAILED, FILE, at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weibo_tui.errors import WeiboTuiError
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import Analysis, Entry, History, LabelledFile
 from weibo_tui.storage.values import LONGEST_NAME
@@ -104,6 +105,7 @@ PROGRAM = """
 import sys
 from dataclasses import replace
 from pathlib import Path
+from weibo_tui.errors import WeiboTuiError
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import Analysis, History
 
@@ -174,3 +176,14 @@ def test_labeled_file_with_odd_figures_is_shown_as_damaged(history: History, cha
     (entry,) = history.page(10)
     assert isinstance(entry, LabelledFile)
     assert (entry.path, entry.adapter, entry.counts) == (FILE.path, "the disk damaged this entry", {})
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_database_that_was_removed_takes_no_more(tmp_path: Path, history: History, replaced: bool) -> None:
+    history.add([ANALYSIS])
+    (tmp_path / "weibo-tui.db").rename(tmp_path / "elsewhere.db")
+    if replaced:
+        connect(tmp_path / "weibo-tui.db").close()
+    for keep in (lambda: history.add([ANALYSIS]), lambda: history.add_file(FILE), history.check_writable):
+        with pytest.raises(WeiboTuiError, match="was removed or replaced. Start weibo-tui again"):
+            keep()

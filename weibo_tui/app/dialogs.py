@@ -10,6 +10,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from weibo_tui.app.content import plain
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.place import Dialog
 from weibo_tui.app.widgets.line import Line
 from weibo_tui.errors import WeiboTuiError
@@ -59,6 +60,6 @@ class AskText(Dialog[str]):
         try:
             self._check(event.value)
         except WeiboTuiError as error:
-            self.query_one(".problem", Static).update(plain(str(error)))
+            self.query_one(".problem", Static).update(plain(explain(error)))
             return
         self.dismiss(event.value)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.stock import Stock
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.registry.cards import AdapterCard, BaseCard
@@ -91,7 +92,7 @@ def _item(kind: Kind, shelf: Shelf[Card], card: Card, chosen: str) -> Item[Card]
 
 
 def _broken(kind: Kind, shelf: Shelf[Card]) -> Iterator[Broken]:
-    return (Broken(kind, name, str(error), shelf.is_bundled(name)) for name, error in shelf.damaged())
+    return (Broken(kind, name, explain(error), shelf.is_bundled(name)) for name, error in shelf.damaged())
 
 
 def _condition(shelf: Shelf[Card], name: str) -> Condition | None:

@@ -26,6 +26,7 @@ from textual.worker import Worker
 
 from weibo_tui.app import themes
 from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.few_colours import FewColours
 from weibo_tui.app.help import Help
 from weibo_tui.app.jobs import Job, JobEnded
@@ -43,7 +44,7 @@ from weibo_tui.app.typed_ahead import Typed, TypedAhead
 from weibo_tui.app.widgets.frame import Flash
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import explain, record_fault
+from weibo_tui.log import record_fault
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.text import short, visible

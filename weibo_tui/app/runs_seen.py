@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from weibo_tui.app.explanation import with_fields
 from weibo_tui.app.jobs import Job
 from weibo_tui.app.run_record import RunRecord, read_on
 from weibo_tui.app.widgets.curves import COLOURS
@@ -92,7 +93,7 @@ class Entry:
         if self.job is None and self.attempt is not None and self.attempt.error:
             return self.attempt.error
         summary = None if self.run is None or self.state != "failed" else self.run.summary
-        return str(summary.get("error", "")) if summary else ""
+        return with_fields(str(summary.get("error", ""))) if summary else ""
 
     @property
     def stage(self) -> Progress | None:

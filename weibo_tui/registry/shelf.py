@@ -92,7 +92,8 @@ class Shelf(Generic[Card]):
     def check_free(self, name: str, overwrite: bool = False) -> None:
         """Raise BadInput where `name` is no name, or is taken and may not be overwritten."""
         if (self.folder / check_name(name)).exists() and not overwrite:
-            raise BadInput(_(self.taken).format(name=name))
+            in_app = _("'{name}' is there already: choose another name.")
+            raise BadInput(_(self.taken).format(name=name), in_app.format(name=name))
 
     def free_name(self, name: str) -> str:
         """Return `name`, or where that is taken, the first free one of `name-2`, `name-3` …"""

@@ -46,6 +46,8 @@ class Database(sqlite3.Connection):
     """A connection that knows its file. All threads may use it: a query or a transaction locks the others out."""
 
     path: Path
+    _file: os.stat_result | None = None
+    """Of the file when it was opened for writing."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **(options | {"check_same_thread": False}))
@@ -73,6 +75,17 @@ class Database(sqlite3.Connection):
                 if self.in_transaction:  # a full disk may have ended it already
                     self.execute("ROLLBACK")
                 raise
+
+    def check_in_place(self) -> None:
+        """Raise WeiboTuiError where the file is no longer at its path: SQLite would go on writing into the one that was
+        removed, and nobody could read that."""
+        try:
+            is_in_place = self._file is None or os.path.samestat(self._file, self.path.stat())
+        except OSError:
+            is_in_place = False
+        if not is_in_place:
+            message = _("The database {path} was removed or replaced. Start weibo-tui again.")
+            raise WeiboTuiError(message.format(path=self.path))
 
     def _begin(self, patience: float) -> None:
         deadline = time.monotonic() + patience
@@ -197,6 +210,7 @@ def _open(path: Path) -> Database:
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Database)
     database.path = path
     try:
+        database._file = path.stat()
         version = int(database.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
             message = _(
@@ -280,7 +294,10 @@ def _cannot_keep(path: Path, error: OSError) -> WeiboTuiError:
         "{path} cannot be written, so neither history nor runs can be kept: give --no-history, or choose another home "
         "with WEIBO_TUI_HOME."
     )
-    return WeiboTuiError(message.format(path=path))
+    in_app = _(
+        "{path} cannot be written, so neither history nor runs can be kept. Choose another home with WEIBO_TUI_HOME."
+    )
+    return WeiboTuiError(message.format(path=path), in_app.format(path=path))
 
 
 def _busy(path: Path) -> Busy:

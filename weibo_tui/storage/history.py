@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,17 +82,17 @@ class History:
 
     def check_writable(self) -> None:
         """WeiboTuiError where nothing can be kept."""
-        with self._database.transaction():
+        with self._writing():
             pass
 
     def add(self, analyses: Iterable[Analysis]) -> list[int]:
         """Keep ``analyses``, all or none; when this returns they are on disk. Their ids, in order."""
-        with self._database.transaction():
+        with self._writing():
             return [self._insert_analysis(replace(analysis, id=None)) for analysis in analyses]
 
     def add_file(self, file: LabelledFile) -> int:
         """Keep ``file`` as one entry; its id."""
-        with self._database.transaction():
+        with self._writing():
             return self._insert("labelled_files", FILE_COLUMNS, file_row(replace(file, id=None)))
 
     def has_file(self, file: LabelledFile) -> bool:
@@ -160,7 +160,7 @@ class History:
 
         BadInput where there is no such analysis.
         """
-        with self._database.transaction():
+        with self._writing():
             analysis, late = self._get(analysis_id)
             corrected = replace(analysis, corrected=label)
             search.unindex(self._database, analysis, late)
@@ -173,7 +173,7 @@ class History:
 
     def delete(self, entries: Iterable[Entry]) -> None:
         """Forget ``entries``, all or none; one that is gone already is no error. `restore` brings them back."""
-        with self._database.transaction():
+        with self._writing():
             for entry in _by_id(entries):
                 # As it is kept: the entry at hand may be from before a correction.
                 for kept, late in self._kept(entry.id) if isinstance(entry, Analysis) else ():
@@ -183,7 +183,7 @@ class History:
 
     def restore(self, entries: Iterable[Entry]) -> None:
         """Keep deleted ``entries`` again under their ids, all or none; one that is there already stays as it is."""
-        with self._database.transaction():
+        with self._writing():
             for entry in _by_id(entries):
                 if self._database.execute(f"SELECT 1 FROM {_table(entry)} WHERE id = ?", (entry.id,)).fetchone():
                     continue
@@ -227,7 +227,7 @@ class History:
 
     def clear(self) -> int:
         """Forget all entries; how many there were. The posts leave the disk too, not only the tables."""
-        with self._database.transaction():
+        with self._writing():
             count = self.count()
             self._database.execute("DELETE FROM analyses")
             self._database.execute("DELETE FROM labelled_files")
@@ -238,6 +238,13 @@ class History:
         with self._database.faults_named():
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Begin a transaction in the database that others can read. Not for runs: theirs ends well without it."""
+        self._database.check_in_place()
+        with self._database.transaction():
+            yield
 
     def _insert_analysis(self, analysis: Analysis) -> int:
         place = {"at": analysis.created_at, "id": analysis.id or LAST_ID}

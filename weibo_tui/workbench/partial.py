@@ -92,7 +92,12 @@ class Partial:
                 "{path} holds {rows} predictions by another adapter or version. "
                 "Use --overwrite to replace them, or write the result to another file."
             )
-            raise BadInput(message.format(path=self.path, rows=f"{rows:,}"))
+            in_app = _(
+                "{path} holds {rows} predictions by another adapter or version. "
+                "Remove that file, or write the result to another one."
+            )
+            values = {"path": self.path, "rows": f"{rows:,}"}
+            raise BadInput(message.format(**values), in_app.format(**values))
         self._lines.clear()
         os.truncate(self._descriptor, 0)
         self._write(self._header)
@@ -111,7 +116,12 @@ class Partial:
                 "{path} holds {rows} predictions of other posts, from row {row} on. "
                 "Use --overwrite to replace them, or write the result to another file."
             )
-            raise BadInput(message.format(path=self.path, rows=f"{rows:,}", row=row))
+            in_app = _(
+                "{path} holds {rows} predictions of other posts, from row {row} on. "
+                "Remove that file, or write the result to another one."
+            )
+            values = {"path": self.path, "rows": f"{rows:,}", "row": row}
+            raise BadInput(message.format(**values), in_app.format(**values))
         if line.rows < len(posts):  # the file has grown since
             return None
         self._reader.seek(line.offset)

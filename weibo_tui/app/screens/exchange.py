@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from weibo_tui.app.content import percent
 from weibo_tui.app.dialogs import AskText, Choose
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.inventory import Inventory, Kind, Whole
 from weibo_tui.app.jobs import Job
 from weibo_tui.app.screens.outside import take_folder
@@ -80,7 +81,7 @@ async def _name(screen: ModelsScreen, kind: Kind, name: str, ask: bool) -> str |
     try:
         check_free(screen.inventory, kind, name)
     except WeiboTuiError as error:
-        problem = str(error)
+        problem = explain(error)
     if not problem and not ask:
         return name
     question = problem or _("A name for it:")

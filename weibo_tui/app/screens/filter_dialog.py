@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from weibo_tui.app.content import label_name, plain
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.place import Dialog
 from weibo_tui.app.widgets.fields import Field, Spec
 from weibo_tui.errors import BadInput
@@ -102,7 +103,7 @@ class FilterDialog(Dialog[HistoryFilter]):
         try:
             asked = self._read()
         except BadInput as error:
-            problem = str(error)
+            problem = explain(error)
         self.query_one("#apply", Button).disabled = asked is None
         if asked is None:
             self._outcome.update(plain(problem, "$text-error"))

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from weibo_tui.app.dialogs import Choose
 from weibo_tui.app.evaluations import KEPT, Evaluation
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.inventory import Entry, Inventory, Item, Kind, Whole
 from weibo_tui.app.jobs import Job, JobEnded, JobTold
 from weibo_tui.app.keys import bindings, first_key
@@ -25,7 +26,6 @@ from weibo_tui.app.widgets.model_list import ModelList
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import explain
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import Imported
 

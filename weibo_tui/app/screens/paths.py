@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from weibo_tui.app.content import plain
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.place import Dialog
 from weibo_tui.app.widgets.path_input import PathInput
 from weibo_tui.errors import WeiboTuiError
@@ -58,7 +59,7 @@ class AskPath(Dialog[Path]):
         try:
             self._check(event.path)
         except WeiboTuiError as error:
-            self._object(str(error))
+            self._object(explain(error))
             return
         if self._save and event.exists and self._warned_of != event.path:
             self._warned_of = event.path

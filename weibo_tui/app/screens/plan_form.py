@@ -12,6 +12,7 @@ from textual.widgets import Button, Collapsible, Footer, Static
 
 from weibo_tui.app.content import plain
 from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.keys import bindings
 from weibo_tui.app.place import Form
 from weibo_tui.app.widgets.fields import Field, Spec
@@ -104,7 +105,7 @@ class PlanForm(Form[Plan]):
         try:
             plan = self.plan()
         except BadInput as error:
-            self._refuse(str(error))
+            self._refuse(explain(error))
             return
         self._typed.pop("name", None)  # the next one needs another
         self.dismiss(plan)

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from weibo_tui.app.content import SIGNS, label_colour, label_name, one_line
 from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.keys import KEYS, bindings, keys_of
 from weibo_tui.app.place import Place
 from weibo_tui.app.screens.history import HistoryScreen
@@ -25,7 +26,6 @@ from weibo_tui.app.widgets.welcome import Welcome
 from weibo_tui.app.widgets.work_card import BatchCard, LabellingCard
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import explain
 from weibo_tui.storage.history import Analysis
 from weibo_tui.text import cell_width
 from weibo_tui.workbench import Workbench

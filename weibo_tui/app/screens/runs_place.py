@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
 from weibo_tui.app.content import percent, plain
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.jobs import Job, JobEnded, JobTold
 from weibo_tui.app.place import Place
 from weibo_tui.app.run_record import READ_AT_ONCE, RunRecord
@@ -22,7 +23,6 @@ from weibo_tui.app.widgets.monitor import Monitor
 from weibo_tui.app.widgets.run_list import Row, RunList
 from weibo_tui.engine.events import RunFinished, RunStarted
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import explain
 
 LOOK_SECONDS = 0.5
 """How often the journals of runs that go on are looked into."""

@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from weibo_tui.app.content import one_line, percent, plain
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.place import weibo
 from weibo_tui.app.threads import WorkThread
 from weibo_tui.app.widgets.audit_view import AuditView, gives_away
@@ -112,8 +113,8 @@ class DataPreview(Vertical):
                 await self._show_audit(plan)
         except WeiboTuiError as error:
             self._show_part(self._progress, "")
-            self._show_part(self._problem, str(error))
-            self.post_message(self.Found((), str(error)))
+            self._show_part(self._problem, explain(error))
+            self.post_message(self.Found((), explain(error)))
 
     async def _show_audit(self, plan: AuditPlan) -> None:
         if self._thread is None:

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.widgets import Input, Select, Static
 
 from weibo_tui.app.content import plain
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.widgets.line import Line
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -126,7 +127,7 @@ class Field(Container):
         try:
             self.spec.read(self.text)
         except WeiboTuiError as error:
-            self.problem = str(error)
+            self.problem = explain(error)
         else:
             self.problem = ""
         shown = self.problem if self.text else ""  # what is still to be filled in is not wrong yet

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 
 from weibo_tui.app.content import bar, duration, plain
+from weibo_tui.app.explanation import explain
 from weibo_tui.app.jobs import Job, JobEnded, JobTold
 from weibo_tui.app.keys import first_key
 from weibo_tui.app.place import weibo
@@ -15,7 +16,6 @@ from weibo_tui.app.widgets.card import Card, PostCard
 from weibo_tui.app.widgets.card_parts import NARROW, about, count_parts, flow, path_lines, rows_part
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.log import explain
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import FILES, Analysis, Entry, HistoryFilter, LabelledFile
 from weibo_tui.text import visible, wrap_cells

@@ -1,0 +1,54 @@
+"""What the app says where the command line names its options."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import weibo_tui
+from weibo_tui.app.explanation import explain, with_fields
+from weibo_tui.errors import BadInput
+from weibo_tui.files import file_exists
+from weibo_tui.registry.adapters import Adapters
+
+SOURCES = Path(weibo_tui.__file__).parent
+LAYERS = ("datasets", "engine", "registry", "storage", "workbench")
+FILES = [path for layer in LAYERS for path in sorted((SOURCES / layer).glob("*.py"))] + [SOURCES / "files.py"]
+"""Where the errors come from that the app shows."""
+COMMANDS = re.compile(r"'weibo-tui [^']*'|'--blocks all [^']*'")
+
+
+def test_error_in_the_app_names_fields_instead_of_options() -> None:
+    error = BadInput("which column? Say it with --column or --label-column; there are: a--column, ~/x/--column.")
+    expected = "which column? Say it with “Posts in” or “Labels in”; there are: a--column, ~/x/--column."
+    assert explain(error) == expected
+
+
+def test_existing_file_in_the_app_is_replaced_by_starting_again(tmp_path: Path) -> None:
+    error = file_exists(tmp_path / "out.csv")
+    assert str(error) == f"File exists: {tmp_path / 'out.csv'}. Use --overwrite to replace it."
+    assert explain(error) == f"File exists: {tmp_path / 'out.csv'}. Start again to replace it, or choose another place."
+
+
+def test_taken_name_in_the_app_names_no_option(tmp_path: Path) -> None:
+    (tmp_path / "mood").mkdir()
+    with pytest.raises(BadInput, match="give --overwrite") as caught:
+        Adapters(tmp_path).check_free("mood")
+    assert explain(caught.value) == "'mood' is there already: choose another name."
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_option_in_a_message_has_a_field_or_a_substitute(path: Path) -> None:
+    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        source = ast.unparse(function)
+        for call in ast.walk(function):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "_"):
+                continue
+            texts = [one.value for one in call.args if isinstance(one, ast.Constant)]
+            left = [text for text in texts if re.search(r"(?<![\w-])--[a-z]", with_fields(COMMANDS.sub("", text)))]
+            assert not left or "in_app" in source, left

@@ -1,0 +1,44 @@
+"""Errors in the words of the app: it has fields where the command line has options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from weibo_tui import log
+from weibo_tui.errors import WeiboTuiError
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+
+_FIELDS: Mapping[str, str] = {
+    "adapter": N_("Adapter"),
+    "base": N_("Base"),
+    "batch-size": N_("Batch size"),
+    "blocks": N_("Blocks"),
+    "column": N_("Posts in"),
+    "context": N_("Context"),
+    "encoding": N_("Encoding"),
+    "label-column": N_("Labels in"),
+    "labels": N_("Names of labels"),
+    "learning-rate": N_("Learning rate"),
+    "max-length": N_("Longest post"),
+    "minutes": N_("Minutes"),
+    "name": N_("Name"),
+    "out": N_("Write the result to"),
+    "tokens": N_("Tokens"),
+}
+"""Labels of the fields that stand for options, by the names of those."""
+
+_OPTION = re.compile(rf"(?<![\w/-])--({'|'.join(_FIELDS)})(?![\w-])")
+
+
+def explain(error: Exception) -> str:
+    """Return one sentence about any error, as `log.explain` does, that names fields and no options."""
+    if isinstance(error, WeiboTuiError) and error.in_app:
+        return error.in_app
+    return with_fields(log.explain(error))
+
+
+def with_fields(message: str) -> str:
+    """Return a message with the labels of fields in place of the options that it names."""
+    return _OPTION.sub(lambda option: _("“{text}”").format(text=_(_FIELDS[option[1]])), message)
