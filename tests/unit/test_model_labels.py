@@ -77,8 +77,10 @@ def test_training_on_exported_history_says_what_it_skips(command: Command, furni
 
 @pytest.mark.parametrize(
     ("header", "source"),
-    [("label,label_source", "Model"), ("label,label_source", " MODEL "), ("Label,Label_Source", "model")]
-    + [(" label,label_source ", "model")],
+    [
+        *(("label,label_source", "Model"), ("label,label_source", " MODEL "), ("Label,Label_Source", "model")),
+        (" label,label_source ", "model"),
+    ],
 )
 def test_label_source_spelled_otherwise_is_still_heeded(tmp_path: Path, header: str, source: str) -> None:
     path = tmp_path / "history.csv"

@@ -133,8 +133,10 @@ class LabellingPlan:
 
     def __post_init__(self) -> None:
         self.machine.check()
-        # A labelling that was cut off may have written all but its last word.
-        check_output(self.out, self.overwrite or os.path.exists(place_of(self.out)), [self.source])
+        # A labelling that was cut off may have written all but its last word. Not Path.exists, which raises for a name
+        # that is too long.
+        is_begun = os.path.exists(place_of(self.out))  # noqa: PTH110
+        check_output(self.out, self.overwrite or is_begun, [self.source])
 
 
 UNITS = ("characters", "pieces")
