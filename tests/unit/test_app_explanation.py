@@ -49,6 +49,6 @@ def test_each_option_in_a_message_has_a_field_or_a_substitute(path: Path) -> Non
         for call in ast.walk(function):
             if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "_"):
                 continue
-            texts = [one.value for one in call.args if isinstance(one, ast.Constant)]
+            texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
             left = [text for text in texts if re.search(r"(?<![\w-])--[a-z]", with_fields(COMMANDS.sub("", text)))]
             assert not left or "in_app" in source, left

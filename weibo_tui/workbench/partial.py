@@ -96,8 +96,8 @@ class Partial:
                 "{path} holds {rows} predictions by another adapter or version. "
                 "Remove that file, or write the result to another one."
             )
-            values = {"path": self.path, "rows": f"{rows:,}"}
-            raise BadInput(message.format(**values), in_app.format(**values))
+            about = {"path": self.path, "rows": f"{rows:,}"}
+            raise BadInput(message.format(**about), in_app.format(**about))
         self._lines.clear()
         os.truncate(self._descriptor, 0)
         self._write(self._header)
@@ -120,8 +120,8 @@ class Partial:
                 "{path} holds {rows} predictions of other posts, from row {row} on. "
                 "Remove that file, or write the result to another one."
             )
-            values = {"path": self.path, "rows": f"{rows:,}", "row": row}
-            raise BadInput(message.format(**values), in_app.format(**values))
+            about = {"path": self.path, "rows": f"{rows:,}", "row": row}
+            raise BadInput(message.format(**about), in_app.format(**about))
         if line.rows < len(posts):  # the file has grown since
             return None
         self._reader.seek(line.offset)
