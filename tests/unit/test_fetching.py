@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import made_up
@@ -31,11 +34,12 @@ from hub import (
     slow,
     too_long,
 )
+from huggingface_hub import close_session
 
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub as registry_hub
-from weibo_tui.registry.hub_client import MOST_PAGES, PIECE, Unreachable, check_reachable
+from weibo_tui.registry.hub_client import MOST_PAGES, PIECE, Unreachable, check_reachable, mask_credentials
 from weibo_tui.workbench import Imported, TrainingPlan, Workbench
 from weibo_tui.workbench.fetching import DATA, DATA_FILE
 
@@ -411,7 +415,44 @@ def test_reachable_hub_is_told_without_its_password(hub: Hub, monkeypatch: pytes
     assert check_reachable() == hub.address.replace("http://", "http://…@")
 
 
-@pytest.mark.parametrize("address", ["http://somebody:ses/ame@mirror.example", "mirror.example", "file:///etc"])
+@pytest.fixture
+def new_session() -> Iterator[None]:
+    """For the test, a client that reads the environment again."""
+    close_session()
+    yield
+    close_session()
+
+
+def test_mask_hides_password_of_any_characters() -> None:
+    assert mask_credentials("http://me:a b/c\n@d@h.cn/x") == "http://…@h.cn/x"
+
+
+def test_endpoint_is_checked_before_the_client_quotes_it() -> None:
+    script = "from weibo_tui.registry.hub_client import connect; connect()"
+    settled = os.environ | {"HF_ENDPOINT": "http://somebody:ses/ame@h.cn"}
+    done = subprocess.run([sys.executable, "-c", script], env=settled, capture_output=True, text=True, check=False)
+    assert "BadInput: HF_ENDPOINT is not a valid address" in done.stderr
+    assert "'ses'" not in done.stderr
+
+
+@pytest.mark.usefixtures("new_session")
+def test_proxy_that_is_no_address_is_not_quoted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://h.invalid")
+    monkeypatch.setenv("HTTP_PROXY", "http://somebody:sesame/@h.cn")
+    with pytest.raises(WeiboTuiError) as caught:
+        get(home)
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("new_session")
+def test_certificates_that_are_missing_are_no_failed_write(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://h.invalid")
+    monkeypatch.setenv("SSL_CERT_FILE", str(home / "none"))
+    with pytest.raises(WeiboTuiError, match="could not be fetched from http://h.invalid .*No such file"):
+        get(home)
+
+
+@pytest.mark.parametrize("address", ["http://me:ses/ame@h.cn", "http://me:ses ame@h.cn", "h.cn", "file:///etc"])
 def test_endpoint_that_is_no_address_is_refused(address: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
     with pytest.raises(BadInput, match="HF_ENDPOINT is not a valid address. Write it as"):

@@ -48,7 +48,7 @@ def endpoint() -> str:
 
 def mask_credentials(text: str) -> str:
     """Return `text` without the user name and password of the addresses in it."""
-    return re.sub(r"//\S*@", "//…@", text)
+    return re.sub(r"//.*@", "//…@", text, flags=re.DOTALL)  # a password may hold anything
 
 
 def _endpoint() -> str:
@@ -63,16 +63,17 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 def connect() -> HfApi:
     """The client. Nothing is asked of the Hub yet. Raises BadInput where HF_ENDPOINT is no address."""
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.utils import logging
-
     try:
         scheme, host, _port = _origin(_endpoint())
-        valid = scheme in ("http", "https") and bool(host)
+        valid = scheme in ("http", "https") and bool(host) and not re.search(r"\s", _endpoint())
     except ValueError:
         valid = False
     if not valid:
         raise BadInput(_("HF_ENDPOINT is not a valid address. Write it as in https://huggingface.co."))
+    # Not before: the client reads the address when it is imported, and prints parts of one that is none.
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.utils import logging
+
     constants.HF_HUB_DISABLE_TELEMETRY = True
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # its warnings would go across the screen
     return HfApi(_endpoint(), library_name="weibo-tui")
@@ -196,10 +197,16 @@ def explained(error: Exception, repository: str, folder: Path) -> WeiboTuiError:
         return explained(error.__cause__, repository, folder)
     if isinstance(error, WeiboTuiError):
         return error
-    if isinstance(error, OSError) and error.errno is not None and not is_transport(error):
-        return cannot_write(Path(os.fsdecode(error.filename or folder)), error)
+    place = Path(os.fsdecode(getattr(error, "filename", None) or folder))
+    # One of no file at all is none of writing: SSL_CERT_FILE may name a file that does not exist.
+    if isinstance(error, OSError) and error.errno is not None and not is_transport(error) and place != Path():
+        return cannot_write(place, error)
     kind, message = _words(error)
-    reason = mask_credentials(" ".join(str(error).split())) or type(error).__name__
+    reason = mask_credentials(" ".join(str(error).split()))
+    if (
+        not reason or type(error).__name__ == "InvalidURL"
+    ):  # that quotes a piece of an address, as of a proxy's password
+        reason = type(error).__name__
     return kind(_(message).format(repository=repository, endpoint=endpoint(), reason=reason))
 
 

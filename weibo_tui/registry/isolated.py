@@ -38,6 +38,7 @@ _ENVIRONMENT = {
     **dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1"),
     **dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "2"),  # each takes memory for its stack
     "CUDA_VISIBLE_DEVICES": "",  # its driver maps more memory than any limit allows
+    **dict.fromkeys(("HF_ENDPOINT", "HF_TOKEN"), ""),  # nothing is fetched there, and no error can quote them
 }
 _START = f"""
 import json, sys
