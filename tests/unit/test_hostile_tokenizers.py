@@ -83,6 +83,7 @@ BOMBS: dict[str, tuple[Callable[[], Definition], str]] = {
         lambda: {"normalizer": {"type": "Prepend", "prepend": "x" * 10**6}},
         "normalizer Prepend",
     ),
+    "nothing before each text": (lambda: {"normalizer": {"type": "Prepend", "prepend": ""}}, "normalizer Prepend"),
     "steps within steps": (
         lambda: sequence("normalizer", {"type": "Sequence", "normalizers": []}),
         "normalizer 'Sequence'",

@@ -190,6 +190,8 @@ _VALUES: dict[str, Callable[[Any], bool]] = {
     "max_input_chars_per_word": lambda value: isinstance(value, int) and value <= LONGEST_WORD,
     "pattern": _is_pattern,
     "content": lambda value: isinstance(value, str),
+    # Before a Strip, an empty one makes the library panic at some texts.
+    "prepend": lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE,
     "precompiled_charsmap": _is_charsmap,
 }
 
