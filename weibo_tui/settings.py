@@ -20,7 +20,7 @@ from weibo_tui.files import atomic_write, cannot_write, make_private_folder
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
-from weibo_tui.settings_file import read_settings_file
+from weibo_tui.settings_file import check_size, read_settings_file
 from weibo_tui.text import short
 
 LOCK_SECONDS = 10.0
@@ -197,7 +197,9 @@ def _with_values(text: str, values: Mapping[str, Any], path: Path) -> str:
     try:
         document = tomlkit.parse(text)
         document.update(values)
-        return tomlkit.dumps(document)
+        changed: str = tomlkit.dumps(document)
+        check_size(changed.encode())  # it could not be read again
+        return changed
     except (RecursionError, ValueError) as error:  # it takes less than tomllib does
         raise _not_toml(path, error) from error
 

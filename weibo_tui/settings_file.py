@@ -24,11 +24,16 @@ def read_settings_file(path: Path) -> tuple[str, dict[str, Any]]:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         return "", {}
-    if len(data) > LARGEST:
-        raise ValueError(f"larger than {LARGEST:,} bytes")
+    check_size(data)
     # Bytes, so that line ends stay the user's; Windows editors put a BOM first, which is not TOML.
     text = data.decode("utf-8-sig")
     try:
         return text, tomllib.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def check_size(data: bytes) -> None:
+    """Raise ValueError for more bytes than a settings file may have."""
+    if len(data) > LARGEST:
+        raise ValueError(f"larger than {LARGEST:,} bytes")

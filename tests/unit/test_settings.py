@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from weibo_tui import settings_file
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext, use
 from weibo_tui.paths import Paths
@@ -97,6 +98,15 @@ def test_bad_value_of_a_setting_is_quoted_in_short(paths: Paths) -> None:
     with pytest.raises(BadInput, match="device cannot be 'xxx") as caught:
         Settings.load(paths)
     assert len(str(caught.value)) < 400
+
+
+def test_settings_file_does_not_grow_beyond_what_is_read(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_file, "LARGEST", 1000)
+    paths.settings_file.write_text(full := "#" * 999 + "\n")
+    with pytest.raises(BadInput, match="larger than 1,000 bytes"):
+        Settings.save(paths, threads=1)
+    assert paths.settings_file.read_text() == full
+    assert Settings.load(paths).threads == 0
 
 
 @pytest.mark.parametrize("where", ["a pipe", "endless", "too large", "too deep"])
