@@ -172,6 +172,17 @@ def folder_aside(path: Path) -> Iterator[None]:
         raise
 
 
+def read_bounded(path: Path, largest: int) -> bytes:
+    """Return the bytes of a file. Raise ValueError where it has more than `largest`, and for what is no regular file: a
+    pipe would wait for its writer, and a device need not end."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError(_("it is not a regular file"))
+    if about.st_size > largest:
+        raise ValueError(_("it is too large"))
+    return path.read_bytes()
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     try:

@@ -60,6 +60,22 @@ def test_its_card_is_there_before_the_verdict_and_many_are_answered_in_order(fur
     assert kept_posts(furnished) == texts
 
 
+def test_adapter_that_another_program_renamed_is_followed(furnished: Path) -> None:
+    async def act(pane: Pane) -> None:
+        await pane.send(POST)
+        await pane.judged(1)
+        with Workbench.open() as other:
+            other.rename_adapter("mood", "feeling")
+        await pane.send(POST)
+        await until(pane.pilot, lambda: pane.app.stock.adapter == "feeling")
+        assert "✗ There is no adapter 'mood'" in pane.text(pane.posts[1])
+        await pane.send(POST)
+        await until(pane.pilot, lambda: "feeling · " in pane.text(pane.posts[2]))
+
+    shown(act)
+    assert [entry.adapter for entry in kept(furnished) if isinstance(entry, Analysis)] == ["feeling", "mood"]
+
+
 @pytest.mark.parametrize("key", ["ctrl+j", "alt+enter", "shift+enter"])
 def test_a_post_can_have_several_lines(furnished: Path, key: str) -> None:
     async def act(pane: Pane) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,13 @@ def test_card_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path.write_bytes(cards.write(BASE_CARD) + b" " * cards.LARGEST_CARD)
     with pytest.raises(Damaged, match="too large"):
         cards.read(path, BaseCard)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_card_that_is_no_regular_file_is_not_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "card.json")
+    with pytest.raises(Damaged, match="not a regular file"):
+        cards.read(tmp_path / "card.json", BaseCard)
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

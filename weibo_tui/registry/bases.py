@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_folder, sha256
+from weibo_tui.files import atomic_folder, read_bounded, sha256
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, finish
@@ -215,11 +215,11 @@ def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:
     from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.tokenizer import Frame, PostTokenizer
 
-    values = json.loads((folder / CONFIG).read_bytes())
+    values = json.loads(read_bounded(folder / CONFIG, Bases.files[CONFIG]))
     if not isinstance(values, dict):
         raise ValueError(_("it is not a JSON object"))
     config = GPT2Config.from_hugging_face(values)
-    definition = (folder / TOKENIZER).read_text(encoding="utf-8")
+    definition = read_bounded(folder / TOKENIZER, Bases.files[TOKENIZER]).decode()
     return config, PostTokenizer(definition, Frame(card.prefix, card.suffix, card.pad), config.vocabulary)
 
 

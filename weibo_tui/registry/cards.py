@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.files import read_bounded
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import PREPROCESSING
 from weibo_tui.version import __version__
@@ -148,9 +149,7 @@ def _checksum(values: Mapping[str, Any]) -> str:
 def read(path: Path, kind: type[Card]) -> Card:
     """The card in the file `path`. Raises Damaged that names the file and what is wrong with it."""
     try:
-        if path.stat().st_size > LARGEST_CARD:
-            raise ValueError(_("it is too large"))
-        return parse(path.read_bytes(), kind)
+        return parse(read_bounded(path, LARGEST_CARD), kind)
     except (OSError, ValueError) as error:
         raise Damaged(
             _("The card {path} cannot be used ({reason}): remove its folder, then add or train it again.").format(

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from weibo_tui.files import read_bounded
 from weibo_tui.registry.bases import CONFIG
 from weibo_tui.registry.cards import Card
 from weibo_tui.registry.shelf import Shelf
@@ -47,9 +48,7 @@ def condition(shelf: Shelf[Card], name: str) -> Condition:
 def _shape(config: Path) -> Shape | None:
     """The shape in a `config.json` as we write it; read without the engine, so that a listing needs no torch."""
     try:
-        if config.stat().st_size > _LARGEST_CONFIG:
-            return None
-        values = json.loads(config.read_bytes())
+        values = json.loads(read_bounded(config, _LARGEST_CONFIG))
         found = [values[key] for key in ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size")]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return None

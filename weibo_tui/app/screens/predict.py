@@ -149,6 +149,7 @@ class PredictScreen(Place):
             card.show(await self.weibo.engine.ask(partial(_analyse, card.text, card.adapter)))
         except Exception as error:
             card.fail(explain(error))
+            await self.weibo.restock()  # another program may have renamed or removed the adapter
 
     def on_prompt_too_large(self, message: Prompt.TooLarge) -> None:
         self.do(self._take_large(message.text))
