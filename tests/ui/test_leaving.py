@@ -240,3 +240,13 @@ def test_an_error_that_nobody_foresaw_ends_with_a_sentence(home: Path) -> None:
     assert "Traceback" not in said
     assert "what a post said" not in said
     assert "what a post said" not in (home / "weibo-tui.log").read_text("utf-8")
+
+
+def test_second_interrupt_leaves_the_terminal_in_order(home: Path) -> None:
+    # At the second one, the handler raises KeyboardInterrupt wherever the event loop is.
+    program = BROKEN.replace('ValueError("what a post said")', "KeyboardInterrupt")
+    with Terminal([sys.executable, "-c", program]) as terminal:
+        terminal.wait_for("no adapter")
+        terminal.press("ctrl+t")
+        terminal.wait_for_end()
+        assert terminal.in_order

@@ -134,6 +134,12 @@ class WeiboApp(App[None], inherit_bindings=False):
         with suppress(RuntimeError):  # its loop is closed: it is left
             self._way_out()
 
+    def restore_terminal(self) -> None:
+        """Leave the terminal as a shell needs it; for use where `run` was broken off before it did that."""
+        if self._driver is not None:
+            self._driver.stop_application_mode()
+            self._driver.close()
+
     def _begin_work(self) -> None:
         with suppress(BadInput):  # of a file that broke since the app began
             if warning := unknown_settings(self.paths):
@@ -323,6 +329,9 @@ def launch(home: Path | None = None) -> int:
     with signals_heeded(app.leave_at_once):
         try:
             app.run()
+        except KeyboardInterrupt:  # a second Ctrl-C, in the midst of leaving
+            app.restore_terminal()
+            raise
         finally:
             app.end_threads()
     # The event loop is closed, so the app does not hear of their ends.
