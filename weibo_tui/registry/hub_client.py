@@ -203,9 +203,8 @@ def explained(error: Exception, repository: str, folder: Path) -> WeiboTuiError:
         return cannot_write(place, error)
     kind, message = _words(error)
     reason = mask_credentials(" ".join(str(error).split()))
-    if (
-        not reason or type(error).__name__ == "InvalidURL"
-    ):  # that quotes a piece of an address, as of a proxy's password
+    # InvalidURL quotes a piece of an address, such as of a proxy's password.
+    if not reason or type(error).__name__ == "InvalidURL":
         reason = type(error).__name__
     return kind(_(message).format(repository=repository, endpoint=endpoint(), reason=reason))
 
