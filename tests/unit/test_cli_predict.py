@@ -59,6 +59,29 @@ def test_blank_line_of_stdin_gives_an_error_row(command: Command, furnished: Pat
     assert [line.split()[0] for line in shown] == ["positive", "error", "error", "negative", "error"]
 
 
+@pytest.mark.parametrize(("encoding", "options"), [("gbk", ["--encoding", "gbk"]), ("utf-16", [])])
+def test_stdin_of_another_encoding_is_read(
+    encoding: str, options: list[str], command: Command, furnished: Path
+) -> None:
+    posts = ["今天的面真好吃", "太差了"]
+    done = command.well("predict", "-", "--json", *options, stdin="\n".join(posts).encode(encoding))
+    assert ([one["text"] for one in objects(done.out)], done.err) == (posts, "")
+
+
+def test_stdin_that_does_not_decode_is_named_once(command: Command, furnished: Path) -> None:
+    lines = "今天的面真好吃\n".encode() + "太差了\n太差了\n".encode("gbk")
+    done = command("predict", "-", stdin=lines)
+    assert "Line 2 is not utf-8. Name the encoding of the input with --encoding.\n" in done.err
+    assert done.err.count("--encoding") == 1
+    refused = command("predict", "-", "--encoding", "klingon", stdin=lines)
+    assert (refused.code, "There is no encoding klingon" in refused.err) == (2, True)
+
+
+def test_carriage_return_inside_stdin_ends_no_line(command: Command, furnished: Path) -> None:
+    found = objects(command.well("predict", "-", "--json", stdin="今天\r真好\r\n太差了".encode()).out)
+    assert [one["text"] for one in found] == ["今天\r真好", "太差了"]
+
+
 def test_line_of_stdin_longer_than_the_limit_is_cut(
     command: Command, furnished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
     from weibo_tui.workbench import LabellingPlan, Machine, Workbench
 
+_UNDECODED = re.compile("[\udc80-\udcff]")
 LONGEST_LINE = 2**20  # characters of a line of stdin; far fewer are looked at
 
 
@@ -75,15 +77,16 @@ def predict(
             columns = Columns(text=column, encoding=encoding)
             _label(bench, LabellingPlan(file, out, adapter, columns, machine, overwrite, history), json)
         else:
-            _judge(bench, [_as_typed(one) for one in text or []], adapter, machine, json, history)
+            texts = [_as_typed(one) for one in text or []]
+            posts = _stdin_lines(encoding) if texts == ["-"] else texts
+            _judge(bench, posts, adapter, machine, json, history)
 
 
-def _judge(bench: Workbench, texts: list[str], adapter: str, machine: Machine, json: bool, history: bool) -> None:
-    from_stdin = texts == ["-"]
+def _judge(bench: Workbench, posts: Iterable[str], adapter: str, machine: Machine, json: bool, history: bool) -> None:
+    from_stdin = not isinstance(posts, list)
     record = None if history else False
     # Who types line by line wants each answer at once; a pipe is judged by the batch.
     window = 1 if from_stdin and sys.stdin.isatty() else 256
-    posts: Iterable[str] = _stdin_lines() if from_stdin else texts
     found = failed = 0
     analyses = bench.predict(
         posts, adapter, record=record, source="stdin" if from_stdin else "cli", machine=machine, window=window
@@ -111,12 +114,20 @@ def _as_typed(text: str) -> str:
     return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
-def _stdin_lines() -> Iterator[str]:
+def _stdin_lines(named: str | None) -> Iterator[str]:
     """Yield every line without its end, LONGEST_LINE characters of it at most; a blank one too, so that the output has
-    as many lines as the input."""
-    # Bytes that are no UTF-8 become lone surrogates, which cleaning takes out; utf-8-sig drops a BOM.
-    stream = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
+    as many lines as the input. `named` is the encoding, UTF-8 where neither it nor a byte order mark says another."""
+    from weibo_tui.datasets.encodings import Encoding, told_encoding
+
+    source = io.BufferedReader(sys.stdin.buffer) if not hasattr(sys.stdin.buffer, "peek") else sys.stdin.buffer
+    encoding = told_encoding(source.peek(4), named) or Encoding("utf-8")
+    source.read(len(encoding.mark))
+    # Bytes that do not decode become lone surrogates, which cleaning takes out. UTF-16 and UTF-32 cannot hold them.
+    errors = "replace" if encoding.codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    # A CR inside a line does not end it: `wc` and `paste` count line feeds too.
+    stream = io.TextIOWrapper(source, encoding=encoding.codec, errors=errors, newline="\n")
     number = 0
+    is_said = False
     while line := stream.readline(LONGEST_LINE + 1):
         number += 1
         rest = line
@@ -125,6 +136,10 @@ def _stdin_lines() -> Iterator[str]:
         if rest is not line:
             message = _("Line {number} is longer than {limit} characters: the rest of it was not read.")
             narrate(message.format(number=f"{number:,}", limit=f"{LONGEST_LINE:,}"))
+        if not is_said and _UNDECODED.search(line):
+            message = _("Line {number} is not {encoding}. Name the encoding of the input with --encoding.")
+            narrate(message.format(number=f"{number:,}", encoding=encoding.name))
+            is_said = True
         yield line[:LONGEST_LINE].rstrip("\r\n")
 
 

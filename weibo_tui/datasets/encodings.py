@@ -52,10 +52,14 @@ def find_encoding(path: Path, named: str | None = None) -> Encoding:
     """The encoding of a file; `named` settles it. BadInput for an unknown name, or when none is certain."""
     with path.open("rb") as file:
         head = file.read(WINDOW)
+    return told_encoding(head, named) or _utf16_without_mark(head) or _by_content(path)
+
+
+def told_encoding(head: bytes, named: str | None = None) -> Encoding | None:
+    """Return the encoding that `named` settles, otherwise the one whose byte order mark `head` begins with, if any.
+    Raise BadInput for an unknown name."""
     marked = next((Encoding(codec, mark) for mark, codec in _MARKS if head.startswith(mark)), None)
-    if named is not None:
-        return _named(named, marked)
-    return marked or _utf16_without_mark(head) or _by_content(path)
+    return marked if named is None else _named(named, marked)
 
 
 def _named(name: str, marked: Encoding | None) -> Encoding:

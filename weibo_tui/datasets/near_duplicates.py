@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from weibo_tui.progress import Progress
 
@@ -25,6 +25,8 @@ LONGEST = 1000  # characters that are compared; models read fewer
 BANDS, ROWS = 8, 3
 MOST_COMPARED = 8  # different texts of one band that each further one is compared with
 STEP = 1000  # texts between two steps of progress
+
+Pairs: TypeAlias = set[tuple[str, str]]
 
 
 def near_duplicates(texts: Sequence[str]) -> Generator[Progress, None, list[tuple[int, int]]]:
@@ -45,16 +47,20 @@ def near_duplicates(texts: Sequence[str]) -> Generator[Progress, None, list[tupl
     compared = 0
     for band in keys:
         for bucket in _equal(band):
-            members: list[int] = []  # the first of each kind of texts in the bucket
+            members: list[tuple[int, Pairs]] = []  # the first of each kind of texts in the bucket
             for place in bucket.tolist():
                 index = long_enough[place]
-                for earlier in members:
-                    if (earlier, index) in found or _are_similar(texts[earlier], texts[index]):
+                pairs: Pairs | None = None
+                for earlier, others in members:
+                    if (earlier, index) in found:
+                        break
+                    pairs = pairs or _pairs(texts[index])
+                    if _are_similar(pairs, others):
                         found.add((earlier, index))
                         break
                 else:
                     if len(members) < MOST_COMPARED:
-                        members.append(index)
+                        members.append((index, pairs or _pairs(texts[index])))
                 compared += 1
                 if compared % STEP == 0:
                     yield Progress("grouping", len(long_enough), len(long_enough))
@@ -103,7 +109,10 @@ def _equal(keys: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
         yield order[starts[number] : ends[number]]
 
 
-def _are_similar(one: str, other: str) -> bool:
-    pairs, others = set(pairwise(one[:LONGEST])), set(pairwise(other[:LONGEST]))
+def _pairs(text: str) -> Pairs:
+    return set(pairwise(text[:LONGEST]))
+
+
+def _are_similar(pairs: Pairs, others: Pairs) -> bool:
     shared = len(pairs & others)
     return shared >= SIMILAR * (len(pairs) + len(others) - shared)
