@@ -136,6 +136,13 @@ def test_export_while_history_is_cleared_is_whole(tmp_path: Path, database: Data
     assert len(rows(tmp_path / "history.csv")) == 4500
 
 
+def test_export_with_damaged_moment_ends(tmp_path: Path, database: Database, history: History) -> None:
+    history.add([replace(ANALYSIS, text=text) for text in ("晴", "雨", "雪")])
+    database.execute("UPDATE analyses SET created_at = x'01' WHERE id = 2")
+    assert finish(history.export(tmp_path / "out.csv")) == 3
+    assert [row["text"] for row in rows(tmp_path / "out.csv")] == ["晴", "雪", "雨"]
+
+
 def test_export_that_loses_rows_keeps_the_earlier_file(
     tmp_path: Path, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -212,7 +212,8 @@ class History:
         with open_csv(path, EXPORT_COLUMNS, bom, guard, overwrite) as write, self._database.snapshot() as database:
             history = History(database)
             total = history._count([*selection.analyses(filter, counted=True)], None)
-            while some := history._analyses(_EXPORTED_AT_ONCE, False, filter, after=last):
+            # An entry without its moment comes last, and again after itself: the count is what ends it.
+            while written < total and (some := history._analyses(_EXPORTED_AT_ONCE, False, filter, after=last)):
                 for analysis in some:
                     write(_export_row(analysis))
                 written += len(some)
