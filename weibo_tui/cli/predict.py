@@ -78,7 +78,7 @@ def predict(
             _label(bench, LabellingPlan(file, out, adapter, columns, machine, overwrite, history), json)
         else:
             texts = [_as_typed(one) for one in text or []]
-            posts = _stdin_lines(encoding) if texts == ["-"] else texts
+            posts: Iterable[str] = _stdin_lines(encoding) if texts == ["-"] else texts
             _judge(bench, posts, adapter, machine, json, history)
 
 
@@ -116,16 +116,16 @@ def _as_typed(text: str) -> str:
 
 def _stdin_lines(named: str | None) -> Iterator[str]:
     """Yield every line without its end, LONGEST_LINE characters of it at most; a blank one too, so that the output has
-    as many lines as the input. `named` is the encoding, UTF-8 where neither it nor a byte order mark says another."""
-    from weibo_tui.datasets.encodings import Encoding, told_encoding
+    as many lines as the input. `named` is the encoding, UTF-8 by default."""
+    from weibo_tui.datasets.encodings import named_encoding
 
-    source = io.BufferedReader(sys.stdin.buffer) if not hasattr(sys.stdin.buffer, "peek") else sys.stdin.buffer
-    encoding = told_encoding(source.peek(4), named) or Encoding("utf-8")
-    source.read(len(encoding.mark))
+    encoding = named_encoding(named or "utf-8")
+    # These drop a byte order mark, and heed that of UTF-16.
+    codec = {"utf-8": "utf-8-sig", "utf-16-le": "utf-16"}.get(encoding.codec, encoding.codec)
     # Bytes that do not decode become lone surrogates, which cleaning takes out. UTF-16 and UTF-32 cannot hold them.
-    errors = "replace" if encoding.codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    errors = "replace" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
     # A CR inside a line does not end it: `wc` and `paste` count line feeds too.
-    stream = io.TextIOWrapper(source, encoding=encoding.codec, errors=errors, newline="\n")
+    stream = io.TextIOWrapper(sys.stdin.buffer, encoding=codec, errors=errors, newline="\n")
     number = 0
     is_said = False
     while line := stream.readline(LONGEST_LINE + 1):

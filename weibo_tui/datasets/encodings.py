@@ -52,17 +52,15 @@ def find_encoding(path: Path, named: str | None = None) -> Encoding:
     """The encoding of a file; `named` settles it. BadInput for an unknown name, or when none is certain."""
     with path.open("rb") as file:
         head = file.read(WINDOW)
-    return told_encoding(head, named) or _utf16_without_mark(head) or _by_content(path)
-
-
-def told_encoding(head: bytes, named: str | None = None) -> Encoding | None:
-    """Return the encoding that `named` settles, otherwise the one whose byte order mark `head` begins with, if any.
-    Raise BadInput for an unknown name."""
     marked = next((Encoding(codec, mark) for mark, codec in _MARKS if head.startswith(mark)), None)
-    return marked if named is None else _named(named, marked)
+    if named is not None:
+        return named_encoding(named, marked)
+    return marked or _utf16_without_mark(head) or _by_content(path)
 
 
-def _named(name: str, marked: Encoding | None) -> Encoding:
+def named_encoding(name: str, marked: Encoding | None = None) -> Encoding:
+    """Return the encoding of this name, with the byte order mark of `marked` where that fits. BadInput for an unknown
+    name."""
     try:
         "".encode(name)  # refuses codecs that are not of text
         codec = codecs.lookup(name).name
