@@ -67,7 +67,7 @@ def posts_given_as_words(command: Command, folder: Path, found: list[str]) -> No
 def posts_on_stdin(command: Command, folder: Path, found: list[str]) -> None:
     lines = [text.replace("\r", " ").replace("\n", " ") for text in found]
     data = "\n".join([PLAIN, *lines, ""]).encode("utf-8", "surrogatepass")
-    posts = [line for line in data.decode("utf-8", "surrogateescape").split("\n") if line.strip()]
+    posts = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
     command.well("history", "clear", "--yes")
     told = objects(well(command, "predict", "-", "--json", stdin=data).out)
     assert [one["text"] for one in told] == posts
