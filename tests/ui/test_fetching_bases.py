@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections import deque
@@ -170,7 +171,7 @@ def test_how_far_it_is_is_seen_in_bytes(size: tuple[int, int], home: Path, hub: 
         job = await begin_stalled(pilot)
         await until(pilot, lambda: "B/s" in drawn(pilot))
         assert "B of" in drawn(pilot)
-        assert "0:0" in drawn(pilot)
+        assert re.search(r"\d:\d\d left", drawn(pilot))
         assert f"fetch {BASE}  fetching" in drawn(pilot)
         assert " %" in drawn(pilot).splitlines()[-2]
         assert job.state == "working"
@@ -189,9 +190,8 @@ def test_a_fetch_is_stopped_and_taken_up_where_it_was(home: Path, hub: Hub, stal
         await pilot.press("escape", "s")
         await until(pilot, lambda: "is kept: the next fetch goes on there" in flashed(pilot))
         assert bases(pilot) == []
-        job = await begin_stalled(pilot)
+        await begin(pilot)
         await until(pilot, lambda: bases(pilot) == [NAME])
-        assert job.outcome == "done"
 
     play(scene)
     assert hub.ranges[-1] > 0
