@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -159,3 +161,16 @@ def test_emoticons_and_emoji_are_known_among_the_ids() -> None:
     assert [token for token, is_mark in zip(vocabulary, found, strict=True) if is_mark] == [
         *("[哈哈]", "😊", "##😊", "😊😊", "[/哭笑]")
     ]
+
+
+@both
+def test_long_lines_are_counted_in_little_memory(maker: type[VocabularyMaker]) -> None:
+    program = f"""
+from resource import RUSAGE_SELF, getrusage
+from weibo_tui.engine.vocabulary import {maker.__name__}
+before = getrusage(RUSAGE_SELF).ru_maxrss
+{maker.__name__}(True).add(["好" * 100_000] * 20)
+print((getrusage(RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+    taken = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+    assert int(taken) < 100 * 2**20

@@ -75,9 +75,10 @@ class CharacterVocabulary:
         self._normalizer = BertNormalizer(lowercase=True)
 
     def add(self, posts: Iterable[str]) -> None:
-        # The normaliser sets every Chinese character apart by spaces, so most words here are one character.
-        text = "\n".join(self._emoticons.cut(posts))
-        self._words.update(self._normalizer.normalize_str(text).split())
+        # The normalizer sets every Chinese character apart by spaces, so most words here are one character. It takes
+        # some 200 bytes a character, so it gets one post at a time.
+        for text in self._emoticons.cut(posts):
+            self._words.update(self._normalizer.normalize_str(text).split())
 
     def tokenizer(self, size: int) -> Iterator[int | Tokenizer]:
         for found in self.tokens(size):
@@ -111,9 +112,8 @@ class PieceVocabulary:
         self._random = random.Random(0)
 
     def add(self, posts: Iterable[str]) -> None:
-        texts = list(self._emoticons.cut(posts))
-        self._letters.update(self._normalizer.normalize_str("\n".join(texts)))
-        for text in texts:
+        for text in self._emoticons.cut(posts):
+            self._letters.update(self._normalizer.normalize_str(text))
             self._seen += 1
             if len(self._sample) < LEARNED_FROM:
                 self._sample.append(text)
