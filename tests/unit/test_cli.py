@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import models
@@ -262,6 +264,13 @@ def test_exported_history_reads_back_equal(command: Command, furnished: Path, tm
     assert command.well("history", "clear", "--yes").err == f"{len(posts)} entries are forgotten.\n"
     command.well("history", "export", path, "--overwrite")
     assert table(path) == []
+
+
+def test_run_with_incomplete_evaluations_is_shown(command: Command, furnished: Path) -> None:
+    run = objects(command.well("runs", "list", "--json").out)[0]["id"]
+    with closing(sqlite3.connect(furnished / "weibo-tui.db")) as database, database:
+        database.execute("UPDATE events SET data = json_object('event', event) WHERE event = 'Evaluated'")
+    assert "Epoch –: validation loss –, accuracy –, macro F1 –" in command.well("runs", "show", run).out
 
 
 def test_runs_are_listed_shown_exported_and_removed(command: Command, furnished: Path, tmp_path: Path) -> None:

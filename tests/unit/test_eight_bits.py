@@ -41,6 +41,12 @@ def test_what_is_restored_is_rounded_to_itself(rows: list[list[float]]) -> None:
     assert torch.allclose(once["wte.weight"], twice["wte.weight"], rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("shape", [(1,), (1000,), (3, 1), ()])
+def test_scales_that_do_not_fit_their_matrix_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="scales of a do not fit"):
+        restored({"a": torch.ones(3, 4, dtype=torch.int8), "a" + SCALE: torch.ones(shape)})
+
+
 def test_vectors_and_what_was_never_rounded_stay_as_they_are() -> None:
     vector: dict[str, Tensor] = {"ln_f.weight": torch.randn(4), "a.scale": torch.randn(3)}
     assert models.same_bits(rounded(vector), vector)

@@ -149,10 +149,10 @@ def show_run(run: Run, json: options.Json = False) -> None:
     for one in evaluations:
         show(
             _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}").format(
-                epoch=one["epoch"],
-                loss="–" if one["loss"] is None else f"{one['loss']:.3f}",
-                accuracy=percent(one["accuracy"]),
-                f1=percent(one["macro_f1"]),
+                epoch=one.get("epoch", "–"),
+                loss="–" if (loss := one.get("loss")) is None else f"{loss:.3f}",
+                accuracy=percent(one.get("accuracy")),
+                f1=percent(one.get("macro_f1")),
             )
         )
     if found.state in ("stopped", "failed", "interrupted"):

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from weibo_tui.locale import gettext as _
+
 SCALE = ".scale"
 """Ends the name of the scales, (rows,), that belong to the int8 matrix named before it."""
 
@@ -37,10 +39,16 @@ def restored(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def restoring(read: Callable[[str], Tensor], names: Mapping[str, object] | set[str]) -> Callable[[str], Tensor]:
-    """What reads a tensor by its canonical name, through `read`, of a file that holds `names`."""
+    """Return a function that reads a tensor by its canonical name, through `read`, of a file that holds `names`. It
+    raises ValueError where a scale is not one number a row."""
 
     def restore(name: str) -> Tensor:
         tensor = read(name)
-        return tensor.float() * read(name + SCALE)[:, None] if name + SCALE in names else tensor
+        if name + SCALE not in names:
+            return tensor
+        scale = read(name + SCALE)
+        if tensor.dim() != 2 or scale.shape != tensor.shape[:1]:
+            raise ValueError(_("the scales of {name} do not fit").format(name=name))
+        return tensor.float() * scale[:, None]
 
     return restore
