@@ -7,13 +7,13 @@ block by any exception, leaves the place as it was. New files are for their owne
 from __future__ import annotations
 
 import errno
-import fcntl
 import glob
 import hashlib
 import os
 import secrets
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +25,13 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.paths import is_same
 
 JUST_BEGUN = 1.0
-"""Seconds in which a process that has made a file is given the time to hold it."""
+"""Seconds in which a process that has made a file is given the time to lock it."""
+_LEFT_BEHIND = 24 * 3600.0
+"""Seconds after which an unfinished folder is taken for a leftover on Windows, where a folder cannot be locked."""
+NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+"""Flag that makes `os.open` refuse a symbolic link; Windows has none."""
+_LOCKED_BYTE = 2**31 - 2
+"""Offset of the byte that is locked on Windows: the last that its C library can lock. Nobody else can read it then."""
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -183,6 +189,28 @@ def read_bounded(path: Path, largest: int) -> bytes:
     return path.read_bytes()
 
 
+def lock_file(descriptor: int) -> None:
+    """Lock an open file until it is closed. BlockingIOError where another process has locked it, another OSError on a
+    file system without locks."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from error
+        finally:
+            os.lseek(descriptor, position, os.SEEK_SET)
+    else:
+        try:
+            import fcntl
+        except ImportError as error:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     try:
@@ -275,20 +303,25 @@ def _put_in_place(partial: Path, path: Path, replace: bool) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two paths change places in one step; whether the system can do that."""
+    if sys.platform != "linux":
+        return False
     import ctypes
 
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # of Linux
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     return renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 @contextmanager
 def _held(partial: Path) -> Iterator[None]:
-    """For the block, others can tell that somebody is writing there."""
+    """Lock an unfinished file or folder during the block, so that `_sweep` leaves it alone."""
+    if sys.platform == "win32":  # an open file cannot be deleted there, and a folder cannot be locked
+        yield
+        return
     descriptor = os.open(partial, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock_file(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -297,11 +330,16 @@ def _held(partial: Path) -> Iterator[None]:
 def _sweep(path: Path) -> None:
     """Delete what processes that were killed while they wrote `path` have left beside it."""
     for leftover in path.parent.glob(f".{glob.escape(path.name[:40])}.????????.partial"):
-        with suppress(OSError):  # somebody is writing there, it is not ours, or it has gone
-            descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW)
+        with suppress(OSError):  # it is locked, not ours, or gone
+            if sys.platform == "win32":
+                age = time.time() - leftover.lstat().st_mtime
+                if age > (_LEFT_BEHIND if leftover.is_dir() else JUST_BEGUN):
+                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+                continue
+            descriptor = os.open(leftover, os.O_RDONLY | NO_FOLLOW)
             try:
                 if time.time() - os.fstat(descriptor).st_mtime > JUST_BEGUN:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock_file(descriptor)
                     shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             finally:
                 os.close(descriptor)

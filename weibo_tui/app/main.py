@@ -104,11 +104,11 @@ class WeiboApp(App[None], inherit_bindings=False):
 
     def get_driver_class(self) -> type[Driver]:
         found = super().get_driver_class()
-        if sys.platform == "win32" or found.__name__ != "LinuxDriver":
-            return found
-        from weibo_tui.app.terminal_driver import TerminalDriver
+        if sys.platform != "win32" and found.__name__ == "LinuxDriver":
+            from weibo_tui.app.terminal_driver import TerminalDriver
 
-        return TerminalDriver
+            return TerminalDriver
+        return found
 
     @property
     def hub(self) -> WorkThread:

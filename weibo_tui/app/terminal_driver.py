@@ -37,6 +37,9 @@ READ_SECONDS = 0.1
 _OF_PARSER = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
 
 
+assert sys.platform != "win32"
+
+
 class TerminalDriver(LinuxDriver):
     """Textual's driver, which leaves the app when the terminal is gone, and which no input and no terminal can stop."""
 

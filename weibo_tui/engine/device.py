@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -73,5 +73,13 @@ def memory(device: torch.device) -> int:
     """Peak memory so far, in bytes: the card's where there is one, else the process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    if sys.platform != "win32":
+        with suppress(ImportError):
+            import resource
+
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            return peak if sys.platform == "darwin" else peak * 1024
+    import psutil
+
+    usage = psutil.Process().memory_info()
+    return int(getattr(usage, "peak_wset", usage.rss))

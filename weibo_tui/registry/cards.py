@@ -33,6 +33,7 @@ LONGEST_LABEL = 1000
 MOST_IN_MATRIX = 250
 MOST_FILES = 100
 TEMPERATURES = (1e-4, 1e4)
+_WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 
 Card = TypeVar("Card", "BaseCard", "AdapterCard")
 
@@ -114,6 +115,13 @@ def check_name(name: str) -> str:
                 "The name '{name}' cannot be used: take 1 to 64 of the characters A-Z a-z 0-9 . _ - and no dot first."
             ).format(name=name)
         )
+    return name
+
+
+def check_new_name(name: str) -> str:
+    """Return `name`. Raise BadInput where `check_name` does, and for names that Windows reserves or cannot hold."""
+    if check_name(name).partition(".")[0].upper() in _WINDOWS_DEVICES or name.endswith("."):
+        raise BadInput(_("The name '{name}' cannot be used on Windows. Choose another name.").format(name=name))
     return name
 
 

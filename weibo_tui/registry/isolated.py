@@ -146,9 +146,11 @@ def _end_with_parent() -> None:
 
 
 def _limit(memory: int, seconds: float) -> None:
+    if sys.platform == "win32":  # the caller's clock alone
+        return
     try:
         import resource
-    except ImportError:  # Windows: the caller's clock alone
+    except ImportError:
         return
     for kind, most in (
         (resource.RLIMIT_CORE, 0),

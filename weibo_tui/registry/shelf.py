@@ -18,7 +18,7 @@ from weibo_tui.files import atomic_folder, atomic_write, move_folder, remove_fol
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import archives, cards
-from weibo_tui.registry.cards import CARD, LARGEST_CARD, Card, check_name
+from weibo_tui.registry.cards import CARD, LARGEST_CARD, Card, check_name, check_new_name
 from weibo_tui.text import listed
 
 
@@ -91,7 +91,7 @@ class Shelf(Generic[Card]):
 
     def check_free(self, name: str, overwrite: bool = False) -> None:
         """Raise BadInput where `name` is no name, or is taken and may not be overwritten."""
-        if (self.folder / check_name(name)).exists() and not overwrite:
+        if (self.folder / check_new_name(name)).exists() and not overwrite:
             in_app = _("'{name}' is there already: choose another name.")
             raise BadInput(_(self.taken).format(name=name), in_app.format(name=name))
 
@@ -103,7 +103,7 @@ class Shelf(Generic[Card]):
     def rename(self, old: str, new: str) -> None:
         """Give `old` the name `new`. Raises BadInput where that is no name, or is taken, or `old` is bundled."""
         self._check_own(old)
-        card, target = self.card(old), self.folder / check_name(new)
+        card, target = self.card(old), self.folder / check_new_name(new)
         if target.exists():
             raise BadInput(_("'{name}' is there already: choose another name.").format(name=new))
         # What counts is the folder's name, which comes last: killed before, it is still the old one, and whole.

@@ -31,6 +31,7 @@ class Computer:
 
 def look_at_computer(settings: Settings) -> Computer:
     """The computer as the settings use it. Raises BadInput where they name a device that is not there."""
+    import psutil
     import torch
 
     from weibo_tui.engine.device import Compute, native_bfloat16
@@ -40,7 +41,7 @@ def look_at_computer(settings: Settings) -> Computer:
         card = torch.cuda.get_device_properties(compute.device)
         name, memory = card.name, card.total_memory
     else:
-        name, memory = _processor(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        name, memory = _processor(), psutil.virtual_memory().total
     named_in = _VARIABLE if os.environ.get(_VARIABLE) else "settings.toml"
     return Computer(
         device=compute.device.type,

@@ -8,11 +8,11 @@ are only ever added. A line of row 0 says which bytes the finished result has, a
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from weibo_tui.errors import BadInput
-from weibo_tui.files import cannot_write, sha256
+from weibo_tui.files import NO_FOLLOW, cannot_write, lock_file, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.values import timestamp
 
 SYNC_SECONDS = 5.0
 _OURS = b'{"weibo-tui labelling": '
+_FLAGS: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # of POSIX, and of Windows
 _LONGEST_LINE = 2**27  # bytes; a window of 2,048 rows and 1,000 labels has 50 MB
 
 
@@ -52,7 +53,7 @@ class Partial:
         self._reader = reader
         self._header = json.dumps({"weibo-tui labelling": key}).encode() + b"\n"
         self._lines: dict[int, _Line] = {}
-        self._fits = self._is_torn = False
+        self._fits = self._is_torn = self.is_removed = False
         self._unread = 0
         self._synced = time.monotonic()
 
@@ -147,7 +148,8 @@ class Partial:
 
     def remove(self) -> None:
         """Delete the file. One that has come under its name since is not ours and stays."""
-        if _has_name(self._descriptor, self.path):
+        self.is_removed = _has_name(self._descriptor, self.path)
+        if self.is_removed and sys.platform != "win32":
             self.path.unlink()
 
     def _add(self, row: int, rows: int, digest: bytes, values: object) -> None:
@@ -170,26 +172,33 @@ def open_partial(out: Path, key: str) -> Iterator[Partial]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Not through a link, which anybody may have laid where many write, and without waiting at a pipe.
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | NO_FOLLOW | _FLAGS, 0o600)
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
         about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
+        if not stat.S_ISREG(about.st_mode) or not _is_own(about):
             raise _not_ours(path)
         _hold(descriptor, path, out)
         # The same file, whatever has come under its name since.
         with os.fdopen(os.dup(descriptor), "rb") as reader:
-            yield Partial(path, descriptor, reader, key)
+            partial = Partial(path, descriptor, reader, key)
+            yield partial
     finally:
         os.close(descriptor)
+    if partial.is_removed and sys.platform == "win32":  # an open file cannot be deleted there
+        path.unlink(missing_ok=True)
+
+
+def _is_own(about: os.stat_result) -> bool:
+    user = getattr(os, "geteuid", None)  # Windows has none, and its home folders are private
+    return user is None or about.st_uid == user()
 
 
 def _hold(descriptor: int, path: Path, out: Path) -> None:
     message = _("{path} is being written by another program: wait until it is done, or choose another --out.")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(descriptor)
     except BlockingIOError as error:
         raise BadInput(message.format(path=out)) from error
     except OSError:

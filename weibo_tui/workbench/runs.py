@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 CHECKPOINT = "checkpoint.safetensors"
+# On Windows a process of its own has no console and gets no Ctrl-C of this one's. Elsewhere there are no such flags.
+_DETACHED: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "DETACHED_PROCESS", 0)
 
 T = TypeVar("T")
 
@@ -228,7 +230,8 @@ def leave_running(home: Home, run: Run) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            start_new_session=True,  # of POSIX
+            creationflags=_DETACHED,
             env=os.environ | ({"WEIBO_TUI_HOME": str(home.paths.data)} if in_one_folder else {}),
         )
     finally:

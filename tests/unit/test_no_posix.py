@@ -1,0 +1,76 @@
+"""Without the modules, functions and signals that Windows lacks, the program does its work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import made_up
+import pytest
+from commands import start
+
+from weibo_tui.errors import BadInput
+from weibo_tui.registry.cards import check_name, check_new_name
+
+FOLDER = Path(__file__).parents[1] / "no_posix"
+APP = """
+import asyncio
+from weibo_tui.app.main import WeiboApp
+from weibo_tui.workbench import Workbench
+
+async def scene():
+    app = WeiboApp()
+    async with app.run_test() as pilot:
+        await pilot.press(*"今天真好", "enter")
+        while not await app.records.ask(lambda bench: bench.history.count()):
+            await asyncio.sleep(0.01)
+    app.end_threads()
+
+asyncio.run(asyncio.wait_for(scene(), 120))
+with Workbench.open() as bench:
+    print(bench.history.count())
+"""
+
+
+@pytest.fixture
+def environment(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inherited = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(FOLDER), inherited])))
+
+
+@pytest.mark.usefixtures("environment")
+def test_commands_work_without_posix(tmp_path: Path) -> None:
+    made_up.write_posts(tmp_path / "posts.csv", 60, seed=1)
+    for words in (
+        ["predict", "今天真好", "--json"],
+        ["predict", "--file", tmp_path / "posts.csv", "--out", tmp_path / "out.csv"],
+        ["train", tmp_path / "posts.csv", "--name", "own", "--epochs", "1"],
+        ["history", "export", tmp_path / "history.csv"],
+        ["doctor"],
+    ):
+        process = start(*words)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err.decode()
+        if words[0] == "predict" and "--json" in words:
+            assert json.loads(out)["adapter"] == "mood"
+    assert len((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()) == 61
+    assert "今天真好" in (tmp_path / "history.csv").read_text("utf-8-sig")
+
+
+@pytest.mark.usefixtures("environment")
+def test_app_predicts_without_posix(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Textual's own driver for Linux asks for termios.
+    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.headless_driver:HeadlessDriver")
+    process = subprocess.run([sys.executable, "-c", APP], capture_output=True, timeout=400, check=False)
+    assert process.returncode == 0, process.stderr.decode()
+    assert process.stdout.split() == [b"1"]
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "aux.v1", "com1", "LPT9", "own."])
+def test_name_that_windows_reserves_is_refused(name: str) -> None:
+    assert check_name(name) == name  # homes made elsewhere open
+    with pytest.raises(BadInput, match="cannot be used on Windows"):
+        check_new_name(name)
