@@ -111,7 +111,7 @@ def train(terminal: Terminal, posts: Path) -> None:
     terminal.press("f3", "n")
     terminal.wait_for("New training")
     terminal.press(str(posts), "enter")
-    terminal.wait_for("alone they predict")
+    terminal.wait_for("dropout of 0.5")
     shoot(terminal, "training-form")
     terminal.press("ctrl+s")
     terminal.wait_for("Loss")

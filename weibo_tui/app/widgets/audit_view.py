@@ -40,7 +40,7 @@ class AuditView(Static):
 
 
 def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
-    """The lines of an audit, for a width in cells."""
+    """The lines of an audit, for a width in cells. A warning comes first, where it is seen without scrolling."""
     heads = (_("Rows"), _("Length"), _("Duplicates"), _("Contradictions"), _("Reposts"), _("Emoticons"))
     first = max(map(cell_width, heads)) + 2
 
@@ -49,30 +49,32 @@ def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
             name = "" if number else head
             yield Content.assemble((name + " " * (first - cell_width(name)), "$text-muted"), line)
 
+    emoticons = audit.emoticons
+    if gives_away(emoticons):
+        yield from _meaning(emoticons, width)
+        yield Content("")
     yield from told(heads[0], _rows(audit))
     yield from _labels(audit, width)
     yield from told(heads[1], _lengths(audit.length))
     yield from told(heads[2], _("{number} posts stood there before").format(number=f"{audit.duplicates:,}"))
     if audit.word_duplicates:
-        message = _("{number} more but for emoticons, punctuation, digits or topics")
+        message = _("{number} more with the same words")
         yield from told("", message.format(number=f"{audit.word_duplicates:,}"))
     if audit.near_duplicates:
         yield from told("", _("{number} more nearly equal an earlier post").format(number=f"{audit.near_duplicates:,}"))
     yield from told(heads[3], _("{number} texts have several labels").format(number=f"{audit.contradictions:,}"))
     if audit.word_contradictions > audit.contradictions:
-        message = _("{number} without emoticons, punctuation, digits and topics")
+        message = _("{number} counting words alone")
         yield from told("", message.format(number=f"{audit.word_contradictions:,}"))
     yield from told(heads[4], percent(audit.reposts))
-    emoticons = audit.emoticons
     yield from told(heads[5], _("in {share} of the posts").format(share=percent(emoticons.share_with)))
     if emoticons.linear_accuracy is None:
         return
     alone = _("alone they predict {accuracy} of the labels (always the commonest: {majority})")
     yield from told("", alone.format(accuracy=percent(emoticons.linear_accuracy), majority=percent(emoticons.majority)))
-    yield Content("")
-    style = "$text-warning" if gives_away(emoticons) else "$text-muted"
-    for line in wrap_cells(_meaning(emoticons), width):
-        yield Content.styled(line, style)
+    if not gives_away(emoticons):
+        yield Content("")
+        yield from _meaning(emoticons, width)
 
 
 def _rows(audit: Audit) -> str:
@@ -112,10 +114,15 @@ def _lengths(length: Lengths) -> str:
     )
 
 
-def _meaning(emoticons: Emoticons) -> str:
+def _meaning(emoticons: Emoticons, width: int) -> Iterator[Content]:
     if gives_away(emoticons):
-        return _(
+        style = "$text-warning"
+        text = _(
             "The emoticons nearly give the labels away, so an adapter may learn them and not the words. An emoticon "
             "dropout of 0.5 shows it half of the posts without: it must learn both."
         )
-    return _("The emoticons do not give the labels away: what it learns, it learns from words.")
+    else:
+        style = "$text-muted"
+        text = _("The emoticons do not give the labels away: what it learns, it learns from words.")
+    for line in wrap_cells(text, width):
+        yield Content.styled(line, style)
