@@ -119,7 +119,7 @@ def train(terminal: Terminal, posts: Path) -> None:
     middle = re.compile(r"posts/s.*training posts [4-8]\d %", re.DOTALL)
     terminal.wait_until(lambda: middle.search(terminal.text), "the middle of the run", 400)
     pictures.save(terminal.screen, OUT / "train.png")
-    terminal.wait_until(lambda: "running" not in terminal.text, "the end of the run")
+    terminal.wait_until(lambda: "running" not in terminal.text, "the end of the run", 900)
     shoot(terminal, "train-finished", "Macro F1")
 
 
