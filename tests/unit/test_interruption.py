@@ -170,7 +170,7 @@ def test_a_cut_labelling_goes_on_with_the_same_command(
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     assert not out.exists()
     for unfinished in tmp_path.glob(".out.csv.*.partial"):
-        os.utime(unfinished, (1, 1))  # whoever gives the command again takes longer than a second
+        os.utime(unfinished, (1, 1))  # a user who starts the command again takes longer than a second
     done = json.loads(command.well(*words, "--out", out).out)
     assert 2048 <= done["continued"] < ROWS == done["rows"]
     assert json.loads(command.well(*words, "--out", whole).out)["continued"] == 0

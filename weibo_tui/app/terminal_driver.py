@@ -36,8 +36,7 @@ KEY_BYTES = 8
 READ_SECONDS = 0.1
 _OF_PARSER = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
 
-
-assert sys.platform != "win32"
+assert sys.platform != "win32"  # Textual's driver needs termios too, so the app imports this module on POSIX alone
 
 
 class TerminalDriver(LinuxDriver):

@@ -150,7 +150,7 @@ def _limit(memory: int, seconds: float) -> None:
         return
     try:
         import resource
-    except ImportError:
+    except ImportError:  # a Python built without it
         return
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
