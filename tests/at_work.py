@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from weibo_tui.app import main
-from weibo_tui.app.jobs import Job, Kind
+from weibo_tui.app import app as main
+from weibo_tui.app.services.jobs import Job, Kind
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.workbench import LabellingPlan, Machine, TrainingPlan
 

@@ -13,11 +13,11 @@ from stage import app_of, drawn, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from weibo_tui.app.screens.history import HistoryScreen
-from weibo_tui.app.widgets.entry_details import EntryDetails
-from weibo_tui.app.widgets.history_browser import HistoryBrowser
+from weibo_tui.app.history.browser import HistoryBrowser
+from weibo_tui.app.history.details import EntryDetails
+from weibo_tui.app.history.screen import HistoryScreen
+from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import Analysis, Entry, LabelledFile
-from weibo_tui.storage.values import timestamp
 from weibo_tui.text import unguard
 from weibo_tui.workbench import Workbench
 

@@ -29,9 +29,9 @@ LOADED = (
     "filelock",
     "safetensors.torch",
     "tokenizers",
-    "weibo_tui.workbench.core",
+    "weibo_tui.workbench.workbench",
     "weibo_tui.engine.training",
-    "weibo_tui.registry.original",
+    "weibo_tui.registry.legacy_checkpoint",
     "weibo_tui.cli.main",
 )
 PAGE = 4096

@@ -14,7 +14,7 @@ from commands import Done
 from histories import ANALYSIS, FILE
 from hypothesis import strategies as st
 
-from weibo_tui.app.content import one_line
+from weibo_tui.app.formatting import one_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.journal import Journal
 from weibo_tui.text import visible

@@ -9,7 +9,7 @@ from stage import play as play_on_stage
 from textual import events
 from textual.pilot import Pilot
 
-from weibo_tui.app.main import WeiboApp
+from weibo_tui.app.app import WeiboApp
 
 CHARACTERS = {"space": " ", "slash": "/", "enter": "\r"}
 

@@ -13,11 +13,11 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from weibo_tui.app.main import WeiboApp
-from weibo_tui.app.screens.predict import PredictScreen
-from weibo_tui.app.widgets.card import Card, PostCard
-from weibo_tui.app.widgets.conversation import Conversation
-from weibo_tui.app.widgets.frame import Flash
+from weibo_tui.app.app import WeiboApp
+from weibo_tui.app.predict.card import Card, PostCard
+from weibo_tui.app.predict.conversation import Conversation
+from weibo_tui.app.predict.screen import PredictScreen
+from weibo_tui.app.widgets.chrome import Flash
 from weibo_tui.registry import cards as registry_cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.history import Analysis, Entry

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 from textual.pilot import Pilot
 
-from weibo_tui.app.main import WeiboApp
-from weibo_tui.app.widgets.frame import Flash
+from weibo_tui.app.app import WeiboApp
+from weibo_tui.app.widgets.chrome import Flash
 from weibo_tui.errors import WeiboTuiError
 
 Scene = Callable[[Pilot[None]], Coroutine[Any, Any, None]]

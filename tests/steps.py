@@ -10,8 +10,8 @@ from typing import Any
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from weibo_tui.app.jobs import Job, JobEnded, JobTold
-from weibo_tui.app.threads import WorkThread
+from weibo_tui.app.services.jobs import Job, JobEnded, JobTold
+from weibo_tui.app.services.worker import WorkThread
 from weibo_tui.workbench import Workbench
 
 Scene = Callable[[WorkThread], Coroutine[Any, Any, None]]

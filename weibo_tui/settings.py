@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from weibo_tui.atomic import atomic_write, cannot_write, make_private_folder
 from weibo_tui.errors import BadInput, WeiboTuiError
-from weibo_tui.files import atomic_write, cannot_write, make_private_folder
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths

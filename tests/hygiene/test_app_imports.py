@@ -9,7 +9,7 @@ HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "torch", "tokenizers"
 
 EVERY_MODULE = """
 import importlib, pkgutil, sys
-import weibo_tui.app, weibo_tui.app.main
+import weibo_tui.app, weibo_tui.app.app
 for module in pkgutil.walk_packages(weibo_tui.app.__path__, "weibo_tui.app."):
     importlib.import_module(module.name)
 print(*sys.modules)
@@ -20,13 +20,13 @@ def test_no_module_of_the_app_imports_anything_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", EVERY_MODULE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert "weibo_tui.app.screens.predict" in loaded
+    assert "weibo_tui.app.predict.screen" in loaded
     assert not HEAVY & loaded
 
 
 PAINTED = """
 import asyncio, sys
-from weibo_tui.app.main import WeiboApp
+from weibo_tui.app.app import WeiboApp
 
 WeiboApp._begin_work = lambda app: None  # which comes behind the first screen
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from weibo_tui.app.keys import KEYS, PLACES, Key, all_keys, check_keymap, key_names, keys_of, markdown_table
+from weibo_tui.app.keymap import KEYS, PLACES, Key, all_keys, check_keymap, key_names, keys_of, markdown_table
 from weibo_tui.errors import BadInput
 
 README = Path(__file__).parents[2] / "README.md"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import get_args
 
 import weibo_tui
-from weibo_tui.app import jobs, runs_seen
+from weibo_tui.app.services import jobs
+from weibo_tui.app.train import run_store as runs_seen
 from weibo_tui.storage.runs import State
 from weibo_tui.words import WORDS
 

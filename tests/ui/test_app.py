@@ -13,11 +13,11 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 
 from weibo_tui import locale
-from weibo_tui.app.help import Help
-from weibo_tui.app.jobs import Job
-from weibo_tui.app.keys import KEYS
-from weibo_tui.app.main import WeiboApp
-from weibo_tui.app.widgets.frame import StatusLine
+from weibo_tui.app.app import WeiboApp
+from weibo_tui.app.help_screen import Help
+from weibo_tui.app.keymap import KEYS
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.widgets.chrome import StatusLine
 from weibo_tui.errors import BadInput
 from weibo_tui.workbench import Workbench
 
@@ -235,7 +235,7 @@ def test_an_error_that_comes_while_a_dialog_is_open_stands_on_the_place_below() 
 
 
 def flashed_below(app: WeiboApp) -> str:
-    from weibo_tui.app.widgets.frame import Flash
+    from weibo_tui.app.widgets.chrome import Flash
 
     line = app.places["predict"].query_one(Flash)
     return str(line.content) if line.display else ""

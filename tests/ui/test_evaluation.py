@@ -14,20 +14,20 @@ from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.dialogs import Choose
-from weibo_tui.app.main import WeiboApp
-from weibo_tui.app.screens.evaluation import EvaluationScreen
-from weibo_tui.app.screens.evaluation_form import EvaluationForm
-from weibo_tui.app.screens.judged_posts import JudgedPosts, OnePost, PostDetails
-from weibo_tui.app.screens.models import ModelsScreen
-from weibo_tui.app.screens.paths import AskPath
-from weibo_tui.app.widgets.confusion import ConfusionMatrix
-from weibo_tui.app.widgets.data_preview import DataPreview
-from weibo_tui.app.widgets.file_list import FileList
-from weibo_tui.app.widgets.frame import Flash
-from weibo_tui.app.widgets.model_list import ModelList
-from weibo_tui.app.widgets.path_input import PathInput
-from weibo_tui.app.widgets.post_list import PostList
+from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
+from weibo_tui.app.evaluation.form import EvaluationForm
+from weibo_tui.app.evaluation.post_list import PostList
+from weibo_tui.app.evaluation.posts_screen import JudgedPosts, OnePost, PostDetails
+from weibo_tui.app.evaluation.screen import EvaluationScreen
+from weibo_tui.app.forms.data_preview import DataPreview
+from weibo_tui.app.forms.file_list import FileList
+from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.models.model_list import ModelList
+from weibo_tui.app.models.screen import ModelsScreen
+from weibo_tui.app.widgets.chrome import Flash
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.text import cell_width
 from weibo_tui.workbench import EvaluationPlan, Scored, Workbench

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from weibo_tui.app.dialogs import Choose
-from weibo_tui.app.screens.predict import PredictScreen
+from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import Workbench
 

@@ -14,10 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from weibo_tui.app.dialogs import Choose
-from weibo_tui.app.screens.export_form import ExportForm
-from weibo_tui.app.widgets.export_line import ExportLine
-from weibo_tui.app.widgets.fields import Field
-from weibo_tui.app.widgets.path_input import PathInput
+from weibo_tui.app.forms.fields import Field
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.history.export_dialog import ExportForm
+from weibo_tui.app.history.export_status import ExportLine
 from weibo_tui.storage import history as storage
 from weibo_tui.storage.history import Analysis, Entry
 
@@ -271,7 +271,7 @@ def test_a_disk_that_fails_is_said_and_leaves_nothing(
 
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
-        monkeypatch.setattr("weibo_tui.files.os.fsync", full)
+        monkeypatch.setattr("weibo_tui.atomic.os.fsync", full)
         await begin(history, tmp_path / "new.csv")
         await until(pilot, lambda: "There is no space left" in flashed(pilot))
         assert not list(tmp_path.glob("*.csv")) + list(tmp_path.glob(".*partial"))

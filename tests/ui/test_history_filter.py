@@ -13,9 +13,9 @@ from stage import play, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Static
 
-from weibo_tui.app.screens.filter_dialog import FilterDialog
-from weibo_tui.app.screens.history import SearchField
-from weibo_tui.app.widgets.fields import Field
+from weibo_tui.app.forms.fields import Field
+from weibo_tui.app.history.filter_dialog import FilterDialog
+from weibo_tui.app.history.screen import SearchField
 from weibo_tui.storage.history import EVERYTHING, Analysis, Entry
 
 

@@ -9,7 +9,7 @@ from browsing import ANALYSIS, Scene, at, judged, keep
 from stage import flashed, play, until
 from textual.pilot import Pilot
 
-from weibo_tui.app.screens.history import SearchField
+from weibo_tui.app.history.screen import SearchField
 from weibo_tui.workbench import Workbench
 
 MANY = 530

@@ -12,7 +12,7 @@ from pane import Pane
 from stage import drawn, play, until
 from textual.pilot import Pilot
 
-from weibo_tui.app.widgets.entry_details import DetailsDialog, EntryDetails
+from weibo_tui.app.history.details import DetailsDialog, EntryDetails
 from weibo_tui.storage.history import Entry
 from weibo_tui.workbench import Workbench
 

@@ -9,7 +9,7 @@ from browsing import ANALYSIS, FILE, Scene, at, judged, keep
 from stage import play
 from textual.pilot import Pilot
 
-from weibo_tui.app.screens.history import SearchField
+from weibo_tui.app.history.screen import SearchField
 from weibo_tui.storage.history import Analysis
 
 

@@ -20,8 +20,8 @@ from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 
-from weibo_tui.app.screens.predict import PredictScreen
-from weibo_tui.app.widgets.conversation import Conversation
+from weibo_tui.app.predict.conversation import Conversation
+from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.history import Analysis
 from weibo_tui.storage.journal import Journal

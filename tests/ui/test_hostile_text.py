@@ -13,11 +13,11 @@ from textual import events
 from textual.pilot import Pilot
 
 from weibo_tui.app.dialogs import AskText, Choose
-from weibo_tui.app.evaluations import Evaluation
-from weibo_tui.app.jobs import Job
-from weibo_tui.app.screens.models import ModelsScreen
-from weibo_tui.app.screens.predict import PredictScreen
-from weibo_tui.app.widgets.work_card import LabellingCard
+from weibo_tui.app.evaluation.evaluation_job import Evaluation
+from weibo_tui.app.models.screen import ModelsScreen
+from weibo_tui.app.predict.job_card import LabellingCard
+from weibo_tui.app.predict.screen import PredictScreen
+from weibo_tui.app.services.jobs import Job
 from weibo_tui.errors import BadInput
 from weibo_tui.workbench import EvaluationPlan, LabellingPlan
 

@@ -16,17 +16,17 @@ from stage import play, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.dialogs import AskText, Choose
-from weibo_tui.app.jobs import Job
-from weibo_tui.app.main import WeiboApp
-from weibo_tui.app.screens.models import CardForm, ModelsScreen
-from weibo_tui.app.screens.paths import AskPath
-from weibo_tui.app.screens.pretraining_form import PretrainingForm
-from weibo_tui.app.screens.training_form import TrainingForm
-from weibo_tui.app.widgets.fields import Field
-from weibo_tui.app.widgets.frame import Flash
-from weibo_tui.app.widgets.model_card import ModelCard
-from weibo_tui.app.widgets.model_list import ModelList
+from weibo_tui.app.forms.fields import Field
+from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.models.model_card import ModelCard
+from weibo_tui.app.models.model_list import ModelList
+from weibo_tui.app.models.screen import CardForm, ModelsScreen
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.train.pretraining_form import PretrainingForm
+from weibo_tui.app.train.training_form import TrainingForm
+from weibo_tui.app.widgets.chrome import Flash
 from weibo_tui.settings import Settings
 from weibo_tui.workbench import LabellingPlan, Workbench
 

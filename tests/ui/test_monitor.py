@@ -11,14 +11,14 @@ from stage import play, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from weibo_tui.app.main import WeiboApp
-from weibo_tui.app.run_record import MEASURES
-from weibo_tui.app.runs_seen import MOST_LAID_OVER
-from weibo_tui.app.screens.train import TrainScreen
-from weibo_tui.app.widgets.charts import Charts
-from weibo_tui.app.widgets.curves import Curves
-from weibo_tui.app.widgets.frame import Flash
-from weibo_tui.app.widgets.monitor import Monitor
+from weibo_tui.app.app import WeiboApp
+from weibo_tui.app.plot.line_chart import Curves
+from weibo_tui.app.train.chart_grid import Charts
+from weibo_tui.app.train.monitor import Monitor
+from weibo_tui.app.train.run_metrics import MEASURES
+from weibo_tui.app.train.run_store import MOST_LAID_OVER
+from weibo_tui.app.train.screen import TrainScreen
+from weibo_tui.app.widgets.chrome import Flash
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.workbench import Workbench
 

@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from weibo_tui.app import themes
-from weibo_tui.app.widgets.path_input import PathInput
+from weibo_tui.app.forms.path_input import PathInput
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 

@@ -9,8 +9,8 @@ from made_up import posts
 from pane import HOSTILE, OTHER, POST, Pane, add_adapter, keep, kept, kept_posts, shown
 from stage import until
 
-from weibo_tui.app.screens.history import HistoryScreen
-from weibo_tui.app.widgets.card import FileCard
+from weibo_tui.app.history.screen import HistoryScreen
+from weibo_tui.app.predict.card import FileCard
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import LabellingPlan, Workbench
 
@@ -69,7 +69,7 @@ def test_scrolling_to_the_top_brings_older_ones_too(furnished: Path) -> None:
 
 
 def test_no_more_cards_are_kept_than_a_person_looks_at(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weibo_tui.app.widgets.card_list.MOST", 10)
+    monkeypatch.setattr("weibo_tui.app.predict.card_list.MOST", 10)
     texts = [text for text, _label in posts(15)]
 
     async def act(pane: Pane) -> None:

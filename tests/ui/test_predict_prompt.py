@@ -8,7 +8,7 @@ from made_up import posts
 from pane import OTHER, POST, Pane, keep, kept, kept_posts, shown
 from stage import until
 
-from weibo_tui.app.widgets.work_card import BatchCard
+from weibo_tui.app.predict.job_card import BatchCard
 
 
 def test_up_and_down_walk_through_what_was_sent_and_keep_the_draft(furnished: Path) -> None:

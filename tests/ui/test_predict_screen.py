@@ -13,7 +13,7 @@ from pane import HOSTILE, OTHER, POST, Pane, add_adapter, keep, kept, kept_posts
 from stage import play, until
 from textual.pilot import Pilot
 
-from weibo_tui.app.jobs import Job
+from weibo_tui.app.services.jobs import Job
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.storage.history import Analysis

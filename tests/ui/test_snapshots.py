@@ -22,7 +22,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from weibo_tui import locale
-from weibo_tui.app.main import WeiboApp
+from weibo_tui.app.app import WeiboApp
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.metrics import score
 from weibo_tui.storage.history import Analysis

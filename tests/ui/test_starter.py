@@ -13,13 +13,13 @@ from stage import app_of, drawn, play, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from weibo_tui.app.screens.models import ModelsScreen
-from weibo_tui.app.screens.training_form import TrainingForm
-from weibo_tui.app.widgets.fields import Field
-from weibo_tui.app.widgets.model_card import ModelCard
-from weibo_tui.app.widgets.model_list import ModelList
+from weibo_tui.app.forms.fields import Field
+from weibo_tui.app.models.model_card import ModelCard
+from weibo_tui.app.models.model_list import ModelList
+from weibo_tui.app.models.screen import ModelsScreen
+from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.fetching import BASE
+from weibo_tui.workbench.downloads import BASE
 
 SIZES = [(60, 20), (100, 30), (160, 50)]
 

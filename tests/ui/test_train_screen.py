@@ -18,15 +18,15 @@ from stage import play, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
+from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.dialogs import Choose
-from weibo_tui.app.jobs import Job
-from weibo_tui.app.main import WeiboApp
-from weibo_tui.app.runs_seen import Entry
-from weibo_tui.app.screens.paths import AskPath
-from weibo_tui.app.screens.train import TrainScreen
-from weibo_tui.app.widgets.frame import Flash
-from weibo_tui.app.widgets.monitor import Monitor
-from weibo_tui.app.widgets.path_input import PathInput
+from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.train.monitor import Monitor
+from weibo_tui.app.train.run_store import Entry
+from weibo_tui.app.train.screen import TrainScreen
+from weibo_tui.app.widgets.chrome import Flash
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.workbench import Machine, TrainingPlan, Workbench
 

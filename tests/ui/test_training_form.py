@@ -12,20 +12,20 @@ from stage import drawn, play, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, OptionList, Select, Static
 
-from weibo_tui.app.content import plain
-from weibo_tui.app.main import WeiboApp
-from weibo_tui.app.screens.plan_form import PlanForm
-from weibo_tui.app.screens.pretraining_form import PretrainingForm, parameters
-from weibo_tui.app.screens.train import TrainScreen
-from weibo_tui.app.screens.training_form import HYPER, TrainingForm
-from weibo_tui.app.widgets.audit_view import AuditView
-from weibo_tui.app.widgets.data_preview import DataPreview
-from weibo_tui.app.widgets.fields import Field
-from weibo_tui.app.widgets.file_list import FileList
-from weibo_tui.app.widgets.path_input import PathInput
+from weibo_tui.app.app import WeiboApp
+from weibo_tui.app.formatting import plain
+from weibo_tui.app.forms.audit_view import AuditView
+from weibo_tui.app.forms.base import PlanForm
+from weibo_tui.app.forms.data_preview import DataPreview
+from weibo_tui.app.forms.fields import Field
+from weibo_tui.app.forms.file_list import FileList
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.train.pretraining_form import PretrainingForm, parameters
+from weibo_tui.app.train.screen import TrainScreen
+from weibo_tui.app.train.training_form import HYPER, TrainingForm
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.workbench import Machine, TrainingPlan, Workbench
-from weibo_tui.workbench.plans import UNITS
+from weibo_tui.workbench.config import UNITS
 
 Scene = Callable[[Pilot[None], Any], Coroutine[Any, Any, None]]
 FormType = TypeVar("FormType", bound=PlanForm[Any])

@@ -10,13 +10,13 @@ import pytest
 
 import weibo_tui
 from weibo_tui.app.explanation import explain, with_fields
+from weibo_tui.atomic import file_exists
 from weibo_tui.errors import BadInput
-from weibo_tui.files import file_exists
 from weibo_tui.registry.adapters import Adapters
 
 SOURCES = Path(weibo_tui.__file__).parent
 LAYERS = ("datasets", "engine", "registry", "storage", "workbench")
-FILES = [path for layer in LAYERS for path in sorted((SOURCES / layer).glob("*.py"))] + [SOURCES / "files.py"]
+FILES = [path for layer in LAYERS for path in sorted((SOURCES / layer).glob("*.py"))] + [SOURCES / "atomic.py"]
 """Where the errors come from that the app shows."""
 COMMANDS = re.compile(r"'weibo-tui [^']*'|'--blocks all [^']*'")
 

@@ -15,7 +15,7 @@ from commands import Command, listing, objects, table
 from made_up import numeral
 from safetensors.torch import load_file, save_file
 
-from weibo_tui.files import sha256
+from weibo_tui.atomic import sha256
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
 from weibo_tui.text import unguard

@@ -16,9 +16,9 @@ from disks import Shell, can_mount, check_told, leftovers, open_folder
 from hub import Answer, Hub
 
 from weibo_tui import log
+from weibo_tui.atomic import atomic_folder
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.files import atomic_folder
-from weibo_tui.registry.saving import save_pickle
+from weibo_tui.registry.serialization import save_pickle
 
 mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 

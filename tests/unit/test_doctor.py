@@ -21,7 +21,7 @@ from commands import Command, Done, listing
 from hub import Hub
 from safetensors.torch import load_file, save_file
 
-from weibo_tui.files import sha256
+from weibo_tui.atomic import sha256
 from weibo_tui.registry import cards
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.version import __version__

@@ -13,8 +13,8 @@ from commands import Command, objects, table
 from histories import ANALYSIS
 from hostile import spoken
 
-from weibo_tui.app.widgets.card import FOLDED_LINES, LARGEST_SHOWN, PostCard
-from weibo_tui.app.widgets.entry_rows import Columns, pattern
+from weibo_tui.app.history.rows import Columns, pattern
+from weibo_tui.app.predict.card import FOLDED_LINES, LARGEST_SHOWN, PostCard
 from weibo_tui.datasets.splitting import group_steps
 from weibo_tui.progress import finish
 from weibo_tui.storage.history import HistoryFilter

@@ -13,8 +13,8 @@ import pytest
 from bounds import little_memory, sparse
 
 from weibo_tui.datasets import corpus, dataset
+from weibo_tui.datasets.parsers import MAX_COLUMNS, MAX_RECORD
 from weibo_tui.datasets.reading import count, open_source, rows
-from weibo_tui.datasets.records import MAX_COLUMNS, MAX_RECORD
 from weibo_tui.errors import BadInput
 from weibo_tui.progress import finish
 from weibo_tui.text import LONGEST_POST

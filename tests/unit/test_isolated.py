@@ -16,8 +16,8 @@ import torch
 from commands import listing
 from safetensors.torch import load_file, save_file
 
+from weibo_tui.atomic import sha256
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import sha256
 from weibo_tui.progress import finish
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters

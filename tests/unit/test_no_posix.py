@@ -18,7 +18,7 @@ from weibo_tui.registry.cards import check_name, check_new_name
 FOLDER = Path(__file__).parents[1] / "no_posix"
 APP = """
 import asyncio
-from weibo_tui.app.main import WeiboApp
+from weibo_tui.app.app import WeiboApp
 from weibo_tui.workbench import Workbench
 
 async def scene():

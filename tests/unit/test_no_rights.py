@@ -11,8 +11,8 @@ from commands import listing
 from disk_commands import COMMANDS, MACHINE, Place, furnish
 from disks import Shell, can_mount, check_told, open_folder, read_only, stranger, writable
 
+from weibo_tui.atomic import atomic_folder, folder_aside, remove_folder
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.files import atomic_folder, folder_aside, remove_folder
 
 QUICK = ("settings", "a verdict", "a history export", "a converted base", "no adapter", "no run", "a trained adapter")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weibo_tui.app.widgets.path_completion import MOST, as_path, complete, dropped, judge
+from weibo_tui.app.forms.path_completion import MOST, as_path, complete, dropped, judge
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from weibo_tui.engine.events import RunStarted
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import PretrainingPlan, Workbench
-from weibo_tui.workbench.plans import UNITS
+from weibo_tui.workbench.config import UNITS
 from weibo_tui.workbench.pretraining import HeldOut
 
 
@@ -56,7 +56,7 @@ def test_no_copy_of_a_held_out_post_is_learned_from(home: Path, tmp_path: Path) 
 def test_long_lines_of_a_corpus_are_held_few_at_a_time(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weibo_tui.datasets.records.MAX_WINDOW", 5000)
+    monkeypatch.setattr("weibo_tui.datasets.parsers.MAX_WINDOW", 5000)
     texts = [text for text, _label in made_up.posts(90, seed=4)]
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("".join(f"{text * 200}\n" for text in texts[:3]) + "\n".join(texts), encoding="utf-8")

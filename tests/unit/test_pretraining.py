@@ -19,9 +19,9 @@ from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.events import Evaluated, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingRecipe
-from weibo_tui.engine.objective import COMMON
 from weibo_tui.engine.packing import Windows, pack, without
 from weibo_tui.engine.pretraining import POSTS_PACKED, Pretraining, fresh_trunk
+from weibo_tui.engine.pretraining_loss import COMMON
 from weibo_tui.engine.training import Snapshot
 from weibo_tui.engine.vocabulary import emoticon_ids
 from weibo_tui.errors import WeiboTuiError
@@ -177,8 +177,8 @@ def test_rivals_stand_for_the_rest_of_the_vocabulary(monkeypatch: pytest.MonkeyP
     assert sorted(everything.tolist()) == list(range(size))
     assert not gain.any()
 
-    monkeypatch.setattr("weibo_tui.engine.objective.RIVALS", 20)
-    monkeypatch.setattr("weibo_tui.engine.objective.SIZES", 1)
+    monkeypatch.setattr("weibo_tui.engine.pretraining_loss.RIVALS", 20)
+    monkeypatch.setattr("weibo_tui.engine.pretraining_loss.SIZES", 1)
     logits = torch.randn(size, generator=torch.Generator().manual_seed(0))
     sums, draws = [], set()
     for _draw in range(3000):
@@ -195,7 +195,7 @@ def test_rivals_stand_for_the_rest_of_the_vocabulary(monkeypatch: pytest.MonkeyP
 def test_few_rivals_teach_nearly_as_much_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = []
     for rivals in (2_048, 20):
-        monkeypatch.setattr("weibo_tui.engine.objective.RIVALS", rivals)
+        monkeypatch.setattr("weibo_tui.engine.pretraining_loss.RIVALS", rivals)
         pretraining = make(replace(RECIPE, tokens=20_000))
         list(pretraining.events())
         losses.append(pretraining.at.loss)

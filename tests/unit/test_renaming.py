@@ -15,7 +15,7 @@ from commands import listing
 from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
 from weibo_tui.errors import BadInput, WeiboTuiError
 from weibo_tui.progress import finish
-from weibo_tui.registry import shelf
+from weibo_tui.registry import store as shelf
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.workbench import PretrainingPlan, Workbench

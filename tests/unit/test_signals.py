@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from weibo_tui.app.signals import signals_heeded
+from weibo_tui.app.terminal.signals import signals_heeded
 from weibo_tui.cli.output import Interrupted, until_stopped
 
 STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -12,7 +12,7 @@ from weibo_tui.paths import BUNDLED
 from weibo_tui.progress import finish
 from weibo_tui.registry.bases import WEIGHTS
 from weibo_tui.registry.weights import fingerprint, trunk_on_disk
-from weibo_tui.starter.recipe.bundling import LARGEST_FILE, LARGEST_STARTER
+from weibo_tui.starter.recipe.bundle import LARGEST_FILE, LARGEST_STARTER
 from weibo_tui.starter.recipe.models import TASKS, Task
 from weibo_tui.starter.recipe.scoring import SURE, read_probes
 from weibo_tui.workbench import Workbench

@@ -16,8 +16,9 @@ import pytest
 
 from weibo_tui.errors import BadInput
 from weibo_tui.starter.recipe import __main__ as recipe
-from weibo_tui.starter.recipe import bundling, models, scoring
-from weibo_tui.starter.recipe.nonsense import nonsense
+from weibo_tui.starter.recipe import bundle as bundling
+from weibo_tui.starter.recipe import models, scoring
+from weibo_tui.starter.recipe.noise_posts import nonsense
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, PARTS, SETS, TELLING, make_parts, part_file
 from weibo_tui.text import clean, normalise, repost_segments
 from weibo_tui.workbench import TrainingPlan, Workbench

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.errors import WeiboTuiError
+from weibo_tui.storage.codec import LONGEST_NAME
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import Analysis, Entry, History, LabelledFile
-from weibo_tui.storage.values import LONGEST_NAME
 
 
 def test_what_was_added_comes_back_newest_first_with_its_id(history: History) -> None:

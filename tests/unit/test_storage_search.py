@@ -12,11 +12,11 @@ from histories import ANALYSIS, at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weibo_tui.storage.codec import pack
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import Analysis, History, HistoryFilter
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.storage.search import LONGEST, facets, fold, words
-from weibo_tui.storage.values import pack
 
 
 def found(history: History, text: str) -> list[str]:

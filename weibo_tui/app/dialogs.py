@@ -9,10 +9,10 @@ from textual.containers import Vertical
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.content import plain
+from weibo_tui.app.base import Dialog
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.place import Dialog
-from weibo_tui.app.widgets.line import Line
+from weibo_tui.app.formatting import plain
+from weibo_tui.app.widgets.single_line_input import Line
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.text import visible
 

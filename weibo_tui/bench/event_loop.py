@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
-from weibo_tui.app import main
-from weibo_tui.app.jobs import Job
-from weibo_tui.app.screens.predict import PredictScreen
-from weibo_tui.app.screens.train import TrainScreen
-from weibo_tui.app.widgets.work_card import LabellingCard
+from weibo_tui.app import app as main
+from weibo_tui.app.predict.job_card import LabellingCard
+from weibo_tui.app.predict.screen import PredictScreen
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.bench.measuring import Measured
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from weibo_tui.app.history_window import PAGE, around, newest, oldest
+from weibo_tui.app.history.window import PAGE, around, newest, oldest
 from weibo_tui.bench.measuring import Measured
 from weibo_tui.bench.posts import FIRST, LAST, lengths
 from weibo_tui.progress import Progress
+from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
-from weibo_tui.storage.values import timestamp
 from weibo_tui.workbench import Workbench
 
 # Words of 2 to 4 characters in turn. The commonest is in a fifth of the posts, the others the rarer the further

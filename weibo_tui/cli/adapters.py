@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from weibo_tui.cli import options
+from weibo_tui.cli.bases import Name, NewName, list_cards, pull_whole
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import emit, narrate, narrate_default, one_line, pad, percent, show
-from weibo_tui.cli.registry import Name, NewName, list_cards, pull_whole
-from weibo_tui.cli.score import score_lines
+from weibo_tui.cli.score_card import score_lines
 from weibo_tui.errors import BadInput
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
@@ -91,7 +91,7 @@ def import_adapter(
     overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
-    from weibo_tui.workbench.original import ENDINGS
+    from weibo_tui.workbench.legacy_project import ENDINGS
 
     if path.suffix in ENDINGS:
         wanted = name or options.name_after(path.stem, "adapter")
@@ -121,7 +121,7 @@ def export_adapter(
     ] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
-    from weibo_tui.workbench.original import ENDINGS
+    from weibo_tui.workbench.legacy_project import ENDINGS
 
     asked = form or ("original" if path.suffix in ENDINGS else "ours")
     if asked not in ("ours", "original") or (asked == "original") != (path.suffix in ENDINGS):

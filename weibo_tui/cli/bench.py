@@ -39,7 +39,7 @@ def bench(
     from weibo_tui.bench.measuring import Wanted
     from weibo_tui.bench.subjects import measure
     from weibo_tui.workbench import Workbench
-    from weibo_tui.workbench.computer import look_at_computer
+    from weibo_tui.workbench.hardware import look_at_computer
 
     unknown = [subject for subject in subjects or () if subject not in SUBJECTS]
     if unknown:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from weibo_tui.cli import options
+from weibo_tui.cli.bases import GOES_ON, pull_whole
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import (
     Interrupted,
@@ -19,7 +20,6 @@ from weibo_tui.cli.output import (
     stages,
     until_stopped,
 )
-from weibo_tui.cli.registry import GOES_ON, pull_whole
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 

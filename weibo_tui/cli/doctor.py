@@ -15,9 +15,9 @@ from weibo_tui.locale import ngettext
 from weibo_tui.text import cell_width, short
 
 if TYPE_CHECKING:
-    from weibo_tui.storage.inspection import Inspection
-    from weibo_tui.workbench.computer import Computer
+    from weibo_tui.storage.database_info import Inspection
     from weibo_tui.workbench.doctor import Folder, Kept, Report
+    from weibo_tui.workbench.hardware import Computer
 
 
 def add_to(app: typer.Typer) -> None:
@@ -93,7 +93,7 @@ def _computer(computer: Computer) -> Iterator[tuple[str, str]]:
 
 
 def _database(found: Inspection) -> str:
-    from weibo_tui.storage.inspection import NEWEST
+    from weibo_tui.storage.database_info import NEWEST
 
     if found.entries is None or found.runs is None:
         return _("{size}, version {version}; this program's own is {newest}").format(

@@ -10,7 +10,8 @@ from pathlib import Path
 import typer
 from typer.exceptions import TyperException
 
-from weibo_tui.cli import adapters, bench, data, doctor, predict, records, registry, train
+from weibo_tui.cli import adapters, bench, data, doctor, predict, records, train
+from weibo_tui.cli import bases as registry
 from weibo_tui.cli.help import Command, Group, bad_usage
 from weibo_tui.cli.output import complain, narrate, one_line
 from weibo_tui.errors import BadInput, WeiboTuiError
@@ -47,8 +48,8 @@ def _print_version(wanted: bool) -> None:
 
 @app.command(cls=Command, help=_("Open the app; so does weibo-tui alone."))
 def launch() -> None:
-    from weibo_tui.app.main import launch as run
-    from weibo_tui.app.terminal_encoding import terminal_encoding
+    from weibo_tui.app.app import launch as run
+    from weibo_tui.app.terminal.encoding import terminal_encoding
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadInput(_("The app needs a terminal: in a pipe, use the commands that 'weibo-tui --help' lists."))

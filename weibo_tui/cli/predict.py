@@ -174,7 +174,7 @@ def _line(analysis: Analysis) -> str:
 
 
 def _label(bench: Workbench, plan: LabellingPlan, json: bool) -> None:
-    from weibo_tui.workbench.labelling import FileLabelled
+    from weibo_tui.workbench.labeling import FileLabelled
 
     try:
         with stages() as stage, until_stopped(bench.label_file(plan)) as events:

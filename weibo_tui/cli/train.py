@@ -25,7 +25,7 @@ from weibo_tui.cli.output import (
     stages,
     until_stopped,
 )
-from weibo_tui.cli.score import score_lines
+from weibo_tui.cli.score_card import score_lines
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import BadInput, WeiboTuiError
@@ -108,7 +108,7 @@ def train(
     threads: options.Threads = 0,
 ) -> None:
     from weibo_tui.workbench import Columns, Machine, TrainingPlan, Workbench
-    from weibo_tui.workbench.original import Originals
+    from weibo_tui.workbench.legacy_project import Originals
 
     here = Originals.find().data
     if here is not None and not data and not resume:

@@ -12,7 +12,7 @@ from typing import Any
 
 from weibo_tui.datasets.encodings import Encoding, find_encoding
 from weibo_tui.datasets.labels import raw_label
-from weibo_tui.datasets.records import (
+from weibo_tui.datasets.parsers import (
     MAX_COLUMNS,
     Format,
     Table,

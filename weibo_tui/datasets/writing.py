@@ -10,10 +10,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, TypeVar
 
+from weibo_tui.atomic import check_output, open_output
+from weibo_tui.datasets.parsers import BATCH, batches, cells, objects, open_parquet, unpacked, windows
 from weibo_tui.datasets.reading import Source, post_text
-from weibo_tui.datasets.records import BATCH, batches, cells, objects, open_parquet, unpacked, windows
 from weibo_tui.errors import BadInput
-from weibo_tui.files import check_output, open_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import guard, header_quoting
 

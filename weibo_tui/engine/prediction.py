@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weibo_tui.engine.activation_cache import States
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
-from weibo_tui.engine.fitting import in_fitting_batches
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.states import States
+from weibo_tui.engine.oom import in_fitting_batches
 from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import LONGEST_POST, clean

@@ -19,8 +19,8 @@ from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingRecipe
-from weibo_tui.engine.objective import Objective
 from weibo_tui.engine.packing import Windows, pack, without
+from weibo_tui.engine.pretraining_loss import Objective
 from weibo_tui.engine.tokenizer import Encoded
 from weibo_tui.engine.training import Snapshot
 from weibo_tui.errors import WeiboTuiError

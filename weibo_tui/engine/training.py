@@ -18,16 +18,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weibo_tui.engine.activation_cache import Room, States
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, micro_batches, training_steps
 from weibo_tui.engine.calibration import negative_log_likelihood
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import BatchHalved, Evaluated, Event, StepDone
-from weibo_tui.engine.fitting import halved
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.engine.oom import halved
 from weibo_tui.engine.prediction import logits_of, pooled
-from weibo_tui.engine.states import Room, States
 from weibo_tui.engine.tokenizer import Encoded
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _

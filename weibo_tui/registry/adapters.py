@@ -7,14 +7,14 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from weibo_tui.atomic import atomic_folder, sha256
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_folder, sha256
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, AdapterCard
-from weibo_tui.registry.shelf import Shelf
+from weibo_tui.registry.store import Shelf
 from weibo_tui.text import short
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def write(folder: Path, adapter: Adapter, card: AdapterCard, texts: NDArray[np.i
     import numpy as np
     import torch
 
-    from weibo_tui.registry.saving import save_tensors
+    from weibo_tui.registry.serialization import save_tensors
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()}
     if texts is not None:

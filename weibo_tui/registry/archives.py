@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol, TypeAlias, cast
 
+from weibo_tui.atomic import open_output
 from weibo_tui.errors import BadInput
-from weibo_tui.files import open_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import short

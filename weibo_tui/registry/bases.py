@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from weibo_tui.atomic import atomic_folder, read_bounded, sha256
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_folder, read_bounded, sha256
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, finish
 from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, BaseCard
-from weibo_tui.registry.shelf import Shelf
-from weibo_tui.registry.token_support import token_support
+from weibo_tui.registry.store import Shelf
+from weibo_tui.registry.tokenizer_stats import token_support
 from weibo_tui.text import short
 
 if TYPE_CHECKING:
@@ -183,8 +183,8 @@ def _write(
     """Write a checkpoint as a base into an empty folder; see `Bases.create`."""
     from weibo_tui.engine.gpt2 import GPT2
     from weibo_tui.engine.tokenizer import PostTokenizer
-    from weibo_tui.registry.eight_bits import restored, rounded
-    from weibo_tui.registry.saving import save_tensors
+    from weibo_tui.registry.int8 import restored, rounded
+    from weibo_tui.registry.serialization import save_tensors
     from weibo_tui.registry.weights import fingerprint
 
     config, frame = checkpoint.config, checkpoint.frame

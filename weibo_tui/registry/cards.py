@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from weibo_tui.atomic import read_bounded
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import read_bounded
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import PREPROCESSING
 from weibo_tui.version import __version__

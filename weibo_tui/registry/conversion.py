@@ -25,7 +25,7 @@ from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.tokenizer import Frame, rust_errors
 from weibo_tui.errors import BadInput, Damaged
 from weibo_tui.locale import gettext as _
-from weibo_tui.registry.saving import save_tensors
+from weibo_tui.registry.serialization import save_tensors
 from weibo_tui.registry.weights import LARGEST_HEADER, check_header
 
 # Buffers that older transformers saved, and heads that a trunk does not have.

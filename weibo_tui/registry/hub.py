@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from weibo_tui.atomic import make_private_folder, sha256
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
-from weibo_tui.files import make_private_folder, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub_client

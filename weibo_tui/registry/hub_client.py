@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from weibo_tui.atomic import cannot_write
 from weibo_tui.errors import BadInput, WeiboTuiError
-from weibo_tui.files import cannot_write
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 

@@ -14,14 +14,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from weibo_tui.atomic import atomic_write, sha256
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.tokenizer import PostTokenizer
 from weibo_tui.engine.training import Snapshot
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import atomic_write, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.registry.eight_bits import SCALE, restored, restoring
+from weibo_tui.registry.int8 import SCALE, restored, restoring
 
 # Says how the tokenizer treats case, width, white space, emoticons and unknown characters.
 PROBE = "Weibo 微博ABC，ＡＢＣ①[哈哈]é　カナ😀！"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.files import open_output
+from weibo_tui.atomic import open_output
 from weibo_tui.text import guard, header_quoting
 
 

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 import filelock
 
+from weibo_tui.atomic import cannot_write
 from weibo_tui.errors import Damaged, WeiboTuiError
-from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
+from weibo_tui.storage.codec import UNREADABLE
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.storage.search import holds
-from weibo_tui.storage.values import UNREADABLE
 
 BUSY_SECONDS = 10.0
 """How long one waits for another program's transaction; ours take milliseconds."""

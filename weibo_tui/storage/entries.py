@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.values import UNREADABLE, from_json, pack, to_json, unpack, unpack_name
+from weibo_tui.storage.codec import UNREADABLE, from_json, pack, to_json, unpack, unpack_name
 
 ANALYSIS_COLUMNS = (
     "id, text, label, confidence, probabilities, uncertain, adapter, truncated, characters, characters_read, "
@@ -35,7 +35,7 @@ class Analysis:
     characters_read: int
     milliseconds: float
     created_at: str
-    """As `weibo_tui.storage.values.timestamp` gives it: the history's order stands on it."""
+    """As `weibo_tui.storage.codec.timestamp` gives it: the history's order stands on it."""
     source: str
     """Where the post came from: ``cli``, ``stdin``, ``app`` or ``python``."""
     error: str | None = None

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.storage import search, selection
+from weibo_tui.storage import history_queries as selection
+from weibo_tui.storage import search
+from weibo_tui.storage.codec import pack, unpack
 from weibo_tui.storage.csv_export import open_csv
 from weibo_tui.storage.database import Database
 from weibo_tui.storage.entries import (
@@ -27,8 +29,7 @@ from weibo_tui.storage.entries import (
     read_file,
 )
 from weibo_tui.storage.history_filter import EVERYTHING, FILES, Choices, HistoryFilter
-from weibo_tui.storage.selection import LAST_ID, Selection
-from weibo_tui.storage.values import pack, unpack
+from weibo_tui.storage.history_queries import LAST_ID, Selection
 
 # What those who use the history need, from one place.
 __all__ = ["EVERYTHING", "FILES", "Analysis", "Choices", "Entry", "History", "HistoryFilter", "LabelledFile"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from weibo_tui.storage.values import timestamp
+from weibo_tui.storage.codec import timestamp
 
 FILES = "file"
 """The source that labelled files are found under."""

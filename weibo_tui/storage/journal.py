@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.database import Busy
 from weibo_tui.storage.runs import PATIENCE_SECONDS, Runs
-from weibo_tui.storage.values import timestamp
 
 COMMIT_SECONDS = 0.5
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.files import open_output
+from weibo_tui.atomic import open_output
+from weibo_tui.storage.codec import to_json
 from weibo_tui.storage.csv_export import write_csv
-from weibo_tui.storage.values import to_json
 
 Events = Iterable[Mapping[str, Any]]
 

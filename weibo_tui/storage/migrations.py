@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from weibo_tui.storage.codec import unpack
 from weibo_tui.storage.search import facets, words
-from weibo_tui.storage.values import unpack
 
 Migration = Callable[[sqlite3.Connection], None]
 

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 import filelock
 
+from weibo_tui.atomic import cannot_write, folder_aside, make_private_folder
 from weibo_tui.errors import BadInput, Damaged
-from weibo_tui.files import cannot_write, folder_aside, make_private_folder
 from weibo_tui.locale import gettext as _
+from weibo_tui.storage.codec import UNREADABLE, from_json, pack, timestamp, to_json, unpack, unpack_name
 from weibo_tui.storage.database import BUSY_SECONDS, Database
 from weibo_tui.storage.journal_export import write_json_lines, write_table
-from weibo_tui.storage.values import UNREADABLE, from_json, pack, timestamp, to_json, unpack, unpack_name
 from weibo_tui.text import listed, short
 
 State = Literal["running", "finished", "stopped", "failed", "interrupted"]

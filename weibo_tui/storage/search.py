@@ -18,9 +18,9 @@ from functools import lru_cache
 from hashlib import blake2b
 from operator import add
 
+from weibo_tui.storage.codec import unpack
 from weibo_tui.storage.entries import Analysis
 from weibo_tui.storage.history_filter import HistoryFilter
-from weibo_tui.storage.values import unpack
 
 LONGEST = 256
 """Characters of a search that the index looks up; FTS5's effort for a phrase grows faster than its length."""

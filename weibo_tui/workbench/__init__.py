@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from weibo_tui.workbench.core import Audited, Imported, Workbench
-from weibo_tui.workbench.evaluation import JudgedPost, Scored
-from weibo_tui.workbench.plans import (
+from weibo_tui.workbench.config import (
     AuditPlan,
     Columns,
     EvaluationPlan,
@@ -13,6 +11,8 @@ from weibo_tui.workbench.plans import (
     PretrainingPlan,
     TrainingPlan,
 )
+from weibo_tui.workbench.evaluation import JudgedPost, Scored
+from weibo_tui.workbench.workbench import Audited, Imported, Workbench
 
 __all__ = [
     "AuditPlan",

@@ -16,21 +16,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from weibo_tui.atomic import sha256
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
-from weibo_tui.files import sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
 from weibo_tui.registry.cards import CARD, Card, is_as_written
-from weibo_tui.registry.condition import condition
+from weibo_tui.registry.file_status import condition
 from weibo_tui.registry.hub_client import check_reachable, mask_credentials
-from weibo_tui.registry.shelf import Shelf
+from weibo_tui.registry.store import Shelf
 from weibo_tui.settings import Settings
-from weibo_tui.storage.inspection import NEWEST, Inspection, inspect
+from weibo_tui.storage.database_info import NEWEST, Inspection, inspect
 from weibo_tui.text import short
 from weibo_tui.version import __version__
-from weibo_tui.workbench.computer import Computer, look_at_computer
+from weibo_tui.workbench.hardware import Computer, look_at_computer
 
 LEAST_FREE = 2 * 10**9
 """Bytes that a base from the Hub, and the checkpoints of a training, want at least."""

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weibo_tui import text
+from weibo_tui.atomic import check_output
 from weibo_tui.datasets.dataset import Dataset, load
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.datasets.text_hashes import text_hashes
-from weibo_tui.files import check_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.csv_export import write_csv
+from weibo_tui.workbench.config import EvaluationPlan
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.plans import EvaluationPlan
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,22 +14,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from weibo_tui.atomic import check_output
 from weibo_tui.errors import BadInput, WeiboTuiError
-from weibo_tui.files import check_output
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import finish
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
-from weibo_tui.registry.shelf import Shelf
+from weibo_tui.registry.store import Shelf
 from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
 from weibo_tui.text import listed
+from weibo_tui.workbench.config import Machine
 from weibo_tui.workbench.late import connect_late
-from weibo_tui.workbench.original import Originals
-from weibo_tui.workbench.plans import Machine
+from weibo_tui.workbench.legacy_project import Originals
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute

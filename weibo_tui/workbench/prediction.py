@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import Analysis
-from weibo_tui.storage.values import timestamp
+from weibo_tui.workbench.config import Machine
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.plans import Machine
 
 if TYPE_CHECKING:
     from weibo_tui.engine.prediction import Unreadable, Verdict

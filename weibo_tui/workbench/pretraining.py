@@ -8,17 +8,17 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.atomic import atomic_write, sha256
 from weibo_tui.datasets.corpus import lines
-from weibo_tui.datasets.records import windows
+from weibo_tui.datasets.parsers import windows
 from weibo_tui.engine.events import Event, RunFinished, RunStarted
 from weibo_tui.errors import BadInput
-from weibo_tui.files import atomic_write, sha256
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, clean
+from weibo_tui.workbench.config import PretrainingPlan
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.plans import PretrainingPlan
 from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, check_unreserved, settled
 
 if TYPE_CHECKING:

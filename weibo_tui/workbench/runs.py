@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from weibo_tui.atomic import cannot_write
 from weibo_tui.engine.events import CheckpointSaved, Event, JournalDelayed, RunFinished, to_json
 from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
-from weibo_tui.files import cannot_write
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.journal import Journal
 from weibo_tui.storage.runs import Run
+from weibo_tui.workbench.config import Machine
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.plans import Machine
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute

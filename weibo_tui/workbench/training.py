@@ -17,12 +17,12 @@ from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, without_emoticons
+from weibo_tui.workbench.config import TrainingPlan
+from weibo_tui.workbench.downloads import get_base
 from weibo_tui.workbench.evaluation import score_posts
-from weibo_tui.workbench.fetching import get_base
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.plans import TrainingPlan
 from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, check_unreserved, settled
-from weibo_tui.workbench.scratch import room_in
+from weibo_tui.workbench.scratch_arrays import room_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,8 +97,8 @@ def resume(home: Home, run: Run) -> Iterator[object]:
 
 def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepared]:
     """Read, split and encode; everything that can be wrong with the plan is found here, before a run is made."""
+    from weibo_tui.engine.activation_cache import States
     from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
-    from weibo_tui.engine.states import States
     from weibo_tui.engine.training import Training
 
     columns, hyper = plan.columns, plan.hyper

@@ -9,8 +9,8 @@ from typing import Any
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.content import SIGNS, bar, label_colour, label_name, number, one_line, percent
-from weibo_tui.app.widgets.fitted import Fitted
+from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, number, one_line, percent
+from weibo_tui.app.widgets.responsive_text import Fitted
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.text import cell_width, truncate_cells, visible

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from weibo_tui.atomic import atomic_write
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.files import atomic_write
 from weibo_tui.paths import BUNDLED
-from weibo_tui.starter.recipe import bundling, card, models, scoring
-from weibo_tui.starter.recipe import floors as linear
+from weibo_tui.starter.recipe import baselines as linear
+from weibo_tui.starter.recipe import bundle as bundling
+from weibo_tui.starter.recipe import card, models, scoring
 from weibo_tui.starter.recipe.sources import make_parts
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)

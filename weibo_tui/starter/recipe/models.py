@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from weibo_tui.atomic import atomic_write
 from weibo_tui.cli.train import follow
 from weibo_tui.datasets.dataset import load
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.engine.calibration import fit_temperature
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
-from weibo_tui.files import atomic_write
 from weibo_tui.progress import finish
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.files import atomic_write
+from weibo_tui.atomic import atomic_write
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import CARD
 from weibo_tui.starter.recipe.models import TASKS, Task, opened

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from weibo_tui.atomic import atomic_open
 from weibo_tui.datasets.dataset import load
 from weibo_tui.datasets.splitting import split
 from weibo_tui.errors import BadInput
-from weibo_tui.files import atomic_open
 from weibo_tui.progress import finish
-from weibo_tui.starter.recipe.nonsense import nonsense
+from weibo_tui.starter.recipe.noise_posts import nonsense
 from weibo_tui.text import clean, normalise, repost_segments
 
 SEED = 0

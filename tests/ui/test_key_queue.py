@@ -1,0 +1,107 @@
+"""Keys that arrive in one burst, after a moment in which the machine or the line was busy, are done in their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from histories import ANALYSIS
+from stage import app_of, play, until
+from textual import events
+from textual.pilot import Pilot
+
+from weibo_tui.app.dialogs import AskText
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.history.browser import HistoryBrowser
+from weibo_tui.app.history.export_dialog import ExportForm
+from weibo_tui.app.history.screen import SearchField
+from weibo_tui.app.predict.card import PostCard
+from weibo_tui.app.predict.prompt import Prompt
+from weibo_tui.app.widgets.single_line_input import Line
+from weibo_tui.storage.history import EVERYTHING
+from weibo_tui.workbench import Workbench
+
+
+def press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+
+
+async def line(pilot: Pilot[None], value: str) -> Line:
+    await app_of(pilot).push_screen(AskText("Which name?", value))
+    await pilot.pause()
+    return pilot.app.screen.query_one(Line)
+
+
+def test_what_a_key_is_bound_to_is_done_before_what_was_typed_after_it() -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        written = await line(pilot, "before")
+        press(pilot, "end", "ctrl+u", *"next", "home", "x", "end", "backspace")
+        await until(pilot, lambda: written.value == "xnex")
+
+    play(scene)
+
+
+def test_so_it_is_in_a_line_for_a_path() -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await app_of(pilot).push_screen(ExportForm(EVERYTHING))
+        await pilot.pause()
+        press(pilot, "end", "ctrl+u", *"out.csv")
+        await until(pilot, lambda: pilot.app.screen.query_one(PathInput).value == "out.csv")
+
+    play(scene)
+
+
+def test_a_paste_does_not_overtake_the_keys_before_it() -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        written = await line(pilot, "before")
+        press(pilot, "end", "ctrl+u", "a")
+        pilot.app.post_message(events.Paste("b"))
+        press(pilot, "c")
+        await until(pilot, lambda: written.value == "abc")
+
+    play(scene)
+
+
+def test_posts_that_are_written_in_one_burst_do_not_run_into_each_other(furnished: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app_of(pilot).stock.adapter)
+        await pilot.pause()
+        press(pilot, *"one", "enter", *"two", "enter")
+        await until(pilot, lambda: [card.text for card in pilot.app.query(PostCard)] == ["one", "two"])
+
+    play(scene)
+
+
+def test_keys_follow_the_focus_that_a_key_before_them_moved(home: Path) -> None:
+    with Workbench.open(home) as bench:
+        bench.history.add([ANALYSIS])
+
+    async def scene(pilot: Pilot[None]) -> None:
+        history = app_of(pilot).places["history"]
+        await pilot.press("f4")
+        await until(pilot, lambda: history.is_running and history.query_one(HistoryBrowser).entry)
+        press(pilot, "slash", *"find")
+        await until(pilot, lambda: history.query_one(SearchField).value == "find")
+
+    play(scene)
+
+
+def test_keys_follow_the_one_that_leads_to_another_place(furnished: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        prompt = app_of(pilot).places["predict"].query_one(Prompt)
+        await pilot.press("f4")
+        await until(pilot, lambda: app_of(pilot).current_mode == "history")
+        await pilot.pause()
+        press(pilot, "f2", *"post")
+        await until(pilot, lambda: prompt.text == "post")
+
+    play(scene)
+
+
+def test_keys_go_on_where_the_one_before_them_closed_what_it_was_typed_into() -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await line(pilot, "")
+        press(pilot, "escape", "f3")
+        await until(pilot, lambda: app_of(pilot).current_mode == "train")
+
+    play(scene)

@@ -1,0 +1,252 @@
+"""The ways out of the app: none loses work, and none leaves the terminal in disorder."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partialmethod
+from pathlib import Path
+from typing import Any
+
+import pytest
+from at_work import app_at_work, plan
+from stage import Scene, app_of, drawn, play, see, until
+from terminal import Terminal
+from textual.pilot import Pilot
+
+from weibo_tui.app.app import WeiboApp, launch
+from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.paths import Paths
+from weibo_tui.storage.runs import Run
+from weibo_tui.workbench import Workbench
+from weibo_tui.workbench import runs as workbench_runs
+
+
+async def train(pilot: Pilot[None], posts: Path) -> Job:
+    """A training that has made a step, and waits."""
+    app = app_of(pilot)
+    job = app.begin(Job("train", "second", lambda bench: bench.train(plan(posts)), app.screen))
+    await see(pilot, lambda: job.progress is not None and job.progress.stage == "training")
+    job.pause()
+    return job
+
+
+async def ask_to_leave(pilot: Pilot[None]) -> None:
+    await pilot.press("ctrl+q")
+    await until(pilot, lambda: isinstance(app_of(pilot).screen, Choose))
+
+
+def launched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of the program, driven by `scene` where a person would sit at a terminal."""
+    failed: list[BaseException] = []
+
+    async def guarded(pilot: Pilot[None]) -> None:
+        try:
+            await scene(pilot)
+        except BaseException as error:  # which Textual would only tell the terminal
+            failed.append(error)
+            pilot.app.exit()
+
+    headless: Any = partialmethod(WeiboApp.run, headless=True, size=(100, 30), auto_pilot=guarded)
+    monkeypatch.setattr(WeiboApp, "run", headless)
+    code = launch()
+    for error in failed:
+        raise error
+    return code
+
+
+def runs(home: Path) -> list[Run]:
+    with Workbench.open(home) as bench:
+        return [run for run in bench.runs.list() if run.name == "second"]
+
+
+def the_run(home: Path) -> Run:
+    (run,) = runs(home)
+    return run
+
+
+def test_with_nothing_at_work_it_is_left_at_once(home: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+q")
+        assert pilot.app.is_running is False or app_of(pilot)._exit
+
+    assert play(scene).return_code == 0
+
+
+@pytest.mark.parametrize("keys", [["enter"], ["escape"]])
+def test_one_may_stay(keys: list[str], furnished: Path, posts_file: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        job = await train(pilot, posts_file)
+        await ask_to_leave(pilot)
+        assert "At work: second" in drawn(pilot)
+        await pilot.press("ctrl+q")  # asks no second time
+        assert len(app_of(pilot).screen_stack) == 2
+        await pilot.press(*keys)
+        await until(pilot, lambda: not isinstance(app_of(pilot).screen, Choose))
+        assert job.state == "paused"
+        await ask_to_leave(pilot)
+
+    play(scene)
+
+
+def test_stopping_keeps_a_checkpoint(furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        await train(pilot, posts_file)
+        await ask_to_leave(pilot)
+        await pilot.press("down", "enter")
+
+    assert launched(scene, monkeypatch) == 0
+    run = the_run(furnished)
+    assert run.state == "stopped"
+    assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
+
+
+def test_a_training_that_is_left_running_is_finished_by_a_process_of_its_own(
+    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[subprocess.Popen[bytes]] = []  # this test's own: others leave runs too
+    monkeypatch.setattr(workbench_runs, "_left", left)
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await train(pilot, posts_file)
+        await ask_to_leave(pilot)
+        await pilot.press("down", "down", "enter")
+
+    assert launched(scene, monkeypatch) == 0
+    (process,) = left
+    assert process.wait(timeout=60) == 0
+    run = the_run(furnished)
+    assert run.state == "finished"
+    assert (furnished / "adapters" / "second" / "card.json").exists()
+
+
+def test_run_that_cannot_be_detached_is_reported(
+    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        job = await train(pilot, posts_file)
+        (furnished / "runs" / job.run / "output.log").mkdir()
+        await ask_to_leave(pilot)
+        await pilot.press("down", "down", "enter")
+
+    assert launched(scene, monkeypatch) == 1
+    assert capsys.readouterr().err.startswith("weibo-tui: second: ")
+    assert "WeiboTuiError" in (furnished / "weibo-tui.log").read_text("utf-8")
+    run = the_run(furnished)
+    assert run.state == "stopped"
+    assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
+
+
+def test_leave_settings_unreadable_stops_with_checkpoint(
+    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Paths.find().settings_file
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await train(pilot, posts_file)
+        settings.write_text("adapter = ", encoding="utf-8")
+        await ask_to_leave(pilot)
+        await pilot.press("down", "enter")
+
+    assert launched(scene, monkeypatch) == 0
+    settings.unlink()
+    assert the_run(furnished).state == "stopped"
+
+
+def test_what_is_done_meanwhile_is_not_left_running(
+    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        job = await train(pilot, posts_file)
+        await ask_to_leave(pilot)
+        job.go_on()
+        app.nudge()
+        await until(pilot, lambda: job.state == "done")
+        await pilot.press("down", "down", "enter")
+
+    left = list(workbench_runs._left)
+    assert launched(scene, monkeypatch) == 0
+    assert workbench_runs._left == left
+    assert the_run(furnished).state == "finished"
+
+
+def test_work_that_has_no_run_can_only_be_stopped(furnished: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
+        job = Job("label", "a.csv", lambda _bench: iter([1]), app.screen)
+        job.pause()
+        app.begin(job)
+        await ask_to_leave(pilot)
+        assert "Stop and leave" in drawn(pilot)
+        assert "process of its own" not in drawn(pilot)
+
+    play(scene)
+
+
+# ---- as a program in a terminal
+
+
+def terminate(terminal: Terminal) -> None:
+    terminal.process.send_signal(signal.SIGTERM)
+
+
+def interrupt(terminal: Terminal) -> None:
+    terminal.process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("end", [terminate, interrupt, Terminal.hang_up])
+def test_a_signal_and_the_end_of_the_terminal_stop_a_training_with_a_checkpoint(
+    end: Callable[[Terminal], None], furnished: Path, posts_file: Path
+) -> None:
+    with Terminal(app_at_work("train", posts_file)) as terminal:
+        terminal.wait_until(lambda: any(run.step for run in runs(furnished)), "a step of the training")
+        end(terminal)
+        if end is Terminal.hang_up:
+            assert terminal.process.wait(timeout=60) == 0
+        else:
+            assert terminal.wait_for_end() == 0
+            assert terminal.in_order
+    run = the_run(furnished)
+    assert run.state == "stopped"
+    assert run.step > 0
+    assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
+
+
+BROKEN = """
+import sys
+from weibo_tui.app import app as main
+
+def fail(app):
+    raise ValueError("what a post said")
+
+main.WeiboApp.action_turn_theme = fail
+sys.exit(main.launch())
+"""
+
+
+def test_an_error_that_nobody_foresaw_ends_with_a_sentence(home: Path) -> None:
+    with Terminal([sys.executable, "-c", BROKEN]) as terminal:
+        terminal.wait_for("no adapter")
+        terminal.press("ctrl+t")
+        assert terminal.wait_for_end() == 1
+        assert terminal.in_order
+        said = " ".join(terminal.text.split())
+    assert said.startswith("An error that nobody foresaw (ValueError)")
+    assert said.endswith("please report it.")
+    assert "Traceback" not in said
+    assert "what a post said" not in said
+    assert "what a post said" not in (home / "weibo-tui.log").read_text("utf-8")
+
+
+def test_second_interrupt_leaves_the_terminal_in_order(home: Path) -> None:
+    # At the second one, the handler raises KeyboardInterrupt wherever the event loop is.
+    program = BROKEN.replace('ValueError("what a post said")', "KeyboardInterrupt")
+    with Terminal([sys.executable, "-c", program]) as terminal:
+        terminal.wait_for("no adapter")
+        terminal.press("ctrl+t")
+        terminal.wait_for_end()
+        assert terminal.in_order

@@ -1,0 +1,294 @@
+"""The engine's thread: questions between the steps of long work, and several of that by turns."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from steps import Owner, Work, job, play
+
+from weibo_tui.app.services.worker import WorkThread
+from weibo_tui.errors import BadInput
+from weibo_tui.paths import Paths
+from weibo_tui.workbench import Workbench
+
+# ---- questions
+
+
+def test_a_question_is_answered_in_the_thread_with_its_own_workbench() -> None:
+    async def scene(thread: WorkThread) -> None:
+        bench = await thread.ask(lambda bench: bench)
+        assert isinstance(bench, Workbench)
+        assert await thread.ask(lambda again: again is bench)
+        assert await thread.ask(lambda _bench: threading.current_thread()) is thread
+
+    play(scene)
+
+
+@pytest.mark.parametrize("error", [BadInput("no"), pytest.fail.Exception("no")])
+def test_a_question_that_fails_fails_at_its_asker_and_nowhere_else(error: BaseException) -> None:
+    def fails(_bench: Workbench) -> None:
+        raise error
+
+    async def scene(thread: WorkThread) -> None:
+        with pytest.raises(type(error)):
+            await asyncio.gather(thread.ask(fails))
+        assert await thread.ask(lambda _bench: 1) == 1
+
+    play(scene)
+
+
+def test_an_answer_that_is_no_more_there_is_an_error_too() -> None:
+    """StopIteration cannot be handed on: Python means something else by it."""
+
+    async def scene(thread: WorkThread) -> None:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await thread.ask(lambda _bench: next(iter([])))
+
+    play(scene)
+
+
+def test_a_question_is_answered_between_two_steps() -> None:
+    async def scene(thread: WorkThread) -> None:
+        work, owner = Work(), Owner()
+        thread.begin(job(work, owner))
+        await work.step_begun()
+        asked = asyncio.gather(*(thread.ask(lambda _bench, n=n: (n, work.done)) for n in range(3)))  # type: ignore[misc]
+        await asyncio.sleep(0)
+        work.allow(1)
+        assert await asked == [(0, 1), (1, 1), (2, 1)]
+        work.allow(1)
+
+    play(scene)
+
+
+def test_a_question_whose_asker_has_gone_is_not_asked() -> None:
+    async def scene(thread: WorkThread) -> None:
+        work, asked = Work(), []
+        thread.begin(job(work, Owner()))
+        await work.step_begun()
+        gone = asyncio.create_task(thread.ask(lambda _bench: asked.append("gone")))
+        there = asyncio.create_task(thread.ask(lambda _bench: asked.append("there")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        work.allow(1)
+        await there
+        assert asked == ["there"]
+        work.allow(1)
+
+    play(scene)
+
+
+def test_an_asker_may_go_while_it_is_answered() -> None:
+    async def scene(thread: WorkThread) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+
+        def question(_bench: Workbench) -> None:
+            begun.set()
+            go_on.wait()
+
+        asked = asyncio.create_task(thread.ask(question))
+        await asyncio.to_thread(begun.wait)
+        asked.cancel()
+        go_on.set()
+        assert await thread.ask(lambda _bench: 1) == 1
+        assert asked.cancelled()
+
+    play(scene)
+
+
+def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
+    """As where somebody saves settings that cannot be read while the app begins."""
+    settings = Paths.find().settings_file
+    settings.write_text("adapter = ", encoding="utf-8")
+
+    async def scene(thread: WorkThread) -> None:
+        owner = Owner()
+        one = job(lambda _bench: iter([1]), owner)
+        for _time in range(2):
+            with pytest.raises(BadInput, match="not valid TOML"):
+                await thread.ask(lambda bench: bench)
+        thread.begin(one)
+        ended = await owner.ended.get()
+        assert isinstance(ended.error, BadInput)
+        assert one.error is ended.error
+        assert (one.state, one.begun) == ("failed", False)
+        settings.unlink()
+        bench = await thread.ask(lambda bench: bench)
+        assert await thread.ask(lambda again: again is bench)
+        thread.begin(job(lambda _bench: iter([1]), owner))
+        assert (await owner.ended.get()).job.state == "done"
+
+    play(scene)
+
+
+# ---- long work
+
+
+def test_the_last_event_is_the_result() -> None:
+    async def scene(thread: WorkThread) -> None:
+        owner = Owner()
+        one = job(lambda _bench: iter(["first", "last"]), owner)
+        assert one.state == "waiting"
+        thread.begin(one)
+        ended = await owner.ended.get()
+        assert (ended.job, ended.result, ended.error, one.state) == (one, "last", None, "done")
+        assert owner.events == ["first", "last"]
+
+    play(scene)
+
+
+def test_two_jobs_take_turns() -> None:
+    async def scene(thread: WorkThread) -> None:
+        order, owner = [], Owner()
+
+        def work(name: str) -> Callable[[Workbench], Iterator[object]]:
+            def steps(_bench: Workbench) -> Iterator[object]:
+                for step in range(3):
+                    order.append(f"{name}{step}")
+                    yield step
+
+            return steps
+
+        holding = Work(1)
+        thread.begin(job(holding, owner))
+        await holding.step_begun()
+        thread.begin(job(work("a"), owner))
+        thread.begin(job(work("b"), owner))
+        holding.allow(1)
+        for _ended in range(3):
+            await owner.ended.get()
+        assert order == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+    play(scene)
+
+
+def test_a_paused_job_makes_no_step_while_another_goes_on() -> None:
+    async def scene(thread: WorkThread) -> None:
+        paused, other, owner = Work(), Work(5), Owner()
+        one = job(paused, owner)
+        thread.begin(one)
+        await paused.step_begun()
+        one.pause()
+        assert one.state == "paused"
+        paused.allow(1000)
+        other.allow(5)
+        thread.begin(job(other, owner))
+        await owner.ended.get()
+        assert (paused.done, other.done) == (1, 5)
+        one.go_on()
+        thread.nudge()
+        assert (await owner.ended.get()).job is one
+        assert paused.done == 1000
+
+    play(scene)
+
+
+def test_what_happened_before_a_pause_is_told_during_it() -> None:
+    async def scene(thread: WorkThread) -> None:
+        work, owner = Work(), Owner()
+        one = job(work, owner)
+        thread.begin(one)
+        for _step in range(3):
+            await work.step_begun()
+            work.allow(1)
+        await work.step_begun()
+        one.pause()
+        work.allow(1)
+        while owner.events != [1, 2, 3, 4]:
+            await asyncio.sleep(0)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
+    async def scene(thread: WorkThread) -> None:
+        work, owner = Work(), Owner()
+        one = job(work, owner)
+        thread.begin(one)
+        await work.step_begun()
+        if paused:
+            one.pause()
+            work.allow(1)
+            await thread.ask(lambda _bench: None)
+        one.stop()
+        assert one.state == "stopping"
+        thread.nudge()
+        work.allow(1)
+        ended = await owner.ended.get()
+        assert (ended.result, ended.error, one.state) == (None, None, "stopped")
+        assert work.closed
+        assert work.done == 1
+
+    play(scene)
+
+
+def test_a_job_stopped_before_it_began_never_begins() -> None:
+    async def scene(thread: WorkThread) -> None:
+        first, never, owner = Work(1), Work(), Owner()
+        thread.begin(job(first, owner))
+        await first.step_begun()
+        one = job(never, owner)
+        thread.begin(one)
+        one.stop()
+        first.allow(1)
+        assert {(await owner.ended.get()).job.state for _job in range(2)} == {"done", "stopped"}
+        assert not one.begun
+
+    play(scene)
+
+
+def fails_at_once(_bench: Workbench) -> Iterator[object]:
+    raise BadInput("no data")
+
+
+def fails_later(_bench: Workbench) -> Iterator[object]:
+    yield 1
+    raise BadInput("no space")
+
+
+@pytest.mark.parametrize(("begin", "events"), [(fails_at_once, []), (fails_later, [1])])
+def test_a_job_that_fails_says_why_and_the_thread_lives_on(
+    begin: Callable[[Workbench], Iterator[object]], events: list[object]
+) -> None:
+    async def scene(thread: WorkThread) -> None:
+        owner = Owner()
+        one = job(begin, owner)
+        thread.begin(one)
+        ended = await owner.ended.get()
+        assert one.state == "failed"
+        assert isinstance(ended.error, BadInput)
+        assert owner.events == events
+        assert await thread.ask(lambda _bench: 1) == 1
+
+    play(scene)
+
+
+def test_a_stop_that_fails_is_told_as_a_failure() -> None:
+    """As where the disk is full when the checkpoint is written."""
+
+    work, owner = Work(), Owner()
+
+    def fails_when_closed(bench: Workbench) -> Iterator[object]:
+        try:
+            yield from work(bench)
+        finally:
+            raise BadInput("no space")
+
+    async def scene(thread: WorkThread) -> None:
+        one = job(fails_when_closed, owner)
+        thread.begin(one)
+        await work.step_begun()
+        one.stop()
+        work.allow(1)
+        ended = await owner.ended.get()
+        assert one.state == "failed"
+        assert isinstance(ended.error, BadInput)
+
+    play(scene)

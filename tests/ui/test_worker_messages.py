@@ -1,0 +1,238 @@
+"""What the engine's thread tells of long work, and its end, which loses nothing and keeps nobody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from steps import Owner, Work, close, job, play
+from textual.message import Message
+
+from weibo_tui.app.services.worker import TELL_SECONDS, WorkThread
+from weibo_tui.engine.events import RunStarted
+from weibo_tui.errors import WeiboTuiError
+from weibo_tui.progress import Progress
+from weibo_tui.workbench import Workbench
+
+# ---- what is told
+
+
+class Clockwork(asyncio.SelectorEventLoop):
+    """An event loop on whose clock no time passes but what a test says."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_events_come_in_order_all_of_them_and_in_few_messages() -> None:
+    async def scene(thread: WorkThread) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Clockwork)
+        work, owner = Work(61), Owner()
+        thread.begin(job(work, owner))
+        for tenth in range(3):
+            for _step in range(20):
+                await work.step_begun()
+                work.allow(1)
+            await thread.ask(lambda _bench: None)
+            assert len(owner.told) <= tenth + 1
+            loop.now += TELL_SECONDS
+        work.allow(1)
+        await owner.ended.get()
+        assert owner.events == list(range(1, 62))
+        assert len(owner.told) <= 5
+
+    play(scene, Clockwork)
+
+
+def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
+    def work(_bench: Workbench) -> Iterator[object]:
+        yield from (Progress("encoding", done, 50) for done in range(50))
+        yield "encoded"
+        yield from (Progress("training", done, 50) for done in range(50))
+
+    async def scene(thread: WorkThread) -> None:
+        owner = Owner()
+        one = job(work, owner)
+        hold = Work(1)
+        thread.begin(job(hold, Owner()))
+        await hold.step_begun()
+        thread.begin(one)
+        hold.allow(1)
+        await owner.ended.get()
+        # The clock stands still: the first message holds what there was then, the last one the rest.
+        *_some, encoded, training = owner.events
+        assert (encoded, training) == ("encoded", Progress("training", 49, 50))
+        assert len(owner.events) <= 4
+        assert one.progress == training
+
+    play(scene, Clockwork)
+
+
+def test_a_job_knows_its_run() -> None:
+    started = RunStarted("r1", "mood", "train", "tiny", "cpu", "float32", 1, 0, 1, 1, {}, 1, 1)
+
+    async def scene(thread: WorkThread) -> None:
+        owner = Owner()
+        one = job(lambda _bench: iter([started]), owner)
+        thread.begin(one)
+        await owner.ended.get()
+        assert one.run == "r1"
+
+    play(scene)
+
+
+# ---- the end
+
+
+def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
+    async def scene(thread: WorkThread) -> None:
+        owner = Owner()
+        at_work, paused, waiting = Work(), Work(), Work()
+        jobs = [job(work, owner) for work in (paused, at_work, waiting)]
+        thread.begin(jobs[0])
+        await paused.step_begun()
+        jobs[0].pause()
+        paused.allow(1)
+        thread.begin(jobs[1])
+        await at_work.step_begun()
+        thread.begin(jobs[2])
+        closing = await close(thread)
+        at_work.allow(1)
+        await closing
+        assert not thread.is_alive()
+        for _job in jobs:
+            await owner.ended.get()
+        assert [one.state for one in jobs] == ["stopped"] * 3
+        assert (paused.closed, at_work.closed, waiting.begun.acquire(blocking=False)) == (True, True, False)
+        assert sorted(map(str, owner.events)) == ["1", "1"]
+
+    play(scene)
+
+
+def test_closing_while_it_waits_ends_it() -> None:
+    async def scene(thread: WorkThread) -> None:
+        await thread.ask(lambda _bench: None)
+        thread.close()
+        assert not thread.is_alive()
+        thread.close()
+
+    play(scene)
+
+
+def test_whoever_asks_too_late_is_told_so() -> None:
+    async def scene(thread: WorkThread) -> None:
+        work, owner = Work(), Owner()
+        thread.begin(job(work, owner))
+        await work.step_begun()
+        waiting = asyncio.create_task(thread.ask(lambda _bench: None))
+        await asyncio.sleep(0)
+        closing = await close(thread)
+        work.allow(1)
+        await closing
+        for asked in (waiting, thread.ask(lambda _bench: None)):
+            with pytest.raises(WeiboTuiError, match="not done any more"):
+                await asked
+
+    play(scene)
+
+
+def test_a_job_begun_too_late_ends_as_stopped() -> None:
+    async def scene(thread: WorkThread) -> None:
+        thread.close()
+        owner = Owner()
+        one = job(Work(), owner)
+        thread.begin(one)
+        assert (await owner.ended.get()).job is one
+        assert (one.state, one.begun) == ("stopped", False)
+
+    play(scene)
+
+
+def test_a_thread_that_was_never_started_can_be_closed() -> None:
+    async def scene() -> None:
+        thread, owner = WorkThread("engine"), Owner()
+        asked = asyncio.create_task(thread.ask(lambda _bench: None))
+        thread.begin(job(Work(), owner))
+        await asyncio.sleep(0)
+        thread.close()
+        with pytest.raises(WeiboTuiError):
+            await asked
+        assert (await owner.ended.get()).job.state == "stopped"
+        thread.start()  # and ends at once
+        thread.join()
+
+    asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+def test_nothing_complains_when_the_event_loop_has_gone() -> None:
+    """The app is left during a step: what becomes of that interests nobody, but its checkpoint is kept."""
+    work, thread = Work(), WorkThread("engine")
+
+    async def scene() -> None:
+        thread.start()
+        thread.begin(job(work, Owner()))
+        await work.step_begun()
+        asked = asyncio.create_task(thread.ask(lambda _bench: None))
+        await asyncio.sleep(0)
+        asked.cancel()
+
+    asyncio.run(scene())
+    work.allow(2)
+    thread.close()
+    assert work.closed
+    gc.collect()  # a coroutine that nobody awaited would complain now
+
+
+class Gone(Owner):
+    """A screen that was closed: nothing reaches it any more."""
+
+    def __init__(self, above: Owner) -> None:
+        super().__init__()
+        self._parent = above
+
+    @property
+    def app(self) -> Any:  # type: ignore[override]
+        return self._parent
+
+    def post_message(self, _message: Message) -> bool:
+        return False
+
+
+def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
+    async def scene(thread: WorkThread) -> None:
+        app = Owner()
+        one = job(lambda _bench: iter([1]), Gone(app))
+        thread.begin(one)
+        assert (await app.ended.get()).job is one
+        assert app.events == [1]
+
+    play(scene)
+
+
+def test_the_garbage_collector_leaves_alone_what_stays_while_work_goes_on() -> None:
+    """Its rounds over torch and a data set would stop the event loop for a quarter of a second each."""
+
+    async def scene(thread: WorkThread) -> None:
+        work, owner = Work(1), Owner()
+        thread.begin(job(work, owner))
+        work.allow(1)
+        await owner.ended.get()
+        await thread.ask(lambda _bench: None)
+        assert gc.get_freeze_count() == 0
+        thread.begin(job(iter_that_looks, owner))
+        ended = await owner.ended.get()
+        assert ended.result
+        await thread.ask(lambda _bench: None)
+        assert gc.get_freeze_count() == 0
+
+    def iter_that_looks(_bench: Workbench) -> Iterator[object]:
+        yield "begun"
+        yield gc.get_freeze_count()
+
+    play(scene)

@@ -1,0 +1,1 @@
+"""Evaluate an adapter and look at its errors."""

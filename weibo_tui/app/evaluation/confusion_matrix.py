@@ -1,0 +1,205 @@
+"""The confusion matrix as a table of cells that one moves over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Offset, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from weibo_tui.app.formatting import label_name
+from weibo_tui.app.keymap import bindings
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.text import cell_width, truncate_cells, visible
+
+_NARROWEST, _WIDEST = 8, 14
+"""Cells of a column."""
+_WIDEST_NAME = 24
+_LEVELS = (0.02, 0.1, 0.3)
+"""Shares of a row from which on a cell is shaded more."""
+
+
+class ConfusionMatrix(ScrollView, can_focus=True):
+    """Rows: the truth; columns: the verdict. Names stay in sight while the cells scroll."""
+
+    HELP_TEXT = N_(
+        "The confusion matrix: a row for each label that posts bear, a column for each verdict; right verdicts stand "
+        "on the diagonal. The arrows go from cell to cell, Enter opens the posts of one, the surest first."
+    )
+    BINDINGS = bindings("matrix")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "matrix--name",
+        "matrix--here",
+        "matrix--none",
+        "matrix--cursor",
+        *(f"matrix--{kind}-{level}" for kind in ("right", "wrong") for level in range(len(_LEVELS) + 1)),
+    }
+    DEFAULT_CSS = """
+    ConfusionMatrix {
+        height: auto; max-height: 100%; background: $background;
+        scrollbar-size: 1 1;
+        & > .matrix--name { color: $text-muted; }
+        & > .matrix--here { color: $primary; text-style: bold; }
+        & > .matrix--none { color: $text-disabled; }
+        & > .matrix--cursor { background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold; }
+        & > .matrix--right-0 { color: $text-success; text-style: bold; }
+        & > .matrix--right-1 { color: $text-success; text-style: bold; background: $success 8%; }
+        & > .matrix--right-2 { color: $text-success; text-style: bold; background: $success 16%; }
+        & > .matrix--right-3 { color: $text-success; text-style: bold; background: $success 28%; }
+        & > .matrix--wrong-0 { color: $text-error; }
+        & > .matrix--wrong-1 { color: $text-error; background: $error 8%; }
+        & > .matrix--wrong-2 { color: $text-error; background: $error 16%; }
+        & > .matrix--wrong-3 { color: $text-error; background: $error 28%; }
+    }
+    """
+
+    cursor: reactive[Offset] = reactive(Offset(0, 0))
+    """Column and row."""
+
+    class Moved(Message):
+        """The cursor is on another cell."""
+
+    class Opened(Message):
+        """A cell was chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._labels: Sequence[str] = ()
+        self._names: list[str] = []
+        self._counts: Sequence[Sequence[int]] = ()
+        self._longest_name = self._digits = 0
+
+    def show(self, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
+        """Show the counts (rows: truth, columns: verdict); the cursor begins at the commonest mistake."""
+        self._labels, self._counts = labels, counts
+        self._names = [" ".join(visible(label_name(label)).split()) for label in labels]
+        self._longest_name = max(map(cell_width, self._names), default=0)
+        self._digits = max((len(f"{max(row):,}") for row in counts if row), default=0)
+        self.cursor = _commonest_mistake(counts)
+        self._arrange()
+
+    @property
+    def cell(self) -> tuple[str, str, int]:
+        """The label, the verdict and the count of the cell under the cursor."""
+        return self._labels[self.cursor.y], self._labels[self.cursor.x], self._counts[self.cursor.y][self.cursor.x]
+
+    # ---- measures
+
+    @property
+    def _name_width(self) -> int:
+        longest = max(self._longest_name, cell_width(_corner()))
+        return min(longest, _WIDEST_NAME, max(10, self.size.width // 3)) + 1
+
+    @property
+    def _cell_width(self) -> int:
+        all_in_sight = (self.size.width - self._name_width) // max(1, len(self._names))
+        return max(_NARROWEST, self._digits + 3, min(self._longest_name + 2, _WIDEST, all_in_sight))
+
+    def _arrange(self) -> None:
+        size = Size(self._name_width + len(self._names) * self._cell_width, len(self._names) + 1)
+        self.virtual_size = size
+        self.styles.height = size.height + (1 if size.width > self.size.width > 0 else 0)
+        self._follow()
+        self.refresh(layout=True)
+
+    def on_resize(self) -> None:
+        self._arrange()
+
+    def _follow(self) -> None:
+        """Scroll so far that the cursor's cell is seen."""
+        wide, left = self._cell_width, self.cursor.x * self._cell_width
+        room, tall = self.size.width - self._name_width, self.scrollable_content_region.height - 1
+        x = min(max(self.scroll_x, left + wide - room), left)
+        y = min(max(self.scroll_y, self.cursor.y + 1 - tall), self.cursor.y)
+        self.scroll_to(max(0, x), max(0, y), animate=False, force=True)
+
+    # ---- what is drawn
+
+    def render_line(self, y: int) -> Strip:
+        style = self.rich_style
+        if not self._names:
+            return Strip.blank(self.size.width, style)
+        row = y - 1 + self.scroll_offset.y
+        if y and row >= len(self._names):
+            return Strip.blank(self.size.width, style)
+        head = self._piece(self._names[row] if y else _corner(), self._name_width, row == self.cursor.y and y > 0)
+        room, wide, left = self.size.width - self._name_width, self._cell_width, self.scroll_offset.x
+        columns = range(left // wide, min(len(self._names), (left + room) // wide + 1))
+        cells = Strip(self._row(row, columns) if y else self._heads(columns))
+        shown = cells.crop(left % wide, left % wide + room)
+        return Strip.join([Strip([head]), shown]).adjust_cell_length(self.size.width, style).apply_style(style)
+
+    def _piece(self, name: str, width: int, here: bool) -> Segment:
+        text = truncate_cells(name, width - 1)
+        style = self.get_component_rich_style("matrix--here" if here else "matrix--name")
+        return Segment(text + " " * (width - cell_width(text)), style)
+
+    def _heads(self, columns: range) -> Iterator[Segment]:
+        width = self._cell_width
+        for column in columns:
+            text = truncate_cells(self._names[column], width - 2)
+            style = self.get_component_rich_style("matrix--here" if column == self.cursor.x else "matrix--name")
+            yield Segment(" " * (width - 1 - cell_width(text)) + text + " ", style)
+
+    def _row(self, row: int, columns: range) -> Iterator[Segment]:
+        counts, width = self._counts[row], self._cell_width
+        whole = max(1, sum(counts))
+        for column in columns:
+            count = counts[column]
+            level = sum(count / whole >= share for share in _LEVELS)
+            kind = f"{'right' if row == column else 'wrong'}-{level}" if count else "none"
+            name = "cursor" if self.cursor == (column, row) and self.has_focus else kind
+            text = f"{count:,}" if count else "·"
+            if self.cursor == (column, row):
+                text = f"▸{text}"
+            yield Segment(text.rjust(width - 1) + " ", self.get_component_rich_style(f"matrix--{name}"))
+
+    # ---- keys and the mouse
+
+    def validate_cursor(self, cursor: Offset) -> Offset:
+        last = max(0, len(self._labels) - 1)
+        return Offset(min(max(cursor.x, 0), last), min(max(cursor.y, 0), last))
+
+    def watch_cursor(self) -> None:
+        if self._labels:
+            self._follow()
+            self.refresh()
+            self.post_message(self.Moved())
+
+    def action_move(self, columns: int, rows: int) -> None:
+        self.cursor += Offset(columns, rows)
+
+    def action_open(self) -> None:
+        if self._labels:
+            self.post_message(self.Opened())
+
+    def on_click(self, event: events.Click) -> None:
+        column = (event.x - self._name_width + self.scroll_offset.x) // self._cell_width
+        row = event.y - 1 + self.scroll_offset.y
+        if event.x < self._name_width or event.y < 1 or not (column < len(self._names) and row < len(self._names)):
+            return
+        if self.cursor == (column, row):
+            self.action_open()
+        self.cursor = Offset(column, row)
+
+
+def _commonest_mistake(counts: Sequence[Sequence[int]]) -> Offset:
+    """Its cell; the first one where there is none."""
+    most, place = 0, Offset(0, 0)
+    for at, row in enumerate(counts):
+        wrong = [*row[:at], 0, *row[at + 1 :]]
+        if max(wrong) > most:
+            most = max(wrong)
+            place = Offset(wrong.index(most), at)
+    return place
+
+
+def _corner() -> str:
+    return _("truth ↓ verdict →")

@@ -1,0 +1,114 @@
+"""What an adapter is to be measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from textual.containers import Container, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from weibo_tui.app.formatting import one_line, plain
+from weibo_tui.app.forms.base import PlanForm
+from weibo_tui.app.forms.data_preview import DataPreview
+from weibo_tui.app.forms.file_list import FileList
+from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
+from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.registry.cards import AdapterCard
+from weibo_tui.workbench import AuditPlan, Columns, EvaluationPlan
+
+_COLUMNS = ("text_column", "label_column", "encoding")
+_MOST_LABELS = 30
+
+
+class EvaluationForm(PlanForm[EvaluationPlan]):
+    """Only files must be named: posts with labels that the adapter knows."""
+
+    HELP_TEXT = N_(
+        "Measure an adapter on labelled files (CSV, TSV, JSONL or Parquet) that it was not trained on. Type a path, "
+        "Enter takes it; several are measured together. Ctrl+S starts."
+    )
+    DEFAULT_CSS = """
+    EvaluationForm {
+        & #sides { height: 1fr; padding: 0 1; }
+        & #left, & #right { height: auto; }
+        & .about { height: auto; color: $text-muted; margin-top: 1; }
+        & DataPreview { margin-top: 1; }
+        &.-roomy #sides { layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-gutter: 0 3; }
+        &.-roomy #left, &.-roomy #right { height: 100%; overflow-y: auto; }
+    }
+    """
+
+    def __init__(self, card: AdapterCard, typed: dict[str, Any] | None = None) -> None:
+        super().__init__(typed)
+        self._card = card
+        self._files = FileList(self._typed.get("files", ()), sorted(FORMATS))
+        self._wrong = PathInput(save=True, suffixes=(".csv",), placeholder=_("nowhere"))
+        self._preview = DataPreview(audit=False)
+
+    def compose_body(self) -> Iterable[Widget]:
+        card = self._card
+        known = ", ".join(
+            name if name == raw else f"{name} ({raw})"
+            for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MOST_LABELS]
+        )
+        more = ", …" if len(card.labels) > _MOST_LABELS else ""
+        yield Static(plain(_("Measure '{name}'").format(name=card.name)), classes="title")
+        with VerticalScroll(id="sides", can_focus=False):
+            with Container(id="left"):
+                yield Static(plain(_("Labelled posts")), classes="section")
+                yield self._files
+                yield from self.fields(*column_fields(), encoding_field())
+                yield Static(one_line(_("Its labels: {labels}").format(labels=known + more)), classes="about")
+                yield Static(plain(_("Write the posts judged wrongly to")), classes="section")
+                yield self._wrong
+            with Container(id="right"):
+                yield self._preview
+
+    def on_mount(self) -> None:
+        self._files.take_focus()
+        self.changed()
+
+    def changed(self) -> None:
+        """Look at how the files are to be read now."""
+        if self._fields:
+            self._preview.look(AuditPlan(tuple(self._files.files), self._columns()))
+
+    def on_file_list_changed(self) -> None:
+        self._typed["files"] = list(self._files.files)
+        self._problem.update("")
+        self.changed()
+
+    def on_data_preview_found(self, event: DataPreview.Found) -> None:
+        found = event.peeks[0].source if event.peeks else None
+        for name in _COLUMNS:
+            self._fields[name].suggest(str(getattr(found, name, None) or ""))
+
+    def _columns(self) -> Columns:
+        return Columns(*(self._fields[name].value for name in _COLUMNS))
+
+    def output(self) -> PathInput | None:
+        return self._wrong if self._wrong.value.strip() else None
+
+    def plan(self) -> EvaluationPlan:
+        if self._files.untaken:
+            raise BadInput(_("Press Enter behind the path, so that the file is taken, or empty the line."))
+        if not self._files.files:
+            raise BadInput(_("Name a file to measure it on first."))
+        wrong = self._wrong.path if self.output() else None
+        if wrong is not None and (problem := judge(wrong, save=True).problem):
+            raise BadInput(problem)
+        return EvaluationPlan(
+            data=tuple(map(Path, self._files.files)),
+            adapter=self._card.name,
+            columns=self._columns(),
+            errors=wrong,
+            overwrite=wrong is not None and self._may_replace == wrong,
+        )

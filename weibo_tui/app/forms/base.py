@@ -1,0 +1,136 @@
+"""What the forms for long work share: fields that are checked as one types, remembered, and made into a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Button, Collapsible, Footer, Static
+
+from weibo_tui.app.base import Form
+from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.explanation import explain
+from weibo_tui.app.formatting import plain
+from weibo_tui.app.forms.fields import Field, Spec
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.keymap import bindings
+from weibo_tui.app.widgets.chrome import Flash
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import gettext as _
+
+Plan = TypeVar("Plan")
+
+
+class PlanForm(Form[Plan]):
+    """Gives the plan that was filled in, or None. `typed` keeps the texts of the fields from one time to the next."""
+
+    BINDINGS = bindings("form")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-wide"), (150, "-roomy")]  # noqa: RUF012 - as Screen declares it
+    DEFAULT_CSS = """
+    PlanForm {
+        & .title { text-style: bold; color: $primary; height: 1; padding: 0 1; background: $panel; }
+        &.-narrow Field { layout: vertical; }
+        &.-narrow Field > .entry, &.-narrow Field Input, &.-narrow Field Select, &.-narrow Field .note { width: 1fr; }
+        &.-narrow Field .note { padding-left: 19; display: none; }
+        &.-narrow Field.-entered .note, &.-narrow Field.-wrong .note { display: block; }
+        & .section { text-style: bold; color: $primary; margin-top: 1; }
+        & .start { height: auto; background: $surface; padding: 0 1; }
+        & .start .problem { width: 1fr; height: auto; color: $text-error; padding-left: 2; }
+        & VerticalScroll, & .scrolls {
+            scrollbar-size-vertical: 1; scrollbar-color: $panel; scrollbar-background: $background;
+        }
+        & Collapsible { background: $background; border: none; padding: 0; margin-top: 1; }
+        & Collapsible > Contents { padding: 0; }
+        & CollapsibleTitle { padding: 0; color: $primary; text-style: bold; }
+    }
+    """
+
+    def __init__(self, typed: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self._typed = typed if typed is not None else {}
+        self._fields: dict[str, Field] = {}
+        self._problem = Static(classes="problem")
+        self._proposed = ""
+        self._may_replace: Path | None = None
+        """The output file that the user agreed to replace."""
+
+    def fields(self, *specs: Spec) -> Iterator[Field]:
+        """The fields, with what was typed into them last."""
+        for spec in specs:
+            field = Field(spec, self._typed.get(spec.name))
+            self._fields[spec.name] = field
+            yield field
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="body"):
+            yield from self.compose_body()
+        with Horizontal(classes="start"):
+            yield Button(plain(_("Start")), variant="primary", id="start")
+            yield self._problem
+        yield Flash()
+        yield Footer(show_command_palette=False)
+
+    def on_field_changed(self, event: Field.Changed) -> None:
+        self._typed[event.field.spec.name] = event.field.text
+        self._problem.update("")
+        self.changed()
+
+    def changed(self) -> None:
+        """For what follows from the fields."""
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "start":
+            self.action_start()
+
+    def output(self) -> PathInput | None:
+        """Return the line that names the file to write, where one is named."""
+        return None
+
+    def action_start(self) -> None:
+        output = self.output()
+        if output is not None and output.path.is_file() and self._may_replace != output.path:
+            self.do(self._ask_to_replace(output))
+            return
+        wrong = [field for field in self._fields.values() if field.problem]
+        if wrong:
+            self._refuse(_("{field}: {problem}").format(field=_(wrong[0].spec.label), problem=wrong[0].problem))
+            for folded in wrong[0].ancestors_with_self:
+                if isinstance(folded, Collapsible):
+                    folded.collapsed = False
+            self.call_after_refresh(wrong[0].take_focus)
+            return
+        try:
+            plan = self.plan()
+        except BadInput as error:
+            self._refuse(explain(error))
+            return
+        self._typed.pop("name", None)  # the next one needs another
+        self.dismiss(plan)
+
+    async def _ask_to_replace(self, output: PathInput) -> None:
+        question = _("{path} is there already.").format(path=output.path)
+        answers = [("other", _("Choose another place")), ("replace", _("Replace it"))]
+        if await self.weibo.push_screen_wait(Choose(question, answers)) == "replace":
+            self._may_replace = output.path
+            self.action_start()
+        else:
+            output.focus()
+
+    def _refuse(self, problem: str) -> None:
+        self._problem.update(plain(problem))
+
+    def propose_name(self, name: str) -> None:
+        """Name it so, unless the person has named it otherwise."""
+        if self._fields["name"].text in ("", self._proposed):
+            self._proposed = self._fields["name"].text = name
+
+    def values(self, *names: str) -> dict[str, Any]:
+        """The values of fields by name."""
+        return {name: self._fields[name].value for name in names}
+
+    def plan(self) -> Plan:
+        """The plan; BadInput for what no field knows of."""
+        raise NotImplementedError

@@ -1,0 +1,188 @@
+"""The fields of the forms: every hyper-parameter, with what it is called, what it means, and what it may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from weibo_tui.app.forms.fields import Spec, as_choices, decimal, names, optional, short, whole
+from weibo_tui.app.services.catalog import Stock
+from weibo_tui.engine.hyperparameters import (
+    ACTIVATION_NAMES,
+    CLASS_WEIGHTS,
+    PRETRAINING_RANGES,
+    RANGES,
+    Hyperparameters,
+    PretrainingRecipe,
+)
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.registry.cards import check_name
+from weibo_tui.workbench.downloads import BASE, BASE_SIZE
+from weibo_tui.workbench.home import STARTER_BASE
+
+# The explanations are those of the command line's options, word for word.
+_FIRST = (
+    ("epochs", N_("Epochs"), N_("How often each post is seen.")),
+    ("learning_rate", N_("Learning rate"), N_("Learning rate at its highest.")),
+    ("batch_size", N_("Batch size"), N_("Posts in a batch.")),
+    ("max_length", N_("Longest post"), N_("Tokens of a post that are read.")),
+    (
+        "emoticon_dropout",
+        N_("Emoticon dropout"),
+        N_("Share of the posts shown without emoticons, so that words are learnt too."),
+    ),
+    ("bottleneck", N_("Bottleneck"), N_("Width of the bottlenecks.")),
+)
+_MORE = (
+    ("patience", N_("Patience"), N_("Epochs without gain before it stops early; 0: never.")),
+    ("accumulation", N_("Accumulation"), N_("Batches in a step.")),
+    ("warmup", N_("Warm-up"), N_("Share of the steps in which it rises.")),
+    ("weight_decay", N_("Weight decay"), N_("Weight decay of AdamW.")),
+    ("clip", N_("Clip"), N_("Norm that gradients are clipped to.")),
+    ("class_weights", N_("Class weights"), N_("none, or balanced: rare labels count more.")),
+    ("blocks", N_("Blocks"), N_("Blocks that have one, as in all, last4, 0-5 or 1,3.")),
+    ("activation", N_("Activation"), N_("Activation function in them.")),
+    ("dropout", N_("Dropout"), N_("Dropout in them.")),
+    ("init", N_("First weights"), N_("Standard deviation of the first up-projections.")),
+    ("seed", N_("Seed"), N_("Seed of the split, the order and the first weights.")),
+)
+_SHARES = (
+    ("validation", N_("Validation share"), N_("Share of the posts that the best epoch is chosen on.")),
+    ("test", N_("Test share"), N_("Share of the posts that the score card is made on.")),
+)
+_RECIPE = (
+    ("learning_rate", N_("Learning rate"), N_("Learning rate at its highest.")),
+    ("batch_size", N_("Batch size"), N_("Windows in a step.")),
+    ("context", N_("Context"), N_("Tokens in a window.")),
+    ("seed", N_("Seed"), N_("Seed of the order and the first weights.")),
+)
+_BLOCKS = re.compile(r"(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?)(?:,(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?))*")
+
+
+def column_fields() -> list[Spec]:
+    """How files are read; what is left empty is found."""
+    return [
+        Spec("text_column", N_("Posts in"), N_("Column of the posts; else found."), read=optional),
+        Spec("label_column", N_("Labels in"), N_("Column of the labels; else found."), read=optional),
+    ]
+
+
+def first_fields() -> list[Spec]:
+    """The hyper-parameters that matter most."""
+    return [_hyper(*one) for one in _FIRST]
+
+
+def more_fields() -> list[Spec]:
+    """All others, how the data is dealt, and where to compute."""
+    shares = [
+        Spec(name, label, about, "0.1", decimal(0, 0.5, within=True), range="0 – 0.5") for name, label, about in _SHARES
+    ]
+    about_labels = N_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1.")
+    return [
+        *(_hyper(*one) for one in _MORE),
+        Spec("labels", N_("Names of labels"), about_labels, read=names),
+        *shares,
+        encoding_field(),
+        *machine_fields(),
+    ]
+
+
+def recipe_fields() -> list[Spec]:
+    """How to pretrain, less for how long."""
+    return [_ranged(*one, getattr(PretrainingRecipe(), one[0]), PRETRAINING_RANGES) for one in _RECIPE]
+
+
+def encoding_field() -> Spec:
+    return Spec("encoding", N_("Encoding"), N_("Encoding, as in utf-8, gb18030 or utf-16; else found."), read=optional)
+
+
+def machine_fields() -> list[Spec]:
+    return [
+        Spec(
+            "device",
+            N_("Device"),
+            N_("auto, cuda, mps or cpu."),
+            "auto",
+            choices=as_choices(("auto", "cuda", "mps", "cpu")),
+        ),
+        Spec(
+            "dtype",
+            N_("Numbers"),
+            N_("auto, float32 or bfloat16."),
+            "auto",
+            choices=as_choices(("auto", "float32", "bfloat16")),
+        ),
+        Spec("threads", N_("Threads"), N_("CPU threads; 0: as many as serve."), "0", whole(0, 1024), range="0 – 1,024"),
+    ]
+
+
+def base_field(stock: Stock, named: str) -> Spec:
+    """The bases that are here, and those of the Hub that would be fetched: the one that most train on, and the one
+    that the settings have `named`. Where there is none, one is to be chosen: nothing is fetched that was not named."""
+    remote = [one for one in dict.fromkeys((named, BASE)) if "/" in one and stock.base_from(one) is None]
+    here = [card.name for card in stock.bases] or ([] if named in remote else [""])
+    words = {"": N_("there is none yet")} | {one: _to_be_fetched(one) for one in remote}
+    if STARTER_BASE in here and STARTER_BASE not in stock.own_bases:
+        words[STARTER_BASE] = _("{name} (small)").format(name=STARTER_BASE)
+    choices = tuple((one, words.get(one, one)) for one in [*here, *remote])
+
+    def read(text: str) -> str:
+        if not text:
+            raise BadInput(_("choose one, which is fetched first; or F5 brings one in"))
+        return text
+
+    default = named if named in remote else stock.base
+    return Spec("base", N_("Base"), N_("Base to train on."), default, read, choices)
+
+
+def _to_be_fetched(repository: str) -> str:
+    if repository == BASE:
+        return _("{repository} ({size} MB, is fetched first)").format(repository=BASE, size=BASE_SIZE // 10**6)
+    return _("{repository} (is fetched first)").format(repository=repository)
+
+
+def name_field(about: str, taken: Iterable[str]) -> Spec:
+    """The name of what is made, which none of `taken` may be."""
+    there = set(taken)
+
+    def read(text: str) -> str:
+        if not text:
+            raise BadInput(_("give it a name"))
+        if text in there:
+            raise BadInput(_("there is one of that name already"))
+        return check_name(text)
+
+    return Spec("name", N_("Name"), about, read=read)
+
+
+def name_after(source: str, otherwise: str, taken: Iterable[str]) -> str:
+    """A free name for what is made from the file `source`."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-.")[:56] or otherwise
+    there = set(taken)
+    numbered = (f"{stem}-{number}" for number in range(2, len(there) + 3))
+    return stem if stem not in there else next(name for name in numbered if name not in there)
+
+
+def _hyper(name: str, label: str, about: str) -> Spec:
+    default = getattr(Hyperparameters(), name)
+    if name == "class_weights":
+        return Spec(name, label, about, default, choices=as_choices(CLASS_WEIGHTS))
+    if name == "activation":
+        return Spec(name, label, about, default, choices=as_choices(ACTIVATION_NAMES))
+    if name == "blocks":
+        return Spec(name, label, about, default, _blocks)
+    return _ranged(name, label, about, default, RANGES)
+
+
+def _ranged(name: str, label: str, about: str, default: float, ranges: Mapping[str, tuple[float, float]]) -> Spec:
+    low, high = ranges[name]
+    read = whole(low, high) if isinstance(default, int) else decimal(low, high)
+    return Spec(name, label, about, f"{default:g}", read, range=f"{short(low)} – {short(high)}")
+
+
+def _blocks(text: str) -> str:
+    if not _BLOCKS.fullmatch(text.replace(" ", "")):
+        raise BadInput(_("write all, last4, 0-5 or 1,3"))
+    return text

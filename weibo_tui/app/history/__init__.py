@@ -1,0 +1,1 @@
+"""Browse, filter, edit and export past predictions."""

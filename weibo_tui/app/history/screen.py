@@ -1,0 +1,292 @@
+"""The history: all that was judged, to be searched, read, corrected, deleted and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from weibo_tui.app.base import Place
+from weibo_tui.app.formatting import one_line, plain
+from weibo_tui.app.history.browser import HistoryBrowser
+from weibo_tui.app.history.details import EntryDetails
+from weibo_tui.app.history.edits import HistoryEdits
+from weibo_tui.app.history.export_dialog import ExportForm
+from weibo_tui.app.history.export_status import ExportLine
+from weibo_tui.app.history.filter_dialog import FilterDialog, described
+from weibo_tui.app.history.window import key_of
+from weibo_tui.app.keymap import all_keys, bindings, key_names, keys_of
+from weibo_tui.app.widgets.single_line_input import Line
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
+
+_NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest")
+_NEED_AN_ANALYSIS = ("correct", "to_prompt")
+_SOMETIMES = ("search", "filter", "unfilter", "correct", "delete", "undo", "export", "stop_export", "clear")
+"""Actions that stand in the footer, or stop working with those."""
+
+
+class SearchField(Line):
+    """Where one types what is to be found."""
+
+    BINDINGS = bindings("history_search")
+    HELP_TEXT = N_("The posts that hold what you type, in upper or lower case, are found while you type.")
+
+    def action_leave(self) -> None:
+        # At once, not by a message: the next key, which may be there already, is the table's.
+        self.screen.set_focus(self.screen.query_one(HistoryBrowser).table)
+
+
+class HistoryScreen(Place):
+    NAME = "history"
+    HELP_TEXT = N_(
+        "Everything that was judged is kept here until you delete it. Search and filter, correct a label, and export "
+        "what you see as a CSV file that opens in a spreadsheet."
+    )
+    BINDINGS = bindings("history")
+    AUTO_FOCUS = "EntryTable"
+    CSS = """
+    HistoryScreen SearchField { background: $surface; }
+    HistoryScreen SearchField:focus { background: $boost; }
+    HistoryScreen SearchField > .input--placeholder { color: $text-muted; }
+    HistoryScreen .filters { height: auto; padding: 0 1; display: none; }
+    HistoryScreen .filters.-shown { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted: int | None = None
+        self._working: list[bool | None] = []
+        self._filter_words: list[str] = []
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield SearchField(placeholder=_("{key} searches the posts").format(key=self._key("history.search")))
+        yield Static(classes="filters")
+        yield HistoryBrowser()
+        yield ExportLine()
+
+    def on_mount(self) -> None:
+        self.edits = HistoryEdits(self.browser)
+
+    @property
+    def browser(self) -> HistoryBrowser:
+        return self.query_one(HistoryBrowser)
+
+    def show(self, analysis_id: int) -> None:
+        """Open the history with this analysis under the cursor; search and filter are cleared for it."""
+        self._wanted = analysis_id
+        if self.is_current:
+            self.on_screen_resume()
+        else:
+            self.weibo.switch_mode(self.NAME)
+
+    def on_screen_resume(self) -> None:
+        if self._wanted is not None:
+            self.do(self._show(self._wanted), "show", latest=True)
+            self._wanted = None
+        else:
+            self.browser.refresh_entries()
+
+    async def _show(self, analysis_id: int) -> None:
+        try:
+            analysis = await self.weibo.records.ask(lambda bench: bench.history.get(analysis_id))
+        except Exception:
+            self.browser.refresh_entries()
+            raise
+        self._clear_search()
+        self.browser.go_to(analysis, EVERYTHING)
+        self.set_focus(self.browser.table)
+
+    def on_history_browser_changed(self) -> None:
+        self.browser.table.notice = self._notice()
+        self._show_filter(self.browser.asked)
+        self._show_keys()
+
+    def on_descendant_focus(self) -> None:
+        self._show_keys()
+
+    def on_job_ended(self) -> None:
+        self._show_keys()
+
+    def _show_keys(self) -> None:
+        """The footer is made anew only where other keys work: that takes a while, and rows are passed quickly."""
+        working = [self.check_action(action, ()) for action in _SOMETIMES]
+        if working != self._working:
+            self._working = working
+            self.refresh_bindings()
+
+    def _show_filter(self, asked: HistoryFilter) -> None:
+        words = described(asked)
+        if words == self._filter_words:
+            return
+        self._filter_words = words
+        key = self._key("history.unfilter")
+        line = Content.assemble(
+            one_line(" · ".join(words), "$secondary"),
+            ("   " + _("{key} clears").format(key=key), "$text-muted"),
+        )
+        filters = self.query_one(".filters", Static)
+        filters.set_class(bool(words), "-shown")
+        filters.update(line)
+
+    def _notice(self) -> Content:
+        """What stands in the table's place while it is empty."""
+        if self.browser.total is None:
+            return Content("")
+        if self.browser.asked.text:
+            text = _("No post holds this. {key} clears the search.")
+            return plain(text.format(key=self._key("history.back")))
+        if self.browser.asked != EVERYTHING:
+            text = _("No entry matches. {key} clears the filter.")
+            return plain(text.format(key=self._key("history.unfilter")))
+        if not self.weibo.settings.history:
+            return plain(_("The settings say that no verdicts are kept: history = false."))
+        text = _(
+            "Every verdict will stand here, to be searched, corrected and exported. {key} leads to the prompt: type a "
+            "post there and press Enter."
+        )
+        return plain(text.format(key=self._key("app.predict")))
+
+    def _key(self, name: str) -> str:
+        """The key that does an action, as the person has it."""
+        keys = keys_of(next(key for key in all_keys() if key.name == name), self.weibo.keymap)
+        return key_names(keys.partition(",")[0])
+
+    # ---- search and filter
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._ask_for(replace(self.browser.asked, text=event.value))
+
+    def _ask_for(self, asked: HistoryFilter) -> None:
+        if asked != self.browser.asked:
+            self.browser.ask_for(asked)
+
+    def _clear_search(self) -> None:
+        with self.prevent(Input.Changed):
+            self.query_one(SearchField).value = ""
+
+    def action_search(self) -> None:
+        self.set_focus(self.query_one(SearchField))  # at once: the next key is its own
+
+    def action_unfilter(self) -> None:
+        self._clear_search()
+        self._ask_for(EVERYTHING)
+
+    def action_filter(self) -> None:
+        self.do(self._filter())
+
+    async def _filter(self) -> None:
+        choices = await self.weibo.records.ask(lambda bench: bench.history.choices())
+        asked = await self.weibo.push_screen_wait(FilterDialog(self.browser.asked, choices))
+        if asked is not None:
+            self._ask_for(asked)
+
+    def action_back(self) -> None:
+        """One step back: out of the details, or one thing less of what was typed, marked and told."""
+        field, export = self.query_one(SearchField), self.query_one(ExportLine)
+        if isinstance(self.focused, EntryDetails) or (field.has_focus and not field.value):
+            self.set_focus(self.browser.table)
+        elif field.has_focus:
+            field.value = ""
+        elif export.is_over:
+            export.clear_away()
+        elif self.browser.marked:
+            self.browser.unmark()
+        else:
+            field.value = ""
+
+    # ---- what is done to entries
+
+    def action_mark(self) -> None:
+        self.browser.mark()
+
+    def action_copy(self) -> None:
+        entry = self.browser.entry
+        if isinstance(entry, Analysis):
+            self.app.copy_to_clipboard(entry.text)
+            self.flash(_("The post is copied."), "success")
+        elif entry is not None:
+            self.app.copy_to_clipboard(str(entry.out))
+            self.flash(_("The place of the labelled file is copied."), "success")
+
+    def action_correct(self) -> None:
+        if isinstance(self.browser.entry, Analysis):
+            self.do(self.edits.correct(self.browser.entry))
+
+    def action_delete(self) -> None:
+        entry = self.browser.entry
+        if entry is not None:
+            self.do(self.edits.delete(dict(self.browser.marked) or {key_of(entry): entry}, self._key("history.undo")))
+
+    def action_undo(self) -> None:
+        self.do(self.edits.undo())
+
+    def action_clear(self) -> None:
+        if self.query_one(ExportLine).job is None:
+            self.do(self._clear())
+        else:
+            self.flash(_("An export is at work: wait for its end, or stop it."), "error")
+
+    async def _clear(self) -> None:
+        if await self.edits.clear():
+            self.action_unfilter()
+            self.browser.refresh_around(None)
+
+    def action_to_prompt(self) -> None:
+        from weibo_tui.app.predict.screen import PredictScreen
+
+        predict, entry = self.weibo.places["predict"], self.browser.entry
+        assert isinstance(predict, PredictScreen)
+        if isinstance(entry, Analysis):
+            predict.bring(entry.text)
+            self.weibo.switch_mode(predict.NAME)
+
+    # ---- export
+
+    def action_export(self) -> None:
+        self.do(self._export())
+
+    async def _export(self) -> None:
+        plan = await self.weibo.push_screen_wait(ExportForm(self.browser.asked))
+        if plan is not None:
+            self.query_one(ExportLine).begin(plan)
+            self._show_keys()
+
+    def action_stop_export(self) -> None:
+        self.query_one(ExportLine).stop()
+
+    # ---- moving
+
+    def action_newest(self) -> None:
+        self.browser.go_to_newest()
+
+    def action_oldest(self) -> None:
+        self.browser.go_to_oldest()
+
+    def action_refresh(self) -> None:
+        self.browser.refresh_entries()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if not self.is_mounted:
+            return True
+        entry = self.browser.entry
+        if action in _NEED_AN_ENTRY:
+            return entry is not None
+        if action in _NEED_AN_ANALYSIS:
+            return isinstance(entry, Analysis)
+        exporting = self.query_one(ExportLine).job is not None
+        some = entry is not None or self.browser.asked != EVERYTHING
+        works = {
+            "search": some and not self.query_one(SearchField).has_focus,
+            "filter": some,
+            "unfilter": self.browser.asked != EVERYTHING,
+            "undo": self.edits.can_undo,
+            "export": entry is not None and not exporting,
+            "stop_export": exporting,
+            "clear": some,
+        }
+        return works.get(action, True)

@@ -1,0 +1,165 @@
+"""A table of the history's entries that holds what is loaded and no more, and asks for more near its ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.content import Content
+from textual.geometry import Region
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.visual import Visual
+from textual.widget import Widget
+
+from weibo_tui.app.history.rows import Columns
+from weibo_tui.app.keymap import bindings
+from weibo_tui.locale import N_
+from weibo_tui.storage.history import Entry
+
+_WHEEL = 3
+"""Rows that one notch of the mouse wheel moves."""
+_MARGIN = 2  # beside the notice
+
+
+class EntryTable(Widget, can_focus=True):
+    """Rows, one of which has the cursor, under a header. It draws each line itself, so that replacing the rows keeps
+    every row where it is on the screen."""
+
+    ALLOW_SELECT = False
+    BINDINGS = bindings("history_table")
+    HELP_TEXT = N_(
+        "The newest analyses stand first, and more are loaded as you go. A ? before a verdict says that it is "
+        "uncertain; behind an arrow stands the label that a person gave instead."
+    )
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"entry-table--header", "entry-table--cursor"}
+    DEFAULT_CSS = """
+    EntryTable {
+        height: 1fr; text-wrap: nowrap;
+        & > .entry-table--header { background: $panel; color: $text-muted; }
+        & > .entry-table--cursor { background: $panel; }
+        &:focus > .entry-table--cursor { background: $primary 30%; }
+    }
+    """
+
+    notice = reactive(Content(""))
+    """What stands here while there are no entries."""
+
+    class Moved(Message):
+        """The cursor or the view is somewhere else, or a key tried to bring it beyond an end."""
+
+    class Opened(Message):
+        """The entry under the cursor was chosen, by Enter or by a click on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: Sequence[Entry] = ()
+        self.cursor = 0
+        self.top = 0
+        """The first row in view."""
+        self._marked: Sequence[bool] = ()
+        self._found: re.Pattern[str] | None = None
+        self._columns: Columns | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows there is room for."""
+        return max(self.size.height - 1, 1)
+
+    @property
+    def entry(self) -> Entry | None:
+        """The one under the cursor."""
+        return self.entries[self.cursor] if self.cursor < len(self.entries) else None
+
+    def load(self, entries: Sequence[Entry], cursor: int, top: int, found: re.Pattern[str] | None, anew: bool) -> None:
+        """Show these rows. `anew`: they have nothing to do with those before, and the columns may be others."""
+        self.entries = entries
+        self._found = found
+        self._columns = Columns.fit(self.size.width, entries, None if anew else self._columns)
+        self.cursor = max(min(cursor, len(entries) - 1), 0)
+        self.top = top
+        self._keep_in_view()
+        self.refresh()
+
+    def mark(self, marked: Sequence[bool]) -> None:
+        """Show which rows are marked, one value for each."""
+        self._marked = marked
+        self.refresh()
+
+    def go_to(self, row: int) -> None:
+        """Put the cursor on a row, or on the nearest there is."""
+        before, self.cursor = self.cursor, max(min(row, len(self.entries) - 1), 0)
+        top = self.top
+        self._keep_in_view()
+        if self.top == top:
+            self.refresh(*(Region(0, 1 + one - top, self.size.width, 1) for one in {before, self.cursor}))
+        else:
+            self.refresh()
+        self.post_message(self.Moved())
+
+    def _view_from(self, row: int) -> None:
+        self.top = max(min(row, len(self.entries) - self.rows), 0)
+        self.refresh()
+
+    def _keep_in_view(self) -> None:
+        self.top = max(min(self.top, self.cursor, len(self.entries) - self.rows), self.cursor - self.rows + 1, 0)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._columns = Columns.fit(event.size.width, self.entries)
+        self._keep_in_view()
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        row = self.top + y - 1
+        if not self.entries:
+            lines = self.notice.wrap(max(width - 2 * _MARGIN, 1))
+            line = Content(" " * _MARGIN) + lines[y - 1] if 0 < y <= len(lines) else Content("")
+            return Visual.to_strips(self, line, width, 1, self.visual_style, pad=True)[0]
+        if self._columns is None or row >= len(self.entries):
+            return Strip.blank(width, self.visual_style.rich_style)
+        if y == 0:
+            line, style = self._columns.header(), self.get_visual_style("entry-table--header")
+        else:
+            marked = row < len(self._marked) and self._marked[row]
+            line = self._columns.row(self.entries[row], self._found, marked)
+            style = self.get_visual_style("entry-table--cursor") if row == self.cursor else self.visual_style
+        return Visual.to_strips(self, line, width, 1, style, pad=True)[0]
+
+    # ---- keys and the mouse
+
+    def action_move(self, rows: int) -> None:
+        self.go_to(self.cursor + rows)
+
+    def action_page(self, pages: int) -> None:
+        self._view_from(self.top + pages * self.rows)
+        self.go_to(self.cursor + pages * self.rows)
+
+    def action_open(self) -> None:
+        if self.entry is not None:
+            self.post_message(self.Opened())
+
+    def on_click(self, event: events.Click) -> None:
+        row = self.top + event.y - 1
+        if event.y > 0 and row < len(self.entries):
+            if row == self.cursor and event.chain > 1:
+                self.action_open()
+            else:
+                self.go_to(row)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self._scroll(_WHEEL)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._scroll(-_WHEEL)
+
+    def _scroll(self, rows: int) -> None:
+        """Move the view; the cursor stays on its row as long as that can be seen."""
+        self._view_from(self.top + rows)
+        self.go_to(max(min(self.cursor, self.top + self.rows - 1), self.top))

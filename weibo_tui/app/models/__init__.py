@@ -1,0 +1,1 @@
+"""Manage base models and adapters."""

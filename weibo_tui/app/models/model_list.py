@@ -1,0 +1,150 @@
+"""Bases above, adapters below, in one list that the arrows run through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from weibo_tui.app.formatting import NO_FIGURE, label_name, one_line, percent, size
+from weibo_tui.app.keymap import bindings
+from weibo_tui.app.models.inventory import Broken, Entry, Inventory, Kind, Whole
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.registry.cards import AdapterCard, BaseCard
+
+_LABELS_TOLD = 12
+
+
+class ModelList(OptionList):
+    """Each entry in two lines: its name, and its few figures."""
+
+    HELP_TEXT = N_(
+        "The arrows go through bases and adapters; * marks the one that is used where none is named. Enter opens the "
+        "card."
+    )
+    BINDINGS = bindings("models_list")
+    DEFAULT_CSS = """
+    ModelList {
+        border: none; padding: 0; background: $background; text-wrap: nowrap; text-overflow: ellipsis;
+        scrollbar-size-vertical: 1;
+        & > .option-list--option { padding: 0 1; }
+        & > .option-list--option-disabled { color: $text-muted; }
+        & > .option-list--option-highlighted { color: $text; background: $panel; }
+        &:focus { border: none; background-tint: $foreground 0%; }
+        &:focus > .option-list--option-highlighted { color: $text; background: $primary 25%; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self._entries: dict[str, Entry] = {}
+
+    @property
+    def entry(self) -> Entry | None:
+        """The one that the cursor is on."""
+        option = self.highlighted_option
+        return self._entries.get(option.id or "") if option is not None else None
+
+    def show(self, inventory: Inventory) -> None:
+        """List what there is; the cursor stays on its entry, or goes to the next where that is gone."""
+        before, index = self.entry, self.highlighted
+        self._entries = {}
+        options: list[Option] = []
+        for kind in ("base", "adapter"):
+            options += self._section(kind, list(inventory.entries(kind)))
+        self.set_options(options)
+        self._go_to(_key(before) if before is not None else "", index)
+
+    def select(self, kind: Kind, name: str) -> None:
+        """Put the cursor on an entry, if it is there."""
+        if (key := f"{kind}:{name}") in self._entries:
+            self.highlighted = self.get_option_index(key)
+
+    def _section(self, kind: Kind, entries: list[Entry]) -> Iterator[Option]:
+        title = _("Bases") if kind == "base" else _("Adapters")
+        yield Option(Content.styled(title, "bold $primary"), disabled=True)
+        for entry in entries:
+            self._entries[_key(entry)] = entry
+            yield Option(_lines(entry), id=_key(entry))
+        if not entries:
+            yield Option(Content(_no_base() if kind == "base" else _no_adapter()), disabled=True)
+        if kind == "base":
+            yield Option("", disabled=True)
+
+    def _go_to(self, key: str, index: int | None) -> None:
+        there = [self.get_option_index(one) for one in self._entries]
+        if key in self._entries:
+            self.highlighted = self.get_option_index(key)
+        elif there:
+            later = (one for one in there if index is not None and one >= index)
+            self.highlighted = next(later, there[0] if index is None else there[-1])
+        else:
+            self.highlighted = None
+
+
+def _key(entry: Entry) -> str:
+    return f"{entry.kind}:{entry.name}"
+
+
+def _no_base() -> str:
+    return _(
+        "None yet.\ng: fetch one from the Hub.\ni: take one in, from a file or\na Hugging Face folder.\n"
+        "p: make one from plain text."
+    )
+
+
+def _no_adapter() -> str:
+    return _("None yet.\nF3: train one on your posts.\ni: take one in from a file.")
+
+
+def _lines(entry: Entry) -> Content:
+    if isinstance(entry, Broken):
+        return Content("\n").join(
+            [one_line("! " + entry.name, "bold $text-error"), Content.styled("  " + _("damaged"), "$text-error")]
+        )
+    lacking = entry.condition is not None and bool(entry.condition.missing)
+    name = Content.assemble(
+        ("* " if entry.chosen else "  ", "bold $primary"),
+        one_line(entry.name, "bold"),
+        ("  " + _("files are missing") if lacking else "", "$text-error"),
+        ("  " + _("comes with weibo-tui") if entry.bundled else "", "$text-muted"),
+    )
+    figures = (Content.assemble("  ", one_line(line, "$text-muted")) for line in _figures(entry))
+    return Content("\n").join([name, *figures])
+
+
+def _figures(item: Whole) -> Iterator[str]:
+    card = item.card
+    if isinstance(card, BaseCard):
+        parameters = _("{parameters} parameters").format(parameters=short_number(card.parameters))
+        yield parameters if item.condition is None else f"{parameters} · {size(item.condition.size)}"
+        return
+    labels = ", ".join(map(label_name, card.labels[:_LABELS_TOLD])) + ("…" if len(card.labels) > _LABELS_TOLD else "")
+    yield _("{labels} · on {base}").format(labels=labels, base=card.base)
+    accuracy, without = (_share(value) for value in (card.score.get("accuracy"), _without_emoticons(card)))
+    if accuracy:
+        yield _("{accuracy}, {without} without emoticons").format(accuracy=accuracy, without=without or NO_FIGURE)
+
+
+def _without_emoticons(card: AdapterCard) -> object:
+    emoticons = card.score.get("emoticons")
+    return emoticons.get("without") if isinstance(emoticons, dict) else None
+
+
+def _share(value: object) -> str:
+    """A share out of a card, which may come from elsewhere and hold anything."""
+    return percent(value) if isinstance(value, int | float) and 0 <= value <= 1 else ""
+
+
+def short_number(count: float) -> str:
+    """`940`, `12.3 K`, `102 M`; a dash for what no model has."""
+    if not 0 <= count < 1e15:
+        return NO_FIGURE
+    for unit in ("", "K", "M"):
+        if count < 1000 or unit == "M":
+            break
+        count /= 1000
+    return f"{count:,.0f} {unit}".rstrip() if count >= 100 or not unit else f"{count:.1f} {unit}"

@@ -1,0 +1,292 @@
+"""Bases and adapters: their cards, and what is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from weibo_tui.app.base import Form, Place
+from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.evaluation.evaluation_job import KEPT, Evaluation
+from weibo_tui.app.evaluation.form import EvaluationForm
+from weibo_tui.app.evaluation.screen import EvaluationScreen
+from weibo_tui.app.explanation import explain
+from weibo_tui.app.keymap import bindings, first_key
+from weibo_tui.app.models import actions as upkeep
+from weibo_tui.app.models import import_export as exchange
+from weibo_tui.app.models import outside
+from weibo_tui.app.models.inventory import Entry, Inventory, Item, Kind, Whole
+from weibo_tui.app.models.model_card import ModelCard
+from weibo_tui.app.models.model_list import ModelList
+from weibo_tui.app.services.jobs import Job, JobEnded, JobTold
+from weibo_tui.app.services.worker import WorkThread
+from weibo_tui.app.train.screen import TrainScreen
+from weibo_tui.app.widgets.job_progress import JobLine
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.registry.cards import AdapterCard, BaseCard
+from weibo_tui.workbench import Imported
+
+
+class ModelsScreen(Place):
+    """The list at the left, the card of what is chosen at the right; where that is too narrow, behind Enter."""
+
+    NAME = "models"
+    HELP_TEXT = N_(
+        "Bases are frozen GPT-2s; adapters are small, stand on one base each, and give the verdicts. Both can be taken "
+        "in from files, and written into files for other machines."
+    )
+    BINDINGS = bindings("models")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-wide")]  # noqa: RUF012 - as Textual declares it
+    DEFAULT_CSS = """
+    ModelsScreen {
+        ModelList { width: 40%; min-width: 34; max-width: 60; height: 1fr; }
+        ModelCard { width: 1fr; height: 1fr; border-left: vkey $panel; }
+        &.-narrow ModelCard { display: none; }
+        &.-narrow ModelList { width: 1fr; max-width: 100%; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inventory = Inventory()
+        self.evaluations: list[Evaluation] = []
+        """The last ones, the newest last."""
+        self._at_work: dict[Job, dict[str, str]] = {}
+        """Its jobs that are not over, with what is said of some outcomes."""
+        self._opened: EvaluationScreen | None = None
+        self._typed: dict[str, Any] = {}
+        """What was typed into the form last."""
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Horizontal():
+            yield ModelList()
+            yield ModelCard()
+        yield JobLine()
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "stock", self._stock_changed)
+
+    def on_screen_resume(self) -> None:
+        # Another program may have changed something, or broken it, which the stock does not tell.
+        self.do(self.look_anew())
+
+    async def look_anew(self) -> None:
+        """Look at what there is, in the stock and in the files."""
+        await self.weibo.restock()
+        await self._look()
+
+    def _stock_changed(self) -> None:
+        self.do(self._look(), group="look", latest=True)
+
+    async def _look(self) -> None:
+        stock = self.weibo.stock
+        found = await self.weibo.records.ask(lambda bench: Inventory.of(bench, stock))
+        if found != self.inventory or not self.query_one(ModelList).option_count:
+            self.inventory = found
+            self.query_one(ModelList).show(found)
+            self._show_card()
+
+    async def changed(self, kind: Kind, name: str) -> None:
+        """Look again at what there is, after a base or an adapter changed, and put the cursor on it."""
+        await self.look_anew()
+        self.query_one(ModelList).select(kind, name)
+
+    @property
+    def entry(self) -> Entry | None:
+        """What the cursor is on."""
+        return self.query_one(ModelList).entry
+
+    @property
+    def whole(self) -> Whole:
+        """The same, in actions that `check_action` allows only where it is not damaged."""
+        entry = self.entry
+        assert isinstance(entry, Item)
+        return entry
+
+    def on_option_list_option_highlighted(self) -> None:
+        self._show_card()
+
+    def _show_card(self) -> None:
+        self.query_one(ModelCard).show(self.entry, self.inventory)
+        self.refresh_bindings()
+
+    def on_option_list_option_selected(self) -> None:
+        # A click; where the card is in sight already, that is all.
+        if self.has_class("-narrow"):
+            self.action_open_card()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        entry = self.entry if self.query(ModelList) else None
+        item = entry if isinstance(entry, Item) else None
+        works = {
+            "use": item is not None and not item.chosen,
+            "evaluate": item is not None and item.kind == "adapter",
+            "train": item is not None and item.kind == "base",
+            "export": item is not None,
+            "rename": item is not None and not item.bundled,
+            "delete": entry is not None and not entry.bundled,
+            "open_card": entry is not None,
+            "last": bool(self.evaluations),
+            "stop": bool(self._at_work),
+            "back": bool(self.query("ModelCard:focus")),
+        }
+        return works.get(action, True)
+
+    # ---- what the keys do
+
+    def action_open_card(self) -> None:
+        """Show the card on a screen of its own, or go to it where it is beside the list."""
+        if self.has_class("-narrow") and (entry := self.entry) is not None:
+            self.weibo.push_screen(CardForm(entry, self.inventory))
+        else:
+            self.set_focus(self.query_one(ModelCard))
+
+    def action_back(self) -> None:
+        self.set_focus(self.query_one(ModelList))
+
+    def action_use(self) -> None:
+        self._change(upkeep.use(self, self.whole))
+
+    def action_rename(self) -> None:
+        self._change(upkeep.rename(self, self.whole))
+
+    def action_delete(self) -> None:
+        if (entry := self.entry) is not None:
+            self._change(upkeep.delete(self, entry))
+
+    def action_get(self) -> None:
+        self._change(outside.fetch(self))
+
+    def action_take_base(self) -> None:
+        """Take in the model folder of the original project, which the first start offers."""
+        self._change(outside.take_base(self))
+
+    def action_take_checkpoint(self) -> None:
+        """Take in the original project's adapter, which the first start offers."""
+        self._change(outside.take_checkpoint(self))
+
+    def action_import(self) -> None:
+        self._change(exchange.take_in(self))
+
+    def action_export(self) -> None:
+        self._change(exchange.write_out(self, self.whole))
+
+    def action_evaluate(self) -> None:
+        self._change(self._evaluate(self.whole))
+
+    def action_train(self) -> None:
+        self._change(self._train(self.whole.name))
+
+    def action_pretrain(self) -> None:
+        self._change(self._train())
+
+    async def _train(self, base: str = "") -> None:
+        """Begin a training on `base`, or without it a pretraining, at the place where that is seen."""
+        train = self.weibo.places["train"]
+        assert isinstance(train, TrainScreen)
+        await self.weibo.switch_mode("train")
+        train.do(train.begin_training(base) if base else train.begin_pretraining(), group="new", latest=True)
+
+    def action_last(self) -> None:
+        self._change(self._open_again())
+
+    def _change(self, work: Coroutine[Any, Any, None]) -> None:
+        self.do(work, group="change", latest=True)
+
+    # ---- evaluations
+
+    async def _evaluate(self, item: Whole) -> None:
+        assert isinstance(item.card, AdapterCard)
+        if self.inventory.base_of(item.card) is None:
+            message = _("'{name}' cannot judge: its base '{base}' is not here, take that in first.")
+            raise BadInput(message.format(name=item.name, base=item.card.base))
+        plan = await self.weibo.push_screen_wait(EvaluationForm(item.card, self._typed))
+        if plan is not None:
+            job = Job("evaluate", plan.adapter, lambda bench: bench.evaluate(plan), self, adapter=plan.adapter)
+            self.evaluations = [*self.evaluations, Evaluation(plan, job)][-KEPT:]
+            self.begin(job)
+            self._open(self.evaluations[-1])
+
+    async def _open_again(self) -> None:
+        newest_first = self.evaluations[::-1]
+        chosen = "0"
+        if len(newest_first) > 1:
+            answers = [(str(at), f"{one.title}: {one.outcome}") for at, one in enumerate(newest_first)]
+            chosen = await self.weibo.push_screen_wait(Choose(_("Which evaluation?"), answers)) or ""
+        if chosen:
+            self._open(newest_first[int(chosen)])
+
+    def _open(self, evaluation: Evaluation) -> None:
+        self._opened = EvaluationScreen(evaluation)
+        self.weibo.push_screen(self._opened)
+
+    # ---- jobs
+
+    def begin(self, job: Job, thread: WorkThread | None = None, done: str = "", stopped: str = "") -> None:
+        """Begin a job of this screen's; `done` or `stopped` is said when it is that."""
+        self._at_work[job] = {"done": done, "stopped": stopped}
+        self.weibo.begin(job, thread)
+        self._tell_last()
+        self.refresh_bindings()
+
+    def action_stop(self) -> None:
+        """Stop what was begun here last."""
+        list(self._at_work)[-1].stop()
+        self.weibo.nudge()
+        self._tell_last()
+
+    def _tell_last(self) -> None:
+        """Say how far it is what the key for it would stop."""
+        self.query_one(JobLine).show(next(reversed(self._at_work), None))
+
+    def on_job_told(self, message: JobTold) -> None:
+        self._tell_last()
+        for evaluation in self.evaluations:
+            if evaluation.job is message.job:
+                evaluation.told(message.events)
+                self._tell(evaluation)
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        said = self._at_work.pop(message.job, {}).get(message.job.state)
+        if said:
+            self.flash(said, "success" if message.job.outcome == "done" else "information")
+        self._tell_last()
+        for evaluation in self.evaluations:
+            if evaluation.job is message.job:
+                evaluation.problem = explain(message.error) if message.error is not None else ""
+                self._tell(evaluation)
+        self.refresh_bindings()
+        if isinstance(message.result, Imported):
+            self.do(self._imported(message.result.card))
+
+    def _tell(self, evaluation: Evaluation) -> None:
+        if self._opened is not None and self._opened.is_running and self._opened.evaluation is evaluation:
+            self._opened.tell()
+
+    async def _imported(self, card: BaseCard | AdapterCard) -> None:
+        await self.changed("base" if isinstance(card, BaseCard) else "adapter", card.name)
+        said = _("'{name}' is here.").format(name=card.name)
+        if isinstance(self.entry, Item) and not self.entry.chosen:
+            key = first_key("models.use", self.weibo.keymap)
+            said += " " + _("Press {key} to make it the default.").format(key=key)
+        self.flash(said, "success")
+
+
+class CardForm(Form[None]):
+    """A card on a screen of its own, where there is no room for it beside the list."""
+
+    def __init__(self, entry: Entry, inventory: Inventory) -> None:
+        super().__init__()
+        self._entry = entry
+        self._inventory = inventory
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield ModelCard()
+
+    def on_mount(self) -> None:
+        self.query_one(ModelCard).show(self._entry, self._inventory)

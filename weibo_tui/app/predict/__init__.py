@@ -1,0 +1,1 @@
+"""Classify posts and label files."""

@@ -1,0 +1,128 @@
+"""Which file is to be labelled, by which adapter, and where the result goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from textual.containers import Container, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from weibo_tui.app.formatting import plain
+from weibo_tui.app.forms.base import PlanForm
+from weibo_tui.app.forms.data_preview import DataPreview
+from weibo_tui.app.forms.fields import Spec, as_choices
+from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
+from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.services.catalog import Stock
+from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.workbench import AuditPlan, Columns, LabellingPlan
+
+
+class LabellingForm(PlanForm[LabellingPlan]):
+    """Only the file must be named: the result goes beside it."""
+
+    HELP_TEXT = N_(
+        "Label a whole file (CSV, TSV, JSONL or Parquet): the result has its rows, order and cells unchanged, and "
+        "behind them the columns predicted, confidence, one probability a label, and error. A labelling that was "
+        "stopped goes on when the same file is labelled to the same place. Ctrl+S starts."
+    )
+    DEFAULT_CSS = """
+    LabellingForm {
+        & #sides { height: 1fr; padding: 0 1; }
+        & #left, & #right { height: auto; }
+        & DataPreview { margin-top: 1; }
+        &.-roomy #sides { layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-gutter: 0 3; }
+        &.-roomy #left, &.-roomy #right { height: 100%; overflow-y: auto; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._source = PathInput(suffixes=sorted(FORMATS), placeholder=_("a file of posts"))
+        self._out = PathInput(save=True, suffixes=sorted(FORMATS), placeholder=_("beside the file"))
+        self._preview = DataPreview(audit=False)
+        self._beside = ""
+        """The place that was proposed, as long as nobody has typed another."""
+
+    def compose_body(self) -> Iterable[Widget]:
+        stock = self.weibo.stock
+        yield Static(plain(_("Label a file")), classes="title")
+        with VerticalScroll(id="sides", can_focus=False):
+            with Container(id="left"):
+                yield Static(plain(_("Posts")), classes="section")
+                yield self._source
+                yield Static(plain(_("Write the result to")), classes="section")
+                yield self._out
+                yield Static(plain(_("How")), classes="section")
+                yield from self.fields(
+                    _adapter(stock),
+                    column_fields()[0],
+                    encoding_field(),
+                )
+            with Container(id="right"):
+                yield self._preview
+
+    def on_mount(self) -> None:
+        self._source.focus()
+        self.changed()
+
+    def changed(self) -> None:
+        """Look at how the file is to be read now."""
+        if self._fields:
+            files = (self._source.path,) if self._source.value.strip() else ()
+            self._preview.look(AuditPlan(files, self._columns()))
+
+    def on_path_input_changed(self, event: PathInput.Changed) -> None:
+        event.stop()
+        self._problem.update("")
+        if event.path_input is self._source:
+            if self._out.value == self._beside:
+                self._beside = str(_beside(self._source.path)) if self._source.path.name else ""
+                self._out.value = self._beside
+            self.changed()
+
+    def on_path_input_chosen(self, event: PathInput.Chosen) -> None:
+        event.stop()
+        if event.path_input is self._source:
+            self._out.focus()
+        else:
+            self.action_start()
+
+    def on_data_preview_found(self, event: DataPreview.Found) -> None:
+        found = event.peeks[0].source if event.peeks else None
+        for name in ("text_column", "encoding"):
+            self._fields[name].suggest(str(getattr(found, name, None) or ""))
+
+    def _columns(self) -> Columns:
+        return Columns(text=self._fields["text_column"].value, encoding=self._fields["encoding"].value)
+
+    def output(self) -> PathInput | None:
+        return self._out if self._out.value.strip() else None
+
+    def plan(self) -> LabellingPlan:
+        source = self._source.path
+        if not self._source.value.strip():
+            raise BadInput(_("Name a file of posts first."))
+        if problem := judge(source, save=False).problem:
+            raise BadInput(problem)
+        out = self._out.path if self._out.value.strip() else _beside(source)
+        if problem := judge(out, save=True).problem:
+            raise BadInput(problem)
+        return LabellingPlan(
+            source, out, self._fields["adapter"].value, self._columns(), overwrite=self._may_replace == out
+        )
+
+
+def _adapter(stock: Stock) -> Spec:
+    choices = as_choices([card.name for card in stock.adapters])
+    return Spec("adapter", N_("Adapter"), N_("It judges the posts."), stock.adapter, choices=choices)
+
+
+def _beside(source: Path) -> Path:
+    return source.with_name(f"{source.stem}.labelled{source.suffix}")

@@ -1,0 +1,103 @@
+"""What stands above the prompt at the first start: what judges posts, or that nothing does yet, and the ways on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from weibo_tui.app.formatting import plain
+from weibo_tui.app.keymap import bindings
+from weibo_tui.app.services.catalog import Stock
+from weibo_tui.app.widgets.responsive_text import paragraph
+from weibo_tui.locale import gettext as _
+from weibo_tui.workbench.downloads import BASE_SIZE
+from weibo_tui.workbench.legacy_project import Originals
+
+
+class Welcome(VerticalScroll, can_focus=False):
+    """Says what is there and what is missing, and lets one choose what to do about it."""
+
+    BINDINGS = bindings("welcome")
+    DEFAULT_CSS = """
+    Welcome {
+        height: auto; max-width: 96; max-height: 100%; padding: 0 2 1 2; scrollbar-size-vertical: 1;
+        & Static { height: auto; margin-bottom: 1; }
+        & .title { text-style: bold; color: $primary; }
+        & OptionList, & OptionList:focus { height: auto; background: $background; border: none; padding: 0; }
+        & OptionList:focus { background-tint: $foreground 0%; }
+        /* Beside the prompt, where one writes, it offers nothing louder than the rest. */
+        &.-aside OptionList:blur > .option-list--option-highlighted {
+            color: $foreground; background: $background; text-style: none;
+        }
+    }
+    """
+
+    class Chosen(Message):
+        """`place` is where the chosen way begins, `action` what begins it there."""
+
+        def __init__(self, place: str, action: str) -> None:
+            super().__init__()
+            self.place = place
+            self.action = action
+
+    def compose(self) -> ComposeResult:
+        yield Static(classes="title")
+        yield Static(classes="explanation")
+        yield OptionList(markup=False)
+
+    def show(self, stock: Stock, originals: Originals) -> None:
+        """Say it for what there is: what comes with the program; bases, but no adapter; nothing; and what the original
+        project left here."""
+        title = _("Nothing to judge posts with yet")
+        if stock.untouched:
+            title = _("Ready: write a post below")
+            explanation = _(
+                "A small model that comes with weibo-tui judges it, on this machine. It errs more often than one on "
+                "the full Chinese GPT-2 would. Tab leads to the ways on from here:"
+            )
+        elif stock.bases:
+            explanation = _(
+                "A base is here: a Chinese GPT-2, which stays as it is. An adapter is what tells moods apart: a few "
+                "megabytes, trained on it in minutes from a file of posts with labels (CSV, TSV, JSONL, Parquet)."
+            )
+        else:
+            explanation = _(
+                "weibo-tui judges the mood of Weibo posts with a base, a Chinese GPT-2 that stays as it is, and an "
+                "adapter, a few megabytes trained on it from posts with labels. Both are files on this machine."
+            )
+        self.set_class(stock.untouched, "-aside")
+        self.query_one(".title", Static).update(plain(title))
+        self.query_one(".explanation", Static).update(paragraph(explanation))
+        options = self.query_one(OptionList)
+        chosen = options.highlighted_option
+        ways = dict(_ways(stock, originals))
+        options.set_options(Option(plain(words), id=way) for way, words in ways.items())
+        options.highlighted = [*ways].index(chosen.id) if chosen is not None and chosen.id in ways else 0
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        place, _dot, action = str(event.option_id).partition(".")
+        self.post_message(self.Chosen(place, action))
+
+
+def _ways(stock: Stock, originals: Originals) -> Iterator[tuple[str, str]]:
+    """Where each way begins and what begins it there, and what it is called: what is at hand first."""
+    if originals.base is not None and not stock.base_of(originals):
+        yield "models.take_base", _("Take in the base in {folder}").format(folder=originals.base)
+    if originals.checkpoint is not None and stock.own_bases:
+        yield "models.take_checkpoint", _("Take in the adapter in {path}").format(path=originals.checkpoint)
+    if originals.data is not None and stock.bases:
+        yield "train.new_on_original", _("Train on {path}").format(path=originals.data)
+    if stock.bases:
+        yield "train.new", _("Train an adapter on posts with labels")
+    if not stock.own_bases:
+        words = _("Fetch uer's Chinese GPT-2 from Hugging Face ({size} MB)")
+        yield "models.get", words.format(size=BASE_SIZE // 10**6)
+    yield "models.import", _("Import a base or an adapter that somebody gave you")
+    yield "models.pretrain", _("Make a base of your own from plain text")
+    if originals.data is not None and not stock.bases:
+        yield "train.new_on_original", _("Train on {path}").format(path=originals.data)

@@ -1,0 +1,1 @@
+"""Worker threads, jobs and the catalog of models."""

@@ -1,0 +1,1 @@
+"""The terminal: driver, output, signals and typed keys."""

@@ -1,0 +1,1 @@
+"""Start trainings and watch them."""

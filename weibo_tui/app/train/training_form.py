@@ -1,0 +1,137 @@
+"""A new training: which files, on which base, how; and what is in the files before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from textual.containers import Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Collapsible, Static
+
+from weibo_tui.app.formatting import plain
+from weibo_tui.app.forms.audit_view import SUGGESTED_DROPOUT
+from weibo_tui.app.forms.base import PlanForm
+from weibo_tui.app.forms.data_preview import DataPreview
+from weibo_tui.app.forms.fields import names
+from weibo_tui.app.forms.file_list import FileList
+from weibo_tui.app.forms.hyperparameter_fields import (
+    base_field,
+    column_fields,
+    first_fields,
+    more_fields,
+    name_after,
+    name_field,
+)
+from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.errors import BadInput
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.workbench import AuditPlan, Columns, Machine, TrainingPlan
+
+HYPER = tuple(one.name for one in fields(Hyperparameters))
+
+
+class TrainingForm(PlanForm[TrainingPlan]):
+    """What a training needs. Only the files must be named; everything else has a value that often serves."""
+
+    HELP_TEXT = N_(
+        "A new training. Type the path of a labelled file (CSV, TSV, JSONL or Parquet), Enter takes it; several are "
+        "trained on together. Tab goes from field to field; what is wrong is said beside it as you type. Ctrl+S starts."
+    )
+    DEFAULT_CSS = """
+    TrainingForm {
+        &.-wide Field { layout: vertical; }
+        &.-wide Field > .entry, &.-wide Field Input, &.-wide Field Select, &.-wide Field .note { width: 1fr; }
+        &.-wide Field .note { padding-left: 19; display: none; }
+        &.-wide Field.-entered .note, &.-wide Field.-wrong .note { display: block; }
+        & #sides { height: 1fr; padding: 0 1; }
+        & #data, & #settings, & DataPreview { height: auto; }
+        &.-wide #sides, &.-roomy #sides {
+            layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-rows: auto 1fr; grid-gutter: 0 3;
+        }
+        &.-wide #settings, &.-roomy #settings { height: 100%; overflow-y: auto; }
+        &.-wide DataPreview, &.-roomy DataPreview { height: 100%; overflow-y: auto; row-span: 2; }
+    }
+    """
+
+    def __init__(self, typed: dict[str, Any] | None = None, base: str = "") -> None:
+        """`base` is chosen at first, instead of the default one."""
+        super().__init__(typed)
+        if base:
+            self._typed["base"] = base
+        self._files = FileList(self._typed.get("files", ()), sorted(FORMATS))
+        self._preview = DataPreview()
+
+    def compose_body(self) -> Iterable[Widget]:
+        stock = self.weibo.stock
+        self._taken = {card.name for card in stock.adapters} | {
+            job.title for job in self.weibo.jobs if job.kind == "train"
+        }
+        yield Static(plain(_("New training")), classes="title")
+        with VerticalScroll(id="sides", can_focus=False):
+            with Vertical(id="data"):
+                yield Static(plain(_("Labelled posts")), classes="section")
+                yield self._files
+                yield from self.fields(*column_fields())
+            yield self._preview.add_class("scrolls")
+            with Vertical(id="settings", classes="scrolls"):
+                yield Static(plain(_("Adapter")), classes="section")
+                about = N_("Name of the adapter; else the first file's.")
+                base = base_field(stock, self.weibo.settings.base)
+                yield from self.fields(name_field(about, self._taken), base)
+                yield Static(plain(_("Training")), classes="section")
+                yield from self.fields(*first_fields())
+                with Collapsible(title=_("More")):
+                    yield from self.fields(*more_fields())
+
+    def on_mount(self) -> None:
+        self._files.take_focus()
+        self._propose_name()
+        self.changed()
+
+    def changed(self) -> None:
+        """Look into the files as they are to be read now."""
+        if self._fields:
+            self._preview.look(AuditPlan(tuple(self._files.files), self._columns(), self._labels()))
+
+    def on_file_list_changed(self) -> None:
+        self._typed["files"] = list(self._files.files)
+        self._problem.update("")
+        self._propose_name()
+        self.changed()
+
+    def _propose_name(self) -> None:
+        if self._files.files:
+            self.propose_name(name_after(self._files.files[0].stem, "adapter", self._taken))
+
+    def on_data_preview_found(self, event: DataPreview.Found) -> None:
+        found = event.peeks[0].source if event.peeks else None
+        for name in ("text_column", "label_column", "encoding"):
+            self._fields[name].suggest(str(getattr(found, name, None) or ""))
+
+    def on_data_preview_suggested(self) -> None:
+        self._fields["emoticon_dropout"].text = SUGGESTED_DROPOUT
+
+    def _columns(self) -> Columns:
+        return Columns(*(self._fields[name].value for name in ("text_column", "label_column", "encoding")))
+
+    def _labels(self) -> tuple[str, ...] | None:
+        return names(self._fields["labels"].text)
+
+    def plan(self) -> TrainingPlan:
+        files = list(self._files.files)
+        if self._files.untaken:
+            raise BadInput(_("Press Enter behind the path, so that the file is taken, or empty the line."))
+        if not files:
+            raise BadInput(_("Name a file to train on first."))
+        return TrainingPlan(
+            data=tuple(map(Path, files)),
+            columns=self._columns(),
+            hyper=Hyperparameters(**self.values(*HYPER)),
+            machine=Machine(**self.values("device", "dtype", "threads")),
+            **self.values("name", "base", "labels", "validation", "test"),
+        )

@@ -1,0 +1,112 @@
+"""The frame around every place: where one is, what was said last, and what is at work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Static
+
+from weibo_tui.app.formatting import plain
+from weibo_tui.app.keymap import KEYS, key_names, keys_of
+from weibo_tui.locale import gettext as _
+from weibo_tui.text import cell_width
+
+if TYPE_CHECKING:
+    from weibo_tui.app.app import WeiboApp
+
+FLASH_SECONDS = 6.0
+
+
+class Navigation(Horizontal):
+    """The names of the places, the one that is open marked; a click goes there."""
+
+    DEFAULT_CSS = """
+    Navigation { height: 1; background: $panel; }
+    Navigation .brand { width: auto; padding: 0 1; color: $primary; text-style: bold; }
+    Navigation.-short .brand, Navigation.-shortest .brand { display: none; }
+    Navigation.-shortest _Tab { display: none; }
+    Navigation.-shortest _Tab.-here { display: block; }
+    """
+
+    PLACES = ("predict", "train", "history", "models")
+
+    def __init__(self, here: str) -> None:
+        super().__init__()
+        self._here = here
+
+    def compose(self) -> ComposeResult:
+        yield Static("weibo-tui", classes="brand", markup=False)
+        keys = {key.name.partition(".")[2]: key for key in KEYS["app"]}
+        keymap = cast("WeiboApp", self.app).keymap
+        for place in self.PLACES:
+            first = keys_of(keys[place], keymap).partition(",")[0]
+            yield _Tab(place, f"{key_names(first)} {_(keys[place].description)}", self._here)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what there is no room for, the place where one is last."""
+        names = [cell_width(str(tab.content)) + 2 for tab in self.query(Static)]
+        self.set_class(sum(names[1:]) <= event.size.width < sum(names), "-short")
+        self.set_class(event.size.width < sum(names[1:]), "-shortest")
+
+
+class _Tab(Static):
+    DEFAULT_CSS = """
+    _Tab { width: auto; padding: 0 1; color: $text-muted; }
+    _Tab:hover { background: $boost; }
+    _Tab.-here { background: $background; color: $text; text-style: bold; }
+    """
+
+    def __init__(self, place: str, title: str, here: str) -> None:
+        super().__init__(plain(title), classes="-here" if place == here else "")
+        self._place = place
+
+    async def on_click(self) -> None:
+        await self.app.run_action(f"app.go('{self._place}')")
+
+
+class Flash(Static):
+    """The one line for what just happened. An error stays until the next key, other news for a while."""
+
+    DEFAULT_CSS = """
+    Flash { height: auto; max-height: 6; padding: 0 1; display: none; background: $panel; }
+    Flash.-shown { display: block; }
+    Flash.-error { background: $error 25%; color: $text; }
+    Flash.-success { background: $success 20%; color: $text; }
+    """
+
+    _clock: Timer | None = None
+
+    def show(self, message: str, kind: str = "information") -> None:
+        self.update(plain(message))
+        self.set_classes(f"-shown -{kind}")
+        if self._clock is not None:
+            self._clock.stop()
+        self._clock = None if kind == "error" else self.set_timer(FLASH_SECONDS, self.clear_away)
+
+    def clear_away(self) -> None:
+        self.remove_class("-shown")
+
+    def on_mount(self) -> None:
+        # After the key has done what it does, so that an error that it brings stays.
+        self.watch(self.app, "keys_pressed", self._on_any_key, init=False)
+
+    def _on_any_key(self) -> None:
+        if self.has_class("-error"):
+            self.clear_away()
+
+
+class StatusLine(Static):
+    """Device, base, adapter, and the job that is running, all from the app's `status`."""
+
+    DEFAULT_CSS = "StatusLine { height: 1; padding: 0 1; background: $surface; color: $text-muted; }"
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "status", self._show)
+
+    def _show(self, status: Content) -> None:
+        self.update(status)

@@ -1,0 +1,57 @@
+"""A job at work, in two lines: what it does, and how far it is, how fast, and how long still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+from textual.widgets import Static
+
+from weibo_tui.app.formatting import bar, duration, fitting, percent, plain, size
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.locale import gettext as _
+from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.words import word
+
+_BAR = 20
+
+
+class JobLine(Static):
+    """Not seen while there is no job to tell of."""
+
+    DEFAULT_CSS = "JobLine { height: auto; padding: 0 1; background: $surface; display: none; }"
+
+    def show(self, job: Job | None) -> None:
+        """Tell of a job, as far as it is now."""
+        self.display = job is not None
+        if job is not None:
+            self.update(Fitted(lambda width: _lines(job, width)))
+
+
+def pace_of_bytes(job: Job) -> Iterator[str]:
+    """Of a stage that is told in bytes: how many there are, how fast they come, and how long they still will."""
+    progress = job.progress
+    if progress is None or progress.unit != "B" or not progress.total:
+        return
+    done, total = size(progress.done), size(progress.total)
+    yield _("{done} of {total}").format(done=done.removesuffix(total[-3:]), total=total)  # 1.2 of 3.4 MB
+    if job.state == "working" and job.per_second:
+        yield f"{size(job.per_second)}/s"
+        if job.seconds_left:
+            yield _("{time} left").format(time=duration(job.seconds_left))
+
+
+def _lines(job: Job, width: int) -> Iterator[Content]:
+    progress = job.progress
+    state = word(progress.stage if job.state == "working" and progress is not None else job.state)
+    title = f"{word(job.kind)} {' '.join(visible(job.title).split())}"
+    title = truncate_cells(title, max(8, width - cell_width(state) - 2))
+    yield Content.assemble(title, "  ", (state, "$text-muted"))
+    share = progress.done / progress.total if progress is not None and progress.total else 0.0
+    parts = [bar(share, min(_BAR, width // 7), "$primary")]
+    if progress is not None and progress.total:
+        parts += [Content.styled(percent(share, 0), "bold"), *map(plain, pace_of_bytes(job))]
+    elif progress is not None and progress.done:
+        parts.append(Content(f"{progress.done:,}"))
+    yield fitting(parts, width)

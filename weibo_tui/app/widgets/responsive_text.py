@@ -1,0 +1,41 @@
+"""Text that is laid out for the width that it is shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from textual.content import Content
+from textual.css.styles import RulesMap
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions, Visual
+
+from weibo_tui.app.formatting import plain
+from weibo_tui.text import visible, wrap_cells
+
+
+class Fitted(Visual):
+    """What `lines` gives for a width in cells, for a Static to show; no line may be wider."""
+
+    def __init__(self, lines: Callable[[int], Iterable[Content]]) -> None:
+        self._lines = lines
+        self._drawn = (0, Content(""))
+
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
+        return self._content(width).render_strips(width, height, style, options)
+
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:  # noqa: ARG002
+        return container_width
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        return self._content(width).get_height(rules, width)
+
+    def _content(self, width: int) -> Content:
+        if self._drawn[0] != width:
+            self._drawn = width, Content("\n").join(self._lines(max(1, width)))
+        return self._drawn[1]
+
+
+def paragraph(text: str) -> Fitted:
+    """A text of sentences, broken between wide characters too: Textual breaks at blanks only, while there are any."""
+    return Fitted(lambda width: map(plain, wrap_cells(visible(text), width)))
