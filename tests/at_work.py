@@ -8,13 +8,13 @@ from pathlib import Path
 from weibo_tui.app import app as main
 from weibo_tui.app.services.jobs import Job, Kind
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.workbench import LabellingPlan, Machine, TrainingPlan
+from weibo_tui.workbench import ComputeOptions, LabelingConfig, TrainingConfig
 
 
-def plan(posts: Path, epochs: int = 6) -> TrainingPlan:
+def plan(posts: Path, epochs: int = 6) -> TrainingConfig:
     """A training of the adapter `second`; of 900 epochs, one that does not end by itself."""
     hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
-    return TrainingPlan((posts,), "second", hyper=hyper, machine=Machine("cpu", "float32", threads=1))
+    return TrainingConfig((posts,), "second", hyper=hyper, machine=ComputeOptions("cpu", "float32", threads=1))
 
 
 def app_at_work(kind: Kind, path: Path) -> list[str]:
@@ -26,7 +26,7 @@ def launch(kind: Kind, path: Path) -> int:
     """Run the app with work of that kind in it until it is left."""
     does = {
         "train": lambda bench: bench.train(plan(path, 900)),
-        "label": lambda bench: bench.label_file(LabellingPlan(path, path.with_name("out.csv"))),
+        "label": lambda bench: bench.label_file(LabelingConfig(path, path.with_name("out.csv"))),
         "fetch": lambda bench: bench.get_base("lab/gpt2", "fetched"),
     }
     begin_work = main.WeiboApp._begin_work

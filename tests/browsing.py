@@ -17,7 +17,7 @@ from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.history import Analysis, Entry, LabelledFile
+from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 from weibo_tui.text import unguard
 from weibo_tui.workbench import Workbench
 
@@ -36,7 +36,7 @@ ANALYSIS = Analysis(
     created_at=timestamp(START),
     source="app",
 )
-FILE = LabelledFile(
+FILE = LabeledFile(
     Path("/data/posts.csv"),
     Path("/data/posts.labelled.csv"),
     "mood",

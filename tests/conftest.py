@@ -24,12 +24,12 @@ from filelock import FileLock
 from hub import Hub, serving
 
 from weibo_tui import locale
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
+from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.progress import Progress
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
-from weibo_tui.workbench import Machine, PretrainingPlan, TrainingPlan, Workbench
+from weibo_tui.workbench import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
 from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
 
 # How long an example takes says more about the machine than about the program.
@@ -39,7 +39,7 @@ hypothesis.settings.load_profile("patient")
 CONNECTS = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
 LOOKUP = socket.getaddrinfo
 DATA = Path(__file__).parent / "data"
-FLOAT32 = Machine("cpu", "float32", threads=1)  # two threads on models this small mostly wait for each other
+FLOAT32 = ComputeOptions("cpu", "float32", threads=1)  # two threads on models this small mostly wait for each other
 
 
 @pytest.fixture(autouse=True)
@@ -154,13 +154,13 @@ def stocked(tmp_path_factory: pytest.TempPathFactory, posts_file: Path, corpus_f
 
 
 def stock(folder: Path, posts: Path, corpus: Path) -> Path:
-    recipe = PretrainingRecipe(tokens=400_000, learning_rate=3e-3)
-    base = PretrainingPlan(corpus, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32)
+    recipe = PretrainingHyperparameters(tokens=400_000, learning_rate=3e-3)
+    base = PretrainingConfig(corpus, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32)
     hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
     with Workbench.open(folder) as bench:
         deque(bench.pretrain(base), maxlen=0)
         bench.use_base("tiny")
-        deque(bench.train(TrainingPlan((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
+        deque(bench.train(TrainingConfig((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
         bench.use_adapter("mood")
     return folder
 

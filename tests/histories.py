@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from weibo_tui.storage.history import Analysis, Entry, HistoryFilter, LabelledFile
+from weibo_tui.storage.history import Analysis, Entry, HistoryFilter, LabeledFile
 from weibo_tui.storage.search import fold
 
 ANALYSIS = Analysis(
@@ -26,7 +26,7 @@ ANALYSIS = Analysis(
 FAILED = replace(
     ANALYSIS, text="http://t.cn/a", label="", confidence=None, probabilities={}, error="The post is empty."
 )
-FILE = LabelledFile(
+FILE = LabeledFile(
     path=Path("/data/posts.csv"),
     out=Path("/data/labelled.csv"),
     adapter="weather",
@@ -51,7 +51,7 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
 
 def matches(entry: Entry, asked: HistoryFilter) -> bool:
     """Whether a filter asks for an entry."""
-    if isinstance(entry, LabelledFile):
+    if isinstance(entry, LabeledFile):
         of_posts = (asked.label, asked.confidence_from, asked.confidence_to, asked.uncertain, asked.corrected)
         if asked.text or asked.source not in (None, "file") or any(field is not None for field in of_posts):
             return False

@@ -18,7 +18,7 @@ from weibo_tui.app.formatting import one_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.journal import Journal
 from weibo_tui.text import visible
-from weibo_tui.workbench import Machine, Workbench
+from weibo_tui.workbench import ComputeOptions, Workbench
 
 TEXTS = {
     "emoticon": "[doge]笑死 [ok]",
@@ -229,7 +229,7 @@ def _fill_runs(bench: Workbench) -> None:
 
 
 def _add_adapter(bench: Workbench) -> None:
-    base = bench.open_base("tiny", bench.compute(Machine("cpu", "float32", 1)))
+    base = bench.open_base("tiny", bench.compute(ComputeOptions("cpu", "float32", 1)))
     adapter = models.adapter_for(base.trunk.config, labels=len(LABELS))
     texts = {text[:200]: text[:200] for text in TEXTS.values()}
     scores = {label: {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 4} for label in LABELS}

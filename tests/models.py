@@ -19,18 +19,18 @@ from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
-from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
+from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
 from weibo_tui.engine.training import Examples
 from weibo_tui.engine.vocabulary import SPECIAL, bert_frame, build_tokenizer
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text import PREPROCESSING, without_emoticons
-from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
 torch.set_num_threads(1)  # several threads on models this small mostly wait for each other
 CPU = torch.device("cpu")
-MACHINE = Machine("cpu", "float32", threads=1)
+MACHINE = ComputeOptions("cpu", "float32", threads=1)
 HYPER = Hyperparameters(
     epochs=2,
     batch_size=8,
@@ -41,7 +41,7 @@ HYPER = Hyperparameters(
     dropout=0.2,
     emoticon_dropout=0.5,
 )
-RECIPE = PretrainingRecipe(tokens=3000, context=16, batch_size=8)
+RECIPE = PretrainingHyperparameters(tokens=3000, context=16, batch_size=8)
 MARKS = ["[哈哈]", "[泪]"]
 WORDS = "".join([*OPENINGS, *THINGS, *GOOD, *BAD, *ENDINGS, *GOOD_MARKS, *BAD_MARKS])
 LETTERS = sorted({letter for letter in WORDS + "abcdefghijklmnopqrstuvwxyz0123456789@[]用户" if not letter.isspace()})
@@ -120,10 +120,10 @@ def tokenizer() -> PostTokenizer:
     return PostTokenizer(made.to_str(), bert_frame(made), len(TOKENS))
 
 
-def encoded(rows: Sequence[Sequence[int]]) -> Encoded:
+def encoded(rows: Sequence[Sequence[int]]) -> EncodedPosts:
     """Posts that are these ids, as they stand."""
     lengths = [len(row) for row in rows]
-    return Encoded(
+    return EncodedPosts(
         ids=np.array([index for row in rows for index in row], np.int32),
         starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
         read=np.array(lengths, np.int32),
@@ -222,13 +222,13 @@ def card_for(
     return AdapterCard(**(fields | changes))
 
 
-def training_plan(folder: Path, name: str = "trained", posts: int = 80, **changes: Any) -> TrainingPlan:
+def training_plan(folder: Path, name: str = "trained", posts: int = 80, **changes: Any) -> TrainingConfig:
     """A short training on `small`, of posts written into `folder`."""
     data = folder / "posts.csv"
     if not data.exists():
         write_posts(data, posts)
     fields: dict[str, Any] = {"data": (data,), "hyper": HYPER, "machine": MACHINE, "base": "small"}
-    return TrainingPlan(name=name, **(fields | changes))
+    return TrainingConfig(name=name, **(fields | changes))
 
 
 def until(events: Iterator[Any], kind: type, number: int = 1) -> Any:

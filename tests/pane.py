@@ -15,9 +15,9 @@ from textual.widgets import OptionList
 
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.predict.card import Card, PostCard
-from weibo_tui.app.predict.conversation import Conversation
+from weibo_tui.app.predict.conversation import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
-from weibo_tui.app.widgets.chrome import Flash
+from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.registry import cards as registry_cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.history import Analysis, Entry
@@ -39,7 +39,7 @@ class Pane:
         assert isinstance(screen, PredictScreen)
         self.screen = screen
         self.prompt = screen.prompt
-        self.conversation: Conversation = screen.conversation
+        self.conversation: PredictionList = screen.conversation
 
     @property
     def cards(self) -> list[Card]:
@@ -94,7 +94,7 @@ class Pane:
     @property
     def news(self) -> str:
         """What the line for news says."""
-        return str(self.app.screen.query_one(Flash).content)
+        return str(self.app.screen.query_one(StatusMessage).content)
 
 
 def shown(act: Callable[[Pane], Coroutine[Any, Any, None]], size: tuple[int, int] = (100, 30)) -> WeiboApp:

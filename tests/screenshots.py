@@ -18,8 +18,8 @@ import pictures
 from made_up import write_posts
 from terminal import Terminal
 
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
-from weibo_tui.workbench import PretrainingPlan, TrainingPlan, Workbench
+from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
+from weibo_tui.workbench import PretrainingConfig, TrainingConfig, Workbench
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "screenshots"
@@ -71,12 +71,12 @@ def disputed(path: Path) -> Path:
 def furnish(home: Path, posts: Path) -> None:
     """A base and two adapters, one of which has seen a half of its posts without their emoticons."""
     corpus = HERE / "data" / "corpus.txt"
-    recipe = PretrainingRecipe(tokens=300_000, learning_rate=3e-3)
+    recipe = PretrainingHyperparameters(tokens=300_000, learning_rate=3e-3)
     with Workbench.open(home) as bench:
-        deque(bench.pretrain(PretrainingPlan(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
+        deque(bench.pretrain(PretrainingConfig(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
         for name, dropout in {"mood": 0.0, "mood-words": 0.5}.items():
             hyper = Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout)
-            plan = TrainingPlan((posts,), name, "small", hyper=hyper)
+            plan = TrainingConfig((posts,), name, "small", hyper=hyper)
             deque(bench.train(plan), maxlen=0)
         bench.use_adapter("mood-words")
 

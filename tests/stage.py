@@ -12,7 +12,7 @@ from unittest.mock import patch
 from textual.pilot import Pilot
 
 from weibo_tui.app.app import WeiboApp
-from weibo_tui.app.widgets.chrome import Flash
+from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.errors import WeiboTuiError
 
 Scene = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
@@ -84,4 +84,4 @@ def drawn(pilot: Pilot[None]) -> str:
 
 def flashed(pilot: Pilot[None]) -> str:
     """What stands on the line for news of the open place; empty where that is not shown."""
-    return next((str(line.content) for line in pilot.app.screen.query(Flash) if line.display), "")
+    return next((str(line.content) for line in pilot.app.screen.query(StatusMessage) if line.display), "")

@@ -10,11 +10,11 @@ from typing import Any
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from weibo_tui.app.services.jobs import Job, JobEnded, JobTold
-from weibo_tui.app.services.worker import WorkThread
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.workbench import Workbench
 
-Scene = Callable[[WorkThread], Coroutine[Any, Any, None]]
+Scene = Callable[[WorkerThread], Coroutine[Any, Any, None]]
 
 
 class Owner(MessagePump):
@@ -22,17 +22,17 @@ class Owner(MessagePump):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[JobTold] = []
-        self.ended: asyncio.Queue[JobEnded] = asyncio.Queue()
+        self.told: list[JobProgress] = []
+        self.ended: asyncio.Queue[JobFinished] = asyncio.Queue()
 
     @property
     def is_running(self) -> bool:
         return True
 
     def post_message(self, message: Message) -> bool:
-        if isinstance(message, JobTold):
+        if isinstance(message, JobProgress):
             self.told.append(message)
-        if isinstance(message, JobEnded):
+        if isinstance(message, JobFinished):
             self.ended.put_nowait(message)
         return True
 
@@ -72,12 +72,12 @@ class Work:
 
 def _closing() -> bool:
     thread = threading.current_thread()
-    return isinstance(thread, WorkThread) and thread._closing
+    return isinstance(thread, WorkerThread) and thread._closing
 
 
 def play(scene: Scene, loop: type[asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop) -> None:
     """Let `scene` use a thread that is at work, and end both."""
-    thread = WorkThread("engine")
+    thread = WorkerThread("engine")
     with asyncio.Runner(loop_factory=loop) as runner:
         thread.start()
         try:
@@ -91,7 +91,7 @@ def job(begin: Callable[[Workbench], Iterator[object]], owner: MessagePump) -> J
     return Job("train", "a training", begin, owner)
 
 
-async def close(thread: WorkThread) -> asyncio.Task[None]:
+async def close(thread: WorkerThread) -> asyncio.Task[None]:
     """Begin to close the thread, which may be in a step; the task that is done when it has ended."""
     closing = asyncio.create_task(asyncio.to_thread(thread.close))
     while not thread._closing:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import is_same
 
@@ -41,14 +41,14 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 
 def check_output(path: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-    """Raise BadInput unless a file that the user named can be written to ``path``.
+    """Raise UserInputError unless a file that the user named can be written to ``path``.
 
     The place must be empty, or hold a regular file that may be replaced. It must not be one of ``inputs``, whatever
     the name: a link, a hard link, or another spelling."""
     for one in inputs:
         if is_same(path, one):
             message = _("Output and input are the same file: {path}. Choose another output file.")
-            raise BadInput(message.format(path=path))
+            raise UserInputError(message.format(path=path))
     if _is_file(path) and not overwrite:
         raise file_exists(path)
 
@@ -57,16 +57,16 @@ def check_output(path: Path, overwrite: bool = False, inputs: Iterable[Path] = (
 def open_output(
     path: Path, mode: str = "w", encoding: str | None = None, newline: str | None = None, overwrite: bool = False
 ) -> Iterator[IO[Any]]:
-    """Open a file that the user named, as `atomic_open` does. BadInput where `check_output` refuses it, and where a
-    file has come to its place by the end of the block; unless ``overwrite`` is set."""
+    """Open a file that the user named, as `atomic_open` does. UserInputError where `check_output` refuses it, and where
+    a file has come to its place by the end of the block; unless ``overwrite`` is set."""
     check_output(path, overwrite)
     with atomic_open(path, mode, encoding, newline, replace=overwrite) as file:
         yield file
 
 
-def file_exists(path: Path) -> BadInput:
+def file_exists(path: Path) -> UserInputError:
     """Return the error for an output file that exists and must not be replaced."""
-    return BadInput(
+    return UserInputError(
         _("File exists: {path}. Use --overwrite to replace it.").format(path=path),
         in_app=_("File exists: {path}. Start again to replace it, or choose another place.").format(path=path),
     )
@@ -78,10 +78,9 @@ def atomic_open(
 ) -> Iterator[IO[Any]]:
     """Open ``path`` for writing ("w" or "wb"); what is written takes its place when the block ends well.
 
-    Missing folders above are made. A replaced file keeps its permissions, and a link goes on pointing where
-    it did. WeiboTuiError when the place cannot be written; BadInput when it holds no regular file, or any file and
-    ``replace`` is off.
-    """
+    Missing folders above are made. A replaced file keeps its permissions, and a link goes on pointing where it did.
+    WeiboTuiError when the place cannot be written; UserInputError when it holds no regular file, or any file and
+    ``replace`` is off."""
     _is_file(path)
     target = Path(os.path.realpath(path))
     partial = _beside(target)
@@ -108,7 +107,7 @@ def atomic_open(
 def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
     """Yield an empty folder to fill; it becomes ``path`` when the block ends well.
 
-    Its name, `.<name>.<random>.partial`, shows a leftover of a killed process for what it is. BadInput when
+    Its name, `.<name>.<random>.partial`, shows a leftover of a killed process for what it is. UserInputError when
     ``path`` exists, unless it is to be replaced; WeiboTuiError when the place cannot be written.
     """
     if path.exists() and not replace:
@@ -242,19 +241,20 @@ def _private(path: str, flags: int) -> int:
 
 
 def _is_file(path: Path) -> bool:
-    """Return True for a regular file, False where there is nothing. BadInput for all else, which a file would replace
-    or could not."""
+    """Return True for a regular file, False where there is nothing. UserInputError for all else, which a file would
+    replace or could not."""
     try:
         mode = path.stat().st_mode  # not of the resolved path: /dev/stdout leads to a pipe, which has no path
     except OSError:
         return False
     if not stat.S_ISREG(mode):
-        raise BadInput(_("Not a regular file: {path}. Choose another output file.").format(path=path))
+        raise UserInputError(_("Not a regular file: {path}. Choose another output file.").format(path=path))
     return True
 
 
 def _put_in_empty_place(partial: Path, target: Path, path: Path) -> None:
-    """Rename a file, unless there is a file of the new name by now; BadInput, which calls it ``path``, in that case."""
+    """Rename a file, unless there is a file of the new name by now; UserInputError, which calls it ``path``, in that
+    case."""
     try:
         os.link(partial, target)  # a rename replaces, a link does not
     except FileExistsError as error:
@@ -273,8 +273,8 @@ def _check_emptiable(path: Path) -> None:
         raise cannot_write(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
-def _folder_exists(path: Path) -> BadInput:
-    return BadInput(_("{path} exists already: choose another name, or remove it first.").format(path=path))
+def _folder_exists(path: Path) -> UserInputError:
+    return UserInputError(_("{path} exists already: choose another name, or remove it first.").format(path=path))
 
 
 def _put_in_place(partial: Path, path: Path, replace: bool) -> None:

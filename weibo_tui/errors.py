@@ -18,13 +18,13 @@ class WeiboTuiError(Exception):
         self.in_app = in_app
 
 
-class BadInput(WeiboTuiError):
+class UserInputError(WeiboTuiError):
     """The command, a setting or the data handed in is wrong; the person can put it right."""
 
     exit_code = 2
 
 
-class Damaged(WeiboTuiError):
+class CorruptFileError(WeiboTuiError):
     """A file of our own, or a weights file, is broken."""
 
     exit_code = 1

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.atomic import atomic_write, cannot_write, make_private_folder
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
@@ -86,8 +86,8 @@ class Settings:
 
     @classmethod
     def load(cls, paths: Paths) -> Settings:
-        """The settings in force. Everything that is wrong with them is named in one BadInput; keys of the file that
-        are no settings are passed over (see `unknown_settings`)."""
+        """The settings in force. Everything that is wrong with them is named in one UserInputError; keys of the file
+        that are no settings are passed over (see `unknown_settings`)."""
         values: dict[str, Any] = {}
         problems: list[str] = []
         present = _read(paths)[1]
@@ -104,9 +104,8 @@ class Settings:
     def save(cls, paths: Paths, **changes: Any) -> None:
         """Write ``changes`` into the settings file; the rest of it, comments and order too, stays as it is.
 
-        A new file shows every setting with its description. BadInput for a change that is not allowed. Programs that
-        change it at once take turns.
-        """
+        A new file shows every setting with its description. UserInputError for a change that is not allowed. Programs
+        that change it at once take turns."""
         values: dict[str, Any] = {}
         problems: list[str] = []
         for name, value in changes.items():
@@ -123,18 +122,18 @@ class Settings:
 
 
 def find_paths(home: Path | None = None) -> Paths:
-    """Return `Paths.find(home)`. Raises BadInput where that names the folder of a user who is not there."""
+    """Return `Paths.find(home)`. Raises UserInputError where that names the folder of a user who is not there."""
     try:
         return Paths.find(home)
     except RuntimeError as error:
         message = _("The home folder {path} belongs to an unknown user. Set WEIBO_TUI_HOME to a folder that exists.")
-        raise BadInput(message.format(path=short(str(home or os.environ.get("WEIBO_TUI_HOME", "~"))))) from error
+        raise UserInputError(message.format(path=short(str(home or os.environ.get("WEIBO_TUI_HOME", "~"))))) from error
 
 
 def unknown_settings(paths: Paths) -> str:
     """Return a warning that names the keys of the settings file that are no settings; empty where there are none.
 
-    Raises BadInput for a file that cannot be read."""
+    Raises UserInputError for a file that cannot be read."""
     known = list(_defaults())
     unknown = [key for key in _read(paths)[1] if key not in known]
     named = []
@@ -175,7 +174,7 @@ def _from_text(text: str, kind: type) -> Any:
 
 def _refuse(problems: list[str]) -> None:
     if problems:
-        raise BadInput("; ".join(problems))
+        raise UserInputError("; ".join(problems))
 
 
 def _read(paths: Paths) -> tuple[str, Mapping[str, Any]]:
@@ -185,7 +184,7 @@ def _read(paths: Paths) -> tuple[str, Mapping[str, Any]]:
         return read_settings_file(path)
     except OSError as error:
         message = _("{path} cannot be read ({reason}): check the name and its permissions.")
-        raise BadInput(message.format(path=path, reason=error.strerror)) from error
+        raise UserInputError(message.format(path=path, reason=error.strerror)) from error
     except ValueError as error:
         raise _not_toml(path, error) from error
 
@@ -204,9 +203,9 @@ def _with_values(text: str, values: Mapping[str, Any], path: Path) -> str:
         raise _not_toml(path, error) from error
 
 
-def _not_toml(path: Path, error: Exception) -> BadInput:
+def _not_toml(path: Path, error: Exception) -> UserInputError:
     message = _("{path} is not valid TOML ({reason}): correct it, or remove the file.")
-    return BadInput(message.format(path=path, reason=short(str(error), LONGEST_VALUE)))
+    return UserInputError(message.format(path=path, reason=short(str(error), LONGEST_VALUE)))
 
 
 @contextmanager

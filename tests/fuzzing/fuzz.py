@@ -25,8 +25,8 @@ with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", 
     from weibo_tui import text
     from weibo_tui.datasets import corpus, reading
     from weibo_tui.engine.config import GPT2Config
-    from weibo_tui.engine.tokenizer import Frame, PostTokenizer
-    from weibo_tui.errors import BadInput, WeiboTuiError
+    from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
+    from weibo_tui.errors import UserInputError, WeiboTuiError
     from weibo_tui.progress import finish
     from weibo_tui.registry import archives, cards, conversion
 
@@ -41,7 +41,7 @@ def table(data: bytes) -> None:
         return
     path = FOLDER / f"table{ENDINGS[data[0] % len(ENDINGS)]}"
     path.write_bytes(data[1:])
-    with contextlib.suppress(BadInput):
+    with contextlib.suppress(UserInputError):
         source = reading.open_source(path)
         found = sum(1 for _row in reading.rows(source))
         assert found == finish(reading.count(source))
@@ -50,7 +50,7 @@ def table(data: bytes) -> None:
 def plain(data: bytes) -> None:
     path = FOLDER / ("corpus.txt.gz" if data[:2] == b"\x1f\x8b" else "corpus.txt")
     path.write_bytes(data)
-    with contextlib.suppress(BadInput):
+    with contextlib.suppress(UserInputError):
         for line in islice(corpus.lines(path), 10_000):
             assert len(line) <= corpus.LONGEST_LINE
 
@@ -66,7 +66,7 @@ def card(data: bytes) -> None:
 def archive(data: bytes) -> None:
     path = FOLDER / "archive"
     path.write_bytes(data)
-    with contextlib.suppress(BadInput):
+    with contextlib.suppress(UserInputError):
         assert len(archives.read(path, MEMBERS, "card.json")) <= MEMBERS["card.json"]
 
 
@@ -76,13 +76,13 @@ def config(data: bytes) -> None:
     except (ValueError, RecursionError):
         return
     if isinstance(values, dict):
-        with contextlib.suppress(BadInput):
+        with contextlib.suppress(UserInputError):
             GPT2Config.from_hugging_face(values | {"model_type": "gpt2"})
 
 
 def tokenizer(data: bytes) -> None:
     with contextlib.suppress(UnicodeDecodeError, WeiboTuiError):
-        made = PostTokenizer(data.decode("utf-8"), Frame((), (), 0), 1000)
+        made = PostTokenizer(data.decode("utf-8"), SpecialTokens((), (), 0), 1000)
         with contextlib.suppress(WeiboTuiError):
             made.encode(["好[SEP]a A1"], 16)
 

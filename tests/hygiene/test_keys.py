@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from weibo_tui.app.keymap import KEYS, PLACES, Key, all_keys, check_keymap, key_names, keys_of, markdown_table
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 
 README = Path(__file__).parents[2] / "README.md"
 MARKED = re.compile(r"<!-- keys -->\n(.*?)\n<!-- /keys -->", re.DOTALL)
@@ -73,7 +73,7 @@ def test_settings_give_other_keys() -> None:
 @pytest.mark.parametrize("keymap", [{"app.helq": "f9"}, {"app.help": ""}, {"app.help": "f9,,f8"}])
 def test_settings_that_cannot_be_followed_are_refused_by_name(keymap: dict[str, str]) -> None:
     (name,) = keymap
-    with pytest.raises(BadInput, match=name):
+    with pytest.raises(UserInputError, match=name):
         check_keymap(keymap)
 
 

@@ -17,8 +17,8 @@ from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.help_screen import Help
 from weibo_tui.app.keymap import KEYS
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.app.widgets.chrome import StatusLine
-from weibo_tui.errors import BadInput
+from weibo_tui.app.widgets.chrome import StatusBar
+from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Workbench
 
 PLACES = ("predict", "train", "history", "models")
@@ -33,7 +33,7 @@ def test_it_opens_on_predict_and_then_says_where_it_computes(furnished: Path) ->
         assert place(pilot) == "predict"
         await until(pilot, lambda: app_of(pilot).device)
         await pilot.pause()
-        status = str(app_of(pilot).screen.query_one(StatusLine).content)
+        status = str(app_of(pilot).screen.query_one(StatusBar).content)
         assert status == f"{app_of(pilot).device} │ base tiny │ adapter mood"
 
     play(scene)
@@ -159,7 +159,7 @@ def test_a_theme_that_there_is_not_is_said_and_the_settings_stay(home: Path) -> 
 )
 def test_settings_that_cannot_be_followed_are_refused_in_a_sentence(text: str, words: str, home: Path) -> None:
     settings_are(home, text)
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(UserInputError, match=words):
         WeiboApp()
 
 
@@ -201,7 +201,7 @@ def test_settings_broken_while_it_runs_are_said_and_end_nothing(home: Path) -> N
 
 def test_an_error_in_background_work_is_said_until_the_next_key() -> None:
     def fails(_bench: Workbench) -> None:
-        raise BadInput("There is no [b]file[/b].")
+        raise UserInputError("There is no [b]file[/b].")
 
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
@@ -222,7 +222,7 @@ def test_an_error_in_background_work_is_said_until_the_next_key() -> None:
 
 def test_an_error_that_comes_while_a_dialog_is_open_stands_on_the_place_below() -> None:
     async def fails() -> None:
-        raise BadInput("no")
+        raise UserInputError("no")
 
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
@@ -235,16 +235,16 @@ def test_an_error_that_comes_while_a_dialog_is_open_stands_on_the_place_below() 
 
 
 def flashed_below(app: WeiboApp) -> str:
-    from weibo_tui.app.widgets.chrome import Flash
+    from weibo_tui.app.widgets.chrome import StatusMessage
 
-    line = app.places["predict"].query_one(Flash)
+    line = app.places["predict"].query_one(StatusMessage)
     return str(line.content) if line.display else ""
 
 
 def test_a_job_that_fails_is_said_with_its_title_and_is_over() -> None:
     def fails(_bench: Workbench) -> Iterator[object]:
         yield 1
-        raise BadInput("no space")
+        raise UserInputError("no space")
 
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from weibo_tui.bench import ui
-from weibo_tui.bench.measuring import Comparison, Wanted
+from weibo_tui.bench.measuring import BenchmarkOptions, Comparison
 
 pytestmark = pytest.mark.slow
 
 
 def test_the_bench_leads_the_app_through_its_work_and_measures_each_phase(home: Path) -> None:
-    events = ui.measure(Wanted(rounds=2), seconds=0.2, number=200, large=400, alone=2)
+    events = ui.measure(BenchmarkOptions(rounds=2), seconds=0.2, number=200, large=400, alone=2)
     rows = {event.what: event for event in events if isinstance(event, Comparison)}
     barred = [what for what, row in rows.items() if row.bar]
     assert barred == ["training, its monitor shown: late, p95", "training, its monitor shown: late, worst"]

@@ -20,7 +20,7 @@ from terminal import Terminal
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from weibo_tui.app.dialogs import AskText, Choose
+from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.screen import PredictScreen
@@ -93,14 +93,14 @@ async def choose(pilot: Pilot[None], words: str) -> None:
 
 async def ask(pilot: Pilot[None]) -> None:
     await pilot.press("f5", "g")
-    await until(pilot, lambda: isinstance(app_of(pilot).screen, AskText))
+    await until(pilot, lambda: isinstance(app_of(pilot).screen, InputDialog))
 
 
 async def begin(pilot: Pilot[None]) -> None:
     """Fetch what is proposed; it may be done, or have failed, before one can look."""
     await ask(pilot)
     await pilot.press("enter")
-    await see(pilot, lambda: not isinstance(app_of(pilot).screen, AskText))
+    await see(pilot, lambda: not isinstance(app_of(pilot).screen, InputDialog))
 
 
 async def begin_stalled(pilot: Pilot[None]) -> Job:
@@ -247,7 +247,7 @@ def test_leaving_says_that_what_has_come_is_kept(home: Path, stalled: threading.
     async def scene(pilot: Pilot[None]) -> None:
         await come(pilot, await begin_stalled(pilot))
         await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, Choose))
+        await until(pilot, lambda: isinstance(app_of(pilot).screen, ChoiceDialog))
         assert f"At work: {BASE}" in drawn(pilot)
         assert "What has come of a base is kept" in drawn(pilot)
         await pilot.press("down", "enter")
@@ -278,7 +278,7 @@ def test_the_program_ends_while_the_hub_says_nothing(home: Path, stalled: thread
 def test_the_first_start_offers_to_fetch_a_base(home: Path, model: dict[str, bytes]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await choose(pilot, "Fetch uer's Chinese GPT-2 from Hugging Face (420 MB)")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, AskText))
+        await until(pilot, lambda: isinstance(app_of(pilot).screen, InputDialog))
         await pilot.press("enter")
         await until(pilot, lambda: bases(pilot) == [NAME])
         await pilot.press("f2")

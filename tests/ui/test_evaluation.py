@@ -15,22 +15,22 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from weibo_tui.app.app import WeiboApp
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.form import EvaluationForm
 from weibo_tui.app.evaluation.post_list import PostList
-from weibo_tui.app.evaluation.posts_screen import JudgedPosts, OnePost, PostDetails
+from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, PostDetails, PostScreen
 from weibo_tui.app.evaluation.screen import EvaluationScreen
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.file_list import FileList
-from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.models.model_list import ModelList
 from weibo_tui.app.models.screen import ModelsScreen
-from weibo_tui.app.widgets.chrome import Flash
+from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.text import cell_width
-from weibo_tui.workbench import EvaluationPlan, Scored, Workbench
+from weibo_tui.workbench import EvaluationConfig, EvaluationResult, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil\n[doge] //@谁: \x9b2J 好"
 NAMES = (
@@ -76,7 +76,7 @@ async def choose_file(pilot: Pilot[None], path: Path) -> None:
     await until(pilot, lambda: path in form.query_one(FileList).files)
 
 
-async def measure(pilot: Pilot[None], path: Path, adapter: str = "mood") -> tuple[EvaluationScreen, Scored]:
+async def measure(pilot: Pilot[None], path: Path, adapter: str = "mood") -> tuple[EvaluationScreen, EvaluationResult]:
     """From the models screen to the result."""
     await open_form(pilot, adapter)
     await choose_file(pilot, path)
@@ -102,14 +102,17 @@ def text_of(screen: Any, selector: str) -> str:
 
 async def flashed(pilot: Pilot[None], words: str) -> None:
     await until(
-        pilot, lambda: pilot.app.screen.query(Flash) and words in str(pilot.app.screen.query_one(Flash).render())
+        pilot,
+        lambda: (
+            pilot.app.screen.query(StatusMessage) and words in str(pilot.app.screen.query_one(StatusMessage).render())
+        ),
     )
 
 
-def expected(path: Path, adapter: str = "mood") -> Scored:
+def expected(path: Path, adapter: str = "mood") -> EvaluationResult:
     with Workbench.open() as bench:
-        *_events, scored = bench.evaluate(EvaluationPlan((path,), adapter))
-    assert isinstance(scored, Scored)
+        *_events, scored = bench.evaluate(EvaluationConfig((path,), adapter))
+    assert isinstance(scored, EvaluationResult)
     return scored
 
 
@@ -208,12 +211,12 @@ def test_form_asks_before_errors_replace_a_file(furnished: Path, few: Path, tmp_
         await choose_file(pilot, few)
         pilot.app.screen.query(PathInput).last().value = str(out)
         await pilot.press("ctrl+s")
-        await there(pilot, Choose)
+        await there(pilot, ChoiceDialog)
         await pilot.press("enter")
         await there(pilot, EvaluationForm)
         assert out.read_text() == "mine"
         await pilot.press("ctrl+s")
-        await there(pilot, Choose)
+        await there(pilot, ChoiceDialog)
         await pilot.press("down", "enter")
         screen = await there(pilot, EvaluationScreen)
         await until(pilot, lambda: screen.has_class("-done"))
@@ -291,7 +294,7 @@ def test_a_cell_opens_its_posts_the_surest_first(furnished: Path, posts_file: Pa
                 if not wanted:
                     assert pilot.app.screen is screen
                     continue
-                listed = (await there(pilot, JudgedPosts)).query_one(PostList)
+                listed = (await there(pilot, CellPostsScreen)).query_one(PostList)
                 while len(listed.posts) < len(wanted):
                     before = len(listed.posts)
                     await pilot.press("end")
@@ -310,7 +313,7 @@ def test_a_post_is_shown_whole_with_all_probabilities_and_copied(furnished: Path
         screen, _scored = await measure(pilot, few)
         screen.query_one(ConfusionMatrix).cursor = Offset(0, 0)
         await pilot.press("enter")
-        opened = await there(pilot, JudgedPosts)
+        opened = await there(pilot, CellPostsScreen)
         listed = opened.query_one(PostList)
         await until(pilot, lambda: listed.post is not None)
         await pilot.press("down", "c")
@@ -318,7 +321,7 @@ def test_a_post_is_shown_whole_with_all_probabilities_and_copied(furnished: Path
         assert post is not None
         await until(pilot, lambda: the_app(pilot).clipboard == post.text)
         await pilot.press("enter")
-        whole = await there(pilot, OnePost)
+        whole = await there(pilot, PostScreen)
         shown = lines(whole.query_one(PostDetails).query_one(Static))
         assert post.text.split("\n")[0][:10] in shown
         for share in post.probabilities.values():
@@ -336,7 +339,7 @@ def test_w_writes_the_wrong_ones(furnished: Path, posts_file: Path, tmp_path: Pa
     async def scene(pilot: Pilot[None]) -> None:
         _screen, scored = await measure(pilot, posts_file)
         await pilot.press("w")
-        dialog = await there(pilot, AskPath)
+        dialog = await there(pilot, PathDialog)
         dialog.query_one(Input).value = str(out)
         await pilot.press("enter")
         await flashed(pilot, "is written")
@@ -364,7 +367,7 @@ def test_the_last_evaluations_stay_reachable(furnished: Path, few: Path, posts_f
         second = await there(pilot, EvaluationScreen)
         await until(pilot, lambda: second.has_class("-done"))
         await pilot.press("escape", "l")
-        await there(pilot, Choose)
+        await there(pilot, ChoiceDialog)
         await pilot.press("down", "enter")
         chosen = await there(pilot, EvaluationScreen)
         assert chosen.evaluation is first.evaluation
@@ -460,7 +463,7 @@ def test_hostile_posts_stay_text(furnished: Path, hostile_file: Path) -> None:
         )
         screen.query_one(ConfusionMatrix).cursor = Offset(column, row)
         await pilot.press("enter")
-        opened = await there(pilot, JudgedPosts)
+        opened = await there(pilot, CellPostsScreen)
         listed = opened.query_one(PostList)
         await until(pilot, lambda: listed.post is not None)
         await pilot.pause()
@@ -468,7 +471,7 @@ def test_hostile_posts_stay_text(furnished: Path, hostile_file: Path) -> None:
             assert "[/哈哈][b]␛[31m" in shown
             assert "\x1b" not in shown and "\u202e" not in shown and "\x9b" not in shown
         await pilot.press("end", "enter")
-        await there(pilot, OnePost)
+        await there(pilot, PostScreen)
 
     play(scene)
 
@@ -518,6 +521,6 @@ def test_a_click_goes_to_a_cell_and_a_second_opens_it(seven: Path) -> None:
         await pilot.click(matrix, offset=(place + 1, row + 1))
         await until(pilot, lambda: matrix.cursor == Offset(column, row))
         await pilot.click(matrix, offset=(place + 1, row + 1))
-        await there(pilot, JudgedPosts)
+        await there(pilot, CellPostsScreen)
 
     play(scene, size=(160, 40))

@@ -10,7 +10,7 @@ from stage import flashed, play, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import Workbench
@@ -47,7 +47,7 @@ def test_closing_the_question_corrects_nothing(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
         await history.press("l")
-        await history.until_asked(Choose)
+        await history.until_asked(ChoiceDialog)
         await pilot.press("escape")
         await history.until_closed()
         assert kept(home) == entries
@@ -78,7 +78,7 @@ def test_labels_of_any_text_can_be_chosen(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
         await history.press("l")
-        await history.until_asked(Choose)
+        await history.until_asked(ChoiceDialog)
         pilot.app.screen.query_one(OptionList).highlighted = 2
         await pilot.press("enter")
         await history.until_closed()

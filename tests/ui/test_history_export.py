@@ -13,7 +13,7 @@ from stage import flashed, play, until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.export_dialog import ExportForm
@@ -131,7 +131,7 @@ def test_an_existing_file_is_replaced_only_by_choice(home: Path, tmp_path: Path)
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
         await begin(history, place)
-        await history.until_asked(Choose)
+        await history.until_asked(ChoiceDialog)
         question = str(pilot.app.screen.query_one(".question", Static).content)
         assert question == f"{place} is there already."
         await pilot.press("enter")
@@ -139,7 +139,7 @@ def test_an_existing_file_is_replaced_only_by_choice(home: Path, tmp_path: Path)
         assert place.read_text() == "old"
         pilot.app.screen.query_one(PathInput).focus()
         await pilot.press("enter")
-        await history.until_asked(Choose)
+        await history.until_asked(ChoiceDialog)
         await history.choose("Replace it")
         await finished(history)
         assert len(read_csv(place)) == 3
@@ -225,7 +225,7 @@ def test_a_stopped_export_leaves_nothing_and_what_was_there_as_it_was(
         for name in ("new.csv", "old.csv"):
             await begin(history, folder / name)
             if name == "old.csv":
-                await history.until_asked(Choose)
+                await history.until_asked(ChoiceDialog)
                 await history.choose("Replace it")
             await until(pilot, lambda: line.job is not None and line.job.progress is not None)
             assert len(list(folder.iterdir())) == 2  # the old one, and the one that is being written

@@ -20,7 +20,7 @@ from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 
-from weibo_tui.app.predict.conversation import Conversation
+from weibo_tui.app.predict.conversation import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.history import Analysis
@@ -84,7 +84,7 @@ def cards_and_prompt(home: Path, folder: Path, found: list[str]) -> None:
     play(scene, SIZE)
 
 
-def cards(pilot: Pilot[None]) -> Conversation:
+def cards(pilot: Pilot[None]) -> PredictionList:
     place = app_of(pilot).places["predict"]
     assert isinstance(place, PredictScreen)
     return place.conversation

@@ -12,14 +12,14 @@ from stage import app_of, drawn, flashed, until
 from textual import events
 from textual.pilot import Pilot
 
-from weibo_tui.app.dialogs import AskText, Choose
+from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.evaluation.evaluation_job import Evaluation
 from weibo_tui.app.models.screen import ModelsScreen
-from weibo_tui.app.predict.job_card import LabellingCard
+from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.errors import BadInput
-from weibo_tui.workbench import EvaluationPlan, LabellingPlan
+from weibo_tui.errors import UserInputError
+from weibo_tui.workbench import EvaluationConfig, LabelingConfig
 
 NARROW, WIDE = (60, 20), (120, 30)
 each_size = pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_an_evaluation_with_hostile_labels_and_posts(size: tuple[int, int], host
         await go(pilot, "f5", "models")
         models = app_of(pilot).places["models"]
         assert isinstance(models, ModelsScreen)
-        plan = EvaluationPlan((path,), "hostile")
+        plan = EvaluationConfig((path,), "hostile")
         job = Job("evaluate", "hostile", lambda bench: bench.evaluate(plan), models, adapter="hostile")
         models.evaluations = [Evaluation(plan, job)]
         models.begin(job)
@@ -225,7 +225,7 @@ def test_a_file_that_is_labelled(size: tuple[int, int], hostile: Path, tmp_path:
         await loaded(pilot)
         place = app_of(pilot).places["predict"]
         assert isinstance(place, PredictScreen)
-        card = LabellingCard(LabellingPlan(path, path.with_suffix(".out.csv"), "hostile"))
+        card = LabelingCard(LabelingConfig(path, path.with_suffix(".out.csv"), "hostile"))
         place.conversation.append(card)
         await until(pilot, lambda: card.done)
         await pilot.pause()
@@ -246,7 +246,7 @@ def test_news_questions_titles_and_errors() -> None:
 
 async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
     def refuse(typed: str = "") -> None:
-        raise BadInput(typed + text)
+        raise UserInputError(typed + text)
 
     async def fail() -> None:
         refuse()
@@ -257,11 +257,11 @@ async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
     await pilot.pause()
     assert shown(text) in await look(pilot)
     job = app.begin(Job("label", text, lambda _bench: iter([]), app.screen))
-    for dialog in (Choose(text, [("a", text), ("b", "b")]), AskText(text, text, check=refuse)):
+    for dialog in (ChoiceDialog(text, [("a", text), ("b", "b")]), InputDialog(text, text, check=refuse)):
         await app.push_screen(dialog)
         await pilot.pause()
         await look(pilot)
-        if isinstance(dialog, AskText):
+        if isinstance(dialog, InputDialog):
             await press(pilot, "enter")
             await look(pilot)
         await press(pilot, "escape")

@@ -9,14 +9,14 @@ from stage import app_of, play, until
 from textual import events
 from textual.pilot import Pilot
 
-from weibo_tui.app.dialogs import AskText
+from weibo_tui.app.dialogs import InputDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.export_dialog import ExportForm
 from weibo_tui.app.history.screen import SearchField
 from weibo_tui.app.predict.card import PostCard
 from weibo_tui.app.predict.prompt import Prompt
-from weibo_tui.app.widgets.single_line_input import Line
+from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.storage.history import EVERYTHING
 from weibo_tui.workbench import Workbench
 
@@ -26,10 +26,10 @@ def press(pilot: Pilot[None], *keys: str) -> None:
         pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
 
 
-async def line(pilot: Pilot[None], value: str) -> Line:
-    await app_of(pilot).push_screen(AskText("Which name?", value))
+async def line(pilot: Pilot[None], value: str) -> SingleLineInput:
+    await app_of(pilot).push_screen(InputDialog("Which name?", value))
     await pilot.pause()
-    return pilot.app.screen.query_one(Line)
+    return pilot.app.screen.query_one(SingleLineInput)
 
 
 def test_what_a_key_is_bound_to_is_done_before_what_was_typed_after_it() -> None:

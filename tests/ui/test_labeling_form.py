@@ -11,19 +11,19 @@ from pane import Pane, shown
 from stage import until
 from textual.widgets import Static
 
-from weibo_tui.app.predict.job_card import LabellingCard
-from weibo_tui.app.predict.label_file_form import LabellingForm
-from weibo_tui.storage.history import LabelledFile
+from weibo_tui.app.predict.job_card import LabelingCard
+from weibo_tui.app.predict.label_file_form import LabelingForm
+from weibo_tui.storage.history import LabeledFile
 from weibo_tui.workbench import Workbench
 
 
-def form(pane: Pane) -> LabellingForm:
-    assert isinstance(pane.app.screen, LabellingForm)
+def form(pane: Pane) -> LabelingForm:
+    assert isinstance(pane.app.screen, LabelingForm)
     return pane.app.screen
 
 
-def labellings(pane: Pane) -> list[LabellingCard]:
-    return [card for card in pane.cards if isinstance(card, LabellingCard)]
+def labellings(pane: Pane) -> list[LabelingCard]:
+    return [card for card in pane.cards if isinstance(card, LabelingCard)]
 
 
 def said(pane: Pane) -> str:
@@ -36,9 +36,9 @@ def everything(pane: Pane) -> str:
     return "\n".join(str(line.content) for line in pane.app.screen.query(Static))
 
 
-async def open_form(pane: Pane) -> LabellingForm:
+async def open_form(pane: Pane) -> LabelingForm:
     await pane.pilot.press("ctrl+o")
-    await until(pane.pilot, lambda: isinstance(pane.app.screen, LabellingForm))
+    await until(pane.pilot, lambda: isinstance(pane.app.screen, LabelingForm))
     return form(pane)
 
 
@@ -83,7 +83,7 @@ def test_a_file_is_labelled_beside_itself_and_stays_as_a_card(furnished: Path, f
     assert {row["predicted"] for row in labelled} == {"positive", "negative"}
     with Workbench.open(furnished) as bench:
         (entry,) = bench.history.page(10)
-        assert isinstance(entry, LabelledFile)
+        assert isinstance(entry, LabeledFile)
         assert (entry.out, entry.rows) == (out, 40)
 
 
@@ -116,7 +116,7 @@ def test_the_place_can_be_another_and_one_that_is_there_is_asked_about(furnished
         await name(pane, few)
         form._out.value = str(there)
         await pane.pilot.press("enter")
-        await until(pane.pilot, lambda: not isinstance(pane.app.screen, LabellingForm))
+        await until(pane.pilot, lambda: not isinstance(pane.app.screen, LabelingForm))
         await pane.pilot.press("enter")  # the safe answer
         await until(pane.pilot, lambda: pane.app.screen is form)
         assert there.read_text(encoding="utf-8") == "something"

@@ -12,13 +12,13 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from weibo_tui.app import themes
-from weibo_tui.app.plot.line_chart import Curves
+from weibo_tui.app.plot.line_chart import LineChart
 from weibo_tui.app.plot.series import Series
 
 Scene = Callable[[Pilot[None], "Counted"], Coroutine[Any, Any, None]]
 
 
-class Counted(Curves):
+class Counted(LineChart):
     """Counts the lines that it is asked for."""
 
     asked = 0
@@ -55,16 +55,16 @@ def play(scene: Scene, title: str = "Loss", size: tuple[int, int] = (60, 16)) ->
     asyncio.run(run())
 
 
-def text(curves: Curves) -> str:
+def text(curves: LineChart) -> str:
     return "\n".join(curves.render_line(y).text for y in range(curves.size.height))
 
 
-def colours(curves: Curves, drawn: Callable[[str], bool]) -> set[str]:
+def colours(curves: LineChart, drawn: Callable[[str], bool]) -> set[str]:
     """The colours of the pieces whose text is like this."""
     return set(_colours(curves, drawn))
 
 
-def _colours(curves: Curves, drawn: Callable[[str], bool]) -> Iterator[str]:
+def _colours(curves: LineChart, drawn: Callable[[str], bool]) -> Iterator[str]:
     for y in range(curves.size.height):
         for segment in curves.render_line(y):
             if drawn(segment.text) and segment.style is not None and segment.style.color is not None:

@@ -17,18 +17,18 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from weibo_tui.app.app import WeiboApp
-from weibo_tui.app.dialogs import AskText, Choose
+from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.forms.fields import Field
-from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.models.model_card import ModelCard
 from weibo_tui.app.models.model_list import ModelList
-from weibo_tui.app.models.screen import CardForm, ModelsScreen
+from weibo_tui.app.models.screen import ModelCardScreen, ModelsScreen
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.pretraining_form import PretrainingForm
 from weibo_tui.app.train.training_form import TrainingForm
-from weibo_tui.app.widgets.chrome import Flash
+from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.settings import Settings
-from weibo_tui.workbench import LabellingPlan, Workbench
+from weibo_tui.workbench import LabelingConfig, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil\n[doge]"
 
@@ -82,11 +82,11 @@ def card_text(screen: Any) -> str:
 
 
 def flash_text(pilot: Pilot[None]) -> str:
-    return str(pilot.app.screen.query_one(Flash).render())
+    return str(pilot.app.screen.query_one(StatusMessage).render())
 
 
 async def flashed(pilot: Pilot[None], words: str) -> None:
-    await until(pilot, lambda: pilot.app.screen.query(Flash) and words in flash_text(pilot))
+    await until(pilot, lambda: pilot.app.screen.query(StatusMessage) and words in flash_text(pilot))
 
 
 async def dialog(pilot: Pilot[None], kind: type) -> Any:
@@ -173,7 +173,7 @@ def test_in_a_narrow_window_enter_opens_the_card_and_escape_closes_it(furnished:
         screen = await go_there(pilot, base="tiny")
         assert not screen.query_one(ModelCard).display
         await pilot.press("enter")
-        form = await dialog(pilot, CardForm)
+        form = await dialog(pilot, ModelCardScreen)
         await until(pilot, lambda: "2 layers" in card_text(form))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is screen)
@@ -219,7 +219,7 @@ def test_a_damaged_card_is_listed_with_what_to_do_and_can_be_deleted(two: Path) 
             await until(pilot, lambda: "remove its folder" in " ".join(card_text(screen).split()))
             await pilot.press("u", "x", "r", "e", "t")  # of no use on what is damaged
             await pilot.press("d")
-            await dialog(pilot, Choose)
+            await dialog(pilot, ChoiceDialog)
             await pilot.press("down", "enter")
             await until(pilot, lambda: name not in listing(screen))  # noqa: B023
         assert not (two / "adapters" / "other").exists()
@@ -341,7 +341,7 @@ def test_r_renames_an_adapter_which_stays_the_default(two: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot, adapter="mood")
         await pilot.press("r")
-        await dialog(pilot, AskText)
+        await dialog(pilot, InputDialog)
         await answer(pilot, "other")
         assert "'other' is there already" in problem(pilot)
         await answer(pilot, "../mood")
@@ -360,7 +360,7 @@ def test_a_renamed_base_keeps_its_adapters(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot, base="tiny")
         await pilot.press("r")
-        await dialog(pilot, AskText)
+        await dialog(pilot, InputDialog)
         await answer(pilot, "small")
         await until(pilot, lambda: "* small" in listing(screen))
         assert "1 adapter stands on it" in card_text(screen)
@@ -379,13 +379,13 @@ def test_delete_asks_and_keeps_on_enter_alone(two: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot, adapter="other")
         await pilot.press("d")
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
         assert "Delete the adapter 'other'" in question(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.screen is screen)
         assert (two / "adapters" / "other").is_dir()
         await pilot.press("d")
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
         await pilot.press("down", "enter")
         await until(pilot, lambda: "other" not in listing(screen))
         assert not (two / "adapters" / "other").exists()
@@ -398,7 +398,7 @@ def test_deleting_a_base_tells_what_stands_on_it_and_what_is_the_default(two: Pa
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot, base="tiny")
         await pilot.press("delete")
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
         assert "2 adapters stand on it" in question(pilot) and "mood, other" in question(pilot)
         assert "used where none is named" in question(pilot)
         await pilot.press("down", "enter")
@@ -411,7 +411,7 @@ def test_deleting_a_base_tells_what_stands_on_it_and_what_is_the_default(two: Pa
 
 
 def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Path, tmp_path: Path) -> None:
-    plan = LabellingPlan(few, tmp_path / "labelled.csv", "mood")
+    plan = LabelingConfig(few, tmp_path / "labelled.csv", "mood")
 
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot, adapter="mood")
@@ -420,7 +420,7 @@ def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Pa
         the_app(pilot).begin(job)
         for key, on in (("d", {"adapter": "mood"}), ("r", {"adapter": "mood"}), ("d", {"base": "tiny"})):
             await put_on(pilot, **on)
-            screen.query_one(Flash).show("")
+            screen.query_one(StatusMessage).show("")
             await pilot.press(key)
             await flashed(pilot, "is at work (few.csv)")
         job.go_on()
@@ -428,7 +428,7 @@ def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Pa
         await until(pilot, lambda: not the_app(pilot).jobs)
         await put_on(pilot, adapter="mood")
         await pilot.press("d")
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
 
     play(scene)
 
@@ -454,7 +454,7 @@ def test_an_exported_adapter_and_its_base_come_in_elsewhere(furnished: Path, tmp
         for on, out in (({"adapter": "mood"}, "mood.zip"), ({"base": "tiny"}, "tiny.tar.gz")):
             await go_there(pilot, **on)
             await pilot.press("x")
-            await dialog(pilot, AskPath)
+            await dialog(pilot, PathDialog)
             await answer(pilot, str(tmp_path / out))
             await flashed(pilot, f"{tmp_path / out} is written")
 
@@ -465,17 +465,17 @@ def test_an_exported_adapter_and_its_base_come_in_elsewhere(furnished: Path, tmp
     async def take_in(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot)
         await pilot.press("i")
-        await dialog(pilot, AskPath)
+        await dialog(pilot, PathDialog)
         await answer(pilot, str(tmp_path / "mood.zip"))
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
         assert "The adapter 'mood'" in question(pilot) and "negative, positive" in question(pilot)
         assert "'tiny'" in question(pilot) and "which is not here" in question(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: screen.inventory.names("adapter") == ["mood"])
         await pilot.press("i")
-        await dialog(pilot, AskPath)
+        await dialog(pilot, PathDialog)
         await answer(pilot, str(tmp_path / "tiny.tar.gz"))
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
         assert "The base 'tiny'" in question(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: screen.inventory.names("base") == ["tiny"])
@@ -495,12 +495,12 @@ def test_what_comes_under_a_taken_name_is_asked_for_another(furnished: Path) -> 
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot, adapter="mood")
         await pilot.press("i")
-        await dialog(pilot, AskPath)
+        await dialog(pilot, PathDialog)
         await answer(pilot, str(furnished / "adapters" / "mood"))
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
         assert "stands on the base 'tiny', which is here" in question(pilot)
         await pilot.press("enter")
-        await dialog(pilot, AskText)
+        await dialog(pilot, InputDialog)
         assert "'mood' is there already" in question(pilot)
         await answer(pilot, "mood")
         assert "'mood' is there already" in problem(pilot)
@@ -517,12 +517,12 @@ def test_a_hugging_face_folder_is_recognised_and_converted(home: Path, tmp_path:
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot)
         await pilot.press("i")
-        await dialog(pilot, AskPath)
+        await dialog(pilot, PathDialog)
         await answer(pilot, str(source))
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
         assert "Hugging Face" in question(pilot) and "my model[b]" in question(pilot)
         await pilot.press("enter")
-        await dialog(pilot, AskText)
+        await dialog(pilot, InputDialog)
         assert pilot.app.screen.query_one(Input).value == "my-model-b"
         await pilot.press("enter")
         await until(pilot, lambda: screen.inventory.names("base") == ["my-model-b"])
@@ -564,7 +564,7 @@ def test_hostile_archives_are_refused_with_a_sentence(furnished: Path, tmp_path:
         screen = await go_there(pilot, adapter="mood")
         for reason, path in refused.items():
             await pilot.press("i")
-            await dialog(pilot, AskPath)
+            await dialog(pilot, PathDialog)
             await answer(pilot, str(path))
             await flashed(pilot, reason)
             await until(pilot, lambda: pilot.app.screen is screen)
@@ -585,9 +585,9 @@ def test_an_adapter_whose_weights_are_not_its_own_is_refused(furnished: Path, tm
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot, adapter="mood")
         await pilot.press("i")
-        await dialog(pilot, AskPath)
+        await dialog(pilot, PathDialog)
         await answer(pilot, str(forged))
-        await dialog(pilot, Choose)
+        await dialog(pilot, ChoiceDialog)
         await pilot.press("enter")
         await flashed(pilot, "is damaged")
         assert screen.inventory.names("adapter") == ["mood"]
@@ -602,7 +602,7 @@ def test_a_file_that_is_there_is_replaced_only_on_a_second_enter(furnished: Path
     async def scene(pilot: Pilot[None]) -> None:
         await go_there(pilot, adapter="mood")
         await pilot.press("x")
-        await dialog(pilot, AskPath)
+        await dialog(pilot, PathDialog)
         await answer(pilot, str(tmp_path / "mood.rar"))
         await until(pilot, lambda: ".zip or .tar.gz" in problem(pilot))
         await answer(pilot, str(out))

@@ -12,13 +12,13 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from weibo_tui.app.app import WeiboApp
-from weibo_tui.app.plot.line_chart import Curves
-from weibo_tui.app.train.chart_grid import Charts
+from weibo_tui.app.plot.line_chart import LineChart
+from weibo_tui.app.train.chart_grid import ChartGrid
 from weibo_tui.app.train.monitor import Monitor
 from weibo_tui.app.train.run_metrics import MEASURES
 from weibo_tui.app.train.run_store import MOST_LAID_OVER
 from weibo_tui.app.train.screen import TrainScreen
-from weibo_tui.app.widgets.chrome import Flash
+from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.workbench import Workbench
 
@@ -39,11 +39,11 @@ def play_train(scene: Scene, size: tuple[int, int] = (100, 30)) -> None:
 
 
 def seen_charts(train: TrainScreen) -> list[str]:
-    return [(chart.id or "").removeprefix("chart-") for chart in train.query(Curves) if chart.display]
+    return [(chart.id or "").removeprefix("chart-") for chart in train.query(LineChart) if chart.display]
 
 
-def chart(train: TrainScreen, name: str) -> Curves:
-    return train.query_one(f"#chart-{name}", Curves)
+def chart(train: TrainScreen, name: str) -> LineChart:
+    return train.query_one(f"#chart-{name}", LineChart)
 
 
 def more_runs(number: int) -> list[str]:
@@ -139,7 +139,7 @@ def test_only_so_many_runs_are_laid_over(furnished: Path) -> None:
         for _run in range(MOST_LAID_OVER + 1):
             await pilot.press("o", "down")
         assert len(train.seen.laid_over) == MOST_LAID_OVER
-        assert "5 runs at most" in str(train.query_one(Flash).render())
+        assert "5 runs at most" in str(train.query_one(StatusMessage).render())
 
     play_train(scene)
 
@@ -148,7 +148,7 @@ def test_score_card_stands_before_the_curves_of_a_finished_training(furnished: P
     async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
         score = train.query_one(ScoreView)
         assert score.display
-        assert score.region.y < train.query_one(Charts).region.y
+        assert score.region.y < train.query_one(ChartGrid).region.y
         await pilot.press("down")
         await until(pilot, lambda: not score.display)
         assert seen_charts(train) == ["loss", "learning_rate", "tokens_per_second", "memory", "gradient_norm"]

@@ -46,7 +46,7 @@ class Host(App[None]):
         self.said.append(message.path)
 
 
-class Line:
+class SingleLineInput:
     """The first line of the form in the hands of a test."""
 
     def __init__(self, pilot: Pilot[None]) -> None:
@@ -89,13 +89,13 @@ class Line:
         await self.settle()
 
 
-Scene = Callable[[Line], Coroutine[Any, Any, None]]
+Scene = Callable[[SingleLineInput], Coroutine[Any, Any, None]]
 
 
 def play(scene: Scene, save: bool = False, folders: bool = False, size: tuple[int, int] = (80, 24)) -> None:
     async def run() -> None:
         async with Host(save, folders).run_test(size=size) as pilot:
-            line = Line(pilot)
+            line = SingleLineInput(pilot)
             line.input.focus()
             await pilot.pause()
             await scene(line)
@@ -119,7 +119,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_tab_takes_what_is_suggested_and_enter_chooses_it() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("d", "tab")
         assert line.input.value == "data/"
         await line.press("tab")
@@ -132,7 +132,7 @@ def test_tab_takes_what_is_suggested_and_enter_chooses_it() -> None:
 
 
 def test_right_takes_what_is_suggested_too() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("p", "o", "right")
         assert line.input.value == "posts2.csv"
 
@@ -140,7 +140,7 @@ def test_right_takes_what_is_suggested_too() -> None:
 
 
 def test_tab_goes_to_the_next_field_where_nothing_is_suggested() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("tab")
         assert line.app.query_one("#next").has_focus_within
         line.input.focus()
@@ -153,7 +153,7 @@ def test_tab_goes_to_the_next_field_where_nothing_is_suggested() -> None:
 
 
 def test_each_change_is_told() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("p", "o")
         line.input.value = "data/a.csv"
         await line.settle()
@@ -165,7 +165,7 @@ def test_each_change_is_told() -> None:
 
 
 def test_the_home_folder_is_a_tilde(folder: Path) -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("~", "tab")
         assert line.input.value == "~/"
         await line.type("posts2")
@@ -176,7 +176,7 @@ def test_the_home_folder_is_a_tilde(folder: Path) -> None:
 
 
 def test_a_path_that_will_not_do_is_explained_and_stays(folder: Path) -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         for text, words in (("none.csv", "There is no file"), ("data", "is a folder"), ("posts2.csv/x", "no file")):
             line.input.value = text
             await line.settle()
@@ -194,7 +194,7 @@ def test_a_path_that_will_not_do_is_explained_and_stays(folder: Path) -> None:
 
 
 def test_down_opens_a_list_in_natural_order_folders_first() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("down")
         assert line.input.is_open
         assert line.names == ["data/", "[b]x[.csv", "posts2.csv", "posts10.csv", "微博 数据.jsonl"]
@@ -206,7 +206,7 @@ def test_down_opens_a_list_in_natural_order_folders_first() -> None:
 
 
 def test_a_folder_of_the_list_is_gone_into() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("down", "enter")
         assert line.input.value == "data/"
         assert line.names == ["a.csv"]
@@ -217,7 +217,7 @@ def test_a_folder_of_the_list_is_gone_into() -> None:
 
 
 def test_typing_narrows_the_open_list_and_escape_closes_it() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("down", "p")
         assert line.names == ["posts2.csv", "posts10.csv"]
         await line.press("down", "up", "z")
@@ -231,7 +231,7 @@ def test_typing_narrows_the_open_list_and_escape_closes_it() -> None:
 
 
 def test_hidden_files_are_shown_when_a_dot_asks_for_them() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("full_stop", "down")
         assert line.names == [".hidden.csv"]
 
@@ -239,7 +239,7 @@ def test_hidden_files_are_shown_when_a_dot_asks_for_them() -> None:
 
 
 def test_the_list_is_used_by_mouse() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.pilot.click("._open")
         await line.settle()
         assert line.input.is_open
@@ -253,7 +253,7 @@ def test_the_list_is_used_by_mouse() -> None:
 
 
 def test_the_list_closes_when_the_line_is_left() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("down")
         line.app.query_one("#next", PathInput).focus()
         await line.settle()
@@ -263,7 +263,7 @@ def test_the_list_closes_when_the_line_is_left() -> None:
 
 
 def test_where_there_is_no_room_below_the_list_opens_above() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         line.app.query_one(VerticalScroll).styles.padding = (10, 0, 0, 0)
         await line.settle()
         await line.press("down")
@@ -277,7 +277,7 @@ def test_where_there_is_no_room_below_the_list_opens_above() -> None:
 
 
 def test_names_are_shown_and_taken_as_they_are() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         for name in ("[b]x[.csv", "微博 数据.jsonl"):
             line.input.value = ""
             await line.type(name[:2])
@@ -294,7 +294,7 @@ def test_names_that_cannot_be_typed_are_left_out_and_counted(folder: Path) -> No
     Path("\u202evsc.csv").touch()
     Path(os.fsdecode(b"gbk-\xb0\xa1.csv")).touch()
 
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.press("down")
         assert line.names[-1] == "4 names are left out that cannot be typed"
         assert line.list.options[-1].disabled
@@ -320,7 +320,7 @@ def test_a_folder_that_does_not_answer_holds_up_neither_keys_nor_leaving(
 
     monkeypatch.setattr(os, "scandir", far_away)
 
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.pilot.press(*"far/")
         assert asked.wait(10)
         await line.pilot.press(*"x")
@@ -341,7 +341,7 @@ def test_a_folder_that_does_not_answer_holds_up_neither_keys_nor_leaving(
 
 
 def test_a_dropped_file_takes_the_place_of_what_was_typed(folder: Path) -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.type("pos")
         await line.paste(f"'{folder}/微博 数据.jsonl' ")
         assert line.input.value == f"{folder}/微博 数据.jsonl"
@@ -352,7 +352,7 @@ def test_a_dropped_file_takes_the_place_of_what_was_typed(folder: Path) -> None:
 
 
 def test_a_piece_of_a_path_is_pasted_where_the_cursor_is() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.type("data/")
         await line.paste("a.csv\n")
         assert line.input.value == "data/a.csv"
@@ -366,7 +366,7 @@ def test_of_several_dropped_files_each_is_chosen(folder: Path) -> None:
     odd = Path(os.fsdecode(b"\xb0\xa1.csv"))
     odd.touch()
 
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.paste(f"'{folder}/posts2.csv' '{folder}/none.csv' '{folder}/posts10.csv'")
         assert line.chosen == [folder / "posts2.csv", folder / "posts10.csv"]
         assert "none.csv" in line.message
@@ -381,7 +381,7 @@ def test_of_several_dropped_files_each_is_chosen(folder: Path) -> None:
 
 
 def test_a_place_to_write_to_needs_a_folder(folder: Path) -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.type("data/new.csv")
         assert line.message == ""
         await line.press("enter")
@@ -397,7 +397,7 @@ def test_a_place_to_write_to_needs_a_folder(folder: Path) -> None:
 
 
 def test_a_file_that_is_there_is_told_before_it_is_written_over() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.type("posts2.csv")
         assert "there already" in line.message
         await line.press("enter")
@@ -407,7 +407,7 @@ def test_a_file_that_is_there_is_told_before_it_is_written_over() -> None:
 
 
 def test_enter_takes_what_is_typed_though_the_list_shows_more() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.type("posts")
         await line.press("down", "enter")
         assert line.chosen == [Path("posts")]
@@ -416,7 +416,7 @@ def test_enter_takes_what_is_typed_though_the_list_shows_more() -> None:
 
 
 def test_picking_a_file_to_write_over_only_fills_the_line() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.type("posts")
         await line.press("down", "down", "enter")
         assert line.input.value == "posts2.csv"
@@ -429,7 +429,7 @@ def test_picking_a_file_to_write_over_only_fills_the_line() -> None:
 
 
 def test_where_a_folder_will_do_too_it_is_chosen() -> None:
-    async def scene(line: Line) -> None:
+    async def scene(line: SingleLineInput) -> None:
         await line.type("data")
         await line.press("enter")
         assert line.chosen == [Path("data")]

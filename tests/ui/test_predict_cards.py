@@ -12,7 +12,7 @@ from stage import until
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.predict.card import FileCard
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import LabellingPlan, Workbench
+from weibo_tui.workbench import LabelingConfig, Workbench
 
 
 def test_escape_goes_to_the_newest_card_and_the_cursor_moves(furnished: Path) -> None:
@@ -293,7 +293,7 @@ def test_what_was_corrected_or_deleted_elsewhere_is_so_here(furnished: Path) -> 
 def test_files_that_were_labelled_stand_among_the_cards(furnished: Path, few: Path, tmp_path: Path) -> None:
     out = tmp_path / "few.labelled.csv"
     with Workbench.open(furnished) as bench:
-        list(bench.label_file(LabellingPlan(few, out)))
+        list(bench.label_file(LabelingConfig(few, out)))
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)

@@ -17,9 +17,9 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
-FLOAT32 = Machine("cpu", "float32", threads=1)
+FLOAT32 = ComputeOptions("cpu", "float32", threads=1)
 
 
 # ---- sending
@@ -170,7 +170,7 @@ def test_hostile_posts_are_shown_and_reach_model_and_history_as_they_are(furnish
 def test_posts_are_judged_while_a_training_runs(furnished: Path, posts_file: Path) -> None:
     async def act(pane: Pane) -> None:
         hyper = Hyperparameters(epochs=50, batch_size=16)
-        plan = TrainingPlan((posts_file,), "other", hyper=hyper, machine=FLOAT32)
+        plan = TrainingConfig((posts_file,), "other", hyper=hyper, machine=FLOAT32)
         job = pane.app.begin(Job("train", "other", lambda bench: bench.train(plan), owner=pane.app.places["train"]))
         await pane.see(lambda: job.run)
         pane.type("今", "天", "enter")

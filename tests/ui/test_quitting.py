@@ -17,7 +17,7 @@ from terminal import Terminal
 from textual.pilot import Pilot
 
 from weibo_tui.app.app import WeiboApp, launch
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.paths import Paths
 from weibo_tui.storage.runs import Run
@@ -36,7 +36,7 @@ async def train(pilot: Pilot[None], posts: Path) -> Job:
 
 async def ask_to_leave(pilot: Pilot[None]) -> None:
     await pilot.press("ctrl+q")
-    await until(pilot, lambda: isinstance(app_of(pilot).screen, Choose))
+    await until(pilot, lambda: isinstance(app_of(pilot).screen, ChoiceDialog))
 
 
 def launched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -85,7 +85,7 @@ def test_one_may_stay(keys: list[str], furnished: Path, posts_file: Path) -> Non
         await pilot.press("ctrl+q")  # asks no second time
         assert len(app_of(pilot).screen_stack) == 2
         await pilot.press(*keys)
-        await until(pilot, lambda: not isinstance(app_of(pilot).screen, Choose))
+        await until(pilot, lambda: not isinstance(app_of(pilot).screen, ChoiceDialog))
         assert job.state == "paused"
         await ask_to_leave(pilot)
 

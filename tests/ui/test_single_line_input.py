@@ -7,14 +7,14 @@ from stage import app_of, drawn, play
 from textual import events
 from textual.pilot import Pilot
 
-from weibo_tui.app.dialogs import AskText
-from weibo_tui.app.widgets.single_line_input import Line
+from weibo_tui.app.dialogs import InputDialog
+from weibo_tui.app.widgets.single_line_input import SingleLineInput
 
 
-async def line(pilot: Pilot[None], value: str = "") -> Line:
-    await app_of(pilot).push_screen(AskText("Which name?", value))
+async def line(pilot: Pilot[None], value: str = "") -> SingleLineInput:
+    await app_of(pilot).push_screen(InputDialog("Which name?", value))
     await pilot.pause()
-    return pilot.app.screen.query_one(Line)
+    return pilot.app.screen.query_one(SingleLineInput)
 
 
 @pytest.mark.parametrize(

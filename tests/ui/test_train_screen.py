@@ -19,18 +19,18 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from weibo_tui.app.app import WeiboApp
-from weibo_tui.app.dialogs import Choose
-from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.monitor import Monitor
-from weibo_tui.app.train.run_store import Entry
+from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.app.train.screen import TrainScreen
-from weibo_tui.app.widgets.chrome import Flash
+from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
-MACHINE = Machine("cpu", "float32", threads=1)
+MACHINE = ComputeOptions("cpu", "float32", threads=1)
 SHORT = Hyperparameters(epochs=2, batch_size=8, learning_rate=1e-2, bottleneck=8, max_length=32)
 LONG = Hyperparameters(epochs=1000, batch_size=8, bottleneck=8, max_length=32)
 
@@ -43,7 +43,7 @@ def train_of(pilot: Pilot[None]) -> TrainScreen:
     return cast(TrainScreen, app_of(pilot).places["train"])
 
 
-def chosen(pilot: Pilot[None]) -> Entry:
+def chosen(pilot: Pilot[None]) -> RunEntry:
     entry = train_of(pilot).entry
     assert entry is not None
     return entry
@@ -64,11 +64,11 @@ async def to_train(pilot: Pilot[None]) -> None:
     await until(pilot, lambda: train_of(pilot).seen.runs or train_of(pilot).has_class("-empty"))
 
 
-def plan(data: Path, name: str, hyper: Hyperparameters = LONG, **more: Any) -> TrainingPlan:
-    return TrainingPlan((data,), name, base="tiny", hyper=hyper, machine=MACHINE, **more)
+def plan(data: Path, name: str, hyper: Hyperparameters = LONG, **more: Any) -> TrainingConfig:
+    return TrainingConfig((data,), name, base="tiny", hyper=hyper, machine=MACHINE, **more)
 
 
-def begin(pilot: Pilot[None], what: TrainingPlan) -> Job:
+def begin(pilot: Pilot[None], what: TrainingConfig) -> Job:
     job = Job("train", what.name, lambda bench: bench.train(what), owner=train_of(pilot))
     train_of(pilot).follow(job)
     return job
@@ -91,9 +91,9 @@ def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 async def answer(pilot: Pilot[None], *keys: str) -> None:
-    await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
+    await until(pilot, lambda: isinstance(pilot.app.screen, ChoiceDialog))
     press(pilot, *keys)
-    await until(pilot, lambda: not isinstance(pilot.app.screen, Choose))
+    await until(pilot, lambda: not isinstance(pilot.app.screen, ChoiceDialog))
 
 
 def adapter_bytes(home: Path, name: str) -> bytes:
@@ -208,7 +208,7 @@ def test_finished_run_rings_the_bell_shows_its_score_card_and_is_used_by_a_key(f
         begin(pilot, plan(few, "fresh", SHORT))
         await until(pilot, lambda: chosen(pilot).state == "finished")
         assert bells == [1]
-        assert "'fresh' is finished: accuracy" in str(train_of(pilot).query_one(Flash).render())
+        assert "'fresh' is finished: accuracy" in str(train_of(pilot).query_one(StatusMessage).render())
         monitor = train_of(pilot).query_one(Monitor)
         await until(pilot, lambda: monitor.has_class("-scored"))
         await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).stock.adapters))
@@ -227,7 +227,7 @@ def test_finishing_is_told_wherever_one_is(furnished: Path, few: Path) -> None:
         job = begin(pilot, plan(few, "elsewhere", SHORT))
         press(pilot, "f4")
         await until(pilot, lambda: job.outcome == "done")
-        await until(pilot, lambda: "'elsewhere' is finished" in str(pilot.app.screen.query_one(Flash).render()))
+        await until(pilot, lambda: "'elsewhere' is finished" in str(pilot.app.screen.query_one(StatusMessage).render()))
         await pilot.press("f3")
         await until(pilot, lambda: chosen(pilot).state == "finished")
 
@@ -283,9 +283,9 @@ def test_run_of_another_program_is_seen_live_and_left_alone(furnished: Path, few
             assert chosen(pilot).job is None
             press(pilot, "space", "s")
             await pilot.pause(0.1)
-            assert not isinstance(pilot.app.screen, Choose)
+            assert not isinstance(pilot.app.screen, ChoiceDialog)
             press(pilot, "d")
-            await until(pilot, lambda: "is at work" in str(train_of(pilot).query_one(Flash).render()))
+            await until(pilot, lambda: "is at work" in str(train_of(pilot).query_one(StatusMessage).render()))
             process.kill()
             await until(pilot, lambda: chosen(pilot).state == "interrupted")
         finally:
@@ -318,15 +318,15 @@ def test_journal_is_exported(furnished: Path, tmp_path: Path, suffix: str) -> No
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AskPath))
+        await until(pilot, lambda: isinstance(pilot.app.screen, PathDialog))
         line = pilot.app.screen.query_one(Input)
         line.value = str(tmp_path / "journal.txt")
         await pilot.press("enter")
-        assert isinstance(pilot.app.screen, AskPath)
+        assert isinstance(pilot.app.screen, PathDialog)
         line.value = str(out)
         await pilot.press("enter")
         await until(pilot, out.is_file)
-        await until(pilot, lambda: str(out) in str(train_of(pilot).query_one(Flash).render()))
+        await until(pilot, lambda: str(out) in str(train_of(pilot).query_one(StatusMessage).render()))
 
     play(scene, (200, 30))
     assert {row["event"] for row in _rows(out)} >= {"RunStarted", "StepDone", "Evaluated", "RunFinished"}

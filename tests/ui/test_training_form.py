@@ -24,7 +24,7 @@ from weibo_tui.app.train.pretraining_form import PretrainingForm, parameters
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.train.training_form import HYPER, TrainingForm
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 from weibo_tui.workbench.config import UNITS
 
 Scene = Callable[[Pilot[None], Any], Coroutine[Any, Any, None]]
@@ -128,7 +128,7 @@ def test_value_that_will_not_do_is_said_beside_its_field_and_not_begun(furnished
 
 
 def test_form_has_every_hyperparameter_with_its_default(furnished: Path, few: Path) -> None:
-    plans: list[TrainingPlan] = []
+    plans: list[TrainingConfig] = []
 
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, few)
@@ -136,7 +136,7 @@ def test_form_has_every_hyperparameter_with_its_default(furnished: Path, few: Pa
 
     play_form(scene)
     assert set(HYPER) == set(Hyperparameters.__dataclass_fields__)
-    assert plans == [TrainingPlan((few,), "few", "tiny", labels=None, machine=Machine())]
+    assert plans == [TrainingConfig((few,), "few", "tiny", labels=None, machine=ComputeOptions())]
 
 
 def test_without_a_file_nothing_is_begun(furnished: Path, few: Path) -> None:
@@ -160,7 +160,7 @@ def test_files_are_listed_and_taken_out_again(furnished: Path, few: Path, tmp_pa
         await choose(pilot, form, few)
         files = form.query_one(FileList)
         assert files.files == [few, more]
-        listed = files.query_one("_Chosen", OptionList)
+        listed = files.query_one("_ChosenFiles", OptionList)
         assert "more [b].csv" in shown(listed)
         listed.focus()
         await pilot.press("delete")
@@ -195,7 +195,7 @@ def test_name_is_proposed_after_the_first_file_until_the_person_gives_one(
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, other)
         assert field(form, "name").value == "mood-2"  # an adapter `mood` is there
-        form.query_one(FileList).query_one("_Chosen", OptionList).focus()
+        form.query_one(FileList).query_one("_ChosenFiles", OptionList).focus()
         await pilot.press("delete")
         await choose(pilot, form, few)
         assert field(form, "name").value == "few"

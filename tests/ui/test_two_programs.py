@@ -15,8 +15,8 @@ from textual.pilot import Pilot
 
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.errors import BadInput
-from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+from weibo_tui.errors import UserInputError
+from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
 POSTS = [f"第{number}碗面真好吃" for number in range(40)]
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
@@ -32,7 +32,7 @@ def stopped_run(posts: Path, epochs: int = 2) -> str:
     with Workbench.open() as bench:
         hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
         events = bench.train(
-            TrainingPlan((posts,), "second", hyper=hyper, machine=Machine("cpu", "float32", threads=1))
+            TrainingConfig((posts,), "second", hyper=hyper, machine=ComputeOptions("cpu", "float32", threads=1))
         )
         run = str(models.until(events, RunStarted).run)
         models.until(events, StepDone, 5)
@@ -69,7 +69,7 @@ def test_a_run_that_another_program_finished_meanwhile_stays_as_it_is(furnished:
         next(late)  # it looked, and prepares
         deque(one.resume(run), maxlen=0)
         entries = one.runs.last_seq(run)
-        with pytest.raises(BadInput, match="finished"):
+        with pytest.raises(UserInputError, match="finished"):
             deque(late, maxlen=0)
         assert one.runs.get(run).state == "finished"
         assert one.runs.last_seq(run) == entries

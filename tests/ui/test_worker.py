@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from steps import Owner, Work, job, play
 
-from weibo_tui.app.services.worker import WorkThread
-from weibo_tui.errors import BadInput
+from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.errors import UserInputError
 from weibo_tui.paths import Paths
 from weibo_tui.workbench import Workbench
 
@@ -19,7 +19,7 @@ from weibo_tui.workbench import Workbench
 
 
 def test_a_question_is_answered_in_the_thread_with_its_own_workbench() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         bench = await thread.ask(lambda bench: bench)
         assert isinstance(bench, Workbench)
         assert await thread.ask(lambda again: again is bench)
@@ -28,12 +28,12 @@ def test_a_question_is_answered_in_the_thread_with_its_own_workbench() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("error", [BadInput("no"), pytest.fail.Exception("no")])
+@pytest.mark.parametrize("error", [UserInputError("no"), pytest.fail.Exception("no")])
 def test_a_question_that_fails_fails_at_its_asker_and_nowhere_else(error: BaseException) -> None:
     def fails(_bench: Workbench) -> None:
         raise error
 
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         with pytest.raises(type(error)):
             await asyncio.gather(thread.ask(fails))
         assert await thread.ask(lambda _bench: 1) == 1
@@ -44,7 +44,7 @@ def test_a_question_that_fails_fails_at_its_asker_and_nowhere_else(error: BaseEx
 def test_an_answer_that_is_no_more_there_is_an_error_too() -> None:
     """StopIteration cannot be handed on: Python means something else by it."""
 
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         with pytest.raises(RuntimeError, match="StopIteration"):
             await thread.ask(lambda _bench: next(iter([])))
 
@@ -52,7 +52,7 @@ def test_an_answer_that_is_no_more_there_is_an_error_too() -> None:
 
 
 def test_a_question_is_answered_between_two_steps() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         thread.begin(job(work, owner))
         await work.step_begun()
@@ -66,7 +66,7 @@ def test_a_question_is_answered_between_two_steps() -> None:
 
 
 def test_a_question_whose_asker_has_gone_is_not_asked() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         work, asked = Work(), []
         thread.begin(job(work, Owner()))
         await work.step_begun()
@@ -85,7 +85,7 @@ def test_a_question_whose_asker_has_gone_is_not_asked() -> None:
 
 
 def test_an_asker_may_go_while_it_is_answered() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         begun, go_on = threading.Event(), threading.Event()
 
         def question(_bench: Workbench) -> None:
@@ -107,15 +107,15 @@ def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
     settings = Paths.find().settings_file
     settings.write_text("adapter = ", encoding="utf-8")
 
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         one = job(lambda _bench: iter([1]), owner)
         for _time in range(2):
-            with pytest.raises(BadInput, match="not valid TOML"):
+            with pytest.raises(UserInputError, match="not valid TOML"):
                 await thread.ask(lambda bench: bench)
         thread.begin(one)
         ended = await owner.ended.get()
-        assert isinstance(ended.error, BadInput)
+        assert isinstance(ended.error, UserInputError)
         assert one.error is ended.error
         assert (one.state, one.begun) == ("failed", False)
         settings.unlink()
@@ -131,7 +131,7 @@ def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
 
 
 def test_the_last_event_is_the_result() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         one = job(lambda _bench: iter(["first", "last"]), owner)
         assert one.state == "waiting"
@@ -144,7 +144,7 @@ def test_the_last_event_is_the_result() -> None:
 
 
 def test_two_jobs_take_turns() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         order, owner = [], Owner()
 
         def work(name: str) -> Callable[[Workbench], Iterator[object]]:
@@ -169,7 +169,7 @@ def test_two_jobs_take_turns() -> None:
 
 
 def test_a_paused_job_makes_no_step_while_another_goes_on() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         paused, other, owner = Work(), Work(5), Owner()
         one = job(paused, owner)
         thread.begin(one)
@@ -190,7 +190,7 @@ def test_a_paused_job_makes_no_step_while_another_goes_on() -> None:
 
 
 def test_what_happened_before_a_pause_is_told_during_it() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         one = job(work, owner)
         thread.begin(one)
@@ -208,7 +208,7 @@ def test_what_happened_before_a_pause_is_told_during_it() -> None:
 
 @pytest.mark.parametrize("paused", [False, True])
 def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         one = job(work, owner)
         thread.begin(one)
@@ -230,7 +230,7 @@ def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
 
 
 def test_a_job_stopped_before_it_began_never_begins() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         first, never, owner = Work(1), Work(), Owner()
         thread.begin(job(first, owner))
         await first.step_begun()
@@ -245,25 +245,25 @@ def test_a_job_stopped_before_it_began_never_begins() -> None:
 
 
 def fails_at_once(_bench: Workbench) -> Iterator[object]:
-    raise BadInput("no data")
+    raise UserInputError("no data")
 
 
 def fails_later(_bench: Workbench) -> Iterator[object]:
     yield 1
-    raise BadInput("no space")
+    raise UserInputError("no space")
 
 
 @pytest.mark.parametrize(("begin", "events"), [(fails_at_once, []), (fails_later, [1])])
 def test_a_job_that_fails_says_why_and_the_thread_lives_on(
     begin: Callable[[Workbench], Iterator[object]], events: list[object]
 ) -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         one = job(begin, owner)
         thread.begin(one)
         ended = await owner.ended.get()
         assert one.state == "failed"
-        assert isinstance(ended.error, BadInput)
+        assert isinstance(ended.error, UserInputError)
         assert owner.events == events
         assert await thread.ask(lambda _bench: 1) == 1
 
@@ -279,9 +279,9 @@ def test_a_stop_that_fails_is_told_as_a_failure() -> None:
         try:
             yield from work(bench)
         finally:
-            raise BadInput("no space")
+            raise UserInputError("no space")
 
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         one = job(fails_when_closed, owner)
         thread.begin(one)
         await work.step_begun()
@@ -289,6 +289,6 @@ def test_a_stop_that_fails_is_told_as_a_failure() -> None:
         work.allow(1)
         ended = await owner.ended.get()
         assert one.state == "failed"
-        assert isinstance(ended.error, BadInput)
+        assert isinstance(ended.error, UserInputError)
 
     play(scene)

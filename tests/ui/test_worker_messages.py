@@ -11,7 +11,7 @@ import pytest
 from steps import Owner, Work, close, job, play
 from textual.message import Message
 
-from weibo_tui.app.services.worker import TELL_SECONDS, WorkThread
+from weibo_tui.app.services.worker import TELL_SECONDS, WorkerThread
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress
@@ -30,7 +30,7 @@ class Clockwork(asyncio.SelectorEventLoop):
 
 
 def test_events_come_in_order_all_of_them_and_in_few_messages() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Clockwork)
         work, owner = Work(61), Owner()
@@ -56,7 +56,7 @@ def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
         yield "encoded"
         yield from (Progress("training", done, 50) for done in range(50))
 
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         one = job(work, owner)
         hold = Work(1)
@@ -77,7 +77,7 @@ def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
 def test_a_job_knows_its_run() -> None:
     started = RunStarted("r1", "mood", "train", "tiny", "cpu", "float32", 1, 0, 1, 1, {}, 1, 1)
 
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         one = job(lambda _bench: iter([started]), owner)
         thread.begin(one)
@@ -91,7 +91,7 @@ def test_a_job_knows_its_run() -> None:
 
 
 def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         at_work, paused, waiting = Work(), Work(), Work()
         jobs = [job(work, owner) for work in (paused, at_work, waiting)]
@@ -116,7 +116,7 @@ def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
 
 
 def test_closing_while_it_waits_ends_it() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         await thread.ask(lambda _bench: None)
         thread.close()
         assert not thread.is_alive()
@@ -126,7 +126,7 @@ def test_closing_while_it_waits_ends_it() -> None:
 
 
 def test_whoever_asks_too_late_is_told_so() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         thread.begin(job(work, owner))
         await work.step_begun()
@@ -143,7 +143,7 @@ def test_whoever_asks_too_late_is_told_so() -> None:
 
 
 def test_a_job_begun_too_late_ends_as_stopped() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         thread.close()
         owner = Owner()
         one = job(Work(), owner)
@@ -156,7 +156,7 @@ def test_a_job_begun_too_late_ends_as_stopped() -> None:
 
 def test_a_thread_that_was_never_started_can_be_closed() -> None:
     async def scene() -> None:
-        thread, owner = WorkThread("engine"), Owner()
+        thread, owner = WorkerThread("engine"), Owner()
         asked = asyncio.create_task(thread.ask(lambda _bench: None))
         thread.begin(job(Work(), owner))
         await asyncio.sleep(0)
@@ -172,7 +172,7 @@ def test_a_thread_that_was_never_started_can_be_closed() -> None:
 
 def test_nothing_complains_when_the_event_loop_has_gone() -> None:
     """The app is left during a step: what becomes of that interests nobody, but its checkpoint is kept."""
-    work, thread = Work(), WorkThread("engine")
+    work, thread = Work(), WorkerThread("engine")
 
     async def scene() -> None:
         thread.start()
@@ -205,7 +205,7 @@ class Gone(Owner):
 
 
 def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         app = Owner()
         one = job(lambda _bench: iter([1]), Gone(app))
         thread.begin(one)
@@ -218,7 +218,7 @@ def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
 def test_the_garbage_collector_leaves_alone_what_stays_while_work_goes_on() -> None:
     """Its rounds over torch and a data set would stop the event loop for a quarter of a second each."""
 
-    async def scene(thread: WorkThread) -> None:
+    async def scene(thread: WorkerThread) -> None:
         work, owner = Work(1), Owner()
         thread.begin(job(work, owner))
         work.allow(1)

@@ -15,13 +15,13 @@ import pytest
 import torch
 from transformers import GPT2Model
 
-from weibo_tui.engine.activation_cache import Rows, States
+from weibo_tui.engine.activation_cache import ActivationCache, Rows
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.prediction import logits_of
-from weibo_tui.engine.training import Training
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.engine.training import AdapterTrainer
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.scratch_arrays import room_in
 
@@ -42,10 +42,10 @@ def in_double(tokens: int, width: int) -> Rows:
     return np.zeros((tokens, width)).view(np.ndarray)  # as exact as the trunk of one test, which room is not
 
 
-def make(reference: GPT2Model, blocks: tuple[int, ...] = (2, 3), keep: bool = True) -> Training:
+def make(reference: GPT2Model, blocks: tuple[int, ...] = (2, 3), keep: bool = True) -> AdapterTrainer:
     trunk = models.trunk_of(reference)
     adapter = Adapter.fresh(AdapterConfig(trunk.config.width, blocks, 2, bottleneck=8), seed=0)
-    return Training(
+    return AdapterTrainer(
         trunk,
         adapter,
         models.examples(POSTS, blind=True),
@@ -102,7 +102,7 @@ def test_verdicts_from_kept_states_are_those_from_ids(reference: GPT2Model) -> N
     adapter = models.adapter_for(trunk.config, blocks=(2, 3)).double()
     texts = models.encoded(models.ragged(20, 40))
     compute = models.compute(torch.float64, micro_tokens=100)
-    states = States(trunk, texts, np.arange(20), 2, in_double)
+    states = ActivationCache(trunk, texts, np.arange(20), 2, in_double)
     assert [event.done for event in states.fill(0, compute)][-1] == 20
     found = np.zeros((2, 20, adapter.config.labels))
     for place, kept in enumerate((states, None)):
@@ -149,6 +149,6 @@ def test_the_workbench_trains_with_and_without_kept_states(deep: Workbench, tmp_
 
 def test_states_that_every_block_changes_are_refused(deep: Workbench, tmp_path: Path) -> None:
     plan = models.training_plan(tmp_path, "kept", keep_states=True)
-    with pytest.raises(BadInput, match="give --blocks last4"):
+    with pytest.raises(UserInputError, match="give --blocks last4"):
         list(deep.train(plan))
     assert not deep.runs.list()

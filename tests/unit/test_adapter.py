@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 
 CONFIG = AdapterConfig(width=32, blocks=(0, 1), labels=3, bottleneck=8)
 
@@ -37,7 +37,7 @@ def test_blocks_are_read(text: str, blocks: Any) -> None:
     "text", ["", ",", "12", "0-12", "last13", "last0", "-1", "5-3", "all,x", "1.5", "last", "９９９"]
 )
 def test_blocks_that_are_not_there_are_refused_with_those_that_are(text: str) -> None:
-    with pytest.raises(BadInput, match=r"among this base's 12: .* 0-11"):
+    with pytest.raises(UserInputError, match=r"among this base's 12: .* 0-11"):
         parse_blocks(text, 12)
 
 
@@ -45,7 +45,7 @@ def test_blocks_that_are_not_there_are_refused_with_those_that_are(text: str) ->
 def test_any_blocks_are_read_or_refused(text: str, layers: int) -> None:
     try:
         blocks = parse_blocks(text, layers)
-    except BadInput:
+    except UserInputError:
         return
     assert blocks
     assert list(blocks) == sorted(set(blocks) & set(range(layers)))
@@ -95,7 +95,7 @@ def test_loaded_adapter_is_the_saved_one_and_for_use() -> None:
 def test_weights_that_do_not_fit_the_card_are_named(name: str, tensor: torch.Tensor | None) -> None:
     tensors = dict(Adapter.fresh(CONFIG, 0).state_dict())
     tensors.pop(name, None)
-    with pytest.raises(Damaged, match=f"weight {name} has the shape"):
+    with pytest.raises(CorruptFileError, match=f"weight {name} has the shape"):
         Adapter.load(CONFIG, tensors if tensor is None else tensors | {name: tensor})
 
 
@@ -120,7 +120,7 @@ def test_weights_that_do_not_fit_the_card_are_named(name: str, tensor: torch.Ten
 )
 def test_shape_that_no_adapter_has_is_refused(changes: dict[str, Any]) -> None:
     shape: dict[str, Any] = {"width": 32, "blocks": (0, 1), "labels": 3, "bottleneck": 8}
-    with pytest.raises(BadInput, match="No adapter can have this shape"):
+    with pytest.raises(UserInputError, match="No adapter can have this shape"):
         AdapterConfig(**(shape | changes))
 
 

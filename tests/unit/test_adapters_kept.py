@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from weibo_tui.engine.training import Snapshot
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.weights import load_snapshot, save_snapshot
@@ -28,13 +28,13 @@ def test_kept_adapter_is_two_files_and_the_same_when_loaded(adapters: Adapters, 
     assert adapters.list() == [card] == [adapters.card("mood")]
 
     other = models.adapter_for(base.trunk.config, seed=1, labels=2)
-    with pytest.raises(BadInput, match="named 'mood' is there already"):
+    with pytest.raises(UserInputError, match="named 'mood' is there already"):
         adapters.save(other, models.card_for(other, base, "mood"))
     adapters.save(other, models.card_for(other, base, "mood"), overwrite=True)
     assert models.same_bits(adapters.load("mood", base)[0].state_dict(), other.state_dict())
     assert sorted(path.name for path in adapters.folder.rglob("*")) == ["adapter.safetensors", "card.json", "mood"]
     adapters.remove("mood")
-    with pytest.raises(BadInput, match="no adapter 'mood' and no other yet"):
+    with pytest.raises(UserInputError, match="no adapter 'mood' and no other yet"):
         adapters.card("mood")
 
 
@@ -43,14 +43,14 @@ def test_adapter_whose_weights_are_damaged_says_so(
     adapters: Adapters, base: OpenBase, spoil: Callable[[Path], object]
 ) -> None:
     spoil(adapters.path("mood") / "adapter.safetensors")
-    with pytest.raises(Damaged, match="adapter.safetensors is (damaged|missing)"):
+    with pytest.raises(CorruptFileError, match="adapter.safetensors is (damaged|missing)"):
         adapters.load("mood", base)
 
 
 def test_adapter_whose_card_is_damaged_is_passed_over_in_lists_and_named_when_asked_for(adapters: Adapters) -> None:
     models.cut(adapters.path("mood") / "card.json")
     assert adapters.list() == []
-    with pytest.raises(Damaged, match="mood/card.json cannot be used"):
+    with pytest.raises(CorruptFileError, match="mood/card.json cannot be used"):
         adapters.card("mood")
 
 
@@ -71,14 +71,14 @@ def test_snapshot_is_the_same_when_read_back_and_damage_is_named(tmp_path: Path)
     assert (found.values, extra) == (snapshot().values, {"seq": 7})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     models.cut(path)
-    with pytest.raises(Damaged, match="checkpoint.safetensors is damaged"):
+    with pytest.raises(CorruptFileError, match="checkpoint.safetensors is damaged"):
         load_snapshot(path)
     for metadata in (None, {"other": "1"}, {"weibo_tui": "{}"}, {"weibo_tui": "no JSON"}, {"weibo_tui": "[]"}):
         save_file(snapshot().tensors, path, metadata=metadata)
-        with pytest.raises(Damaged, match="checkpoint .* is damaged"):
+        with pytest.raises(CorruptFileError, match="checkpoint .* is damaged"):
             load_snapshot(path)
     path.unlink()
-    with pytest.raises(Damaged):
+    with pytest.raises(CorruptFileError):
         load_snapshot(path)
 
 

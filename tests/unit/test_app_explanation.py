@@ -11,7 +11,7 @@ import pytest
 import weibo_tui
 from weibo_tui.app.explanation import explain, with_fields
 from weibo_tui.atomic import file_exists
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.registry.adapters import Adapters
 
 SOURCES = Path(weibo_tui.__file__).parent
@@ -22,7 +22,7 @@ COMMANDS = re.compile(r"'weibo-tui [^']*'|'--blocks all [^']*'")
 
 
 def test_error_in_the_app_names_fields_instead_of_options() -> None:
-    error = BadInput("which column? Say it with --column or --label-column; there are: a--column, ~/x/--column.")
+    error = UserInputError("which column? Say it with --column or --label-column; there are: a--column, ~/x/--column.")
     expected = "which column? Say it with “Posts in” or “Labels in”; there are: a--column, ~/x/--column."
     assert explain(error) == expected
 
@@ -35,7 +35,7 @@ def test_existing_file_in_the_app_is_replaced_by_starting_again(tmp_path: Path) 
 
 def test_taken_name_in_the_app_names_no_option(tmp_path: Path) -> None:
     (tmp_path / "mood").mkdir()
-    with pytest.raises(BadInput, match="give --overwrite") as caught:
+    with pytest.raises(UserInputError, match="give --overwrite") as caught:
         Adapters(tmp_path).check_free("mood")
     assert explain(caught.value) == "'mood' is there already: choose another name."
 

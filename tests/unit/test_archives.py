@@ -23,14 +23,14 @@ import torch
 from commands import listing
 from torch import Tensor
 
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.progress import finish
 from weibo_tui.registry import archives, cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
 
 ENDINGS = [".zip", ".tar.gz", ".tgz"]
-Shelf = Adapters | Bases
+ModelStore = Adapters | Bases
 
 
 @pytest.fixture
@@ -44,14 +44,16 @@ def bases(tmp_path: Path) -> Bases:
 
 
 @pytest.fixture(params=["adapters", "bases"])
-def shelf(request: pytest.FixtureRequest) -> Shelf:
+def shelf(request: pytest.FixtureRequest) -> ModelStore:
     """A folder of adapters, then one of bases, with one in it, `mood`."""
-    found: Shelf = request.getfixturevalue(request.param)
+    found: ModelStore = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_exported_and_imported_and_exported_again_is_the_same_file(shelf: Shelf, tmp_path: Path, ending: str) -> None:
+def test_exported_and_imported_and_exported_again_is_the_same_file(
+    shelf: ModelStore, tmp_path: Path, ending: str
+) -> None:
     out = [tmp_path / f"{number}{ending}" for number in range(3)]
     finish(shelf.export("mood", out[0]))
     finish(shelf.export("mood", out[1]))
@@ -72,15 +74,15 @@ def test_what_was_imported_works(adapters: Adapters, bases: Bases, base: OpenBas
     opened = bases.open("again")
     assert models.same_bits(opened.trunk.canonical(), base.trunk.canonical())
     assert adapters.load("again", opened)[1].base_fingerprint == opened.card.fingerprint
-    with pytest.raises(BadInput, match="adapter.tar.gz holds no card of a base"):
+    with pytest.raises(UserInputError, match="adapter.tar.gz holds no card of a base"):
         finish(bases.take_in(tmp_path / "adapter.tar.gz"))
-    with pytest.raises(BadInput, match="base.zip lacks adapter.safetensors"):
+    with pytest.raises(UserInputError, match="base.zip lacks adapter.safetensors"):
         finish(adapters.take_in(tmp_path / "base.zip", "other"))
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
 def test_export_and_import_tell_how_far_they_are_and_leave_nothing_when_stopped(
-    shelf: Shelf, tmp_path: Path, ending: str
+    shelf: ModelStore, tmp_path: Path, ending: str
 ) -> None:
     out = tmp_path / f"mood{ending}"
     before = listing(tmp_path)
@@ -121,28 +123,28 @@ def test_archive_of_a_large_base_goes_through_little_memory(tmp_path: Path, monk
         (tmp_path / "out" / "large").unlink()
 
 
-def test_import_takes_a_folder_and_another_name(shelf: Shelf, tmp_path: Path) -> None:
+def test_import_takes_a_folder_and_another_name(shelf: ModelStore, tmp_path: Path) -> None:
     card: Any = finish(shelf.take_in(shelf.path("mood"), "again"))
     assert card == dataclasses.replace(shelf.card("mood"), name="again") == shelf.card("again")
     out = tmp_path / "mood.zip"
     finish(shelf.export("mood", out))
     before = listing(tmp_path)
-    with pytest.raises(BadInput, match="named 'mood' is there already"):
+    with pytest.raises(UserInputError, match="named 'mood' is there already"):
         finish(shelf.take_in(out))
-    with pytest.raises(BadInput, match="cannot be used"):
+    with pytest.raises(UserInputError, match="cannot be used"):
         finish(shelf.take_in(out, "../out"))
-    with pytest.raises(BadInput, match="must end in .zip or .tar.gz"):
+    with pytest.raises(UserInputError, match="must end in .zip or .tar.gz"):
         finish(shelf.export("mood", tmp_path / "mood.rar"))
     assert listing(tmp_path) == before
     finish(shelf.take_in(out, overwrite=True))
     assert listing(tmp_path) == before
 
 
-def test_export_of_what_lacks_a_file_says_so(shelf: Shelf, tmp_path: Path) -> None:
+def test_export_of_what_lacks_a_file_says_so(shelf: ModelStore, tmp_path: Path) -> None:
     (weights,) = shelf.path("mood").glob("*.safetensors")
     weights.unlink()
     before = listing(tmp_path)
-    with pytest.raises(Damaged, match="safetensors is missing"):
+    with pytest.raises(CorruptFileError, match="safetensors is missing"):
         finish(shelf.export("mood", tmp_path / "mood.zip"))
     assert listing(tmp_path) == before
 
@@ -173,7 +175,7 @@ def link(name: str, kind: bytes, target: str = "/etc/passwd") -> Member:
 
 
 @pytest.fixture
-def parts(shelf: Shelf) -> dict[str, bytes]:
+def parts(shelf: ModelStore) -> dict[str, bytes]:
     return {name: (shelf.path("mood") / name).read_bytes() for name in ("card.json", *shelf.files)}
 
 
@@ -190,7 +192,7 @@ def without(parts: dict[str, bytes], name: str) -> list[Member]:
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
 @pytest.mark.parametrize("folder", ["", "./", "mood/"])
 def test_members_may_stand_in_one_folder(
-    shelf: Shelf, parts: dict[str, bytes], tmp_path: Path, ending: str, folder: str
+    shelf: ModelStore, parts: dict[str, bytes], tmp_path: Path, ending: str, folder: str
 ) -> None:
     members: list[Member] = [(folder + "read me.txt", b"hello"), *((folder + n, parts[n]) for n in sorted(parts))]
     source = write_archive(tmp_path / f"a{ending}", members)
@@ -246,7 +248,7 @@ LINKS: dict[str, Callable[[dict[str, bytes]], list[Member]]] = {
     ids=[*(f"{name}{ending}" for name in HOSTILE for ending in (".zip", ".tar.gz")), *LINKS],
 )
 def test_hostile_archive_is_refused_and_nothing_is_left(
-    shelf: Shelf,
+    shelf: ModelStore,
     parts: dict[str, bytes],
     tmp_path: Path,
     ending: str,
@@ -269,10 +271,10 @@ def place(folder: Path) -> Path:
 def test_oversized_members_are_refused_without_being_read_whole(tmp_path: Path) -> None:
     for ending in (".zip", ".tar.gz"):
         source = write_archive(tmp_path / f"a{ending}", [("card.json", b"{}"), ("big", b"\0" * 1001)])
-        with pytest.raises(BadInput, match="big in it is too large"):
+        with pytest.raises(UserInputError, match="big in it is too large"):
             finish(archives.unpack(source, {"card.json": 2, "big": 1000}, place(tmp_path)))
         assert len(archives.read(source, {"card.json": 2, "big": 1001}, "big")) == 1001
-        with pytest.raises(BadInput, match="card.json in it is too large"):
+        with pytest.raises(UserInputError, match="card.json in it is too large"):
             archives.read(source, {"card.json": 1, "big": 1001}, "card.json")
 
 
@@ -282,7 +284,7 @@ def test_member_that_nobody_asked_for_cannot_hold_up_an_import(tmp_path: Path) -
     entry = tarfile.TarInfo("padding")
     entry.size = 10**13
     source.write_bytes(gzip.compress(entry.tobuf(tarfile.GNU_FORMAT) + b"\0" * 2048))
-    with pytest.raises(BadInput, match="padding in it is too large"):
+    with pytest.raises(UserInputError, match="padding in it is too large"):
         archives.read(source, {"card.json": 10}, "card.json")
 
 
@@ -291,7 +293,7 @@ def test_member_that_nobody_asked_for_cannot_hold_up_an_import(tmp_path: Path) -
     [(".zip", zipfile.ZIP_DEFLATED), (".zip", zipfile.ZIP_LZMA), (".zip", zipfile.ZIP_BZIP2), (".tar.gz", 0)],
 )
 def test_bytes_turned_in_an_archive_never_end_in_anything_but_words(
-    shelf: Shelf, parts: dict[str, bytes], tmp_path: Path, ending: str, squeezed: int
+    shelf: ModelStore, parts: dict[str, bytes], tmp_path: Path, ending: str, squeezed: int
 ) -> None:
     source = write_archive(tmp_path / f"mood{ending}", list(parts.items()), squeezed)
     whole = source.read_bytes()
@@ -311,15 +313,15 @@ def test_bytes_turned_in_an_archive_never_end_in_anything_but_words(
     assert refused >= 30
 
 
-def test_file_that_is_no_archive_is_refused(shelf: Shelf, tmp_path: Path) -> None:
+def test_file_that_is_no_archive_is_refused(shelf: ModelStore, tmp_path: Path) -> None:
     text = tmp_path / "a.zip"
     text.write_text("no archive", encoding="utf-8")
     for source in (text, tmp_path / "missing.zip"):
-        with pytest.raises(BadInput, match="cannot be read as an archive"):
+        with pytest.raises(UserInputError, match="cannot be read as an archive"):
             finish(shelf.take_in(source))
     empty = tmp_path / "folder"
     empty.mkdir()
-    with pytest.raises(BadInput, match="lacks .*card.json"):
+    with pytest.raises(UserInputError, match="lacks .*card.json"):
         finish(shelf.take_in(empty))
 
 
@@ -383,7 +385,7 @@ LIES: dict[str, tuple[Callable[[dict[str, bytes]], list[Member]], str]] = {
 @pytest.mark.parametrize("shelf", ["bases"], indirect=True)
 @pytest.mark.parametrize(("lie", "message"), LIES.values(), ids=LIES)
 def test_base_that_says_it_is_another_is_refused_and_nothing_is_left(
-    shelf: Shelf,
+    shelf: ModelStore,
     parts: dict[str, bytes],
     tmp_path: Path,
     lie: Callable[[dict[str, bytes]], list[Member]],
@@ -398,7 +400,9 @@ def test_base_that_says_it_is_another_is_refused_and_nothing_is_left(
 
 
 @pytest.mark.parametrize("shelf", ["bases"], indirect=True)
-def test_imported_base_keeps_nothing_that_names_code(shelf: Shelf, parts: dict[str, bytes], tmp_path: Path) -> None:
+def test_imported_base_keeps_nothing_that_names_code(
+    shelf: ModelStore, parts: dict[str, bytes], tmp_path: Path
+) -> None:
     hostile = other_config(parts, auto_map={"AutoModel": "evil.Model"})
     more: list[Member] = [("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": ["evil.Tokenizer"]}}')]
     source = write_archive(tmp_path / "hostile.zip", [*rehashed(hostile, parameters=7), *more])

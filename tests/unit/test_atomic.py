@@ -19,7 +19,7 @@ from weibo_tui.atomic import (
     remove_folder,
     sha256,
 )
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 
 
 def mode_of(path: Path) -> int:
@@ -130,7 +130,7 @@ def test_a_file_where_a_folder_should_be_is_named(place: Path) -> None:
 
 
 def test_atomic_write_to_folder_is_refused(place: Path) -> None:
-    with pytest.raises(BadInput, match="Not a regular file: .*place"):
+    with pytest.raises(UserInputError, match="Not a regular file: .*place"):
         atomic_write(place, b"")
     assert not [*place.iterdir()]
 
@@ -139,14 +139,14 @@ def test_atomic_write_to_pipe_is_refused(place: Path) -> None:
     os.mkfifo(place / "pipe")
     (place / "link").symlink_to(place / "pipe")
     for name in ("pipe", "link"):
-        with pytest.raises(BadInput, match=f"Not a regular file: .*{name}. Choose another output file."):
+        with pytest.raises(UserInputError, match=f"Not a regular file: .*{name}. Choose another output file."):
             atomic_write(place / name, b"")
     assert (place / "pipe").is_fifo()
 
 
 def test_output_that_appears_meanwhile_is_kept(place: Path) -> None:
     out = place / "out"
-    with pytest.raises(BadInput, match="File exists: .*out. Use --overwrite"), open_output(out, "wb"):
+    with pytest.raises(UserInputError, match="File exists: .*out. Use --overwrite"), open_output(out, "wb"):
         out.write_bytes(b"theirs")
     assert out.read_bytes() == b"theirs"
     assert [*place.iterdir()] == [out]
@@ -160,7 +160,7 @@ def test_output_without_hard_links_keeps_existing_file(place: Path, monkeypatch:
     with open_output(place / "out", "wb") as file:
         file.write(b"ours")
     assert (place / "out").read_bytes() == b"ours"
-    with pytest.raises(BadInput, match="File exists"), open_output(place / "other", "wb"):
+    with pytest.raises(UserInputError, match="File exists"), open_output(place / "other", "wb"):
         (place / "other").write_bytes(b"theirs")
     assert (place / "other").read_bytes() == b"theirs"
 
@@ -173,7 +173,7 @@ def test_output_with_any_name_of_an_input_is_refused(place: Path) -> None:
     (place / "hard").hardlink_to(data)
     for out in (data, place / "link", place / "hard", folder / ".." / "data"):
         for overwrite in (False, True):
-            with pytest.raises(BadInput, match="Output and input are the same file"):
+            with pytest.raises(UserInputError, match="Output and input are the same file"):
                 check_output(out, overwrite, [place / "other", data])
     check_output(place / "new", inputs=[data])
 
@@ -202,7 +202,7 @@ def test_a_folder_that_exists_is_refused_unless_replaced(place: Path) -> None:
     target = place / "mine"
     target.mkdir()
     (target / "old").touch()
-    with pytest.raises(BadInput, match="mine exists already"), atomic_folder(target):
+    with pytest.raises(UserInputError, match="mine exists already"), atomic_folder(target):
         pass
     with pytest.raises(ValueError), atomic_folder(target, replace=True):
         raise ValueError
@@ -215,7 +215,7 @@ def test_a_folder_that_exists_is_refused_unless_replaced(place: Path) -> None:
 
 def test_folder_that_appears_meanwhile_is_kept(place: Path) -> None:
     made = place / "made"
-    with pytest.raises(BadInput, match="exists already"), atomic_folder(made) as folder:
+    with pytest.raises(UserInputError, match="exists already"), atomic_folder(made) as folder:
         (folder / "of").write_text("this program", encoding="utf-8")
         made.mkdir()
         (made / "of").write_text("another", encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from made_up import numeral
 
 from weibo_tui.datasets.auditing import Audit, audit
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 
 
@@ -107,5 +107,5 @@ def test_several_files_are_one_set(tmp_path: Path) -> None:
 
 def test_a_column_of_posts_is_not_taken_for_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"第{n}条,好" for n in range(1001)))
-    with pytest.raises(BadInput, match="label holds more than 1000 different labels"):
+    with pytest.raises(UserInputError, match="label holds more than 1000 different labels"):
         audited(path)

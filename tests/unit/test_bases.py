@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import BertTokenizer, GPT2LMHeadModel
 
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.registry.bases import Bases
 
 
@@ -183,13 +183,13 @@ def test_kept_base_is_private_whole_and_only_for_its_name(tmp_path: Path) -> Non
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert bases.list() == [card] == [bases.card("one")]
     assert card.parameters == sum(parameter.numel() for parameter in models.reference().parameters())
-    with pytest.raises(BadInput, match="base named 'one' is there already"):
+    with pytest.raises(UserInputError, match="base named 'one' is there already"):
         bases.add(source, "one")
-    with pytest.raises(BadInput, match="no base 'two': take one of one"):
+    with pytest.raises(UserInputError, match="no base 'two': take one of one"):
         bases.open("two")
     (folder / "card.json").write_bytes(b"{")
     assert bases.list() == []
-    with pytest.raises(Damaged, match="card.json cannot be used"):
+    with pytest.raises(CorruptFileError, match="card.json cannot be used"):
         bases.open("one")
     bases.remove("one")
     assert listing(tmp_path / "bases") == {".": "folder"}
@@ -219,31 +219,41 @@ BIN = PACKED["bin"][0]
 BIN_SHARDS, SAFE_SHARDS = PACKED["bin in shards"][0], PACKED["safetensors in shards"][0]
 SAFE = PACKED["safetensors"][0]
 BROKEN: dict[str, tuple[Packing, Callable[[Path], object], type[WeiboTuiError], str]] = {
-    "cut safetensors": (SAFE, lambda f: models.cut(f / "model.safetensors"), Damaged, "model.safetensors is damaged"),
+    "cut safetensors": (
+        SAFE,
+        lambda f: models.cut(f / "model.safetensors"),
+        CorruptFileError,
+        "model.safetensors is damaged",
+    ),
     "empty safetensors": (
         SAFE,
         lambda f: models.cut(f / "model.safetensors", 0),
-        Damaged,
+        CorruptFileError,
         "model.safetensors is damaged",
     ),
-    "cut bin": (BIN, lambda f: models.cut(f / "pytorch_model.bin"), Damaged, "pytorch_model.bin is damaged"),
-    "empty bin": (BIN, lambda f: models.cut(f / "pytorch_model.bin", 0), Damaged, "pytorch_model.bin is damaged"),
+    "cut bin": (BIN, lambda f: models.cut(f / "pytorch_model.bin"), CorruptFileError, "pytorch_model.bin is damaged"),
+    "empty bin": (
+        BIN,
+        lambda f: models.cut(f / "pytorch_model.bin", 0),
+        CorruptFileError,
+        "pytorch_model.bin is damaged",
+    ),
     "shard missing": (
         BIN_SHARDS,
         lambda f: (f / "pytorch_model-00002-of-00003.bin").unlink(),
-        Damaged,
+        CorruptFileError,
         "00002-of-00003.bin is damaged",
     ),
     "shard cut": (
         SAFE_SHARDS,
         lambda f: models.cut(f / "model-00003-of-00003.safetensors"),
-        Damaged,
+        CorruptFileError,
         "00003.safetensors is",
     ),
     "index without a map": (
         SAFE_SHARDS,
         lambda f: (f / "model.safetensors.index.json").write_text('{"weight_map": [1]}'),
-        Damaged,
+        CorruptFileError,
         "index.json names no weight files",
     ),
     "index that leaves the folder": (
@@ -255,70 +265,75 @@ BROKEN: dict[str, tuple[Packing, Callable[[Path], object], type[WeiboTuiError], 
     "code in a pickle": (
         BIN,
         lambda f: (f / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(f / "ran"))),
-        Damaged,
+        CorruptFileError,
         "pytorch_model.bin is damaged .it holds no weights",
     ),
     "code in a checkpoint": (
         BIN,
         lambda f: torch.save({"wte.weight": Bomb(f / "ran")}, f / "pytorch_model.bin"),
-        BadInput,
+        UserInputError,
         "pytorch_model.bin was refused: .* might run code",
     ),
     "class in a checkpoint": (
         BIN,
         lambda f: torch.save({"wte.weight": Path("x")}, f / "pytorch_model.bin"),
-        BadInput,
+        UserInputError,
         "pytorch_model.bin was refused: .* might run code",
     ),
     "page in place of a checkpoint": (
         BIN,
         lambda f: (f / "pytorch_model.bin").write_text("<html>Not found</html>"),
-        Damaged,
+        CorruptFileError,
         "pytorch_model.bin is damaged .it holds no weights.",
     ),
     "no weights in a checkpoint": (
         BIN,
         lambda f: torch.save({"epoch": 3}, f / "pytorch_model.bin"),
-        BadInput,
+        UserInputError,
         "something else than weights",
     ),
     "weight missing": (
         SAFE,
         lambda f: edit_weights(f / "model.safetensors", lambda t: t.pop("h.1.ln_1.bias")),
-        Damaged,
+        CorruptFileError,
         "lack h.1.ln_1.bias",
     ),
     "weight too many": (
         SAFE,
         lambda f: edit_weights(f / "model.safetensors", lambda t: t.update(extra=torch.ones(1))),
-        Damaged,
+        CorruptFileError,
         "hold extra",
     ),
     "weight misshapen": (
         SAFE,
         lambda f: edit_weights(f / "model.safetensors", lambda t: t.update({"wpe.weight": torch.ones(3, 32)})),
-        Damaged,
+        CorruptFileError,
         "wpe.weight has the shape .3, 32.",
     ),
-    "no config": (SAFE, lambda f: (f / "config.json").unlink(), BadInput, "has no config.json"),
-    "config cut": (SAFE, lambda f: models.cut(f / "config.json"), Damaged, "config.json cannot be read"),
+    "no config": (SAFE, lambda f: (f / "config.json").unlink(), UserInputError, "has no config.json"),
+    "config cut": (SAFE, lambda f: models.cut(f / "config.json"), CorruptFileError, "config.json cannot be read"),
     "config a list": (
         SAFE,
         lambda f: (f / "config.json").write_text("[]"),
-        Damaged,
+        CorruptFileError,
         "config.json is not a JSON object",
     ),
     "config too deep": (
         SAFE,
         lambda f: (f / "config.json").write_text("[" * 10**5),
-        Damaged,
+        CorruptFileError,
         "config.json cannot be read",
     ),
-    "another model": (SAFE, lambda f: edit_json(f / "config.json", model_type="bert"), BadInput, "must be a GPT-2"),
-    "another size": (SAFE, lambda f: edit_json(f / "config.json", n_layer=3), Damaged, "lack h.2.attn"),
-    "sizes of no model": (SAFE, lambda f: edit_json(f / "config.json", n_head=5), BadInput, "heads=5"),
-    "no weights": (SAFE, lambda f: (f / "model.safetensors").unlink(), BadInput, "holds no weights"),
-    "no tokenizer": (SAFE, lambda f: (f / "vocab.txt").unlink(), BadInput, "holds no tokenizer"),
+    "another model": (
+        SAFE,
+        lambda f: edit_json(f / "config.json", model_type="bert"),
+        UserInputError,
+        "must be a GPT-2",
+    ),
+    "another size": (SAFE, lambda f: edit_json(f / "config.json", n_layer=3), CorruptFileError, "lack h.2.attn"),
+    "sizes of no model": (SAFE, lambda f: edit_json(f / "config.json", n_head=5), UserInputError, "heads=5"),
+    "no weights": (SAFE, lambda f: (f / "model.safetensors").unlink(), UserInputError, "holds no weights"),
+    "no tokenizer": (SAFE, lambda f: (f / "vocab.txt").unlink(), UserInputError, "holds no tokenizer"),
     "broken tokenizer": (
         SAFE,
         lambda f: (f / "tokenizer.json").write_text("{"),
@@ -328,7 +343,7 @@ BROKEN: dict[str, tuple[Packing, Callable[[Path], object], type[WeiboTuiError], 
     "tokenizer of more": (
         SAFE,
         lambda f: (f / "vocab.txt").write_text("\n".join([*models.TOKENS, "囍"]), encoding="utf-8"),
-        BadInput,
+        UserInputError,
         "gives 囍 the id",
     ),
 }
@@ -343,7 +358,7 @@ def test_folder_that_is_no_sound_model_is_refused_and_nothing_is_left(
     bases = Bases(tmp_path / "bases")
     with pytest.raises(kind, match=message) as refused:
         bases.add(source, "one")
-    assert refused.value.exit_code == (1 if isinstance(refused.value, Damaged) else 2)
+    assert refused.value.exit_code == (1 if isinstance(refused.value, CorruptFileError) else 2)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "bases").exists()
     assert not (source / "ran").exists()
@@ -379,10 +394,10 @@ def test_kept_base_that_was_damaged_since_says_so(tmp_path: Path, file: str) -> 
     bases = Bases(tmp_path / "bases")
     bases.add(write_base(tmp_path / "from"), "one")
     models.cut(bases.path("one") / file)
-    with pytest.raises(Damaged, match="is damaged"):
+    with pytest.raises(CorruptFileError, match="is damaged"):
         bases.open("one")
     (bases.path("one") / file).unlink()
-    with pytest.raises(Damaged):
+    with pytest.raises(CorruptFileError):
         bases.open("one")
 
 
@@ -393,5 +408,5 @@ def test_one_bit_turned_in_kept_weights_is_noticed(tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[-5] ^= 1
     file.write_bytes(bytes(content))
-    with pytest.raises(Damaged, match="model.safetensors is damaged"):
+    with pytest.raises(CorruptFileError, match="model.safetensors is damaged"):
         bases.open("one")

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weibo_tui.engine.attention import Layout
+from weibo_tui.engine.attention import PackedLayout
 from weibo_tui.engine.batches import micro_batches, pad, training_steps
 
 LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=300).map(lambda found: np.array(found, np.int64))
@@ -73,6 +73,6 @@ def test_batches_are_of_like_size_and_their_rows_of_few_numbers() -> None:
     lengths = np.random.default_rng(0).integers(3, 129, 5000)
     sizes = [lengths[batch].sum() for batch in micro_batches(np.arange(5000), lengths, 1024)]
     assert max(sizes) - min(sizes) <= 2 * 128
-    assert len({Layout.ragged(torch.tensor([size])).tokens for size in sizes}) <= 5
-    small = {Layout.ragged(torch.tensor([size])).tokens for size in range(1, 2000)}
+    assert len({PackedLayout.ragged(torch.tensor([size])).tokens for size in sizes}) <= 5
+    small = {PackedLayout.ragged(torch.tensor([size])).tokens for size in range(1, 2000)}
     assert len(small) <= 44  # each is a kernel of a megabyte for each shape of weights

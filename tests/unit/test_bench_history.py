@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from weibo_tui.bench import history, records
-from weibo_tui.bench.measuring import Comparison, Wanted
+from weibo_tui.bench.measuring import BenchmarkOptions, Comparison
 from weibo_tui.progress import finish
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
 from weibo_tui.workbench import Workbench
@@ -33,7 +33,7 @@ def test_each_question_finds_a_part_of_it(tmp_path: Path) -> None:
 
 
 def test_the_bench_asks_a_fresh_process_in_each_round() -> None:
-    rows = [event for event in history.measure(Wanted(rounds=2), NUMBER) if isinstance(event, Comparison)]
+    rows = [event for event in history.measure(BenchmarkOptions(rounds=2), NUMBER) if isinstance(event, Comparison)]
     assert {row.subject for row in rows} == {"history"}
     assert [row.what for row in rows if row.bar] == [
         "open",

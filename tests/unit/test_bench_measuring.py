@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from weibo_tui.bench.measuring import Bar, Comparison, Measured, Rounds, Sample, finish_process, in_process
+from weibo_tui.bench.measuring import Comparison, Measured, Rounds, Sample, Target, finish_process, in_process
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress, finish
 
@@ -15,7 +15,7 @@ OURS = Sample("weibo-tui", (4.0, 2.0, 3.0))
 PLAIN = Sample("the plain recipe", (2.0, 4.0, 3.0))
 
 
-def compared(bar: Bar | None, beside: Sample | None = PLAIN) -> Comparison:
+def compared(bar: Target | None, beside: Sample | None = PLAIN) -> Comparison:
     return Comparison("train", "a step", "ms", OURS, beside, bar, {"posts": 32})
 
 
@@ -33,15 +33,15 @@ def test_the_ratio_is_taken_within_each_round() -> None:
 
 @pytest.mark.parametrize(
     ("bar", "met"),
-    [(Bar(1.0), True), (Bar(1.1), False), (Bar(1.0, at_most=True), True), (Bar(0.9, at_most=True), False)],
+    [(Target(1.0), True), (Target(1.1), False), (Target(1.0, at_most=True), True), (Target(0.9, at_most=True), False)],
 )
-def test_a_bar_is_held_against_the_median_of_the_ratios(bar: Bar, met: bool) -> None:
+def test_a_bar_is_held_against_the_median_of_the_ratios(bar: Target, met: bool) -> None:
     assert compared(bar).met is met
 
 
 @pytest.mark.parametrize(("limit", "met"), [(3.0, True), (2.9, False)])
 def test_where_nothing_stands_beside_it_the_bar_is_held_against_the_figure_itself(limit: float, met: bool) -> None:
-    assert compared(Bar(limit, at_most=True), beside=None).met is met
+    assert compared(Target(limit, at_most=True), beside=None).met is met
 
 
 def test_without_a_bar_nothing_is_met_or_missed() -> None:
@@ -49,7 +49,7 @@ def test_without_a_bar_nothing_is_met_or_missed() -> None:
 
 
 def test_a_comparison_is_told_whole_in_json() -> None:
-    assert json.loads(json.dumps(compared(Bar(1.5)).to_json())) == {
+    assert json.loads(json.dumps(compared(Target(1.5)).to_json())) == {
         "subject": "train",
         "what": "a step",
         "unit": "ms",

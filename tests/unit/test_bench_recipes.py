@@ -9,7 +9,7 @@ from weibo_tui.bench import bases, ours, plain
 from weibo_tui.bench.posts import posts
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.engine.prediction import Classifier, Verdict
+from weibo_tui.engine.prediction import Classifier, Prediction
 from weibo_tui.text import PREPROCESSING
 
 SMALL = GPT2Config(layers=3, heads=2, width=32, positions=128, vocabulary=21_000, inner=64)
@@ -41,7 +41,7 @@ def test_the_plain_recipe_computes_what_the_engine_computes(small: None) -> None
     found, compute = ours.opened("", "float32")
     classifier = Classifier(found.trunk, adapter, found.tokenizer, compute, max_length=128, preprocessing=PREPROCESSING)
     for verdict, row in zip(classifier.verdicts(texts), wanted.tolist(), strict=True):
-        assert isinstance(verdict, Verdict)
+        assert isinstance(verdict, Prediction)
         assert verdict.probabilities == pytest.approx(row, abs=1e-4)
     assert wanted[:, 0].std() > 0.01
 

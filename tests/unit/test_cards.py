@@ -15,7 +15,7 @@ from commands import Command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 
@@ -91,7 +91,7 @@ def test_card_with_a_field_that_cannot_be_is_refused(changes: dict[str, Any], tm
     with pytest.raises(ValueError):
         cards.parse(json.dumps(values).encode(), AdapterCard)
     (tmp_path / "card.json").write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(Damaged, match="card.json cannot be used"):
+    with pytest.raises(CorruptFileError, match="card.json cannot be used"):
         cards.read(tmp_path / "card.json", AdapterCard)
 
 
@@ -106,14 +106,14 @@ def test_card_that_lacks_a_field_is_refused(name: str) -> None:
 def test_card_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "card.json"
     path.write_bytes(cards.write(BASE_CARD) + b" " * cards.LARGEST_CARD)
-    with pytest.raises(Damaged, match="too large"):
+    with pytest.raises(CorruptFileError, match="too large"):
         cards.read(path, BaseCard)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
 def test_card_that_is_no_regular_file_is_not_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "card.json")
-    with pytest.raises(Damaged, match="not a regular file"):
+    with pytest.raises(CorruptFileError, match="not a regular file"):
         cards.read(tmp_path / "card.json", BaseCard)
 
 
@@ -211,5 +211,5 @@ def test_card_of_a_thousand_labels_is_read_back() -> None:
 
 
 def test_labels_too_long_for_a_card_are_refused() -> None:
-    with pytest.raises(BadInput, match="The 1000 labels are too long for a card"):
+    with pytest.raises(UserInputError, match="The 1000 labels are too long for a card"):
         cards.check_labels([f"{number}" + "好" * 900 for number in range(1000)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from weibo_tui.datasets.corpus import LONGEST_LINE, lines
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 
 POSTS = ["今天的面真好吃[哈哈]", "  两边有空格  ", "中间\u3000有全角空格", "最后一条😊"]
 TEXT = "\n\n".join(POSTS) + "\n"
@@ -32,10 +32,10 @@ def test_lines_are_those_of_a_squeezed_file(tmp_path: Path, ending: str, squeeze
     assert list(lines(path)) == POSTS
     path.write_bytes(squeeze(TEXT.encode("gb18030")))
     assert list(lines(path, "gb18030")) == POSTS
-    with pytest.raises(BadInput, match="name its encoding with --encoding"):
+    with pytest.raises(UserInputError, match="name its encoding with --encoding"):
         list(lines(path))
     path.write_bytes(squeeze(TEXT.encode())[:-9])
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(UserInputError, match="cannot be read"):
         list(lines(path))
 
 
@@ -49,12 +49,12 @@ def test_line_without_an_end_comes_in_pieces(tmp_path: Path) -> None:
 def test_what_is_no_file_with_text_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty.txt").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(BadInput, match="no file with text in it"):
+    with pytest.raises(UserInputError, match="no file with text in it"):
         list(lines(tmp_path / name))
 
 
 def test_encoding_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
     path.write_text(TEXT, encoding="utf-8")
-    with pytest.raises(BadInput, match="There is no encoding klingon"):
+    with pytest.raises(UserInputError, match="There is no encoding klingon"):
         list(lines(path, "klingon"))

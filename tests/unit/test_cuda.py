@@ -9,7 +9,7 @@ import pytest
 
 from weibo_tui.engine.events import BatchHalved, RunFinished, StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.workbench import Machine, TrainingPlan, Workbench
+from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
 POSTS = ["楼下的面真好吃[哈哈]", "外卖太差了，再也不来", "一般吧", "@小林同学 真不错！" * 30]
 
@@ -17,9 +17,9 @@ POSTS = ["楼下的面真好吃[哈哈]", "外卖太差了，再也不来", "一
 @pytest.mark.gpu
 def test_a_card_judges_as_the_cpu_does(furnished: Path) -> None:
     with Workbench.open() as bench:
-        on_cpu = list(bench.predict(POSTS, machine=Machine("cpu", "float32")))
-        on_card = list(bench.predict(POSTS, machine=Machine("cuda", "float32")))
-        in_bfloat16 = list(bench.predict(POSTS, machine=Machine("cuda", "bfloat16")))
+        on_cpu = list(bench.predict(POSTS, machine=ComputeOptions("cpu", "float32")))
+        on_card = list(bench.predict(POSTS, machine=ComputeOptions("cuda", "float32")))
+        in_bfloat16 = list(bench.predict(POSTS, machine=ComputeOptions("cuda", "bfloat16")))
     for one, other, low in zip(on_cpu, on_card, in_bfloat16, strict=True):
         assert other.probabilities == pytest.approx(one.probabilities, abs=1e-3)
         assert low.probabilities == pytest.approx(one.probabilities, abs=0.03)
@@ -28,7 +28,7 @@ def test_a_card_judges_as_the_cpu_does(furnished: Path) -> None:
 @pytest.mark.gpu
 def test_a_training_on_a_card_learns(furnished: Path, posts_file: Path) -> None:
     hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2)
-    plan = TrainingPlan((posts_file,), "carded", base="tiny", hyper=hyper, machine=Machine("cuda"))
+    plan = TrainingConfig((posts_file,), "carded", base="tiny", hyper=hyper, machine=ComputeOptions("cuda"))
     with Workbench.open() as bench:
         deque(bench.train(plan), maxlen=0)
         card = bench.adapters.card("carded")
@@ -41,7 +41,7 @@ def test_a_card_with_little_memory_trains_in_smaller_parts(furnished: Path, post
     import torch
 
     hyper = Hyperparameters(epochs=1, batch_size=800, learning_rate=1e-2)
-    plan = TrainingPlan((posts_file,), "carded", base="tiny", hyper=hyper, machine=Machine("cuda", "float32"))
+    plan = TrainingConfig((posts_file,), "carded", base="tiny", hyper=hyper, machine=ComputeOptions("cuda", "float32"))
     torch.cuda.empty_cache()
     there = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 64 * 2**20) / there)

@@ -14,11 +14,11 @@ from commands import Command, Done, listing
 
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.errors import Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, WeiboTuiError
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import Analysis, History, HistoryFilter
 from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import TrainingPlan, Workbench
+from weibo_tui.workbench import TrainingConfig, Workbench
 
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
 COMMANDS = (
@@ -45,7 +45,7 @@ def lived_in(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         bench.use_adapter("mood")
         list(bench.predict([text for text, _label in made_up.posts(60, seed=2)], machine=models.MACHINE))
         hyper = Hyperparameters(epochs=2, batch_size=8, bottleneck=8)
-        events = bench.train(TrainingPlan((few,), "cut", base="tiny", hyper=hyper, machine=models.MACHINE))
+        events = bench.train(TrainingConfig((few,), "cut", base="tiny", hyper=hyper, machine=models.MACHINE))
         models.until(events, StepDone, 5)
         events.close()  # type: ignore[attr-defined]
     return home
@@ -136,7 +136,10 @@ def test_a_checkpoint_that_is_not_what_was_written_is_refused_and_stays(place: s
         at = {"a weight": len(content) - 1000, "the step": content.index(b'\\"step\\": ') + 10, "the header": 3}[place]
         content[at] ^= 1
     checkpoint.write_bytes(content)
-    with Workbench.open() as bench, pytest.raises(Damaged, match="checkpoint.safetensors is damaged .*train again"):
+    with (
+        Workbench.open() as bench,
+        pytest.raises(CorruptFileError, match="checkpoint.safetensors is damaged .*train again"),
+    ):
         list(bench.resume(run))
     assert checkpoint.read_bytes() == content
     assert not (mine / "adapters" / "cut").exists()

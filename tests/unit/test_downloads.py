@@ -36,11 +36,11 @@ from hub import (
 )
 from huggingface_hub import close_session
 
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub as registry_hub
-from weibo_tui.registry.hub_client import MOST_PAGES, PIECE, Unreachable, check_reachable, mask_credentials
-from weibo_tui.workbench import Imported, TrainingPlan, Workbench
+from weibo_tui.registry.hub_client import MOST_PAGES, PIECE, HubUnreachableError, check_reachable, mask_credentials
+from weibo_tui.workbench import ImportResult, TrainingConfig, Workbench
 from weibo_tui.workbench.downloads import DATA, DATA_FILE
 
 REPOSITORY = "someone/gpt2-small"
@@ -71,7 +71,7 @@ def largest(files: dict[str, bytes]) -> int:
 
 def test_a_base_is_fetched_once_and_says_where_it_came_from(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     events = get(home)
-    assert isinstance(events[-1], Imported)
+    assert isinstance(events[-1], ImportResult)
     card = events[-1].card
     assert (card.name, getattr(card, "source", "")) == ("gpt2-small", REPOSITORY)
     with Workbench.open(home) as bench:
@@ -82,7 +82,7 @@ def test_a_base_is_fetched_once_and_says_where_it_came_from(home: Path, hub: Hub
         by_hand = models.write_folder(home / "by hand", models.reference(n_embd=128))
         assert bench.add_base(by_hand, "by-hand").fingerprint == kept.fingerprint
         asked = len(hub.requests)
-        assert list(bench.get_base(REPOSITORY)) == [Imported(kept)]
+        assert list(bench.get_base(REPOSITORY)) == [ImportResult(kept)]
         assert len(hub.requests) == asked
     assert not any("README" in request or "tf_model" in request for request in hub.requests)
     assert not list((home / "downloads").glob("*/"))
@@ -119,7 +119,7 @@ def test_what_came_before_a_stop_is_not_fetched_again(home: Path, hub: Hub, mode
 
 def test_a_file_of_other_content_is_refused_and_fetched_anew(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     hub.faults = deque([garbled])
-    with pytest.raises(Damaged, match="did not come as .* names it, and was thrown away: try again"):
+    with pytest.raises(CorruptFileError, match="did not come as .* names it, and was thrown away: try again"):
         get(home)
     assert there(home) == []
     get(home)
@@ -129,7 +129,7 @@ def test_a_file_of_other_content_is_refused_and_fetched_anew(home: Path, hub: Hu
 
 def test_a_newer_commit_is_not_mixed_with_what_came_of_an_older(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     hub.faults = deque([garbled])
-    with pytest.raises(Damaged):
+    with pytest.raises(CorruptFileError):
         get(home)
     hub.commit = "2e" * 20
     get(home)
@@ -140,10 +140,10 @@ def test_a_newer_commit_is_not_mixed_with_what_came_of_an_older(home: Path, hub:
 @pytest.mark.parametrize(
     ("status", "headers", "kind", "words"),
     [
-        (401, {}, BadInput, "has no someone/gpt2-small, or not for everybody: check the name, or set HF_TOKEN"),
-        (404, {"X-Error-Code": "RepoNotFound"}, BadInput, "has no someone/gpt2-small, or not for everybody"),
-        (403, {"X-Error-Code": "GatedRepo"}, BadInput, "is for those who accept its terms"),
-        (404, {"X-Error-Code": "EntryNotFound"}, BadInput, "lacks a file that is needed"),
+        (401, {}, UserInputError, "has no someone/gpt2-small, or not for everybody: check the name, or set HF_TOKEN"),
+        (404, {"X-Error-Code": "RepoNotFound"}, UserInputError, "has no someone/gpt2-small, or not for everybody"),
+        (403, {"X-Error-Code": "GatedRepo"}, UserInputError, "is for those who accept its terms"),
+        (404, {"X-Error-Code": "EntryNotFound"}, UserInputError, "lacks a file that is needed"),
         (500, {}, WeiboTuiError, "could not be fetched"),
     ],
 )
@@ -173,7 +173,7 @@ def test_a_hub_that_does_not_answer_is_named_with_the_ways_round_it(
         pass
     monkeypatch.setenv("HF_ENDPOINT", gone.address)
     for ask in (lambda: get(home), check_reachable):
-        with pytest.raises(Unreachable, match="HF_ENDPOINT; or copy the model's folder here") as caught:
+        with pytest.raises(HubUnreachableError, match="HF_ENDPOINT; or copy the model's folder here") as caught:
             ask()
         assert gone.address in str(caught.value)
 
@@ -231,14 +231,14 @@ def test_a_model_that_is_no_gpt2_is_refused_before_its_weights_come(
 ) -> None:
     config = json.loads(model["config.json"]) | {"model_type": "bert"}
     hub.repositories[f"models/{REPOSITORY}"]["config.json"] = json.dumps(config).encode()
-    with pytest.raises(BadInput, match="A base must be a GPT-2, and this model is bert"):
+    with pytest.raises(UserInputError, match="A base must be a GPT-2, and this model is bert"):
         get(home)
     assert hub.ranges == []
 
 
 def test_a_model_without_weights_is_refused(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     del hub.repositories[f"models/{REPOSITORY}"]["model.safetensors"]
-    with pytest.raises(BadInput, match="holds no weights"):
+    with pytest.raises(UserInputError, match="holds no weights"):
         get(home)
 
 
@@ -253,7 +253,7 @@ def test_safetensors_come_before_pickles_and_one_file_before_several(
 
 @pytest.mark.parametrize("name", ["a/b/c", "../x", "a b", "", "-a/b", "a--b", "a/..", "帖/子", "a/b\x1b[31m"])
 def test_names_that_no_repository_has_are_refused_unasked(name: str, home: Path, hub: Hub) -> None:
-    with pytest.raises(BadInput, match="is no name of the Hub's"):
+    with pytest.raises(UserInputError, match="is no name of the Hub's"):
         get(home, name)
     assert hub.requests == []
 
@@ -286,20 +286,20 @@ def test_two_programs_do_not_fetch_the_same_at_once(home: Path, hub: Hub, model:
     with Workbench.open(home) as bench:
         events = bench.get_base(REPOSITORY)
         next(iter(events))
-        with pytest.raises(BadInput, match="is being fetched by another program already"):
+        with pytest.raises(UserInputError, match="is being fetched by another program already"):
             get(home)
 
 
 def test_a_name_that_is_taken_is_refused_unasked(home: Path, hub: Hub, bench: Workbench) -> None:
-    with pytest.raises(BadInput, match="A base named 'small' is there already"):
+    with pytest.raises(UserInputError, match="A base named 'small' is there already"):
         get(home, name="small")
     assert hub.requests == []
 
 
 def test_training_fetches_the_base_that_it_names(home: Path, hub: Hub, model: dict[str, bytes], few: Path) -> None:
-    plan = TrainingPlan((few,), "mood", base=REPOSITORY, hyper=models.HYPER, machine=models.MACHINE)
+    plan = TrainingConfig((few,), "mood", base=REPOSITORY, hyper=models.HYPER, machine=models.MACHINE)
     with Workbench.open(home) as bench:
-        with pytest.raises(BadInput, match="is not here: fetch it with 'weibo-tui bases get someone/gpt2-small'"):
+        with pytest.raises(UserInputError, match="is not here: fetch it with 'weibo-tui bases get someone/gpt2-small'"):
             deque(bench.train(dataclasses.replace(plan, offline=True)), maxlen=0)
         assert hub.requests == []
         deque(bench.train(plan), maxlen=0)
@@ -334,7 +334,7 @@ def test_data_is_fetched_into_a_file_that_is_not_there_yet(
 @pytest.mark.parametrize("commit", ["../../../evil", "main", "", "F" * 40, "a" * 39])
 def test_a_commit_that_is_none_leads_to_no_folder(commit: str, home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     hub.commit = commit
-    with pytest.raises(Unreachable):
+    with pytest.raises(HubUnreachableError):
         get(home)
     assert not [path for path in (home / "downloads").iterdir() if path.is_dir()]
 
@@ -343,7 +343,7 @@ def test_what_is_too_large_for_what_it_should_be_is_refused_unfetched(
     home: Path, hub: Hub, model: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry_hub, "LARGEST", 1_000_000)
-    with pytest.raises(BadInput, match="model.safetensors of someone/gpt2-small is too large"):
+    with pytest.raises(UserInputError, match="model.safetensors of someone/gpt2-small is too large"):
         get(home)
     assert hub.ranges == []
 
@@ -363,7 +363,7 @@ def test_a_token_stands_nowhere(
 
 def test_fetch_longer_than_announced_ends_and_is_deleted(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     hub.faults = deque([longer])
-    with pytest.raises(Damaged, match="did not come as .* names it, and was thrown away"):
+    with pytest.raises(CorruptFileError, match="did not come as .* names it, and was thrown away"):
         get(home)
     assert not list(home.rglob("*.part"))
     assert hub.sent < 2**26
@@ -376,7 +376,7 @@ def test_list_of_files_without_bound_is_refused(
     fault: Callable[[Answer, bytes], None], home: Path, hub: Hub, model: dict[str, bytes]
 ) -> None:
     hub.listings.append(fault)
-    with pytest.raises(Unreachable, match="answers, but not as a Hub does"):
+    with pytest.raises(HubUnreachableError, match="answers, but not as a Hub does"):
         get(home)
     assert len(hub.requests) <= MOST_PAGES + 1
 
@@ -431,7 +431,7 @@ def test_endpoint_is_checked_before_the_client_quotes_it() -> None:
     script = "from weibo_tui.registry.hub_client import connect; connect()"
     settled = os.environ | {"HF_ENDPOINT": "http://somebody:ses/ame@h.cn"}
     done = subprocess.run([sys.executable, "-c", script], env=settled, capture_output=True, text=True, check=False)
-    assert "BadInput: HF_ENDPOINT is not a valid address" in done.stderr
+    assert "UserInputError: HF_ENDPOINT is not a valid address" in done.stderr
     assert "'ses'" not in done.stderr
 
 
@@ -455,5 +455,5 @@ def test_certificates_that_are_missing_are_no_failed_write(home: Path, monkeypat
 @pytest.mark.parametrize("address", ["http://me:ses/ame@h.cn", "http://me:ses ame@h.cn", "h.cn", "file:///etc"])
 def test_endpoint_that_is_no_address_is_refused(address: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
-    with pytest.raises(BadInput, match="HF_ENDPOINT is not a valid address. Write it as"):
+    with pytest.raises(UserInputError, match="HF_ENDPOINT is not a valid address. Write it as"):
         get(home)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from weibo_tui.engine.activations import ACTIVATIONS, gelu_tanh
-from weibo_tui.engine.attention import Layout, causal_attention
+from weibo_tui.engine.attention import PackedLayout, causal_attention
 from weibo_tui.engine.layers import FUSED, Linear, PackedLinear, for_onednn, linear
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.02}
@@ -125,7 +125,7 @@ def test_attention_in_bfloat16_has_the_gradients_of_torchs_own() -> None:
 
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=20))
 def test_rows_laid_side_by_side_and_back_are_the_same_rows(lengths: list[int]) -> None:
-    layout = Layout.ragged(torch.tensor(lengths))
+    layout = PackedLayout.ragged(torch.tensor(lengths))
     rows = drawn(layout.tokens, 4).double().requires_grad_()
     beside = layout.side_by_side(rows)
     assert layout.tokens >= sum(lengths)

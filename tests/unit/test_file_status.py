@@ -10,7 +10,7 @@ from pathlib import Path
 import models
 import pytest
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.registry.file_status import Shape, condition
 from weibo_tui.workbench import Workbench
@@ -76,5 +76,5 @@ def test_anything_else_is_refused(tmp_path: Path) -> None:
     plain.write_text("hello")
     reasons = {holiday: "no usable card", plain: "cannot be read", tmp_path: "neither", tmp_path / "x": "not there"}
     for path, reason in reasons.items():
-        with pytest.raises(BadInput, match=reason):
+        with pytest.raises(UserInputError, match=reason):
             recognise(path)

@@ -16,10 +16,10 @@ from transformers import GPT2Config as ReferenceConfig
 
 from weibo_tui.engine.activations import ACTIVATIONS
 from weibo_tui.engine.adapter import Adapter
-from weibo_tui.engine.attention import Layout
+from weibo_tui.engine.attention import PackedLayout
 from weibo_tui.engine.config import LARGEST, GPT2Config
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "odd heads": {"n_head": 3, "n_embd": 33},
@@ -52,7 +52,7 @@ def test_every_variant_equals_transformers(changes: dict[str, Any]) -> None:
 
 def whole(trunk: GPT2, adapter: Adapter, ids: Tensor) -> Tensor:
     """The adapted model at every token, padding too, with no block cut short."""
-    layout = Layout.full(len(ids), ids.shape[1], None, ids.device)
+    layout = PackedLayout.full(len(ids), ids.shape[1], None, ids.device)
     x = (trunk.wte(ids) + trunk.wpe.weight[: ids.shape[1]]).flatten(0, 1)
     for index, block in enumerate(trunk.blocks):
         x = adapter.after(index, block(x, layout))
@@ -116,13 +116,13 @@ def weights() -> tuple[GPT2Config, dict[str, Tensor]]:
 def test_missing_weight_is_named(name: str) -> None:
     config, tensors = weights()
     del tensors[name]
-    with pytest.raises(Damaged, match=f"lack {name}"):
+    with pytest.raises(CorruptFileError, match=f"lack {name}"):
         GPT2.load(config, tensors)
 
 
 def test_weight_that_no_trunk_has_is_named() -> None:
     config, tensors = weights()
-    with pytest.raises(Damaged, match="hold h.2.ln_1.weight, which"):
+    with pytest.raises(CorruptFileError, match="hold h.2.ln_1.weight, which"):
         GPT2.load(config, tensors | {"h.2.ln_1.weight": torch.ones(32)})
 
 
@@ -132,7 +132,7 @@ def test_weight_that_no_trunk_has_is_named() -> None:
 )
 def test_weight_of_another_shape_is_named_with_both(name: str, shape: tuple[int, ...]) -> None:
     config, tensors = weights()
-    with pytest.raises(Damaged, match=f"{name} has the shape") as refused:
+    with pytest.raises(CorruptFileError, match=f"{name} has the shape") as refused:
         GPT2.load(config, tensors | {name: torch.ones(shape)})
     assert str(shape) in str(refused.value)
     assert str(dict(config.tensors())[name]) in str(refused.value)
@@ -195,7 +195,7 @@ SOUND: dict[str, Any] = {"model_type": "gpt2", "n_layer": 1, "n_head": 1, "n_emb
 )
 def test_config_of_no_gpt2_is_refused(changes: dict[str, Any]) -> None:
     assert GPT2Config.from_hugging_face(SOUND).width == 8
-    with pytest.raises(BadInput):
+    with pytest.raises(UserInputError):
         GPT2Config.from_hugging_face(SOUND | changes)
 
 
@@ -210,7 +210,7 @@ JSON = st.recursive(
 def test_any_value_in_a_config_is_taken_or_refused_in_words(key: str, value: Any) -> None:
     try:
         config = GPT2Config.from_hugging_face(SOUND | {key: value})
-    except BadInput as refused:
+    except UserInputError as refused:
         assert "\n" not in str(refused).replace(str(value), "")
     else:
         assert config.activation in ACTIVATIONS

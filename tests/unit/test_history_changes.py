@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from histories import ANALYSIS, FILE, at
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.storage.database import Database
 from weibo_tui.storage.history import Analysis, History, HistoryFilter
 
@@ -40,7 +40,7 @@ def test_a_failed_post_can_be_given_a_label(history: History) -> None:
 
 
 def test_correcting_what_is_not_there_is_bad_input(history: History) -> None:
-    with pytest.raises(BadInput, match="no analysis 7: it was deleted"):
+    with pytest.raises(UserInputError, match="no analysis 7: it was deleted"):
         history.correct(7, "negative")
 
 

@@ -12,7 +12,7 @@ from histories import ANALYSIS, FAILED, FILE, at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import Progress, finish
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
@@ -150,7 +150,7 @@ def test_export_that_loses_rows_keeps_the_earlier_file(
     place.write_bytes(b"earlier")
     history.add([ANALYSIS] * 3)
     monkeypatch.setattr(History, "_count", lambda *_arguments: 4)
-    with pytest.raises(Damaged, match="Export incomplete: 3 of 4 posts"):
+    with pytest.raises(CorruptFileError, match="Export incomplete: 3 of 4 posts"):
         finish(history.export(place, overwrite=True))
     assert place.read_bytes() == b"earlier"
 
@@ -193,5 +193,5 @@ def test_a_closed_export_leaves_no_file_and_the_old_one_in_place(tmp_path: Path,
 
 def test_an_export_to_an_impossible_place_says_so(tmp_path: Path, history: History) -> None:
     history.add([ANALYSIS])
-    with pytest.raises(BadInput, match="Not a regular file"):
+    with pytest.raises(UserInputError, match="Not a regular file"):
         finish(history.export(tmp_path))

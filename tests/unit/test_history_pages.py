@@ -10,9 +10,9 @@ from histories import ANALYSIS, FILE, at, matches, newest_first
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.storage.database import Database, connect
-from weibo_tui.storage.history import FILES, Analysis, Choices, Entry, History, HistoryFilter
+from weibo_tui.storage.history import FILES, Analysis, Entry, FilterChoices, History, HistoryFilter
 
 DAYS = [date(2026, 1, day) for day in (29, 30, 31)]
 MOMENTS = [f"{day}T{time}Z" for day in DAYS for time in ("00:00:00.000", "12:00:00.000", "23:59:59.999")]
@@ -101,7 +101,7 @@ def test_the_page_that_begins_with_an_analysis_is_opened_by_its_id(history: Hist
     assert chosen == replace(ANALYSIS, id=ids[4], created_at=at(4))
     assert [entry.created_at for entry in [chosen, *history.page(2, before=chosen)]] == [at(4), at(3), at(2)]
     assert [entry.created_at for entry in history.page(2, after=chosen)] == [at(6), at(5)]
-    with pytest.raises(BadInput, match="no analysis 99"):
+    with pytest.raises(UserInputError, match="no analysis 99"):
         history.get(99)
 
 
@@ -135,7 +135,7 @@ def test_moments_and_days_are_inclusive(
 
 
 def test_choices_are_what_there_is(history: History) -> None:
-    assert history.choices() == Choices((), (), ())
+    assert history.choices() == FilterChoices((), (), ())
     history.add(
         [
             replace(ANALYSIS, label="negative", corrected="neutral"),
@@ -144,7 +144,9 @@ def test_choices_are_what_there_is(history: History) -> None:
             ANALYSIS,
         ]
     )
-    assert history.choices() == Choices(("", "neutral", "positive", "半\ud83d"), ("weather", "\ud83d"), ("app", "cli"))
+    assert history.choices() == FilterChoices(
+        ("", "neutral", "positive", "半\ud83d"), ("weather", "\ud83d"), ("app", "cli")
+    )
     history.add_file(replace(FILE, adapter="files"))
     assert history.choices().adapters == ("files", "weather", "\ud83d")
     assert history.choices().sources == ("app", "cli", FILES)

@@ -14,7 +14,7 @@ import pytest
 from bounds import little_memory, sparse
 from commands import listing
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.registry import archives
 
@@ -118,7 +118,7 @@ def test_archive_that_would_run_away_is_refused_in_little_memory(tmp_path: Path,
     before = listing(tmp_path).keys()
     out = tmp_path / "out"
     out.mkdir()
-    with little_memory(2**28), pytest.raises(BadInput) as refused:
+    with little_memory(2**28), pytest.raises(UserInputError) as refused:
         finish(archives.unpack(source, WANTED, out))
     assert len(str(refused.value)) < 400
     assert sum(path.stat().st_size for path in out.iterdir()) <= 2**28
@@ -128,7 +128,7 @@ def test_archive_that_would_run_away_is_refused_in_little_memory(tmp_path: Path,
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path], object]) -> None:
     make(tmp_path / "source")
-    with pytest.raises(BadInput, match="is not a regular file"):
+    with pytest.raises(UserInputError, match="is not a regular file"):
         archives.read(tmp_path / "source", WANTED, "card.json")
 
 
@@ -137,7 +137,7 @@ def test_zip_whose_directory_is_gigabytes_is_refused(tmp_path: Path) -> None:
     source = sparse(tmp_path / "a.zip", 5 * 10**9)
     with source.open("ab") as raw:
         raw.write(b"PK\5\6" + bytes(8) + (4 * 10**9).to_bytes(4, "little") + bytes(6))
-    with little_memory(2**28), pytest.raises(BadInput, match="cannot be read as an archive"):
+    with little_memory(2**28), pytest.raises(UserInputError, match="cannot be read as an archive"):
         archives.read(source, WANTED, "card.json")
 
 

@@ -22,7 +22,7 @@ from commands import listing
 from torch import Tensor
 
 from weibo_tui.engine.config import LARGEST, GPT2Config
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.registry import conversion, weights
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
@@ -94,7 +94,7 @@ def test_pickle_that_would_run_away_is_refused(tmp_path: Path, write: Callable[[
 
 def test_checkpoint_of_one_number_is_not_written_out(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(1).expand(10**7)}, tmp_path / "one.pth")
-    with pytest.raises(BadInput, match="unpacks to more"):
+    with pytest.raises(UserInputError, match="unpacks to more"):
         conversion.rewrite_weights(tmp_path / "one.pth", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -133,7 +133,7 @@ def test_safetensors_file_that_lies_is_damaged(tmp_path: Path, content: bytes) -
     config = models.config_of(models.reference())
     with little_memory():
         for read in (conversion.read_weights, weights.read_tensors):
-            with pytest.raises(Damaged, match="model.safetensors is damaged") as refused:
+            with pytest.raises(CorruptFileError, match="model.safetensors is damaged") as refused:
                 read(file)
             assert len(str(refused.value)) < 500
         with pytest.raises(ValueError), weights.trunk_on_disk(file, config):
@@ -143,7 +143,7 @@ def test_safetensors_file_that_lies_is_damaged(tmp_path: Path, content: bytes) -
 def test_weights_of_more_than_a_base_may_have_are_not_read(tmp_path: Path) -> None:
     for name in ("model.safetensors", "pytorch_model.bin"):
         file = sparse(tmp_path / name, 10**10, header({}) if name.endswith("s") else b"PK\3\4")
-        with little_memory(), pytest.raises(BadInput, match="was refused"):
+        with little_memory(), pytest.raises(UserInputError, match="was refused"):
             conversion.read_weights(file)
 
 
@@ -151,7 +151,7 @@ def test_sparse_weights_beyond_the_config_are_not_read(tmp_path: Path) -> None:
     source = models.write_folder(tmp_path / "from", models.reference())
     start = header({"h.9.x": one([2**30], 0, 2**32)})
     sparse(source / "model.safetensors", len(start) + 2**32, start)
-    with little_memory(), pytest.raises(BadInput, match="holds more than config.json asks for"):
+    with little_memory(), pytest.raises(UserInputError, match="holds more than config.json asks for"):
         Bases(tmp_path / "bases").add(source, "one")
 
 
@@ -164,7 +164,7 @@ def test_base_whose_weights_are_no_numbers_is_refused(tmp_path: Path, value: flo
     tensors = safetensors.torch.load_file(source / "model.safetensors")
     tensors["wpe.weight"][1, 2] = value
     safetensors.torch.save_file(tensors, source / "model.safetensors")
-    with pytest.raises(BadInput, match="wpe.weight holds what is no number"):
+    with pytest.raises(UserInputError, match="wpe.weight holds what is no number"):
         Bases(tmp_path / "bases").add(source, "one")
     assert not (tmp_path / "bases").exists()
 
@@ -174,7 +174,7 @@ def test_adapter_whose_weights_overflow_is_not_saved(adapters: Adapters, base: O
     adapter, card = adapters.load("mood", base)
     with torch.no_grad():
         adapter.head.weight[0, 0] = value
-    with pytest.raises(Damaged, match="head.weight (holds what is no number|exceeds 1,000,000)"):
+    with pytest.raises(CorruptFileError, match="head.weight (holds what is no number|exceeds 1,000,000)"):
         adapters.save(adapter, card, overwrite=True)
     adapters.load("mood", base)
 
@@ -199,7 +199,7 @@ ABSURD: dict[str, Any] = {
 @pytest.mark.parametrize("changes", ABSURD.values(), ids=ABSURD)
 def test_config_of_no_model_is_refused_in_a_sentence(changes: dict[str, Any]) -> None:
     values = models.config_of(models.reference()).to_hugging_face() | changes
-    with little_memory(2**27), pytest.raises(BadInput) as refused:
+    with little_memory(2**27), pytest.raises(UserInputError) as refused:
         GPT2Config.from_hugging_face(values)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
@@ -210,7 +210,7 @@ def test_deep_config_is_refused_in_a_sentence() -> None:
     for _time in range(5000):
         deep = [deep]
     for name in ("model_type", "n_layer", "activation_function", "layer_norm_epsilon"):
-        with pytest.raises(BadInput):
+        with pytest.raises(UserInputError):
             GPT2Config.from_hugging_face({"model_type": "gpt2", name: deep})
 
 
@@ -219,7 +219,7 @@ def test_largest_shape_takes_no_memory_before_its_weights_are_compared(tmp_path:
     sizes = {"n_layer": LARGEST["layers"], "n_embd": LARGEST["width"], "n_head": 1, "vocab_size": LARGEST["vocabulary"]}
     config = json.loads((source / "config.json").read_bytes()) | sizes
     (source / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with little_memory(), pytest.raises(Damaged, match="The weights lack"):
+    with little_memory(), pytest.raises(CorruptFileError, match="The weights lack"):
         Bases(tmp_path / "bases").add(source, "one")
 
 
@@ -280,6 +280,6 @@ def test_hostile_tensor_names_are_a_sentence(tmp_path: Path) -> None:
     tensors: dict[str, Tensor] = safetensors.torch.load_file(source / "model.safetensors")
     tensors["x\n\x1b[2J" * 10**4] = torch.ones(1)
     safetensors.torch.save_file(tensors, source / "model.safetensors")
-    with pytest.raises(Damaged) as refused:
+    with pytest.raises(CorruptFileError) as refused:
         Bases(tmp_path / "bases").add(source, "one")
     assert len(str(refused.value)) < 300

@@ -15,7 +15,7 @@ from bounds import little_memory, sparse
 from weibo_tui.datasets import corpus, dataset
 from weibo_tui.datasets.parsers import MAX_COLUMNS, MAX_RECORD
 from weibo_tui.datasets.reading import count, open_source, rows
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.text import LONGEST_POST
 
@@ -24,7 +24,7 @@ TWO, MINUS_21 = b"\x16\x04", b"\x16\x29"  # as a Parquet file writes how many ro
 
 
 def refusal(path: Path) -> str:
-    with little_memory(LITTLE), pytest.raises(BadInput) as refused:
+    with little_memory(LITTLE), pytest.raises(UserInputError) as refused:
         for _row in rows(open_source(path)):
             pass
     said = str(refused.value)
@@ -106,7 +106,7 @@ def test_column_named_to_the_letter_is_taken_where_another_differs_by_case(tmp_p
 @pytest.mark.parametrize("name", ["undefined", "idna\0", "a" * 10**5, "rot13", "\ud800"])
 def test_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.csv").write_text("text\na\n", encoding="utf-8")
-    with pytest.raises(BadInput):
+    with pytest.raises(UserInputError):
         list(rows(open_source(tmp_path / "a.csv", encoding=name)))
 
 
@@ -115,7 +115,7 @@ def test_places_that_have_no_end_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "round.csv").symlink_to(tmp_path / "round.csv")
     for name in ("zero.csv", "round.csv"):
         refusal(tmp_path / name)
-        with pytest.raises(BadInput):
+        with pytest.raises(UserInputError):
             next(corpus.lines(tmp_path / name))
 
 
@@ -123,7 +123,7 @@ def test_places_that_have_no_end_are_not_read(tmp_path: Path) -> None:
 def test_label_without_end_is_refused_with_its_row(tmp_path: Path, label: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"text,label\na,1\nb,{label}\n", encoding="utf-8")
-    with pytest.raises(BadInput, match="row 2: label holds a label of") as refused:
+    with pytest.raises(UserInputError, match="row 2: label holds a label of") as refused:
         finish(dataset.load([path]))
     assert len(str(refused.value)) < 300
 
@@ -165,7 +165,7 @@ def test_parquet_that_does_not_hold_its_rows_is_refused(tmp_path: Path) -> None:
         try:
             source = open_source(path)
             assert finish(count(source)) == sum(1 for _row in rows(source))
-        except BadInput as error:
+        except UserInputError as error:
             said.append(str(error))
         place = whole.find(TWO, place + 1)
     assert any("does not hold the rows" in one for one in said)
@@ -184,5 +184,5 @@ def test_bits_turned_in_a_parquet_file_never_end_in_anything_but_words(tmp_path:
         try:
             source = open_source(path)
             assert finish(count(source)) == sum(1 for _row in rows(source))
-        except BadInput as error:
+        except UserInputError as error:
             assert "\n" not in str(error)

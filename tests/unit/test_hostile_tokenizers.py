@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from weibo_tui.engine import tokenizer_check
-from weibo_tui.engine.tokenizer import Frame, PostTokenizer, rust_errors
+from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens, rust_errors
 from weibo_tui.engine.vocabulary import build_tokenizer
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.registry.bases import Bases
 
 Definition = dict[str, Any]
@@ -132,8 +132,8 @@ BOMBS: dict[str, tuple[Callable[[], Definition], str]] = {
 @pytest.mark.parametrize(("bomb", "said"), BOMBS.values(), ids=BOMBS)
 def test_tokenizer_that_would_run_away_is_refused_unused(bomb: Callable[[], Definition], said: str) -> None:
     text = json.dumps(definition(**bomb()))
-    with little_memory(), pytest.raises(BadInput, match=f"The tokenizer was refused, .*{said}") as refused:
-        PostTokenizer(text, Frame((), (), 0), len(models.TOKENS))
+    with little_memory(), pytest.raises(UserInputError, match=f"The tokenizer was refused, .*{said}") as refused:
+        PostTokenizer(text, SpecialTokens((), (), 0), len(models.TOKENS))
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
 
@@ -143,14 +143,14 @@ def test_tokenizer_that_would_run_away_is_refused_unused(bomb: Callable[[], Defi
 )
 def test_what_is_no_definition_says_so(text: str) -> None:
     with pytest.raises(WeiboTuiError, match="The tokenizer") as refused:
-        PostTokenizer(text, Frame((), (), 0), 9)
+        PostTokenizer(text, SpecialTokens((), (), 0), 9)
     assert "\n" not in str(refused.value)
 
 
 def test_definition_too_large_is_not_parsed() -> None:
     text = " " * (tokenizer_check.LARGEST_DEFINITION + 1)
-    with little_memory(2**28), pytest.raises(BadInput, match="more than 33554432 characters"):
-        PostTokenizer(text, Frame((), (), 0), 9)
+    with little_memory(2**28), pytest.raises(UserInputError, match="more than 33554432 characters"):
+        PostTokenizer(text, SpecialTokens((), (), 0), 9)
 
 
 def test_key_that_stands_twice_hides_nothing() -> None:
@@ -158,7 +158,7 @@ def test_key_that_stands_twice_hides_nothing() -> None:
     text = json.dumps(definition(normalizer=None))
     text = text.replace('"normalizer": null', f'"normalizer": {bomb}, "normalizer": null')
     assert json.loads(tokenizer_check.canonical(text))["normalizer"] is None
-    PostTokenizer(text, Frame((), (), 0), len(models.TOKENS)).encode(["a" * 40 + "!"], 9)
+    PostTokenizer(text, SpecialTokens((), (), 0), len(models.TOKENS)).encode(["a" * 40 + "!"], 9)
 
 
 def test_panic_of_the_library_is_a_sentence(capfd: pytest.CaptureFixture[str]) -> None:
@@ -184,7 +184,7 @@ def test_base_with_such_a_tokenizer_is_refused_and_nothing_is_left(tmp_path: Pat
         card["sha256"]["tokenizer.json"] = hashlib.sha256(text.encode()).hexdigest()
         (place / "card.json").write_text(json.dumps(card), encoding="utf-8")
     before = listing(tmp_path)
-    with little_memory(), pytest.raises(BadInput, match="The tokenizer was refused") as refused:
+    with little_memory(), pytest.raises(UserInputError, match="The tokenizer was refused") as refused:
         if where == "archive":
             list(bases.take_in(place, "bad"))
         else:
@@ -197,7 +197,7 @@ def test_base_with_such_a_tokenizer_is_refused_and_nothing_is_left(tmp_path: Pat
 def test_tokenizer_file_of_gigabytes_is_not_opened(tmp_path: Path, name: str) -> None:
     source = models.write_folder(tmp_path / "from", models.reference())
     sparse(source / name, 5 * 10**9)
-    with little_memory(), pytest.raises(BadInput, match=f"{name} was refused: it is too large"):
+    with little_memory(), pytest.raises(UserInputError, match=f"{name} was refused: it is too large"):
         Bases(tmp_path / "bases").add(source, "one")
     assert not (tmp_path / "bases").exists()
 
@@ -244,7 +244,7 @@ def test_tokenizers_as_real_bases_bring_them_are_taken() -> None:
         tokenizer_check.canonical(text)
     merging = split({"String": " "}) | {"behavior": "MergedWithPrevious"}  # Gemma's
     tokenizer_check.canonical(json.dumps(definition(pre_tokenizer=merging)))
-    tokenizer = PostTokenizer(json.dumps(definition(**XLNET)), Frame((), (), 0), 3)
+    tokenizer = PostTokenizer(json.dumps(definition(**XLNET)), SpecialTokens((), (), 0), 3)
     assert tokenizer.encode(["a"], 9).ids.tolist() == [1, 2]  # an a is written as a b, behind a blank
 
 
@@ -259,7 +259,7 @@ KINDS = st.sampled_from(sorted(kind for kinds in tokenizer_check.COMPONENTS.valu
 def test_any_part_changed_gives_a_tokenizer_or_words(part: str, kind: str, step: Definition, other: Any) -> None:
     for value in ({"type": kind} | step, other):
         try:
-            made = PostTokenizer(json.dumps(definition(**{part: value})), Frame((), (), 0), len(models.TOKENS))
+            made = PostTokenizer(json.dumps(definition(**{part: value})), SpecialTokens((), (), 0), len(models.TOKENS))
             made.encode(["好a A1"], 16)
         except WeiboTuiError as error:
             assert "\n" not in str(error)

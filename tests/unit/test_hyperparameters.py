@@ -15,7 +15,7 @@ from weibo_tui.engine.hyperparameters import (
     PRETRAINING_RANGES,
     RANGES,
     Hyperparameters,
-    PretrainingRecipe,
+    PretrainingHyperparameters,
 )
 
 
@@ -36,7 +36,7 @@ def test_defaults_are_sound_and_every_number_has_a_range() -> None:
     assert problems() == []
     numbers = {one.name for one in dataclasses.fields(Hyperparameters) if isinstance(one.default, int | float)}
     assert numbers == RANGES.keys()
-    assert {one.name for one in dataclasses.fields(PretrainingRecipe)} == PRETRAINING_RANGES.keys()
+    assert {one.name for one in dataclasses.fields(PretrainingHyperparameters)} == PRETRAINING_RANGES.keys()
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -70,7 +70,7 @@ def test_unknown_words_are_named_with_those_that_are_known() -> None:
     ids=str,
 )
 def test_pretraining_is_bounded_by_time_or_by_tokens(changes: dict[str, Any], sound: bool) -> None:
-    assert (not list(PretrainingRecipe(**changes).problems())) == sound
+    assert (not list(PretrainingHyperparameters(**changes).problems())) == sound
 
 
 def test_posts_per_step_counts_accumulation() -> None:

@@ -41,16 +41,16 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.metrics import score
 from weibo_tui.engine.prediction import logits_of, softmax
-from weibo_tui.engine.tokenizer import Frame, PostTokenizer
-from weibo_tui.engine.training import Training
+from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
+from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.engine.vocabulary import build_tokenizer
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import Progress, finish
 from weibo_tui.registry import cards
 from weibo_tui.text import normalise, repost_segments
-from weibo_tui.workbench import EvaluationPlan, LabellingPlan, Machine, TrainingPlan, Workbench
-from weibo_tui.workbench.evaluation import Scored
-from weibo_tui.workbench.labeling import FileLabelled
+from weibo_tui.workbench import ComputeOptions, EvaluationConfig, LabelingConfig, TrainingConfig, Workbench
+from weibo_tui.workbench.evaluation import EvaluationResult
+from weibo_tui.workbench.labeling import LabelingResult
 
 Tell = Callable[[str], None]
 HYPER = Hyperparameters(epochs=1, batch_size=16, learning_rate=1e-2, bottleneck=8, max_length=32)
@@ -68,11 +68,11 @@ def tell(record_property: Callable[[str, object], None]) -> Tell:
     return keep
 
 
-def training_of(trunk: GPT2, hyper: Hyperparameters, number: int, *, micro_tokens: int = 2048) -> Training:
+def training_of(trunk: GPT2, hyper: Hyperparameters, number: int, *, micro_tokens: int = 2048) -> AdapterTrainer:
     adapter = Adapter.fresh(AdapterConfig(trunk.config.width, (0, 1), 2, hyper.bottleneck), seed=0)
     posts = made_up.posts(number + 20, seed=3)
     dtype = trunk.blocks[0].mlp_in.weight.dtype  # type: ignore[union-attr]
-    return Training(
+    return AdapterTrainer(
         trunk,
         adapter,
         models.examples(posts[20:]),
@@ -235,13 +235,13 @@ def test_trainer_workbench_and_command_line_give_the_same_probability(tell: Tell
     truth = np.array([label for _text, label in labelled])
     measured = []
     for dtype in ("float32", "bfloat16"):
-        machine = Machine("cpu", dtype, 1)
+        machine = ComputeOptions("cpu", dtype, 1)
         tolerance = 1e-4 if dtype == "float32" else 0.01
         with Workbench.open(home) as bench:
             if dtype == "float32":
                 models.add_base(bench, home / "from")
             base = bench.open_base("small", bench.compute(machine))
-            training = Training(
+            training = AdapterTrainer(
                 base.trunk,
                 Adapter.fresh(AdapterConfig(32, (0, 1), 2, 8), seed=1),
                 models.examples(made_up.posts(32, seed=2)),
@@ -310,19 +310,19 @@ def test_every_id_lies_below_the_embedding_rows_and_the_frame_is_the_cards(tell:
 
         # Too few rows for a token, or for an id of the frame: refused by name, at the door and when opened.
         few = models.write_folder(home / "few", models.reference(vocab_size=len(models.TOKENS) - 1))
-        with pytest.raises(BadInput, match=f"gives ##9 the id {rows - 1}, .* {rows - 1} ids only"):
+        with pytest.raises(UserInputError, match=f"gives ##9 the id {rows - 1}, .* {rows - 1} ids only"):
             bench.add_base(few, "few")
         assert not (home / "bases" / "few").exists()
         definition = build_tokenizer(models.TOKENS).to_str()
-        for wrong in (Frame((2,), (3,), rows), Frame((rows,), (3,), 0), Frame((2,), (-1,), 0)):
-            with pytest.raises(BadInput, match=f"gives #(-1|{rows}) the id"):
+        for wrong in (SpecialTokens((2,), (3,), rows), SpecialTokens((rows,), (3,), 0), SpecialTokens((2,), (-1,), 0)):
+            with pytest.raises(UserInputError, match=f"gives #(-1|{rows}) the id"):
                 PostTokenizer(definition, wrong, rows)
         extra = build_tokenizer([*models.TOKENS, "囍"]).to_str()
         tokenizer = home / "bases" / "small" / "tokenizer.json"
         tokenizer.write_text(extra, encoding="utf-8")
         told = dataclasses.replace(card, sha256=card.sha256 | {"tokenizer.json": sha256(tokenizer)})
         (home / "bases" / "small" / "card.json").write_bytes(cards.write(told))
-        with pytest.raises(Damaged, match=f"gives 囍 the id {rows}"):
+        with pytest.raises(CorruptFileError, match=f"gives 囍 the id {rows}"):
             bench.bases.open("small")
     tell(f"greatest id {encoded.ids.max()} of {rows} rows over {len(encoded)} posts; 5 bases refused")
 
@@ -376,14 +376,14 @@ def test_adapter_on_another_base_is_refused_saying_which_it_wants(tell: Tell, ho
         card = models.add_adapter(bench, own, "mood")
         models.add_base(bench, home / "from", "other", seed=1)
         wanted = rf"'small' \({card.base_fingerprint[:12]}…\), not to 'other'"
-        with pytest.raises(BadInput, match=wanted):
+        with pytest.raises(UserInputError, match=wanted):
             bench.adapters.load("mood", bench.bases.open("other"))
         assert bench.adapters.load("mood", own)[1] == card
 
         # The same name with other weights in it is another base; the same weights under another name are not.
         bench.remove_base("small")
         models.add_base(bench, home / "from", "small", seed=2)
-        with pytest.raises(BadInput, match=f"wants the base 'small' .fingerprint {card.base_fingerprint[:12]}"):
+        with pytest.raises(UserInputError, match=f"wants the base 'small' .fingerprint {card.base_fingerprint[:12]}"):
             bench.classifier("mood", models.MACHINE)
         refused = command("predict", "真好", "--adapter", "mood")
         assert (refused.code, refused.out) == (2, "")
@@ -484,7 +484,7 @@ def test_splits_share_no_text_best_epoch_is_chosen_on_validation_and_sorted_file
     # What is reported is of the test posts, with the kept weights.
     with Workbench.open(home) as bench:
         models.add_base(bench, home / "from")
-        plan = TrainingPlan(tuple(files), "mood", hyper=HYPER, validation=0.2, test=0.2, machine=models.MACHINE)
+        plan = TrainingConfig(tuple(files), "mood", hyper=HYPER, validation=0.2, test=0.2, machine=models.MACHINE)
         events = list(bench.train(plan))
         (finished,) = [event for event in events if isinstance(event, RunFinished)]
         (started,) = [event for event in events if isinstance(event, RunStarted)]
@@ -604,7 +604,9 @@ def test_empty_or_failed_post_is_an_error_row_never_a_label(
         rows = [(POSTS[0], "0"), ("", "1"), (POSTS[1], "1"), ("http://t.cn/abc", "0"), (POSTS[2], "1"), ("\ufffd", "1")]
         with source.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("review", "label"), *rows])
-        done = models.until(bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE)), FileLabelled)
+        done = models.until(
+            bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE)), LabelingResult
+        )
         with out.open(encoding="utf-8", newline="") as file:
             labelled = list(csv.DictReader(file))
         assert [bool(row["error"]) for row in labelled] == [False, True, False, True, False, True]
@@ -614,7 +616,9 @@ def test_empty_or_failed_post_is_an_error_row_never_a_label(
             assert any(verdict) != bool(row["error"])
         assert (done.rows, done.failed, sum(done.counts.values())) == (6, 3, 3)
 
-        scored = models.until(bench.evaluate(EvaluationPlan((source,), "mood", machine=models.MACHINE)), Scored)
+        scored = models.until(
+            bench.evaluate(EvaluationConfig((source,), "mood", machine=models.MACHINE)), EvaluationResult
+        )
         assert (scored.score.n, scored.score.failed) == (3, 3)
         assert sum(map(sum, scored.score.confusion)) == 3
     tell(f"alone: exit 2; in a file: {done.failed} of {done.rows} rows; evaluate: n=3, failed=3")

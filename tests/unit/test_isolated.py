@@ -17,7 +17,7 @@ from commands import listing
 from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters
@@ -73,7 +73,7 @@ def test_harmless_tokenizer_settings_are_passed_over(tmp_path: Path) -> None:
 def test_many_special_tokens_are_refused_unloaded(tmp_path: Path) -> None:
     folder = source(tmp_path / "from")
     write_json(folder / "tokenizer_config.json", additional_special_tokens=[f"<{n}>" for n in range(300_000)])
-    with pytest.raises(BadInput, match="names too many tokens"):
+    with pytest.raises(UserInputError, match="names too many tokens"):
         Bases(tmp_path / "bases").add(folder, "one")
 
 
@@ -81,7 +81,7 @@ def test_aborting_tokenizer_is_refused_in_a_sentence(tmp_path: Path, capfd: pyte
     folder = source(tmp_path / "from")
     (folder / "tokenizer.json").write_text(json.dumps(ABORTING), encoding="utf-8")
     before = listing(tmp_path)
-    with pytest.raises(BadInput, match="from was refused: reading it crashes"):
+    with pytest.raises(UserInputError, match="from was refused: reading it crashes"):
         finish(Bases(tmp_path / "bases").take_in_folder(folder, "one"))
     assert listing(tmp_path) == before
     assert capfd.readouterr() == ("", "")
@@ -106,7 +106,7 @@ def script(tmp_path: Path, text: str) -> Path:
 )
 def test_child_that_dies_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(isolated, "SECONDS", 0.0)  # of computing beyond the start; a whole second is the least
-    with pytest.raises(BadInput, match="script.py was refused: reading it crashes") as refused:
+    with pytest.raises(UserInputError, match="script.py was refused: reading it crashes") as refused:
         finish(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert "\n" not in str(refused.value)
 
@@ -129,20 +129,20 @@ def test_sparse_file_beside_a_model_raises_no_limit(tmp_path: Path) -> None:
     (tmp_path / "__main__.py").write_text("bytearray(2**33)", encoding="ascii")  # which nothing fills
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(10**12)
-    with pytest.raises(BadInput, match="reading it crashes"):
+    with pytest.raises(UserInputError, match="reading it crashes"):
         finish(isolated.run(runpy.run_path, tmp_path))
 
 
 def test_temporary_files_of_a_dead_child_are_deleted(tmp_path: Path) -> None:
     text = f"import os, tempfile; open({str(tmp_path / 'place')!r}, 'w').write(tempfile.mkdtemp()); os.abort()"
-    with pytest.raises(BadInput, match="reading it crashes"):
+    with pytest.raises(UserInputError, match="reading it crashes"):
         finish(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert not Path((tmp_path / "place").read_text(encoding="utf-8")).exists()
 
 
 def test_errors_of_the_child_come_back(tmp_path: Path) -> None:
     text = "from weibo_tui.errors import Damaged; raise Damaged('broken' * 10**6)"
-    with pytest.raises(Damaged, match="brokenbroken") as raised:
+    with pytest.raises(CorruptFileError, match="brokenbroken") as raised:
         finish(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert len(str(raised.value)) < 3000
     with pytest.raises(FileNotFoundError) as missing:
@@ -166,7 +166,7 @@ def test_import_of_broken_weights_keeps_the_old_adapter(tmp_path: Path, adapters
     save_file(weights | {"head.weight": torch.zeros(7, 7)}, tmp_path / "mood" / "adapter.safetensors")
     write_json(tmp_path / "mood" / "card.json", weights_sha256=sha256(tmp_path / "mood" / "adapter.safetensors"))
     before = listing(adapters.folder)
-    with pytest.raises(BadInput, match="mood is not a working adapter .*head.weight has the shape"):
+    with pytest.raises(UserInputError, match="mood is not a working adapter .*head.weight has the shape"):
         finish(adapters.take_in(tmp_path / "mood", overwrite=True))
     assert listing(adapters.folder) == before
     adapters.load("mood", base)

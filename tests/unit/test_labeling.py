@@ -11,11 +11,11 @@ import made_up
 import models
 import pytest
 
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
-from weibo_tui.storage.history import LabelledFile
-from weibo_tui.workbench import LabellingPlan, Workbench
-from weibo_tui.workbench.labeling import FileLabelled
+from weibo_tui.storage.history import LabeledFile
+from weibo_tui.workbench import LabelingConfig, Workbench
+from weibo_tui.workbench.labeling import LabelingResult
 
 
 @pytest.fixture
@@ -24,15 +24,15 @@ def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weibo_tui.workbench.labeling.WINDOW", 16)
 
 
-def labelled(bench: Workbench, source: Path, out: Path, **changes: Any) -> FileLabelled:
+def labelled(bench: Workbench, source: Path, out: Path, **changes: Any) -> LabelingResult:
     fields: dict[str, Any] = {"adapter": "mood", "machine": models.MACHINE}
-    plan = LabellingPlan(source, out, **(fields | changes))
-    found: FileLabelled = models.until(bench.label_file(plan), FileLabelled)
+    plan = LabelingConfig(source, out, **(fields | changes))
+    found: LabelingResult = models.until(bench.label_file(plan), LabelingResult)
     return found
 
 
 def start_and_stop(bench: Workbench, source: Path, out: Path, rows: int) -> None:
-    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    events = bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE))
     for event in events:
         if isinstance(event, Progress) and event.stage == "labelling" and event.done >= rows:
             break
@@ -57,7 +57,7 @@ def test_labelling_stopped_half_way_and_continued_gives_the_same_bytes(
     assert out.read_bytes() == whole.read_bytes()
     assert not partial.exists()
     assert (done.rows, done.failed, sum(done.counts.values())) == (81, 1, 80)
-    entries = [entry for entry in bench.history.page(9) if isinstance(entry, LabelledFile)]
+    entries = [entry for entry in bench.history.page(9) if isinstance(entry, LabeledFile)]
     assert [(entry.out, entry.rows, entry.failed, entry.counts) for entry in entries] == [
         (path, 81, 1, done.counts) for path in (out, whole)
     ]
@@ -70,7 +70,9 @@ def test_labelling_of_other_posts_refuses_to_drop_predictions(
     start_and_stop(bench, source, out, rows=40)
     kept = (tmp_path / "out.csv.partial").read_bytes()
     made_up.write_posts(source, 60, seed=7)
-    with pytest.raises(BadInput, match=r"out.csv.partial holds 32 predictions of other posts, from row 1 on. Use --ov"):
+    with pytest.raises(
+        UserInputError, match=r"out.csv.partial holds 32 predictions of other posts, from row 1 on. Use --ov"
+    ):
         labelled(bench, source, out)
     assert (tmp_path / "out.csv.partial").read_bytes() == kept
     assert labelled(bench, source, out, overwrite=True).continued == 0
@@ -86,7 +88,7 @@ def test_labelling_by_other_adapter_refuses_to_drop_predictions(
     labelled(bench, source, out)
     start_and_stop(bench, source, other, rows=40)
     models.add_adapter(bench, bench.bases.open("small"), "second", seed=3)
-    with pytest.raises(BadInput, match=r"other.csv.partial holds 32 predictions by another adapter or"):
+    with pytest.raises(UserInputError, match=r"other.csv.partial holds 32 predictions by another adapter or"):
         labelled(bench, source, other, adapter="second")
     assert labelled(bench, source, other, adapter="second", overwrite=True).continued == 0
     before = out.read_bytes()
@@ -116,7 +118,7 @@ def test_labelling_with_a_row_edited_keeps_the_other_windows(
     start_and_stop(bench, source, out, rows=48)
     lines = source.read_text("utf-8").splitlines(keepends=True)
     source.write_text("".join([*lines[:20], "1,变了\n", *lines[21:]]), encoding="utf-8")
-    with pytest.raises(BadInput, match="from row 17 on"):
+    with pytest.raises(UserInputError, match="from row 17 on"):
         labelled(bench, source, out)
     assert labelled(bench, source, out, overwrite=True).continued == 16
     assert labelled(bench, source, tmp_path / "whole.csv").continued == 0
@@ -127,15 +129,15 @@ def test_file_put_at_out_while_labelling_is_killed_stays(bench: Workbench, tmp_p
     source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
     start_and_stop(bench, source, out, rows=40)
     out.write_text("mine", encoding="utf-8")
-    with pytest.raises(BadInput, match="File exists: .*out.csv"):
+    with pytest.raises(UserInputError, match="File exists: .*out.csv"):
         labelled(bench, source, out)
     assert out.read_text("utf-8") == "mine"
     out.unlink()
-    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    events = bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE))
     models.until(events, Progress, 4)
     out.write_text("mine", encoding="utf-8")  # while it goes on
-    with pytest.raises(BadInput, match="File exists: .*out.csv"):
-        models.until(events, FileLabelled)
+    with pytest.raises(UserInputError, match="File exists: .*out.csv"):
+        models.until(events, LabelingResult)
     assert out.read_text("utf-8") == "mine"
     assert labelled(bench, source, out, overwrite=True).continued == 60
 
@@ -171,7 +173,7 @@ def test_partial_of_an_earlier_version_is_not_dropped(bench: Workbench, tmp_path
     partial = tmp_path / "out.csv.partial"
     line = '{"predicted": "positive", "confidence": 0.9, "prob_negative": 0.1, "prob_positive": 0.9}\n'
     partial.write_text('{"weibo-tui labelling": "%s"}\n' % ("0" * 64) + line * 40, encoding="utf-8")
-    with pytest.raises(BadInput, match="out.csv.partial holds 40 predictions by another adapter or version"):
+    with pytest.raises(UserInputError, match="out.csv.partial holds 40 predictions by another adapter or version"):
         labelled(bench, source, out)
     assert labelled(bench, source, out, overwrite=True).rows == 60
 
@@ -179,14 +181,14 @@ def test_partial_of_an_earlier_version_is_not_dropped(bench: Workbench, tmp_path
 def test_pipe_in_place_of_partial_is_refused_at_once(bench: Workbench, tmp_path: Path) -> None:
     source, out = made_up.write_posts(tmp_path / "posts.csv", 8), tmp_path / "out.csv"
     os.mkfifo(tmp_path / "out.csv.partial")
-    with pytest.raises(BadInput, match="Not a regular file: .*out.csv.partial"):
+    with pytest.raises(UserInputError, match="Not a regular file: .*out.csv.partial"):
         labelled(bench, source, out)
 
 
 def test_source_edited_while_written_gives_no_mixed_rows(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
     source, out = made_up.write_posts(tmp_path / "posts.csv", 600), tmp_path / "out.csv"
     begun, size = source.stat(), source.stat().st_size
-    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    events = bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE))
     for event in events:
         if isinstance(event, Progress) and event.done == 600:  # everything is predicted
             break
@@ -207,21 +209,21 @@ def test_source_edited_while_written_gives_no_mixed_rows(bench: Workbench, tmp_p
 def test_labelling_refuses_what_it_cannot_write_before_it_judges_a_post(bench: Workbench, tmp_path: Path) -> None:
     source = tmp_path / "posts.csv"
     source.write_text("review,predicted\n真好,x\n", encoding="utf-8")
-    with pytest.raises(BadInput, match="columns named predicted"):
+    with pytest.raises(UserInputError, match="columns named predicted"):
         labelled(bench, source, tmp_path / "out.csv")
     fine = made_up.write_posts(tmp_path / "fine.csv", 4)
-    with pytest.raises(BadInput, match="Output and input are the same file"):
+    with pytest.raises(UserInputError, match="Output and input are the same file"):
         labelled(bench, fine, fine, overwrite=True)
     assert sorted(path.name for path in tmp_path.glob("*.partial")) == []
 
 
 def test_two_programs_cannot_label_into_one_file(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
     source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
-    first = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    first = bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE))
     models.until(first, Progress, 3)
-    with pytest.raises(BadInput, match="out.csv is being written by another program: wait"):
+    with pytest.raises(UserInputError, match="out.csv is being written by another program: wait"):
         labelled(bench, source, out)
-    done = models.until(first, FileLabelled)
+    done = models.until(first, LabelingResult)
     assert (done.rows, done.failed) == (60, 0)
     assert sorted(path.name for path in tmp_path.glob("out.csv*")) == ["out.csv"]
 
@@ -229,20 +231,20 @@ def test_two_programs_cannot_label_into_one_file(bench: Workbench, tmp_path: Pat
 def test_file_that_took_the_name_of_partial_is_kept(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
     source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
     partial, other = tmp_path / "out.csv.partial", tmp_path / "other.csv"
-    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    events = bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE))
     models.until(events, Progress, 3)
     other.write_text("mine", encoding="utf-8")
     other.replace(partial)
-    assert models.until(events, FileLabelled).rows == 60
+    assert models.until(events, LabelingResult).rows == 60
     assert partial.read_text(encoding="utf-8") == "mine"
 
 
 def test_partial_deleted_while_labeling_is_no_error(bench: Workbench, tmp_path: Path, short_windows: None) -> None:
     source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
-    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    events = bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE))
     models.until(events, Progress, 3)
     (tmp_path / "out.csv.partial").unlink()
-    assert models.until(events, FileLabelled).rows == 60
+    assert models.until(events, LabelingResult).rows == 60
 
 
 @pytest.mark.parametrize("harm", [b"\x00" * 40 + b"\n", b'{"predicted": "posi\n', b"[]\n", b"\xff\xfe\n"])
@@ -286,8 +288,8 @@ def test_labelling_killed_behind_its_last_row_is_finished_by_the_same_command(
     before = out.read_bytes()
     assert labelled(bench, source, out).continued == 30
     assert out.read_bytes() == before
-    assert [entry.rows for entry in bench.history.page(9) if isinstance(entry, LabelledFile)] == [30]
-    with pytest.raises(BadInput, match="File exists"):
+    assert [entry.rows for entry in bench.history.page(9) if isinstance(entry, LabeledFile)] == [30]
+    with pytest.raises(UserInputError, match="File exists"):
         labelled(bench, source, out)
 
 
@@ -299,7 +301,7 @@ def test_a_result_of_before_is_not_overwritten_because_verdicts_lie_beside_it(
     out.write_text("mine", encoding="utf-8")
     made_up.write_posts(source, 60, seed=7)  # so that the verdicts are of something else
     kept = (tmp_path / "out.csv.partial").read_bytes()
-    with pytest.raises(BadInput, match="File exists: .*out.csv"):
+    with pytest.raises(UserInputError, match="File exists: .*out.csv"):
         labelled(bench, source, out)
     assert out.read_text(encoding="utf-8") == "mine"
     assert (tmp_path / "out.csv.partial").read_bytes() == kept
@@ -324,12 +326,12 @@ def test_a_source_that_changes_while_it_is_labelled_ends_in_words(
     bench: Workbench, tmp_path: Path, short_windows: None
 ) -> None:
     source, out = made_up.write_posts(tmp_path / "posts.csv", 60), tmp_path / "out.csv"
-    events = bench.label_file(LabellingPlan(source, out, "mood", machine=models.MACHINE))
+    events = bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE))
     models.until(events, Progress, 3)
     with source.open("a", encoding="utf-8") as file:
         file.write("1,又来了一个\n")
-    with pytest.raises(BadInput, match="posts.csv changed while it was labelled. Give the same command again"):
-        models.until(events, FileLabelled)
+    with pytest.raises(UserInputError, match="posts.csv changed while it was labelled. Give the same command again"):
+        models.until(events, LabelingResult)
     assert not out.exists()
     done = labelled(bench, source, out)
     assert (done.rows, done.continued) == (61, 61)

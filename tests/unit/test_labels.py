@@ -9,7 +9,7 @@ import pytest
 
 from weibo_tui.datasets.dataset import Dataset, check_trainable, load
 from weibo_tui.datasets.labels import Labels, find_labels, known_labels, raw_label
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.progress import Progress, finish
 
 
@@ -46,7 +46,7 @@ def test_labels_are_ordered_and_named(found: set[str], named: list[str] | None, 
 
 @pytest.mark.parametrize("named", [["a"], ["a", "a"], ["a", ""], ["a", "b", "c"]])
 def test_names_that_do_not_fit_are_refused(named: list[str]) -> None:
-    with pytest.raises(BadInput, match="--labels"):
+    with pytest.raises(UserInputError, match="--labels"):
         find_labels({"sad", "happy"}, named)
 
 
@@ -109,18 +109,20 @@ def test_the_digest_is_of_posts_and_labels_in_order(tmp_path: Path) -> None:
 
 def test_a_label_that_is_not_in_the_set_is_named_with_its_row(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "1,一", "0,二", "2,三", "2,四")
-    with pytest.raises(BadInput, match=r"posts\.csv, row 3: the label 2 is not in the set \(negative, positive\)"):
+    with pytest.raises(
+        UserInputError, match=r"posts\.csv, row 3: the label 2 is not in the set \(negative, positive\)"
+    ):
         loaded(path, labels=known_labels(["negative", "positive"]))
 
 
 def test_a_post_without_a_label_is_named_with_its_row(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"posts\.csv, row 2: a post without a label"):
+    with pytest.raises(UserInputError, match=r"posts\.csv, row 2: a post without a label"):
         loaded(write(tmp_path / "posts.csv", "1,一", " ,二"))
 
 
 def test_a_column_of_posts_is_not_taken_for_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"第{n}条,好" for n in range(1001)))
-    with pytest.raises(BadInput, match="more than 1000 different labels"):
+    with pytest.raises(UserInputError, match="more than 1000 different labels"):
         loaded(path)
 
 
@@ -128,12 +130,12 @@ def test_evaluation_may_have_one_label_and_training_may_not(tmp_path: Path) -> N
     path = write(tmp_path / "posts.csv", "1,一", "1,二")
     dataset = loaded(path, labels=known_labels(["negative", "positive"]))
     assert dataset.counts() == {"negative": 0, "positive": 2}
-    with pytest.raises(BadInput, match=r"posts\.csv: every post is labelled positive"):
+    with pytest.raises(UserInputError, match=r"posts\.csv: every post is labelled positive"):
         check_trainable(dataset)
-    with pytest.raises(BadInput, match="no row holds a post"):
+    with pytest.raises(UserInputError, match="no row holds a post"):
         check_trainable(loaded(write(tmp_path / "posts.csv", "1, ", "0,http://t.cn/a")))
     path = write(tmp_path / "posts.csv", "0,一", "1,二")
-    with pytest.raises(BadInput, match="no post is labelled good"):
+    with pytest.raises(UserInputError, match="no post is labelled good"):
         check_trainable(loaded(path, labels=["bad", "fair", "good"]))
 
 

@@ -15,8 +15,8 @@ import torch
 from commands import Command, listing
 from torch import Tensor
 
-from weibo_tui.errors import BadInput, WeiboTuiError
-from weibo_tui.workbench import Imported, Workbench
+from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.workbench import ImportResult, Workbench
 
 POSTS = [
     "这部电影太好看了[哈哈]",
@@ -53,9 +53,9 @@ def bench(home: Path, original: originals.Original, folder: Path) -> Iterator[Wo
         yield opened
 
 
-def take_in(bench: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> Imported:
+def take_in(bench: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> ImportResult:
     last = list(bench.import_original(checkpoint, name, **options))[-1]
-    assert isinstance(last, Imported)
+    assert isinstance(last, ImportResult)
     return last
 
 
@@ -160,7 +160,7 @@ def test_adapter_that_the_original_cannot_load_is_not_written(
     adapter = models.adapter_for(base.trunk.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape))
     bench.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])))
     before = listing(tmp_path)
-    with pytest.raises(BadInput, match=f"cannot load the adapter 'other', for it wants {missing}: "):
+    with pytest.raises(UserInputError, match=f"cannot load the adapter 'other', for it wants {missing}: "):
         list(bench.export_original("other", tmp_path / "out" / "other.pth"))
     assert listing(tmp_path) == before
 
@@ -174,7 +174,7 @@ def test_export_left_before_its_end_or_without_the_base_leaves_nothing(
     next(stopped)
     stopped.close()
     bench.remove_base("uer")
-    with pytest.raises(BadInput, match="'theirs' wants the base 'uer' .* is not here"):
+    with pytest.raises(UserInputError, match="'theirs' wants the base 'uer' .* is not here"):
         list(bench.export_original("theirs", tmp_path / "out.pth"))
     assert not (tmp_path / "out.pth").exists()
     assert {path for path in listing(tmp_path) if ".partial" in path} == {p for p in before if ".partial" in p} == set()

@@ -11,7 +11,7 @@ import pytest
 from commands import Command, listing
 
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.legacy_project import Originals
+from weibo_tui.workbench.legacy_project import LegacyProject
 
 BASE = Path("models", "gpt2-chinese")
 DATA = Path("dataset", "weibo_senti_100k.csv")
@@ -31,14 +31,14 @@ def project(tmp_path: Path, few: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_lies_there_is_found(project: Path, tmp_path: Path) -> None:
-    assert Originals.find() == Originals(BASE, DATA, CHECKPOINT)
-    assert Originals.find().found == (BASE, CHECKPOINT, DATA)
-    assert Originals.find(project).data == project / DATA
-    assert Originals.find(tmp_path) == Originals(None, None, None)
+    assert LegacyProject.find() == LegacyProject(BASE, DATA, CHECKPOINT)
+    assert LegacyProject.find().found == (BASE, CHECKPOINT, DATA)
+    assert LegacyProject.find(project).data == project / DATA
+    assert LegacyProject.find(tmp_path) == LegacyProject(None, None, None)
     (project / BASE / "config.json").unlink()
     (project / CHECKPOINT).unlink()
     (project / CHECKPOINT).mkdir()
-    assert Originals.find().found == (DATA,)
+    assert LegacyProject.find().found == (DATA,)
 
 
 def test_looking_needs_no_torch(project: Path) -> None:

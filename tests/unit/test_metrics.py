@@ -20,11 +20,11 @@ KEYS = [
     *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc", "per_label", "labels", "confusion"),
     *("ece", "brier", "emoticons"),
 ]
-Scored = tuple[NDArray[np.int64], NDArray[Any], list[str]]
+EvaluationResult = tuple[NDArray[np.int64], NDArray[Any], list[str]]
 
 
 @st.composite
-def scored(draw: st.DrawFn) -> Scored:
+def scored(draw: st.DrawFn) -> EvaluationResult:
     """Truth, probabilities and names; also with labels that never occur, or are never predicted."""
     count = draw(st.integers(2, 5))
     n = draw(st.integers(1, 60))
@@ -45,7 +45,7 @@ def read_back(card: ScoreCard) -> dict[str, Any]:
 
 
 @given(scored())
-def test_figures_are_those_of_scikit_learn(case: Scored) -> None:
+def test_figures_are_those_of_scikit_learn(case: EvaluationResult) -> None:
     truth, p, names = case
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -65,7 +65,7 @@ def test_figures_are_those_of_scikit_learn(case: Scored) -> None:
 
 
 @given(scored())
-def test_calibration_figures_are_those_of_their_definitions(case: Scored) -> None:
+def test_calibration_figures_are_those_of_their_definitions(case: EvaluationResult) -> None:
     truth, p, names = case
     card = score(truth, p, names)
     p = p.astype(np.float64)
@@ -91,7 +91,7 @@ def test_calibration_error_of_a_case_done_by_hand() -> None:
 
 
 @given(scored())
-def test_the_interval_holds_the_accuracy(case: Scored) -> None:
+def test_the_interval_holds_the_accuracy(case: EvaluationResult) -> None:
     truth, p, names = case
     card = score(truth, p, names)
     assert card.accuracy is not None

@@ -12,7 +12,7 @@ from made_up import numeral
 
 from weibo_tui.datasets.auditing import audit
 from weibo_tui.datasets.dataset import load
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import History
@@ -44,7 +44,7 @@ def test_load_leaves_out_labels_of_the_model(tmp_path: Path) -> None:
 
 def test_load_without_labels_of_a_person_is_refused(tmp_path: Path) -> None:
     path = export(tmp_path, [None, None])
-    with pytest.raises(BadInput, match="No labels by a person: .*history.csv. Correct labels in the history"):
+    with pytest.raises(UserInputError, match="No labels by a person: .*history.csv. Correct labels in the history"):
         finish(load([path]))
 
 

@@ -12,7 +12,7 @@ import made_up
 import pytest
 from commands import start
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.registry.cards import check_name, check_new_name
 
 FOLDER = Path(__file__).parents[1] / "no_posix"
@@ -72,5 +72,5 @@ def test_app_predicts_without_posix(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.v1", "com1", "LPT9", "own."])
 def test_name_that_windows_reserves_is_refused(name: str) -> None:
     assert check_name(name) == name  # homes made elsewhere open
-    with pytest.raises(BadInput, match="cannot be used on Windows"):
+    with pytest.raises(UserInputError, match="cannot be used on Windows"):
         check_new_name(name)

@@ -19,7 +19,7 @@ from weibo_tui.engine.events import BatchHalved, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.oom import in_fitting_batches
 from weibo_tui.engine.prediction import logits_of
-from weibo_tui.engine.training import Training
+from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.errors import WeiboTuiError
 
 POSTS = made_up.posts(60, seed=5)
@@ -44,13 +44,13 @@ def memory_for(trunk: GPT2, tokens: int, error: type[Exception] = torch.OutOfMem
         yield went_well
 
 
-def training_on(trunk: GPT2) -> Training:
+def training_on(trunk: GPT2) -> AdapterTrainer:
     hyper = replace(HYPER, epochs=1, dropout=0.1, emoticon_dropout=0.0)
     config = AdapterConfig(trunk.config.width, (0, 1), 2, hyper.bottleneck, dropout=0.0)
     compute = models.compute(torch.float64, micro_tokens=10_000)
     adapter = Adapter.fresh(config, hyper.seed).double()
     examples = models.examples(POSTS)
-    return Training(trunk, adapter, examples, models.examples(POSTS[:20]), hyper, compute, padding=0)
+    return AdapterTrainer(trunk, adapter, examples, models.examples(POSTS[:20]), hyper, compute, padding=0)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])

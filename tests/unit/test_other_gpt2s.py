@@ -22,7 +22,7 @@ from transformers import AutoTokenizer, GPT2LMHeadModel, GPT2Model
 
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.registry.bases import Bases, OpenBase
-from weibo_tui.workbench import TrainingPlan, Workbench
+from weibo_tui.workbench import TrainingConfig, Workbench
 
 CHINESE = "今天的面很香😀好"
 MORE_ROWS = 7  # than the vocabulary has tokens, as where somebody rounded them up to a multiple of 64
@@ -108,7 +108,7 @@ def test_english_gpt2_is_trained_on_and_judges(home: Path, folder: Path, tmp_pat
     hyper = Hyperparameters(epochs=1, batch_size=8, max_length=40, bottleneck=8)
     with Workbench.open(home) as bench:
         bench.add_base(folder, "english")
-        deque(bench.train(TrainingPlan((data,), "mood", hyper=hyper, machine=models.MACHINE)), maxlen=0)
+        deque(bench.train(TrainingConfig((data,), "mood", hyper=hyper, machine=models.MACHINE)), maxlen=0)
     posts = [CHINESE, "服务太差了" * 20, "", "ok"]
     with Workbench.open(home) as bench:
         together = list(bench.predict(posts, machine=models.MACHINE))

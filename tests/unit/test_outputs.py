@@ -9,7 +9,7 @@ import pytest
 from commands import Command, listing, objects
 from histories import ANALYSIS
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Workbench
 
 EXPORTS = {
@@ -71,7 +71,7 @@ def test_output_that_is_no_regular_file_is_refused(name: str, command: Command, 
 def test_standard_output_as_a_file_is_refused(folder: Path) -> None:
     reader, writer = os.pipe()
     try:
-        with Workbench.open() as bench, pytest.raises(BadInput, match="Not a regular file"):
+        with Workbench.open() as bench, pytest.raises(UserInputError, match="Not a regular file"):
             list(bench.export_history(Path(f"/dev/fd/{writer}")))
     finally:
         os.close(reader)
@@ -135,9 +135,9 @@ def test_python_methods_replace_files_only_when_told(folder: Path) -> None:
     out.write_bytes(b"mine")
     with Workbench.open() as bench:
         run = bench.runs.list()[0].id
-        with pytest.raises(BadInput, match="File exists"):
+        with pytest.raises(UserInputError, match="File exists"):
             list(bench.export_history(out))
-        with pytest.raises(BadInput, match="File exists"):
+        with pytest.raises(UserInputError, match="File exists"):
             bench.export_run(run, out)
         assert out.read_bytes() == b"mine"
         bench.export_run(run, out, overwrite=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from weibo_tui.app.plot.axes import linear, logarithmic, short
 from weibo_tui.app.plot.legend import legend
-from weibo_tui.app.plot.render import Row, draw
+from weibo_tui.app.plot.render import StyledRow, draw
 from weibo_tui.app.plot.series import MOST, Series
 from weibo_tui.text import cell_width
 
@@ -37,7 +37,7 @@ def steps(values: Sequence[float | None], **options: object) -> Series:
     return series(list(enumerate(values)), **options)  # type: ignore[arg-type]
 
 
-def lines(rows: Sequence[Row]) -> list[str]:
+def lines(rows: Sequence[StyledRow]) -> list[str]:
     return ["".join(piece.text for piece in row) for row in rows]
 
 
@@ -46,7 +46,7 @@ def dots(text: str) -> int:
     return sum((ord(character) - 0x2800).bit_count() for character in text if 0x2800 <= ord(character) < 0x2900)
 
 
-def plot(rows: Sequence[Row]) -> list[str]:
+def plot(rows: Sequence[StyledRow]) -> list[str]:
     """What stands to the right of the axis."""
     return [line[line.index(side[0]) + 1 :] for line in lines(rows) if (side := re.findall("[┤│]", line))]
 

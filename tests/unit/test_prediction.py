@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import softmax as reference_softmax
 
-from weibo_tui.engine.prediction import NOT_FINITE, UNREADABLE, Classifier, Floats, Verdict, logits_of, softmax
+from weibo_tui.engine.prediction import NOT_FINITE, UNREADABLE, Classifier, Floats, Prediction, logits_of, softmax
 
 TRUNK = models.trunk_of(models.reference())
 ADAPTER = models.adapter_for(TRUNK.config)
@@ -33,8 +33,8 @@ def classifier(micro_tokens: int = 200, temperature: float = 1.0, max_length: in
 POSTS = [text * (1 + place % 5) for place, (text, _label) in enumerate(made_up.posts(40))]
 
 
-def read(found: object) -> Verdict:
-    assert isinstance(found, Verdict)
+def read(found: object) -> Prediction:
+    assert isinstance(found, Prediction)
     return found
 
 

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.progress import Progress
-from weibo_tui.workbench import PretrainingPlan, Workbench
+from weibo_tui.workbench import PretrainingConfig, Workbench
 from weibo_tui.workbench.config import UNITS
 from weibo_tui.workbench.pretraining import HeldOut
 
@@ -45,7 +45,7 @@ def test_no_copy_of_a_held_out_post_is_learned_from(home: Path, tmp_path: Path) 
     assert apart
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("".join(text + "\n" for text in texts * 3), encoding="utf-8")
-    plan = PretrainingPlan(
+    plan = PretrainingConfig(
         corpus, "own", layers=1, width=16, heads=2, positions=32, recipe=models.RECIPE, machine=models.MACHINE
     )
     with Workbench.open(home) as bench:
@@ -60,7 +60,7 @@ def test_long_lines_of_a_corpus_are_held_few_at_a_time(
     texts = [text for text, _label in made_up.posts(90, seed=4)]
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("".join(f"{text * 200}\n" for text in texts[:3]) + "\n".join(texts), encoding="utf-8")
-    plan = PretrainingPlan(
+    plan = PretrainingConfig(
         corpus, "own", layers=1, width=16, heads=2, positions=32, recipe=models.RECIPE, machine=models.MACHINE
     )
     events = cast(Iterator[Progress], bench.pretrain(plan))
@@ -78,7 +78,7 @@ def test_pretrained_folder_opens_in_transformers_with_equal_ids_and_states(
     corpus.write_text(
         "".join(corpus_file.read_text(encoding="utf-8").splitlines(keepends=True)[:600]), encoding="utf-8"
     )
-    plan = PretrainingPlan(
+    plan = PretrainingConfig(
         corpus,
         "own",
         layers=2,
@@ -123,5 +123,5 @@ def test_command_line_pretrains_as_it_is_told(home: Path, command: Command, corp
     told = "--units pieces --recall 0.25 --hide 0".split()
     command.well("bases", "pretrain", corpus_file, "--name", "own", *sizes, *told)
     with Workbench.open(home) as bench:
-        plan = PretrainingPlan.from_json(cast(dict[str, Any], bench.bases.card("own").made["plan"]))
+        plan = PretrainingConfig.from_json(cast(dict[str, Any], bench.bases.card("own").made["plan"]))
     assert (plan.units, plan.recipe.recall, plan.recipe.hide) == ("pieces", 0.25, 0.0)

@@ -18,16 +18,16 @@ import torch
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.events import Evaluated, StepDone
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.hyperparameters import PretrainingRecipe
+from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
 from weibo_tui.engine.packing import Windows, pack, without
-from weibo_tui.engine.pretraining import POSTS_PACKED, Pretraining, fresh_trunk
+from weibo_tui.engine.pretraining import POSTS_PACKED, Pretrainer, fresh_trunk
 from weibo_tui.engine.pretraining_loss import COMMON
 from weibo_tui.engine.training import Snapshot
 from weibo_tui.engine.vocabulary import emoticon_ids
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.text import without_emoticons
 
-RECIPE = PretrainingRecipe(tokens=3_000, context=16, batch_size=8, learning_rate=3e-3)
+RECIPE = PretrainingHyperparameters(tokens=3_000, context=16, batch_size=8, learning_rate=3e-3)
 CONFIG = GPT2Config(layers=1, heads=2, width=16, positions=32, vocabulary=len(models.TOKENS), inner=64)
 CORPUS = [text for text, _label in made_up.posts(200, seed=1)]
 PLAIN = [(without_emoticons(text), label) for text, label in made_up.posts(300, seed=2)]
@@ -35,13 +35,13 @@ MARKS = emoticon_ids({token: index for index, token in enumerate(models.TOKENS)}
 
 
 def make(
-    recipe: PretrainingRecipe = RECIPE,
+    recipe: PretrainingHyperparameters = RECIPE,
     posts: list[str] = CORPUS,
     trunk: GPT2 | None = None,
     micro_tokens: int = 2048,
-) -> Pretraining:
+) -> Pretrainer:
     encode = models.tokenizer().encode
-    return Pretraining(
+    return Pretrainer(
         trunk or fresh_trunk(CONFIG, recipe.seed),
         encode(posts, 32),
         encode(CORPUS[:20], 32),

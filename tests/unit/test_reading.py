@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weibo_tui.datasets import encodings
-from weibo_tui.datasets.reading import Row, Source, count, open_source, peek, rows
-from weibo_tui.errors import BadInput
+from weibo_tui.datasets.reading import PostTable, TableRow, count, open_source, peek, rows
+from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 
 POSTS = ["今天的天气真好，[哈哈]", "堵车了，\n烦！", '他说"好"', " =1+1 ", "[泪]"]
@@ -39,13 +39,13 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 def refusal(path: Path, **options: Any) -> str:
     """What `path` is refused with, on opening or on reading."""
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(UserInputError) as error:
         list(rows(open_source(path, **options)))
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-def read(path: Path, **options: Any) -> tuple[Source, list[Row]]:
+def read(path: Path, **options: Any) -> tuple[PostTable, list[TableRow]]:
     source = open_source(path, **options)
     found = list(rows(source))
     assert [row.number for row in found] == list(range(1, len(found) + 1))
@@ -285,9 +285,9 @@ def test_a_peek_shows_how_a_file_will_be_read_and_its_first_rows(tmp_path: Path,
 def test_a_peek_reads_no_further_than_it_shows_and_refuses_as_reading_does(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", TABLE + "1,一,多\n")
     assert len(peek(path).rows) == 5
-    with pytest.raises(BadInput, match="line 8: 3 cells where the header has 2"):
+    with pytest.raises(UserInputError, match="line 8: 3 cells where the header has 2"):
         peek(path, limit=6)
-    with pytest.raises(BadInput, match="no column text"):
+    with pytest.raises(UserInputError, match="no column text"):
         peek(path, column="text")
 
 

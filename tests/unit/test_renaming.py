@@ -13,13 +13,13 @@ import pytest
 from commands import listing
 
 from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.progress import finish
 from weibo_tui.registry import store as shelf
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
-from weibo_tui.workbench import PretrainingPlan, Workbench
-from weibo_tui.workbench.runs import RunAtWork
+from weibo_tui.workbench import PretrainingConfig, Workbench
+from weibo_tui.workbench.runs import ActiveRun
 
 
 def test_renamed_is_the_same_under_its_new_name(adapters: Adapters, base: OpenBase) -> None:
@@ -30,7 +30,7 @@ def test_renamed_is_the_same_under_its_new_name(adapters: Adapters, base: OpenBa
     assert after | {"card.json": ""} == before | {"card.json": ""}
     assert '"name": "humour"' in (adapters.path("humour") / "card.json").read_text(encoding="utf-8")
     assert adapters.load("humour", base)[1].name == "humour"
-    with pytest.raises(BadInput, match="no adapter 'mood': take one of humour"):
+    with pytest.raises(UserInputError, match="no adapter 'mood': take one of humour"):
         adapters.card("mood")
 
 
@@ -45,7 +45,7 @@ def test_name_that_is_none_or_taken_or_not_there_is_refused(adapters: Adapters, 
         ("mood", "", "cannot be used"),
         ("none", "new", "no adapter 'none'"),
     ]:
-        with pytest.raises(BadInput, match=message):
+        with pytest.raises(UserInputError, match=message):
             adapters.rename(old, new)
     assert listing(adapters.folder) == before
 
@@ -103,7 +103,7 @@ def test_another_base_under_the_old_name_is_not_taken_for_it(bench: Workbench, t
     models.add_base(bench, tmp_path, "small", seed=9)
     assert confidence(bench) == before
     bench.remove_base("little")
-    with pytest.raises(BadInput, match="wants the base 'small'"):
+    with pytest.raises(UserInputError, match="wants the base 'small'"):
         confidence(bench)
 
 
@@ -137,9 +137,9 @@ def test_pretraining_whose_base_was_renamed_before_it_ended_makes_it_again_under
 
     corpus = made_up.write_corpus(tmp_path / "corpus.txt", 300)
     sizes: dict[str, Any] = {"layers": 1, "width": 16, "heads": 2, "positions": 32, "vocabulary": 300}
-    plan = PretrainingPlan(corpus, "made", **sizes, recipe=models.RECIPE, machine=models.MACHINE)
+    plan = PretrainingConfig(corpus, "made", **sizes, recipe=models.RECIPE, machine=models.MACHINE)
     with monkeypatch.context() as patch:
-        patch.setattr(RunAtWork, "finish", die)
+        patch.setattr(ActiveRun, "finish", die)
         with pytest.raises(OSError, match="the power went"):
             deque(bench.pretrain(plan), maxlen=0)
     bench.rename_base("made", "kept")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from textual.content import Content
 
-from weibo_tui.app.train.run_metrics import READ_AT_ONCE, RunRecord, read_on
-from weibo_tui.app.train.run_store import MOST_LAID_OVER, MOST_RECORDS, RunsSeen, look
+from weibo_tui.app.train.run_metrics import READ_AT_ONCE, RunMetrics, read_on
+from weibo_tui.app.train.run_store import MOST_LAID_OVER, MOST_RECORDS, RunStore, look
 from weibo_tui.app.widgets.score_card import score_lines
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.runs import JournalEntry, Run, Runs
@@ -47,13 +47,13 @@ def entries(*events: Mapping[str, Any], every: float = 1.0, first: int = 1) -> I
         yield JournalEntry(seq, at, dict(event))
 
 
-def record(*events: Mapping[str, Any], **how: Any) -> RunRecord:
-    made = RunRecord(run())
+def record(*events: Mapping[str, Any], **how: Any) -> RunMetrics:
+    made = RunMetrics(run())
     made.take(False, entries(*events, **how))
     return made
 
 
-def texts(found: RunRecord) -> list[str]:
+def texts(found: RunMetrics) -> list[str]:
     return [line.text for line in found.log]
 
 
@@ -93,7 +93,7 @@ def test_pause_does_not_count_for_the_time_left() -> None:
 
 
 def test_pretraining_that_is_bounded_by_minutes_is_told_by_its_seconds() -> None:
-    found = RunRecord(run({"plan": {"recipe": {"minutes": 0.5}}}, kind="pretrain"))
+    found = RunMetrics(run({"plan": {"recipe": {"minutes": 0.5}}}, kind="pretrain"))
     found.take(False, entries(*(step(number, steps=0) for number in range(1, 31)), every=1.0))
     assert found.share == 0.5
     assert found.seconds_left() == pytest.approx(30)
@@ -141,7 +141,7 @@ def test_journal_that_went_back_to_a_checkpoint_is_read_anew(runs: Runs, steps_s
     """However much the resumed run has written since: the entry that was the last is another one then."""
     kept = runs.create("train", "mood", {})
     runs.record(kept.id, [STARTED, *(step(number) for number in range(1, 6))])
-    found = RunRecord(kept)
+    found = RunMetrics(kept)
     found.take(*read_on(runs, kept.id, None))
     runs.truncate(kept.id, 3)
     runs.record(kept.id, [STARTED | {"step": 2}, *(step(3 + number, loss=9.0) for number in range(steps_since))])
@@ -157,7 +157,7 @@ def test_journal_that_went_back_to_a_checkpoint_is_read_anew(runs: Runs, steps_s
 def test_journal_of_a_run_that_is_gone_is_empty(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
     runs.record(kept.id, [STARTED, step(1)])
-    found = RunRecord(kept)
+    found = RunMetrics(kept)
     found.take(*read_on(runs, kept.id, None))
     runs.truncate(kept.id, 0)
     found.take(*read_on(runs, kept.id, found.last))
@@ -184,7 +184,7 @@ def test_journal_that_somebody_meddled_with_breaks_nothing() -> None:
 
 
 def test_at_most_so_many_records_are_kept_and_those_laid_over_stay(runs: Runs) -> None:
-    seen = RunsSeen()
+    seen = RunStore()
     made = [runs.create("train", f"run-{number}", {}) for number in range(MOST_RECORDS + 8)]
     seen.runs = runs.list()
     assert all(seen.toggle(one) for one in made[:MOST_LAID_OVER])
@@ -196,7 +196,7 @@ def test_at_most_so_many_records_are_kept_and_those_laid_over_stay(runs: Runs) -
 
 
 def test_runs_laid_over_keep_their_colours_and_the_chosen_one_has_another(runs: Runs) -> None:
-    seen = RunsSeen()
+    seen = RunStore()
     one, two, three = (runs.create("train", name, {}) for name in ("one", "two", "three"))
     seen.runs = runs.list()
     assert [record.colour for record in seen.shown(one)] == [0]
@@ -214,7 +214,7 @@ def test_what_is_read_for_a_record_that_was_begun_anew_meanwhile_is_not_taken(ho
     with Workbench.open(home) as bench:
         kept = bench.runs.create("train", "mood", {})
         bench.runs.record(kept.id, [STARTED, step(1)])
-        seen = RunsSeen(bench.runs.list())
+        seen = RunStore(bench.runs.list())
         (shown,) = seen.shown(seen.runs[0])
         seen.take(look(bench, False, {kept.id: None}), {kept.id: None})
         bench.runs.record(kept.id, [step(2)])

@@ -14,8 +14,8 @@ import pytest
 from commands import Command
 
 from weibo_tui.engine.events import BatchHalved, RunFinished, RunStarted, StepDone
-from weibo_tui.engine.training import Training
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.engine.training import AdapterTrainer
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.registry.weights import load_snapshot
 from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
@@ -31,13 +31,13 @@ class Poisoned:
         self.step = step
 
     def __enter__(self) -> None:
-        real = Training._gradient
+        real = AdapterTrainer._gradient
 
-        def gradient(training: Training, *given: Any) -> Generator[Any, None, float]:
+        def gradient(training: AdapterTrainer, *given: Any) -> Generator[Any, None, float]:
             loss = yield from real(training, *given)
             return math.nan if training.at.step + 1 == self.step else loss
 
-        self.patch.setattr(Training, "_gradient", gradient)
+        self.patch.setattr(AdapterTrainer, "_gradient", gradient)
 
     def __exit__(self, *_error: object) -> None:
         self.patch.undo()
@@ -85,15 +85,15 @@ def test_a_lack_of_memory_is_told_and_kept_in_the_journal(
     bench: Workbench, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
-    real = Training._gradient
+    real = AdapterTrainer._gradient
 
-    def gradient(training: Training, *given: Any) -> Generator[Any, None, float]:
+    def gradient(training: AdapterTrainer, *given: Any) -> Generator[Any, None, float]:
         if training.at.step == 3 and not told:
             told.append(training.compute.micro_tokens)
             raise MemoryError
         return (yield from real(training, *given))
 
-    monkeypatch.setattr(Training, "_gradient", gradient)
+    monkeypatch.setattr(AdapterTrainer, "_gradient", gradient)
     done = command.well("train", models.training_plan(tmp_path).data[0], "--name", "trained", *OPTIONS)
     assert "The memory was too small: each step is computed in parts of " in done.err
     run = run_named(bench, "trained")
@@ -113,7 +113,7 @@ def test_a_run_that_another_program_finished_while_this_one_prepared_stays_finis
     next(late)  # it reads the posts
     list(bench.resume(run))
     journal = list(bench.runs.events(run))
-    with pytest.raises(BadInput, match="is finished: there is nothing to resume"):
+    with pytest.raises(UserInputError, match="is finished: there is nothing to resume"):
         list(late)
     assert bench.runs.get(run).state == "finished"
     assert list(bench.runs.events(run)) == journal
@@ -152,7 +152,7 @@ def test_a_run_whose_plan_the_disk_damaged_is_listed_and_refused(
         bench._database.execute("UPDATE runs SET plan = ? WHERE id = ?", (plan, run))
     assert run in command.well("runs", "list").out
     assert json.loads(command.well("runs", "show", run, "--json").out)["name"] == "mine"
-    with pytest.raises(Damaged, match=f"What run {run} began with is damaged in the database: begin anew"):
+    with pytest.raises(CorruptFileError, match=f"What run {run} began with is damaged in the database: begin anew"):
         list(bench.resume(run))
     command.well("runs", "remove", run)
 

@@ -16,8 +16,8 @@ import models
 import pytest
 
 from weibo_tui.engine.events import RunStarted, StepDone
-from weibo_tui.errors import BadInput
-from weibo_tui.workbench import PretrainingPlan, Workbench
+from weibo_tui.errors import UserInputError
+from weibo_tui.workbench import PretrainingConfig, Workbench
 from weibo_tui.workbench.runs import resume_command
 
 
@@ -29,12 +29,12 @@ def stopped(events: Any) -> str:
     return run
 
 
-def pretraining_plan(folder: Path, name: str) -> PretrainingPlan:
+def pretraining_plan(folder: Path, name: str) -> PretrainingConfig:
     corpus = folder / "corpus.txt"
     if not corpus.exists():
         made_up.write_corpus(corpus, 300)
     sizes: dict[str, Any] = {"layers": 1, "width": 16, "heads": 2, "positions": 32, "vocabulary": 300}
-    return PretrainingPlan(corpus, name, **sizes, recipe=models.RECIPE, machine=models.MACHINE)
+    return PretrainingConfig(corpus, name, **sizes, recipe=models.RECIPE, machine=models.MACHINE)
 
 
 def states(bench: Workbench, run: str, process: subprocess.Popen[bytes]) -> Iterator[str]:
@@ -81,12 +81,12 @@ def test_run_left_running_ends_like_the_undisturbed_one(
 def test_run_that_is_done_or_still_at_work_is_not_left_running(bench: Workbench, tmp_path: Path) -> None:
     events = bench.train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
-    with pytest.raises(BadInput, match=f"Run {run} is at work in another program"):
+    with pytest.raises(UserInputError, match=f"Run {run} is at work in another program"):
         bench.leave_running(run)
     deque(events, maxlen=0)
-    with pytest.raises(BadInput, match=f"run {run} is finished"):
+    with pytest.raises(UserInputError, match=f"run {run} is finished"):
         bench.leave_running(run)
-    with pytest.raises(BadInput, match="no run nothing"):
+    with pytest.raises(UserInputError, match="no run nothing"):
         bench.leave_running("nothing")
     assert not (bench.runs.folder(run) / "output.log").exists()
 

@@ -17,19 +17,19 @@ import pytest
 from commands import Command
 
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.registry.weights import load_snapshot
-from weibo_tui.workbench import PretrainingPlan, Workbench
-from weibo_tui.workbench.runs import RunAtWork
+from weibo_tui.workbench import PretrainingConfig, Workbench
+from weibo_tui.workbench.runs import ActiveRun
 
 
-def pretraining_plan(folder: Path, name: str = "made") -> PretrainingPlan:
+def pretraining_plan(folder: Path, name: str = "made") -> PretrainingConfig:
     corpus = folder / "corpus.txt"
     if not corpus.exists():
         made_up.write_corpus(corpus, 300)
-    return PretrainingPlan(
+    return PretrainingConfig(
         corpus,
         name,
         layers=1,
@@ -173,13 +173,13 @@ def test_resume_is_refused_where_data_or_base_changed_or_the_run_is_done(bench: 
     before = snapshot_of(bench.paths.data)
 
     plan.data[0].write_bytes(data + "1,又来了一条\n".encode())
-    with pytest.raises(BadInput, match=f"data of run {run} has changed .*posts.csv"):
+    with pytest.raises(UserInputError, match=f"data of run {run} has changed .*posts.csv"):
         list(bench.resume(run))
     plan.data[0].write_bytes(data)
     checkpoint = bench.runs.folder(run) / "checkpoint.safetensors"
     kept = checkpoint.read_bytes()
     checkpoint.write_bytes(kept[:-10])
-    with pytest.raises(Damaged, match="checkpoint.safetensors is damaged"):
+    with pytest.raises(CorruptFileError, match="checkpoint.safetensors is damaged"):
         list(bench.resume(run))
     checkpoint.write_bytes(kept)
     assert bench.runs.get(run).state == "stopped"
@@ -187,12 +187,12 @@ def test_resume_is_refused_where_data_or_base_changed_or_the_run_is_done(bench: 
 
     bench.remove_base("small")
     models.add_base(bench, tmp_path / "from", seed=5)
-    with pytest.raises(BadInput, match=f"base 'small' is not the one that run {run} began with"):
+    with pytest.raises(UserInputError, match=f"base 'small' is not the one that run {run} began with"):
         list(bench.resume(run))
     bench.remove_base("small")
     models.add_base(bench, tmp_path / "from", seed=0)
     list(bench.resume(run))
-    with pytest.raises(BadInput, match=f"run {run} is finished"):
+    with pytest.raises(UserInputError, match=f"run {run} is finished"):
         list(bench.resume(run))
 
 
@@ -212,7 +212,7 @@ def test_what_is_wrong_with_a_training_is_found_before_a_run_is_made(bench: Work
         "every post is labelled positive": models.training_plan(tmp_path, data=(one_label,)),
     }
     for message, plan in wrong.items():
-        with pytest.raises(BadInput, match=message):
+        with pytest.raises(UserInputError, match=message):
             list(bench.train(plan))
     assert bench.runs.list() == ()
     assert snapshot_of(bench.paths.data) == before
@@ -268,7 +268,7 @@ def test_run_cut_off_after_its_adapter_was_kept_is_resumed_to_the_same(
         raise OSError("the power went")
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunAtWork, "finish", die)
+        patch.setattr(ActiveRun, "finish", die)
         with pytest.raises(OSError, match="the power went"):
             deque(bench.train(models.training_plan(tmp_path)), maxlen=0)
     kept = (bench.adapters.path("trained") / "adapter.safetensors").read_bytes()
@@ -287,14 +287,14 @@ def test_base_of_a_run_cut_off_after_it_was_kept_stays_until_the_same_is_made_ag
 
     plan = pretraining_plan(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(RunAtWork, "finish", die)
+        patch.setattr(ActiveRun, "finish", die)
         with pytest.raises(OSError, match="the power went"):
             deque(bench.pretrain(plan), maxlen=0)
     (run,) = bench.runs.list()
     kept = bench.bases.card("made")
     corpus = plan.corpus.read_bytes()
     plan.corpus.write_bytes(corpus + "又一条\n".encode())
-    with pytest.raises(BadInput, match="has changed"):
+    with pytest.raises(UserInputError, match="has changed"):
         deque(bench.resume(run.id), maxlen=0)
     assert bench.bases.card("made") == kept
     plan.corpus.write_bytes(corpus)
@@ -325,7 +325,7 @@ def test_resuming_a_pretraining_is_refused_where_the_corpus_changed(bench: Workb
     events.close()  # type: ignore[attr-defined]
     with plan.corpus.open("a", encoding="utf-8") as file:
         file.write("又一条\n")
-    with pytest.raises(BadInput, match=f"corpus .*corpus.txt has changed since run {run}"):
+    with pytest.raises(UserInputError, match=f"corpus .*corpus.txt has changed since run {run}"):
         list(bench.resume(run))
     assert bench.runs.get(run).state == "stopped"
 
@@ -337,7 +337,7 @@ def test_name_of_a_running_training_is_reserved(bench: Workbench, tmp_path: Path
     events = bench.train(models.training_plan(tmp_path, "twin"))
     run = models.until(events, RunStarted).run
     models.until(events, StepDone)
-    with Workbench.open() as other, pytest.raises(BadInput, match=f"'twin' is reserved by run {run}"):
+    with Workbench.open() as other, pytest.raises(UserInputError, match=f"'twin' is reserved by run {run}"):
         next(other.train(models.training_plan(tmp_path, "twin", overwrite=True)))
     (only,) = bench.runs.list()
     deque(events, maxlen=0)
@@ -347,7 +347,7 @@ def test_name_of_a_running_training_is_reserved(bench: Workbench, tmp_path: Path
 def test_name_of_a_running_pretraining_is_reserved(bench: Workbench, tmp_path: Path) -> None:
     events = bench.pretrain(pretraining_plan(tmp_path))
     run = models.until(events, RunStarted).run
-    with pytest.raises(BadInput, match=f"'made' is reserved by run {run}"):
+    with pytest.raises(UserInputError, match=f"'made' is reserved by run {run}"):
         next(bench.pretrain(pretraining_plan(tmp_path)))
     events.close()  # type: ignore[attr-defined]
 
@@ -357,7 +357,7 @@ def test_two_runs_of_one_name_that_prepare_at_once_are_not_both_begun(bench: Wor
     next(late)  # it found the name free, and prepares
     events = bench.train(models.training_plan(tmp_path, "twin"))
     run = models.until(events, RunStarted).run
-    with pytest.raises(BadInput, match=f"'twin' is reserved by run {run}"):
+    with pytest.raises(UserInputError, match=f"'twin' is reserved by run {run}"):
         deque(late, maxlen=0)
     deque(events, maxlen=0)
     assert bench.adapters.card("twin").run == run
@@ -375,9 +375,9 @@ def test_stopped_run_is_resumed_under_another_name(kind: str, bench: Workbench, 
     models.until(events, StepDone)
     events.close()  # type: ignore[attr-defined]
     deque(begin("twin"), maxlen=0)  # a run that is stopped reserves nothing
-    with pytest.raises(BadInput, match="'twin' is there already"):
+    with pytest.raises(UserInputError, match="'twin' is there already"):
         deque(bench.resume(run), maxlen=0)
-    with pytest.raises(BadInput, match="'twin' is there already"):
+    with pytest.raises(UserInputError, match="'twin' is there already"):
         deque(bench.resume(run, "twin"), maxlen=0)
     events = bench.resume(run, "other")
     models.until(events, StepDone)
@@ -454,7 +454,7 @@ def test_home_that_is_moved_ends_a_training_and_is_not_made_again(bench: Workben
 def test_base_in_use_by_a_running_training_is_not_removed(bench: Workbench, tmp_path: Path) -> None:
     events = bench.train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
-    with Workbench.open() as other, pytest.raises(BadInput, match=f"'small' is in use by run {run}"):
+    with Workbench.open() as other, pytest.raises(UserInputError, match=f"'small' is in use by run {run}"):
         other.remove_base("small")
     events.close()  # type: ignore[attr-defined]
     bench.remove_base("small")

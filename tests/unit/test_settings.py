@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from weibo_tui import settings_file
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext, use
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings, unknown_settings
@@ -54,7 +54,7 @@ def test_everything_wrong_is_named_at_once(paths: Paths, monkeypatch: pytest.Mon
     paths.settings_file.write_text('threads = -1\nhistory = 1\nbase = ["a\\nb"]\nuncertain_below = nan\n')
     monkeypatch.setenv("WEIBO_TUI_DTYPE", "float61")
     monkeypatch.setenv("WEIBO_TUI_THREADS", "many")
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(UserInputError) as caught:
         Settings.load(paths)
     message = str(caught.value)
     assert "\n" not in message
@@ -95,7 +95,7 @@ def test_warning_without_unknown_settings_is_empty(paths: Paths) -> None:
 
 def test_bad_value_of_a_setting_is_quoted_in_short(paths: Paths) -> None:
     paths.settings_file.write_text(f'device = "{"x" * 10_000}"\n')
-    with pytest.raises(BadInput, match="device cannot be 'xxx") as caught:
+    with pytest.raises(UserInputError, match="device cannot be 'xxx") as caught:
         Settings.load(paths)
     assert len(str(caught.value)) < 400
 
@@ -103,7 +103,7 @@ def test_bad_value_of_a_setting_is_quoted_in_short(paths: Paths) -> None:
 def test_settings_file_does_not_grow_beyond_what_is_read(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings_file, "LARGEST", 1000)
     paths.settings_file.write_text(full := "#" * 999 + "\n")
-    with pytest.raises(BadInput, match="larger than 1,000 bytes"):
+    with pytest.raises(UserInputError, match="larger than 1,000 bytes"):
         Settings.save(paths, threads=1)
     assert paths.settings_file.read_text() == full
     assert Settings.load(paths).threads == 0
@@ -123,7 +123,7 @@ def test_settings_file_that_is_no_small_file_is_refused(where: str, paths: Paths
             file.write_text("keys = " + "[" * 3000 + "]" * 3000)
     assert gettext("no such message") == "no such message"
     for act in (lambda: Settings.load(paths), lambda: Settings.save(paths, threads=1), lambda: unknown_settings(paths)):
-        with pytest.raises(BadInput, match="settings.toml is not valid TOML"):
+        with pytest.raises(UserInputError, match="settings.toml is not valid TOML"):
             act()
 
 
@@ -153,14 +153,14 @@ def test_changes_by_two_programs_at_once_are_both_kept(paths: Paths) -> None:
 def test_a_file_that_is_not_toml_is_named_and_left(paths: Paths, content: bytes) -> None:
     paths.settings_file.write_bytes(content)
     for act in (lambda: Settings.load(paths), lambda: Settings.save(paths, threads=1)):
-        with pytest.raises(BadInput, match="settings.toml is not valid TOML"):
+        with pytest.raises(UserInputError, match="settings.toml is not valid TOML"):
             act()
     assert paths.settings_file.read_bytes() == content
 
 
 def test_a_file_that_cannot_be_read_is_named(paths: Paths) -> None:
     paths.settings_file.mkdir()
-    with pytest.raises(BadInput, match=r"settings.toml cannot be read \(Is a directory\)"):
+    with pytest.raises(UserInputError, match=r"settings.toml cannot be read \(Is a directory\)"):
         Settings.load(paths)
 
 
@@ -207,7 +207,7 @@ def test_a_commented_default_beside_the_same_setting_stays_a_comment(paths: Path
 
 def test_a_change_that_is_not_allowed_changes_nothing(paths: Paths) -> None:
     paths.settings_file.write_text("threads = 4\n")
-    with pytest.raises(BadInput, match="threads cannot be -1.*device cannot be 'tpu'"):
+    with pytest.raises(UserInputError, match="threads cannot be -1.*device cannot be 'tpu'"):
         Settings.save(paths, threads=-1, device="tpu", history=False)
     assert paths.settings_file.read_text() == "threads = 4\n"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from weibo_tui.app.terminal.signals import signals_heeded
-from weibo_tui.cli.output import Interrupted, until_stopped
+from weibo_tui.cli.output import InterruptedRunError, until_stopped
 
 STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -40,7 +40,7 @@ def test_command_signal_ignored_at_start_goes_on(number: signal.Signals) -> None
 
 @each_signal
 def test_command_signal_stops_and_restores_handler(number: signal.Signals) -> None:
-    with pytest.raises(Interrupted), until_stopped(three_events()) as events:
+    with pytest.raises(InterruptedRunError), until_stopped(three_events()) as events:
         assert next(events) == 0
         os.kill(os.getpid(), number)
         list(events)

@@ -17,7 +17,7 @@ from made_up import numeral
 
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.splitting import Split, group_steps, split, split_steps
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.text import normalise, repost_segments, words_only
 
@@ -55,7 +55,7 @@ def test_no_text_or_segment_stands_in_two_parts(table: list[tuple[str, int]], se
     labels = [label for _post, label in table]
     try:
         found = split(posts, labels, validation=0.2, test=share, seed=seed)
-    except BadInput:
+    except UserInputError:
         groups = finish(group_steps(posts))
         # With as many groups as parts a label of one or two groups may keep them to itself.
         assert len(groups) < 3 * len(set(labels)) or len(groups) < 3
@@ -156,7 +156,7 @@ def test_labels_of_few_groups_stand_in_train_first() -> None:
 
 @pytest.mark.parametrize("posts", [[], ["好"], ["好", "差"], ["好//@a: 赞", "赞", "差//@a: 赞", "赞//@b:坏", "坏"]])
 def test_too_few_groups_are_refused(posts: list[str]) -> None:
-    with pytest.raises(BadInput, match="groups of similar texts"):
+    with pytest.raises(UserInputError, match="groups of similar texts"):
         split(posts, [index % 2 for index in range(len(posts))])
 
 

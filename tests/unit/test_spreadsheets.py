@@ -24,7 +24,7 @@ from weibo_tui.engine.events import RunStarted, to_json
 from weibo_tui.progress import finish
 from weibo_tui.storage.journal import Journal
 from weibo_tui.text import guard, unguard
-from weibo_tui.workbench import Machine, Workbench
+from weibo_tui.workbench import ComputeOptions, Workbench
 
 SIGNS = "=+-@＝＋－＠"
 RISKY_INSIDE = re.compile(rf'[;\t\r\n][ \0\x0b\ufeff\u200b"]*[{re.escape(SIGNS)}]')
@@ -101,7 +101,7 @@ def run_of(bench: Workbench, text: str) -> str:
 def add_formula_adapter(home: Path) -> None:
     """An adapter of random weights, as anybody may hand one on, whose labels are formulas."""
     with Workbench.open(home) as bench:
-        base = bench.open_base("tiny", bench.compute(Machine("cpu", "float32", 1)))
+        base = bench.open_base("tiny", bench.compute(ComputeOptions("cpu", "float32", 1)))
         for number, label in enumerate(FORMULA_LABELS):
             labels = [label, *(other for other in FORMULA_LABELS if other != label)]
             adapter = models.adapter_for(base.trunk.config, seed=number, labels=len(labels))

@@ -14,14 +14,14 @@ from pathlib import Path
 import made_up
 import pytest
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.starter.recipe import __main__ as recipe
 from weibo_tui.starter.recipe import bundle as bundling
 from weibo_tui.starter.recipe import models, scoring
 from weibo_tui.starter.recipe.noise_posts import nonsense
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, PARTS, SETS, TELLING, make_parts, part_file
 from weibo_tui.text import clean, normalise, repost_segments
-from weibo_tui.workbench import TrainingPlan, Workbench
+from weibo_tui.workbench import TrainingConfig, Workbench
 from weibo_tui.workbench.home import STARTER_BASE
 
 CHAIN = "这条转发链里的原话有好几个人转过"
@@ -166,7 +166,7 @@ def test_interrupted_training_goes_on_where_it_was(made: Path, tmp_path: Path, m
     task = _small(models.TASKS[1])
     with models.opened(made) as bench:
         files = tuple(part_file(made, "train", name) for name in (*task.sets, task.nonsense))
-        plan = TrainingPlan(files, "left", STARTER_BASE, labels=task.labels.names, hyper=task.hyper)
+        plan = TrainingConfig(files, "left", STARTER_BASE, labels=task.labels.names, hyper=task.hyper)
         events = bench.train(plan)
         for _event in islice((event for event in events if type(event).__name__ == "StepDone"), 2):
             pass
@@ -182,7 +182,7 @@ def test_what_is_too_large_for_a_wheel_is_not_bundled(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, bytes_: int
 ) -> None:
     monkeypatch.setattr(bundling, limit, bytes_)
-    with pytest.raises(BadInput, match="are the most"):
+    with pytest.raises(UserInputError, match="are the most"):
         bundling.bundle(made / "starter", tmp_path / "package")
     assert not (tmp_path / "package").exists()
 

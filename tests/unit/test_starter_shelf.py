@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands import Command, objects
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Workbench
 
 
@@ -70,7 +70,7 @@ def test_an_own_adapter_may_have_the_name_of_a_bundled_one_and_gives_way_when_it
 def test_what_is_bundled_cannot_be_renamed_or_removed(starter: Path) -> None:
     before = contents(starter)
     with Workbench.open() as bench:
-        refused = partial(pytest.raises, BadInput, match="comes with weibo-tui and stays as it is")
+        refused = partial(pytest.raises, UserInputError, match="comes with weibo-tui and stays as it is")
         with refused():
             bench.remove_base("starter")
         with refused():
@@ -83,7 +83,7 @@ def test_what_is_bundled_cannot_be_renamed_or_removed(starter: Path) -> None:
 
 
 def test_no_own_base_may_take_the_name_of_the_bundled_one(starter: Path, stocked: Path) -> None:
-    with Workbench.open() as bench, pytest.raises(BadInput, match="'starter' comes with weibo-tui"):
+    with Workbench.open() as bench, pytest.raises(UserInputError, match="'starter' comes with weibo-tui"):
         bench.add_base(stocked / "bases" / "tiny", "starter")
 
 

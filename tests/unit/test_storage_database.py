@@ -13,9 +13,9 @@ from pathlib import Path
 import histories
 import pytest
 
-from weibo_tui.errors import Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, WeiboTuiError
 from weibo_tui.progress import finish
-from weibo_tui.storage.database import Busy, Database, connect
+from weibo_tui.storage.database import Database, DatabaseBusyError, connect
 from weibo_tui.storage.history import Analysis, History
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.storage.runs import Runs
@@ -106,7 +106,7 @@ def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_
         "a page overwritten": content[:100] + b"\xff" * 4096 + content[4196:],
     }[damage]
     path.write_bytes(damaged)
-    with pytest.raises(Damaged, match="was set aside as weibo-tui.db.damaged-.*: try again") as caught:
+    with pytest.raises(CorruptFileError, match="was set aside as weibo-tui.db.damaged-.*: try again") as caught:
         connect(path)
     assert str(path) in str(caught.value)
     (aside,) = (file for file in path.parent.glob(f"{path.name}.damaged-*") if not file.name.endswith(("-wal", "-shm")))
@@ -153,14 +153,14 @@ def test_a_page_damaged_deep_inside_is_named_and_the_rest_can_be_read(path: Path
     content[(root - 1) * 4096 : root * 4096] = b"\xff" * 4096
     path.write_bytes(content)
     database = connect(path)
-    with pytest.raises(Damaged, match=f"{path} is damaged .*: move it aside"):
+    with pytest.raises(CorruptFileError, match=f"{path} is damaged .*: move it aside"):
         History(database).page(10)
     assert Runs(database, path.parent / "runs").list() == ()
     database.close()
 
 
 def test_a_row_that_makes_no_sense_is_damage(database: Database) -> None:
-    with pytest.raises(Damaged, match="move it aside"):
+    with pytest.raises(CorruptFileError, match="move it aside"):
         list(database.read(lambda row: int(row[0]), "SELECT 'seven'"))
 
 
@@ -211,10 +211,10 @@ def test_an_entry_without_its_moment_is_shown_as_damaged_first(loose: Database) 
 
 
 def test_tables_that_our_statements_do_not_fit_are_damage(database: Database) -> None:
-    with pytest.raises(Damaged, match="move it aside"), database.transaction():
+    with pytest.raises(CorruptFileError, match="move it aside"), database.transaction():
         database.execute("INSERT INTO events VALUES ('no such run', 1, '', '', '')")
     database.execute("DROP TABLE analyses")
-    with pytest.raises(Damaged, match="move it aside"):
+    with pytest.raises(CorruptFileError, match="move it aside"):
         History(database).page(1)
 
 
@@ -228,7 +228,7 @@ def test_a_place_that_cannot_be_is_named(path: Path) -> None:
 
 def test_a_writer_that_waited_in_vain_says_so(path: Path, database: Database) -> None:
     other = connect(path)
-    refused = pytest.raises(Busy, match="busy in another program")
+    refused = pytest.raises(DatabaseBusyError, match="busy in another program")
     with database.transaction(), refused, other.transaction(patience=0):
         pass
     other.close()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.storage.codec import LONGEST_NAME
 from weibo_tui.storage.database import connect
-from weibo_tui.storage.history import Analysis, Entry, History, LabelledFile
+from weibo_tui.storage.history import Analysis, Entry, History, LabeledFile
 
 
 def test_what_was_added_comes_back_newest_first_with_its_id(history: History) -> None:
@@ -174,7 +174,7 @@ def test_labeled_file_with_odd_figures_is_shown_as_damaged(history: History, cha
     history.add_file(FILE)
     history._database.execute(f"UPDATE labelled_files SET {change}")
     (entry,) = history.page(10)
-    assert isinstance(entry, LabelledFile)
+    assert isinstance(entry, LabeledFile)
     assert (entry.path, entry.adapter, entry.counts) == (FILE.path, "the disk damaged this entry", {})
 
 

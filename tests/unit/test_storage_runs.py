@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import pytest
 
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.journal import Journal
 from weibo_tui.storage.runs import JournalEntry, Run, Runs
@@ -76,10 +76,10 @@ def test_an_ended_run_keeps_its_state_and_summary_until_reopened(
 
 def test_a_run_is_claimed_by_one_only(runs: Runs, run: Run) -> None:
     with runs.claim(run.id):
-        refused = pytest.raises(BadInput, match=f"{run.id} is at work in another program: stop it there")
+        refused = pytest.raises(UserInputError, match=f"{run.id} is at work in another program: stop it there")
         with refused, runs.claim(run.id):
             pass
-        with pytest.raises(BadInput, match="at work"):
+        with pytest.raises(UserInputError, match="at work"):
             runs.remove(run.id)
     with runs.claim(run.id):
         pass
@@ -115,7 +115,7 @@ def test_a_run_killed_in_another_process_is_interrupted_and_can_be_claimed(
         assert program.stdout.readline() == "at work\n"
         assert runs.get(run.id).state == "running"
         assert told(runs.events(run.id)) == [(1, 1)]  # seen live
-        with pytest.raises(BadInput, match=run.id), runs.claim(run.id):
+        with pytest.raises(UserInputError, match=run.id), runs.claim(run.id):
             pass
         program.kill()
         assert program.wait() == -signal.SIGKILL
@@ -136,20 +136,20 @@ def test_runs_are_listed_newest_first(database: Database, runs: Runs) -> None:
 def test_a_run_is_found_by_the_beginning_of_its_id_when_that_is_enough(runs: Runs, run: Run) -> None:
     assert runs.get(run.id) == runs.get(run.id[:-1]) == run
     runs.create("training", "another", {})
-    with pytest.raises(BadInput, match=r"Several runs begin with 20 .*more of the id"):
+    with pytest.raises(UserInputError, match=r"Several runs begin with 20 .*more of the id"):
         runs.get("20")
 
 
 @pytest.mark.parametrize("unknown", ["19990101-000000-abcd", "", "%", "../..", "\ud800", "\x00"])
 def test_an_unknown_run_is_named_with_the_remedy(runs: Runs, run: Run, unknown: str) -> None:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(UserInputError) as caught:
         runs.get(unknown)
     assert f"There is no run {unknown}: 'weibo-tui runs list'" in str(caught.value)
 
 
 def test_a_run_whose_id_climbs_out_of_the_folder_is_damage(database: Database, runs: Runs, run: Run) -> None:
     database.execute("UPDATE runs SET id = '../precious'")
-    with pytest.raises(Damaged, match="move the database aside"):
+    with pytest.raises(CorruptFileError, match="move the database aside"):
         runs.remove("../precious")
 
 
@@ -304,7 +304,9 @@ def test_removing_a_run_takes_its_rows_and_its_folder_and_no_others(database: Da
 
 def test_beginning_of_an_id_removes_nothing(runs: Runs, run: Run) -> None:
     for beginning in (run.id[:1], run.id[:-1]):
-        with pytest.raises(BadInput, match=f"{beginning} is only the beginning of run {run.id} .*Give the full id"):
+        with pytest.raises(
+            UserInputError, match=f"{beginning} is only the beginning of run {run.id} .*Give the full id"
+        ):
             runs.remove(beginning)
     assert [kept.id for kept in runs.list()] == [run.id]
 

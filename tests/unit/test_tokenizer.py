@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weibo_tui.engine.tokenizer import Encoded, Frame, PostTokenizer
+from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer, SpecialTokens
 from weibo_tui.engine.vocabulary import SPECIAL, build_tokenizer
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 
 TOKENIZER = models.tokenizer()
 NAMES = {index: token for token, index in TOKENIZER.vocabulary().items()}
@@ -78,33 +78,35 @@ def test_cut_is_counted_in_the_posts_own_characters() -> None:
 def test_lengths_that_leave_no_room_for_the_post_are_refused() -> None:
     assert TOKENIZER.encode(["真好"], 3).bodies.tolist() == [1]
     for length in (2, 0, -5):
-        with pytest.raises(BadInput, match=f"Of {length} tokens none is left"):
+        with pytest.raises(UserInputError, match=f"Of {length} tokens none is left"):
             TOKENIZER.encode(["真好"], length)
 
 
 def test_ids_beyond_the_rows_are_refused_by_name() -> None:
     definition = build_tokenizer(models.TOKENS).to_str()
     rows = len(models.TOKENS)
-    with pytest.raises(BadInput, match=f"gives ##9 the id {rows - 1}, and the base has embeddings for {rows - 1} ids"):
-        PostTokenizer(definition, Frame((2,), (3,), 0), rows - 1)
-    with pytest.raises(BadInput, match=f"the id {rows}"):
-        PostTokenizer(definition, Frame((2,), (3,), rows), rows)
+    with pytest.raises(
+        UserInputError, match=f"gives ##9 the id {rows - 1}, and the base has embeddings for {rows - 1} ids"
+    ):
+        PostTokenizer(definition, SpecialTokens((2,), (3,), 0), rows - 1)
+    with pytest.raises(UserInputError, match=f"the id {rows}"):
+        PostTokenizer(definition, SpecialTokens((2,), (3,), rows), rows)
     assert (
-        PostTokenizer(definition, Frame((), (), 0), rows).encode(["真好"], 5).ids.tolist()
+        PostTokenizer(definition, SpecialTokens((), (), 0), rows).encode(["真好"], 5).ids.tolist()
         == TOKENIZER.encode(["真好"], 5).ids[1:-1].tolist()
     )
 
 
 @pytest.mark.parametrize("definition", ["", "{}", "[]", '{"model": {"type": "WordPiece"}}', "\x00"])
 def test_definition_that_is_none_is_damaged(definition: str) -> None:
-    with pytest.raises(Damaged, match="tokenizer cannot be read"):
-        PostTokenizer(definition, Frame((), (), 0), 10)
+    with pytest.raises(CorruptFileError, match="tokenizer cannot be read"):
+        PostTokenizer(definition, SpecialTokens((), (), 0), 10)
 
 
 ROWS = st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=12)
 
 
-def back(encoded: Encoded) -> list[list[int]]:
+def back(encoded: EncodedPosts) -> list[list[int]]:
     return [encoded.ids[a:b].tolist() for a, b in zip(encoded.starts[:-1], encoded.starts[1:], strict=True)]
 
 
@@ -118,7 +120,7 @@ def test_take_gives_the_posts_asked_for_in_that_order(rows: list[list[int]], dat
 
 @given(st.lists(ROWS, max_size=4))
 def test_join_lays_the_parts_end_to_end(parts: list[list[list[int]]]) -> None:
-    joined = Encoded.join([models.encoded(rows) for rows in parts])
+    joined = EncodedPosts.join([models.encoded(rows) for rows in parts])
     assert back(joined) == [row for rows in parts for row in rows]
     assert joined.read.tolist() == [len(row) for rows in parts for row in rows]
     assert joined.ids.dtype == np.int32

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, trainers
 from tokenizers import models as kinds
 
 import weibo_tui
-from weibo_tui.engine.tokenizer import LONGEST_TEXT, REACH, Frame, PostTokenizer
+from weibo_tui.engine.tokenizer import LONGEST_TEXT, REACH, PostTokenizer, SpecialTokens
 from weibo_tui.engine.vocabulary import build_tokenizer
 
 POSTS = [text for text, _label in made_up.posts(300)]
@@ -44,7 +44,7 @@ DEFINITIONS = {
     "starter": starter().to_str(),
 }
 TOKENIZERS = {
-    name: PostTokenizer(definition, Frame((), (), 0), len(Tokenizer.from_str(definition).get_vocab()))
+    name: PostTokenizer(definition, SpecialTokens((), (), 0), len(Tokenizer.from_str(definition).get_vocab()))
     for name, definition in DEFINITIONS.items()
 }
 REFERENCES = {name: Tokenizer.from_str(definition) for name, definition in DEFINITIONS.items()}

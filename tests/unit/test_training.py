@@ -23,7 +23,7 @@ from weibo_tui.engine.batches import training_steps
 from weibo_tui.engine.events import Evaluated, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.engine.training import Examples, Snapshot, Training
+from weibo_tui.engine.training import AdapterTrainer, Examples, Snapshot
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress
 
@@ -46,9 +46,9 @@ def make(
     micro_tokens: int = 2048,
     blocks: tuple[int, ...] = (0, 1),
     dtype: torch.dtype = torch.float32,
-) -> Training:
+) -> AdapterTrainer:
     config = AdapterConfig(trunk.config.width, blocks, 2, hyper.bottleneck, dropout=hyper.dropout)
-    return Training(
+    return AdapterTrainer(
         trunk,
         Adapter.fresh(config, hyper.seed).to(dtype),
         train or models.examples(POSTS, blind=hyper.emoticon_dropout > 0),
@@ -63,7 +63,7 @@ def steps_of(events: Iterator[object]) -> list[StepDone]:
     return [event for event in events if isinstance(event, StepDone)]
 
 
-def first_gradients(training: Training) -> tuple[StepDone, dict[str, Tensor]]:
+def first_gradients(training: AdapterTrainer) -> tuple[StepDone, dict[str, Tensor]]:
     """The first step, and the gradients it was made with (not clipped, where `clip` is out of reach)."""
     step = models.until(training.events(), StepDone)
     return step, {name: p.grad.clone() for name, p in training.adapter.named_parameters() if p.grad is not None}

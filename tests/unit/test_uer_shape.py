@@ -21,7 +21,7 @@ from transformers import GPT2Model
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.registry.bases import Bases
-from weibo_tui.workbench import TrainingPlan, Workbench
+from weibo_tui.workbench import TrainingConfig, Workbench
 
 # Adapters of 64 in twelve blocks of 768, and the head for two labels.
 TRAINED = 12 * (768 * 64 + 64 + 64 * 768 + 768) + 2 * 768
@@ -58,7 +58,7 @@ def test_from_the_folder_to_a_verdict(whole: Path, home: Path, tmp_path: Path) -
     """Added, checked against transformers, trained, stopped and resumed, saved, and judging in another workbench."""
     data = made_up.write_posts(tmp_path / "posts.csv", 48)
     hyper = Hyperparameters(epochs=1, batch_size=6, max_length=16, learning_rate=1e-3, seed=3)
-    plan = TrainingPlan((data,), "undisturbed", base="uer", hyper=hyper, machine=models.MACHINE)
+    plan = TrainingConfig((data,), "undisturbed", base="uer", hyper=hyper, machine=models.MACHINE)
     with Workbench.open(home) as bench:
         card = bench.add_base(whole, "uer")
         assert (card.parameters, card.prefix, card.suffix, card.pad) == (102_068_736, (101,), (102,), 0)

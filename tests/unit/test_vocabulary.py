@@ -17,20 +17,20 @@ from weibo_tui.engine.vocabulary import (
     LEAST_SEEN,
     LONGEST_PIECE,
     SPECIAL,
-    CharacterVocabulary,
-    PieceVocabulary,
-    VocabularyMaker,
+    BPETokenizerTrainer,
+    CharacterTokenizerTrainer,
+    TokenizerTrainer,
     bert_frame,
     emoticon_ids,
 )
 
 CORPUS = [text for text, _label in made_up.posts(200, seed=1)]
-MAKERS: list[type[VocabularyMaker]] = [CharacterVocabulary, PieceVocabulary]
+MAKERS: list[type[TokenizerTrainer]] = [CharacterTokenizerTrainer, BPETokenizerTrainer]
 both = pytest.mark.parametrize("maker", MAKERS)
 
 
 def made(
-    maker: type[VocabularyMaker], posts: Sequence[str], size: int = 1000, emoticons: bool = True, stretch: int = 50
+    maker: type[TokenizerTrainer], posts: Sequence[str], size: int = 1000, emoticons: bool = True, stretch: int = 50
 ) -> Tokenizer:
     vocabulary = maker(emoticons)  # type: ignore[call-arg]  # a protocol says nothing of how it is begun
     for start in range(0, len(posts), stretch):
@@ -57,14 +57,14 @@ def read(tokenizer: Tokenizer, post: str) -> list[str]:
 
 
 @both
-def test_vocabulary_is_a_function_of_the_corpus(maker: type[VocabularyMaker]) -> None:
+def test_vocabulary_is_a_function_of_the_corpus(maker: type[TokenizerTrainer]) -> None:
     definition = made(maker, CORPUS).to_str()
     assert made(maker, CORPUS).to_str() == definition
     assert made(maker, CORPUS[::-1], stretch=7).to_str() == definition
 
 
 @both
-def test_vocabulary_is_one_also_where_not_all_that_are_as_frequent_have_a_place(maker: type[VocabularyMaker]) -> None:
+def test_vocabulary_is_one_also_where_not_all_that_are_as_frequent_have_a_place(maker: type[TokenizerTrainer]) -> None:
     letters = [chr(0x4E00 + number) for number in range(500)]
     posts = letters * LEAST_SEEN
     definitions = {made(maker, posts, size=200).to_str() for _time in range(3)}
@@ -75,7 +75,7 @@ def test_vocabulary_is_one_also_where_not_all_that_are_as_frequent_have_a_place(
 @both
 @pytest.mark.parametrize("size", [100, 140, 1000])
 def test_vocabulary_begins_with_the_special_tokens_and_keeps_to_its_size(
-    maker: type[VocabularyMaker], size: int
+    maker: type[TokenizerTrainer], size: int
 ) -> None:
     marks = [f"[好{number}]" for number in range(60)]
     tokenizer = made(maker, [*(CORPUS * 10), *(marks * LEAST_EMOTICON)], size)
@@ -88,7 +88,7 @@ def test_vocabulary_begins_with_the_special_tokens_and_keeps_to_its_size(
 
 
 @both
-def test_frequent_emoticons_are_tokens_of_their_own_unless_told_not_to(maker: type[VocabularyMaker]) -> None:
+def test_frequent_emoticons_are_tokens_of_their_own_unless_told_not_to(maker: type[TokenizerTrainer]) -> None:
     posts = ["好[哈哈]"] * LEAST_EMOTICON + ["好[泪]"] * (LEAST_EMOTICON - 1) + ["[SEP][PAD]坏"] * 50
     tokenizer = made(maker, posts)
     found = tokens(tokenizer)
@@ -104,7 +104,7 @@ def test_frequent_emoticons_are_tokens_of_their_own_unless_told_not_to(maker: ty
 
 
 @both
-def test_names_of_special_tokens_in_a_post_are_text(maker: type[VocabularyMaker]) -> None:
+def test_names_of_special_tokens_in_a_post_are_text(maker: type[TokenizerTrainer]) -> None:
     for posts in (CORPUS, [*CORPUS, *["好[SEP]坏[PAD]"] * 50]):
         found = read(made(maker, posts), "好[SEP][PAD]好[UNK]")
         assert (found[0], found[-1]) == ("[CLS]", "[SEP]")
@@ -112,7 +112,7 @@ def test_names_of_special_tokens_in_a_post_are_text(maker: type[VocabularyMaker]
 
 
 @both
-def test_what_was_never_seen_is_unknown_and_capitals_are_small_letters(maker: type[VocabularyMaker]) -> None:
+def test_what_was_never_seen_is_unknown_and_capitals_are_small_letters(maker: type[TokenizerTrainer]) -> None:
     tokenizer = made(maker, ["好 Abc"] * 50)
     assert read(tokenizer, "好龘") == ["[CLS]", "好", "[UNK]", "[SEP]"]
     assert "[UNK]" not in read(tokenizer, "ABC")
@@ -122,28 +122,30 @@ def test_what_was_never_seen_is_unknown_and_capitals_are_small_letters(maker: ty
 def test_characters_are_those_seen_often_enough_the_most_frequent_first() -> None:
     posts = ["甲"] * 9 + ["乙"] * LEAST_SEEN + ["丙"] * (LEAST_SEEN - 1) + ["Abé"] * 5
     expected = [*SPECIAL, "甲", "##b", "##e", "a", "乙"]
-    assert tokens(made(CharacterVocabulary, posts)) == expected
-    assert tokens(made(CharacterVocabulary, posts, size=7)) == expected[:7]
+    assert tokens(made(CharacterTokenizerTrainer, posts)) == expected
+    assert tokens(made(CharacterTokenizerTrainer, posts, size=7)) == expected[:7]
 
 
 def test_characters_that_are_too_rare_are_no_pieces_either() -> None:
     posts = ["甲"] * 9 + ["乙"] * LEAST_SEEN + ["丙"] * (LEAST_SEEN - 1) + ["Abé"] * 5
-    assert tokens(made(PieceVocabulary, posts)) == [*SPECIAL, "a", "b", "e", "乙", "甲"]
+    assert tokens(made(BPETokenizerTrainer, posts)) == [*SPECIAL, "a", "b", "e", "乙", "甲"]
 
 
 def test_pieces_are_what_stands_together_often_up_to_three_characters() -> None:
     posts = ["一二三四五六七八九"] * 50 + ["电影院"] * 50 + ["甲乙"] * (LEAST_EMOTICON - 1)
-    tokenizer = made(PieceVocabulary, posts)
+    tokenizer = made(BPETokenizerTrainer, posts)
     pieces = set(tokens(tokenizer)) - set(SPECIAL)
     assert max(map(len, pieces)) == LONGEST_PIECE == 3
     assert read(tokenizer, "电影院") == ["[CLS]", "电影院", "[SEP]"]
     assert "甲乙" not in pieces
-    assert len(read(made(PieceVocabulary, CORPUS), CORPUS[0])) < len(read(made(CharacterVocabulary, CORPUS), CORPUS[0]))
+    assert len(read(made(BPETokenizerTrainer, CORPUS), CORPUS[0])) < len(
+        read(made(CharacterTokenizerTrainer, CORPUS), CORPUS[0])
+    )
 
 
 def test_digits_and_punctuation_stand_alone_and_white_space_parts() -> None:
     posts = ["买了2024年的票，真好！！ 走 吧"] * 50
-    tokenizer = made(PieceVocabulary, posts)
+    tokenizer = made(BPETokenizerTrainer, posts)
     apart = set("2024，！")
     assert [token for token in tokens(tokenizer) if apart & set(token) and len(token) > 1] == []
     assert read(tokenizer, "买了22！！走吧走") == ["[CLS]", "买了", "2", "2", "！", "！", "走", "吧", "走", "[SEP]"]
@@ -151,7 +153,7 @@ def test_digits_and_punctuation_stand_alone_and_white_space_parts() -> None:
 
 def test_pieces_are_learned_from_posts_of_the_whole_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weibo_tui.engine.vocabulary.LEARNED_FROM", 6 * LEAST_EMOTICON)
-    found = tokens(made(PieceVocabulary, ["甲乙"] * 500 + ["丙丁"] * 500 + ["戊己"] * 500))
+    found = tokens(made(BPETokenizerTrainer, ["甲乙"] * 500 + ["丙丁"] * 500 + ["戊己"] * 500))
     assert {"甲乙", "丙丁", "戊己"} <= set(found)
 
 
@@ -164,7 +166,7 @@ def test_emoticons_and_emoji_are_known_among_the_ids() -> None:
 
 
 @both
-def test_long_lines_are_counted_in_little_memory(maker: type[VocabularyMaker]) -> None:
+def test_long_lines_are_counted_in_little_memory(maker: type[TokenizerTrainer]) -> None:
     program = f"""
 from resource import RUSAGE_SELF, getrusage
 from weibo_tui.engine.vocabulary import {maker.__name__}

@@ -18,11 +18,11 @@ import torch
 
 from weibo_tui.engine.device import DEFAULT_THREADS
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.registry import cards
 from weibo_tui.settings import Settings
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import Columns, EvaluationPlan, Machine, Scored, Workbench
+from weibo_tui.workbench import Columns, ComputeOptions, EvaluationConfig, EvaluationResult, Workbench
 from weibo_tui.workbench.home import CLASSIFIERS_KEPT
 
 # what is chosen and kept in memory
@@ -30,24 +30,24 @@ from weibo_tui.workbench.home import CLASSIFIERS_KEPT
 
 def test_default_changes_only_when_it_is_chosen(home: Path, tmp_path: Path) -> None:
     with Workbench.open(home) as bench:
-        with pytest.raises(BadInput, match="no base yet"):
+        with pytest.raises(UserInputError, match="no base yet"):
             bench.base_name()
-        with pytest.raises(BadInput, match="no adapter yet"):
+        with pytest.raises(UserInputError, match="no adapter yet"):
             bench.adapter_name()
         models.add_base(bench, tmp_path, "one")
         assert bench.base_name() == "one"  # the only one there is
         models.add_base(bench, tmp_path, "two", seed=1)
-        with pytest.raises(BadInput, match=r"several bases \(one, two\)"):
+        with pytest.raises(UserInputError, match=r"several bases \(one, two\)"):
             bench.base_name()
         list(bench.train(models.training_plan(tmp_path, "first", base="two")))
         assert bench.adapter_name() == "first"
         list(bench.train(models.training_plan(tmp_path, "second", base="two")))
-        with pytest.raises(BadInput, match=r"several adapters \(first, second\)"):
+        with pytest.raises(UserInputError, match=r"several adapters \(first, second\)"):
             bench.adapter_name()
         assert not bench.paths.settings_file.exists()
         bench.use_base("one")
         bench.use_adapter("second")
-        with pytest.raises(BadInput, match="no adapter 'third': take one of first, second"):
+        with pytest.raises(UserInputError, match="no adapter 'third': take one of first, second"):
             bench.use_adapter("third")
     with Workbench.open(home) as again:
         assert (again.base_name(), again.adapter_name()) == ("one", "second")
@@ -55,7 +55,7 @@ def test_default_changes_only_when_it_is_chosen(home: Path, tmp_path: Path) -> N
         assert again.base_name() == "two"  # the only one there is
         models.add_adapter(again, again.bases.open("two"), "third")
         again.remove_adapter("second")
-        with pytest.raises(BadInput, match=r"several adapters \(first, third\)"):
+        with pytest.raises(UserInputError, match=r"several adapters \(first, third\)"):
             again.adapter_name()
         assert again.adapter_name("third") == "third"
 
@@ -81,7 +81,7 @@ def test_classifier_is_kept_for_as_long_as_it_is_the_right_one(bench: Workbench,
     assert confidences(bench) != mood
 
     bench.remove_base("small")
-    with pytest.raises(BadInput, match="wants the base 'small'"):
+    with pytest.raises(UserInputError, match="wants the base 'small'"):
         bench.classifier("mood", models.MACHINE)
 
 
@@ -114,7 +114,7 @@ def threads() -> Iterator[None]:
 
 
 def threads_used(bench: Workbench, number: int) -> int:
-    list(bench.predict(["今天的面真好吃"], machine=Machine("cpu", "float32", number), record=False))
+    list(bench.predict(["今天的面真好吃"], machine=ComputeOptions("cpu", "float32", number), record=False))
     return torch.get_num_threads()
 
 
@@ -125,7 +125,7 @@ def test_predict_uses_threads_of_each_call(bench: Workbench, threads: None) -> N
 
 
 def test_train_between_predictions_keeps_its_threads(bench: Workbench, tmp_path: Path, threads: None) -> None:
-    events = bench.train(models.training_plan(tmp_path, machine=Machine("cpu", "float32", 2)))
+    events = bench.train(models.training_plan(tmp_path, machine=ComputeOptions("cpu", "float32", 2)))
     assert models.until(events, RunStarted).threads == 2
     for kind in (StepDone, StepDone, Evaluated):
         assert threads_used(bench, 1) == 1
@@ -149,7 +149,7 @@ def test_card_that_asks_for_what_its_base_has_not_is_refused(bench: Workbench, c
 def test_base_whose_tokenizer_was_tampered_with_is_refused(bench: Workbench) -> None:
     tokenizer = bench.bases.path("small") / "tokenizer.json"
     tokenizer.write_bytes(tokenizer.read_bytes() + b" ")
-    with pytest.raises(Damaged, match="tokenizer.json"):
+    with pytest.raises(CorruptFileError, match="tokenizer.json"):
         bench.bases.open("small")
 
 
@@ -159,7 +159,7 @@ def test_peek_looks_at_a_file_as_a_plan_would_read_it(bench: Workbench, few: Pat
         expected = [(row["review"], row["label"]) for row in itertools.islice(csv.DictReader(file), 2)]
     assert [(row.text, row.label) for row in found.rows] == expected
     assert bench.peek(few, Columns(text="label")).source.text_column == "label"
-    with pytest.raises(BadInput, match="no column 正文"):
+    with pytest.raises(UserInputError, match="no column 正文"):
         bench.peek(few, Columns(text="正文"))
 
 
@@ -219,7 +219,9 @@ def test_errors_file_holds_exactly_the_posts_judged_wrongly_surest_first(bench: 
         with files[-1].open("a", encoding="utf-8") as unread:
             unread.write("1,http://t.cn/abc\n")
     out = tmp_path / "wrong.csv"
-    scored = models.until(bench.evaluate(EvaluationPlan(tuple(files), machine=models.MACHINE, errors=out)), Scored)
+    scored = models.until(
+        bench.evaluate(EvaluationConfig(tuple(files), machine=models.MACHINE, errors=out)), EvaluationResult
+    )
     assert scored.errors == str(out)
     assert (scored.score.n, scored.score.failed) == (80, 2)
 
@@ -250,8 +252,8 @@ def test_cell_of_the_confusion_matrix_opens_its_posts_surest_first(bench: Workbe
     with files[0].open("a", encoding="utf-8") as unread:
         unread.write("1,http://t.cn/abc\n")
     out = tmp_path / "wrong.csv"
-    plan = EvaluationPlan(files, machine=models.MACHINE, errors=out)
-    scored = models.until(bench.evaluate(plan), Scored)
+    plan = EvaluationConfig(files, machine=models.MACHINE, errors=out)
+    scored = models.until(bench.evaluate(plan), EvaluationResult)
     labels = scored.score.labels
     tables = {}
     for file in files:

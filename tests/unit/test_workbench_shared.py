@@ -14,7 +14,7 @@ import pytest
 from commands import Command, listing
 
 from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.settings import Settings
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import Workbench
@@ -70,10 +70,10 @@ def test_settings_file_broken_meanwhile_changes_nothing_until_it_is_mended(bench
     file.write_bytes(b"adapter = ")
     assert bench.adapter_name() == "mood"
     assert verdict(bench).adapter == "mood"
-    with pytest.raises(BadInput, match="not valid TOML"), Workbench.open():
+    with pytest.raises(UserInputError, match="not valid TOML"), Workbench.open():
         pass
     file.write_bytes(good.replace(b'"mood"', b'"gone"'))
-    with pytest.raises(BadInput, match="no adapter 'gone'"):
+    with pytest.raises(UserInputError, match="no adapter 'gone'"):
         verdict(bench)
 
 
@@ -93,7 +93,7 @@ def test_base_that_another_program_replaced_under_its_name_is_opened_anew(
     replaced = bench.open_base("small", compute)
     assert replaced.card == bench.bases.card("small") != first.card
     assert not models.same_bits(replaced.trunk.canonical(), first.trunk.canonical())
-    with pytest.raises(BadInput, match="The adapter 'mood' wants the base 'small'"):
+    with pytest.raises(UserInputError, match="The adapter 'mood' wants the base 'small'"):
         verdict(bench)
     with Workbench.open() as other:
         other.remove_base("small")

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weibo_tui.datasets.reading import Source, open_source, rows
+from weibo_tui.datasets.reading import PostTable, open_source, rows
 from weibo_tui.datasets.writing import Added, Predict, check_added, write_labelled
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.text import LONGEST_POST
 
 ADDED: Added = {"predicted": str, "confidence": float, "prob_好": float, "error": str}
@@ -41,7 +41,7 @@ def given_in_turn(verdicts: Iterable[Mapping[str, Any]]) -> Predict[str]:
     return predict
 
 
-def label(source: Source, out: Path, verdicts: Iterable[Mapping[str, Any]] = VERDICTS) -> list[str]:
+def label(source: PostTable, out: Path, verdicts: Iterable[Mapping[str, Any]] = VERDICTS) -> list[str]:
     return list(write_labelled(source, out, given_in_turn(verdicts), ADDED, overwrite=True))
 
 
@@ -119,7 +119,7 @@ def test_json_in_a_narrow_encoding_escapes_what_it_cannot_hold(tmp_path: Path) -
 def test_a_table_in_a_narrow_encoding_is_refused_when_it_cannot_hold_a_verdict(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text\ncafé\nthé\nlait\n", encoding="latin-1")
-    with pytest.raises(BadInput, match="has no 好"):
+    with pytest.raises(UserInputError, match="has no 好"):
         label(open_source(path, encoding="latin-1"), out)
     assert not out.exists()
 
@@ -177,11 +177,11 @@ def write(path: Path) -> Path:
 def test_an_added_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text,error,predicted\n一,,\n", encoding="utf-8")
-    with pytest.raises(BadInput, match="columns named predicted, error already"):
+    with pytest.raises(UserInputError, match="columns named predicted, error already"):
         label(open_source(path), out)
     lines = tmp_path / "f.jsonl"
     lines.write_text('{"text": "一"}\n' * 1500 + '{"text": "二", "error": 1}\n', encoding="utf-8")
-    with pytest.raises(BadInput, match="row 1501: it has error already"):
+    with pytest.raises(UserInputError, match="row 1501: it has error already"):
         label(open_source(lines), out, [{}] * 1501)
     assert not out.exists()
 
@@ -190,9 +190,9 @@ def test_the_source_and_folders_are_no_places_to_write_to(tmp_path: Path) -> Non
     source = open_source(write(tmp_path / "f.csv"))
     (tmp_path / "link.csv").symlink_to(tmp_path / "f.csv")
     for name in ("f.csv", "link.csv"):
-        with pytest.raises(BadInput, match="Output and input are the same file"):
+        with pytest.raises(UserInputError, match="Output and input are the same file"):
             check_added(source, tmp_path / name, ADDED)
-    with pytest.raises(BadInput, match="Not a regular file"):
+    with pytest.raises(UserInputError, match="Not a regular file"):
         check_added(source, tmp_path, ADDED)
 
 

@@ -25,30 +25,30 @@ from textual.theme import ThemeProvider
 from textual.worker import Worker
 
 from weibo_tui.app import themes
-from weibo_tui.app.base import Place
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.base import MainScreen
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.help_screen import Help
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.keymap import bindings, check_keymap, key_names
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.screen import PredictScreen
-from weibo_tui.app.services.catalog import Stock
-from weibo_tui.app.services.jobs import Job, JobEnded
+from weibo_tui.app.services.catalog import Catalog
+from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.app.services.status import status
-from weibo_tui.app.services.worker import WorkThread
-from weibo_tui.app.terminal.key_queue import Typed, TypedAhead
-from weibo_tui.app.terminal.low_color import FewColours
+from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.app.terminal.key_queue import KeyQueue, Typed
+from weibo_tui.app.terminal.low_color import LowColorFilter
 from weibo_tui.app.terminal.signals import signals_heeded
 from weibo_tui.app.train.screen import TrainScreen
-from weibo_tui.app.widgets.chrome import Flash
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.app.widgets.chrome import StatusMessage
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import record_fault
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.text import short, visible
-from weibo_tui.workbench import Machine, Workbench
+from weibo_tui.workbench import ComputeOptions, Workbench
 
 
 class WeiboApp(App[None], inherit_bindings=False):
@@ -58,9 +58,9 @@ class WeiboApp(App[None], inherit_bindings=False):
     CSS_PATH = "styles.tcss"
     DEFAULT_MODE = "predict"
     BINDINGS = bindings("app")
-    PLACES: ClassVar[tuple[type[Place], ...]] = (PredictScreen, TrainScreen, HistoryScreen, ModelsScreen)
+    PLACES: ClassVar[tuple[type[MainScreen], ...]] = (PredictScreen, TrainScreen, HistoryScreen, ModelsScreen)
 
-    stock: reactive[Stock] = reactive(Stock())
+    stock: reactive[Catalog] = reactive(Catalog())
     """The bases and adapters there are; `restock` looks again."""
     status: reactive[Content] = reactive(Content(""))
     keys_pressed = reactive(0)
@@ -74,16 +74,16 @@ class WeiboApp(App[None], inherit_bindings=False):
         self.keymap = check_keymap(self.settings.keys)
         """The keys that the settings asked for when the app began, by names of actions."""
         self.set_keymap(self.keymap)
-        self.engine = WorkThread("engine", home)
-        self.records = WorkThread("records", home)
+        self.engine = WorkerThread("engine", home)
+        self.records = WorkerThread("records", home)
         self._home = home
-        self._hub: WorkThread | None = None
+        self._hub: WorkerThread | None = None
         self.jobs: list[Job] = []
         """Those that are not over."""
         self._leaving = False
         self._must_leave = False
         self._way_out: Callable[[], object] = object  # nothing, until it runs
-        self.typed_ahead = TypedAhead(self)
+        self.typed_ahead = KeyQueue(self)
         self.places = {place.NAME: place() for place in self.PLACES}
         for name in self.places:
             self.add_mode(name, partial(self.places.__getitem__, name))
@@ -100,7 +100,7 @@ class WeiboApp(App[None], inherit_bindings=False):
         if self._must_leave:
             self.exit()
         if not self.is_headless and self.console.color_system in (None, "standard", "windows"):
-            self._filters.insert(0, FewColours(self))
+            self._filters.insert(0, LowColorFilter(self))
 
     def get_driver_class(self) -> type[Driver]:
         found = super().get_driver_class()
@@ -111,16 +111,16 @@ class WeiboApp(App[None], inherit_bindings=False):
         return found
 
     @property
-    def hub(self) -> WorkThread:
+    def hub(self) -> WorkerThread:
         """The thread for bases from outside, fetched or converted, which nothing else is to wait for: begun when it is
         first needed."""
         if self._hub is None:
-            self._hub = WorkThread("hub", self._home)
+            self._hub = WorkerThread("hub", self._home)
             self._hub.start()
         return self._hub
 
     @property
-    def _threads(self) -> list[WorkThread]:
+    def _threads(self) -> list[WorkerThread]:
         return [thread for thread in (self.engine, self.records, self._hub) if thread is not None]
 
     def end_threads(self) -> None:
@@ -141,7 +141,7 @@ class WeiboApp(App[None], inherit_bindings=False):
             self._driver.close()
 
     def _begin_work(self) -> None:
-        with suppress(BadInput):  # of a file that broke since the app began
+        with suppress(UserInputError):  # of a file that broke since the app began
             if warning := unknown_settings(self.paths):
                 self.flash(warning, "error")
         if self.settings.theme not in self.available_themes:
@@ -159,13 +159,13 @@ class WeiboApp(App[None], inherit_bindings=False):
     async def restock(self) -> None:
         """Look again at the bases, the adapters and the settings, after any of them changed."""
         self.settings = Settings.load(self.paths)
-        self.stock = await self.records.ask(Stock.of)
+        self.stock = await self.records.ask(Catalog.of)
 
     def flash(self, message: str, kind: str = "information") -> None:
         """Say `message` on the line for news of the open screen, or of the one below a dialog; `kind` is information,
         success or error."""
         for screen in reversed(self.screen_stack):
-            if lines := screen.query(Flash):
+            if lines := screen.query(StatusMessage):
                 lines.first().show(message, kind)
                 return
 
@@ -193,7 +193,7 @@ class WeiboApp(App[None], inherit_bindings=False):
 
     # ---- jobs
 
-    def begin(self, job: Job, thread: WorkThread | None = None) -> Job:
+    def begin(self, job: Job, thread: WorkerThread | None = None) -> Job:
         """Take on long work, on the engine's thread unless another is named."""
         self.jobs.append(job)
         (thread or self.engine).begin(job)
@@ -206,10 +206,10 @@ class WeiboApp(App[None], inherit_bindings=False):
             thread.nudge()
         self._tell_status()
 
-    def on_job_told(self) -> None:
+    def on_job_progress(self) -> None:
         self._tell_status()
 
-    def on_job_ended(self, message: JobEnded) -> None:
+    def on_job_finished(self, message: JobFinished) -> None:
         self.jobs.remove(message.job)
         if message.error is not None:
             self.flash(f"{message.job.title}: {explain(message.error)}", "error")
@@ -276,7 +276,7 @@ class WeiboApp(App[None], inherit_bindings=False):
         question = _("At work: {titles}").format(titles=", ".join(job.title for job in self.jobs))
         if any(job.kind == "fetch" for job in self.jobs):
             question += "\n" + _("What has come of a base is kept, and the next fetch goes on there.")
-        answer = await self.push_screen_wait(Choose(question, answers))
+        answer = await self.push_screen_wait(ChoiceDialog(question, answers))
         self._leaving = False
         if answer in ("stop", "leave"):
             for job in runs:
@@ -318,7 +318,7 @@ class WeiboApp(App[None], inherit_bindings=False):
 
 
 def _describe_machine(bench: Workbench) -> str:
-    compute = bench.compute(Machine())
+    compute = bench.compute(ComputeOptions())
     return f"{compute.device.type} {compute.dtype_name}"
 
 

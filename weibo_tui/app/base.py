@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Footer
 
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.widgets.chrome import Flash, Navigation, StatusLine
+from weibo_tui.app.widgets.chrome import Navigation, StatusBar, StatusMessage
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 
@@ -35,7 +35,7 @@ def weibo(node: DOMNode) -> WeiboApp:
     return cast("WeiboApp", node.app)
 
 
-class House(Screen[T]):
+class BaseScreen(Screen[T]):
     """A screen of this house: its keys are described in the person's language, and it asks without waiting."""
 
     HELP_TEXT = ""
@@ -81,7 +81,7 @@ def _spoken(active: ActiveBinding) -> ActiveBinding:
     return active._replace(binding=dataclasses.replace(binding, description=_(binding.description)))
 
 
-class Place(House[None]):
+class MainScreen(BaseScreen[None]):
     """One of the app's four places: its body between the names of all places and the status."""
 
     NAME = ""
@@ -90,15 +90,15 @@ class Place(House[None]):
         yield Navigation(self.NAME)
         with Vertical(classes="body"):
             yield from self.compose_body()
-        yield Flash()
-        yield StatusLine()
+        yield StatusMessage()
+        yield StatusBar()
         yield Footer(show_command_palette=False)
 
     def compose_body(self) -> Iterable[Widget]:
         raise NotImplementedError
 
 
-class Form(House[T]):
+class FormScreen(BaseScreen[T]):
     """A full screen that is filled in or read, on top of a place, and closed again."""
 
     BINDINGS = bindings("dialog")
@@ -106,7 +106,7 @@ class Form(House[T]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="body"):
             yield from self.compose_body()
-        yield Flash()
+        yield StatusMessage()
         yield Footer(show_command_palette=False)
 
     def compose_body(self) -> Iterable[Widget]:
@@ -116,7 +116,7 @@ class Form(House[T]):
         self.dismiss(None)
 
 
-class Dialog(House[T], ModalScreen[T]):
+class Dialog(BaseScreen[T], ModalScreen[T]):
     """A box in the middle that asks one thing."""
 
     BINDINGS = bindings("dialog")

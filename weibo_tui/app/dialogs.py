@@ -12,12 +12,12 @@ from textual.widgets.option_list import Option
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import plain
-from weibo_tui.app.widgets.single_line_input import Line
+from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.text import visible
 
 
-class Choose(Dialog[str]):
+class ChoiceDialog(Dialog[str]):
     """One of several answers, given as (value, words); gives the value, or None where it was closed.
 
     A question of yes or no is one too: the safe answer stands first, and Enter takes it."""
@@ -41,7 +41,7 @@ class Choose(Dialog[str]):
         self.dismiss(self._answers[event.option_index][0])
 
 
-class AskText(Dialog[str]):
+class InputDialog(Dialog[str]):
     """One line of text; `check` raises WeiboTuiError for one that will not do, and its words are shown."""
 
     def __init__(self, question: str, value: str = "", check: Callable[[str], object] = str) -> None:
@@ -53,7 +53,7 @@ class AskText(Dialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield Static(plain(self._question), classes="question")
-            yield Line(visible(self._value))
+            yield SingleLineInput(visible(self._value))
             yield Static(classes="problem")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

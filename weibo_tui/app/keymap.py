@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import short
@@ -194,15 +194,16 @@ def bindings(place: str) -> list[BindingType]:
 
 
 def check_keymap(keymap: Mapping[str, str]) -> Mapping[str, str]:
-    """The keys that the settings ask for; BadInput for an action that there is not, and for one left without keys."""
+    """The keys that the settings ask for; UserInputError for an action that there is not, and for one left without
+    keys."""
     known = {key.name for key in all_keys()}
     for name, keys in keymap.items():
         if name not in known:
             message = _("The settings give keys to '{name}', which is no action of the app: its help (F1) names them.")
-            raise BadInput(message.format(name=short(name)))
+            raise UserInputError(message.format(name=short(name)))
         if not all(part.strip() for part in keys.split(",")):
             message = _("The settings leave '{name}' without a key: name one, or remove the line.")
-            raise BadInput(message.format(name=name))
+            raise UserInputError(message.format(name=name))
     return keymap
 
 

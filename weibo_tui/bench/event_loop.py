@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 from weibo_tui.app import app as main
-from weibo_tui.app.predict.job_card import LabellingCard
+from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.screen import TrainScreen
@@ -19,7 +19,7 @@ from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditPlan, LabellingPlan, Machine, TrainingPlan, Workbench
+from weibo_tui.workbench import AuditPlan, ComputeOptions, LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
 
 TICK = 0.005
@@ -27,7 +27,7 @@ SETTLE = 3.0  # seconds
 FIRST_STEPS = 20
 """Steps of a training before it is looked at: the first ones are slower."""
 POST = "楼下的面真好吃，下次还来"
-CPU = Machine("cpu")
+CPU = ComputeOptions("cpu")
 AT = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
@@ -160,7 +160,7 @@ class _Director:
         assert isinstance(place, PredictScreen)
         # Of this round: one that is there from the last would be gone on with, or refused.
         out = self._folder / f"labelled-{os.getpid()}.csv"
-        card = LabellingCard(LabellingPlan(self._folder / "posts.csv", out, STARTER_ADAPTER, machine=CPU))
+        card = LabelingCard(LabelingConfig(self._folder / "posts.csv", out, STARTER_ADAPTER, machine=CPU))
         async with self.phase("labelling"):
             place.conversation.append(card)
             while card.job is None:
@@ -171,7 +171,7 @@ class _Director:
 
 def _training(bench: Workbench, folder: Path) -> Iterator[object]:
     hyper = Hyperparameters(epochs=1000)
-    return bench.train(TrainingPlan((folder / "posts.csv",), "measured", STARTER_BASE, hyper=hyper, machine=CPU))
+    return bench.train(TrainingConfig((folder / "posts.csv",), "measured", STARTER_BASE, hyper=hyper, machine=CPU))
 
 
 def _timed(events: Iterator[object], found: list[float]) -> Generator[object, None, None]:

@@ -7,15 +7,15 @@ from functools import partial
 
 from weibo_tui.bench import records
 from weibo_tui.bench.fresh import fresh_folder
-from weibo_tui.bench.measuring import Bar, Comparison, Rounds, Wanted, in_process
+from weibo_tui.bench.measuring import BenchmarkOptions, Comparison, Rounds, Target, in_process
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 
 ROUNDS = 5
-BAR = Bar(100, at_most=True)  # milliseconds: what a person takes for at once
+BAR = Target(100, at_most=True)  # milliseconds: what a person takes for at once
 
 
-def measure(wanted: Wanted, analyses: int = 1_000_000) -> Iterator[Progress | Comparison]:
+def measure(wanted: BenchmarkOptions, analyses: int = 1_000_000) -> Iterator[Progress | Comparison]:
     """Milliseconds of each question to a history of so many `analyses`, opened anew in each round. They are made
     first, which takes minutes and about a kilobyte each in the folder for temporary files."""
     with fresh_folder() as home:

@@ -19,7 +19,7 @@ Measured = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BenchmarkOptions:
     """What a bench is asked for: the `base` to measure on (none: 12 blocks of width 768 with random weights), and how
     many `rounds` (0: as many as the subject takes by itself)."""
 
@@ -44,7 +44,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class Target:
     """What a comparison is held against: its ratio, or where nothing is beside it the median itself."""
 
     limit: float
@@ -63,7 +63,7 @@ class Comparison:
     unit: str
     ours: Sample
     beside: Sample | None = None
-    bar: Bar | None = None
+    bar: Target | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property

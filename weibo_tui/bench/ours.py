@@ -18,7 +18,7 @@ from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.layers import PackedLinear
 from weibo_tui.engine.prediction import Classifier
-from weibo_tui.engine.training import Examples, Training
+from weibo_tui.engine.training import AdapterTrainer, Examples
 from weibo_tui.text import PREPROCESSING
 
 
@@ -40,7 +40,7 @@ def train(base: str, dtype: str, steps: int, last: int = 0, warm_up: int = 30) -
     encoded = found.tokenizer.encode_posts(texts, MAX_LENGTH, PREPROCESSING)[1]
     encoding = time.perf_counter() - began
     labels = np.arange(len(texts)) % LABELS
-    training = Training(
+    training = AdapterTrainer(
         found.trunk,
         adapter_on(found.trunk, last).to(compute.device),
         Examples(encoded, labels),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from weibo_tui.bench.measuring import Bar, Comparison, Rounds, Wanted, in_process
+from weibo_tui.bench.measuring import BenchmarkOptions, Comparison, Rounds, Target, in_process
 from weibo_tui.engine.device import Compute
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -14,7 +14,7 @@ ROUNDS = 5
 POSTS = 1024
 
 
-def measure(wanted: Wanted, number: int = POSTS) -> Iterator[Progress | Comparison]:
+def measure(wanted: BenchmarkOptions, number: int = POSTS) -> Iterator[Progress | Comparison]:
     """Posts a second in the machine's native dtype: `number` together, and one of a typical length alone."""
     dtype = Compute.choose().dtype_name
     base = wanted.base
@@ -33,4 +33,4 @@ def measure(wanted: Wanted, number: int = POSTS) -> Iterator[Progress | Comparis
         (_("one post, {dtype}"), "one", "loop", _("plain loop"), 5.0),
     ):
         ours, other = found.sample("ours", figure, "weibo-tui"), found.sample(beside, figure, name)
-        yield Comparison("predict", what.format(dtype=dtype), "posts/s", ours, other, Bar(limit))
+        yield Comparison("predict", what.format(dtype=dtype), "posts/s", ours, other, Target(limit))

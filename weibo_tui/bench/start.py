@@ -11,7 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from weibo_tui.bench.fresh import fresh_home
-from weibo_tui.bench.measuring import Bar, Comparison, Measured, Rounds, Wanted, came_to_nothing, finish_process
+from weibo_tui.bench.measuring import (
+    BenchmarkOptions,
+    Comparison,
+    Measured,
+    Rounds,
+    Target,
+    came_to_nothing,
+    finish_process,
+)
 from weibo_tui.bench.terminal import in_terminal
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -22,7 +30,7 @@ LAST_PAINTED = b"Leave"
 """The last word of the footer, at the bottom of the screen."""
 
 
-def measure(wanted: Wanted) -> Iterator[Progress | Comparison]:
+def measure(wanted: BenchmarkOptions) -> Iterator[Progress | Comparison]:
     """Seconds from the start of a process to its verdict, and to its first screen. `wanted.base` changes nothing:
     what comes with the program is measured."""
     found = yield from Rounds().run(
@@ -40,7 +48,7 @@ def measure(wanted: Wanted) -> Iterator[Progress | Comparison]:
         (_("first paint"), "launch", "import textual.app", 2.0),
     ):
         ours, other = found.sample(contender, "seconds", "weibo-tui"), found.sample(beside, "seconds")
-        yield Comparison("start", what, "s", ours, other, Bar(limit, at_most=True))
+        yield Comparison("start", what, "s", ours, other, Target(limit, at_most=True))
 
 
 def _to_the_end(*arguments: str) -> Measured:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from weibo_tui.bench.measuring import Bar, Comparison, Rounds, Wanted, in_process
+from weibo_tui.bench.measuring import BenchmarkOptions, Comparison, Rounds, Target, in_process
 from weibo_tui.engine.device import Compute
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -18,7 +18,7 @@ ON_CUDA, LOW, FULL, LATER, MEMORY = 20.0, 10.0, 3.0, 20.0, 0.6
 LAST = 4
 
 
-def measure(wanted: Wanted, steps: int = 0) -> Iterator[Progress | Comparison]:
+def measure(wanted: BenchmarkOptions, steps: int = 0) -> Iterator[Progress | Comparison]:
     """Training in the dtype that the machine has natively, and in float32; of ours `steps` are timed, else as many as
     take some ten seconds."""
     compute = Compute.choose()
@@ -37,7 +37,7 @@ def measure(wanted: Wanted, steps: int = 0) -> Iterator[Progress | Comparison]:
             "posts/s",
             found.sample(dtype, "rate", "weibo-tui"),
             found.sample("plain", "rate", name),
-            Bar(bar),
+            Target(bar),
             {"share_of_peak": found.sample(dtype, "share").median},
         )
     yield Comparison(
@@ -46,7 +46,7 @@ def measure(wanted: Wanted, steps: int = 0) -> Iterator[Progress | Comparison]:
         "posts/s",
         found.sample("kept", "rate", "weibo-tui"),
         found.sample("plain", "rate", name),
-        Bar(LATER),
+        Target(LATER),
     )
     for dtype in reversed(bars):
         yield Comparison(
@@ -55,5 +55,5 @@ def measure(wanted: Wanted, steps: int = 0) -> Iterator[Progress | Comparison]:
             "MB",
             found.sample(dtype, "memory", "weibo-tui").scaled(1e-6),
             found.sample("plain", "memory", name).scaled(1e-6),
-            Bar(MEMORY, at_most=True),
+            Target(MEMORY, at_most=True),
         )

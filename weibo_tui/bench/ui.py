@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from weibo_tui.bench.fresh import fresh_folder, fresh_home
-from weibo_tui.bench.measuring import Bar, Comparison, Measured, Rounds, Sample, Wanted
+from weibo_tui.bench.measuring import BenchmarkOptions, Comparison, Measured, Rounds, Sample, Target
 from weibo_tui.bench.posts import posts
 from weibo_tui.bench.terminal import measured_in_terminal
 from weibo_tui.locale import N_
@@ -29,11 +29,11 @@ PHASES = {
     "labelling": N_("labelling a file"),
     "audit": N_("audit of a large file"),
 }
-P95, WORST = Bar(50, at_most=True), Bar(200, at_most=True)  # milliseconds
+P95, WORST = Target(50, at_most=True), Target(200, at_most=True)  # milliseconds
 
 
 def measure(
-    wanted: Wanted, seconds: float = 10.0, number: int = 20_000, large: int = 200_000, alone: int = 100
+    wanted: BenchmarkOptions, seconds: float = 10.0, number: int = 20_000, large: int = 200_000, alone: int = 100
 ) -> Iterator[Progress | Comparison]:
     """Milliseconds that the event loop is late, in phases of so many `seconds`, with a file of so many posts to train
     on and label, and a `large` one to audit; and so many steps of the same training `alone`. `wanted.base` changes

@@ -13,7 +13,7 @@ from weibo_tui.cli.bases import Name, NewName, list_cards, pull_whole
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import emit, narrate, narrate_default, one_line, pad, percent, show
 from weibo_tui.cli.score_card import score_lines
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.text import cell_width, truncate_cells
@@ -98,7 +98,9 @@ def import_adapter(
         named = options.names(labels)
         imported = pull_whole(lambda bench: bench.import_original(path, wanted, base, named, overwrite))
     elif base or labels is not None:
-        raise BadInput(_("--base and --labels are for a .pth: the card in {path} names its own.").format(path=path))
+        raise UserInputError(
+            _("--base and --labels are for a .pth: the card in {path} names its own.").format(path=path)
+        )
     else:
         imported = pull_whole(lambda bench: bench.import_adapter(path, name, overwrite))
     assert imported is not None  # an import that raises nothing ends with it
@@ -125,7 +127,7 @@ def export_adapter(
 
     asked = form or ("original" if path.suffix in ENDINGS else "ours")
     if asked not in ("ours", "original") or (asked == "original") != (path.suffix in ENDINGS):
-        raise BadInput(
+        raise UserInputError(
             _("{path} cannot be of the format {form}: write ours as .zip or .tar.gz, the original's as .pth.").format(
                 path=path, form=asked
             )

@@ -13,7 +13,7 @@ import typer
 from weibo_tui.cli import options, pretrain
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import (
-    Interrupted,
+    InterruptedRunError,
     emit,
     leave_interrupted,
     narrate,
@@ -24,16 +24,16 @@ from weibo_tui.cli.output import (
     table,
     until_stopped,
 )
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import BaseCard, Card
-from weibo_tui.registry.store import Shelf
+from weibo_tui.registry.store import ModelStore
 from weibo_tui.registry.tokenizer_stats import MANY_TOKENS, MUCH_UNKNOWN
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Imported, Workbench
+    from weibo_tui.workbench import ImportResult, Workbench
 
 bases = typer.Typer(name="bases", cls=Group, help=_("The frozen GPT-2s that adapters stand on."), no_args_is_help=True)
 
@@ -60,7 +60,7 @@ def list_bases(json: options.Json = False) -> None:
 
 
 def list_cards(
-    shelf: Shelf[Card],
+    shelf: ModelStore[Card],
     choose: Callable[[], str],
     header: Sequence[str],
     row: Callable[[Card], Sequence[str]],
@@ -69,7 +69,7 @@ def list_cards(
     """Show what stands on a shelf: the one that is used where none is named has a star, and what comes with the program
     says so in its last column."""
     chosen = ""
-    with suppress(BadInput):
+    with suppress(UserInputError):
         chosen = choose()
     cards = shelf.list()
     bundled = {card.name for card in cards if shelf.is_bundled(card.name)}
@@ -95,11 +95,11 @@ def add_base(
     json: options.Json = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
-    from weibo_tui.workbench.legacy_project import Originals
+    from weibo_tui.workbench.legacy_project import LegacyProject
 
-    folder = folder or Originals.find().base
+    folder = folder or LegacyProject.find().base
     if folder is None:
-        raise BadInput(
+        raise UserInputError(
             _("Name the model's folder, as in 'weibo-tui bases add FOLDER': models/gpt2-chinese is not here.")
         )
     with Workbench.open() as bench:
@@ -210,9 +210,9 @@ def remove_base(name: Name) -> None:
 
 def pull_whole(
     begin: Callable[[Workbench], Iterator[object]], stopped: str = N_("Stopped; nothing was written.")
-) -> Imported | None:
+) -> ImportResult | None:
     """An export, an import or a fetch to its end, with bars; what came in. `stopped` is said of an interrupted one."""
-    from weibo_tui.workbench import Imported, Workbench
+    from weibo_tui.workbench import ImportResult, Workbench
 
     imported = None
     try:
@@ -220,8 +220,8 @@ def pull_whole(
             for event in events:
                 if isinstance(event, Progress):
                     stage.progress(event)
-                if isinstance(event, Imported):
+                if isinstance(event, ImportResult):
                     imported = event
-    except (Interrupted, KeyboardInterrupt):
+    except (InterruptedRunError, KeyboardInterrupt):
         raise leave_interrupted(_(stopped)) from None
     return imported

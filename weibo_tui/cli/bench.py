@@ -11,12 +11,12 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import emit, narrate, stages, table
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 
 if TYPE_CHECKING:
-    from weibo_tui.bench.measuring import Bar, Comparison, Sample
+    from weibo_tui.bench.measuring import Comparison, Sample, Target
 
 SUBJECTS = ("train", "predict", "start", "ui", "history")
 
@@ -36,14 +36,14 @@ def bench(
     rounds: Annotated[int, typer.Option(min=0, max=1000, help=_("Rounds of each; 0 takes what fits it."))] = 0,
     json: options.Json = False,
 ) -> None:
-    from weibo_tui.bench.measuring import Wanted
+    from weibo_tui.bench.measuring import BenchmarkOptions
     from weibo_tui.bench.subjects import measure
     from weibo_tui.workbench import Workbench
     from weibo_tui.workbench.hardware import look_at_computer
 
     unknown = [subject for subject in subjects or () if subject not in SUBJECTS]
     if unknown:
-        raise BadInput(
+        raise UserInputError(
             _("There is nothing called {subject} to measure: name some of {subjects}.").format(
                 subject=unknown[0], subjects=", ".join(SUBJECTS)
             )
@@ -63,7 +63,7 @@ def bench(
     for subject in subjects or SUBJECTS:
         found = []
         with stages(data=json) as stage:
-            for event in measure(subject, Wanted(base, rounds)):
+            for event in measure(subject, BenchmarkOptions(base, rounds)):
                 if isinstance(event, Progress):
                     stage.progress(event)
                 else:
@@ -92,5 +92,5 @@ def _spread(sample: Sample) -> str:
     return figures
 
 
-def _limit(bar: Bar) -> str:
+def _limit(bar: Target) -> str:
     return f"{'≤' if bar.at_most else '≥'} {bar.limit:g}"

@@ -12,7 +12,7 @@ from weibo_tui.cli import options
 from weibo_tui.cli.bases import GOES_ON, pull_whole
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import (
-    Interrupted,
+    InterruptedRunError,
     emit,
     leave_interrupted,
     percent,
@@ -48,7 +48,7 @@ def audit(
     encoding: options.Encoding = None,
     labels: options.Labels = None,
 ) -> None:
-    from weibo_tui.workbench import Audited, AuditPlan, Columns, Workbench
+    from weibo_tui.workbench import AuditPlan, AuditResult, Columns, Workbench
 
     plan = AuditPlan(tuple(data), Columns(column, label_column, encoding), options.names(labels))
     try:
@@ -56,9 +56,9 @@ def audit(
             for event in events:
                 if isinstance(event, Progress):
                     stage.progress(event)
-                if isinstance(event, Audited):
+                if isinstance(event, AuditResult):
                     found = event.audit.to_json()
-    except (Interrupted, KeyboardInterrupt):
+    except (InterruptedRunError, KeyboardInterrupt):
         raise leave_interrupted(_("Stopped; nothing was written.")) from None
     if json:
         emit(found)

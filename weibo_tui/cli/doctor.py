@@ -15,9 +15,9 @@ from weibo_tui.locale import ngettext
 from weibo_tui.text import cell_width, short
 
 if TYPE_CHECKING:
-    from weibo_tui.storage.database_info import Inspection
-    from weibo_tui.workbench.doctor import Folder, Kept, Report
-    from weibo_tui.workbench.hardware import Computer
+    from weibo_tui.storage.database_info import DatabaseInfo
+    from weibo_tui.workbench.doctor import DiagnosticReport, Folder, StoredModel
+    from weibo_tui.workbench.hardware import Hardware
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +49,7 @@ def doctor(
     narrate(_("Nothing is wrong."))
 
 
-def _facts(report: Report) -> Iterator[tuple[str, str]]:
+def _facts(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
     """What is shown, line by line; an empty one between two parts."""
     names = {"system": _("System")}
     yield from ((names.get(name, name), version) for name, version in report.versions.items())
@@ -76,7 +76,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield _("Hub"), _("{address} answers").format(address=report.hub)
 
 
-def _computer(computer: Computer) -> Iterator[tuple[str, str]]:
+def _computer(computer: Hardware) -> Iterator[tuple[str, str]]:
     why = (
         _("the first there is of cuda, mps, cpu")
         if computer.chosen_by == "auto"
@@ -92,7 +92,7 @@ def _computer(computer: Computer) -> Iterator[tuple[str, str]]:
     yield _("Numbers"), _("{native}; a base computes in {dtype}").format(native=native, dtype=computer.dtype)
 
 
-def _database(found: Inspection) -> str:
+def _database(found: DatabaseInfo) -> str:
     from weibo_tui.storage.database_info import NEWEST
 
     if found.entries is None or found.runs is None:
@@ -113,7 +113,7 @@ def _folder(folder: Folder) -> str:
     return _("{path} ({state}, {free} free)").format(path=folder.path, state=state, free=_size(folder.free))
 
 
-def _kept(one: Kept | None) -> str:
+def _kept(one: StoredModel | None) -> str:
     if one is None:
         return _("none yet")
     return f"{one.name}, {_size(one.size)}" if one.sound else _("{name}, damaged").format(name=one.name)

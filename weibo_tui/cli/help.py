@@ -12,7 +12,7 @@ from typing import Any
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 VALUES = {str: "TEXT", int: "INT", float: "FLOAT"}
@@ -49,7 +49,7 @@ class Group(TyperGroup):
         if args[0] not in self.commands and not args[0].startswith("-"):
             nearest = _nearest(args[0], self.commands) or list(self.commands)
             message = _("There is no command '{name}', did you mean {nearest}? '{path} --help' says more.")
-            raise BadInput(message.format(name=args[0], nearest=", ".join(nearest), path=ctx.command_path))
+            raise UserInputError(message.format(name=args[0], nearest=", ".join(nearest), path=ctx.command_path))
         return super().resolve_command(ctx, args)
 
 

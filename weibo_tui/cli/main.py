@@ -14,7 +14,7 @@ from weibo_tui.cli import adapters, bench, data, doctor, predict, records, train
 from weibo_tui.cli import bases as registry
 from weibo_tui.cli.help import Command, Group, bad_usage
 from weibo_tui.cli.output import complain, narrate, one_line
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import explain
 from weibo_tui.settings import find_paths, unknown_settings
@@ -52,7 +52,7 @@ def launch() -> None:
     from weibo_tui.app.terminal.encoding import terminal_encoding
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise BadInput(_("The app needs a terminal: in a pipe, use the commands that 'weibo-tui --help' lists."))
+        raise UserInputError(_("The app needs a terminal: in a pipe, use the commands that 'weibo-tui --help' lists."))
     terminal_encoding()  # refused here where the terminal cannot show the app
     raise typer.Exit(run())
 
@@ -70,15 +70,15 @@ def _everywhere(
 
 
 def _check_place() -> None:
-    """Raise BadInput where the working folder or the home cannot be, and warn of settings that are none."""
+    """Raise UserInputError where the working folder or the home cannot be, and warn of settings that are none."""
     try:
         Path.cwd()
     except OSError as error:  # torch would end the process
-        raise BadInput(
+        raise UserInputError(
             _("The current folder does not exist any more. Change to another one, then try again.")
         ) from error
     paths = find_paths()
-    with suppress(BadInput):  # of a file that cannot be read: told by what reads the settings
+    with suppress(UserInputError):  # of a file that cannot be read: told by what reads the settings
         if warning := unknown_settings(paths):
             narrate(one_line(f"weibo-tui: {warning}"))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.signals import handle_stop_signals
@@ -99,13 +99,13 @@ def pad(cell: str, width: int) -> str:
 
 def narrate_default(group: str, name: str, choose: Callable[[], str]) -> None:
     """Say how to make `name` the default of `group` (adapters or bases), unless `choose` gives it already."""
-    with suppress(BadInput):
+    with suppress(UserInputError):
         if choose() == name:
             return
     narrate(_("To make it the default: weibo-tui {group} use {name}").format(group=group, name=name))
 
 
-class Stage:
+class ProgressBars:
     """Bars on stderr with rate and time left, one for each stage; nothing where stderr is no terminal."""
 
     def __init__(self, bars: Bars | None) -> None:
@@ -138,10 +138,10 @@ class Stage:
 
 
 @contextmanager
-def stages(data: bool = False) -> Iterator[Stage]:
+def stages(data: bool = False) -> Iterator[ProgressBars]:
     """Bars for the length of the block; none where its `data` goes to a terminal too and would tear them."""
     if not sys.stderr.isatty() or (data and sys.stdout.isatty()):
-        yield Stage(None)
+        yield ProgressBars(None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -162,10 +162,10 @@ def stages(data: bool = False) -> Iterator[Stage]:
         redirect_stdout=False,  # else rich takes what is printed to stdout and writes it to its console: to stderr
         redirect_stderr=False,
     ) as bars:
-        yield Stage(bars)
+        yield ProgressBars(bars)
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     """The person asked to stop, and work was stopped between two events."""
 
 
@@ -179,7 +179,7 @@ def until_stopped(events: Iterator[object]) -> Iterator[Iterator[object]]:
         for event in events:
             yield event
             if wanted:
-                raise Interrupted
+                raise InterruptedRunError
 
     def ask(number: int, _frame: FrameType | None) -> None:
         nonlocal wanted

@@ -17,7 +17,7 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
-    Interrupted,
+    InterruptedRunError,
     complain,
     emit,
     leave_interrupted,
@@ -29,14 +29,14 @@ from weibo_tui.cli.output import (
     stages,
     until_stopped,
 )
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width, truncate_cells
 
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
-    from weibo_tui.workbench import LabellingPlan, Machine, Workbench
+    from weibo_tui.workbench import ComputeOptions, LabelingConfig, Workbench
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 LONGEST_LINE = 2**20  # characters of a line of stdin; far fewer are looked at
@@ -67,22 +67,26 @@ def predict(
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
 ) -> None:
-    from weibo_tui.workbench import Columns, LabellingPlan, Machine, Workbench
+    from weibo_tui.workbench import Columns, ComputeOptions, LabelingConfig, Workbench
 
-    machine = Machine(device, dtype, threads)
+    machine = ComputeOptions(device, dtype, threads)
     if (file is None) == (not text) or (file is None) != (out is None):
-        raise BadInput(_("Give posts, or - for stdin, or --file with --out: 'weibo-tui predict --help' says more."))
+        raise UserInputError(
+            _("Give posts, or - for stdin, or --file with --out: 'weibo-tui predict --help' says more.")
+        )
     with Workbench.open() as bench:
         if file is not None and out is not None:
             columns = Columns(text=column, encoding=encoding)
-            _label(bench, LabellingPlan(file, out, adapter, columns, machine, overwrite, history), json)
+            _label(bench, LabelingConfig(file, out, adapter, columns, machine, overwrite, history), json)
         else:
             texts = [_as_typed(one) for one in text or []]
             posts: Iterable[str] = _stdin_lines(encoding) if texts == ["-"] else texts
             _judge(bench, posts, adapter, machine, json, history)
 
 
-def _judge(bench: Workbench, posts: Iterable[str], adapter: str, machine: Machine, json: bool, history: bool) -> None:
+def _judge(
+    bench: Workbench, posts: Iterable[str], adapter: str, machine: ComputeOptions, json: bool, history: bool
+) -> None:
     from_stdin = not isinstance(posts, list)
     record = None if history else False
     # Who types line by line wants each answer at once; a pipe is judged by the batch.
@@ -102,7 +106,7 @@ def _judge(bench: Workbench, posts: Iterable[str], adapter: str, machine: Machin
             emit(_to_json(one)) if json else show(_line(one))
         first.clear()
     if failed == found == 1:
-        raise BadInput(_("The post cannot be judged: nothing to read is left after cleaning; write some words."))
+        raise UserInputError(_("The post cannot be judged: nothing to read is left after cleaning; write some words."))
     if failed:
         complain(_("{failed} of {found} posts could not be read.").format(failed=failed, found=found))
 
@@ -173,17 +177,17 @@ def _line(analysis: Analysis) -> str:
     return start + post
 
 
-def _label(bench: Workbench, plan: LabellingPlan, json: bool) -> None:
-    from weibo_tui.workbench.labeling import FileLabelled
+def _label(bench: Workbench, plan: LabelingConfig, json: bool) -> None:
+    from weibo_tui.workbench.labeling import LabelingResult
 
     try:
         with stages() as stage, until_stopped(bench.label_file(plan)) as events:
             for event in events:
                 if isinstance(event, Progress):
                     stage.progress(event)
-                if isinstance(event, FileLabelled):
+                if isinstance(event, LabelingResult):
                     done = event
-    except (Interrupted, KeyboardInterrupt):
+    except (InterruptedRunError, KeyboardInterrupt):
         hint = _("Stopped; the same command goes on where it stood.")
         raise leave_interrupted(hint) from None
     if json:

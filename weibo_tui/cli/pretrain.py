@@ -11,11 +11,11 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.train import follow
-from weibo_tui.engine.hyperparameters import PretrainingRecipe
-from weibo_tui.errors import BadInput
+from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
-RECIPE = PretrainingRecipe()
+RECIPE = PretrainingHyperparameters()
 
 _training = partial(options.of, options.TRAINING)
 _model = partial(options.of, _("Model"))
@@ -67,17 +67,17 @@ def pretrain(
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
 ) -> None:
-    from weibo_tui.workbench import Machine, PretrainingPlan, Workbench
+    from weibo_tui.workbench import ComputeOptions, PretrainingConfig, Workbench
 
     if (corpus is None) == (not resume):
-        raise BadInput(
+        raise UserInputError(
             _("Name the text to learn from, or a run with --resume: 'weibo-tui bases pretrain --help' says more.")
         )
     with Workbench.open() as bench:
         if corpus is None:
             follow(bench, bench.resume(resume, name), json)
             return
-        plan = PretrainingPlan(
+        plan = PretrainingConfig(
             corpus=corpus,
             name=name or options.name_after(corpus.name.partition(".")[0], "base"),
             layers=layers,
@@ -88,7 +88,7 @@ def pretrain(
             units=units,
             emoticons=emoticons,
             encoding=encoding,
-            recipe=PretrainingRecipe(
+            recipe=PretrainingHyperparameters(
                 minutes=minutes,
                 tokens=tokens,
                 context=context,
@@ -98,6 +98,6 @@ def pretrain(
                 hide=hide,
                 seed=seed,
             ),
-            machine=Machine(device, dtype, threads),
+            machine=ComputeOptions(device, dtype, threads),
         )
         follow(bench, bench.pretrain(plan), json)

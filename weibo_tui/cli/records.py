@@ -12,7 +12,7 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import emit, narrate, one_line, percent, show, table
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import finish
 from weibo_tui.text import truncate_cells
@@ -93,7 +93,7 @@ def clear_history(
     with Workbench.open() as bench:
         question = _("Forget all {number} entries of the history?").format(number=f"{bench.history.count():,}")
         if not yes and not _agreed(question):
-            raise BadInput(_("Nothing was forgotten: answer y, or give --yes."))
+            raise UserInputError(_("Nothing was forgotten: answer y, or give --yes."))
         gone = bench.history.clear()
     narrate(_("{gone} entries are forgotten.").format(gone=f"{gone:,}"))
 

@@ -14,8 +14,8 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
-    Interrupted,
-    Stage,
+    InterruptedRunError,
+    ProgressBars,
     emit,
     leave_interrupted,
     narrate,
@@ -28,7 +28,7 @@ from weibo_tui.cli.output import (
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.words import skipped_rows, word
@@ -107,20 +107,22 @@ def train(
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
 ) -> None:
-    from weibo_tui.workbench import Columns, Machine, TrainingPlan, Workbench
-    from weibo_tui.workbench.legacy_project import Originals
+    from weibo_tui.workbench import Columns, ComputeOptions, TrainingConfig, Workbench
+    from weibo_tui.workbench.legacy_project import LegacyProject
 
-    here = Originals.find().data
+    here = LegacyProject.find().data
     if here is not None and not data and not resume:
         message = _("Name the files to train on, as in 'weibo-tui train {path}', or a run with --resume.")
-        raise BadInput(message.format(path=here))
+        raise UserInputError(message.format(path=here))
     if bool(data) == bool(resume):
-        raise BadInput(_("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more."))
+        raise UserInputError(
+            _("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more.")
+        )
     with Workbench.open() as bench:
         if not data:
             follow(bench, bench.resume(resume, name), json)
             return
-        plan = TrainingPlan(
+        plan = TrainingConfig(
             data=tuple(data),
             name=name or options.name_after(data[0].stem, "adapter"),
             base=base,
@@ -148,7 +150,7 @@ def train(
                 dropout=dropout,
                 init=init,
             ),
-            machine=Machine(device, dtype, threads),
+            machine=ComputeOptions(device, dtype, threads),
             overwrite=overwrite,
             keep_states=keep_states,
         )
@@ -161,7 +163,7 @@ def follow(bench: Workbench, events: Iterator[object], json: bool) -> None:
     finished: RunFinished | None = None
     try:
         with stages(data=json) as stage, until_stopped(events) as pulled:
-            teller = _Teller(stage)
+            teller = _EventPrinter(stage)
             for event in pulled:
                 if isinstance(event, RunStarted):
                     run = event.run
@@ -170,7 +172,7 @@ def follow(bench: Workbench, events: Iterator[object], json: bool) -> None:
                 teller.tell(event)
                 if isinstance(event, RunFinished):
                     finished = event
-    except (Interrupted, KeyboardInterrupt):
+    except (InterruptedRunError, KeyboardInterrupt):
         if finished is not None:
             hint = _("The run was finished already.")
         elif run:
@@ -192,10 +194,10 @@ def follow(bench: Workbench, events: Iterator[object], json: bool) -> None:
     narrate_default(group, finished.name, choose)
 
 
-class _Teller:
+class _EventPrinter:
     """Events in words, and as bars."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: ProgressBars) -> None:
         self._stage = stage
         self._tokens = 0
         self._token_rate = Rate()
@@ -273,19 +275,19 @@ def evaluate(
     dtype: options.Dtype = "auto",
     threads: options.Threads = 0,
 ) -> None:
-    from weibo_tui.workbench import Columns, EvaluationPlan, Machine, Workbench
-    from weibo_tui.workbench.evaluation import Scored
+    from weibo_tui.workbench import Columns, ComputeOptions, EvaluationConfig, Workbench
+    from weibo_tui.workbench.evaluation import EvaluationResult
 
-    machine = Machine(device, dtype, threads)
-    plan = EvaluationPlan(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
+    machine = ComputeOptions(device, dtype, threads)
+    plan = EvaluationConfig(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
     try:
         with Workbench.open() as bench, stages() as stage, until_stopped(bench.evaluate(plan)) as events:
             for event in events:
                 if isinstance(event, Progress):
                     stage.progress(event)
-                if isinstance(event, Scored):
+                if isinstance(event, EvaluationResult):
                     scored = event
-    except (Interrupted, KeyboardInterrupt):
+    except (InterruptedRunError, KeyboardInterrupt):
         raise leave_interrupted(_("Stopped; nothing was written.")) from None
     score = scored.score.to_json() | {"seen_in_training": scored.seen_in_training, "unlabeled": scored.unlabeled}
     if json:

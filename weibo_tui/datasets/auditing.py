@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.labels import MAX_LABELS, find_labels
 from weibo_tui.datasets.near_duplicates import near_duplicates
-from weibo_tui.datasets.reading import Source, open_source, rows
+from weibo_tui.datasets.reading import PostTable, open_source, rows
 from weibo_tui.datasets.splitting import Split, split_steps
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import clean, find_emoticons, is_repost, normalise, words_only
@@ -104,7 +104,7 @@ def audit(
 ) -> Generator[Progress, None, Audit]:
     """Read files, with labels or without, and work out their figures, which are the generator's result.
 
-    BadInput for whatever `open_source` refuses, and for labels that do not fit the names in `labels`.
+    UserInputError for whatever `open_source` refuses, and for labels that do not fit the names in `labels`.
     """
     sources = [open_source(path, column, label_column, encoding) for path in paths]
     posts: list[str] = []
@@ -148,17 +148,17 @@ def _contradictions(bearing: Mapping[str, set[str]]) -> int:
     return sum(len(given - {""}) > 1 for given in bearing.values())
 
 
-def _file(source: Source, read: int) -> AuditedFile:
+def _file(source: PostTable, read: int) -> AuditedFile:
     place = (str(source.path), source.format, source.encoding)
     return AuditedFile(*place, source.columns, source.text_column, source.label_column, read)
 
 
-def _counts(sources: Sequence[Source], found: Sequence[str], named: Sequence[str] | None) -> dict[str, int]:
+def _counts(sources: Sequence[PostTable], found: Sequence[str], named: Sequence[str] | None) -> dict[str, int]:
     counts = Counter(label for label in found if label)
     if len(counts) > MAX_LABELS:
         columns = ", ".join(dict.fromkeys(source.label_column for source in sources if source.label_column))
         message = _("{column} holds more than {limit} different labels; is it the right column?")
-        raise BadInput(message.format(column=columns, limit=MAX_LABELS))
+        raise UserInputError(message.format(column=columns, limit=MAX_LABELS))
     if not counts:
         return {}
     known = find_labels(counts, named)
@@ -197,7 +197,7 @@ def _emoticons(posts: list[str], found: list[str], seed: int) -> Generator[Progr
         return Emoticons(share, None, None)
     try:
         parts = yield from split_steps(texts, codes.tolist(), validation=0.0, test=0.2, seed=seed)
-    except BadInput:  # too few groups for a hold-out: nothing to say
+    except UserInputError:  # too few groups for a hold-out: nothing to say
         return Emoticons(share, None, None)
     majority = float(np.mean(codes[parts.test] == np.bincount(codes[parts.train]).argmax()))
     seen = any(find_emoticons(texts[index]) for index in parts.train)

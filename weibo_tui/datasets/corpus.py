@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from weibo_tui.datasets.encodings import find_encoding
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 # A longer line is cut into lines of this many characters, so that no file can fill the memory with one.
@@ -21,9 +21,9 @@ SQUEEZED: dict[str, Callable[..., IO[str]]] = {".xz": lzma.open, ".gz": gzip.ope
 def lines(path: Path, encoding: str | None = None) -> Iterator[str]:
     """The lines of a corpus without their ends, empty ones passed over. What is squeezed is UTF-8 unless named.
 
-    Raises BadInput where the file is missing, empty, not of its encoding, or not the archive its name says."""
+    Raises UserInputError where the file is missing, empty, not of its encoding, or not the archive its name says."""
     if not path.is_file() or not path.stat().st_size:
-        raise BadInput(_("{path} is no file with text in it: check the name.").format(path=path))
+        raise UserInputError(_("{path} is no file with text in it: check the name.").format(path=path))
     squeezed = SQUEEZED.get(path.suffix, open)
     chosen = encoding or "utf-8-sig"
     if squeezed is open:
@@ -35,12 +35,14 @@ def lines(path: Path, encoding: str | None = None) -> Iterator[str]:
                 if text := line.strip("\r\n\ufeff"):
                     yield text
     except LookupError as error:
-        raise BadInput(
+        raise UserInputError(
             _("There is no encoding {name}: write utf-8, gb18030 or utf-16.").format(name=encoding)
         ) from error
     except UnicodeDecodeError as error:
-        raise BadInput(
+        raise UserInputError(
             _("{path} is not in {encoding}: name its encoding with --encoding.").format(path=path, encoding=chosen)
         ) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise BadInput(_("{path} cannot be read ({reason}): copy it again.").format(path=path, reason=error)) from error
+        raise UserInputError(
+            _("{path} cannot be read ({reason}): copy it again.").format(path=path, reason=error)
+        ) from error

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weibo_tui.datasets.labels import LONGEST_LABEL, MAX_LABELS, Labels, find_labels
-from weibo_tui.datasets.reading import Source, open_source, rows
-from weibo_tui.errors import BadInput
+from weibo_tui.datasets.reading import PostTable, open_source, rows
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import PREPROCESSING, clean, short
@@ -31,7 +31,7 @@ class Dataset:
     posts: list[str]
     labels: list[int]
     label_set: Labels
-    sources: tuple[Source, ...]
+    sources: tuple[PostTable, ...]
     places: list[tuple[int, int]]
     skipped: list[tuple[int, int]]
     digest: str
@@ -60,7 +60,7 @@ def load(
     """Read labelled files; the generator's result is the data set.
 
     `labels` are the names for a new adapter (`--labels`), or the `Labels` of one that is to be evaluated.
-    BadInput for whatever `open_source` refuses, for a row with a post and no label, and for a label that is
+    UserInputError for whatever `open_source` refuses, for a row with a post and no label, and for a label that is
     not in the set, with its file and row.
     """
     sources = tuple(open_source(path, column, label_column, encoding, need_label=True) for path in paths)
@@ -92,7 +92,7 @@ def load(
     yield Progress("reading", done, done)
     if unlabeled and not posts:
         message = _("No labels by a person: {files}. Correct labels in the history, then export it again.")
-        raise BadInput(message.format(files=", ".join(map(str, paths))))
+        raise UserInputError(message.format(files=", ".join(map(str, paths))))
     known = labels if isinstance(labels, Labels) else find_labels(numbers, labels)
     indices = [known.index(label) for label in numbers]
     for label, index in zip(numbers, indices, strict=True):
@@ -104,46 +104,46 @@ def load(
 
 
 def check_trainable(dataset: Dataset) -> None:
-    """BadInput unless there are posts of two labels at least, and of every label that is named."""
+    """UserInputError unless there are posts of two labels at least, and of every label that is named."""
     present = [name for name, number in dataset.counts().items() if number]
     files = ", ".join(str(source.path) for source in dataset.sources)
     if not present:
-        raise BadInput(_("{files}: no row holds a post to learn from.").format(files=files))
+        raise UserInputError(_("{files}: no row holds a post to learn from.").format(files=files))
     if len(present) == 1:
         message = _("{files}: every post is labelled {label}; training needs two labels at least.")
-        raise BadInput(message.format(files=files, label=present[0]))
+        raise UserInputError(message.format(files=files, label=present[0]))
     missing = [name for name in dataset.names if name not in present]
     if missing:
         message = _("{files}: no post is labelled {labels}; leave it out of --labels, or add such posts.")
-        raise BadInput(message.format(files=files, labels=", ".join(missing)))
+        raise UserInputError(message.format(files=files, labels=", ".join(missing)))
 
 
-def _present(source: Source, number: int, label: str | None) -> str:
+def _present(source: PostTable, number: int, label: str | None) -> str:
     if not label:
         message = _("{path}, row {row}: a post without a label; give it one in {column}, or remove the row.")
-        raise BadInput(message.format(path=source.path, row=number, column=source.label_column))
+        raise UserInputError(message.format(path=source.path, row=number, column=source.label_column))
     if len(label) > LONGEST_LABEL:
         message = _("{path}, row {row}: {column} holds a label of {number} characters; is it the right column?")
-        raise BadInput(
+        raise UserInputError(
             message.format(path=source.path, row=number, column=short(source.label_column or ""), number=len(label))
         )
     return label
 
 
-def _next_number(source: Source, numbers: dict[str, int]) -> int:
+def _next_number(source: PostTable, numbers: dict[str, int]) -> int:
     if len(numbers) == MAX_LABELS:
         message = _("{path}: {column} holds more than {limit} different labels; is it the right column?")
-        raise BadInput(message.format(path=source.path, column=source.label_column, limit=MAX_LABELS))
+        raise UserInputError(message.format(path=source.path, column=source.label_column, limit=MAX_LABELS))
     return len(numbers)
 
 
-def _not_in_set(labels: Labels, label: str, found: Iterable[str], source: Source, number: int) -> BadInput:
+def _not_in_set(labels: Labels, label: str, found: Iterable[str], source: PostTable, number: int) -> UserInputError:
     """Return what to say of a label that an adapter with `labels` does not know, in data with the labels `found`."""
     message = _(
         "{path}, row {row}: the label {label} is not in the set ({labels}). The data has the labels {found}. Name them "
         "as the adapter does, or choose an adapter with these labels."
     )
-    return BadInput(
+    return UserInputError(
         message.format(
             path=source.path, row=number, label=short(label), labels=_quoted(labels.names), found=_quoted(found)
         )

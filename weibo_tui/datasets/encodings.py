@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 WHOLE = 8 * 2**20  # bytes; files up to here are looked at whole
@@ -49,7 +49,7 @@ class Encoding:
 
 
 def find_encoding(path: Path, named: str | None = None) -> Encoding:
-    """The encoding of a file; `named` settles it. BadInput for an unknown name, or when none is certain."""
+    """The encoding of a file; `named` settles it. UserInputError for an unknown name, or when none is certain."""
     with path.open("rb") as file:
         head = file.read(WINDOW)
     marked = next((Encoding(codec, mark) for mark, codec in _MARKS if head.startswith(mark)), None)
@@ -59,14 +59,14 @@ def find_encoding(path: Path, named: str | None = None) -> Encoding:
 
 
 def named_encoding(name: str, marked: Encoding | None = None) -> Encoding:
-    """Return the encoding of this name, with the byte order mark of `marked` where that fits. BadInput for an unknown
-    name."""
+    """Return the encoding of this name, with the byte order mark of `marked` where that fits. UserInputError for an
+    unknown name."""
     try:
         "".encode(name)  # refuses codecs that are not of text
         codec = codecs.lookup(name).name
     except (LookupError, ValueError):
         message = _("There is no encoding {name}: use utf-8, gb18030 or utf-16, or leave --encoding out.")
-        raise BadInput(message.format(name=name)) from None
+        raise UserInputError(message.format(name=name)) from None
     codec = {"gbk": "gb18030", "gb2312": "gb18030", "utf-8-sig": "utf-8"}.get(codec, codec)
     if marked and (marked.codec == codec or (codec == "utf-16" and marked.codec.startswith(codec))):
         return marked
@@ -99,7 +99,7 @@ def _by_content(path: Path) -> Encoding:
         "{path} is in no encoding that can be told for certain (it is not UTF-8 from line {line} on): "
         "save it as UTF-8, or name its encoding with --encoding."
     )
-    raise BadInput(message.format(path=path, line=line))
+    raise UserInputError(message.format(path=path, line=line))
 
 
 def _samples(path: Path) -> list[bytes]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 BINARY = ("negative", "positive")
@@ -57,7 +57,7 @@ def find_labels(found: Iterable[str], named: Sequence[str] | None = None) -> Lab
     """The labels of a new adapter: from those in its data, and the names that the user gave (`--labels`).
 
     0 and 1 are negative and positive unless named. Names are given in the order of the numbers, or are the
-    very words in the files. BadInput when names and labels do not fit.
+    very words in the files. UserInputError when names and labels do not fit.
     """
     present = set(found)
     if named is not None:
@@ -78,7 +78,7 @@ def known_labels(names: Sequence[str]) -> Labels:
 def _named(present: set[str], names: tuple[str, ...]) -> Labels:
     if len(set(names)) < len(names) or "" in names:
         message = _("--labels {names}: give each label a name of its own.")
-        raise BadInput(message.format(names=",".join(names)))
+        raise UserInputError(message.format(names=",".join(names)))
     known = known_labels(names)
     if all(known.index(label) is not None for label in present):
         # Numbers stand for these labels only where the files have numbers.
@@ -87,7 +87,7 @@ def _named(present: set[str], names: tuple[str, ...]) -> Labels:
     if len(present) == len(names) and all(map(_WHOLE_NUMBER.fullmatch, present)):
         return Labels(names, _in_order(present))
     message = _("The data has the labels {found}, and --labels names {names}: name as many, in their order.")
-    raise BadInput(message.format(found=", ".join(_in_order(present)), names=", ".join(names)))
+    raise UserInputError(message.format(found=", ".join(_in_order(present)), names=", ".join(names)))
 
 
 def _in_order(labels: set[str]) -> tuple[str, ...]:

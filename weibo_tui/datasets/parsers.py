@@ -1,6 +1,6 @@
 """The records of a table file as they stand in it: cells of CSV and TSV, lines of JSON, batches of Parquet.
 
-All of it streams; what cannot be read is BadInput with the file and the line.
+All of it streams; what cannot be read is UserInputError with the file and the line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from weibo_tui.datasets.encodings import Encoding, first_bad_line
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import short
 
@@ -72,13 +72,13 @@ class _Lines:
         self._left -= len(line)
         if self._left < 0:
             message = _("{path}, line {line}: a row of more than {limit} characters; is this a table of posts?")
-            raise BadInput(message.format(path=self.path, line=self.number, limit=MAX_RECORD))
+            raise UserInputError(message.format(path=self.path, line=self.number, limit=MAX_RECORD))
         return line
 
 
 @contextmanager
 def open_lines(path: Path, encoding: Encoding, newline: str | None) -> Iterator[_Lines]:
-    """The decoded lines of a file, behind its byte order mark. BadInput for bytes that do not decode."""
+    """The decoded lines of a file, behind its byte order mark. UserInputError for bytes that do not decode."""
     try:
         with path.open("rb") as file:
             file.seek(len(encoding.mark))
@@ -86,7 +86,7 @@ def open_lines(path: Path, encoding: Encoding, newline: str | None) -> Iterator[
     except UnicodeError as error:
         message = _("{path}, line {line}: this is not {encoding}; name the file's encoding with --encoding.")
         line = first_bad_line(path, encoding)
-        raise BadInput(message.format(path=path, line=line, encoding=encoding.name)) from error
+        raise UserInputError(message.format(path=path, line=line, encoding=encoding.name)) from error
 
 
 def cells(table: Table) -> Iterator[list[str]]:
@@ -102,12 +102,12 @@ def cells(table: Table) -> Iterator[list[str]]:
                 row = next(reader, None)
             except csv.Error as error:
                 message = _("{path}, line {line}: a cell that cannot be read ({reason}); is a quote left open?")
-                raise BadInput(message.format(path=table.path, line=begin, reason=error)) from error
+                raise UserInputError(message.format(path=table.path, line=begin, reason=error)) from error
             if row is None:
                 return
             if lines.ended:  # csv asked for one more line inside a cell
                 message = _("{path}, line {line}: a quote opens here and never closes; close it or double it.")
-                raise BadInput(message.format(path=table.path, line=begin))
+                raise UserInputError(message.format(path=table.path, line=begin))
             if not row:
                 continue
             columns = columns or len(row)
@@ -116,7 +116,7 @@ def cells(table: Table) -> Iterator[list[str]]:
                     "{path}, line {line}: {found} cells where the header has {expected}; "
                     "put a cell that holds the delimiter into quotes."
                 )
-                raise BadInput(message.format(path=table.path, line=begin, found=len(row), expected=columns))
+                raise UserInputError(message.format(path=table.path, line=begin, found=len(row), expected=columns))
             yield row
 
 
@@ -132,11 +132,11 @@ def objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
                 value = json.loads(text)
             except (ValueError, RecursionError) as error:
                 message = _("{path}, line {line}: no JSON ({reason}); each line has to be one object.")
-                raise BadInput(message.format(path=table.path, line=lines.number, reason=error)) from error
+                raise UserInputError(message.format(path=table.path, line=lines.number, reason=error)) from error
             if not isinstance(value, dict):
                 message = _("{path}, line {line}: not a JSON object; each line has to be one, like {example}.")
                 example = '{"text": "…", "label": 1}'
-                raise BadInput(message.format(path=table.path, line=lines.number, example=example))
+                raise UserInputError(message.format(path=table.path, line=lines.number, example=example))
             yield text, value
 
 
@@ -161,12 +161,12 @@ def parquet_rows(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def unpacked(table: Table, values: pa.RecordBatch | pa.Array) -> list[Any]:
-    """The values of a batch or a column in Python. BadInput for texts that do not decode."""
+    """The values of a batch or a column in Python. UserInputError for texts that do not decode."""
     try:
         found: list[Any] = values.to_pylist()
     except UnicodeDecodeError as error:
         message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
-        raise BadInput(message.format(path=table.path, reason=error)) from error
+        raise UserInputError(message.format(path=table.path, reason=error)) from error
     return found
 
 
@@ -183,7 +183,7 @@ def batches(table: Table) -> Iterator[pa.RecordBatch]:
             yield from _unpacked(table.path, batch, schema)
         if missing:  # of metadata that lie the library reads what it can, and says nothing
             message = _("{path} does not hold the rows that it says it does: write it again.")
-            raise BadInput(message.format(path=table.path))
+            raise UserInputError(message.format(path=table.path))
 
 
 def _unpacked(path: Path, batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -199,7 +199,7 @@ def _unpacked(path: Path, batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[
             total += lengths.fill_null(0).to_numpy(zero_copy_only=False)
     if total.max(initial=0) > 4 * MAX_RECORD:  # bytes
         message = _("{path}: a row of more than {limit} characters; is this a table of posts?")
-        raise BadInput(message.format(path=path, limit=MAX_RECORD))
+        raise UserInputError(message.format(path=path, limit=MAX_RECORD))
     part = total.cumsum() // MAX_BATCH
     starts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(batch)]
     for start, end in pairwise(starts):
@@ -219,8 +219,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 @contextmanager
 def open_parquet(path: Path, packed: Sequence[str] = ()) -> Iterator[Any]:
-    """A `pyarrow.parquet.ParquetFile`, its columns `packed` as dictionaries. BadInput when the file is damaged or not
-    Parquet."""
+    """A `pyarrow.parquet.ParquetFile`, its columns `packed` as dictionaries. UserInputError when the file is damaged or
+    not Parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -231,4 +231,4 @@ def open_parquet(path: Path, packed: Sequence[str] = ()) -> Iterator[Any]:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
-        raise BadInput(message.format(path=path, reason=short(str(error).partition("\n")[0], 200))) from error
+        raise UserInputError(message.format(path=path, reason=short(str(error).partition("\n")[0], 200))) from error

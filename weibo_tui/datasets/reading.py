@@ -22,7 +22,7 @@ from weibo_tui.datasets.parsers import (
     open_parquet,
     parquet_rows,
 )
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import LONGEST_POST, short, unguard
@@ -53,7 +53,7 @@ _STEP = 1000  # rows between two steps of progress
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PostTable:
     """A table of posts that can be read: every field of it was found in the file."""
 
     table: Table
@@ -75,7 +75,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One row: its number (from 1, header and blank lines not counted), its cells as they are, post, label.
 
     `text` is the post as far as LONGEST_POST characters: nothing reads the rest. `label` is None where the source has
@@ -91,11 +91,11 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Peek:
+class Preview:
     """A table before anybody reads it: how it will be read, and its first rows."""
 
-    source: Source
-    rows: tuple[Row, ...]
+    source: PostTable
+    rows: tuple[TableRow, ...]
 
 
 def open_source(
@@ -104,10 +104,10 @@ def open_source(
     label_column: str | None = None,
     encoding: str | None = None,
     need_label: bool = False,
-) -> Source:
+) -> PostTable:
     """Look into a file and find out how to read it.
 
-    BadInput when it is missing, empty or unreadable, when its encoding cannot be told, and when a column is
+    UserInputError when it is missing, empty or unreadable, when its encoding cannot be told, and when a column is
     not there or cannot be told by its name.
     """
     try:
@@ -116,10 +116,10 @@ def open_source(
         columns = _columns(table)
     except PermissionError as error:
         message = _("{path} cannot be read: you have no permission for it.")
-        raise BadInput(message.format(path=path)) from error
+        raise UserInputError(message.format(path=path)) from error
     except OSError as error:
         message = _("{path} cannot be read ({reason}): check the name and its permissions.")
-        raise BadInput(message.format(path=path, reason=error.strerror)) from error
+        raise UserInputError(message.format(path=path, reason=error.strerror)) from error
     repeated = next((name for name, number in Counter(columns).items() if number > 1), None)
     if repeated is not None:
         raise _two_columns(path, repeated)
@@ -128,21 +128,21 @@ def open_source(
         text = columns[0]
     if text is None:
         message = _("{path}: which column holds the posts? Say it with --column; there are: {columns}.")
-        raise BadInput(message.format(path=path, columns=_listed(columns)))
+        raise UserInputError(message.format(path=path, columns=_listed(columns)))
     label = _column(path, columns, label_column, LABEL_COLUMNS, "--label-column")
     if label == text:
         if label_column is not None:
             message = _("{path}: the column {name} cannot be both post and label.")
-            raise BadInput(message.format(path=path, name=text))
+            raise UserInputError(message.format(path=path, name=text))
         label = None
     if label is None and need_label:
         message = _("{path}: which column holds the labels? Say it with --label-column; there are: {columns}.")
-        raise BadInput(message.format(path=path, columns=_listed(columns)))
-    return Source(table, columns, text, label)
+        raise UserInputError(message.format(path=path, columns=_listed(columns)))
+    return PostTable(table, columns, text, label)
 
 
-def rows(source: Source) -> Iterator[Row]:
-    """Every row of the file in order. BadInput at the first that cannot be read."""
+def rows(source: PostTable) -> Iterator[TableRow]:
+    """Every row of the file in order. UserInputError at the first that cannot be read."""
     # Spreadsheets and their users change case and blanks.
     origin = next((name for name in source.columns if _folded(name) == LABEL_SOURCE), None)
     is_about_label = source.label_column is not None and _folded(source.label_column) == "label"
@@ -153,22 +153,23 @@ def rows(source: Source) -> Iterator[Row]:
         text = post_text(source, number, values.get(source.text_column))
         if is_guarded:
             text, label = unguard(text), label and unguard(label)
-        yield Row(number, values, text, "" if predicted else label, predicted)
+        yield TableRow(number, values, text, "" if predicted else label, predicted)
 
 
 def _folded(name: str) -> str:
     return name.strip().casefold()
 
 
-def post_text(source: Source, number: int, value: Any) -> str:
-    """Return what the cell of row `number` holds, LONGEST_POST characters at most. BadInput where it is no text."""
+def post_text(source: PostTable, number: int, value: Any) -> str:
+    """Return what the cell of row `number` holds, LONGEST_POST characters at most. UserInputError where it is no
+    text."""
     if isinstance(value, str):
         return value[:LONGEST_POST]
     if value is None or (isinstance(value, float) and isnan(value)):  # pandas' empty cell
         return ""
     if isinstance(value, (list, dict, bytes)):
         message = _("{path}, row {row}: {column} holds no text; choose another column with --column.")
-        raise BadInput(message.format(path=source.path, row=number, column=source.text_column))
+        raise UserInputError(message.format(path=source.path, row=number, column=source.text_column))
     return str(value)
 
 
@@ -178,13 +179,14 @@ def peek(
     label_column: str | None = None,
     encoding: str | None = None,
     limit: int = 5,
-) -> Peek:
-    """Look into a file, as far as its first `limit` rows. BadInput for whatever `open_source` and `rows` refuse."""
+) -> Preview:
+    """Look into a file, as far as its first `limit` rows. UserInputError for whatever `open_source` and `rows`
+    refuse."""
     source = open_source(path, column, label_column, encoding)
-    return Peek(source, tuple(islice(rows(source), limit)))
+    return Preview(source, tuple(islice(rows(source), limit)))
 
 
-def count(source: Source) -> Generator[Progress, None, int]:
+def count(source: PostTable) -> Generator[Progress, None, int]:
     """How many rows `rows` will give."""
     if source.format == "parquet":
         with open_parquet(source.path) as file:
@@ -198,7 +200,7 @@ def count(source: Source) -> Generator[Progress, None, int]:
     return done
 
 
-def _values(source: Source) -> Iterator[dict[str, Any]]:
+def _values(source: PostTable) -> Iterator[dict[str, Any]]:
     if source.format == "parquet":
         yield from parquet_rows(source.table)
     elif source.format == "jsonl":
@@ -211,14 +213,14 @@ def _values(source: Source) -> Iterator[dict[str, Any]]:
 
 def _check_readable(path: Path) -> None:
     if path.is_dir():
-        raise BadInput(_("{path} is a folder: name a file in it.").format(path=path))
+        raise UserInputError(_("{path} is a folder: name a file in it.").format(path=path))
     if not path.exists():
-        raise BadInput(_("There is no file {path}: check the name.").format(path=path))
+        raise UserInputError(_("There is no file {path}: check the name.").format(path=path))
     if not path.is_file():
         message = _("{path} is not a regular file, and it is read more than once: save it as one first.")
-        raise BadInput(message.format(path=path))
+        raise UserInputError(message.format(path=path))
     if path.stat().st_size == 0:
-        raise BadInput(_("{path} is empty: there are no posts in it.").format(path=path))
+        raise UserInputError(_("{path} is empty: there are no posts in it.").format(path=path))
 
 
 def _table(path: Path, named: str | None) -> Table:
@@ -256,7 +258,7 @@ def _columns(table: Table) -> tuple[str, ...]:
         empty = len(beginning) < 2
     if empty:
         message = _("{path} has no rows: there are no posts in it.")
-        raise BadInput(message.format(path=table.path))
+        raise UserInputError(message.format(path=table.path))
     if len(columns) > MAX_COLUMNS:
         raise _too_many_columns(table)
     return columns
@@ -272,14 +274,14 @@ def _keys(table: Table) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _too_many_columns(table: Table) -> BadInput:
+def _too_many_columns(table: Table) -> UserInputError:
     message = _("{path} has more than {limit} columns: is this a table of posts?")
-    return BadInput(message.format(path=table.path, limit=MAX_COLUMNS))
+    return UserInputError(message.format(path=table.path, limit=MAX_COLUMNS))
 
 
-def _two_columns(path: Path, name: str) -> BadInput:
+def _two_columns(path: Path, name: str) -> UserInputError:
     message = _("{path} has two columns named {name}: give each column a name of its own.")
-    return BadInput(message.format(path=path, name=repr(short(name))))
+    return UserInputError(message.format(path=path, name=repr(short(name))))
 
 
 def _listed(columns: Sequence[str]) -> str:
@@ -305,4 +307,4 @@ def _column(path: Path, columns: Sequence[str], named: str | None, usual: Sequen
     if named is None:
         return None
     message = _("{path} has no column {name}: choose one with {option}; there are: {columns}.")
-    raise BadInput(message.format(path=path, name=short(named), option=option, columns=_listed(columns)))
+    raise UserInputError(message.format(path=path, name=short(named), option=option, columns=_listed(columns)))

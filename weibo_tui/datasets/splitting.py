@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from weibo_tui.datasets.near_duplicates import near_duplicates
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, finish
 from weibo_tui.text import normalise, repost_parts, words_only
@@ -60,7 +60,7 @@ def split_steps(
 
     The same posts, labels and seed give the same split on every machine. A label of three groups or more
     stands in all three parts (unless groups of several labels leave no way), one of fewer in train first.
-    A share of 0 leaves its part empty. BadInput when the groups are too few to fill every part.
+    A share of 0 leaves its part empty. UserInputError when the groups are too few to fill every part.
     """
     import numpy as np
 
@@ -73,7 +73,7 @@ def split_steps(
             "The {posts} posts form {groups} groups of similar texts, too few to train and test on. Add posts that "
             "differ in more than emoticons, punctuation and digits and do not repost each other."
         )
-        raise BadInput(message.format(posts=len(posts), groups=len(groups)))
+        raise UserInputError(message.format(posts=len(posts), groups=len(groups)))
     arrays = {part: np.sort(np.array(indices, dtype=np.int64)) for part, indices in parts.items()}
     none = np.array([], dtype=np.int64)
     return Split(arrays["train"], arrays.get("validation", none), arrays.get("test", none))

@@ -12,8 +12,8 @@ from typing import IO, Any, Literal, TypeAlias, TypeVar
 
 from weibo_tui.atomic import check_output, open_output
 from weibo_tui.datasets.parsers import BATCH, batches, cells, objects, open_parquet, unpacked, windows
-from weibo_tui.datasets.reading import Source, post_text
-from weibo_tui.errors import BadInput
+from weibo_tui.datasets.reading import PostTable, post_text
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import guard, header_quoting
 
@@ -27,17 +27,17 @@ Predict: TypeAlias = Callable[[Sequence[str]], Generator[T, None, Sequence[Mappi
 """Posts to predictions, each a value by column; a column that is left out stays empty."""
 
 
-def check_added(source: Source, out: Path, added: Iterable[str]) -> None:
-    """BadInput when `out` is the source or no regular file, and when the source has a column of an added name."""
+def check_added(source: PostTable, out: Path, added: Iterable[str]) -> None:
+    """UserInputError when `out` is the source or no regular file, and when the source has a column of an added name."""
     check_output(out, overwrite=True, inputs=[source.path])
     taken = [name for name in added if name in source.columns]
     if taken:
         message = _("{path} has columns named {columns} already: rename them first.")
-        raise BadInput(message.format(path=source.path, columns=", ".join(taken)))
+        raise UserInputError(message.format(path=source.path, columns=", ".join(taken)))
 
 
 def write_labelled(
-    source: Source,
+    source: PostTable,
     out: Path,
     predict: Predict[T],
     added: Added,
@@ -64,7 +64,7 @@ def write_labelled(
         finish(Path(file.name))
 
 
-def _write_text(source: Source, file: IO[bytes], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
+def _write_text(source: PostTable, file: IO[bytes], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
     encoding = source.table.encoding
     file.write(encoding.mark)
     stream = io.TextIOWrapper(file, encoding.codec, newline="")
@@ -74,12 +74,12 @@ def _write_text(source: Source, file: IO[bytes], predict: Predict[T], added: Add
     except UnicodeEncodeError as error:
         message = _("{path}: its encoding, {encoding}, has no {text}; save the file as UTF-8 first.")
         bad = error.object[error.start : error.end]
-        raise BadInput(message.format(path=source.path, encoding=encoding.name, text=bad)) from error
+        raise UserInputError(message.format(path=source.path, encoding=encoding.name, text=bad)) from error
     finally:
         stream.detach()
 
 
-def _write_cells(source: Source, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
+def _write_cells(source: PostTable, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
     # The writer is told CR LF so that it quotes a cell with either in it (before Python 3.13 it looks for the
     # line's own end only); each line then gets the end that the file has.
     table = source.table
@@ -112,7 +112,7 @@ def _cell(value: Any) -> str:
     return text if _NUMBER.fullmatch(text) else guard(text)
 
 
-def _write_lines(source: Source, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
+def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
     table, done = source.table, 0
     escape = not table.encoding.holds_everything
     for window in windows(objects(table), rows, lambda record: len(record[0])):
@@ -120,7 +120,7 @@ def _write_lines(source: Source, stream: IO[str], predict: Predict[T], added: Ad
             taken = [name for name in added if name in value]
             if taken:
                 message = _("{path}, row {row}: it has {columns} already: rename them first.")
-                raise BadInput(message.format(path=table.path, row=number, columns=", ".join(taken)))
+                raise UserInputError(message.format(path=table.path, row=number, columns=", ".join(taken)))
         texts = [value.get(source.text_column) for _line, value in window]
         predictions = yield from predict([post_text(source, done + 1 + at, text) for at, text in enumerate(texts)])
         for (line, value), prediction in zip(window, predictions, strict=True):
@@ -130,7 +130,7 @@ def _write_lines(source: Source, stream: IO[str], predict: Predict[T], added: Ad
         done += len(window)
 
 
-def _write_batches(source: Source, file: IO[bytes], predict: Predict[T], added: Added) -> Iterator[T]:
+def _write_batches(source: PostTable, file: IO[bytes], predict: Predict[T], added: Added) -> Iterator[T]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

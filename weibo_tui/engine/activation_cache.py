@@ -19,19 +19,19 @@ from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.oom import in_fitting_batches
-from weibo_tui.engine.tokenizer import Encoded
+from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.progress import Progress
 
 Rows = NDArray[np.float32]
 
-Room = Callable[[int, int], Rows]
+ArrayAllocator = Callable[[int, int], Rows]
 """Gives rows of so many tokens and such a width to be filled, in memory or in a file."""
 
 
-class States:
+class ActivationCache:
     """The stream of some posts of `texts` after block `block`, float32, in rows that `room` gives."""
 
-    def __init__(self, trunk: GPT2, texts: Encoded, which: Indices, block: int, room: Room) -> None:
+    def __init__(self, trunk: GPT2, texts: EncodedPosts, which: Indices, block: int, room: ArrayAllocator) -> None:
         self._trunk = trunk
         self._texts = texts
         self._which = which

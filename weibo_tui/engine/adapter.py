@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from weibo_tui.engine.activations import ACTIVATIONS
 from weibo_tui.engine.config import LARGEST
 from weibo_tui.engine.layers import Linear, linear
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 
 MOST_LABELS = 10_000
@@ -38,7 +38,7 @@ class AdapterConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise BadInput for a shape that no adapter has: cards come from outside too."""
+        """Raise UserInputError for a shape that no adapter has: cards come from outside too."""
         sound = (
             0 < self.width <= LARGEST["width"]
             and 0 < len(self.blocks) <= LARGEST["layers"]
@@ -49,7 +49,7 @@ class AdapterConfig:
             and 0 <= self.dropout < 1
         )
         if not sound:
-            raise BadInput(_("No adapter can have this shape: {config}.").format(config=str(self)[:500]))
+            raise UserInputError(_("No adapter can have this shape: {config}.").format(config=str(self)[:500]))
 
 
 class Bottleneck(nn.Module):
@@ -103,18 +103,18 @@ class Adapter(nn.Module):
         found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         for name in sorted(expected.keys() | found.keys()):
             if expected.get(name) != found.get(name):
-                raise Damaged(
+                raise CorruptFileError(
                     _("The adapter's weight {name} has the shape {found} where its card asks for {expected}.").format(
                         name=name[:100], found=found.get(name), expected=expected.get(name)
                     )
                 )
         for name, tensor in tensors.items():
             if not tensor.isfinite().all():
-                raise Damaged(
+                raise CorruptFileError(
                     _("The adapter's weight {name} holds what is no number: train it anew.").format(name=name)
                 )
             if tensor.numel() and tensor.abs().max() > LARGEST_WEIGHT:
-                raise Damaged(
+                raise CorruptFileError(
                     _("Adapter weight {name} exceeds {most}. Train the adapter again.").format(
                         name=name, most=f"{LARGEST_WEIGHT:,}"
                     )
@@ -157,7 +157,7 @@ def parse_blocks(text: str, layers: int) -> tuple[int, ...]:
         else:
             chosen.add(-1)
     if not chosen or min(chosen) < 0 or max(chosen) >= layers:
-        raise BadInput(
+        raise UserInputError(
             _("The blocks '{text}' are not among this base's {layers}: write all, last4 or 0-{last}.").format(
                 text=text, layers=layers, last=layers - 1
             )

@@ -19,7 +19,7 @@ STEP_OF_SMALL, SMALL, STEP, LENGTH_STEP = 16, 256, 64, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PackedLayout:
     """Posts end to end, without padding between them: only attention lays them side by side, all else works on rows.
 
     tokens: rows of the batch, some at the end of no post; length: how long the longest post is taken to be; lengths:
@@ -36,7 +36,7 @@ class Layout:
     rows: Tensor | None = None
 
     @classmethod
-    def ragged(cls, lengths: Tensor) -> Layout:
+    def ragged(cls, lengths: Tensor) -> PackedLayout:
         """Posts of these lengths, (batch,), on their device."""
         ends = lengths.cumsum(0)
         real, longest = int(ends[-1]), int(lengths.max())
@@ -55,7 +55,7 @@ class Layout:
         )
 
     @classmethod
-    def full(cls, batch: int, length: int, seen: Tensor | None, device: torch.device) -> Layout:
+    def full(cls, batch: int, length: int, seen: Tensor | None, device: torch.device) -> PackedLayout:
         """So many posts of one length."""
         lengths = torch.full((batch,), length, device=device)
         return cls(batch * length, length, lengths, lengths.cumsum(0) - 1, seen)
@@ -70,20 +70,20 @@ class Layout:
     def side_by_side(self, x: Tensor) -> Tensor:
         """Rows (tokens, width) to (batch, length, width); what stands in empty places means nothing."""
         if self.rows is not None:
-            x = _SideBySide.apply(x, self)  # type: ignore[no-untyped-call]
+            x = _Pad.apply(x, self)  # type: ignore[no-untyped-call]
         return x.view(len(self.lengths), self.length, -1)
 
     def end_to_end(self, x: Tensor) -> Tensor:
         """(batch, length, width) back to rows (tokens, width), zeros where no post is."""
         x = x.flatten(0, 1)
-        return x if self.places is None else _EndToEnd.apply(x, self)  # type: ignore[no-untyped-call]
+        return x if self.places is None else _Unpad.apply(x, self)  # type: ignore[no-untyped-call]
 
 
-class _SideBySide(torch.autograd.Function):
+class _Pad(torch.autograd.Function):
     """Rows to places. What is in empty ones comes to nothing, so neither does their gradient count."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, layout: Layout) -> Tensor:
+    def forward(ctx: Any, x: Tensor, layout: PackedLayout) -> Tensor:
         ctx.layout = layout
         rows: Tensor = x.index_select(0, layout.rows)  # type: ignore[arg-type]
         return rows
@@ -93,11 +93,11 @@ class _SideBySide(torch.autograd.Function):
         return _to_rows(gradient, ctx.layout), None
 
 
-class _EndToEnd(torch.autograd.Function):
+class _Unpad(torch.autograd.Function):
     """Places to rows."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, layout: Layout) -> Tensor:
+    def forward(ctx: Any, x: Tensor, layout: PackedLayout) -> Tensor:
         ctx.layout = layout
         return _to_rows(x, layout)
 
@@ -109,7 +109,7 @@ class _EndToEnd(torch.autograd.Function):
         return of_places.index_copy_(0, layout.places, gradient[:real]), None
 
 
-def _to_rows(x: Tensor, layout: Layout) -> Tensor:
+def _to_rows(x: Tensor, layout: PackedLayout) -> Tensor:
     assert layout.places is not None
     rows = x.new_empty(layout.tokens, x.shape[1])
     real = len(layout.places)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weibo_tui.engine.tokenizer import Encoded
+from weibo_tui.engine.tokenizer import EncodedPosts
 
 Indices = NDArray[np.int64]
 
@@ -43,7 +43,7 @@ def micro_batches(indices: Indices, lengths: NDArray[np.int64], tokens: int) -> 
     yield from (batch for batch in np.split(ordered, cuts) if len(batch))
 
 
-def pad(encoded: Encoded, indices: Indices, padding: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def pad(encoded: EncodedPosts, indices: Indices, padding: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids (batch, length), right-padded to the longest, and lengths (batch,); both int64 on `device`."""
     lengths = encoded.lengths_of(indices)
     ids = np.full((len(indices), lengths.max()), padding, np.int64)

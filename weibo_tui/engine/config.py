@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weibo_tui.engine.activations import ACTIVATIONS
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 # No checkpoint in use comes near these; a config.json from outside that exceeds them is not a model.
@@ -31,7 +31,7 @@ class GPT2Config:
     scale_by_layer: bool = False
 
     def __post_init__(self) -> None:
-        """Raise BadInput that names every size that makes no model."""
+        """Raise UserInputError that names every size that makes no model."""
         wrong = [name for name, most in LARGEST.items() if not 1 <= getattr(self, name) <= most]
         if not 1 <= self.inner <= 8 * LARGEST["width"]:
             wrong.append("inner")
@@ -43,14 +43,14 @@ class GPT2Config:
             wrong.append("epsilon")
         if wrong:
             values = ", ".join(f"{name}={getattr(self, name)}" for name in wrong)
-            raise BadInput(_("No GPT-2 can have {values}: check the sizes asked for.").format(values=values))
+            raise UserInputError(_("No GPT-2 can have {values}: check the sizes asked for.").format(values=values))
 
     @classmethod
     def from_hugging_face(cls, config: Mapping[str, Any]) -> GPT2Config:
         """Read the fields of a `config.json` (those of transformers' `GPT2Config`, with its defaults)."""
         if config.get("model_type") != "gpt2" or config.get("add_cross_attention"):
             kind = config.get("model_type") or config.get("architectures")
-            raise BadInput(_("A base must be a GPT-2, and this model is {kind}.").format(kind=_name(kind)))
+            raise UserInputError(_("A base must be a GPT-2, and this model is {kind}.").format(kind=_name(kind)))
         width = _integer(config, "n_embd", 768)
         return cls(
             layers=_integer(config, "n_layer", 12),
@@ -110,7 +110,7 @@ def _integer(config: Mapping[str, Any], key: str, default: int) -> int:
     if value is None:
         return default
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
-        raise BadInput(
+        raise UserInputError(
             _("config.json holds {key}={value} where a whole number belongs.").format(key=key, value=_short(value))
         )
     return value
@@ -129,7 +129,7 @@ def _short(value: Any) -> str:
 def _number(config: Mapping[str, Any], key: str, default: float) -> float:
     value = config.get(key, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) >= 2**63:
-        raise BadInput(
+        raise UserInputError(
             _("config.json holds {key}={value} where a number belongs.").format(key=key, value=_short(value))
         )
     return value

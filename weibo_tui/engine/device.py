@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 DEFAULT_THREADS = torch.get_num_threads()
@@ -31,17 +31,17 @@ class Compute:
     def choose(cls, device: str = "auto", dtype: str = "auto", threads: int = 0) -> Compute:
         """The compute that settings name, with its threads in use; `threads` = 0 is torch's own number of CPU threads.
 
-        Raises BadInput where a device that is not there is named."""
+        Raises UserInputError where a device that is not there is named."""
         there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
         if device != "auto" and not there.get(device):
-            raise BadInput(
+            raise UserInputError(
                 _("The device {device} is not there: this machine has {there}.").format(
                     device=device, there=", ".join(name for name in there if there[name])
                 )
             )
         chosen = torch.device(device if device != "auto" else next(name for name in there if there[name]))
         if dtype != "auto" and dtype not in DTYPES:
-            raise BadInput(_("There is no dtype {dtype}: write auto, float32 or bfloat16.").format(dtype=dtype))
+            raise UserInputError(_("There is no dtype {dtype}: write auto, float32 or bfloat16.").format(dtype=dtype))
         native = torch.bfloat16 if native_bfloat16(chosen) else torch.float32
         micro_tokens = 65_536 if chosen.type == "cuda" else 768
         compute = cls(chosen, DTYPES.get(dtype, native), micro_tokens, threads or DEFAULT_THREADS)

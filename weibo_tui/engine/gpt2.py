@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from weibo_tui.engine.activations import ACTIVATIONS
-from weibo_tui.engine.attention import Layout, attention_at, causal_attention
+from weibo_tui.engine.attention import PackedLayout, attention_at, causal_attention
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.layers import Embedding, LayerNorm, Linear, PackedLinear
-from weibo_tui.errors import Damaged
+from weibo_tui.errors import CorruptFileError
 from weibo_tui.locale import gettext as _
 
 
-class Bottlenecks(Protocol):
+class AdapterProtocol(Protocol):
     """What the trunk needs of an adapter: the residual stream after block `index`, adapted."""
 
     def after(self, index: int, x: Tensor) -> Tensor: ...
@@ -46,13 +46,13 @@ class Block(nn.Module):
         self.mlp_in: Linear | PackedLinear = Linear(width, config.inner)
         self.mlp_out: Linear | PackedLinear = Linear(config.inner, width)
 
-    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+    def forward(self, x: Tensor, layout: PackedLayout) -> Tensor:
         """Rows (tokens, width) to the same shape."""
         qkv = layout.side_by_side(self.attn_qkv(self._normed(x)))
         attended = layout.end_to_end(causal_attention(qkv, self.heads, self.scale, layout.seen))
         return self._feed_forward(x + self.attn_out(attended).to(x.dtype))
 
-    def at_last(self, x: Tensor, layout: Layout) -> Tensor:
+    def at_last(self, x: Tensor, layout: PackedLayout) -> Tensor:
         """The block's output at each post's last token only: rows (tokens, width) to (batch, width).
 
         Keys and values are needed of all tokens, queries and the feed-forward layer of one."""
@@ -102,7 +102,7 @@ class GPT2(nn.Module):
     def load(cls, config: GPT2Config, tensors: Mapping[str, Tensor]) -> GPT2:
         """A frozen trunk from canonical tensors (`GPT2Config.tensors`), each name and shape asserted.
 
-        Raises Damaged that names the first tensor that is missing, unknown or of another shape."""
+        Raises CorruptFileError that names the first tensor that is missing, unknown or of another shape."""
         expected = dict(config.tensors())
         for name in sorted(expected.keys() ^ tensors.keys()):
             message = (
@@ -110,11 +110,11 @@ class GPT2(nn.Module):
                 if name in expected
                 else _("The weights hold {name}, which no GPT-2 of this shape has.")
             )
-            raise Damaged(message.format(name=name[:100]))
+            raise CorruptFileError(message.format(name=name[:100]))
         for name, shape in expected.items():
             if tuple(tensors[name].shape) != shape:
                 found = tuple(tensors[name].shape)
-                raise Damaged(
+                raise CorruptFileError(
                     _("The weight {name} has the shape {found} where config.json asks for {shape}.").format(
                         name=name, found=found, shape=shape
                     )
@@ -158,33 +158,33 @@ class GPT2(nn.Module):
     def device(self) -> torch.device:
         return self.wte.weight.device
 
-    def forward(self, ids: Tensor, lengths: Tensor, adapter: Bottlenecks | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Tensor, adapter: AdapterProtocol | None = None) -> Tensor:
         """Token ids (batch, length), right-padded, and their lengths (batch,) to the final state at each
         post's last real token, (batch, width). Nothing is computed on padding."""
-        layout = Layout.ragged(lengths)
+        layout = PackedLayout.ragged(lengths)
         return self._pooled(self._embedded(ids, layout), layout, 0, adapter)
 
     def beneath(self, ids: Tensor, lengths: Tensor, block: int) -> Tensor:
         """The stream of all real tokens after block `block`, posts end to end, (tokens, width): what no adapter changes
         whose first bottleneck comes behind it."""
-        layout = Layout.ragged(lengths)
+        layout = PackedLayout.ragged(lengths)
         x = self._embedded(ids, layout)
         for below in self._blocks()[: block + 1]:
             x = below(x, layout)
         return x[: int(lengths.sum())]
 
-    def above(self, rows: Tensor, lengths: Tensor, block: int, adapter: Bottlenecks) -> Tensor:
+    def above(self, rows: Tensor, lengths: Tensor, block: int, adapter: AdapterProtocol) -> Tensor:
         """`forward` from what `beneath` gave for the same posts: (tokens, width) to (batch, width)."""
-        layout = Layout.ragged(lengths)
+        layout = PackedLayout.ragged(lengths)
         filled = F.pad(rows, (0, 0, 0, layout.tokens - len(rows)))
         return self._pooled(adapter.after(block, filled), layout, block + 1, adapter)
 
-    def _embedded(self, ids: Tensor, layout: Layout) -> Tensor:
+    def _embedded(self, ids: Tensor, layout: PackedLayout) -> Tensor:
         tokens, positions = layout.embedded(ids)
         x: Tensor = self.wte(tokens) + self.wpe(positions)
         return x
 
-    def _pooled(self, x: Tensor, layout: Layout, first: int, adapter: Bottlenecks | None) -> Tensor:
+    def _pooled(self, x: Tensor, layout: PackedLayout, first: int, adapter: AdapterProtocol | None) -> Tensor:
         """The stream before block `first` to the final state at each post's last token."""
         final = len(self.blocks) - 1
         for index, block in enumerate(self._blocks()[first:], start=first):
@@ -202,7 +202,7 @@ class GPT2(nn.Module):
         batch, length = ids.shape
         places = self.wpe.weight[:length] if positions is None else self.wpe(positions)
         x = (self.wte(ids) + places).flatten(0, 1)
-        layout = Layout.full(batch, length, seen, ids.device)
+        layout = PackedLayout.full(batch, length, seen, ids.device)
         for block in self._blocks():
             x = block(x, layout)
         normed: Tensor = self.ln_f(x)

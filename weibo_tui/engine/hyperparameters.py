@@ -69,7 +69,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class PretrainingRecipe:
+class PretrainingHyperparameters:
     """How long and how to pretrain: bounded by `tokens` seen or by `minutes` of computing; the other is 0.
 
     `recall` weighs what is asked at the suffix against the language model's loss, `hide` is the share of posts

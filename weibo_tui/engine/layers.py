@@ -13,20 +13,20 @@ import torch
 from torch import Tensor, nn
 
 
-class _Blank:
+class _NoInit:
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""
 
 
-class Linear(_Blank, nn.Linear):
+class Linear(_NoInit, nn.Linear):
     """`torch.nn.Linear` over uninitialised memory."""
 
 
-class Embedding(_Blank, nn.Embedding):
+class Embedding(_NoInit, nn.Embedding):
     """`torch.nn.Embedding` over uninitialised memory."""
 
 
-class LayerNorm(_Blank, nn.LayerNorm):
+class LayerNorm(_NoInit, nn.LayerNorm):
     """`torch.nn.LayerNorm` over uninitialised memory."""
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weibo_tui.engine.tokenizer import Encoded
+from weibo_tui.engine.tokenizer import EncodedPosts
 
 Ids = NDArray[np.int64]
 
@@ -45,7 +45,7 @@ class Windows:
         return (posts[:, None, :, None] == posts[:, None, None, :]).tril()
 
 
-def pack(posts: Encoded, context: int) -> Windows:
+def pack(posts: EncodedPosts, context: int) -> Windows:
     """The posts in their order, in windows of context + 1 ids. Each window begins with a post; the post that
     overruns its end is cut there. Posts that fill no last window are left out."""
     lengths = posts.lengths.tolist()
@@ -60,7 +60,7 @@ def pack(posts: Encoded, context: int) -> Windows:
     return Windows(posts.ids[places].astype(np.int64), of_post[places])
 
 
-def without(posts: Encoded, marks: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> Encoded:
+def without(posts: EncodedPosts, marks: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> EncodedPosts:
     """The posts, those `chosen` (posts,) less the ids in `marks` (vocabulary,), unless nothing else is in them."""
     of_post = np.repeat(np.arange(len(posts)), posts.lengths)
     marked = marks[posts.ids]
@@ -69,4 +69,4 @@ def without(posts: Encoded, marks: NDArray[np.bool_], chosen: NDArray[np.bool_])
     lengths = np.bincount(of_post[~dropped], minlength=len(posts))
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     bodies = posts.bodies - (posts.lengths - lengths).astype(np.int32)
-    return Encoded(posts.ids[~dropped], starts, posts.read, bodies)
+    return EncodedPosts(posts.ids[~dropped], starts, posts.read, bodies)

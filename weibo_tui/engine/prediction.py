@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weibo_tui.engine.activation_cache import States
+from weibo_tui.engine.activation_cache import ActivationCache
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.oom import in_fitting_batches
-from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import LONGEST_POST, clean
 
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Prediction:
     """One post judged: the index of its label, one calibrated probability a label, and how much was read,
     counted in the post's own characters."""
 
@@ -38,7 +38,7 @@ class Verdict:
         return self.probabilities[self.label]
 
 
-class Unreadable:
+class EmptyPost:
     """In place of a verdict: after cleaning, nothing of the post is left that the model could read."""
 
     @property
@@ -46,7 +46,7 @@ class Unreadable:
         return _("nothing to read is left of the post after cleaning")
 
 
-class NotFinite(Unreadable):
+class NotFinite(EmptyPost):
     """In place of a verdict: the adapter's output for the post is NaN or infinite, as huge weights make it."""
 
     @property
@@ -54,7 +54,7 @@ class NotFinite(Unreadable):
         return _("the adapter's output for the post is NaN or infinite")
 
 
-UNREADABLE = Unreadable()
+UNREADABLE = EmptyPost()
 NOT_FINITE = NotFinite()
 
 
@@ -69,11 +69,11 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 def pooled(
     trunk: GPT2,
     adapter: Adapter,
-    encoded: Encoded,
+    encoded: EncodedPosts,
     batch: Indices,
     padding: int,
     device: torch.device,
-    states: States | None = None,
+    states: ActivationCache | None = None,
 ) -> Tensor:
     """The adapted trunk's state at the last token of the posts `batch`, (batch, width)."""
     if states is not None:
@@ -86,11 +86,11 @@ def pooled(
 def logits_of(
     trunk: GPT2,
     adapter: Adapter,
-    encoded: Encoded,
+    encoded: EncodedPosts,
     padding: int,
     compute: Compute,
     which: Indices | None = None,
-    states: States | None = None,
+    states: ActivationCache | None = None,
 ) -> Iterator[tuple[Indices, Floats]]:
     """Logits (posts, labels) in float64 of each micro-batch with the posts' indices, the longest posts first; from what
     was kept of them where there are `states`.
@@ -135,7 +135,7 @@ class Classifier:
         self.preprocessing = preprocessing
         self.temperature = temperature
 
-    def classify(self, posts: Sequence[str]) -> Iterator[list[tuple[int, Verdict | Unreadable]]]:
+    def classify(self, posts: Sequence[str]) -> Iterator[list[tuple[int, Prediction | EmptyPost]]]:
         """Each micro-batch's (index of the post, verdict), not in order; unreadable posts come first. What is the same
         text once it is cleaned, as many a repost is, is judged once."""
         cleaned = [clean(post[:LONGEST_POST], self.preprocessing) for post in posts]
@@ -154,7 +154,7 @@ class Classifier:
             yield [
                 (
                     index,
-                    Verdict(
+                    Prediction(
                         label=int(row.argmax()),
                         probabilities=tuple(row.tolist()),
                         characters=len(posts[index]),
@@ -167,7 +167,7 @@ class Classifier:
                 for index in alike[texts[text]]
             ]
 
-    def verdicts(self, posts: Sequence[str]) -> list[Verdict | Unreadable]:
+    def verdicts(self, posts: Sequence[str]) -> list[Prediction | EmptyPost]:
         """Verdicts in the posts' order."""
         found = dict(pair for batch in self.classify(posts) for pair in batch)
         return [found[index] for index in range(len(posts))]

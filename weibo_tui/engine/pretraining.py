@@ -18,10 +18,10 @@ from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.hyperparameters import PretrainingRecipe
+from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
 from weibo_tui.engine.packing import Windows, pack, without
-from weibo_tui.engine.pretraining_loss import Objective
-from weibo_tui.engine.tokenizer import Encoded
+from weibo_tui.engine.pretraining_loss import PretrainingLoss
+from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.engine.training import Snapshot
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -32,7 +32,7 @@ POSTS_PACKED = 8_192
 
 
 @dataclass(slots=True)
-class Position:
+class PretrainerState:
     """`step` optimizer steps done, `taken` of them from the pack `pack` of epoch `epoch`; seconds of computing."""
 
     epoch: int = 1
@@ -63,17 +63,17 @@ def fresh_trunk(config: GPT2Config, seed: int) -> GPT2:
     return trunk
 
 
-class Pretraining:
+class Pretrainer:
     """One pretraining of `trunk`, in place. `validation` posts are held out and only measured on; `marks`
     (vocabulary,) are true of the ids that are emoticons."""
 
     def __init__(
         self,
         trunk: GPT2,
-        train: Encoded,
-        validation: Encoded,
+        train: EncodedPosts,
+        validation: EncodedPosts,
         marks: NDArray[np.bool_],
-        recipe: PretrainingRecipe,
+        recipe: PretrainingHyperparameters,
         compute: Compute,
     ) -> None:
         self.trunk = trunk.to(compute.device).requires_grad_(True)
@@ -82,8 +82,8 @@ class Pretraining:
         self.marks = marks
         self.recipe = recipe
         self.compute = compute
-        self.at = Position()
-        self._objective = Objective(self.trunk, train, marks, recipe.recall, compute)
+        self.at = PretrainerState()
+        self._objective = PretrainingLoss(self.trunk, train, marks, recipe.recall, compute)
         self._optimizers = _optimizers(trunk, recipe)
 
     @property
@@ -133,7 +133,7 @@ class Pretraining:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`, which a pretraining of the same corpus and recipe made."""
-        self.at = Position(**snapshot.values)
+        self.at = PretrainerState(**snapshot.values)
         parameters = dict(self.trunk.named_parameters())
         owners = {
             parameter: optimizer
@@ -151,7 +151,7 @@ class Pretraining:
                 place = "cpu" if what == "step" else parameter.device
                 owners[parameter].state[parameter][what] = tensor.clone().to(place)
 
-    def _pack_events(self, posts: Encoded) -> Iterator[Event]:
+    def _pack_events(self, posts: EncodedPosts) -> Iterator[Event]:
         size = self.recipe.batch_size
         random = np.random.default_rng([self.recipe.seed, self.at.epoch, self.at.pack])
         hidden = random.random(len(posts)) < self.recipe.hide
@@ -162,7 +162,7 @@ class Pretraining:
             if self.progress >= 1:
                 return
 
-    def _step(self, posts: Encoded, windows: Windows) -> StepDone:
+    def _step(self, posts: EncodedPosts, windows: Windows) -> StepDone:
         started = time.perf_counter()
         self.compute.use_threads()
         rate = self._learning_rate()
@@ -224,7 +224,7 @@ class Pretraining:
         yield Evaluated(self.at.epoch, self.at.step, "validation", self.at.loss, None, None, best=tokens > 0)
 
 
-def _optimizers(trunk: GPT2, recipe: PretrainingRecipe) -> tuple[torch.optim.Optimizer, ...]:
+def _optimizers(trunk: GPT2, recipe: PretrainingHyperparameters) -> tuple[torch.optim.Optimizer, ...]:
     """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for embeddings and vectors. Muon's steps are
     scaled to be as large as AdamW's (Liu et al. 2025), so that one learning rate is right for both."""
     matrices = [p for p in trunk.blocks.parameters() if p.dim() > 1]

@@ -21,7 +21,7 @@ from torch import Tensor
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.packing import Windows
-from weibo_tui.engine.tokenizer import Encoded
+from weibo_tui.engine.tokenizer import EncodedPosts
 
 # Tokens that are no target of a step and still compete in its softmax, drawn anew each step (Jean et al. 2015).
 RIVALS = 2_048
@@ -37,18 +37,20 @@ NO_TARGET = -100
 COMMON = 1e-3
 
 
-class Objective:
+class PretrainingLoss:
     """The loss of `trunk`. `train` are the posts that say how frequent each id is, `marks` (vocabulary,) are true of
     emoticons, `recall` weighs what is asked at the suffix against each next token."""
 
-    def __init__(self, trunk: GPT2, train: Encoded, marks: NDArray[np.bool_], recall: float, compute: Compute) -> None:
+    def __init__(
+        self, trunk: GPT2, train: EncodedPosts, marks: NDArray[np.bool_], recall: float, compute: Compute
+    ) -> None:
         self.trunk = trunk
         self.marks = marks
         self.recall = recall
         self.compute = compute
         self._weights = _recall_weights(train, trunk.config.vocabulary)
 
-    def backward(self, posts: Encoded, windows: Windows, random: np.random.Generator) -> float:
+    def backward(self, posts: EncodedPosts, windows: Windows, random: np.random.Generator) -> float:
         """Add the gradient of the loss over windows of `posts`; its language-model part, in nats a token. `random`
         chooses the rivals."""
         states, within = self._states(windows), _within(windows)
@@ -87,7 +89,7 @@ class Objective:
         with self._autocast():
             return self.trunk.states(ids, positions, windows.seen(self.compute.device)).flatten(0, 1)
 
-    def _recalled(self, posts: Encoded, ended: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    def _recalled(self, posts: EncodedPosts, ended: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
         """What the suffixes of the posts `ended` are asked for: (row, id, share) of each id, shares of a row
         adding up to 1. Half of it goes to the emoticons where there are any: they say how the rest is meant."""
         whole = posts.take(ended)
@@ -144,7 +146,7 @@ def _rounded_up(size: int) -> int:
     return -(-size // SIZES) * SIZES
 
 
-def _recall_weights(posts: Encoded, vocabulary: int) -> NDArray[np.float64]:
+def _recall_weights(posts: EncodedPosts, vocabulary: int) -> NDArray[np.float64]:
     """How much each id counts in what is asked at the suffix: the rarer the more; prefix and suffix nothing."""
     counts = np.bincount(posts.ids, minlength=vocabulary).astype(np.float64)
     if len(posts):

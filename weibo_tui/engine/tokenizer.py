@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from weibo_tui.engine import tokenizer_check
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import LONGEST_POST, Cleaned, clean
 
@@ -25,7 +25,7 @@ REACH = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class SpecialTokens:
     """The ids around every post (`[CLS]` and `[SEP]` of a BERT vocabulary), and the id that fills a batch."""
 
     prefix: tuple[int, ...]
@@ -34,7 +34,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedPosts:
     """Posts as token ids, laid end to end.
 
     ids: int32 (tokens,); starts: int64 (posts + 1,), post i is ids[starts[i]:starts[i + 1]];
@@ -58,18 +58,18 @@ class Encoded:
         """The same of some posts, without a look at all the others."""
         return self.starts[which + 1] - self.starts[which]
 
-    def take(self, which: NDArray[np.int64]) -> Encoded:
+    def take(self, which: NDArray[np.int64]) -> EncodedPosts:
         """The posts `which`, in that order."""
         lengths = self.lengths_of(which)
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         places = np.repeat(self.starts[which] - starts[:-1], lengths) + np.arange(starts[-1])
-        return Encoded(self.ids[places], starts, self.read[which], self.bodies[which])
+        return EncodedPosts(self.ids[places], starts, self.read[which], self.bodies[which])
 
     @staticmethod
-    def join(parts: Sequence[Encoded]) -> Encoded:
+    def join(parts: Sequence[EncodedPosts]) -> EncodedPosts:
         """One Encoded of all posts of the parts, in order."""
         lengths = np.concatenate([part.lengths for part in parts]) if parts else np.zeros(0, np.int64)
-        return Encoded(
+        return EncodedPosts(
             ids=np.concatenate([part.ids for part in parts]) if parts else np.zeros(0, np.int32),
             starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
             read=np.concatenate([part.read for part in parts]) if parts else np.zeros(0, np.int32),
@@ -86,16 +86,16 @@ def rust_errors() -> Iterator[None]:
         if type(error) not in (Exception, UnicodeEncodeError) and type(error).__module__ != "pyo3_runtime":
             raise
         reason = str(error).partition("\n")[0][:200].rstrip(".")
-        raise Damaged(_("The tokenizer cannot be read: {error}.").format(error=reason)) from error
+        raise CorruptFileError(_("The tokenizer cannot be read: {error}.").format(error=reason)) from error
 
 
 class PostTokenizer:
     """A base's tokenizer with its frame. Names of special tokens in a post encode to characters."""
 
-    def __init__(self, definition: str, frame: Frame, vocabulary: int) -> None:
+    def __init__(self, definition: str, frame: SpecialTokens, vocabulary: int) -> None:
         """`definition` is the text of a `tokenizer.json`; `vocabulary` the number of embedding rows.
 
-        Raises Damaged where the definition cannot be read, BadInput where it holds what it may not (see
+        Raises CorruptFileError where the definition cannot be read, UserInputError where it holds what it may not (see
         `tokenizer_check`) and where an id lies beyond the rows. The library can also abort the process: one from
         outside is loaded in a child process first (see `registry.isolated`)."""
         definition = tokenizer_check.canonical(definition)
@@ -107,7 +107,7 @@ class PostTokenizer:
         framing = {f"#{i}": i for i in (*frame.prefix, *frame.suffix, frame.pad)}
         for token, index in {**self.vocabulary(), **framing}.items():
             if not 0 <= index < vocabulary:
-                raise BadInput(
+                raise UserInputError(
                     _(
                         "The tokenizer gives {token} the id {index}, and the base has embeddings for {rows} ids only."
                     ).format(token=token[:100], index=index, rows=vocabulary)
@@ -138,21 +138,23 @@ class PostTokenizer:
         token = getattr(self._tokenizer.model, "unk_token", None)
         return self._tokenizer.token_to_id(token) if token else None
 
-    def encode_posts(self, posts: Sequence[str], max_length: int, preprocessing: int) -> tuple[list[Cleaned], Encoded]:
+    def encode_posts(
+        self, posts: Sequence[str], max_length: int, preprocessing: int
+    ) -> tuple[list[Cleaned], EncodedPosts]:
         """Posts as written to their cleaned texts and token ids."""
         cleaned = [clean(post[:LONGEST_POST], preprocessing) for post in posts]
         return cleaned, self.encode([one.text for one in cleaned], max_length)
 
-    def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
+    def encode(self, texts: Sequence[str], max_length: int) -> EncodedPosts:
         """Cleaned texts to ids, each cut so that with prefix and suffix it has at most `max_length` tokens.
 
         Of a text at most LONGEST_TEXT characters are looked at, and of a long one only a beginning that holds enough
-        tokens: the ids are those of the whole. Raises BadInput where prefix and suffix leave no room for a post,
+        tokens: the ids are those of the whole. Raises UserInputError where prefix and suffix leave no room for a post,
         Damaged where the tokenizer fails."""
         prefix, suffix = self.frame.prefix, self.frame.suffix
         room = max_length - len(prefix) - len(suffix)
         if room < 1:
-            raise BadInput(
+            raise UserInputError(
                 _("Of {length} tokens none is left for the post itself: choose a greater --max-length.").format(
                     length=max_length
                 )
@@ -164,7 +166,7 @@ class PostTokenizer:
             ids += (*prefix, *body, *suffix)
             lengths.append(len(body) + len(prefix) + len(suffix))
             bodies.append(len(body))
-        return Encoded(
+        return EncodedPosts(
             ids=np.array(ids, np.int32),
             starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
             read=np.array(read, np.int32),

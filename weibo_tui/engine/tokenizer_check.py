@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import short
 
@@ -75,16 +75,16 @@ EXPRESSIONS = frozenset(
 
 
 def canonical(definition: str) -> str:
-    """Write a definition again, with what encodes a text alone. Raises BadInput that names what is not on the lists,
-    Damaged where it is no JSON object."""
+    """Write a definition again, with what encodes a text alone. Raises UserInputError that names what is not on the
+    lists, Damaged where it is no JSON object."""
     if len(definition) > LARGEST_DEFINITION:
         raise _refusal(_("more than {number} characters").format(number=LARGEST_DEFINITION))
     try:
         values = json.loads(definition)
     except (ValueError, RecursionError) as error:
-        raise Damaged(_("The tokenizer cannot be read: {error}.").format(error=short(str(error)))) from error
+        raise CorruptFileError(_("The tokenizer cannot be read: {error}.").format(error=short(str(error)))) from error
     if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
-        raise Damaged(_("The tokenizer cannot be read: {error}.").format(error=_("it has no model")))
+        raise CorruptFileError(_("The tokenizer cannot be read: {error}.").format(error=_("it has no model")))
     added = values.get("added_tokens") or []
     _check_keys("", values, {*SEQUENCES, *NOT_USED, "added_tokens", "model"})
     for part in SEQUENCES:
@@ -200,8 +200,8 @@ def _quoted(value: Any) -> str:
     return short(repr(value), 40) if isinstance(value, str | int | float) else type(value).__name__
 
 
-def _refusal(what: str) -> BadInput:
-    return BadInput(
+def _refusal(what: str) -> UserInputError:
+    return UserInputError(
         _(
             "The tokenizer was refused, it holds what is not known to be harmless ({what}): get the model from "
             "elsewhere."

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weibo_tui.engine.activation_cache import Room, States
+from weibo_tui.engine.activation_cache import ActivationCache, ArrayAllocator
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, micro_batches, training_steps
 from weibo_tui.engine.calibration import negative_log_likelihood
@@ -28,7 +28,7 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.oom import halved
 from weibo_tui.engine.prediction import logits_of, pooled
-from weibo_tui.engine.tokenizer import Encoded
+from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -41,13 +41,13 @@ class Examples:
     """A split ready to train or measure on: token ids, one label a post, and, for emoticon dropout, the same
     posts with emoticons cut (a post that is nothing else stays as it is)."""
 
-    encoded: Encoded
+    encoded: EncodedPosts
     labels: Labels
-    blind: Encoded | None = None
+    blind: EncodedPosts | None = None
 
 
 @dataclass(slots=True)
-class Position:
+class TrainerState:
     """Where a training stands: `step` optimizer steps done in all, `taken` of them in epoch `epoch` (from 1).
     The best epoch is the one with the highest validation macro F1, the earlier where two are equal."""
 
@@ -67,7 +67,7 @@ class Snapshot:
     values: dict[str, Any]
 
 
-class Training:
+class AdapterTrainer:
     """One training. `adapter` is trained in place and holds the best epoch's weights when `events` is spent."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Training:
         hyper: Hyperparameters,
         compute: Compute,
         padding: int,
-        room: Room | None = None,
+        room: ArrayAllocator | None = None,
     ) -> None:
         """With `room`, what the blocks below the adapter give of each post is kept there for all epochs."""
         self.trunk = trunk
@@ -89,10 +89,10 @@ class Training:
         self.hyper = hyper
         self.compute = compute
         self.padding = padding
-        self.at = Position()
-        self._texts = Encoded.join([train.encoded, train.blind]) if train.blind else train.encoded
+        self.at = TrainerState()
+        self._texts = EncodedPosts.join([train.encoded, train.blind]) if train.blind else train.encoded
         self._room = room
-        self._states: dict[str, States] = {}
+        self._states: dict[str, ActivationCache] = {}
         self._best = _copies(adapter)
         self._weights = self._class_weights()
         self._optimizer = torch.optim.AdamW(
@@ -139,7 +139,7 @@ class Training:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`, which a training of the same examples and hyper-parameters made."""
-        self.at = Position(**snapshot.values)
+        self.at = TrainerState(**snapshot.values)
         parts = {
             part: {key.removeprefix(part): tensor for key, tensor in snapshot.tensors.items() if key.startswith(part)}
             for part in ("adapter.", "best.")
@@ -168,10 +168,10 @@ class Training:
             return
         read = np.unique([self._epoch_texts(epoch) for epoch in range(1, self.hyper.epochs + 1)])
         held_out = np.arange(len(self.validation.encoded))
-        block = States.last_block(self.adapter, self.trunk)
+        block = ActivationCache.last_block(self.adapter, self.trunk)
         parts = {"train": (self._texts, read), "validation": (self.validation.encoded, held_out)}
         for name, (texts, which) in parts.items():
-            states = States(self.trunk, texts, which, block, self._room)
+            states = ActivationCache(self.trunk, texts, which, block, self._room)
             yield from states.fill(self.padding, self.compute)
             self._states[name] = states
 

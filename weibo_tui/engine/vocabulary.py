@@ -23,7 +23,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from weibo_tui.engine.tokenizer import Frame
+from weibo_tui.engine.tokenizer import SpecialTokens
 from weibo_tui.text import find_emoticons, without_emoticons
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -35,7 +35,7 @@ LEARNED_FROM = 400_000
 LONGEST_PIECE = 3
 
 
-class VocabularyMaker(Protocol):
+class TokenizerTrainer(Protocol):
     """What makes a tokenizer from cleaned posts, fed a stretch at a time."""
 
     def add(self, posts: Iterable[str]) -> None: ...
@@ -66,7 +66,7 @@ class Emoticons:
         return [mark for mark, count in ranked if count >= LEAST_EMOTICON and mark not in SPECIAL]
 
 
-class CharacterVocabulary:
+class CharacterTokenizerTrainer:
     """Characters, and letters of words."""
 
     def __init__(self, emoticons: bool) -> None:
@@ -100,7 +100,7 @@ class CharacterVocabulary:
         yield [*SPECIAL, *self._emoticons.frequent(), *kept][:size]
 
 
-class PieceVocabulary:
+class BPETokenizerTrainer:
     """Byte-pair merges within runs of characters that no white space, punctuation mark or digit parts."""
 
     def __init__(self, emoticons: bool) -> None:
@@ -179,11 +179,11 @@ def _frame_posts(tokenizer: Tokenizer) -> None:
     tokenizer.add_special_tokens(list(SPECIAL))
 
 
-def bert_frame(tokenizer: Tokenizer) -> Frame:
+def bert_frame(tokenizer: Tokenizer) -> SpecialTokens:
     """`[CLS]`, `[SEP]` and `[PAD]` of a tokenizer made here."""
     ids: dict[str, int] = tokenizer.get_vocab()
     prefix, suffix, pad = (ids[name] for name in ("[CLS]", "[SEP]", "[PAD]"))
-    return Frame(prefix=(prefix,), suffix=(suffix,), pad=pad)
+    return SpecialTokens(prefix=(prefix,), suffix=(suffix,), pad=pad)
 
 
 def emoticon_ids(vocabulary: dict[str, int]) -> NDArray[np.bool_]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from weibo_tui.atomic import atomic_folder, sha256
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, AdapterCard
-from weibo_tui.registry.store import Shelf
+from weibo_tui.registry.store import ModelStore
 from weibo_tui.text import short
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ TEXTS = "training_texts"
 """Name of the tensor beside the weights that holds the sorted hashes of the texts that were trained on."""
 
 
-class Adapters(Shelf[AdapterCard]):
+class Adapters(ModelStore[AdapterCard]):
     """The folder of adapters."""
 
     kind = AdapterCard
@@ -40,11 +40,11 @@ class Adapters(Shelf[AdapterCard]):
     no_card = N_("{source} holds no card of an adapter ({reason}): name what 'weibo-tui adapters export' wrote.")
 
     def load(self, name: str, base: OpenBase) -> tuple[Adapter, AdapterCard]:
-        """The adapter on its own base. Raises BadInput for any other base, and for a card that asks for what the
+        """The adapter on its own base. Raises UserInputError for any other base, and for a card that asks for what the
         base has not; Damaged where the files are broken."""
         card = self.card(name)
         if card.base_fingerprint != base.card.fingerprint:
-            raise BadInput(
+            raise UserInputError(
                 _(
                     "The adapter '{name}' belongs to the base '{wanted}' ({fingerprint}…), not to '{base}': add "
                     "that base, or train on this one."
@@ -56,7 +56,7 @@ class Adapters(Shelf[AdapterCard]):
             or max(card.blocks, default=0) >= trunk.layers
             or not 1 <= card.max_length <= trunk.positions
         ):
-            raise BadInput(
+            raise UserInputError(
                 _(
                     "The card of the adapter '{name}' does not fit its base '{base}': import the adapter again, or "
                     "train it anew."
@@ -87,8 +87,8 @@ class Adapters(Shelf[AdapterCard]):
         overwrite: bool = False,
         texts: NDArray[np.int64] | None = None,
     ) -> AdapterCard:
-        """Keep an adapter under its card's name, with the hashes of its training `texts`. Raises BadInput where the
-        name is taken."""
+        """Keep an adapter under its card's name, with the hashes of its training `texts`. Raises UserInputError where
+        the name is taken."""
         self.check_free(card.name, overwrite)
         with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
             return write(folder, adapter, card, texts)
@@ -97,13 +97,13 @@ class Adapters(Shelf[AdapterCard]):
         return {WEIGHTS: card.weights_sha256}
 
     def checked(self, card: AdapterCard, folder: Path, source: Path) -> Generator[Progress, None, AdapterCard]:
-        """See `Shelf`. The weights are loaded once, in a child process, as the card says."""
+        """See `ModelStore`. The weights are loaded once, in a child process, as the card says."""
         (folder / CARD).write_bytes(cards.write(card))
         yield from isolated.run(check, source, folder)
         return card
 
     def check(self, name: str) -> None:
-        """See `Shelf`."""
+        """See `ModelStore`."""
         read(self.path(name), self.card(name))
 
 
@@ -126,7 +126,8 @@ def write(folder: Path, adapter: Adapter, card: AdapterCard, texts: NDArray[np.i
 
 
 def read(folder: Path, card: AdapterCard) -> Adapter:
-    """Load the adapter in `folder`. Raises BadInput or Damaged where its weights are not what the card says."""
+    """Load the adapter in `folder`. Raises UserInputError or CorruptFileError where its weights are not what the card
+    says."""
     from weibo_tui.engine.adapter import Adapter, AdapterConfig
     from weibo_tui.registry.weights import read_tensors
 
@@ -137,11 +138,11 @@ def read(folder: Path, card: AdapterCard) -> Adapter:
 
 
 def check(source: Path, folder: Path | str) -> None:
-    """Check an adapter that came from `source` and is in `folder`. Raises BadInput where it cannot be loaded."""
+    """Check an adapter that came from `source` and is in `folder`. Raises UserInputError where it cannot be loaded."""
     try:
         read(Path(folder), cards.read(Path(folder) / CARD, AdapterCard))
-    except (BadInput, Damaged) as error:
-        raise BadInput(
+    except (UserInputError, CorruptFileError) as error:
+        raise UserInputError(
             _("{source} is not a working adapter ({reason}). Export it again where it was made.").format(
                 source=source, reason=short(str(error.__cause__ or error).rstrip("."), 300)
             )

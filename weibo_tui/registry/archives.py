@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol, TypeAlias, cast
 
 from weibo_tui.atomic import open_output
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import short
@@ -54,7 +54,7 @@ def pack(out: Path, files: Mapping[str, Path | bytes], overwrite: bool = False) 
     elif out.name.endswith((".tar.gz", ".tgz")):
         form = _tar_gz
     else:
-        raise BadInput(_("{out} must end in .zip or .tar.gz.").format(out=out))
+        raise UserInputError(_("{out} must end in .zip or .tar.gz.").format(out=out))
     sizes = {name: len(one) if isinstance(one, bytes) else one.stat().st_size for name, one in files.items()}
     done = 0
     with open_output(out, "wb", overwrite=overwrite) as file, form(file) as member:
@@ -101,7 +101,7 @@ def unpack(source: Path, wanted: Mapping[str, int], folder: Path) -> Generator[P
     result is the SHA-256 of each, in hex.
 
     They may stand in one folder of the archive, with a few others, which are passed over. Links, paths that lead
-    elsewhere, and anything larger than it may be are refused with BadInput."""
+    elsewhere, and anything larger than it may be are refused with UserInputError."""
     digests = {name: hashlib.sha256() for name in wanted}
     for name, piece, progress in _pieces(source, wanted):
         with (folder / name).open("ab") as file:
@@ -129,7 +129,7 @@ def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, byte
     try:
         for name, member, raw in _members(source, wanted):
             if name not in missing:
-                raise BadInput(_("{source} was refused: it holds {name} twice.").format(source=source, name=name))
+                raise UserInputError(_("{source} was refused: it holds {name} twice.").format(source=source, name=name))
             missing.remove(name)
             size, room = os.fstat(raw.fileno()).st_size, wanted[name]
             while True:
@@ -141,17 +141,17 @@ def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, byte
                 yield name, piece, Progress("unpacking", raw.tell(), size)
                 if not piece:
                     break
-    except BadInput:
+    except UserInputError:
         raise
     except Exception as error:  # unpacking hostile bytes raises all kinds
         reason = getattr(error, "strerror", None) or str(error)[:LONGEST_REASON]
-        raise BadInput(
+        raise UserInputError(
             _("{source} cannot be read as an archive ({reason}): name a .zip or .tar.gz, or a folder.").format(
                 source=source, reason=reason
             )
         ) from error
     if missing:
-        raise BadInput(
+        raise UserInputError(
             _(
                 "{source} lacks {missing}: name what 'weibo-tui bases export' or 'weibo-tui adapters export' wrote."
             ).format(source=source, missing=", ".join(sorted(missing)))
@@ -168,7 +168,7 @@ def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, Rea
                     yield name, raw, raw
         return
     if source.exists() and not source.is_file():
-        raise BadInput(_("{source} is not a regular file: save it as one first.").format(source=source))
+        raise UserInputError(_("{source} is not a regular file: save it as one first.").format(source=source))
     with source.open("rb") as raw:
         if zipfile.is_zipfile(raw):
             yield from _of_zip(source, raw, wanted)
@@ -178,13 +178,13 @@ def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, Rea
 
 
 def _of_zip(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator[tuple[str, Readable, IO[bytes]]]:
-    with zipfile.ZipFile(cast(IO[bytes], _InPieces(raw))) as archive:
+    with zipfile.ZipFile(cast(IO[bytes], _ChunkedFile(raw))) as archive:
         for number, member in enumerate(archive.infolist()):
             if not _is_wanted(member.filename, number, member.is_dir(), wanted, source):
                 continue
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 # Others may want gigabytes to unpack a kilobyte.
-                raise BadInput(
+                raise UserInputError(
                     _("{source} was refused: {name} in it is squeezed in another way than zip's usual one.").format(
                         source=source, name=short(member.filename, LONGEST_REASON)
                     )
@@ -193,7 +193,7 @@ def _of_zip(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator
                 yield PurePosixPath(member.filename).name, packed, raw
 
 
-class _InPieces:
+class _ChunkedFile:
     """A file of which nobody reads more than a piece at once: zipfile would read a directory of any size."""
 
     def __init__(self, raw: IO[bytes]) -> None:
@@ -221,11 +221,11 @@ def _of_tar(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator
             # What nobody wants is unpacked to get past it.
             if not 0 <= entry.size <= wanted.get(name, LARGEST_OTHER) or headers > 4 * MOST_MEMBERS:
                 raise _too_large(source, entry.name)
-            part = _Part(stream, entry.size)
+            part = _LimitedReader(stream, entry.size)
             if entry.type not in _LONGER_HEADERS:
                 if _is_wanted(entry.name, members, entry.isdir(), wanted, source):
                     if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-                        raise BadInput(
+                        raise UserInputError(
                             _("{source} was refused: {name} in it is a link.").format(
                                 source=source, name=short(name, LONGEST_REASON)
                             )
@@ -237,7 +237,7 @@ def _of_tar(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator
             stream.read(-entry.size % tarfile.BLOCKSIZE)
 
 
-class _Part:
+class _LimitedReader:
     """The next bytes of a stream, so many of them."""
 
     def __init__(self, stream: Readable, size: int) -> None:
@@ -256,7 +256,7 @@ def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int]
     """Whether to read a member; one that does not belong there is refused."""
     parts = PurePosixPath(member).parts
     if number >= MOST_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
-        raise BadInput(
+        raise UserInputError(
             _("{source} was refused: it holds {member}, which does not belong there.").format(
                 source=source, member=short(member, LONGEST_REASON)
             )
@@ -264,7 +264,7 @@ def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int]
     return not folder and bool(parts) and parts[-1] in wanted
 
 
-def _too_large(source: Path, name: str) -> BadInput:
-    return BadInput(
+def _too_large(source: Path, name: str) -> UserInputError:
+    return UserInputError(
         _("{source} was refused: {name} in it is too large.").format(source=source, name=short(name, LONGEST_REASON))
     )

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from weibo_tui.atomic import atomic_folder, read_bounded, sha256
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, finish
 from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, BaseCard
-from weibo_tui.registry.store import Shelf
+from weibo_tui.registry.store import ModelStore
 from weibo_tui.registry.tokenizer_stats import token_support
 from weibo_tui.text import short
 
 if TYPE_CHECKING:
     from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.gpt2 import GPT2
-    from weibo_tui.engine.tokenizer import Frame, PostTokenizer
+    from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
     from weibo_tui.registry.conversion import Checkpoint
 
 WEIGHTS = "model.safetensors"
@@ -32,7 +32,7 @@ CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 
 # What reading a base raises whose parts make no model.
-UNSOUND = (ValueError, RecursionError, BadInput, Damaged)
+UNSOUND = (ValueError, RecursionError, UserInputError, CorruptFileError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class OpenBase:
     tokenizer: PostTokenizer
 
 
-class Bases(Shelf[BaseCard]):
+class Bases(ModelStore[BaseCard]):
     """The folder of bases. Removing one leaves adapters on it, which say which base they want."""
 
     kind = BaseCard
@@ -58,7 +58,7 @@ class Bases(Shelf[BaseCard]):
     no_card = N_("{source} holds no card of a base ({reason}): name what 'weibo-tui bases export' wrote.")
 
     def open(self, name: str) -> OpenBase:
-        """Load a base. Raises Damaged where its files are not what was written."""
+        """Load a base. Raises CorruptFileError where its files are not what was written."""
         from weibo_tui.engine.gpt2 import GPT2
         from weibo_tui.registry.weights import check_sha256, read_tensors
 
@@ -71,7 +71,7 @@ class Bases(Shelf[BaseCard]):
             try:
                 config, tokenizer = _read(folder, card)
             except (OSError, *UNSOUND) as error:
-                raise Damaged(
+                raise CorruptFileError(
                     _("The base {folder} is damaged ({reason}): remove it and add it again.").format(
                         folder=folder, reason=str(error).rstrip(".")
                     )
@@ -84,7 +84,7 @@ class Bases(Shelf[BaseCard]):
     ) -> Generator[Progress, None, BaseCard]:
         """Take in a local Hugging Face folder from outside, converted once in a child process (see `isolated`).
 
-        The result is its card, which is that of `add`. Raises BadInput or Damaged and leaves nothing."""
+        The result is its card, which is that of `add`. Raises UserInputError or CorruptFileError and leaves nothing."""
         self.check_free(name)
         with atomic_folder(self.folder / name) as folder:
             origin = origin or str(source.absolute())
@@ -92,7 +92,8 @@ class Bases(Shelf[BaseCard]):
             return cards.read(folder / CARD, BaseCard)
 
     def add(self, source: Path, name: str, *, origin: str = "", made: Mapping[str, Any] = {}) -> BaseCard:
-        """Convert a trusted Hugging Face folder in this process. Raises BadInput or Damaged and leaves nothing."""
+        """Convert a trusted Hugging Face folder in this process. Raises UserInputError or CorruptFileError and leaves
+        nothing."""
         self.check_free(name)
         with atomic_folder(self.folder / name) as folder:
             return convert(source, folder, name, origin or str(source.absolute()), made)
@@ -107,7 +108,7 @@ class Bases(Shelf[BaseCard]):
             return _write(folder, name, checkpoint, source, made, eight_bits=eight_bits)
 
     def check_free(self, name: str, overwrite: bool = False) -> None:
-        """See `Shelf`. One of a bundled base's name would take the bundled adapters' base from them."""
+        """See `ModelStore`. One of a bundled base's name would take the bundled adapters' base from them."""
         super().check_free(name, overwrite)
         self._check_own(name)
 
@@ -115,13 +116,13 @@ class Bases(Shelf[BaseCard]):
         return card.sha256
 
     def checked(self, card: BaseCard, folder: Path, source: Path) -> Generator[Progress, None, BaseCard]:
-        """See `Shelf`. The fingerprint, which adapters trust, is made anew from what came."""
+        """See `ModelStore`. The fingerprint, which adapters trust, is made anew from what came."""
         (folder / CARD).write_bytes(cards.write(card))
         yield from isolated.run(check, source, folder)
         return cards.read(folder / CARD, BaseCard)
 
     def check(self, name: str) -> None:
-        """See `Shelf`."""
+        """See `ModelStore`."""
         from weibo_tui.registry.weights import trunk_on_disk
 
         config, _tokenizer = _read(self.path(name), self.card(name))
@@ -133,7 +134,7 @@ def convert(source: Path, folder: Path | str, name: str, origin: str, made: Mapp
     """Write a Hugging Face folder as a base into the empty `folder`.
 
     Its card says that it came from `origin`, and keeps `made` beside what was found of its tokenizer (see
-    `token_support`). Raises BadInput or Damaged."""
+    `token_support`). Raises UserInputError or CorruptFileError."""
     from weibo_tui.engine.tokenizer import PostTokenizer
     from weibo_tui.registry.conversion import read_folder
 
@@ -145,7 +146,7 @@ def convert(source: Path, folder: Path | str, name: str, origin: str, made: Mapp
 def check(source: Path, folder: Path | str) -> None:
     """Check the files of a base that came from `source` and are in `folder`, and write its card and configs anew.
 
-    Raises BadInput where they are no base that works, or not the one that its card says."""
+    Raises UserInputError where they are no base that works, or not the one that its card says."""
     from weibo_tui.registry.weights import fingerprint, trunk_on_disk
 
     folder = Path(folder)
@@ -156,13 +157,13 @@ def check(source: Path, folder: Path | str) -> None:
         with trunk_on_disk(folder / WEIGHTS, config) as read:
             found = finish(fingerprint(config, read, tokenizer))
     except UNSOUND as error:
-        raise BadInput(
+        raise UserInputError(
             _("{source} was refused, it is no base that works ({reason}): export it again where it was made.").format(
                 source=source, reason=short(str(error).rstrip("."), 300)
             )
         ) from error
     if found != card.fingerprint:
-        raise BadInput(
+        raise UserInputError(
             _("{source} was refused: it is not the base that its card says; export it again where it was made.").format(
                 source=source
             )
@@ -213,14 +214,14 @@ def _write(
 def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:
     """The shape and the tokenizer of a base. Raises one of UNSOUND where they are none."""
     from weibo_tui.engine.config import GPT2Config
-    from weibo_tui.engine.tokenizer import Frame, PostTokenizer
+    from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
 
     values = json.loads(read_bounded(folder / CONFIG, Bases.files[CONFIG]))
     if not isinstance(values, dict):
         raise ValueError(_("it is not a JSON object"))
     config = GPT2Config.from_hugging_face(values)
     definition = read_bounded(folder / TOKENIZER, Bases.files[TOKENIZER]).decode()
-    return config, PostTokenizer(definition, Frame(card.prefix, card.suffix, card.pad), config.vocabulary)
+    return config, PostTokenizer(definition, SpecialTokens(card.prefix, card.suffix, card.pad), config.vocabulary)
 
 
 def _write_configs(folder: Path, config: GPT2Config, tokenizer: PostTokenizer) -> None:
@@ -229,7 +230,7 @@ def _write_configs(folder: Path, config: GPT2Config, tokenizer: PostTokenizer) -
     (folder / TOKENIZER_CONFIG).write_text(_tokenizer_config(tokenizer, tokenizer.frame, config), "utf-8")
 
 
-def hugging_face_config(config: GPT2Config, frame: Frame) -> dict[str, Any]:
+def hugging_face_config(config: GPT2Config, frame: SpecialTokens) -> dict[str, Any]:
     """What `config.json` holds; the ids of the frame keep transformers from assuming those of the English GPT-2."""
     ids = {
         "bos_token_id": frame.prefix[0] if frame.prefix else None,
@@ -239,7 +240,7 @@ def hugging_face_config(config: GPT2Config, frame: Frame) -> dict[str, Any]:
     return config.to_hugging_face() | ids
 
 
-def _tokenizer_config(tokenizer: PostTokenizer, frame: Frame, config: GPT2Config) -> str:
+def _tokenizer_config(tokenizer: PostTokenizer, frame: SpecialTokens, config: GPT2Config) -> str:
     """What transformers needs to open `tokenizer.json` as it stands."""
     by_id = {index: token for token, index in tokenizer.vocabulary().items()}
     named = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.positions}

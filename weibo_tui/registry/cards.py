@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from weibo_tui.atomic import read_bounded
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import PREPROCESSING
 from weibo_tui.version import __version__
@@ -108,9 +108,9 @@ class AdapterCard:
 
 
 def check_name(name: str) -> str:
-    """`name` if it can name a base or an adapter, else BadInput."""
+    """`name` if it can name a base or an adapter, else UserInputError."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", name):
-        raise BadInput(
+        raise UserInputError(
             _(
                 "The name '{name}' cannot be used: take 1 to 64 of the characters A-Z a-z 0-9 . _ - and no dot first."
             ).format(name=name)
@@ -119,17 +119,18 @@ def check_name(name: str) -> str:
 
 
 def check_new_name(name: str) -> str:
-    """Return `name`. Raise BadInput where `check_name` does, and for names that Windows reserves or cannot hold."""
+    """Return `name`. Raise UserInputError where `check_name` does, and for names that Windows reserves or cannot
+    hold."""
     if check_name(name).partition(".")[0].upper() in _WINDOWS_DEVICES or name.endswith("."):
-        raise BadInput(_("The name '{name}' cannot be used on Windows. Choose another name.").format(name=name))
+        raise UserInputError(_("The name '{name}' cannot be used on Windows. Choose another name.").format(name=name))
     return name
 
 
 def check_labels(labels: Sequence[str]) -> None:
-    """Raise BadInput for labels that a card has no room for. Each is in it five times, with its scores."""
+    """Raise UserInputError for labels that a card has no room for. Each is in it five times, with its scores."""
     names = json.dumps(list(labels), ensure_ascii=False).encode("utf-8", "surrogatepass")
     if 5 * len(names) + 500 * len(labels) > LARGEST_CARD // 2:
-        raise BadInput(
+        raise UserInputError(
             _("The {number} labels are too long for a card. Use fewer or shorter labels.").format(number=len(labels))
         )
 
@@ -155,11 +156,11 @@ def _checksum(values: Mapping[str, Any]) -> str:
 
 
 def read(path: Path, kind: type[Card]) -> Card:
-    """The card in the file `path`. Raises Damaged that names the file and what is wrong with it."""
+    """The card in the file `path`. Raises CorruptFileError that names the file and what is wrong with it."""
     try:
         return parse(read_bounded(path, LARGEST_CARD), kind)
     except (OSError, ValueError) as error:
-        raise Damaged(
+        raise CorruptFileError(
             _("The card {path} cannot be used ({reason}): remove its folder, then add or train it again.").format(
                 path=path, reason=error
             )

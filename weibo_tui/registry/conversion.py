@@ -22,8 +22,8 @@ from torch import Tensor
 
 from weibo_tui.engine import tokenizer_check
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.engine.tokenizer import Frame, rust_errors
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.engine.tokenizer import SpecialTokens, rust_errors
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.serialization import save_tensors
 from weibo_tui.registry.weights import LARGEST_HEADER, check_header
@@ -59,13 +59,14 @@ class Checkpoint:
     config: GPT2Config
     tensors: dict[str, Tensor]
     tokenizer: str
-    frame: Frame
+    frame: SpecialTokens
 
 
 def read_folder(folder: Path) -> Checkpoint:
-    """Read a local Hugging Face folder. Raises BadInput where it holds no GPT-2, Damaged where a file is broken."""
+    """Read a local Hugging Face folder. Raises UserInputError where it holds no GPT-2, Damaged where a file is
+    broken."""
     if not (folder / "config.json").is_file():
-        raise BadInput(
+        raise UserInputError(
             _("{folder} is no model folder: it has no config.json; name the folder that holds it.").format(
                 folder=folder
             )
@@ -90,13 +91,13 @@ def _weight_files(folder: Path) -> list[Path]:
         if index.is_file():
             # A shard is a file of this folder, whatever an index from outside says.
             return [folder / shard for shard in sorted({Path(str(one)).name for one in _weight_map(index).values()})]
-    raise BadInput(
+    raise UserInputError(
         _("{folder} holds no weights: model.safetensors or pytorch_model.bin must be in it.").format(folder=folder)
     )
 
 
 def _check_sizes(files: Sequence[Path], config: GPT2Config) -> None:
-    """Raise BadInput for weights that are far more than `config` asks for, before they are read: a sparse file of
+    """Raise UserInputError for weights that are far more than `config` asks for, before they are read: a sparse file of
     gigabytes takes no room where it comes from."""
     asked = sum(math.prod(shape) for _name, shape in config.tensors())
     # In float64, with a head, and with the masks that older transformers saved in each block.
@@ -105,7 +106,7 @@ def _check_sizes(files: Sequence[Path], config: GPT2Config) -> None:
     for file in files:
         found += file.stat().st_size if file.is_file() else 0
         if found > 8 * asked + len(files) * LARGEST_HEADER:
-            raise BadInput(
+            raise UserInputError(
                 _("{file} was refused: it holds more than config.json asks for. Get the model from elsewhere.").format(
                     file=file
                 )
@@ -115,13 +116,13 @@ def _check_sizes(files: Sequence[Path], config: GPT2Config) -> None:
 def _weight_map(index: Path) -> dict[str, Any]:
     found = _read_json(index).get("weight_map")
     if not isinstance(found, dict):
-        raise Damaged(_("{path} names no weight files: copy it again.").format(path=index))
+        raise CorruptFileError(_("{path} names no weight files: copy it again.").format(path=index))
     return found
 
 
 def read_weights(file: Path) -> Mapping[str, Tensor]:
-    """The tensors of a safetensors file, or of a pickle that holds nothing else. Raises BadInput where a pickle asks
-    for more, none of which is run, and Damaged where the file is broken.
+    """The tensors of a safetensors file, or of a pickle that holds nothing else. Raises UserInputError where a pickle
+    asks for more, none of which is run, and CorruptFileError where the file is broken.
 
     A pickle can take all memory and time: one from outside is read in a child process (see `isolated`)."""
     try:
@@ -134,18 +135,18 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
             return safetensors.torch.load_file(file)
         with warnings.catch_warnings(action="ignore"):  # torch's thoughts on old formats are not the person's
             state = torch.load(file, map_location="cpu", weights_only=True)
-    except BadInput:
+    except UserInputError:
         raise
     except MemoryError as error:
         raise _too_large(file) from error
     except pickle.UnpicklingError as error:
         if "GLOBAL" not in str(error):  # a name that is on none of torch's lists
-            raise Damaged(
+            raise CorruptFileError(
                 _("{file} is damaged ({reason}): fetch or copy it again.").format(
                     file=file, reason=_("it holds no weights")
                 )
             ) from error
-        raise BadInput(
+        raise UserInputError(
             _(
                 "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
                 "one of weights alone."
@@ -158,11 +159,11 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
         is_pickle = file.suffix != ".safetensors"
         unknown = (is_pickle and isinstance(error, ValueError)) or not str(error)
         reason = _("it holds no weights") if unknown else str(error).splitlines()[0][:200]
-        raise Damaged(
+        raise CorruptFileError(
             _("{file} is damaged ({reason}): fetch or copy it again.").format(file=file, reason=reason)
         ) from error
     if not isinstance(state, dict) or not all(isinstance(key, str) and _is_plain(one) for key, one in state.items()):
-        raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
+        raise UserInputError(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
     return state
 
 
@@ -172,9 +173,9 @@ def _is_plain(value: object) -> bool:
 
 def own(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors out of `file`, each in a room of its own. A pickle may hold parameters, and views of one storage, which
-    a safetensors file does not take; where they are more than the file has bytes for, BadInput."""
+    a safetensors file does not take; where they are more than the file has bytes for, UserInputError."""
     if not all(tensor.is_floating_point() for tensor in tensors.values()):
-        raise BadInput(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
+        raise UserInputError(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
     return _unshared(file, tensors)
 
 
@@ -190,19 +191,19 @@ def _unshared(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
 
-def _too_large(file: Path) -> BadInput:
-    return BadInput(
+def _too_large(file: Path) -> UserInputError:
+    return UserInputError(
         _("{file} was refused: it unpacks to more than it is large; get the model from elsewhere.").format(file=file)
     )
 
 
-def _read_tokenizer(folder: Path) -> tuple[str, Frame]:
+def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
     """The folder's tokenizer through transformers, which knows the classes; with ids around a post and for padding."""
     from transformers import AutoTokenizer, BertTokenizer
 
     has_json = (folder / "tokenizer.json").is_file()
     if not has_json and not any((folder / name).is_file() for name in ("vocab.txt", "vocab.json")):
-        raise BadInput(
+        raise UserInputError(
             _("{folder} holds no tokenizer: vocab.txt or tokenizer.json must be in it.").format(folder=folder)
         )
     try:
@@ -221,18 +222,18 @@ def _read_tokenizer(folder: Path) -> tuple[str, Frame]:
         with rust_errors():
             body = backend.encode("1", add_special_tokens=False).ids
             framed = backend.encode("1", add_special_tokens=True).ids
-    except BadInput as error:
-        raise error if str(folder) in str(error) else BadInput(f"{folder}: {error}") from error
+    except UserInputError as error:
+        raise error if str(folder) in str(error) else UserInputError(f"{folder}: {error}") from error
     except Exception as error:  # transformers raises all kinds
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise BadInput(
+        raise UserInputError(
             _("The tokenizer in {folder} cannot be read ({reason}): copy the model's tokenizer files again.").format(
                 folder=folder, reason=reason
             )
         ) from error
     start = next((at for at in range(len(framed)) if framed[at : at + len(body)] == body), 0)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    frame = Frame(tuple(framed[:start]), tuple(framed[start + len(body) :]), pad if pad is not None else 0)
+    frame = SpecialTokens(tuple(framed[:start]), tuple(framed[start + len(body) :]), pad if pad is not None else 0)
     return definition, frame
 
 
@@ -242,7 +243,7 @@ def _copy_tokenizer(folder: Path, place: Path) -> bool:
     What else stands in these files, transformers and the library print, or act on: paths, code, templates."""
     for name in _TOKENIZER_FILES:
         if (folder / name).is_file() and (folder / name).stat().st_size > LARGEST_TOKENIZER:
-            raise BadInput(_("{path} was refused: it is too large.").format(path=folder / name))
+            raise UserInputError(_("{path} was refused: it is too large.").format(path=folder / name))
     written: dict[str, dict[str, Any]] = {}
     for name in ("config.json", *_TOKENIZER_FILES):
         if name.endswith(".json") and (folder / name).is_file():
@@ -272,7 +273,7 @@ def _known(file: Path, value: Any, *, typed: bool = False) -> Any:
     key more, which the library does not know."""
     if isinstance(value, list):
         if len(value) > (tokenizer_check.MOST_ADDED if file.name == "tokenizer.json" else MOST_SPECIAL):
-            raise BadInput(_("{path} names too many tokens. Get the model from elsewhere.").format(path=file))
+            raise UserInputError(_("{path} names too many tokens. Get the model from elsewhere.").format(path=file))
         return [_known(file, one, typed=typed) for one in value]
     if isinstance(value, dict) and "content" not in value:  # tokens by their ids
         return dict(zip(value, _known(file, list(value.values())), strict=True))
@@ -303,7 +304,9 @@ def _read_json(path: Path, most: int = LARGEST_JSON) -> dict[str, Any]:
             raise ValueError(_("it is too large"))
         value = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise Damaged(_("{path} cannot be read ({reason}): copy it again.").format(path=path, reason=error)) from error
+        raise CorruptFileError(
+            _("{path} cannot be read ({reason}): copy it again.").format(path=path, reason=error)
+        ) from error
     if not isinstance(value, dict):
-        raise Damaged(_("{path} is not a JSON object: copy it again.").format(path=path))
+        raise CorruptFileError(_("{path} is not a JSON object: copy it again.").format(path=path))
     return value

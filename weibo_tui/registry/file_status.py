@@ -10,7 +10,7 @@ from pathlib import Path
 from weibo_tui.atomic import read_bounded
 from weibo_tui.registry.bases import CONFIG
 from weibo_tui.registry.cards import Card
-from weibo_tui.registry.store import Shelf
+from weibo_tui.registry.store import ModelStore
 
 _LARGEST_CONFIG = 2**20
 
@@ -27,7 +27,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class FileStatus:
     """`size` in bytes of all files on the disk; `missing` are those that the card counts on; a `shape` has a base."""
 
     size: int
@@ -35,14 +35,15 @@ class Condition:
     shape: Shape | None = None
 
 
-def condition(shelf: Shelf[Card], name: str) -> Condition:
-    """The condition of `name`. Looks at names and sizes, not into weights. BadInput where there is no such name."""
+def condition(shelf: ModelStore[Card], name: str) -> FileStatus:
+    """The condition of `name`. Looks at names and sizes, not into weights. UserInputError where there is no such
+    name."""
     folder = shelf.path(name)
     size = 0
     with suppress(OSError):  # it may be on its way out
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
     missing = tuple(file for file in shelf.files if not (folder / file).is_file())
-    return Condition(size, missing, _shape(folder / CONFIG) if CONFIG in shelf.files else None)
+    return FileStatus(size, missing, _shape(folder / CONFIG) if CONFIG in shelf.files else None)
 
 
 def _shape(config: Path) -> Shape | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from weibo_tui.atomic import make_private_folder, sha256
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub_client
@@ -74,9 +74,9 @@ class Repository:
 
 
 def check_name(repository: str) -> None:
-    """Raise BadInput where no repository can have this name."""
+    """Raise UserInputError where no repository can have this name."""
     if not _NAME.fullmatch(repository) or ".." in repository or "--" in repository:
-        raise BadInput(
+        raise UserInputError(
             _("'{name}' is no name of the Hub's: write it as in uer/gpt2-chinese-cluecorpussmall.").format(
                 name=repository
             )
@@ -101,7 +101,7 @@ def place(folder: Path, kind: Kind, repository: str) -> Iterator[Path]:
                 with suppress(OSError):
                     target.rmdir()  # nothing came
     except Timeout as error:
-        raise BadInput(
+        raise UserInputError(
             _("{repository} is being fetched by another program already: wait for it.").format(repository=repository)
         ) from error
     except OSError as error:
@@ -109,9 +109,10 @@ def place(folder: Path, kind: Kind, repository: str) -> Iterator[Path]:
 
 
 def look(kind: Kind, repository: str, file: str) -> Generator[Progress, None, Repository]:
-    """The repository as its main branch is now, in which there is `file`. Raises BadInput or Unreachable."""
+    """The repository as its main branch is now, in which there is `file`. Raises UserInputError or
+    HubUnreachableError."""
 
-    def ask(_meter: Meter) -> Repository:
+    def ask(_meter: ProgressCounter) -> Repository:
         api = hub_client.connect()
         commit = hub_client.commit_of(api, kind, repository, file)
         files = {}
@@ -123,14 +124,17 @@ def look(kind: Kind, repository: str, file: str) -> Generator[Progress, None, Re
 
     found = yield from _beside("asking", ask, repository, Path())
     if file not in found.files:
-        raise BadInput(_("{repository} does not hold {file}: check the name.").format(repository=repository, file=file))
+        raise UserInputError(
+            _("{repository} does not hold {file}: check the name.").format(repository=repository, file=file)
+        )
     return found
 
 
 def fetch(repository: Repository, names: Iterable[str], folder: Path) -> Generator[Progress, None, Path]:
     """Fetch files of a repository, in bytes of all of them; the result is the folder in `folder` that holds them.
 
-    Raises BadInput, Unreachable, or Damaged where a file is not the one that the Hub names: it is gone then."""
+    Raises UserInputError, HubUnreachableError, or CorruptFileError where a file is not the one that the Hub names: it
+    is gone then."""
     target = folder / repository.commit
     for other in folder.iterdir():
         if other != target:
@@ -138,7 +142,7 @@ def fetch(repository: Repository, names: Iterable[str], folder: Path) -> Generat
     files = [repository.files[name] for name in names]
     for file in files:
         if file.size > (LARGEST if file.sha256 else LARGEST_SMALL):
-            raise BadInput(
+            raise UserInputError(
                 _("{file} of {repository} is too large for what it should be: name another repository.").format(
                     file=file.name, repository=repository.name
                 )
@@ -146,7 +150,7 @@ def fetch(repository: Repository, names: Iterable[str], folder: Path) -> Generat
     _check_room(files, target)
     target.mkdir(mode=0o700, exist_ok=True)
 
-    def download(meter: Meter) -> None:
+    def download(meter: ProgressCounter) -> None:
         api = hub_client.connect()
         for file in files:
             if (target / file.name).is_file():
@@ -170,7 +174,7 @@ def _check_room(files: Iterable[RemoteFile], target: Path) -> None:
         )
 
 
-def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path, meter: Meter) -> None:
+def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path, meter: ProgressCounter) -> None:
     """Fetch a file, which takes its name when it is the one that the Hub names."""
     part, begun = folder / f"{file.name}.part", meter.done
     if part.exists() and part.stat().st_size > file.size:
@@ -189,11 +193,11 @@ def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path
         tries = TRIES if meter.came > before else tries - 1
         before = meter.came
         if meter.stopped.wait(1):
-            raise Stopped
+            raise DownloadStoppedError
     meter.done = begun + file.size
     if not file.is_at(part):
         part.unlink()
-        raise Damaged(
+        raise CorruptFileError(
             _(
                 "{file} of {repository} did not come as {endpoint} names it, and was thrown away: try again, or from "
                 "elsewhere."
@@ -202,11 +206,11 @@ def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path
     part.replace(folder / file.name)
 
 
-class Stopped(Exception):
+class DownloadStoppedError(Exception):
     """Nobody waits for the fetch any more."""
 
 
-class Meter:
+class ProgressCounter:
     """How many bytes are there, and how many came."""
 
     def __init__(self) -> None:
@@ -214,18 +218,18 @@ class Meter:
         self.stopped = threading.Event()
 
     def tell(self, size: int) -> None:
-        """Count `size` bytes that came, or a negative number of those that are gone. Raises Stopped."""
+        """Count `size` bytes that came, or a negative number of those that are gone. Raises DownloadStoppedError."""
         if self.stopped.is_set():
-            raise Stopped
+            raise DownloadStoppedError
         self.done += size
         self.came += max(0, size)
 
 
 def _beside(
-    stage: str, work: Callable[[Meter], T], repository: str, folder: Path, total: int | None = None
+    stage: str, work: Callable[[ProgressCounter], T], repository: str, folder: Path, total: int | None = None
 ) -> Generator[Progress, None, T]:
     """What `work` gives, done in a thread, with how far it is meanwhile. Left before its end, it ends by itself."""
-    meter = Meter()
+    meter = ProgressCounter()
     given: list[T] = []
     failed: list[Exception] = []
 

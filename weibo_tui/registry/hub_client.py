@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from weibo_tui.atomic import cannot_write
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 
@@ -37,7 +37,7 @@ PARTIAL_CONTENT, TOO_MANY_REQUESTS = 206, 429
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-class Unreachable(WeiboTuiError):
+class HubUnreachableError(WeiboTuiError):
     """The Hub, or the mirror, does not answer."""
 
 
@@ -62,14 +62,14 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def connect() -> HfApi:
-    """The client. Nothing is asked of the Hub yet. Raises BadInput where HF_ENDPOINT is no address."""
+    """The client. Nothing is asked of the Hub yet. Raises UserInputError where HF_ENDPOINT is no address."""
     try:
         scheme, host, _port = _origin(_endpoint())
         valid = scheme in ("http", "https") and bool(host) and not re.search(r"\s", _endpoint())
     except ValueError:
         valid = False
     if not valid:
-        raise BadInput(_("HF_ENDPOINT is not a valid address. Write it as in https://huggingface.co."))
+        raise UserInputError(_("HF_ENDPOINT is not a valid address. Write it as in https://huggingface.co."))
     # Not before: the client reads the address when it is imported, and prints parts of one that is none.
     from huggingface_hub import HfApi, constants
     from huggingface_hub.utils import logging
@@ -102,8 +102,8 @@ def _get(url: str, begin: int = 0) -> Iterator[Any]:
 
 
 def list_files(api: HfApi, kind: str, repository: str, commit: str) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a repository's topmost folder, as the Hub describes them. Raises Unreachable for an answer
-    that is none of a Hub's."""
+    """Yield the entries of a repository's topmost folder, as the Hub describes them. Raises HubUnreachableError for an
+    answer that is none of a Hub's."""
     url, left = f"{api.endpoint}/api/{kind}s/{repository}/tree/{commit}", LARGEST_LISTING
     for _page in range(MOST_PAGES):
         body = b""
@@ -154,8 +154,10 @@ def download(
                     return
 
 
-def _no_hub() -> Unreachable:
-    return Unreachable(_("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.").format(endpoint=endpoint()))
+def _no_hub() -> HubUnreachableError:
+    return HubUnreachableError(
+        _("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.").format(endpoint=endpoint())
+    )
 
 
 def commit_of(api: HfApi, kind: str, repository: str, name: str) -> str:
@@ -170,8 +172,8 @@ def commit_of(api: HfApi, kind: str, repository: str, name: str) -> str:
 
 
 def check_reachable() -> str:
-    """The address of the Hub or its mirror, which answers. Raises Unreachable where it does not, BadInput where it may
-    not be asked."""
+    """The address of the Hub or its mirror, which answers. Raises HubUnreachableError where it does not, UserInputError
+    where it may not be asked."""
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     api = connect()
@@ -179,7 +181,7 @@ def check_reachable() -> str:
         commit_of(api, "model", *PROBE)
     except Exception as error:
         told = explained(error, PROBE[0], Path())
-        if isinstance(told, Unreachable) or isinstance(error, OfflineModeIsEnabled):
+        if isinstance(told, HubUnreachableError) or isinstance(error, OfflineModeIsEnabled):
             raise told from error  # whatever else it answers, it answers
     return endpoint()
 
@@ -217,22 +219,22 @@ def _words(error: Exception) -> tuple[type[WeiboTuiError], str]:
     cases = (
         (
             isinstance(error, errors.OfflineModeIsEnabled),
-            BadInput,
+            UserInputError,
             N_("HF_HUB_OFFLINE forbids every fetch: unset it, or add a base from a local folder."),
         ),
         (
             isinstance(error, errors.GatedRepoError),
-            BadInput,
+            UserInputError,
             N_("{repository} is for those who accept its terms at {endpoint}: accept them, and set HF_TOKEN."),
         ),
         (
             isinstance(error, errors.RemoteEntryNotFoundError),
-            BadInput,
+            UserInputError,
             N_("{repository} at {endpoint} lacks a file that is needed: check the name."),
         ),
         (
             status in (401, 403, 404),
-            BadInput,
+            UserInputError,
             N_("{endpoint} has no {repository}, or not for everybody: check the name, or set HF_TOKEN for it."),
         ),
         (
@@ -242,7 +244,7 @@ def _words(error: Exception) -> tuple[type[WeiboTuiError], str]:
         ),
         (
             is_transport(error) or isinstance(error, errors.FileMetadataError),
-            Unreachable,
+            HubUnreachableError,
             N_(
                 "{endpoint} cannot be reached ({reason}): try again, which goes on where it was; name a mirror in "
                 "HF_ENDPOINT; or copy the model's folder here and add it with 'weibo-tui bases add'."

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import short
@@ -47,13 +47,16 @@ sys.path[:] = request["path"]
 from {__name__} import main
 main(request)
 """
-_ERRORS: dict[str, type[WeiboTuiError]] = {kind.__name__: kind for kind in (BadInput, Damaged, WeiboTuiError)}
+_ERRORS: dict[str, type[WeiboTuiError]] = {
+    kind.__name__: kind for kind in (UserInputError, CorruptFileError, WeiboTuiError)
+}
 
 
 def run(task: Callable[..., object], source: Path, *arguments: Any) -> Generator[Progress, None, None]:
     """Run `task(source, *arguments)` in a child; the arguments are paths or JSON. Closing the generator ends it.
 
-    Raises what the task raises of `weibo_tui.errors` and of OSError, and BadInput where the child died of `source`."""
+    Raises what the task raises of `weibo_tui.errors` and of OSError, and UserInputError where the child died of
+    `source`."""
     size = _size(source)
     longer = size / BYTES_PER_SECOND
     request = {
@@ -84,7 +87,7 @@ def run(task: Callable[..., object], source: Path, *arguments: Any) -> Generator
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_POLL)
             if process.poll() is None:
-                raise BadInput(
+                raise UserInputError(
                     _("{source} was refused: reading it takes too long. Get it from elsewhere.").format(source=source)
                 )
             answer = process.stdout.read(_LONGEST_ANSWER)
@@ -105,7 +108,7 @@ def _raise(answer: bytes, source: Path) -> None:
         message = _(
             "{source} was refused: reading it crashes, or takes too much memory or time. Get it from elsewhere."
         )
-        raise BadInput(message.format(source=source)) from None
+        raise UserInputError(message.format(source=source)) from None
     if "number" in values:
         raise OSError(values["number"], os.strerror(values["number"]), values["path"])
     if "error" in values:

@@ -23,7 +23,7 @@ from torch import Tensor
 from weibo_tui.atomic import atomic_folder, open_output
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import isolated
@@ -60,11 +60,11 @@ def take_in(
 ) -> Generator[Progress, None, AdapterCard]:
     """Keep adapters and head of a checkpoint as the adapter `name`; the result is its card.
 
-    Raises BadInput where the file is no such checkpoint, where the trunk in it is not the base's to the bit, and
+    Raises UserInputError where the file is no such checkpoint, where the trunk in it is not the base's to the bit, and
     where it has other labels; Damaged where it is broken. Nothing is left then."""
     adapters.check_free(name, overwrite)
     if not file.is_file():
-        raise BadInput(_("{path} is not there: check the name.").format(path=file))
+        raise UserInputError(_("{path} is not there: check the name.").format(path=file))
     yield Progress("reading", 0)
     with atomic_folder(adapters.folder / name, replace=overwrite) as folder:
         # A file of its own: in a folder of an adapter stands nothing else.
@@ -88,11 +88,11 @@ def _adapter_of(
     """The adapter in the tensors `found` of the checkpoint `file`, and its card."""
     lacking = next((key for key in (_HEAD, _FIRST) if key not in found or found[key].dim() != 2), None)
     if lacking is not None:
-        raise BadInput(
+        raise UserInputError(
             _("{file} is no checkpoint of the original project: it has no {name}.").format(file=file, name=lacking)
         )
     if len(found[_HEAD]) != len(labels):
-        raise BadInput(
+        raise UserInputError(
             _("{file} knows {number} labels and not {names}: name as many with --labels, in their order.").format(
                 file=file, number=len(found[_HEAD]), names=", ".join(labels)
             )
@@ -125,7 +125,7 @@ def export(
     adapters: Adapters, name: str, bases: Bases, base: str, out: Path, overwrite: bool = False
 ) -> Generator[Progress, None, None]:
     """Write the adapter `name`, on its base `base`, as a checkpoint that the original's predict script loads, the
-    same bytes each time. The temperature goes into the head. Raises BadInput for an adapter of another shape."""
+    same bytes each time. The temperature goes into the head. Raises UserInputError for an adapter of another shape."""
     card = adapters.card(name)
     with _trunk(bases, base) as (trunk, read):
         _check_shape(card, trunk)
@@ -158,7 +158,7 @@ def _trunk(bases: Bases, name: str) -> Iterator[tuple[GPT2Config, Callable[[str]
 def _compare(
     file: Path, found: dict[str, Tensor], base: str, trunk: GPT2Config, read: Callable[[str], Tensor]
 ) -> Generator[Progress, None, None]:
-    """Take the trunk out of `found`, tensor by tensor. BadInput names the first that is not the base's."""
+    """Take the trunk out of `found`, tensor by tensor. UserInputError names the first that is not the base's."""
     names = [canonical for canonical, _sizes in trunk.tensors()]
     different = None
     for done, canonical in enumerate(names):
@@ -172,7 +172,7 @@ def _compare(
         elif ".original_block." in key:  # of a block that the base does not have, where all of its own are the same
             different = different or key.replace("original_block.", "").removeprefix("gpt2.transformer.")
     if different is not None:
-        raise BadInput(
+        raise UserInputError(
             _(
                 "{file} belongs to another base than '{base}', the first tensor that differs is {name}: name its own "
                 "with --base."
@@ -197,8 +197,8 @@ def _shape(trunk: GPT2Config, labels: int, bottleneck: int) -> AdapterConfig:
 
 
 def _adapter(file: Path, found: dict[str, Tensor], shape: AdapterConfig) -> dict[str, Tensor]:
-    """The adapter's tensors under our names; BadInput names the first that is missing, of another shape, or not one
-    of the original's."""
+    """The adapter's tensors under our names; UserInputError names the first that is missing, of another shape, or not
+    one of the original's."""
     with torch.device("meta"):
         wanted = {ours: tuple(tensor.shape) for ours, tensor in Adapter(shape).state_dict().items()}
     tensors = {}
@@ -206,21 +206,21 @@ def _adapter(file: Path, found: dict[str, Tensor], shape: AdapterConfig) -> dict
         key = _adapter_key(ours)
         tensor = found.pop(key, None)
         if tensor is None or not _is_plain(tensor) or tuple(tensor.shape) != sizes:
-            raise BadInput(
+            raise UserInputError(
                 _(
                     "{file} is no whole checkpoint of the original project: it lacks {name} of the shape {shape}."
                 ).format(file=file, name=key, shape=sizes)
             )
         tensors[ours] = tensor
     for key in found:
-        raise BadInput(
+        raise UserInputError(
             _("{file} is no checkpoint of the original project: it holds {name} too.").format(file=file, name=key[:100])
         )
     return own(file, tensors)
 
 
 def _check_shape(card: AdapterCard, trunk: GPT2Config) -> None:
-    """Raise BadInput for an adapter that the original's scripts cannot load, or would compute otherwise."""
+    """Raise UserInputError for an adapter that the original's scripts cannot load, or would compute otherwise."""
     has = {
         _("bottlenecks of {width}").format(width=BOTTLENECK): card.bottleneck == BOTTLENECK,
         _("one in each of the {layers} blocks").format(layers=trunk.layers): card.blocks == tuple(range(trunk.layers)),
@@ -229,7 +229,7 @@ def _check_shape(card: AdapterCard, trunk: GPT2Config) -> None:
     }
     lacking = [what for what, is_so in has.items() if not is_so]
     if lacking:
-        raise BadInput(
+        raise UserInputError(
             _(
                 "The original project cannot load the adapter '{name}', for it wants {what}: train one with "
                 "'--blocks all --bottleneck {width} --activation {activation}'."

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Generic
 
 from weibo_tui.atomic import atomic_folder, atomic_write, move_folder, remove_folder
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import archives, cards
@@ -22,7 +22,7 @@ from weibo_tui.registry.cards import CARD, LARGEST_CARD, Card, check_name, check
 from weibo_tui.text import listed
 
 
-class Shelf(Generic[Card]):
+class ModelStore(Generic[Card]):
     """The folder, the files beside each card (name to the most bytes one from outside may have), and what a person
     is told of names and of archives that will not do (templates, marked for translation)."""
 
@@ -43,7 +43,7 @@ class Shelf(Generic[Card]):
         for path in self._folders():
             try:
                 found.append(self._read(path / CARD))
-            except Damaged:
+            except CorruptFileError:
                 continue
         return found
 
@@ -59,12 +59,12 @@ class Shelf(Generic[Card]):
         """Whether something of this name comes with the program, also where one of the user's own goes before it."""
         return self._bundled is not None and (self._bundled / name).is_dir()
 
-    def damaged(self) -> Iterator[tuple[str, Damaged]]:
+    def damaged(self) -> Iterator[tuple[str, CorruptFileError]]:
         """The names of the folders that `list` passes over, with what is wrong and what to do."""
         for path in self._folders():
             try:
                 self._read(path / CARD)
-            except Damaged as error:
+            except CorruptFileError as error:
                 yield path.name, error
 
     def _folders(self) -> Iterator[Path]:
@@ -74,26 +74,26 @@ class Shelf(Generic[Card]):
         yield from (found[name] for name in sorted(found))
 
     def path(self, name: str) -> Path:
-        """The folder of `name`, or BadInput that says which there are."""
+        """The folder of `name`, or UserInputError that says which there are."""
         path = self._place(check_name(name)) / name
         if not (path / CARD).is_file():
             there = listed(card.name for card in self.list())
             message = _(self.unknown) if there else _(self.none_yet)
-            raise BadInput(message.format(name=name, there=there))
+            raise UserInputError(message.format(name=name, there=there))
         return path
 
     def card(self, name: str) -> Card:
-        """The card of `name`. Raises BadInput where there is none, Damaged where it cannot be used."""
+        """The card of `name`. Raises UserInputError where there is none, Damaged where it cannot be used."""
         return self._read(self.path(name) / CARD)
 
     def _place(self, name: str) -> Path:
         return self._bundled if self._bundled is not None and self.is_bundled(name) else self.folder
 
     def check_free(self, name: str, overwrite: bool = False) -> None:
-        """Raise BadInput where `name` is no name, or is taken and may not be overwritten."""
+        """Raise UserInputError where `name` is no name, or is taken and may not be overwritten."""
         if (self.folder / check_new_name(name)).exists() and not overwrite:
             in_app = _("'{name}' is there already: choose another name.")
-            raise BadInput(_(self.taken).format(name=name), in_app.format(name=name))
+            raise UserInputError(_(self.taken).format(name=name), in_app.format(name=name))
 
     def free_name(self, name: str) -> str:
         """Return `name`, or where that is taken, the first free one of `name-2`, `name-3` …"""
@@ -101,17 +101,17 @@ class Shelf(Generic[Card]):
         return next(one for one in itertools.chain([name], numbered) if not (self.folder / one).exists())
 
     def rename(self, old: str, new: str) -> None:
-        """Give `old` the name `new`. Raises BadInput where that is no name, or is taken, or `old` is bundled."""
+        """Give `old` the name `new`. Raises UserInputError where that is no name, or is taken, or `old` is bundled."""
         self._check_own(old)
         card, target = self.card(old), self.folder / check_new_name(new)
         if target.exists():
-            raise BadInput(_("'{name}' is there already: choose another name.").format(name=new))
+            raise UserInputError(_("'{name}' is there already: choose another name.").format(name=new))
         # What counts is the folder's name, which comes last: killed before, it is still the old one, and whole.
         atomic_write(self.path(old) / CARD, cards.write(dataclasses.replace(card, name=new)))
         move_folder(self.path(old), target)
 
     def remove(self, name: str) -> None:
-        """Delete it whole, also where its card is gone. Raises BadInput where it is bundled."""
+        """Delete it whole, also where its card is gone. Raises UserInputError where it is bundled."""
         self._check_own(name)
         folder = self.folder / check_name(name)
         remove_folder(folder if folder.is_dir() else self.path(name))
@@ -121,7 +121,9 @@ class Shelf(Generic[Card]):
         folder, card = self.path(name), cards.write(self.card(name))
         for file in self.files:
             if not (folder / file).is_file():
-                raise Damaged(_("{path} is missing: remove its folder and make it again.").format(path=folder / file))
+                raise CorruptFileError(
+                    _("{path} is missing: remove its folder and make it again.").format(path=folder / file)
+                )
         yield from archives.pack(out, {CARD: card, **{file: folder / file for file in self.files}}, overwrite)
 
     def take_in(self, source: Path, name: str = "", overwrite: bool = False) -> Generator[Progress, None, Card]:
@@ -136,7 +138,7 @@ class Shelf(Generic[Card]):
             promised = self.hashes(card)
             for file in self.files:
                 if digests[file] != promised.get(file):
-                    raise Damaged(
+                    raise CorruptFileError(
                         _(
                             "{source} is damaged: {file} is not the one that its card names; export it again where it "
                             "was made."
@@ -156,12 +158,12 @@ class Shelf(Generic[Card]):
         return card
 
     def check(self, name: str) -> None:
-        """Raise BadInput, Damaged or ValueError that says why what has this name cannot be loaded."""
+        """Raise UserInputError, Damaged or ValueError that says why what has this name cannot be loaded."""
         raise NotImplementedError
 
     def _check_own(self, name: str) -> None:
         if self.is_bundled(check_name(name)):
-            raise BadInput(_("'{name}' comes with weibo-tui and stays as it is.").format(name=name))
+            raise UserInputError(_("'{name}' comes with weibo-tui and stays as it is.").format(name=name))
 
     def _read(self, path: Path) -> Card:
         with self.mending(path.parent.name):
@@ -172,14 +174,14 @@ class Shelf(Generic[Card]):
         """For the block, damage to what is bundled is told with what mends it."""
         try:
             yield
-        except Damaged as error:
+        except CorruptFileError as error:
             if not self.is_bundled(name):
                 raise
             message = _("'{name}' came with weibo-tui and is damaged ({folder}): install weibo-tui again.")
-            raise Damaged(message.format(name=name, folder=self._place(name) / name)) from error
+            raise CorruptFileError(message.format(name=name, folder=self._place(name) / name)) from error
 
     def _parse(self, source: Path, data: bytes) -> Card:
         try:
             return cards.parse(data, self.kind)
         except ValueError as error:
-            raise BadInput(_(self.no_card).format(source=source, reason=error)) from error
+            raise UserInputError(_(self.no_card).format(source=source, reason=error)) from error

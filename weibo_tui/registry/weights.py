@@ -18,7 +18,7 @@ from weibo_tui.atomic import atomic_write, sha256
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.tokenizer import PostTokenizer
 from weibo_tui.engine.training import Snapshot
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry.int8 import SCALE, restored, restoring
@@ -33,9 +33,9 @@ LARGEST_HEADER = 2**22
 def check_sha256(path: Path, expected: str) -> None:
     """Raise Damaged where a file is not the one that was written."""
     if not path.is_file():
-        raise Damaged(_("{path} is missing: remove its folder and make it again.").format(path=path))
+        raise CorruptFileError(_("{path} is missing: remove its folder and make it again.").format(path=path))
     if sha256(path) != expected:
-        raise Damaged(
+        raise CorruptFileError(
             _("{path} is damaged: its content is not what was written; remove its folder and make it again.").format(
                 path=path
             )
@@ -43,14 +43,14 @@ def check_sha256(path: Path, expected: str) -> None:
 
 
 def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
-    """All tensors of a safetensors file. Raises Damaged where it is not one, or not the one expected."""
+    """All tensors of a safetensors file. Raises CorruptFileError where it is not one, or not the one expected."""
     if expected_sha256 is not None:
         check_sha256(path, expected_sha256)
     try:
         check_header(path)
         return restored(safetensors.torch.load_file(path))
     except (SafetensorError, OSError, ValueError) as error:
-        raise Damaged(
+        raise CorruptFileError(
             _("{path} is damaged ({reason}): remove its folder and make it again.").format(path=path, reason=error)
         ) from error
 
@@ -86,7 +86,7 @@ def fingerprint(
 ) -> Generator[Progress, None, str]:
     """SHA-256, in hex, of a base: architecture fields, vocabulary with a probe of how it is applied, and the
     canonical tensors, which `read` gives, as float32. The same model has the same one as .bin, safetensors, or
-    sharded. Raises BadInput or Damaged where the tokenizer cannot encode."""
+    sharded. Raises UserInputError or CorruptFileError where the tokenizer cannot encode."""
     digest = hashlib.sha256()
     probe = tokenizer.encode([PROBE], max_length=10_000).ids.tolist()
     head = [config.to_hugging_face(), tokenizer.vocabulary(), probe]
@@ -95,7 +95,7 @@ def fingerprint(
     for done, (name, shape) in enumerate(expected, start=1):
         values = read(name).float()
         if not values.isfinite().all():
-            raise BadInput(
+            raise UserInputError(
                 _("The weight {name} holds what is no number: get the model from elsewhere.").format(name=name)
             )
         digest.update(f"{name} {shape}".encode())
@@ -112,7 +112,7 @@ def save_snapshot(path: Path, snapshot: Snapshot, extra: Mapping[str, int]) -> N
 
 
 def load_snapshot(path: Path) -> tuple[Snapshot, dict[str, int]]:
-    """The snapshot and the numbers kept with it. Raises Damaged where the file is not what was written."""
+    """The snapshot and the numbers kept with it. Raises CorruptFileError where the file is not what was written."""
     try:
         tensors = read_tensors(path)
         with safe_open(path, "pt") as file:
@@ -122,10 +122,10 @@ def load_snapshot(path: Path) -> tuple[Snapshot, dict[str, int]]:
             raise ValueError(_("its content is not what was written"))
         values = json.loads(metadata["weibo_tui"])
         return Snapshot(tensors, values["values"]), values["extra"]
-    except (Damaged, SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (CorruptFileError, SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         # What is wrong alone, where `read_tensors` has named the file already.
-        reason = error.__cause__ if isinstance(error, Damaged) else error
-        raise Damaged(
+        reason = error.__cause__ if isinstance(error, CorruptFileError) else error
+        raise CorruptFileError(
             _("The checkpoint {path} is damaged ({reason}): train again from the start.").format(
                 path=path, reason=reason
             )

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import filelock
 
 from weibo_tui.atomic import cannot_write
-from weibo_tui.errors import Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.codec import UNREADABLE
 from weibo_tui.storage.migrations import MIGRATIONS
@@ -38,7 +38,7 @@ T = TypeVar("T")
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
-class Busy(WeiboTuiError):
+class DatabaseBusyError(WeiboTuiError):
     """Another program is writing to the database."""
 
 
@@ -64,8 +64,8 @@ class Database(sqlite3.Connection):
 
     @contextmanager
     def transaction(self, patience: float = BUSY_SECONDS) -> Iterator[None]:
-        """Write all of the block's statements or none, with `faults_named`. Raises Busy where another program's
-        transaction outlasts `patience` seconds."""
+        """Write all of the block's statements or none, with `faults_named`. Raises DatabaseBusyError where another
+        program's transaction outlasts `patience` seconds."""
         with self.faults_named():
             self._begin(patience)
             try:
@@ -237,7 +237,8 @@ def _open(path: Path) -> Database:
 
 @contextmanager
 def faults_named(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into WeiboTuiError or Damaged, which name the database at ``path`` and the remedy."""
+    """Turn SQLite's errors into WeiboTuiError or CorruptFileError, which name the database at ``path`` and the
+    remedy."""
     try:
         yield
     except sqlite3.ProgrammingError:
@@ -272,7 +273,7 @@ def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
 
 
-def _set_aside(path: Path, error: Exception) -> Damaged:
+def _set_aside(path: Path, error: Exception) -> CorruptFileError:
     """Give a damaged database another name, with what SQLite keeps beside it; what to tell of it."""
     aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S-%f}")
     try:
@@ -284,7 +285,7 @@ def _set_aside(path: Path, error: Exception) -> Damaged:
     message = _(
         "The database {path} is damaged ({reason}) and was set aside as {aside}: try again, and a new one is made."
     )
-    return Damaged(message.format(path=path, reason=error, aside=aside.name))
+    return CorruptFileError(message.format(path=path, reason=error, aside=aside.name))
 
 
 def _cannot_keep(path: Path, error: OSError) -> WeiboTuiError:
@@ -300,14 +301,14 @@ def _cannot_keep(path: Path, error: OSError) -> WeiboTuiError:
     return WeiboTuiError(message.format(path=path), in_app.format(path=path))
 
 
-def _busy(path: Path) -> Busy:
+def _busy(path: Path) -> DatabaseBusyError:
     message = _("The database {path} is busy in another program: wait until that is done, then try again.")
-    return Busy(message.format(path=path))
+    return DatabaseBusyError(message.format(path=path))
 
 
-def _damaged(error: Exception, path: Path) -> Damaged:
+def _damaged(error: Exception, path: Path) -> CorruptFileError:
     message = _(
         "The database {path} is damaged ({reason}): move it aside, with {name}-wal if that is there, and a "
         "new one is made."
     )
-    return Damaged(message.format(path=path, name=path.name, reason=error))
+    return CorruptFileError(message.format(path=path, name=path.name, reason=error))

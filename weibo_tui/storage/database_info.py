@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from weibo_tui.errors import Damaged
+from weibo_tui.errors import CorruptFileError
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.database import BUSY_SECONDS, Database, address_to_read, faults_named, log_size
 from weibo_tui.storage.history import History
@@ -19,7 +19,7 @@ NEWEST = len(MIGRATIONS)
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
+class DatabaseInfo:
     """`size` in bytes, with what SQLite keeps beside the file; `entries` of the history and `runs` are counted where
     the version is this program's own, and None elsewhere."""
 
@@ -29,7 +29,7 @@ class Inspection:
     runs: int | None
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: Path) -> DatabaseInfo:
     """The database at `path`, which is there. Raises WeiboTuiError where it is out of reach, Damaged where it is."""
     size = path.stat().st_size + log_size(path)
     may_write = os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
@@ -39,12 +39,12 @@ def inspect(path: Path) -> Inspection:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise Damaged(
+            raise CorruptFileError(
                 _("The database {path} is damaged ({reason}): export the history, then move it aside.").format(
                     path=path, reason=str(found).strip().splitlines()[-1]
                 )
             )
         if version != NEWEST:
-            return Inspection(size, version, None, None)
+            return DatabaseInfo(size, version, None, None)
         (runs,) = database.execute("SELECT count(*) FROM runs").fetchone()
-        return Inspection(size, version, History(database).count(), runs)
+        return DatabaseInfo(size, version, History(database).count(), runs)

@@ -51,7 +51,7 @@ class Analysis:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledFile:
+class LabeledFile:
     """A file that was labelled, as one entry: ``counts`` are rows by label, ``failed`` those without one."""
 
     path: Path
@@ -64,7 +64,7 @@ class LabelledFile:
     id: int | None = None
 
 
-Entry = Analysis | LabelledFile
+Entry = Analysis | LabeledFile
 
 
 def analysis_row(analysis: Analysis) -> tuple[Any, ...]:
@@ -138,7 +138,7 @@ def _analysis(row: Sequence[Any]) -> Analysis:
     )
 
 
-def file_row(file: LabelledFile) -> tuple[Any, ...]:
+def file_row(file: LabeledFile) -> tuple[Any, ...]:
     """The values of FILE_COLUMNS."""
     return (
         file.id,
@@ -152,19 +152,19 @@ def file_row(file: LabelledFile) -> tuple[Any, ...]:
     )
 
 
-def read_file(row: Sequence[Any]) -> LabelledFile:
+def read_file(row: Sequence[Any]) -> LabeledFile:
     """The labelled file whose FILE_COLUMNS these are; one that the disk damaged says so in its adapter's place."""
     try:
         return _labelled_file(row)
     except UNREADABLE:
         path, out = (Path(_readable(value)) for value in row[1:3])
-        return LabelledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, _moment(row[7]), int(row[0]))
+        return LabeledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, _moment(row[7]), int(row[0]))
 
 
-def _labelled_file(row: Sequence[Any]) -> LabelledFile:
+def _labelled_file(row: Sequence[Any]) -> LabeledFile:
     if not isinstance(row[7], str):
         raise ValueError("the moment is none")
-    return LabelledFile(
+    return LabeledFile(
         id=int(row[0]),
         path=Path(unpack(row[1])),
         out=Path(unpack(row[2])),

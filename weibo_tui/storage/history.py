@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage import history_queries as selection
@@ -22,17 +22,17 @@ from weibo_tui.storage.entries import (
     FILE_COLUMNS,
     Analysis,
     Entry,
-    LabelledFile,
+    LabeledFile,
     analysis_row,
     file_row,
     read_analysis,
     read_file,
 )
-from weibo_tui.storage.history_filter import EVERYTHING, FILES, Choices, HistoryFilter
-from weibo_tui.storage.history_queries import LAST_ID, Selection
+from weibo_tui.storage.history_filter import EVERYTHING, FILES, FilterChoices, HistoryFilter
+from weibo_tui.storage.history_queries import LAST_ID, HistoryQueries
 
 # What those who use the history need, from one place.
-__all__ = ["EVERYTHING", "FILES", "Analysis", "Choices", "Entry", "History", "HistoryFilter", "LabelledFile"]
+__all__ = ["EVERYTHING", "FILES", "Analysis", "Entry", "FilterChoices", "History", "HistoryFilter", "LabeledFile"]
 
 EXPORT_COLUMNS = (
     "id",
@@ -72,7 +72,7 @@ _DISTINCT = """
     SELECT value FROM found WHERE value IS NOT NULL
 """
 
-T = TypeVar("T", Analysis, LabelledFile)
+T = TypeVar("T", Analysis, LabeledFile)
 
 
 class History:
@@ -91,18 +91,18 @@ class History:
         with self._writing():
             return [self._insert_analysis(replace(analysis, id=None)) for analysis in analyses]
 
-    def add_file(self, file: LabelledFile) -> int:
+    def add_file(self, file: LabeledFile) -> int:
         """Keep ``file`` as one entry; its id."""
         with self._writing():
             return self._insert("labelled_files", FILE_COLUMNS, file_row(replace(file, id=None)))
 
-    def has_file(self, file: LabelledFile) -> bool:
+    def has_file(self, file: LabeledFile) -> bool:
         """Whether what was written to that place at that moment is kept already."""
         query = "SELECT 1 FROM labelled_files WHERE created_at = ? AND out = ?"
         return any(self._database.read(bool, query, (file.created_at, pack(str(file.out)))))
 
     def get(self, analysis_id: int) -> Analysis:
-        """The analysis with this id; BadInput where there is none."""
+        """The analysis with this id; UserInputError where there is none."""
         return self._get(analysis_id)[0]
 
     def page(
@@ -146,7 +146,7 @@ class History:
         analyses = selection.analyses(filter, after=after, counted=True)
         return self._count([*analyses, *selection.labelled_files(filter, after=after)], at_most)
 
-    def choices(self) -> Choices:
+    def choices(self) -> FilterChoices:
         """What there is for a filter to ask for."""
         labels = self._distinct(_DISTINCT.format(column="coalesce(corrected, label)"))
         adapters = self._distinct(_DISTINCT.format(column="adapter"))
@@ -154,12 +154,12 @@ class History:
         of_files = self._distinct("SELECT DISTINCT adapter FROM labelled_files")
         if of_files:
             sources.add(FILES)
-        return Choices(tuple(sorted(labels)), tuple(sorted(adapters | of_files)), tuple(sorted(sources)))
+        return FilterChoices(tuple(sorted(labels)), tuple(sorted(adapters | of_files)), tuple(sorted(sources)))
 
     def correct(self, analysis_id: int, label: str | None) -> Analysis:
         """Keep ``label`` beside the verdict, or None: nobody has corrected it. The analysis as it is then.
 
-        BadInput where there is no such analysis.
+        UserInputError where there is no such analysis.
         """
         with self._writing():
             analysis, late = self._get(analysis_id)
@@ -224,7 +224,7 @@ class History:
                 message = _(
                     "Export incomplete: {written} of {total} posts. Check the database with 'weibo-tui doctor'."
                 )
-                raise Damaged(message.format(written=f"{written:,}", total=f"{total:,}"))
+                raise CorruptFileError(message.format(written=f"{written:,}", total=f"{total:,}"))
         return written
 
     def clear(self) -> int:
@@ -268,7 +268,7 @@ class History:
         for kept in self._kept(analysis_id):
             return kept
         message = _("The history holds no analysis {id}: it was deleted, or never kept.")
-        raise BadInput(message.format(id=analysis_id))
+        raise UserInputError(message.format(id=analysis_id))
 
     def _kept(self, analysis_id: int | None) -> list[tuple[Analysis, bool]]:
         query = f"SELECT {ANALYSIS_COLUMNS}, late FROM analyses WHERE id = ?"
@@ -289,7 +289,7 @@ class History:
 
     def _read(
         self,
-        selections: Iterable[Selection],
+        selections: Iterable[HistoryQueries],
         make: Callable[[Sequence[Any]], T],
         columns: str,
         limit: int,
@@ -301,7 +301,7 @@ class History:
             for made in self._database.read(make, one.page(columns, newest_first), one.values | {"limit": limit})
         ]
 
-    def _count(self, selections: Sequence[Selection], at_most: int | None) -> int:
+    def _count(self, selections: Sequence[HistoryQueries], at_most: int | None) -> int:
         found = 0
         for one in selections:
             limit = -1 if at_most is None else at_most - found

@@ -62,7 +62,7 @@ EVERYTHING = HistoryFilter()
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class FilterChoices:
     """What the history holds of each, sorted. Labels are those that count; "" is among them where posts failed."""
 
     labels: tuple[str, ...]

@@ -19,7 +19,7 @@ from weibo_tui.storage.search import LONGEST, expression, fold
 
 LAST_ID = 2**63 - 1
 
-Mark = tuple[str, int]
+PageKey = tuple[str, int]
 """A place between two entries: a time and an id."""
 
 _FOUND = "search CROSS JOIN analyses ON analyses.id = search.rowid"  # CROSS: SQLite is not to turn it around
@@ -34,7 +34,7 @@ _CONDITIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class HistoryQueries:
     """Rows of one kind: the tables they come from, what holds for them, and what sorts them by time."""
 
     tables: str
@@ -54,7 +54,7 @@ class Selection:
 
 def analyses(
     asked: HistoryFilter, before: Entry | None = None, after: Entry | None = None, counted: bool = False
-) -> Iterator[Selection]:
+) -> Iterator[HistoryQueries]:
     """The analyses that match, older than ``before`` and newer than ``after``; ``counted``: no more than counted."""
     if not asked.finds_analyses:
         return
@@ -65,11 +65,11 @@ def analyses(
         in_time = _all([f"late = {late}", *_conditions(span)])
         if not matched:
             where = _all([in_time, *_conditions(rest)])
-            yield Selection("analyses", where, ("created_at", "id"), span | rest)
+            yield HistoryQueries("analyses", where, ("created_at", "id"), span | rest)
         elif late:
             where = _all(["search MATCH :matched", *_conditions(span | rest)])
             values = {"matched": f"({matched}) AND facets : late"}
-            yield Selection(_FOUND, where, ("created_at", "id"), span | rest | values)
+            yield HistoryQueries(_FOUND, where, ("created_at", "id"), span | rest | values)
         else:
             oldest, newest = (
                 f"(SELECT id FROM analyses WHERE {in_time} ORDER BY created_at {way}, id {way} LIMIT 1)"
@@ -78,23 +78,23 @@ def analyses(
             where = _all(["search MATCH :matched", f"search.rowid BETWEEN {oldest} AND {newest}", *_conditions(rest)])
             values = {"matched": f"({matched}) NOT facets : late"}
             tables = "search" if counted and not rest else _FOUND  # a look at every row takes twenty times as long
-            yield Selection(tables, where, ("search.rowid",), span | rest | values)
+            yield HistoryQueries(tables, where, ("search.rowid",), span | rest | values)
 
 
 def labelled_files(
     asked: HistoryFilter, before: Entry | None = None, after: Entry | None = None
-) -> Iterator[Selection]:
+) -> Iterator[HistoryQueries]:
     """The labelled files that match, older than ``before`` and newer than ``after``."""
     if not asked.finds_files:
         return
     values = _span(asked, before, after, _mark_among_files)
     if asked.adapter is not None:
         values["adapter"] = pack(asked.adapter)
-    yield Selection("labelled_files", _all(_conditions(values)), ("created_at", "id"), values)
+    yield HistoryQueries("labelled_files", _all(_conditions(values)), ("created_at", "id"), values)
 
 
 def _span(
-    asked: HistoryFilter, before: Entry | None, after: Entry | None, mark: Callable[[Entry], Mark]
+    asked: HistoryFilter, before: Entry | None, after: Entry | None, mark: Callable[[Entry], PageKey]
 ) -> dict[str, Any]:
     """The marks between which entries are to stand; one on each side, for SQLite seeks to one only."""
     values: dict[str, Any] = {}
@@ -109,12 +109,12 @@ def _span(
     return values
 
 
-def _mark_among_analyses(entry: Entry) -> Mark:
+def _mark_among_analyses(entry: Entry) -> PageKey:
     # Both tables count their ids from 1: at one and the same moment, all analyses come before all files.
     return (entry.created_at, _id(entry) if isinstance(entry, Analysis) else 0)
 
 
-def _mark_among_files(entry: Entry) -> Mark:
+def _mark_among_files(entry: Entry) -> PageKey:
     return (entry.created_at, LAST_ID if isinstance(entry, Analysis) else _id(entry))
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.database import Busy
+from weibo_tui.storage.database import DatabaseBusyError
 from weibo_tui.storage.runs import PATIENCE_SECONDS, Runs
 
 COMMIT_SECONDS = 0.5
@@ -60,7 +60,7 @@ class Journal:
             try:
                 # With the seq to begin at, a commit that Ctrl-C cut off behind SQLite's can be made again.
                 self._runs.record(self._run_id, self._pending, after=self._committed, patience=patience)
-            except Busy:
+            except DatabaseBusyError:
                 self.delayed = True
                 if patient:
                     raise

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import filelock
 
 from weibo_tui.atomic import cannot_write, folder_aside, make_private_folder
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.codec import UNREADABLE, from_json, pack, timestamp, to_json, unpack, unpack_name
 from weibo_tui.storage.database import BUSY_SECONDS, Database
@@ -105,12 +105,12 @@ class Runs:
         if not re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run_id):
             # The id becomes a path that `remove` deletes: one from a tampered database must not climb out.
             message = _("The database {path} holds a run that is none ({run}): move the database aside.")
-            raise Damaged(message.format(path=self._database.path, run=run_id))
+            raise CorruptFileError(message.format(path=self._database.path, run=run_id))
         return self._folder / run_id
 
     @contextmanager
     def claim(self, run_id: str) -> Iterator[None]:
-        """Hold the run for this process, as the one that works on it; BadInput when another does.
+        """Hold the run for this process, as the one that works on it; UserInputError when another does.
 
         The claim ends with the block, or with the process however that ends.
         """
@@ -121,7 +121,7 @@ class Runs:
             lock.acquire()
         except filelock.Timeout as error:
             message = _("Run {run} is at work in another program: stop it there, then try again.")
-            raise BadInput(message.format(run=run_id)) from error
+            raise UserInputError(message.format(run=run_id)) from error
         except OSError as error:
             raise cannot_write(Path(lock.lock_file), error) from error
         try:
@@ -139,11 +139,10 @@ class Runs:
     ) -> int:
         """Append ``events`` to the run's journal, all or none; the seq of the last (0: the journal is empty).
 
-        Each has the key ``event``, its kind. ``at`` is when it happened (now, if missing); whole numbers
-        under ``step`` and ``steps`` move the run's. Numbers that are not finite are kept as null. ``after``
-        is the seq to go on from, if known; what stands behind it from an earlier try is written over. Raises Busy
-        where another program's transaction outlasts ``patience`` seconds.
-        """
+        Each has the key ``event``, its kind. ``at`` is when it happened (now, if missing); whole numbers under ``step``
+        and ``steps`` move the run's. Numbers that are not finite are kept as null. ``after`` is the seq to go on from,
+        if known; what stands behind it from an earlier try is written over. Raises DatabaseBusyError where another
+        program's transaction outlasts ``patience`` seconds."""
         events = list(events)
         now = timestamp()
         with self._database.transaction(patience):
@@ -197,16 +196,16 @@ class Runs:
         return tuple(self._database.read(self._run, query))
 
     def get(self, run_id: str) -> Run:
-        """The run with this id, or the only one whose id begins with it; BadInput where that is not one."""
+        """The run with this id, or the only one whose id begins with it; UserInputError where that is not one."""
         query = f"SELECT {_COLUMNS} FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id"
         found = tuple(self._database.read(self._run, query, (len(run_id), pack(run_id)))) if run_id else ()
         if len(found) == 1:
             return found[0]
         if found:
             message = _("Several runs begin with {run} ({ids}): give more of the id.")
-            raise BadInput(message.format(run=run_id, ids=listed(run.id for run in found)))
+            raise UserInputError(message.format(run=run_id, ids=listed(run.id for run in found)))
         message = _("There is no run {run}: 'weibo-tui runs list' shows those that there are.")
-        raise BadInput(message.format(run=run_id))
+        raise UserInputError(message.format(run=run_id))
 
     def events(self, run_id: str, after: int = 0) -> Iterator[JournalEntry]:
         """The run's events with a seq above ``after``, in order: after the last one seen, what is new."""
@@ -237,18 +236,18 @@ class Runs:
         return write_json_lines(path, read(), overwrite)
 
     def remove(self, run_id: str) -> None:
-        """Delete the run, its journal and its folder; BadInput for the beginning of an id alone, and while a process
-        works on it."""
+        """Delete the run, its journal and its folder; UserInputError for the beginning of an id alone, and while a
+        process works on it."""
         run = self.get(run_id)
         if run.id != run_id:
             message = _("{beginning} is only the beginning of run {run} ('{name}'). Give the full id to remove it.")
-            raise BadInput(message.format(beginning=run_id, run=run.id, name=short(run.name)))
+            raise UserInputError(message.format(beginning=run_id, run=run.id, name=short(run.name)))
         # The folder goes for good when the row has, and comes back where that may not be.
         with self.claim(run_id), folder_aside(self.folder(run_id)), self._database.transaction():
             self._database.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
     def rename(self, run_id: str, name: str, plan: Mapping[str, Any]) -> None:
-        """Give the run another name, and the plan that says so; BadInput while a process works on it."""
+        """Give the run another name, and the plan that says so; UserInputError while a process works on it."""
         with self.claim(run_id), self._database.transaction():
             self._database.execute(
                 "UPDATE runs SET name = ?, plan = ?, updated_at = ? WHERE id = ?",
@@ -266,7 +265,7 @@ class Runs:
         """The run whose _COLUMNS these are; one that the disk damaged has failed, and its summary says so."""
         try:
             return self._sound_run(row)
-        except (*UNREADABLE, Damaged):
+        except (*UNREADABLE, CorruptFileError):
             texts = [short(value if isinstance(value, str) else repr(value)) for value in row[:7]]
             run_id, kind, name, _plan, _state, created_at, updated_at = texts
             damage = {"error": _("the disk damaged this run")}

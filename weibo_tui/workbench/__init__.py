@@ -5,26 +5,26 @@ from __future__ import annotations
 from weibo_tui.workbench.config import (
     AuditPlan,
     Columns,
-    EvaluationPlan,
-    LabellingPlan,
-    Machine,
-    PretrainingPlan,
-    TrainingPlan,
+    ComputeOptions,
+    EvaluationConfig,
+    LabelingConfig,
+    PretrainingConfig,
+    TrainingConfig,
 )
-from weibo_tui.workbench.evaluation import JudgedPost, Scored
-from weibo_tui.workbench.workbench import Audited, Imported, Workbench
+from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
+from weibo_tui.workbench.workbench import AuditResult, ImportResult, Workbench
 
 __all__ = [
     "AuditPlan",
-    "Audited",
+    "AuditResult",
     "Columns",
-    "EvaluationPlan",
-    "Imported",
-    "JudgedPost",
-    "LabellingPlan",
-    "Machine",
-    "PretrainingPlan",
-    "Scored",
-    "TrainingPlan",
+    "ComputeOptions",
+    "EvaluatedPost",
+    "EvaluationConfig",
+    "EvaluationResult",
+    "ImportResult",
+    "LabelingConfig",
+    "PretrainingConfig",
+    "TrainingConfig",
     "Workbench",
 ]

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from weibo_tui.atomic import check_output
 from weibo_tui.datasets.splitting import GROUPING
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
-from weibo_tui.errors import BadInput
+from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.labeling_checkpoint import place_of
@@ -28,7 +28,7 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ComputeOptions:
     """Where to compute; `auto` and 0 leave it to the settings, and these to the machine."""
 
     device: str = "auto"
@@ -36,12 +36,12 @@ class Machine:
     threads: int = 0
 
     def check(self) -> None:
-        """BadInput that names everything that no machine has; for use without a plan, which checks it too."""
+        """UserInputError that names everything that no machine has; for use without a plan, which checks it too."""
         _refuse(_machine_problems(self))
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingPlan:
+class TrainingConfig:
     """Train an adapter `name` on labelled files. `validation` and `test` are shares of the posts. A `base` that is
     named as a repository of the Hub, and is not here yet, is fetched first, unless `offline`. With `keep_states` what
     the blocks below the adapter give of each post is kept on disk, and computed only once. `grouping` is the version of
@@ -55,7 +55,7 @@ class TrainingPlan:
     validation: float = 0.1
     test: float = 0.1
     hyper: Hyperparameters = Hyperparameters()
-    machine: Machine = Machine()
+    machine: ComputeOptions = ComputeOptions()
     overwrite: bool = False
     checkpoint_seconds: float = 60.0
     offline: bool = False
@@ -89,20 +89,20 @@ class TrainingPlan:
                 "columns": Columns(**values["columns"]),
                 "labels": None if values["labels"] is None else tuple(values["labels"]),
                 "hyper": Hyperparameters(**values["hyper"]),
-                "machine": Machine(**values["machine"]),
+                "machine": ComputeOptions(**values["machine"]),
             }
         )
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationPlan:
+class EvaluationConfig:
     """Measure an adapter on a labelled file; `errors` is where to write the posts it got wrong, where
     `overwrite` lets a file be replaced."""
 
     data: tuple[Path, ...]
     adapter: str = ""
     columns: Columns = Columns()
-    machine: Machine = Machine()
+    machine: ComputeOptions = ComputeOptions()
     errors: Path | None = None
     overwrite: bool = False
 
@@ -120,14 +120,14 @@ class AuditPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class LabellingPlan:
+class LabelingConfig:
     """Write `out`: the file `source` with verdicts added. None of the source's cells changes."""
 
     source: Path
     out: Path
     adapter: str = ""
     columns: Columns = Columns()
-    machine: Machine = Machine()
+    machine: ComputeOptions = ComputeOptions()
     overwrite: bool = False
     record: bool = True
 
@@ -143,7 +143,7 @@ UNITS = ("characters", "pieces")
 
 
 @dataclass(frozen=True, slots=True)
-class PretrainingPlan:
+class PretrainingConfig:
     """Make a base `name` from the plain text in `corpus`, one post a line."""
 
     corpus: Path
@@ -156,8 +156,8 @@ class PretrainingPlan:
     units: str = "characters"
     emoticons: bool = True
     encoding: str | None = None
-    recipe: PretrainingRecipe = field(default_factory=PretrainingRecipe)
-    machine: Machine = Machine()
+    recipe: PretrainingHyperparameters = field(default_factory=PretrainingHyperparameters)
+    machine: ComputeOptions = ComputeOptions()
     checkpoint_seconds: float = 120.0
 
     def __post_init__(self) -> None:
@@ -187,13 +187,13 @@ class PretrainingPlan:
             **{
                 **values,
                 "corpus": Path(values["corpus"]),
-                "recipe": PretrainingRecipe(**values["recipe"]),
-                "machine": Machine(**values["machine"]),
+                "recipe": PretrainingHyperparameters(**values["recipe"]),
+                "machine": ComputeOptions(**values["machine"]),
             }
         )
 
 
-def _machine_problems(machine: Machine) -> Iterator[str]:
+def _machine_problems(machine: ComputeOptions) -> Iterator[str]:
     for name, allowed in {
         "device": ("auto", "cuda", "mps", "cpu"),
         "dtype": ("auto", "float32", "bfloat16"),
@@ -209,10 +209,10 @@ def _machine_problems(machine: Machine) -> Iterator[str]:
 def _refuse(problems: Iterator[str]) -> None:
     found = list(problems)
     if found:
-        raise BadInput("; ".join(found) + ".")
+        raise UserInputError("; ".join(found) + ".")
 
 
-def _plain(plan: TrainingPlan | PretrainingPlan) -> dict[str, Any]:
+def _plain(plan: TrainingConfig | PretrainingConfig) -> dict[str, Any]:
     def plain(value: Any) -> Any:
         if isinstance(value, Path):
             return str(value)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.atomic import sha256
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry.adapters import Adapters
@@ -25,12 +25,12 @@ from weibo_tui.registry.bases import Bases
 from weibo_tui.registry.cards import CARD, Card, is_as_written
 from weibo_tui.registry.file_status import condition
 from weibo_tui.registry.hub_client import check_reachable, mask_credentials
-from weibo_tui.registry.store import Shelf
+from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings
-from weibo_tui.storage.database_info import NEWEST, Inspection, inspect
+from weibo_tui.storage.database_info import NEWEST, DatabaseInfo, inspect
 from weibo_tui.text import short
 from weibo_tui.version import __version__
-from weibo_tui.workbench.hardware import Computer, look_at_computer
+from weibo_tui.workbench.hardware import Hardware, look_at_computer
 
 LEAST_FREE = 2 * 10**9
 """Bytes that a base from the Hub, and the checkpoints of a training, want at least."""
@@ -54,7 +54,7 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredModel:
     """A base or an adapter, its `size` in bytes, and whether its files are what was written."""
 
     name: str
@@ -63,18 +63,18 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DiagnosticReport:
     """What was found; a part that could not be looked at is empty or None. `settings` are those that differ from the
     defaults. `hub` is the address that answered, where it was asked for. `problems` are sentences that say what to do.
     """
 
     versions: dict[str, str]
-    computer: Computer | None
+    computer: Hardware | None
     folders: dict[str, Folder]
     settings: dict[str, Any]
-    bases: tuple[Kept, ...]
-    adapters: tuple[Kept, ...]
-    database: Inspection | None
+    bases: tuple[StoredModel, ...]
+    adapters: tuple[StoredModel, ...]
+    database: DatabaseInfo | None
     terminal: dict[str, str]
     variables: dict[str, str]
     hub: str | None
@@ -84,7 +84,7 @@ class Report:
         return asdict(self)
 
 
-def examine(home: Path | None = None, network: bool = False) -> Report:
+def examine(home: Path | None = None, network: bool = False) -> DiagnosticReport:
     """Look at everything, and at no other machine unless `network`. Raises nothing: what is wrong is in `problems`."""
     doctor = _Doctor(Paths.find(home))
     settings = doctor.settings()
@@ -101,7 +101,7 @@ def examine(home: Path | None = None, network: bool = False) -> Report:
         "hub": doctor.hub() if network else None,
     }
     doctor.together(settings)
-    return Report(**found, problems=tuple(dict.fromkeys(doctor.problems)))
+    return DiagnosticReport(**found, problems=tuple(dict.fromkeys(doctor.problems)))
 
 
 class _Doctor:
@@ -148,7 +148,7 @@ class _Doctor:
                 self.problems.append(message.format(version=sqlite3.sqlite_version))
         return found
 
-    def computer(self, settings: Settings) -> Computer | None:
+    def computer(self, settings: Settings) -> Hardware | None:
         with self._looking_at("torch"):
             return look_at_computer(settings)
         return None
@@ -167,7 +167,7 @@ class _Doctor:
                     self.problems.append(message.format(path=path, free=free, least=least))
         return found
 
-    def shelf(self, shelf: Shelf[Card]) -> Iterator[Kept]:
+    def shelf(self, shelf: ModelStore[Card]) -> Iterator[StoredModel]:
         """What is on a shelf, each file compared with what its card promises."""
         with self._looking_at(str(shelf.folder)):
             for card in shelf.list():
@@ -184,18 +184,18 @@ class _Doctor:
                     if not wrong:
                         try:
                             shelf.check(card.name)
-                        except (ValueError, BadInput, Damaged) as unfit:
+                        except (ValueError, UserInputError, CorruptFileError) as unfit:
                             wrong.append(short(str(unfit).rstrip("."), 300))
                     if wrong:
                         message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
-                        raise Damaged(message.format(folder=folder, files=", ".join(wrong), name=card.name))
+                        raise CorruptFileError(message.format(folder=folder, files=", ".join(wrong), name=card.name))
                     sound = True
-                yield Kept(card.name, condition(shelf, card.name).size, sound)
+                yield StoredModel(card.name, condition(shelf, card.name).size, sound)
             for name, error in shelf.damaged():
                 self.problems.append(str(error))
-                yield Kept(name, 0, False)
+                yield StoredModel(name, 0, False)
 
-    def database(self) -> Inspection | None:
+    def database(self) -> DatabaseInfo | None:
         if not self.paths.database.exists():
             return None
         with self._looking_at(str(self.paths.database)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.atomic import open_output
-from weibo_tui.errors import BadInput, Damaged
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub, hub_client
@@ -78,7 +78,7 @@ def _wanted(found: hub.Repository) -> Iterable[str]:
         weights = [name for name in found.files if form.fullmatch(name)]
         if weights:
             return [name for name in found.files if _TOKENIZER.fullmatch(name)] + weights
-    raise BadInput(
+    raise UserInputError(
         _("{repository} holds no weights: neither model.safetensors nor pytorch_model.bin is in it.").format(
             repository=found.name
         )
@@ -91,5 +91,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise Damaged(_("{path} is no configuration of a model: name another repository.").format(path=path.name))
+        raise CorruptFileError(
+            _("{path} is no configuration of a model: name another repository.").format(path=path.name)
+        )
     return values

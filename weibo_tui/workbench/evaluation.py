@@ -16,7 +16,7 @@ from weibo_tui.datasets.text_hashes import text_hashes
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.csv_export import write_csv
-from weibo_tui.workbench.config import EvaluationPlan
+from weibo_tui.workbench.config import EvaluationConfig
 from weibo_tui.workbench.home import Home
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ WINDOW = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class EvaluationResult:
     """An evaluation is done. `errors` is the file of the posts that were judged wrongly, where one was asked for;
     `seen_in_training` is how many of the posts the adapter was trained on, or its best epoch chosen by, None where it
     has no record of that. It holds the posts for as long as it is held itself."""
@@ -42,7 +42,7 @@ class Scored:
     errors: str | None
     seen_in_training: int | None
     _dataset: Dataset = field(repr=False, compare=False)
-    _judged: Judged = field(repr=False, compare=False)
+    _judged: EvaluatedPosts = field(repr=False, compare=False)
 
     @property
     def warning(self) -> str:
@@ -62,7 +62,7 @@ class Scored:
         )
         return message.format(seen=f"{self.seen_in_training:,}", total=total)
 
-    def posts(self, truth: str, verdict: str) -> Iterator[JudgedPost]:
+    def posts(self, truth: str, verdict: str) -> Iterator[EvaluatedPost]:
         """A cell of the confusion matrix: the posts labelled `truth` and judged `verdict`, surest first, each made
         when it is asked for."""
         return judged_posts(
@@ -81,7 +81,7 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedPost:
+class EvaluatedPost:
     """A labelled post with its verdict, and where it stands: the file, and the row in it, from 1."""
 
     text: str
@@ -97,14 +97,14 @@ class JudgedPost:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class EvaluatedPosts:
     """Probabilities (readable posts, labels) and which of the posts they belong to, ascending."""
 
     probabilities: NDArray[np.float64]
     readable: NDArray[np.int64]
 
 
-def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
+def evaluate(home: Home, plan: EvaluationConfig) -> Iterator[object]:
     """`Workbench.evaluate`."""
     if plan.errors is not None:
         home.check_output(plan.errors, plan.overwrite, plan.data)
@@ -127,7 +127,7 @@ def evaluate(home: Home, plan: EvaluationPlan) -> Iterator[object]:
     if plan.errors is not None:
         write_errors(plan.errors, dataset, judged, plan.overwrite)
     errors = None if plan.errors is None else str(plan.errors)
-    yield Scored(adapter, score, errors, _seen_in_training(home, card, dataset, texts), dataset, judged)
+    yield EvaluationResult(adapter, score, errors, _seen_in_training(home, card, dataset, texts), dataset, judged)
 
 
 def _seen_in_training(home: Home, card: AdapterCard, dataset: Dataset, texts: NDArray[np.int64]) -> int | None:
@@ -147,7 +147,7 @@ def score_posts(
     labels: Sequence[int],
     names: Sequence[str],
     failed: int = 0,
-) -> Generator[Progress, None, tuple[ScoreCard, Judged]]:
+) -> Generator[Progress, None, tuple[ScoreCard, EvaluatedPosts]]:
     """The score card of `posts` with their `labels`, all three emoticon accuracies in it.
 
     `words` are hashes of the posts' words, (n,), see `text_hashes`: posts that are equal but for emoticons and the like
@@ -179,11 +179,11 @@ def judge(
     labels: int,
     stage: str,
     change: Callable[[str], str] = str,
-) -> Generator[Progress, None, Judged]:
+) -> Generator[Progress, None, EvaluatedPosts]:
     """Probabilities of the posts, each passed through `change` first; one yield a micro-batch."""
     import numpy as np
 
-    from weibo_tui.engine.prediction import Verdict
+    from weibo_tui.engine.prediction import Prediction
 
     probabilities = np.full((len(posts), labels), np.nan)
     done = 0
@@ -191,15 +191,17 @@ def judge(
         window = [change(post) for post in posts[start : start + WINDOW]]
         for batch in classifier.classify(window):
             for index, verdict in batch:
-                if isinstance(verdict, Verdict):
+                if isinstance(verdict, Prediction):
                     probabilities[start + index] = verdict.probabilities
             done += len(batch)
             yield Progress(stage, done, len(posts))
     readable = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
-    return Judged(probabilities[readable], readable)
+    return EvaluatedPosts(probabilities[readable], readable)
 
 
-def judged_posts(dataset: Dataset, judged: Judged, wanted: Callable[[str, str], bool]) -> Iterator[JudgedPost]:
+def judged_posts(
+    dataset: Dataset, judged: EvaluatedPosts, wanted: Callable[[str, str], bool]
+) -> Iterator[EvaluatedPost]:
     """The readable posts whose label and verdict are `wanted`, surest first."""
     import numpy as np
 
@@ -212,7 +214,7 @@ def judged_posts(dataset: Dataset, judged: Judged, wanted: Callable[[str, str], 
     for at in found[surest]:
         index = int(judged.readable[at])
         file, row = dataset.places[index]
-        yield JudgedPost(
+        yield EvaluatedPost(
             text=dataset.posts[index],
             label=names[truths[at]],
             predicted=names[verdicts[at]],
@@ -222,7 +224,7 @@ def judged_posts(dataset: Dataset, judged: Judged, wanted: Callable[[str, str], 
         )
 
 
-def write_errors(path: Path, dataset: Dataset, judged: Judged, overwrite: bool = False) -> None:
+def write_errors(path: Path, dataset: Dataset, judged: EvaluatedPosts, overwrite: bool = False) -> None:
     """Write the posts judged wrongly as CSV, the surest first, with the place each came from."""
     probabilities = [f"prob_{name}" for name in dataset.names]
     rows = (

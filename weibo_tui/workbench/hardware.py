@@ -14,7 +14,7 @@ _VARIABLE = "WEIBO_TUI_DEVICE"
 
 
 @dataclass(frozen=True, slots=True)
-class Computer:
+class Hardware:
     """The device, and who chose it: "auto", or the setting or variable that names it. `name` is the card's or the
     processor's; `memory` in bytes is its own. `dtype` is what a base computes with; `bfloat16` whether the hardware
     does that by itself."""
@@ -29,8 +29,8 @@ class Computer:
     bfloat16: bool
 
 
-def look_at_computer(settings: Settings) -> Computer:
-    """The computer as the settings use it. Raises BadInput where they name a device that is not there."""
+def look_at_computer(settings: Settings) -> Hardware:
+    """The computer as the settings use it. Raises UserInputError where they name a device that is not there."""
     import psutil
     import torch
 
@@ -43,7 +43,7 @@ def look_at_computer(settings: Settings) -> Computer:
     else:
         name, memory = _processor(), psutil.virtual_memory().total
     named_in = _VARIABLE if os.environ.get(_VARIABLE) else "settings.toml"
-    return Computer(
+    return Hardware(
         device=compute.device.type,
         chosen_by="auto" if settings.device == "auto" else named_in,
         name=name,

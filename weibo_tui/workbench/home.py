@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from weibo_tui.atomic import check_output
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import finish
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
-from weibo_tui.registry.store import Shelf
+from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
 from weibo_tui.text import listed
-from weibo_tui.workbench.config import Machine
+from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.late import connect_late
-from weibo_tui.workbench.legacy_project import Originals
+from weibo_tui.workbench.legacy_project import LegacyProject
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -57,7 +57,7 @@ class Home:
         self.adapters = Adapters(paths.adapters, paths.starter / "adapters")
         self._opened_database: Database | None = None
         self._open_base: tuple[tuple[BaseCard, Compute], OpenBase] | None = None
-        self._classifiers: dict[tuple[bytes, bytes, Machine], Classifier] = {}
+        self._classifiers: dict[tuple[bytes, bytes, ComputeOptions], Classifier] = {}
 
     @classmethod
     @contextmanager
@@ -90,15 +90,15 @@ class Home:
     def settings(self) -> Settings:
         """The settings in force now. While the file cannot be read, as in the midst of somebody's editing, they are
         what they were."""
-        with suppress(BadInput):
+        with suppress(UserInputError):
             self._settings = Settings.load(self.paths)
         return self._settings
 
     def check_output(self, out: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-        """Raise BadInput unless a file that the user named can be written: it must be none of the home's own, and what
-        `files.check_output` asks for."""
+        """Raise UserInputError unless a file that the user named can be written: it must be none of the home's own, and
+        what `files.check_output` asks for."""
         if self.paths.owns(out):
-            raise BadInput(_("File belongs to weibo-tui: {path}. Choose another output file.").format(path=out))
+            raise UserInputError(_("File belongs to weibo-tui: {path}. Choose another output file.").format(path=out))
         check_output(out, overwrite, inputs)
 
     def base_name(self, name: str = "") -> str:
@@ -107,19 +107,19 @@ class Home:
         chosen = name or self.settings.base or _default_of(self.bases, STARTER_BASE)
         there = [card.name for card in self.bases.own()]
         if not chosen and there:
-            raise BadInput(
+            raise UserInputError(
                 _("There are several bases ({there}) and none is chosen: name one with --base.").format(
                     there=listed(there)
                 )
             )
-        if not chosen and (here := Originals.find().base) is not None:
-            raise BadInput(
+        if not chosen and (here := LegacyProject.find().base) is not None:
+            raise UserInputError(
                 _("There is no base yet: take in the one that lies here with 'weibo-tui bases add {folder}'.").format(
                     folder=here
                 )
             )
         if not chosen:
-            raise BadInput(
+            raise UserInputError(
                 _(
                     "There is no base yet: add one with 'weibo-tui bases add', or make one with 'weibo-tui bases "
                     "pretrain'."
@@ -137,7 +137,7 @@ class Home:
     def _base_of_hub(self, repository: str) -> str:
         card = self.base_from(repository)
         if card is None:
-            raise BadInput(
+            raise UserInputError(
                 _("The base {repository} is not here: fetch it with 'weibo-tui bases get {repository}'.").format(
                     repository=repository
                 )
@@ -150,20 +150,20 @@ class Home:
         chosen = name or self.settings.adapter or _default_of(self.adapters, STARTER_ADAPTER)
         there = [card.name for card in self.adapters.own()]
         if not chosen and there:
-            raise BadInput(
+            raise UserInputError(
                 _(
                     "There are several adapters ({there}) and none is chosen: name one with --adapter, or choose "
                     "one with 'weibo-tui adapters use'."
                 ).format(there=listed(there))
             )
-        if not chosen and (here := Originals.find().checkpoint) is not None:
-            raise BadInput(
+        if not chosen and (here := LegacyProject.find().checkpoint) is not None:
+            raise UserInputError(
                 _(
                     "There is no adapter yet: take in the one that lies here with 'weibo-tui adapters import {path}'."
                 ).format(path=here)
             )
         if not chosen:
-            raise BadInput(_("There is no adapter yet: train one with 'weibo-tui train', or import one."))
+            raise UserInputError(_("There is no adapter yet: train one with 'weibo-tui train', or import one."))
         self.adapters.path(chosen)
         return chosen
 
@@ -173,10 +173,10 @@ class Home:
         return name if name in fitting else next(iter(fitting), None)
 
     def base_of(self, adapter: AdapterCard) -> str:
-        """The base that an adapter stands on. Raises BadInput where it is not here, saying which one it wants."""
+        """The base that an adapter stands on. Raises UserInputError where it is not here, saying which one it wants."""
         base = self.base_with(adapter.base_fingerprint, adapter.base)
         if base is None:
-            raise BadInput(
+            raise UserInputError(
                 _(
                     "The adapter '{name}' wants the base '{base}' (fingerprint {fingerprint}…), which is not "
                     "here: add it with 'weibo-tui bases add'."
@@ -209,7 +209,8 @@ class Home:
         self._let_go_of(adapter=old, instead=new)
 
     def remove_base(self, name: str) -> None:
-        """Delete a base, and the choice of it as the default. Raises BadInput while a training on it is in progress."""
+        """Delete a base, and the choice of it as the default. Raises UserInputError while a training on it is in
+        progress."""
         self._check_unused(name)
         self.bases.remove(name)
         self._let_go_of(base=name)
@@ -221,7 +222,7 @@ class Home:
         for run in self.runs.list():
             if run.state == "running" and run.plan.get("base") == fingerprint:
                 message = _("The base '{name}' is in use by run {run}. Stop that run first.")
-                raise BadInput(message.format(name=base, run=run.id))
+                raise UserInputError(message.format(name=base, run=run.id))
 
     def remove_adapter(self, name: str) -> None:
         """Delete an adapter, and the choice of it as the default."""
@@ -254,7 +255,7 @@ class Home:
                 self._open_base = (card, compute), base
             return self._open_base[1]
 
-    def compute(self, machine: Machine) -> Compute:
+    def compute(self, machine: ComputeOptions) -> Compute:
         """The device, dtype and threads that a plan asks for, else the settings."""
         from weibo_tui.engine.device import Compute
 
@@ -262,18 +263,18 @@ class Home:
         asked = self._asked(machine)
         return Compute.choose(asked.device, asked.dtype, asked.threads)
 
-    def _asked(self, machine: Machine) -> Machine:
+    def _asked(self, machine: ComputeOptions) -> ComputeOptions:
         settings = self.settings
-        return Machine(
+        return ComputeOptions(
             machine.device if machine.device != "auto" else settings.device,
             machine.dtype if machine.dtype != "auto" else settings.dtype,
             machine.threads or settings.threads,
         )
 
-    def classifier(self, adapter: str = "", machine: Machine = Machine()) -> Classifier:
+    def classifier(self, adapter: str = "", machine: ComputeOptions = ComputeOptions()) -> Classifier:
         """The adapter `adapter` (else the default) on its own base, ready to judge posts; kept for the next time.
 
-        Raises BadInput where its base is not here, saying which one it wants."""
+        Raises UserInputError where its base is not here, saying which one it wants."""
         name = self.adapter_name(adapter)
         wanted = self.adapters.card(name)
         base_name = self.base_of(wanted)
@@ -287,7 +288,7 @@ class Home:
                 del self._classifiers[next(iter(self._classifiers))]
         return classifier
 
-    def _load_classifier(self, name: str, base_name: str, machine: Machine) -> Classifier:
+    def _load_classifier(self, name: str, base_name: str, machine: ComputeOptions) -> Classifier:
         from weibo_tui.engine.prediction import Classifier
 
         compute = self.compute(machine)
@@ -304,7 +305,7 @@ class Home:
         )
 
 
-def _default_of(shelf: Shelf[Any], starter: str) -> str:
+def _default_of(shelf: ModelStore[Any], starter: str) -> str:
     """The name that serves where none is chosen: the starter's, else the only one there is; empty where that is none.
 
     What was trained or brought in does not change it as long as the starter is there."""

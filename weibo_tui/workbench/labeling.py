@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING, Any
 from weibo_tui.atomic import file_exists, sha256
 from weibo_tui.datasets.reading import count, open_source
 from weibo_tui.datasets.writing import Added, check_added, write_labelled
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.storage.history import LabelledFile
-from weibo_tui.workbench.config import LabellingPlan
+from weibo_tui.storage.history import LabeledFile
+from weibo_tui.workbench.config import LabelingConfig
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.labeling_checkpoint import Partial, open_partial, place_of
+from weibo_tui.workbench.labeling_checkpoint import LabelingCheckpoint, open_partial, place_of
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.prediction import Classifier, Unreadable, Verdict
+    from weibo_tui.engine.prediction import Classifier, EmptyPost, Prediction
 
 WINDOW = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class FileLabelled:
+class LabelingResult:
     """A file is labelled: `counts` are rows by label, `failed` those with an error, `continued` the rows that an
     earlier, killed labelling had done; `posts_per_second` of what was judged this time."""
 
@@ -45,7 +45,7 @@ class FileLabelled:
     posts_per_second: float
 
 
-def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
+def label_file(home: Home, plan: LabelingConfig) -> Iterator[object]:
     """`Workbench.label_file`."""
     for output in (plan.out, place_of(plan.out)):
         home.check_output(output, overwrite=True, inputs=[plan.source])
@@ -70,7 +70,7 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
     key = hashlib.sha256(json.dumps([*reading, str(classifier.compute), list(added)]).encode()).hexdigest()
     with open_partial(plan.out, key) as partial:
         yield from partial.read()
-        work = _Labelling(plan, classifier, card.labels, tuple(added), partial, total, state)
+        work = _Labeling(plan, classifier, card.labels, tuple(added), partial, total, state)
         work.check_out()
         partial.begin(plan.overwrite)
         started = time.perf_counter()
@@ -83,25 +83,25 @@ def label_file(home: Home, plan: LabellingPlan) -> Iterator[object]:
         failed = work.rows - work.counts.total()
         if history is not None:
             paths = plan.source.absolute(), plan.out.absolute()
-            entry = LabelledFile(*paths, adapter, work.rows, failed, counts, work.finished)
+            entry = LabeledFile(*paths, adapter, work.rows, failed, counts, work.finished)
             if not history.has_file(entry):  # else it was killed behind this
                 history.add_file(entry)
         # Last: killed before, the same command comes here again.
         partial.remove()
     rate = (work.rows - work.continued) / seconds
-    yield FileLabelled(str(plan.out), work.rows, failed, counts, work.continued, rate)
+    yield LabelingResult(str(plan.out), work.rows, failed, counts, work.continued, rate)
 
 
-class _Labelling:
+class _Labeling:
     """What a labeling has done so far: `rows`, `continued` of them from the partial file, and `counts` by label."""
 
     def __init__(
         self,
-        plan: LabellingPlan,
+        plan: LabelingConfig,
         classifier: Classifier,
         labels: tuple[str, ...],
         added: tuple[str, ...],
-        partial: Partial,
+        partial: LabelingCheckpoint,
         total: int,
         state: tuple[int, int],
     ) -> None:
@@ -124,7 +124,7 @@ class _Labelling:
             self.continued += len(posts)
             yield Progress("labelling", self.rows + len(posts), self._total)
         else:
-            found: dict[int, Verdict | Unreadable] = {}
+            found: dict[int, Prediction | EmptyPost] = {}
             for batch in self._classifier.classify(posts):
                 found.update(batch)
                 yield Progress("labelling", self.rows + len(found), self._total)
@@ -136,7 +136,7 @@ class _Labelling:
         return predictions
 
     def check_out(self) -> None:
-        """Raise BadInput where the result would replace a file that is not an earlier one of this labeling."""
+        """Raise UserInputError where the result would replace a file that is not an earlier one of this labeling."""
         plan = self._plan
         if plan.out.exists() and not plan.overwrite and not self._partial.is_result(plan.out):
             raise file_exists(plan.out)
@@ -145,15 +145,15 @@ class _Labelling:
         """Check that the whole result in `path` may take its place, and note that it does."""
         if _state(self._plan.source) != self._state:
             message = _("{path} changed while it was labelled. Give the same command again.")
-            raise BadInput(message.format(path=self._plan.source))
+            raise UserInputError(message.format(path=self._plan.source))
         self.check_out()
         self.finished = self._partial.finish(sha256(path))
 
-    def _values(self, verdict: Verdict | Unreadable) -> list[Any]:
+    def _values(self, verdict: Prediction | EmptyPost) -> list[Any]:
         """The values of the added columns."""
-        from weibo_tui.engine.prediction import Verdict
+        from weibo_tui.engine.prediction import Prediction
 
-        if not isinstance(verdict, Verdict):
+        if not isinstance(verdict, Prediction):
             return [*[None] * (len(self._added) - 1), verdict.reason]
         return [self._labels[verdict.label], verdict.confidence, *verdict.probabilities, None]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from weibo_tui.atomic import NO_FOLLOW, cannot_write, lock_file, sha256
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
@@ -43,7 +43,7 @@ def place_of(out: Path) -> Path:
     return Path(f"{out}.partial")  # a folder such as "/" has no name
 
 
-class Partial:
+class LabelingCheckpoint:
     """The file, held against other programs. Made by `open_partial`."""
 
     def __init__(self, path: Path, descriptor: int, reader: IO[bytes], key: str) -> None:
@@ -58,7 +58,7 @@ class Partial:
         self._synced = time.monotonic()
 
     def read(self) -> Iterator[Progress]:
-        """Find the lines that are whole. Raise BadInput where the file holds something that is not ours."""
+        """Find the lines that are whole. Raise UserInputError where the file holds something that is not ours."""
         header = self._reader.readline(1000)
         if not _OURS.startswith(header[: len(_OURS)]):
             raise _not_ours(self.path)
@@ -80,8 +80,8 @@ class Partial:
         return self._fits and 0 in self._lines and self._lines[0].digest == sha256(out).encode()
 
     def begin(self, overwrite: bool) -> None:
-        """Make the file ready to be added to. Raise BadInput where that drops another adapter's predictions, unless
-        `overwrite`."""
+        """Make the file ready to be added to. Raise UserInputError where that drops another adapter's predictions,
+        unless `overwrite`."""
         if self._fits:
             if self._is_torn:
                 self._write(b"\n")
@@ -98,14 +98,14 @@ class Partial:
                 "Remove that file, or write the result to another one."
             )
             about = {"path": self.path, "rows": f"{rows:,}"}
-            raise BadInput(message.format(**about), in_app.format(**about))
+            raise UserInputError(message.format(**about), in_app.format(**about))
         self._lines.clear()
         os.truncate(self._descriptor, 0)
         self._write(self._header)
 
     def take(self, row: int, posts: Sequence[str], overwrite: bool) -> list[list[Any]] | None:
         """Return the predictions of the rows from `row` on, None where the file does not have all of them. Raise
-        BadInput where it has those of other posts, unless `overwrite`."""
+        UserInputError where it has those of other posts, unless `overwrite`."""
         line = self._lines.get(row)
         if line is None:
             return None
@@ -122,7 +122,7 @@ class Partial:
                 "Remove that file, or write the result to another one."
             )
             about = {"path": self.path, "rows": f"{rows:,}", "row": row}
-            raise BadInput(message.format(**about), in_app.format(**about))
+            raise UserInputError(message.format(**about), in_app.format(**about))
         if line.rows < len(posts):  # the file has grown since
             return None
         self._reader.seek(line.offset)
@@ -165,9 +165,9 @@ class Partial:
 
 
 @contextmanager
-def open_partial(out: Path, key: str) -> Iterator[Partial]:
-    """The verdicts for `out` so far. BadInput while another program works on them or where something that is not ours
-    is in their place, WeiboTuiError where that cannot be written; a block that fails leaves what there is."""
+def open_partial(out: Path, key: str) -> Iterator[LabelingCheckpoint]:
+    """The verdicts for `out` so far. UserInputError while another program works on them or where something that is not
+    ours is in their place, WeiboTuiError where that cannot be written; a block that fails leaves what there is."""
     path = place_of(out)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def open_partial(out: Path, key: str) -> Iterator[Partial]:
         _hold(descriptor, path, out)
         # The same file, whatever has come under its name since.
         with os.fdopen(os.dup(descriptor), "rb") as reader:
-            partial = Partial(path, descriptor, reader, key)
+            partial = LabelingCheckpoint(path, descriptor, reader, key)
             yield partial
     finally:
         os.close(descriptor)
@@ -200,11 +200,11 @@ def _hold(descriptor: int, path: Path, out: Path) -> None:
     try:
         lock_file(descriptor)
     except BlockingIOError as error:
-        raise BadInput(message.format(path=out)) from error
+        raise UserInputError(message.format(path=out)) from error
     except OSError:
         pass  # a file system without locks: then nobody is held off
     if not _has_name(descriptor, path):  # another program was done with it, and removed it, before it was held
-        raise BadInput(message.format(path=out))
+        raise UserInputError(message.format(path=out))
 
 
 def _has_name(descriptor: int, path: Path) -> bool:
@@ -215,9 +215,9 @@ def _has_name(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _not_ours(path: Path) -> BadInput:
+def _not_ours(path: Path) -> UserInputError:
     message = _("{path} is where the verdicts so far are kept, and holds something else: move it away.")
-    return BadInput(message.format(path=path))
+    return UserInputError(message.format(path=path))
 
 
 def _checksum(header: bytes, payload: bytes) -> bytes:

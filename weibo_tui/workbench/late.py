@@ -16,7 +16,7 @@ def connect_late(path: Path) -> Database:
     """The database at ``path``; where there is none, one that reads as empty until it is written to."""
     if path.exists():
         return connect(path)
-    late = sqlite3.connect(":memory:", isolation_level=None, factory=LateDatabase)
+    late = sqlite3.connect(":memory:", isolation_level=None, factory=LazyDatabase)
     late.path = path
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
         for step in MIGRATIONS:
@@ -25,7 +25,7 @@ def connect_late(path: Path) -> Database:
     return late
 
 
-class LateDatabase(Database):
+class LazyDatabase(Database):
     """Empty tables in memory, which only give way: to the file, once this program or another has made that."""
 
     _made: Database | None = None

@@ -15,7 +15,7 @@ ENDINGS = (".pth", ".pt", ".bin")
 
 
 @dataclass(frozen=True, slots=True)
-class Originals:
+class LegacyProject:
     """The model folder, the labelled posts and the trained checkpoint: the path of each that is there."""
 
     base: Path | None

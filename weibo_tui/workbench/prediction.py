@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench.config import Machine
+from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.home import Home
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.prediction import Unreadable, Verdict
+    from weibo_tui.engine.prediction import EmptyPost, Prediction
 
 # Posts that are judged together in a stream: enough to fill batches of like length, few enough to answer soon.
 WINDOW = 256
@@ -26,7 +26,7 @@ def predict(
     adapter: str,
     record: bool | None,
     source: str,
-    machine: Machine,
+    machine: ComputeOptions,
     window: int,
 ) -> Iterator[Analysis]:
     """`Workbench.predict`."""
@@ -60,12 +60,12 @@ def predict(
 
 
 def analysis(
-    post: str, verdict: Verdict | Unreadable, labels: Sequence[str], uncertain_below: float, **about: Any
+    post: str, verdict: Prediction | EmptyPost, labels: Sequence[str], uncertain_below: float, **about: Any
 ) -> Analysis:
     """A verdict in words, as the history keeps it."""
-    from weibo_tui.engine.prediction import Unreadable
+    from weibo_tui.engine.prediction import EmptyPost
 
-    if isinstance(verdict, Unreadable):
+    if isinstance(verdict, EmptyPost):
         return Analysis(
             text=post,
             label="",

@@ -12,19 +12,19 @@ from weibo_tui.atomic import atomic_write, sha256
 from weibo_tui.datasets.corpus import lines
 from weibo_tui.datasets.parsers import windows
 from weibo_tui.engine.events import Event, RunFinished, RunStarted
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, clean
-from weibo_tui.workbench.config import PretrainingPlan
+from weibo_tui.workbench.config import PretrainingConfig
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, check_unreserved, settled
+from weibo_tui.workbench.runs import ActiveRun, at_work, begun_with, check_resumable, check_unreserved, settled
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
-    from weibo_tui.engine.pretraining import Pretraining
-    from weibo_tui.engine.tokenizer import Encoded, Frame
+    from weibo_tui.engine.pretraining import Pretrainer
+    from weibo_tui.engine.tokenizer import EncodedPosts, SpecialTokens
 
 KIND = "pretrain"
 # Posts cleaned, counted or encoded between two yields.
@@ -35,16 +35,16 @@ TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedPretraining:
     """All that a pretraining needs; making it again from the same corpus and tokenizer gives the same."""
 
     tokenizer: str
-    frame: Frame
+    frame: SpecialTokens
     compute: Compute
-    pretraining: Pretraining
+    pretraining: Pretrainer
 
 
-def pretrain(home: Home, plan: PretrainingPlan) -> Iterator[object]:
+def pretrain(home: Home, plan: PretrainingConfig) -> Iterator[object]:
     """`Workbench.pretrain`."""
     from weibo_tui.engine.config import GPT2Config
 
@@ -76,7 +76,7 @@ def resume(home: Home, run: Run) -> Iterator[object]:
         home.bases.check_free(plan.name)
     check_unreserved(home, KIND, plan.name, run.id)
     if sha256(plan.corpus) != corpus:
-        raise BadInput(
+        raise UserInputError(
             _("The corpus {path} has changed since run {run} began: pretrain anew.").format(
                 path=plan.corpus, run=run.id
             )
@@ -88,20 +88,20 @@ def resume(home: Home, run: Run) -> Iterator[object]:
         yield from _run(home, plan, prepared, work)
 
 
-def _posts(plan: PretrainingPlan) -> Iterator[str]:
+def _posts(plan: PretrainingConfig) -> Iterator[str]:
     """The corpus as the model reads it, one cleaned post at a time; what is empty then is passed over."""
     for line in lines(plan.corpus, plan.encoding):
         if text := clean(line, PREPROCESSING).text:
             yield text
 
 
-def _count_vocabulary(plan: PretrainingPlan) -> Generator[Progress, None, tuple[str, Frame]]:
+def _count_vocabulary(plan: PretrainingConfig) -> Generator[Progress, None, tuple[str, SpecialTokens]]:
     """A tokenizer definition and its frame, counted from the corpus."""
-    from weibo_tui.engine.vocabulary import CharacterVocabulary, PieceVocabulary, VocabularyMaker, bert_frame
+    from weibo_tui.engine.vocabulary import BPETokenizerTrainer, CharacterTokenizerTrainer, TokenizerTrainer, bert_frame
 
-    makers: dict[str, Callable[[bool], VocabularyMaker]] = {
-        "characters": CharacterVocabulary,
-        "pieces": PieceVocabulary,
+    makers: dict[str, Callable[[bool], TokenizerTrainer]] = {
+        "characters": CharacterTokenizerTrainer,
+        "pieces": BPETokenizerTrainer,
     }
     maker, done = makers[plan.units](plan.emoticons), 0
     for stretch in windows(_posts(plan), STRETCH, len):
@@ -115,10 +115,12 @@ def _count_vocabulary(plan: PretrainingPlan) -> Generator[Progress, None, tuple[
     raise AssertionError("a maker's last word is its tokenizer")
 
 
-def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -> Generator[Progress, None, Prepared]:
+def _prepare(
+    home: Home, plan: PretrainingConfig, definition: str, frame: SpecialTokens
+) -> Generator[Progress, None, PreparedPretraining]:
     from weibo_tui.engine.config import GPT2Config
-    from weibo_tui.engine.pretraining import Pretraining, fresh_trunk
-    from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
+    from weibo_tui.engine.pretraining import Pretrainer, fresh_trunk
+    from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
     from weibo_tui.engine.vocabulary import emoticon_ids
 
     tokenizer = PostTokenizer(definition, frame, plan.vocabulary)
@@ -130,8 +132,8 @@ def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -
         vocabulary=len(tokenizer.vocabulary()),
         inner=4 * plan.width,
     )
-    train: list[Encoded] = []
-    held_out: list[Encoded] = []
+    train: list[EncodedPosts] = []
+    held_out: list[EncodedPosts] = []
     held, done = HeldOut(), 0
     for stretch in windows(_posts(plan), STRETCH, len):
         apart = list(map(held.has, stretch))
@@ -141,15 +143,15 @@ def _prepare(home: Home, plan: PretrainingPlan, definition: str, frame: Frame) -
         done += len(stretch)
         yield Progress("encoding", done, None)
     compute = home.compute(plan.machine)
-    pretraining = Pretraining(
+    pretraining = Pretrainer(
         fresh_trunk(config, plan.recipe.seed),
-        Encoded.join(train),
-        Encoded.join(held_out),
+        EncodedPosts.join(train),
+        EncodedPosts.join(held_out),
         emoticon_ids(tokenizer.vocabulary()),
         plan.recipe,
         compute,
     )
-    return Prepared(definition, frame, compute, pretraining)
+    return PreparedPretraining(definition, frame, compute, pretraining)
 
 
 class HeldOut:
@@ -167,7 +169,7 @@ class HeldOut:
         return True
 
 
-def _run(home: Home, plan: PretrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
+def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, work: ActiveRun) -> Iterator[Event]:
     from weibo_tui.registry.conversion import Checkpoint
 
     pretraining, compute = prepared.pretraining, prepared.compute
@@ -225,14 +227,14 @@ def _kept_already(home: Home, name: str, run: Run) -> bool:
     return any(card.name == name and card.made.get("run") == run.id for card in home.bases.list())
 
 
-def _begun_with(values: Mapping[str, Any]) -> tuple[PretrainingPlan, str, Frame]:
+def _begun_with(values: Mapping[str, Any]) -> tuple[PretrainingConfig, str, SpecialTokens]:
     """What `Run.plan` says: the plan, the SHA-256 of the corpus, and the frame of its vocabulary."""
-    from weibo_tui.engine.tokenizer import Frame
+    from weibo_tui.engine.tokenizer import SpecialTokens
 
     frame = values["frame"]
-    plan = PretrainingPlan.from_json(values["plan"])
-    return plan, str(values["corpus"]), Frame(tuple(frame["prefix"]), tuple(frame["suffix"]), int(frame["pad"]))
+    plan = PretrainingConfig.from_json(values["plan"])
+    return plan, str(values["corpus"]), SpecialTokens(tuple(frame["prefix"]), tuple(frame["suffix"]), int(frame["pad"]))
 
 
-def _frame_to_json(frame: Frame) -> dict[str, object]:
+def _frame_to_json(frame: SpecialTokens) -> dict[str, object]:
     return {"prefix": list(frame.prefix), "suffix": list(frame.suffix), "pad": frame.pad}

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from weibo_tui.atomic import cannot_write
 from weibo_tui.engine.events import CheckpointSaved, Event, JournalDelayed, RunFinished, to_json
-from weibo_tui.errors import BadInput, Damaged, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.journal import Journal
 from weibo_tui.storage.runs import Run
-from weibo_tui.workbench.config import Machine
+from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.home import Home
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Resumable(Protocol):
     def restore(self, snapshot: Snapshot) -> None: ...
 
 
-class RunAtWork:
+class ActiveRun:
     """A claimed run: events go into its journal, snapshots into its folder."""
 
     def __init__(self, home: Home, run: Run, journal: Journal, checkpoint_seconds: float) -> None:
@@ -118,7 +118,7 @@ class RunAtWork:
 @contextmanager
 def at_work(
     home: Home, run: Run, work: Resumable, checkpoint_seconds: float, resumed: bool = False
-) -> Iterator[RunAtWork]:
+) -> Iterator[ActiveRun]:
     """Claim `run` for the block, with `work` set to its checkpoint when it is resumed, and say in the database how
     it ended: a closed generator stops a run, an error fails it."""
     _sweep_finished(home)
@@ -129,7 +129,7 @@ def at_work(
             check_resumable(home.runs.get(run.id))  # another may have finished it while this one prepared
             _go_back(home, run, work)
         with Journal(home.runs, run.id) as journal:
-            claimed = RunAtWork(home, run, journal, checkpoint_seconds)
+            claimed = ActiveRun(home, run, journal, checkpoint_seconds)
             try:
                 yield claimed
             except BaseException as error:
@@ -162,30 +162,31 @@ def _go_back(home: Home, run: Run, work: Resumable) -> None:
 
 
 def begun_with(run: Run, read: Callable[[Mapping[str, Any]], T]) -> T:
-    """What `read` makes of what the database keeps of a run's beginning. Raises Damaged where it can make nothing."""
+    """What `read` makes of what the database keeps of a run's beginning. Raises CorruptFileError where it can make
+    nothing."""
     try:
         return read(run.plan)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise Damaged(
+        raise CorruptFileError(
             _("What run {run} began with is damaged in the database: begin anew.").format(run=run.id)
         ) from error
 
 
 def check_unreserved(home: Home, kind: str, name: str, own: str = "") -> None:
-    """Raise BadInput where a run that is at work, other than `own`, is going to make what has this name."""
+    """Raise UserInputError where a run that is at work, other than `own`, is going to make what has this name."""
     for run in home.runs.list():
         if (run.kind, run.name, run.state) == (kind, name, "running") and run.id != own:
             message = _(
                 "The name '{name}' is reserved by run {run}, which is in progress. Choose another name, or wait until "
                 "it is done."
             )
-            raise BadInput(message.format(name=name, run=run.id))
+            raise UserInputError(message.format(name=name, run=run.id))
 
 
 def check_resumable(run: Run) -> None:
-    """Raise BadInput for a run that is done."""
+    """Raise UserInputError for a run that is done."""
     if run.state == "finished":
-        raise BadInput(
+        raise UserInputError(
             _("The run {run} is finished: there is nothing to resume; 'weibo-tui runs list' shows all runs.").format(
                 run=run.id
             )
@@ -213,8 +214,8 @@ def resume_command(run: Run) -> list[str]:
 def leave_running(home: Home, run: Run) -> subprocess.Popen[bytes]:
     """Go on with a run in a process of its own, which outlives this one and its terminal; that process is returned.
 
-    What it prints goes to `output.log` in the run's folder; its journal tells of it as of any other. Raises BadInput
-    for a run that is done, or that somebody is still working on: close its generator first."""
+    What it prints goes to `output.log` in the run's folder; its journal tells of it as of any other. Raises
+    UserInputError for a run that is done, or that somebody is still working on: close its generator first."""
     check_resumable(run)
     with home.runs.claim(run.id):
         pass  # nobody else holds it
@@ -240,6 +241,6 @@ def leave_running(home: Home, run: Run) -> subprocess.Popen[bytes]:
     return process
 
 
-def settled(compute: Compute) -> Machine:
+def settled(compute: Compute) -> ComputeOptions:
     """The machine as it was chosen: a resume computes with the same, or would not give the same bits."""
-    return Machine(compute.device.type, compute.dtype_name, compute.threads)
+    return ComputeOptions(compute.device.type, compute.dtype_name, compute.threads)

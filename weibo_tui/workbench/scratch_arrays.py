@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from weibo_tui.atomic import cannot_write, make_private_folder
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.activation_cache import Room, Rows
+    from weibo_tui.engine.activation_cache import ArrayAllocator, Rows
 
 
-def room_in(folder: Path) -> Room:
+def room_in(folder: Path) -> ArrayAllocator:
     """Rows in files without a name in `folder`: they are gone with the process, however it ends.
 
     Giving them raises WeiboTuiError where the disk has not the space, before any is used."""

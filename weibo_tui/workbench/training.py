@@ -10,18 +10,18 @@ from weibo_tui.datasets.dataset import Dataset, check_trainable, load
 from weibo_tui.datasets.splitting import Split, split_steps
 from weibo_tui.datasets.text_hashes import text_hashes
 from weibo_tui.engine.events import Event, RunFinished, RunStarted
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run
 from weibo_tui.text import PREPROCESSING, without_emoticons
-from weibo_tui.workbench.config import TrainingPlan
+from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import get_base
 from weibo_tui.workbench.evaluation import score_posts
 from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.runs import RunAtWork, at_work, begun_with, check_resumable, check_unreserved, settled
+from weibo_tui.workbench.runs import ActiveRun, at_work, begun_with, check_resumable, check_unreserved, settled
 from weibo_tui.workbench.scratch_arrays import room_in
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from weibo_tui.engine.device import Compute
-    from weibo_tui.engine.tokenizer import Encoded, PostTokenizer
-    from weibo_tui.engine.training import Examples, Training
+    from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
+    from weibo_tui.engine.training import AdapterTrainer, Examples
     from weibo_tui.registry.bases import OpenBase
 
 KIND = "train"
@@ -39,17 +39,17 @@ STRETCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedTraining:
     """All that a training needs, made from its plan; making it again gives the same."""
 
     base: OpenBase
     compute: Compute
     dataset: Dataset
     split: Split
-    training: Training
+    training: AdapterTrainer
 
 
-def train(home: Home, plan: TrainingPlan) -> Iterator[object]:
+def train(home: Home, plan: TrainingConfig) -> Iterator[object]:
     """`Workbench.train`."""
     home.adapters.check_free(plan.name, plan.overwrite)
     check_unreserved(home, KIND, plan.name)
@@ -69,7 +69,7 @@ def resume(home: Home, run: Run) -> Iterator[object]:
     """`Workbench.resume` for a training."""
     check_resumable(run)
     plan, data, fingerprint = begun_with(
-        run, lambda values: (TrainingPlan.from_json(values["plan"]), str(values["data"]), str(values["base"]))
+        run, lambda values: (TrainingConfig.from_json(values["plan"]), str(values["data"]), str(values["base"]))
     )
     # It may have been renamed since, or another may have come under its name.
     plan = replace(plan, base=home.base_with(fingerprint, plan.base) or plan.base)
@@ -80,13 +80,13 @@ def resume(home: Home, run: Run) -> Iterator[object]:
     check_unreserved(home, KIND, plan.name, run.id)
     prepared = yield from _prepare(home, plan)
     if prepared.dataset.digest != data:
-        raise BadInput(
+        raise UserInputError(
             _("The data of run {run} has changed since it began ({files}): train anew.").format(
                 run=run.id, files=", ".join(map(str, plan.data))
             )
         )
     if prepared.base.card.fingerprint != fingerprint:
-        raise BadInput(
+        raise UserInputError(
             _("The base '{base}' is not the one that run {run} began with: train anew.").format(
                 base=plan.base, run=run.id
             )
@@ -95,11 +95,11 @@ def resume(home: Home, run: Run) -> Iterator[object]:
         yield from _run(home, plan, prepared, work)
 
 
-def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepared]:
+def _prepare(home: Home, plan: TrainingConfig) -> Generator[Progress, None, PreparedTraining]:
     """Read, split and encode; everything that can be wrong with the plan is found here, before a run is made."""
-    from weibo_tui.engine.activation_cache import States
+    from weibo_tui.engine.activation_cache import ActivationCache
     from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
-    from weibo_tui.engine.training import Training
+    from weibo_tui.engine.training import AdapterTrainer
 
     columns, hyper = plan.columns, plan.hyper
     dataset = yield from load(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
@@ -110,7 +110,7 @@ def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepar
     base = home.open_base(plan.base, compute)
     config = base.trunk.config
     if hyper.max_length > config.positions:
-        raise BadInput(
+        raise UserInputError(
             _("The base '{base}' reads {positions} tokens at most: choose a --max-length up to that.").format(
                 base=plan.base, positions=config.positions
             )
@@ -127,13 +127,13 @@ def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepar
         hyper.seed,
         hyper.init,
     )
-    if plan.keep_states and States.last_block(adapter, base.trunk) < 1:
-        raise BadInput(
+    if plan.keep_states and ActivationCache.last_block(adapter, base.trunk) < 1:
+        raise UserInputError(
             _("The adapter follows blocks from the first on, which leaves no states to keep: give --blocks last4.")
         )
     examples = yield from _examples(base.tokenizer, dataset, split.train, plan, blind=hyper.emoticon_dropout > 0)
     held_out = yield from _examples(base.tokenizer, dataset, split.validation, plan, blind=False)
-    training = Training(
+    training = AdapterTrainer(
         base.trunk,
         adapter.to(compute.device),
         examples,
@@ -143,11 +143,11 @@ def _prepare(home: Home, plan: TrainingPlan) -> Generator[Progress, None, Prepar
         base.tokenizer.frame.pad,
         room_in(home.paths.runs) if plan.keep_states else None,
     )
-    return Prepared(base, compute, dataset, split, training)
+    return PreparedTraining(base, compute, dataset, split, training)
 
 
 def _examples(
-    tokenizer: PostTokenizer, dataset: Dataset, which: NDArray[np.int64], plan: TrainingPlan, blind: bool
+    tokenizer: PostTokenizer, dataset: Dataset, which: NDArray[np.int64], plan: TrainingConfig, blind: bool
 ) -> Generator[Progress, None, Examples]:
     import numpy as np
 
@@ -167,18 +167,18 @@ def _examples(
     return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
 
 
-def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> Generator[Progress, None, Encoded]:
-    from weibo_tui.engine.tokenizer import Encoded
+def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> Generator[Progress, None, EncodedPosts]:
+    from weibo_tui.engine.tokenizer import EncodedPosts
 
     parts = []
     for start in range(0, len(posts), STRETCH):
         stretch = posts[start : start + STRETCH]
         parts.append(tokenizer.encode_posts(stretch, max_length, PREPROCESSING)[1])
         yield Progress("encoding", start + len(stretch), len(posts))
-    return Encoded.join(parts)
+    return EncodedPosts.join(parts)
 
 
-def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) -> Iterator[Event]:
+def _run(home: Home, plan: TrainingConfig, prepared: PreparedTraining, work: ActiveRun) -> Iterator[Event]:
     import numpy as np
 
     training, compute = prepared.training, prepared.compute
@@ -227,7 +227,7 @@ def _run(home: Home, plan: TrainingPlan, prepared: Prepared, work: RunAtWork) ->
 
 
 def _measure(
-    plan: TrainingPlan, prepared: Prepared, run: Run, words: NDArray[np.int64]
+    plan: TrainingConfig, prepared: PreparedTraining, run: Run, words: NDArray[np.int64]
 ) -> Generator[Progress, None, AdapterCard]:
     """Temperature on the validation split, score card on the test split, and the card that says both. `words` are the
     hashes of the test split's posts' words."""
@@ -280,7 +280,7 @@ def _measure(
     )
 
 
-def _about(dataset: Dataset, split: Split, plan: TrainingPlan) -> dict[str, Any]:
+def _about(dataset: Dataset, split: Split, plan: TrainingConfig) -> dict[str, Any]:
     return {
         "files": [str(source.path.name) for source in dataset.sources[: cards.MOST_FILES]],
         "more_files": max(0, len(dataset.sources) - cards.MOST_FILES),

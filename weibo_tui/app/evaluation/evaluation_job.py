@@ -13,7 +13,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width
 from weibo_tui.words import word
-from weibo_tui.workbench import EvaluationPlan, Scored
+from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
 KEPT = 5
 """So many stay: each holds its posts."""
@@ -26,16 +26,16 @@ _PASSES = _STAGES[2:]
 class Evaluation:
     """One of them: its plan and job, the latest progress of each stage, and its result or what failed it."""
 
-    plan: EvaluationPlan
+    plan: EvaluationConfig
     job: Job
     stages: dict[str, Progress] = field(default_factory=dict)
-    scored: Scored | None = None
+    scored: EvaluationResult | None = None
     problem: str = ""
 
     def told(self, events: Sequence[object]) -> None:
         """Take in what its job tells."""
         for event in events:
-            if isinstance(event, Scored):
+            if isinstance(event, EvaluationResult):
                 self.scored = event
             elif isinstance(event, Progress) and event.stage in _STAGES:
                 self.stages[event.stage] = event

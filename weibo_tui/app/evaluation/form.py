@@ -18,17 +18,17 @@ from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_fi
 from weibo_tui.app.forms.path_completion import judge
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.datasets.reading import FORMATS
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.workbench import AuditPlan, Columns, EvaluationPlan
+from weibo_tui.workbench import AuditPlan, Columns, EvaluationConfig
 
 _COLUMNS = ("text_column", "label_column", "encoding")
 _MOST_LABELS = 30
 
 
-class EvaluationForm(PlanForm[EvaluationPlan]):
+class EvaluationForm(PlanForm[EvaluationConfig]):
     """Only files must be named: posts with labels that the adapter knows."""
 
     HELP_TEXT = N_(
@@ -86,7 +86,7 @@ class EvaluationForm(PlanForm[EvaluationPlan]):
         self._problem.update("")
         self.changed()
 
-    def on_data_preview_found(self, event: DataPreview.Found) -> None:
+    def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
         found = event.peeks[0].source if event.peeks else None
         for name in _COLUMNS:
             self._fields[name].suggest(str(getattr(found, name, None) or ""))
@@ -97,15 +97,15 @@ class EvaluationForm(PlanForm[EvaluationPlan]):
     def output(self) -> PathInput | None:
         return self._wrong if self._wrong.value.strip() else None
 
-    def plan(self) -> EvaluationPlan:
+    def plan(self) -> EvaluationConfig:
         if self._files.untaken:
-            raise BadInput(_("Press Enter behind the path, so that the file is taken, or empty the line."))
+            raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
         if not self._files.files:
-            raise BadInput(_("Name a file to measure it on first."))
+            raise UserInputError(_("Name a file to measure it on first."))
         wrong = self._wrong.path if self.output() else None
         if wrong is not None and (problem := judge(wrong, save=True).problem):
-            raise BadInput(problem)
-        return EvaluationPlan(
+            raise UserInputError(problem)
+        return EvaluationConfig(
             data=tuple(map(Path, self._files.files)),
             adapter=self._card.name,
             columns=self._columns(),

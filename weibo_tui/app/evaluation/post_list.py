@@ -17,7 +17,7 @@ from weibo_tui.app.formatting import percent
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
 from weibo_tui.text import cell_width, truncate_cells, visible
-from weibo_tui.workbench import JudgedPost
+from weibo_tui.workbench import EvaluatedPost
 
 
 class PostList(ScrollView, can_focus=True):
@@ -45,11 +45,11 @@ class PostList(ScrollView, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__()
-        self.posts: list[JudgedPost] = []
+        self.posts: list[EvaluatedPost] = []
         """Those that are here."""
 
     @property
-    def post(self) -> JudgedPost | None:
+    def post(self) -> EvaluatedPost | None:
         """The one that the cursor is on."""
         return self.posts[self.cursor] if self.posts else None
 
@@ -58,7 +58,7 @@ class PostList(ScrollView, can_focus=True):
         """How many posts lie between the cursor and the end of those that are here."""
         return len(self.posts) - 1 - self.cursor
 
-    def add(self, posts: Sequence[JudgedPost]) -> None:
+    def add(self, posts: Sequence[EvaluatedPost]) -> None:
         """Put posts below those that are here."""
         first = not self.posts
         self.posts += posts

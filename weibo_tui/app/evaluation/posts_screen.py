@@ -10,15 +10,15 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from weibo_tui.app.base import Form
+from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.post_list import PostList
 from weibo_tui.app.formatting import bar, label_colour, one_line, percent, plain, verdict
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import cell_width, truncate_cells
-from weibo_tui.workbench import JudgedPost, Scored
+from weibo_tui.workbench import EvaluatedPost, EvaluationResult
 
 AT_ONCE = 200
 """Posts fetched at a time."""
@@ -31,14 +31,14 @@ LONGEST = 20_000
 """Characters of a post that are shown; it is copied whole."""
 
 
-class JudgedPosts(Form[None]):
+class CellPostsScreen(FormScreen[None]):
     """A list of posts, with the one under the cursor beside it where there is room."""
 
     HELP_TEXT = N_("Posts with one label and one verdict, the surest first. Enter opens one whole, c copies it.")
     BINDINGS = bindings("post")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012 - as Textual declares it
     DEFAULT_CSS = """
-    JudgedPosts {
+    CellPostsScreen {
         .title { height: auto; padding: 0 1; background: $panel; }
         PostList { width: 1fr; height: 1fr; }
         PostDetails { width: 45%; border-left: vkey $panel; }
@@ -46,11 +46,11 @@ class JudgedPosts(Form[None]):
     }
     """
 
-    def __init__(self, scored: Scored, label: str, judged: str) -> None:
+    def __init__(self, scored: EvaluationResult, label: str, judged: str) -> None:
         super().__init__()
         self._score = scored.score
         self._label, self._judged = label, judged
-        self._posts: Iterator[JudgedPost] = scored.posts(label, judged)
+        self._posts: Iterator[EvaluatedPost] = scored.posts(label, judged)
         self._fetching = False
 
     def compose_body(self) -> Iterable[Widget]:
@@ -89,20 +89,20 @@ class JudgedPosts(Form[None]):
 
     def on_post_list_opened(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
-            self.weibo.push_screen(OnePost(post, self._score.labels))
+            self.weibo.push_screen(PostScreen(post, self._score.labels))
 
     def action_copy(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
             copy_post(self, post)
 
 
-class OnePost(Form[None]):
+class PostScreen(FormScreen[None]):
     """One of them, as long as it is."""
 
     HELP_TEXT = N_("One post, whole, with the probability of each label. The arrows scroll it, c copies it.")
     BINDINGS = bindings("post")
 
-    def __init__(self, post: JudgedPost, labels: tuple[str, ...]) -> None:
+    def __init__(self, post: EvaluatedPost, labels: tuple[str, ...]) -> None:
         super().__init__()
         self._post = post
         self._labels = labels
@@ -128,19 +128,21 @@ class PostDetails(VerticalScroll):
     def compose(self) -> Iterable[Widget]:
         yield Static()
 
-    def show(self, post: JudgedPost | None, labels: tuple[str, ...]) -> None:
+    def show(self, post: EvaluatedPost | None, labels: tuple[str, ...]) -> None:
         """Show another post, from its beginning."""
-        self.query_one(Static).update(Fitted(lambda width: _lines(post, labels, width)) if post is not None else "")
+        self.query_one(Static).update(
+            ResponsiveText(lambda width: _lines(post, labels, width)) if post is not None else ""
+        )
         self.scroll_home(animate=False)
 
 
-def copy_post(screen: Form[None], post: JudgedPost) -> None:
+def copy_post(screen: FormScreen[None], post: EvaluatedPost) -> None:
     """Put the post's text on the clipboard, as the file has it."""
     screen.app.copy_to_clipboard(post.text)
     screen.flash(_("The post is copied."), "success")
 
 
-def _lines(post: JudgedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
+def _lines(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
     yield from plain(post.text[:LONGEST]).wrap(width)
     if (rest := len(post.text) - LONGEST) > 0:
         more = _("… and {n} characters more: copied, it is whole.").format(n=f"{rest:,}")
@@ -151,7 +153,7 @@ def _lines(post: JudgedPost, labels: tuple[str, ...], width: int) -> Iterator[Co
     yield from one_line(_("{path}, row {row}").format(path=post.path, row=f"{post.row:,}"), "$text-muted").wrap(width)
 
 
-def _shares(post: JudgedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
+def _shares(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
     """The probabilities, the highest first, with the label that the file gives."""
     given = "  " + _("← label")
     by_share = sorted(post.probabilities, key=lambda label: -post.probabilities[label])

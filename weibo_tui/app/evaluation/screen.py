@@ -9,21 +9,21 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from weibo_tui.app.base import Form
+from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.evaluation_job import Evaluation
-from weibo_tui.app.evaluation.posts_screen import JudgedPosts
+from weibo_tui.app.evaluation.posts_screen import CellPostsScreen
 from weibo_tui.app.formatting import percent, plain, verdict
-from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.words import skipped_rows
 
 
-class EvaluationScreen(Form[None]):
+class EvaluationScreen(FormScreen[None]):
     """Shows an evaluation, at work or done; the work goes on when it is closed."""
 
     HELP_TEXT = N_(
@@ -79,7 +79,7 @@ class EvaluationScreen(Form[None]):
         self.refresh_bindings()
         scored = evaluation.scored
         if scored is None:
-            self.query_one("#work", Static).update(Fitted(evaluation.lines))
+            self.query_one("#work", Static).update(ResponsiveText(evaluation.lines))
         elif not self.has_class("-done"):
             self.add_class("-done")
             # The matrix stands beside it, with its cells to open.
@@ -127,7 +127,7 @@ class EvaluationScreen(Form[None]):
         scored = self.evaluation.scored
         label, judged, count = self.query_one(ConfusionMatrix).cell
         if scored is not None and count:
-            self.weibo.push_screen(JudgedPosts(scored, label, judged))
+            self.weibo.push_screen(CellPostsScreen(scored, label, judged))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         scored = self.evaluation.scored
@@ -149,7 +149,7 @@ class EvaluationScreen(Form[None]):
         scored = self.evaluation.scored
         assert scored is not None  # the key does not work before
         name = f"{self.evaluation.plan.adapter}-wrong.csv"
-        dialog = AskPath(_("Where to write the posts judged wrongly"), name, save=True)
+        dialog = PathDialog(_("Where to write the posts judged wrongly"), name, save=True)
         path = await self.weibo.push_screen_wait(dialog)
         if path is None:
             return

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, one_line, percent
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import cell_width, truncate_cells, visible, wrap_cells
 
@@ -33,7 +33,7 @@ class AuditView(Static):
     DEFAULT_CSS = "AuditView { height: auto; }"
 
     def show(self, audit: Audit) -> None:
-        self.update(Fitted(lambda width: audit_lines(audit, width)))
+        self.update(ResponsiveText(lambda width: audit_lines(audit, width)))
 
     def clear(self) -> None:
         self.update("")

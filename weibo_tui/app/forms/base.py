@@ -10,21 +10,21 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Collapsible, Footer, Static
 
-from weibo_tui.app.base import Form
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.base import FormScreen
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import plain
-from weibo_tui.app.forms.fields import Field, Spec
+from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.widgets.chrome import Flash
-from weibo_tui.errors import BadInput
+from weibo_tui.app.widgets.chrome import StatusMessage
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 Plan = TypeVar("Plan")
 
 
-class PlanForm(Form[Plan]):
+class PlanForm(FormScreen[Plan]):
     """Gives the plan that was filled in, or None. `typed` keeps the texts of the fields from one time to the next."""
 
     BINDINGS = bindings("form")
@@ -57,7 +57,7 @@ class PlanForm(Form[Plan]):
         self._may_replace: Path | None = None
         """The output file that the user agreed to replace."""
 
-    def fields(self, *specs: Spec) -> Iterator[Field]:
+    def fields(self, *specs: FieldSpec) -> Iterator[Field]:
         """The fields, with what was typed into them last."""
         for spec in specs:
             field = Field(spec, self._typed.get(spec.name))
@@ -70,7 +70,7 @@ class PlanForm(Form[Plan]):
         with Horizontal(classes="start"):
             yield Button(plain(_("Start")), variant="primary", id="start")
             yield self._problem
-        yield Flash()
+        yield StatusMessage()
         yield Footer(show_command_palette=False)
 
     def on_field_changed(self, event: Field.Changed) -> None:
@@ -104,7 +104,7 @@ class PlanForm(Form[Plan]):
             return
         try:
             plan = self.plan()
-        except BadInput as error:
+        except UserInputError as error:
             self._refuse(explain(error))
             return
         self._typed.pop("name", None)  # the next one needs another
@@ -113,7 +113,7 @@ class PlanForm(Form[Plan]):
     async def _ask_to_replace(self, output: PathInput) -> None:
         question = _("{path} is there already.").format(path=output.path)
         answers = [("other", _("Choose another place")), ("replace", _("Replace it"))]
-        if await self.weibo.push_screen_wait(Choose(question, answers)) == "replace":
+        if await self.weibo.push_screen_wait(ChoiceDialog(question, answers)) == "replace":
             self._may_replace = output.path
             self.action_start()
         else:
@@ -132,5 +132,5 @@ class PlanForm(Form[Plan]):
         return {name: self._fields[name].value for name in names}
 
     def plan(self) -> Plan:
-        """The plan; BadInput for what no field knows of."""
+        """The plan; UserInputError for what no field knows of."""
         raise NotImplementedError

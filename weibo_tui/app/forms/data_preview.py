@@ -17,17 +17,17 @@ from weibo_tui.app.base import weibo
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import one_line, percent, plain
 from weibo_tui.app.forms.audit_view import AuditView, gives_away
-from weibo_tui.app.services.worker import WorkThread
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width, truncate_cells, visible
 from weibo_tui.words import word
-from weibo_tui.workbench import Audited, AuditPlan, Workbench
+from weibo_tui.workbench import AuditPlan, AuditResult, Workbench
 
 if TYPE_CHECKING:
-    from weibo_tui.datasets.reading import Peek
+    from weibo_tui.datasets.reading import Preview
 
 QUIET_SECONDS = 0.3
 """How long nothing is typed before one looks."""
@@ -52,10 +52,10 @@ class DataPreview(Vertical):
     }
     """
 
-    class Found(Message):
+    class Loaded(Message):
         """How the files will be read, or why they cannot be."""
 
-        def __init__(self, peeks: Sequence[Peek], problem: str) -> None:
+        def __init__(self, peeks: Sequence[Preview], problem: str) -> None:
             super().__init__()
             self.peeks = peeks
             self.problem = problem
@@ -68,7 +68,7 @@ class DataPreview(Vertical):
         super().__init__()
         self._audited = audit
         self._plan: AuditPlan | None = None
-        self._thread: WorkThread | None = None
+        self._thread: WorkerThread | None = None
         self._source = Static()
         self._problem = Static(classes="problem")
         self._rows = Static(classes="rows")
@@ -107,21 +107,21 @@ class DataPreview(Vertical):
                 lambda bench: [bench.peek(path, plan.columns, _ROWS) for path in plan.data]
             )
             self._source.update(Content("\n").join(map(_source_line, peeks)))
-            self._rows.update(Fitted(lambda width: _row_lines(peeks, width)))
-            self.post_message(self.Found(peeks, ""))
+            self._rows.update(ResponsiveText(lambda width: _row_lines(peeks, width)))
+            self.post_message(self.Loaded(peeks, ""))
             if self._audited:
                 await self._show_audit(plan)
         except WeiboTuiError as error:
             self._show_part(self._progress, "")
             self._show_part(self._problem, explain(error))
-            self.post_message(self.Found((), explain(error)))
+            self.post_message(self.Loaded((), explain(error)))
 
     async def _show_audit(self, plan: AuditPlan) -> None:
         if self._thread is None:
-            self._thread = WorkThread("audit", weibo(self).paths.data)  # it reads nothing of the home's
+            self._thread = WorkerThread("audit", weibo(self).paths.data)  # it reads nothing of the home's
             self._thread.start()
         audit = _Audit(plan)
-        while not isinstance(told := await self._thread.ask(audit.pull), Audited):
+        while not isinstance(told := await self._thread.ask(audit.pull), AuditResult):
             if isinstance(told, Progress):
                 self._show_part(self._progress, _progress(told))
         self._show_part(self._progress, "")
@@ -160,7 +160,7 @@ class _Audit:
             self._events = bench.audit(self._plan)
         until = time.monotonic() + TELL_SECONDS
         told = next(self._events)
-        while not isinstance(told, Audited) and time.monotonic() < until:
+        while not isinstance(told, AuditResult) and time.monotonic() < until:
             told = next(self._events)
         return told
 
@@ -170,7 +170,7 @@ def _progress(progress: Progress) -> str:
     return f"{word(progress.stage)} {done}"
 
 
-def _source_line(peek: Peek) -> Content:
+def _source_line(peek: Preview) -> Content:
     source = peek.source
     text = _("{file}: {format}, {encoding}; posts in '{text}', labels in '{label}'").format(
         file=source.path.name,
@@ -185,7 +185,7 @@ def _source_line(peek: Peek) -> Content:
     return one_line(text)
 
 
-def _row_lines(peeks: Sequence[Peek], width: int) -> Iterator[Content]:
+def _row_lines(peeks: Sequence[Preview], width: int) -> Iterator[Content]:
     """The first rows, labels in front."""
     rows = [row for peek in peeks for row in peek.rows[: _ROWS if len(peeks) == 1 else 2]]
     labels = [truncate_cells(" ".join(visible(row.label or "–").split()), _LABEL_CELLS) for row in rows]

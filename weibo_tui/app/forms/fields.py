@@ -16,17 +16,17 @@ from textual.widgets import Input, Select, Static
 
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import plain
-from weibo_tui.app.widgets.single_line_input import Line
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.app.widgets.single_line_input import SingleLineInput
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import visible
 
 Reader = Callable[[str], Any]
-"""The value that a text stands for; BadInput, in a few words, where it stands for none."""
+"""The value that a text stands for; UserInputError, in a few words, where it stands for none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class FieldSpec:
     """A field: what it is called and explained by (both marked for translation), what stands in it at first, how its
     text is read. With `choices`, given as (value, words), it is chosen and not typed."""
 
@@ -66,7 +66,7 @@ class Field(Container):
             super().__init__()
             self.field = field
 
-    def __init__(self, spec: Spec, text: str | None = None) -> None:
+    def __init__(self, spec: FieldSpec, text: str | None = None) -> None:
         super().__init__(id=f"field-{spec.name.replace('_', '-')}")
         self.spec = spec
         self.problem = ""
@@ -79,7 +79,7 @@ class Field(Container):
             value = next((one for one in (text, spec.default) if one in known), known[0])
             self._input = Select(options, value=value, allow_blank=False, compact=True)
         else:
-            self._input = Line(visible(text), placeholder=spec.default)
+            self._input = SingleLineInput(visible(text), placeholder=spec.default)
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="entry"):
@@ -103,7 +103,7 @@ class Field(Container):
 
     @property
     def value(self) -> Any:
-        """What its text stands for; BadInput where that is nothing."""
+        """What its text stands for; UserInputError where that is nothing."""
         return self.spec.read(self.text)
 
     def suggest(self, text: str) -> None:
@@ -156,7 +156,7 @@ def whole(low: float, high: float) -> Reader:
         digits = text.replace(",", "").replace("_", "")
         if re.fullmatch(r"-?\d{1,18}", digits) and low <= int(digits) <= high:
             return int(digits)
-        raise BadInput(_("a whole number from {low} to {high}").format(low=short(low), high=short(high)))
+        raise UserInputError(_("a whole number from {low} to {high}").format(low=short(low), high=short(high)))
 
     return read
 
@@ -172,7 +172,7 @@ def decimal(low: float, high: float, within: bool = False) -> Reader:
         if isfinite(value) and (low < value < high if within else low <= value <= high):
             return value
         words = _("a number between {low} and {high}") if within else _("a number from {low} to {high}")
-        raise BadInput(words.format(low=short(low), high=short(high)))
+        raise UserInputError(words.format(low=short(low), high=short(high)))
 
     return read
 

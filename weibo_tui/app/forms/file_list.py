@@ -19,7 +19,7 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 
 
-class _Chosen(OptionList):
+class _ChosenFiles(OptionList):
     HELP_TEXT = N_("The files that are chosen. Delete takes out the one that the cursor is on.")
     BINDINGS = bindings("files")
 
@@ -36,9 +36,11 @@ class FileList(Vertical):
     DEFAULT_CSS = """
     FileList {
         height: auto;
-        & > _Chosen { height: auto; max-height: 6; border: none; padding: 0; background: $background; display: none; }
-        & > _Chosen:focus { border: none; }
-        &.-some > _Chosen { display: block; }
+        & > _ChosenFiles {
+            height: auto; max-height: 6; border: none; padding: 0; background: $background; display: none;
+        }
+        & > _ChosenFiles:focus { border: none; }
+        &.-some > _ChosenFiles { display: block; }
         & .option-list--option { padding: 0 1; }
     }
     """
@@ -50,7 +52,7 @@ class FileList(Vertical):
         super().__init__()
         self.files = list(files)
         self._typed = PathInput(suffixes=suffixes, placeholder=_("a file with posts and labels; Enter takes it"))
-        self._chosen = _Chosen(markup=False)
+        self._chosen = _ChosenFiles(markup=False)
 
     def compose(self) -> ComposeResult:
         yield self._typed
@@ -80,7 +82,7 @@ class FileList(Vertical):
         event.stop()
         self.take(event.path)
 
-    def on__chosen_remove(self) -> None:
+    def on__chosen_files_remove(self) -> None:
         index = self._chosen.highlighted
         if index is None:
             return

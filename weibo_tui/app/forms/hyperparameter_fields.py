@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from weibo_tui.app.forms.fields import Spec, as_choices, decimal, names, optional, short, whole
-from weibo_tui.app.services.catalog import Stock
+from weibo_tui.app.forms.fields import FieldSpec, as_choices, decimal, names, optional, short, whole
+from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.engine.hyperparameters import (
     ACTIVATION_NAMES,
     CLASS_WEIGHTS,
     PRETRAINING_RANGES,
     RANGES,
     Hyperparameters,
-    PretrainingRecipe,
+    PretrainingHyperparameters,
 )
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
@@ -61,64 +61,69 @@ _RECIPE = (
 _BLOCKS = re.compile(r"(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?)(?:,(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?))*")
 
 
-def column_fields() -> list[Spec]:
+def column_fields() -> list[FieldSpec]:
     """How files are read; what is left empty is found."""
     return [
-        Spec("text_column", N_("Posts in"), N_("Column of the posts; else found."), read=optional),
-        Spec("label_column", N_("Labels in"), N_("Column of the labels; else found."), read=optional),
+        FieldSpec("text_column", N_("Posts in"), N_("Column of the posts; else found."), read=optional),
+        FieldSpec("label_column", N_("Labels in"), N_("Column of the labels; else found."), read=optional),
     ]
 
 
-def first_fields() -> list[Spec]:
+def first_fields() -> list[FieldSpec]:
     """The hyper-parameters that matter most."""
     return [_hyper(*one) for one in _FIRST]
 
 
-def more_fields() -> list[Spec]:
+def more_fields() -> list[FieldSpec]:
     """All others, how the data is dealt, and where to compute."""
     shares = [
-        Spec(name, label, about, "0.1", decimal(0, 0.5, within=True), range="0 – 0.5") for name, label, about in _SHARES
+        FieldSpec(name, label, about, "0.1", decimal(0, 0.5, within=True), range="0 – 0.5")
+        for name, label, about in _SHARES
     ]
     about_labels = N_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1.")
     return [
         *(_hyper(*one) for one in _MORE),
-        Spec("labels", N_("Names of labels"), about_labels, read=names),
+        FieldSpec("labels", N_("Names of labels"), about_labels, read=names),
         *shares,
         encoding_field(),
         *machine_fields(),
     ]
 
 
-def recipe_fields() -> list[Spec]:
+def recipe_fields() -> list[FieldSpec]:
     """How to pretrain, less for how long."""
-    return [_ranged(*one, getattr(PretrainingRecipe(), one[0]), PRETRAINING_RANGES) for one in _RECIPE]
+    return [_ranged(*one, getattr(PretrainingHyperparameters(), one[0]), PRETRAINING_RANGES) for one in _RECIPE]
 
 
-def encoding_field() -> Spec:
-    return Spec("encoding", N_("Encoding"), N_("Encoding, as in utf-8, gb18030 or utf-16; else found."), read=optional)
+def encoding_field() -> FieldSpec:
+    return FieldSpec(
+        "encoding", N_("Encoding"), N_("Encoding, as in utf-8, gb18030 or utf-16; else found."), read=optional
+    )
 
 
-def machine_fields() -> list[Spec]:
+def machine_fields() -> list[FieldSpec]:
     return [
-        Spec(
+        FieldSpec(
             "device",
             N_("Device"),
             N_("auto, cuda, mps or cpu."),
             "auto",
             choices=as_choices(("auto", "cuda", "mps", "cpu")),
         ),
-        Spec(
+        FieldSpec(
             "dtype",
             N_("Numbers"),
             N_("auto, float32 or bfloat16."),
             "auto",
             choices=as_choices(("auto", "float32", "bfloat16")),
         ),
-        Spec("threads", N_("Threads"), N_("CPU threads; 0: as many as serve."), "0", whole(0, 1024), range="0 – 1,024"),
+        FieldSpec(
+            "threads", N_("Threads"), N_("CPU threads; 0: as many as serve."), "0", whole(0, 1024), range="0 – 1,024"
+        ),
     ]
 
 
-def base_field(stock: Stock, named: str) -> Spec:
+def base_field(stock: Catalog, named: str) -> FieldSpec:
     """The bases that are here, and those of the Hub that would be fetched: the one that most train on, and the one
     that the settings have `named`. Where there is none, one is to be chosen: nothing is fetched that was not named."""
     remote = [one for one in dict.fromkeys((named, BASE)) if "/" in one and stock.base_from(one) is None]
@@ -130,11 +135,11 @@ def base_field(stock: Stock, named: str) -> Spec:
 
     def read(text: str) -> str:
         if not text:
-            raise BadInput(_("choose one, which is fetched first; or F5 brings one in"))
+            raise UserInputError(_("choose one, which is fetched first; or F5 brings one in"))
         return text
 
     default = named if named in remote else stock.base
-    return Spec("base", N_("Base"), N_("Base to train on."), default, read, choices)
+    return FieldSpec("base", N_("Base"), N_("Base to train on."), default, read, choices)
 
 
 def _to_be_fetched(repository: str) -> str:
@@ -143,18 +148,18 @@ def _to_be_fetched(repository: str) -> str:
     return _("{repository} (is fetched first)").format(repository=repository)
 
 
-def name_field(about: str, taken: Iterable[str]) -> Spec:
+def name_field(about: str, taken: Iterable[str]) -> FieldSpec:
     """The name of what is made, which none of `taken` may be."""
     there = set(taken)
 
     def read(text: str) -> str:
         if not text:
-            raise BadInput(_("give it a name"))
+            raise UserInputError(_("give it a name"))
         if text in there:
-            raise BadInput(_("there is one of that name already"))
+            raise UserInputError(_("there is one of that name already"))
         return check_name(text)
 
-    return Spec("name", N_("Name"), about, read=read)
+    return FieldSpec("name", N_("Name"), about, read=read)
 
 
 def name_after(source: str, otherwise: str, taken: Iterable[str]) -> str:
@@ -165,24 +170,24 @@ def name_after(source: str, otherwise: str, taken: Iterable[str]) -> str:
     return stem if stem not in there else next(name for name in numbered if name not in there)
 
 
-def _hyper(name: str, label: str, about: str) -> Spec:
+def _hyper(name: str, label: str, about: str) -> FieldSpec:
     default = getattr(Hyperparameters(), name)
     if name == "class_weights":
-        return Spec(name, label, about, default, choices=as_choices(CLASS_WEIGHTS))
+        return FieldSpec(name, label, about, default, choices=as_choices(CLASS_WEIGHTS))
     if name == "activation":
-        return Spec(name, label, about, default, choices=as_choices(ACTIVATION_NAMES))
+        return FieldSpec(name, label, about, default, choices=as_choices(ACTIVATION_NAMES))
     if name == "blocks":
-        return Spec(name, label, about, default, _blocks)
+        return FieldSpec(name, label, about, default, _blocks)
     return _ranged(name, label, about, default, RANGES)
 
 
-def _ranged(name: str, label: str, about: str, default: float, ranges: Mapping[str, tuple[float, float]]) -> Spec:
+def _ranged(name: str, label: str, about: str, default: float, ranges: Mapping[str, tuple[float, float]]) -> FieldSpec:
     low, high = ranges[name]
     read = whole(low, high) if isinstance(default, int) else decimal(low, high)
-    return Spec(name, label, about, f"{default:g}", read, range=f"{short(low)} – {short(high)}")
+    return FieldSpec(name, label, about, f"{default:g}", read, range=f"{short(low)} – {short(high)}")
 
 
 def _blocks(text: str) -> str:
     if not _BLOCKS.fullmatch(text.replace(" ", "")):
-        raise BadInput(_("write all, last4, 0-5 or 1,3"))
+        raise UserInputError(_("write all, last4, 0-5 or 1,3"))
     return text

@@ -20,7 +20,7 @@ MOST = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Completions:
     """What may stand where `head` and the beginning of a name are typed: folders, with a slash, before files, each
     in natural order.
 
@@ -38,7 +38,7 @@ Kind = Literal["file", "folder", "other", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PathCheck:
     """A path, what is there, and why it will not do; `problem` is empty where it will."""
 
     path: Path
@@ -56,7 +56,7 @@ def is_typeable(text: str) -> bool:
     return visible(text) == text and "\n" not in text and "\t" not in text
 
 
-def complete(text: str, suffixes: Collection[str] = (), stopped: Callable[[], bool] = lambda: False) -> Found:
+def complete(text: str, suffixes: Collection[str] = (), stopped: Callable[[], bool] = lambda: False) -> Completions:
     """Look up what may follow `text`: all folders, and files with one of `suffixes` (of any kind where none is
     named), hidden ones when the name begins with a dot.
 
@@ -65,7 +65,7 @@ def complete(text: str, suffixes: Collection[str] = (), stopped: Callable[[], bo
     name = os.path.basename(text)  # noqa: PTH119 - Path takes "a/" for "a"
     head = text[: len(text) - len(name)]
     if text.startswith("~") and not head and str(as_path(text)) != text:
-        return Found("", (text + os.sep,))
+        return Completions("", (text + os.sep,))
     untypeable = 0
 
     def fitting() -> Iterator[tuple[bool, str]]:
@@ -79,11 +79,11 @@ def complete(text: str, suffixes: Collection[str] = (), stopped: Callable[[], bo
     try:
         first = nsmallest(MOST + 1, fitting(), key=lambda entry: (entry[0], _natural(entry[1])))
     except (OSError, ValueError):
-        return Found(head)
+        return Completions(head)
     if stopped():
-        return Found(head)
+        return Completions(head)
     names = tuple(found if is_file else found + os.sep for is_file, found in first[:MOST])
-    return Found(head, names, len(first) > MOST, untypeable)
+    return Completions(head, names, len(first) > MOST, untypeable)
 
 
 def _entries(
@@ -131,7 +131,7 @@ def _dropped_line(line: str) -> list[str]:
     return [line]
 
 
-def judge(path: Path, save: bool) -> Place:
+def judge(path: Path, save: bool) -> PathCheck:
     """Whether `path` is a file to read, or with `save` a place to write one to."""
     kind: Kind = "nothing"
     try:
@@ -139,7 +139,7 @@ def judge(path: Path, save: bool) -> Place:
         no_folder = kind == "nothing" and not path.parent.is_dir()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        return Place(path, kind, _("{path} cannot be reached: {reason}.").format(path=path, reason=reason))
+        return PathCheck(path, kind, _("{path} cannot be reached: {reason}.").format(path=path, reason=reason))
     problem = ""
     if kind == "folder":
         problem = _("{path} is a folder: name a file in it.").format(path=path)
@@ -152,4 +152,4 @@ def judge(path: Path, save: bool) -> Place:
         problem = message.format(path=path)
     elif no_folder:
         problem = _("There is no folder {path}: make it, or name another.").format(path=path.parent)
-    return Place(path, kind, problem)
+    return PathCheck(path, kind, problem)

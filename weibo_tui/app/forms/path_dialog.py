@@ -17,12 +17,12 @@ from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 
 
-class AskPath(Dialog[Path]):
+class PathDialog(Dialog[Path]):
     """A path, completed as it is typed; `check` raises WeiboTuiError for one that will not do. With `save` it is a
     place to write to: where a file is already, it is to be said twice."""
 
     DEFAULT_CSS = """
-    AskPath .box { width: 90; min-height: 9; }
+    PathDialog .box { width: 90; min-height: 9; }
     """
 
     def __init__(

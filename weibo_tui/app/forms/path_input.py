@@ -20,7 +20,7 @@ from textual.widgets.option_list import Option
 
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.forms.aside import aside
-from weibo_tui.app.forms.path_completion import MOST, Found, as_path, complete, is_typeable, judge
+from weibo_tui.app.forms.path_completion import MOST, Completions, as_path, complete, is_typeable, judge
 from weibo_tui.app.forms.path_field import PathField
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import gettext as _
@@ -98,7 +98,7 @@ class PathInput(Widget):
         self._field = PathField(visible(value), placeholder=placeholder)
         self._list = _Names(markup=False)
         self._said = Static(classes="_said")
-        self._found = Found()
+        self._found = Completions()
         self._found_for = value
 
     def compose(self) -> ComposeResult:
@@ -145,7 +145,7 @@ class PathInput(Widget):
     async def _look_up(self, text: str) -> None:
         given_up = threading.Event()
 
-        def look() -> tuple[Found, str]:
+        def look() -> tuple[Completions, str]:
             return complete(text, self._suffixes, given_up.is_set), self._notice(text)
 
         try:

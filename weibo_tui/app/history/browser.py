@@ -16,7 +16,7 @@ from weibo_tui.app.base import weibo
 from weibo_tui.app.history.details import DetailsDialog, EntryDetails
 from weibo_tui.app.history.rows import pattern
 from weibo_tui.app.history.table import EntryTable
-from weibo_tui.app.history.window import PAGE, Key, Window, again, around, key_of, newer_than, newest, oldest
+from weibo_tui.app.history.window import PAGE, HistoryBuffer, Key, again, around, key_of, newer_than, newest, oldest
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import EVERYTHING, Entry, History, HistoryFilter
@@ -57,7 +57,7 @@ class HistoryBrowser(Container):
         """What is shown of the history."""
         self.marked: dict[Key, Entry] = {}
         """Entries that were marked, also those that are not loaded any more."""
-        self._window: Window | None = None
+        self._window: HistoryBuffer | None = None
         self._total: int | None = None
         self._fetching = False
 
@@ -138,11 +138,11 @@ class HistoryBrowser(Container):
     def _load(self, work: Coroutine[Any, Any, None]) -> None:
         weibo(self).do(work, "rows", latest=True, node=self)
 
-    async def _ask(self, question: Callable[[History, HistoryFilter], Window]) -> Window:
+    async def _ask(self, question: Callable[[History, HistoryFilter], HistoryBuffer]) -> HistoryBuffer:
         asked = self.asked
         return await weibo(self).records.ask(lambda bench: question(bench.history, asked))
 
-    async def _open(self, question: Callable[[History, HistoryFilter], Window], cursor: int) -> None:
+    async def _open(self, question: Callable[[History, HistoryFilter], HistoryBuffer], cursor: int) -> None:
         self._put(await self._ask(question), cursor, cursor, anew=True)
 
     async def _open_around(self, entry: Entry) -> None:
@@ -161,14 +161,14 @@ class HistoryBrowser(Container):
         cursor = table.cursor if found is None else found
         self._put(window, cursor, 0 if at_top and table.top == 0 else cursor - (table.cursor - table.top))
 
-    def _put(self, window: Window, cursor: int, top: int, anew: bool = False) -> None:
+    def _put(self, window: HistoryBuffer, cursor: int, top: int, anew: bool = False) -> None:
         if window.first is None and not anew and self._window is not None:
             window.first = self._window.first  # until it is counted again
         self._window = window
         self._show_window(cursor, top, anew)
         weibo(self).do(self._count(window), "count", latest=True, node=self)
 
-    async def _count(self, window: Window) -> None:
+    async def _count(self, window: HistoryBuffer) -> None:
         """How many there are, asked apart, so that the rows need not wait for it."""
         asked = self.asked
         self._total = await weibo(self).records.ask(lambda bench: bench.history.count(asked))
@@ -250,7 +250,7 @@ class HistoryBrowser(Container):
         elif self.entry is not None:
             self.app.push_screen(DetailsDialog(self.entry, pattern(self.asked.text)))
 
-    def on_entry_details_left(self) -> None:
+    def on_entry_details_exited(self) -> None:
         self.screen.set_focus(self.table)
 
     # ---- marks

@@ -15,10 +15,10 @@ from weibo_tui.app.base import Dialog
 from weibo_tui.app.formatting import bar, label_colour, local_time, number, one_line, percent, plain, verdict
 from weibo_tui.app.history.rows import FOUND
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.widgets.description_list import Fact, Facts
+from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import Analysis, Entry, LabelledFile
+from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 
 _SHOWN = 5_000
 """Characters of a post; the rest of a longer one is only told of, for wrapping takes time."""
@@ -39,7 +39,7 @@ class EntryDetails(VerticalScroll):
     }
     """
 
-    class Left(Message):
+    class Exited(Message):
         """The person is done with it."""
 
     def compose(self) -> ComposeResult:
@@ -48,11 +48,11 @@ class EntryDetails(VerticalScroll):
     def show(self, entry: Entry | None, found: re.Pattern[str] | None = None) -> None:
         """Show another entry, or none; what `found` finds in its post is marked."""
         facts = list(_about(entry, found)) if entry is not None else []
-        self.query_one(Static).update(Facts(facts) if facts else "")
+        self.query_one(Static).update(DescriptionList(facts) if facts else "")
         self.scroll_home(animate=False)
 
     def action_leave(self) -> None:
-        self.post_message(self.Left())
+        self.post_message(self.Exited())
 
 
 class DetailsDialog(Dialog[None]):
@@ -69,15 +69,15 @@ class DetailsDialog(Dialog[None]):
     def on_mount(self) -> None:
         self.query_one(EntryDetails).show(self._entry, self._found)
 
-    def on_entry_details_left(self) -> None:
+    def on_entry_details_exited(self) -> None:
         self.dismiss(None)
 
 
-def _about(entry: Entry, found: re.Pattern[str] | None) -> Iterator[Fact]:
+def _about(entry: Entry, found: re.Pattern[str] | None) -> Iterator[DescriptionItem]:
     return _about_analysis(entry, found) if isinstance(entry, Analysis) else _about_file(entry)
 
 
-def _about_analysis(analysis: Analysis, found: re.Pattern[str] | None) -> Iterator[Fact]:
+def _about_analysis(analysis: Analysis, found: re.Pattern[str] | None) -> Iterator[DescriptionItem]:
     labels = tuple(analysis.probabilities)
     if analysis.error is None:
         judged = verdict(analysis.label, labels, analysis.uncertain)
@@ -104,16 +104,16 @@ def _about_analysis(analysis: Analysis, found: re.Pattern[str] | None) -> Iterat
     yield from _facts(analysis)
 
 
-def _facts(analysis: Analysis) -> Iterator[Fact]:
+def _facts(analysis: Analysis) -> Iterator[DescriptionItem]:
     read = _("{read:,} of {count:,} characters").format(read=analysis.characters_read, count=analysis.characters)
-    yield Fact(_("adapter"), one_line(analysis.adapter))
-    yield Fact(_("source"), one_line(analysis.source))
-    yield Fact(_("when"), Content(local_time(analysis.created_at, seconds=True)))
-    yield Fact(_("read"), Content.styled(read, "$text-warning" if analysis.truncated else ""))
-    yield Fact(_("took"), Content(_("{time} ms").format(time=number(analysis.milliseconds, 1))))
+    yield DescriptionItem(_("adapter"), one_line(analysis.adapter))
+    yield DescriptionItem(_("source"), one_line(analysis.source))
+    yield DescriptionItem(_("when"), Content(local_time(analysis.created_at, seconds=True)))
+    yield DescriptionItem(_("read"), Content.styled(read, "$text-warning" if analysis.truncated else ""))
+    yield DescriptionItem(_("took"), Content(_("{time} ms").format(time=number(analysis.milliseconds, 1))))
 
 
-def _about_file(file: LabelledFile) -> Iterator[Fact]:
+def _about_file(file: LabeledFile) -> Iterator[DescriptionItem]:
     yield _line(Content.styled("▤ " + _("a labelled file"), "bold"))
     yield _line(Content(""))
     labels = tuple(file.counts)
@@ -121,18 +121,18 @@ def _about_file(file: LabelledFile) -> Iterator[Fact]:
         figure = f"{count:,} · {percent(count / file.rows if file.rows else None)}"
         yield _line(_share(verdict(label, labels), count / max(file.rows, 1), figure, label_colour(label, labels)))
     yield _line(Content(""))
-    yield Fact(_("posts"), Content(f"{file.rows:,}"))
+    yield DescriptionItem(_("posts"), Content(f"{file.rows:,}"))
     if file.failed:
         failed = ngettext("{count:,} post has no label", "{count:,} posts have no label", file.failed)
-        yield Fact(_("failed"), Content.styled(failed.format(count=file.failed), "$text-error"))
-    yield Fact(_("adapter"), one_line(file.adapter))
-    yield Fact(_("when"), Content(local_time(file.created_at, seconds=True)))
-    yield Fact(_("file"), one_line(str(file.path)))
-    yield Fact(_("labelled"), one_line(str(file.out)))
+        yield DescriptionItem(_("failed"), Content.styled(failed.format(count=file.failed), "$text-error"))
+    yield DescriptionItem(_("adapter"), one_line(file.adapter))
+    yield DescriptionItem(_("when"), Content(local_time(file.created_at, seconds=True)))
+    yield DescriptionItem(_("file"), one_line(str(file.path)))
+    yield DescriptionItem(_("labelled"), one_line(str(file.out)))
 
 
-def _line(content: Content) -> Fact:
-    return Fact(value=content)
+def _line(content: Content) -> DescriptionItem:
+    return DescriptionItem(value=content)
 
 
 def _share(name: Content, share: float | None, figure: str, colour: str) -> Content:

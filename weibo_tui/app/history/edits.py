@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from weibo_tui.app.base import weibo
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.formatting import label_name, one_line
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.window import Key
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry, History
@@ -45,7 +45,7 @@ class HistoryEdits:
         answers += [(str(number), label_name(label)) for number, label in enumerate(labels)]
         chosen = str(labels.index(analysis.corrected)) if analysis.corrected in labels else ""
         question = _("What is the label of “{post}”?").format(post=_quoted(analysis))
-        answer = await self._app.push_screen_wait(Choose(question, answers, chosen))
+        answer = await self._app.push_screen_wait(ChoiceDialog(question, answers, chosen))
         if answer is None or analysis.id is None:
             return
         identity, label = analysis.id, labels[int(answer)] if answer else None
@@ -59,7 +59,10 @@ class HistoryEdits:
         else:
             message = ngettext("Delete {count:,} marked entry?", "Delete {count:,} marked entries?", len(chosen))
             question = message.format(count=len(chosen))
-        if await self._app.push_screen_wait(Choose(question, [("", _("Keep")), ("delete", _("Delete"))])) != "delete":
+        if (
+            await self._app.push_screen_wait(ChoiceDialog(question, [("", _("Keep")), ("delete", _("Delete"))]))
+            != "delete"
+        ):
             return
         neighbour = self._browser.neighbour(chosen)
         gone = await self._app.records.ask(lambda bench: _delete(bench.history, chosen.values()))
@@ -96,7 +99,7 @@ class HistoryEdits:
             count,
         )
         answers = [("", _("Keep them")), ("delete", _("Delete all"))]
-        if await self._app.push_screen_wait(Choose(message.format(count=count), answers)) != "delete":
+        if await self._app.push_screen_wait(ChoiceDialog(message.format(count=count), answers)) != "delete":
             return False
         await self._app.records.ask(lambda bench: bench.history.clear())
         self._deleted.clear()
@@ -115,7 +118,7 @@ def _delete(history: History, entries: Iterable[Entry]) -> list[Entry]:
     found: list[Entry] = []
     for entry in entries:
         if isinstance(entry, Analysis) and entry.id is not None:
-            with suppress(BadInput):  # gone already, by another program
+            with suppress(UserInputError):  # gone already, by another program
                 found.append(history.get(entry.id))
         else:
             found.append(entry)

@@ -11,12 +11,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.formatting import plain
-from weibo_tui.app.forms.fields import Field, Spec
+from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.path_completion import judge
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.app.history.export_status import ExportPlan
+from weibo_tui.app.history.export_status import ExportOptions
 from weibo_tui.app.history.filter_dialog import described
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_, ngettext
@@ -26,7 +26,7 @@ from weibo_tui.storage.history import EVERYTHING, FILES, History, HistoryFilter
 _YES = "yes"
 
 
-class ExportForm(Dialog[ExportPlan]):
+class ExportForm(Dialog[ExportOptions]):
     """Gives the plan. A file that is there already is replaced only when the person says so."""
 
     BINDINGS = bindings("form")
@@ -57,7 +57,9 @@ class ExportForm(Dialog[ExportPlan]):
         self._count = Static(classes="count")
         whole, shown = ("all", N_("the whole history")), ("shown", N_("what is shown"))
         self._what = Field(
-            Spec("what", N_("Posts of"), _words(asked), choices=(whole,) if asked == EVERYTHING else (shown, whole))
+            FieldSpec(
+                "what", N_("Posts of"), _words(asked), choices=(whole,) if asked == EVERYTHING else (shown, whole)
+            )
         )
         self._bom = Field(_switch("bom", N_("Begin with BOM"), N_("Excel needs it to read Chinese")))
         self._guard = Field(_switch("guard", N_("Guard formulas"), N_("a ' before texts such as =1+1")))
@@ -109,10 +111,10 @@ class ExportForm(Dialog[ExportPlan]):
         if exists:
             answers = [("", _("Keep it")), ("replace", _("Replace it"))]
             question = _("{path} is there already.").format(path=path)
-            if await self.weibo.push_screen_wait(Choose(question, answers)) != "replace":
+            if await self.weibo.push_screen_wait(ChoiceDialog(question, answers)) != "replace":
                 return
         bom, guard = self._bom.value == _YES, self._guard.value == _YES
-        self.dismiss(ExportPlan(path, self._chosen(), bom, guard, overwrite=exists))
+        self.dismiss(ExportOptions(path, self._chosen(), bom, guard, overwrite=exists))
 
     def _chosen(self) -> HistoryFilter:
         return self._asked if self._what.value == "shown" else EVERYTHING
@@ -126,8 +128,8 @@ class ExportForm(Dialog[ExportPlan]):
         self._count.update(plain(words))
 
 
-def _switch(name: str, label: str, about: str) -> Spec:
-    return Spec(name, label, about, choices=((_YES, N_("yes")), ("no", N_("no"))))
+def _switch(name: str, label: str, about: str) -> FieldSpec:
+    return FieldSpec(name, label, about, choices=((_YES, N_("yes")), ("no", N_("no"))))
 
 
 def _posts(history: History, asked: HistoryFilter) -> int:

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import weibo
 from weibo_tui.app.formatting import bar, one_line, percent, plain
-from weibo_tui.app.services.jobs import Job, JobEnded
+from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import HistoryFilter
@@ -19,7 +19,7 @@ _BAR = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ExportPlan:
+class ExportOptions:
     """What goes where: `path` is absolute."""
 
     path: Path
@@ -40,7 +40,7 @@ class ExportLine(Static):
     job: Job | None = None
     """The export that is at work."""
 
-    def begin(self, plan: ExportPlan) -> None:
+    def begin(self, plan: ExportOptions) -> None:
         """Write the file; its place goes to the clipboard when it is whole."""
         app = weibo(self)
         job = Job(
@@ -68,11 +68,11 @@ class ExportLine(Static):
     def clear_away(self) -> None:
         self.remove_class("-shown")
 
-    def on_job_told(self) -> None:
+    def on_job_progress(self) -> None:
         if self.job is not None:
             self._draw(self.job)
 
-    def on_job_ended(self, message: JobEnded) -> None:
+    def on_job_finished(self, message: JobFinished) -> None:
         self.job = None
         if message.job.outcome == "done":
             self._tell_done(message.job)

@@ -13,11 +13,11 @@ from textual.widgets import Button, Static
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import label_name, plain
-from weibo_tui.app.forms.fields import Field, Spec
-from weibo_tui.errors import BadInput
+from weibo_tui.app.forms.fields import Field, FieldSpec
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import EVERYTHING, FILES, Choices, HistoryFilter
+from weibo_tui.storage.history import EVERYTHING, FILES, FilterChoices, HistoryFilter
 
 _LAST_MOMENT = time(23, 59, 59, 999_000)  # moments are kept to the millisecond
 _ANY = ""
@@ -41,7 +41,7 @@ class FilterDialog(Dialog[HistoryFilter]):
     }
     """
 
-    def __init__(self, asked: HistoryFilter, choices: Choices) -> None:
+    def __init__(self, asked: HistoryFilter, choices: FilterChoices) -> None:
         super().__init__()
         self._asked = asked
         self._labels = _with(choices.labels, asked.label)
@@ -50,7 +50,7 @@ class FilterDialog(Dialog[HistoryFilter]):
         self._outcome = Static(classes="outcome")
         self._fields = {spec.name: Field(spec, text) for spec, text in self._specs()}
 
-    def _specs(self) -> list[tuple[Spec, str]]:
+    def _specs(self) -> list[tuple[FieldSpec, str]]:
         """The fields, and what stands in them at first."""
         asked = self._asked
         labels, sources = [_label_words(one) for one in self._labels], [_source_words(one) for one in self._sources]
@@ -59,10 +59,13 @@ class FilterDialog(Dialog[HistoryFilter]):
             (_choice("label", N_("Label"), labels), _number(self._labels, asked.label)),
             (_choice("adapter", N_("Adapter"), self._adapters), _number(self._adapters, asked.adapter)),
             (_choice("source", N_("Source"), sources), _number(self._sources, asked.source)),
-            (Spec("since", N_("From the day"), "", read=_day, range=day), _day_text(asked.since)),
-            (Spec("until", N_("To the day"), "", read=_day, range=day), _day_text(asked.until)),
-            (Spec("least", N_("Confidence from"), "", read=_share, range=share), _share_text(asked.confidence_from)),
-            (Spec("most", N_("Confidence to"), "", read=_share, range=share), _share_text(asked.confidence_to)),
+            (FieldSpec("since", N_("From the day"), "", read=_day, range=day), _day_text(asked.since)),
+            (FieldSpec("until", N_("To the day"), "", read=_day, range=day), _day_text(asked.until)),
+            (
+                FieldSpec("least", N_("Confidence from"), "", read=_share, range=share),
+                _share_text(asked.confidence_from),
+            ),
+            (FieldSpec("most", N_("Confidence to"), "", read=_share, range=share), _share_text(asked.confidence_to)),
             (_choice("uncertain", N_("Uncertain"), [_("only those")]), "0" if asked.uncertain else _ANY),
             (_choice("corrected", N_("Corrected"), [_("only those")]), "0" if asked.corrected else _ANY),
         ]
@@ -102,7 +105,7 @@ class FilterDialog(Dialog[HistoryFilter]):
         asked, problem = None, ""
         try:
             asked = self._read()
-        except BadInput as error:
+        except UserInputError as error:
             problem = explain(error)
         self.query_one("#apply", Button).disabled = asked is None
         if asked is None:
@@ -119,12 +122,12 @@ class FilterDialog(Dialog[HistoryFilter]):
     def _read(self) -> HistoryFilter:
         for field in self._fields.values():
             if field.problem:
-                raise BadInput(_("{field}: {problem}").format(field=_(field.spec.label), problem=field.problem))
+                raise UserInputError(_("{field}: {problem}").format(field=_(field.spec.label), problem=field.problem))
         value = {name: field.value for name, field in self._fields.items()}
         if value["since"] and value["until"] and value["since"] > value["until"]:
-            raise BadInput(_("The first day is after the last: exchange them."))
+            raise UserInputError(_("The first day is after the last: exchange them."))
         if value["least"] is not None and value["most"] is not None and value["least"] > value["most"]:
-            raise BadInput(_("The least confidence is above the highest: exchange them."))
+            raise UserInputError(_("The least confidence is above the highest: exchange them."))
         return HistoryFilter(
             text=self._asked.text,
             label=_chosen(self._labels, value["label"]),
@@ -163,10 +166,10 @@ def described(asked: HistoryFilter) -> list[str]:
     return found
 
 
-def _choice(name: str, label: str, words: Sequence[str]) -> Spec:
+def _choice(name: str, label: str, words: Sequence[str]) -> FieldSpec:
     """A field for one of several values, known by its number: values may be any text, also an empty one."""
     values = [(str(number), " ".join(word.split()) or "–") for number, word in enumerate(words)]
-    return Spec(name, label, "", choices=((_ANY, N_("any")), *values))
+    return FieldSpec(name, label, "", choices=((_ANY, N_("any")), *values))
 
 
 def _with(values: tuple[str, ...], chosen: str | None) -> tuple[str, ...]:
@@ -198,7 +201,7 @@ def _day(text: str) -> date | None:
     except ValueError:
         day = date.min
     if not 1970 <= day.year < date.max.year:  # of those outside, a time zone may make what Python cannot hold
-        raise BadInput(_("a day, as in 2026-01-31"))
+        raise UserInputError(_("a day, as in 2026-01-31"))
     return day
 
 
@@ -214,7 +217,7 @@ def _share(text: str) -> float | None:
     except ValueError:
         percent = -1.0
     if not 0 <= percent <= 100:
-        raise BadInput(_("a number from 0 to 100"))
+        raise UserInputError(_("a number from 0 to 100"))
     return percent / 100
 
 

@@ -12,7 +12,7 @@ from textual.content import Content
 from weibo_tui.app.formatting import label_name, local_time, one_line, percent, verdict
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.storage.history import Analysis, Entry, LabelledFile
+from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 from weibo_tui.text import visible
 
 FOUND = "bold underline $warning"
@@ -107,7 +107,7 @@ def _confidence(entry: Entry, digits: int) -> Content:
 
 def _verdict(entry: Entry) -> Content:
     """The verdict, and behind an arrow what a person made of it."""
-    if isinstance(entry, LabelledFile):
+    if isinstance(entry, LabeledFile):
         return Content.styled("▤ " + _("file"), "$text-muted")
     labels = tuple(entry.probabilities)
     judged = (
@@ -137,7 +137,7 @@ def _post(analysis: Analysis, width: int, found: re.Pattern[str] | None) -> Cont
     return shown.highlight_regex(found, style=FOUND)
 
 
-def _about_file(file: LabelledFile) -> Content:
+def _about_file(file: LabeledFile) -> Content:
     rows = ngettext("{count:,} post", "{count:,} posts", file.rows).format(count=file.rows)
     parts = [rows, *(f"{label_name(label)} {count:,}" for label, count in file.counts.items())]
     if file.failed:

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from weibo_tui.app.base import Place
+from weibo_tui.app.base import MainScreen
 from weibo_tui.app.formatting import one_line, plain
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
@@ -19,7 +19,7 @@ from weibo_tui.app.history.export_status import ExportLine
 from weibo_tui.app.history.filter_dialog import FilterDialog, described
 from weibo_tui.app.history.window import key_of
 from weibo_tui.app.keymap import all_keys, bindings, key_names, keys_of
-from weibo_tui.app.widgets.single_line_input import Line
+from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
@@ -30,7 +30,7 @@ _SOMETIMES = ("search", "filter", "unfilter", "correct", "delete", "undo", "expo
 """Actions that stand in the footer, or stop working with those."""
 
 
-class SearchField(Line):
+class SearchField(SingleLineInput):
     """Where one types what is to be found."""
 
     BINDINGS = bindings("history_search")
@@ -41,7 +41,7 @@ class SearchField(Line):
         self.screen.set_focus(self.screen.query_one(HistoryBrowser).table)
 
 
-class HistoryScreen(Place):
+class HistoryScreen(MainScreen):
     NAME = "history"
     HELP_TEXT = N_(
         "Everything that was judged is kept here until you delete it. Search and filter, correct a label, and export "
@@ -109,7 +109,7 @@ class HistoryScreen(Place):
     def on_descendant_focus(self) -> None:
         self._show_keys()
 
-    def on_job_ended(self) -> None:
+    def on_job_finished(self) -> None:
         self._show_keys()
 
     def _show_keys(self) -> None:

@@ -25,7 +25,7 @@ def key_of(entry: Entry) -> Key:
 
 
 @dataclass
-class Window:
+class HistoryBuffer:
     """Neighbouring entries, newest first, and whether there are more on either side.
 
     `first` is the number of entries that are newer than all of these; None while nobody has counted them.
@@ -63,29 +63,29 @@ class Window:
         return len(page)
 
 
-def newest(history: History, asked: HistoryFilter) -> Window:
+def newest(history: History, asked: HistoryFilter) -> HistoryBuffer:
     """The newest entries that match."""
     entries = history.page(PAGE, filter=asked)
-    return Window(entries, more_older=len(entries) == PAGE)
+    return HistoryBuffer(entries, more_older=len(entries) == PAGE)
 
 
-def oldest(history: History, asked: HistoryFilter) -> Window:
+def oldest(history: History, asked: HistoryFilter) -> HistoryBuffer:
     """The oldest entries that match."""
     before_all = Analysis("", "", None, {}, False, "", False, 0, 0, 0.0, created_at="", source="", id=0)
     entries = history.page(PAGE, filter=asked, after=before_all)
     full = len(entries) == PAGE
-    return Window(entries, more_newer=full, first=None if full else 0)
+    return HistoryBuffer(entries, more_newer=full, first=None if full else 0)
 
 
-def around(history: History, entry: Entry, asked: HistoryFilter) -> Window:
+def around(history: History, entry: Entry, asked: HistoryFilter) -> HistoryBuffer:
     """The entries around the place of `entry`, which is among them if it matches and still is there."""
     newer = history.page(PAGE, filter=asked, after=entry)
     rest = history.page(PAGE + 1, filter=asked, before=newer[-1] if newer else None)
     more_newer = len(newer) == PAGE
-    return Window(newer + rest, more_newer, len(rest) > PAGE, first=None if more_newer else 0)
+    return HistoryBuffer(newer + rest, more_newer, len(rest) > PAGE, first=None if more_newer else 0)
 
 
-def again(history: History, entry: Entry, at_top: bool, asked: HistoryFilter) -> Window:
+def again(history: History, entry: Entry, at_top: bool, asked: HistoryFilter) -> HistoryBuffer:
     """The entries as they are now: the newest, where those were shown and `entry` still is among them."""
     window = newest(history, asked)
     return window if at_top and window.index(key_of(entry)) is not None else around(history, entry, asked)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weibo_tui.app.dialogs import AskText, Choose
+from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.formatting import size
-from weibo_tui.app.models.inventory import Entry, Inventory, Item, Kind, Whole
+from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.registry.cards import BaseCard, check_name
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MOST_NAMED = 6
 
 
-async def use(screen: ModelsScreen, item: Whole) -> None:
+async def use(screen: ModelsScreen, item: IntactModel) -> None:
     """Make it the one that is used where none is named."""
     choose = Workbench.use_base if item.kind == "base" else Workbench.use_adapter
     await screen.weibo.records.ask(lambda bench: choose(bench, item.name))
@@ -30,7 +30,7 @@ async def use(screen: ModelsScreen, item: Whole) -> None:
     screen.flash(said.format(name=item.name), "success")
 
 
-async def rename(screen: ModelsScreen, item: Whole) -> None:
+async def rename(screen: ModelsScreen, item: IntactModel) -> None:
     """Ask for another name, and give it."""
     await _check_unused(screen, item)
 
@@ -39,7 +39,7 @@ async def rename(screen: ModelsScreen, item: Whole) -> None:
             check_free(screen.inventory, item.kind, name)
 
     question = _("A new name for '{name}':").format(name=item.name)
-    new = await screen.weibo.push_screen_wait(AskText(question, item.name, check))
+    new = await screen.weibo.push_screen_wait(InputDialog(question, item.name, check))
     if new is None or new == item.name:
         return
     give = Workbench.rename_base if item.kind == "base" else Workbench.rename_adapter
@@ -48,12 +48,12 @@ async def rename(screen: ModelsScreen, item: Whole) -> None:
     screen.flash(_("'{old}' is called '{new}' now.").format(old=item.name, new=new), "success")
 
 
-async def delete(screen: ModelsScreen, entry: Entry) -> None:
+async def delete(screen: ModelsScreen, entry: ModelEntry) -> None:
     """Ask, and delete it."""
     await _check_unused(screen, entry)
     question = "\n".join(_about_to_delete(entry, screen.inventory))
     answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
-    if await screen.weibo.push_screen_wait(Choose(question, answers)) != "delete":
+    if await screen.weibo.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
         return
     remove = Workbench.remove_base if entry.kind == "base" else Workbench.remove_adapter
     await screen.weibo.engine.ask(lambda bench: remove(bench, entry.name))  # there it may be in memory
@@ -62,14 +62,14 @@ async def delete(screen: ModelsScreen, entry: Entry) -> None:
 
 
 def check_free(inventory: Inventory, kind: Kind, name: str) -> None:
-    """BadInput for what cannot be a name, or is one already."""
+    """UserInputError for what cannot be a name, or is one already."""
     if check_name(name) in inventory.names(kind):
-        raise BadInput(_("'{name}' is there already: choose another name.").format(name=name))
+        raise UserInputError(_("'{name}' is there already: choose another name.").format(name=name))
 
 
-def _about_to_delete(entry: Entry, inventory: Inventory) -> list[str]:
+def _about_to_delete(entry: ModelEntry, inventory: Inventory) -> list[str]:
     kind = _("Delete the base '{name}'{size}?") if entry.kind == "base" else _("Delete the adapter '{name}'{size}?")
-    condition = entry.condition if isinstance(entry, Item) else None
+    condition = entry.condition if isinstance(entry, ModelItem) else None
     said = [kind.format(name=entry.name, size="" if condition is None else f" ({size(condition.size)})")]
     if standing := _falling(entry, inventory):
         message = ngettext(
@@ -79,39 +79,39 @@ def _about_to_delete(entry: Entry, inventory: Inventory) -> list[str]:
         )
         names = ", ".join(standing[:_MOST_NAMED]) + (", …" if len(standing) > _MOST_NAMED else "")
         said.append(message.format(n=len(standing), names=names))
-    if isinstance(entry, Item) and entry.chosen:
+    if isinstance(entry, ModelItem) and entry.chosen:
         said.append(_("It is the one that is used where none is named."))
     said.append(_("It is gone for good then."))
     return said
 
 
-def _falling(entry: Entry, inventory: Inventory) -> list[str]:
+def _falling(entry: ModelEntry, inventory: Inventory) -> list[str]:
     """The adapters that lose their base with it: none where the same base is here under another name too."""
-    if not isinstance(entry, Item) or not isinstance(entry.card, BaseCard):
+    if not isinstance(entry, ModelItem) or not isinstance(entry.card, BaseCard):
         return []
     same = [item for item in inventory.bases if item.card.fingerprint == entry.card.fingerprint]
     return inventory.standing_on(entry.card) if len(same) == 1 else []
 
 
-async def _check_unused(screen: ModelsScreen, entry: Entry) -> None:
-    """BadInput while work goes on with it, here or in another program."""
-    if not isinstance(entry, Item):
+async def _check_unused(screen: ModelsScreen, entry: ModelEntry) -> None:
+    """UserInputError while work goes on with it, here or in another program."""
+    if not isinstance(entry, ModelItem):
         return
     runs = await screen.weibo.records.ask(lambda bench: [run for run in bench.runs.list() if run.state == "running"])
     busy = [job.title for job in screen.weibo.jobs if _works_with(job, entry, screen.inventory)]
     busy += [run.name for run in runs if _stands_on(run, entry) and run.name not in busy]
     if busy:
         message = _("'{name}' is at work ({titles}): wait until that is done, or stop it.")
-        raise BadInput(message.format(name=entry.name, titles=", ".join(busy)))
+        raise UserInputError(message.format(name=entry.name, titles=", ".join(busy)))
 
 
-def _works_with(job: Job, item: Whole, inventory: Inventory) -> bool:
+def _works_with(job: Job, item: IntactModel, inventory: Inventory) -> bool:
     if item.kind == "adapter":
         return job.adapter == item.name
     judging = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name == job.adapter]
     return job.base == item.name or any(base is not None and base.name == item.name for base in judging)
 
 
-def _stands_on(run: Run, item: Whole) -> bool:
+def _stands_on(run: Run, item: IntactModel) -> bool:
     """Whether a training was begun with this base, whatever its name was then."""
     return isinstance(item.card, BaseCard) and run.plan.get("base") == item.card.fingerprint

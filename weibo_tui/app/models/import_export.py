@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weibo_tui.app.dialogs import AskText, Choose
+from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import percent
 from weibo_tui.app.forms.hyperparameter_fields import name_after
-from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.models.actions import check_free
-from weibo_tui.app.models.inventory import Inventory, Kind, Whole
+from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind
 from weibo_tui.app.models.outside import take_folder
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.errors import BadInput, WeiboTuiError
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import Workbench
@@ -29,10 +29,10 @@ _MOST_LABELS = 12
 _ENDINGS = (".zip", ".tar.gz", ".tgz")
 
 
-async def write_out(screen: ModelsScreen, item: Whole) -> None:
+async def write_out(screen: ModelsScreen, item: IntactModel) -> None:
     """Ask for a file, and write a base or an adapter into it."""
     question = _("Where to write '{name}' (.zip or .tar.gz):").format(name=item.name)
-    dialog = AskPath(question, f"{item.name}.zip", save=True, suffixes=_ENDINGS, check=_check_ending)
+    dialog = PathDialog(question, f"{item.name}.zip", save=True, suffixes=_ENDINGS, check=_check_ending)
     out = await screen.weibo.push_screen_wait(dialog)
     if out is None:
         return
@@ -51,12 +51,12 @@ async def write_out(screen: ModelsScreen, item: Whole) -> None:
 async def take_in(screen: ModelsScreen) -> None:
     """Ask for a file or a folder, show what it is, and take it in."""
     question = _("An exported adapter or base (.zip, .tar.gz or its folder), or a Hugging Face folder of a GPT-2:")
-    source = await screen.weibo.push_screen_wait(AskPath(question, folders=True, suffixes=_ENDINGS))
+    source = await screen.weibo.push_screen_wait(PathDialog(question, folders=True, suffixes=_ENDINGS))
     if source is None:
         return
     card = await screen.weibo.records.ask(lambda _bench: recognise(source))
     answers = [("take", _("Take it in")), ("leave", _("Leave it"))]
-    if await screen.weibo.push_screen_wait(Choose(_about(card, source, screen.inventory), answers)) != "take":
+    if await screen.weibo.push_screen_wait(ChoiceDialog(_about(card, source, screen.inventory), answers)) != "take":
         return
     kind: Kind = "adapter" if isinstance(card, AdapterCard) else "base"
     suggested = (
@@ -86,7 +86,7 @@ async def _name(screen: ModelsScreen, kind: Kind, name: str, ask: bool) -> str |
         return name
     question = problem or _("A name for it:")
     return await screen.weibo.push_screen_wait(
-        AskText(question, name[:64], lambda typed: check_free(screen.inventory, kind, typed))
+        InputDialog(question, name[:64], lambda typed: check_free(screen.inventory, kind, typed))
     )
 
 
@@ -119,4 +119,4 @@ def _about(card: AdapterCard | BaseCard | None, source: Path, inventory: Invento
 
 def _check_ending(path: Path) -> None:
     if not path.name.endswith(_ENDINGS):
-        raise BadInput(_("{out} must end in .zip or .tar.gz.").format(out=path))
+        raise UserInputError(_("{out} must end in .zip or .tar.gz.").format(out=path))

@@ -22,8 +22,8 @@ from weibo_tui.app.formatting import (
     plain,
     size,
 )
-from weibo_tui.app.models.inventory import Broken, Entry, Inventory, Item
-from weibo_tui.app.widgets.description_list import Fact, Facts
+from weibo_tui.app.models.inventory import CorruptModel, Inventory, ModelEntry, ModelItem
+from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.locale import N_, ngettext
@@ -52,58 +52,66 @@ class ModelCard(VerticalScroll):
         yield Static(id="facts")
         yield ScoreView()
 
-    def show(self, entry: Entry | None, inventory: Inventory) -> None:
+    def show(self, entry: ModelEntry | None, inventory: Inventory) -> None:
         """Show the card of `entry`, from its beginning."""
-        self.query_one("#facts", Static).update(Facts(list(_facts(entry, inventory)) if entry is not None else []))
-        score = entry.card.score if isinstance(entry, Item) and isinstance(entry.card, AdapterCard) else {}
+        self.query_one("#facts", Static).update(
+            DescriptionList(list(_facts(entry, inventory)) if entry is not None else [])
+        )
+        score = entry.card.score if isinstance(entry, ModelItem) and isinstance(entry.card, AdapterCard) else {}
         self.query_one(ScoreView).show(score)
         self.scroll_home(animate=False)
 
 
-def _facts(entry: Entry, inventory: Inventory) -> Iterator[Fact]:
-    yield Fact(value=one_line(entry.name, "bold $primary"))
-    if isinstance(entry, Broken):
-        yield Fact(value=plain(entry.problem, "$text-error"))
+def _facts(entry: ModelEntry, inventory: Inventory) -> Iterator[DescriptionItem]:
+    yield DescriptionItem(value=one_line(entry.name, "bold $primary"))
+    if isinstance(entry, CorruptModel):
+        yield DescriptionItem(value=plain(entry.problem, "$text-error"))
         return
     if entry.condition is not None and entry.condition.missing:
         missing = _("Missing here: {files}. Delete it, then make it or take it in again.")
-        yield Fact(value=Content.styled(missing.format(files=", ".join(entry.condition.missing)), "$text-error"))
+        yield DescriptionItem(
+            value=Content.styled(missing.format(files=", ".join(entry.condition.missing)), "$text-error")
+        )
     if entry.bundled:
-        yield Fact(value=Content.styled(_("It comes with weibo-tui, and stays as it is."), "$text-muted"))
+        yield DescriptionItem(value=Content.styled(_("It comes with weibo-tui, and stays as it is."), "$text-muted"))
     card = entry.card
     yield from (
         _base_facts(card, entry, inventory) if isinstance(card, BaseCard) else _adapter_facts(card, entry, inventory)
     )
 
 
-def _base_facts(card: BaseCard, item: Item[Any], inventory: Inventory) -> Iterator[Fact]:
+def _base_facts(card: BaseCard, item: ModelItem[Any], inventory: Inventory) -> Iterator[DescriptionItem]:
     if item.chosen:
-        yield Fact(value=Content.styled(_("The base that is trained on where none is named."), "$text-muted"))
+        yield DescriptionItem(
+            value=Content.styled(_("The base that is trained on where none is named."), "$text-muted")
+        )
     if item.bundled and card.name == STARTER_BASE:
-        yield Fact(value=_small())
-    yield Fact()
-    yield Fact(_("Parameters"), Content(_count(card.parameters)))
+        yield DescriptionItem(value=_small())
+    yield DescriptionItem()
+    yield DescriptionItem(_("Parameters"), Content(_count(card.parameters)))
     condition = item.condition
     if condition is not None and (shape := condition.shape) is not None:
         said = _("{layers} layers, {width} wide, {heads} heads").format(
             layers=shape.layers, width=shape.width, heads=shape.heads
         )
-        yield Fact(_("Shape"), Content(said))
-        yield Fact(_("Positions"), Content(_("{positions} tokens at most").format(positions=f"{shape.positions:,}")))
-        yield Fact(_("Vocabulary"), Content(_("{tokens} tokens").format(tokens=f"{shape.vocabulary:,}")))
+        yield DescriptionItem(_("Shape"), Content(said))
+        yield DescriptionItem(
+            _("Positions"), Content(_("{positions} tokens at most").format(positions=f"{shape.positions:,}"))
+        )
+        yield DescriptionItem(_("Vocabulary"), Content(_("{tokens} tokens").format(tokens=f"{shape.vocabulary:,}")))
     if condition is not None:
-        yield Fact(_("On the disk"), Content(size(condition.size)))
-    yield Fact(_("Fingerprint"), _cut(card.fingerprint))
-    yield Fact(_("From"), Content.assemble(_source(card, item.bundled), ", ", local_time(card.created_at)))
+        yield DescriptionItem(_("On the disk"), Content(size(condition.size)))
+    yield DescriptionItem(_("Fingerprint"), _cut(card.fingerprint))
+    yield DescriptionItem(_("From"), Content.assemble(_source(card, item.bundled), ", ", local_time(card.created_at)))
     yield from _made(card.made)
     standing = inventory.standing_on(card)
-    yield Fact()
+    yield DescriptionItem()
     if standing:
         title = ngettext("{n} adapter stands on it", "{n} adapters stand on it", len(standing))
-        yield Fact(title.format(n=len(standing)))
-        yield Fact(value=_names(standing))
+        yield DescriptionItem(title.format(n=len(standing)))
+        yield DescriptionItem(value=_names(standing))
     else:
-        yield Fact(_("No adapter stands on it"))
+        yield DescriptionItem(_("No adapter stands on it"))
 
 
 def _small() -> Content:
@@ -120,50 +128,52 @@ def _source(card: BaseCard, bundled: bool) -> Content:
     return Content(_("pretrained for weibo-tui") if bundled else _("pretrained here"))
 
 
-def _made(made: Mapping[str, Any]) -> Iterator[Fact]:
+def _made(made: Mapping[str, Any]) -> Iterator[DescriptionItem]:
     """How a pretrained base came about; one from elsewhere keeps other things here."""
     if "corpus" not in made:
         return
-    yield Fact()
-    yield Fact(_("Made from text"))
+    yield DescriptionItem()
+    yield DescriptionItem(_("Made from text"))
     if text := _text(made.get("corpus")):
-        yield Fact(_("Corpus"), _cut(text))
+        yield DescriptionItem(_("Corpus"), _cut(text))
     if (tokens := _figure(made.get("tokens"))) is not None:
-        yield Fact(_("Read"), Content(_("{tokens} tokens").format(tokens=f"{tokens:,.0f}")))
+        yield DescriptionItem(_("Read"), Content(_("{tokens} tokens").format(tokens=f"{tokens:,.0f}")))
     if (seconds := _figure(made.get("seconds"))) is not None:
-        yield Fact(_("Computed"), Content.assemble(duration(seconds), "  ", _cut(_text(made.get("dtype")))))
+        yield DescriptionItem(_("Computed"), Content.assemble(duration(seconds), "  ", _cut(_text(made.get("dtype")))))
     if (loss := _figure(made.get("validation_loss"))) is not None:
-        yield Fact(_("Validation loss"), Content(f"{loss:.3f}"))
+        yield DescriptionItem(_("Validation loss"), Content(f"{loss:.3f}"))
     if run := _text(made.get("run")):
-        yield Fact(_("Run"), _cut(run))
+        yield DescriptionItem(_("Run"), _cut(run))
 
 
-def _adapter_facts(card: AdapterCard, item: Item[Any], inventory: Inventory) -> Iterator[Fact]:
+def _adapter_facts(card: AdapterCard, item: ModelItem[Any], inventory: Inventory) -> Iterator[DescriptionItem]:
     if item.chosen:
-        yield Fact(value=Content.styled(_("The adapter that reads posts where none is named."), "$text-muted"))
-    yield Fact()
+        yield DescriptionItem(
+            value=Content.styled(_("The adapter that reads posts where none is named."), "$text-muted")
+        )
+    yield DescriptionItem()
     base = inventory.base_of(card)
-    yield Fact(_("Base"), _base_named(card, base))
-    yield Fact(_("Labels"), _labels(card))
-    yield Fact(_("Trainable"), _trainable(card, base))
+    yield DescriptionItem(_("Base"), _base_named(card, base))
+    yield DescriptionItem(_("Labels"), _labels(card))
+    yield DescriptionItem(_("Trainable"), _trainable(card, base))
     if item.condition is not None:
-        yield Fact(_("On the disk"), Content(size(item.condition.size)))
-    yield Fact(_("Blocks"), _blocks(card, base))
-    yield Fact(_("Reads"), Content(_("{length} tokens of a post").format(length=_count(card.max_length))))
-    yield Fact(_("Temperature"), Content.assemble(f"{card.temperature:.3f}, ", _cut(card.dtype)))
-    yield Fact()
-    yield Fact(_("Trained"))
-    yield Fact(_("When"), Content(local_time(card.created_at)))
+        yield DescriptionItem(_("On the disk"), Content(size(item.condition.size)))
+    yield DescriptionItem(_("Blocks"), _blocks(card, base))
+    yield DescriptionItem(_("Reads"), Content(_("{length} tokens of a post").format(length=_count(card.max_length))))
+    yield DescriptionItem(_("Temperature"), Content.assemble(f"{card.temperature:.3f}, ", _cut(card.dtype)))
+    yield DescriptionItem()
+    yield DescriptionItem(_("Trained"))
+    yield DescriptionItem(_("When"), Content(local_time(card.created_at)))
     yield from _data(card.data)
     if hyper := _hyperparameters(card.hyperparameters):
-        yield Fact(_("With"), hyper)
+        yield DescriptionItem(_("With"), hyper)
     if card.run:
-        yield Fact(_("Run"), _cut(card.run))
-    yield Fact()
-    yield Fact(_("Measured") if card.score else _("It was never measured: e does it."))
+        yield DescriptionItem(_("Run"), _cut(card.run))
+    yield DescriptionItem()
+    yield DescriptionItem(_("Measured") if card.score else _("It was never measured: e does it."))
 
 
-def _base_named(card: AdapterCard, base: Item[BaseCard] | None) -> Content:
+def _base_named(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
     if base is None:
         missing = _("{base} ({fingerprint}…), which is not here: take it in, or it cannot judge").format(
             base=card.base[:64], fingerprint=card.base_fingerprint[:12]
@@ -174,7 +184,7 @@ def _base_named(card: AdapterCard, base: Item[BaseCard] | None) -> Content:
     return plain(_("{base} (which it knew as {old})").format(base=base.name, old=card.base[:64]))
 
 
-def _trainable(card: AdapterCard, base: Item[BaseCard] | None) -> Content:
+def _trainable(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
     """How many parameters were trained, and what share of all they are."""
     own, others = _figure(card.parameters), None if base is None else _figure(base.card.parameters)
     told = _("{n} parameters").format(n=_count(card.parameters))
@@ -199,7 +209,7 @@ def _labels(card: AdapterCard) -> Content:
     return Content.assemble(Content(", ").join(parts), _more(len(card.labels)))
 
 
-def _blocks(card: AdapterCard, base: Item[BaseCard] | None) -> Content:
+def _blocks(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
     shape = base.condition.shape if base is not None and base.condition is not None else None
     numbers = _ranges(card.blocks)
     of_all = _("{blocks} of {layers}").format(blocks=numbers, layers=shape.layers) if shape is not None else numbers
@@ -220,10 +230,10 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ", ".join("–".join(map(str, run)) for run in runs[:_MOST_NAMES])
 
 
-def _data(data: Mapping[str, Any]) -> Iterator[Fact]:
+def _data(data: Mapping[str, Any]) -> Iterator[DescriptionItem]:
     """What an adapter was trained on."""
     if files := [_text(file) for file in _sequence(data.get("files"))]:
-        yield Fact(_("On"), _names(files))
+        yield DescriptionItem(_("On"), _names(files))
     parts = {
         _("{n} to train on"): _figure(data.get("train")),
         _("{n} to validate"): _figure(data.get("validation")),
@@ -231,9 +241,9 @@ def _data(data: Mapping[str, Any]) -> Iterator[Fact]:
         _("{n} without text"): _figure(data.get("skipped")) or None,
     }
     if said := [name.format(n=f"{count:,.0f}") for name, count in parts.items() if count is not None]:
-        yield Fact(_("Posts"), Content(", ".join(said)))
+        yield DescriptionItem(_("Posts"), Content(", ".join(said)))
     if (seed := _figure(data.get("split_seed"))) is not None:
-        yield Fact(_("Split"), Content(_("with the seed {seed}").format(seed=f"{seed:.0f}")))
+        yield DescriptionItem(_("Split"), Content(_("with the seed {seed}").format(seed=f"{seed:.0f}")))
 
 
 def _hyperparameters(values: Mapping[str, Any]) -> Content:

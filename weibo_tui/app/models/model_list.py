@@ -10,7 +10,7 @@ from textual.widgets.option_list import Option
 
 from weibo_tui.app.formatting import NO_FIGURE, label_name, one_line, percent, size
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.models.inventory import Broken, Entry, Inventory, Kind, Whole
+from weibo_tui.app.models.inventory import CorruptModel, IntactModel, Inventory, Kind, ModelEntry
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
@@ -40,10 +40,10 @@ class ModelList(OptionList):
 
     def __init__(self) -> None:
         super().__init__(markup=False)
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, ModelEntry] = {}
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> ModelEntry | None:
         """The one that the cursor is on."""
         option = self.highlighted_option
         return self._entries.get(option.id or "") if option is not None else None
@@ -63,7 +63,7 @@ class ModelList(OptionList):
         if (key := f"{kind}:{name}") in self._entries:
             self.highlighted = self.get_option_index(key)
 
-    def _section(self, kind: Kind, entries: list[Entry]) -> Iterator[Option]:
+    def _section(self, kind: Kind, entries: list[ModelEntry]) -> Iterator[Option]:
         title = _("Bases") if kind == "base" else _("Adapters")
         yield Option(Content.styled(title, "bold $primary"), disabled=True)
         for entry in entries:
@@ -85,7 +85,7 @@ class ModelList(OptionList):
             self.highlighted = None
 
 
-def _key(entry: Entry) -> str:
+def _key(entry: ModelEntry) -> str:
     return f"{entry.kind}:{entry.name}"
 
 
@@ -100,8 +100,8 @@ def _no_adapter() -> str:
     return _("None yet.\nF3: train one on your posts.\ni: take one in from a file.")
 
 
-def _lines(entry: Entry) -> Content:
-    if isinstance(entry, Broken):
+def _lines(entry: ModelEntry) -> Content:
+    if isinstance(entry, CorruptModel):
         return Content("\n").join(
             [one_line("! " + entry.name, "bold $text-error"), Content.styled("  " + _("damaged"), "$text-error")]
         )
@@ -116,7 +116,7 @@ def _lines(entry: Entry) -> Content:
     return Content("\n").join([name, *figures])
 
 
-def _figures(item: Whole) -> Iterator[str]:
+def _figures(item: IntactModel) -> Iterator[str]:
     card = item.card
     if isinstance(card, BaseCard):
         parameters = _("{parameters} parameters").format(parameters=short_number(card.parameters))

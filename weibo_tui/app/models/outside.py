@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weibo_tui.app.dialogs import AskText
+from weibo_tui.app.dialogs import InputDialog
 from weibo_tui.app.forms.hyperparameter_fields import name_after
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE, check_name, endpoint
-from weibo_tui.workbench.legacy_project import Originals
+from weibo_tui.workbench.legacy_project import LegacyProject
 
 if TYPE_CHECKING:
     from weibo_tui.app.models.screen import ModelsScreen
@@ -23,9 +23,9 @@ async def fetch(screen: ModelsScreen) -> None:
     def check(typed: str) -> None:
         check_name(repository := typed.strip())
         if (card := screen.weibo.stock.base_from(repository)) is not None:
-            raise BadInput(_("It is here already, as '{name}'.").format(name=card.name))
+            raise UserInputError(_("It is here already, as '{name}'.").format(name=card.name))
         if any(repository in (job.title, job.base) for job in screen.weibo.jobs):
-            raise BadInput(_("It is being fetched already."))
+            raise UserInputError(_("It is being fetched already."))
 
     question = [
         _("Which GPT-2, by its repository on the Hub? {base} takes {size} MB.").format(
@@ -35,7 +35,7 @@ async def fetch(screen: ModelsScreen) -> None:
             address=endpoint()
         ),
     ]
-    typed = await screen.weibo.push_screen_wait(AskText("\n".join(question), BASE, check))
+    typed = await screen.weibo.push_screen_wait(InputDialog("\n".join(question), BASE, check))
     if typed is None:
         return
     repository = typed.strip()
@@ -53,7 +53,7 @@ async def take_base(screen: ModelsScreen) -> None:
     """Take in the model folder that the original project left."""
     folder = (await _originals(screen)).base
     if folder is None:
-        raise BadInput(_("It is not here any more."))
+        raise UserInputError(_("It is not here any more."))
     take_folder(screen, folder, name_after(folder.name, "base", screen.inventory.names("base")))
 
 
@@ -67,14 +67,14 @@ async def take_checkpoint(screen: ModelsScreen) -> None:
     found = await _originals(screen)
     checkpoint = found.checkpoint
     if checkpoint is None:
-        raise BadInput(_("It is not here any more."))
+        raise UserInputError(_("It is not here any more."))
     base = screen.weibo.stock.base_of(found) or screen.weibo.stock.base
     name = name_after(checkpoint.stem, "adapter", screen.inventory.names("adapter"))
     job = Job("import", name, lambda bench: bench.import_original(checkpoint, name, base), screen, base=base)
     screen.begin(job, screen.weibo.hub)
 
 
-async def _originals(screen: ModelsScreen) -> Originals:
+async def _originals(screen: ModelsScreen) -> LegacyProject:
     # The inventory, of which the names that are taken come, is perhaps not looked at yet: this place was just opened.
     await screen.look_anew()
-    return await screen.weibo.records.ask(lambda _bench: Originals.find())
+    return await screen.weibo.records.ask(lambda _bench: LegacyProject.find())

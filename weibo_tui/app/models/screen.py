@@ -8,8 +8,8 @@ from typing import Any
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from weibo_tui.app.base import Form, Place
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.base import FormScreen, MainScreen
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.evaluation.evaluation_job import KEPT, Evaluation
 from weibo_tui.app.evaluation.form import EvaluationForm
 from weibo_tui.app.evaluation.screen import EvaluationScreen
@@ -18,21 +18,21 @@ from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.models import actions as upkeep
 from weibo_tui.app.models import import_export as exchange
 from weibo_tui.app.models import outside
-from weibo_tui.app.models.inventory import Entry, Inventory, Item, Kind, Whole
+from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.models.model_card import ModelCard
 from weibo_tui.app.models.model_list import ModelList
-from weibo_tui.app.services.jobs import Job, JobEnded, JobTold
-from weibo_tui.app.services.worker import WorkThread
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.widgets.job_progress import JobLine
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.workbench import Imported
+from weibo_tui.workbench import ImportResult
 
 
-class ModelsScreen(Place):
+class ModelsScreen(MainScreen):
     """The list at the left, the card of what is chosen at the right; where that is too narrow, behind Enter."""
 
     NAME = "models"
@@ -97,15 +97,15 @@ class ModelsScreen(Place):
         self.query_one(ModelList).select(kind, name)
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> ModelEntry | None:
         """What the cursor is on."""
         return self.query_one(ModelList).entry
 
     @property
-    def whole(self) -> Whole:
+    def whole(self) -> IntactModel:
         """The same, in actions that `check_action` allows only where it is not damaged."""
         entry = self.entry
-        assert isinstance(entry, Item)
+        assert isinstance(entry, ModelItem)
         return entry
 
     def on_option_list_option_highlighted(self) -> None:
@@ -122,7 +122,7 @@ class ModelsScreen(Place):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         entry = self.entry if self.query(ModelList) else None
-        item = entry if isinstance(entry, Item) else None
+        item = entry if isinstance(entry, ModelItem) else None
         works = {
             "use": item is not None and not item.chosen,
             "evaluate": item is not None and item.kind == "adapter",
@@ -142,7 +142,7 @@ class ModelsScreen(Place):
     def action_open_card(self) -> None:
         """Show the card on a screen of its own, or go to it where it is beside the list."""
         if self.has_class("-narrow") and (entry := self.entry) is not None:
-            self.weibo.push_screen(CardForm(entry, self.inventory))
+            self.weibo.push_screen(ModelCardScreen(entry, self.inventory))
         else:
             self.set_focus(self.query_one(ModelCard))
 
@@ -200,11 +200,11 @@ class ModelsScreen(Place):
 
     # ---- evaluations
 
-    async def _evaluate(self, item: Whole) -> None:
+    async def _evaluate(self, item: IntactModel) -> None:
         assert isinstance(item.card, AdapterCard)
         if self.inventory.base_of(item.card) is None:
             message = _("'{name}' cannot judge: its base '{base}' is not here, take that in first.")
-            raise BadInput(message.format(name=item.name, base=item.card.base))
+            raise UserInputError(message.format(name=item.name, base=item.card.base))
         plan = await self.weibo.push_screen_wait(EvaluationForm(item.card, self._typed))
         if plan is not None:
             job = Job("evaluate", plan.adapter, lambda bench: bench.evaluate(plan), self, adapter=plan.adapter)
@@ -217,7 +217,7 @@ class ModelsScreen(Place):
         chosen = "0"
         if len(newest_first) > 1:
             answers = [(str(at), f"{one.title}: {one.outcome}") for at, one in enumerate(newest_first)]
-            chosen = await self.weibo.push_screen_wait(Choose(_("Which evaluation?"), answers)) or ""
+            chosen = await self.weibo.push_screen_wait(ChoiceDialog(_("Which evaluation?"), answers)) or ""
         if chosen:
             self._open(newest_first[int(chosen)])
 
@@ -227,7 +227,7 @@ class ModelsScreen(Place):
 
     # ---- jobs
 
-    def begin(self, job: Job, thread: WorkThread | None = None, done: str = "", stopped: str = "") -> None:
+    def begin(self, job: Job, thread: WorkerThread | None = None, done: str = "", stopped: str = "") -> None:
         """Begin a job of this screen's; `done` or `stopped` is said when it is that."""
         self._at_work[job] = {"done": done, "stopped": stopped}
         self.weibo.begin(job, thread)
@@ -244,14 +244,14 @@ class ModelsScreen(Place):
         """Say how far it is what the key for it would stop."""
         self.query_one(JobLine).show(next(reversed(self._at_work), None))
 
-    def on_job_told(self, message: JobTold) -> None:
+    def on_job_progress(self, message: JobProgress) -> None:
         self._tell_last()
         for evaluation in self.evaluations:
             if evaluation.job is message.job:
                 evaluation.told(message.events)
                 self._tell(evaluation)
 
-    def on_job_ended(self, message: JobEnded) -> None:
+    def on_job_finished(self, message: JobFinished) -> None:
         said = self._at_work.pop(message.job, {}).get(message.job.state)
         if said:
             self.flash(said, "success" if message.job.outcome == "done" else "information")
@@ -261,7 +261,7 @@ class ModelsScreen(Place):
                 evaluation.problem = explain(message.error) if message.error is not None else ""
                 self._tell(evaluation)
         self.refresh_bindings()
-        if isinstance(message.result, Imported):
+        if isinstance(message.result, ImportResult):
             self.do(self._imported(message.result.card))
 
     def _tell(self, evaluation: Evaluation) -> None:
@@ -271,16 +271,16 @@ class ModelsScreen(Place):
     async def _imported(self, card: BaseCard | AdapterCard) -> None:
         await self.changed("base" if isinstance(card, BaseCard) else "adapter", card.name)
         said = _("'{name}' is here.").format(name=card.name)
-        if isinstance(self.entry, Item) and not self.entry.chosen:
+        if isinstance(self.entry, ModelItem) and not self.entry.chosen:
             key = first_key("models.use", self.weibo.keymap)
             said += " " + _("Press {key} to make it the default.").format(key=key)
         self.flash(said, "success")
 
 
-class CardForm(Form[None]):
+class ModelCardScreen(FormScreen[None]):
     """A card on a screen of its own, where there is no room for it beside the list."""
 
-    def __init__(self, entry: Entry, inventory: Inventory) -> None:
+    def __init__(self, entry: ModelEntry, inventory: Inventory) -> None:
         super().__init__()
         self._entry = entry
         self._inventory = inventory

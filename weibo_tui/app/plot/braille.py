@@ -17,7 +17,7 @@ def _character(left: int, right: int) -> str:
 _CHARACTERS = [[_character(left, right) for right in range(16)] for left in range(16)]
 
 
-class Dots:
+class BrailleCanvas:
     """A sheet of `width` × `height` cells. Dots count from the left and from the top."""
 
     def __init__(self, width: int, height: int) -> None:

@@ -7,21 +7,21 @@ from math import isnan
 
 from weibo_tui.app.formatting import NO_FIGURE
 from weibo_tui.app.plot.axes import short
-from weibo_tui.app.plot.render import Ink, Piece, Row, marker
+from weibo_tui.app.plot.render import CellStyle, StyledRow, StyledText, marker
 from weibo_tui.app.plot.series import Series
 from weibo_tui.text import cell_width, truncate_cells, visible
 
-TITLE = Ink("title")
+TITLE = CellStyle("title")
 _LONGEST_NAME = 28  # cells
 
 
-def legend(title: str, series: Sequence[Series], width: int, most: int, smoothing: bool = True) -> list[Row]:
+def legend(title: str, series: Sequence[Series], width: int, most: int, smoothing: bool = True) -> list[StyledRow]:
     """The title and the entries in up to `most` rows; those that have no room are counted: `+2`.
 
     With one series there is nothing to tell apart, and no marker.
     """
     title = truncate_cells(_one_line(title), width - (len(f"  +{len(series)}") if series and most == 1 else 0))
-    rows: list[Row] = [[Piece(title, TITLE)] if title else []]
+    rows: list[StyledRow] = [[StyledText(title, TITLE)] if title else []]
     used = cell_width(title)
     for number, one in enumerate(series):
         left = len(series) - number
@@ -32,12 +32,12 @@ def legend(title: str, series: Sequence[Series], width: int, most: int, smoothin
         room = width - (len(f"  +{left - 1}") if left > 1 and len(rows) == most else 0)
         text = _entry(one, room, several, smoothing)
         if used and used + 2 + cell_width(text) > room:
-            rows[-1].append(Piece(f"  +{left}", TITLE))
+            rows[-1].append(StyledText(f"  +{left}", TITLE))
             break
         if used:
-            rows[-1].append(Piece("  ", TITLE))
+            rows[-1].append(StyledText("  ", TITLE))
             used += 2
-        rows[-1].append(Piece(text, Ink("curve", one.colour)))
+        rows[-1].append(StyledText(text, CellStyle("curve", one.colour)))
         used += cell_width(text)
     return rows
 

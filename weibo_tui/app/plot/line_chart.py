@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from weibo_tui.app.plot.legend import TITLE, legend
-from weibo_tui.app.plot.render import AXIS, LABEL, NOTE, Ink, draw
+from weibo_tui.app.plot.render import AXIS, LABEL, NOTE, CellStyle, draw
 from weibo_tui.app.plot.series import Series
 from weibo_tui.locale import gettext as _
 
@@ -26,7 +26,7 @@ COLOURS = 6
 _RAW = 0.45  # how much of its colour a raw curve keeps under the smoothed one
 
 
-class Curves(Widget):
+class LineChart(Widget):
     """Several series over one another, with a title and a legend that gives the last value of each.
 
     Adding a point costs no drawing: that is done once for each frame in which the widget is seen. Toggle `log_y` and
@@ -41,7 +41,7 @@ class Curves(Widget):
         *(f"curves--{number}" for number in range(1, COLOURS + 1)),
     }
     DEFAULT_CSS = """
-    Curves {
+    LineChart {
         width: 1fr; height: 1fr; min-height: 3;
         & > .curves--title { text-style: bold; }
         & > .curves--axis { color: $foreground 35%; }
@@ -71,9 +71,9 @@ class Curves(Widget):
         self._series: list[Series] = []
         self._lines: list[Strip] | None = None
         self._drawn_for = Size(0, 0)
-        self.set_reactive(Curves.title, title)
-        self.set_reactive(Curves.log_y, log_y)
-        self.set_reactive(Curves.smoothing, smoothing)
+        self.set_reactive(LineChart.title, title)
+        self.set_reactive(LineChart.log_y, log_y)
+        self.set_reactive(LineChart.smoothing, smoothing)
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -111,7 +111,7 @@ class Curves(Widget):
         styles = self._styles()
         return [Strip(Segment(text, styles[ink]) for text, ink in row) for row in rows]
 
-    def _styles(self) -> dict[Ink, Style]:
+    def _styles(self) -> dict[CellStyle, Style]:
         styles = {ink: self.get_component_rich_style(f"curves--{ink.part}") for ink in (TITLE, AXIS, LABEL)}
         styles[NOTE] = styles[LABEL]
         _around, background = self.background_colors
@@ -121,6 +121,6 @@ class Curves(Widget):
         for colour in {series.colour for series in self._series}:
             bright = self.get_component_styles(f"curves--{colour % COLOURS + 1}").color
             dim = ground.blend(bright, _RAW)
-            styles[Ink("curve", colour)] = Style.from_color(bright.rich_color, background.rich_color)
-            styles[Ink("raw", colour)] = Style.from_color(dim.rich_color, background.rich_color)
+            styles[CellStyle("curve", colour)] = Style.from_color(bright.rich_color, background.rich_color)
+            styles[CellStyle("raw", colour)] = Style.from_color(dim.rich_color, background.rich_color)
         return styles

@@ -8,9 +8,9 @@ from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from weibo_tui.app.plot.axes import Axis, is_span, linear, logarithmic, short
-from weibo_tui.app.plot.braille import ACROSS, DOWN, Dots
+from weibo_tui.app.plot.braille import ACROSS, DOWN, BrailleCanvas
 from weibo_tui.app.plot.series import Series
-from weibo_tui.app.plot.tracing import Mark, trace
+from weibo_tui.app.plot.tracing import ColumnSpan, trace
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import cell_width, truncate_cells
 
@@ -24,27 +24,29 @@ _LABEL_ROOM = 12  # cells for a label below
 Part = Literal["title", "axis", "label", "note", "raw", "curve"]
 
 
-class Ink(NamedTuple):
+class CellStyle(NamedTuple):
     """What a piece of a drawing is, for whoever colours it; `colour` is that of the series."""
 
     part: Part
     colour: int = 0
 
 
-class Piece(NamedTuple):
+class StyledText(NamedTuple):
     text: str
-    ink: Ink
+    ink: CellStyle
 
 
-Row = list[Piece]
-AXIS, LABEL, NOTE = Ink("axis"), Ink("label"), Ink("note")
+StyledRow = list[StyledText]
+AXIS, LABEL, NOTE = CellStyle("axis"), CellStyle("label"), CellStyle("note")
 
 
 def marker(colour: int) -> str:
     return MARKERS[colour % len(MARKERS)]
 
 
-def draw(series: Sequence[Series], width: int, height: int, log_y: bool = False, smoothing: bool = True) -> list[Row]:
+def draw(
+    series: Sequence[Series], width: int, height: int, log_y: bool = False, smoothing: bool = True
+) -> list[StyledRow]:
     """`height` rows of `width` cells (none where either is below 1) with all of `series` in them.
 
     With `smoothing` the values are drawn dim, and bright what they are smoothed to. With `log_y` values of zero and
@@ -65,17 +67,17 @@ def draw(series: Sequence[Series], width: int, height: int, log_y: bool = False,
     columns = _tick_columns(x, width - gutter)
     if below > 1:
         line = "".join("┴" if column in columns else "─" for column in range(width - gutter))
-        rows.append([Piece(" " * (gutter - 1) + "└" * (gutter > 0) + line, AXIS)])
+        rows.append([StyledText(" " * (gutter - 1) + "└" * (gutter > 0) + line, AXIS)])
     if below:
-        rows.append([Piece(" " * gutter + _labels_below(columns, width - gutter), LABEL)])
+        rows.append([StyledText(" " * gutter + _labels_below(columns, width - gutter), LABEL)])
     return rows
 
 
-def _said(message: str, width: int, height: int) -> list[Row]:
+def _said(message: str, width: int, height: int) -> list[StyledRow]:
     text = truncate_cells(message, width)
     left = (width - cell_width(text)) // 2
-    rows = [[Piece(" " * width, NOTE)] for _row in range(height)]
-    rows[(height - 1) // 2] = [Piece(" " * left + text + " " * (width - left - cell_width(text)), NOTE)]
+    rows = [[StyledText(" " * width, NOTE)] for _row in range(height)]
+    rows[(height - 1) // 2] = [StyledText(" " * left + text + " " * (width - left - cell_width(text)), NOTE)]
     return rows
 
 
@@ -106,7 +108,7 @@ def _x_axis(series: Sequence[Series], width: int) -> Axis:
     return Axis(first, last, (*ends, *((place, short(place)) for place in places if first < place < last)))
 
 
-def _sides(y: Axis, height: int, gutter: int) -> list[Row]:
+def _sides(y: Axis, height: int, gutter: int) -> list[StyledRow]:
     """The labels beside the rows of the plot; the outer ones first, where two would share a row."""
     if not gutter:
         return [[] for _row in range(height)]
@@ -115,7 +117,7 @@ def _sides(y: Axis, height: int, gutter: int) -> list[Row]:
     for place, label in (y.ticks[0], y.ticks[-1], *y.ticks[1:-1]):
         labels.setdefault(height - 1 - int(base + factor * place + 0.5) // DOWN, label)
     return [
-        [Piece(labels.get(row, "").rjust(gutter - 1), LABEL), Piece("┤" if row in labels else "│", AXIS)]
+        [StyledText(labels.get(row, "").rjust(gutter - 1), LABEL), StyledText("┤" if row in labels else "│", AXIS)]
         for row in range(height)
     ]
 
@@ -142,15 +144,15 @@ def _labels_below(columns: dict[int, str], width: int) -> str:
 
 def _plot(
     series: Sequence[Series], x: Axis, y: Axis, width: int, height: int, log_y: bool, smoothing: bool
-) -> Iterator[Row]:
+) -> Iterator[StyledRow]:
     """The curves between the axes. Where two share a cell the dots of both are seen, in the colour of the later, so
     that none looks as if it had a gap; but a smoothed curve hides the values below it."""
     characters = [[" "] * width for _row in range(height)]
     inks = [[AXIS] * width for _row in range(height)]
 
-    def put(one: Series, part: Part, smooth: bool) -> Mark | None:
-        ink = Ink(part, one.colour)
-        end = trace(dots := Dots(width, height), one, x, y, log_y, smooth)
+    def put(one: Series, part: Part, smooth: bool) -> ColumnSpan | None:
+        ink = CellStyle(part, one.colour)
+        end = trace(dots := BrailleCanvas(width, height), one, x, y, log_y, smooth)
         for column, row, character in dots.cells():
             there = ord(characters[row][column]) if inks[row][column].part == part else 0
             characters[row][column] = chr(ord(character) | there)  # the dots are bits of the code
@@ -165,7 +167,7 @@ def _plot(
     for colour, end in ends:
         if end is not None and len(ends) > 1:
             characters[end[2] // DOWN][end[0] // ACROSS] = marker(colour)
-            inks[end[2] // DOWN][end[0] // ACROSS] = Ink("curve", colour)
+            inks[end[2] // DOWN][end[0] // ACROSS] = CellStyle("curve", colour)
     for row_characters, row_inks in zip(characters, inks, strict=True):
         pairs = groupby(zip(row_characters, row_inks, strict=True), key=itemgetter(1))
-        yield [Piece("".join(character for character, _ink in run), ink) for ink, run in pairs]
+        yield [StyledText("".join(character for character, _ink in run), ink) for ink, run in pairs]

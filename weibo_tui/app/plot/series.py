@@ -12,7 +12,7 @@ MOST = 1024
 
 
 @dataclass(slots=True)
-class Stretch:
+class Bucket:
     """Neighbouring points taken together, one point at first; `x` is that of the last.
 
     `low` and `high` bound the values and `least_positive` those above zero, `smooth` is the smoothed curve behind
@@ -27,7 +27,7 @@ class Stretch:
     smooth: float
     broken: bool
 
-    def take_in(self, later: Stretch) -> None:
+    def take_in(self, later: Bucket) -> None:
         """Become one with the stretch behind this one."""
         self.x = later.x
         self.broken |= later.broken
@@ -52,7 +52,7 @@ class Series:
         self.name = name
         self.colour = colour
         self.smoothing = smoothing
-        self.stretches: list[Stretch] = []
+        self.stretches: list[Bucket] = []
         self.first = nan
         self._forget()
 
@@ -76,10 +76,10 @@ class Series:
         x, y = float(x), nan if y is None or not isfinite(y) else float(y)
         self.value = y
         if isnan(y):
-            point = Stretch(x, nan, nan, nan, nan, broken=True)
+            point = Bucket(x, nan, nan, nan, nan, broken=True)
         else:
             self._count_in(y)
-            point = Stretch(x, y, y, y if y > 0 else nan, self.smooth, broken=False)
+            point = Bucket(x, y, y, y if y > 0 else nan, self.smooth, broken=False)
         if not self.stretches:
             self.first = x
         if self._points_in_last < self._points_each and self.stretches:

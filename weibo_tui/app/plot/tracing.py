@@ -5,20 +5,20 @@ from __future__ import annotations
 from math import inf, log10
 
 from weibo_tui.app.plot.axes import Axis
-from weibo_tui.app.plot.braille import Dots
+from weibo_tui.app.plot.braille import BrailleCanvas
 from weibo_tui.app.plot.series import Series
 
-Mark = tuple[int, int, int]
+ColumnSpan = tuple[int, int, int]
 """What points in one column of dots cover: the column, and its rows from top to bottom."""
 
 
-def trace(dots: Dots, series: Series, x: Axis, y: Axis, log_y: bool, smooth: bool) -> Mark | None:
+def trace(dots: BrailleCanvas, series: Series, x: Axis, y: Axis, log_y: bool, smooth: bool) -> ColumnSpan | None:
     """Draw the series, or what it is smoothed to; gives the last mark, None where nothing could be drawn."""
     x_base, x_factor = x.scale(dots.width)
     y_base, y_factor = y.scale(dots.height)
     x_base += 0.5
     y_base = dots.height - 0.5 - y_base  # rows count from the top
-    mark: Mark | None = None
+    mark: ColumnSpan | None = None
     joined = False  # whether nothing is missing between the mark and what comes
     for stretch in series.stretches:
         high = stretch.smooth if smooth else stretch.high
@@ -48,7 +48,7 @@ def trace(dots: Dots, series: Series, x: Axis, y: Axis, log_y: bool, smooth: boo
     return mark
 
 
-def _join(dots: Dots, left: Mark, right: Mark) -> None:
+def _join(dots: BrailleCanvas, left: ColumnSpan, right: ColumnSpan) -> None:
     """A line between the ends that are nearest."""
     column, top, bottom = left
     to_column, to_top, to_bottom = right

@@ -28,7 +28,7 @@ from weibo_tui.app.predict.card_parts import (
     verdict_parts,
 )
 from weibo_tui.locale import ngettext
-from weibo_tui.storage.history import Analysis, Entry, LabelledFile
+from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 from weibo_tui.text import visible, wrap_cells
 
 FOLDED_LINES = 6
@@ -57,7 +57,7 @@ class Card(Widget):
             self.card = card
             self.chain = chain
 
-    class Turned(Message):
+    class ActionsChanged(Message):
         """A card can be asked for other things than before."""
 
     def __init__(self) -> None:
@@ -129,13 +129,13 @@ class PostCard(Card):
         self.analysis = analysis
         self.failure = analysis.error or ""
         self.show_change()
-        self.post_message(self.Turned())
+        self.post_message(self.ActionsChanged())
 
     def fail(self, why: str) -> None:
         """There will be no verdict."""
         self.failure = why
         self.show_change()
-        self.post_message(self.Turned())
+        self.post_message(self.ActionsChanged())
 
     @property
     def at_work(self) -> bool:
@@ -187,7 +187,7 @@ class PostCard(Card):
 class FileCard(Card):
     """A file that was labelled before, as the history keeps it."""
 
-    def __init__(self, file: LabelledFile) -> None:
+    def __init__(self, file: LabeledFile) -> None:
         super().__init__()
         self.file = file
 
@@ -213,6 +213,6 @@ class FileCard(Card):
 
 def card_of(entry: Entry) -> Card:
     """The card of what the history keeps."""
-    if isinstance(entry, LabelledFile):
+    if isinstance(entry, LabeledFile):
         return FileCard(entry)
     return PostCard(entry.text, entry.adapter, entry)

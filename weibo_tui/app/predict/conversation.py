@@ -10,12 +10,12 @@ from textual.message import Message
 from textual.widgets import Static
 
 from weibo_tui.app.base import weibo
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.predict.card import Card, PostCard, card_of
 from weibo_tui.app.predict.card_list import CardList
-from weibo_tui.app.predict.job_card import LabellingCard, WorkCard
+from weibo_tui.app.predict.job_card import JobCard, LabelingCard
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -30,15 +30,15 @@ MOST_LOOKED_BACK = 600
 ON_THE_CARD: Mapping[str, Callable[[Card], bool]] = {
     "open": lambda card: card.opens,
     "copy_card": lambda _card: True,
-    "judge_again": lambda card: isinstance(card, PostCard | LabellingCard) and not card.at_work,
+    "judge_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.at_work,
     "show_in_history": lambda card: isinstance(card.entry, Analysis),
     "delete_card": lambda card: not card.at_work,
-    "stop_work": lambda card: isinstance(card, WorkCard) and card.at_work,
+    "stop_work": lambda card: isinstance(card, JobCard) and card.at_work,
 }
 """What the marked card can be asked for, and when."""
 
 
-class Conversation(CardList):
+class PredictionList(CardList):
     """Posts and files with what came of them."""
 
     HELP_TEXT = N_(
@@ -48,11 +48,11 @@ class Conversation(CardList):
     )
     BINDINGS = bindings("cards")
     DEFAULT_CSS = """
-    Conversation .hint { display: none; width: 100%; height: auto; padding: 0 2 1 2; color: $text-muted; }
-    Conversation.-empty .hint { display: block; }
+    PredictionList .hint { display: none; width: 100%; height: auto; padding: 0 2 1 2; color: $text-muted; }
+    PredictionList.-empty .hint { display: block; }
     """
 
-    class Left(Message):
+    class Exited(Message):
         """One wants to write again."""
 
     class Again(Message):
@@ -62,7 +62,7 @@ class Conversation(CardList):
             super().__init__()
             self.card = card
 
-    class Looked(Message):
+    class ShowInHistory(Message):
         """An analysis is to be seen in the history."""
 
         def __init__(self, analysis_id: int) -> None:
@@ -160,7 +160,7 @@ class Conversation(CardList):
             self._offered = offered
             self.refresh_bindings()
 
-    def on_card_turned(self, message: Card.Turned) -> None:
+    def on_card_actions_changed(self, message: Card.ActionsChanged) -> None:
         message.stop()
         self.offer()
 
@@ -170,10 +170,10 @@ class Conversation(CardList):
 
     def action_show_in_history(self) -> None:
         if self.cursor is not None and self.cursor.entry is not None and self.cursor.entry.id is not None:
-            self.post_message(self.Looked(self.cursor.entry.id))
+            self.post_message(self.ShowInHistory(self.cursor.entry.id))
 
     def action_leave(self) -> None:
-        self.post_message(self.Left())
+        self.post_message(self.Exited())
 
     def action_copy_card(self) -> None:
         if self.cursor is not None:
@@ -191,7 +191,7 @@ class Conversation(CardList):
                 key=key
             )
             answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
-            if await self.app.push_screen_wait(Choose(question, answers)) != "delete":
+            if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
                 return
             await weibo(self).records.ask(lambda bench: bench.history.delete([entry]))
         self._deleted.append(card)
@@ -212,13 +212,13 @@ class Conversation(CardList):
         self.offer()
 
     def action_stop_work(self) -> None:
-        if isinstance(self.cursor, WorkCard) and self.cursor.job is not None:
+        if isinstance(self.cursor, JobCard) and self.cursor.job is not None:
             weibo(self).do(self._stop(self.cursor.job), node=self)
 
     async def _stop(self, job: Job) -> None:
         question = _("Stop {title}? What is done so far is kept.").format(title=job.title)
         answers = [("on", _("Let it go on")), ("stop", _("Stop it"))]
-        if await self.app.push_screen_wait(Choose(question, answers)) == "stop":
+        if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "stop":
             job.stop()
             weibo(self).nudge()
 

@@ -13,21 +13,21 @@ from weibo_tui.app.formatting import bar, duration, plain
 from weibo_tui.app.keymap import first_key
 from weibo_tui.app.predict.card import Card, PostCard
 from weibo_tui.app.predict.card_parts import NARROW, about, count_parts, flow, path_lines, rows_part
-from weibo_tui.app.services.jobs import Job, JobEnded, JobTold
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.progress import Progress
-from weibo_tui.storage.history import FILES, Analysis, Entry, HistoryFilter, LabelledFile
+from weibo_tui.storage.history import FILES, Analysis, Entry, HistoryFilter, LabeledFile
 from weibo_tui.text import visible, wrap_cells
 from weibo_tui.words import word
-from weibo_tui.workbench import LabellingPlan, Workbench
-from weibo_tui.workbench.labeling import FileLabelled
+from weibo_tui.workbench import LabelingConfig, Workbench
+from weibo_tui.workbench.labeling import LabelingResult
 
 STRETCH = 16
 """Pasted posts that are judged together: whoever asks for something else waits for no more than these."""
 
 
-class WorkCard(Card):
+class JobCard(Card):
     """A card that owns a job, and shows what that tells."""
 
     def __init__(self, adapter: str) -> None:
@@ -42,20 +42,20 @@ class WorkCard(Card):
 
     def begin(self, job: Job) -> None:
         self.job = weibo(self).begin(job)
-        self.post_message(self.Turned())
+        self.post_message(self.ActionsChanged())
 
     def tell(self, event: object) -> None:
         """One event of the job, for what is shown of it beside how far it is."""
 
-    def on_job_told(self, message: JobTold) -> None:
+    def on_job_progress(self, message: JobProgress) -> None:
         for event in message.events:
             self.tell(event)
         self.show_change()
 
-    def on_job_ended(self, message: JobEnded) -> None:
+    def on_job_finished(self, message: JobFinished) -> None:
         self.failure = "" if message.error is None else explain(message.error)
         self.show_change()
-        self.post_message(self.Turned())
+        self.post_message(self.ActionsChanged())
 
     def progress_lines(self, width: int) -> list[Content]:
         """The bar, how far it is, how fast, and for how long still."""
@@ -74,14 +74,14 @@ class WorkCard(Card):
         return [plain(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width)]
 
 
-class LabellingCard(WorkCard):
+class LabelingCard(JobCard):
     """A file that is being labelled."""
 
-    def __init__(self, plan: LabellingPlan) -> None:
+    def __init__(self, plan: LabelingConfig) -> None:
         super().__init__(plan.adapter)
         self.plan = plan
-        self.done: FileLabelled | None = None
-        self._entry: LabelledFile | None = None
+        self.done: LabelingResult | None = None
+        self._entry: LabeledFile | None = None
 
     def on_mount(self) -> None:
         plan = self.plan
@@ -92,22 +92,22 @@ class LabellingCard(WorkCard):
         return str(self.plan.out.absolute())
 
     def tell(self, event: object) -> None:
-        if isinstance(event, FileLabelled):
+        if isinstance(event, LabelingResult):
             self.done = event
 
     @property
     def entry(self) -> Entry | None:
         return self._entry
 
-    def on_job_ended(self, message: JobEnded) -> None:
-        super().on_job_ended(message)
+    def on_job_finished(self, message: JobFinished) -> None:
+        super().on_job_finished(message)
         if self.done is not None:
             weibo(self).do(self._find_entry(), node=self)
 
     async def _find_entry(self) -> None:
         """What the history has kept of it, so that it can be deleted from there."""
         newest = await weibo(self).records.ask(lambda bench: bench.history.page(10, filter=HistoryFilter(source=FILES)))
-        files = [entry for entry in newest if isinstance(entry, LabelledFile)]
+        files = [entry for entry in newest if isinstance(entry, LabeledFile)]
         self._entry = next((file for file in files if file.out == self.plan.out.absolute()), None)
 
     def lines(self, width: int) -> list[Content]:
@@ -128,7 +128,7 @@ class LabellingCard(WorkCard):
         key = first_key("cards.again", weibo(self).keymap)
         return _("stopped at {count} rows; {key} goes on").format(count=done, key=key)
 
-    def _result_lines(self, done: FileLabelled, width: int) -> list[Content]:
+    def _result_lines(self, done: LabelingResult, width: int) -> list[Content]:
         labels = weibo(self).stock.labels(self.adapter)
         parts = [rows_part(done.rows), *count_parts(done.counts, done.failed, labels)]
         if done.continued:
@@ -138,7 +138,7 @@ class LabellingCard(WorkCard):
         return flow(parts, about(self.adapter, rate), width)
 
 
-class BatchCard(WorkCard):
+class BatchCard(JobCard):
     """Many posts that were pasted: how many are judged, and what as. `cards` are those of the last ones."""
 
     def __init__(self, posts: Sequence[str], cards: Sequence[PostCard], adapter: str) -> None:
@@ -173,8 +173,8 @@ class BatchCard(WorkCard):
         if at >= 0:
             self._cards[at].show(event)
 
-    def on_job_ended(self, message: JobEnded) -> None:
-        super().on_job_ended(message)
+    def on_job_finished(self, message: JobFinished) -> None:
+        super().on_job_finished(message)
         for card in self._cards:
             if card.at_work:
                 card.fail(self.failure or _("stopped before it was judged"))

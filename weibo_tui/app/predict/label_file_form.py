@@ -12,19 +12,19 @@ from textual.widgets import Static
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
-from weibo_tui.app.forms.fields import Spec, as_choices
+from weibo_tui.app.forms.fields import FieldSpec, as_choices
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
 from weibo_tui.app.forms.path_completion import judge
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.app.services.catalog import Stock
+from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.datasets.reading import FORMATS
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditPlan, Columns, LabellingPlan
+from weibo_tui.workbench import AuditPlan, Columns, LabelingConfig
 
 
-class LabellingForm(PlanForm[LabellingPlan]):
+class LabelingForm(PlanForm[LabelingConfig]):
     """Only the file must be named: the result goes beside it."""
 
     HELP_TEXT = N_(
@@ -33,7 +33,7 @@ class LabellingForm(PlanForm[LabellingPlan]):
         "stopped goes on when the same file is labelled to the same place. Ctrl+S starts."
     )
     DEFAULT_CSS = """
-    LabellingForm {
+    LabelingForm {
         & #sides { height: 1fr; padding: 0 1; }
         & #left, & #right { height: auto; }
         & DataPreview { margin-top: 1; }
@@ -94,7 +94,7 @@ class LabellingForm(PlanForm[LabellingPlan]):
         else:
             self.action_start()
 
-    def on_data_preview_found(self, event: DataPreview.Found) -> None:
+    def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
         found = event.peeks[0].source if event.peeks else None
         for name in ("text_column", "encoding"):
             self._fields[name].suggest(str(getattr(found, name, None) or ""))
@@ -105,23 +105,23 @@ class LabellingForm(PlanForm[LabellingPlan]):
     def output(self) -> PathInput | None:
         return self._out if self._out.value.strip() else None
 
-    def plan(self) -> LabellingPlan:
+    def plan(self) -> LabelingConfig:
         source = self._source.path
         if not self._source.value.strip():
-            raise BadInput(_("Name a file of posts first."))
+            raise UserInputError(_("Name a file of posts first."))
         if problem := judge(source, save=False).problem:
-            raise BadInput(problem)
+            raise UserInputError(problem)
         out = self._out.path if self._out.value.strip() else _beside(source)
         if problem := judge(out, save=True).problem:
-            raise BadInput(problem)
-        return LabellingPlan(
+            raise UserInputError(problem)
+        return LabelingConfig(
             source, out, self._fields["adapter"].value, self._columns(), overwrite=self._may_replace == out
         )
 
 
-def _adapter(stock: Stock) -> Spec:
+def _adapter(stock: Catalog) -> FieldSpec:
     choices = as_choices([card.name for card in stock.adapters])
-    return Spec("adapter", N_("Adapter"), N_("It judges the posts."), stock.adapter, choices=choices)
+    return FieldSpec("adapter", N_("Adapter"), N_("It judges the posts."), stock.adapter, choices=choices)
 
 
 def _beside(source: Path) -> Path:

@@ -71,7 +71,7 @@ class Prompt(TextArea):
     class AtOldest(Message):
         """One walks past the oldest post that `past` gives."""
 
-    class Left(Message):
+    class Exited(Message):
         """One goes from the prompt to the cards."""
 
     def __init__(self, past: Callable[[], Sequence[str]]) -> None:
@@ -140,7 +140,7 @@ class Prompt(TextArea):
         self.insert_text("\n")
 
     def action_leave(self) -> None:
-        self.post_message(self.Left())
+        self.post_message(self.Exited())
 
     def action_older(self) -> None:
         if self._walking or self.navigator.is_first_wrapped_line(self.cursor_location):

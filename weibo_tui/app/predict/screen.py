@@ -11,32 +11,32 @@ from textual.binding import ActiveBinding
 from textual.content import Content
 from textual.widget import Widget
 
-from weibo_tui.app.base import Place
-from weibo_tui.app.dialogs import Choose
+from weibo_tui.app.base import MainScreen
+from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import SIGNS, label_colour, label_name, one_line
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.keymap import KEYS, bindings, keys_of
 from weibo_tui.app.predict.card import PostCard
-from weibo_tui.app.predict.conversation import Conversation
-from weibo_tui.app.predict.job_card import BatchCard, LabellingCard
-from weibo_tui.app.predict.label_file_form import LabellingForm
+from weibo_tui.app.predict.conversation import PredictionList
+from weibo_tui.app.predict.job_card import BatchCard, LabelingCard
+from weibo_tui.app.predict.label_file_form import LabelingForm
 from weibo_tui.app.predict.prompt import LARGEST, Prompt
 from weibo_tui.app.predict.welcome import Welcome
-from weibo_tui.app.services.catalog import Stock
+from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import Analysis
 from weibo_tui.text import cell_width
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.legacy_project import Originals
+from weibo_tui.workbench.legacy_project import LegacyProject
 
 SHOWN_OF_MANY = 20
 """Pasted posts that get cards; of more than these the last do."""
 LEAVE = "q"
 
 
-class PredictScreen(Place):
+class PredictScreen(MainScreen):
     NAME = "predict"
     HELP_TEXT = N_(
         "Posts are judged one after the other, also while a training runs, and kept in the history. Ctrl+G chooses "
@@ -54,10 +54,10 @@ class PredictScreen(Place):
         self._ready = False
         self._begun = False
         """Whether there were posts, or something of one's own: what is said at the first start is over then."""
-        self._originals = Originals(None, None, None)
+        self._originals = LegacyProject(None, None, None)
 
     def compose_body(self) -> Iterable[Widget]:
-        self.conversation = Conversation()
+        self.conversation = PredictionList()
         self.welcome = Welcome()
         self.welcome.display = False
         self.prompt = Prompt(lambda: self.conversation.posts)
@@ -73,13 +73,13 @@ class PredictScreen(Place):
     async def _look_around(self) -> None:
         await self.weibo.restock()
         if not self.weibo.stock.adapters or self.weibo.stock.untouched:
-            self._originals = await self.weibo.records.ask(lambda _bench: Originals.find())
+            self._originals = await self.weibo.records.ask(lambda _bench: LegacyProject.find())
         self._ready = True
         self._show_whether_ready(self.weibo.stock)
 
     # ---- what there is to judge with
 
-    def _show_stock(self, stock: Stock) -> None:
+    def _show_stock(self, stock: Catalog) -> None:
         """Name the adapter and its labels above the prompt."""
         labels = stock.labels(stock.adapter)
         named = [
@@ -89,7 +89,7 @@ class PredictScreen(Place):
         if self._ready:
             self._show_whether_ready(stock)
 
-    def _show_whether_ready(self, stock: Stock) -> None:
+    def _show_whether_ready(self, stock: Catalog) -> None:
         lacking = not stock.adapters
         self._begun = self._begun or bool(self.conversation.cards) or not (lacking or stock.untouched)
         welcoming = lacking or not self._begun
@@ -158,7 +158,7 @@ class PredictScreen(Place):
         """Judge a post that cannot be written, if the person agrees."""
         question = _("This post has {count} characters, too many for the prompt. Judge it as it is?")
         answers = [("", _("No")), ("judge", _("Judge it"))]
-        asked = await self.weibo.push_screen_wait(Choose(question.format(count=f"{len(post):,}"), answers))
+        asked = await self.weibo.push_screen_wait(ChoiceDialog(question.format(count=f"{len(post):,}"), answers))
         if asked == "judge" and await self._has_adapter():
             self._judge(post, self.weibo.stock.adapter)
 
@@ -168,7 +168,7 @@ class PredictScreen(Place):
     async def _take_lines(self, text: str, lines: Sequence[str]) -> None:
         question = _("{count} lines were pasted. What are they?").format(count=f"{len(lines):,}")
         each = _("{count} posts, each judged").format(count=f"{len(lines):,}")
-        answer = await self.weibo.push_screen_wait(Choose(question, [("one", _("One post")), ("each", each)]))
+        answer = await self.weibo.push_screen_wait(ChoiceDialog(question, [("one", _("One post")), ("each", each)]))
         if answer == "one":
             self.prompt.insert_text(text)
         elif answer == "each" and await self._has_adapter():
@@ -198,7 +198,7 @@ class PredictScreen(Place):
             )
             for card in cards
         ]
-        return await self.weibo.push_screen_wait(Choose(question, answers, chosen))
+        return await self.weibo.push_screen_wait(ChoiceDialog(question, answers, chosen))
 
     # ---- the prompt and the cards
 
@@ -218,7 +218,7 @@ class PredictScreen(Place):
             self.set_focus(self.welcome.query_one("OptionList"))
         self.conversation.fetch_older()
 
-    def on_prompt_left(self) -> None:
+    def on_prompt_exited(self) -> None:
         if self.conversation.cards:
             self.conversation.action_last()
             self.set_focus(self.conversation)
@@ -243,12 +243,12 @@ class PredictScreen(Place):
         self.set_focus(self.prompt)
         self.prompt.take(event.text)
 
-    def on_conversation_left(self) -> None:
+    def on_prediction_list_exited(self) -> None:
         self.action_write()
 
-    def on_conversation_again(self, message: Conversation.Again) -> None:
-        if isinstance(message.card, LabellingCard):
-            self.conversation.append(LabellingCard(message.card.plan))
+    def on_prediction_list_again(self, message: PredictionList.Again) -> None:
+        if isinstance(message.card, LabelingCard):
+            self.conversation.append(LabelingCard(message.card.plan))
         elif isinstance(message.card, PostCard):
             self.do(self._judge_again(message.card))
 
@@ -257,7 +257,7 @@ class PredictScreen(Place):
         if name:
             self._judge(card.text, name)
 
-    def on_conversation_looked(self, message: Conversation.Looked) -> None:
+    def on_prediction_list_show_in_history(self, message: PredictionList.ShowInHistory) -> None:
         history = self.weibo.places["history"]
         assert isinstance(history, HistoryScreen)
         history.show(message.analysis_id)
@@ -279,9 +279,9 @@ class PredictScreen(Place):
         self.do(self._label_file())
 
     async def _label_file(self) -> None:
-        plan = await self.weibo.push_screen_wait(LabellingForm())
+        plan = await self.weibo.push_screen_wait(LabelingForm())
         if plan is not None:
-            self.conversation.append(LabellingCard(plan))
+            self.conversation.append(LabelingCard(plan))
 
 
 def _unshown(active: ActiveBinding) -> ActiveBinding:

@@ -12,11 +12,11 @@ from textual.widgets.option_list import Option
 
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.keymap import bindings
-from weibo_tui.app.services.catalog import Stock
+from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench.downloads import BASE_SIZE
-from weibo_tui.workbench.legacy_project import Originals
+from weibo_tui.workbench.legacy_project import LegacyProject
 
 
 class Welcome(VerticalScroll, can_focus=False):
@@ -50,7 +50,7 @@ class Welcome(VerticalScroll, can_focus=False):
         yield Static(classes="explanation")
         yield OptionList(markup=False)
 
-    def show(self, stock: Stock, originals: Originals) -> None:
+    def show(self, stock: Catalog, originals: LegacyProject) -> None:
         """Say it for what there is: what comes with the program; bases, but no adapter; nothing; and what the original
         project left here."""
         title = _("Nothing to judge posts with yet")
@@ -84,7 +84,7 @@ class Welcome(VerticalScroll, can_focus=False):
         self.post_message(self.Chosen(place, action))
 
 
-def _ways(stock: Stock, originals: Originals) -> Iterator[tuple[str, str]]:
+def _ways(stock: Catalog, originals: LegacyProject) -> Iterator[tuple[str, str]]:
     """Where each way begins and what begins it there, and what it is called: what is at hand first."""
     if originals.base is not None and not stock.base_of(originals):
         yield "models.take_base", _("Take in the base in {folder}").format(folder=originals.base)

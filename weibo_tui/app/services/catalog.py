@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.legacy_project import Originals
+from weibo_tui.workbench.legacy_project import LegacyProject
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class Catalog:
     """Cards by name; `base` and `adapter` are empty where none is chosen or there is none. `own_bases` and
     `own_adapters` name those that do not come with the program."""
 
@@ -24,7 +24,7 @@ class Stock:
     own_adapters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, bench: Workbench) -> Stock:
+    def of(cls, bench: Workbench) -> Catalog:
         base = adapter = ""
         with suppress(WeiboTuiError):
             base = bench.base_name()
@@ -48,7 +48,7 @@ class Stock:
         """The base that was fetched from a repository of the Hub."""
         return next((card for card in self.bases if card.made.get("repository") == repository), None)
 
-    def base_of(self, originals: Originals) -> str:
+    def base_of(self, originals: LegacyProject) -> str:
         """The base that was taken in from the folder which the original project left; empty where none was."""
         source = "" if originals.base is None else str(originals.base.absolute())
         return next((card.name for card in self.bases if source and card.source == source), "")

@@ -85,7 +85,7 @@ class Job:
         self.stopping = True
 
 
-class JobTold(Message):
+class JobProgress(Message):
     """A job is further: the events since the last time, of each run of Progress only the latest."""
 
     def __init__(self, job: Job, events: list[object]) -> None:
@@ -94,7 +94,7 @@ class JobTold(Message):
         self.events = events
 
 
-class JobEnded(Message):
+class JobFinished(Message):
     """A job is over, as its state says: `result` is the last event of one that is done, `error` what failed it."""
 
     def __init__(self, job: Job, result: object = None, error: Exception | None = None) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from textual.content import Content
 
 from weibo_tui.app.formatting import duration, percent, plain
-from weibo_tui.app.services.catalog import Stock
+from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.locale import gettext as _
 from weibo_tui.words import word
 
 
-def status(device: str, stock: Stock, jobs: Iterable[Job]) -> Content:
+def status(device: str, stock: Catalog, jobs: Iterable[Job]) -> Content:
     """The line; `device` is empty as long as torch is not there."""
     parts = [plain(device or _("loading …"))]
     if stock.base:

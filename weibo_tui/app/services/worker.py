@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from textual.message import Message
 
-from weibo_tui.app.services.jobs import Job, JobEnded, JobTold, Outcome
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, Outcome
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -37,7 +37,7 @@ BREATH, BREATH_SECONDS = 0.0005, 0.02
 T = TypeVar("T")
 
 
-class WorkThread(threading.Thread):
+class WorkerThread(threading.Thread):
     """Serves questions as they come, and between two pulls of a long job too; several long jobs take turns."""
 
     def __init__(self, name: str, home: Path | None = None) -> None:
@@ -45,8 +45,8 @@ class WorkThread(threading.Thread):
         self._home = home
         self._bench: Workbench | None = None
         self._resources = ExitStack()
-        self._questions: deque[_Question] = deque()
-        self._jobs: deque[_Pulled] = deque()
+        self._questions: deque[_Request] = deque()
+        self._jobs: deque[_RunningJob] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._breathed = 0.0
@@ -55,7 +55,7 @@ class WorkThread(threading.Thread):
         """What `question` answers, given the thread's workbench. Whoever no longer waits for it is not answered.
 
         Raises what the question raises, and WeiboTuiError where the thread ends before it gets to it."""
-        asked = _Question(question)
+        asked = _Request(question)
         with self._wake:
             if self._closing:
                 raise _too_late()
@@ -65,8 +65,8 @@ class WorkThread(threading.Thread):
         return answer
 
     def begin(self, job: Job) -> None:
-        """Take on a long job; its owner hears of it by JobTold and JobEnded. For use in the event loop."""
-        pulled = _Pulled(job)
+        """Take on a long job; its owner hears of it by JobProgress and JobFinished. For use in the event loop."""
+        pulled = _RunningJob(job)
         with self._wake:
             if not self._closing:
                 self._jobs.append(pulled)
@@ -156,7 +156,7 @@ def _too_late() -> WeiboTuiError:
     return WeiboTuiError(_("The app is being left: this was not done any more."))
 
 
-class _Question:
+class _Request:
     """Asked in the event loop, answered in the thread."""
 
     def __init__(self, question: Callable[[Workbench], Any]) -> None:
@@ -188,14 +188,14 @@ class _Question:
             self.future.set_exception(error)
 
 
-class _Pulled:
+class _RunningJob:
     """A job and its generator, in the hands of the thread."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self._events: Iterator[object] | None = None
         self._last: object = None
-        self._teller = _Teller(job)
+        self._teller = _EventPoster(job)
 
     @property
     def ready(self) -> bool:
@@ -249,10 +249,10 @@ class _Pulled:
 
     def _end(self, outcome: Outcome, result: object = None, error: Exception | None = None) -> None:
         self.job.outcome, self.job.error = outcome, error
-        self._teller.end(JobEnded(self.job, result, error))
+        self._teller.end(JobFinished(self.job, result, error))
 
 
-class _Teller:
+class _EventPoster:
     """Posts a job's events, gathered: from the event loop, so that none waits for the step behind it to be done."""
 
     def __init__(self, job: Job) -> None:
@@ -274,7 +274,7 @@ class _Teller:
         if not arranged:
             self._in_loop(self._arrange)
 
-    def end(self, message: JobEnded) -> None:
+    def end(self, message: JobFinished) -> None:
         """Post what is untold, then `message`."""
         self._in_loop(self._end, message)
 
@@ -291,9 +291,9 @@ class _Teller:
             self._arranged = False
         if events:
             self._next = self._loop.time() + TELL_SECONDS
-            self._post(JobTold(self._job, events))
+            self._post(JobProgress(self._job, events))
 
-    def _end(self, message: JobEnded) -> None:
+    def _end(self, message: JobFinished) -> None:
         self._tell()
         self._post(message)
 

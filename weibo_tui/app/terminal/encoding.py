@@ -6,20 +6,20 @@ import codecs
 import locale
 import os
 
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 
 def terminal_encoding() -> str:
     """What the terminal is spoken to in: the locale's encoding, and UTF-8 where the locale has none but ASCII.
 
-    BadInput for a terminal that cannot show the app."""
+    UserInputError for a terminal that cannot show the app."""
     if os.environ.get("TERM") == "dumb":
         message = _(
             "This terminal (TERM=dumb) shows plain lines only: open another one for the app, or use the commands that "
             "'weibo-tui --help' lists."
         )
-        raise BadInput(message)
+        raise UserInputError(message)
     name = codecs.lookup(locale.getencoding()).name
     if name == "ascii":  # no locale was chosen, which says nothing of the terminal; Python itself does the same
         return "utf-8"
@@ -30,5 +30,5 @@ def terminal_encoding() -> str:
             "The encoding of your locale, {encoding}, has no Chinese characters: use another locale, as in "
             "'LC_ALL=C.UTF-8 weibo-tui'."
         )
-        raise BadInput(message.format(encoding=name)) from None
+        raise UserInputError(message.format(encoding=name)) from None
     return name

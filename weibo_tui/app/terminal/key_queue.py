@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 1.0
 Typed = events.Key | events.Paste
 
 
-class TypedAhead:
+class KeyQueue:
     """What was typed and is not through yet."""
 
     def __init__(self, app: App[None]) -> None:

@@ -19,7 +19,7 @@ _NEAR = 12
 _GREYS = {None, 0, 7, 8, 15}
 
 
-class FewColours(LineFilter):
+class LowColorFilter(LineFilter):
     def __init__(self, app: App[None]) -> None:
         super().__init__()
         self._app = app

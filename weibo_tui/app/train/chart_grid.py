@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from weibo_tui.app.plot.line_chart import Curves
-from weibo_tui.app.train.run_metrics import MEASURES, Measure, RunRecord
+from weibo_tui.app.plot.line_chart import LineChart
+from weibo_tui.app.train.run_metrics import MEASURES, Metric, RunMetrics
 from weibo_tui.locale import gettext as _
 
 _SMALL_ROWS = 7
@@ -20,20 +20,20 @@ _ROWS_BELOW = 6
 _NOT_OF_PRETRAINING = ("validation_loss", "accuracy", "macro_f1", "posts_per_second")
 
 
-class Charts(Container):
+class ChartGrid(Container):
     """Charts of the runs that are shown."""
 
     DEFAULT_CSS = """
-    Charts { layout: grid; grid-gutter: 1 3; }
+    ChartGrid { layout: grid; grid-gutter: 1 3; }
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._measures: list[Measure] = list(MEASURES)
+        self._measures: list[Metric] = list(MEASURES)
         self._zoomed = 0
         self._room = 0
         self._charts = {
-            one.name: Curves(_(one.title), smoothing=one.smoothing > 0, id=f"chart-{one.name}") for one in MEASURES
+            one.name: LineChart(_(one.title), smoothing=one.smoothing > 0, id=f"chart-{one.name}") for one in MEASURES
         }
         self.log_y = False
         self.smoothing = True
@@ -45,7 +45,7 @@ class Charts(Container):
     def zoomed(self) -> bool:
         return self.has_class("-zoomed")
 
-    def show(self, records: Sequence[RunRecord], kind: str) -> None:
+    def show(self, records: Sequence[RunMetrics], kind: str) -> None:
         """Draw these runs, and the measures that a run of this kind has."""
         measures = [one for one in MEASURES if kind == "train" or one.name not in _NOT_OF_PRETRAINING]
         if measures != self._measures:

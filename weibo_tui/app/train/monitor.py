@@ -10,12 +10,12 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.widgets import Static
 
-from weibo_tui.app.plot.line_chart import Curves
-from weibo_tui.app.train.chart_grid import Charts
+from weibo_tui.app.plot.line_chart import LineChart
+from weibo_tui.app.train.chart_grid import ChartGrid
 from weibo_tui.app.train.monitor_head import head_lines, log_lines
-from weibo_tui.app.train.run_metrics import LogLine, RunRecord
-from weibo_tui.app.train.run_store import Entry
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
+from weibo_tui.app.train.run_store import RunEntry
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.locale import N_
 
@@ -46,9 +46,9 @@ class Monitor(Vertical):
         &.-wide.-scored #facts { layout: horizontal; }
         &.-wide.-scored #facts > * { width: 1fr; }
         &.-wide.-scored .log { padding-left: 3; }
-        & Charts { margin-bottom: 1; }
+        & ChartGrid { margin-bottom: 1; }
         &.-zoomed #facts { display: none; }
-        &.-zoomed Charts { margin-bottom: 0; }
+        &.-zoomed ChartGrid { margin-bottom: 0; }
     }
     """
 
@@ -61,7 +61,7 @@ class Monitor(Vertical):
         self._log = Static(classes="log")
         self._told: tuple[LogLine, ...] = ()
         self._score = ScoreView()
-        self._charts = Charts()
+        self._charts = ChartGrid()
         self._facts = Container(self._score, self._log, id="facts")
         self._body = _Body(self._charts, self._facts)
 
@@ -78,7 +78,7 @@ class Monitor(Vertical):
         self._charts.lay_out(self._body.size.height - above)
 
     @property
-    def charts(self) -> Charts:
+    def charts(self) -> ChartGrid:
         return self._charts
 
     def enter(self) -> None:
@@ -93,10 +93,10 @@ class Monitor(Vertical):
         self.post_message(self.Zoomed())
 
     def on_click(self, event: Click) -> None:
-        if isinstance(event.widget, Curves):
+        if isinstance(event.widget, LineChart):
             self.zoom((event.widget.id or "").removeprefix("chart-"))
 
-    def show(self, entry: Entry, records: Sequence[RunRecord]) -> None:
+    def show(self, entry: RunEntry, records: Sequence[RunMetrics]) -> None:
         """Show a run with all that is known of it; the first of `records` is its own, if it has one."""
         own = records[0] if records and entry.run is not None and records[0].run_id == entry.run.id else None
         self.show_head(entry, own)
@@ -107,17 +107,17 @@ class Monitor(Vertical):
         self._score.show(score if isinstance(score, dict) else {})
         self._set_scored(bool(score))
 
-    def show_head(self, entry: Entry, record: RunRecord | None) -> None:
+    def show_head(self, entry: RunEntry, record: RunMetrics | None) -> None:
         """Show how far it is, and nothing else."""
         lines = list(head_lines(entry, record, max(1, self._head.size.width)))
         fits = len(lines) == self._head.size.height  # then nothing else moves, and need not be laid out
-        self._head.update(Fitted(lambda width: head_lines(entry, record, width)), layout=not fits)
+        self._head.update(ResponsiveText(lambda width: head_lines(entry, record, width)), layout=not fits)
 
-    def _show_log(self, record: RunRecord | None) -> None:
+    def _show_log(self, record: RunMetrics | None) -> None:
         told = () if record is None else tuple(record.log)
         if told != self._told:
             self._told = told
-            self._log.update(Fitted(lambda width: log_lines(told, width)))
+            self._log.update(ResponsiveText(lambda width: log_lines(told, width)))
 
     def _set_scored(self, scored: bool) -> None:
         """The score card is what one looks for when a run is over: it comes before the curves then."""

@@ -10,8 +10,8 @@ from textual.content import Content
 
 from weibo_tui.app.formatting import NO_FIGURE, bar, duration, fitting, local_time, one_line, percent, plain, size
 from weibo_tui.app.train.run_list import COLOURS, state_words
-from weibo_tui.app.train.run_metrics import LogLine, RunRecord
-from weibo_tui.app.train.run_store import Entry
+from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
+from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.app.widgets.job_progress import pace_of_bytes
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import truncate_cells, visible, wrap_cells
@@ -21,7 +21,7 @@ _LONGEST_NAME = 40
 _ERROR_LINES = 4
 
 
-def head_lines(entry: Entry, record: RunRecord | None, width: int) -> Iterator[Content]:
+def head_lines(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterator[Content]:
     """The lines over the curves; `record` is None as long as there is no run, or it has not been read."""
     yield _title(entry, record, width)
     if entry.error:
@@ -35,7 +35,7 @@ def head_lines(entry: Entry, record: RunRecord | None, width: int) -> Iterator[C
         yield fitting(_figures(record), width)
 
 
-def _title(entry: Entry, record: RunRecord | None, width: int) -> Content:
+def _title(entry: RunEntry, record: RunMetrics | None, width: int) -> Content:
     name = truncate_cells(" ".join(visible(entry.name).split()), _LONGEST_NAME)
     left = Content.assemble(state_words(entry.state), "  ", (name, "bold"))
     about = [word(entry.kind)]
@@ -53,14 +53,14 @@ def _title(entry: Entry, record: RunRecord | None, width: int) -> Content:
     return Content.assemble(left, " " * max(0, width - left.cell_length - right.cell_length), right)
 
 
-def _result(entry: Entry) -> Iterator[Content]:
+def _result(entry: RunEntry) -> Iterator[Content]:
     if entry.kind != "train":
         yield one_line(_("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name))
     else:
         yield one_line(_("Saved as adapter '{name}'. Press u to make it the default.").format(name=entry.name))
 
 
-def _progress(entry: Entry, record: RunRecord | None, width: int) -> Iterator[Content]:
+def _progress(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterator[Content]:
     stage, share = entry.stage, _share(entry, record)
     told = [] if stage is not None and stage.stage != "validation" else list(_far(entry, record, share))
     if stage is not None:
@@ -75,12 +75,12 @@ def _progress(entry: Entry, record: RunRecord | None, width: int) -> Iterator[Co
     yield fitting(told or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
 
 
-def _share(entry: Entry, record: RunRecord | None) -> float | None:
+def _share(entry: RunEntry, record: RunMetrics | None) -> float | None:
     step, steps = entry.steps
     return step / steps if steps else record.share if record is not None else None
 
 
-def _far(entry: Entry, record: RunRecord | None, share: float | None) -> Iterator[Content]:
+def _far(entry: RunEntry, record: RunMetrics | None, share: float | None) -> Iterator[Content]:
     step, steps = entry.steps
     if share is not None:
         yield Content.styled(percent(share, 0), "bold")
@@ -98,7 +98,7 @@ def _far(entry: Entry, record: RunRecord | None, share: float | None) -> Iterato
         yield Content(_("measuring what it has learnt"))
 
 
-def _figures(record: RunRecord) -> Iterator[Content]:
+def _figures(record: RunMetrics) -> Iterator[Content]:
     def figure(name: str, value: str) -> Content:
         return Content.assemble((f"{name} ", "$text-muted"), value)
 

@@ -12,7 +12,7 @@ from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.forms.base import PlanForm
-from weibo_tui.app.forms.fields import Spec, decimal, short, whole
+from weibo_tui.app.forms.fields import FieldSpec, decimal, short, whole
 from weibo_tui.app.forms.hyperparameter_fields import (
     encoding_field,
     machine_fields,
@@ -22,11 +22,11 @@ from weibo_tui.app.forms.hyperparameter_fields import (
 )
 from weibo_tui.app.forms.path_completion import judge
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.engine.hyperparameters import PRETRAINING_RANGES, PretrainingRecipe
-from weibo_tui.errors import BadInput
+from weibo_tui.engine.hyperparameters import PRETRAINING_RANGES, PretrainingHyperparameters
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import Machine, PretrainingPlan
+from weibo_tui.workbench import ComputeOptions, PretrainingConfig
 
 SUFFIXES = (".txt", ".xz", ".gz")
 SIZES = ("layers", "width", "heads", "vocabulary", "positions")
@@ -40,7 +40,7 @@ _LIMITS = {
 }
 
 
-class PretrainingForm(PlanForm[PretrainingPlan]):
+class PretrainingForm(PlanForm[PretrainingConfig]):
     """What a pretraining needs: a text, and how long it may take."""
 
     HELP_TEXT = N_(
@@ -108,24 +108,24 @@ class PretrainingForm(PlanForm[PretrainingPlan]):
         self._told.update(plain(odd or text))
         self._told.set_class(bool(odd), "-wrong")
 
-    def plan(self) -> PretrainingPlan:
+    def plan(self) -> PretrainingConfig:
         corpus = self._corpus.path
         if not self._corpus.value.strip():
-            raise BadInput(_("Name a text to learn from first."))
+            raise UserInputError(_("Name a text to learn from first."))
         if problem := judge(corpus, save=False).problem:
-            raise BadInput(problem)
+            raise UserInputError(problem)
         if (self._fields["minutes"].value > 0) == (self._fields["tokens"].value > 0):
-            raise BadInput(_("Say for how long, either in minutes or in tokens; the other is 0."))
+            raise UserInputError(_("Say for how long, either in minutes or in tokens; the other is 0."))
         sizes = self.values(*SIZES)
         if odd := _odd_heads(sizes):
-            raise BadInput(odd)
-        return PretrainingPlan(
+            raise UserInputError(odd)
+        return PretrainingConfig(
             corpus=corpus,
             emoticons=self._fields["emoticons"].value == "yes",
-            recipe=PretrainingRecipe(
+            recipe=PretrainingHyperparameters(
                 **self.values("minutes", "tokens", "context", "batch_size", "learning_rate", "seed")
             ),
-            machine=Machine(**self.values("device", "dtype", "threads")),
+            machine=ComputeOptions(**self.values("device", "dtype", "threads")),
             **self.values("name", "units", "encoding"),
             **sizes,
         )
@@ -144,16 +144,16 @@ def _odd_heads(sizes: dict[str, int]) -> str:
     return _("The width must be a multiple of the heads: {width} is none of {heads}.").format(**sizes)
 
 
-def _bounds() -> list[Spec]:
+def _bounds() -> list[FieldSpec]:
     minutes = decimal(*PRETRAINING_RANGES["minutes"])
     tokens = whole(*PRETRAINING_RANGES["tokens"])
     return [
-        Spec("minutes", N_("Minutes"), N_("Compute so many minutes; 0 where tokens say how long."), "0", minutes),
-        Spec("tokens", N_("Tokens"), N_("Stop behind so many tokens."), "0", tokens),
+        FieldSpec("minutes", N_("Minutes"), N_("Compute so many minutes; 0 where tokens say how long."), "0", minutes),
+        FieldSpec("tokens", N_("Tokens"), N_("Stop behind so many tokens."), "0", tokens),
     ]
 
 
-def _sizes() -> list[Spec]:
+def _sizes() -> list[FieldSpec]:
     about = (
         ("layers", N_("Layers"), N_("Blocks.")),
         ("width", N_("Width"), N_("Width of the hidden states.")),
@@ -161,9 +161,9 @@ def _sizes() -> list[Spec]:
         ("vocabulary", N_("Vocabulary"), N_("Tokens in the vocabulary at most.")),
         ("positions", N_("Positions"), N_("Tokens of the longest text that it can read.")),
     )
-    default = PretrainingPlan(Path(), "base", recipe=PretrainingRecipe(minutes=1))
+    default = PretrainingConfig(Path(), "base", recipe=PretrainingHyperparameters(minutes=1))
     return [
-        Spec(
+        FieldSpec(
             name,
             label,
             text,
@@ -175,13 +175,13 @@ def _sizes() -> list[Spec]:
     ]
 
 
-def _units() -> Spec:
+def _units() -> FieldSpec:
     about = N_("What a token is: characters, or pieces of several that stand together often.")
     choices = (("characters", N_("characters")), ("pieces", N_("pieces")))
-    return Spec("units", N_("Tokens are"), about, "characters", choices=choices)
+    return FieldSpec("units", N_("Tokens are"), about, "characters", choices=choices)
 
 
-def _emoticons() -> Spec:
+def _emoticons() -> FieldSpec:
     about = N_("Whether frequent emoticons are tokens of their own; by default they are.")
     choices = (("yes", N_("yes")), ("no", N_("no")))
-    return Spec("emoticons", N_("Emoticons"), about, "yes", choices=choices)
+    return FieldSpec("emoticons", N_("Emoticons"), about, "yes", choices=choices)

@@ -14,7 +14,7 @@ from weibo_tui.app.formatting import local_time, one_line, percent
 from weibo_tui.app.plot.render import marker
 from weibo_tui.app.themes import label_colours
 from weibo_tui.app.train.run_store import State
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_
 from weibo_tui.text import cell_width, truncate_cells, visible
 from weibo_tui.words import word
@@ -45,7 +45,7 @@ _CURVE_COLOURS = tuple(f"${name}" for name in label_colours(dark=True) if name.s
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RunRow:
     """A run in the list. `share` of it is done, `accuracy` the best so far, `colour` that of its curves where they
     are laid over the others."""
 
@@ -78,7 +78,7 @@ class RunList(OptionList):
 
     def __init__(self) -> None:
         super().__init__(markup=False)
-        self._rows: list[Row] = []
+        self._rows: list[RunRow] = []
 
     @property
     def key(self) -> str:
@@ -86,7 +86,7 @@ class RunList(OptionList):
         option = self.highlighted_option
         return (option.id or "") if option is not None else ""
 
-    def show(self, rows: Sequence[Row], renamed: Mapping[str, str] = {}) -> None:
+    def show(self, rows: Sequence[RunRow], renamed: Mapping[str, str] = {}) -> None:
         """List these. The cursor stays on its row, whose key may be `renamed`, or goes to the next where it is gone."""
         before, self._rows = self._rows, list(rows)
         if [row.key for row in before] == [row.key for row in rows]:
@@ -101,7 +101,7 @@ class RunList(OptionList):
         if keys:
             self.highlighted = keys.index(key) if key in keys else min(index, len(keys) - 1)
 
-    def update_row(self, row: Row) -> None:
+    def update_row(self, row: RunRow) -> None:
         """Show what is new of one that is listed."""
         for index, old in enumerate(self._rows):
             if old.key == row.key and old != row:
@@ -119,11 +119,11 @@ def state_words(state: State) -> Content:
     return Content.styled(f"{SIGNS[state]} {word(state)}", COLOURS[state])
 
 
-def _fitted(row: Row) -> Fitted:
-    return Fitted(lambda width: _lines(row, width))
+def _fitted(row: RunRow) -> ResponsiveText:
+    return ResponsiveText(lambda width: _lines(row, width))
 
 
-def _lines(row: Row, width: int) -> Iterator[Content]:
+def _lines(row: RunRow, width: int) -> Iterator[Content]:
     mark = Content.styled(marker(row.colour) + " ", _CURVE_COLOURS[row.colour]) if row.colour is not None else Content()
     figure = percent(row.accuracy) if row.accuracy is not None else ""
     state = state_words(row.state)

@@ -24,7 +24,7 @@ READ_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class Metric:
     """What a curve shows. `smoothing` is that of the smoothed curve, 0 for none; `spread` ones spread over decades,
     and may have a logarithmic axis."""
 
@@ -35,15 +35,15 @@ class Measure:
 
 
 MEASURES = (
-    Measure("loss", N_("Loss"), SMOOTHING, spread=True),
-    Measure("validation_loss", N_("Validation loss"), spread=True),
-    Measure("accuracy", N_("Accuracy, %")),
-    Measure("macro_f1", N_("Macro F1, %")),
-    Measure("learning_rate", N_("Learning rate"), spread=True),
-    Measure("posts_per_second", N_("Posts/s"), SMOOTHING),
-    Measure("tokens_per_second", N_("Tokens/s"), SMOOTHING),
-    Measure("memory", N_("Memory, bytes")),
-    Measure("gradient_norm", N_("Gradient norm"), SMOOTHING, spread=True),
+    Metric("loss", N_("Loss"), SMOOTHING, spread=True),
+    Metric("validation_loss", N_("Validation loss"), spread=True),
+    Metric("accuracy", N_("Accuracy, %")),
+    Metric("macro_f1", N_("Macro F1, %")),
+    Metric("learning_rate", N_("Learning rate"), spread=True),
+    Metric("posts_per_second", N_("Posts/s"), SMOOTHING),
+    Metric("tokens_per_second", N_("Tokens/s"), SMOOTHING),
+    Metric("memory", N_("Memory, bytes")),
+    Metric("gradient_norm", N_("Gradient norm"), SMOOTHING, spread=True),
 )
 
 
@@ -66,7 +66,7 @@ def read_on(runs: Runs, run_id: str, last: JournalEntry | None) -> tuple[bool, l
     return last is not None, list(islice(runs.events(run_id), READ_AT_ONCE))
 
 
-class RunRecord:
+class RunMetrics:
     """What the journal of a run has told so far. A journal that somebody meddled with may lack anything."""
 
     def __init__(self, run: Run) -> None:

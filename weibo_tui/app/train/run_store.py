@@ -9,7 +9,7 @@ from typing import Literal
 from weibo_tui.app.explanation import with_fields
 from weibo_tui.app.plot.line_chart import COLOURS
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.app.train.run_metrics import RunRecord, read_on
+from weibo_tui.app.train.run_metrics import RunMetrics, read_on
 from weibo_tui.engine.events import StepDone
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
@@ -26,7 +26,7 @@ _AT_WORK: Mapping[str, State] = {"waiting": "waiting", "paused": "paused", "stop
 
 
 @dataclass
-class Attempt:
+class LocalRun:
     """A job of this app's, from its start on: `step` is the last it told of, `stage` what it does now where that is
     no step of its training, `error` why it failed."""
 
@@ -52,12 +52,12 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RunEntry:
     """A row of the list: a run, an attempt of this app's, or both. `key` stays the same as long as it is one."""
 
     key: str
     run: Run | None = None
-    attempt: Attempt | None = None
+    attempt: LocalRun | None = None
 
     @property
     def job(self) -> Job | None:
@@ -109,63 +109,63 @@ class Entry:
         return (0, 0) if self.run is None else (self.run.step, self.run.steps or 0)
 
     @property
-    def _attempt(self) -> Attempt:
+    def _attempt(self) -> LocalRun:
         assert self.attempt is not None  # what is no run is an attempt at one
         return self.attempt
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class JournalUpdate:
     """What the records' thread found: all runs, if it was asked for them, and what is new in journals."""
 
     runs: tuple[Run, ...] | None
     journals: Mapping[str, tuple[bool, list[JournalEntry]]]
 
 
-def look(bench: Workbench, listing: bool, journals: Mapping[str, JournalEntry | None]) -> Look:
+def look(bench: Workbench, listing: bool, journals: Mapping[str, JournalEntry | None]) -> JournalUpdate:
     """Read the list of runs, and of each run in `journals` what comes behind the entry given."""
-    return Look(
+    return JournalUpdate(
         bench.runs.list() if listing else None,
         {run_id: read_on(bench.runs, run_id, last) for run_id, last in journals.items()},
     )
 
 
 @dataclass
-class RunsSeen:
+class RunStore:
     """The runs, what this app tried, and the records of those that were shown."""
 
     runs: tuple[Run, ...] = ()
-    attempts: list[Attempt] = field(default_factory=list)
-    records: dict[str, RunRecord] = field(default_factory=dict)
+    attempts: list[LocalRun] = field(default_factory=list)
+    records: dict[str, RunMetrics] = field(default_factory=dict)
     laid_over: list[str] = field(default_factory=list)
     """Ids of the runs whose curves are drawn whichever is selected; each keeps its colour."""
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[RunEntry]:
         """What this app tried and what never became a run, then all runs; the newest first."""
         by_run = {attempt.job.run: attempt for attempt in self.attempts if attempt.job.run}
         known = {run.id for run in self.runs}
         rows = [
-            Entry(attempt.job.run or attempt.waiting_key, attempt=attempt)
+            RunEntry(attempt.job.run or attempt.waiting_key, attempt=attempt)
             for attempt in reversed(self.attempts)
             if attempt.job.run not in known
         ]
-        return rows + [Entry(run.id, run, by_run.get(run.id)) for run in self.runs]
+        return rows + [RunEntry(run.id, run, by_run.get(run.id)) for run in self.runs]
 
-    def entry(self, key: str) -> Entry | None:
+    def entry(self, key: str) -> RunEntry | None:
         """The one with this key, or with the key that it had before it was a run."""
         for entry in self.entries:
             if key == entry.key or (entry.attempt is not None and key == entry.attempt.waiting_key):
                 return entry
         return None
 
-    def attempt(self, job: Job) -> Attempt | None:
+    def attempt(self, job: Job) -> LocalRun | None:
         return next((attempt for attempt in self.attempts if attempt.job is job), None)
 
-    def follow(self, job: Job) -> Attempt:
+    def follow(self, job: Job) -> LocalRun:
         """Keep account of a job. What became of earlier ones on its run counts no longer."""
         self.attempts = [one for one in self.attempts if not job.run or one.job.run != job.run]
-        self.attempts.append(attempt := Attempt(job))
+        self.attempts.append(attempt := LocalRun(job))
         return attempt
 
     def forget(self, key: str) -> None:
@@ -176,7 +176,7 @@ class RunsSeen:
         if key in self.laid_over:
             self.laid_over.remove(key)
 
-    def take(self, found: Look, asked: Mapping[str, JournalEntry | None]) -> None:
+    def take(self, found: JournalUpdate, asked: Mapping[str, JournalEntry | None]) -> None:
         """Take in what `look` found when it was asked so."""
         if found.runs is not None:
             self.runs = found.runs
@@ -188,7 +188,7 @@ class RunsSeen:
             if run_id in self.records and self.records[run_id].last == asked[run_id]:
                 self.records[run_id].take(anew, entries)
 
-    def shown(self, selected: Run | None) -> list[RunRecord]:
+    def shown(self, selected: Run | None) -> list[RunMetrics]:
         """The records that are drawn, the selected run's first, each in its colour; made where there are none."""
         by_id = {run.id: run for run in self.runs}
         runs = [by_id[run_id] for run_id in self.laid_over if run_id in by_id]
@@ -222,8 +222,8 @@ class RunsSeen:
         taken = {self.records[run_id].colour for run_id in self.laid_over if run_id in self.records}
         return next(colour for colour in range(COLOURS) if colour not in taken)
 
-    def _record(self, run: Run) -> RunRecord:
-        record = self.records.pop(run.id, None) or RunRecord(run)
+    def _record(self, run: Run) -> RunMetrics:
+        record = self.records.pop(run.id, None) or RunMetrics(run)
         self.records[run.id] = record  # the last used comes last
         spare = [run_id for run_id in self.records if run_id not in self.laid_over and run_id != run.id]
         for run_id in spare[: max(0, len(self.records) - MOST_RECORDS)]:

@@ -13,14 +13,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
-from weibo_tui.app.base import Place
+from weibo_tui.app.base import MainScreen
 from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import percent, plain
-from weibo_tui.app.services.jobs import Job, JobEnded, JobTold
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.train.monitor import Monitor
-from weibo_tui.app.train.run_list import Row, RunList
-from weibo_tui.app.train.run_metrics import READ_AT_ONCE, RunRecord
-from weibo_tui.app.train.run_store import Entry, RunsSeen, look
+from weibo_tui.app.train.run_list import RunList, RunRow
+from weibo_tui.app.train.run_metrics import READ_AT_ONCE, RunMetrics
+from weibo_tui.app.train.run_store import RunEntry, RunStore, look
 from weibo_tui.engine.events import RunFinished, RunStarted
 from weibo_tui.locale import gettext as _
 
@@ -30,12 +30,12 @@ TICKS_BUSY, TICKS_IDLE = 2, 4
 """With every how many of these looks the list of runs is read too, while a run goes on, and while none does."""
 
 
-class RunsPlace(Place):
+class RunsScreen(MainScreen):
     """Looks only while it is on the screen: the journals of runs that go on twice a second, the list more rarely."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012 - as Screen declares it
     DEFAULT_CSS = """
-    RunsPlace {
+    RunsScreen {
         & RunList { scrollbar-size-vertical: 1; scrollbar-color: $panel; scrollbar-background: $background; }
         & #runs { width: 36; height: 1fr; border-right: solid $panel; }
         & #empty { width: 1fr; padding: 1 2; display: none; }
@@ -52,7 +52,7 @@ class RunsPlace(Place):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen = RunsSeen()
+        self.seen = RunStore()
         self._list = RunList()
         self._monitor = Monitor()
         self._ticks = 0
@@ -134,12 +134,12 @@ class RunsPlace(Place):
     # ---- showing
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> RunEntry | None:
         """The one that is chosen in the list."""
         key = self._list.key
         return self.seen.entry(key)
 
-    def _records(self) -> list[RunRecord]:
+    def _records(self) -> list[RunMetrics]:
         entry = self.entry
         return self.seen.shown(entry.run if entry is not None else None)
 
@@ -162,7 +162,7 @@ class RunsPlace(Place):
             self._works = works
             self.refresh_bindings()
 
-    def _row(self, entry: Entry) -> Row:
+    def _row(self, entry: RunEntry) -> RunRow:
         record = self.seen.records.get(entry.key)
         step, steps = entry.steps
         share = step / steps if steps else record.share if record is not None else None
@@ -170,7 +170,7 @@ class RunsPlace(Place):
         score = (summary or {}).get("score")
         accuracy = score.get("accuracy") if isinstance(score, dict) else record.best_accuracy if record else None
         colour = self.seen.colour(entry.key)
-        return Row(entry.key, entry.name, entry.kind, entry.state, share, entry.at, accuracy, colour)
+        return RunRow(entry.key, entry.name, entry.kind, entry.state, share, entry.at, accuracy, colour)
 
     def _advice(self) -> str:
         if not self.weibo.stock.bases:
@@ -212,7 +212,7 @@ class RunsPlace(Place):
         self._list.select(job.run or attempt.waiting_key)
         self.set_focus(self._list)
 
-    def on_job_told(self, message: JobTold) -> None:
+    def on_job_progress(self, message: JobProgress) -> None:
         attempt = self.seen.attempt(message.job)
         if attempt is None:
             return
@@ -225,7 +225,7 @@ class RunsPlace(Place):
             if entry == self.entry:
                 self._monitor.show_head(entry, self.seen.records.get(entry.key))
 
-    def on_job_ended(self, message: JobEnded) -> None:
+    def on_job_finished(self, message: JobFinished) -> None:
         attempt = self.seen.attempt(message.job)
         if attempt is None:
             return

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from weibo_tui.app.dialogs import Choose
-from weibo_tui.app.forms.path_dialog import AskPath
+from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.jobs import Job, Kind
 from weibo_tui.app.train.pretraining_form import PretrainingForm
 from weibo_tui.app.train.run_store import MOST_LAID_OVER
-from weibo_tui.app.train.runs_place import RunsPlace
+from weibo_tui.app.train.runs_place import RunsScreen
 from weibo_tui.app.train.training_form import TrainingForm
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench.legacy_project import Originals
+from weibo_tui.workbench.legacy_project import LegacyProject
 
 
-class TrainScreen(RunsPlace):
+class TrainScreen(RunsScreen):
     NAME = "train"
     BINDINGS = bindings("train")
     SPARE_KEYS: ClassVar[set[str]] = {"train.overlay", "train.zoom"}
@@ -70,7 +70,7 @@ class TrainScreen(RunsPlace):
         self.do(self._begin_on_original(), group="new", latest=True)
 
     async def _begin_on_original(self) -> None:
-        found = await self.weibo.records.ask(lambda _bench: Originals.find())
+        found = await self.weibo.records.ask(lambda _bench: LegacyProject.find())
         if found.data is not None:
             self.typed["train"]["files"] = [found.data.absolute()]
         await self.begin_training()
@@ -121,7 +121,7 @@ class TrainScreen(RunsPlace):
             return
         question = _("Stop '{name}'? What it has learnt is kept, and r goes on from there.").format(name=job.title)
         answers = [("stay", _("Let it go on")), ("stop", _("Stop"))]
-        if await self.weibo.push_screen_wait(Choose(question, answers)) == "stop" and job.outcome is None:
+        if await self.weibo.push_screen_wait(ChoiceDialog(question, answers)) == "stop" and job.outcome is None:
             job.stop()
             self.weibo.nudge()
             self._show()
@@ -174,7 +174,7 @@ class TrainScreen(RunsPlace):
         run_id = entry.run.id
         question = _("Where to? A name in .csv gives a table, one in .jsonl all that the events hold.")
         proposed = str(Path.cwd() / f"{entry.name}-{run_id}.csv")
-        dialog = AskPath(question, proposed, save=True, check=_check_journal_file)
+        dialog = PathDialog(question, proposed, save=True, check=_check_journal_file)
         path = await self.weibo.push_screen_wait(dialog)
         if path is None:
             return
@@ -189,7 +189,7 @@ class TrainScreen(RunsPlace):
         if entry is None:
             return
         if entry.state in ("waiting", "running", "paused", "stopping"):
-            raise BadInput(_("'{name}' is at work: stop it first.").format(name=entry.name))
+            raise UserInputError(_("'{name}' is at work: stop it first.").format(name=entry.name))
         if (run := entry.run) is not None:
             question = _("Delete the run '{name}' with its journal and its checkpoint? What it made stays.")
             if not await self._agreed(question.format(name=run.name), _("Delete")):
@@ -200,11 +200,11 @@ class TrainScreen(RunsPlace):
         self._look_now()
 
     async def _agreed(self, question: str, words: str) -> bool:
-        return await self.weibo.push_screen_wait(Choose(question, [("no", _("Cancel")), ("yes", words)])) == "yes"
+        return await self.weibo.push_screen_wait(ChoiceDialog(question, [("no", _("Cancel")), ("yes", words)])) == "yes"
 
 
 def _check_journal_file(path: Path) -> None:
     if path.suffix.lower() not in (".csv", ".jsonl"):
-        raise BadInput(_("The name must end in .csv or .jsonl."))
+        raise UserInputError(_("The name must end in .csv or .jsonl."))
     if not path.parent.is_dir():
-        raise BadInput(_("There is no folder {folder}: check the name.").format(folder=path.parent))
+        raise UserInputError(_("There is no folder {folder}: check the name.").format(folder=path.parent))

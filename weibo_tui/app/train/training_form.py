@@ -27,15 +27,15 @@ from weibo_tui.app.forms.hyperparameter_fields import (
 )
 from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditPlan, Columns, Machine, TrainingPlan
+from weibo_tui.workbench import AuditPlan, Columns, ComputeOptions, TrainingConfig
 
 HYPER = tuple(one.name for one in fields(Hyperparameters))
 
 
-class TrainingForm(PlanForm[TrainingPlan]):
+class TrainingForm(PlanForm[TrainingConfig]):
     """What a training needs. Only the files must be named; everything else has a value that often serves."""
 
     HELP_TEXT = N_(
@@ -108,7 +108,7 @@ class TrainingForm(PlanForm[TrainingPlan]):
         if self._files.files:
             self.propose_name(name_after(self._files.files[0].stem, "adapter", self._taken))
 
-    def on_data_preview_found(self, event: DataPreview.Found) -> None:
+    def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
         found = event.peeks[0].source if event.peeks else None
         for name in ("text_column", "label_column", "encoding"):
             self._fields[name].suggest(str(getattr(found, name, None) or ""))
@@ -122,16 +122,16 @@ class TrainingForm(PlanForm[TrainingPlan]):
     def _labels(self) -> tuple[str, ...] | None:
         return names(self._fields["labels"].text)
 
-    def plan(self) -> TrainingPlan:
+    def plan(self) -> TrainingConfig:
         files = list(self._files.files)
         if self._files.untaken:
-            raise BadInput(_("Press Enter behind the path, so that the file is taken, or empty the line."))
+            raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
         if not files:
-            raise BadInput(_("Name a file to train on first."))
-        return TrainingPlan(
+            raise UserInputError(_("Name a file to train on first."))
+        return TrainingConfig(
             data=tuple(map(Path, files)),
             columns=self._columns(),
             hyper=Hyperparameters(**self.values(*HYPER)),
-            machine=Machine(**self.values("device", "dtype", "threads")),
+            machine=ComputeOptions(**self.values("device", "dtype", "threads")),
             **self.values("name", "base", "labels", "validation", "test"),
         )

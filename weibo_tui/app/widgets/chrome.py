@@ -69,14 +69,14 @@ class _Tab(Static):
         await self.app.run_action(f"app.go('{self._place}')")
 
 
-class Flash(Static):
+class StatusMessage(Static):
     """The one line for what just happened. An error stays until the next key, other news for a while."""
 
     DEFAULT_CSS = """
-    Flash { height: auto; max-height: 6; padding: 0 1; display: none; background: $panel; }
-    Flash.-shown { display: block; }
-    Flash.-error { background: $error 25%; color: $text; }
-    Flash.-success { background: $success 20%; color: $text; }
+    StatusMessage { height: auto; max-height: 6; padding: 0 1; display: none; background: $panel; }
+    StatusMessage.-shown { display: block; }
+    StatusMessage.-error { background: $error 25%; color: $text; }
+    StatusMessage.-success { background: $success 20%; color: $text; }
     """
 
     _clock: Timer | None = None
@@ -100,10 +100,10 @@ class Flash(Static):
             self.clear_away()
 
 
-class StatusLine(Static):
+class StatusBar(Static):
     """Device, base, adapter, and the job that is running, all from the app's `status`."""
 
-    DEFAULT_CSS = "StatusLine { height: 1; padding: 0 1; background: $surface; color: $text-muted; }"
+    DEFAULT_CSS = "StatusBar { height: 1; padding: 0 1; background: $surface; color: $text-muted; }"
 
     def on_mount(self) -> None:
         self.watch(self.app, "status", self._show)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.text import cell_width
 
 GAP = 2
@@ -16,22 +16,22 @@ SLIMMEST_VALUE = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class DescriptionItem:
     """A value with its name. Without a value it is a heading, without a name a line that takes the whole width."""
 
     name: str = ""
     value: Content | None = None
 
 
-class Facts(Fitted):
+class DescriptionList(ResponsiveText):
     """Facts as wide as they are shown: names in a column, values wrapped beside them."""
 
-    def __init__(self, facts: Sequence[Fact]) -> None:
+    def __init__(self, facts: Sequence[DescriptionItem]) -> None:
         names = max((cell_width(fact.name) for fact in facts if fact.value is not None), default=0) + GAP
         super().__init__(lambda width: (line for fact in facts for line in _lines(fact, names, width)))
 
 
-def _lines(fact: Fact, names: int, width: int) -> Iterator[Content]:
+def _lines(fact: DescriptionItem, names: int, width: int) -> Iterator[Content]:
     if fact.value is None:
         yield from Content.styled(fact.name, "bold $primary").wrap(width)
     elif not fact.name:

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from weibo_tui.app.formatting import bar, duration, fitting, percent, plain, size
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import cell_width, truncate_cells, visible
 from weibo_tui.words import word
@@ -26,7 +26,7 @@ class JobLine(Static):
         """Tell of a job, as far as it is now."""
         self.display = job is not None
         if job is not None:
-            self.update(Fitted(lambda width: _lines(job, width)))
+            self.update(ResponsiveText(lambda width: _lines(job, width)))
 
 
 def pace_of_bytes(job: Job) -> Iterator[str]:

@@ -14,7 +14,7 @@ from weibo_tui.app.formatting import plain
 from weibo_tui.text import visible, wrap_cells
 
 
-class Fitted(Visual):
+class ResponsiveText(Visual):
     """What `lines` gives for a width in cells, for a Static to show; no line may be wider."""
 
     def __init__(self, lines: Callable[[int], Iterable[Content]]) -> None:
@@ -36,6 +36,6 @@ class Fitted(Visual):
         return self._drawn[1]
 
 
-def paragraph(text: str) -> Fitted:
+def paragraph(text: str) -> ResponsiveText:
     """A text of sentences, broken between wide characters too: Textual breaks at blanks only, while there are any."""
-    return Fitted(lambda width: map(plain, wrap_cells(visible(text), width)))
+    return ResponsiveText(lambda width: map(plain, wrap_cells(visible(text), width)))

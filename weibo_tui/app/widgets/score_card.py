@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, number, one_line, percent
-from weibo_tui.app.widgets.responsive_text import Fitted
+from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.text import cell_width, truncate_cells, visible
@@ -44,8 +44,8 @@ class ScoreView(Static):
             self.update(_fitted(score, self._unseen))
 
 
-def _fitted(score: Mapping[str, Any], unseen: bool) -> Fitted | str:
-    return Fitted(lambda width: score_lines(score, min(width, WIDEST), unseen)) if score else ""
+def _fitted(score: Mapping[str, Any], unseen: bool) -> ResponsiveText | str:
+    return ResponsiveText(lambda width: score_lines(score, min(width, WIDEST), unseen)) if score else ""
 
 
 def score_lines(score: Mapping[str, Any], width: int, unseen: bool = True) -> Iterator[Content]:

@@ -11,7 +11,7 @@ LONGEST = 4096
 """Characters of a paste that are taken: as many as a path may have."""
 
 
-class Line(Input):
+class SingleLineInput(Input):
     """An Input that is one line whatever it is given, and makes visible what would act on a terminal in a paste."""
 
     def _on_paste(self, event: events.Paste) -> None:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from weibo_tui.atomic import atomic_folder, atomic_write
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.starter.recipe.card import MODEL_CARD
 
 LARGEST_FILE = 15_000_000
@@ -15,13 +15,13 @@ LARGEST_STARTER = 25_000_000
 
 
 def bundle(made: Path, package: Path) -> None:
-    """Lay the starter in `made` into the package. Raises BadInput where a file, or all of it, is too large."""
+    """Lay the starter in `made` into the package. Raises UserInputError where a file, or all of it, is too large."""
     sizes = {path: path.stat().st_size for path in made.rglob("*") if path.is_file()}
     for path, size in sizes.items():
         if size > LARGEST_FILE:
-            raise BadInput(f"{path} has {size:,} bytes, and {LARGEST_FILE:,} are the most.")
+            raise UserInputError(f"{path} has {size:,} bytes, and {LARGEST_FILE:,} are the most.")
     if sum(sizes.values()) > LARGEST_STARTER:
-        raise BadInput(f"{made} has {sum(sizes.values()):,} bytes, and {LARGEST_STARTER:,} are the most.")
+        raise UserInputError(f"{made} has {sum(sizes.values()):,} bytes, and {LARGEST_STARTER:,} are the most.")
     for kind in ("bases", "adapters"):
         with atomic_folder(package / kind, replace=True) as folder:
             shutil.copytree(made / kind, folder, dirs_exist_ok=True)

@@ -13,7 +13,7 @@ from weibo_tui.cli.train import follow
 from weibo_tui.datasets.dataset import load
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.engine.calibration import fit_temperature
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingRecipe
+from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.progress import finish
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
@@ -21,7 +21,7 @@ from weibo_tui.registry.bases import TOKENIZER, Bases
 from weibo_tui.registry.cards import CARD
 from weibo_tui.registry.conversion import Checkpoint
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, SEED, part_file
-from weibo_tui.workbench import PretrainingPlan, TrainingPlan, Workbench
+from weibo_tui.workbench import PretrainingConfig, TrainingConfig, Workbench
 from weibo_tui.workbench.evaluation import judge
 from weibo_tui.workbench.home import STARTER_BASE
 
@@ -69,7 +69,7 @@ def opened(work: Path) -> AbstractContextManager[Workbench]:
     return Workbench.open(work / "home", starter=work / "starter")
 
 
-def pretrain(work: Path, plan: PretrainingPlan) -> None:
+def pretrain(work: Path, plan: PretrainingConfig) -> None:
     """Make the base, then round it to eight bits; adapters are trained on it as it is bundled."""
     with opened(work) as bench:
         if not any(card.name == PRETRAINED for card in bench.bases.list()):
@@ -85,10 +85,10 @@ def pretrain(work: Path, plan: PretrainingPlan) -> None:
             bundled.create(STARTER_BASE, checkpoint, base.card.source, made, eight_bits=True)
 
 
-def plan_of(work: Path, minutes: float = 0.0, tokens: int = 0, layers: int = 6, width: int = 320) -> PretrainingPlan:
+def plan_of(work: Path, minutes: float = 0.0, tokens: int = 0, layers: int = 6, width: int = 320) -> PretrainingConfig:
     """The base's plan: what fits 25 MB, and what two cores make good use of in about an hour. With an accelerator,
     give it 1e9 tokens or more and the same shape; the adapters' recipe stays as it is."""
-    return PretrainingPlan(
+    return PretrainingConfig(
         work / "corpus.txt",
         PRETRAINED,
         layers=layers,
@@ -97,7 +97,7 @@ def plan_of(work: Path, minutes: float = 0.0, tokens: int = 0, layers: int = 6, 
         vocabulary=16_000,
         positions=192,
         units="pieces",
-        recipe=PretrainingRecipe(
+        recipe=PretrainingHyperparameters(
             minutes=minutes, tokens=tokens, context=192, batch_size=20, learning_rate=2e-3, seed=SEED
         ),
     )
@@ -118,9 +118,9 @@ def train(work: Path, task: Task, epochs: int = 0) -> None:
             bench.remove_adapter(task.adapter)
 
 
-def _plan_of(work: Path, task: Task, epochs: int) -> TrainingPlan:
+def _plan_of(work: Path, task: Task, epochs: int) -> TrainingConfig:
     """The posts it is scored on stand apart: of the others little is held out, to choose the epoch by."""
-    return TrainingPlan(
+    return TrainingConfig(
         tuple(part_file(work, "train", name) for name in (*task.sets, task.nonsense)),
         task.adapter,
         base=STARTER_BASE,
@@ -131,12 +131,12 @@ def _plan_of(work: Path, task: Task, epochs: int) -> TrainingPlan:
     )
 
 
-def _go_on(bench: Workbench, plan: PretrainingPlan | TrainingPlan) -> None:
+def _go_on(bench: Workbench, plan: PretrainingConfig | TrainingConfig) -> None:
     """Resume the plan's run where one was left, else begin it."""
     left = [run for run in bench.runs.list() if run.name == plan.name and run.state != "finished"]
     if left:
         follow(bench, bench.resume(left[0].id), json=False)
-    elif isinstance(plan, PretrainingPlan):
+    elif isinstance(plan, PretrainingConfig):
         follow(bench, bench.pretrain(plan), json=False)
     else:
         follow(bench, bench.train(plan), json=False)

@@ -15,8 +15,8 @@ from weibo_tui.registry.cards import CARD
 from weibo_tui.starter.recipe.models import TASKS, Task, opened
 from weibo_tui.starter.recipe.sources import part_file
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench import EvaluationPlan, Workbench
-from weibo_tui.workbench.evaluation import Scored
+from weibo_tui.workbench import EvaluationConfig, Workbench
+from weibo_tui.workbench.evaluation import EvaluationResult
 
 SURE = 0.7
 """A post without a meaning is to be judged no surer than this."""
@@ -42,8 +42,8 @@ def _of_sets(bench: Workbench, work: Path, task: Task) -> dict[str, Mapping[str,
 
 
 def _score(bench: Workbench, adapter: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
-    *_progress, last = bench.evaluate(EvaluationPlan(files, adapter))
-    assert isinstance(last, Scored)
+    *_progress, last = bench.evaluate(EvaluationConfig(files, adapter))
+    assert isinstance(last, EvaluationResult)
     return last.score.to_json()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from weibo_tui.atomic import atomic_open
 from weibo_tui.datasets.dataset import load
 from weibo_tui.datasets.splitting import split
-from weibo_tui.errors import BadInput
+from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.starter.recipe.noise_posts import nonsense
 from weibo_tui.text import clean, normalise, repost_segments
@@ -101,7 +101,9 @@ def _read(data: Path, one: DataSet) -> Rows:
     dataset = finish(load(paths, "review", "label", "utf-8"))
     raw = dataset.label_set.raw
     if set(raw) != set(one.labels):
-        raise BadInput(f"{paths[0]} is labelled {', '.join(raw)}, and {', '.join(one.labels)} was to be expected.")
+        raise UserInputError(
+            f"{paths[0]} is labelled {', '.join(raw)}, and {', '.join(one.labels)} was to be expected."
+        )
     return [(raw[label], post) for label, post in zip(dataset.labels, dataset.posts, strict=True)]
 
 
