@@ -18,7 +18,7 @@ from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text import unguard
+from weibo_tui.text.cleaning import unguard
 from weibo_tui.workbench import Workbench
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from weibo_tui.app.formatting import one_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.journal import Journal
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 TEXTS = {

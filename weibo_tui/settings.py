@@ -21,7 +21,7 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.settings_file import check_size, read_settings_file
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 
 LOCK_SECONDS = 10.0
 """How long a change waits for another program's change, which takes milliseconds."""

@@ -22,13 +22,13 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", "zipfile", "gzip"]):
-    from weibo_tui import text
     from weibo_tui.datasets import corpus, reading
     from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
     from weibo_tui.errors import UserInputError, WeiboTuiError
     from weibo_tui.progress import finish
     from weibo_tui.registry import archives, cards, conversion
+    from weibo_tui.text import cleaning as text
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".dat")

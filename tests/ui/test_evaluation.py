@@ -29,7 +29,7 @@ from weibo_tui.app.models.model_list import ModelList
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.score_card import ScoreView
-from weibo_tui.text import cell_width
+from weibo_tui.text.cleaning import cell_width
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil\n[doge] //@谁: \x9b2J 好"

@@ -13,7 +13,7 @@ from histories import ANALYSIS
 from hostile import fill, write_labelled
 from terminal import Terminal
 
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 from weibo_tui.workbench import Workbench
 
 

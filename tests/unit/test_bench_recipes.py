@@ -10,7 +10,7 @@ from weibo_tui.bench.posts import posts
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.prediction import Classifier, Prediction
-from weibo_tui.text import PREPROCESSING
+from weibo_tui.text.cleaning import PREPROCESSING
 
 SMALL = GPT2Config(layers=3, heads=2, width=32, positions=128, vocabulary=21_000, inner=64)
 

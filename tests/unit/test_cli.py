@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from weibo_tui.atomic import sha256
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
-from weibo_tui.text import unguard
+from weibo_tui.text.cleaning import unguard
 from weibo_tui.workbench import Workbench
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Command, objects, table
 
-from weibo_tui.text import LONGEST_POST
+from weibo_tui.text.cleaning import LONGEST_POST
 from weibo_tui.workbench import Workbench
 
 ADDED = ["predicted", "confidence", "prob_negative", "prob_positive", "error"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from textual.content import Content
 
 from weibo_tui.app import formatting as content
-from weibo_tui.text import cell_width, visible
+from weibo_tui.text.cleaning import cell_width, visible
 
 ACTING = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))} - {"\n"} | set("\u202e\u2066\u200b\ufeff")
 texts = st.text(st.characters()) | st.text(st.sampled_from("[]/@$=bi哈\x1b\x9b\u202e\udcff\n\t"))

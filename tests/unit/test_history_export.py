@@ -16,7 +16,7 @@ from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import Progress, finish
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
-from weibo_tui.text import unguard
+from weibo_tui.text.cleaning import unguard
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up import numeral
 
-from weibo_tui.text import unguard
+from weibo_tui.text.cleaning import unguard
 
 csv.field_size_limit(sys.maxsize)
 PLAIN = "今天的面真好吃"

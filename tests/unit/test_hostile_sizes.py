@@ -18,7 +18,7 @@ from weibo_tui.app.predict.card import FOLDED_LINES, LARGEST_SHOWN, PostCard
 from weibo_tui.datasets.splitting import group_steps
 from weibo_tui.progress import finish
 from weibo_tui.storage.history import HistoryFilter
-from weibo_tui.text import (
+from weibo_tui.text.cleaning import (
     cell_width,
     clean,
     guard,

@@ -17,7 +17,7 @@ from weibo_tui.datasets.parsers import MAX_COLUMNS, MAX_RECORD
 from weibo_tui.datasets.reading import count, open_source, rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
-from weibo_tui.text import LONGEST_POST
+from weibo_tui.text.cleaning import LONGEST_POST
 
 LITTLE = 3 * 2**29
 TWO, MINUS_21 = b"\x16\x04", b"\x16\x29"  # as a Parquet file writes how many rows it has

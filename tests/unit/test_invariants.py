@@ -47,7 +47,7 @@ from weibo_tui.engine.vocabulary import build_tokenizer
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import Progress, finish
 from weibo_tui.registry import cards
-from weibo_tui.text import normalise, repost_segments
+from weibo_tui.text.cleaning import normalise, repost_segments
 from weibo_tui.workbench import ComputeOptions, EvaluationConfig, LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.labeling import LabelingResult

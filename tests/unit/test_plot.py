@@ -16,7 +16,7 @@ from weibo_tui.app.plot.axes import linear, logarithmic, short
 from weibo_tui.app.plot.legend import legend
 from weibo_tui.app.plot.render import StyledRow, draw
 from weibo_tui.app.plot.series import MOST, Series
-from weibo_tui.text import cell_width
+from weibo_tui.text.cleaning import cell_width
 
 Point = tuple[float, float | None]
 

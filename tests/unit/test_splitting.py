@@ -19,7 +19,7 @@ from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.splitting import Split, group_steps, split, split_steps
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
-from weibo_tui.text import normalise, repost_segments, words_only
+from weibo_tui.text.cleaning import normalise, repost_segments, words_only
 
 
 def parts(found: Split) -> list[list[int]]:

@@ -23,7 +23,7 @@ from hostile import PIECES, TEXTS
 from weibo_tui.engine.events import RunStarted, to_json
 from weibo_tui.progress import finish
 from weibo_tui.storage.journal import Journal
-from weibo_tui.text import guard, unguard
+from weibo_tui.text.cleaning import guard, unguard
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 SIGNS = "=+-@＝＋－＠"

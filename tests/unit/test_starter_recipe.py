@@ -20,7 +20,7 @@ from weibo_tui.starter.recipe import bundle as bundling
 from weibo_tui.starter.recipe import models, scoring
 from weibo_tui.starter.recipe.noise_posts import nonsense
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, PARTS, SETS, TELLING, make_parts, part_file
-from weibo_tui.text import clean, normalise, repost_segments
+from weibo_tui.text.cleaning import clean, normalise, repost_segments
 from weibo_tui.workbench import TrainingConfig, Workbench
 from weibo_tui.workbench.home import STARTER_BASE
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weibo_tui.text import (
+from weibo_tui.text.cleaning import (
     cell_width,
     clean,
     find_emoticons,

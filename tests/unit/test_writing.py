@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from weibo_tui.datasets.reading import PostTable, open_source, rows
 from weibo_tui.datasets.writing import Added, Predict, check_added, write_labelled
 from weibo_tui.errors import UserInputError
-from weibo_tui.text import LONGEST_POST
+from weibo_tui.text.cleaning import LONGEST_POST
 
 ADDED: Added = {"predicted": str, "confidence": float, "prob_好": float, "error": str}
 VERDICTS: list[dict[str, Any]] = [

@@ -47,7 +47,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.log import record_fault
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings, unknown_settings
-from weibo_tui.text import short, visible
+from weibo_tui.text.cleaning import short, visible
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 

@@ -14,7 +14,7 @@ from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 
 
 class ChoiceDialog(Dialog[str]):

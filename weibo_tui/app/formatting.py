@@ -9,7 +9,7 @@ from datetime import datetime
 from textual.content import Content
 
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 
 # A label's colour is that of its place among the labels, so that it is the same everywhere and each time.
 LABEL_COLOURS = ("$label-1", "$label-2", "$label-3", "$label-4", "$label-5", "$label-6")

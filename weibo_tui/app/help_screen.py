@@ -16,7 +16,7 @@ from weibo_tui.app.formatting import plain
 from weibo_tui.app.keymap import KEYS, PLACES, key_names, keys_of
 from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width
+from weibo_tui.text.cleaning import cell_width
 
 
 class Help(Dialog[None]):

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 
 
 @dataclass(frozen=True, slots=True)

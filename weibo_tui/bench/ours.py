@@ -19,7 +19,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.layers import PackedLinear
 from weibo_tui.engine.prediction import Classifier
 from weibo_tui.engine.training import AdapterTrainer, Examples
-from weibo_tui.text import PREPROCESSING
+from weibo_tui.text.cleaning import PREPROCESSING
 
 
 def opened(base: str, dtype: str) -> tuple[MeasuredBase, Compute]:

@@ -16,7 +16,7 @@ from weibo_tui.cli.score_card import score_lines
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.text import cell_width, truncate_cells
+from weibo_tui.text.cleaning import cell_width, truncate_cells
 
 MOST_CELLS_OF_A_FACT = 1000
 

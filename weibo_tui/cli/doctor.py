@@ -12,7 +12,7 @@ from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import emit, narrate, one_line, pad, show
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.text import cell_width, short
+from weibo_tui.text.cleaning import cell_width, short
 
 if TYPE_CHECKING:
     from weibo_tui.storage.database_info import DatabaseInfo

@@ -18,7 +18,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.signals import handle_stop_signals
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
 from weibo_tui.words import word
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from weibo_tui.cli.output import (
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import cell_width, truncate_cells
+from weibo_tui.text.cleaning import cell_width, truncate_cells
 
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis

@@ -7,7 +7,7 @@ from typing import Any
 
 from weibo_tui.cli.output import percent
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width
+from weibo_tui.text.cleaning import cell_width
 
 
 def score_lines(score: Mapping[str, Any]) -> Iterator[str]:

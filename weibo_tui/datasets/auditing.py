@@ -15,7 +15,7 @@ from weibo_tui.datasets.splitting import Split, split_steps
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import clean, find_emoticons, is_repost, normalise, words_only
+from weibo_tui.text.cleaning import clean, find_emoticons, is_repost, normalise, words_only
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from weibo_tui.datasets.reading import PostTable, open_source, rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import PREPROCESSING, clean, short
+from weibo_tui.text.cleaning import PREPROCESSING, clean, short
 
 STEP = 1000  # rows between two steps of progress
 MOST_QUOTED = 20  # labels in a sentence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weibo_tui.datasets.encodings import Encoding, first_bad_line
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 
 if TYPE_CHECKING:
     import pyarrow as pa

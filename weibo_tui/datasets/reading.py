@@ -25,7 +25,7 @@ from weibo_tui.datasets.parsers import (
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import LONGEST_POST, short, unguard
+from weibo_tui.text.cleaning import LONGEST_POST, short, unguard
 
 TEXT_COLUMNS = (
     *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),

@@ -19,7 +19,7 @@ from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, finish
-from weibo_tui.text import normalise, repost_parts, words_only
+from weibo_tui.text.cleaning import normalise, repost_parts, words_only
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from weibo_tui.progress import Progress
-from weibo_tui.text import normalise, words_only
+from weibo_tui.text.cleaning import normalise, words_only
 
 if TYPE_CHECKING:
     import numpy as np

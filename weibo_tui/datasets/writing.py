@@ -15,7 +15,7 @@ from weibo_tui.datasets.parsers import BATCH, batches, cells, objects, open_parq
 from weibo_tui.datasets.reading import PostTable, post_text
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import guard, header_quoting
+from weibo_tui.text.cleaning import guard, header_quoting
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 

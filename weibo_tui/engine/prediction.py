@@ -18,7 +18,7 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.oom import in_fitting_batches
 from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import LONGEST_POST, clean
+from weibo_tui.text.cleaning import LONGEST_POST, clean
 
 Floats = NDArray[np.float64]
 

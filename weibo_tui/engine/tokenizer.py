@@ -13,7 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from weibo_tui.engine import tokenizer_check
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import LONGEST_POST, Cleaned, clean
+from weibo_tui.text.cleaning import LONGEST_POST, Cleaned, clean
 
 # An encoding takes some 200 bytes a token, so no more characters than these are encoded at once.
 AT_ONCE = 2**18

@@ -17,7 +17,7 @@ import numpy as np
 
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 
 # No tokenizer in use comes near these.
 LARGEST_DEFINITION = 2**25  # characters

@@ -15,7 +15,7 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, AdapterCard
 from weibo_tui.registry.store import ModelStore
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,7 +20,7 @@ from weibo_tui.atomic import open_output
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 
 # An archive of ours holds a few members; the bounds keep a hostile one from being walked for hours.
 MOST_MEMBERS = 16

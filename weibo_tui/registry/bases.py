@@ -18,7 +18,7 @@ from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, BaseCard
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.registry.tokenizer_stats import token_support
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 
 if TYPE_CHECKING:
     from weibo_tui.engine.config import GPT2Config

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from weibo_tui.atomic import read_bounded
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import PREPROCESSING
+from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.version import __version__
 
 CARD = "card.json"

@@ -23,7 +23,7 @@ from typing import Any
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 
 # Importing torch takes a quarter of a gigabyte, and weights are in memory several times: read, as float32, written.
 MEMORY = 3 * 2**30

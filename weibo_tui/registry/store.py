@@ -19,7 +19,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import archives, cards
 from weibo_tui.registry.cards import CARD, LARGEST_CARD, Card, check_name, check_new_name
-from weibo_tui.text import listed
+from weibo_tui.text.cleaning import listed
 
 
 class ModelStore(Generic[Card]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weibo_tui.text import clean
+from weibo_tui.text.cleaning import clean
 
 if TYPE_CHECKING:
     from weibo_tui.engine.tokenizer import PostTokenizer

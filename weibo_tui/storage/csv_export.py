@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.atomic import open_output
-from weibo_tui.text import guard, header_quoting
+from weibo_tui.text.cleaning import guard, header_quoting
 
 
 @contextmanager

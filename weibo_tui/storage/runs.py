@@ -20,7 +20,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.storage.codec import UNREADABLE, from_json, pack, timestamp, to_json, unpack, unpack_name
 from weibo_tui.storage.database import BUSY_SECONDS, Database
 from weibo_tui.storage.journal_export import write_json_lines, write_table
-from weibo_tui.text import listed, short
+from weibo_tui.text.cleaning import listed, short
 
 State = Literal["running", "finished", "stopped", "failed", "interrupted"]
 """As shown. ``interrupted`` is never stored: it is a running one whose process is gone."""

@@ -28,7 +28,7 @@ from weibo_tui.registry.hub_client import check_reachable, mask_credentials
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings
 from weibo_tui.storage.database_info import NEWEST, DatabaseInfo, inspect
-from weibo_tui.text import short
+from weibo_tui.text.cleaning import short
 from weibo_tui.version import __version__
 from weibo_tui.workbench.hardware import Hardware, look_at_computer
 

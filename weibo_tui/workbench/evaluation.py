@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weibo_tui import text
 from weibo_tui.atomic import check_output
 from weibo_tui.datasets.dataset import Dataset, load
 from weibo_tui.datasets.labels import Labels
@@ -16,6 +15,7 @@ from weibo_tui.datasets.text_hashes import text_hashes
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.csv_export import write_csv
+from weibo_tui.text import cleaning as text
 from weibo_tui.workbench.config import EvaluationConfig
 from weibo_tui.workbench.home import Home
 

@@ -26,7 +26,7 @@ from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
-from weibo_tui.text import listed
+from weibo_tui.text.cleaning import listed
 from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.late import connect_late
 from weibo_tui.workbench.legacy_project import LegacyProject

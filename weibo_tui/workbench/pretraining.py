@@ -16,7 +16,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.runs import Run
-from weibo_tui.text import PREPROCESSING, clean
+from weibo_tui.text.cleaning import PREPROCESSING, clean
 from weibo_tui.workbench.config import PretrainingConfig
 from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.runs import ActiveRun, at_work, begun_with, check_resumable, check_unreserved, settled

@@ -17,7 +17,7 @@ from weibo_tui.app.formatting import label_name
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
 
 _NARROWEST, _WIDEST = 8, 14
 """Cells of a column."""

@@ -11,7 +11,7 @@ from weibo_tui.app.formatting import bar, duration, percent
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import cell_width
+from weibo_tui.text.cleaning import cell_width
 from weibo_tui.words import word
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 

@@ -17,7 +17,7 @@ from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width, truncate_cells
+from weibo_tui.text.cleaning import cell_width, truncate_cells
 from weibo_tui.workbench import EvaluatedPost, EvaluationResult
 
 AT_ONCE = 200

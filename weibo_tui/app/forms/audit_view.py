@@ -11,7 +11,7 @@ from textual.widgets import Static
 from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, one_line, percent
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width, truncate_cells, visible, wrap_cells
+from weibo_tui.text.cleaning import cell_width, truncate_cells, visible, wrap_cells
 
 if TYPE_CHECKING:
     from weibo_tui.datasets.auditing import Audit, Emoticons, Lengths

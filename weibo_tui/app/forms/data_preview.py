@@ -22,7 +22,7 @@ from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
 from weibo_tui.words import word
 from weibo_tui.workbench import AuditPlan, AuditResult, Workbench
 

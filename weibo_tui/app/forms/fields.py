@@ -19,7 +19,7 @@ from weibo_tui.app.formatting import plain
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 
 Reader = Callable[[str], Any]
 """The value that a text stands for; UserInputError, in a few words, where it stands for none."""

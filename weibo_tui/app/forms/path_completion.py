@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 
 MOST = 300
 """Names that are suggested at most; whoever has more goes on typing."""

@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from weibo_tui.app.forms.path_completion import dropped
 from weibo_tui.locale import N_
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 
 
 class PathField(Input, inherit_bindings=False):

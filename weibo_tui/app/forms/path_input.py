@@ -25,7 +25,7 @@ from weibo_tui.app.forms.path_field import PathField
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 
 LINES = 8
 """Lines of the list that are seen at once; it scrolls."""

@@ -13,7 +13,7 @@ from weibo_tui.app.formatting import label_name, local_time, one_line, percent, 
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 
 FOUND = "bold underline $warning"
 """How what was searched for is marked; the line under it is seen without colour too."""

@@ -9,7 +9,7 @@ from weibo_tui.app.formatting import NO_FIGURE
 from weibo_tui.app.plot.axes import short
 from weibo_tui.app.plot.render import CellStyle, StyledRow, StyledText, marker
 from weibo_tui.app.plot.series import Series
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
 
 TITLE = CellStyle("title")
 _LONGEST_NAME = 28  # cells

@@ -12,7 +12,7 @@ from weibo_tui.app.plot.braille import ACROSS, DOWN, BrailleCanvas
 from weibo_tui.app.plot.series import Series
 from weibo_tui.app.plot.tracing import ColumnSpan, trace
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width, truncate_cells
+from weibo_tui.text.cleaning import cell_width, truncate_cells
 
 MARKERS = "●▲■◆▼★"
 """What stands at the end of each of several curves, so that they are told apart without colour."""

@@ -29,7 +29,7 @@ from weibo_tui.app.predict.card_parts import (
 )
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text import visible, wrap_cells
+from weibo_tui.text.cleaning import visible, wrap_cells
 
 FOLDED_LINES = 6
 LARGEST_SHOWN = 10_000

@@ -11,7 +11,7 @@ from weibo_tui.app.formatting import bar, label_colour, local_time, one_line, pe
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis
-from weibo_tui.text import truncate_cells, visible, wrap_cells
+from weibo_tui.text.cleaning import truncate_cells, visible, wrap_cells
 
 NARROW = 72
 """Cells below which bars are short."""

@@ -18,7 +18,7 @@ from weibo_tui.app.base import weibo
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import HIGHEST_PILE, visible
+from weibo_tui.text.cleaning import HIGHEST_PILE, visible
 
 # Terminals without an extended keyboard protocol send this for Alt+Enter, which Textual would take for Enter.
 cast("dict[str, object]", ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (Keys.ControlJ,))

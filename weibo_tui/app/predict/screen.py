@@ -27,7 +27,7 @@ from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import Analysis
-from weibo_tui.text import cell_width
+from weibo_tui.text.cleaning import cell_width
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.legacy_project import LegacyProject
 

@@ -14,7 +14,7 @@ from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.app.widgets.job_progress import pace_of_bytes
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import truncate_cells, visible, wrap_cells
+from weibo_tui.text.cleaning import truncate_cells, visible, wrap_cells
 from weibo_tui.words import word
 
 _LONGEST_NAME = 40

@@ -16,7 +16,7 @@ from weibo_tui.app.themes import label_colours
 from weibo_tui.app.train.run_store import State
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
 from weibo_tui.words import word
 
 ONE_LINE = 54

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.keymap import KEYS, key_names, keys_of
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width
+from weibo_tui.text.cleaning import cell_width
 
 if TYPE_CHECKING:
     from weibo_tui.app.app import WeiboApp

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
-from weibo_tui.text import cell_width
+from weibo_tui.text.cleaning import cell_width
 
 GAP = 2
 SLIMMEST_VALUE = 24

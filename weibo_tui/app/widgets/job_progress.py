@@ -11,7 +11,7 @@ from weibo_tui.app.formatting import bar, duration, fitting, percent, plain, siz
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
 from weibo_tui.words import word
 
 _BAR = 20

@@ -11,7 +11,7 @@ from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
 from weibo_tui.app.formatting import plain
-from weibo_tui.text import visible, wrap_cells
+from weibo_tui.text.cleaning import visible, wrap_cells
 
 
 class ResponsiveText(Visual):

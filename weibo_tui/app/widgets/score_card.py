@@ -13,7 +13,7 @@ from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, numbe
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
 
 WIDEST = 72
 """Cells that are used at most: figures far apart are hard to read together."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.widgets import Input
 
-from weibo_tui.text import visible
+from weibo_tui.text.cleaning import visible
 
 LONGEST = 4096
 """Characters of a paste that are taken: as many as a path may have."""

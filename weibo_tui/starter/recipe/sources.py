@@ -15,7 +15,7 @@ from weibo_tui.datasets.splitting import split
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.starter.recipe.noise_posts import nonsense
-from weibo_tui.text import clean, normalise, repost_segments
+from weibo_tui.text.cleaning import clean, normalise, repost_segments
 
 SEED = 0
 PARTS = ("train", "validation", "test")
