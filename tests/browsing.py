@@ -18,7 +18,7 @@ from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text.cleaning import unguard
+from weibo_tui.text.spreadsheet import unescape_formula
 from weibo_tui.workbench import Workbench
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -94,7 +94,7 @@ def read_csv(path: Path, guarded: bool = True) -> list[dict[str, str]]:
     """The rows of an export, with the guard taken off again."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{name: unguard(cell) if guarded else cell for name, cell in row.items()} for row in rows]
+    return [{name: unescape_formula(cell) if guarded else cell for name, cell in row.items()} for row in rows]
 
 
 class Scene:

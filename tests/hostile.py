@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from weibo_tui.app.formatting import one_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.journal import Journal
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 TEXTS = {
@@ -262,7 +262,7 @@ def write_labelled(folder: Path, name: str) -> Path:
 def harmless(lines: str) -> None:
     """Fail where anything that acts on a terminal is among the lines of a screen."""
     for line in lines.split("\n"):
-        assert visible(line) == line, repr(line)
+        assert sanitize(line) == line, repr(line)
         assert not any(character < " " or "\x7f" <= character < "\xa0" for character in line), repr(line)
 
 
@@ -270,7 +270,7 @@ def spoken(done: Done) -> None:
     """Fail where what a command wrote acts on a terminal, or where it ended by a fault of its own."""
     for stream in (done.out, done.err):
         for line in stream.split("\n"):
-            assert visible(line) == line, repr(line)
+            assert sanitize(line) == line, repr(line)
     assert done.code in (0, 2), done.err
     assert "nobody foresaw" not in done.err
     if done.code == 2:

@@ -25,7 +25,8 @@ from weibo_tui.engine.training import Examples
 from weibo_tui.engine.vocabulary import SPECIAL, bert_frame, build_tokenizer
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.text.cleaning import PREPROCESSING, without_emoticons
+from weibo_tui.text.cleaning import PREPROCESSING
+from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
 torch.set_num_threads(1)  # several threads on models this small mostly wait for each other

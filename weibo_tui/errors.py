@@ -1,7 +1,7 @@
 """What can go wrong, said for people.
 
 ``str(error)`` is one line that says what is wrong, where, and what to do about it. Whoever prints it passes
-it through ``weibo_tui.text.visible``, because it may quote names and values that came from outside.
+it through ``weibo_tui.text.terminal.sanitize``, because it may quote names and values that came from outside.
 """
 
 from __future__ import annotations

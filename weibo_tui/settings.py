@@ -21,7 +21,7 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.settings_file import check_size, read_settings_file
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 
 LOCK_SECONDS = 10.0
 """How long a change waits for another program's change, which takes milliseconds."""
@@ -127,7 +127,9 @@ def find_paths(home: Path | None = None) -> Paths:
         return Paths.find(home)
     except RuntimeError as error:
         message = _("The home folder {path} belongs to an unknown user. Set WEIBO_TUI_HOME to a folder that exists.")
-        raise UserInputError(message.format(path=short(str(home or os.environ.get("WEIBO_TUI_HOME", "~"))))) from error
+        raise UserInputError(
+            message.format(path=truncate(str(home or os.environ.get("WEIBO_TUI_HOME", "~"))))
+        ) from error
 
 
 def unknown_settings(paths: Paths) -> str:
@@ -138,9 +140,9 @@ def unknown_settings(paths: Paths) -> str:
     unknown = [key for key in _read(paths)[1] if key not in known]
     named = []
     for key in unknown[:MOST_NAMED]:
-        nearest = difflib.get_close_matches(short(key), known, n=1)
+        nearest = difflib.get_close_matches(truncate(key), known, n=1)
         hint = _(" (did you mean {name}?)").format(name=nearest[0]) if nearest else ""
-        named.append(f"'{short(key)}'{hint}")
+        named.append(f"'{truncate(key)}'{hint}")
     if len(unknown) > MOST_NAMED:
         named.append(_("{number} more").format(number=f"{len(unknown) - MOST_NAMED:,}"))
     message = _("Unknown settings in {path} are ignored: {names}. Correct or remove them there.")
@@ -161,7 +163,9 @@ def _take(key: str, value: Any, where: str, values: dict[str, Any], problems: li
         values[key] = value
         return
     message, allowed = _("{where}: {key} cannot be {value}, only {allowed}"), found.metadata["allowed"]
-    problems.append(message.format(where=where, key=key, value=short(repr(value), LONGEST_VALUE), allowed=_(allowed)))
+    problems.append(
+        message.format(where=where, key=key, value=truncate(repr(value), LONGEST_VALUE), allowed=_(allowed))
+    )
 
 
 def _from_text(text: str, kind: type) -> Any:
@@ -205,7 +209,7 @@ def _with_values(text: str, values: Mapping[str, Any], path: Path) -> str:
 
 def _not_toml(path: Path, error: Exception) -> UserInputError:
     message = _("{path} is not valid TOML ({reason}): correct it, or remove the file.")
-    return UserInputError(message.format(path=path, reason=short(str(error), LONGEST_VALUE)))
+    return UserInputError(message.format(path=path, reason=truncate(str(error), LONGEST_VALUE)))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import atheris
+from rich.cells import cell_len
 
 with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", "zipfile", "gzip"]):
     from weibo_tui.datasets import corpus, reading
@@ -28,7 +29,9 @@ with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", 
     from weibo_tui.errors import UserInputError, WeiboTuiError
     from weibo_tui.progress import finish
     from weibo_tui.registry import archives, cards, conversion
-    from weibo_tui.text import cleaning as text
+    from weibo_tui.text.cleaning import clean, normalize, repost_segments
+    from weibo_tui.text.emoticons import find_emoticons
+    from weibo_tui.text.terminal import sanitize, truncate_cells
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".dat")
@@ -97,16 +100,16 @@ def weights(data: bytes) -> None:
 def post(data: bytes) -> None:
     written = data.decode("utf-8", "surrogateescape")
     for version in (0, 1):
-        cleaned = text.clean(written, version)
+        cleaned = clean(written, version)
         cleaned.text.encode("utf-8")
         places = [cleaned.raw_position(at) for at in range(len(cleaned.text) + 1)]
         assert places == sorted(places)
         assert places[-1] == len(written)
-    shown = text.visible(written)
-    assert text.visible(shown) == shown
+    shown = sanitize(written)
+    assert sanitize(shown) == shown
     assert not any((sign < " " and sign not in "\n\t") or "\x7f" <= sign < "\xa0" for sign in shown)
-    text.find_emoticons(written), text.normalise(written), text.repost_segments(written)
-    assert text.cell_width(text.truncate_cells(shown, 7)) <= 8
+    find_emoticons(written), normalize(written), repost_segments(written)
+    assert cell_len(truncate_cells(shown, 7)) <= 8
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

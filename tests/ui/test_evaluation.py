@@ -9,6 +9,7 @@ from typing import Any
 
 import models
 import pytest
+from rich.cells import cell_len
 from stage import play, until
 from textual.geometry import Offset
 from textual.pilot import Pilot
@@ -29,7 +30,6 @@ from weibo_tui.app.models.model_list import ModelList
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.score_card import ScoreView
-from weibo_tui.text.cleaning import cell_width
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil\n[doge] //@谁: \x9b2J 好"
@@ -515,7 +515,7 @@ def test_a_click_goes_to_a_cell_and_a_second_opens_it(seven: Path) -> None:
         row, column = next((i, j) for i in range(7) for j in range(7) if rows[i][j])
         matrix.cursor = Offset(column, row)
         await pilot.pause()
-        place = cell_width(lines(matrix).split("\n")[row + 1].partition("▸")[0])
+        place = cell_len(lines(matrix).split("\n")[row + 1].partition("▸")[0])
         matrix.cursor = Offset(column, (row + 1) % 7)
         await pilot.pause()
         await pilot.click(matrix, offset=(place + 1, row + 1))

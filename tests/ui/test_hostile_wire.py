@@ -13,7 +13,7 @@ from histories import ANALYSIS
 from hostile import fill, write_labelled
 from terminal import Terminal
 
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 from weibo_tui.workbench import Workbench
 
 
@@ -87,5 +87,5 @@ def test_nothing_of_hostile_texts_reaches_a_real_terminal_raw(furnished: Path, t
         assert MARK not in sequence or sequence.startswith("\x1b]52;")
     left = OWN.sub("\n", raw)
     for line in left.split("\n"):
-        assert visible(line) == line, repr(line)
+        assert sanitize(line) == line, repr(line)
     assert "\x1b]0;" not in raw and "\x1b]2;" not in raw  # the title stays whoever's it was

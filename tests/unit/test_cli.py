@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from weibo_tui.atomic import sha256
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
-from weibo_tui.text.cleaning import unguard
+from weibo_tui.text.spreadsheet import unescape_formula
 from weibo_tui.workbench import Workbench
 
 
@@ -257,7 +257,7 @@ def test_exported_history_reads_back_equal(command: Command, furnished: Path, tm
     rows = table(path)
     assert {"text", "label", "confidence", "adapter", "created_at"} <= set(rows[0])
     assert not any(row["text"].startswith(tuple("=+-@\t")) for row in rows)
-    assert [unguard(row["text"]) for row in rows] == posts
+    assert [unescape_formula(row["text"]) for row in rows] == posts
     command.well("history", "export", path, "--no-guard", "--no-bom", "--overwrite")
     assert not path.read_bytes().startswith(b"\xef\xbb\xbf")
     assert [row["text"] for row in table(path, "utf-8")] == posts

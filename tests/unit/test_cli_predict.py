@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Command, objects, table
 
-from weibo_tui.text.cleaning import LONGEST_POST
+from weibo_tui.text.cleaning import MAX_POST_LENGTH
 from weibo_tui.workbench import Workbench
 
 ADDED = ["predicted", "confidence", "prob_negative", "prob_positive", "error"]
@@ -97,7 +97,7 @@ def test_characters_read_of_a_giant_post_are_counted(furnished: Path) -> None:
     with Workbench.open() as bench:
         unread, word, short = bench.predict(["\u200b" * 20_000 + "好", "x" * 20_000, "好" * 5], record=False)
     assert (unread.error is not None, unread.characters, unread.characters_read) == (True, 20_001, 0)
-    assert (word.truncated, word.characters, word.characters_read) == (True, 20_000, LONGEST_POST)
+    assert (word.truncated, word.characters, word.characters_read) == (True, 20_000, MAX_POST_LENGTH)
     assert (short.truncated, short.characters, short.characters_read) == (False, 5, 5)
 
 

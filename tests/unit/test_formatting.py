@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from textual.content import Content
 
 from weibo_tui.app import formatting as content
-from weibo_tui.text.cleaning import cell_width, visible
+from weibo_tui.text.terminal import sanitize
 
 ACTING = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))} - {"\n"} | set("\u202e\u2066\u200b\ufeff")
 texts = st.text(st.characters()) | st.text(st.sampled_from("[]/@$=bi哈\x1b\x9b\u202e\udcff\n\t"))
@@ -17,7 +18,7 @@ texts = st.text(st.characters()) | st.text(st.sampled_from("[]/@$=bi哈\x1b\x9b\
 @given(texts, st.sampled_from(["", "bold $label-1"]))
 def test_a_text_is_shown_as_it_is_and_what_acts_is_shown_instead(text: str, style: str) -> None:
     shown = content.plain(text, style)
-    assert str(shown) == visible(text).expandtabs(4)
+    assert str(shown) == sanitize(text).expandtabs(4)
     assert not ACTING & set(str(shown))
     assert all(span.style == style for span in shown.spans)
 
@@ -63,7 +64,7 @@ def test_the_two_labels_of_every_data_set_are_translated(monkeypatch: pytest.Mon
 @given(st.floats(), st.integers(0, 60))
 def test_a_bar_fills_its_width_whatever_the_share(share: float, width: int) -> None:
     drawn: Content = content.bar(share, width, "$positive")
-    assert cell_width(str(drawn)) == width
+    assert cell_len(str(drawn)) == width
 
 
 def test_a_bar_is_empty_full_and_half() -> None:

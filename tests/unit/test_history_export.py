@@ -16,7 +16,7 @@ from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import Progress, finish
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
-from weibo_tui.text.cleaning import unguard
+from weibo_tui.text.spreadsheet import unescape_formula
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -79,8 +79,8 @@ def test_the_export_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, t
     history.add([replace(ANALYSIS, text=text, label=text) for text in texts])
     assert finish(history.export(folder / "history.csv")) == len(texts)
     found = rows(folder / "history.csv")
-    assert [unguard(row["text"]) for row in found] == texts
-    assert [unguard(row["label"]) for row in found] == texts
+    assert [unescape_formula(row["text"]) for row in found] == texts
+    assert [unescape_formula(row["label"]) for row in found] == texts
     assert not any(row["text"].startswith(tuple("=+-@\t\r")) for row in found)
     database.close()
 
@@ -160,7 +160,7 @@ def test_export_of_formula_after_separator_is_guarded(tmp_path: Path, history: H
     history.add([replace(ANALYSIS, text=text) for text in texts])
     place = tmp_path / "history.csv"
     finish(history.export(place))
-    assert [unguard(row["text"]) for row in rows(place)] == texts
+    assert [unescape_formula(row["text"]) for row in rows(place)] == texts
     for delimiter in ",;\t":  # as spreadsheets of other languages part it
         with place.open(encoding="utf-8-sig", newline="") as file:
             cells = [cell for row in csv.reader(file, delimiter=delimiter) for cell in row]

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up import numeral
 
-from weibo_tui.text.cleaning import unguard
+from weibo_tui.text.spreadsheet import unescape_formula
 
 csv.field_size_limit(sys.maxsize)
 PLAIN = "今天的面真好吃"
@@ -85,7 +85,7 @@ def check_history(command: Command, folder: Path, posts: list[str]) -> None:
     path = folder / (as_file_name(posts[0]) + ".csv")
     well(command, "history", "export", path, "--overwrite")
     wanted = [post.encode("utf-8", "backslashreplace").decode() for post in posts]
-    assert [unguard(row["text"]) for row in table(path)] == wanted
+    assert [unescape_formula(row["text"]) for row in table(path)] == wanted
     well(command, "history", "export", path, "--no-guard", "--no-bom", "--overwrite")
     assert [row["text"] for row in table(path)] == wanted
 
@@ -201,7 +201,7 @@ def labels_of_all_kinds(command: Command, folder: Path, found: list[str]) -> Non
         well(command, "evaluate", data, "--adapter", "h", "--json", "--errors", errors, "--overwrite").out
     )
     assert score["labels"] == card["labels"]
-    rows_by_text = {(unguard(row["text"]), unguard(row["label"])) for row in table(errors)}
+    rows_by_text = {(unescape_formula(row["text"]), unescape_formula(row["label"])) for row in table(errors)}
     assert rows_by_text <= {(text, label) for label, text in rows}
     told: list[list[Any]] = [
         *(["predict", PLAIN, "--adapter", "h"], ["evaluate", data, "--adapter", "h"], ["audit", data]),

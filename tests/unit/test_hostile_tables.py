@@ -17,7 +17,7 @@ from weibo_tui.datasets.parsers import MAX_COLUMNS, MAX_RECORD
 from weibo_tui.datasets.reading import count, open_source, rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
-from weibo_tui.text.cleaning import LONGEST_POST
+from weibo_tui.text.cleaning import MAX_POST_LENGTH
 
 LITTLE = 3 * 2**29
 TWO, MINUS_21 = b"\x16\x04", b"\x16\x29"  # as a Parquet file writes how many rows it has
@@ -142,7 +142,7 @@ def test_parquet_of_one_giant_text_in_many_rows_goes_through_little_memory(tmp_p
         source = open_source(path)
         found = [row for row, _number in zip(rows(source), range(5), strict=False)]
     assert [len(row.cells["text"]) for row in found] == [10**7 // 3] * 5
-    assert [row.text for row in found] == ["好" * LONGEST_POST] * 5
+    assert [row.text for row in found] == ["好" * MAX_POST_LENGTH] * 5
     huge = pa.DictionaryArray.from_arrays(pa.array([0] * 9, pa.int32()), pa.array(["x" * (5 * MAX_RECORD)]))
     assert "a row of more than" in refusal(parquet(path, pa.table({"text": huge}), store_schema=False))
 

@@ -47,7 +47,7 @@ from weibo_tui.engine.vocabulary import build_tokenizer
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import Progress, finish
 from weibo_tui.registry import cards
-from weibo_tui.text.cleaning import normalise, repost_segments
+from weibo_tui.text.cleaning import normalize, repost_segments
 from weibo_tui.workbench import ComputeOptions, EvaluationConfig, LabelingConfig, TrainingConfig, Workbench
 from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.labeling import LabelingResult
@@ -454,7 +454,7 @@ def test_splits_share_no_text_best_epoch_is_chosen_on_validation_and_sorted_file
         indices = (parts.train, parts.validation, parts.test)
         assert sorted(np.concatenate(indices)) == list(range(len(dataset.posts)))
         texts = [
-            {text for at in part for text in (normalise(dataset.posts[at]), *repost_segments(dataset.posts[at]))}
+            {text for at in part for text in (normalize(dataset.posts[at]), *repost_segments(dataset.posts[at]))}
             for part in indices
         ]
         assert not any(one & other for one, other in combinations(texts, 2))

@@ -11,12 +11,12 @@ from math import inf, nan
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from weibo_tui.app.plot.axes import linear, logarithmic, short
 from weibo_tui.app.plot.legend import legend
 from weibo_tui.app.plot.render import StyledRow, draw
 from weibo_tui.app.plot.series import MOST, Series
-from weibo_tui.text.cleaning import cell_width
 
 Point = tuple[float, float | None]
 
@@ -124,7 +124,7 @@ def test_every_drawing_fills_its_cells_exactly(
 ) -> None:
     made = [series(each, colour=number) for number, each in enumerate(points)]
     rows = lines(draw(made, width, height, log_y, smoothing))
-    assert [cell_width(row) for row in rows] == [width] * (height if width > 0 else 0) * (height > 0)
+    assert [cell_len(row) for row in rows] == [width] * (height if width > 0 else 0) * (height > 0)
 
 
 @given(width=st.integers(10, 100), height=st.integers(3, 30))
@@ -313,7 +313,7 @@ def test_a_legend_keeps_to_its_room(title: str, names: list[str], width: int, mo
     rows = legend(title, made, width, most)
     assert len(rows) <= most
     for row in rows:
-        assert sum(cell_width(piece.text) for piece in row) <= width
+        assert sum(cell_len(piece.text) for piece in row) <= width
 
 
 def test_curves_without_room_in_the_legend_are_counted() -> None:

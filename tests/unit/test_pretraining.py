@@ -25,7 +25,7 @@ from weibo_tui.engine.pretraining_loss import COMMON
 from weibo_tui.engine.training import Snapshot
 from weibo_tui.engine.vocabulary import emoticon_ids
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.text.cleaning import without_emoticons
+from weibo_tui.text.emoticons import without_emoticons
 
 RECIPE = PretrainingHyperparameters(tokens=3_000, context=16, batch_size=8, learning_rate=3e-3)
 CONFIG = GPT2Config(layers=1, heads=2, width=16, positions=32, vocabulary=len(models.TOKENS), inner=64)

@@ -19,7 +19,7 @@ from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.splitting import Split, group_steps, split, split_steps
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
-from weibo_tui.text.cleaning import normalise, repost_segments, words_only
+from weibo_tui.text.cleaning import normalize, repost_segments, words_only
 
 
 def parts(found: Split) -> list[list[int]]:
@@ -27,7 +27,7 @@ def parts(found: Split) -> list[list[int]]:
 
 
 def texts(posts: list[str], indices: list[int]) -> set[str]:
-    found = {text for index in indices for text in (normalise(posts[index]), *repost_segments(posts[index]))}
+    found = {text for index in indices for text in (normalize(posts[index]), *repost_segments(posts[index]))}
     return found | {words for text in found if (words := words_only(text))}
 
 

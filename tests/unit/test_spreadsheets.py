@@ -23,7 +23,7 @@ from hostile import PIECES, TEXTS
 from weibo_tui.engine.events import RunStarted, to_json
 from weibo_tui.progress import finish
 from weibo_tui.storage.journal import Journal
-from weibo_tui.text.cleaning import guard, unguard
+from weibo_tui.text.spreadsheet import escape_formula, unescape_formula
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 SIGNS = "=+-@＝＋－＠"
@@ -69,15 +69,15 @@ LOST = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ufeff]|\\s+")
 
 def test_a_formula_is_guarded_and_the_guard_comes_off() -> None:
     for text in OURS:
-        guarded = guard(text)
-        assert unguard(guarded) == text
+        guarded = escape_formula(text)
+        assert unescape_formula(guarded) == text
         assert not RISKY.match(guarded)
         assert not RISKY_INSIDE.search(guarded)
 
 
 def test_what_is_no_formula_stays_as_it_is() -> None:
     for text in ("", "好", "a=1", "1-1", "(=1)", "//@a: 好", "[=1", "#1", "‘=1", "好\n1=1", "好,-1", "a;b=1"):
-        assert guard(text) == text
+        assert escape_formula(text) == text
 
 
 # ---- the files
@@ -155,7 +155,7 @@ def test_labels_that_are_formulas_are_guarded_in_what_is_ours_and_numbers_are_no
         rows = table(out, "utf-8")
         assert [row["review"] for row in rows] == ["=1+1", "@好"]  # the person's own stay
         counts = objects(told.out)[0]["counts"]
-        assert {unguard(row["predicted"]) for row in rows} == set(counts)
+        assert {unescape_formula(row["predicted"]) for row in rows} == set(counts)
         found |= {row["predicted"] for row in rows}
     assert found & {"-1", "+0.5"}
     assert not {one for one in found if one[0] in "=@＝ " or one == "+1+1"}
@@ -167,11 +167,13 @@ def test_every_table_of_ours_guards_its_cells(furnished: Path, tmp_path: Path) -
         finish(bench.history.export(tmp_path / "history.csv"))
         rows = table(tmp_path / "history.csv")
         for column in ("text", "label", "adapter", "error"):
-            assert [unguard(row[column]) for row in rows] == STARTS
+            assert [unescape_formula(row[column]) for row in rows] == STARTS
         for text in STARTS[::12]:
             bench.runs.export(run_of(bench, text), tmp_path / "run.csv", overwrite=True)
             (row,) = table(tmp_path / "run.csv")
-            assert {unguard(name): unguard(cell) for name, cell in row.items()}.get(text, text) == text
+            assert {unescape_formula(name): unescape_formula(cell) for name, cell in row.items()}.get(
+                text, text
+            ) == text
     for path in tmp_path.glob("*.csv"):
         assert not [cell for row in cells(path) for cell in row if RISKY.match(cell)]
 

@@ -20,7 +20,7 @@ from weibo_tui.starter.recipe import bundle as bundling
 from weibo_tui.starter.recipe import models, scoring
 from weibo_tui.starter.recipe.noise_posts import nonsense
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, PARTS, SETS, TELLING, make_parts, part_file
-from weibo_tui.text.cleaning import clean, normalise, repost_segments
+from weibo_tui.text.cleaning import clean, normalize, repost_segments
 from weibo_tui.workbench import TrainingConfig, Workbench
 from weibo_tui.workbench.home import STARTER_BASE
 
@@ -79,7 +79,7 @@ def rows(path: Path) -> list[tuple[str, str]]:
 
 
 def telling(text: str) -> Iterator[str]:
-    return (part for part in (normalise(text), *repost_segments(text)) if len(part) >= TELLING)
+    return (part for part in (normalize(text), *repost_segments(text)) if len(part) >= TELLING)
 
 
 def test_parts_of_all_sets_share_no_text_and_hold_every_post_once(data: Path, made: Path) -> None:

@@ -8,20 +8,11 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from weibo_tui.text.cleaning import (
-    cell_width,
-    clean,
-    find_emoticons,
-    is_repost,
-    normalise,
-    only_emoticons,
-    repost_segments,
-    truncate_cells,
-    visible,
-    without_emoticons,
-    wrap_cells,
-)
+from weibo_tui.text.cleaning import clean, is_repost, normalize, repost_segments
+from weibo_tui.text.emoticons import find_emoticons, only_emoticons, without_emoticons
+from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 # Free text, surrogates included, thick with what the module looks for.
 PIECES = st.sampled_from(
@@ -184,10 +175,10 @@ def test_a_hostile_post_takes_no_longer_than_others(piece: str) -> None:
     post = piece * 100_000  # anything quadratic would take hours
     assert len(clean(post).text) <= len(post) * 3
     assert len(without_emoticons(post)) <= len(post)
-    assert len(normalise(post)) <= len(post)
+    assert len(normalize(post)) <= len(post)
     assert len(repost_segments(post)) <= len(post)
-    assert len(visible(post)) <= len(post) * 8
-    assert cell_width(truncate_cells(post, 80)) <= 80
+    assert len(sanitize(post)) <= len(post) * 8
+    assert cell_len(truncate_cells(post, 80)) <= 80
 
 
 @pytest.mark.parametrize(
@@ -201,12 +192,12 @@ def test_a_hostile_post_takes_no_longer_than_others(piece: str) -> None:
     ],
 )
 def test_posts_that_are_the_same(one: str, other: str) -> None:
-    assert normalise(one) == normalise(other)
+    assert normalize(one) == normalize(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("好", "好！"), ("好[哈哈]", "好[泪]"), ("好😀", "好")])
 def test_posts_that_are_not_the_same(one: str, other: str) -> None:
-    assert normalise(one) != normalise(other)
+    assert normalize(one) != normalize(other)
 
 
 @pytest.mark.parametrize(
@@ -231,17 +222,17 @@ def test_reposts_are_told_by_their_mark() -> None:
 
 
 def test_what_acts_on_a_terminal_is_shown_instead() -> None:
-    assert visible("\x1b[31m红\x07") == "␛[31m红␇"
-    assert visible("\x9b2J\x85") == "\\x9b2J\\x85"
-    assert visible("a\u202eb\u200b\ufeff\ud83d") == "a<U+202E>b<U+200B><U+FEFF><U+D83D>"
-    assert visible("一\r二\u2028三\x0b") == "一␍二<U+2028>三␋"
-    assert visible("好\t好\n") == "好\t好\n"
-    assert visible("👩‍👧❤️1️⃣[doge][/哈哈]") == "👩‍👧❤️1️⃣[doge][/哈哈]"
+    assert sanitize("\x1b[31m红\x07") == "␛[31m红␇"
+    assert sanitize("\x9b2J\x85") == "\\x9b2J\\x85"
+    assert sanitize("a\u202eb\u200b\ufeff\ud83d") == "a<U+202E>b<U+200B><U+FEFF><U+D83D>"
+    assert sanitize("一\r二\u2028三\x0b") == "一␍二<U+2028>三␋"
+    assert sanitize("好\t好\n") == "好\t好\n"
+    assert sanitize("👩‍👧❤️1️⃣[doge][/哈哈]") == "👩‍👧❤️1️⃣[doge][/哈哈]"
 
 
 @given(POSTS)
 def test_what_is_visible_is_harmless_and_one_line_stays_one(post: str) -> None:
-    shown = visible(post)
+    shown = sanitize(post)
     shown.encode("utf-8")
     assert shown.splitlines() == shown.split("\n")[: len(shown.splitlines())]
     assert {unicodedata.category(c) for c in shown} & {"Cc", "Cs"} == ({"Cc"} if set(shown) & {"\n", "\t"} else set())
@@ -256,7 +247,7 @@ def test_what_is_visible_is_harmless_and_one_line_stays_one(post: str) -> None:
     ],
 )
 def test_cells(text: str, cells: int) -> None:
-    assert cell_width(text) == cells
+    assert cell_len(text) == cells
 
 
 @pytest.mark.parametrize(
@@ -274,9 +265,9 @@ def test_truncation_never_cuts_an_emoji_apart() -> None:
 @given(POSTS, st.integers(0, 30))
 def test_what_is_truncated_fits(post: str, width: int) -> None:
     cut = truncate_cells(post, width)
-    assert cell_width(cut) <= width
+    assert cell_len(cut) <= width
     assert cut in (post, "") or cut.endswith("…")
-    if cell_width(post) <= width:
+    if cell_len(post) <= width:
         assert cut == post
 
 
@@ -299,11 +290,11 @@ def test_lines_are_broken_where_chinese_and_words_may_be(text: str, lines: list[
 @given(POSTS, st.integers(2, 30))
 def test_broken_lines_fit_and_hold_everything_but_blanks(post: str, width: int) -> None:
     lines = list(wrap_cells(post, width))
-    assert all(cell_width(line) <= width for line in lines)
+    assert all(cell_len(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == post.replace(" ", "").replace("\n", "")
 
 
 @pytest.mark.parametrize("joiner", ["\ufe0f\u200d", "\ufe0f\ufe0f", "\u200d\u200d", "\u200d\ufe0f"])
 def test_joiners_that_join_nothing_are_shown(joiner: str) -> None:
-    assert not set(visible("a" + joiner + "👩")) & set(joiner)
-    assert visible(visible("❤" + joiner + "a")) == visible("❤" + joiner + "a")
+    assert not set(sanitize("a" + joiner + "👩")) & set(joiner)
+    assert sanitize(sanitize("❤" + joiner + "a")) == sanitize("❤" + joiner + "a")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from weibo_tui.datasets.reading import PostTable, open_source, rows
 from weibo_tui.datasets.writing import Added, Predict, check_added, write_labelled
 from weibo_tui.errors import UserInputError
-from weibo_tui.text.cleaning import LONGEST_POST
+from weibo_tui.text.cleaning import MAX_POST_LENGTH
 
 ADDED: Added = {"predicted": str, "confidence": float, "prob_好": float, "error": str}
 VERDICTS: list[dict[str, Any]] = [
@@ -158,14 +158,14 @@ def test_long_rows_are_predicted_few_at_a_time(tmp_path: Path, monkeypatch: pyte
 
 
 def test_post_is_cut_for_prediction_and_whole_in_the_result(tmp_path: Path) -> None:
-    path, post = tmp_path / "f", "好" * (LONGEST_POST + 5)
+    path, post = tmp_path / "f", "好" * (MAX_POST_LENGTH + 5)
     for ending, content in ((".csv", f"text\n{post}\n"), (".jsonl", json.dumps({"text": post}) + "\n")):
         source, out = path.with_suffix(ending), tmp_path / f"out{ending}"
         source.write_text(content, encoding="utf-8")
-        assert label(open_source(source), out, [{}]) == [post[:LONGEST_POST]]
+        assert label(open_source(source), out, [{}]) == [post[:MAX_POST_LENGTH]]
         assert [row.cells["text"] for row in rows(open_source(out))] == [post]
     pq.write_table(pa.table({"text": [post]}), path.with_suffix(".parquet"))
-    assert label(open_source(path.with_suffix(".parquet")), tmp_path / "out.parquet", [{}]) == [post[:LONGEST_POST]]
+    assert label(open_source(path.with_suffix(".parquet")), tmp_path / "out.parquet", [{}]) == [post[:MAX_POST_LENGTH]]
     assert pq.read_table(tmp_path / "out.parquet")["text"].to_pylist() == [post]
 
 

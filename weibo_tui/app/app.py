@@ -47,7 +47,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.log import record_fault
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings, unknown_settings
-from weibo_tui.text.cleaning import short, visible
+from weibo_tui.text.terminal import sanitize, truncate
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 
@@ -146,7 +146,7 @@ class WeiboApp(App[None], inherit_bindings=False):
                 self.flash(warning, "error")
         if self.settings.theme not in self.available_themes:
             message = _("The settings name a theme that there is not, '{name}': Theme, among all actions, lists them.")
-            self.flash(message.format(name=short(self.settings.theme)), "error")
+            self.flash(message.format(name=truncate(self.settings.theme)), "error")
         self.do(self._warm_up())
 
     async def _warm_up(self) -> None:
@@ -314,7 +314,7 @@ class WeiboApp(App[None], inherit_bindings=False):
     def _fatal_error(self) -> None:
         # Textual prints a traceback, with the texts that stood in variables; a person gets a sentence, and one only.
         if not self._exit_renderables and isinstance(self._exception, Exception):
-            self.panic(Text(visible(explain(self._exception))))
+            self.panic(Text(sanitize(explain(self._exception))))
 
 
 def _describe_machine(bench: Workbench) -> str:
@@ -340,5 +340,5 @@ def launch(home: Path | None = None) -> int:
         if isinstance(error, WeiboTuiError):  # the others are recorded as they are explained
             record_fault(error)
         with suppress(OSError):  # the terminal may be gone
-            print(visible(f"weibo-tui: {title}: {explain(error)}"), file=sys.stderr)
+            print(sanitize(f"weibo-tui: {title}: {explain(error)}"), file=sys.stderr)
     return app.return_code or int(bool(failed))

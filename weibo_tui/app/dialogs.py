@@ -14,7 +14,7 @@ from weibo_tui.app.explanation import explain
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 
 
 class ChoiceDialog(Dialog[str]):
@@ -53,7 +53,7 @@ class InputDialog(Dialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield Static(plain(self._question), classes="question")
-            yield SingleLineInput(visible(self._value))
+            yield SingleLineInput(sanitize(self._value))
             yield Static(classes="problem")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from textual.content import Content
 
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 
 # A label's colour is that of its place among the labels, so that it is the same everywhere and each time.
 LABEL_COLOURS = ("$label-1", "$label-2", "$label-3", "$label-4", "$label-5", "$label-6")
@@ -20,7 +20,7 @@ NO_FIGURE = "–"
 
 def plain(text: str, style: str = "") -> Content:
     """A text from outside, a post, a name, an error, as it is: never read as markup, and acting on no terminal."""
-    shown = visible(text).expandtabs(4)  # of a tab, widgets do not know how wide it is
+    shown = sanitize(text).expandtabs(4)  # of a tab, widgets do not know how wide it is
     return Content(shown) if not style else Content.styled(shown, style)
 
 
@@ -99,5 +99,5 @@ def local_time(timestamp: str, seconds: bool = False) -> str:
     try:
         moment = datetime.fromisoformat(timestamp).astimezone()
     except (ValueError, OverflowError):
-        return visible(timestamp)
+        return sanitize(timestamp)
     return f"{moment:%Y-%m-%d %H:%M:%S}" if seconds else f"{moment:%Y-%m-%d %H:%M}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding
 from textual.containers import VerticalScroll
@@ -16,7 +17,6 @@ from weibo_tui.app.formatting import plain
 from weibo_tui.app.keymap import KEYS, PLACES, key_names, keys_of
 from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import cell_width
 
 
 class Help(Dialog[None]):
@@ -66,13 +66,13 @@ def _working_now(active: dict[str, ActiveBinding]) -> Iterator[tuple[str, str, s
 
 def _table(rows: Iterator[tuple[str, str, str]]) -> Iterator[Content]:
     found = list(rows)
-    widths = [max((cell_width(row[column]) for row in found), default=0) for column in (0, 1)]
+    widths = [max((cell_len(row[column]) for row in found), default=0) for column in (0, 1)]
     for keys, description, name in found:
         yield Content.assemble(
             "  ",
             (keys, "bold"),
-            " " * (widths[0] - cell_width(keys) + 2),
+            " " * (widths[0] - cell_len(keys) + 2),
             description,
-            " " * (widths[1] - cell_width(description) + 2),
+            " " * (widths[1] - cell_len(description) + 2),
             (name, "$text-muted"),
         )

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ def check_keymap(keymap: Mapping[str, str]) -> Mapping[str, str]:
     for name, keys in keymap.items():
         if name not in known:
             message = _("The settings give keys to '{name}', which is no action of the app: its help (F1) names them.")
-            raise UserInputError(message.format(name=short(name)))
+            raise UserInputError(message.format(name=truncate(name)))
         if not all(part.strip() for part in keys.split(",")):
             message = _("The settings leave '{name}' without a key: name one, or remove the line.")
             raise UserInputError(message.format(name=name))

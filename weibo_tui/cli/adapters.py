@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
 from weibo_tui.cli import options
 from weibo_tui.cli.bases import Name, NewName, list_cards, pull_whole
@@ -16,7 +17,7 @@ from weibo_tui.cli.score_card import score_lines
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.text.cleaning import cell_width, truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 
 MOST_CELLS_OF_A_FACT = 1000
 
@@ -59,7 +60,7 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
         _("Trained on"): ", ".join(map(str, card.data.get("files", []))),
         _("Made"): card.created_at,
     }
-    width = max(map(cell_width, facts)) + 2
+    width = max(map(cell_len, facts)) + 2
     for key, value in facts.items():
         show(pad(key, width) + truncate_cells(one_line(str(value)), MOST_CELLS_OF_A_FACT))
     if card.score:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import emit, narrate, one_line, pad, show
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.text.cleaning import cell_width, short
+from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
     from weibo_tui.storage.database_info import DatabaseInfo
@@ -39,7 +40,7 @@ def doctor(
         emit(report.to_json())
     else:
         facts = list(_facts(report))
-        width = max(cell_width(key) for key, _value in facts) + 2
+        width = max(cell_len(key) for key, _value in facts) + 2
         for key, value in facts:
             show((pad(key, width) + one_line(value)).rstrip())
         for problem in ("", *report.problems) if report.problems else ():
@@ -60,7 +61,7 @@ def _facts(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
     places = {"data": _("Data"), "settings": _("Settings"), "log": _("Log")}
     yield from ((places[name], _folder(folder)) for name, folder in report.folders.items())
     for name, value in report.settings.items():
-        yield _("Setting"), short(f"{name} = {value}", 200)
+        yield _("Setting"), truncate(f"{name} = {value}", 200)
     yield "", ""
     for title, shelf in {_("Base"): report.bases, _("Adapter"): report.adapters}.items():
         yield from ((title, _kept(one)) for one in shelf or [None])

@@ -13,12 +13,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.cells import cell_len
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.signals import handle_stop_signals
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 from weibo_tui.words import word
 
 if TYPE_CHECKING:
@@ -40,19 +41,19 @@ def complain(message: str) -> None:
 
 def narrate(message: str) -> None:
     """What a person may want to know while data goes to stdout."""
-    print(visible(message), file=sys.stderr)
+    print(sanitize(message), file=sys.stderr)
 
 
 def show(text: str = "") -> None:
     """Data for a person, on stdout."""
-    print(visible(text))
+    print(sanitize(text))
 
 
 def emit(value: dict[str, Any]) -> None:
     """Data for a program: one JSON object on one line of stdout. It is all ASCII where it holds what acts on a
     terminal (C1, bidi), or what the stream cannot hold (lone surrogates)."""
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if visible(line) != line or not _fits(line, sys.stdout.encoding):
+    if sanitize(line) != line or not _fits(line, sys.stdout.encoding):
         line = json.dumps(value, allow_nan=False)
     print(line, flush=True)
 
@@ -72,7 +73,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     fitted = ([truncate_cells(one_line(cell), MOST_CELLS) for cell in row] for row in rows)
     lines = chain([list(header)], fitted)
     first = list(islice(lines, MEASURED_LINES))
-    widths = [max(map(cell_width, column)) for column in zip(*first, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*first, strict=True)]
     for line in chain(first, lines):
         cells = map(pad, line, widths)
         show("  ".join(cells).rstrip())
@@ -89,12 +90,12 @@ def per_second(rate: float | None, unit: str = "") -> str:
 
 def one_line(text: str) -> str:
     """Text from outside for one line of the screen."""
-    return " ".join(visible(text).split())
+    return " ".join(sanitize(text).split())
 
 
 def pad(cell: str, width: int) -> str:
     """The cell, with blanks behind it up to `width` cells of the terminal."""
-    return cell + " " * (width - cell_width(cell))
+    return cell + " " * (width - cell_len(cell))
 
 
 def narrate_default(group: str, name: str, choose: Callable[[], str]) -> None:
@@ -127,14 +128,14 @@ class ProgressBars:
             for task in self._tasks.values():
                 self._bars.remove_task(task)
             self._tasks = {name: self._bars.add_task(name, total=total, note="")}
-        self._bars.update(self._tasks[name], completed=done, total=total, note=visible(note))
+        self._bars.update(self._tasks[name], completed=done, total=total, note=sanitize(note))
 
     def line(self, message: str) -> None:
         """A line of narration above the bars."""
         if self._bars is None:
             narrate(message)
         else:
-            self._bars.console.print(visible(message), markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(sanitize(message), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
@@ -32,7 +33,7 @@ from weibo_tui.cli.output import (
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import cell_width, truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
@@ -173,7 +174,7 @@ def _line(analysis: Analysis) -> str:
     start = f"{label}  {percent(analysis.confidence):>7}  {f'({mark})  ' if mark else ''}"
     post = one_line(analysis.text)
     if sys.stdout.isatty():
-        post = truncate_cells(post, max(10, shutil.get_terminal_size().columns - cell_width(start) - 1))
+        post = truncate_cells(post, max(10, shutil.get_terminal_size().columns - cell_len(start) - 1))
     return start + post
 
 

@@ -15,7 +15,7 @@ from weibo_tui.cli.output import emit, narrate, one_line, percent, show, table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import finish
-from weibo_tui.text.cleaning import truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.words import word
 
 if TYPE_CHECKING:

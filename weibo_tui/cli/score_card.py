@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.cells import cell_len
+
 from weibo_tui.cli.output import percent
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import cell_width
 
 
 def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
@@ -31,7 +32,7 @@ def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _per_label(score: Mapping[str, Any], labels: list[str]) -> Iterator[str]:
-    first = max(map(cell_width, [*labels, _("label")])) + 2
+    first = max(map(cell_len, [*labels, _("label")])) + 2
     header = [_("precision"), _("recall"), "F1", _("posts"), "", *(f"→ {label}" for label in labels)]
     yield _row(_("label"), header, first)
     for label, row in zip(labels, score.get("confusion") or [()] * len(labels), strict=True):
@@ -41,9 +42,9 @@ def _per_label(score: Mapping[str, Any], labels: list[str]) -> Iterator[str]:
 
 
 def _row(name: str, cells: list[str], first: int) -> str:
-    line = name + " " * (first - cell_width(name))
+    line = name + " " * (first - cell_len(name))
     for cell in cells:
-        line += " " * max(1, (11 if cell else 2) - cell_width(cell)) + cell
+        line += " " * max(1, (11 if cell else 2) - cell_len(cell)) + cell
     return line.rstrip()
 
 

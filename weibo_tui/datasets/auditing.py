@@ -15,7 +15,8 @@ from weibo_tui.datasets.splitting import Split, split_steps
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import clean, find_emoticons, is_repost, normalise, words_only
+from weibo_tui.text.cleaning import clean, is_repost, normalize, words_only
+from weibo_tui.text.emoticons import find_emoticons
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +121,7 @@ def audit(
                 posts.append(row.text)
                 found.append(row.label or "")
                 lengths.append(length)
-                bearing.setdefault(normalise(row.text), set()).update(found[-1:])
+                bearing.setdefault(normalize(row.text), set()).update(found[-1:])
             if sum(read) % STEP == 0:
                 yield Progress("reading", sum(read))
     words: dict[str, set[str]] = {}  # what words alone leave of the texts: the labels that it bears

@@ -13,7 +13,8 @@ from weibo_tui.datasets.reading import PostTable, open_source, rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import PREPROCESSING, clean, short
+from weibo_tui.text.cleaning import PREPROCESSING, clean
+from weibo_tui.text.terminal import truncate
 
 STEP = 1000  # rows between two steps of progress
 MOST_QUOTED = 20  # labels in a sentence
@@ -125,7 +126,7 @@ def _present(source: PostTable, number: int, label: str | None) -> str:
     if len(label) > LONGEST_LABEL:
         message = _("{path}, row {row}: {column} holds a label of {number} characters; is it the right column?")
         raise UserInputError(
-            message.format(path=source.path, row=number, column=short(source.label_column or ""), number=len(label))
+            message.format(path=source.path, row=number, column=truncate(source.label_column or ""), number=len(label))
         )
     return label
 
@@ -145,14 +146,14 @@ def _not_in_set(labels: Labels, label: str, found: Iterable[str], source: PostTa
     )
     return UserInputError(
         message.format(
-            path=source.path, row=number, label=short(label), labels=_quoted(labels.names), found=_quoted(found)
+            path=source.path, row=number, label=truncate(label), labels=_quoted(labels.names), found=_quoted(found)
         )
     )
 
 
 def _quoted(labels: Iterable[str]) -> str:
     names = list(labels)
-    return ", ".join(map(short, names[:MOST_QUOTED])) + (", …" if len(names) > MOST_QUOTED else "")
+    return ", ".join(map(truncate, names[:MOST_QUOTED])) + (", …" if len(names) > MOST_QUOTED else "")
 
 
 def _digest(posts: Sequence[str], labels: Sequence[int], names: Sequence[str]) -> Generator[Progress, None, str]:

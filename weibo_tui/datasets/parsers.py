@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weibo_tui.datasets.encodings import Encoding, first_bad_line
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -231,4 +231,4 @@ def open_parquet(path: Path, packed: Sequence[str] = ()) -> Iterator[Any]:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
-        raise UserInputError(message.format(path=path, reason=short(str(error).partition("\n")[0], 200))) from error
+        raise UserInputError(message.format(path=path, reason=truncate(str(error).partition("\n")[0], 200))) from error

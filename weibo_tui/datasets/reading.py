@@ -25,7 +25,9 @@ from weibo_tui.datasets.parsers import (
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import LONGEST_POST, short, unguard
+from weibo_tui.text.cleaning import MAX_POST_LENGTH
+from weibo_tui.text.spreadsheet import unescape_formula
+from weibo_tui.text.terminal import truncate
 
 TEXT_COLUMNS = (
     *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),
@@ -152,7 +154,7 @@ def rows(source: PostTable) -> Iterator[TableRow]:
         predicted = is_about_label and _folded(str(values.get(origin or LABEL_SOURCE))) == "model"
         text = post_text(source, number, values.get(source.text_column))
         if is_guarded:
-            text, label = unguard(text), label and unguard(label)
+            text, label = unescape_formula(text), label and unescape_formula(label)
         yield TableRow(number, values, text, "" if predicted else label, predicted)
 
 
@@ -164,7 +166,7 @@ def post_text(source: PostTable, number: int, value: Any) -> str:
     """Return what the cell of row `number` holds, LONGEST_POST characters at most. UserInputError where it is no
     text."""
     if isinstance(value, str):
-        return value[:LONGEST_POST]
+        return value[:MAX_POST_LENGTH]
     if value is None or (isinstance(value, float) and isnan(value)):  # pandas' empty cell
         return ""
     if isinstance(value, (list, dict, bytes)):
@@ -281,13 +283,13 @@ def _too_many_columns(table: Table) -> UserInputError:
 
 def _two_columns(path: Path, name: str) -> UserInputError:
     message = _("{path} has two columns named {name}: give each column a name of its own.")
-    return UserInputError(message.format(path=path, name=repr(short(name))))
+    return UserInputError(message.format(path=path, name=repr(truncate(name))))
 
 
 def _listed(columns: Sequence[str]) -> str:
     """The names of the columns in a sentence; of very many the first."""
     more = ["…"] if len(columns) > _NAMED else []
-    return ", ".join([*map(short, columns[:_NAMED]), *more])
+    return ", ".join([*map(truncate, columns[:_NAMED]), *more])
 
 
 def _column(path: Path, columns: Sequence[str], named: str | None, usual: Sequence[str], option: str) -> str | None:
@@ -307,4 +309,4 @@ def _column(path: Path, columns: Sequence[str], named: str | None, usual: Sequen
     if named is None:
         return None
     message = _("{path} has no column {name}: choose one with {option}; there are: {columns}.")
-    raise UserInputError(message.format(path=path, name=short(named), option=option, columns=_listed(columns)))
+    raise UserInputError(message.format(path=path, name=truncate(named), option=option, columns=_listed(columns)))

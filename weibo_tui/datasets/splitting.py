@@ -19,7 +19,7 @@ from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, finish
-from weibo_tui.text.cleaning import normalise, repost_parts, words_only
+from weibo_tui.text.cleaning import normalize, repost_parts, words_only
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +102,7 @@ def group_steps(posts: Sequence[str], grouping: int = GROUPING) -> Generator[Pro
 
     for index, post in enumerate(posts):
         for part in dict.fromkeys((post, *repost_parts(post))):
-            text = normalise(part)
+            text = normalize(part)
             # A post without a text, such as one of a name alone, shares that with its like.
             if text or part is post:
                 join(index, first.setdefault(text, index))

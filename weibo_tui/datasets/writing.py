@@ -15,7 +15,7 @@ from weibo_tui.datasets.parsers import BATCH, batches, cells, objects, open_parq
 from weibo_tui.datasets.reading import PostTable, post_text
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import guard, header_quoting
+from weibo_tui.text.spreadsheet import escape_formula, header_quoting
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
@@ -109,7 +109,7 @@ def _cell(value: Any) -> str:
         return format(value, ".6g")
     text = "" if value is None else str(value)
     # A label may be a number as well, and -1 is none that a spreadsheet computes with.
-    return text if _NUMBER.fullmatch(text) else guard(text)
+    return text if _NUMBER.fullmatch(text) else escape_formula(text)
 
 
 def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:

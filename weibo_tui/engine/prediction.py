@@ -18,7 +18,7 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.oom import in_fitting_batches
 from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import LONGEST_POST, clean
+from weibo_tui.text.cleaning import MAX_POST_LENGTH, clean
 
 Floats = NDArray[np.float64]
 
@@ -138,7 +138,7 @@ class Classifier:
     def classify(self, posts: Sequence[str]) -> Iterator[list[tuple[int, Prediction | EmptyPost]]]:
         """Each micro-batch's (index of the post, verdict), not in order; unreadable posts come first. What is the same
         text once it is cleaned, as many a repost is, is judged once."""
-        cleaned = [clean(post[:LONGEST_POST], self.preprocessing) for post in posts]
+        cleaned = [clean(post[:MAX_POST_LENGTH], self.preprocessing) for post in posts]
         alike: dict[str, list[int]] = {}
         for index, one in enumerate(cleaned):
             alike.setdefault(one.text, []).append(index)

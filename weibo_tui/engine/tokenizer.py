@@ -13,7 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from weibo_tui.engine import tokenizer_check
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import LONGEST_POST, Cleaned, clean
+from weibo_tui.text.cleaning import MAX_POST_LENGTH, Cleaned, clean
 
 # An encoding takes some 200 bytes a token, so no more characters than these are encoded at once.
 AT_ONCE = 2**18
@@ -142,7 +142,7 @@ class PostTokenizer:
         self, posts: Sequence[str], max_length: int, preprocessing: int
     ) -> tuple[list[Cleaned], EncodedPosts]:
         """Posts as written to their cleaned texts and token ids."""
-        cleaned = [clean(post[:LONGEST_POST], preprocessing) for post in posts]
+        cleaned = [clean(post[:MAX_POST_LENGTH], preprocessing) for post in posts]
         return cleaned, self.encode([one.text for one in cleaned], max_length)
 
     def encode(self, texts: Sequence[str], max_length: int) -> EncodedPosts:

@@ -17,7 +17,7 @@ import numpy as np
 
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 
 # No tokenizer in use comes near these.
 LARGEST_DEFINITION = 2**25  # characters
@@ -82,7 +82,9 @@ def canonical(definition: str) -> str:
     try:
         values = json.loads(definition)
     except (ValueError, RecursionError) as error:
-        raise CorruptFileError(_("The tokenizer cannot be read: {error}.").format(error=short(str(error)))) from error
+        raise CorruptFileError(
+            _("The tokenizer cannot be read: {error}.").format(error=truncate(str(error)))
+        ) from error
     if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
         raise CorruptFileError(_("The tokenizer cannot be read: {error}.").format(error=_("it has no model")))
     added = values.get("added_tokens") or []
@@ -197,7 +199,7 @@ _VALUES: dict[str, Callable[[Any], bool]] = {
 
 
 def _quoted(value: Any) -> str:
-    return short(repr(value), 40) if isinstance(value, str | int | float) else type(value).__name__
+    return truncate(repr(value), 40) if isinstance(value, str | int | float) else type(value).__name__
 
 
 def _refusal(what: str) -> UserInputError:
@@ -205,5 +207,5 @@ def _refusal(what: str) -> UserInputError:
         _(
             "The tokenizer was refused, it holds what is not known to be harmless ({what}): get the model from "
             "elsewhere."
-        ).format(what=short(what.strip(), 100))
+        ).format(what=truncate(what.strip(), 100))
     )

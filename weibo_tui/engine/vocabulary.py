@@ -24,7 +24,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from weibo_tui.engine.tokenizer import SpecialTokens
-from weibo_tui.text.cleaning import find_emoticons, without_emoticons
+from weibo_tui.text.emoticons import find_emoticons, without_emoticons
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Seen fewer times than this, a character or an emoticon teaches nothing.

@@ -15,7 +15,7 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, AdapterCard
 from weibo_tui.registry.store import ModelStore
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,6 +144,6 @@ def check(source: Path, folder: Path | str) -> None:
     except (UserInputError, CorruptFileError) as error:
         raise UserInputError(
             _("{source} is not a working adapter ({reason}). Export it again where it was made.").format(
-                source=source, reason=short(str(error.__cause__ or error).rstrip("."), 300)
+                source=source, reason=truncate(str(error.__cause__ or error).rstrip("."), 300)
             )
         ) from error

@@ -20,7 +20,7 @@ from weibo_tui.atomic import open_output
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 
 # An archive of ours holds a few members; the bounds keep a hostile one from being walked for hours.
 MOST_MEMBERS = 16
@@ -186,7 +186,7 @@ def _of_zip(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator
                 # Others may want gigabytes to unpack a kilobyte.
                 raise UserInputError(
                     _("{source} was refused: {name} in it is squeezed in another way than zip's usual one.").format(
-                        source=source, name=short(member.filename, LONGEST_REASON)
+                        source=source, name=truncate(member.filename, LONGEST_REASON)
                     )
                 )
             with archive.open(member) as packed:
@@ -227,7 +227,7 @@ def _of_tar(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator
                     if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
                         raise UserInputError(
                             _("{source} was refused: {name} in it is a link.").format(
-                                source=source, name=short(name, LONGEST_REASON)
+                                source=source, name=truncate(name, LONGEST_REASON)
                             )
                         )
                     yield name, part, raw
@@ -258,7 +258,7 @@ def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int]
     if number >= MOST_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
         raise UserInputError(
             _("{source} was refused: it holds {member}, which does not belong there.").format(
-                source=source, member=short(member, LONGEST_REASON)
+                source=source, member=truncate(member, LONGEST_REASON)
             )
         )
     return not folder and bool(parts) and parts[-1] in wanted
@@ -266,5 +266,5 @@ def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int]
 
 def _too_large(source: Path, name: str) -> UserInputError:
     return UserInputError(
-        _("{source} was refused: {name} in it is too large.").format(source=source, name=short(name, LONGEST_REASON))
+        _("{source} was refused: {name} in it is too large.").format(source=source, name=truncate(name, LONGEST_REASON))
     )

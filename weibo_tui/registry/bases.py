@@ -18,7 +18,7 @@ from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, BaseCard
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.registry.tokenizer_stats import token_support
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
     from weibo_tui.engine.config import GPT2Config
@@ -159,7 +159,7 @@ def check(source: Path, folder: Path | str) -> None:
     except UNSOUND as error:
         raise UserInputError(
             _("{source} was refused, it is no base that works ({reason}): export it again where it was made.").format(
-                source=source, reason=short(str(error).rstrip("."), 300)
+                source=source, reason=truncate(str(error).rstrip("."), 300)
             )
         ) from error
     if found != card.fingerprint:

@@ -23,7 +23,7 @@ from typing import Any
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 
 # Importing torch takes a quarter of a gigabyte, and weights are in memory several times: read, as float32, written.
 MEMORY = 3 * 2**30
@@ -136,7 +136,7 @@ def main(request: dict[str, Any]) -> None:
         task(Path(request["arguments"][0]), *request["arguments"][1:])
         values: dict[str, Any] = {}
     except WeiboTuiError as error:
-        values = {"error": type(error).__name__, "message": short(str(error), 2000)}
+        values = {"error": type(error).__name__, "message": truncate(str(error), 2000)}
     except OSError as error:
         values = {"number": error.errno or 0, "path": str(error.filename or request["arguments"][0])}
     os.write(answer, json.dumps(values).encode())

@@ -19,7 +19,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import archives, cards
 from weibo_tui.registry.cards import CARD, LARGEST_CARD, Card, check_name, check_new_name
-from weibo_tui.text.cleaning import listed
+from weibo_tui.text.terminal import join_names
 
 
 class ModelStore(Generic[Card]):
@@ -77,7 +77,7 @@ class ModelStore(Generic[Card]):
         """The folder of `name`, or UserInputError that says which there are."""
         path = self._place(check_name(name)) / name
         if not (path / CARD).is_file():
-            there = listed(card.name for card in self.list())
+            there = join_names(card.name for card in self.list())
             message = _(self.unknown) if there else _(self.none_yet)
             raise UserInputError(message.format(name=name, there=there))
         return path

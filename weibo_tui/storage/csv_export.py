@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.atomic import open_output
-from weibo_tui.text.cleaning import guard, header_quoting
+from weibo_tui.text.spreadsheet import escape_formula, header_quoting
 
 
 @contextmanager
@@ -46,5 +46,5 @@ def _cell(value: Any, guarded: bool) -> Any:
         return "true" if value else "false"
     if isinstance(value, str):
         text = value.encode("utf-8", "backslashreplace").decode()
-        return guard(text) if guarded else text
+        return escape_formula(text) if guarded else text
     return value

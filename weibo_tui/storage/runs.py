@@ -20,7 +20,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.storage.codec import UNREADABLE, from_json, pack, timestamp, to_json, unpack, unpack_name
 from weibo_tui.storage.database import BUSY_SECONDS, Database
 from weibo_tui.storage.journal_export import write_json_lines, write_table
-from weibo_tui.text.cleaning import listed, short
+from weibo_tui.text.terminal import join_names, truncate
 
 State = Literal["running", "finished", "stopped", "failed", "interrupted"]
 """As shown. ``interrupted`` is never stored: it is a running one whose process is gone."""
@@ -203,7 +203,7 @@ class Runs:
             return found[0]
         if found:
             message = _("Several runs begin with {run} ({ids}): give more of the id.")
-            raise UserInputError(message.format(run=run_id, ids=listed(run.id for run in found)))
+            raise UserInputError(message.format(run=run_id, ids=join_names(run.id for run in found)))
         message = _("There is no run {run}: 'weibo-tui runs list' shows those that there are.")
         raise UserInputError(message.format(run=run_id))
 
@@ -241,7 +241,7 @@ class Runs:
         run = self.get(run_id)
         if run.id != run_id:
             message = _("{beginning} is only the beginning of run {run} ('{name}'). Give the full id to remove it.")
-            raise UserInputError(message.format(beginning=run_id, run=run.id, name=short(run.name)))
+            raise UserInputError(message.format(beginning=run_id, run=run.id, name=truncate(run.name)))
         # The folder goes for good when the row has, and comes back where that may not be.
         with self.claim(run_id), folder_aside(self.folder(run_id)), self._database.transaction():
             self._database.execute("DELETE FROM runs WHERE id = ?", (run_id,))
@@ -266,7 +266,7 @@ class Runs:
         try:
             return self._sound_run(row)
         except (*UNREADABLE, CorruptFileError):
-            texts = [short(value if isinstance(value, str) else repr(value)) for value in row[:7]]
+            texts = [truncate(value if isinstance(value, str) else repr(value)) for value in row[:7]]
             run_id, kind, name, _plan, _state, created_at, updated_at = texts
             damage = {"error": _("the disk damaged this run")}
             return Run(run_id, kind, name, "failed", created_at, updated_at, 0, None, {}, damage)

@@ -28,7 +28,7 @@ from weibo_tui.registry.hub_client import check_reachable, mask_credentials
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings
 from weibo_tui.storage.database_info import NEWEST, DatabaseInfo, inspect
-from weibo_tui.text.cleaning import short
+from weibo_tui.text.terminal import truncate
 from weibo_tui.version import __version__
 from weibo_tui.workbench.hardware import Hardware, look_at_computer
 
@@ -185,7 +185,7 @@ class _Doctor:
                         try:
                             shelf.check(card.name)
                         except (ValueError, UserInputError, CorruptFileError) as unfit:
-                            wrong.append(short(str(unfit).rstrip("."), 300))
+                            wrong.append(truncate(str(unfit).rstrip("."), 300))
                     if wrong:
                         message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
                         raise CorruptFileError(message.format(folder=folder, files=", ".join(wrong), name=card.name))

@@ -15,7 +15,7 @@ from weibo_tui.datasets.text_hashes import text_hashes
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.csv_export import write_csv
-from weibo_tui.text import cleaning as text
+from weibo_tui.text.emoticons import only_emoticons, without_emoticons
 from weibo_tui.workbench.config import EvaluationConfig
 from weibo_tui.workbench.home import Home
 
@@ -163,8 +163,8 @@ def score_posts(
     card = score(truth[which], judged.probabilities, names, failed + unreadable, words[which])
     accuracies = {"with": card.accuracy}
     variants: dict[str, Callable[[str], str]] = {
-        "without": text.without_emoticons,
-        "only": text.only_emoticons,
+        "without": without_emoticons,
+        "only": only_emoticons,
     }
     for variant, keep in variants.items():
         changed = yield from judge(classifier, posts, len(names), f"{variant} emoticons", keep)

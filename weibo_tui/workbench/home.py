@@ -26,7 +26,7 @@ from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
-from weibo_tui.text.cleaning import listed
+from weibo_tui.text.terminal import join_names
 from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.late import connect_late
 from weibo_tui.workbench.legacy_project import LegacyProject
@@ -109,7 +109,7 @@ class Home:
         if not chosen and there:
             raise UserInputError(
                 _("There are several bases ({there}) and none is chosen: name one with --base.").format(
-                    there=listed(there)
+                    there=join_names(there)
                 )
             )
         if not chosen and (here := LegacyProject.find().base) is not None:
@@ -154,7 +154,7 @@ class Home:
                 _(
                     "There are several adapters ({there}) and none is chosen: name one with --adapter, or choose "
                     "one with 'weibo-tui adapters use'."
-                ).format(there=listed(there))
+                ).format(there=join_names(there))
             )
         if not chosen and (here := LegacyProject.find().checkpoint) is not None:
             raise UserInputError(

@@ -16,7 +16,8 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run
-from weibo_tui.text.cleaning import PREPROCESSING, without_emoticons
+from weibo_tui.text.cleaning import PREPROCESSING
+from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import get_base
 from weibo_tui.workbench.evaluation import score_posts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Offset, Size
@@ -17,7 +18,7 @@ from weibo_tui.app.formatting import label_name
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 
 _NARROWEST, _WIDEST = 8, 14
 """Cells of a column."""
@@ -79,8 +80,8 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def show(self, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
         """Show the counts (rows: truth, columns: verdict); the cursor begins at the commonest mistake."""
         self._labels, self._counts = labels, counts
-        self._names = [" ".join(visible(label_name(label)).split()) for label in labels]
-        self._longest_name = max(map(cell_width, self._names), default=0)
+        self._names = [" ".join(sanitize(label_name(label)).split()) for label in labels]
+        self._longest_name = max(map(cell_len, self._names), default=0)
         self._digits = max((len(f"{max(row):,}") for row in counts if row), default=0)
         self.cursor = _commonest_mistake(counts)
         self._arrange()
@@ -94,7 +95,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
 
     @property
     def _name_width(self) -> int:
-        longest = max(self._longest_name, cell_width(_corner()))
+        longest = max(self._longest_name, cell_len(_corner()))
         return min(longest, _WIDEST_NAME, max(10, self.size.width // 3)) + 1
 
     @property
@@ -139,14 +140,14 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def _piece(self, name: str, width: int, here: bool) -> Segment:
         text = truncate_cells(name, width - 1)
         style = self.get_component_rich_style("matrix--here" if here else "matrix--name")
-        return Segment(text + " " * (width - cell_width(text)), style)
+        return Segment(text + " " * (width - cell_len(text)), style)
 
     def _heads(self, columns: range) -> Iterator[Segment]:
         width = self._cell_width
         for column in columns:
             text = truncate_cells(self._names[column], width - 2)
             style = self.get_component_rich_style("matrix--here" if column == self.cursor.x else "matrix--name")
-            yield Segment(" " * (width - 1 - cell_width(text)) + text + " ", style)
+            yield Segment(" " * (width - 1 - cell_len(text)) + text + " ", style)
 
     def _row(self, row: int, columns: range) -> Iterator[Segment]:
         counts, width = self._counts[row], self._cell_width

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from weibo_tui.app.formatting import bar, duration, percent
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import cell_width
 from weibo_tui.words import word
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
@@ -56,12 +56,12 @@ class Evaluation:
 
     def lines(self, width: int) -> Iterator[Content]:
         """How far it is: a line a stage."""
-        names = max(cell_width(word(stage)) for stage in _STAGES) + 2
+        names = max(cell_len(word(stage)) for stage in _STAGES) + 2
         for stage in _STAGES:
             yield self._line(stage, names, max(6, min(30, width - names - 34)))
 
     def _line(self, stage: str, names: int, cells: int) -> Content:
-        name = word(stage) + " " * (names - cell_width(word(stage)))
+        name = word(stage) + " " * (names - cell_len(word(stage)))
         place, begun = _STAGES.index(stage), max(map(_STAGES.index, self.stages), default=-1)
         if place > begun:
             return Content.styled(f"  {name}", "$text-disabled")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Region, Size
@@ -16,7 +17,7 @@ from textual.strip import Strip
 from weibo_tui.app.formatting import percent
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 from weibo_tui.workbench import EvaluatedPost
 
 
@@ -73,11 +74,11 @@ class PostList(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         post = self.posts[row]
         # Far more than fits is cut first, so that a megabyte of a post is not gone through for one line.
-        text = truncate_cells(" ".join(visible(post.text[: 4 * width]).split()), max(0, width - 11))
+        text = truncate_cells(" ".join(sanitize(post.text[: 4 * width]).split()), max(0, width - 11))
         confidence = Segment(
             f" {percent(post.confidence):>8} ", self.get_component_rich_style("posts--confidence", partial=True)
         )
-        line = Strip([confidence, Segment(text + " " * (width - 10 - cell_width(text)))])
+        line = Strip([confidence, Segment(text + " " * (width - 10 - cell_len(text)))])
         style = self.get_component_rich_style("posts--cursor") if row == self.cursor else self.rich_style
         return line.adjust_cell_length(width).apply_style(style)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from rich.cells import cell_len
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
@@ -17,7 +18,7 @@ from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import cell_width, truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench import EvaluatedPost, EvaluationResult
 
 AT_ONCE = 200
@@ -159,13 +160,13 @@ def _shares(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterato
     by_share = sorted(post.probabilities, key=lambda label: -post.probabilities[label])
     told = by_share[:MOST_LABELS] + [label for label in by_share[MOST_LABELS:] if label == post.label]
     names = {label: " ".join(verdict(label, labels).plain.split()) for label in told}
-    room = max(6, width - BAR - 9 - cell_width(given))
-    widest = min(room, max(map(cell_width, names.values())))
+    room = max(6, width - BAR - 9 - cell_len(given))
+    widest = min(room, max(map(cell_len, names.values())))
     for label in told:
         name, share = truncate_cells(names[label], widest), post.probabilities[label]
         colour = label_colour(label, labels)
         yield Content.assemble(
-            plain(name + " " * (widest + 1 - cell_width(name)), colour),
+            plain(name + " " * (widest + 1 - cell_len(name)), colour),
             bar(share, BAR, colour),
             f"{percent(share):>8}",
             (given if label == post.label else "", "$text-muted"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
 from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, one_line, percent
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible, wrap_cells
+from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 if TYPE_CHECKING:
     from weibo_tui.datasets.auditing import Audit, Emoticons, Lengths
@@ -42,12 +43,12 @@ class AuditView(Static):
 def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     """The lines of an audit, for a width in cells. A warning comes first, where it is seen without scrolling."""
     heads = (_("Rows"), _("Length"), _("Duplicates"), _("Contradictions"), _("Reposts"), _("Emoticons"))
-    first = max(map(cell_width, heads)) + 2
+    first = max(map(cell_len, heads)) + 2
 
     def told(head: str, text: str) -> Iterator[Content]:
-        for number, line in enumerate(wrap_cells(visible(text), max(8, width - first))):
+        for number, line in enumerate(wrap_cells(sanitize(text), max(8, width - first))):
             name = "" if number else head
-            yield Content.assemble((name + " " * (first - cell_width(name)), "$text-muted"), line)
+            yield Content.assemble((name + " " * (first - cell_len(name)), "$text-muted"), line)
 
     emoticons = audit.emoticons
     if gives_away(emoticons):
@@ -91,12 +92,12 @@ def _labels(audit: Audit, width: int) -> Iterator[Content]:
     whole = sum(audit.labels.values())
     most = max(audit.labels.values(), default=1)
     for label, count in list(audit.labels.items())[:MOST_LABELS]:
-        name = truncate_cells(" ".join(visible(label_name(label)).split()), _LABEL_CELLS - 1)
+        name = truncate_cells(" ".join(sanitize(label_name(label)).split()), _LABEL_CELLS - 1)
         colour = label_colour(label, labels)
         yield Content.assemble(
             (SIGNS.get(label, "●") + " ", colour),
             one_line(name),
-            " " * (_LABEL_CELLS - cell_width(name)),
+            " " * (_LABEL_CELLS - cell_len(name)),
             f"{count:>9,}  {percent(count / whole if whole else None):>7}  ",
             bar(count / most if most else 0.0, max(4, min(24, width - _LABEL_CELLS - 24)), colour),
         )

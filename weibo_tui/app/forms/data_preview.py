@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -22,7 +23,7 @@ from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 from weibo_tui.words import word
 from weibo_tui.workbench import AuditPlan, AuditResult, Workbench
 
@@ -188,8 +189,8 @@ def _source_line(peek: Preview) -> Content:
 def _row_lines(peeks: Sequence[Preview], width: int) -> Iterator[Content]:
     """The first rows, labels in front."""
     rows = [row for peek in peeks for row in peek.rows[: _ROWS if len(peeks) == 1 else 2]]
-    labels = [truncate_cells(" ".join(visible(row.label or "–").split()), _LABEL_CELLS) for row in rows]
-    first = max(map(cell_width, labels), default=0) + 2
+    labels = [truncate_cells(" ".join(sanitize(row.label or "–").split()), _LABEL_CELLS) for row in rows]
+    first = max(map(cell_len, labels), default=0) + 2
     for row, label in zip(rows, labels, strict=True):
-        post = truncate_cells(" ".join(visible(row.text).split()), max(1, width - first))
-        yield Content.assemble(one_line(label, "$text-muted"), " " * (first - cell_width(label)), one_line(post))
+        post = truncate_cells(" ".join(sanitize(row.text).split()), max(1, width - first))
+        yield Content.assemble(one_line(label, "$text-muted"), " " * (first - cell_len(label)), one_line(post))

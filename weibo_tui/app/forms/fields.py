@@ -19,7 +19,7 @@ from weibo_tui.app.formatting import plain
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 
 Reader = Callable[[str], Any]
 """The value that a text stands for; UserInputError, in a few words, where it stands for none."""
@@ -79,7 +79,7 @@ class Field(Container):
             value = next((one for one in (text, spec.default) if one in known), known[0])
             self._input = Select(options, value=value, allow_blank=False, compact=True)
         else:
-            self._input = SingleLineInput(visible(text), placeholder=spec.default)
+            self._input = SingleLineInput(sanitize(text), placeholder=spec.default)
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="entry"):
@@ -109,7 +109,7 @@ class Field(Container):
     def suggest(self, text: str) -> None:
         """Say what is taken where nothing is typed."""
         assert isinstance(self._input, Input)
-        self._input.placeholder = visible(text)
+        self._input.placeholder = sanitize(text)
 
     def take_focus(self) -> None:
         self._input.focus()

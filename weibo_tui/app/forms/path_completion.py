@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 
 MOST = 300
 """Names that are suggested at most; whoever has more goes on typing."""
@@ -53,7 +53,7 @@ def as_path(text: str) -> Path:
 
 def is_typeable(text: str) -> bool:
     """Whether a line of text can hold `text` and show it: no line break, nothing that acts on a terminal."""
-    return visible(text) == text and "\n" not in text and "\t" not in text
+    return sanitize(text) == text and "\n" not in text and "\t" not in text
 
 
 def complete(text: str, suffixes: Collection[str] = (), stopped: Callable[[], bool] = lambda: False) -> Completions:

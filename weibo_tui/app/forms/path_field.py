@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from weibo_tui.app.forms.path_completion import dropped
 from weibo_tui.locale import N_
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 
 
 class PathField(Input, inherit_bindings=False):
@@ -40,6 +40,6 @@ class PathField(Input, inherit_bindings=False):
         event.prevent_default()
         paths = dropped(event.text)
         if paths == [event.text.strip()]:
-            self.replace(visible(paths[0]), *self.selection)
+            self.replace(sanitize(paths[0]), *self.selection)
         elif paths:
             self.post_message(self.Dropped(paths))

@@ -25,7 +25,7 @@ from weibo_tui.app.forms.path_field import PathField
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 
 LINES = 8
 """Lines of the list that are seen at once; it scrolls."""
@@ -95,7 +95,7 @@ class PathInput(Widget):
         self._suffixes = tuple(suffixes)
         self._save = save
         self._folders = folders
-        self._field = PathField(visible(value), placeholder=placeholder)
+        self._field = PathField(sanitize(value), placeholder=placeholder)
         self._list = _Names(markup=False)
         self._said = Static(classes="_said")
         self._found = Completions()
@@ -119,7 +119,7 @@ class PathInput(Widget):
 
     @value.setter
     def value(self, value: str) -> None:
-        self._field.value = visible(value)
+        self._field.value = sanitize(value)
         self._field.cursor_position = len(self._field.value)
 
     @property

@@ -14,7 +14,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry, History
-from weibo_tui.text.cleaning import truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 
 _QUOTED = 40
 """Cells of a post that a question quotes."""

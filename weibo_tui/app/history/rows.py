@@ -13,7 +13,7 @@ from weibo_tui.app.formatting import label_name, local_time, one_line, percent, 
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 
 FOUND = "bold underline $warning"
 """How what was searched for is marked; the line under it is seen without colour too."""
@@ -89,7 +89,7 @@ class Columns:
 
 def pattern(text: str) -> re.Pattern[str] | None:
     """Finds a search in what is shown of a post, where any white space may have become a blank."""
-    words = visible(text).split()
+    words = sanitize(text).split()
     return re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE) if words else None
 
 

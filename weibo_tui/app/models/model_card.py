@@ -29,7 +29,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.text.cleaning import truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench.downloads import BASE_SIZE
 from weibo_tui.workbench.home import STARTER_BASE
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
+from rich.cells import cell_len
+
 from weibo_tui.app.formatting import NO_FIGURE
 from weibo_tui.app.plot.axes import short
 from weibo_tui.app.plot.render import CellStyle, StyledRow, StyledText, marker
 from weibo_tui.app.plot.series import Series
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 
 TITLE = CellStyle("title")
 _LONGEST_NAME = 28  # cells
@@ -22,23 +24,23 @@ def legend(title: str, series: Sequence[Series], width: int, most: int, smoothin
     """
     title = truncate_cells(_one_line(title), width - (len(f"  +{len(series)}") if series and most == 1 else 0))
     rows: list[StyledRow] = [[StyledText(title, TITLE)] if title else []]
-    used = cell_width(title)
+    used = cell_len(title)
     for number, one in enumerate(series):
         left = len(series) - number
         several = len(series) > 1
-        if used and len(rows) < most and used + 2 + cell_width(_entry(one, width, several, smoothing)) > width:
+        if used and len(rows) < most and used + 2 + cell_len(_entry(one, width, several, smoothing)) > width:
             rows.append([])
             used = 0
         room = width - (len(f"  +{left - 1}") if left > 1 and len(rows) == most else 0)
         text = _entry(one, room, several, smoothing)
-        if used and used + 2 + cell_width(text) > room:
+        if used and used + 2 + cell_len(text) > room:
             rows[-1].append(StyledText(f"  +{left}", TITLE))
             break
         if used:
             rows[-1].append(StyledText("  ", TITLE))
             used += 2
         rows[-1].append(StyledText(text, CellStyle("curve", one.colour)))
-        used += cell_width(text)
+        used += cell_len(text)
     return rows
 
 
@@ -47,10 +49,10 @@ def _entry(one: Series, width: int, several: bool, smoothing: bool) -> str:
     shown = one.smooth if smoothing and one.smoothing > 0 and not isnan(one.value) else one.value
     value = NO_FIGURE if isnan(shown) else short(shown)
     before = marker(one.colour) + " " if several else ""
-    room = width - cell_width(before) - len(value) - 1
+    room = width - cell_len(before) - len(value) - 1
     name = truncate_cells(_one_line(one.name), max(0, min(room, _LONGEST_NAME)))
     return truncate_cells(f"{before}{name} {value}" if name else before + value, width)
 
 
 def _one_line(text: str) -> str:
-    return " ".join(visible(text).split())
+    return " ".join(sanitize(text).split())

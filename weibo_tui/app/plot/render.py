@@ -7,12 +7,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
+from rich.cells import cell_len
+
 from weibo_tui.app.plot.axes import Axis, is_span, linear, logarithmic, short
 from weibo_tui.app.plot.braille import ACROSS, DOWN, BrailleCanvas
 from weibo_tui.app.plot.series import Series
 from weibo_tui.app.plot.tracing import ColumnSpan, trace
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import cell_width, truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 
 MARKERS = "●▲■◆▼★"
 """What stands at the end of each of several curves, so that they are told apart without colour."""
@@ -75,9 +77,9 @@ def draw(
 
 def _said(message: str, width: int, height: int) -> list[StyledRow]:
     text = truncate_cells(message, width)
-    left = (width - cell_width(text)) // 2
+    left = (width - cell_len(text)) // 2
     rows = [[StyledText(" " * width, NOTE)] for _row in range(height)]
-    rows[(height - 1) // 2] = [StyledText(" " * left + text + " " * (width - left - cell_width(text)), NOTE)]
+    rows[(height - 1) // 2] = [StyledText(" " * left + text + " " * (width - left - cell_len(text)), NOTE)]
     return rows
 
 

@@ -29,7 +29,7 @@ from weibo_tui.app.predict.card_parts import (
 )
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text.cleaning import visible, wrap_cells
+from weibo_tui.text.terminal import sanitize, wrap_cells
 
 FOLDED_LINES = 6
 LARGEST_SHOWN = 10_000
@@ -156,7 +156,7 @@ class PostCard(Card):
     def lines(self, width: int) -> list[Content]:
         lines = self._post_lines(width)
         if self.failure:
-            return [*lines, *(plain(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width))]
+            return [*lines, *(plain(line, "$text-error") for line in wrap_cells(f"✗ {sanitize(self.failure)}", width))]
         if self.analysis is None:
             return [*lines, *flow([Content.styled("…", "bold $text-muted")], about(self.adapter), width)]
         took, at = time_taken(self.analysis.milliseconds), moment(self.analysis.created_at)
@@ -170,7 +170,7 @@ class PostCard(Card):
         return lines
 
     def _post_lines(self, width: int) -> list[Content]:
-        shown = visible(self.text[:LARGEST_SHOWN]).strip("\n").expandtabs(4)
+        shown = sanitize(self.text[:LARGEST_SHOWN]).strip("\n").expandtabs(4)
         # A folded one is not gone through beyond its fold: there may be hundreds, and all are laid out anew at once.
         lines = list(islice(wrap_cells(shown, width), None if self.opened else FOLDED_LINES + 1))
         hidden = max(len(self.text) - LARGEST_SHOWN, 0)

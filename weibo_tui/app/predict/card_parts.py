@@ -11,7 +11,7 @@ from weibo_tui.app.formatting import bar, label_colour, local_time, one_line, pe
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis
-from weibo_tui.text.cleaning import truncate_cells, visible, wrap_cells
+from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 NARROW = 72
 """Cells below which bars are short."""
@@ -41,7 +41,7 @@ def flow(parts: Sequence[Content], right: Content, width: int, shorter: Content 
 
 def path_lines(sign: str, path: str, width: int) -> list[Content]:
     """A path on as many lines as it needs: cut short, it would be of no use."""
-    first, *more = wrap_cells(visible(path), width - 2)
+    first, *more = wrap_cells(sanitize(path), width - 2)
     return [Content.assemble((sign, "$primary"), first), *(Content("  " + line) for line in more)]
 
 

@@ -18,7 +18,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import FILES, Analysis, Entry, HistoryFilter, LabeledFile
-from weibo_tui.text.cleaning import visible, wrap_cells
+from weibo_tui.text.terminal import sanitize, wrap_cells
 from weibo_tui.words import word
 from weibo_tui.workbench import LabelingConfig, Workbench
 from weibo_tui.workbench.labeling import LabelingResult
@@ -71,7 +71,7 @@ class JobCard(Card):
         return flow(pieces, Content(""), width)
 
     def failure_lines(self, width: int) -> list[Content]:
-        return [plain(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width)]
+        return [plain(line, "$text-error") for line in wrap_cells(f"✗ {sanitize(self.failure)}", width)]
 
 
 class LabelingCard(JobCard):

@@ -18,7 +18,7 @@ from weibo_tui.app.base import weibo
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import HIGHEST_PILE, visible
+from weibo_tui.text.terminal import MAX_COMBINING_MARKS, sanitize
 
 # Terminals without an extended keyboard protocol send this for Alt+Enter, which Textual would take for Enter.
 cast("dict[str, object]", ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (Keys.ControlJ,))
@@ -95,7 +95,7 @@ class Prompt(TextArea):
         # What was pasted goes to the model as it is; on the screen a control character is one letter that shows it,
         # so that columns still count characters.
         line = self.document.get_line(line_index)
-        if visible(line) != line:
+        if sanitize(line) != line:
             line = "".join(_letters(line))
         return Text(line, end="", no_wrap=True)
 
@@ -175,5 +175,5 @@ def _letters(line: str) -> Iterator[str]:
     pile = 0
     for character in line:
         pile = pile + 1 if category(character) in ("Mn", "Me") else 0
-        shown = visible(character)
-        yield shown if len(shown) == 1 and pile <= HIGHEST_PILE else NO_LETTER
+        shown = sanitize(character)
+        yield shown if len(shown) == 1 and pile <= MAX_COMBINING_MARKS else NO_LETTER

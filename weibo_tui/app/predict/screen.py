@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import ActiveBinding
 from textual.content import Content
@@ -27,7 +28,6 @@ from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import Analysis
-from weibo_tui.text.cleaning import cell_width
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.legacy_project import LegacyProject
 
@@ -190,11 +190,11 @@ class PredictScreen(MainScreen):
 
     async def _ask_for_adapter(self, question: str, chosen: str) -> str | None:
         cards = self.weibo.stock.adapters
-        widest = max(cell_width(card.name) for card in cards)
+        widest = max(cell_len(card.name) for card in cards)
         answers = [
             (
                 card.name,
-                card.name + " " * (widest + 3 - cell_width(card.name)) + ", ".join(map(label_name, card.labels)),
+                card.name + " " * (widest + 3 - cell_len(card.name)) + ", ".join(map(label_name, card.labels)),
             )
             for card in cards
         ]

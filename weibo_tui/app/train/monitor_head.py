@@ -14,7 +14,7 @@ from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.app.widgets.job_progress import pace_of_bytes
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import truncate_cells, visible, wrap_cells
+from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 from weibo_tui.words import word
 
 _LONGEST_NAME = 40
@@ -25,7 +25,7 @@ def head_lines(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterat
     """The lines over the curves; `record` is None as long as there is no run, or it has not been read."""
     yield _title(entry, record, width)
     if entry.error:
-        for line in list(wrap_cells(visible(entry.error), width))[:_ERROR_LINES]:
+        for line in list(wrap_cells(sanitize(entry.error), width))[:_ERROR_LINES]:
             yield Content.styled(line, "$text-error")
     if entry.state == "finished" and entry.run is not None:
         yield from _result(entry)
@@ -36,7 +36,7 @@ def head_lines(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterat
 
 
 def _title(entry: RunEntry, record: RunMetrics | None, width: int) -> Content:
-    name = truncate_cells(" ".join(visible(entry.name).split()), _LONGEST_NAME)
+    name = truncate_cells(" ".join(sanitize(entry.name).split()), _LONGEST_NAME)
     left = Content.assemble(state_words(entry.state), "  ", (name, "bold"))
     about = [word(entry.kind)]
     if record is not None and record.started:
@@ -131,4 +131,4 @@ def log_lines(log: Sequence[LogLine], width: int) -> Iterator[Content]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(visible(text).split())
+    return " ".join(sanitize(text).split())

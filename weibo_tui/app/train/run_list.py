@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -16,7 +17,7 @@ from weibo_tui.app.themes import label_colours
 from weibo_tui.app.train.run_store import State
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 from weibo_tui.words import word
 
 ONE_LINE = 54
@@ -143,8 +144,8 @@ def _lines(row: RunRow, width: int) -> Iterator[Content]:
 def _spread(mark: Content, name: str, tail: Content, width: int) -> Content:
     """A name on the left, cut where it is too long, and what stands on the right."""
     room = width - mark.cell_length - tail.cell_length - 1
-    shown = truncate_cells(" ".join(visible(name).split()), max(1, room))
-    blank = " " * max(1, width - mark.cell_length - cell_width(shown) - tail.cell_length)
+    shown = truncate_cells(" ".join(sanitize(name).split()), max(1, room))
+    blank = " " * max(1, width - mark.cell_length - cell_len(shown) - tail.cell_length)
     return Content.assemble(mark, one_line(shown), blank, tail)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -14,7 +15,6 @@ from textual.widgets import Static
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.keymap import KEYS, key_names, keys_of
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import cell_width
 
 if TYPE_CHECKING:
     from weibo_tui.app.app import WeiboApp
@@ -49,7 +49,7 @@ class Navigation(Horizontal):
 
     def on_resize(self, event: events.Resize) -> None:
         """Leave out what there is no room for, the place where one is last."""
-        names = [cell_width(str(tab.content)) + 2 for tab in self.query(Static)]
+        names = [cell_len(str(tab.content)) + 2 for tab in self.query(Static)]
         self.set_class(sum(names[1:]) <= event.size.width < sum(names), "-short")
         self.set_class(event.size.width < sum(names[1:]), "-shortest")
 

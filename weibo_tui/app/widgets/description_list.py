@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
-from weibo_tui.text.cleaning import cell_width
 
 GAP = 2
 SLIMMEST_VALUE = 24
@@ -27,7 +27,7 @@ class DescriptionList(ResponsiveText):
     """Facts as wide as they are shown: names in a column, values wrapped beside them."""
 
     def __init__(self, facts: Sequence[DescriptionItem]) -> None:
-        names = max((cell_width(fact.name) for fact in facts if fact.value is not None), default=0) + GAP
+        names = max((cell_len(fact.name) for fact in facts if fact.value is not None), default=0) + GAP
         super().__init__(lambda width: (line for fact in facts for line in _lines(fact, names, width)))
 
 
@@ -41,6 +41,6 @@ def _lines(fact: DescriptionItem, names: int, width: int) -> Iterator[Content]:
         for line in fact.value.wrap(max(1, width - GAP)):
             yield Content.assemble(" " * GAP, line)
     else:
-        name = Content.styled(fact.name + " " * (names - cell_width(fact.name)), "$text-muted")
+        name = Content.styled(fact.name + " " * (names - cell_len(fact.name)), "$text-muted")
         for number, line in enumerate(fact.value.wrap(width - names)):
             yield Content.assemble(" " * names if number else name, line)

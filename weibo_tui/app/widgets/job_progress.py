@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
@@ -11,7 +12,7 @@ from weibo_tui.app.formatting import bar, duration, fitting, percent, plain, siz
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 from weibo_tui.words import word
 
 _BAR = 20
@@ -45,8 +46,8 @@ def pace_of_bytes(job: Job) -> Iterator[str]:
 def _lines(job: Job, width: int) -> Iterator[Content]:
     progress = job.progress
     state = word(progress.stage if job.state == "working" and progress is not None else job.state)
-    title = f"{word(job.kind)} {' '.join(visible(job.title).split())}"
-    title = truncate_cells(title, max(8, width - cell_width(state) - 2))
+    title = f"{word(job.kind)} {' '.join(sanitize(job.title).split())}"
+    title = truncate_cells(title, max(8, width - cell_len(state) - 2))
     yield Content.assemble(title, "  ", (state, "$text-muted"))
     share = progress.done / progress.total if progress is not None and progress.total else 0.0
     parts = [bar(share, min(_BAR, width // 7), "$primary")]

@@ -11,7 +11,7 @@ from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
 from weibo_tui.app.formatting import plain
-from weibo_tui.text.cleaning import visible, wrap_cells
+from weibo_tui.text.terminal import sanitize, wrap_cells
 
 
 class ResponsiveText(Visual):
@@ -38,4 +38,4 @@ class ResponsiveText(Visual):
 
 def paragraph(text: str) -> ResponsiveText:
     """A text of sentences, broken between wide characters too: Textual breaks at blanks only, while there are any."""
-    return ResponsiveText(lambda width: map(plain, wrap_cells(visible(text), width)))
+    return ResponsiveText(lambda width: map(plain, wrap_cells(sanitize(text), width)))

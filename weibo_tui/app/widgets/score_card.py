@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
@@ -13,7 +14,7 @@ from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, numbe
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.text.cleaning import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 
 WIDEST = 72
 """Cells that are used at most: figures far apart are hard to read together."""
@@ -56,7 +57,7 @@ def score_lines(score: Mapping[str, Any], width: int, unseen: bool = True) -> It
         (_("without emoticons"), _figure(emoticons.get("without")), ""),
         (_("only emoticons"), _figure(emoticons.get("only")), ""),
     ]
-    first = max(cell_width(name) for name, _share, _style in rows) + 2
+    first = max(cell_len(name) for name, _share, _style in rows) + 2
     around = _interval(score.get("accuracy_ci"))
     for name, share, style in rows:
         room = max(8, min(24, width - first - 12 - len(around)))
@@ -101,7 +102,7 @@ def _about(score: Mapping[str, Any], unseen: bool) -> Content:
 
 def _per_label(labels: Sequence[str], figures: Mapping[str, Any]) -> Iterator[Content]:
     columns = (_("precision"), _("recall"), "F1", _("posts"))
-    widths = [max(cell_width(column), 7) + 2 for column in columns]
+    widths = [max(cell_len(column), 7) + 2 for column in columns]
     head = "".join(_right(column, width) for column, width in zip(columns, widths, strict=True))
     yield Content.styled(" " * (_LABEL_CELLS + 2) + head, "$text-muted")
     for label in labels:
@@ -118,14 +119,14 @@ def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]], width: in
     """Rows: the truth; columns: the verdict. Where that is too wide, the commonest mistakes in words."""
     digits = max(len(f"{count:,}") for row in counts for count in row)
     room = (width - _LABEL_CELLS - 2) // len(labels)
-    each = min(room, max(digits, *(cell_width(label_name(label)) for label in labels)) + 2)
+    each = min(room, max(digits, *(cell_len(label_name(label)) for label in labels)) + 2)
     if each < max(digits + 1, 6):
         yield from _mistakes(labels, counts)
         return
-    heads = [truncate_cells(visible(label_name(label)), each - 1) for label in labels]
+    heads = [truncate_cells(sanitize(label_name(label)), each - 1) for label in labels]
     corner = truncate_cells(_("truth ↓ verdict →"), _LABEL_CELLS + 2)
     yield Content.styled(
-        corner + " " * (_LABEL_CELLS + 2 - cell_width(corner)) + "".join(_right(head, each) for head in heads),
+        corner + " " * (_LABEL_CELLS + 2 - cell_len(corner)) + "".join(_right(head, each) for head in heads),
         "$text-muted",
     )
     for index, (label, row) in enumerate(zip(labels, counts, strict=True)):
@@ -154,9 +155,9 @@ def _mistakes(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterato
 
 
 def _label(label: str, labels: Sequence[str]) -> Content:
-    name = truncate_cells(" ".join(visible(label_name(label)).split()), _LABEL_CELLS - 1)
+    name = truncate_cells(" ".join(sanitize(label_name(label)).split()), _LABEL_CELLS - 1)
     sign = Content.styled(SIGNS.get(label, "●") + " ", label_colour(label, labels))
-    return Content.assemble(sign, one_line(name), " " * (_LABEL_CELLS - cell_width(name)))
+    return Content.assemble(sign, one_line(name), " " * (_LABEL_CELLS - cell_len(name)))
 
 
 def _figures(found: Sequence[tuple[str, str]]) -> Content:
@@ -165,11 +166,11 @@ def _figures(found: Sequence[tuple[str, str]]) -> Content:
 
 
 def _padded(text: str, width: int, style: str) -> Content:
-    return Content.styled(text + " " * (width - cell_width(text)), style or "$text-muted")
+    return Content.styled(text + " " * (width - cell_len(text)), style or "$text-muted")
 
 
 def _right(text: str, width: int) -> str:
-    return " " * max(0, width - cell_width(text)) + text
+    return " " * max(0, width - cell_len(text)) + text
 
 
 def _interval(ends: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.widgets import Input
 
-from weibo_tui.text.cleaning import visible
+from weibo_tui.text.terminal import sanitize
 
 LONGEST = 4096
 """Characters of a paste that are taken: as many as a path may have."""
@@ -18,7 +18,7 @@ class SingleLineInput(Input):
         event.stop()
         event.prevent_default()
         first = next(iter(event.text.splitlines()), "")
-        self.replace(visible(first[:LONGEST])[:LONGEST], *self.selection)
+        self.replace(sanitize(first[:LONGEST])[:LONGEST], *self.selection)
 
     def validate_value(self, value: str) -> str:
         return value.replace("\n", " ").replace("\t", " ")

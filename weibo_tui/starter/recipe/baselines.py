@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 
 from weibo_tui.starter.recipe.models import Task
 from weibo_tui.starter.recipe.sources import BLIND, read_part
-from weibo_tui.text.cleaning import clean, without_emoticons
+from weibo_tui.text.cleaning import clean
+from weibo_tui.text.emoticons import without_emoticons
 
 # Seen in fewer posts, an n-gram tells of these posts alone.
 LEAST_POSTS = 3

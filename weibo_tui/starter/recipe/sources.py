@@ -15,7 +15,7 @@ from weibo_tui.datasets.splitting import split
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.starter.recipe.noise_posts import nonsense
-from weibo_tui.text.cleaning import clean, normalise, repost_segments
+from weibo_tui.text.cleaning import clean, normalize, repost_segments
 
 SEED = 0
 PARTS = ("train", "validation", "test")
@@ -139,7 +139,7 @@ def _write_corpus(source: Path, out: Path, texts: Sequence[str], held_out: Itera
 
 
 def _parts(text: str) -> Iterator[str]:
-    yield normalise(text)
+    yield normalize(text)
     yield from repost_segments(text)
 
 
