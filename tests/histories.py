@@ -70,7 +70,7 @@ def _matches(analysis: Analysis, asked: HistoryFilter) -> bool:
     least, most = asked.confidence_from, asked.confidence_to
     return (
         fold(asked.text) in fold(analysis.text)
-        and asked.label in (None, analysis.settled_label)
+        and asked.label in (None, analysis.effective_label)
         and asked.source in (None, analysis.source)
         and asked.uncertain in (None, analysis.uncertain)
         and asked.corrected in (None, analysis.corrected is not None)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from weibo_tui.app.formatting import one_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
-from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import Journal
 from weibo_tui.text.terminal import sanitize
 from weibo_tui.workbench import ComputeOptions, Workbench
 
@@ -220,7 +220,7 @@ def _fill_runs(bench: Workbench) -> None:
         plan: dict[str, Any] = {"plan": {"name": name, "data": [name], "base": name}, "data": name, "base": name}
         run = bench.runs.create("train", name, plan)
         started = RunStarted(run.id, name, "train", name, name, name, 1, 0, 4, 1, {name: 4}, 1, 1)
-        with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+        with bench.runs.lock(run.id), Journal(bench.runs, run.id) as journal:
             journal.add(to_json(started))
             for step in range(1, 5):
                 journal.add(to_json(StepDone(step, 4, 1, 1 / step, 1e-3, 1.0, 8, 64, 0.1, 10**6)))

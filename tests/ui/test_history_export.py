@@ -76,7 +76,7 @@ def test_the_whole_history_is_written_and_reads_back_as_it_was(home: Path, user_
         assert place.read_bytes().startswith(b"\xef\xbb\xbfid,")
         rows = read_csv(place)
         assert [row["text"] for row in rows] == [one.text for one in analyses(entries)]
-        assert [row["label"] for row in rows] == [one.settled_label for one in analyses(entries)]
+        assert [row["label"] for row in rows] == [one.effective_label for one in analyses(entries)]
         assert [row["adapter"] for row in rows] == [one.adapter for one in analyses(entries)]
         assert [float(row["confidence"]) for row in rows] == [one.confidence for one in analyses(entries)]
         raw = [row["text"] for row in read_csv(place, guarded=False)]
@@ -206,7 +206,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         event.wait(0.02)
         return row(analysis)
 
-    monkeypatch.setattr(storage, "_EXPORTED_AT_ONCE", 1)
+    monkeypatch.setattr(storage, "_EXPORT_PAGE_SIZE", 1)
     monkeypatch.setattr(storage, "_export_row", slowly)
     return event
 

@@ -24,7 +24,7 @@ def counted(asked: Callable[[Analysis], bool]) -> Callable[[Entry], bool]:
 
 
 FILTERS: list[tuple[str, str, str, Callable[[Entry], bool]]] = [
-    ("label", "1", "label negative", counted(lambda one: one.settled_label == "negative")),
+    ("label", "1", "label negative", counted(lambda one: one.effective_label == "negative")),
     ("label", "0", "label failed", counted(lambda one: one.error is not None)),
     ("adapter", "0", "adapter [b]", lambda entry: entry.adapter == "[b]"),
     ("source", "2", "source labelled files", lambda entry: not isinstance(entry, Analysis)),

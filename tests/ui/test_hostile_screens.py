@@ -24,7 +24,7 @@ from weibo_tui.app.predict.conversation import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.history import Analysis
-from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import Journal
 from weibo_tui.workbench import Workbench
 
 SIZE = (110, 30)
@@ -49,7 +49,7 @@ def keep(home: Path, found: list[str]) -> None:
             bench.history.add_file(replace(FILE, path=Path(name), out=Path(name), adapter=text, counts={text: 3}))
             run = bench.runs.create("train", text, {"plan": {"name": text, "data": [text], "base": text}})
             started = RunStarted(run.id, text, "train", text, text, text, 1, 0, 4, 1, {text: 4}, 1, 1)
-            with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+            with bench.runs.lock(run.id), Journal(bench.runs, run.id) as journal:
                 for event in (started, StepDone(1, 4, 1, 0.5, 1e-3, 1.0, 8, 64, 0.1, 10**6)):
                     journal.add(to_json(event))
                 journal.add(to_json(Evaluated(1, 4, text, 0.5, 0.75, 0.75, True)))

@@ -436,7 +436,7 @@ def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Pa
 def test_a_base_that_another_program_trains_on_is_not_deleted(furnished: Path) -> None:
     with Workbench.open() as bench:
         run = bench.runs.create("train", "theirs", {"plan": {}, "base": bench.bases.card("tiny").fingerprint})
-        with bench.runs.claim(run.id):
+        with bench.runs.lock(run.id):
 
             async def scene(pilot: Pilot[None]) -> None:
                 await go_there(pilot, base="tiny")

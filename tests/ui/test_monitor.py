@@ -52,7 +52,7 @@ def more_runs(number: int) -> list[str]:
         made = [bench.runs.create("train", f"run-{index}", {}).id for index in range(number)]
         for run_id in made:
             step = {"event": "StepDone", "steps": 4, "epoch": 1, "loss": 0.5, "seconds": 0.1, "posts": 8, "tokens": 99}
-            bench.runs.record(run_id, [step | {"step": at} for at in range(1, 5)])
+            bench.runs.append_events(run_id, [step | {"step": at} for at in range(1, 5)])
             bench.runs.finish(run_id, "stopped")
     return made[::-1]
 
@@ -198,9 +198,11 @@ def test_hostile_names_and_errors_are_shown_as_they_are(furnished: Path, size: t
     name, error = "[/哈哈][b]a\x1b[31m\u202eb" * 3, "[red]it [/哈哈] failed\x9b31m\nbadly " * 20
     with Workbench.open() as bench:
         run = bench.runs.create("train", name, {})
-        bench.runs.record(run.id, [{"event": "RunStarted", "base": name, "device": name, "dtype": "[b]", "posts": {}}])
-        bench.runs.record(run.id, [{"event": "StepDone", "step": 1, "steps": 2, "epoch": 1, "loss": 1.0}])
-        bench.runs.record(run.id, [{"event": "RunFinished", "name": name}])
+        bench.runs.append_events(
+            run.id, [{"event": "RunStarted", "base": name, "device": name, "dtype": "[b]", "posts": {}}]
+        )
+        bench.runs.append_events(run.id, [{"event": "StepDone", "step": 1, "steps": 2, "epoch": 1, "loss": 1.0}])
+        bench.runs.append_events(run.id, [{"event": "RunFinished", "name": name}])
         bench.runs.finish(run.id, "failed", {"error": error})
 
     async def scene(pilot: Pilot[None], train: TrainScreen) -> None:

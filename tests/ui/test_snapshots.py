@@ -104,7 +104,7 @@ def _add_run(bench: Workbench) -> None:
             events.append(CheckpointSaved(step, "/runs/checkpoint.safetensors"))
     events.append(RunFinished(RUN, "mood", "train", "/adapters/mood", 2, SCORE))
     run = bench.runs.create("train", "mood", {"plan": {}})
-    bench.runs.record(run.id, [{"at": MOMENT, **to_json(event)} for event in events])
+    bench.runs.append_events(run.id, [{"at": MOMENT, **to_json(event)} for event in events])
     bench.runs.finish(run.id, "finished", {"best_epoch": 2, "score": SCORE})
     bench.runs.folder(run.id).rename(bench.runs.folder(RUN))
     with sqlite3.connect(bench.paths.database) as database:

@@ -87,7 +87,7 @@ def test_the_app_says_of_a_run_that_another_program_works_on_it(furnished: Path,
             await until(pilot, lambda: flashed(pilot))
             assert f"Run {run} is at work in another program" in " ".join(flashed(pilot).split())
 
-        with other.runs.claim(run):
+        with other.runs.lock(run):
             other._database.execute("UPDATE runs SET state = 'stopped'")  # as it was when the app looked
             play(scene)
         assert other.runs.get(run).state == "stopped"

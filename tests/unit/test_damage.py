@@ -160,7 +160,7 @@ def use(path: Path) -> Iterator[object]:
         page = history.page(20)
         yield page
         yield history.page(20, before=page[-1]) if page else None
-        yield history.count(), history.choices()
+        yield history.count(), history.filter_choices()
         yield history.page(20, filter=HistoryFilter(text="好吃"))
         yield list(history.export(path.with_name("out.csv")))
         found = runs.list()

@@ -17,7 +17,7 @@ def test_a_correction_is_kept_beside_the_verdict_and_counts(history: History, la
     [identity, _other] = history.add([ANALYSIS, ANALYSIS])
     corrected = history.correct(identity, label)
     assert corrected == history.get(identity) == replace(ANALYSIS, id=identity, corrected=label)
-    assert (corrected.label, corrected.settled_label) == ("positive", label)
+    assert (corrected.label, corrected.effective_label) == ("positive", label)
     assert history.page(9, filter=HistoryFilter(corrected=True)) == [corrected]
     assert corrected in history.page(9, filter=HistoryFilter(label=label))
     assert history.count(HistoryFilter(label="positive")) == (2 if label == "positive" else 1)
@@ -26,7 +26,7 @@ def test_a_correction_is_kept_beside_the_verdict_and_counts(history: History, la
 def test_a_correction_can_be_changed_and_taken_back(history: History) -> None:
     [identity] = history.add([ANALYSIS])
     history.correct(identity, "negative")
-    assert history.correct(identity, "neutral").settled_label == "neutral"
+    assert history.correct(identity, "neutral").effective_label == "neutral"
     assert history.correct(identity, None) == history.get(identity) == replace(ANALYSIS, id=identity)
     assert history.count(HistoryFilter(corrected=False, label="positive")) == 1
 

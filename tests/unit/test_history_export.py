@@ -60,7 +60,7 @@ def test_the_export_holds_every_analysis_and_opens_in_a_spreadsheet(tmp_path: Pa
 def test_guard_and_byte_order_mark_can_be_switched_off(tmp_path: Path, history: History) -> None:
     history.add([replace(ANALYSIS, text="=1+1")])
     finish(history.export(tmp_path / "guarded.csv"))
-    finish(history.export(tmp_path / "plain.csv", bom=False, guard=False))
+    finish(history.export(tmp_path / "plain.csv", bom=False, escape_formulas=False))
     assert ',"\'=1+1",' in (tmp_path / "guarded.csv").read_text(encoding="utf-8-sig")
     plain = (tmp_path / "plain.csv").read_bytes()
     assert plain.startswith(b"id,")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.storage.database import Database, connect
-from weibo_tui.storage.history import FILES, Analysis, Entry, FilterChoices, History, HistoryFilter
+from weibo_tui.storage.history import FILE_SOURCE, Analysis, Entry, FilterChoices, History, HistoryFilter
 
 DAYS = [date(2026, 1, day) for day in (29, 30, 31)]
 MOMENTS = [f"{day}T{time}Z" for day in DAYS for time in ("00:00:00.000", "12:00:00.000", "23:59:59.999")]
@@ -41,7 +41,7 @@ FILTERS = st.builds(
     text=st.sampled_from(["", "", "", "雨", "今天", "hello", "今天下"]),
     label=st.sampled_from([None, None, None, "positive", "negative", "neutral", "\ud83d"]),
     adapter=st.sampled_from([None, None, "weather", "mood"]),
-    source=st.sampled_from([None, None, None, "cli", "app", FILES, "stdin"]),
+    source=st.sampled_from([None, None, None, "cli", "app", FILE_SOURCE, "stdin"]),
     since=st.sampled_from([None, None, *DAYS]),
     until=st.sampled_from([None, None, *DAYS]),
     confidence_from=st.sampled_from([None, None, 0.5, 0.75]),
@@ -135,7 +135,7 @@ def test_moments_and_days_are_inclusive(
 
 
 def test_choices_are_what_there_is(history: History) -> None:
-    assert history.choices() == FilterChoices((), (), ())
+    assert history.filter_choices() == FilterChoices((), (), ())
     history.add(
         [
             replace(ANALYSIS, label="negative", corrected="neutral"),
@@ -144,12 +144,12 @@ def test_choices_are_what_there_is(history: History) -> None:
             ANALYSIS,
         ]
     )
-    assert history.choices() == FilterChoices(
+    assert history.filter_choices() == FilterChoices(
         ("", "neutral", "positive", "半\ud83d"), ("weather", "\ud83d"), ("app", "cli")
     )
     history.add_file(replace(FILE, adapter="files"))
-    assert history.choices().adapters == ("files", "weather", "\ud83d")
-    assert history.choices().sources == ("app", "cli", FILES)
+    assert history.filter_choices().adapters == ("files", "weather", "\ud83d")
+    assert history.filter_choices().sources == ("app", "cli", FILE_SOURCE)
 
 
 ASKED = [

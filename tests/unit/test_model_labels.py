@@ -96,7 +96,7 @@ def test_exported_posts_and_labels_are_read_without_guard(tmp_path: Path) -> Non
     for identity in history.add([replace(ANALYSIS, text=text) for text in texts]):
         history.correct(identity, "-1")
     for name, guard in {"guarded.csv": True, "plain.csv": False}.items():
-        finish(history.export(tmp_path / name, guard=guard))
+        finish(history.export(tmp_path / name, escape_formulas=guard))
         dataset = finish(load([tmp_path / name]))
         assert (dataset.posts, dataset.names) == (texts, ("-1",))
     database.close()

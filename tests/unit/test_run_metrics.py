@@ -117,18 +117,18 @@ def test_of_checkpoints_that_follow_one_another_the_log_keeps_the_last() -> None
 
 def test_journal_is_read_on_from_the_last_entry(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [STARTED, step(1), step(2)])
+    runs.append_events(kept.id, [STARTED, step(1), step(2)])
     anew, found = read_on(runs, kept.id, None)
     assert (anew, [entry.seq for entry in found]) == (False, [1, 2, 3])
     assert read_on(runs, kept.id, found[-1]) == (False, [])
-    runs.record(kept.id, [step(3)])
+    runs.append_events(kept.id, [step(3)])
     anew, more = read_on(runs, kept.id, found[-1])
     assert (anew, [entry.seq for entry in more]) == (False, [4])
 
 
 def test_long_journal_is_read_in_parts(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [step(number) for number in range(1, READ_AT_ONCE + 11)])
+    runs.append_events(kept.id, [step(number) for number in range(1, READ_AT_ONCE + 11)])
     first = read_on(runs, kept.id, None)[1]
     assert len(first) == READ_AT_ONCE
     assert [entry.seq for entry in read_on(runs, kept.id, first[-1])[1]] == list(
@@ -140,11 +140,11 @@ def test_long_journal_is_read_in_parts(runs: Runs) -> None:
 def test_journal_that_went_back_to_a_checkpoint_is_read_anew(runs: Runs, steps_since: int) -> None:
     """However much the resumed run has written since: the entry that was the last is another one then."""
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [STARTED, *(step(number) for number in range(1, 6))])
+    runs.append_events(kept.id, [STARTED, *(step(number) for number in range(1, 6))])
     found = RunMetrics(kept)
     found.take(*read_on(runs, kept.id, None))
     runs.truncate(kept.id, 3)
-    runs.record(kept.id, [STARTED | {"step": 2}, *(step(3 + number, loss=9.0) for number in range(steps_since))])
+    runs.append_events(kept.id, [STARTED | {"step": 2}, *(step(3 + number, loss=9.0) for number in range(steps_since))])
     anew, entries_now = read_on(runs, kept.id, found.last)
     found.take(anew, entries_now)
     assert anew
@@ -156,7 +156,7 @@ def test_journal_that_went_back_to_a_checkpoint_is_read_anew(runs: Runs, steps_s
 
 def test_journal_of_a_run_that_is_gone_is_empty(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [STARTED, step(1)])
+    runs.append_events(kept.id, [STARTED, step(1)])
     found = RunMetrics(kept)
     found.take(*read_on(runs, kept.id, None))
     runs.truncate(kept.id, 0)
@@ -213,11 +213,11 @@ def test_runs_laid_over_keep_their_colours_and_the_chosen_one_has_another(runs: 
 def test_what_is_read_for_a_record_that_was_begun_anew_meanwhile_is_not_taken(home: Path) -> None:
     with Workbench.open(home) as bench:
         kept = bench.runs.create("train", "mood", {})
-        bench.runs.record(kept.id, [STARTED, step(1)])
+        bench.runs.append_events(kept.id, [STARTED, step(1)])
         seen = RunStore(bench.runs.list())
         (shown,) = seen.shown(seen.runs[0])
         seen.take(look(bench, False, {kept.id: None}), {kept.id: None})
-        bench.runs.record(kept.id, [step(2)])
+        bench.runs.append_events(kept.id, [step(2)])
         late = look(bench, False, {kept.id: shown.last})
         seen.records.clear()
         (anew,) = seen.shown(seen.runs[0])

@@ -159,7 +159,7 @@ def test_a_run_whose_plan_the_disk_damaged_is_listed_and_refused(
 
 def test_an_event_that_the_disk_damaged_stands_for_itself_in_the_journal(bench: Workbench, command: Command) -> None:
     run = bench.runs.create("train", "mine", {}).id
-    bench.runs.record(run, [{"event": "StepDone", "step": step} for step in (1, 2, 3)])
+    bench.runs.append_events(run, [{"event": "StepDone", "step": step} for step in (1, 2, 3)])
     with bench._database.transaction():
         bench._database.execute("UPDATE events SET data = '{\"eve' WHERE seq = 2")
     kept = [entry.event for entry in bench.runs.events(run)]

@@ -22,7 +22,7 @@ from hostile import PIECES, TEXTS
 
 from weibo_tui.engine.events import RunStarted, to_json
 from weibo_tui.progress import finish
-from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import Journal
 from weibo_tui.text.spreadsheet import escape_formula, unescape_formula
 from weibo_tui.workbench import ComputeOptions, Workbench
 
@@ -93,7 +93,7 @@ def history_of(home: Path, texts: Sequence[str]) -> None:
 def run_of(bench: Workbench, text: str) -> str:
     run = bench.runs.create("train", text, {})
     started = RunStarted(run.id, text, "train", text, text, text, 1, 0, 4, 1, {}, 1, 1)
-    with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+    with bench.runs.lock(run.id), Journal(bench.runs, run.id) as journal:
         journal.add(to_json(started) | {text or "a": text})
     return run.id
 
@@ -204,7 +204,7 @@ def test_libreoffice_would_run_them_without_the_guard(furnished: Path, tmp_path:
     history_of(furnished, STARTS)
     path = tmp_path / "history.csv"
     with Workbench.open(furnished) as bench:
-        finish(bench.history.export(path, guard=False))
+        finish(bench.history.export(path, escape_formulas=False))
     convert([path], READINGS[0], "fods", tmp_path)
     formulas = [cell for row in opened(path.with_suffix(".fods")) for cell in row if cell.get(TABLE + "formula")]
     assert len(formulas) > 10

@@ -121,12 +121,12 @@ def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_
 SETS_ASIDE = """
 import sys
 from pathlib import Path
-from weibo_tui.errors import Damaged
+from weibo_tui.errors import CorruptFileError
 from weibo_tui.storage.database import connect
 sys.stdin.read()
 try:
     connect(Path(sys.argv[1])).close()
-except Damaged:
+except CorruptFileError:
     pass
 """
 
@@ -229,7 +229,7 @@ def test_a_place_that_cannot_be_is_named(path: Path) -> None:
 def test_a_writer_that_waited_in_vain_says_so(path: Path, database: Database) -> None:
     other = connect(path)
     refused = pytest.raises(DatabaseBusyError, match="busy in another program")
-    with database.transaction(), refused, other.transaction(patience=0):
+    with database.transaction(), refused, other.transaction(timeout=0):
         pass
     other.close()
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.storage.codec import LONGEST_NAME
+from weibo_tui.storage.codec import MAX_NAME_LENGTH
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import Analysis, Entry, History, LabeledFile
 
@@ -83,7 +83,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_any_text_is_kept_as_it_is(history: History, text: str) -> None:
-    label = text[:LONGEST_NAME]
+    label = text[:MAX_NAME_LENGTH]
     analysis = replace(ANALYSIS, text=text, label=label, error=text, probabilities={label: 1.0})
     [identity] = history.add([analysis])
     history.add_file(file := replace(FILE, path=Path("a" + text.replace("\x00", "")), counts={label: 5}))

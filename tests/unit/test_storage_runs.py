@@ -16,8 +16,7 @@ import pytest
 
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.storage.database import Database, connect
-from weibo_tui.storage.journal import Journal
-from weibo_tui.storage.runs import JournalEntry, Run, Runs
+from weibo_tui.storage.runs import Journal, JournalEntry, Run, Runs
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def test_a_new_run_has_an_id_of_its_moment_and_a_folder_of_its_own(runs: Runs, r
 
 
 def test_a_run_is_running_while_it_is_claimed_and_interrupted_when_it_is_not(runs: Runs, run: Run) -> None:
-    with runs.claim(run.id):
+    with runs.lock(run.id):
         assert runs.get(run.id).state == "running"
     assert runs.get(run.id).state == "interrupted"
     [listed] = runs.list()
@@ -69,19 +68,19 @@ def test_an_ended_run_keeps_its_state_and_summary_until_reopened(
     runs.finish(run.id, state, {"accuracy": 0.75, "loss": float("nan")})
     ended = runs.get(run.id)
     assert (ended.state, ended.summary) == (state, {"accuracy": 0.75, "loss": None})
-    runs.reopen(run.id)
-    with runs.claim(run.id):
+    runs.mark_running(run.id)
+    with runs.lock(run.id):
         assert (runs.get(run.id).state, runs.get(run.id).summary) == ("running", None)
 
 
 def test_a_run_is_claimed_by_one_only(runs: Runs, run: Run) -> None:
-    with runs.claim(run.id):
+    with runs.lock(run.id):
         refused = pytest.raises(UserInputError, match=f"{run.id} is at work in another program: stop it there")
-        with refused, runs.claim(run.id):
+        with refused, runs.lock(run.id):
             pass
         with pytest.raises(UserInputError, match="at work"):
             runs.remove(run.id)
-    with runs.claim(run.id):
+    with runs.lock(run.id):
         pass
 
 
@@ -89,12 +88,12 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from weibo_tui.storage.database import connect
-from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import Journal
 from weibo_tui.storage.runs import Runs
 
 home = Path(sys.argv[1])
 runs = Runs(connect(home / "weibo-tui.db"), home / "runs")
-with runs.claim(sys.argv[2]), Journal(runs, sys.argv[2]) as journal:
+with runs.lock(sys.argv[2]), Journal(runs, sys.argv[2]) as journal:
     journal.add({"event": "StepDone", "step": 1})
     print("at work", flush=True)
     sys.stdin.read()
@@ -115,12 +114,12 @@ def test_a_run_killed_in_another_process_is_interrupted_and_can_be_claimed(
         assert program.stdout.readline() == "at work\n"
         assert runs.get(run.id).state == "running"
         assert told(runs.events(run.id)) == [(1, 1)]  # seen live
-        with pytest.raises(UserInputError, match=run.id), runs.claim(run.id):
+        with pytest.raises(UserInputError, match=run.id), runs.lock(run.id):
             pass
         program.kill()
         assert program.wait() == -signal.SIGKILL
     assert runs.get(run.id).state == "interrupted"
-    with runs.claim(run.id):
+    with runs.lock(run.id):
         assert runs.get(run.id).state == "running"
 
 
@@ -153,9 +152,7 @@ def test_a_run_whose_id_climbs_out_of_the_folder_is_damage(database: Database, r
         runs.remove("../precious")
 
 
-@pytest.mark.parametrize(
-    "change", ["step = 9e999", f"plan = '{'[' * 100_000}'", "summary = '{\"a\": NaN}'", f"name = '{'好' * 1001}'"]
-)
+@pytest.mark.parametrize("change", ["step = 9e999", f"plan = '{'[' * 100_000}'", f"name = '{'好' * 1001}'"])
 def test_run_with_odd_figures_is_shown_as_damaged(database: Database, runs: Runs, run: Run, change: str) -> None:
     database.execute(f"UPDATE runs SET {change}")
     (shown,) = runs.list()
@@ -165,19 +162,19 @@ def test_run_with_odd_figures_is_shown_as_damaged(database: Database, runs: Runs
 
 @pytest.mark.parametrize(
     "data",
-    ["{}", "[]", "[" * 100_000, '{"event": 1}', '{"event": "a", "x": NaN}', f'{{"event": "a", "x": {"9" * 400}}}'],
+    ["{}", "[]", "[" * 100_000, '{"event": 1}'],
 )
 def test_event_that_no_screen_can_show_is_damaged(database: Database, runs: Runs, run: Run, data: str) -> None:
-    runs.record(run.id, [step(1)])
+    runs.append_events(run.id, [step(1)])
     database.execute("UPDATE events SET data = ?", (data,))
     assert [entry.event for entry in runs.events(run.id)] == [{"event": "Damaged"}]
 
 
 def test_events_come_back_in_order_with_seq_and_moment(runs: Runs, run: Run) -> None:
     assert runs.last_seq(run.id) == 0
-    assert runs.record(run.id, [{"event": "RunStarted", "steps": 40}, step(1, loss=float("inf"))]) == 2
+    assert runs.append_events(run.id, [{"event": "RunStarted", "steps": 40}, step(1, loss=float("inf"))]) == 2
     moment = "2026-01-31T12:00:00.000Z"
-    assert runs.record(run.id, [step(2, at=moment)]) == runs.last_seq(run.id) == 3
+    assert runs.append_events(run.id, [step(2, at=moment)]) == runs.last_seq(run.id) == 3
     started, first, second = runs.events(run.id)
     assert started.event == {"event": "RunStarted", "steps": 40}
     assert first.event == {"event": "StepDone", "step": 1, "loss": None}
@@ -187,20 +184,20 @@ def test_events_come_back_in_order_with_seq_and_moment(runs: Runs, run: Run) -> 
 
 
 def test_a_live_journal_is_followed_from_the_last_event_seen(runs: Runs, run: Run) -> None:
-    runs.record(run.id, [step(1), step(2)])
+    runs.append_events(run.id, [step(1), step(2)])
     assert told(runs.events(run.id, after=1)) == [(2, 2)]
-    runs.record(run.id, [step(3)])
+    runs.append_events(run.id, [step(3)])
     assert told(runs.events(run.id, after=2)) == [(3, 3)]
     assert told(runs.events(run.id, after=3)) == []
 
 
 def test_a_long_journal_is_read_whole(runs: Runs, run: Run) -> None:
-    runs.record(run.id, [step(number) for number in range(1, 2501)])
+    runs.append_events(run.id, [step(number) for number in range(1, 2501)])
     assert told(runs.events(run.id)) == [(number, number) for number in range(1, 2501)]
 
 
 def test_a_resumed_run_goes_back_to_its_checkpoint_and_no_step_is_doubled(runs: Runs, run: Run) -> None:
-    runs.record(run.id, [step(number) for number in range(1, 8)])
+    runs.append_events(run.id, [step(number) for number in range(1, 8)])
     runs.truncate(run.id, after=4)
     assert runs.get(run.id).step == 4
     with Journal(runs, run.id) as journal:
@@ -247,14 +244,14 @@ def test_the_journal_keeps_what_is_pending_when_the_work_is_broken_off(runs: Run
 def test_a_commit_broken_off_behind_the_database_doubles_nothing(
     runs: Runs, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = Runs.record
+    record = Runs.append_events
 
     def broken_off(*arguments: Any, **options: Any) -> int:
         record(*arguments, **options)
         raise KeyboardInterrupt
 
     journal = Journal(runs, run.id, Clock())
-    monkeypatch.setattr(Runs, "record", broken_off)
+    monkeypatch.setattr(Runs, "append_events", broken_off)
     with pytest.raises(KeyboardInterrupt):
         journal.add(step(1))
     monkeypatch.undo()
@@ -271,7 +268,7 @@ EVENTS: list[dict[str, Any]] = [
 
 
 def test_a_journal_is_exported_as_json_lines(tmp_path: Path, runs: Runs, run: Run) -> None:
-    runs.record(run.id, EVENTS)
+    runs.append_events(run.id, EVENTS)
     assert runs.export(run.id[:-1], tmp_path / "run.jsonl") == 3
     lines = (tmp_path / "run.jsonl").read_text(encoding="utf-8").splitlines()
     started, first, _log = map(json.loads, lines)
@@ -280,7 +277,7 @@ def test_a_journal_is_exported_as_json_lines(tmp_path: Path, runs: Runs, run: Ru
 
 
 def test_a_journal_is_exported_as_a_table_of_its_single_values(tmp_path: Path, runs: Runs, run: Run) -> None:
-    runs.record(run.id, EVENTS)
+    runs.append_events(run.id, EVENTS)
     assert runs.export(run.id, tmp_path / "run.CSV") == 3
     with (tmp_path / "run.CSV").open(encoding="utf-8-sig", newline="") as file:
         header, started, first, log = csv.reader(file)
@@ -293,7 +290,7 @@ def test_a_journal_is_exported_as_a_table_of_its_single_values(tmp_path: Path, r
 def test_removing_a_run_takes_its_rows_and_its_folder_and_no_others(database: Database, runs: Runs, run: Run) -> None:
     other = runs.create("training", "other", {})
     for one in (run, other):
-        runs.record(one.id, [step(1)])
+        runs.append_events(one.id, [step(1)])
         (runs.folder(one.id) / "checkpoint").write_bytes(b"weights")
     runs.remove(run.id)
     assert not runs.folder(run.id).exists()

@@ -16,7 +16,7 @@ from weibo_tui.storage.codec import pack
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import Analysis, History, HistoryFilter
 from weibo_tui.storage.migrations import MIGRATIONS
-from weibo_tui.storage.search import LONGEST, facets, fold, words
+from weibo_tui.storage.search import MAX_SEARCH_LENGTH, facets, fold, words
 
 
 def found(history: History, text: str) -> list[str]:
@@ -37,7 +37,7 @@ def expected(analyses: list[Analysis]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for one in analyses:
         is_corrected = one.corrected is not None
-        about = facets(one.settled_label, one.adapter, one.source, one.uncertain, is_corrected, False)
+        about = facets(one.effective_label, one.adapter, one.source, one.uncertain, is_corrected, False)
         counts.update({*words(one.text).split(), *about.split()})
     return counts
 
@@ -67,7 +67,7 @@ def test_a_search_finds_exactly_the_posts_that_hold_it(
     database.close()
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, LONGEST - 1, LONGEST, LONGEST + 1, 3 * LONGEST])
+@pytest.mark.parametrize("length", [1, 2, 3, *(MAX_SEARCH_LENGTH + more for more in (-1, 0, 1, 600))])
 def test_a_search_may_be_of_any_length(history: History, length: int) -> None:
     text = "".join(chr(0x4E00 + number) for number in range(length))
     others = [text[:-1], text[1:], text[:-1] + "x", "x" + text[1:]]

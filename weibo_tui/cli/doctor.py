@@ -16,7 +16,7 @@ from weibo_tui.locale import ngettext
 from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
-    from weibo_tui.storage.database_info import DatabaseInfo
+    from weibo_tui.storage.database import DatabaseInfo
     from weibo_tui.workbench.doctor import DiagnosticReport, Folder, StoredModel
     from weibo_tui.workbench.hardware import Hardware
 
@@ -94,11 +94,11 @@ def _computer(computer: Hardware) -> Iterator[tuple[str, str]]:
 
 
 def _database(found: DatabaseInfo) -> str:
-    from weibo_tui.storage.database_info import NEWEST
+    from weibo_tui.storage.database import LATEST_VERSION
 
     if found.entries is None or found.runs is None:
         return _("{size}, version {version}; this program's own is {newest}").format(
-            size=_size(found.size), version=found.version, newest=NEWEST
+            size=_size(found.size), version=found.version, newest=LATEST_VERSION
         )
     entries = ngettext("{count} entry", "{count} entries", found.entries).format(count=f"{found.entries:,}")
     runs = ngettext("{count} run", "{count} runs", found.runs).format(count=f"{found.runs:,}")

@@ -27,7 +27,7 @@ from weibo_tui.registry.file_status import condition
 from weibo_tui.registry.hub_client import check_reachable, mask_credentials
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings
-from weibo_tui.storage.database_info import NEWEST, DatabaseInfo, inspect
+from weibo_tui.storage.database import LATEST_VERSION, DatabaseInfo, read_info
 from weibo_tui.text.terminal import truncate
 from weibo_tui.version import __version__
 from weibo_tui.workbench.hardware import Hardware, look_at_computer
@@ -199,13 +199,15 @@ class _Doctor:
         if not self.paths.database.exists():
             return None
         with self._looking_at(str(self.paths.database)):
-            found = inspect(self.paths.database)
-            if found.version > NEWEST:
+            found = read_info(self.paths.database)
+            if found.version > LATEST_VERSION:
                 message = _(
                     "The database {path} is of version {found}, made by a newer weibo-tui; this one knows up to "
                     "{known}: update weibo-tui, or choose another home with WEIBO_TUI_HOME."
                 )
-                self.problems.append(message.format(path=self.paths.database, found=found.version, known=NEWEST))
+                self.problems.append(
+                    message.format(path=self.paths.database, found=found.version, known=LATEST_VERSION)
+                )
             return found
         return None
 

@@ -14,7 +14,7 @@ from weibo_tui.datasets.labels import Labels
 from weibo_tui.datasets.text_hashes import text_hashes
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.storage.csv_export import write_csv
+from weibo_tui.storage.export import write_csv
 from weibo_tui.text.emoticons import only_emoticons, without_emoticons
 from weibo_tui.workbench.config import EvaluationConfig
 from weibo_tui.workbench.home import Home

@@ -25,10 +25,10 @@ from weibo_tui.registry.bases import Bases
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.history import History
+from weibo_tui.storage.lazy_database import connect_lazily
 from weibo_tui.storage.runs import Runs
 from weibo_tui.text.terminal import join_names
 from weibo_tui.workbench.config import ComputeOptions
-from weibo_tui.workbench.late import connect_late
 from weibo_tui.workbench.legacy_project import LegacyProject
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Home:
     @property
     def _database(self) -> Database:
         with self._lock:
-            self._opened_database = self._opened_database or connect_late(self.paths.database)
+            self._opened_database = self._opened_database or connect_lazily(self.paths.database)
             return self._opened_database
 
     @cached_property

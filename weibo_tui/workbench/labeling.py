@@ -84,7 +84,7 @@ def label_file(home: Home, plan: LabelingConfig) -> Iterator[object]:
         if history is not None:
             paths = plan.source.absolute(), plan.out.absolute()
             entry = LabeledFile(*paths, adapter, work.rows, failed, counts, work.finished)
-            if not history.has_file(entry):  # else it was killed behind this
+            if not history.contains_file(entry):  # else it was killed behind this
                 history.add_file(entry)
         # Last: killed before, the same command comes here again.
         partial.remove()

@@ -16,8 +16,7 @@ from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
-from weibo_tui.storage.journal import Journal
-from weibo_tui.storage.runs import Run
+from weibo_tui.storage.runs import Journal, Run
 from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.home import Home
 
@@ -74,7 +73,7 @@ class ActiveRun:
                     yield self.tell(JournalDelayed())
                 warned = self._journal.delayed
                 due = due or type(event).__name__ == "Evaluated" or time.monotonic() - self._saved > self._seconds
-                if due and self._journal.commit(patient=False):
+                if due and self._journal.commit(wait=False):
                     yield self._save(work)
                     due = False
         except (GeneratorExit, WeiboTuiError):
@@ -105,7 +104,7 @@ class ActiveRun:
         save_snapshot(self.checkpoint, snapshot, {"seq": self._journal.last_seq + 1})
         self._saved = time.monotonic()
         self.tell(event := CheckpointSaved(snapshot.values["step"], str(self.checkpoint)))
-        self._journal.commit(patient=False)
+        self._journal.commit(wait=False)
         return event
 
     def check_folder(self) -> None:
@@ -122,7 +121,7 @@ def at_work(
     """Claim `run` for the block, with `work` set to its checkpoint when it is resumed, and say in the database how
     it ended: a closed generator stops a run, an error fails it."""
     _sweep_finished(home)
-    with home.runs.claim(run.id):
+    with home.runs.lock(run.id):
         # Once more, now that others see this run: one that began while this one prepared has claimed its own.
         check_unreserved(home, run.kind, run.name, run.id)
         if resumed:
@@ -157,7 +156,7 @@ def _go_back(home: Home, run: Run, work: Resumable) -> None:
         snapshot, extra = load_snapshot(checkpoint)
         work.restore(snapshot)
         seq = extra["seq"]
-    home.runs.reopen(run.id)
+    home.runs.mark_running(run.id)
     home.runs.truncate(run.id, seq)
 
 
@@ -217,7 +216,7 @@ def leave_running(home: Home, run: Run) -> subprocess.Popen[bytes]:
     What it prints goes to `output.log` in the run's folder; its journal tells of it as of any other. Raises
     UserInputError for a run that is done, or that somebody is still working on: close its generator first."""
     check_resumable(run)
-    with home.runs.claim(run.id):
+    with home.runs.lock(run.id):
         pass  # nobody else holds it
     output = home.runs.folder(run.id) / "output.log"
     try:

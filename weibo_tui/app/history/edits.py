@@ -38,7 +38,7 @@ class HistoryEdits:
         # The adapter may be gone, or another of its name be there: what was told apart then counts too.
         labels = list(dict.fromkeys([*self._app.stock.labels(analysis.adapter), *analysis.probabilities]))
         if not labels:
-            choices = await self._app.records.ask(lambda bench: bench.history.choices())
+            choices = await self._app.records.ask(lambda bench: bench.history.filter_choices())
             labels = [label for label in choices.labels if label]
         judged = label_name(analysis.label) if analysis.error is None else _("failed")
         answers = [("", _("as judged: {label}").format(label=judged))]

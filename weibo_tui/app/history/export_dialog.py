@@ -21,7 +21,7 @@ from weibo_tui.app.history.filter_dialog import described
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import EVERYTHING, FILES, History, HistoryFilter
+from weibo_tui.storage.history import EVERYTHING, FILE_SOURCE, History, HistoryFilter
 
 _YES = "yes"
 
@@ -134,9 +134,9 @@ def _switch(name: str, label: str, about: str) -> FieldSpec:
 
 def _posts(history: History, asked: HistoryFilter) -> int:
     """How many rows the file will have: the labelled files among the entries stay out."""
-    if asked.source == FILES:
+    if asked.source == FILE_SOURCE:
         return 0
-    files = history.count(replace(asked, source=FILES)) if asked.source is None else 0
+    files = history.count(replace(asked, source=FILE_SOURCE)) if asked.source is None else 0
     return history.count(asked) - files
 
 

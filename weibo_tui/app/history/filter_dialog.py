@@ -17,7 +17,7 @@ from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import EVERYTHING, FILES, FilterChoices, HistoryFilter
+from weibo_tui.storage.history import EVERYTHING, FILE_SOURCE, FilterChoices, HistoryFilter
 
 _LAST_MOMENT = time(23, 59, 59, 999_000)  # moments are kept to the millisecond
 _ANY = ""
@@ -190,7 +190,7 @@ def _label_words(label: str) -> str:
 
 
 def _source_words(source: str) -> str:
-    return _("labelled files") if source == FILES else source
+    return _("labelled files") if source == FILE_SOURCE else source
 
 
 def _day(text: str) -> date | None:

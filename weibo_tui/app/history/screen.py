@@ -180,7 +180,7 @@ class HistoryScreen(MainScreen):
         self.do(self._filter())
 
     async def _filter(self) -> None:
-        choices = await self.weibo.records.ask(lambda bench: bench.history.choices())
+        choices = await self.weibo.records.ask(lambda bench: bench.history.filter_choices())
         asked = await self.weibo.push_screen_wait(FilterDialog(self.browser.asked, choices))
         if asked is not None:
             self._ask_for(asked)

@@ -17,7 +17,7 @@ from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.progress import Progress
-from weibo_tui.storage.history import FILES, Analysis, Entry, HistoryFilter, LabeledFile
+from weibo_tui.storage.history import FILE_SOURCE, Analysis, Entry, HistoryFilter, LabeledFile
 from weibo_tui.text.terminal import sanitize, wrap_cells
 from weibo_tui.words import word
 from weibo_tui.workbench import LabelingConfig, Workbench
@@ -106,7 +106,9 @@ class LabelingCard(JobCard):
 
     async def _find_entry(self) -> None:
         """What the history has kept of it, so that it can be deleted from there."""
-        newest = await weibo(self).records.ask(lambda bench: bench.history.page(10, filter=HistoryFilter(source=FILES)))
+        newest = await weibo(self).records.ask(
+            lambda bench: bench.history.page(10, filter=HistoryFilter(source=FILE_SOURCE))
+        )
         files = [entry for entry in newest if isinstance(entry, LabeledFile)]
         self._entry = next((file for file in files if file.out == self.plan.out.absolute()), None)
 
