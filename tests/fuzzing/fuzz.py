@@ -45,17 +45,17 @@ def table(data: bytes) -> None:
     path = FOLDER / f"table{ENDINGS[data[0] % len(ENDINGS)]}"
     path.write_bytes(data[1:])
     with contextlib.suppress(UserInputError):
-        source = reading.open_source(path)
-        found = sum(1 for _row in reading.rows(source))
-        assert found == finish(reading.count(source))
+        source = reading.open_table(path)
+        found = sum(1 for _row in reading.read_rows(source))
+        assert found == finish(reading.count_rows(source))
 
 
 def plain(data: bytes) -> None:
     path = FOLDER / ("corpus.txt.gz" if data[:2] == b"\x1f\x8b" else "corpus.txt")
     path.write_bytes(data)
     with contextlib.suppress(UserInputError):
-        for line in islice(corpus.lines(path), 10_000):
-            assert len(line) <= corpus.LONGEST_LINE
+        for line in islice(corpus.read_lines(path), 10_000):
+            assert len(line) <= corpus.MAX_LINE_LENGTH
 
 
 def card(data: bytes) -> None:

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 
 from weibo_tui.app.history.rows import Columns, pattern
 from weibo_tui.app.predict.card import FOLDED_LINES, LARGEST_SHOWN, PostCard
-from weibo_tui.datasets.splitting import group_steps
+from weibo_tui.datasets.splitting import group_posts
 from weibo_tui.progress import finish
 from weibo_tui.storage.history import HistoryFilter
 from weibo_tui.text.cleaning import clean, normalize, repost_segments
@@ -94,7 +94,7 @@ def test_no_part_of_text_takes_long(name: str) -> None:
     assert clean(post).raw_position(MEGABYTE * 9) == MEGABYTE
     assert len(without_emoticons(post)) <= MEGABYTE
     assert unescape_formula(escape_formula(post)) == post
-    assert len(finish(group_steps([post, post + "a", normalize(post)]))) <= 3
+    assert len(finish(group_posts([post, post + "a", normalize(post)]))) <= 3
 
 
 @pytest.mark.parametrize("name", PIECES)

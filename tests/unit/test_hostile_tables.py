@@ -14,7 +14,7 @@ from bounds import little_memory, sparse
 
 from weibo_tui.datasets import corpus, dataset
 from weibo_tui.datasets.parsers import MAX_COLUMNS, MAX_RECORD
-from weibo_tui.datasets.reading import count, open_source, rows
+from weibo_tui.datasets.reading import count_rows, open_table, read_rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.text.cleaning import MAX_POST_LENGTH
@@ -25,7 +25,7 @@ TWO, MINUS_21 = b"\x16\x04", b"\x16\x29"  # as a Parquet file writes how many ro
 
 def refusal(path: Path) -> str:
     with little_memory(LITTLE), pytest.raises(UserInputError) as refused:
-        for _row in rows(open_source(path)):
+        for _row in read_rows(open_table(path)):
             pass
     said = str(refused.value)
     assert "\n" not in said
@@ -100,14 +100,14 @@ def test_table_that_no_memory_holds_is_refused(
 
 def test_column_named_to_the_letter_is_taken_where_another_differs_by_case(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,Text\na,b\n", encoding="utf-8")
-    assert [row.text for row in rows(open_source(tmp_path / "a.csv", "Text"))] == ["b"]
+    assert [row.text for row in read_rows(open_table(tmp_path / "a.csv", "Text"))] == ["b"]
 
 
 @pytest.mark.parametrize("name", ["undefined", "idna\0", "a" * 10**5, "rot13", "\ud800"])
 def test_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.csv").write_text("text\na\n", encoding="utf-8")
     with pytest.raises(UserInputError):
-        list(rows(open_source(tmp_path / "a.csv", encoding=name)))
+        list(read_rows(open_table(tmp_path / "a.csv", encoding=name)))
 
 
 def test_places_that_have_no_end_are_not_read(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_places_that_have_no_end_are_not_read(tmp_path: Path) -> None:
     for name in ("zero.csv", "round.csv"):
         refusal(tmp_path / name)
         with pytest.raises(UserInputError):
-            next(corpus.lines(tmp_path / name))
+            next(corpus.read_lines(tmp_path / name))
 
 
 @pytest.mark.parametrize("label", ["9" * 5000, "x" * 10**6])
@@ -124,7 +124,7 @@ def test_label_without_end_is_refused_with_its_row(tmp_path: Path, label: str) -
     path = tmp_path / "a.csv"
     path.write_text(f"text,label\na,1\nb,{label}\n", encoding="utf-8")
     with pytest.raises(UserInputError, match="row 2: label holds a label of") as refused:
-        finish(dataset.load([path]))
+        finish(dataset.load_dataset([path]))
     assert len(str(refused.value)) < 300
 
 
@@ -139,8 +139,8 @@ def test_parquet_of_one_giant_text_in_many_rows_goes_through_little_memory(tmp_p
     path = parquet(tmp_path / "a.parquet", pa.table({"text": giant}), store_schema=False)
     assert path.stat().st_size < 2**24
     with little_memory(LITTLE):
-        source = open_source(path)
-        found = [row for row, _number in zip(rows(source), range(5), strict=False)]
+        source = open_table(path)
+        found = [row for row, _number in zip(read_rows(source), range(5), strict=False)]
     assert [len(row.cells["text"]) for row in found] == [10**7 // 3] * 5
     assert [row.text for row in found] == ["好" * MAX_POST_LENGTH] * 5
     huge = pa.DictionaryArray.from_arrays(pa.array([0] * 9, pa.int32()), pa.array(["x" * (5 * MAX_RECORD)]))
@@ -150,8 +150,8 @@ def test_parquet_of_one_giant_text_in_many_rows_goes_through_little_memory(tmp_p
 def test_parquet_with_texts_as_numbers_of_a_list_is_read_as_it_is(tmp_path: Path) -> None:
     words = pa.array(["好", None, "差", "好"]).dictionary_encode()
     table = pa.table({"text": words, "n": [[1], [], None, [2, 3]], "raw": [b"\xff", None, b"", b"a"]})
-    source = open_source(parquet(tmp_path / "a.parquet", table))
-    assert [row.cells for row in rows(source)] == table.to_pylist()
+    source = open_table(parquet(tmp_path / "a.parquet", table))
+    assert [row.cells for row in read_rows(source)] == table.to_pylist()
 
 
 def test_parquet_that_does_not_hold_its_rows_is_refused(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_parquet_that_does_not_hold_its_rows_is_refused(tmp_path: Path) -> None:
     while place >= 0:
         path.write_bytes(whole[:place] + MINUS_21 + whole[place + 2 :])
         try:
-            source = open_source(path)
-            assert finish(count(source)) == sum(1 for _row in rows(source))
+            source = open_table(path)
+            assert finish(count_rows(source)) == sum(1 for _row in read_rows(source))
         except UserInputError as error:
             said.append(str(error))
         place = whole.find(TWO, place + 1)
@@ -182,7 +182,7 @@ def test_bits_turned_in_a_parquet_file_never_end_in_anything_but_words(tmp_path:
             spoilt[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
         path.write_bytes(bytes(spoilt))
         try:
-            source = open_source(path)
-            assert finish(count(source)) == sum(1 for _row in rows(source))
+            source = open_table(path)
+            assert finish(count_rows(source)) == sum(1 for _row in read_rows(source))
         except UserInputError as error:
             assert "\n" not in str(error)

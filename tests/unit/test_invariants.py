@@ -31,7 +31,7 @@ from transformers import GPT2Config as ReferenceConfig
 from transformers import GPT2ForSequenceClassification
 
 from weibo_tui.atomic import sha256
-from weibo_tui.datasets.dataset import load
+from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.datasets.splitting import split
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.batches import training_steps
@@ -445,7 +445,7 @@ def test_splits_share_no_text_best_epoch_is_chosen_on_validation_and_sorted_file
     tell: Tell, home: Path, tmp_path: Path
 ) -> None:
     files = sorted_files(tmp_path)
-    dataset = finish(load(files))
+    dataset = finish(load_dataset(files))
     labels = np.array(dataset.labels)
     reposts = sum(len(repost_segments(post)) > 1 for post in dataset.posts)
     assert reposts >= 20

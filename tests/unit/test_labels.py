@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from weibo_tui.datasets.dataset import Dataset, check_trainable, load
-from weibo_tui.datasets.labels import Labels, find_labels, known_labels, raw_label
+from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
+from weibo_tui.datasets.labels import Labels, labels_from_names, normalize_label, resolve_labels
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import Progress, finish
 
@@ -22,7 +22,7 @@ from weibo_tui.progress import Progress, finish
     ],
 )
 def test_a_label_cell_as_text(cell: Any, label: str) -> None:
-    assert raw_label(cell) == label
+    assert normalize_label(cell) == label
 
 
 @pytest.mark.parametrize(
@@ -41,17 +41,17 @@ def test_a_label_cell_as_text(cell: Any, label: str) -> None:
     ],
 )
 def test_labels_are_ordered_and_named(found: set[str], named: list[str] | None, labels: Labels) -> None:
-    assert find_labels(found, named) == labels
+    assert resolve_labels(found, named) == labels
 
 
 @pytest.mark.parametrize("named", [["a"], ["a", "a"], ["a", ""], ["a", "b", "c"]])
 def test_names_that_do_not_fit_are_refused(named: list[str]) -> None:
     with pytest.raises(UserInputError, match="--labels"):
-        find_labels({"sad", "happy"}, named)
+        resolve_labels({"sad", "happy"}, named)
 
 
 def test_labels_of_an_adapter_are_known_by_name_and_number() -> None:
-    labels = known_labels(["negative", "positive"])
+    labels = labels_from_names(["negative", "positive"])
     assert [labels.index(label) for label in ("0", "1", "negative", "Positive", "2", "neutral")] == [
         0,
         1,
@@ -60,17 +60,17 @@ def test_labels_of_an_adapter_are_known_by_name_and_number() -> None:
         None,
         None,
     ]
-    numbered = known_labels(["1", "2"])
+    numbered = labels_from_names(["1", "2"])
     assert [numbered.index(label) for label in ("0", "1", "2")] == [None, 0, 1]
 
 
 def test_numbers_are_no_labels_of_an_adapter_that_learned_words() -> None:
-    emotions = find_labels({"neutral", "angry", "happy"}, ["neutral", "angry", "happy"])
+    emotions = resolve_labels({"neutral", "angry", "happy"}, ["neutral", "angry", "happy"])
     assert [emotions.index(label) for label in ("0", "1", "angry")] == [None, None, 1]
 
 
 def test_0_and_1_are_negative_and_positive_in_any_order() -> None:
-    labels = find_labels({"negative", "positive", "mixed"}, ["positive", "mixed", "negative"])
+    labels = resolve_labels({"negative", "positive", "mixed"}, ["positive", "mixed", "negative"])
     assert [labels.index(label) for label in ("0", "1", "2")] == [2, 0, None]
 
 
@@ -80,7 +80,7 @@ def write(path: Path, *lines: str) -> Path:
 
 
 def loaded(*paths: Path, **options: Any) -> Dataset:
-    return finish(load(paths, **options))
+    return finish(load_dataset(paths, **options))
 
 
 def test_files_are_read_one_behind_the_other_and_posts_stay_raw(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_label_that_is_not_in_the_set_is_named_with_its_row(tmp_path: Path) ->
     with pytest.raises(
         UserInputError, match=r"posts\.csv, row 3: the label 2 is not in the set \(negative, positive\)"
     ):
-        loaded(path, labels=known_labels(["negative", "positive"]))
+        loaded(path, labels=labels_from_names(["negative", "positive"]))
 
 
 def test_a_post_without_a_label_is_named_with_its_row(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_column_of_posts_is_not_taken_for_labels(tmp_path: Path) -> None:
 
 def test_evaluation_may_have_one_label_and_training_may_not(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "1,一", "1,二")
-    dataset = loaded(path, labels=known_labels(["negative", "positive"]))
+    dataset = loaded(path, labels=labels_from_names(["negative", "positive"]))
     assert dataset.counts() == {"negative": 0, "positive": 2}
     with pytest.raises(UserInputError, match=r"posts\.csv: every post is labelled positive"):
         check_trainable(dataset)
@@ -141,6 +141,6 @@ def test_evaluation_may_have_one_label_and_training_may_not(tmp_path: Path) -> N
 
 def test_progress_comes_at_least_every_two_thousand_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"{n % 2},第{n}条" for n in range(5000)))
-    steps = [step.done for step in load([path]) if step.stage == "reading"]
+    steps = [step.done for step in load_dataset([path]) if step.stage == "reading"]
     assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 2000
-    assert Progress("reading", 5000, 5000) in list(load([path]))
+    assert Progress("reading", 5000, 5000) in list(load_dataset([path]))

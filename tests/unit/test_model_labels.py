@@ -11,7 +11,7 @@ from histories import ANALYSIS
 from made_up import numeral
 
 from weibo_tui.datasets.auditing import audit
-from weibo_tui.datasets.dataset import load
+from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.storage.database import connect
@@ -36,7 +36,7 @@ def export(folder: Path, corrections: list[str | None]) -> Path:
 
 def test_load_leaves_out_labels_of_the_model(tmp_path: Path) -> None:
     path = export(tmp_path, [None, "negative", None, "positive"])
-    dataset = finish(load([path]))
+    dataset = finish(load_dataset([path]))
     assert [dataset.names[label] for label in dataset.labels] == ["negative", "positive"]
     assert dataset.posts == [post(1), post(3)]
     assert (dataset.unlabeled, dataset.skipped) == (2, [])
@@ -45,12 +45,12 @@ def test_load_leaves_out_labels_of_the_model(tmp_path: Path) -> None:
 def test_load_without_labels_of_a_person_is_refused(tmp_path: Path) -> None:
     path = export(tmp_path, [None, None])
     with pytest.raises(UserInputError, match="No labels by a person: .*history.csv. Correct labels in the history"):
-        finish(load([path]))
+        finish(load_dataset([path]))
 
 
 def test_load_takes_the_model_label_from_a_named_column(tmp_path: Path) -> None:
     path = export(tmp_path, [None, "negative"])
-    dataset = finish(load([path], label_column="predicted"))
+    dataset = finish(load_dataset([path], label_column="predicted"))
     assert [dataset.names[label] for label in dataset.labels] == ["positive", "positive"]
 
 
@@ -85,7 +85,7 @@ def test_training_on_exported_history_says_what_it_skips(command: Command, furni
 def test_label_source_spelled_otherwise_is_still_heeded(tmp_path: Path, header: str, source: str) -> None:
     path = tmp_path / "history.csv"
     path.write_text(f"text,{header}\n今天走走,positive,{source}\n明天走走,negative,human\n", encoding="utf-8-sig")
-    dataset = finish(load([path]))
+    dataset = finish(load_dataset([path]))
     assert (dataset.posts, dataset.unlabeled) == (["明天走走"], 1)
 
 
@@ -97,6 +97,6 @@ def test_exported_posts_and_labels_are_read_without_guard(tmp_path: Path) -> Non
         history.correct(identity, "-1")
     for name, guard in {"guarded.csv": True, "plain.csv": False}.items():
         finish(history.export(tmp_path / name, escape_formulas=guard))
-        dataset = finish(load([tmp_path / name]))
+        dataset = finish(load_dataset([tmp_path / name]))
         assert (dataset.posts, dataset.names) == (texts, ("-1",))
     database.close()

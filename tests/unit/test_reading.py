@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weibo_tui.datasets import encodings
-from weibo_tui.datasets.reading import PostTable, TableRow, count, open_source, peek, rows
+from weibo_tui.datasets.reading import PostTable, TableRow, count_rows, open_table, preview_table, read_rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 
@@ -40,16 +40,16 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
 def refusal(path: Path, **options: Any) -> str:
     """What `path` is refused with, on opening or on reading."""
     with pytest.raises(UserInputError) as error:
-        list(rows(open_source(path, **options)))
+        list(read_rows(open_table(path, **options)))
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def read(path: Path, **options: Any) -> tuple[PostTable, list[TableRow]]:
-    source = open_source(path, **options)
-    found = list(rows(source))
+    source = open_table(path, **options)
+    found = list(read_rows(source))
     assert [row.number for row in found] == list(range(1, len(found) + 1))
-    assert finish(count(source)) == len(found)
+    assert finish(count_rows(source)) == len(found)
     return source, found
 
 
@@ -151,7 +151,7 @@ def test_a_layout_that_cannot_be_told_is_refused_with_its_columns(tmp_path: Path
     assert "甲, 乙" in refusal(path)
     assert "--column" in refusal(path)
     assert "--label-column" in refusal(path, column="甲", need_label=True)
-    assert open_source(path, column="甲").label_column is None
+    assert open_table(path, column="甲").label_column is None
 
 
 @pytest.mark.parametrize(
@@ -243,16 +243,16 @@ def test_any_encoding_can_be_named(tmp_path: Path) -> None:
     ["好", "的", "text\n哈哈", "text,label\n朱镕基说的,1\n", "text,label\n" + "謝謝你，我們都好。,1\n" * 3],
 )
 def test_short_and_traditional_gb18030_is_found(tmp_path: Path, text: str) -> None:
-    assert encodings.find_encoding(write(tmp_path / "posts.csv", text, "gb18030")).name == "gb18030"
+    assert encodings.detect_encoding(write(tmp_path / "posts.csv", text, "gb18030")).name == "gb18030"
 
 
 def test_a_large_file_is_told_by_its_middle(tmp_path: Path) -> None:
     plain = "text,label\n" + "plain words only,1\n" * 500_000
-    assert len(plain) > encodings.WHOLE
+    assert len(plain) > encodings.MAX_WHOLE
     chinese = "今天的天气真好,0\n" * 100_000
     for codec in ("utf-8", "gb18030"):
         path = write(tmp_path / "posts.csv", plain + chinese, codec)
-        assert encodings.find_encoding(path).codec == codec
+        assert encodings.detect_encoding(path).codec == codec
 
 
 def test_a_guess_that_proves_wrong_further_on_names_the_line(tmp_path: Path) -> None:
@@ -260,35 +260,35 @@ def test_a_guess_that_proves_wrong_further_on_names_the_line(tmp_path: Path) -> 
     odd = "今天真好,0\n".encode("gb18030")
     path = tmp_path / "posts.csv"
     path.write_bytes(b"text,label\n" + line * 20_000 + odd + line * 2_000_000)  # between two windows
-    assert open_source(path).encoding == "utf-8"
+    assert open_table(path).encoding == "utf-8"
     said = refusal(path)
     assert "line 20002: this is not utf-8" in said
     assert "--encoding" in said
-    assert next(islice(rows(open_source(path, encoding="gbk")), 20_000, None)).text == "今天真好"
+    assert next(islice(read_rows(open_table(path, encoding="gbk")), 20_000, None)).text == "今天真好"
 
 
 @pytest.mark.parametrize("codec", ENCODINGS)
 def test_a_peek_shows_how_a_file_will_be_read_and_its_first_rows(tmp_path: Path, codec: str) -> None:
     path = write(tmp_path / "posts.csv", TABLE, codec)
-    found = peek(path, limit=3)
-    assert found.source == open_source(path)
+    found = preview_table(path, limit=3)
+    assert found.source == open_table(path)
     assert (found.source.text_column, found.source.label_column) == ("review", "label")
     assert [(row.number, row.text, row.label) for row in found.rows] == [
         (1, POSTS[0], "1"),
         (2, POSTS[1], "0"),
         (3, POSTS[2], "1"),
     ]
-    assert len(peek(path).rows) == 5
-    assert [row.text for row in peek(path, column="label", label_column="review", limit=1).rows] == ["1"]
+    assert len(preview_table(path).rows) == 5
+    assert [row.text for row in preview_table(path, column="label", label_column="review", limit=1).rows] == ["1"]
 
 
 def test_a_peek_reads_no_further_than_it_shows_and_refuses_as_reading_does(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", TABLE + "1,一,多\n")
-    assert len(peek(path).rows) == 5
+    assert len(preview_table(path).rows) == 5
     with pytest.raises(UserInputError, match="line 8: 3 cells where the header has 2"):
-        peek(path, limit=6)
+        preview_table(path, limit=6)
     with pytest.raises(UserInputError, match="no column text"):
-        peek(path, column="text")
+        preview_table(path, column="text")
 
 
 def test_a_path_that_can_be_no_file_is_refused_like_any_other(tmp_path: Path) -> None:

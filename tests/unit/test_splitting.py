@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from made_up import numeral
 
 from weibo_tui.datasets.near_duplicates import near_duplicates
-from weibo_tui.datasets.splitting import Split, group_steps, split, split_steps
+from weibo_tui.datasets.splitting import Split, group_posts, split, split_with_progress
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import finish
 from weibo_tui.text.cleaning import normalize, repost_segments, words_only
@@ -56,7 +56,7 @@ def test_no_text_or_segment_stands_in_two_parts(table: list[tuple[str, int]], se
     try:
         found = split(posts, labels, validation=0.2, test=share, seed=seed)
     except UserInputError:
-        groups = finish(group_steps(posts))
+        groups = finish(group_posts(posts))
         # With as many groups as parts a label of one or two groups may keep them to itself.
         assert len(groups) < 3 * len(set(labels)) or len(groups) < 3
         return
@@ -96,8 +96,8 @@ def test_a_group_larger_than_the_share_goes_to_train_whole() -> None:
 
 def test_chains_weld_through_others() -> None:
     posts = ["甲//@a: 乙", "丙", "乙//@b: 丁", "戊", "丁!", "丁"]
-    assert finish(group_steps(posts)) == [[0, 2, 4, 5], [1], [3]]
-    assert finish(group_steps(posts, grouping=1)) == [[0, 2, 5], [1], [3], [4]]
+    assert finish(group_posts(posts)) == [[0, 2, 4, 5], [1], [3]]
+    assert finish(group_posts(posts, grouping=1)) == [[0, 2, 5], [1], [3], [4]]
 
 
 @pytest.mark.parametrize(
@@ -108,25 +108,25 @@ def test_chains_weld_through_others() -> None:
     ],
 )
 def test_posts_equal_but_for_marks_are_one_group(other: str) -> None:
-    assert finish(group_steps(["今天的面真好吃", other])) == [[0, 1]]
-    assert finish(group_steps(["今天的面真难吃", other])) == [[0], [1]]
+    assert finish(group_posts(["今天的面真好吃", other])) == [[0, 1]]
+    assert finish(group_posts(["今天的面真难吃", other])) == [[0], [1]]
 
 
 def test_posts_without_words_keep_their_own_text_as_key() -> None:
     posts = ["[哈哈]", "[泪]", "123", "！", "#周一见#", "#周一见#[哈哈]", "[哈哈]"]
-    assert finish(group_steps(posts)) == [[0, 6], [1], [2], [3], [4, 5]]
+    assert finish(group_posts(posts)) == [[0, 6], [1], [2], [3], [4, 5]]
 
 
 def test_near_duplicates_are_one_group() -> None:
     post = "下班路上又堵了一个小时，真想把车扔在高架桥上走回家去"
     near = "下班路上又堵了一个小时，真想把车扔在高架桥上跑回家去"
     other = "上班路上一点也不堵，二十分钟就到了，真想天天都这么顺"
-    assert finish(group_steps([post, other, near])) == [[0, 2], [1]]
-    assert finish(group_steps([post, other, near], grouping=1)) == [[0], [1], [2]]
+    assert finish(group_posts([post, other, near])) == [[0, 2], [1]]
+    assert finish(group_posts([post, other, near], grouping=1)) == [[0], [1], [2]]
 
 
 def test_short_similar_posts_are_not_near_duplicates() -> None:
-    assert len(finish(group_steps(["真好吃啊", "真难吃啊", "真好吃哦", "哈哈哈哈哈哈哈哈哈哈", "哈哈哈哈"]))) == 5
+    assert len(finish(group_posts(["真好吃啊", "真难吃啊", "真好吃哦", "哈哈哈哈哈哈哈哈哈哈", "哈哈哈哈"]))) == 5
 
 
 @given(st.lists(st.text("天地玄黄宇宙洪荒日月盈昃辰宿列张", min_size=9, max_size=30), max_size=20, unique=True))
@@ -189,5 +189,5 @@ def test_the_split_does_not_hang_on_hash_randomisation() -> None:
 
 def test_long_work_reports_every_thousand_posts() -> None:
     posts = [f"第{numeral(index)}条" for index in range(4000)]
-    stages = Counter(step.stage for step in split_steps(posts, [index % 2 for index in range(4000)]))
+    stages = Counter(step.stage for step in split_with_progress(posts, [index % 2 for index in range(4000)]))
     assert stages == {"grouping": 4, "dealing": 4}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from weibo_tui.atomic import check_output
-from weibo_tui.datasets.splitting import GROUPING
+from weibo_tui.datasets.splitting import GROUPING_VERSION
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -60,7 +60,7 @@ class TrainingConfig:
     checkpoint_seconds: float = 60.0
     offline: bool = False
     keep_states: bool = False
-    grouping: int = GROUPING
+    grouping: int = GROUPING_VERSION
 
     def __post_init__(self) -> None:
         _refuse(self._problems())

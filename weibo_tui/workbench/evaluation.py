@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weibo_tui.atomic import check_output
-from weibo_tui.datasets.dataset import Dataset, load
+from weibo_tui.datasets.dataset import Dataset, load_dataset
 from weibo_tui.datasets.labels import Labels
-from weibo_tui.datasets.text_hashes import text_hashes
+from weibo_tui.datasets.splitting import hash_texts
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.export import write_csv
@@ -111,7 +111,7 @@ def evaluate(home: Home, plan: EvaluationConfig) -> Iterator[object]:
     adapter = home.adapter_name(plan.adapter)
     card = home.adapters.card(adapter)
     columns = plan.columns
-    dataset = yield from load(
+    dataset = yield from load_dataset(
         plan.data,
         columns.text,
         columns.label,
@@ -120,7 +120,7 @@ def evaluate(home: Home, plan: EvaluationConfig) -> Iterator[object]:
         preprocessing=card.preprocessing,
     )
     classifier = home.classifier(adapter, plan.machine)
-    texts, words = yield from text_hashes(dataset.posts)
+    texts, words = yield from hash_texts(dataset.posts)
     score, judged = yield from score_posts(
         classifier, dataset.posts, words, dataset.labels, card.labels, failed=len(dataset.skipped)
     )
@@ -150,7 +150,7 @@ def score_posts(
 ) -> Generator[Progress, None, tuple[ScoreCard, EvaluatedPosts]]:
     """The score card of `posts` with their `labels`, all three emoticon accuracies in it.
 
-    `words` are hashes of the posts' words, (n,), see `text_hashes`: posts that are equal but for emoticons and the like
+    `words` are hashes of the posts' words, (n,), see `hash_texts`: posts that are equal but for emoticons and the like
     weigh as one in the interval. Unreadable posts are counted with `failed` and are in no other figure."""
     import numpy as np
 

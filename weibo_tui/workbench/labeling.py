@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.atomic import file_exists, sha256
-from weibo_tui.datasets.reading import count, open_source
-from weibo_tui.datasets.writing import Added, check_added, write_labelled
+from weibo_tui.datasets.reading import count_rows, open_table
+from weibo_tui.datasets.writing import Added, check_added_columns, write_labeled
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -52,19 +52,19 @@ def label_file(home: Home, plan: LabelingConfig) -> Iterator[object]:
     adapter = home.adapter_name(plan.adapter)
     card = home.adapters.card(adapter)
     columns = plan.columns
-    source = open_source(plan.source, columns.text, columns.label, columns.encoding)
+    source = open_table(plan.source, columns.text, columns.label, columns.encoding)
     added: Added = {
         "predicted": str,
         "confidence": float,
         **{f"prob_{label}": float for label in card.labels},
         "error": str,
     }
-    check_added(source, plan.out, added)
+    check_added_columns(source, plan.out, added)
     history = home.history if plan.record and home.settings.history else None
     if history is not None:
         history.check_writable()  # before the work rather than after it
     state = _state(plan.source)
-    total = yield from count(source)
+    total = yield from count_rows(source)
     classifier = home.classifier(adapter, plan.machine)
     reading = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
     key = hashlib.sha256(json.dumps([*reading, str(classifier.compute), list(added)]).encode()).hexdigest()
@@ -75,7 +75,7 @@ def label_file(home: Home, plan: LabelingConfig) -> Iterator[object]:
         partial.begin(plan.overwrite)
         started = time.perf_counter()
         replaces = plan.overwrite or plan.out.exists()
-        yield from write_labelled(
+        yield from write_labeled(
             source, plan.out, work.predict, added, overwrite=replaces, rows=WINDOW, finish=work.finish
         )
         seconds = max(time.perf_counter() - started, 1e-9)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.atomic import atomic_write, sha256
-from weibo_tui.datasets.corpus import lines
-from weibo_tui.datasets.parsers import windows
+from weibo_tui.datasets.corpus import read_lines
+from weibo_tui.datasets.parsers import chunks
 from weibo_tui.engine.events import Event, RunFinished, RunStarted
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -90,7 +90,7 @@ def resume(home: Home, run: Run) -> Iterator[object]:
 
 def _posts(plan: PretrainingConfig) -> Iterator[str]:
     """The corpus as the model reads it, one cleaned post at a time; what is empty then is passed over."""
-    for line in lines(plan.corpus, plan.encoding):
+    for line in read_lines(plan.corpus, plan.encoding):
         if text := clean(line, PREPROCESSING).text:
             yield text
 
@@ -104,7 +104,7 @@ def _count_vocabulary(plan: PretrainingConfig) -> Generator[Progress, None, tupl
         "pieces": BPETokenizerTrainer,
     }
     maker, done = makers[plan.units](plan.emoticons), 0
-    for stretch in windows(_posts(plan), STRETCH, len):
+    for stretch in chunks(_posts(plan), STRETCH, len):
         maker.add(stretch)
         done += len(stretch)
         yield Progress("counting characters", done, None)
@@ -135,7 +135,7 @@ def _prepare(
     train: list[EncodedPosts] = []
     held_out: list[EncodedPosts] = []
     held, done = HeldOut(), 0
-    for stretch in windows(_posts(plan), STRETCH, len):
+    for stretch in chunks(_posts(plan), STRETCH, len):
         apart = list(map(held.has, stretch))
         for part, wanted in ((train, False), (held_out, True)):
             chosen = [post for post, is_apart in zip(stretch, apart, strict=True) if is_apart == wanted]

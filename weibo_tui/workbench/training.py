@@ -6,9 +6,8 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from weibo_tui.datasets.dataset import Dataset, check_trainable, load
-from weibo_tui.datasets.splitting import Split, split_steps
-from weibo_tui.datasets.text_hashes import text_hashes
+from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
+from weibo_tui.datasets.splitting import Split, hash_texts, split_with_progress
 from weibo_tui.engine.events import Event, RunFinished, RunStarted
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -103,10 +102,12 @@ def _prepare(home: Home, plan: TrainingConfig) -> Generator[Progress, None, Prep
     from weibo_tui.engine.training import AdapterTrainer
 
     columns, hyper = plan.columns, plan.hyper
-    dataset = yield from load(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
+    dataset = yield from load_dataset(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
     check_trainable(dataset)
     cards.check_labels(dataset.names)
-    split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed, plan.grouping)
+    split = yield from split_with_progress(
+        dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed, plan.grouping
+    )
     compute = home.compute(plan.machine)
     base = home.open_base(plan.base, compute)
     config = base.trunk.config
@@ -207,7 +208,7 @@ def _run(home: Home, plan: TrainingConfig, prepared: PreparedTraining, work: Act
         )
     )
     yield from work.pull(training)
-    texts, words = yield from text_hashes(prepared.dataset.posts)
+    texts, words = yield from hash_texts(prepared.dataset.posts)
     card = yield from _measure(plan, prepared, work.run, words[split.test])
     work.check_folder()
     if not plan.overwrite:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weibo_tui.datasets.auditing import Audit, audit
-from weibo_tui.datasets.labels import BINARY, find_labels
-from weibo_tui.datasets.reading import Preview, peek
+from weibo_tui.datasets.labels import BINARY, resolve_labels
+from weibo_tui.datasets.reading import Preview, preview_table
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
@@ -64,7 +64,7 @@ class Workbench(Home):
     def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
         """How a table of posts will be read, and its first `limit` rows, as quickly as somebody types its path.
         Raises UserInputError where it cannot be read so."""
-        return peek(path, columns.text, columns.label, columns.encoding, limit)
+        return preview_table(path, columns.text, columns.label, columns.encoding, limit)
 
     def audit(self, plan: AuditPlan) -> Iterator[object]:
         """Look at labelled files: an iterator of progress, `AuditResult` the last."""
@@ -174,7 +174,7 @@ class Workbench(Home):
         its labels in their order, else negative and positive: an iterator of progress, `ImportResult` the last."""
         from weibo_tui.registry import legacy_checkpoint
 
-        named = find_labels((), labels or BINARY)
+        named = resolve_labels((), labels or BINARY)
         base = self.base_name(base or self.settings.base or self._base_of_original())
         card = yield from legacy_checkpoint.take_in(
             checkpoint, self.bases, base, self.adapters, name, named.names, named.raw, overwrite

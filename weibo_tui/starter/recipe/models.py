@@ -10,7 +10,7 @@ import numpy as np
 
 from weibo_tui.atomic import atomic_write
 from weibo_tui.cli.train import follow
-from weibo_tui.datasets.dataset import load
+from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.engine.calibration import fit_temperature
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
@@ -146,7 +146,7 @@ def _calibrate(bench: Workbench, task: Task, files: list[Path]) -> None:
     """Set the card's temperature by the validation posts: those that training holds out are nonsense in part."""
     classifier = bench.classifier(task.adapter)
     classifier.temperature = 1.0
-    dataset = finish(load(files, "review", "label", "utf-8", task.labels))
+    dataset = finish(load_dataset(files, "review", "label", "utf-8", task.labels))
     judged = finish(judge(classifier, dataset.posts, len(dataset.names), "calibration"))
     logits = np.log(judged.probabilities.clip(1e-12))
     temperature = fit_temperature(logits, np.array(dataset.labels, np.int64)[judged.readable])
