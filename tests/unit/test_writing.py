@@ -143,7 +143,7 @@ def test_parquet_keeps_its_schema(tmp_path: Path) -> None:
 
 
 def test_long_rows_are_predicted_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weibo_tui.datasets.parsers.MAX_WINDOW", 100)
+    monkeypatch.setattr("weibo_tui.datasets.parsers.MAX_CHUNK", 100)
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text\n" + f"{'好' * 60}\n" * 3 + "好\n" * 40, encoding="utf-8")
     windows: list[int] = []
