@@ -1,4 +1,4 @@
-"""A corpus of plain text is read line by line, whatever it is packed in, and refused in one sentence."""
+"""A corpus of plain text is read line by line, also compressed, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXT = "\n\n".join(POSTS) + "\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
-def test_lines_are_those_of_the_file_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+def test_corpus_lines_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "corpus.txt"
     path.write_bytes(TEXT.encode(encoding))
     assert list(read_lines(path)) == POSTS
@@ -25,35 +25,35 @@ def test_lines_are_those_of_the_file_in_any_encoding(tmp_path: Path, encoding: s
     assert list(read_lines(path)) == POSTS
 
 
-@pytest.mark.parametrize(("ending", "squeeze"), [(".xz", lzma.compress), (".gz", gzip.compress)])
-def test_lines_are_those_of_a_squeezed_file(tmp_path: Path, ending: str, squeeze: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize(("ending", "compress"), [(".xz", lzma.compress), (".gz", gzip.compress)])
+def test_corpus_lines_of_compressed_file(tmp_path: Path, ending: str, compress: Callable[[bytes], bytes]) -> None:
     path = tmp_path / f"corpus.txt{ending}"
-    path.write_bytes(squeeze(TEXT.encode()))
+    path.write_bytes(compress(TEXT.encode()))
     assert list(read_lines(path)) == POSTS
-    path.write_bytes(squeeze(TEXT.encode("gb18030")))
+    path.write_bytes(compress(TEXT.encode("gb18030")))
     assert list(read_lines(path, "gb18030")) == POSTS
     with pytest.raises(UserInputError, match="name its encoding with --encoding"):
         list(read_lines(path))
-    path.write_bytes(squeeze(TEXT.encode())[:-9])
+    path.write_bytes(compress(TEXT.encode())[:-9])
     with pytest.raises(UserInputError, match="cannot be read"):
         list(read_lines(path))
 
 
-def test_line_without_an_end_comes_in_pieces(tmp_path: Path) -> None:
+def test_corpus_endless_line_is_split(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
     path.write_text("好" * (2 * MAX_LINE_LENGTH + 5), encoding="utf-8")
     assert list(map(len, read_lines(path))) == [MAX_LINE_LENGTH, MAX_LINE_LENGTH, 5]
 
 
 @pytest.mark.parametrize("name", ["nothing.txt", "empty.txt", "folder"])
-def test_what_is_no_file_with_text_is_refused(tmp_path: Path, name: str) -> None:
+def test_corpus_without_text_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty.txt").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserInputError, match="no file with text in it"):
         list(read_lines(tmp_path / name))
 
 
-def test_encoding_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+def test_corpus_unknown_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
     path.write_text(TEXT, encoding="utf-8")
     with pytest.raises(UserInputError, match="There is no encoding klingon"):

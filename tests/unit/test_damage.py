@@ -1,15 +1,16 @@
-"""Bits that turn and files that end too soon, anywhere in a home: named, or harmless, and the rest goes on."""
+"""Flipped bits and files cut short, anywhere in a home: named, or harmless, and the rest can be used."""
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import made_up
 import models
 import pytest
+from _pytest.mark import ParameterSet
 from commands import Command, Done, listing
 
 from weibo_tui.engine.events import StepDone
@@ -35,9 +36,14 @@ COMMANDS = (
 )
 
 
+def slow(values: Iterable[object]) -> list[ParameterSet]:
+    """Return parameters that only a run of the slow tests takes."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 @pytest.fixture(scope="module")
 def lived_in(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a base, an adapter, a history, settings, and a run that was stopped half-way."""
+    """A home with a base, an adapter, a history, settings, and a stopped run."""
     home = tmp_path_factory.mktemp("lived-in")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     few = made_up.write_posts(tmp_path_factory.mktemp("posts") / "few.csv", 40, seed=5)
@@ -53,7 +59,7 @@ def lived_in(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def mine(lived_in: Path, home: Path) -> Path:
-    """The test's own home, with a copy of it."""
+    """The home of the test, a copy of `lived_in`."""
     shutil.copytree(lived_in, home, dirs_exist_ok=True)
     return home
 
@@ -64,13 +70,13 @@ def stopped_run(home: Path) -> str:
 
 
 def files_of(home: Path) -> list[Path]:
-    """All that is in a home but locks and what SQLite keeps beside its file while it is open."""
+    """Return the files of a home without locks and temporary files of SQLite."""
     endings = (".lock", "lock", "-shm", "-wal")
     return sorted(path for path in home.rglob("*") if path.is_file() and not path.name.endswith(endings))
 
 
 def harm(path: Path, chance: random.Random) -> str:
-    """Damage a file in one of the ways that disks do; which it was."""
+    """Damage a file as disks do. Return how."""
     content = bytearray(path.read_bytes())
     kind = chance.choice(["a bit", "a byte", "a stretch of zeros", "the end cut off", "nothing left"])
     at = chance.randrange(len(content))
@@ -90,7 +96,7 @@ def harm(path: Path, chance: random.Random) -> str:
 
 
 def check_in_words(done: Done, words: str) -> None:
-    """A command did its work, or said in one sentence why it could not."""
+    """Check that a command succeeded, or said why not in one sentence."""
     assert done.code in (0, 1, 2), words
     assert "nobody foresaw" not in done.err + done.out, (words, done)
     assert "Traceback" not in done.err, (words, done)
@@ -112,21 +118,13 @@ def check_home(command: Command, home: Path, seed: int) -> None:
     assert all(after[path] == content for path, content in before.items()), what  # damaged or not, nothing is lost
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_home_that_the_disk_damaged_is_used_or_refused_in_words(seed: int, command: Command, mine: Path) -> None:
-    check_home(command, mine, seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 400))
-def test_a_home_that_the_disk_damaged_is_used_or_refused_in_words_many_times(
-    seed: int, command: Command, mine: Path
-) -> None:
+@pytest.mark.parametrize("seed", [*range(4), *slow(range(100, 400))])
+def test_damaged_home_never_crashes(seed: int, command: Command, mine: Path) -> None:
     check_home(command, mine, seed)
 
 
 @pytest.mark.parametrize("place", ["a weight", "the step", "the end", "the header"])
-def test_a_checkpoint_that_is_not_what_was_written_is_refused_and_stays(place: str, mine: Path) -> None:
+def test_damaged_checkpoint_is_refused_and_kept(place: str, mine: Path) -> None:
     run = stopped_run(mine)
     checkpoint = mine / "runs" / run / "checkpoint.safetensors"
     content = bytearray(checkpoint.read_bytes())
@@ -153,7 +151,7 @@ def flipped(path: Path, chance: random.Random, bits: int) -> None:
 
 
 def use(path: Path) -> Iterator[object]:
-    """Everything that is done with a database."""
+    """Use a database in every way."""
     database = connect(path)
     history, runs = History(database), Runs(database, path.parent / "runs")
     try:
@@ -185,14 +183,12 @@ def check_database(path: Path, seed: int) -> None:
             return
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_bits_that_turn_in_a_database_end_in_words_or_in_an_entry_that_says_so(seed: int, mine: Path) -> None:
-    check_database(mine / "weibo-tui.db", seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 3000))
-def test_bits_that_turn_in_a_database_end_in_words_or_in_an_entry_that_says_so_many_times(
-    seed: int, mine: Path
-) -> None:
-    check_database(mine / "weibo-tui.db", seed)
+@pytest.mark.parametrize("seeds", [range(12), *slow([range(1000, 3000)])])
+def test_damaged_database_never_crashes(seeds: range, mine: Path) -> None:
+    path = mine / "weibo-tui.db"
+    content = path.read_bytes()
+    for seed in seeds:
+        path.write_bytes(content)
+        check_database(path, seed)
+        for file in path.parent.glob("weibo-tui.db*"):
+            file.unlink()

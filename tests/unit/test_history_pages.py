@@ -1,4 +1,4 @@
-"""The history's pages, forwards and back, of all entries or of those that a filter asks for."""
+"""Pages of the history, forwards and backwards, all entries or those that a filter matches."""
 
 from __future__ import annotations
 
@@ -52,27 +52,27 @@ FILTERS = st.builds(
 
 
 def keep(history: History, entries: list[Entry]) -> list[Entry]:
-    """The entries with their ids."""
+    """Store entries. Return them with their ids."""
     return [
         replace(entry, id=history.add([entry])[0] if isinstance(entry, Analysis) else history.add_file(entry))
         for entry in entries
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data(), entries=st.lists(ENTRIES, max_size=30), size=st.integers(1, 7))
-def test_pages_both_ways_give_exactly_what_a_filter_asks_for_in_order(
+def test_pages_both_ways_match_plain_filter(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, entries: list[Entry], size: int
 ) -> None:
     database = connect(tmp_path_factory.mktemp("history") / "weibo-tui.db")
     history = History(database)
     kept = keep(history, entries)
-    # What comes back to its old place stands behind entries that were added after it.
-    gone = data.draw(st.lists(st.sampled_from(kept), unique_by=id)) if kept else []
-    history.delete(gone)
+    # A restored entry is out of order after entries that were added meanwhile.
+    deleted = data.draw(st.lists(st.sampled_from(kept), unique_by=id)) if kept else []
+    history.delete(deleted)
     kept += keep(history, data.draw(st.lists(ENTRIES, max_size=5)))
-    history.restore(gone)
-    for asked in (HistoryFilter(), *(data.draw(FILTERS) for _ in range(6))):
+    history.restore(deleted)
+    for asked in (HistoryFilter(), *(data.draw(FILTERS) for _ in range(4))):
         expected = newest_first(entry for entry in kept if matches(entry, asked))
         seen: list[Entry] = []
         while page := history.page(size, before=seen[-1] if seen else None, filter=asked):
@@ -84,7 +84,7 @@ def test_pages_both_ways_give_exactly_what_a_filter_asks_for_in_order(
         assert back == expected
         assert history.count(asked) == len(expected)
         assert history.count(asked, at_most=3) == min(3, len(expected))
-        for place in kept[:3]:  # which need not match
+        for place in kept[:2]:  # which need not match
             assert (
                 history.page(size, before=place, filter=asked)
                 == [entry for entry in expected if newest_first([place, entry])[0] is place and entry != place][:size]
@@ -95,7 +95,7 @@ def test_pages_both_ways_give_exactly_what_a_filter_asks_for_in_order(
     database.close()
 
 
-def test_the_page_that_begins_with_an_analysis_is_opened_by_its_id(history: History) -> None:
+def test_get_by_id_starts_a_page(history: History) -> None:
     ids = history.add([replace(ANALYSIS, created_at=at(second)) for second in range(9)])
     chosen = history.get(ids[4])
     assert chosen == replace(ANALYSIS, id=ids[4], created_at=at(4))
@@ -105,13 +105,13 @@ def test_the_page_that_begins_with_an_analysis_is_opened_by_its_id(history: Hist
         history.get(99)
 
 
-def test_between_two_places_there_are_the_entries_between_them(history: History) -> None:
+def test_page_between_two_entries_has_those_between(history: History) -> None:
     history.add([replace(ANALYSIS, created_at=at(second)) for second in range(9)])
     entries = history.page(9)
     assert history.page(9, before=entries[1], after=entries[5]) == entries[2:5]
 
 
-def test_an_entry_that_was_never_kept_is_no_place(history: History) -> None:
+def test_page_before_entry_without_id_is_refused(history: History) -> None:
     with pytest.raises(ValueError, match="no place"):
         history.page(1, before=ANALYSIS)
 
@@ -126,7 +126,7 @@ def test_an_entry_that_was_never_kept_is_no_place(history: History) -> None:
         (None, date(2026, 1, 30), []),
     ],
 )
-def test_moments_and_days_are_inclusive(
+def test_filter_times_and_days_are_inclusive(
     history: History, since: date | None, until: date | None, seconds: list[int]
 ) -> None:
     history.add([replace(ANALYSIS, created_at=at(second)) for second in range(4)])
@@ -134,7 +134,7 @@ def test_moments_and_days_are_inclusive(
     assert [entry.created_at for entry in reversed(history.page(9, filter=asked))] == [at(one) for one in seconds]
 
 
-def test_choices_are_what_there_is(history: History) -> None:
+def test_filter_choices_are_values_in_history(history: History) -> None:
     assert history.filter_choices() == FilterChoices((), (), ())
     history.add(
         [
@@ -163,7 +163,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=range(len(ASKED)))
-def test_paging_reads_an_index_and_sorts_nothing_but_late_entries(
+def test_paging_uses_index_and_sorts_late_entries_only(
     database: Database, history: History, asked: HistoryFilter
 ) -> None:
     queries: list[str] = []

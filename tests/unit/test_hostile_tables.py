@@ -1,4 +1,4 @@
-"""Tables that no memory holds, or that say what is not so, are refused with their place in a sentence."""
+"""Tables that do not fit into memory, or are inconsistent, are refused with their line in one sentence."""
 
 from __future__ import annotations
 
@@ -91,26 +91,26 @@ TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("ending", "write", "said"), TABLES.values(), ids=TABLES)
-def test_table_that_no_memory_holds_is_refused(
+def test_table_too_large_for_memory_is_refused(
     tmp_path: Path, ending: str, write: Callable[[Path], object], said: str
 ) -> None:
     write(path := tmp_path / f"table{ending}")
     assert said in refusal(path)
 
 
-def test_column_named_to_the_letter_is_taken_where_another_differs_by_case(tmp_path: Path) -> None:
+def test_column_of_exact_name_wins_over_other_case(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,Text\na,b\n", encoding="utf-8")
     assert [row.text for row in read_rows(open_table(tmp_path / "a.csv", "Text"))] == ["b"]
 
 
 @pytest.mark.parametrize("name", ["undefined", "idna\0", "a" * 10**5, "rot13", "\ud800"])
-def test_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+def test_table_unknown_encoding_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.csv").write_text("text\na\n", encoding="utf-8")
     with pytest.raises(UserInputError):
         list(read_rows(open_table(tmp_path / "a.csv", encoding=name)))
 
 
-def test_places_that_have_no_end_are_not_read(tmp_path: Path) -> None:
+def test_endless_files_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     (tmp_path / "round.csv").symlink_to(tmp_path / "round.csv")
     for name in ("zero.csv", "round.csv"):
@@ -120,7 +120,7 @@ def test_places_that_have_no_end_are_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("label", ["9" * 5000, "x" * 10**6])
-def test_label_without_end_is_refused_with_its_row(tmp_path: Path, label: str) -> None:
+def test_too_long_label_is_refused_with_its_row(tmp_path: Path, label: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"text,label\na,1\nb,{label}\n", encoding="utf-8")
     with pytest.raises(UserInputError, match="row 2: label holds a label of") as refused:
@@ -133,7 +133,7 @@ def parquet(path: Path, table: pa.Table, **options: object) -> Path:
     return path
 
 
-def test_parquet_of_one_giant_text_in_many_rows_goes_through_little_memory(tmp_path: Path) -> None:
+def test_parquet_of_repeated_giant_text_needs_little_memory(tmp_path: Path) -> None:
     """It stands in the file once, and unpacked it is ten gigabytes."""
     giant = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["好" * (10**7 // 3)]))
     path = parquet(tmp_path / "a.parquet", pa.table({"text": giant}), store_schema=False)
@@ -147,14 +147,14 @@ def test_parquet_of_one_giant_text_in_many_rows_goes_through_little_memory(tmp_p
     assert "a row of more than" in refusal(parquet(path, pa.table({"text": huge}), store_schema=False))
 
 
-def test_parquet_with_texts_as_numbers_of_a_list_is_read_as_it_is(tmp_path: Path) -> None:
+def test_parquet_with_dictionary_texts_is_read(tmp_path: Path) -> None:
     words = pa.array(["好", None, "差", "好"]).dictionary_encode()
     table = pa.table({"text": words, "n": [[1], [], None, [2, 3]], "raw": [b"\xff", None, b"", b"a"]})
     source = open_table(parquet(tmp_path / "a.parquet", table))
     assert [row.cells for row in read_rows(source)] == table.to_pylist()
 
 
-def test_parquet_that_does_not_hold_its_rows_is_refused(tmp_path: Path) -> None:
+def test_parquet_with_missing_rows_is_refused(tmp_path: Path) -> None:
     """The library reads what it can of such a file, and says nothing."""
     path = parquet(tmp_path / "a.parquet", pa.table({"text": ["a", "b"]}))
     whole = path.read_bytes()
@@ -172,7 +172,7 @@ def test_parquet_that_does_not_hold_its_rows_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_bits_turned_in_a_parquet_file_never_end_in_anything_but_words(tmp_path: Path) -> None:
+def test_parquet_with_flipped_bits_never_crashes(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", pa.table({"text": ["好", "差"] * 50, "label": [1, 0] * 50}))
     whole = path.read_bytes()
     draw = random.Random(0)

@@ -1,4 +1,4 @@
-"""Work that is killed at any moment, again and again, ends as if nobody had; nothing is lost, and nothing is twice."""
+"""Work that is killed at any moment can be resumed, and its result is the same."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ MACHINE = "--device cpu --dtype float32 --threads 1".split()
 STEPS = 200
 ROWS = 30_000
 
-# Counts what the program does to files below its home, or below the folder of the posts, and kills it before the one
-# with this number.
+# Counts writes to files in the home or the folder of the posts, and kills the program before the one with this number.
 DIES = """
 import os, signal, sys
 left, places = int(sys.argv[1]), tuple(sys.argv[2].split(":"))
@@ -46,7 +45,7 @@ main()
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What nobody interrupted: its result, and how long it took."""
+    """The result of an uninterrupted command, and its seconds."""
 
     result: bytes
     seconds: float
@@ -57,19 +56,19 @@ def quietly(*arguments: str | Path, **options: object) -> subprocess.Popen[bytes
 
 
 def age(folder: Path) -> None:
-    """Make what a killed process has left half-written old, as if it had been killed a while ago."""
+    """Make the partial files of a killed process look old."""
     for leftover in folder.rglob(".*.partial"):
         os.utime(leftover, (0, 0))
 
 
 def dying(number: int, places: str, *arguments: str | Path) -> int:
-    """Run a command that is killed before its change `number` to a file; its exit code."""
+    """Run a command that is killed before its write `number` to a file. Return its exit code."""
     words = [sys.executable, "-c", DIES, str(number), places, *map(str, arguments)]
     return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
 
 
 def kill_within(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Kill a process some time from now, or when it has ended."""
+    """Kill a process after `seconds`, unless it has ended."""
     with process, suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.kill()
@@ -78,7 +77,7 @@ def kill_within(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def trained(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """The weights of the adapter that nobody interrupted."""
+    """The weights of an uninterrupted training."""
     home = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     began = time.monotonic()
@@ -88,7 +87,7 @@ def trained(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def go_on_training(command: Command, home: Path, posts: Path) -> None:
-    """What a person does who finds a training killed."""
+    """Resume a killed training, as a user does."""
     age(home)
     runs = [run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut"]
     assert len(runs) <= 1
@@ -100,7 +99,7 @@ def go_on_training(command: Command, home: Path, posts: Path) -> None:
 
 
 def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
-    """There is one run, finished, with each step once, and the adapter that nobody interrupted."""
+    """Check that one run is finished, with each step once and the weights of the uninterrupted one."""
     assert (home / "adapters/cut/adapter.safetensors").read_bytes() == trained.result
     (run,) = (run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut")
     assert (run["state"], run["step"]) == ("finished", STEPS)
@@ -117,7 +116,7 @@ def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", range(50))
-def test_a_training_killed_at_a_random_moment_ends_with_the_same_adapter(
+def test_training_killed_at_random_is_resumed_equal(
     trial: int, command: Command, furnished: Path, posts_file: Path, trained: Undisturbed
 ) -> None:
     chance = random.Random(trial)
@@ -130,7 +129,7 @@ def test_a_training_killed_at_a_random_moment_ends_with_the_same_adapter(
 
 
 @pytest.mark.slow
-def test_a_training_killed_before_any_change_of_a_file_ends_with_the_same_adapter(
+def test_training_killed_before_any_write_is_resumed_equal(
     command: Command, furnished: Path, stocked: Path, posts_file: Path, trained: Undisturbed
 ) -> None:
     number = 0
@@ -145,7 +144,7 @@ def test_a_training_killed_before_any_change_of_a_file_ends_with_the_same_adapte
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of many posts, some of which nobody can read."""
+    """A file of many posts, some of them empty."""
     path = tmp_path_factory.mktemp("many") / "many.csv"
     posts = [text for text, _label in made_up.posts(500, seed=9)] + ["", "http://t.cn/abc"]
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -155,7 +154,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def labelled(stocked: Path, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """The file that nobody interrupted the labelling of."""
+    """The file of an uninterrupted labeling."""
     home = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     out, began = home / "out.csv", time.monotonic()
@@ -180,7 +179,7 @@ def check_labelling(command: Command, many: Path, out: Path, labelled: Undisturb
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", range(25))
-def test_a_labelling_killed_at_a_random_moment_loses_no_row_and_has_none_twice(
+def test_labeling_killed_at_random_has_each_row_once(
     trial: int, command: Command, furnished: Path, many: Path, labelled: Undisturbed, tmp_path: Path
 ) -> None:
     chance, out = random.Random(trial), tmp_path / "out.csv"
@@ -190,7 +189,7 @@ def test_a_labelling_killed_at_a_random_moment_loses_no_row_and_has_none_twice(
 
 
 @pytest.mark.slow
-def test_a_labelling_killed_before_any_change_of_a_file_loses_no_row_and_has_none_twice(
+def test_labeling_killed_before_any_write_has_each_row_once(
     command: Command, furnished: Path, stocked: Path, many: Path, labelled: Undisturbed, tmp_path: Path
 ) -> None:
     number, out = 0, tmp_path / "out.csv"

@@ -21,7 +21,7 @@ from weibo_tui.progress import Progress, finish
         (" 高兴\u3000", "高兴"),
     ],
 )
-def test_a_label_cell_as_text(cell: Any, label: str) -> None:
+def test_normalize_label_strips_and_unifies_numbers(cell: Any, label: str) -> None:
     assert normalize_label(cell) == label
 
 
@@ -45,12 +45,12 @@ def test_labels_are_ordered_and_named(found: set[str], named: list[str] | None, 
 
 
 @pytest.mark.parametrize("named", [["a"], ["a", "a"], ["a", ""], ["a", "b", "c"]])
-def test_names_that_do_not_fit_are_refused(named: list[str]) -> None:
+def test_label_names_that_do_not_fit_are_refused(named: list[str]) -> None:
     with pytest.raises(UserInputError, match="--labels"):
         resolve_labels({"sad", "happy"}, named)
 
 
-def test_labels_of_an_adapter_are_known_by_name_and_number() -> None:
+def test_adapter_labels_match_by_name_and_number() -> None:
     labels = labels_from_names(["negative", "positive"])
     assert [labels.index(label) for label in ("0", "1", "negative", "Positive", "2", "neutral")] == [
         0,
@@ -64,12 +64,12 @@ def test_labels_of_an_adapter_are_known_by_name_and_number() -> None:
     assert [numbered.index(label) for label in ("0", "1", "2")] == [None, 0, 1]
 
 
-def test_numbers_are_no_labels_of_an_adapter_that_learned_words() -> None:
+def test_adapter_with_word_labels_rejects_numbers() -> None:
     emotions = resolve_labels({"neutral", "angry", "happy"}, ["neutral", "angry", "happy"])
     assert [emotions.index(label) for label in ("0", "1", "angry")] == [None, None, 1]
 
 
-def test_0_and_1_are_negative_and_positive_in_any_order() -> None:
+def test_0_and_1_match_negative_and_positive_in_any_order() -> None:
     labels = resolve_labels({"negative", "positive", "mixed"}, ["positive", "mixed", "negative"])
     assert [labels.index(label) for label in ("0", "1", "2")] == [2, 0, None]
 
@@ -83,7 +83,7 @@ def loaded(*paths: Path, **options: Any) -> Dataset:
     return finish(load_dataset(paths, **options))
 
 
-def test_files_are_read_one_behind_the_other_and_posts_stay_raw(tmp_path: Path) -> None:
+def test_dataset_joins_files_and_keeps_raw_posts(tmp_path: Path) -> None:
     one = write(tmp_path / "one.csv", "1,今天真好 http://t.cn/abc", "0, ", "0,@小王 唉")
     two = write(tmp_path / "two.csv", ",http://t.cn/abc", "positive,谢谢")
     dataset = loaded(one, two)
@@ -97,7 +97,7 @@ def test_files_are_read_one_behind_the_other_and_posts_stay_raw(tmp_path: Path) 
     check_trainable(dataset)
 
 
-def test_the_digest_is_of_posts_and_labels_in_order(tmp_path: Path) -> None:
+def test_dataset_digest_depends_on_posts_and_labels(tmp_path: Path) -> None:
     posts = ["1,一", "0,二"]
     digest = loaded(write(tmp_path / "a.csv", *posts)).digest
     assert digest == loaded(write(tmp_path / "b.csv", "positive,一", "negative,二")).digest
@@ -107,7 +107,7 @@ def test_the_digest_is_of_posts_and_labels_in_order(tmp_path: Path) -> None:
     assert digest != loaded(write(tmp_path / "a.csv", *posts), labels=["差", "好"]).digest
 
 
-def test_a_label_that_is_not_in_the_set_is_named_with_its_row(tmp_path: Path) -> None:
+def test_dataset_unknown_label_is_refused_with_its_row(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "1,一", "0,二", "2,三", "2,四")
     with pytest.raises(
         UserInputError, match=r"posts\.csv, row 3: the label 2 is not in the set \(negative, positive\)"
@@ -115,18 +115,18 @@ def test_a_label_that_is_not_in_the_set_is_named_with_its_row(tmp_path: Path) ->
         loaded(path, labels=labels_from_names(["negative", "positive"]))
 
 
-def test_a_post_without_a_label_is_named_with_its_row(tmp_path: Path) -> None:
+def test_dataset_missing_label_is_refused_with_its_row(tmp_path: Path) -> None:
     with pytest.raises(UserInputError, match=r"posts\.csv, row 2: a post without a label"):
         loaded(write(tmp_path / "posts.csv", "1,一", " ,二"))
 
 
-def test_a_column_of_posts_is_not_taken_for_labels(tmp_path: Path) -> None:
+def test_label_column_with_too_many_labels_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"第{n}条,好" for n in range(1001)))
     with pytest.raises(UserInputError, match="more than 1000 different labels"):
         loaded(path)
 
 
-def test_evaluation_may_have_one_label_and_training_may_not(tmp_path: Path) -> None:
+def test_one_label_is_refused_for_training_only(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "1,一", "1,二")
     dataset = loaded(path, labels=labels_from_names(["negative", "positive"]))
     assert dataset.counts() == {"negative": 0, "positive": 2}
@@ -139,7 +139,7 @@ def test_evaluation_may_have_one_label_and_training_may_not(tmp_path: Path) -> N
         check_trainable(loaded(path, labels=["bad", "fair", "good"]))
 
 
-def test_progress_comes_at_least_every_two_thousand_rows(tmp_path: Path) -> None:
+def test_loading_reports_progress_every_two_thousand_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"{n % 2},第{n}条" for n in range(5000)))
     steps = [step.done for step in load_dataset([path]) if step.stage == "reading"]
     assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 2000

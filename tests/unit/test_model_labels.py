@@ -1,4 +1,4 @@
-"""Labels that the model gave in an exported history: no truth to train on or to measure against."""
+"""Labels of the model in an exported history are not used for training or evaluation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def post(number: int) -> str:
 
 
 def export(folder: Path, corrections: list[str | None]) -> Path:
-    """Export a history in which the model said `positive` of every post."""
+    """Export a history in which the model predicted `positive` for every post."""
     database = connect(folder / "exported.db")
     history = History(database)
     ids = history.add([replace(ANALYSIS, text=post(number)) for number in range(len(corrections))])
@@ -82,14 +82,14 @@ def test_training_on_exported_history_says_what_it_skips(command: Command, furni
         (" label,label_source ", "model"),
     ],
 )
-def test_label_source_spelled_otherwise_is_still_heeded(tmp_path: Path, header: str, source: str) -> None:
+def test_label_source_matches_in_any_case(tmp_path: Path, header: str, source: str) -> None:
     path = tmp_path / "history.csv"
     path.write_text(f"text,{header}\n今天走走,positive,{source}\n明天走走,negative,human\n", encoding="utf-8-sig")
     dataset = finish(load_dataset([path]))
     assert (dataset.posts, dataset.unlabeled) == (["明天走走"], 1)
 
 
-def test_exported_posts_and_labels_are_read_without_guard(tmp_path: Path) -> None:
+def test_exported_posts_and_labels_are_read_unescaped(tmp_path: Path) -> None:
     database = connect(tmp_path / "exported.db")
     history = History(database)
     texts = ["-1 分", "'引号", "好;=1+1"]

@@ -67,7 +67,7 @@ VALUE = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?|\d{4}-\d\d-\d\dT[\d:.]+Z|true|
 LOST = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ufeff]|\\s+")
 
 
-def test_a_formula_is_guarded_and_the_guard_comes_off() -> None:
+def test_escape_formula_is_reversible() -> None:
     for text in OURS:
         guarded = escape_formula(text)
         assert unescape_formula(guarded) == text
@@ -75,7 +75,7 @@ def test_a_formula_is_guarded_and_the_guard_comes_off() -> None:
         assert not RISKY_INSIDE.search(guarded)
 
 
-def test_what_is_no_formula_stays_as_it_is() -> None:
+def test_escape_formula_leaves_other_cells() -> None:
     for text in ("", "好", "a=1", "1-1", "(=1)", "//@a: 好", "[=1", "#1", "‘=1", "好\n1=1", "好,-1", "a;b=1"):
         assert escape_formula(text) == text
 
@@ -141,9 +141,7 @@ def cells(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_labels_that_are_formulas_are_guarded_in_what_is_ours_and_numbers_are_not(
-    command: Command, furnished: Path, tmp_path: Path
-) -> None:
+def test_labeled_file_escapes_labels_but_not_numbers(command: Command, furnished: Path, tmp_path: Path) -> None:
     add_formula_adapter(furnished)
     (tmp_path / "posts.csv").write_text("review\n=1+1\n@好\n", "utf-8")
     found = set()
@@ -161,7 +159,7 @@ def test_labels_that_are_formulas_are_guarded_in_what_is_ours_and_numbers_are_no
     assert not {one for one in found if one[0] in "=@＝ " or one == "+1+1"}
 
 
-def test_every_table_of_ours_guards_its_cells(furnished: Path, tmp_path: Path) -> None:
+def test_every_table_escapes_formulas(furnished: Path, tmp_path: Path) -> None:
     history_of(furnished, STARTS)
     with Workbench.open(furnished) as bench:
         finish(bench.history.export(tmp_path / "history.csv"))
@@ -183,9 +181,7 @@ def test_every_table_of_ours_guards_its_cells(furnished: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reading", READINGS)
-def test_libreoffice_runs_no_formula_and_gives_every_text_back(
-    reading: str, command: Command, furnished: Path, tmp_path: Path
-) -> None:
+def test_libreoffice_runs_no_escaped_formula(reading: str, command: Command, furnished: Path, tmp_path: Path) -> None:
     """Needs LibreOffice: `apt-get install --no-install-recommends libreoffice-calc`."""
     add_formula_adapter(furnished)
     files = dict(written_files(command, furnished, tmp_path))
@@ -199,7 +195,7 @@ def test_libreoffice_runs_no_formula_and_gives_every_text_back(
 
 
 @pytest.mark.slow
-def test_libreoffice_would_run_them_without_the_guard(furnished: Path, tmp_path: Path) -> None:
+def test_libreoffice_runs_unescaped_formula(furnished: Path, tmp_path: Path) -> None:
     """What is proved above is worth something: unguarded, the same texts are computed. Needs LibreOffice."""
     history_of(furnished, STARTS)
     path = tmp_path / "history.csv"
@@ -211,7 +207,7 @@ def test_libreoffice_would_run_them_without_the_guard(furnished: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_libreoffice_saves_the_history_as_csv_and_it_reads_back_equal(furnished: Path, tmp_path: Path) -> None:
+def test_libreoffice_saved_history_reads_back_equal(furnished: Path, tmp_path: Path) -> None:
     """Needs LibreOffice."""
     history_of(furnished, OURS)
     path = tmp_path / "history.csv"

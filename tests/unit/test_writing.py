@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
@@ -48,7 +48,7 @@ def label(source: PostTable, out: Path, verdicts: Iterable[Mapping[str, Any]] = 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-be"])
 @pytest.mark.parametrize(("name", "delimiter"), [("f.csv", ","), ("f.tsv", "\t"), ("f.csv", ";")])
-def test_a_table_keeps_its_cells_and_its_form(
+def test_labeled_table_keeps_cells_and_form(
     tmp_path: Path, name: str, delimiter: str, encoding: str, newline: str
 ) -> None:
     table = [["id", "text"], ["01", "=1+1, 好"], ["1.50", ""], [" 3 ", '他说"好"\n\r;\t[哈哈]😀']]
@@ -75,14 +75,14 @@ def test_labeled_file_keeps_semicolons_inside_quotes(tmp_path: Path) -> None:
     assert lines[1].startswith('"1","好;=cmd|/C calc!A0;",')
 
 
-def test_a_utf_16_file_keeps_its_byte_order(tmp_path: Path) -> None:
+def test_labeled_utf_16_file_keeps_byte_order(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_bytes("\ufefftext\n一\n二\n三\n".encode("utf-16-be"))
     label(open_table(path), out)
     assert out.read_bytes().startswith("\ufefftext,predicted".encode("utf-16-be"))
 
 
-def test_what_pandas_reads_is_what_it_read_before(tmp_path: Path) -> None:
+def test_labeled_file_reads_equal_in_pandas(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text('id,review\n1,"a,b"\n2,\n3,"多行\n帖子"\n', encoding="utf-8")
     label(open_table(path), out)
@@ -91,7 +91,7 @@ def test_what_pandas_reads_is_what_it_read_before(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(after[["id", "review"]], before)
 
 
-def test_json_objects_keep_their_own_text(tmp_path: Path) -> None:
+def test_labeled_jsonl_keeps_its_text(tmp_path: Path) -> None:
     path, out = tmp_path / "f.jsonl", tmp_path / "out.jsonl"
     lines = [
         '{"text": "\\u597d 😀", "n": 1.50, "big": 12345678901234567890123}',
@@ -109,14 +109,14 @@ def test_json_objects_keep_their_own_text(tmp_path: Path) -> None:
     assert list(json.loads(written[2])) == ["text", "x", *ADDED]
 
 
-def test_json_in_a_narrow_encoding_escapes_what_it_cannot_hold(tmp_path: Path) -> None:
+def test_labeled_jsonl_escapes_for_narrow_encoding(tmp_path: Path) -> None:
     path, out = tmp_path / "f.jsonl", tmp_path / "out.jsonl"
     path.write_text('{"text": "café"}\n' * 3, encoding="latin-1")
     label(open_table(path, encoding="latin-1"), out)
     assert json.loads(out.read_text(encoding="latin-1").splitlines()[0])["predicted"] == "好"
 
 
-def test_a_table_in_a_narrow_encoding_is_refused_when_it_cannot_hold_a_verdict(tmp_path: Path) -> None:
+def test_labeled_table_in_narrow_encoding_is_refused(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text\ncafé\nthé\nlait\n", encoding="latin-1")
     with pytest.raises(UserInputError, match="has no 好"):
@@ -124,7 +124,7 @@ def test_a_table_in_a_narrow_encoding_is_refused_when_it_cannot_hold_a_verdict(t
     assert not out.exists()
 
 
-def test_parquet_keeps_its_schema(tmp_path: Path) -> None:
+def test_labeled_parquet_keeps_its_schema(tmp_path: Path) -> None:
     path, out = tmp_path / "f.parquet", tmp_path / "out.parquet"
     table = pa.table(
         {
@@ -157,7 +157,7 @@ def test_long_rows_are_predicted_few_at_a_time(tmp_path: Path, monkeypatch: pyte
     assert windows == [2, 32, 9]
 
 
-def test_post_is_cut_for_prediction_and_whole_in_the_result(tmp_path: Path) -> None:
+def test_long_post_is_cut_for_prediction_only(tmp_path: Path) -> None:
     path, post = tmp_path / "f", "好" * (MAX_POST_LENGTH + 5)
     for ending, content in ((".csv", f"text\n{post}\n"), (".jsonl", json.dumps({"text": post}) + "\n")):
         source, out = path.with_suffix(ending), tmp_path / f"out{ending}"
@@ -174,7 +174,7 @@ def write(path: Path) -> Path:
     return path
 
 
-def test_an_added_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+def test_added_column_that_exists_is_refused(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text,error,predicted\n一,,\n", encoding="utf-8")
     with pytest.raises(UserInputError, match="columns named predicted, error already"):
@@ -186,7 +186,7 @@ def test_an_added_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_the_source_and_folders_are_no_places_to_write_to(tmp_path: Path) -> None:
+def test_labeling_into_source_or_folder_is_refused(tmp_path: Path) -> None:
     source = open_table(write(tmp_path / "f.csv"))
     (tmp_path / "link.csv").symlink_to(tmp_path / "f.csv")
     for name in ("f.csv", "link.csv"):
@@ -196,7 +196,7 @@ def test_the_source_and_folders_are_no_places_to_write_to(tmp_path: Path) -> Non
         check_added_columns(source, tmp_path, ADDED)
 
 
-def test_nothing_appears_when_the_writing_stops_before_its_end(tmp_path: Path) -> None:
+def test_labeling_closed_early_writes_nothing(tmp_path: Path) -> None:
     source = open_table(write(tmp_path / "f.csv"))
     out = tmp_path / "new" / "out.csv"
     steps = write_labeled(source, out, given_in_turn(VERDICTS), ADDED)
@@ -210,8 +210,9 @@ def test_nothing_appears_when_the_writing_stops_before_its_end(tmp_path: Path) -
 CELLS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(['"', "\r", "\n", "\r\n", ",", "=1", "\0"])
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]))
-def test_any_cells_come_through(
+def test_labeled_file_keeps_any_cells(
     tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, str]], newline: str
 ) -> None:
     path, out = (tmp_path_factory.getbasetemp() / name for name in ("any-in.csv", "any-out.csv"))
