@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import table as rows
 from histories import ANALYSIS, FAILED, FILE, at
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,11 +23,6 @@ from weibo_tui.text.spreadsheet import unescape_formula
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weibo_tui.storage.history._EXPORT_PAGE_SIZE", 20)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_export_has_every_analysis_with_bom(tmp_path: Path, history: History) -> None:

@@ -1,4 +1,4 @@
-"""Labels as files say them and as people read them."""
+"""Labels as in files and as shown to users."""
 
 from __future__ import annotations
 
@@ -53,12 +53,7 @@ def test_label_names_that_do_not_fit_are_refused(named: list[str]) -> None:
 def test_adapter_labels_match_by_name_and_number() -> None:
     labels = labels_from_names(["negative", "positive"])
     assert [labels.index(label) for label in ("0", "1", "negative", "Positive", "2", "neutral")] == [
-        0,
-        1,
-        0,
-        1,
-        None,
-        None,
+        *(0, 1, 0, 1, None, None)
     ]
     numbered = labels_from_names(["1", "2"])
     assert [numbered.index(label) for label in ("0", "1", "2")] == [None, 0, 1]

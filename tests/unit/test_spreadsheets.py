@@ -1,4 +1,4 @@
-"""Every CSV file of ours, opened in a spreadsheet: no cell becomes a formula, and every text comes back.
+"""Our CSV files in a spreadsheet: no cell becomes a formula, and every text is preserved.
 
 The slow tests open the files in LibreOffice (`apt-get install --no-install-recommends libreoffice-calc`)."""
 
@@ -29,24 +29,7 @@ from weibo_tui.workbench import ComputeOptions, Workbench
 SIGNS = "=+-@＝＋－＠"
 RISKY_INSIDE = re.compile(rf'[;\t\r\n][ \0\x0b\ufeff\u200b"]*[{re.escape(SIGNS)}]')
 RISKY = re.compile(rf"[\s\0-\x20\ufeff\u200b]*[{re.escape(SIGNS)}]")
-BEFORE = [
-    "",
-    " ",
-    "  ",
-    "\t",
-    "\r",
-    "\n",
-    "\r\n",
-    "\u3000",
-    "\xa0",
-    "\ufeff",
-    "\u200b",
-    "\0",
-    "\x0b",
-    "\x1b",
-    "\x1f",
-    "'",
-]
+BEFORE = ["", "  ", "\r\n", *" \t\r\n\u3000\xa0\ufeff\u200b\0\x0b\x1b\x1f'"]
 INNER = ["a\n=1+1", "a,=1+1", 'a";=1+1', '"=1+1"', "a\t=1+1", "a\r=1+1", "a\r\n=1+1", ";=1+1", '","=1+1', "'", "''"]
 CALLS = [
     *("=cmd|'/c calc'!A1", '=HYPERLINK("http://a.cn","好")', "@SUM(1,1)", "+1+1", "-1+1", "-2+3+cmd|' /C calc'!A0"),
@@ -196,7 +179,7 @@ def test_libreoffice_runs_no_escaped_formula(reading: str, command: Command, fur
 
 @pytest.mark.slow
 def test_libreoffice_runs_unescaped_formula(furnished: Path, tmp_path: Path) -> None:
-    """What is proved above is worth something: unguarded, the same texts are computed. Needs LibreOffice."""
+    """Without escapes, LibreOffice computes the same texts, so the test above proves something."""
     history_of(furnished, STARTS)
     path = tmp_path / "history.csv"
     with Workbench.open(furnished) as bench:
@@ -231,7 +214,7 @@ def convert(paths: Sequence[Path], reading: str | None, ending: str, folder: Pat
 
 
 def opened(path: Path) -> list[list[ElementTree.Element]]:
-    """The cells of a flat OpenDocument sheet, repeated ones as often as they stand there."""
+    """Return the cells of a flat OpenDocument sheet, with repetitions."""
     rows = []
     for row in ElementTree.parse(path).iter(TABLE + "table-row"):
         of_row: list[ElementTree.Element] = []
@@ -242,7 +225,7 @@ def opened(path: Path) -> list[list[ElementTree.Element]]:
 
 
 def check(cell: ElementTree.Element, text: str) -> None:
-    """The cell is no formula and no error; a text that no spreadsheet would compute with stands in it unchanged."""
+    """Check that the cell is no formula and no error, and has a text unchanged."""
     assert cell.get(TABLE + "formula") is None, text
     kind = cell.get(OFFICE + "value-type")
     shown = "\n".join("".join(paragraph.itertext()) for paragraph in cell.iter(TEXT + "p"))

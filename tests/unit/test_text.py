@@ -17,19 +17,7 @@ from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 # Free text, surrogates included, thick with what the module looks for.
 PIECES = st.sampled_from(
     [
-        *(
-            "[哈哈]",
-            "[doge]",
-            "[SEP]",
-            "//@",
-            "回复@",
-            "@",
-            "：",
-            ":",
-            "http://t.cn/zX9",
-            "https://",
-            "t.cn/",
-        ),
+        *("[哈哈]", "[doge]", "[SEP]", "//@", "回复@", "@", "：", ":", "http://t.cn/zX9", "https://", "t.cn/"),
         *("www.a.cn/b", "😀", "👍🏽", "👩‍👧", "🇨🇳", "1️⃣", "❤️", "©", "[", "]", ".", " ", "\u3000", "\n"),
         *("\u200b", "\u202e", "\x1b", "\ufeff", "\ud83d"),
     ]
@@ -152,25 +140,10 @@ def test_emoticons_and_rest_make_up_post(post: str) -> None:
     assert len(only_emoticons(post)) + len(without_emoticons(post)) == len(post)
 
 
-HOSTILE = [
-    "@",
-    "//",
-    "// ",
-    " ",
-    "http://",
-    "www.",
-    "[",
-    "[哈",
-    "哈]",
-    "回复 ",
-    "t.cn/",
-    "//@a ",
-    "👩\u200d",
-    "1\ufe0f",
-]
-
-
-@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize(
+    "piece",
+    [*("@", "//", "// ", " ", "http://", "www.", "[", "[哈", "哈]", "回复 ", "t.cn/", "//@a ", "👩\u200d", "1\ufe0f")],
+)
 def test_hostile_post_takes_linear_time(piece: str) -> None:
     post = piece * 100_000  # anything quadratic would take hours
     assert len(clean(post).text) <= len(post) * 3

@@ -1,4 +1,4 @@
-"""A labelled file keeps all its own cells."""
+"""A labeled file keeps all its own cells."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RENDERED = [["好", "0.987654", "1", ""], ["", "", "", "empty post"], ["差", "0
 
 
 def given_in_turn(verdicts: Iterable[Mapping[str, Any]]) -> Predict[str]:
-    """What gives the next verdicts, and yields the posts that they are for."""
+    """Return a function that predicts the next of `verdicts`, and yields the posts."""
     waiting = iter(verdicts)
 
     def predict(posts: Sequence[str]) -> Generator[str, None, list[Mapping[str, Any]]]:

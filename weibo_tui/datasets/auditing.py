@@ -28,7 +28,7 @@ MAX_CHARACTERS_OF_128 = 126  # that fit into 128 positions with [CLS] and [SEP]
 
 @dataclass(frozen=True, slots=True)
 class AuditedFile:
-    """How a file is read, and the number of its rows."""
+    """A file as it was read, and the number of its rows."""
 
     path: str
     format: str

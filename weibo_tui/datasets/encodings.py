@@ -44,7 +44,7 @@ class Encoding:
 
     @property
     def holds_everything(self) -> bool:
-        """Whether every Unicode character can be written in it."""
+        """True if every Unicode character can be written in it."""
         return self.codec in ("utf-8", "gb18030") or self.codec.startswith(("utf-16", "utf-32"))
 
 

@@ -93,7 +93,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How a table will be read, and its first rows."""
+    """A table as it will be read, and its first rows."""
 
     source: PostTable
     rows: tuple[TableRow, ...]

@@ -54,7 +54,7 @@ class Database(sqlite3.Connection):
 
     path: Path
     _file: os.stat_result | None = None
-    """Of the file when it was opened for writing."""
+    """State of the file when it was opened for writing."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **(options | {"check_same_thread": False}))

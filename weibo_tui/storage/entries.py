@@ -96,7 +96,7 @@ class HistoryFilter:
     """Both inclusive."""
     uncertain: bool | None = None
     corrected: bool | None = None
-    """Whether a user gave a label."""
+    """True for entries with a user's label."""
 
     @property
     def earliest(self) -> str | None:
@@ -110,12 +110,12 @@ class HistoryFilter:
 
     @property
     def matches_analyses(self) -> bool:
-        """Whether an analysis can match at all."""
+        """True if an analysis can match at all."""
         return self.source != FILE_SOURCE
 
     @property
     def matches_files(self) -> bool:
-        """Whether a labeled file can match at all."""
+        """True if a labeled file can match at all."""
         of_posts = (self.label, self.confidence_from, self.confidence_to, self.uncertain, self.corrected)
         return not self.text and self.source in (None, FILE_SOURCE) and all(field is None for field in of_posts)
 

@@ -331,7 +331,7 @@ class Journal:
         self._committed = runs.last_seq(run_id)
         self._next_commit = clock()  # the first event is committed at once, so that others see the run live
         self.delayed = False
-        """Whether another program prevented the last commit."""
+        """True while another program prevents commits."""
 
     @property
     def last_seq(self) -> int:

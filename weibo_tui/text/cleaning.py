@@ -58,7 +58,7 @@ _MARKS = re.compile(rf"(?:{MARK}|[\uff9e\uff9f]){{30}}")
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A post as the model reads it, and where each stretch of it is in the raw post.
+    """A post as the model reads it, and the place of each stretch of it in the raw post.
 
     Stretch k begins at `starts[k]` of `text` and at `raw_starts[k]` of the raw post, which has `raw_length`
     characters.
