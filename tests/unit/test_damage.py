@@ -112,8 +112,8 @@ def check_home(command: Command, home: Path, seed: int) -> None:
     what = harm(victim, chance)
     before = {path: content for path, content in listing(home).items() if path.startswith(("adapters", "bases"))}
     for words in COMMANDS:
-        asked = words.format(run=run).split()
-        check_in_words(command(*asked, *(MACHINE if "predict" in words else [])), f"{words}, {what}, seed {seed}")
+        criteria = words.format(run=run).split()
+        check_in_words(command(*criteria, *(MACHINE if "predict" in words else [])), f"{words}, {what}, seed {seed}")
     after = listing(home)
     assert all(after[path] == content for path, content in before.items()), what  # damaged or not, nothing is lost
 
@@ -161,9 +161,9 @@ def use(path: Path) -> Iterator[object]:
         yield history.count(), history.filter_choices()
         yield history.page(20, filter=HistoryFilter(text="好吃"))
         yield list(history.export(path.with_name("out.csv")))
-        found = runs.list()
-        yield [list(runs.events(run.id)) for run in found]
-        yield [runs.export(run.id, path.with_name("journal.csv")) for run in found]
+        result = runs.list()
+        yield [list(runs.events(run.id)) for run in result]
+        yield [runs.export(run.id, path.with_name("journal.csv")) for run in result]
         yield history.add([entry for entry in page[:1] if isinstance(entry, Analysis)])
         history.delete(page[:5])
         history.restore(page[:5])

@@ -90,14 +90,14 @@ def test_training_after_full_disk_is_resumed(place: Place) -> None:
 def test_labeling_after_full_disk_is_resumed(place: Place) -> None:
     words = place.words("a labelled file")
     assert place.shell.run(*words).code == 0
-    whole = (place.shell.seen / LABELLED).read_bytes()
+    complete = (place.shell.seen / LABELLED).read_bytes()
     place.restore()
     place.shell.fill(192)
     assert "no space left" in check_told(place.shell.run(*words), place.shell.disk or "")
     place.shell.free()
     again = place.shell.run(*words)
     assert json.loads(again.out)["continued"] > 0
-    assert (place.shell.seen / LABELLED).read_bytes() == whole
+    assert (place.shell.seen / LABELLED).read_bytes() == complete
     assert not leftovers(place.shell.seen)
 
 
@@ -174,10 +174,10 @@ def test_pickle_on_full_disk_raises_oserror() -> None:
 
 def test_unwritable_log_is_named_in_message(home: Path) -> None:
     (home / "weibo-tui.log").mkdir()
-    said = log.explain(ZeroDivisionError("a secret"))
-    assert "ZeroDivisionError" in said
-    assert f"cannot be written to {home / 'weibo-tui.log'}" in said
-    assert "secret" not in said
+    message = log.explain(ZeroDivisionError("a secret"))
+    assert "ZeroDivisionError" in message
+    assert f"cannot be written to {home / 'weibo-tui.log'}" in message
+    assert "secret" not in message
 
 
 def test_log_is_rotated(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

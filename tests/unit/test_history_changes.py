@@ -49,13 +49,13 @@ def test_deleted_entries_are_restored_unchanged(history: History) -> None:
     history.add_file(replace(FILE, created_at=at(2)))
     history.correct(ids[1], "negative")
     before = history.page(9)
-    gone = before[1:5]
-    history.delete(gone)
+    deleted = before[1:5]
+    history.delete(deleted)
     assert history.page(9) == [before[0], before[5]]
     assert history.count(HistoryFilter(text="今天")) == 2
-    history.delete(gone)  # is no error
-    history.restore(gone)
-    history.restore(gone)
+    history.delete(deleted)  # is no error
+    history.restore(deleted)
+    history.restore(deleted)
     assert history.page(9) == before
     assert [entry.id for entry in history.page(9, filter=HistoryFilter(text="今天"))] == list(reversed(ids))
 
@@ -70,23 +70,23 @@ def test_restoring_existing_entry_changes_nothing(history: History) -> None:
 def test_ids_of_deleted_entries_are_not_reused(history: History) -> None:
     [first] = history.add([ANALYSIS])
     file = history.add_file(FILE)
-    gone = history.page(2)
-    history.delete(gone)
+    deleted = history.page(2)
+    history.delete(deleted)
     [second] = history.add([replace(ANALYSIS, text="今天晴")])
     assert history.add_file(FILE) > file
     assert second > first
-    history.restore(gone)
+    history.restore(deleted)
     assert {entry.text for entry in history.page(9) if isinstance(entry, Analysis)} == {ANALYSIS.text, "今天晴"}
 
 
 def test_entry_can_be_restored_after_clearing(history: History) -> None:
     [identity] = history.add([replace(ANALYSIS, created_at=at(9))])
-    gone = history.page(1)
+    deleted = history.page(1)
     history.clear()
     history.add([replace(ANALYSIS, created_at=at(5))])
-    history.restore(gone)
-    for asked in (HistoryFilter(), HistoryFilter(text="雨停")):
-        assert [(entry.id, entry.created_at) for entry in history.page(9, filter=asked)] == [
+    history.restore(deleted)
+    for criteria in (HistoryFilter(), HistoryFilter(text="雨停")):
+        assert [(entry.id, entry.created_at) for entry in history.page(9, filter=criteria)] == [
             (identity, at(9)),
             (identity + 1, at(5)),
         ]

@@ -79,10 +79,10 @@ def test_export_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, texts
     history = History(database)
     history.add([replace(ANALYSIS, text=text, label=text) for text in texts])
     assert finish(history.export(folder / "history.csv")) == len(texts)
-    found = rows(folder / "history.csv")
-    assert [unescape_formula(row["text"]) for row in found] == texts
-    assert [unescape_formula(row["label"]) for row in found] == texts
-    assert not any(row["text"].startswith(tuple("=+-@\t\r")) for row in found)
+    result = rows(folder / "history.csv")
+    assert [unescape_formula(row["text"]) for row in result] == texts
+    assert [unescape_formula(row["label"]) for row in result] == texts
+    assert not any(row["text"].startswith(tuple("=+-@\t\r")) for row in result)
     database.close()
 
 

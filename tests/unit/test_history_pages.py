@@ -72,26 +72,26 @@ def test_pages_both_ways_match_plain_filter(
     history.delete(deleted)
     kept += keep(history, data.draw(st.lists(ENTRIES, max_size=5)))
     history.restore(deleted)
-    for asked in (HistoryFilter(), *(data.draw(FILTERS) for _ in range(4))):
-        expected = newest_first(entry for entry in kept if matches(entry, asked))
+    for criteria in (HistoryFilter(), *(data.draw(FILTERS) for _ in range(4))):
+        expected = newest_first(entry for entry in kept if matches(entry, criteria))
         seen: list[Entry] = []
-        while page := history.page(size, before=seen[-1] if seen else None, filter=asked):
+        while page := history.page(size, before=seen[-1] if seen else None, filter=criteria):
             seen += page
         assert seen == expected
         back = expected[-1:]
-        while back and (page := history.page(size, after=back[0], filter=asked)):
+        while back and (page := history.page(size, after=back[0], filter=criteria)):
             back = page + back
         assert back == expected
-        assert history.count(asked) == len(expected)
-        assert history.count(asked, at_most=3) == min(3, len(expected))
+        assert history.count(criteria) == len(expected)
+        assert history.count(criteria, at_most=3) == min(3, len(expected))
         for place in kept[:2]:  # which need not match
             assert (
-                history.page(size, before=place, filter=asked)
+                history.page(size, before=place, filter=criteria)
                 == [entry for entry in expected if newest_first([place, entry])[0] is place and entry != place][:size]
             )
             newer = [entry for entry in expected if newest_first([entry, place])[0] is entry and entry != place]
-            assert history.page(size, after=place, filter=asked) == newer[-size:]
-            assert history.count(asked, after=place) == len(newer)
+            assert history.page(size, after=place, filter=criteria) == newer[-size:]
+            assert history.count(criteria, after=place) == len(newer)
     database.close()
 
 
@@ -130,8 +130,8 @@ def test_filter_times_and_days_are_inclusive(
     history: History, since: date | None, until: date | None, seconds: list[int]
 ) -> None:
     history.add([replace(ANALYSIS, created_at=at(second)) for second in range(4)])
-    asked = HistoryFilter(since=since, until=until)
-    assert [entry.created_at for entry in reversed(history.page(9, filter=asked))] == [at(one) for one in seconds]
+    criteria = HistoryFilter(since=since, until=until)
+    assert [entry.created_at for entry in reversed(history.page(9, filter=criteria))] == [at(one) for one in seconds]
 
 
 def test_filter_choices_are_values_in_history(history: History) -> None:
@@ -162,15 +162,15 @@ ASKED = [
 ]
 
 
-@pytest.mark.parametrize("asked", ASKED, ids=range(len(ASKED)))
+@pytest.mark.parametrize("criteria", ASKED, ids=range(len(ASKED)))
 def test_paging_uses_index_and_sorts_late_entries_only(
-    database: Database, history: History, asked: HistoryFilter
+    database: Database, history: History, criteria: HistoryFilter
 ) -> None:
     queries: list[str] = []
     [place] = keep(history, [ANALYSIS])
     database.set_trace_callback(queries.append)
-    history.page(50, before=place, filter=asked)
-    history.page(50, after=place, filter=asked)
+    history.page(50, before=place, filter=criteria)
+    history.page(50, after=place, filter=criteria)
     database.set_trace_callback(None)
     ours = [query for query in queries if not query.startswith("--")]  # FTS5 shows its own so
     assert len(ours) >= 4

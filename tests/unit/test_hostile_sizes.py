@@ -106,8 +106,8 @@ def test_card_and_row_show_beginning_of_megabyte_text(name: str) -> None:
     assert int("".join(filter(str.isdigit, lines[-1].plain))) >= MEGABYTE - LARGEST_SHOWN
     entry = replace(ANALYSIS, text=post)
     columns = Columns.fit(80, [entry])
-    for found in (None, pattern(post[:50]), pattern("不在")):
-        assert columns.row(entry, found).cell_length in (79, 80)  # where a wide one is cut
+    for result in (None, pattern(post[:50]), pattern("不在")):
+        assert columns.row(entry, result).cell_length in (79, 80)  # where a wide one is cut
 
 
 SOME = [megabyte("字")[: MEGABYTE // 4], "😀" * 10_000]
@@ -120,9 +120,9 @@ def test_long_posts_are_predicted_listed_and_exported(
 ) -> None:
     posts = [*posts, "今天的面真好吃"]
     data = "".join(post + "\n" for post in posts).encode()
-    told = command("predict", "-", "--json", stdin=data)
-    spoken(told)
-    assert [one["text"] for one in objects(told.out)] == posts
+    output = command("predict", "-", "--json", stdin=data)
+    spoken(output)
+    assert [one["text"] for one in objects(output.out)] == posts
     for words in (["history", "list"], ["history", "list", "--json"], ["history", "export", tmp_path / "history.csv"]):
         done = command.well(*words)
         spoken(done)

@@ -27,10 +27,10 @@ def refusal(path: Path) -> str:
     with little_memory(LITTLE), pytest.raises(UserInputError) as refused:
         for _row in read_rows(open_table(path)):
             pass
-    said = str(refused.value)
-    assert "\n" not in said
-    assert len(said) < 1500
-    return said
+    message = str(refused.value)
+    assert "\n" not in message
+    assert len(message) < 1500
+    return message
 
 
 def text(content: str) -> Callable[[Path], object]:
@@ -90,12 +90,12 @@ TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("ending", "write", "said"), TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize(("ending", "write", "message"), TABLES.values(), ids=TABLES)
 def test_table_too_large_for_memory_is_refused(
-    tmp_path: Path, ending: str, write: Callable[[Path], object], said: str
+    tmp_path: Path, ending: str, write: Callable[[Path], object], message: str
 ) -> None:
     write(path := tmp_path / f"table{ending}")
-    assert said in refusal(path)
+    assert message in refusal(path)
 
 
 def test_column_of_exact_name_wins_over_other_case(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_parquet_of_repeated_giant_text_needs_little_memory(tmp_path: Path) -> N
     assert path.stat().st_size < 2**24
     with little_memory(LITTLE):
         source = open_table(path)
-        found = [row for row, _number in zip(read_rows(source), range(5), strict=False)]
-    assert [len(row.cells["text"]) for row in found] == [10**7 // 3] * 5
-    assert [row.text for row in found] == ["好" * MAX_POST_LENGTH] * 5
+        result = [row for row, _number in zip(read_rows(source), range(5), strict=False)]
+    assert [len(row.cells["text"]) for row in result] == [10**7 // 3] * 5
+    assert [row.text for row in result] == ["好" * MAX_POST_LENGTH] * 5
     huge = pa.DictionaryArray.from_arrays(pa.array([0] * 9, pa.int32()), pa.array(["x" * (5 * MAX_RECORD)]))
     assert "a row of more than" in refusal(parquet(path, pa.table({"text": huge}), store_schema=False))
 
@@ -157,30 +157,30 @@ def test_parquet_with_dictionary_texts_is_read(tmp_path: Path) -> None:
 def test_parquet_with_missing_rows_is_refused(tmp_path: Path) -> None:
     """The library reads what it can of such a file, and says nothing."""
     path = parquet(tmp_path / "a.parquet", pa.table({"text": ["a", "b"]}))
-    whole = path.read_bytes()
-    said = []
-    place = whole.find(TWO)
-    while place >= 0:
-        path.write_bytes(whole[:place] + MINUS_21 + whole[place + 2 :])
+    complete = path.read_bytes()
+    message = []
+    offset = complete.find(TWO)
+    while offset >= 0:
+        path.write_bytes(complete[:offset] + MINUS_21 + complete[offset + 2 :])
         try:
             source = open_table(path)
             assert finish(count_rows(source)) == sum(1 for _row in read_rows(source))
         except UserInputError as error:
-            said.append(str(error))
-        place = whole.find(TWO, place + 1)
-    assert any("does not hold the rows" in one for one in said)
+            message.append(str(error))
+        offset = complete.find(TWO, offset + 1)
+    assert any("does not hold the rows" in one for one in message)
 
 
 @pytest.mark.slow
 def test_parquet_with_flipped_bits_never_crashes(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", pa.table({"text": ["好", "差"] * 50, "label": [1, 0] * 50}))
-    whole = path.read_bytes()
+    complete = path.read_bytes()
     draw = random.Random(0)
     for _time in range(3000):
-        spoilt = bytearray(whole)
+        damaged = bytearray(complete)
         for _turn in range(draw.choice([1, 2, 20])):
-            spoilt[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
-        path.write_bytes(bytes(spoilt))
+            damaged[draw.randrange(len(complete))] ^= 1 << draw.randrange(8)
+        path.write_bytes(bytes(damaged))
         try:
             source = open_table(path)
             assert finish(count_rows(source)) == sum(1 for _row in read_rows(source))

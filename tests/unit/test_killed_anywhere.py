@@ -44,7 +44,7 @@ main()
 
 
 @dataclass(frozen=True)
-class Undisturbed:
+class Uninterrupted:
     """The result of an uninterrupted command, and its seconds."""
 
     result: bytes
@@ -76,17 +76,17 @@ def kill_within(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+def trained(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
     """The weights of an uninterrupted training."""
     home = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     began = time.monotonic()
     with quietly("train", posts_file, *OPTIONS, *MACHINE, env=environment(WEIBO_TUI_HOME=str(home))) as process:
         assert process.wait() == 0
-    return Undisturbed((home / "adapters/cut/adapter.safetensors").read_bytes(), time.monotonic() - began)
+    return Uninterrupted((home / "adapters/cut/adapter.safetensors").read_bytes(), time.monotonic() - began)
 
 
-def go_on_training(command: Command, home: Path, posts: Path) -> None:
+def resume_training(command: Command, home: Path, posts: Path) -> None:
     """Resume a killed training, as a user does."""
     age(home)
     runs = [run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut"]
@@ -98,7 +98,7 @@ def go_on_training(command: Command, home: Path, posts: Path) -> None:
         command.well("train", "--resume", runs[0]["id"])
 
 
-def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
+def check_training(command: Command, home: Path, trained: Uninterrupted) -> None:
     """Check that one run is finished, with each step once and the weights of the uninterrupted one."""
     assert (home / "adapters/cut/adapter.safetensors").read_bytes() == trained.result
     (run,) = (run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut")
@@ -117,24 +117,24 @@ def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", range(50))
 def test_training_killed_at_random_is_resumed_equal(
-    trial: int, command: Command, furnished: Path, posts_file: Path, trained: Undisturbed
+    trial: int, command: Command, furnished: Path, posts_file: Path, trained: Uninterrupted
 ) -> None:
     chance = random.Random(trial)
     kill_within(quietly("train", posts_file, *OPTIONS, *MACHINE), chance.uniform(0, trained.seconds))
     for run in furnished.glob("runs/*/checkpoint.safetensors"):
         if chance.random() < 0.5:  # and once more on its way from there
             kill_within(quietly("train", "--resume", run.parent.name), chance.uniform(0, trained.seconds))
-    go_on_training(command, furnished, posts_file)
+    resume_training(command, furnished, posts_file)
     check_training(command, furnished, trained)
 
 
 @pytest.mark.slow
 def test_training_killed_before_any_write_is_resumed_equal(
-    command: Command, furnished: Path, stocked: Path, posts_file: Path, trained: Undisturbed
+    command: Command, furnished: Path, stocked: Path, posts_file: Path, trained: Uninterrupted
 ) -> None:
     number = 0
     while dying(number, str(furnished), "train", posts_file, *OPTIONS, *MACHINE) != 0:
-        go_on_training(command, furnished, posts_file)
+        resume_training(command, furnished, posts_file)
         check_training(command, furnished, trained)
         shutil.rmtree(furnished)
         shutil.copytree(stocked, furnished)
@@ -143,9 +143,9 @@ def test_training_killed_before_any_write_is_resumed_equal(
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def many_posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of many posts, some of them empty."""
-    path = tmp_path_factory.mktemp("many") / "many.csv"
+    path = tmp_path_factory.mktemp("many_posts") / "many.csv"
     posts = [text for text, _label in made_up.posts(500, seed=9)] + ["", "http://t.cn/abc"]
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["n", "review"], *([row, posts[row % len(posts)]] for row in range(ROWS))])
@@ -153,25 +153,25 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def labelled(stocked: Path, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+def labeled(stocked: Path, many_posts: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
     """The file of an uninterrupted labeling."""
     home = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     out, began = home / "out.csv", time.monotonic()
-    with quietly(*labelling(many, out), env=environment(WEIBO_TUI_HOME=str(home))) as process:
+    with quietly(*labeling(many_posts, out), env=environment(WEIBO_TUI_HOME=str(home))) as process:
         assert process.wait() == 0
-    return Undisturbed(out.read_bytes(), time.monotonic() - began)
+    return Uninterrupted(out.read_bytes(), time.monotonic() - began)
 
 
-def labelling(source: Path, out: Path) -> list[str | Path]:
+def labeling(source: Path, out: Path) -> list[str | Path]:
     return ["predict", "--file", source, "--out", out, *MACHINE]
 
 
-def check_labelling(command: Command, many: Path, out: Path, labelled: Undisturbed, whole: bool) -> None:
+def check_labeling(command: Command, many_posts: Path, out: Path, labeled: Uninterrupted, complete: bool) -> None:
     age(out.parent)
-    if not whole:
-        command.well(*labelling(many, out))
-    assert out.read_bytes() == labelled.result
+    if not complete:
+        command.well(*labeling(many_posts, out))
+    assert out.read_bytes() == labeled.result
     assert [path.name for path in out.parent.glob("*out.csv*")] == ["out.csv"]
     entries = [entry for entry in objects(command.well("history", "list", "--json").out) if entry.get("rows")]
     assert [entry["rows"] for entry in entries] == [ROWS]
@@ -180,21 +180,21 @@ def check_labelling(command: Command, many: Path, out: Path, labelled: Undisturb
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", range(25))
 def test_labeling_killed_at_random_has_each_row_once(
-    trial: int, command: Command, furnished: Path, many: Path, labelled: Undisturbed, tmp_path: Path
+    trial: int, command: Command, furnished: Path, many_posts: Path, labeled: Uninterrupted, tmp_path: Path
 ) -> None:
     chance, out = random.Random(trial), tmp_path / "out.csv"
-    process = quietly(*labelling(many, out))
-    kill_within(process, chance.uniform(0, labelled.seconds))
-    check_labelling(command, many, out, labelled, whole=process.returncode == 0)
+    process = quietly(*labeling(many_posts, out))
+    kill_within(process, chance.uniform(0, labeled.seconds))
+    check_labeling(command, many_posts, out, labeled, complete=process.returncode == 0)
 
 
 @pytest.mark.slow
 def test_labeling_killed_before_any_write_has_each_row_once(
-    command: Command, furnished: Path, stocked: Path, many: Path, labelled: Undisturbed, tmp_path: Path
+    command: Command, furnished: Path, stocked: Path, many_posts: Path, labeled: Uninterrupted, tmp_path: Path
 ) -> None:
     number, out = 0, tmp_path / "out.csv"
-    while dying(number, f"{furnished}:{tmp_path}", *labelling(many, out)) != 0:
-        check_labelling(command, many, out, labelled, whole=False)
+    while dying(number, f"{furnished}:{tmp_path}", *labeling(many_posts, out)) != 0:
+        check_labeling(command, many_posts, out, labeled, complete=False)
         shutil.rmtree(furnished)
         shutil.copytree(stocked, furnished)
         out.unlink()

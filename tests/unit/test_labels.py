@@ -26,7 +26,7 @@ def test_normalize_label_strips_and_unifies_numbers(cell: Any, label: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("found", "named", "labels"),
+    ("result", "named", "labels"),
     [
         ({"0", "1"}, None, Labels(("negative", "positive"), ("0", "1"))),
         ({"positive", "negative"}, None, Labels(("negative", "positive"), ("0", "1"))),
@@ -40,8 +40,8 @@ def test_normalize_label_strips_and_unifies_numbers(cell: Any, label: str) -> No
         ({"sad", "happy"}, ["sad", "happy"], Labels(("sad", "happy"), ("sad", "happy"))),
     ],
 )
-def test_labels_are_ordered_and_named(found: set[str], named: list[str] | None, labels: Labels) -> None:
-    assert resolve_labels(found, named) == labels
+def test_labels_are_ordered_and_named(result: set[str], named: list[str] | None, labels: Labels) -> None:
+    assert resolve_labels(result, named) == labels
 
 
 @pytest.mark.parametrize("named", [["a"], ["a", "a"], ["a", ""], ["a", "b", "c"]])

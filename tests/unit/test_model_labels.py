@@ -55,8 +55,8 @@ def test_load_takes_the_model_label_from_a_named_column(tmp_path: Path) -> None:
 
 
 def test_audit_counts_labels_of_the_model_as_unlabeled(tmp_path: Path) -> None:
-    found = finish(audit([export(tmp_path, [None, "negative", None])]))
-    assert (found.rows, found.unlabelled, found.labels) == (3, 2, {"negative": 1, "positive": 0})
+    result = finish(audit([export(tmp_path, [None, "negative", None])]))
+    assert (result.rows, result.unlabelled, result.labels) == (3, 2, {"negative": 1, "positive": 0})
 
 
 def test_evaluation_on_exported_history_says_what_it_skips(command: Command, furnished: Path, tmp_path: Path) -> None:

@@ -47,44 +47,44 @@ def refusal(path: Path, **options: Any) -> str:
 
 def read(path: Path, **options: Any) -> tuple[PostTable, list[TableRow]]:
     source = open_table(path, **options)
-    found = list(read_rows(source))
-    assert [row.number for row in found] == list(range(1, len(found) + 1))
-    assert finish(count_rows(source)) == len(found)
-    return source, found
+    result = list(read_rows(source))
+    assert [row.number for row in result] == list(range(1, len(result) + 1))
+    assert finish(count_rows(source)) == len(result)
+    return source, result
 
 
 @pytest.mark.parametrize(("codec", "name"), ENCODINGS.items())
 def test_csv_encoding_is_detected_or_named(tmp_path: Path, codec: str, name: str) -> None:
     path = write(tmp_path / "posts.csv", TABLE, codec)
     for options in ({}, {"encoding": codec}):
-        source, found = read(path, **options)
+        source, result = read(path, **options)
         assert source.encoding == name
         assert (source.text_column, source.label_column) == ("review", "label")
-        assert [row.text for row in found] == POSTS
-        assert [row.label for row in found] == ["1", "0", "1", "0", "0"]
-        assert found[4].cells == {"label": "0.0", "review": "[泪]"}
+        assert [row.text for row in result] == POSTS
+        assert [row.label for row in result] == ["1", "0", "1", "0", "0"]
+        assert result[4].cells == {"label": "0.0", "review": "[泪]"}
 
 
 def test_big_endian_utf_16_with_mark_is_read(tmp_path: Path) -> None:
-    source, found = read(write(tmp_path / "posts.csv", "\ufeff" + TABLE, "utf-16-be"))
+    source, result = read(write(tmp_path / "posts.csv", "\ufeff" + TABLE, "utf-16-be"))
     assert source.encoding == "utf-16"
-    assert [row.text for row in found] == POSTS
+    assert [row.text for row in result] == POSTS
 
 
 @pytest.mark.parametrize("alias", ["GBK", "gb2312", "GB18030"])
 def test_gbk_and_gb2312_are_read_as_gb18030(tmp_path: Path, alias: str) -> None:
     path = write(tmp_path / "posts.csv", TABLE.replace("泪", "镕😀"), "gb18030")
-    source, found = read(path, encoding=alias)
+    source, result = read(path, encoding=alias)
     assert source.encoding == "gb18030"
-    assert found[-1].text == "[镕😀]"
+    assert result[-1].text == "[镕😀]"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("last", [True, False])
 def test_any_line_end_is_read(tmp_path: Path, end: str, last: bool) -> None:
     text = "text,label\n一,1\n\n二,0\n".replace("\n", end)
-    _source, found = read(write(tmp_path / "posts.csv", text if last else text.removesuffix(end)))
-    assert [(row.text, row.label) for row in found] == [("一", "1"), ("二", "0")]
+    _source, result = read(write(tmp_path / "posts.csv", text if last else text.removesuffix(end)))
+    assert [(row.text, row.label) for row in result] == [("一", "1"), ("二", "0")]
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_any_line_end_is_read(tmp_path: Path, end: str, last: bool) -> None:
     ],
 )
 def test_delimiters_and_formats_are_found(tmp_path: Path, name: str, text: str) -> None:
-    _source, found = read(write(tmp_path / name, text))
-    assert [(row.text, row.label) for row in found] == [("一, 二", "1")]
+    _source, result = read(write(tmp_path / name, text))
+    assert [(row.text, row.label) for row in result] == [("一, 二", "1")]
 
 
 def test_jsonl_is_read(tmp_path: Path) -> None:
@@ -112,27 +112,27 @@ def test_jsonl_is_read(tmp_path: Path) -> None:
         {"id": 5},
     ]
     path = write(tmp_path / "posts.jsonl", "\n\n".join(map(json.dumps, records)))
-    source, found = read(path)
+    source, result = read(path)
     assert source.columns == ("id", "content", "sentiment", "extra")
-    assert [row.text for row in found] == ["好的\u2028", "", "12.5", "半\ud83d", ""]
-    assert [row.label for row in found] == ["1", "0", "积极", "1", ""]
-    assert found[1].cells == records[1]
+    assert [row.text for row in result] == ["好的\u2028", "", "12.5", "半\ud83d", ""]
+    assert [row.label for row in result] == ["1", "0", "积极", "1", ""]
+    assert result[1].cells == records[1]
 
 
 def test_parquet_is_read(tmp_path: Path) -> None:
     path = tmp_path / "posts.parquet"
     table = pa.table({"标签": [1.0, None, 0.0], "微博": ["好", None, "差"], "n": [1, 2, 3]})
     pq.write_table(table, path, row_group_size=2)
-    source, found = read(path)
+    source, result = read(path)
     assert source.format == "parquet"
-    assert [(row.text, row.label) for row in found] == [("好", "1"), ("", ""), ("差", "0")]
-    assert found[2].cells == {"标签": 0.0, "微博": "差", "n": 3}
+    assert [(row.text, row.label) for row in result] == [("好", "1"), ("", ""), ("差", "0")]
+    assert result[2].cells == {"标签": 0.0, "微博": "差", "n": 3}
 
 
 def test_single_column_is_the_post(tmp_path: Path) -> None:
-    source, found = read(write(tmp_path / "posts.csv", "whatever\n好\n\n差\n"))
+    source, result = read(write(tmp_path / "posts.csv", "whatever\n好\n\n差\n"))
     assert source.text_column == "whatever"
-    assert [(row.text, row.label) for row in found] == [("好", None), ("差", None)]
+    assert [(row.text, row.label) for row in result] == [("好", None), ("差", None)]
 
 
 def test_columns_are_found_by_name_or_usual_names(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_unknown_columns_are_refused_and_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"\xef\xbb\xbf", "no rows"),
@@ -168,15 +168,15 @@ def test_unknown_columns_are_refused_and_listed(tmp_path: Path) -> None:
         (b"text,label\na,1\n\xff\xfe,0\n", "line 3"),
     ],
 )
-def test_broken_csv_is_refused_with_its_line(tmp_path: Path, content: bytes, said: str) -> None:
+def test_broken_csv_is_refused_with_its_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "posts.csv"
     path.write_bytes(content)
-    assert said in refusal(path)
+    assert message in refusal(path)
     assert str(path) in refusal(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ('{"text": "a"}\n{"text": \n', "line 2: no JSON"),
         ('{"text": "a"}\n[1]\n', "line 2: not a JSON object"),
@@ -186,8 +186,8 @@ def test_broken_csv_is_refused_with_its_line(tmp_path: Path, content: bytes, sai
         ("[" * 100_000 + "\n", "line 1"),
     ],
 )
-def test_broken_jsonl_is_refused_with_its_line(tmp_path: Path, content: str, said: str) -> None:
-    assert said in refusal(write(tmp_path / "posts.jsonl", content))
+def test_broken_jsonl_is_refused_with_its_line(tmp_path: Path, content: str, message: str) -> None:
+    assert message in refusal(write(tmp_path / "posts.jsonl", content))
 
 
 def test_broken_parquet_is_refused(tmp_path: Path) -> None:
@@ -261,19 +261,19 @@ def test_wrong_encoding_guess_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "posts.csv"
     path.write_bytes(b"text,label\n" + line * 20_000 + odd + line * 2_000_000)  # between two windows
     assert open_table(path).encoding == "utf-8"
-    said = refusal(path)
-    assert "line 20002: this is not utf-8" in said
-    assert "--encoding" in said
+    message = refusal(path)
+    assert "line 20002: this is not utf-8" in message
+    assert "--encoding" in message
     assert next(islice(read_rows(open_table(path, encoding="gbk")), 20_000, None)).text == "今天真好"
 
 
 @pytest.mark.parametrize("codec", ENCODINGS)
 def test_preview_has_columns_and_first_rows(tmp_path: Path, codec: str) -> None:
     path = write(tmp_path / "posts.csv", TABLE, codec)
-    found = preview_table(path, limit=3)
-    assert found.source == open_table(path)
-    assert (found.source.text_column, found.source.label_column) == ("review", "label")
-    assert [(row.number, row.text, row.label) for row in found.rows] == [
+    result = preview_table(path, limit=3)
+    assert result.source == open_table(path)
+    assert (result.source.text_column, result.source.label_column) == ("review", "label")
+    assert [(row.number, row.text, row.label) for row in result.rows] == [
         (1, POSTS[0], "1"),
         (2, POSTS[1], "0"),
         (3, POSTS[2], "1"),
@@ -292,14 +292,14 @@ def test_preview_reads_no_further_than_it_shows(tmp_path: Path) -> None:
 
 
 def test_impossible_path_is_refused(tmp_path: Path) -> None:
-    for name, said in [
+    for name, message in [
         ("x" * 300, "cannot be read (File name too long)"),
         ("posts.csv/more", "There is no file"),
         ("nul\0l", "There is no file"),
         ("", "is a folder"),
     ]:
         write(tmp_path / "posts.csv", TABLE)
-        assert said in refusal(tmp_path / name)
+        assert message in refusal(tmp_path / name)
 
 
 @settings(max_examples=40)

@@ -22,17 +22,17 @@ from weibo_tui.progress import finish
 from weibo_tui.text.cleaning import normalize, repost_segments, words_only
 
 
-def parts(found: Split) -> list[list[int]]:
-    return [found.train.tolist(), found.validation.tolist(), found.test.tolist()]
+def parts(result: Split) -> list[list[int]]:
+    return [result.train.tolist(), result.validation.tolist(), result.test.tolist()]
 
 
 def texts(posts: list[str], indices: list[int]) -> set[str]:
-    found = {text for index in indices for text in (normalize(posts[index]), *repost_segments(posts[index]))}
-    return found | {words for text in found if (words := words_only(text))}
+    result = {text for index in indices for text in (normalize(posts[index]), *repost_segments(posts[index]))}
+    return result | {words for text in result if (words := words_only(text))}
 
 
-def assert_sound(posts: list[str], found: Split) -> None:
-    of_parts = parts(found)
+def assert_sound(posts: list[str], result: Split) -> None:
+    of_parts = parts(result)
     assert sorted(chain.from_iterable(of_parts)) == list(range(len(posts)))
     assert all(part == sorted(part) for part in of_parts)
     train, validation, test = (texts(posts, part) for part in of_parts)
@@ -55,15 +55,15 @@ def test_split_shares_no_text_or_segment(table: list[tuple[str, int]], seed: int
     posts = [post for post, _label in table]
     labels = [label for _post, label in table]
     try:
-        found = split(posts, labels, validation=0.2, test=share, seed=seed)
+        result = split(posts, labels, validation=0.2, test=share, seed=seed)
     except UserInputError:
         groups = finish(group_posts(posts))
         # With as many groups as parts a label of one or two groups may keep them to itself.
         assert len(groups) < 3 * len(set(labels)) or len(groups) < 3
         return
-    assert_sound(posts, found)
-    assert len(found.validation)
-    assert (len(found.test) > 0) == (share > 0)
+    assert_sound(posts, result)
+    assert len(result.validation)
+    assert (len(result.test) > 0) == (share > 0)
 
 
 @settings(max_examples=20)
@@ -78,8 +78,8 @@ def test_split_has_labels_of_three_groups_in_every_part(sizes: list[int], seed: 
 def test_split_is_stratified_even_when_sorted() -> None:
     labels = [1] * 3000 + [0] * 1000 + [2] * 100
     posts = [f"第{numeral(index)}条，真好" for index in range(len(labels))]
-    found = split(posts, labels, validation=0.1, test=0.2)
-    train, validation, test = (Counter(labels[index] for index in part) for part in parts(found))
+    result = split(posts, labels, validation=0.1, test=0.2)
+    train, validation, test = (Counter(labels[index] for index in part) for part in parts(result))
     assert test == {1: 600, 0: 200, 2: 20}
     assert validation == {1: 300, 0: 100, 2: 10}
     assert train == {1: 2100, 0: 700, 2: 70}
@@ -90,10 +90,10 @@ def test_split_puts_large_group_into_train() -> None:
     others = [f"另一条，第{numeral(index)}" for index in range(700)]
     posts = chains + others
     labels = [index % 2 for index in range(1000)]
-    found = split(posts, labels)
-    assert set(range(300)) <= set(found.train.tolist())
-    assert len(found.validation) == len(found.test) == 100
-    assert_sound(posts, found)
+    result = split(posts, labels)
+    assert set(range(300)) <= set(result.train.tolist())
+    assert len(result.validation) == len(result.test) == 100
+    assert_sound(posts, result)
 
 
 def test_groups_join_through_repost_chains() -> None:
@@ -134,8 +134,8 @@ def test_near_duplicates_exclude_short_posts() -> None:
 @settings(max_examples=40)
 @given(st.lists(st.text("天地玄黄宇宙洪荒日月盈昃辰宿列张", min_size=9, max_size=30), max_size=20, unique=True))
 def test_near_duplicates_match_brute_force(texts: list[str]) -> None:
-    found = finish(near_duplicates(texts))
-    for earlier, later in found:
+    result = finish(near_duplicates(texts))
+    for earlier, later in result:
         one, other = (set(pairwise(texts[index])) for index in (earlier, later))
         assert earlier < later
         assert len(one & other) >= 0.8 * len(one | other)
@@ -144,17 +144,17 @@ def test_near_duplicates_match_brute_force(texts: list[str]) -> None:
 def test_near_duplicates_include_one_more_character() -> None:
     draw = random.Random(0)
     texts = ["".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(40)) for _ in range(200)]
-    found = finish(near_duplicates([*texts, *(text + "了" for text in texts)]))
-    assert found == [(index, index + 200) for index in range(200)]
+    result = finish(near_duplicates([*texts, *(text + "了" for text in texts)]))
+    assert result == [(index, index + 200) for index in range(200)]
 
 
 def test_split_puts_labels_of_few_groups_into_train_first() -> None:
     posts = [f"第{numeral(index)}条" for index in range(25)]
     labels = [0] * 11 + [1] * 11 + [2, 3, 3]
-    found = split(posts, labels)
-    assert 22 in found.train
-    assert {23, 24} & set(found.train.tolist())
-    assert_sound(posts, found)
+    result = split(posts, labels)
+    assert 22 in result.train
+    assert {23, 24} & set(result.train.tolist())
+    assert_sound(posts, result)
 
 
 @pytest.mark.parametrize("posts", [[], ["好"], ["好", "差"], ["好//@a: 赞", "赞", "差//@a: 赞", "赞//@b:坏", "坏"]])
@@ -164,9 +164,9 @@ def test_split_of_too_few_groups_is_refused(posts: list[str]) -> None:
 
 
 def test_split_share_of_zero_leaves_part_empty() -> None:
-    found = split(["一", "二", "三", "四"], [0, 1, 0, 1], validation=0.0, test=0.0)
-    assert [len(part) for part in parts(found)] == [4, 0, 0]
-    assert found.test.dtype == found.train.dtype == np.int64
+    result = split(["一", "二", "三", "四"], [0, 1, 0, 1], validation=0.0, test=0.0)
+    assert [len(part) for part in parts(result)] == [4, 0, 0]
+    assert result.test.dtype == result.train.dtype == np.int64
 
 
 def test_split_depends_on_the_seed() -> None:

@@ -52,10 +52,10 @@ LOST = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ufeff]|\\s+")
 
 def test_escape_formula_is_reversible() -> None:
     for text in OURS:
-        guarded = escape_formula(text)
-        assert unescape_formula(guarded) == text
-        assert not RISKY.match(guarded)
-        assert not RISKY_INSIDE.search(guarded)
+        escaped = escape_formula(text)
+        assert unescape_formula(escaped) == text
+        assert not RISKY.match(escaped)
+        assert not RISKY_INSIDE.search(escaped)
 
 
 def test_escape_formula_leaves_other_cells() -> None:
@@ -127,19 +127,19 @@ def cells(path: Path) -> list[list[str]]:
 def test_labeled_file_escapes_labels_but_not_numbers(command: Command, furnished: Path, tmp_path: Path) -> None:
     add_formula_adapter(furnished)
     (tmp_path / "posts.csv").write_text("review\n=1+1\n@好\n", "utf-8")
-    found = set()
+    result = set()
     for number in range(len(FORMULA_LABELS)):
         out = tmp_path / f"{number}.csv"
-        told = command.well(
+        output = command.well(
             "predict", "--file", tmp_path / "posts.csv", "--out", out, "--adapter", f"formula-{number}", "--json"
         )
         rows = table(out, "utf-8")
         assert [row["review"] for row in rows] == ["=1+1", "@好"]  # the person's own stay
-        counts = objects(told.out)[0]["counts"]
+        counts = objects(output.out)[0]["counts"]
         assert {unescape_formula(row["predicted"]) for row in rows} == set(counts)
-        found |= {row["predicted"] for row in rows}
-    assert found & {"-1", "+0.5"}
-    assert not {one for one in found if one[0] in "=@＝ " or one == "+1+1"}
+        result |= {row["predicted"] for row in rows}
+    assert result & {"-1", "+0.5"}
+    assert not {one for one in result if one[0] in "=@＝ " or one == "+1+1"}
 
 
 def test_every_table_escapes_formulas(furnished: Path, tmp_path: Path) -> None:
@@ -170,10 +170,10 @@ def test_libreoffice_runs_no_escaped_formula(reading: str, command: Command, fur
     files = dict(written_files(command, furnished, tmp_path))
     convert(list(files), reading, "fods", tmp_path)
     for path, rows in files.items():
-        found = opened(path.with_suffix(".fods"))
-        assert len(found) == len(rows)
-        for row, wanted in zip(found, rows, strict=True):
-            for cell, text in zip(row, wanted, strict=False):
+        result = opened(path.with_suffix(".fods"))
+        assert len(result) == len(rows)
+        for row, expected in zip(result, rows, strict=True):
+            for cell, text in zip(row, expected, strict=False):
                 check(cell, text)
 
 
@@ -198,10 +198,10 @@ def test_libreoffice_saved_history_reads_back_equal(furnished: Path, tmp_path: P
         finish(bench.history.export(path))
     convert([path], READINGS[0], "xlsx", tmp_path)
     convert([path.with_suffix(".xlsx")], None, "csv:Text - txt - csv (StarCalc):44,34,76", tmp_path / "again")
-    found = [row["text"] for row in table(tmp_path / "again" / "history.csv")]
-    wanted = [row["text"] for row in table(path)]
-    assert len(found) == len(wanted)
-    for one, text in zip(found, wanted, strict=True):
+    result = [row["text"] for row in table(tmp_path / "again" / "history.csv")]
+    expected = [row["text"] for row in table(path)]
+    assert len(result) == len(expected)
+    for one, text in zip(result, expected, strict=True):
         assert VALUE.fullmatch(text) or LOST.sub("", one) == LOST.sub("", text)
 
 

@@ -40,7 +40,7 @@ def step(number: int, **fields: object) -> dict[str, Any]:
     return {"event": "StepDone", "step": number, **fields}
 
 
-def told(entries: Iterator[JournalEntry]) -> list[tuple[int, object]]:
+def seq_and_step(entries: Iterator[JournalEntry]) -> list[tuple[int, object]]:
     return [(entry.seq, entry.event.get("step")) for entry in entries]
 
 
@@ -111,7 +111,7 @@ def test_killed_run_is_interrupted_and_can_be_locked(tmp_path: Path, runs: Runs,
         assert program.stdout is not None
         assert program.stdout.readline() == "at work\n"
         assert runs.get(run.id).state == "running"
-        assert told(runs.events(run.id)) == [(1, 1)]  # seen live
+        assert seq_and_step(runs.events(run.id)) == [(1, 1)]  # seen live
         with pytest.raises(UserInputError, match=run.id), runs.lock(run.id):
             pass
         program.kill()
@@ -183,15 +183,15 @@ def test_events_are_read_in_order_with_seq_and_time(runs: Runs, run: Run) -> Non
 
 def test_events_after_seq_are_the_new_ones(runs: Runs, run: Run) -> None:
     runs.append_events(run.id, [step(1), step(2)])
-    assert told(runs.events(run.id, after=1)) == [(2, 2)]
+    assert seq_and_step(runs.events(run.id, after=1)) == [(2, 2)]
     runs.append_events(run.id, [step(3)])
-    assert told(runs.events(run.id, after=2)) == [(3, 3)]
-    assert told(runs.events(run.id, after=3)) == []
+    assert seq_and_step(runs.events(run.id, after=2)) == [(3, 3)]
+    assert seq_and_step(runs.events(run.id, after=3)) == []
 
 
 def test_long_journal_is_read_completely(runs: Runs, run: Run) -> None:
     runs.append_events(run.id, [step(number) for number in range(1, 2501)])
-    assert told(runs.events(run.id)) == [(number, number) for number in range(1, 2501)]
+    assert seq_and_step(runs.events(run.id)) == [(number, number) for number in range(1, 2501)]
 
 
 def test_journal_truncated_to_checkpoint_has_no_step_twice(runs: Runs, run: Run) -> None:
@@ -201,7 +201,7 @@ def test_journal_truncated_to_checkpoint_has_no_step_twice(runs: Runs, run: Run)
     with Journal(runs, run.id) as journal:
         assert journal.last_seq == 4
         journal.add(step(5))
-    assert told(runs.events(run.id)) == [(number, number) for number in range(1, 6)]
+    assert seq_and_step(runs.events(run.id)) == [(number, number) for number in range(1, 6)]
     runs.truncate(run.id, after=0)
     assert (runs.get(run.id).step, runs.last_seq(run.id)) == (0, 0)
 
@@ -228,7 +228,7 @@ def test_journal_commits_twice_a_second_and_at_the_end(runs: Runs, run: Run) -> 
         journal.commit()
         assert runs.last_seq(run.id) == 4
         journal.add(step(5))
-    assert told(runs.events(run.id)) == [(number, number) for number in range(1, 6)]
+    assert seq_and_step(runs.events(run.id)) == [(number, number) for number in range(1, 6)]
 
 
 def test_journal_commits_pending_events_after_interrupt(runs: Runs, run: Run) -> None:
@@ -255,7 +255,7 @@ def test_journal_commit_interrupted_after_write_is_repeatable(
     monkeypatch.undo()
     journal.add(step(2))
     journal.commit()
-    assert told(runs.events(run.id)) == [(1, 1), (2, 2)]
+    assert seq_and_step(runs.events(run.id)) == [(1, 1), (2, 2)]
 
 
 EVENTS: list[dict[str, Any]] = [
@@ -319,7 +319,7 @@ def test_journal_keeps_events_while_another_program_writes(tmp_path: Path, runs:
         clock.now += 1
         journal.add(step(4))
         assert not journal.delayed
-        assert told(runs.events(run.id)) == [(number, number) for number in range(1, 5)]
+        assert seq_and_step(runs.events(run.id)) == [(number, number) for number in range(1, 5)]
     other.close()
 
 

@@ -159,8 +159,8 @@ def test_migration_indexes_older_posts(tmp_path: Path, database: Database) -> No
     history = History(migrated)
     assert found(history, "今天") == ["今天\ud83d", "今天好", "A今天"]
     assert found(history, "\ud83d") == ["今天\ud83d"]
-    for asked in (HistoryFilter(), HistoryFilter(corrected=False)):
-        page = history.page(10, filter=asked)
+    for criteria in (HistoryFilter(), HistoryFilter(corrected=False)):
+        page = history.page(10, filter=criteria)
         assert [entry.created_at for entry in page] == [at(9), at(9), at(8), at(5), at(3)]
         assert [entry.id for entry in page] == [4, 2, 5, 1, 3]
     assert history.count(HistoryFilter(label="喜\udcff")) == history.count(HistoryFilter(uncertain=True)) == 1

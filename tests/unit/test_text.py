@@ -109,7 +109,7 @@ def test_cleaned_text_is_visible_and_encodable(post: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("post", "found"),
+    ("post", "result"),
     [
         ("[哈哈]好[doge][ok][哆啦A梦吃惊]", ["[哈哈]", "[doge]", "[ok]", "[哆啦A梦吃惊]"]),
         ("[/哭笑][可?]", ["[/哭笑]", "[可?]"]),
@@ -125,9 +125,9 @@ def test_cleaned_text_is_visible_and_encodable(post: str) -> None:
         ("★♪ :) ^_^ （笑）", []),
     ],
 )
-def test_find_emoticons_in_order(post: str, found: list[str]) -> None:
-    assert find_emoticons(post) == found
-    assert only_emoticons(post) == "".join(found)
+def test_find_emoticons_in_order(post: str, result: list[str]) -> None:
+    assert find_emoticons(post) == result
+    assert only_emoticons(post) == "".join(result)
 
 
 def test_without_emoticons_keeps_the_rest() -> None:

@@ -30,7 +30,7 @@ VERDICTS: list[dict[str, Any]] = [
 RENDERED = [["好", "0.987654", "1", ""], ["", "", "", "empty post"], ["差", "0.5", "1.25e-09", ""]]
 
 
-def given_in_turn(verdicts: Iterable[Mapping[str, Any]]) -> Predict[str]:
+def predict_in_turn(verdicts: Iterable[Mapping[str, Any]]) -> Predict[str]:
     """Return a function that predicts the next of `verdicts`, and yields the posts."""
     waiting = iter(verdicts)
 
@@ -42,7 +42,7 @@ def given_in_turn(verdicts: Iterable[Mapping[str, Any]]) -> Predict[str]:
 
 
 def label(source: PostTable, out: Path, verdicts: Iterable[Mapping[str, Any]] = VERDICTS) -> list[str]:
-    return list(write_labeled(source, out, given_in_turn(verdicts), ADDED, overwrite=True))
+    return list(write_labeled(source, out, predict_in_turn(verdicts), ADDED, overwrite=True))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -199,7 +199,7 @@ def test_labeling_into_source_or_folder_is_refused(tmp_path: Path) -> None:
 def test_labeling_closed_early_writes_nothing(tmp_path: Path) -> None:
     source = open_table(write(tmp_path / "f.csv"))
     out = tmp_path / "new" / "out.csv"
-    steps = write_labeled(source, out, given_in_turn(VERDICTS), ADDED)
+    steps = write_labeled(source, out, predict_in_turn(VERDICTS), ADDED)
     assert next(iter(steps)) == "一"
     del steps
     with pytest.raises(ValueError, match="zip"):
@@ -219,5 +219,5 @@ def test_labeled_file_keeps_any_cells(
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows([("text", "other"), *table])
     label(open_table(path, encoding="utf-8"), out, [{"predicted": "好"}] * len(table))
-    found = [(row.cells["text"], row.cells["other"]) for row in read_rows(open_table(out, encoding="utf-8"))]
-    assert found == table
+    result = [(row.cells["text"], row.cells["other"]) for row in read_rows(open_table(out, encoding="utf-8"))]
+    assert result == table
