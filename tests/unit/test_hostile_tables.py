@@ -134,7 +134,7 @@ def parquet(path: Path, table: pa.Table, **options: object) -> Path:
 
 
 def test_parquet_of_repeated_giant_text_needs_little_memory(tmp_path: Path) -> None:
-    """It stands in the file once, and unpacked it is ten gigabytes."""
+    """The file holds the text once. Decoded in every row, it would be ten gigabytes."""
     giant = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["好" * (10**7 // 3)]))
     path = parquet(tmp_path / "a.parquet", pa.table({"text": giant}), store_schema=False)
     assert path.stat().st_size < 2**24
@@ -155,7 +155,7 @@ def test_parquet_with_dictionary_texts_is_read(tmp_path: Path) -> None:
 
 
 def test_parquet_with_missing_rows_is_refused(tmp_path: Path) -> None:
-    """The library reads what it can of such a file, and says nothing."""
+    """pyarrow reads such a file without an error."""
     path = parquet(tmp_path / "a.parquet", pa.table({"text": ["a", "b"]}))
     complete = path.read_bytes()
     message = []

@@ -19,7 +19,7 @@ QUICK = ("settings", "a verdict", "a history export", "a converted base", "no ad
 
 @pytest.fixture(scope="module")
 def shared(stocked: Path, posts_file: Path, corpus_file: Path) -> Iterator[Place]:
-    """A home that its owner alone may write to."""
+    """A home that only its owner may write to."""
     with open_folder() as folder, open_folder() as elsewhere, Shell() as shell:
         shell.disk = shell.seen = folder
         place = furnish(shell, stocked, posts_file, corpus_file, elsewhere)
@@ -37,7 +37,7 @@ def place(shared: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture
 def own() -> Iterator[Path]:
-    """A folder where everybody may write."""
+    """A folder that everybody may write to."""
     with open_folder() as folder:
         folder.chmod(0o777)
         yield folder
@@ -134,7 +134,7 @@ def test_folder_that_cannot_be_deleted_is_restored(tmp_path: Path, monkeypatch: 
 
 
 def test_folder_that_cannot_be_emptied_is_kept(place: Place) -> None:
-    """By another account in a process of its own: its parent is open to all, and it is not."""
+    """Another account runs the command. It may write to the parent folder only."""
     folder = place.elsewhere / "open" / "adapters"
     shutil.copytree(place.elsewhere / "home", folder.parent, dirs_exist_ok=True)
     writable(folder.parent)

@@ -1,4 +1,4 @@
-"""Tables of posts in every format and encoding, and what is wrong with those that are refused."""
+"""Tables of posts in every format and encoding, and the errors of those that are refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def refusal(path: Path, **options: Any) -> str:
-    """What `path` is refused with, on opening or on reading."""
+    """Return the error of opening or reading `path`."""
     with pytest.raises(UserInputError) as error:
         list(read_rows(open_table(path, **options)))
     assert "\n" not in str(error.value)

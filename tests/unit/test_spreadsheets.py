@@ -82,7 +82,7 @@ def run_of(bench: Workbench, text: str) -> str:
 
 
 def add_formula_adapter(home: Path) -> None:
-    """An adapter of random weights, as anybody may hand one on, whose labels are formulas."""
+    """Add adapters of random weights whose labels are formulas, as a stranger may share them."""
     with Workbench.open(home) as bench:
         base = bench.open_base("tiny", bench.compute(ComputeOptions("cpu", "float32", 1)))
         for number, label in enumerate(FORMULA_LABELS):
@@ -93,7 +93,7 @@ def add_formula_adapter(home: Path) -> None:
 
 
 def written_files(command: Command, home: Path, folder: Path) -> Iterator[tuple[Path, list[list[str]]]]:
-    """Each kind of CSV that the program writes, and its cells as they should be read."""
+    """Write each kind of CSV file. Yield its path and its cells as they should be read."""
     history_of(home, OURS)
     path = folder / "history.csv"
     with Workbench.open(home) as bench:

@@ -1,4 +1,4 @@
-"""Runs and their journals, also when the process that wrote them is killed."""
+"""Runs and their journals, also of killed processes."""
 
 from __future__ import annotations
 

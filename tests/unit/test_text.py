@@ -145,7 +145,7 @@ def test_emoticons_and_rest_make_up_post(post: str) -> None:
     [*("@", "//", "// ", " ", "http://", "www.", "[", "[哈", "哈]", "回复 ", "t.cn/", "//@a ", "👩\u200d", "1\ufe0f")],
 )
 def test_hostile_post_takes_linear_time(piece: str) -> None:
-    post = piece * 100_000  # anything quadratic would take hours
+    post = piece * 30_000  # anything quadratic would take minutes
     assert len(clean(post).text) <= len(post) * 3
     assert len(without_emoticons(post)) <= len(post)
     assert len(normalize(post)) <= len(post)
