@@ -25,9 +25,9 @@ def app_at_work(kind: Kind, path: Path) -> list[str]:
 def launch(kind: Kind, path: Path) -> int:
     """Run the app with work of that kind in it until it is left."""
     does = {
-        "train": lambda bench: bench.train(plan(path, 900)),
-        "label": lambda bench: bench.label_file(LabelingConfig(path, path.with_name("out.csv"))),
-        "fetch": lambda bench: bench.get_base("lab/gpt2", "fetched"),
+        "train": lambda wb: wb.train(plan(path, 900)),
+        "label": lambda wb: wb.label_file(LabelingConfig(path, path.with_name("out.csv"))),
+        "fetch": lambda wb: wb.download_base("lab/gpt2", "fetched"),
     }
     begin_work = main.WeiboApp._begin_work
 

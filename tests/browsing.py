@@ -75,19 +75,19 @@ def judged(count: int) -> list[Analysis]:
 
 def keep(home: Path, entries: Iterable[Entry]) -> list[Entry]:
     """Put entries into the history of a home; all that it holds, newest first."""
-    with Workbench.open(home) as bench:
+    with Workbench.open(home) as wb:
         for entry in entries:
             if isinstance(entry, Analysis):
-                bench.history.add([entry])
+                wb.history.add([entry])
             else:
-                bench.history.add_file(entry)
-        return bench.history.page(1_000_000)
+                wb.history.add_file(entry)
+        return wb.history.page(1_000_000)
 
 
 def kept(home: Path) -> list[Entry]:
     """All that the history of a home holds, newest first."""
-    with Workbench.open(home) as bench:
-        return bench.history.page(1_000_000)
+    with Workbench.open(home) as wb:
+        return wb.history.page(1_000_000)
 
 
 def read_csv(path: Path, guarded: bool = True) -> list[dict[str, str]]:

@@ -30,7 +30,7 @@ from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
 from weibo_tui.workbench import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
-from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
+from weibo_tui.workbench.models import STARTER_ADAPTER, STARTER_BASE
 
 # How long an example takes says more about the machine than about the program.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -157,11 +157,11 @@ def stock(folder: Path, posts: Path, corpus: Path) -> Path:
     recipe = PretrainingHyperparameters(tokens=400_000, learning_rate=3e-3)
     base = PretrainingConfig(corpus, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32)
     hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
-    with Workbench.open(folder) as bench:
-        deque(bench.pretrain(base), maxlen=0)
-        bench.use_base("tiny")
-        deque(bench.train(TrainingConfig((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
-        bench.use_adapter("mood")
+    with Workbench.open(folder) as wb:
+        deque(wb.pretrain(base), maxlen=0)
+        wb.set_default_base("tiny")
+        deque(wb.train(TrainingConfig((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
+        wb.set_default_adapter("mood")
     return folder
 
 
@@ -195,15 +195,15 @@ def few(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(home: Path, tmp_path: Path) -> Iterator[Workbench]:
+def wb(home: Path, tmp_path: Path) -> Iterator[Workbench]:
     """A workbench with the base `small` and, on it, the adapter `mood`, both of random weights."""
     import models  # with torch and transformers, which many tests do without
 
     with Workbench.open(home) as opened:
         models.add_base(opened, tmp_path / "from")
         models.add_adapter(opened, opened.bases.open("small"), "mood")
-        opened.use_base("small")
-        opened.use_adapter("mood")
+        opened.set_default_base("small")
+        opened.set_default_adapter("mood")
         yield opened
 
 

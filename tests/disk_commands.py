@@ -17,7 +17,7 @@ import models
 from commands import Done
 from disks import Shell, check_told, kept, leftovers
 
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.workbench import Workbench
 
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
@@ -105,17 +105,17 @@ def furnish(shell: Shell, stocked: Path, posts: Path, corpus: Path, elsewhere: P
     (elsewhere / "corpus.txt").write_text("".join(corpus.read_text("utf-8").splitlines(True)[:600]), "utf-8")
     made_up.write_posts(elsewhere / "few.csv", 120, seed=5)
     models.write_folder(elsewhere / "folder", models.reference(), tokens="tokenizer.json")
-    with Workbench.open(home) as bench:
-        models.add_base(bench, elsewhere, "deep", n_layer=3)
-        base = bench.bases.open("tiny")
+    with Workbench.open(home) as wb:
+        models.add_base(wb, elsewhere, "deep", n_layer=3)
+        base = wb.bases.open("tiny")
         shape: dict[str, Any] = {"bottleneck": 64, "activation": "relu"}
         adapter = models.adapter_for(base.trunk.config, labels=2, **shape)
-        bench.adapters.save(adapter, models.card_for(adapter, base, "fitting"))
-        bench.use_adapter("mood")
-        bench.history.add(replace(histories.ANALYSIS, created_at=histories.at(second)) for second in range(40))
-        finish(bench.adapters.export("mood", elsewhere / "mood.zip"))
-        finish(bench.bases.export("tiny", elsewhere / "tiny.zip"))
-        run = bench.runs.list()[-1].id
+        wb.adapters.save(adapter, models.card_for(adapter, base, "fitting"))
+        wb.set_default_adapter("mood")
+        wb.history.add(replace(histories.ANALYSIS, created_at=histories.at(second)) for second in range(40))
+        drain(wb.adapters.export("mood", elsewhere / "mood.zip"))
+        drain(wb.bases.export("tiny", elsewhere / "tiny.zip"))
+        run = wb.runs.list()[-1].id
     return Place(shell, elsewhere, run)
 
 

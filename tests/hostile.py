@@ -183,10 +183,10 @@ def shown(text: str, cells: int = 6) -> str:
 
 def fill(home: Path) -> None:
     """A history, runs, an adapter and a base whose every text is hostile, in a home with the base `tiny`."""
-    with Workbench.open(home) as bench:
-        _fill_history(bench)
-        _fill_runs(bench)
-        _add_adapter(bench)
+    with Workbench.open(home) as wb:
+        _fill_history(wb)
+        _fill_runs(wb)
+        _add_adapter(wb)
         (home / "adapters" / "[b]\x1b[31m[@click=app.quit]").mkdir()
     card = home / "bases" / "tiny" / "card.json"
     values = json.loads(card.read_bytes())
@@ -195,41 +195,41 @@ def fill(home: Path) -> None:
     card.write_text(json.dumps(values), encoding="utf-8")
 
 
-def _fill_history(bench: Workbench) -> None:
+def _fill_history(wb: Workbench) -> None:
     for number, text in enumerate(TEXTS.values()):
         label = text[:300]
         shares = {label: 0.9, "[b]": 0.1}
         entry = replace(ANALYSIS, text=text, label=label, probabilities=shares, adapter=label)
-        (identity,) = bench.history.add([replace(entry, created_at=_at(number))])
-        bench.history.correct(identity, text[:50])
+        (identity,) = wb.history.add([replace(entry, created_at=_at(number))])
+        wb.history.correct(identity, text[:50])
     for number, name in enumerate(SOME, start=30):
         text = TEXTS[name][:300]
         failed = replace(ANALYSIS, label="", confidence=None, probabilities={}, error=text, adapter=text)
-        bench.history.add([replace(failed, text=text, created_at=_at(number))])
+        wb.history.add([replace(failed, text=text, created_at=_at(number))])
         file = replace(FILE, path=Path(text), out=Path(text), adapter=text, counts={text: 3})
-        bench.history.add_file(replace(file, created_at=_at(number)))
+        wb.history.add_file(replace(file, created_at=_at(number)))
 
 
 def _at(second: int) -> str:
     return f"2026-01-31T12:00:{second:02}.000Z"
 
 
-def _fill_runs(bench: Workbench) -> None:
+def _fill_runs(wb: Workbench) -> None:
     for text in TEXTS.values():
         name = text[:300]
         plan: dict[str, Any] = {"plan": {"name": name, "data": [name], "base": name}, "data": name, "base": name}
-        run = bench.runs.create("train", name, plan)
+        run = wb.runs.create("train", name, plan)
         started = RunStarted(run.id, name, "train", name, name, name, 1, 0, 4, 1, {name: 4}, 1, 1)
-        with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+        with wb.runs.claim(run.id), Journal(wb.runs, run.id) as journal:
             journal.add(to_json(started))
             for step in range(1, 5):
                 journal.add(to_json(StepDone(step, 4, 1, 1 / step, 1e-3, 1.0, 8, 64, 0.1, 10**6)))
             journal.add(to_json(Evaluated(1, 4, name, 0.5, 0.75, 0.75, True)))
-        bench.runs.finish(run.id, "failed", {"error": name})
+        wb.runs.finish(run.id, "failed", {"error": name})
 
 
-def _add_adapter(bench: Workbench) -> None:
-    base = bench.open_base("tiny", bench.compute(ComputeOptions("cpu", "float32", 1)))
+def _add_adapter(wb: Workbench) -> None:
+    base = wb.open_base("tiny", wb.compute(ComputeOptions("cpu", "float32", 1)))
     adapter = models.adapter_for(base.trunk.config, labels=len(LABELS))
     texts = {text[:200]: text[:200] for text in TEXTS.values()}
     scores = {label: {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 4} for label in LABELS}
@@ -243,7 +243,7 @@ def _add_adapter(bench: Workbench) -> None:
         score={"labels": list(LABELS), "confusion": [[1] * 5] * 5, "per_label": scores, "accuracy": 0.5, **texts},
         run=TEXTS["closing"],
     )
-    bench.adapters.save(adapter, card)
+    wb.adapters.save(adapter, card)
 
 
 def write_labelled(folder: Path, name: str) -> Path:

@@ -186,17 +186,17 @@ def write_weights(file: Path, tensors: dict[str, Tensor]) -> None:
         safetensors.torch.save_file(tensors, file, metadata={"format": "pt"})
 
 
-def add_base(bench: Workbench, folder: Path, name: str = "small", seed: int = 0, **changes: Any) -> BaseCard:
+def add_base(wb: Workbench, folder: Path, name: str = "small", seed: int = 0, **changes: Any) -> BaseCard:
     """A base of random weights with the tokenizer of `TOKENS`, taken in from `folder`."""
     source = write_folder(folder / f"{name}-{seed}", reference(seed, **changes), tokens="tokenizer.json")
-    return bench.add_base(source, name)
+    return wb.add_base(source, name)
 
 
-def add_adapter(bench: Workbench, base: OpenBase, name: str, seed: int = 0, **changes: Any) -> AdapterCard:
+def add_adapter(wb: Workbench, base: OpenBase, name: str, seed: int = 0, **changes: Any) -> AdapterCard:
     """An adapter of random weights on `base`, kept."""
     labels = changes.pop("labels", ("negative", "positive"))
     adapter = adapter_for(base.trunk.config, seed, len(labels))
-    return bench.adapters.save(adapter, card_for(adapter, base, name, labels, **changes))
+    return wb.adapters.save(adapter, card_for(adapter, base, name, labels, **changes))
 
 
 def card_for(

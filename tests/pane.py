@@ -106,8 +106,8 @@ def shown(act: Callable[[Pane], Coroutine[Any, Any, None]], size: tuple[int, int
 
 def kept(home: Path) -> list[Entry]:
     """What the history holds, the newest first."""
-    with Workbench.open(home) as bench:
-        return bench.history.page(100_000)
+    with Workbench.open(home) as wb:
+        return wb.history.page(100_000)
 
 
 def kept_posts(home: Path) -> list[str]:
@@ -117,8 +117,8 @@ def kept_posts(home: Path) -> list[str]:
 
 def keep(home: Path, *texts: str) -> None:
     """Have posts in the history from before."""
-    with Workbench.open(home) as bench:
-        list(bench.predict(texts, "mood", source="cli", record=True))
+    with Workbench.open(home) as wb:
+        list(wb.predict(texts, "mood", source="cli", record=True))
 
 
 def add_adapter(home: Path, name: str) -> None:
@@ -126,5 +126,5 @@ def add_adapter(home: Path, name: str) -> None:
     folder = shutil.copytree(home / "adapters" / "mood", home / "adapters" / name)
     card = registry_cards.read(folder / "card.json", AdapterCard)
     (folder / "card.json").write_bytes(registry_cards.write(dataclasses.replace(card, name=name)))
-    with Workbench.open(home) as bench:
-        bench.use_adapter("mood")
+    with Workbench.open(home) as wb:
+        wb.set_default_adapter("mood")

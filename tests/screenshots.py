@@ -72,13 +72,13 @@ def furnish(home: Path, posts: Path) -> None:
     """A base and two adapters, one of which has seen a half of its posts without their emoticons."""
     corpus = HERE / "data" / "corpus.txt"
     recipe = PretrainingHyperparameters(tokens=300_000, learning_rate=3e-3)
-    with Workbench.open(home) as bench:
-        deque(bench.pretrain(PretrainingConfig(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
+    with Workbench.open(home) as wb:
+        deque(wb.pretrain(PretrainingConfig(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
         for name, dropout in {"mood": 0.0, "mood-words": 0.5}.items():
             hyper = Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout)
             plan = TrainingConfig((posts,), name, "small", hyper=hyper)
-            deque(bench.train(plan), maxlen=0)
-        bench.use_adapter("mood-words")
+            deque(wb.train(plan), maxlen=0)
+        wb.set_default_adapter("mood-words")
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def test_a_million_rows(home: Path, tmp_path: Path) -> None:
     with Workbench.open(home) as bench:
         models.add_base(bench, tmp_path / "from", n_layer=2, n_head=2, n_embd=32, n_positions=128)
         models.add_adapter(bench, bench.bases.open("small"), "tiny", max_length=64)
-        bench.use_adapter("tiny")
+        bench.set_default_adapter("tiny")
     texts = posts(DIFFERENT)
     with (tmp_path / "rows.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", 
     from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
     from weibo_tui.errors import UserInputError, WeiboTuiError
-    from weibo_tui.progress import finish
+    from weibo_tui.progress import drain
     from weibo_tui.registry import archives, cards, conversion
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
@@ -44,7 +44,7 @@ def table(data: bytes) -> None:
     with contextlib.suppress(UserInputError):
         source = reading.open_source(path)
         found = sum(1 for _row in reading.rows(source))
-        assert found == finish(reading.count(source))
+        assert found == drain(reading.count(source))
 
 
 def plain(data: bytes) -> None:

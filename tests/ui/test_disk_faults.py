@@ -35,8 +35,8 @@ def test_a_verdict_that_cannot_be_kept_is_not_shown_and_the_app_goes_on(furnishe
         await until(pilot, lambda: "%" in drawn(pilot))
 
     play(scene)
-    with Workbench.open(furnished) as bench:
-        assert [entry.text for entry in bench.history.page(9)] == ["rainy"]  # type: ignore[union-attr]
+    with Workbench.open(furnished) as wb:
+        assert [entry.text for entry in wb.history.page(9)] == ["rainy"]  # type: ignore[union-attr]
 
 
 @pytest.fixture

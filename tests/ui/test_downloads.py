@@ -145,8 +145,8 @@ def test_a_base_is_fetched_listed_and_chosen_if_it_is_the_first(home: Path, hub:
         assert not app_of(pilot).screen.query_one(JobLine).display
 
     play(scene)
-    with Workbench.open(home) as bench:
-        assert bench.settings.base == ""
+    with Workbench.open(home) as wb:
+        assert wb.settings.base == ""
 
 
 def test_names_that_are_none_and_what_is_here_are_refused_at_once(home: Path, model: dict[str, bytes]) -> None:
@@ -319,8 +319,8 @@ def test_the_originals_base_and_adapter_are_taken_in_one_after_the_other(home: P
 
 
 def test_the_originals_posts_are_trained_on(home: Path, project: Path) -> None:
-    with Workbench.open(home) as bench:
-        models.add_base(bench, project / "from")
+    with Workbench.open(home) as wb:
+        models.add_base(wb, project / "from")
 
     async def scene(pilot: Pilot[None]) -> None:
         await choose(pilot, "Train on dataset/weibo_senti_100k.csv")
@@ -375,8 +375,8 @@ def test_the_form_offers_the_base_of_the_hub_until_it_is_here(furnished: Path, m
 
 
 def test_a_base_that_the_settings_name_is_proposed(furnished: Path, hub: Hub) -> None:
-    with Workbench.open() as bench:
-        Settings.save(bench.paths, base="someone/gpt2-small")
+    with Workbench.open() as wb:
+        Settings.save(wb.paths, base="someone/gpt2-small")
 
     async def scene(pilot: Pilot[None]) -> None:
         form = await open_form(pilot)

@@ -110,8 +110,8 @@ async def flashed(pilot: Pilot[None], words: str) -> None:
 
 
 def expected(path: Path, adapter: str = "mood") -> EvaluationResult:
-    with Workbench.open() as bench:
-        *_events, scored = bench.evaluate(EvaluationConfig((path,), adapter))
+    with Workbench.open() as wb:
+        *_events, scored = wb.evaluate(EvaluationConfig((path,), adapter))
     assert isinstance(scored, EvaluationResult)
     return scored
 
@@ -133,8 +133,8 @@ def hostile_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def seven(furnished: Path, tmp_path: Path) -> Path:
     """A file for `seven`, an adapter with seven labels that are long and hostile."""
-    with Workbench.open() as bench:
-        models.add_adapter(bench, bench.bases.open("tiny"), "seven", labels=NAMES)
+    with Workbench.open() as wb:
+        models.add_adapter(wb, wb.bases.open("tiny"), "seven", labels=NAMES)
     path = tmp_path / "seven.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -170,8 +170,8 @@ def test_marked_entries_are_deleted_together_from_whatever_page_and_come_back_as
         await history.press("G", "space")
         assert "3 marked" in history.text
         # Corrected behind the screen's back, after it was marked.
-        with Workbench.open(home) as bench:
-            bench.history.correct(entries[0].id or 0, "calm")
+        with Workbench.open(home) as wb:
+            wb.history.correct(entries[0].id or 0, "calm")
         await history.press("d")
         assert "Delete 3 marked entries?" in history.text
         await history.choose("Delete")
@@ -208,8 +208,8 @@ def test_deleting_what_another_program_has_deleted_is_no_error(home: Path) -> No
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
         await history.press("d")
-        with Workbench.open(home) as bench:
-            bench.history.delete([entries[0]])
+        with Workbench.open(home) as wb:
+            wb.history.delete([entries[0]])
         await history.choose("Delete")
         await history.until_closed()
         assert history.entries == entries[1:]

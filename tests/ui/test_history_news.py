@@ -98,9 +98,9 @@ def test_an_analysis_that_is_gone_is_said_to_be_and_the_history_is_shown(home: P
 
 def test_a_damaged_database_is_said_to_be(home: Path) -> None:
     keep(home, judged(5))
-    with Workbench.open(home) as bench:
-        bench.history.count()
-        bench._database.execute("DROP TABLE search")
+    with Workbench.open(home) as wb:
+        wb.history.count()
+        wb._database.execute("DROP TABLE search")
 
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)

@@ -61,10 +61,10 @@ def test_entries_with_odd_figures_leave_both_screens_to_be_used(furnished: Path)
         *("milliseconds = 9e999", "created_at = x'ff'", "created_at = '0001-01-01T00:00:00.000Z'"),
     ]
     keep(furnished, [*(replace(entry, source="app") for entry in judged(len(changes) + 1)), FILE])
-    with Workbench.open(furnished) as bench, bench.history._database.transaction():
+    with Workbench.open(furnished) as wb, wb.history._database.transaction():
         for number, change in enumerate(changes, start=1):
-            bench.history._database.execute(f"UPDATE analyses SET {change} WHERE id = {number}")
-        bench.history._database.execute("UPDATE labelled_files SET counts = '[NaN]'")
+            wb.history._database.execute(f"UPDATE analyses SET {change} WHERE id = {number}")
+        wb.history._database.execute("UPDATE labelled_files SET counts = '[NaN]'")
 
     async def scene(pilot: Pilot[None]) -> None:
         pane = await Pane(pilot).ready()

@@ -36,24 +36,24 @@ Tour = Callable[[Path, Path, list[str]], None]
 
 def keep(home: Path, found: list[str]) -> None:
     """A history and runs that hold these texts wherever they hold any, and nothing else."""
-    with Workbench.open(home) as bench:
-        bench.history.clear()
-        for run in bench.runs.list():
-            bench.runs.remove(run.id)
+    with Workbench.open(home) as wb:
+        wb.history.clear()
+        for run in wb.runs.list():
+            wb.runs.remove(run.id)
         for text in found:
             entry = replace(ANALYSIS, text=text, label=text, adapter=text, probabilities={text: 0.9, "[b]": 0.1})
-            (identity,) = bench.history.add([entry])
-            bench.history.correct(identity, found[0])
-            bench.history.add([replace(ANALYSIS, text=text, label="", confidence=None, probabilities={}, error=text)])
+            (identity,) = wb.history.add([entry])
+            wb.history.correct(identity, found[0])
+            wb.history.add([replace(ANALYSIS, text=text, label="", confidence=None, probabilities={}, error=text)])
             name = as_file_name(text)
-            bench.history.add_file(replace(FILE, path=Path(name), out=Path(name), adapter=text, counts={text: 3}))
-            run = bench.runs.create("train", text, {"plan": {"name": text, "data": [text], "base": text}})
+            wb.history.add_file(replace(FILE, path=Path(name), out=Path(name), adapter=text, counts={text: 3}))
+            run = wb.runs.create("train", text, {"plan": {"name": text, "data": [text], "base": text}})
             started = RunStarted(run.id, text, "train", text, text, text, 1, 0, 4, 1, {text: 4}, 1, 1)
-            with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+            with wb.runs.claim(run.id), Journal(wb.runs, run.id) as journal:
                 for event in (started, StepDone(1, 4, 1, 0.5, 1e-3, 1.0, 8, 64, 0.1, 10**6)):
                     journal.add(to_json(event))
                 journal.add(to_json(Evaluated(1, 4, text, 0.5, 0.75, 0.75, True)))
-            bench.runs.finish(run.id, "failed", {"error": text})
+            wb.runs.finish(run.id, "failed", {"error": text})
 
 
 async def paste(pilot: Pilot[None], text: str) -> None:
@@ -223,8 +223,8 @@ def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -
         await look(pilot)
 
     play(scene, SIZE)
-    with Workbench.open(furnished) as bench:
-        assert [entry.text for entry in bench.history.page(9) if isinstance(entry, Analysis)] == [post]
+    with Workbench.open(furnished) as wb:
+        assert [entry.text for entry in wb.history.page(9) if isinstance(entry, Analysis)] == [post]
 
 
 def test_a_copied_post_of_any_kind_leaves_the_app_alive(furnished: Path) -> None:

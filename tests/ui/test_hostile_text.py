@@ -200,7 +200,7 @@ def test_an_evaluation_with_hostile_labels_and_posts(size: tuple[int, int], host
         models = app_of(pilot).places["models"]
         assert isinstance(models, ModelsScreen)
         plan = EvaluationConfig((path,), "hostile")
-        job = Job("evaluate", "hostile", lambda bench: bench.evaluate(plan), models, adapter="hostile")
+        job = Job("evaluate", "hostile", lambda wb: wb.evaluate(plan), models, adapter="hostile")
         models.evaluations = [Evaluation(plan, job)]
         models.begin(job)
         models._open(models.evaluations[0])

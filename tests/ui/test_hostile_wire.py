@@ -52,10 +52,10 @@ def test_nothing_of_hostile_texts_reaches_a_real_terminal_raw(furnished: Path, t
     folder = tmp_path / "data"
     write_labelled(folder, f"[b]\x1b[{MARK}m\u202e.csv")
     write_labelled(folder, "[b]x.csv")
-    with Workbench.open(furnished) as bench:
+    with Workbench.open(furnished) as wb:
         posts = [*(f"{sequence}好\ud83d" for sequence in SEQUENCES), post]
         latest = [replace(ANALYSIS, text=text, label=text) for text in posts]
-        bench.history.add([replace(entry, created_at="2099-01-01T00:00:00.000Z") for entry in latest])
+        wb.history.add([replace(entry, created_at="2099-01-01T00:00:00.000Z") for entry in latest])
     with Terminal(columns=100, rows=30) as terminal:
         wire = Wire(terminal)
         terminal.wait_for("adapter mood")

@@ -73,8 +73,8 @@ def test_posts_that_are_written_in_one_burst_do_not_run_into_each_other(furnishe
 
 
 def test_keys_follow_the_focus_that_a_key_before_them_moved(home: Path) -> None:
-    with Workbench.open(home) as bench:
-        bench.history.add([ANALYSIS])
+    with Workbench.open(home) as wb:
+        wb.history.add([ANALYSIS])
 
     async def scene(pilot: Pilot[None]) -> None:
         history = app_of(pilot).places["history"]

@@ -81,8 +81,8 @@ def test_a_file_is_labelled_beside_itself_and_stays_as_a_card(furnished: Path, f
     labelled = rows(out)
     assert [row["review"] for row in labelled] == [text for text, _label in posts(40, seed=5)]
     assert {row["predicted"] for row in labelled} == {"positive", "negative"}
-    with Workbench.open(furnished) as bench:
-        (entry,) = bench.history.page(10)
+    with Workbench.open(furnished) as wb:
+        (entry,) = wb.history.page(10)
         assert isinstance(entry, LabeledFile)
         assert (entry.out, entry.rows) == (out, 40)
 

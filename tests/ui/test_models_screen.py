@@ -151,8 +151,8 @@ def test_the_card_of_a_base_says_its_shape_and_what_stands_on_it(two: Path) -> N
 
 
 def test_the_card_of_an_adapter_says_what_share_was_trained_and_how_good_it_is(furnished: Path) -> None:
-    with Workbench.open() as bench:
-        base, card = bench.bases.card("tiny"), bench.adapters.card("mood")
+    with Workbench.open() as wb:
+        base, card = wb.bases.card("tiny"), wb.adapters.card("mood")
     share = 100 * card.parameters / (card.parameters + base.parameters)
 
     async def scene(pilot: Pilot[None]) -> None:
@@ -319,7 +319,7 @@ def test_u_chooses_the_adapter_that_reads_posts(two: Path) -> None:
         assert "* mood" not in listing(screen)
         assert the_app(pilot).stock.adapter == "other"
         assert shown(screen.query_one(ModelList)).startswith("* other")
-        assert await the_app(pilot).engine.ask(lambda bench: bench.adapter_name()) == "other"
+        assert await the_app(pilot).engine.ask(lambda wb: wb.adapter_name()) == "other"
 
     app = play(scene)
     assert Settings.load(app.paths).adapter == "other"
@@ -367,8 +367,8 @@ def test_a_renamed_base_keeps_its_adapters(furnished: Path, few: Path) -> None:
         await put_on(pilot, adapter="mood")
         await until(pilot, lambda: "small (which it knew as tiny)" in card_text(screen))
 
-        def judge(bench: Workbench) -> list[str]:
-            return [analysis.label for analysis in bench.predict(["今天的面真好吃"], "mood", record=False)]
+        def judge(wb: Workbench) -> list[str]:
+            return [analysis.label for analysis in wb.predict(["今天的面真好吃"], "mood", record=False)]
 
         assert await the_app(pilot).engine.ask(judge) == ["positive"]
 
@@ -415,7 +415,7 @@ def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Pa
 
     async def scene(pilot: Pilot[None]) -> None:
         screen = await go_there(pilot, adapter="mood")
-        job = Job("label", "few.csv", lambda bench: bench.label_file(plan), screen, adapter="mood")
+        job = Job("label", "few.csv", lambda wb: wb.label_file(plan), screen, adapter="mood")
         job.pause()
         the_app(pilot).begin(job)
         for key, on in (("d", {"adapter": "mood"}), ("r", {"adapter": "mood"}), ("d", {"base": "tiny"})):
@@ -434,9 +434,9 @@ def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Pa
 
 
 def test_a_base_that_another_program_trains_on_is_not_deleted(furnished: Path) -> None:
-    with Workbench.open() as bench:
-        run = bench.runs.create("train", "theirs", {"plan": {}, "base": bench.bases.card("tiny").fingerprint})
-        with bench.runs.claim(run.id):
+    with Workbench.open() as wb:
+        run = wb.runs.create("train", "theirs", {"plan": {}, "base": wb.bases.card("tiny").fingerprint})
+        with wb.runs.claim(run.id):
 
             async def scene(pilot: Pilot[None]) -> None:
                 await go_there(pilot, base="tiny")
@@ -483,8 +483,8 @@ def test_an_exported_adapter_and_its_base_come_in_elsewhere(furnished: Path, tmp
         await put_on(pilot, adapter="mood")
         await until(pilot, lambda: "not here" not in card_text(screen))
 
-        def judge(bench: Workbench) -> list[str]:
-            return [analysis.label for analysis in bench.predict(["昨天的面太差了"], record=False)]
+        def judge(wb: Workbench) -> list[str]:
+            return [analysis.label for analysis in wb.predict(["昨天的面太差了"], record=False)]
 
         assert await the_app(pilot).engine.ask(judge) == ["negative"]
 
@@ -574,8 +574,8 @@ def test_hostile_archives_are_refused_with_a_sentence(furnished: Path, tmp_path:
 
 
 def test_an_adapter_whose_weights_are_not_its_own_is_refused(furnished: Path, tmp_path: Path) -> None:
-    with Workbench.open() as bench:
-        deque(bench.export_adapter("mood", tmp_path / "mood.zip"), maxlen=0)
+    with Workbench.open() as wb:
+        deque(wb.export_adapter("mood", tmp_path / "mood.zip"), maxlen=0)
     forged = tmp_path / "forged.zip"
     with zipfile.ZipFile(tmp_path / "mood.zip") as whole, zipfile.ZipFile(forged, "w") as archive:
         card = json.loads(whole.read("card.json")) | {"name": "forged"}

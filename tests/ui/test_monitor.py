@@ -48,12 +48,12 @@ def chart(train: TrainScreen, name: str) -> LineChart:
 
 def more_runs(number: int) -> list[str]:
     """Runs with a short journal each, the newest first."""
-    with Workbench.open() as bench:
-        made = [bench.runs.create("train", f"run-{index}", {}).id for index in range(number)]
+    with Workbench.open() as wb:
+        made = [wb.runs.create("train", f"run-{index}", {}).id for index in range(number)]
         for run_id in made:
             step = {"event": "StepDone", "steps": 4, "epoch": 1, "loss": 0.5, "seconds": 0.1, "posts": 8, "tokens": 99}
-            bench.runs.record(run_id, [step | {"step": at} for at in range(1, 5)])
-            bench.runs.finish(run_id, "stopped")
+            wb.runs.record(run_id, [step | {"step": at} for at in range(1, 5)])
+            wb.runs.finish(run_id, "stopped")
     return made[::-1]
 
 
@@ -196,12 +196,12 @@ def test_wide_terminal_shows_the_monitor_beside_the_list(furnished: Path) -> Non
 @pytest.mark.parametrize("size", [(60, 20), (100, 30), (160, 50)])
 def test_hostile_names_and_errors_are_shown_as_they_are(furnished: Path, size: tuple[int, int]) -> None:
     name, error = "[/哈哈][b]a\x1b[31m\u202eb" * 3, "[red]it [/哈哈] failed\x9b31m\nbadly " * 20
-    with Workbench.open() as bench:
-        run = bench.runs.create("train", name, {})
-        bench.runs.record(run.id, [{"event": "RunStarted", "base": name, "device": name, "dtype": "[b]", "posts": {}}])
-        bench.runs.record(run.id, [{"event": "StepDone", "step": 1, "steps": 2, "epoch": 1, "loss": 1.0}])
-        bench.runs.record(run.id, [{"event": "RunFinished", "name": name}])
-        bench.runs.finish(run.id, "failed", {"error": error})
+    with Workbench.open() as wb:
+        run = wb.runs.create("train", name, {})
+        wb.runs.record(run.id, [{"event": "RunStarted", "base": name, "device": name, "dtype": "[b]", "posts": {}}])
+        wb.runs.record(run.id, [{"event": "StepDone", "step": 1, "steps": 2, "epoch": 1, "loss": 1.0}])
+        wb.runs.record(run.id, [{"event": "RunFinished", "name": name}])
+        wb.runs.finish(run.id, "failed", {"error": error})
 
     async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
         await pilot.press("o", "down")

@@ -278,11 +278,11 @@ def test_what_was_corrected_or_deleted_elsewhere_is_so_here(furnished: Path) -> 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 2)
         await pane.pilot.press("f4")
-        other, post = await pane.app.records.ask(lambda bench: bench.history.page(2))
+        other, post = await pane.app.records.ask(lambda wb: wb.history.page(2))
         assert post.id is not None
         identity = post.id
-        await pane.app.records.ask(lambda bench: bench.history.correct(identity, "negative"))
-        await pane.app.records.ask(lambda bench: bench.history.delete([other]))
+        await pane.app.records.ask(lambda wb: wb.history.correct(identity, "negative"))
+        await pane.app.records.ask(lambda wb: wb.history.delete([other]))
         await pane.pilot.press("f2")
         await until(pane.pilot, lambda: len(pane.cards) == 1)
         assert "corrected: ▼ negative" in pane.text(pane.cards[0])
@@ -292,8 +292,8 @@ def test_what_was_corrected_or_deleted_elsewhere_is_so_here(furnished: Path) -> 
 
 def test_files_that_were_labelled_stand_among_the_cards(furnished: Path, few: Path, tmp_path: Path) -> None:
     out = tmp_path / "few.labelled.csv"
-    with Workbench.open(furnished) as bench:
-        list(bench.label_file(LabelingConfig(few, out)))
+    with Workbench.open(furnished) as wb:
+        list(wb.label_file(LabelingConfig(few, out)))
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)

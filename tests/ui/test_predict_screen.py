@@ -171,7 +171,7 @@ def test_posts_are_judged_while_a_training_runs(furnished: Path, posts_file: Pat
     async def act(pane: Pane) -> None:
         hyper = Hyperparameters(epochs=50, batch_size=16)
         plan = TrainingConfig((posts_file,), "other", hyper=hyper, machine=FLOAT32)
-        job = pane.app.begin(Job("train", "other", lambda bench: bench.train(plan), owner=pane.app.places["train"]))
+        job = pane.app.begin(Job("train", "other", lambda wb: wb.train(plan), owner=pane.app.places["train"]))
         await pane.see(lambda: job.run)
         pane.type("今", "天", "enter")
         await pane.see(lambda: pane.posts and not pane.posts[0].at_work)
@@ -204,14 +204,14 @@ def test_the_prompt_names_the_adapter_and_its_labels_and_another_can_be_chosen(f
         assert pane.posts[-1].adapter == "second"
 
     shown(act)
-    with Workbench.open(furnished) as bench:
-        assert bench.settings.adapter == "second"
+    with Workbench.open(furnished) as wb:
+        assert wb.settings.adapter == "second"
 
 
 def test_where_several_adapters_are_and_none_is_chosen_one_is_asked_for(furnished: Path) -> None:
     add_adapter(furnished, "second")
-    with Workbench.open(furnished) as bench:
-        bench._choose(adapter="")
+    with Workbench.open(furnished) as wb:
+        wb._save_settings(adapter="")
 
     async def scene(pilot: Pilot[None]) -> None:
         pane = Pane(pilot)

@@ -28,7 +28,7 @@ from weibo_tui.workbench import runs as workbench_runs
 async def train(pilot: Pilot[None], posts: Path) -> Job:
     """A training that has made a step, and waits."""
     app = app_of(pilot)
-    job = app.begin(Job("train", "second", lambda bench: bench.train(plan(posts)), app.screen))
+    job = app.begin(Job("train", "second", lambda wb: wb.train(plan(posts)), app.screen))
     await see(pilot, lambda: job.progress is not None and job.progress.stage == "training")
     job.pause()
     return job
@@ -59,8 +59,8 @@ def launched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def runs(home: Path) -> list[Run]:
-    with Workbench.open(home) as bench:
-        return [run for run in bench.runs.list() if run.name == "second"]
+    with Workbench.open(home) as wb:
+        return [run for run in wb.runs.list() if run.name == "second"]
 
 
 def the_run(home: Path) -> Run:
@@ -168,9 +168,9 @@ def test_what_is_done_meanwhile_is_not_left_running(
         await until(pilot, lambda: job.state == "done")
         await pilot.press("down", "down", "enter")
 
-    left = list(workbench_runs._left)
+    left = list(workbench_runs._background_processes)
     assert launched(scene, monkeypatch) == 0
-    assert workbench_runs._left == left
+    assert workbench_runs._background_processes == left
     assert the_run(furnished).state == "finished"
 
 

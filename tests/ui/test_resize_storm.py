@@ -15,8 +15,8 @@ TYPED = "今天的面真好吃吗"
 
 
 def step(home: Path) -> int:
-    with Workbench.open(home) as bench:
-        return sum(run.step for run in bench.runs.list() if run.name == "second")
+    with Workbench.open(home) as wb:
+        return sum(run.step for run in wb.runs.list() if run.name == "second")
 
 
 def storm(home: Path, posts: Path, seed: int, times: int) -> None:

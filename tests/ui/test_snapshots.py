@@ -63,16 +63,16 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which nothing depends on when and where it was made. For reading only."""
     folder = tmp_path_factory.mktemp("settled")
-    with Workbench.open(folder) as bench:
-        models.add_base(bench, folder / "from")
-        base = bench.bases.open("small")
+    with Workbench.open(folder) as wb:
+        models.add_base(wb, folder / "from")
+        base = wb.bases.open("small")
         data = {"files": ["posts.csv"], "train": 4800, "validation": 600, "test": 600, "split_seed": 0}
-        models.add_adapter(bench, base, "mood", score=SCORE, data=data, run=RUN)
-        models.add_adapter(bench, base, "six-moods", labels=("快乐", "悲伤", "愤怒", "恐惧", "惊讶", "平静"))
-        bench.use_adapter("mood")
-        bench.history.add_file(FILE)
-        bench.history.add([_judged(post, second) for second, post in enumerate(POSTS)])
-        _add_run(bench)
+        models.add_adapter(wb, base, "mood", score=SCORE, data=data, run=RUN)
+        models.add_adapter(wb, base, "six-moods", labels=("快乐", "悲伤", "愤怒", "恐惧", "惊讶", "平静"))
+        wb.set_default_adapter("mood")
+        wb.history.add_file(FILE)
+        wb.history.add([_judged(post, second) for second, post in enumerate(POSTS)])
+        _add_run(wb)
     for card in folder.glob("*/*/card.json"):
         values = json.loads(card.read_text("utf-8"))
         settled = {"created_at": MOMENT, "source": "/models/gpt2-chinese"}
@@ -87,7 +87,7 @@ def _judged(post: Analysis, second: int) -> Analysis:
     return replace(post, probabilities=probabilities, created_at=f"2026-01-31T12:01:{second:02}.000Z")
 
 
-def _add_run(bench: Workbench) -> None:
+def _add_run(wb: Workbench) -> None:
     """A finished training with its curves, as its journal tells them."""
     started = RunStarted(
         *(RUN, "mood", "train", "small", "cpu", "float32", 1, 0, 120, 2),
@@ -103,11 +103,11 @@ def _add_run(bench: Workbench) -> None:
             events.append(Evaluated(step // 60, step, "validation", loss, 0.9 + step / 2400, 0.9, best=True))
             events.append(CheckpointSaved(step, "/runs/checkpoint.safetensors"))
     events.append(RunFinished(RUN, "mood", "train", "/adapters/mood", 2, SCORE))
-    run = bench.runs.create("train", "mood", {"plan": {}})
-    bench.runs.record(run.id, [{"at": MOMENT, **to_json(event)} for event in events])
-    bench.runs.finish(run.id, "finished", {"best_epoch": 2, "score": SCORE})
-    bench.runs.folder(run.id).rename(bench.runs.folder(RUN))
-    with sqlite3.connect(bench.paths.database) as database:
+    run = wb.runs.create("train", "mood", {"plan": {}})
+    wb.runs.record(run.id, [{"at": MOMENT, **to_json(event)} for event in events])
+    wb.runs.finish(run.id, "finished", {"best_epoch": 2, "score": SCORE})
+    wb.runs.folder(run.id).rename(wb.runs.folder(RUN))
+    with sqlite3.connect(wb.paths.database) as database:
         database.execute("PRAGMA foreign_keys = OFF")
         database.execute("UPDATE runs SET id = ?, created_at = ?, updated_at = ?", (RUN, MOMENT, MOMENT))
         database.execute("UPDATE events SET run_id = ?, at = ?", (RUN, MOMENT))

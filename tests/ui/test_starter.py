@@ -151,8 +151,8 @@ def test_the_note_does_not_come_back_when_the_cards_are_gone(starter: Path) -> N
 
 
 def test_who_has_judged_posts_before_is_not_welcomed_anew(starter: Path, home: Path) -> None:
-    with Workbench.open(home) as bench:
-        list(bench.predict([POST], source="cli", record=True))
+    with Workbench.open(home) as wb:
+        list(wb.predict([POST], source="cli", record=True))
 
     async def scene(pilot: Pilot[None]) -> None:
         pane = await Pane(pilot).ready()
@@ -303,7 +303,7 @@ def test_the_starter_is_trained_on_where_no_other_base_is_named_and_nothing_is_f
         await until(pilot, lambda: app_of(pilot).stock.own_adapters)
 
     play(scene)
-    with Workbench.open(home) as bench:
-        (card,) = bench.adapters.own()
+    with Workbench.open(home) as wb:
+        (card,) = wb.adapters.own()
         assert card.base == "starter"
-        assert bench.adapter_name() == "weibo"
+        assert wb.adapter_name() == "weibo"

@@ -25,8 +25,8 @@ PATIENT = "from weibo_tui.app import main, terminal_output as out; out.MOST_BYTE
 
 
 def runs(home: Path) -> list[Run]:
-    with Workbench.open(home) as bench:
-        return [run for run in bench.runs.list() if run.name == "second"]
+    with Workbench.open(home) as wb:
+        return [run for run in wb.runs.list() if run.name == "second"]
 
 
 def steps(home: Path) -> int:

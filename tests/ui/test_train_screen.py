@@ -69,7 +69,7 @@ def plan(data: Path, name: str, hyper: Hyperparameters = LONG, **more: Any) -> T
 
 
 def begin(pilot: Pilot[None], what: TrainingConfig) -> Job:
-    job = Job("train", what.name, lambda bench: bench.train(what), owner=train_of(pilot))
+    job = Job("train", what.name, lambda wb: wb.train(what), owner=train_of(pilot))
     train_of(pilot).follow(job)
     return job
 
@@ -141,7 +141,7 @@ def test_space_pauses_between_two_steps_and_goes_on(furnished: Path, few: Path) 
         await until(pilot, lambda: chosen(pilot).state == "paused")
 
         async def last_seq() -> int:
-            return await app_of(pilot).engine.ask(lambda bench: bench.runs.last_seq(job.run))
+            return await app_of(pilot).engine.ask(lambda wb: wb.runs.last_seq(job.run))
 
         before = await last_seq()
         for _turn in range(20):
@@ -176,8 +176,8 @@ def test_stop_asks_and_keeps_a_checkpoint(furnished: Path, few: Path) -> None:
 
 def test_run_stopped_and_resumed_by_a_key_ends_as_the_undisturbed_one(furnished: Path, few: Path) -> None:
     hyper = Hyperparameters(epochs=30, batch_size=8, bottleneck=8, max_length=32, emoticon_dropout=0.5, dropout=0.1)
-    with Workbench.open() as bench:
-        deque(bench.train(plan(few, "whole", hyper)), maxlen=0)
+    with Workbench.open() as wb:
+        deque(wb.train(plan(few, "whole", hyper)), maxlen=0)
 
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
@@ -217,8 +217,8 @@ def test_finished_run_rings_the_bell_shows_its_score_card_and_is_used_by_a_key(f
         await until(pilot, lambda: app_of(pilot).stock.adapter == "fresh")
 
     play(scene)
-    with Workbench.open() as bench:
-        assert bench.adapter_name() == "fresh"
+    with Workbench.open() as wb:
+        assert wb.adapter_name() == "fresh"
 
 
 def test_finishing_is_told_wherever_one_is(furnished: Path, few: Path) -> None:

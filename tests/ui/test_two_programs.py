@@ -23,15 +23,15 @@ MACHINE = "--device cpu --dtype float32 --threads 1".split()
 
 
 def texts(home: Path) -> list[str]:
-    with Workbench.open(home) as bench:
-        return sorted(entry.text for entry in bench.history.page(100_000) if hasattr(entry, "text"))
+    with Workbench.open(home) as wb:
+        return sorted(entry.text for entry in wb.history.page(100_000) if hasattr(entry, "text"))
 
 
 def stopped_run(posts: Path, epochs: int = 2) -> str:
     """A training that has made some steps and can be resumed."""
-    with Workbench.open() as bench:
+    with Workbench.open() as wb:
         hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
-        events = bench.train(
+        events = wb.train(
             TrainingConfig((posts,), "second", hyper=hyper, machine=ComputeOptions("cpu", "float32", threads=1))
         )
         run = str(models.until(events, RunStarted).run)
@@ -109,8 +109,8 @@ def test_of_two_that_resume_a_run_one_does(_time: int, furnished: Path, posts_fi
     assert winner.poll() is None
     winner.send_signal(signal.SIGTERM)
     winner.communicate(timeout=60)
-    with Workbench.open() as bench:
-        assert bench.runs.get(run).state == "stopped"
+    with Workbench.open() as wb:
+        assert wb.runs.get(run).state == "stopped"
 
 
 @pytest.mark.slow
@@ -122,10 +122,10 @@ def test_two_trainings_of_one_name_end_in_one_adapter(furnished: Path, few: Path
     loser = next(number for number, process in enumerate(both) if process.returncode == 2)
     said = ends[loser][1].decode().splitlines()[-1]
     assert re.search("The name 'twin' is reserved by run|An adapter named 'twin' is there already", said)
-    with Workbench.open() as bench:
-        card = bench.adapters.card("twin")
-        assert bench.runs.get(card.run).state == "finished"
-        assert deque(bench.predict(["好吃"], "twin"))
+    with Workbench.open() as wb:
+        card = wb.adapters.card("twin")
+        assert wb.runs.get(card.run).state == "finished"
+        assert deque(wb.predict(["好吃"], "twin"))
 
 
 @pytest.mark.slow

@@ -20,9 +20,9 @@ from weibo_tui.workbench import Workbench
 
 def test_a_question_is_answered_in_the_thread_with_its_own_workbench() -> None:
     async def scene(thread: WorkerThread) -> None:
-        bench = await thread.ask(lambda bench: bench)
-        assert isinstance(bench, Workbench)
-        assert await thread.ask(lambda again: again is bench)
+        wb = await thread.ask(lambda wb: wb)
+        assert isinstance(wb, Workbench)
+        assert await thread.ask(lambda again: again is wb)
         assert await thread.ask(lambda _bench: threading.current_thread()) is thread
 
     play(scene)
@@ -112,15 +112,15 @@ def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
         one = job(lambda _bench: iter([1]), owner)
         for _time in range(2):
             with pytest.raises(UserInputError, match="not valid TOML"):
-                await thread.ask(lambda bench: bench)
+                await thread.ask(lambda wb: wb)
         thread.begin(one)
         ended = await owner.ended.get()
         assert isinstance(ended.error, UserInputError)
         assert one.error is ended.error
         assert (one.state, one.begun) == ("failed", False)
         settings.unlink()
-        bench = await thread.ask(lambda bench: bench)
-        assert await thread.ask(lambda again: again is bench)
+        wb = await thread.ask(lambda wb: wb)
+        assert await thread.ask(lambda again: again is wb)
         thread.begin(job(lambda _bench: iter([1]), owner))
         assert (await owner.ended.get()).job.state == "done"
 
@@ -275,9 +275,9 @@ def test_a_stop_that_fails_is_told_as_a_failure() -> None:
 
     work, owner = Work(), Owner()
 
-    def fails_when_closed(bench: Workbench) -> Iterator[object]:
+    def fails_when_closed(wb: Workbench) -> Iterator[object]:
         try:
-            yield from work(bench)
+            yield from work(wb)
         finally:
             raise UserInputError("no space")
 

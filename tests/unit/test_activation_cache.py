@@ -23,7 +23,7 @@ from weibo_tui.engine.prediction import logits_of
 from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.scratch_arrays import room_in
+from weibo_tui.workbench.scratch_arrays import array_allocator
 
 HYPER = Hyperparameters(epochs=3, batch_size=16, learning_rate=1e-2, bottleneck=8, max_length=32, emoticon_dropout=0.4)
 POSTS, HELD_OUT = made_up.posts(90, seed=5), made_up.posts(30, seed=8)
@@ -112,11 +112,11 @@ def test_verdicts_from_kept_states_are_those_from_ids(reference: GPT2Model) -> N
 
 
 def test_room_on_disk_has_no_name_and_goes_with_its_owner(tmp_path: Path) -> None:
-    rows = room_in(tmp_path / "runs")(1000, 8)
+    rows = array_allocator(tmp_path / "runs")(1000, 8)
     rows[:] = np.arange(8)
     assert (rows[999] == np.arange(8)).all()
     assert not [*(tmp_path / "runs").iterdir()]
-    assert room_in(tmp_path)(0, 8).shape == (0, 8)
+    assert array_allocator(tmp_path)(0, 8).shape == (0, 8)
 
 
 def test_a_disk_without_the_room_is_found_out_before_any_is_used(
@@ -127,15 +127,15 @@ def test_a_disk_without_the_room_is_found_out_before_any_is_used(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(WeiboTuiError, match=r"There is no space left to write .*free some"):
-        room_in(tmp_path)(10, 8)
+        array_allocator(tmp_path)(10, 8)
 
 
 @pytest.fixture
 def deep(home: Path, tmp_path: Path) -> Iterator[Workbench]:
     """A workbench with a base of four blocks."""
-    with Workbench.open(home) as bench:
-        models.add_base(bench, tmp_path / "from", n_layer=4)
-        yield bench
+    with Workbench.open(home) as wb:
+        models.add_base(wb, tmp_path / "from", n_layer=4)
+        yield wb
 
 
 def test_the_workbench_trains_with_and_without_kept_states(deep: Workbench, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from commands import listing
 from torch import Tensor
 
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry import archives, cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
@@ -55,29 +55,29 @@ def test_exported_and_imported_and_exported_again_is_the_same_file(
     shelf: ModelStore, tmp_path: Path, ending: str
 ) -> None:
     out = [tmp_path / f"{number}{ending}" for number in range(3)]
-    finish(shelf.export("mood", out[0]))
-    finish(shelf.export("mood", out[1]))
+    drain(shelf.export("mood", out[0]))
+    drain(shelf.export("mood", out[1]))
     before = listing(shelf.path("mood"))
     card = shelf.card("mood")
     shelf.remove("mood")
-    assert finish(shelf.take_in(out[0])) == card
+    assert drain(shelf.take_in(out[0])) == card
     assert listing(shelf.path("mood")) == before
-    finish(shelf.export("mood", out[2]))
+    drain(shelf.export("mood", out[2]))
     assert out[0].read_bytes() == out[1].read_bytes() == out[2].read_bytes()
 
 
 def test_what_was_imported_works(adapters: Adapters, bases: Bases, base: OpenBase, tmp_path: Path) -> None:
-    finish(bases.export("mood", tmp_path / "base.zip"))
-    finish(adapters.export("mood", tmp_path / "adapter.tar.gz"))
-    finish(bases.take_in(tmp_path / "base.zip", "again"))
-    finish(adapters.take_in(tmp_path / "adapter.tar.gz", "again"))
+    drain(bases.export("mood", tmp_path / "base.zip"))
+    drain(adapters.export("mood", tmp_path / "adapter.tar.gz"))
+    drain(bases.take_in(tmp_path / "base.zip", "again"))
+    drain(adapters.take_in(tmp_path / "adapter.tar.gz", "again"))
     opened = bases.open("again")
     assert models.same_bits(opened.trunk.canonical(), base.trunk.canonical())
     assert adapters.load("again", opened)[1].base_fingerprint == opened.card.fingerprint
     with pytest.raises(UserInputError, match="adapter.tar.gz holds no card of a base"):
-        finish(bases.take_in(tmp_path / "adapter.tar.gz"))
+        drain(bases.take_in(tmp_path / "adapter.tar.gz"))
     with pytest.raises(UserInputError, match="base.zip lacks adapter.safetensors"):
-        finish(adapters.take_in(tmp_path / "base.zip", "other"))
+        drain(adapters.take_in(tmp_path / "base.zip", "other"))
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
@@ -114,8 +114,8 @@ def test_archive_of_a_large_base_goes_through_little_memory(tmp_path: Path, monk
     for ending in (".zip", ".tar.gz"):
         out = tmp_path / f"large{ending}"
         tracemalloc.start()
-        finish(archives.pack(out, {"card.json": b"{}", "large": large}))
-        finish(archives.unpack(out, {"large": 2**30}, tmp_path / "out"))
+        drain(archives.pack(out, {"card.json": b"{}", "large": large}))
+        drain(archives.unpack(out, {"large": 2**30}, tmp_path / "out"))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 16 * 2**20
@@ -124,19 +124,19 @@ def test_archive_of_a_large_base_goes_through_little_memory(tmp_path: Path, monk
 
 
 def test_import_takes_a_folder_and_another_name(shelf: ModelStore, tmp_path: Path) -> None:
-    card: Any = finish(shelf.take_in(shelf.path("mood"), "again"))
+    card: Any = drain(shelf.take_in(shelf.path("mood"), "again"))
     assert card == dataclasses.replace(shelf.card("mood"), name="again") == shelf.card("again")
     out = tmp_path / "mood.zip"
-    finish(shelf.export("mood", out))
+    drain(shelf.export("mood", out))
     before = listing(tmp_path)
     with pytest.raises(UserInputError, match="named 'mood' is there already"):
-        finish(shelf.take_in(out))
+        drain(shelf.take_in(out))
     with pytest.raises(UserInputError, match="cannot be used"):
-        finish(shelf.take_in(out, "../out"))
+        drain(shelf.take_in(out, "../out"))
     with pytest.raises(UserInputError, match="must end in .zip or .tar.gz"):
-        finish(shelf.export("mood", tmp_path / "mood.rar"))
+        drain(shelf.export("mood", tmp_path / "mood.rar"))
     assert listing(tmp_path) == before
-    finish(shelf.take_in(out, overwrite=True))
+    drain(shelf.take_in(out, overwrite=True))
     assert listing(tmp_path) == before
 
 
@@ -145,7 +145,7 @@ def test_export_of_what_lacks_a_file_says_so(shelf: ModelStore, tmp_path: Path) 
     weights.unlink()
     before = listing(tmp_path)
     with pytest.raises(CorruptFileError, match="safetensors is missing"):
-        finish(shelf.export("mood", tmp_path / "mood.zip"))
+        drain(shelf.export("mood", tmp_path / "mood.zip"))
     assert listing(tmp_path) == before
 
 
@@ -196,7 +196,7 @@ def test_members_may_stand_in_one_folder(
 ) -> None:
     members: list[Member] = [(folder + "read me.txt", b"hello"), *((folder + n, parts[n]) for n in sorted(parts))]
     source = write_archive(tmp_path / f"a{ending}", members)
-    imported: Any = finish(shelf.take_in(source, "again"))
+    imported: Any = drain(shelf.take_in(source, "again"))
     assert imported.name == "again"
 
 
@@ -257,7 +257,7 @@ def test_hostile_archive_is_refused_and_nothing_is_left(
     source = write_archive(tmp_path / f"hostile{ending}", hostile(parts))
     before = listing(tmp_path)
     with pytest.raises(WeiboTuiError) as refused:
-        finish(shelf.take_in(source, overwrite=True))
+        drain(shelf.take_in(source, overwrite=True))
     assert "\n" not in str(refused.value)
     assert "hostile" in str(refused.value) or "cannot be used" in str(refused.value)
     assert listing(tmp_path) == before
@@ -272,7 +272,7 @@ def test_oversized_members_are_refused_without_being_read_whole(tmp_path: Path) 
     for ending in (".zip", ".tar.gz"):
         source = write_archive(tmp_path / f"a{ending}", [("card.json", b"{}"), ("big", b"\0" * 1001)])
         with pytest.raises(UserInputError, match="big in it is too large"):
-            finish(archives.unpack(source, {"card.json": 2, "big": 1000}, place(tmp_path)))
+            drain(archives.unpack(source, {"card.json": 2, "big": 1000}, place(tmp_path)))
         assert len(archives.read(source, {"card.json": 2, "big": 1001}, "big")) == 1001
         with pytest.raises(UserInputError, match="card.json in it is too large"):
             archives.read(source, {"card.json": 1, "big": 1001}, "card.json")
@@ -307,7 +307,7 @@ def test_bytes_turned_in_an_archive_never_end_in_anything_but_words(
             )
         source.write_bytes(bytes(spoilt[: draw.choice([len(whole), len(whole), len(whole) // 2])]))
         try:
-            finish(shelf.take_in(source, "again", overwrite=True))
+            drain(shelf.take_in(source, "again", overwrite=True))
         except WeiboTuiError:
             refused += 1
     assert refused >= 30
@@ -318,11 +318,11 @@ def test_file_that_is_no_archive_is_refused(shelf: ModelStore, tmp_path: Path) -
     text.write_text("no archive", encoding="utf-8")
     for source in (text, tmp_path / "missing.zip"):
         with pytest.raises(UserInputError, match="cannot be read as an archive"):
-            finish(shelf.take_in(source))
+            drain(shelf.take_in(source))
     empty = tmp_path / "folder"
     empty.mkdir()
     with pytest.raises(UserInputError, match="lacks .*card.json"):
-        finish(shelf.take_in(empty))
+        drain(shelf.take_in(empty))
 
 
 # a base that is not what its card says
@@ -394,7 +394,7 @@ def test_base_that_says_it_is_another_is_refused_and_nothing_is_left(
     source = write_archive(tmp_path / "lie.zip", lie(parts))
     before = listing(tmp_path)
     with pytest.raises(WeiboTuiError, match=message) as refused:
-        finish(shelf.take_in(source, "again"))
+        drain(shelf.take_in(source, "again"))
     assert "lie.zip" in str(refused.value)
     assert listing(tmp_path) == before
 
@@ -406,6 +406,6 @@ def test_imported_base_keeps_nothing_that_names_code(
     hostile = other_config(parts, auto_map={"AutoModel": "evil.Model"})
     more: list[Member] = [("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": ["evil.Tokenizer"]}}')]
     source = write_archive(tmp_path / "hostile.zip", [*rehashed(hostile, parameters=7), *more])
-    card: Any = finish(shelf.take_in(source, "again"))
+    card: Any = drain(shelf.take_in(source, "again"))
     assert listing(shelf.path("again")) | {"card.json": ""} == listing(shelf.path("mood")) | {"card.json": ""}
     assert card == dataclasses.replace(shelf.card("mood"), name="again")

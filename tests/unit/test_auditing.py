@@ -11,7 +11,7 @@ from made_up import numeral
 
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 
 
 def write(path: Path, *lines: str, header: str = "label,review") -> Path:
@@ -20,7 +20,7 @@ def write(path: Path, *lines: str, header: str = "label,review") -> Path:
 
 
 def audited(*paths: Path, **options: Any) -> Audit:
-    found = finish(audit(paths, **options))
+    found = drain(audit(paths, **options))
     json.dumps(found.to_json(), allow_nan=False)
     return found
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weibo_tui.bench import history, records
 from weibo_tui.bench.measuring import BenchmarkOptions, Comparison
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
 from weibo_tui.workbench import Workbench
 
@@ -14,7 +14,7 @@ NUMBER = 300
 
 
 def test_a_history_is_filled_with_different_posts_in_their_order(tmp_path: Path) -> None:
-    finish(records.fill(tmp_path, NUMBER))
+    drain(records.fill(tmp_path, NUMBER))
     with Workbench.open(tmp_path) as bench:
         entries = bench.history.page(NUMBER + 1)
         assert bench.history.count(HistoryFilter(uncertain=True)) < NUMBER / 2
@@ -24,7 +24,7 @@ def test_a_history_is_filled_with_different_posts_in_their_order(tmp_path: Path)
 
 
 def test_each_question_finds_a_part_of_it(tmp_path: Path) -> None:
-    finish(records.fill(tmp_path, NUMBER))
+    drain(records.fill(tmp_path, NUMBER))
     with Workbench.open(tmp_path) as bench:
         total = bench.history.count(EVERYTHING)
         found = {name: bench.history.count(asked) for name, asked in records.questions().items()}

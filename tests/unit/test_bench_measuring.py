@@ -9,7 +9,7 @@ import pytest
 
 from weibo_tui.bench.measuring import Comparison, Measured, Rounds, Sample, Target, finish_process, in_process
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.progress import Progress, finish
+from weibo_tui.progress import Progress, drain
 
 OURS = Sample("weibo-tui", (4.0, 2.0, 3.0))
 PLAIN = Sample("the plain recipe", (2.0, 4.0, 3.0))
@@ -79,7 +79,7 @@ def contender(name: str, order: list[str]) -> Callable[[], Measured]:
 
 def test_contenders_take_turns_in_every_other_round_from_the_last_to_the_first() -> None:
     order: list[str] = []
-    found = finish(Rounds().run("measuring", {name: contender(name, order) for name in "abc"}, 3))
+    found = drain(Rounds().run("measuring", {name: contender(name, order) for name in "abc"}, 3))
     assert "".join(order) == "abccbaabc"
     assert found.sample("a", "before", "the first").values == (0, 5, 6)
     assert found.sample("a", "before", "the first").name == "the first"

@@ -115,9 +115,9 @@ def test_training_record_outlives_renaming_and_export(
     assert score["seen_in_training"] == known
 
 
-def test_labels_that_an_adapter_does_not_know_are_refused(command: Command, bench: Workbench, tmp_path: Path) -> None:
+def test_labels_that_an_adapter_does_not_know_are_refused(command: Command, wb: Workbench, tmp_path: Path) -> None:
     labels = ("neutral", "angry", "happy")
-    models.add_adapter(bench, bench.bases.open("small"), "emotion", labels=labels, raw_labels=labels)
+    models.add_adapter(wb, wb.bases.open("small"), "emotion", labels=labels, raw_labels=labels)
     data = tmp_path / "posts.csv"
     data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
     done = command("evaluate", data, "--adapter", "emotion", "--json")
@@ -127,9 +127,9 @@ def test_labels_that_an_adapter_does_not_know_are_refused(command: Command, benc
     assert objects(command.well("evaluate", data, "--adapter", "emotion", "--json").out)[0]["n"] == 2
 
 
-def test_huge_weights_label_nothing(command: Command, bench: Workbench, tmp_path: Path) -> None:
-    card = models.add_adapter(bench, bench.bases.open("small"), "huge", temperature=1e-4)
-    weights, place = bench.adapters.path("huge") / WEIGHTS, bench.adapters.path("huge") / cards.CARD
+def test_huge_weights_label_nothing(command: Command, wb: Workbench, tmp_path: Path) -> None:
+    card = models.add_adapter(wb, wb.bases.open("small"), "huge", temperature=1e-4)
+    weights, place = wb.adapters.path("huge") / WEIGHTS, wb.adapters.path("huge") / cards.CARD
     tensors = load_file(weights)
     save_file(tensors | {"head.weight": torch.full_like(tensors["head.weight"], 3e38)}, weights)
     place.write_bytes(cards.write(dataclasses.replace(card, weights_sha256=sha256(weights))))

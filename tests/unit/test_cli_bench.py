@@ -1,4 +1,4 @@
-"""`weibo-tui bench`: what is asked for is measured, and told as a table or in JSON."""
+"""`weibo-tui wb`: what is asked for is measured, and told as a table or in JSON."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ def test_line_of_stdin_longer_than_the_limit_is_cut(
 
 
 def test_characters_read_of_a_giant_post_are_counted(furnished: Path) -> None:
-    with Workbench.open() as bench:
-        unread, word, short = bench.predict(["\u200b" * 20_000 + "好", "x" * 20_000, "好" * 5], record=False)
+    with Workbench.open() as wb:
+        unread, word, short = wb.predict(["\u200b" * 20_000 + "好", "x" * 20_000, "好" * 5], record=False)
     assert (unread.error is not None, unread.characters, unread.characters_read) == (True, 20_001, 0)
     assert (word.truncated, word.characters, word.characters_read) == (True, 20_000, LONGEST_POST)
     assert (short.truncated, short.characters, short.characters_read) == (False, 5, 5)

@@ -41,11 +41,11 @@ def lived_in(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("lived-in")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     few = made_up.write_posts(tmp_path_factory.mktemp("posts") / "few.csv", 40, seed=5)
-    with Workbench.open(home) as bench:
-        bench.use_adapter("mood")
-        list(bench.predict([text for text, _label in made_up.posts(60, seed=2)], machine=models.MACHINE))
+    with Workbench.open(home) as wb:
+        wb.set_default_adapter("mood")
+        list(wb.predict([text for text, _label in made_up.posts(60, seed=2)], machine=models.MACHINE))
         hyper = Hyperparameters(epochs=2, batch_size=8, bottleneck=8)
-        events = bench.train(TrainingConfig((few,), "cut", base="tiny", hyper=hyper, machine=models.MACHINE))
+        events = wb.train(TrainingConfig((few,), "cut", base="tiny", hyper=hyper, machine=models.MACHINE))
         models.until(events, StepDone, 5)
         events.close()  # type: ignore[attr-defined]
     return home
@@ -137,10 +137,10 @@ def test_a_checkpoint_that_is_not_what_was_written_is_refused_and_stays(place: s
         content[at] ^= 1
     checkpoint.write_bytes(content)
     with (
-        Workbench.open() as bench,
+        Workbench.open() as wb,
         pytest.raises(CorruptFileError, match="checkpoint.safetensors is damaged .*train again"),
     ):
-        list(bench.resume(run))
+        list(wb.resume(run))
     assert checkpoint.read_bytes() == content
     assert not (mine / "adapters" / "cut").exists()
 

@@ -176,16 +176,16 @@ def test_a_pickle_that_finds_no_space_is_an_error_of_the_disk() -> None:
 
 def test_a_log_that_cannot_be_written_is_said_in_the_same_sentence(home: Path) -> None:
     (home / "weibo-tui.log").mkdir()
-    said = log.explain(ZeroDivisionError("a secret"))
+    said = log.user_message(ZeroDivisionError("a secret"))
     assert "ZeroDivisionError" in said
     assert f"cannot be written to {home / 'weibo-tui.log'}" in said
     assert "secret" not in said
 
 
 def test_a_log_does_not_grow_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "LARGEST", 100)
+    monkeypatch.setattr(log, "MAX_BYTES", 100)
     for number in range(9):
-        assert log.record_fault(ZeroDivisionError(number))
+        assert log.log_exception(ZeroDivisionError(number))
     files = sorted(path.name for path in home.iterdir())
-    assert files == ["weibo-tui.log", *(f"weibo-tui.log.{number}" for number in range(1, log.KEPT + 1))]
+    assert files == ["weibo-tui.log", *(f"weibo-tui.log.{number}" for number in range(1, log.MAX_OLD_LOGS + 1))]
     assert all(path.stat().st_size <= 100 for path in home.iterdir())

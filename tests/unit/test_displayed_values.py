@@ -21,8 +21,8 @@ JUDGED = re.compile(r"第(\d+)碗面真好吃 *\n *[▲▼?] (?:positive|negativ
 
 
 def kept(home: Path) -> set[str]:
-    with Workbench.open(home) as bench:
-        return {entry.text for entry in bench.history.page(100_000) if hasattr(entry, "text")}
+    with Workbench.open(home) as wb:
+        return {entry.text for entry in wb.history.page(100_000) if hasattr(entry, "text")}
 
 
 def seen_in_the_app(home: Path, posts: Path, chance: random.Random) -> set[str]:

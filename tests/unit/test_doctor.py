@@ -26,7 +26,7 @@ from weibo_tui.registry import cards
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.version import __version__
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.doctor import examine
+from weibo_tui.workbench.doctor import diagnose
 
 
 def told(done: Done) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def only_problem(command: Command) -> str:
     return str(problem)
 
 
-def test_all_is_told_of_a_home_that_is_well(command: Command, bench: Workbench, home: Path) -> None:
-    list(bench.predict(["今天的面真好吃", "太差了"], machine=models.MACHINE))
+def test_all_is_told_of_a_home_that_is_well(command: Command, wb: Workbench, home: Path) -> None:
+    list(wb.predict(["今天的面真好吃", "太差了"], machine=models.MACHINE))
     found = told(command.well("doctor", "--json"))
     assert found["problems"] == []
     assert found["versions"]["weibo-tui"] == __version__
@@ -71,7 +71,7 @@ def test_all_is_told_of_a_home_that_is_well(command: Command, bench: Workbench, 
     assert found["hub"] is None
 
 
-def test_in_words_it_is_aligned_and_ends_well(command: Command, bench: Workbench) -> None:
+def test_in_words_it_is_aligned_and_ends_well(command: Command, wb: Workbench) -> None:
     done = command.well("doctor")
     lines = done.out.splitlines()
     assert lines[0].split() == ["weibo-tui", __version__]
@@ -242,12 +242,12 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_what_is_broken_is_told_with_the_remedy_and_the_rest_is_told_still(
-    command: Command, bench: Workbench, home: Path, fault: Fault
+    command: Command, wb: Workbench, home: Path, fault: Fault
 ) -> None:
-    list(bench.predict(["今天的面真好吃"] * 50, machine=models.MACHINE))
-    bench._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    bench._database.close()
-    bench._opened_database = None
+    list(wb.predict(["今天的面真好吃"] * 50, machine=models.MACHINE))
+    wb._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    wb._database.close()
+    wb._open_database = None
     for beside in ("weibo-tui.db-wal", "weibo-tui.db-shm"):
         (home / beside).unlink(missing_ok=True)
     fault.spoil(home)
@@ -304,7 +304,7 @@ def test_encoding_without_chinese_is_told(home: Path, monkeypatch: pytest.Monkey
         encoding = "iso-8859-1"
 
     monkeypatch.setattr(sys, "stdout", Stream())
-    report = examine()
+    report = diagnose()
     monkeypatch.undo()
     (problem,) = report.problems
     assert "iso-8859-1 has no Chinese" in problem

@@ -56,13 +56,13 @@ def model(hub: Hub, tmp_path: Path) -> dict[str, bytes]:
 
 
 def get(home: Path, repository: str = REPOSITORY, name: str = "") -> list[object]:
-    with Workbench.open(home) as bench:
-        return list(bench.get_base(repository, name))
+    with Workbench.open(home) as wb:
+        return list(wb.download_base(repository, name))
 
 
 def there(home: Path) -> list[str]:
-    with Workbench.open(home) as bench:
-        return [card.name for card in bench.bases.list()]
+    with Workbench.open(home) as wb:
+        return [card.name for card in wb.bases.list()]
 
 
 def largest(files: dict[str, bytes]) -> int:
@@ -74,15 +74,15 @@ def test_a_base_is_fetched_once_and_says_where_it_came_from(home: Path, hub: Hub
     assert isinstance(events[-1], ImportResult)
     card = events[-1].card
     assert (card.name, getattr(card, "source", "")) == ("gpt2-small", REPOSITORY)
-    with Workbench.open(home) as bench:
-        assert bench.settings.base == ""
-        kept = bench.bases.card("gpt2-small")
+    with Workbench.open(home) as wb:
+        assert wb.settings.base == ""
+        kept = wb.bases.card("gpt2-small")
         assert (kept.made["repository"], kept.made["revision"]) == (REPOSITORY, COMMIT)
         assert "unknown_share" in kept.made  # how well its tokenizer serves Chinese
         by_hand = models.write_folder(home / "by hand", models.reference(n_embd=128))
-        assert bench.add_base(by_hand, "by-hand").fingerprint == kept.fingerprint
+        assert wb.add_base(by_hand, "by-hand").fingerprint == kept.fingerprint
         asked = len(hub.requests)
-        assert list(bench.get_base(REPOSITORY)) == [ImportResult(kept)]
+        assert list(wb.download_base(REPOSITORY)) == [ImportResult(kept)]
         assert len(hub.requests) == asked
     assert not any("README" in request or "tf_model" in request for request in hub.requests)
     assert not list((home / "downloads").glob("*/"))
@@ -104,8 +104,8 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(home: Path, hub: Hu
 def test_what_came_before_a_stop_is_not_fetched_again(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     size, gate = largest(model), threading.Event()
     hub.faults = deque([slow(gate, after=size // 2)])
-    with Workbench.open(home) as bench:
-        events = bench.get_base(REPOSITORY)
+    with Workbench.open(home) as wb:
+        events = wb.download_base(REPOSITORY)
         for event in events:
             if isinstance(event, Progress) and event.stage == "fetching" and event.done > size // 4:
                 break
@@ -133,8 +133,8 @@ def test_a_newer_commit_is_not_mixed_with_what_came_of_an_older(home: Path, hub:
         get(home)
     hub.commit = "2e" * 20
     get(home)
-    with Workbench.open(home) as bench:
-        assert bench.bases.card("gpt2-small").made["revision"] == hub.commit
+    with Workbench.open(home) as wb:
+        assert wb.bases.card("gpt2-small").made["revision"] == hub.commit
 
 
 @pytest.mark.parametrize(
@@ -283,14 +283,14 @@ def test_a_disk_that_takes_no_more_is_named_and_what_came_stays(home: Path, hub:
 
 
 def test_two_programs_do_not_fetch_the_same_at_once(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
-    with Workbench.open(home) as bench:
-        events = bench.get_base(REPOSITORY)
+    with Workbench.open(home) as wb:
+        events = wb.download_base(REPOSITORY)
         next(iter(events))
         with pytest.raises(UserInputError, match="is being fetched by another program already"):
             get(home)
 
 
-def test_a_name_that_is_taken_is_refused_unasked(home: Path, hub: Hub, bench: Workbench) -> None:
+def test_a_name_that_is_taken_is_refused_unasked(home: Path, hub: Hub, wb: Workbench) -> None:
     with pytest.raises(UserInputError, match="A base named 'small' is there already"):
         get(home, name="small")
     assert hub.requests == []
@@ -298,14 +298,14 @@ def test_a_name_that_is_taken_is_refused_unasked(home: Path, hub: Hub, bench: Wo
 
 def test_training_fetches_the_base_that_it_names(home: Path, hub: Hub, model: dict[str, bytes], few: Path) -> None:
     plan = TrainingConfig((few,), "mood", base=REPOSITORY, hyper=models.HYPER, machine=models.MACHINE)
-    with Workbench.open(home) as bench:
+    with Workbench.open(home) as wb:
         with pytest.raises(UserInputError, match="is not here: fetch it with 'weibo-tui bases get someone/gpt2-small'"):
-            deque(bench.train(dataclasses.replace(plan, offline=True)), maxlen=0)
+            deque(wb.train(dataclasses.replace(plan, offline=True)), maxlen=0)
         assert hub.requests == []
-        deque(bench.train(plan), maxlen=0)
+        deque(wb.train(plan), maxlen=0)
         asked = len(hub.requests)
-        assert bench.adapters.card("mood").base == "gpt2-small"
-        deque(bench.train(dataclasses.replace(plan, overwrite=True)), maxlen=0)
+        assert wb.adapters.card("mood").base == "gpt2-small"
+        deque(wb.train(dataclasses.replace(plan, overwrite=True)), maxlen=0)
         assert len(hub.requests) == asked
 
 

@@ -17,51 +17,51 @@ from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.recognition import recognise
 
 
-def test_the_condition_of_a_base_is_its_size_and_shape(bench: Workbench) -> None:
-    found = condition(bench.bases, "small")
-    files = list(bench.bases.path("small").iterdir())
+def test_the_condition_of_a_base_is_its_size_and_shape(wb: Workbench) -> None:
+    found = condition(wb.bases, "small")
+    files = list(wb.bases.path("small").iterdir())
     assert found.size == sum(file.stat().st_size for file in files)
     assert found.missing == ()
     assert found.shape == Shape(layers=2, width=32, heads=4, positions=64, vocabulary=len(models.TOKENS))
 
 
-def test_an_adapter_has_no_shape_of_its_own(bench: Workbench) -> None:
-    assert condition(bench.adapters, "mood").shape is None
+def test_an_adapter_has_no_shape_of_its_own(wb: Workbench) -> None:
+    assert condition(wb.adapters, "mood").shape is None
 
 
 @pytest.mark.parametrize("config", [b"", b"[]", b'{"n_layer": "2"}', b"[" * 100_000, b'{"n_layer": 1e400}'])
-def test_a_base_with_a_broken_config_has_no_shape(bench: Workbench, config: bytes) -> None:
-    (bench.bases.path("small") / "config.json").write_bytes(config)
-    assert condition(bench.bases, "small").shape is None
+def test_a_base_with_a_broken_config_has_no_shape(wb: Workbench, config: bytes) -> None:
+    (wb.bases.path("small") / "config.json").write_bytes(config)
+    assert condition(wb.bases, "small").shape is None
 
 
-def test_missing_files_are_named(bench: Workbench) -> None:
-    (bench.adapters.path("mood") / "adapter.safetensors").unlink()
-    assert condition(bench.adapters, "mood").missing == ("adapter.safetensors",)
+def test_missing_files_are_named(wb: Workbench) -> None:
+    (wb.adapters.path("mood") / "adapter.safetensors").unlink()
+    assert condition(wb.adapters, "mood").missing == ("adapter.safetensors",)
 
 
-def test_what_the_list_passes_over_is_told_and_can_be_removed(bench: Workbench) -> None:
-    (bench.paths.adapters / "broken").mkdir()
-    (bench.paths.adapters / "broken" / "card.json").write_text("{", "utf-8")
-    (bench.paths.adapters / "bare").mkdir()
-    (bench.paths.adapters / ".half.partial").mkdir()
-    (bench.paths.adapters / "file").write_text("no folder")
-    found = dict(bench.adapters.damaged())
+def test_what_the_list_passes_over_is_told_and_can_be_removed(wb: Workbench) -> None:
+    (wb.paths.adapters / "broken").mkdir()
+    (wb.paths.adapters / "broken" / "card.json").write_text("{", "utf-8")
+    (wb.paths.adapters / "bare").mkdir()
+    (wb.paths.adapters / ".half.partial").mkdir()
+    (wb.paths.adapters / "file").write_text("no folder")
+    found = dict(wb.adapters.damaged())
     assert list(found) == ["bare", "broken"]
     assert all("remove its folder" in str(error) for error in found.values())
     for name in found:
-        bench.remove_adapter(name)
-    assert not list(bench.adapters.damaged())
-    assert [card.name for card in bench.adapters.list()] == ["mood"]
+        wb.remove_adapter(name)
+    assert not list(wb.adapters.damaged())
+    assert [card.name for card in wb.adapters.list()] == ["mood"]
 
 
-def test_exported_adapters_and_bases_are_told_apart_by_their_cards(bench: Workbench, tmp_path: Path) -> None:
-    deque(bench.export_adapter("mood", tmp_path / "one.zip"), maxlen=0)
-    deque(bench.export_base("small", tmp_path / "other.tar.gz"), maxlen=0)
-    assert recognise(tmp_path / "one.zip") == bench.adapters.card("mood")
-    assert recognise(tmp_path / "other.tar.gz") == bench.bases.card("small")
-    assert isinstance(recognise(bench.adapters.path("mood")), AdapterCard)
-    assert isinstance(recognise(bench.bases.path("small")), BaseCard)
+def test_exported_adapters_and_bases_are_told_apart_by_their_cards(wb: Workbench, tmp_path: Path) -> None:
+    deque(wb.export_adapter("mood", tmp_path / "one.zip"), maxlen=0)
+    deque(wb.export_base("small", tmp_path / "other.tar.gz"), maxlen=0)
+    assert recognise(tmp_path / "one.zip") == wb.adapters.card("mood")
+    assert recognise(tmp_path / "other.tar.gz") == wb.bases.card("small")
+    assert isinstance(recognise(wb.adapters.path("mood")), AdapterCard)
+    assert isinstance(recognise(wb.bases.path("small")), BaseCard)
 
 
 def test_a_hugging_face_folder_has_no_card(tmp_path: Path) -> None:

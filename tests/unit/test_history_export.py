@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.errors import CorruptFileError, UserInputError
-from weibo_tui.progress import Progress, finish
+from weibo_tui.progress import Progress, drain
 from weibo_tui.storage.database import Database, connect
 from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
 from weibo_tui.text import unguard
@@ -29,7 +29,7 @@ def test_the_export_holds_every_analysis_and_opens_in_a_spreadsheet(tmp_path: Pa
     history.correct(identity, "neutral")
     history.add_file(FILE)
     place = tmp_path / "out" / "history.csv"
-    assert finish(history.export(place)) == 2
+    assert drain(history.export(place)) == 2
     assert place.read_bytes().startswith(b"\xef\xbb\xbfid,created_at,text,label,confidence,adapter,")
     [first, second] = rows(place)
     assert list(first) == list(EXPORT_COLUMNS)
@@ -59,8 +59,8 @@ def test_the_export_holds_every_analysis_and_opens_in_a_spreadsheet(tmp_path: Pa
 
 def test_guard_and_byte_order_mark_can_be_switched_off(tmp_path: Path, history: History) -> None:
     history.add([replace(ANALYSIS, text="=1+1")])
-    finish(history.export(tmp_path / "guarded.csv"))
-    finish(history.export(tmp_path / "plain.csv", bom=False, guard=False))
+    drain(history.export(tmp_path / "guarded.csv"))
+    drain(history.export(tmp_path / "plain.csv", bom=False, guard=False))
     assert ',"\'=1+1",' in (tmp_path / "guarded.csv").read_text(encoding="utf-8-sig")
     plain = (tmp_path / "plain.csv").read_bytes()
     assert plain.startswith(b"id,")
@@ -77,7 +77,7 @@ def test_the_export_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, t
     database = connect(folder / "weibo-tui.db")
     history = History(database)
     history.add([replace(ANALYSIS, text=text, label=text) for text in texts])
-    assert finish(history.export(folder / "history.csv")) == len(texts)
+    assert drain(history.export(folder / "history.csv")) == len(texts)
     found = rows(folder / "history.csv")
     assert [unguard(row["text"]) for row in found] == texts
     assert [unguard(row["label"]) for row in found] == texts
@@ -87,7 +87,7 @@ def test_the_export_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, t
 
 def test_a_lone_surrogate_is_exported_as_its_escape(tmp_path: Path, history: History) -> None:
     history.add([replace(ANALYSIS, text="半个\ud83d")])
-    finish(history.export(tmp_path / "history.csv"))
+    drain(history.export(tmp_path / "history.csv"))
     assert ',"半个\\ud83d",' in (tmp_path / "history.csv").read_text(encoding="utf-8-sig")
 
 
@@ -95,9 +95,9 @@ def test_what_a_filter_asks_for_is_exported_oldest_first(tmp_path: Path, history
     history.add([replace(ANALYSIS, text=f"今天 {second}", created_at=at(second)) for second in (3, 1, 2)])
     history.add([replace(ANALYSIS, text="明天")])
     history.add_file(FILE)
-    assert finish(history.export(tmp_path / "a.csv", HistoryFilter(text="今天"))) == 3
+    assert drain(history.export(tmp_path / "a.csv", HistoryFilter(text="今天"))) == 3
     assert [row["text"] for row in rows(tmp_path / "a.csv")] == ["今天 1", "今天 2", "今天 3"]
-    assert finish(history.export(tmp_path / "a.csv", HistoryFilter(source="file"), overwrite=True)) == 0
+    assert drain(history.export(tmp_path / "a.csv", HistoryFilter(source="file"), overwrite=True)) == 0
     assert rows(tmp_path / "a.csv") == []
 
 
@@ -117,7 +117,7 @@ def test_the_history_can_be_written_while_it_is_exported(tmp_path: Path, databas
     history.add([replace(ANALYSIS, text="by this one", created_at=at(9))])
     history.correct(ids[-1], "negative")
     history.delete([history.get(ids[0])])
-    assert finish(export) == 4500
+    assert drain(export) == 4500
     texts = [row["text"] for row in rows(tmp_path / "history.csv")]
     assert texts == [str(number) for number in range(4500)]
     assert rows(tmp_path / "history.csv")[-1]["label_source"] == "model"  # as it was when the export began
@@ -132,14 +132,14 @@ def test_export_while_history_is_cleared_is_whole(tmp_path: Path, database: Data
     with other.transaction():
         other.execute("DELETE FROM analyses")
     other.close()
-    assert finish(export) == 4500
+    assert drain(export) == 4500
     assert len(rows(tmp_path / "history.csv")) == 4500
 
 
 def test_export_with_damaged_moment_ends(tmp_path: Path, database: Database, history: History) -> None:
     history.add([replace(ANALYSIS, text=text) for text in ("晴", "雨", "雪")])
     database.execute("UPDATE analyses SET created_at = x'01' WHERE id = 2")
-    assert finish(history.export(tmp_path / "out.csv")) == 3
+    assert drain(history.export(tmp_path / "out.csv")) == 3
     assert [row["text"] for row in rows(tmp_path / "out.csv")] == ["晴", "雪", "雨"]
 
 
@@ -151,7 +151,7 @@ def test_export_that_loses_rows_keeps_the_earlier_file(
     history.add([ANALYSIS] * 3)
     monkeypatch.setattr(History, "_count", lambda *_arguments: 4)
     with pytest.raises(CorruptFileError, match="Export incomplete: 3 of 4 posts"):
-        finish(history.export(place, overwrite=True))
+        drain(history.export(place, overwrite=True))
     assert place.read_bytes() == b"earlier"
 
 
@@ -159,7 +159,7 @@ def test_export_of_formula_after_separator_is_guarded(tmp_path: Path, history: H
     texts = [f"好{separator}=cmd|/C calc!A0;" for separator in (";", "\t", "\n", "\r\n", ';"', "; ")]
     history.add([replace(ANALYSIS, text=text) for text in texts])
     place = tmp_path / "history.csv"
-    finish(history.export(place))
+    drain(history.export(place))
     assert [unguard(row["text"]) for row in rows(place)] == texts
     for delimiter in ",;\t":  # as spreadsheets of other languages part it
         with place.open(encoding="utf-8-sig", newline="") as file:
@@ -169,7 +169,7 @@ def test_export_of_formula_after_separator_is_guarded(tmp_path: Path, history: H
 
 def test_exported_texts_are_all_quoted(tmp_path: Path, history: History) -> None:
     history.add([ANALYSIS])
-    finish(history.export(tmp_path / "history.csv", bom=False))
+    drain(history.export(tmp_path / "history.csv", bom=False))
     header, row = (tmp_path / "history.csv").read_text("utf-8").splitlines()
     assert header == ",".join(EXPORT_COLUMNS)
     assert row.startswith(
@@ -194,4 +194,4 @@ def test_a_closed_export_leaves_no_file_and_the_old_one_in_place(tmp_path: Path,
 def test_an_export_to_an_impossible_place_says_so(tmp_path: Path, history: History) -> None:
     history.add([ANALYSIS])
     with pytest.raises(UserInputError, match="Not a regular file"):
-        finish(history.export(tmp_path))
+        drain(history.export(tmp_path))

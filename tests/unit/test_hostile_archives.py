@@ -15,7 +15,7 @@ from bounds import little_memory, sparse
 from commands import listing
 
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry import archives
 
 WANTED = {"card.json": 2**20, "weights": 2**33}
@@ -119,7 +119,7 @@ def test_archive_that_would_run_away_is_refused_in_little_memory(tmp_path: Path,
     out = tmp_path / "out"
     out.mkdir()
     with little_memory(2**28), pytest.raises(UserInputError) as refused:
-        finish(archives.unpack(source, WANTED, out))
+        drain(archives.unpack(source, WANTED, out))
     assert len(str(refused.value)) < 400
     assert sum(path.stat().st_size for path in out.iterdir()) <= 2**28
     assert listing(tmp_path).keys() - before <= {"out", "out/card.json", "out/weights"}

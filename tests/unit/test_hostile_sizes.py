@@ -16,7 +16,7 @@ from hostile import spoken
 from weibo_tui.app.history.rows import Columns, pattern
 from weibo_tui.app.predict.card import FOLDED_LINES, LARGEST_SHOWN, PostCard
 from weibo_tui.datasets.splitting import group_steps
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.storage.history import HistoryFilter
 from weibo_tui.text import (
     cell_width,
@@ -101,7 +101,7 @@ def test_no_part_of_text_takes_long(name: str) -> None:
     assert clean(post).raw_position(MEGABYTE * 9) == MEGABYTE
     assert len(without_emoticons(post)) <= MEGABYTE
     assert unguard(guard(post)) == post
-    assert len(finish(group_steps([post, post + "a", normalise(post)]))) <= 3
+    assert len(drain(group_steps([post, post + "a", normalise(post)]))) <= 3
 
 
 @pytest.mark.parametrize("name", PIECES)
@@ -141,6 +141,6 @@ def check_posts(command: Command, folder: Path, posts: list[str]) -> None:
         assert "--json" in words or len(done.out) < 300 * (len(posts) + 1)
     csv_rows = table(folder / "history.csv")
     assert [unguard(row["text"]) for row in csv_rows] == posts
-    with Workbench.open() as bench:
+    with Workbench.open() as wb:
         for post in posts:
-            assert bench.history.count(HistoryFilter(text=post[:20])) >= 1
+            assert wb.history.count(HistoryFilter(text=post[:20])) >= 1

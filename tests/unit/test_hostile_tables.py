@@ -16,7 +16,7 @@ from weibo_tui.datasets import corpus, dataset
 from weibo_tui.datasets.parsers import MAX_COLUMNS, MAX_RECORD
 from weibo_tui.datasets.reading import count, open_source, rows
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.text import LONGEST_POST
 
 LITTLE = 3 * 2**29
@@ -124,7 +124,7 @@ def test_label_without_end_is_refused_with_its_row(tmp_path: Path, label: str) -
     path = tmp_path / "a.csv"
     path.write_text(f"text,label\na,1\nb,{label}\n", encoding="utf-8")
     with pytest.raises(UserInputError, match="row 2: label holds a label of") as refused:
-        finish(dataset.load([path]))
+        drain(dataset.load([path]))
     assert len(str(refused.value)) < 300
 
 
@@ -164,7 +164,7 @@ def test_parquet_that_does_not_hold_its_rows_is_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:place] + MINUS_21 + whole[place + 2 :])
         try:
             source = open_source(path)
-            assert finish(count(source)) == sum(1 for _row in rows(source))
+            assert drain(count(source)) == sum(1 for _row in rows(source))
         except UserInputError as error:
             said.append(str(error))
         place = whole.find(TWO, place + 1)
@@ -183,6 +183,6 @@ def test_bits_turned_in_a_parquet_file_never_end_in_anything_but_words(tmp_path:
         path.write_bytes(bytes(spoilt))
         try:
             source = open_source(path)
-            assert finish(count(source)) == sum(1 for _row in rows(source))
+            assert drain(count(source)) == sum(1 for _row in rows(source))
         except UserInputError as error:
             assert "\n" not in str(error)

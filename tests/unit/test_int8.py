@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry.bases import CONFIG, TOKENIZER, WEIGHTS, Bases, OpenBase
 from weibo_tui.registry.conversion import Checkpoint
 from weibo_tui.registry.int8 import SCALE, restored, rounded
@@ -80,8 +80,8 @@ def test_a_base_in_eight_bits_opens_as_what_its_fingerprint_says(small: Bases, b
 
 
 def test_a_base_in_eight_bits_goes_out_and_comes_in_as_any_other(small: Bases, tmp_path: Path) -> None:
-    finish(small.export("small", tmp_path / "small.zip"))
-    card = finish(small.take_in(tmp_path / "small.zip", "again"))
+    drain(small.export("small", tmp_path / "small.zip"))
+    card = drain(small.take_in(tmp_path / "small.zip", "again"))
     assert card.fingerprint == small.card("small").fingerprint
     assert models.same_bits(small.open("again").trunk.canonical(), small.open("small").trunk.canonical())
 

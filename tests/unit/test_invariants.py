@@ -45,7 +45,7 @@ from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
 from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.engine.vocabulary import build_tokenizer
 from weibo_tui.errors import CorruptFileError, UserInputError
-from weibo_tui.progress import Progress, finish
+from weibo_tui.progress import Progress, drain
 from weibo_tui.registry import cards
 from weibo_tui.text import normalise, repost_segments
 from weibo_tui.workbench import ComputeOptions, EvaluationConfig, LabelingConfig, TrainingConfig, Workbench
@@ -216,11 +216,11 @@ def test_post_alone_in_a_ragged_batch_or_padded_to_the_limit_is_the_same(tell: T
         measured.append(f"{str(dtype)[6:]} {off:.1e}")
 
     posts = [post * (1 + place % 7) for place, post in enumerate(POSTS)]
-    with Workbench.open(home) as bench:
-        base = bench.bases.open(models.add_base(bench, home / "from").name)
-        models.add_adapter(bench, base, "mood", max_length=64)
-        answers = list(bench.predict(posts, "mood", machine=models.MACHINE, record=False))
-        single = [next(bench.predict([post], "mood", machine=models.MACHINE, record=False)) for post in posts]
+    with Workbench.open(home) as wb:
+        base = wb.bases.open(models.add_base(wb, home / "from").name)
+        models.add_adapter(wb, base, "mood", max_length=64)
+        answers = list(wb.predict(posts, "mood", machine=models.MACHINE, record=False))
+        single = [next(wb.predict([post], "mood", machine=models.MACHINE, record=False)) for post in posts]
     assert [analysis.text for analysis in answers] == posts
     for one, other in zip(answers, single, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
@@ -237,17 +237,17 @@ def test_trainer_workbench_and_command_line_give_the_same_probability(tell: Tell
     for dtype in ("float32", "bfloat16"):
         machine = ComputeOptions("cpu", dtype, 1)
         tolerance = 1e-4 if dtype == "float32" else 0.01
-        with Workbench.open(home) as bench:
+        with Workbench.open(home) as wb:
             if dtype == "float32":
-                models.add_base(bench, home / "from")
-            base = bench.open_base("small", bench.compute(machine))
+                models.add_base(wb, home / "from")
+            base = wb.open_base("small", wb.compute(machine))
             training = AdapterTrainer(
                 base.trunk,
                 Adapter.fresh(AdapterConfig(32, (0, 1), 2, 8), seed=1),
                 models.examples(made_up.posts(32, seed=2)),
                 models.examples(labelled),
                 HYPER,
-                models.compute(bench.compute(machine).dtype, micro_tokens=150),  # other batches than predict's
+                models.compute(wb.compute(machine).dtype, micro_tokens=150),  # other batches than predict's
                 base.tokenizer.frame.pad,
             )
             (validated,) = [event for event in training.events() if isinstance(event, Evaluated)]
@@ -257,8 +257,8 @@ def test_trainer_workbench_and_command_line_give_the_same_probability(tell: Tell
             ):
                 logits[batch] = part
             card = models.card_for(training.adapter, base, dtype, temperature=1.7, dtype=dtype)
-            bench.adapters.save(training.adapter, card)
-            found = list(bench.predict(posts, dtype, machine=machine))
+            wb.adapters.save(training.adapter, card)
+            found = list(wb.predict(posts, dtype, machine=machine))
         predicted = np.array([list(analysis.probabilities.values()) for analysis in found])
         arguments = ("--adapter", dtype, "--dtype", dtype, "--device", "cpu", "--threads", "1", "--json")
         done = command.well("predict", *arguments, *posts)
@@ -294,9 +294,9 @@ HOSTILE = [
 
 # 6
 def test_every_id_lies_below_the_embedding_rows_and_the_frame_is_the_cards(tell: Tell, home: Path) -> None:
-    with Workbench.open(home) as bench:
-        card = models.add_base(bench, home / "from")
-        base = bench.bases.open("small")
+    with Workbench.open(home) as wb:
+        card = models.add_base(wb, home / "from")
+        base = wb.bases.open("small")
         rows = base.trunk.config.vocabulary
         assert max(base.tokenizer.vocabulary().values()) < rows
         frame = base.tokenizer.frame
@@ -311,7 +311,7 @@ def test_every_id_lies_below_the_embedding_rows_and_the_frame_is_the_cards(tell:
         # Too few rows for a token, or for an id of the frame: refused by name, at the door and when opened.
         few = models.write_folder(home / "few", models.reference(vocab_size=len(models.TOKENS) - 1))
         with pytest.raises(UserInputError, match=f"gives ##9 the id {rows - 1}, .* {rows - 1} ids only"):
-            bench.add_base(few, "few")
+            wb.add_base(few, "few")
         assert not (home / "bases" / "few").exists()
         definition = build_tokenizer(models.TOKENS).to_str()
         for wrong in (SpecialTokens((2,), (3,), rows), SpecialTokens((rows,), (3,), 0), SpecialTokens((2,), (-1,), 0)):
@@ -323,7 +323,7 @@ def test_every_id_lies_below_the_embedding_rows_and_the_frame_is_the_cards(tell:
         told = dataclasses.replace(card, sha256=card.sha256 | {"tokenizer.json": sha256(tokenizer)})
         (home / "bases" / "small" / "card.json").write_bytes(cards.write(told))
         with pytest.raises(CorruptFileError, match=f"gives 囍 the id {rows}"):
-            bench.bases.open("small")
+            wb.bases.open("small")
     tell(f"greatest id {encoded.ids.max()} of {rows} rows over {len(encoded)} posts; 5 bases refused")
 
 
@@ -343,11 +343,11 @@ with Workbench.open() as bench:
 # 7
 def test_saved_adapter_gives_bit_equal_logits_in_a_new_process_and_holds_no_trunk(tell: Tell, home: Path) -> None:
     posts = POSTS[:20]
-    with Workbench.open(home) as bench:
-        models.add_base(bench, home / "from")
-        base = bench.open_base("small", bench.compute(models.MACHINE))
+    with Workbench.open(home) as wb:
+        models.add_base(wb, home / "from")
+        base = wb.open_base("small", wb.compute(models.MACHINE))
         adapter = models.adapter_for(base.trunk.config, labels=2)
-        bench.adapters.save(adapter, models.card_for(adapter, base, "mood"))
+        wb.adapters.save(adapter, models.card_for(adapter, base, "mood"))
     encoded = base.tokenizer.encode_posts(posts, 32, 1)[1]
     here: dict[str, str] = {}
     for batch, logits in logits_of(base.trunk, adapter, encoded, 0, models.compute()):
@@ -370,42 +370,42 @@ def test_saved_adapter_gives_bit_equal_logits_in_a_new_process_and_holds_no_trun
 
 # 8
 def test_adapter_on_another_base_is_refused_saying_which_it_wants(tell: Tell, home: Path, command: Command) -> None:
-    with Workbench.open(home) as bench:
-        models.add_base(bench, home / "from")
-        own = bench.bases.open("small")
-        card = models.add_adapter(bench, own, "mood")
-        models.add_base(bench, home / "from", "other", seed=1)
+    with Workbench.open(home) as wb:
+        models.add_base(wb, home / "from")
+        own = wb.bases.open("small")
+        card = models.add_adapter(wb, own, "mood")
+        models.add_base(wb, home / "from", "other", seed=1)
         wanted = rf"'small' \({card.base_fingerprint[:12]}…\), not to 'other'"
         with pytest.raises(UserInputError, match=wanted):
-            bench.adapters.load("mood", bench.bases.open("other"))
-        assert bench.adapters.load("mood", own)[1] == card
+            wb.adapters.load("mood", wb.bases.open("other"))
+        assert wb.adapters.load("mood", own)[1] == card
 
         # The same name with other weights in it is another base; the same weights under another name are not.
-        bench.remove_base("small")
-        models.add_base(bench, home / "from", "small", seed=2)
+        wb.remove_base("small")
+        models.add_base(wb, home / "from", "small", seed=2)
         with pytest.raises(UserInputError, match=f"wants the base 'small' .fingerprint {card.base_fingerprint[:12]}"):
-            bench.classifier("mood", models.MACHINE)
+            wb.classifier("mood", models.MACHINE)
         refused = command("predict", "真好", "--adapter", "mood")
         assert (refused.code, refused.out) == (2, "")
         assert refused.err.count("\n") == 1
         assert f"'small' (fingerprint {card.base_fingerprint[:12]}" in refused.err
-        models.add_base(bench, home / "from", "renamed", seed=0)
-        assert bench.classifier("mood", models.MACHINE)
+        models.add_base(wb, home / "from", "renamed", seed=0)
+        assert wb.classifier("mood", models.MACHINE)
     tell(f"exit 2: {refused.err.strip()}")
 
 
 # 9
 def test_adapter_a_then_b_then_a_again_gives_identical_logits(tell: Tell, home: Path) -> None:
-    with Workbench.open(home) as bench:
-        models.add_base(bench, home / "from")
-        base = bench.open_base("small", bench.compute(models.MACHINE))
+    with Workbench.open(home) as wb:
+        models.add_base(wb, home / "from")
+        base = wb.open_base("small", wb.compute(models.MACHINE))
         for seed, name in enumerate("ab"):
-            models.add_adapter(bench, base, name, seed)
+            models.add_adapter(wb, base, name, seed)
         found: list[list[float | None]] = []
         trunks = set()
         for name in "abaab":
-            found.append([one.confidence for one in bench.predict(POSTS, name, machine=models.MACHINE, record=False)])
-            trunks.add(id(bench.classifier(name, models.MACHINE).trunk))
+            found.append([one.confidence for one in wb.predict(POSTS, name, machine=models.MACHINE, record=False)])
+            trunks.add(id(wb.classifier(name, models.MACHINE).trunk))
         a, b = models.adapter_for(base.trunk.config, 0), models.adapter_for(base.trunk.config, 1)
         encoded = base.tokenizer.encode_posts(POSTS, 32, 1)[1]
         logits = [
@@ -445,7 +445,7 @@ def test_splits_share_no_text_best_epoch_is_chosen_on_validation_and_sorted_file
     tell: Tell, home: Path, tmp_path: Path
 ) -> None:
     files = sorted_files(tmp_path)
-    dataset = finish(load(files))
+    dataset = drain(load(files))
     labels = np.array(dataset.labels)
     reposts = sum(len(repost_segments(post)) > 1 for post in dataset.posts)
     assert reposts >= 20
@@ -482,15 +482,15 @@ def test_splits_share_no_text_best_epoch_is_chosen_on_validation_and_sorted_file
     assert not models.same_bits(training.adapter.state_dict(), weights[4])
 
     # What is reported is of the test posts, with the kept weights.
-    with Workbench.open(home) as bench:
-        models.add_base(bench, home / "from")
+    with Workbench.open(home) as wb:
+        models.add_base(wb, home / "from")
         plan = TrainingConfig(tuple(files), "mood", hyper=HYPER, validation=0.2, test=0.2, machine=models.MACHINE)
-        events = list(bench.train(plan))
+        events = list(wb.train(plan))
         (finished,) = [event for event in events if isinstance(event, RunFinished)]
         (started,) = [event for event in events if isinstance(event, RunStarted)]
         parts = split(dataset.posts, dataset.labels, 0.2, 0.2, HYPER.seed)
         posts = [dataset.posts[at] for at in parts.test]
-        verdicts = [one.label for one in bench.predict(posts, "mood", machine=models.MACHINE)]
+        verdicts = [one.label for one in wb.predict(posts, "mood", machine=models.MACHINE)]
     assert started.posts == {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)}
     assert finished.score is not None
     assert finished.score["n"] == len(posts)
@@ -582,10 +582,10 @@ def test_empty_or_failed_post_is_an_error_row_never_a_label(
     command: Command,
 ) -> None:
     nothing = ["", "   ", "http://t.cn/abc", "\u200b\u200d", "\ud83d", "\ufffd"]
-    with Workbench.open(home) as bench:
-        models.add_base(bench, home / "from")
-        models.add_adapter(bench, bench.bases.open("small"), "mood")
-        for analysis in bench.predict(nothing, "mood", machine=models.MACHINE):
+    with Workbench.open(home) as wb:
+        models.add_base(wb, home / "from")
+        models.add_adapter(wb, wb.bases.open("small"), "mood")
+        for analysis in wb.predict(nothing, "mood", machine=models.MACHINE):
             assert (analysis.label, analysis.confidence, analysis.probabilities) == ("", None, {})
             assert analysis.error
 
@@ -604,9 +604,7 @@ def test_empty_or_failed_post_is_an_error_row_never_a_label(
         rows = [(POSTS[0], "0"), ("", "1"), (POSTS[1], "1"), ("http://t.cn/abc", "0"), (POSTS[2], "1"), ("\ufffd", "1")]
         with source.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("review", "label"), *rows])
-        done = models.until(
-            bench.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE)), LabelingResult
-        )
+        done = models.until(wb.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE)), LabelingResult)
         with out.open(encoding="utf-8", newline="") as file:
             labelled = list(csv.DictReader(file))
         assert [bool(row["error"]) for row in labelled] == [False, True, False, True, False, True]
@@ -617,7 +615,7 @@ def test_empty_or_failed_post_is_an_error_row_never_a_label(
         assert (done.rows, done.failed, sum(done.counts.values())) == (6, 3, 3)
 
         scored = models.until(
-            bench.evaluate(EvaluationConfig((source,), "mood", machine=models.MACHINE)), EvaluationResult
+            wb.evaluate(EvaluationConfig((source,), "mood", machine=models.MACHINE)), EvaluationResult
         )
         assert (scored.score.n, scored.score.failed) == (3, 3)
         assert sum(map(sum, scored.score.confusion)) == 3

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
 from weibo_tui.errors import CorruptFileError, UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
@@ -82,7 +82,7 @@ def test_aborting_tokenizer_is_refused_in_a_sentence(tmp_path: Path, capfd: pyte
     (folder / "tokenizer.json").write_text(json.dumps(ABORTING), encoding="utf-8")
     before = listing(tmp_path)
     with pytest.raises(UserInputError, match="from was refused: reading it crashes"):
-        finish(Bases(tmp_path / "bases").take_in_folder(folder, "one"))
+        drain(Bases(tmp_path / "bases").take_in_folder(folder, "one"))
     assert listing(tmp_path) == before
     assert capfd.readouterr() == ("", "")
 
@@ -90,7 +90,7 @@ def test_aborting_tokenizer_is_refused_in_a_sentence(tmp_path: Path, capfd: pyte
 def test_base_converted_in_a_child_is_the_same(tmp_path: Path) -> None:
     folder = source(tmp_path / "from")
     bases = Bases(tmp_path / "bases")
-    here, there = bases.add(folder, "here"), finish(bases.take_in_folder(folder, "there"))
+    here, there = bases.add(folder, "here"), drain(bases.take_in_folder(folder, "there"))
     assert (there.fingerprint, there.sha256, there.source) == (here.fingerprint, here.sha256, here.source)
     assert listing(bases.path("there")).keys() == listing(bases.path("here")).keys()
 
@@ -107,13 +107,13 @@ def script(tmp_path: Path, text: str) -> Path:
 def test_child_that_dies_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(isolated, "SECONDS", 0.0)  # of computing beyond the start; a whole second is the least
     with pytest.raises(UserInputError, match="script.py was refused: reading it crashes") as refused:
-        finish(isolated.run(runpy.run_path, script(tmp_path, text)))
+        drain(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert "\n" not in str(refused.value)
 
 
 def test_child_prints_nothing_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     text = "import os; [os.write(stream, b'\\x1b[2J') for stream in (1, 2)]; print('x' * 10**6)"
-    finish(isolated.run(runpy.run_path, script(tmp_path, text)))
+    drain(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert capfd.readouterr() == ("", "")
 
 
@@ -121,7 +121,7 @@ def test_child_finds_modules_where_this_process_does(tmp_path: Path, monkeypatch
     (tmp_path / "found_by_the_parent.py").write_text("def task(source): open(source, 'a')", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     task = importlib.import_module("found_by_the_parent").task
-    finish(isolated.run(task, tmp_path / "made"))
+    drain(isolated.run(task, tmp_path / "made"))
     assert (tmp_path / "made").exists()
 
 
@@ -130,23 +130,23 @@ def test_sparse_file_beside_a_model_raises_no_limit(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(10**12)
     with pytest.raises(UserInputError, match="reading it crashes"):
-        finish(isolated.run(runpy.run_path, tmp_path))
+        drain(isolated.run(runpy.run_path, tmp_path))
 
 
 def test_temporary_files_of_a_dead_child_are_deleted(tmp_path: Path) -> None:
     text = f"import os, tempfile; open({str(tmp_path / 'place')!r}, 'w').write(tempfile.mkdtemp()); os.abort()"
     with pytest.raises(UserInputError, match="reading it crashes"):
-        finish(isolated.run(runpy.run_path, script(tmp_path, text)))
+        drain(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert not Path((tmp_path / "place").read_text(encoding="utf-8")).exists()
 
 
 def test_errors_of_the_child_come_back(tmp_path: Path) -> None:
     text = "from weibo_tui.errors import Damaged; raise Damaged('broken' * 10**6)"
     with pytest.raises(CorruptFileError, match="brokenbroken") as raised:
-        finish(isolated.run(runpy.run_path, script(tmp_path, text)))
+        drain(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert len(str(raised.value)) < 3000
     with pytest.raises(FileNotFoundError) as missing:
-        finish(isolated.run(runpy.run_path, tmp_path / "none.py"))
+        drain(isolated.run(runpy.run_path, tmp_path / "none.py"))
     assert missing.value.filename == str(tmp_path / "none.py")
 
 
@@ -167,6 +167,6 @@ def test_import_of_broken_weights_keeps_the_old_adapter(tmp_path: Path, adapters
     write_json(tmp_path / "mood" / "card.json", weights_sha256=sha256(tmp_path / "mood" / "adapter.safetensors"))
     before = listing(adapters.folder)
     with pytest.raises(UserInputError, match="mood is not a working adapter .*head.weight has the shape"):
-        finish(adapters.take_in(tmp_path / "mood", overwrite=True))
+        drain(adapters.take_in(tmp_path / "mood", overwrite=True))
     assert listing(adapters.folder) == before
     adapters.load("mood", base)

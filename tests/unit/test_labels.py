@@ -10,7 +10,7 @@ import pytest
 from weibo_tui.datasets.dataset import Dataset, check_trainable, load
 from weibo_tui.datasets.labels import Labels, find_labels, known_labels, raw_label
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import Progress, finish
+from weibo_tui.progress import Progress, drain
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def write(path: Path, *lines: str) -> Path:
 
 
 def loaded(*paths: Path, **options: Any) -> Dataset:
-    return finish(load(paths, **options))
+    return drain(load(paths, **options))
 
 
 def test_files_are_read_one_behind_the_other_and_posts_stay_raw(tmp_path: Path) -> None:

@@ -46,26 +46,26 @@ def checkpoint(original: originals.Original, folder: Path) -> Path:
 
 
 @pytest.fixture
-def bench(home: Path, original: originals.Original, folder: Path) -> Iterator[Workbench]:
+def wb(home: Path, original: originals.Original, folder: Path) -> Iterator[Workbench]:
     """A workbench with the original's base."""
     with Workbench.open(home) as opened:
         opened.add_base(folder / "models" / "gpt2-chinese", "uer")
         yield opened
 
 
-def take_in(bench: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> ImportResult:
-    last = list(bench.import_original(checkpoint, name, **options))[-1]
+def take_in(wb: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> ImportResult:
+    last = list(wb.import_legacy(checkpoint, name, **options))[-1]
     assert isinstance(last, ImportResult)
     return last
 
 
-def judge(bench: Workbench, adapter: str) -> np.ndarray[Any, Any]:
-    found = list(bench.predict(POSTS, adapter, record=False, machine=models.MACHINE))
+def judge(wb: Workbench, adapter: str) -> np.ndarray[Any, Any]:
+    found = list(wb.predict(POSTS, adapter, record=False, machine=models.MACHINE))
     return np.array([list((one.probabilities or {}).values()) for one in found])
 
 
-def weights(bench: Workbench, name: str) -> bytes:
-    return (bench.adapters.path(name) / "adapter.safetensors").read_bytes()
+def weights(wb: Workbench, name: str) -> bytes:
+    return (wb.adapters.path(name) / "adapter.safetensors").read_bytes()
 
 
 def change(checkpoint: Path, alter: Callable[[dict[Any, Any]], object]) -> None:
@@ -75,72 +75,70 @@ def change(checkpoint: Path, alter: Callable[[dict[Any, Any]], object]) -> None:
 
 
 def test_checkpoint_judges_as_its_training_side_did(
-    bench: Workbench, original: originals.Original, checkpoint: Path, folder: Path
+    wb: Workbench, original: originals.Original, checkpoint: Path, folder: Path
 ) -> None:
-    card = take_in(bench, checkpoint).card
-    assert card == bench.adapters.card("theirs")
+    card = take_in(wb, checkpoint).card
+    assert card == wb.adapters.card("theirs")
     model = folder / "models" / "gpt2-chinese"
     theirs = original.judge(POSTS, model).numpy()
-    assert np.abs(judge(bench, "theirs") - theirs).max() < 1e-5
+    assert np.abs(judge(wb, "theirs") - theirs).max() < 1e-5
     assert np.abs(theirs[:, 0] - 0.5).max() > 0.1  # the posts are told apart
-    lengths = [one.truncated for one in bench.predict(POSTS, "theirs", record=False, machine=models.MACHINE)]
+    lengths = [one.truncated for one in wb.predict(POSTS, "theirs", record=False, machine=models.MACHINE)]
     assert lengths == [False, False, False, False, True]
 
 
 def test_their_predict_script_judges_otherwise_where_a_post_is_padded(
-    bench: Workbench, original: originals.Original, checkpoint: Path, folder: Path
+    wb: Workbench, original: originals.Original, checkpoint: Path, folder: Path
 ) -> None:
     """It pools at the 128th token, which is padding but for the longest posts."""
-    take_in(bench, checkpoint)
+    take_in(wb, checkpoint)
     predicted = original.judge(POSTS, folder / "models" / "gpt2-chinese", originals.PREDICTED_PAD).numpy()
-    apart = np.abs(judge(bench, "theirs") - predicted).max(axis=1)
+    apart = np.abs(judge(wb, "theirs") - predicted).max(axis=1)
     assert (apart[:-1] > 1e-5).all()
     assert apart[:-1].max() > 0.1
     assert apart[-1] < 1e-5
 
 
-def test_card_of_a_checkpoint_says_what_the_original_fixed(bench: Workbench, checkpoint: Path) -> None:
-    take_in(bench, checkpoint)
-    card = bench.adapters.card("theirs")
+def test_card_of_a_checkpoint_says_what_the_original_fixed(wb: Workbench, checkpoint: Path) -> None:
+    take_in(wb, checkpoint)
+    card = wb.adapters.card("theirs")
     assert (card.labels, card.raw_labels) == (("negative", "positive"), ("0", "1"))
     assert (card.blocks, card.bottleneck, card.activation, card.dropout) == ((0, 1), 64, "relu", 0.0)
     assert (card.max_length, card.preprocessing, card.temperature, card.dtype) == (128, 0, 1.0, "float32")
-    assert (card.base, card.base_fingerprint) == ("uer", bench.bases.card("uer").fingerprint)
+    assert (card.base, card.base_fingerprint) == ("uer", wb.bases.card("uer").fingerprint)
     assert card.parameters == 2 * (2 * 32 * 64 + 64 + 32) + 2 * 32
     assert card.data == {"checkpoint": "best_weibo_sentiment_model.pth"}
-    take_in(bench, checkpoint, "named", labels=("bad", "good"))
-    assert bench.adapters.card("named").labels == ("bad", "good")
+    take_in(wb, checkpoint, "named", labels=("bad", "good"))
+    assert wb.adapters.card("named").labels == ("bad", "good")
 
 
-def test_import_export_import_gives_equal_bytes(bench: Workbench, checkpoint: Path, tmp_path: Path) -> None:
-    take_in(bench, checkpoint)
+def test_import_export_import_gives_equal_bytes(wb: Workbench, checkpoint: Path, tmp_path: Path) -> None:
+    take_in(wb, checkpoint)
     out = [tmp_path / f"{number}.pth" for number in range(2)]
     for path in out:
-        list(bench.export_original("theirs", path))
+        list(wb.export_legacy("theirs", path))
     assert out[0].read_bytes() == out[1].read_bytes()
     assert models.same_bits(torch.load(out[0]), dict(torch.load(checkpoint)))
-    take_in(bench, out[0], "again")
-    assert weights(bench, "again") == weights(bench, "theirs")
-    list(bench.export_original("again", out[1], overwrite=True))
+    take_in(wb, out[0], "again")
+    assert weights(wb, "again") == weights(wb, "theirs")
+    list(wb.export_legacy("again", out[1], overwrite=True))
     assert out[0].read_bytes() == out[1].read_bytes()
 
 
-def test_exported_adapter_is_loaded_strictly_and_judges_the_same(
-    bench: Workbench, folder: Path, tmp_path: Path
-) -> None:
+def test_exported_adapter_is_loaded_strictly_and_judges_the_same(wb: Workbench, folder: Path, tmp_path: Path) -> None:
     """Also a calibrated one: what divides its logits here is in its head there."""
-    base = bench.bases.open("uer")
+    base = wb.bases.open("uer")
     ours = models.adapter_for(base.trunk.config, 3, 2, bottleneck=64, activation="relu")
     card = models.card_for(ours, base, "ours", temperature=2.5, max_length=128, preprocessing=0)
-    bench.adapters.save(ours, card)
+    wb.adapters.save(ours, card)
     out = tmp_path / "ours.pth"
-    list(bench.export_original("ours", out))
+    list(wb.export_legacy("ours", out))
     theirs = originals.Original(models.reference(9, n_positions=160), seed=9)
     theirs.load_state_dict(torch.load(out, map_location="cpu"), strict=True)
     found = theirs.judge(POSTS, folder / "models" / "gpt2-chinese").numpy()
-    assert np.abs(judge(bench, "ours") - found).max() < 1e-5
-    take_in(bench, out, "back")
-    assert np.abs(judge(bench, "back") - found).max() < 1e-5
+    assert np.abs(judge(wb, "ours") - found).max() < 1e-5
+    take_in(wb, out, "back")
+    assert np.abs(judge(wb, "back") - found).max() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -154,43 +152,43 @@ def test_exported_adapter_is_loaded_strictly_and_judges_the_same(
     ],
 )
 def test_adapter_that_the_original_cannot_load_is_not_written(
-    bench: Workbench, tmp_path: Path, shape: dict[str, Any], labels: int, missing: str
+    wb: Workbench, tmp_path: Path, shape: dict[str, Any], labels: int, missing: str
 ) -> None:
-    base = bench.bases.open("uer")
+    base = wb.bases.open("uer")
     adapter = models.adapter_for(base.trunk.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape))
-    bench.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])))
+    wb.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])))
     before = listing(tmp_path)
     with pytest.raises(UserInputError, match=f"cannot load the adapter 'other', for it wants {missing}: "):
-        list(bench.export_original("other", tmp_path / "out" / "other.pth"))
+        list(wb.export_legacy("other", tmp_path / "out" / "other.pth"))
     assert listing(tmp_path) == before
 
 
 def test_export_left_before_its_end_or_without_the_base_leaves_nothing(
-    bench: Workbench, checkpoint: Path, tmp_path: Path
+    wb: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
-    take_in(bench, checkpoint)
+    take_in(wb, checkpoint)
     before = listing(tmp_path)
-    stopped: Any = bench.export_original("theirs", tmp_path / "out.pth")
+    stopped: Any = wb.export_legacy("theirs", tmp_path / "out.pth")
     next(stopped)
     stopped.close()
-    bench.remove_base("uer")
+    wb.remove_base("uer")
     with pytest.raises(UserInputError, match="'theirs' wants the base 'uer' .* is not here"):
-        list(bench.export_original("theirs", tmp_path / "out.pth"))
+        list(wb.export_legacy("theirs", tmp_path / "out.pth"))
     assert not (tmp_path / "out.pth").exists()
     assert {path for path in listing(tmp_path) if ".partial" in path} == {p for p in before if ".partial" in p} == set()
 
 
-def test_buffers_and_heads_of_older_transformers_are_passed_over(bench: Workbench, checkpoint: Path) -> None:
-    take_in(bench, checkpoint)
+def test_buffers_and_heads_of_older_transformers_are_passed_over(wb: Workbench, checkpoint: Path) -> None:
+    take_in(wb, checkpoint)
     block = "gpt2.transformer.h.0.original_block.attn."
     old = {block + "bias": torch.ones(1, 1, 160, 160).tril().bool(), block + "masked_bias": torch.tensor(-1e4)}
     change(checkpoint, lambda state: state.update(old | {"gpt2.lm_head.weight": torch.zeros(3, 32)}))
-    take_in(bench, checkpoint, "old")
-    assert weights(bench, "old") == weights(bench, "theirs")
+    take_in(wb, checkpoint, "old")
+    assert weights(wb, "old") == weights(wb, "theirs")
 
 
-def test_views_of_one_storage_and_parameters_are_taken_in(bench: Workbench, checkpoint: Path) -> None:
-    take_in(bench, checkpoint)
+def test_views_of_one_storage_and_parameters_are_taken_in(wb: Workbench, checkpoint: Path) -> None:
+    take_in(wb, checkpoint)
 
     def entwine(state: dict[Any, Any]) -> None:
         up = "gpt2.transformer.h.0.adapter.up_project.weight"
@@ -199,8 +197,8 @@ def test_views_of_one_storage_and_parameters_are_taken_in(bench: Workbench, chec
         state["gpt2.score.weight"] = torch.nn.Parameter(state["gpt2.score.weight"])
 
     change(checkpoint, entwine)
-    take_in(bench, checkpoint, "entwined")
-    assert weights(bench, "entwined") == weights(bench, "theirs")
+    take_in(wb, checkpoint, "entwined")
+    assert weights(wb, "entwined") == weights(wb, "theirs")
 
 
 # what is refused
@@ -279,18 +277,18 @@ REFUSED: dict[str, tuple[Callable[[dict[Any, Any]], object], str]] = {
 
 @pytest.mark.parametrize(("alter", "message"), REFUSED.values(), ids=REFUSED)
 def test_checkpoint_that_will_not_do_is_refused_and_nothing_is_left(
-    bench: Workbench, checkpoint: Path, tmp_path: Path, alter: Callable[[dict[Any, Any]], object], message: str
+    wb: Workbench, checkpoint: Path, tmp_path: Path, alter: Callable[[dict[Any, Any]], object], message: str
 ) -> None:
     change(checkpoint, alter)
     before = listing(tmp_path)
     with pytest.raises(WeiboTuiError, match=message) as refused:
-        take_in(bench, checkpoint)
+        take_in(wb, checkpoint)
     assert "\n" not in str(refused.value)
     assert listing(tmp_path) == before
 
 
 def test_checkpoint_with_code_in_it_is_refused_and_nothing_runs(
-    command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path
+    command: Command, wb: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
     marker = tmp_path / "marker"
     change(checkpoint, lambda state: state.update(evil=Evil(marker)))
@@ -307,7 +305,7 @@ def test_checkpoint_with_code_in_it_is_refused_and_nothing_runs(
 
 @pytest.mark.parametrize("spoil", [models.cut, lambda path: path.write_bytes(b""), lambda path: path.write_text("a")])
 def test_broken_checkpoint_says_so(
-    command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path, spoil: Callable[[Path], object]
+    command: Command, wb: Workbench, checkpoint: Path, tmp_path: Path, spoil: Callable[[Path], object]
 ) -> None:
     spoil(checkpoint)
     before = listing(tmp_path)
@@ -318,11 +316,11 @@ def test_broken_checkpoint_says_so(
 
 
 def test_bad_calls_are_one_line_and_leave_nothing(
-    command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path
+    command: Command, wb: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
-    models.add_base(bench, tmp_path / "from", "small", seed=1)
-    bench.use_base("uer")
-    list(bench.export_adapter(take_in(bench, checkpoint).card.name, tmp_path / "theirs.zip"))
+    models.add_base(wb, tmp_path / "from", "small", seed=1)
+    wb.set_default_base("uer")
+    list(wb.export_adapter(take_in(wb, checkpoint).card.name, tmp_path / "theirs.zip"))
     before = listing(tmp_path)
     for arguments, message in {
         ("import", checkpoint, "--base", "small"): "another base than 'small', the first tensor that differs is wte",
@@ -345,12 +343,12 @@ def test_bad_calls_are_one_line_and_leave_nothing(
 
 
 def test_command_line_takes_a_checkpoint_in_and_writes_it_again(
-    command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path
+    command: Command, wb: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
     done = command.well("adapters", "import", checkpoint, "--base", "uer", "--labels", "坏,好")
     assert "The adapter 'best_weibo_sentiment_model' is there." in done.err
     command.well("adapters", "import", checkpoint, "--overwrite")
-    assert bench.adapters.card("best_weibo_sentiment_model").labels == ("negative", "positive")
+    assert wb.adapters.card("best_weibo_sentiment_model").labels == ("negative", "positive")
     written = [tmp_path / "a.pth", tmp_path / "b.bin"]
     done = command.well("adapters", "export", "best_weibo_sentiment_model", written[0])
     assert done.out == f"{written[0]}\n"

@@ -32,19 +32,19 @@ def project(tmp_path: Path, few: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_lies_there_is_found(project: Path, tmp_path: Path) -> None:
     assert LegacyProject.find() == LegacyProject(BASE, DATA, CHECKPOINT)
-    assert LegacyProject.find().found == (BASE, CHECKPOINT, DATA)
+    assert LegacyProject.find().paths == (BASE, CHECKPOINT, DATA)
     assert LegacyProject.find(project).data == project / DATA
     assert LegacyProject.find(tmp_path) == LegacyProject(None, None, None)
     (project / BASE / "config.json").unlink()
     (project / CHECKPOINT).unlink()
     (project / CHECKPOINT).mkdir()
-    assert LegacyProject.find().found == (DATA,)
+    assert LegacyProject.find().paths == (DATA,)
 
 
 def test_looking_needs_no_torch(project: Path) -> None:
     script = (
-        "import sys; from weibo_tui.workbench.legacy_project import Originals; "
-        "assert len(Originals.find().found) == 3; assert 'torch' not in sys.modules"
+        "import sys; from weibo_tui.workbench.legacy_project import LegacyProject; "
+        "assert len(LegacyProject.find().paths) == 3; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 
@@ -67,8 +67,8 @@ def test_each_step_names_the_next_and_the_last_gives_a_verdict(command: Command,
     assert f"'weibo-tui adapters import {CHECKPOINT}'" in done.err
     command.well("adapters", "import", CHECKPOINT)
     assert command.well("predict", "好看", "--device", "cpu", "--json").out.count("\n") == 1
-    with Workbench.open(home) as bench:
-        assert bench.bases.card("gpt2-chinese").source == str(project / BASE)
+    with Workbench.open(home) as wb:
+        assert wb.bases.card("gpt2-chinese").source == str(project / BASE)
 
     done = command("train")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)

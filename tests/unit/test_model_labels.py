@@ -13,7 +13,7 @@ from made_up import numeral
 from weibo_tui.datasets.auditing import audit
 from weibo_tui.datasets.dataset import load
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import History
 
@@ -29,14 +29,14 @@ def export(folder: Path, corrections: list[str | None]) -> Path:
     ids = history.add([replace(ANALYSIS, text=post(number)) for number in range(len(corrections))])
     for identity, label in zip(ids, corrections, strict=True):
         history.correct(identity, label)
-    finish(history.export(folder / "history.csv"))
+    drain(history.export(folder / "history.csv"))
     database.close()
     return folder / "history.csv"
 
 
 def test_load_leaves_out_labels_of_the_model(tmp_path: Path) -> None:
     path = export(tmp_path, [None, "negative", None, "positive"])
-    dataset = finish(load([path]))
+    dataset = drain(load([path]))
     assert [dataset.names[label] for label in dataset.labels] == ["negative", "positive"]
     assert dataset.posts == [post(1), post(3)]
     assert (dataset.unlabeled, dataset.skipped) == (2, [])
@@ -45,17 +45,17 @@ def test_load_leaves_out_labels_of_the_model(tmp_path: Path) -> None:
 def test_load_without_labels_of_a_person_is_refused(tmp_path: Path) -> None:
     path = export(tmp_path, [None, None])
     with pytest.raises(UserInputError, match="No labels by a person: .*history.csv. Correct labels in the history"):
-        finish(load([path]))
+        drain(load([path]))
 
 
 def test_load_takes_the_model_label_from_a_named_column(tmp_path: Path) -> None:
     path = export(tmp_path, [None, "negative"])
-    dataset = finish(load([path], label_column="predicted"))
+    dataset = drain(load([path], label_column="predicted"))
     assert [dataset.names[label] for label in dataset.labels] == ["positive", "positive"]
 
 
 def test_audit_counts_labels_of_the_model_as_unlabeled(tmp_path: Path) -> None:
-    found = finish(audit([export(tmp_path, [None, "negative", None])]))
+    found = drain(audit([export(tmp_path, [None, "negative", None])]))
     assert (found.rows, found.unlabelled, found.labels) == (3, 2, {"negative": 1, "positive": 0})
 
 
@@ -85,7 +85,7 @@ def test_training_on_exported_history_says_what_it_skips(command: Command, furni
 def test_label_source_spelled_otherwise_is_still_heeded(tmp_path: Path, header: str, source: str) -> None:
     path = tmp_path / "history.csv"
     path.write_text(f"text,{header}\n今天走走,positive,{source}\n明天走走,negative,human\n", encoding="utf-8-sig")
-    dataset = finish(load([path]))
+    dataset = drain(load([path]))
     assert (dataset.posts, dataset.unlabeled) == (["明天走走"], 1)
 
 
@@ -96,7 +96,7 @@ def test_exported_posts_and_labels_are_read_without_guard(tmp_path: Path) -> Non
     for identity in history.add([replace(ANALYSIS, text=text) for text in texts]):
         history.correct(identity, "-1")
     for name, guard in {"guarded.csv": True, "plain.csv": False}.items():
-        finish(history.export(tmp_path / name, guard=guard))
-        dataset = finish(load([tmp_path / name]))
+        drain(history.export(tmp_path / name, guard=guard))
+        dataset = drain(load([tmp_path / name]))
         assert (dataset.posts, dataset.names) == (texts, ("-1",))
     database.close()

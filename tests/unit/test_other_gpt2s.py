@@ -106,13 +106,13 @@ def test_character_that_was_cut_in_the_midst_was_not_read(opened: OpenBase) -> N
 def test_english_gpt2_is_trained_on_and_judges(home: Path, folder: Path, tmp_path: Path) -> None:
     data = made_up.write_posts(tmp_path / "posts.csv", 60)
     hyper = Hyperparameters(epochs=1, batch_size=8, max_length=40, bottleneck=8)
-    with Workbench.open(home) as bench:
-        bench.add_base(folder, "english")
-        deque(bench.train(TrainingConfig((data,), "mood", hyper=hyper, machine=models.MACHINE)), maxlen=0)
+    with Workbench.open(home) as wb:
+        wb.add_base(folder, "english")
+        deque(wb.train(TrainingConfig((data,), "mood", hyper=hyper, machine=models.MACHINE)), maxlen=0)
     posts = [CHINESE, "服务太差了" * 20, "", "ok"]
-    with Workbench.open(home) as bench:
-        together = list(bench.predict(posts, machine=models.MACHINE))
-        alone = [next(iter(bench.predict([post], machine=models.MACHINE))) for post in posts]
+    with Workbench.open(home) as wb:
+        together = list(wb.predict(posts, machine=models.MACHINE))
+        alone = [next(iter(wb.predict([post], machine=models.MACHINE))) for post in posts]
     assert [analysis.truncated for analysis in together] == [False, True, False, False]
     assert [bool(analysis.error) for analysis in together] == [False, False, True, False]
     for one, other in zip(together, alone, strict=True):  # padding reaches nothing

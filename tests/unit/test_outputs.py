@@ -32,8 +32,8 @@ OWN = (
 def folder(furnished: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which commands run: `few.csv` is in it."""
     monkeypatch.chdir(tmp_path)
-    with Workbench.open() as bench:
-        bench.history.add([ANALYSIS])
+    with Workbench.open() as wb:
+        wb.history.add([ANALYSIS])
     return tmp_path
 
 
@@ -71,8 +71,8 @@ def test_output_that_is_no_regular_file_is_refused(name: str, command: Command, 
 def test_standard_output_as_a_file_is_refused(folder: Path) -> None:
     reader, writer = os.pipe()
     try:
-        with Workbench.open() as bench, pytest.raises(UserInputError, match="Not a regular file"):
-            list(bench.export_history(Path(f"/dev/fd/{writer}")))
+        with Workbench.open() as wb, pytest.raises(UserInputError, match="Not a regular file"):
+            list(wb.export_history(Path(f"/dev/fd/{writer}")))
     finally:
         os.close(reader)
         os.close(writer)
@@ -133,13 +133,13 @@ def test_other_files_may_be_written_into_the_home(command: Command, folder: Path
 def test_python_methods_replace_files_only_when_told(folder: Path) -> None:
     out = folder / "posts.csv"
     out.write_bytes(b"mine")
-    with Workbench.open() as bench:
-        run = bench.runs.list()[0].id
+    with Workbench.open() as wb:
+        run = wb.runs.list()[0].id
         with pytest.raises(UserInputError, match="File exists"):
-            list(bench.export_history(out))
+            list(wb.export_history(out))
         with pytest.raises(UserInputError, match="File exists"):
-            bench.export_run(run, out)
+            wb.export_run(run, out)
         assert out.read_bytes() == b"mine"
-        bench.export_run(run, out, overwrite=True)
-        list(bench.export_history(out, overwrite=True))
+        wb.export_run(run, out, overwrite=True)
+        list(wb.export_history(out, overwrite=True))
     assert ANALYSIS.text in out.read_text("utf-8-sig")

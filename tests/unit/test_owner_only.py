@@ -11,7 +11,7 @@ import pytest
 from commands import Command
 
 from weibo_tui.engine.events import StepDone
-from weibo_tui.log import record_fault
+from weibo_tui.log import log_exception
 from weibo_tui.workbench import Workbench
 
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
@@ -32,7 +32,7 @@ def open_to_others(folder: Path) -> list[str]:
 
 def test_all_that_commands_leave_is_for_its_owner_only(
     command: Command,
-    bench: Workbench,
+    wb: Workbench,
     home: Path,
     few: Path,
     corpus_file: Path,
@@ -66,7 +66,7 @@ def test_all_that_commands_leave_is_for_its_owner_only(
         models.until(events, StepDone, 2)
         events.close()  # type: ignore[attr-defined]
         assert list(other.paths.runs.glob("*/checkpoint.safetensors"))
-    record_fault(ValueError("a fault"))
+    log_exception(ValueError("a fault"))
     assert len(list((tmp_path / "other").rglob("*"))) > 20
     assert len(list(out.iterdir())) == 9
     assert open_to_others(tmp_path / "other" / "home") == []

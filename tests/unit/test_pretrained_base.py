@@ -19,42 +19,42 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import PretrainingConfig, Workbench
 from weibo_tui.workbench.config import UNITS
-from weibo_tui.workbench.pretraining import HeldOut
+from weibo_tui.workbench.pretraining import ValidationSplit
 
 
 def test_held_out_posts_are_chosen_by_their_text(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"第{number}条微博" for number in range(3000)]
-    held = HeldOut()
-    first, again = ([held.has(text) for text in texts] for _time in range(2))
+    held = ValidationSplit()
+    first, again = ([held.contains(text) for text in texts] for _time in range(2))
     assert first == again
     assert 5 < sum(first) < 30
-    backwards = HeldOut()
-    assert [backwards.has(text) for text in texts[::-1]] == first[::-1]
+    backwards = ValidationSplit()
+    assert [backwards.contains(text) for text in texts[::-1]] == first[::-1]
 
-    monkeypatch.setattr("weibo_tui.workbench.pretraining.MOST_HELD_OUT", 3)
-    few = HeldOut()
-    assert [text for text in texts * 2 if few.has(text)] == [
+    monkeypatch.setattr("weibo_tui.workbench.pretraining.MAX_VALIDATION", 3)
+    few = ValidationSplit()
+    assert [text for text in texts * 2 if few.contains(text)] == [
         text for text, apart in zip(texts, first, strict=True) if apart
     ][:3] * 2
 
 
 def test_no_copy_of_a_held_out_post_is_learned_from(home: Path, tmp_path: Path) -> None:
     texts = [text for text, _label in made_up.posts(900, seed=4)]
-    held = HeldOut()
-    apart = {text for text in texts if held.has(text)}
+    held = ValidationSplit()
+    apart = {text for text in texts if held.contains(text)}
     assert apart
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("".join(text + "\n" for text in texts * 3), encoding="utf-8")
     plan = PretrainingConfig(
         corpus, "own", layers=1, width=16, heads=2, positions=32, recipe=models.RECIPE, machine=models.MACHINE
     )
-    with Workbench.open(home) as bench:
-        started = models.until(bench.pretrain(plan), RunStarted)
+    with Workbench.open(home) as wb:
+        started = models.until(wb.pretrain(plan), RunStarted)
     assert started.posts == {"train": 3 * (len(texts) - len(apart)), "validation": 3 * len(apart)}
 
 
 def test_long_lines_of_a_corpus_are_held_few_at_a_time(
-    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weibo_tui.datasets.parsers.MAX_WINDOW", 5000)
     texts = [text for text, _label in made_up.posts(90, seed=4)]
@@ -63,7 +63,7 @@ def test_long_lines_of_a_corpus_are_held_few_at_a_time(
     plan = PretrainingConfig(
         corpus, "own", layers=1, width=16, heads=2, positions=32, recipe=models.RECIPE, machine=models.MACHINE
     )
-    events = cast(Iterator[Progress], bench.pretrain(plan))
+    events = cast(Iterator[Progress], wb.pretrain(plan))
     counted = takewhile(lambda event: event.stage == "counting characters", events)
     done = [event.done for event in counted]
     assert done[0] < 3
@@ -90,12 +90,12 @@ def test_pretrained_folder_opens_in_transformers_with_equal_ids_and_states(
         recipe=models.RECIPE,
         machine=models.MACHINE,
     )
-    with Workbench.open(home) as bench:
-        list(bench.pretrain(plan))
-        base = bench.bases.open("own")
-        folder = bench.bases.path("own")
+    with Workbench.open(home) as wb:
+        list(wb.pretrain(plan))
+        base = wb.bases.open("own")
+        folder = wb.bases.path("own")
         # The folder is one that can be taken in again, and is the same base then.
-        assert bench.bases.add(folder, "again").fingerprint == base.card.fingerprint
+        assert wb.bases.add(folder, "again").fingerprint == base.card.fingerprint
     theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     reference: Any = AutoModelForCausalLM.from_pretrained(
         folder, local_files_only=True
@@ -122,6 +122,6 @@ def test_command_line_pretrains_as_it_is_told(home: Path, command: Command, corp
     sizes = "--tokens 2000 --context 16 --batch-size 8 --layers 1 --width 16 --heads 2 --threads 1".split()
     told = "--units pieces --recall 0.25 --hide 0".split()
     command.well("bases", "pretrain", corpus_file, "--name", "own", *sizes, *told)
-    with Workbench.open(home) as bench:
-        plan = PretrainingConfig.from_json(cast(dict[str, Any], bench.bases.card("own").made["plan"]))
+    with Workbench.open(home) as wb:
+        plan = PretrainingConfig.from_json(cast(dict[str, Any], wb.bases.card("own").made["plan"]))
     assert (plan.units, plan.recipe.recall, plan.recipe.hide) == ("pieces", 0.25, 0.0)

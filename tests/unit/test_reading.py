@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from weibo_tui.datasets import encodings
 from weibo_tui.datasets.reading import PostTable, TableRow, count, open_source, peek, rows
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 
 POSTS = ["今天的天气真好，[哈哈]", "堵车了，\n烦！", '他说"好"', " =1+1 ", "[泪]"]
 TABLE = 'label,review\n1,"今天的天气真好，[哈哈]"\n0,"堵车了，\n烦！"\n1,"他说""好"""\n0, =1+1 \n0.0,[泪]\n'
@@ -49,7 +49,7 @@ def read(path: Path, **options: Any) -> tuple[PostTable, list[TableRow]]:
     source = open_source(path, **options)
     found = list(rows(source))
     assert [row.number for row in found] == list(range(1, len(found) + 1))
-    assert finish(count(source)) == len(found)
+    assert drain(count(source)) == len(found)
     return source, found
 
 

@@ -59,8 +59,8 @@ def texts(found: RunMetrics) -> list[str]:
 
 @pytest.fixture
 def runs(home: Path) -> Iterator[Runs]:
-    with Workbench.open(home) as bench:
-        yield bench.runs
+    with Workbench.open(home) as wb:
+        yield wb.runs
 
 
 def test_steps_become_curves_and_figures() -> None:
@@ -211,14 +211,14 @@ def test_runs_laid_over_keep_their_colours_and_the_chosen_one_has_another(runs: 
 
 
 def test_what_is_read_for_a_record_that_was_begun_anew_meanwhile_is_not_taken(home: Path) -> None:
-    with Workbench.open(home) as bench:
-        kept = bench.runs.create("train", "mood", {})
-        bench.runs.record(kept.id, [STARTED, step(1)])
-        seen = RunStore(bench.runs.list())
+    with Workbench.open(home) as wb:
+        kept = wb.runs.create("train", "mood", {})
+        wb.runs.record(kept.id, [STARTED, step(1)])
+        seen = RunStore(wb.runs.list())
         (shown,) = seen.shown(seen.runs[0])
-        seen.take(look(bench, False, {kept.id: None}), {kept.id: None})
-        bench.runs.record(kept.id, [step(2)])
-        late = look(bench, False, {kept.id: shown.last})
+        seen.take(look(wb, False, {kept.id: None}), {kept.id: None})
+        wb.runs.record(kept.id, [step(2)])
+        late = look(wb, False, {kept.id: shown.last})
         seen.records.clear()
         (anew,) = seen.shown(seen.runs[0])
         seen.take(late, {kept.id: shown.last})

@@ -43,36 +43,34 @@ class Poisoned:
         self.patch.undo()
 
 
-def run_named(bench: Workbench, name: str) -> Run:
-    (run,) = (run for run in bench.runs.list() if run.name == name)
+def run_named(wb: Workbench, name: str) -> Run:
+    (run,) = (run for run in wb.runs.list() if run.name == name)
     return run
 
 
 def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint_and_a_sentence(
-    bench: Workbench, tmp_path: Path, command: Command
+    wb: Workbench, tmp_path: Path, command: Command
 ) -> None:
-    list(bench.train(models.training_plan(tmp_path, "undisturbed")))
+    list(wb.train(models.training_plan(tmp_path, "undisturbed")))
     with Poisoned(7), pytest.raises(WeiboTuiError, match="no longer a number at step 7: .* lower --learning-rate"):
-        list(bench.train(models.training_plan(tmp_path, "trained")))
-    run = run_named(bench, "trained")
+        list(wb.train(models.training_plan(tmp_path, "trained")))
+    run = run_named(wb, "trained")
     assert run.state == "failed"
     assert run.summary is not None
     assert "no longer a number at step 7" in run.summary["error"]
-    snapshot, _extra = load_snapshot(bench.runs.folder(run.id) / "checkpoint.safetensors")
+    snapshot, _extra = load_snapshot(wb.runs.folder(run.id) / "checkpoint.safetensors")
     assert snapshot.values["step"] == 6
     assert all(tensor.isfinite().all() for tensor in snapshot.tensors.values())
-    assert not bench.adapters.folder.joinpath("trained").exists()
+    assert not wb.adapters.folder.joinpath("trained").exists()
     assert "no longer a number at step 7" in command.well("runs", "show", run.id).out
-    list(bench.resume(run.id))  # the fault has gone
+    list(wb.resume(run.id))  # the fault has gone
     undisturbed, trained = (
-        (bench.adapters.folder / name / "adapter.safetensors").read_bytes() for name in ("undisturbed", "trained")
+        (wb.adapters.folder / name / "adapter.safetensors").read_bytes() for name in ("undisturbed", "trained")
     )
     assert undisturbed == trained
 
 
-def test_the_command_line_ends_with_the_sentence_and_no_trace(
-    bench: Workbench, tmp_path: Path, command: Command
-) -> None:
+def test_the_command_line_ends_with_the_sentence_and_no_trace(wb: Workbench, tmp_path: Path, command: Command) -> None:
     plan = models.training_plan(tmp_path)
     with Poisoned(2):
         done = command("train", plan.data[0], "--name", "trained", *OPTIONS)
@@ -82,7 +80,7 @@ def test_the_command_line_ends_with_the_sentence_and_no_trace(
 
 
 def test_a_lack_of_memory_is_told_and_kept_in_the_journal(
-    bench: Workbench, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    wb: Workbench, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
     real = AdapterTrainer._gradient
@@ -96,38 +94,38 @@ def test_a_lack_of_memory_is_told_and_kept_in_the_journal(
     monkeypatch.setattr(AdapterTrainer, "_gradient", gradient)
     done = command.well("train", models.training_plan(tmp_path).data[0], "--name", "trained", *OPTIONS)
     assert "The memory was too small: each step is computed in parts of " in done.err
-    run = run_named(bench, "trained")
-    halvings = [entry.event for entry in bench.runs.events(run.id) if entry.event["event"] == BatchHalved.__name__]
+    run = run_named(wb, "trained")
+    halvings = [entry.event for entry in wb.runs.events(run.id) if entry.event["event"] == BatchHalved.__name__]
     assert [event["step"] for event in halvings] == [4]
     assert 0 < halvings[0]["tokens"] < told[0]
 
 
 def test_a_run_that_another_program_finished_while_this_one_prepared_stays_finished(
-    bench: Workbench, tmp_path: Path
+    wb: Workbench, tmp_path: Path
 ) -> None:
-    events = bench.train(models.training_plan(tmp_path))
+    events = wb.train(models.training_plan(tmp_path))
     models.until(events, StepDone, 3)
     events.close()  # type: ignore[attr-defined]
-    run = run_named(bench, "trained").id
-    late = bench.resume(run)
+    run = run_named(wb, "trained").id
+    late = wb.resume(run)
     next(late)  # it reads the posts
-    list(bench.resume(run))
-    journal = list(bench.runs.events(run))
+    list(wb.resume(run))
+    journal = list(wb.runs.events(run))
     with pytest.raises(UserInputError, match="is finished: there is nothing to resume"):
         list(late)
-    assert bench.runs.get(run).state == "finished"
-    assert list(bench.runs.events(run)) == journal
+    assert wb.runs.get(run).state == "finished"
+    assert list(wb.runs.events(run)) == journal
 
 
-def test_half_written_checkpoints_of_a_killed_process_go_when_the_run_goes_on(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
+def test_half_written_checkpoints_of_a_killed_process_go_when_the_run_goes_on(wb: Workbench, tmp_path: Path) -> None:
+    events = wb.train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
     models.until(events, StepDone, 3)
     events.close()  # type: ignore[attr-defined]
-    leftover = bench.runs.folder(run) / ".checkpoint.safetensors.0123abcd.partial"
+    leftover = wb.runs.folder(run) / ".checkpoint.safetensors.0123abcd.partial"
     leftover.write_bytes(b"half")
     os.utime(leftover, (0, 0))
-    list(bench.resume(run))
+    list(wb.resume(run))
     assert not leftover.exists()
 
 
@@ -145,43 +143,43 @@ def test_half_written_checkpoints_of_a_killed_process_go_when_the_run_goes_on(be
 )
 @pytest.mark.parametrize("kind", ["train", "pretrain"])
 def test_a_run_whose_plan_the_disk_damaged_is_listed_and_refused(
-    kind: str, plan: str, bench: Workbench, command: Command
+    kind: str, plan: str, wb: Workbench, command: Command
 ) -> None:
-    run = bench.runs.create(kind, "mine", {}).id
-    with bench._database.transaction():
-        bench._database.execute("UPDATE runs SET plan = ? WHERE id = ?", (plan, run))
+    run = wb.runs.create(kind, "mine", {}).id
+    with wb._database.transaction():
+        wb._database.execute("UPDATE runs SET plan = ? WHERE id = ?", (plan, run))
     assert run in command.well("runs", "list").out
     assert json.loads(command.well("runs", "show", run, "--json").out)["name"] == "mine"
     with pytest.raises(CorruptFileError, match=f"What run {run} began with is damaged in the database: begin anew"):
-        list(bench.resume(run))
+        list(wb.resume(run))
     command.well("runs", "remove", run)
 
 
-def test_an_event_that_the_disk_damaged_stands_for_itself_in_the_journal(bench: Workbench, command: Command) -> None:
-    run = bench.runs.create("train", "mine", {}).id
-    bench.runs.record(run, [{"event": "StepDone", "step": step} for step in (1, 2, 3)])
-    with bench._database.transaction():
-        bench._database.execute("UPDATE events SET data = '{\"eve' WHERE seq = 2")
-    kept = [entry.event for entry in bench.runs.events(run)]
+def test_an_event_that_the_disk_damaged_stands_for_itself_in_the_journal(wb: Workbench, command: Command) -> None:
+    run = wb.runs.create("train", "mine", {}).id
+    wb.runs.record(run, [{"event": "StepDone", "step": step} for step in (1, 2, 3)])
+    with wb._database.transaction():
+        wb._database.execute("UPDATE events SET data = '{\"eve' WHERE seq = 2")
+    kept = [entry.event for entry in wb.runs.events(run)]
     assert [event["event"] for event in kept] == ["StepDone", "Damaged", "StepDone"]
     command.well("runs", "show", run)
 
 
 def test_a_checkpoint_that_a_killed_process_left_behind_a_finished_run_goes_with_the_next(
-    bench: Workbench, tmp_path: Path
+    wb: Workbench, tmp_path: Path
 ) -> None:
-    finished = models.until(bench.train(models.training_plan(tmp_path, "first")), RunFinished).run
-    left = bench.runs.folder(finished) / "checkpoint.safetensors"
+    finished = models.until(wb.train(models.training_plan(tmp_path, "first")), RunFinished).run
+    left = wb.runs.folder(finished) / "checkpoint.safetensors"
     left.write_bytes(b"left")
-    events = bench.train(models.training_plan(tmp_path, "second"))
+    events = wb.train(models.training_plan(tmp_path, "second"))
     models.until(events, StepDone, 3)
     events.close()  # type: ignore[attr-defined]
     assert not left.exists()
-    assert (bench.runs.folder(run_named(bench, "second").id) / "checkpoint.safetensors").exists()
+    assert (wb.runs.folder(run_named(wb, "second").id) / "checkpoint.safetensors").exists()
 
 
-def test_a_run_that_is_closed_behind_its_last_event_is_finished(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
+def test_a_run_that_is_closed_behind_its_last_event_is_finished(wb: Workbench, tmp_path: Path) -> None:
+    events = wb.train(models.training_plan(tmp_path))
     run = models.until(events, RunFinished).run
     events.close()  # type: ignore[attr-defined]
-    assert bench.runs.get(run).state == "finished"
+    assert wb.runs.get(run).state == "finished"

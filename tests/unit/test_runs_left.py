@@ -37,64 +37,64 @@ def pretraining_plan(folder: Path, name: str) -> PretrainingConfig:
     return PretrainingConfig(corpus, name, **sizes, recipe=models.RECIPE, machine=models.MACHINE)
 
 
-def states(bench: Workbench, run: str, process: subprocess.Popen[bytes]) -> Iterator[str]:
+def states(wb: Workbench, run: str, process: subprocess.Popen[bytes]) -> Iterator[str]:
     """The states of a run as somebody else sees them, until its process is gone, or a minute is."""
     for _ in range(1200):
-        yield bench.runs.get(run).state
+        yield wb.runs.get(run).state
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.05)
             break
-    yield bench.runs.get(run).state
+    yield wb.runs.get(run).state
 
 
 @pytest.mark.parametrize("kind", ["train", "pretrain"])
 def test_run_left_running_ends_like_the_undisturbed_one(
-    kind: str, bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def begin(name: str) -> Iterator[object]:
         if kind == "train":
-            return bench.train(models.training_plan(tmp_path, name))
-        return bench.pretrain(pretraining_plan(tmp_path, name))
+            return wb.train(models.training_plan(tmp_path, name))
+        return wb.pretrain(pretraining_plan(tmp_path, name))
 
     deque(begin("whole"), maxlen=0)
     run = stopped(begin("parted"))
     # The home is the workbench's, not what the environment says by then; nor does the folder count.
     monkeypatch.setenv("WEIBO_TUI_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.chdir(tmp_path)
-    process = bench.leave_running(run)
+    process = wb.detach_run(run)
     assert os.getsid(process.pid) == process.pid
-    seen = list(states(bench, run, process))
-    log = bench.runs.folder(run) / "output.log"
+    seen = list(states(wb, run, process))
+    log = wb.runs.folder(run) / "output.log"
     assert seen[-1] == "finished", log.read_text(encoding="utf-8")
     assert set(seen) <= {"stopped", "running", "finished"}
     assert "Kept as 'parted'" in log.read_text(encoding="utf-8")
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
-    shelf = bench.adapters if kind == "train" else bench.bases
+    shelf = wb.adapters if kind == "train" else wb.bases
     (weights,) = shelf.path("whole").glob("*.safetensors")
     assert weights.read_bytes() == (shelf.path("parted") / weights.name).read_bytes()
-    steps = [entry.event["step"] for entry in bench.runs.events(run) if entry.event["event"] == "StepDone"]
+    steps = [entry.event["step"] for entry in wb.runs.events(run) if entry.event["event"] == "StepDone"]
     assert steps == list(range(1, len(steps) + 1))
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_run_that_is_done_or_still_at_work_is_not_left_running(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
+def test_run_that_is_done_or_still_at_work_is_not_left_running(wb: Workbench, tmp_path: Path) -> None:
+    events = wb.train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
     with pytest.raises(UserInputError, match=f"Run {run} is at work in another program"):
-        bench.leave_running(run)
+        wb.detach_run(run)
     deque(events, maxlen=0)
     with pytest.raises(UserInputError, match=f"run {run} is finished"):
-        bench.leave_running(run)
+        wb.detach_run(run)
     with pytest.raises(UserInputError, match="no run nothing"):
-        bench.leave_running("nothing")
-    assert not (bench.runs.folder(run) / "output.log").exists()
+        wb.detach_run("nothing")
+    assert not (wb.runs.folder(run) / "output.log").exists()
 
 
-def test_command_that_goes_on_with_a_run_names_its_kind(bench: Workbench, tmp_path: Path) -> None:
+def test_command_that_goes_on_with_a_run_names_its_kind(wb: Workbench, tmp_path: Path) -> None:
     for events, words in [
-        (bench.train(models.training_plan(tmp_path)), ["weibo_tui", "train", "--resume"]),
-        (bench.pretrain(pretraining_plan(tmp_path, "made")), ["weibo_tui", "bases", "pretrain", "--resume"]),
+        (wb.train(models.training_plan(tmp_path)), ["weibo_tui", "train", "--resume"]),
+        (wb.pretrain(pretraining_plan(tmp_path, "made")), ["weibo_tui", "bases", "pretrain", "--resume"]),
     ]:
-        run = bench.runs.get(stopped(events))
+        run = wb.runs.get(stopped(events))
         assert resume_command(run)[-len(words) - 1 :] == [*words, run.id]

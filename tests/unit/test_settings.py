@@ -16,7 +16,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext, use
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings, unknown_settings
-from weibo_tui.settings_file import LARGEST
+from weibo_tui.settings_file import MAX_BYTES
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_bad_value_of_a_setting_is_quoted_in_short(paths: Paths) -> None:
 
 
 def test_settings_file_does_not_grow_beyond_what_is_read(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings_file, "LARGEST", 1000)
+    monkeypatch.setattr(settings_file, "MAX_BYTES", 1000)
     paths.settings_file.write_text(full := "#" * 999 + "\n")
     with pytest.raises(UserInputError, match="larger than 1,000 bytes"):
         Settings.save(paths, threads=1)
@@ -118,7 +118,7 @@ def test_settings_file_that_is_no_small_file_is_refused(where: str, paths: Paths
         case "endless":
             file.symlink_to("/dev/zero")
         case "too large":
-            file.write_bytes(b"#" * (LARGEST + 1))
+            file.write_bytes(b"#" * (MAX_BYTES + 1))
         case _:
             file.write_text("keys = " + "[" * 3000 + "]" * 3000)
     assert gettext("no such message") == "no such message"

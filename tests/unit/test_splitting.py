@@ -18,7 +18,7 @@ from made_up import numeral
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.splitting import Split, group_steps, split, split_steps
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.text import normalise, repost_segments, words_only
 
 
@@ -56,7 +56,7 @@ def test_no_text_or_segment_stands_in_two_parts(table: list[tuple[str, int]], se
     try:
         found = split(posts, labels, validation=0.2, test=share, seed=seed)
     except UserInputError:
-        groups = finish(group_steps(posts))
+        groups = drain(group_steps(posts))
         # With as many groups as parts a label of one or two groups may keep them to itself.
         assert len(groups) < 3 * len(set(labels)) or len(groups) < 3
         return
@@ -96,8 +96,8 @@ def test_a_group_larger_than_the_share_goes_to_train_whole() -> None:
 
 def test_chains_weld_through_others() -> None:
     posts = ["甲//@a: 乙", "丙", "乙//@b: 丁", "戊", "丁!", "丁"]
-    assert finish(group_steps(posts)) == [[0, 2, 4, 5], [1], [3]]
-    assert finish(group_steps(posts, grouping=1)) == [[0, 2, 5], [1], [3], [4]]
+    assert drain(group_steps(posts)) == [[0, 2, 4, 5], [1], [3]]
+    assert drain(group_steps(posts, grouping=1)) == [[0, 2, 5], [1], [3], [4]]
 
 
 @pytest.mark.parametrize(
@@ -108,30 +108,30 @@ def test_chains_weld_through_others() -> None:
     ],
 )
 def test_posts_equal_but_for_marks_are_one_group(other: str) -> None:
-    assert finish(group_steps(["今天的面真好吃", other])) == [[0, 1]]
-    assert finish(group_steps(["今天的面真难吃", other])) == [[0], [1]]
+    assert drain(group_steps(["今天的面真好吃", other])) == [[0, 1]]
+    assert drain(group_steps(["今天的面真难吃", other])) == [[0], [1]]
 
 
 def test_posts_without_words_keep_their_own_text_as_key() -> None:
     posts = ["[哈哈]", "[泪]", "123", "！", "#周一见#", "#周一见#[哈哈]", "[哈哈]"]
-    assert finish(group_steps(posts)) == [[0, 6], [1], [2], [3], [4, 5]]
+    assert drain(group_steps(posts)) == [[0, 6], [1], [2], [3], [4, 5]]
 
 
 def test_near_duplicates_are_one_group() -> None:
     post = "下班路上又堵了一个小时，真想把车扔在高架桥上走回家去"
     near = "下班路上又堵了一个小时，真想把车扔在高架桥上跑回家去"
     other = "上班路上一点也不堵，二十分钟就到了，真想天天都这么顺"
-    assert finish(group_steps([post, other, near])) == [[0, 2], [1]]
-    assert finish(group_steps([post, other, near], grouping=1)) == [[0], [1], [2]]
+    assert drain(group_steps([post, other, near])) == [[0, 2], [1]]
+    assert drain(group_steps([post, other, near], grouping=1)) == [[0], [1], [2]]
 
 
 def test_short_similar_posts_are_not_near_duplicates() -> None:
-    assert len(finish(group_steps(["真好吃啊", "真难吃啊", "真好吃哦", "哈哈哈哈哈哈哈哈哈哈", "哈哈哈哈"]))) == 5
+    assert len(drain(group_steps(["真好吃啊", "真难吃啊", "真好吃哦", "哈哈哈哈哈哈哈哈哈哈", "哈哈哈哈"]))) == 5
 
 
 @given(st.lists(st.text("天地玄黄宇宙洪荒日月盈昃辰宿列张", min_size=9, max_size=30), max_size=20, unique=True))
 def test_near_duplicates_are_those_of_the_definition(texts: list[str]) -> None:
-    found = finish(near_duplicates(texts))
+    found = drain(near_duplicates(texts))
     for earlier, later in found:
         one, other = (set(pairwise(texts[index])) for index in (earlier, later))
         assert earlier < later
@@ -141,7 +141,7 @@ def test_near_duplicates_are_those_of_the_definition(texts: list[str]) -> None:
 def test_near_duplicates_with_one_character_more_are_found() -> None:
     draw = random.Random(0)
     texts = ["".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(40)) for _ in range(200)]
-    found = finish(near_duplicates([*texts, *(text + "了" for text in texts)]))
+    found = drain(near_duplicates([*texts, *(text + "了" for text in texts)]))
     assert found == [(index, index + 200) for index in range(200)]
 
 

@@ -21,7 +21,7 @@ from histories import ANALYSIS
 from hostile import PIECES, TEXTS
 
 from weibo_tui.engine.events import RunStarted, to_json
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.storage.journal import Journal
 from weibo_tui.text import guard, unguard
 from weibo_tui.workbench import ComputeOptions, Workbench
@@ -84,42 +84,40 @@ def test_what_is_no_formula_stays_as_it_is() -> None:
 
 
 def history_of(home: Path, texts: Sequence[str]) -> None:
-    with Workbench.open(home) as bench:
-        bench.history.add(
-            [replace(ANALYSIS, text=text, label=text, error=text or None, adapter=text) for text in texts]
-        )
+    with Workbench.open(home) as wb:
+        wb.history.add([replace(ANALYSIS, text=text, label=text, error=text or None, adapter=text) for text in texts])
 
 
-def run_of(bench: Workbench, text: str) -> str:
-    run = bench.runs.create("train", text, {})
+def run_of(wb: Workbench, text: str) -> str:
+    run = wb.runs.create("train", text, {})
     started = RunStarted(run.id, text, "train", text, text, text, 1, 0, 4, 1, {}, 1, 1)
-    with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+    with wb.runs.claim(run.id), Journal(wb.runs, run.id) as journal:
         journal.add(to_json(started) | {text or "a": text})
     return run.id
 
 
 def add_formula_adapter(home: Path) -> None:
     """An adapter of random weights, as anybody may hand one on, whose labels are formulas."""
-    with Workbench.open(home) as bench:
-        base = bench.open_base("tiny", bench.compute(ComputeOptions("cpu", "float32", 1)))
+    with Workbench.open(home) as wb:
+        base = wb.open_base("tiny", wb.compute(ComputeOptions("cpu", "float32", 1)))
         for number, label in enumerate(FORMULA_LABELS):
             labels = [label, *(other for other in FORMULA_LABELS if other != label)]
             adapter = models.adapter_for(base.trunk.config, seed=number, labels=len(labels))
             adapter.head.weight.data[1:] = 0  # the first label or all alike: that one is given
-            bench.adapters.save(adapter, models.card_for(adapter, base, f"formula-{number}", labels))
+            wb.adapters.save(adapter, models.card_for(adapter, base, f"formula-{number}", labels))
 
 
 def written_files(command: Command, home: Path, folder: Path) -> Iterator[tuple[Path, list[list[str]]]]:
     """Each kind of CSV that the program writes, and its cells as they should be read."""
     history_of(home, OURS)
     path = folder / "history.csv"
-    with Workbench.open(home) as bench:
-        finish(bench.history.export(path))
+    with Workbench.open(home) as wb:
+        drain(wb.history.export(path))
     yield path, cells(path)
-    with Workbench.open(home) as bench:
+    with Workbench.open(home) as wb:
         for number, text in enumerate(STARTS[:40:4]):
             path = folder / f"run-{number}.csv"
-            bench.runs.export(run_of(bench, text), path)
+            wb.runs.export(run_of(wb, text), path)
             yield path, cells(path)
     data = folder / "data.jsonl"
     rows = [{"review": f"第{n}天真好吃", "label": label} for n, label in enumerate(FORMULA_LABELS * 2)]
@@ -163,13 +161,13 @@ def test_labels_that_are_formulas_are_guarded_in_what_is_ours_and_numbers_are_no
 
 def test_every_table_of_ours_guards_its_cells(furnished: Path, tmp_path: Path) -> None:
     history_of(furnished, STARTS)
-    with Workbench.open(furnished) as bench:
-        finish(bench.history.export(tmp_path / "history.csv"))
+    with Workbench.open(furnished) as wb:
+        drain(wb.history.export(tmp_path / "history.csv"))
         rows = table(tmp_path / "history.csv")
         for column in ("text", "label", "adapter", "error"):
             assert [unguard(row[column]) for row in rows] == STARTS
         for text in STARTS[::12]:
-            bench.runs.export(run_of(bench, text), tmp_path / "run.csv", overwrite=True)
+            wb.runs.export(run_of(wb, text), tmp_path / "run.csv", overwrite=True)
             (row,) = table(tmp_path / "run.csv")
             assert {unguard(name): unguard(cell) for name, cell in row.items()}.get(text, text) == text
     for path in tmp_path.glob("*.csv"):
@@ -201,8 +199,8 @@ def test_libreoffice_would_run_them_without_the_guard(furnished: Path, tmp_path:
     """What is proved above is worth something: unguarded, the same texts are computed. Needs LibreOffice."""
     history_of(furnished, STARTS)
     path = tmp_path / "history.csv"
-    with Workbench.open(furnished) as bench:
-        finish(bench.history.export(path, guard=False))
+    with Workbench.open(furnished) as wb:
+        drain(wb.history.export(path, guard=False))
     convert([path], READINGS[0], "fods", tmp_path)
     formulas = [cell for row in opened(path.with_suffix(".fods")) for cell in row if cell.get(TABLE + "formula")]
     assert len(formulas) > 10
@@ -213,8 +211,8 @@ def test_libreoffice_saves_the_history_as_csv_and_it_reads_back_equal(furnished:
     """Needs LibreOffice."""
     history_of(furnished, OURS)
     path = tmp_path / "history.csv"
-    with Workbench.open(furnished) as bench:
-        finish(bench.history.export(path))
+    with Workbench.open(furnished) as wb:
+        drain(wb.history.export(path))
     convert([path], READINGS[0], "xlsx", tmp_path)
     convert([path.with_suffix(".xlsx")], None, "csv:Text - txt - csv (StarCalc):44,34,76", tmp_path / "again")
     found = [row["text"] for row in table(tmp_path / "again" / "history.csv")]

@@ -9,14 +9,14 @@ import pytest
 from commands import Command, objects
 
 from weibo_tui.paths import BUNDLED
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry.bases import WEIGHTS
 from weibo_tui.registry.weights import fingerprint, trunk_on_disk
 from weibo_tui.starter.recipe.bundle import LARGEST_FILE, LARGEST_STARTER
 from weibo_tui.starter.recipe.models import TASKS, Task
 from weibo_tui.starter.recipe.scoring import SURE, read_probes
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
+from weibo_tui.workbench.models import STARTER_ADAPTER, STARTER_BASE
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +36,13 @@ def test_every_file_is_what_its_card_says_and_every_adapter_has_its_base(command
     assert [base["name"] for base in report["bases"]] == [STARTER_BASE]
     assert sorted(adapter["name"] for adapter in report["adapters"]) == sorted(task.adapter for task in TASKS)
     assert all(kept["sound"] for kept in (*report["bases"], *report["adapters"]))
-    with Workbench.open() as bench:
-        base = bench.bases.open(STARTER_BASE)
-        with trunk_on_disk(bench.bases.path(STARTER_BASE) / WEIGHTS, base.trunk.config) as read:
-            assert finish(fingerprint(base.trunk.config, read, base.tokenizer)) == base.card.fingerprint
-        assert {card.base_fingerprint for card in bench.adapters.list()} == {base.card.fingerprint}
+    with Workbench.open() as wb:
+        base = wb.bases.open(STARTER_BASE)
+        with trunk_on_disk(wb.bases.path(STARTER_BASE) / WEIGHTS, base.trunk.config) as read:
+            assert drain(fingerprint(base.trunk.config, read, base.tokenizer)) == base.card.fingerprint
+        assert {card.base_fingerprint for card in wb.adapters.list()} == {base.card.fingerprint}
         for task in TASKS:
-            assert bench.adapters.card(task.adapter).labels == task.labels.names
+            assert wb.adapters.card(task.adapter).labels == task.labels.names
 
 
 def test_plain_posts_are_judged_rightly_and_surely(command: Command) -> None:
@@ -55,8 +55,8 @@ def test_plain_posts_are_judged_rightly_and_surely(command: Command) -> None:
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.adapter)
 def test_posts_without_a_meaning_are_judged_unsurely(task: Task) -> None:
     posts = [probe["text"] for probe in read_probes() if probe["kind"] == "nonsense"]
-    with Workbench.open() as bench:
-        sure = [analysis.confidence or 0 for analysis in bench.predict(posts, task.adapter, record=False)]
+    with Workbench.open() as wb:
+        sure = [analysis.confidence or 0 for analysis in wb.predict(posts, task.adapter, record=False)]
     assert len(sure) >= 10
     # The card says of `review` that it is surer of one of them.
     assert sum(confidence > SURE for confidence in sure) <= (task.adapter == "review")

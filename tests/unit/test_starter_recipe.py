@@ -22,7 +22,7 @@ from weibo_tui.starter.recipe.noise_posts import nonsense
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, PARTS, SETS, TELLING, make_parts, part_file
 from weibo_tui.text import clean, normalise, repost_segments
 from weibo_tui.workbench import TrainingConfig, Workbench
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.workbench.models import STARTER_BASE
 
 CHAIN = "这条转发链里的原话有好几个人转过"
 
@@ -114,12 +114,12 @@ def test_parts_are_the_same_each_time(data: Path, made: Path, tmp_path: Path) ->
 
 
 def test_what_is_bundled_judges_posts_of_every_task(made: Path, home: Path) -> None:
-    with Workbench.open(home, starter=made / "package") as bench:
-        assert bench.base_name() == STARTER_BASE
+    with Workbench.open(home, starter=made / "package") as wb:
+        assert wb.base_name() == STARTER_BASE
         for task in models.TASKS:
-            (analysis,) = bench.predict(["今天太开心了"], task.adapter, record=False)
+            (analysis,) = wb.predict(["今天太开心了"], task.adapter, record=False)
             assert analysis.label in task.labels.names
-            assert bench.adapters.card(task.adapter).score["n"] == sum(
+            assert wb.adapters.card(task.adapter).score["n"] == sum(
                 len(rows(part_file(made, "test", name))) for name in task.sets
             )
     assert sorted(path.name for path in (made / "package").iterdir()) == ["CARD.md", "adapters", "bases"]
@@ -133,9 +133,9 @@ def test_base_in_eight_bits_takes_a_quarter_of_the_room_and_is_the_one_adapters_
         for path in (made / "home/bases/pretrained/model.safetensors", made / "package/bases/starter/model.safetensors")
     )
     assert small < 0.3 * full
-    with Workbench.open(home, starter=made / "package") as bench:
-        fingerprint = bench.bases.card(STARTER_BASE).fingerprint
-        assert {card.base_fingerprint for card in bench.adapters.list()} == {fingerprint}
+    with Workbench.open(home, starter=made / "package") as wb:
+        fingerprint = wb.bases.card(STARTER_BASE).fingerprint
+        assert {card.base_fingerprint for card in wb.adapters.list()} == {fingerprint}
 
 
 def test_card_says_scores_floors_failures_and_terms(made: Path) -> None:
@@ -164,17 +164,17 @@ def test_steps_that_are_done_are_not_done_again(made: Path, data: Path) -> None:
 
 def test_interrupted_training_goes_on_where_it_was(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = _small(models.TASKS[1])
-    with models.opened(made) as bench:
+    with models.opened(made) as wb:
         files = tuple(part_file(made, "train", name) for name in (*task.sets, task.nonsense))
         plan = TrainingConfig(files, "left", STARTER_BASE, labels=task.labels.names, hyper=task.hyper)
-        events = bench.train(plan)
+        events = wb.train(plan)
         for _event in islice((event for event in events if type(event).__name__ == "StepDone"), 2):
             pass
         events.close()  # type: ignore[attr-defined]
-        (run,) = (run for run in bench.runs.list() if run.name == "left")
-        models._go_on(bench, plan)
-        assert [one.id for one in bench.runs.list() if one.name == "left"] == [run.id]
-        assert bench.adapters.card("left").run == run.id
+        (run,) = (run for run in wb.runs.list() if run.name == "left")
+        models._go_on(wb, plan)
+        assert [one.id for one in wb.runs.list() if one.name == "left"] == [run.id]
+        assert wb.adapters.card("left").run == run.id
 
 
 @pytest.mark.parametrize(("limit", "bytes_"), [("LARGEST_FILE", 10_000), ("LARGEST_STARTER", 20_000)])

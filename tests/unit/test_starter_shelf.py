@@ -30,83 +30,83 @@ def test_a_fresh_home_judges_with_the_starter_and_is_asked_nothing(starter: Path
 
 def test_own_ones_and_the_starters_are_listed_together(starter: Path, home: Path, stocked: Path) -> None:
     shutil.copytree(stocked, home, dirs_exist_ok=True)
-    with Workbench.open() as bench:
-        assert [card.name for card in bench.bases.list()] == ["starter", "tiny"]
-        assert [card.name for card in bench.adapters.list()] == ["mood", "weibo"]
-        assert [card.name for card in bench.adapters.own()] == ["mood"]
+    with Workbench.open() as wb:
+        assert [card.name for card in wb.bases.list()] == ["starter", "tiny"]
+        assert [card.name for card in wb.adapters.list()] == ["mood", "weibo"]
+        assert [card.name for card in wb.adapters.own()] == ["mood"]
 
 
 def test_starter_is_the_default_beside_own_ones_until_told(starter: Path, home: Path, stocked: Path) -> None:
-    with Workbench.open() as bench:
-        assert (bench.base_name(), bench.adapter_name()) == ("starter", "weibo")
+    with Workbench.open() as wb:
+        assert (wb.base_name(), wb.adapter_name()) == ("starter", "weibo")
         shutil.copytree(stocked / "bases", home / "bases")
         shutil.copytree(stocked / "adapters", home / "adapters")
-        assert (bench.base_name(), bench.adapter_name()) == ("starter", "weibo")
-        bench.use_base("tiny")
-        bench.use_adapter("mood")
-        assert (bench.base_name(), bench.adapter_name()) == ("tiny", "mood")
+        assert (wb.base_name(), wb.adapter_name()) == ("starter", "weibo")
+        wb.set_default_base("tiny")
+        wb.set_default_adapter("mood")
+        assert (wb.base_name(), wb.adapter_name()) == ("tiny", "mood")
 
 
 def test_default_is_an_own_adapter_of_the_starters_name(starter: Path, home: Path, stocked: Path) -> None:
     for name in ("weibo", "other"):
         shutil.copytree(stocked / "adapters" / "mood", home / "adapters" / name)
-    with Workbench.open() as bench:
-        assert bench.adapter_name() == "weibo"
+    with Workbench.open() as wb:
+        assert wb.adapter_name() == "weibo"
 
 
 def test_an_own_adapter_may_have_the_name_of_a_bundled_one_and_gives_way_when_it_is_removed(
     starter: Path, home: Path, stocked: Path
 ) -> None:
     shutil.copytree(stocked / "adapters" / "mood", home / "adapters" / "weibo")
-    with Workbench.open() as bench:
-        assert not bench.adapters.is_bundled("weibo")
-        assert len(bench.adapters.list()) == 1
-        assert bench.adapters.path("weibo") == home / "adapters" / "weibo"
-        bench.remove_adapter("weibo")
-        assert bench.adapters.is_bundled("weibo")
-        assert bench.adapters.path("weibo") == starter / "adapters" / "weibo"
+    with Workbench.open() as wb:
+        assert not wb.adapters.is_bundled("weibo")
+        assert len(wb.adapters.list()) == 1
+        assert wb.adapters.path("weibo") == home / "adapters" / "weibo"
+        wb.remove_adapter("weibo")
+        assert wb.adapters.is_bundled("weibo")
+        assert wb.adapters.path("weibo") == starter / "adapters" / "weibo"
 
 
 def test_what_is_bundled_cannot_be_renamed_or_removed(starter: Path) -> None:
     before = contents(starter)
-    with Workbench.open() as bench:
+    with Workbench.open() as wb:
         refused = partial(pytest.raises, UserInputError, match="comes with weibo-tui and stays as it is")
         with refused():
-            bench.remove_base("starter")
+            wb.remove_base("starter")
         with refused():
-            bench.rename_base("starter", "mine")
+            wb.rename_base("starter", "mine")
         with refused():
-            bench.remove_adapter("weibo")
+            wb.remove_adapter("weibo")
         with refused():
-            bench.rename_adapter("weibo", "mine")
+            wb.rename_adapter("weibo", "mine")
     assert contents(starter) == before
 
 
 def test_no_own_base_may_take_the_name_of_the_bundled_one(starter: Path, stocked: Path) -> None:
-    with Workbench.open() as bench, pytest.raises(UserInputError, match="'starter' comes with weibo-tui"):
-        bench.add_base(stocked / "bases" / "tiny", "starter")
+    with Workbench.open() as wb, pytest.raises(UserInputError, match="'starter' comes with weibo-tui"):
+        wb.add_base(stocked / "bases" / "tiny", "starter")
 
 
 def test_an_adapter_trained_on_the_starter_stands_on_it(starter: Path, few: Path, command: Command) -> None:
     done = command.well("train", few, "--name", "mine", "--epochs", "1", "--json")
     assert done.err.splitlines()[-1] == "To make it the default: weibo-tui adapters use mine"
-    with Workbench.open() as bench:
-        assert bench.adapters.card("mine").base == "starter"
-        (analysis,) = bench.predict(["今天太开心了"])
+    with Workbench.open() as wb:
+        assert wb.adapters.card("mine").base == "starter"
+        (analysis,) = wb.predict(["今天太开心了"])
         assert analysis.adapter == "weibo"
-        bench.use_adapter("mine")
-        (analysis,) = bench.predict(["今天太开心了"])
+        wb.set_default_adapter("mine")
+        (analysis,) = wb.predict(["今天太开心了"])
         assert analysis.adapter == "mine"
 
 
 def test_base_that_is_added_leaves_the_default_as_it_is(starter: Path, stocked: Path, command: Command) -> None:
     done = command.well("bases", "add", stocked / "bases" / "tiny", "--name", "mine")
     assert done.err.splitlines()[-1] == "To make it the default: weibo-tui bases use mine"
-    with Workbench.open() as bench:
-        assert bench.base_name() == "starter"
+    with Workbench.open() as wb:
+        assert wb.base_name() == "starter"
     assert "To make it" not in command.well("bases", "use", "mine").err
-    with Workbench.open() as bench:
-        assert bench.base_name() == "mine"
+    with Workbench.open() as wb:
+        assert wb.base_name() == "mine"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import histories
 import pytest
 
 from weibo_tui.errors import CorruptFileError, WeiboTuiError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.storage.database import Database, DatabaseBusyError, connect
 from weibo_tui.storage.history import Analysis, History
 from weibo_tui.storage.migrations import MIGRATIONS
@@ -195,7 +195,7 @@ def test_an_entry_that_the_disk_damaged_says_so_beside_the_others_and_can_be_del
     page = history.page(9)
     assert [entry.id for entry in page] == [3, 2, 1]
     assert [entry.error for entry in page if isinstance(entry, Analysis)] == [None, "the disk damaged this entry", None]
-    assert finish(history.export(tmp_path / "out.csv")) == 3
+    assert drain(history.export(tmp_path / "out.csv")) == 3
     history.delete([page[1]])
     assert [entry.id for entry in history.page(9)] == [3, 1]
 

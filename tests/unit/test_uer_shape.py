@@ -59,13 +59,13 @@ def test_from_the_folder_to_a_verdict(whole: Path, home: Path, tmp_path: Path) -
     data = made_up.write_posts(tmp_path / "posts.csv", 48)
     hyper = Hyperparameters(epochs=1, batch_size=6, max_length=16, learning_rate=1e-3, seed=3)
     plan = TrainingConfig((data,), "undisturbed", base="uer", hyper=hyper, machine=models.MACHINE)
-    with Workbench.open(home) as bench:
-        card = bench.add_base(whole, "uer")
+    with Workbench.open(home) as wb:
+        card = wb.add_base(whole, "uer")
         assert (card.parameters, card.prefix, card.suffix, card.pad) == (102_068_736, (101,), (102,), 0)
-        kept = bench.bases.path("uer") / "model.safetensors"
+        kept = wb.bases.path("uer") / "model.safetensors"
         before = hashlib.sha256(kept.read_bytes()).hexdigest()
 
-        opened = bench.bases.open("uer")
+        opened = wb.bases.open("uer")
         _cleaned, encoded = opened.tokenizer.encode_posts([text for text, _label in made_up.posts(3)], 64, 1)
         rows = [encoded.ids[a:b].tolist() for a, b in zip(encoded.starts[:-1], encoded.starts[1:], strict=True)]
         ids, lengths = models.batch(rows)
@@ -74,25 +74,25 @@ def test_from_the_folder_to_a_verdict(whole: Path, home: Path, tmp_path: Path) -
             assert (opened.trunk(ids, lengths) - want).abs().max() < 1e-4 * want.abs().max()
         del opened
 
-        deque(bench.train(plan), maxlen=0)
-        started = bench.train(dataclasses.replace(plan, name="resumed"))
+        deque(wb.train(plan), maxlen=0)
+        started = wb.train(dataclasses.replace(plan, name="resumed"))
         run = models.until(started, RunStarted).run
         models.until(started, StepDone, 3)
         started.close()  # type: ignore[attr-defined]
-        assert bench.runs.get(run).state == "stopped"
-        rest = list(bench.resume(run))
+        assert wb.runs.get(run).state == "stopped"
+        rest = list(wb.resume(run))
         assert next(event.step for event in rest if isinstance(event, StepDone)) == 4
 
-        folders = [bench.adapters.path(name) for name in ("undisturbed", "resumed")]
+        folders = [wb.adapters.path(name) for name in ("undisturbed", "resumed")]
         one, other = ((folder / "adapter.safetensors").read_bytes() for folder in folders)
         assert one == other
-        assert bench.adapters.card("resumed").parameters == TRAINED
+        assert wb.adapters.card("resumed").parameters == TRAINED
         assert hashlib.sha256(kept.read_bytes()).hexdigest() == before
 
     posts = ["今天的面真好吃", "服务太差了，再也不来", "OK"]
-    with Workbench.open(home) as bench:
-        found = [list(bench.predict(posts, name, machine=models.MACHINE)) for name in ("undisturbed", "resumed")]
-        bench.remove_base("uer")
+    with Workbench.open(home) as wb:
+        found = [list(wb.predict(posts, name, machine=models.MACHINE)) for name in ("undisturbed", "resumed")]
+        wb.remove_base("uer")
     assert [analysis.probabilities for analysis in found[0]] == [analysis.probabilities for analysis in found[1]]
     assert all(analysis.label in ("negative", "positive") for analysis in found[0])
 

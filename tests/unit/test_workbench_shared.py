@@ -42,79 +42,79 @@ def in_thread(work: Callable[[], T]) -> T:
     return answers[0]
 
 
-def verdict(bench: Workbench, adapter: str = "", record: bool = False) -> Analysis:
-    (found,) = bench.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=record)
+def verdict(wb: Workbench, adapter: str = "", record: bool = False) -> Analysis:
+    (found,) = wb.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=record)
     return found
 
 
 # settings
 
 
-def test_default_that_another_workbench_chose_is_used_from_then_on(bench: Workbench) -> None:
-    models.add_adapter(bench, bench.bases.open("small"), "second", seed=4)
+def test_default_that_another_workbench_chose_is_used_from_then_on(wb: Workbench) -> None:
+    models.add_adapter(wb, wb.bases.open("small"), "second", seed=4)
     with Workbench.open() as other:
         assert verdict(other).adapter == "mood"
-        bench.use_adapter("second")
+        wb.set_default_adapter("second")
         assert other.adapter_name() == "second"
         assert verdict(other).adapter == "second"
         other.rename_adapter("second", "third")
-        assert verdict(bench).adapter == "third"
-        Settings.save(bench.paths, uncertain_below=1.0, history=False)
+        assert verdict(wb).adapter == "third"
+        Settings.save(wb.paths, uncertain_below=1.0, history=False)
         assert verdict(other).uncertain
         assert other.settings.history is False
 
 
-def test_settings_file_broken_meanwhile_changes_nothing_until_it_is_mended(bench: Workbench) -> None:
-    file = bench.paths.settings_file
+def test_settings_file_broken_meanwhile_changes_nothing_until_it_is_mended(wb: Workbench) -> None:
+    file = wb.paths.settings_file
     good = file.read_bytes()
     file.write_bytes(b"adapter = ")
-    assert bench.adapter_name() == "mood"
-    assert verdict(bench).adapter == "mood"
+    assert wb.adapter_name() == "mood"
+    assert verdict(wb).adapter == "mood"
     with pytest.raises(UserInputError, match="not valid TOML"), Workbench.open():
         pass
     file.write_bytes(good.replace(b'"mood"', b'"gone"'))
     with pytest.raises(UserInputError, match="no adapter 'gone'"):
-        verdict(bench)
+        verdict(wb)
 
 
 # what is kept in memory
 
 
 def test_base_that_another_program_replaced_under_its_name_is_opened_anew(
-    bench: Workbench, home: Path, tmp_path: Path
+    wb: Workbench, home: Path, tmp_path: Path
 ) -> None:
-    compute = bench.compute(models.MACHINE)
-    first = bench.open_base("small", compute)
-    assert bench.open_base("small", compute) is first
-    before = verdict(bench).confidence
+    compute = wb.compute(models.MACHINE)
+    first = wb.open_base("small", compute)
+    assert wb.open_base("small", compute) is first
+    before = verdict(wb).confidence
     with Workbench.open() as other:
         other.remove_base("small")
         models.add_base(other, tmp_path, "small", seed=9)
-    replaced = bench.open_base("small", compute)
-    assert replaced.card == bench.bases.card("small") != first.card
+    replaced = wb.open_base("small", compute)
+    assert replaced.card == wb.bases.card("small") != first.card
     assert not models.same_bits(replaced.trunk.canonical(), first.trunk.canonical())
     with pytest.raises(UserInputError, match="The adapter 'mood' wants the base 'small'"):
-        verdict(bench)
+        verdict(wb)
     with Workbench.open() as other:
         other.remove_base("small")
         models.add_base(other, tmp_path / "from", "back", seed=0)
-    assert verdict(bench).confidence == before
+    assert verdict(wb).confidence == before
 
 
-def test_adapter_that_another_program_replaced_under_its_name_is_opened_anew(bench: Workbench) -> None:
-    before = verdict(bench).confidence
+def test_adapter_that_another_program_replaced_under_its_name_is_opened_anew(wb: Workbench) -> None:
+    before = verdict(wb).confidence
     with Workbench.open() as other:
         base = other.bases.open("small")
         adapter = models.adapter_for(base.trunk.config, seed=8, labels=2)
         other.adapters.save(adapter, models.card_for(adapter, base, "mood"), overwrite=True)
-    assert verdict(bench).confidence != before
+    assert verdict(wb).confidence != before
 
 
 # threads
 
 
-def test_thread_with_a_workbench_of_its_own_predicts_trains_and_keeps(bench: Workbench, tmp_path: Path) -> None:
-    expected = verdict(bench, record=True)
+def test_thread_with_a_workbench_of_its_own_predicts_trains_and_keeps(wb: Workbench, tmp_path: Path) -> None:
+    expected = verdict(wb, record=True)
 
     def work() -> tuple[Analysis, str]:
         with Workbench.open() as own:
@@ -128,56 +128,56 @@ def test_thread_with_a_workbench_of_its_own_predicts_trains_and_keeps(bench: Wor
 
     found, run = in_thread(work)
     assert found.probabilities == expected.probabilities
-    assert [entry.id for entry in bench.history.page(10)] == [found.id, expected.id]
-    assert bench.runs.get(run).state == "finished"
-    assert verdict(bench, "trained").adapter == "trained"
+    assert [entry.id for entry in wb.history.page(10)] == [found.id, expected.id]
+    assert wb.runs.get(run).state == "finished"
+    assert verdict(wb, "trained").adapter == "trained"
 
 
-def test_workbench_is_usable_from_any_thread(bench: Workbench, tmp_path: Path) -> None:
-    verdict(bench, record=True)  # the database is open in this thread
+def test_workbench_is_usable_from_any_thread(wb: Workbench, tmp_path: Path) -> None:
+    verdict(wb, record=True)  # the database is open in this thread
 
     def work() -> tuple[Analysis, str]:
-        events = bench.train(models.training_plan(tmp_path))
+        events = wb.train(models.training_plan(tmp_path))
         run = models.until(events, RunStarted).run
         deque(events, maxlen=0)
-        return verdict(bench, record=True), run
+        return verdict(wb, record=True), run
 
     found, run = in_thread(work)
-    assert [entry.id for entry in bench.history.page(10)] == [found.id, 1]
-    assert bench.runs.get(run).state == "finished"
+    assert [entry.id for entry in wb.history.page(10)] == [found.id, 1]
+    assert wb.runs.get(run).state == "finished"
 
 
-def test_workbench_run_begun_in_thread_is_closed_here(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
+def test_workbench_run_begun_in_thread_is_closed_here(wb: Workbench, tmp_path: Path) -> None:
+    events = wb.train(models.training_plan(tmp_path))
     run = in_thread(lambda: models.until(events, RunStarted).run)
     in_thread(lambda: models.until(events, StepDone))
     events.close()  # type: ignore[attr-defined]
-    assert bench.runs.get(run).state == "stopped"
+    assert wb.runs.get(run).state == "stopped"
 
 
 @pytest.mark.parametrize("made", [False, True])
-def test_history_threads_at_once_keep_every_analysis(made: bool, bench: Workbench) -> None:
+def test_history_threads_at_once_keep_every_analysis(made: bool, wb: Workbench) -> None:
     """As several threads of a notebook do, from the first entry of a new database or later on."""
-    analysis = verdict(bench, record=made)
-    before = bench.history.count()
+    analysis = verdict(wb, record=made)
+    before = wb.history.count()
     start = threading.Barrier(4)
 
     def work() -> list[int]:
         start.wait(60)
         ids = []
         for _time in range(5):
-            ids += bench.history.add([analysis, analysis])
-            assert bench.history.count() % 2 == before  # never the half of what another thread adds
+            ids += wb.history.add([analysis, analysis])
+            assert wb.history.count() % 2 == before  # never the half of what another thread adds
         return ids
 
     with ThreadPoolExecutor(4) as pool:
         ids = [one for future in [pool.submit(work) for _thread in range(4)] for one in future.result()]
     assert len(set(ids)) == 40
-    assert bench.history.count() == before + 40
+    assert wb.history.count() == before + 40
 
 
-def test_thread_sees_a_run_of_another_live(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
+def test_thread_sees_a_run_of_another_live(wb: Workbench, tmp_path: Path) -> None:
+    events = wb.train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
     models.until(events, StepDone)
 
@@ -213,15 +213,15 @@ def test_looking_at_a_home_where_nothing_is_kept_leaves_no_trace(there: bool, co
     assert listing(home) == before
 
 
-def test_history_that_was_looked_at_while_empty_takes_and_shows_what_comes(bench: Workbench) -> None:
-    history, runs = bench.history, bench.runs
+def test_history_that_was_looked_at_while_empty_takes_and_shows_what_comes(wb: Workbench) -> None:
+    history, runs = wb.history, wb.runs
     with Workbench.open() as other:
         shown = other.history
         assert history.page(10) == shown.page(10) == []
         assert runs.list() == other.runs.list() == ()
         assert history.count() == 0
-        assert not bench.paths.database.exists()
-        kept = verdict(bench, record=True)
+        assert not wb.paths.database.exists()
+        kept = verdict(wb, record=True)
         assert kept.id == 1
         assert history.page(10) == shown.page(10) == [kept]
         again = verdict(other, record=True)

@@ -27,7 +27,7 @@ from textual.worker import Worker
 from weibo_tui.app import themes
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.help_screen import Help
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.keymap import bindings, check_keymap, key_names
@@ -44,7 +44,7 @@ from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import record_fault
+from weibo_tui.log import log_exception
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.text import short, visible
@@ -154,7 +154,7 @@ class WeiboApp(App[None], inherit_bindings=False):
         await self.restock()
         self.device = await self.engine.ask(_describe_machine)
         if self.stock.adapter:
-            await self.engine.ask(lambda bench: bench.classifier(self.stock.adapter))
+            await self.engine.ask(lambda wb: wb.classifier(self.stock.adapter))
 
     async def restock(self) -> None:
         """Look again at the bases, the adapters and the settings, after any of them changed."""
@@ -189,7 +189,7 @@ class WeiboApp(App[None], inherit_bindings=False):
         try:
             await work
         except Exception as error:
-            self.flash(explain(error), "error")
+            self.flash(user_message(error), "error")
 
     # ---- jobs
 
@@ -212,7 +212,7 @@ class WeiboApp(App[None], inherit_bindings=False):
     def on_job_finished(self, message: JobFinished) -> None:
         self.jobs.remove(message.job)
         if message.error is not None:
-            self.flash(f"{message.job.title}: {explain(message.error)}", "error")
+            self.flash(f"{message.job.title}: {user_message(message.error)}", "error")
         self._tell_status()
         self.do(self.restock())
 
@@ -309,16 +309,16 @@ class WeiboApp(App[None], inherit_bindings=False):
         if not self._exit:
             super()._handle_exception(error)
         elif not isinstance(error, NoMatches):  # of a place that was not built yet when the person left
-            record_fault(error)
+            log_exception(error)
 
     def _fatal_error(self) -> None:
         # Textual prints a traceback, with the texts that stood in variables; a person gets a sentence, and one only.
         if not self._exit_renderables and isinstance(self._exception, Exception):
-            self.panic(Text(visible(explain(self._exception))))
+            self.panic(Text(visible(user_message(self._exception))))
 
 
-def _describe_machine(bench: Workbench) -> str:
-    compute = bench.compute(ComputeOptions())
+def _describe_machine(wb: Workbench) -> str:
+    compute = wb.compute(ComputeOptions())
     return f"{compute.device.type} {compute.dtype_name}"
 
 
@@ -338,7 +338,7 @@ def launch(home: Path | None = None) -> int:
     failed = [(job.title, job.error) for job in app.jobs if job.error is not None]
     for title, error in failed:
         if isinstance(error, WeiboTuiError):  # the others are recorded as they are explained
-            record_fault(error)
+            log_exception(error)
         with suppress(OSError):  # the terminal may be gone
-            print(visible(f"weibo-tui: {title}: {explain(error)}"), file=sys.stderr)
+            print(visible(f"weibo-tui: {title}: {user_message(error)}"), file=sys.stderr)
     return app.return_code or int(bool(failed))

@@ -10,7 +10,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import WeiboTuiError
@@ -60,6 +60,6 @@ class InputDialog(Dialog[str]):
         try:
             self._check(event.value)
         except WeiboTuiError as error:
-            self.query_one(".problem", Static).update(plain(explain(error)))
+            self.query_one(".problem", Static).update(plain(user_message(error)))
             return
         self.dismiss(event.value)

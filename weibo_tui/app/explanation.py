@@ -32,11 +32,11 @@ _FIELDS: Mapping[str, str] = {
 _OPTION = re.compile(rf"(?<![\w/-])--({'|'.join(_FIELDS)})(?![\w-])")
 
 
-def explain(error: Exception) -> str:
-    """Return one sentence about any error, as `log.explain` does, that names fields and no options."""
+def user_message(error: Exception) -> str:
+    """Return one sentence about any error, as `log.user_message` does, that names fields and no options."""
     if isinstance(error, WeiboTuiError) and error.in_app:
         return error.in_app
-    return with_fields(log.explain(error))
+    return with_fields(log.user_message(error))
 
 
 def with_fields(message: str) -> str:

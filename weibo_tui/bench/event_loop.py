@@ -19,8 +19,8 @@ from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditPlan, ComputeOptions, LabelingConfig, TrainingConfig, Workbench
-from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
+from weibo_tui.workbench import AuditConfig, ComputeOptions, LabelingConfig, TrainingConfig, Workbench
+from weibo_tui.workbench.models import STARTER_ADAPTER, STARTER_BASE
 
 TICK = 0.005
 SETTLE = 3.0  # seconds
@@ -116,7 +116,7 @@ class _Director:
         await self._train()
         await self._label()
         async with self.phase("audit"):
-            plan = AuditPlan((self._folder / "large.csv",))
+            plan = AuditConfig((self._folder / "large.csv",))
             await _end_of(self._app.begin(Job("audit", "large", lambda bench: bench.audit(plan), self._app.screen)))
 
     async def _train(self) -> None:

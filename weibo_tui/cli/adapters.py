@@ -35,16 +35,16 @@ def list_adapters(json: options.Json = False) -> None:
         return [card.name, card.base, ", ".join(card.labels), *accuracy, card.created_at[:10], ""]
 
     header = [_("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("made"), ""]
-    with Workbench.open() as bench:
-        list_cards(bench.adapters, bench.adapter_name, header, row, json)
+    with Workbench.open() as wb:
+        list_cards(wb.adapters, wb.adapter_name, header, row, json)
 
 
 @adapters.command("show", cls=Command, help=_("Show an adapter's card."))
 def show_adapter(name: Name, json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        card = bench.adapters.card(name)
+    with Workbench.open() as wb:
+        card = wb.adapters.card(name)
     if json:
         emit(asdict(card))
         return
@@ -69,11 +69,11 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
 
 
 @adapters.command("use", cls=Command, help=_("Choose the adapter that is used where none is named."))
-def use_adapter(name: Name) -> None:
+def set_default_adapter(name: Name) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        bench.use_adapter(name)
+    with Workbench.open() as wb:
+        wb.set_default_adapter(name)
     narrate(_("'{name}' is the adapter now.").format(name=name))
 
 
@@ -91,25 +91,25 @@ def import_adapter(
     overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench import Workbench
-    from weibo_tui.workbench.legacy_project import ENDINGS
+    from weibo_tui.workbench.legacy_project import SUFFIXES
 
-    if path.suffix in ENDINGS:
+    if path.suffix in SUFFIXES:
         wanted = name or options.name_after(path.stem, "adapter")
         named = options.names(labels)
-        imported = pull_whole(lambda bench: bench.import_original(path, wanted, base, named, overwrite))
+        imported = pull_whole(lambda wb: wb.import_legacy(path, wanted, base, named, overwrite))
     elif base or labels is not None:
         raise UserInputError(
             _("--base and --labels are for a .pth: the card in {path} names its own.").format(path=path)
         )
     else:
-        imported = pull_whole(lambda bench: bench.import_adapter(path, name, overwrite))
+        imported = pull_whole(lambda wb: wb.import_adapter(path, name, overwrite))
     assert imported is not None  # an import that raises nothing ends with it
-    with Workbench.open() as bench:
-        card = bench.adapters.card(imported.card.name)
+    with Workbench.open() as wb:
+        card = wb.adapters.card(imported.card.name)
         narrate(_("The adapter '{name}' is there.").format(name=card.name))
-        if bench.base_with(card.base_fingerprint) is None:
+        if wb.find_base(card.base_fingerprint) is None:
             narrate(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
-        narrate_default("adapters", card.name, bench.adapter_name)
+        narrate_default("adapters", card.name, wb.adapter_name)
 
 
 @adapters.command(
@@ -123,20 +123,20 @@ def export_adapter(
     ] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
-    from weibo_tui.workbench.legacy_project import ENDINGS
+    from weibo_tui.workbench.legacy_project import SUFFIXES
 
-    asked = form or ("original" if path.suffix in ENDINGS else "ours")
-    if asked not in ("ours", "original") or (asked == "original") != (path.suffix in ENDINGS):
+    asked = form or ("original" if path.suffix in SUFFIXES else "ours")
+    if asked not in ("ours", "original") or (asked == "original") != (path.suffix in SUFFIXES):
         raise UserInputError(
             _("{path} cannot be of the format {form}: write ours as .zip or .tar.gz, the original's as .pth.").format(
                 path=path, form=asked
             )
         )
     if asked == "ours":
-        pull_whole(lambda bench: bench.export_adapter(name, path, overwrite))
+        pull_whole(lambda wb: wb.export_adapter(name, path, overwrite))
         show(str(path))
         return
-    pull_whole(lambda bench: bench.export_original(name, path, overwrite))
+    pull_whole(lambda wb: wb.export_legacy(name, path, overwrite))
     show(str(path))
     narrate(
         _(
@@ -150,8 +150,8 @@ def export_adapter(
 def rename_adapter(name: Name, new: NewName) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        bench.rename_adapter(name, new)
+    with Workbench.open() as wb:
+        wb.rename_adapter(name, new)
     narrate(_("The adapter '{name}' is named '{new}' now.").format(name=name, new=new))
 
 
@@ -159,6 +159,6 @@ def rename_adapter(name: Name, new: NewName) -> None:
 def remove_adapter(name: Name) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        bench.remove_adapter(name)
+    with Workbench.open() as wb:
+        wb.remove_adapter(name)
     narrate(_("The adapter '{name}' is removed.").format(name=name))

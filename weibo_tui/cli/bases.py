@@ -49,10 +49,10 @@ Out = Annotated[Path, typer.Argument(help=_("File to write, ending in .zip or .t
 def list_bases(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
+    with Workbench.open() as wb:
         list_cards(
-            bench.bases,
-            bench.base_name,
+            wb.bases,
+            wb.base_name,
             [_("base"), _("parameters"), _("made"), _("from")],
             lambda card: [card.name, f"{card.parameters:,}", card.created_at[:10], card.source],
             json,
@@ -102,13 +102,13 @@ def add_base(
         raise UserInputError(
             _("Name the model's folder, as in 'weibo-tui bases add FOLDER': models/gpt2-chinese is not here.")
         )
-    with Workbench.open() as bench:
-        card = bench.add_base(folder, name or options.name_after(folder.absolute().name, "base"))
-        _tell_added(bench, card, json)
+    with Workbench.open() as wb:
+        card = wb.add_base(folder, name or options.name_after(folder.absolute().name, "base"))
+        _tell_added(wb, card, json)
 
 
 @bases.command("get", cls=Command, help=_("Fetch a GPT-2 from the Hugging Face Hub, or a mirror of it, once."))
-def get_base(
+def download_base(
     repository: Annotated[
         str, typer.Argument(metavar="REPO", help=_("Its name there, as in uer/gpt2-chinese-cluecorpussmall."))
     ] = "uer/gpt2-chinese-cluecorpussmall",
@@ -117,19 +117,19 @@ def get_base(
 ) -> None:
     from weibo_tui.workbench import Workbench
 
-    imported = pull_whole(lambda bench: bench.get_base(repository, name), GOES_ON)
+    imported = pull_whole(lambda wb: wb.download_base(repository, name), GOES_ON)
     assert imported is not None  # a fetch that raises nothing ends with it
     assert isinstance(imported.card, BaseCard)
-    with Workbench.open() as bench:
-        _tell_added(bench, imported.card, json)
+    with Workbench.open() as wb:
+        _tell_added(wb, imported.card, json)
 
 
-def _tell_added(bench: Workbench, card: BaseCard, json: bool) -> None:
+def _tell_added(wb: Workbench, card: BaseCard, json: bool) -> None:
     if json:
         emit(asdict(card))
     else:
         narrate_added(card)
-    narrate_default("bases", card.name, bench.base_name)
+    narrate_default("bases", card.name, wb.base_name)
 
 
 def narrate_added(card: BaseCard) -> None:
@@ -162,11 +162,11 @@ pretrain.add_to(bases)
 
 
 @bases.command("use", cls=Command, help=_("Choose the base that is trained on where none is named."))
-def use_base(name: Name) -> None:
+def set_default_base(name: Name) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        bench.use_base(name)
+    with Workbench.open() as wb:
+        wb.set_default_base(name)
     narrate(_("'{name}' is the base now.").format(name=name))
 
 
@@ -174,8 +174,8 @@ def use_base(name: Name) -> None:
 def rename_base(name: Name, new: NewName) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        bench.rename_base(name, new)
+    with Workbench.open() as wb:
+        wb.rename_base(name, new)
     narrate(_("The base '{name}' is named '{new}' now.").format(name=name, new=new))
 
 
@@ -186,16 +186,16 @@ def import_base(
 ) -> None:
     from weibo_tui.workbench import Workbench
 
-    imported = pull_whole(lambda bench: bench.import_base(path, name))
+    imported = pull_whole(lambda wb: wb.import_base(path, name))
     assert imported is not None  # an import that raises nothing ends with it
     narrate(_("The base '{name}' is there.").format(name=imported.card.name))
-    with Workbench.open() as bench:
-        narrate_default("bases", imported.card.name, bench.base_name)
+    with Workbench.open() as wb:
+        narrate_default("bases", imported.card.name, wb.base_name)
 
 
 @bases.command("export", cls=Command, help=_("Write a base as one .zip or .tar.gz."))
 def export_base(name: Name, path: Out, overwrite: options.Overwrite = False) -> None:
-    pull_whole(lambda bench: bench.export_base(name, path, overwrite))
+    pull_whole(lambda wb: wb.export_base(name, path, overwrite))
     show(str(path))
 
 
@@ -203,8 +203,8 @@ def export_base(name: Name, path: Out, overwrite: options.Overwrite = False) -> 
 def remove_base(name: Name) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        bench.remove_base(name)
+    with Workbench.open() as wb:
+        wb.remove_base(name)
     narrate(_("The base '{name}' is removed.").format(name=name))
 
 
@@ -216,7 +216,7 @@ def pull_whole(
 
     imported = None
     try:
-        with Workbench.open() as bench, stages() as stage, until_stopped(begin(bench)) as events:
+        with Workbench.open() as wb, stages() as stage, until_stopped(begin(wb)) as events:
             for event in events:
                 if isinstance(event, Progress):
                     stage.progress(event)

@@ -39,7 +39,7 @@ def bench(
     from weibo_tui.bench.measuring import BenchmarkOptions
     from weibo_tui.bench.subjects import measure
     from weibo_tui.workbench import Workbench
-    from weibo_tui.workbench.hardware import look_at_computer
+    from weibo_tui.workbench.hardware import detect_hardware
 
     unknown = [subject for subject in subjects or () if subject not in SUBJECTS]
     if unknown:
@@ -49,7 +49,7 @@ def bench(
             )
         )
     with Workbench.open() as workbench:
-        computer = look_at_computer(workbench.settings)
+        computer = detect_hardware(workbench.settings)
         if base:
             workbench.bases.path(base)
     if json:

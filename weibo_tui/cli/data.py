@@ -32,11 +32,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 @group.command("get", cls=Command, help=_("Fetch weibo_senti_100k from the Hugging Face Hub: 120,000 labelled posts."))
-def get_data(
+def download_data(
     out: Annotated[Path, typer.Option(metavar="FILE", help=_("CSV file to write."))] = Path("weibo_senti_100k.csv"),
     overwrite: options.Overwrite = False,
 ) -> None:
-    pull_whole(lambda bench: bench.get_data(out, overwrite), GOES_ON)
+    pull_whole(lambda wb: wb.download_data(out, overwrite), GOES_ON)
     show(str(out))
 
 
@@ -48,11 +48,11 @@ def audit(
     encoding: options.Encoding = None,
     labels: options.Labels = None,
 ) -> None:
-    from weibo_tui.workbench import AuditPlan, AuditResult, Columns, Workbench
+    from weibo_tui.workbench import AuditConfig, AuditResult, Columns, Workbench
 
-    plan = AuditPlan(tuple(data), Columns(column, label_column, encoding), options.names(labels))
+    plan = AuditConfig(tuple(data), Columns(column, label_column, encoding), options.names(labels))
     try:
-        with Workbench.open() as bench, stages() as stage, until_stopped(bench.audit(plan)) as events:
+        with Workbench.open() as wb, stages() as stage, until_stopped(wb.audit(plan)) as events:
             for event in events:
                 if isinstance(event, Progress):
                     stage.progress(event)

@@ -32,9 +32,9 @@ def doctor(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    from weibo_tui.workbench.doctor import examine
+    from weibo_tui.workbench.doctor import diagnose
 
-    report = examine(network=network)
+    report = diagnose(network=network)
     if json:
         emit(report.to_json())
     else:

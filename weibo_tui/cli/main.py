@@ -16,7 +16,7 @@ from weibo_tui.cli.help import Command, Group, bad_usage
 from weibo_tui.cli.output import complain, narrate, one_line
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import explain
+from weibo_tui.log import user_message
 from weibo_tui.settings import find_paths, unknown_settings
 from weibo_tui.version import __version__
 
@@ -118,7 +118,7 @@ def _end_of(error: BaseException) -> int:
     code = 1
     match error:
         case WeiboTuiError():
-            complain(explain(error))
+            complain(user_message(error))
             code = error.exit_code
         case TyperException():
             if type(error).__name__ == "NoArgsIsHelpError":
@@ -131,7 +131,7 @@ def _end_of(error: BaseException) -> int:
         case OSError():
             code = _cannot_go_on(error)
         case Exception():
-            complain(explain(error))
+            complain(user_message(error))
     return code
 
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from weibo_tui.display_names import display_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.signals import handle_stop_signals
 from weibo_tui.text import cell_width, truncate_cells, visible
-from weibo_tui.words import word
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -117,7 +117,7 @@ class ProgressBars:
         """Show how far a stage is, and how fast it goes."""
         scale, unit = (1e6, " MB") if event.unit == "B" else (1, "")
         done, total = event.done / scale, None if event.total is None else event.total / scale
-        self.update(word(event.stage) + unit, done, total, per_second(self._rate.at(done), unit))
+        self.update(display_name(event.stage) + unit, done, total, per_second(self._rate.update(done), unit))
 
     def update(self, name: str, done: float, total: float | None, note: str = "") -> None:
         """Show the stage `name`; the one shown before is taken away."""

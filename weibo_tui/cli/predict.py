@@ -74,25 +74,25 @@ def predict(
         raise UserInputError(
             _("Give posts, or - for stdin, or --file with --out: 'weibo-tui predict --help' says more.")
         )
-    with Workbench.open() as bench:
+    with Workbench.open() as wb:
         if file is not None and out is not None:
             columns = Columns(text=column, encoding=encoding)
-            _label(bench, LabelingConfig(file, out, adapter, columns, machine, overwrite, history), json)
+            _label(wb, LabelingConfig(file, out, adapter, columns, machine, overwrite, history), json)
         else:
             texts = [_as_typed(one) for one in text or []]
             posts: Iterable[str] = _stdin_lines(encoding) if texts == ["-"] else texts
-            _judge(bench, posts, adapter, machine, json, history)
+            _judge(wb, posts, adapter, machine, json, history)
 
 
 def _judge(
-    bench: Workbench, posts: Iterable[str], adapter: str, machine: ComputeOptions, json: bool, history: bool
+    wb: Workbench, posts: Iterable[str], adapter: str, machine: ComputeOptions, json: bool, history: bool
 ) -> None:
     from_stdin = not isinstance(posts, list)
     record = None if history else False
     # Who types line by line wants each answer at once; a pipe is judged by the batch.
     window = 1 if from_stdin and sys.stdin.isatty() else 256
     found = failed = 0
-    analyses = bench.predict(
+    analyses = wb.predict(
         posts, adapter, record=record, source="stdin" if from_stdin else "cli", machine=machine, window=window
     )
     first: list[Analysis] = []
@@ -177,11 +177,11 @@ def _line(analysis: Analysis) -> str:
     return start + post
 
 
-def _label(bench: Workbench, plan: LabelingConfig, json: bool) -> None:
+def _label(wb: Workbench, plan: LabelingConfig, json: bool) -> None:
     from weibo_tui.workbench.labeling import LabelingResult
 
     try:
-        with stages() as stage, until_stopped(bench.label_file(plan)) as events:
+        with stages() as stage, until_stopped(wb.label_file(plan)) as events:
             for event in events:
                 if isinstance(event, Progress):
                     stage.progress(event)

@@ -73,9 +73,9 @@ def pretrain(
         raise UserInputError(
             _("Name the text to learn from, or a run with --resume: 'weibo-tui bases pretrain --help' says more.")
         )
-    with Workbench.open() as bench:
+    with Workbench.open() as wb:
         if corpus is None:
-            follow(bench, bench.resume(resume, name), json)
+            follow(wb, wb.resume(resume, name), json)
             return
         plan = PretrainingConfig(
             corpus=corpus,
@@ -100,4 +100,4 @@ def pretrain(
             ),
             machine=ComputeOptions(device, dtype, threads),
         )
-        follow(bench, bench.pretrain(plan), json)
+        follow(wb, wb.pretrain(plan), json)

@@ -12,11 +12,11 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import emit, narrate, one_line, percent, show, table
+from weibo_tui.display_names import display_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.text import truncate_cells
-from weibo_tui.words import word
 
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Entry
@@ -37,8 +37,8 @@ def list_history(
     from weibo_tui.storage.history import Analysis
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        entries = bench.history.newest(limit)
+    with Workbench.open() as wb:
+        entries = wb.history.newest(limit)
         if json:
             for entry in entries:
                 kind = "analysis" if isinstance(entry, Analysis) else "file"
@@ -78,8 +78,8 @@ def export_history(
 ) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        written = finish(bench.export_history(path, bom=bom, guard=guard, overwrite=overwrite))
+    with Workbench.open() as wb:
+        written = drain(wb.export_history(path, bom=bom, guard=guard, overwrite=overwrite))
     show(str(path))
     narrate(_("{written} verdicts written.").format(written=f"{written:,}"))
 
@@ -90,11 +90,11 @@ def clear_history(
 ) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        question = _("Forget all {number} entries of the history?").format(number=f"{bench.history.count():,}")
+    with Workbench.open() as wb:
+        question = _("Forget all {number} entries of the history?").format(number=f"{wb.history.count():,}")
         if not yes and not _agreed(question):
             raise UserInputError(_("Nothing was forgotten: answer y, or give --yes."))
-        gone = bench.history.clear()
+        gone = wb.history.clear()
     narrate(_("{gone} entries are forgotten.").format(gone=f"{gone:,}"))
 
 
@@ -102,8 +102,8 @@ def clear_history(
 def list_runs(json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        found = bench.runs.list()
+    with Workbench.open() as wb:
+        found = wb.runs.list()
     if json:
         for run in found:
             emit(_plain(asdict(run)))
@@ -113,9 +113,9 @@ def list_runs(json: options.Json = False) -> None:
         [
             [
                 run.id,
-                word(run.kind),
+                display_name(run.kind),
                 run.name,
-                word(run.state),
+                display_name(run.state),
                 f"{run.step:,}" + (f"/{run.steps:,}" if run.steps else ""),
                 run.created_at[:16].replace("T", " "),
             ]
@@ -128,15 +128,15 @@ def list_runs(json: options.Json = False) -> None:
 def show_run(run: Run, json: options.Json = False) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        found = bench.runs.get(run)
-        evaluations = [entry.event for entry in bench.runs.events(found.id) if entry.event["event"] == "Evaluated"]
+    with Workbench.open() as wb:
+        found = wb.runs.get(run)
+        evaluations = [entry.event for entry in wb.runs.events(found.id) if entry.event["event"] == "Evaluated"]
     if json:
         emit(_plain(asdict(found)) | {"evaluations": evaluations})
         return
     show(
         _("Run {id}: {kind} '{name}', {state}").format(
-            id=found.id, kind=word(found.kind), name=found.name, state=word(found.state)
+            id=found.id, kind=display_name(found.kind), name=found.name, state=display_name(found.state)
         )
     )
     show(
@@ -167,8 +167,8 @@ def export_run(
 ) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        bench.export_run(run, path, overwrite)
+    with Workbench.open() as wb:
+        wb.export_run(run, path, overwrite)
     show(str(path))
 
 
@@ -176,8 +176,8 @@ def export_run(
 def remove_run(run: Annotated[str, typer.Argument(help=_("Its id, in full."))]) -> None:
     from weibo_tui.workbench import Workbench
 
-    with Workbench.open() as bench:
-        bench.runs.remove(run)
+    with Workbench.open() as wb:
+        wb.runs.remove(run)
     narrate(_("Run {run} is removed.").format(run=run))
 
 

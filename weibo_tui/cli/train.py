@@ -26,12 +26,12 @@ from weibo_tui.cli.output import (
     until_stopped,
 )
 from weibo_tui.cli.score_card import score_lines
+from weibo_tui.display_names import display_name, skipped_rows
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, Rate
-from weibo_tui.words import skipped_rows, word
 
 if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
@@ -118,9 +118,9 @@ def train(
         raise UserInputError(
             _("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more.")
         )
-    with Workbench.open() as bench:
+    with Workbench.open() as wb:
         if not data:
-            follow(bench, bench.resume(resume, name), json)
+            follow(wb, wb.resume(resume, name), json)
             return
         plan = TrainingConfig(
             data=tuple(data),
@@ -154,10 +154,10 @@ def train(
             overwrite=overwrite,
             keep_states=keep_states,
         )
-        follow(bench, bench.train(plan), json)
+        follow(wb, wb.train(plan), json)
 
 
-def follow(bench: Workbench, events: Iterator[object], json: bool) -> None:
+def follow(wb: Workbench, events: Iterator[object], json: bool) -> None:
     """Show a run's events as they come: JSON lines, or bars, a line an epoch, and the score card at the end."""
     run = ""
     finished: RunFinished | None = None
@@ -190,7 +190,7 @@ def follow(bench: Workbench, events: Iterator[object], json: bool) -> None:
         for line in score_lines(finished.score):
             show(line)
     narrate(_("Kept as '{name}' in {path}").format(name=finished.name, path=finished.path))
-    group, choose = ("adapters", bench.adapter_name) if finished.kind == "train" else ("bases", bench.base_name)
+    group, choose = ("adapters", wb.adapter_name) if finished.kind == "train" else ("bases", wb.base_name)
     narrate_default(group, finished.name, choose)
 
 
@@ -209,7 +209,7 @@ class _EventPrinter:
             self._stage.line(_started(event))
         elif isinstance(event, StepDone):
             self._tokens += event.tokens
-            rate = per_second(self._token_rate.at(self._tokens), _(" tokens"))
+            rate = per_second(self._token_rate.update(self._tokens), _(" tokens"))
             note = _("loss {loss}, {rate}").format(loss=f"{event.loss:.3f}", rate=rate)
             self._stage.update(_("training"), event.step, event.steps or None, note)
         elif isinstance(event, JournalDelayed):
@@ -223,7 +223,7 @@ class _EventPrinter:
 
 def _started(event: RunStarted) -> str:
     where = f"{event.device}, {event.dtype}"
-    posts = ", ".join(f"{word(part)} {number:,}" for part, number in event.posts.items())
+    posts = ", ".join(f"{display_name(part)} {number:,}" for part, number in event.posts.items())
     if event.step:
         message = _("Run {run} goes on behind step {step} ({where}); posts: {posts}.")
     elif event.frozen:
@@ -281,7 +281,7 @@ def evaluate(
     machine = ComputeOptions(device, dtype, threads)
     plan = EvaluationConfig(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
     try:
-        with Workbench.open() as bench, stages() as stage, until_stopped(bench.evaluate(plan)) as events:
+        with Workbench.open() as wb, stages() as stage, until_stopped(wb.evaluate(plan)) as events:
             for event in events:
                 if isinstance(event, Progress):
                     stage.progress(event)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress, finish
+from weibo_tui.progress import Progress, drain
 from weibo_tui.text import normalise, repost_parts, words_only
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def split(
     posts: Sequence[str], labels: Sequence[int], validation: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> Split:
     """`split_steps`, pulled to its end."""
-    return finish(split_steps(posts, labels, validation, test, seed))
+    return drain(split_steps(posts, labels, validation, test, seed))
 
 
 def split_steps(

@@ -13,7 +13,7 @@ from weibo_tui.atomic import atomic_folder, read_bounded, sha256
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress, finish
+from weibo_tui.progress import Progress, drain
 from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, BaseCard
 from weibo_tui.registry.store import ModelStore
@@ -155,7 +155,7 @@ def check(source: Path, folder: Path | str) -> None:
         config, tokenizer = _read(folder, card)
         token_support(tokenizer)
         with trunk_on_disk(folder / WEIGHTS, config) as read:
-            found = finish(fingerprint(config, read, tokenizer))
+            found = drain(fingerprint(config, read, tokenizer))
     except UNSOUND as error:
         raise UserInputError(
             _("{source} was refused, it is no base that works ({reason}): export it again where it was made.").format(
@@ -198,7 +198,7 @@ def _write(
     _write_configs(folder, config, tokenizer)
     card = BaseCard(
         name=name,
-        fingerprint=finish(fingerprint(config, tensors.__getitem__, tokenizer)),
+        fingerprint=drain(fingerprint(config, tensors.__getitem__, tokenizer)),
         sha256={file: sha256(folder / file) for file in Bases.files},
         prefix=frame.prefix,
         suffix=frame.suffix,

@@ -9,10 +9,10 @@ from textual.content import Content
 
 from weibo_tui.app.formatting import bar, duration, percent
 from weibo_tui.app.services.jobs import Job
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width
-from weibo_tui.words import word
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
 KEPT = 5
@@ -52,16 +52,16 @@ class Evaluation:
         """How it stands, in a few words."""
         if self.scored is not None:
             return _("{share} right").format(share=percent(self.scored.score.accuracy))
-        return self.problem or word(self.job.state)
+        return self.problem or display_name(self.job.state)
 
     def lines(self, width: int) -> Iterator[Content]:
         """How far it is: a line a stage."""
-        names = max(cell_width(word(stage)) for stage in _STAGES) + 2
+        names = max(cell_width(display_name(stage)) for stage in _STAGES) + 2
         for stage in _STAGES:
             yield self._line(stage, names, max(6, min(30, width - names - 34)))
 
     def _line(self, stage: str, names: int, cells: int) -> Content:
-        name = word(stage) + " " * (names - cell_width(word(stage)))
+        name = display_name(stage) + " " * (names - cell_width(display_name(stage)))
         place, begun = _STAGES.index(stage), max(map(_STAGES.index, self.stages), default=-1)
         if place > begun:
             return Content.styled(f"  {name}", "$text-disabled")

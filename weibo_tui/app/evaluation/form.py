@@ -22,7 +22,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.workbench import AuditPlan, Columns, EvaluationConfig
+from weibo_tui.workbench import AuditConfig, Columns, EvaluationConfig
 
 _COLUMNS = ("text_column", "label_column", "encoding")
 _MOST_LABELS = 30
@@ -79,7 +79,7 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
     def changed(self) -> None:
         """Look at how the files are to be read now."""
         if self._fields:
-            self._preview.look(AuditPlan(tuple(self._files.files), self._columns()))
+            self._preview.look(AuditConfig(tuple(self._files.files), self._columns()))
 
     def on_file_list_changed(self) -> None:
         self._typed["files"] = list(self._files.files)

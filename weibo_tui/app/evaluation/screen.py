@@ -18,9 +18,9 @@ from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
+from weibo_tui.display_names import skipped_rows
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.words import skipped_rows
 
 
 class EvaluationScreen(FormScreen[None]):
@@ -153,5 +153,5 @@ class EvaluationScreen(FormScreen[None]):
         path = await self.weibo.push_screen_wait(dialog)
         if path is None:
             return
-        await self.weibo.records.ask(lambda bench: bench.write_errors(scored, path, dialog.overwrite))
+        await self.weibo.records.ask(lambda wb: wb.write_errors(scored, path, dialog.overwrite))
         self.flash(_("{path} is written.").format(path=path), "success")

@@ -12,7 +12,7 @@ from textual.widgets import Button, Collapsible, Footer, Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.path_input import PathInput
@@ -105,7 +105,7 @@ class PlanForm(FormScreen[Plan]):
         try:
             plan = self.plan()
         except UserInputError as error:
-            self._refuse(explain(error))
+            self._refuse(user_message(error))
             return
         self._typed.pop("name", None)  # the next one needs another
         self.dismiss(plan)

@@ -14,17 +14,17 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from weibo_tui.app.base import weibo
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import one_line, percent, plain
 from weibo_tui.app.forms.audit_view import AuditView, gives_away
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
+from weibo_tui.display_names import display_name
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width, truncate_cells, visible
-from weibo_tui.words import word
-from weibo_tui.workbench import AuditPlan, AuditResult, Workbench
+from weibo_tui.workbench import AuditConfig, AuditResult, Workbench
 
 if TYPE_CHECKING:
     from weibo_tui.datasets.reading import Preview
@@ -67,7 +67,7 @@ class DataPreview(Vertical):
         """Without an `audit` it shows only how the files are read, and their first rows."""
         super().__init__()
         self._audited = audit
-        self._plan: AuditPlan | None = None
+        self._plan: AuditConfig | None = None
         self._thread: WorkerThread | None = None
         self._source = Static()
         self._problem = Static(classes="problem")
@@ -91,21 +91,19 @@ class DataPreview(Vertical):
         if self._thread is not None:
             self._thread.close(wait=False)
 
-    def look(self, plan: AuditPlan) -> None:
+    def look(self, plan: AuditConfig) -> None:
         """Look at other files, or at the same ones in another way."""
         if plan != self._plan:
             self._plan = plan
             weibo(self).do(self._look(plan), group="preview", latest=True, node=self)
 
-    async def _look(self, plan: AuditPlan) -> None:
+    async def _look(self, plan: AuditConfig) -> None:
         await asyncio.sleep(QUIET_SECONDS)
         self._tell_nothing()
         if not plan.data:
             return
         try:
-            peeks = await weibo(self).records.ask(
-                lambda bench: [bench.peek(path, plan.columns, _ROWS) for path in plan.data]
-            )
+            peeks = await weibo(self).records.ask(lambda wb: [wb.peek(path, plan.columns, _ROWS) for path in plan.data])
             self._source.update(Content("\n").join(map(_source_line, peeks)))
             self._rows.update(ResponsiveText(lambda width: _row_lines(peeks, width)))
             self.post_message(self.Loaded(peeks, ""))
@@ -113,10 +111,10 @@ class DataPreview(Vertical):
                 await self._show_audit(plan)
         except WeiboTuiError as error:
             self._show_part(self._progress, "")
-            self._show_part(self._problem, explain(error))
-            self.post_message(self.Loaded((), explain(error)))
+            self._show_part(self._problem, user_message(error))
+            self.post_message(self.Loaded((), user_message(error)))
 
-    async def _show_audit(self, plan: AuditPlan) -> None:
+    async def _show_audit(self, plan: AuditConfig) -> None:
         if self._thread is None:
             self._thread = WorkerThread("audit", weibo(self).paths.data)  # it reads nothing of the home's
             self._thread.start()
@@ -150,14 +148,14 @@ class DataPreview(Vertical):
 class _Audit:
     """An audit that is pulled a tenth of a second at a time, so that whoever leaves it is rid of it."""
 
-    def __init__(self, plan: AuditPlan) -> None:
+    def __init__(self, plan: AuditConfig) -> None:
         self._plan = plan
         self._events: Iterator[object] | None = None
 
-    def pull(self, bench: Workbench) -> object:
+    def pull(self, wb: Workbench) -> object:
         """The last thing that it told in the while."""
         if self._events is None:
-            self._events = bench.audit(self._plan)
+            self._events = wb.audit(self._plan)
         until = time.monotonic() + TELL_SECONDS
         told = next(self._events)
         while not isinstance(told, AuditResult) and time.monotonic() < until:
@@ -167,7 +165,7 @@ class _Audit:
 
 def _progress(progress: Progress) -> str:
     done = f"{progress.done:,}" if not progress.total else percent(progress.done / progress.total, 0)
-    return f"{word(progress.stage)} {done}"
+    return f"{display_name(progress.stage)} {done}"
 
 
 def _source_line(peek: Preview) -> Content:

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Select, Static
 
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import UserInputError, WeiboTuiError
@@ -127,7 +127,7 @@ class Field(Container):
         try:
             self.spec.read(self.text)
         except WeiboTuiError as error:
-            self.problem = explain(error)
+            self.problem = user_message(error)
         else:
             self.problem = ""
         shown = self.problem if self.text else ""  # what is still to be filled in is not wrong yet

@@ -20,7 +20,7 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.workbench.models import STARTER_BASE
 
 # The explanations are those of the command line's options, word for word.
 _FIRST = (

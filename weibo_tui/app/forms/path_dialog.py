@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.errors import WeiboTuiError
@@ -59,7 +59,7 @@ class PathDialog(Dialog[Path]):
         try:
             self._check(event.path)
         except WeiboTuiError as error:
-            self._object(explain(error))
+            self._object(user_message(error))
             return
         if self._save and event.exists and self._warned_of != event.path:
             self._warned_of = event.path

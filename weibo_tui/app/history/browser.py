@@ -140,7 +140,7 @@ class HistoryBrowser(Container):
 
     async def _ask(self, question: Callable[[History, HistoryFilter], HistoryBuffer]) -> HistoryBuffer:
         asked = self.asked
-        return await weibo(self).records.ask(lambda bench: question(bench.history, asked))
+        return await weibo(self).records.ask(lambda wb: question(wb.history, asked))
 
     async def _open(self, question: Callable[[History, HistoryFilter], HistoryBuffer], cursor: int) -> None:
         self._put(await self._ask(question), cursor, cursor, anew=True)
@@ -171,10 +171,10 @@ class HistoryBrowser(Container):
     async def _count(self, window: HistoryBuffer) -> None:
         """How many there are, asked apart, so that the rows need not wait for it."""
         asked = self.asked
-        self._total = await weibo(self).records.ask(lambda bench: bench.history.count(asked))
+        self._total = await weibo(self).records.ask(lambda wb: wb.history.count(asked))
         if window is self._window and window.more_newer:
             at = window.entries[0]
-            newer = await weibo(self).records.ask(lambda bench: newer_than(bench.history, at, asked))
+            newer = await weibo(self).records.ask(lambda wb: newer_than(wb.history, at, asked))
             place = window.index(key_of(at))
             if newer is not None and place is not None:
                 window.first = newer - place
@@ -191,7 +191,7 @@ class HistoryBrowser(Container):
             assert window is not None
             end = window.entries[-1 if older else 0]
             beyond = {"before": end} if older else {"after": end}
-            page = await weibo(self).records.ask(lambda bench: bench.history.page(PAGE, filter=asked, **beyond))
+            page = await weibo(self).records.ask(lambda wb: wb.history.page(PAGE, filter=asked, **beyond))
             if window is self._window:
                 moved = window.add_older(page) if older else window.add_newer(page)
                 self._show_window(self.table.cursor + moved, self.table.top + moved)

@@ -38,7 +38,7 @@ class HistoryEdits:
         # The adapter may be gone, or another of its name be there: what was told apart then counts too.
         labels = list(dict.fromkeys([*self._app.stock.labels(analysis.adapter), *analysis.probabilities]))
         if not labels:
-            choices = await self._app.records.ask(lambda bench: bench.history.choices())
+            choices = await self._app.records.ask(lambda wb: wb.history.choices())
             labels = [label for label in choices.labels if label]
         judged = label_name(analysis.label) if analysis.error is None else _("failed")
         answers = [("", _("as judged: {label}").format(label=judged))]
@@ -49,7 +49,7 @@ class HistoryEdits:
         if answer is None or analysis.id is None:
             return
         identity, label = analysis.id, labels[int(answer)] if answer else None
-        await self._app.records.ask(lambda bench: bench.history.correct(identity, label))
+        await self._app.records.ask(lambda wb: wb.history.correct(identity, label))
         self._browser.refresh_entries()
 
     async def delete(self, chosen: dict[Key, Entry], undo_key: str) -> None:
@@ -65,7 +65,7 @@ class HistoryEdits:
         ):
             return
         neighbour = self._browser.neighbour(chosen)
-        gone = await self._app.records.ask(lambda bench: _delete(bench.history, chosen.values()))
+        gone = await self._app.records.ask(lambda wb: _delete(wb.history, chosen.values()))
         self._deleted.append(gone)
         self._browser.unmark()
         self._browser.refresh_around(neighbour)
@@ -82,7 +82,7 @@ class HistoryEdits:
             return
         entries = self._deleted.pop()
         try:
-            await self._app.records.ask(lambda bench: bench.history.restore(entries))
+            await self._app.records.ask(lambda wb: wb.history.restore(entries))
         except Exception:
             self._deleted.append(entries)
             raise
@@ -92,7 +92,7 @@ class HistoryEdits:
 
     async def clear(self) -> bool:
         """Delete everything for good, if the person agrees; whether it was done."""
-        count = await self._app.records.ask(lambda bench: bench.history.count())
+        count = await self._app.records.ask(lambda wb: wb.history.count())
         message = ngettext(
             "Delete the {count:,} entry of the history? This cannot be undone.",
             "Delete all {count:,} entries of the history? This cannot be undone.",
@@ -101,7 +101,7 @@ class HistoryEdits:
         answers = [("", _("Keep them")), ("delete", _("Delete all"))]
         if await self._app.push_screen_wait(ChoiceDialog(message.format(count=count), answers)) != "delete":
             return False
-        await self._app.records.ask(lambda bench: bench.history.clear())
+        await self._app.records.ask(lambda wb: wb.history.clear())
         self._deleted.clear()
         self._browser.unmark()
         self._app.flash(_("The history is empty now."), "success")

@@ -123,7 +123,7 @@ class ExportForm(Dialog[ExportOptions]):
         self.do(self._tell(self._chosen()), "count", latest=True)
 
     async def _tell(self, asked: HistoryFilter) -> None:
-        found = await self.weibo.records.ask(lambda bench: _posts(bench.history, asked))
+        found = await self.weibo.records.ask(lambda wb: _posts(wb.history, asked))
         words = ngettext("{count:,} post", "{count:,} posts", found).format(count=found)
         self._count.update(plain(words))
 

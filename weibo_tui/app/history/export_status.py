@@ -46,7 +46,7 @@ class ExportLine(Static):
         job = Job(
             "export",
             plan.path.name,
-            begin=lambda bench: bench.export_history(plan.path, plan.asked, plan.bom, plan.guard, plan.overwrite),
+            begin=lambda wb: wb.export_history(plan.path, plan.asked, plan.bom, plan.guard, plan.overwrite),
             owner=self,
         )
         self._path = plan.path

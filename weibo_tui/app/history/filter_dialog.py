@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import label_name, plain
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.errors import UserInputError
@@ -106,7 +106,7 @@ class FilterDialog(Dialog[HistoryFilter]):
         try:
             asked = self._read()
         except UserInputError as error:
-            problem = explain(error)
+            problem = user_message(error)
         self.query_one("#apply", Button).disabled = asked is None
         if asked is None:
             self._outcome.update(plain(problem, "$text-error"))
@@ -115,7 +115,7 @@ class FilterDialog(Dialog[HistoryFilter]):
         return asked
 
     async def _count(self, asked: HistoryFilter) -> None:
-        found = await self.weibo.records.ask(lambda bench: bench.history.count(asked))
+        found = await self.weibo.records.ask(lambda wb: wb.history.count(asked))
         words = ngettext("{count:,} entry", "{count:,} entries", found)
         self._outcome.update(plain(words.format(count=found), "$text-muted"))
 

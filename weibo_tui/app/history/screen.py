@@ -93,7 +93,7 @@ class HistoryScreen(MainScreen):
 
     async def _show(self, analysis_id: int) -> None:
         try:
-            analysis = await self.weibo.records.ask(lambda bench: bench.history.get(analysis_id))
+            analysis = await self.weibo.records.ask(lambda wb: wb.history.get(analysis_id))
         except Exception:
             self.browser.refresh_entries()
             raise
@@ -180,7 +180,7 @@ class HistoryScreen(MainScreen):
         self.do(self._filter())
 
     async def _filter(self) -> None:
-        choices = await self.weibo.records.ask(lambda bench: bench.history.choices())
+        choices = await self.weibo.records.ask(lambda wb: wb.history.choices())
         asked = await self.weibo.push_screen_wait(FilterDialog(self.browser.asked, choices))
         if asked is not None:
             self._ask_for(asked)

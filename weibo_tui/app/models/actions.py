@@ -23,8 +23,8 @@ _MOST_NAMED = 6
 
 async def use(screen: ModelsScreen, item: IntactModel) -> None:
     """Make it the one that is used where none is named."""
-    choose = Workbench.use_base if item.kind == "base" else Workbench.use_adapter
-    await screen.weibo.records.ask(lambda bench: choose(bench, item.name))
+    choose = Workbench.set_default_base if item.kind == "base" else Workbench.set_default_adapter
+    await screen.weibo.records.ask(lambda wb: choose(wb, item.name))
     await screen.changed(item.kind, item.name)
     said = _("Adapters are trained on '{name}' now.") if item.kind == "base" else _("'{name}' reads the posts now.")
     screen.flash(said.format(name=item.name), "success")
@@ -43,7 +43,7 @@ async def rename(screen: ModelsScreen, item: IntactModel) -> None:
     if new is None or new == item.name:
         return
     give = Workbench.rename_base if item.kind == "base" else Workbench.rename_adapter
-    await screen.weibo.engine.ask(lambda bench: give(bench, item.name, new))  # there it may be in memory
+    await screen.weibo.engine.ask(lambda wb: give(wb, item.name, new))  # there it may be in memory
     await screen.changed(item.kind, new)
     screen.flash(_("'{old}' is called '{new}' now.").format(old=item.name, new=new), "success")
 
@@ -56,7 +56,7 @@ async def delete(screen: ModelsScreen, entry: ModelEntry) -> None:
     if await screen.weibo.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
         return
     remove = Workbench.remove_base if entry.kind == "base" else Workbench.remove_adapter
-    await screen.weibo.engine.ask(lambda bench: remove(bench, entry.name))  # there it may be in memory
+    await screen.weibo.engine.ask(lambda wb: remove(wb, entry.name))  # there it may be in memory
     await screen.changed(entry.kind, entry.name)
     screen.flash(_("'{name}' is deleted.").format(name=entry.name), "success")
 
@@ -97,7 +97,7 @@ async def _check_unused(screen: ModelsScreen, entry: ModelEntry) -> None:
     """UserInputError while work goes on with it, here or in another program."""
     if not isinstance(entry, ModelItem):
         return
-    runs = await screen.weibo.records.ask(lambda bench: [run for run in bench.runs.list() if run.state == "running"])
+    runs = await screen.weibo.records.ask(lambda wb: [run for run in wb.runs.list() if run.state == "running"])
     busy = [job.title for job in screen.weibo.jobs if _works_with(job, entry, screen.inventory)]
     busy += [run.name for run in runs if _stands_on(run, entry) and run.name not in busy]
     if busy:

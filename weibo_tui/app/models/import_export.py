@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import percent
 from weibo_tui.app.forms.hyperparameter_fields import name_after
 from weibo_tui.app.forms.path_dialog import PathDialog
@@ -40,7 +40,7 @@ async def write_out(screen: ModelsScreen, item: IntactModel) -> None:
     job = Job(
         "export",
         item.name,
-        lambda bench: export(bench, item.name, out, dialog.overwrite),
+        lambda wb: export(wb, item.name, out, dialog.overwrite),
         screen,
         base=item.name if item.kind == "base" else "",
         adapter=item.name if item.kind == "adapter" else "",
@@ -66,11 +66,11 @@ async def take_in(screen: ModelsScreen) -> None:
     if name is None:
         return
     if isinstance(card, AdapterCard):
-        job = Job("import", name, lambda bench: bench.import_adapter(source, name), screen)
+        job = Job("import", name, lambda wb: wb.import_adapter(source, name), screen)
         screen.begin(job, screen.weibo.records)
     elif card is not None:
         # Its fingerprint is made anew, which needs torch.
-        screen.begin(Job("import", name, lambda bench: bench.import_base(source, name), screen))
+        screen.begin(Job("import", name, lambda wb: wb.import_base(source, name), screen))
     else:
         take_folder(screen, source, name)
 
@@ -81,7 +81,7 @@ async def _name(screen: ModelsScreen, kind: Kind, name: str, ask: bool) -> str |
     try:
         check_free(screen.inventory, kind, name)
     except WeiboTuiError as error:
-        problem = explain(error)
+        problem = user_message(error)
     if not problem and not ask:
         return name
     question = problem or _("A name for it:")

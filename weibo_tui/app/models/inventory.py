@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.registry.cards import AdapterCard, BaseCard
@@ -58,9 +58,9 @@ class Inventory:
     broken: tuple[CorruptModel, ...] = ()
 
     @classmethod
-    def of(cls, bench: Workbench, stock: Catalog) -> Inventory:
+    def of(cls, wb: Workbench, stock: Catalog) -> Inventory:
         """Look at the files of what is in stock, and for what is damaged and therefore is not."""
-        bases, adapters = bench.bases, bench.adapters
+        bases, adapters = wb.bases, wb.adapters
         return cls(
             tuple(_item("base", bases, card, stock.base) for card in stock.bases),
             tuple(_item("adapter", adapters, card, stock.adapter) for card in stock.adapters),
@@ -92,7 +92,7 @@ def _item(kind: Kind, shelf: ModelStore[Card], card: Card, chosen: str) -> Model
 
 
 def _broken(kind: Kind, shelf: ModelStore[Card]) -> Iterator[CorruptModel]:
-    return (CorruptModel(kind, name, explain(error), shelf.is_bundled(name)) for name, error in shelf.damaged())
+    return (CorruptModel(kind, name, user_message(error), shelf.is_bundled(name)) for name, error in shelf.damaged())
 
 
 def _condition(shelf: ModelStore[Card], name: str) -> FileStatus | None:

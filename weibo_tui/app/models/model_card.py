@@ -31,7 +31,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text import truncate_cells
 from weibo_tui.workbench.downloads import BASE_SIZE
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.workbench.models import STARTER_BASE
 
 # A card from elsewhere may hold megabytes of anything: so much of it is shown.
 _LONGEST = 400

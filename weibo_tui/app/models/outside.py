@@ -41,7 +41,7 @@ async def fetch(screen: ModelsScreen) -> None:
     repository = typed.strip()
     name = name_after(repository.rpartition("/")[2], "base", screen.inventory.names("base"))
     screen.begin(
-        Job("fetch", repository, lambda bench: bench.get_base(repository, name), screen),
+        Job("fetch", repository, lambda wb: wb.download_base(repository, name), screen),
         screen.weibo.hub,
         stopped=_("Stopped. What has come of {repository} is kept: the next fetch goes on there.").format(
             repository=repository
@@ -59,7 +59,7 @@ async def take_base(screen: ModelsScreen) -> None:
 
 def take_folder(screen: ModelsScreen, folder: Path, name: str) -> None:
     """Take in a Hugging Face folder as the base `name`. Neither verdicts nor the history are to wait for it."""
-    screen.begin(Job("import", name, lambda bench: bench.import_folder(folder, name), screen), screen.weibo.hub)
+    screen.begin(Job("import", name, lambda wb: wb.import_folder(folder, name), screen), screen.weibo.hub)
 
 
 async def take_checkpoint(screen: ModelsScreen) -> None:
@@ -70,7 +70,7 @@ async def take_checkpoint(screen: ModelsScreen) -> None:
         raise UserInputError(_("It is not here any more."))
     base = screen.weibo.stock.base_of(found) or screen.weibo.stock.base
     name = name_after(checkpoint.stem, "adapter", screen.inventory.names("adapter"))
-    job = Job("import", name, lambda bench: bench.import_original(checkpoint, name, base), screen, base=base)
+    job = Job("import", name, lambda wb: wb.import_legacy(checkpoint, name, base), screen, base=base)
     screen.begin(job, screen.weibo.hub)
 
 

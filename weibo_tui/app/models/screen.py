@@ -13,7 +13,7 @@ from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.evaluation.evaluation_job import KEPT, Evaluation
 from weibo_tui.app.evaluation.form import EvaluationForm
 from weibo_tui.app.evaluation.screen import EvaluationScreen
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.models import actions as upkeep
 from weibo_tui.app.models import import_export as exchange
@@ -85,7 +85,7 @@ class ModelsScreen(MainScreen):
 
     async def _look(self) -> None:
         stock = self.weibo.stock
-        found = await self.weibo.records.ask(lambda bench: Inventory.of(bench, stock))
+        found = await self.weibo.records.ask(lambda wb: Inventory.of(wb, stock))
         if found != self.inventory or not self.query_one(ModelList).option_count:
             self.inventory = found
             self.query_one(ModelList).show(found)
@@ -207,7 +207,7 @@ class ModelsScreen(MainScreen):
             raise UserInputError(message.format(name=item.name, base=item.card.base))
         plan = await self.weibo.push_screen_wait(EvaluationForm(item.card, self._typed))
         if plan is not None:
-            job = Job("evaluate", plan.adapter, lambda bench: bench.evaluate(plan), self, adapter=plan.adapter)
+            job = Job("evaluate", plan.adapter, lambda wb: wb.evaluate(plan), self, adapter=plan.adapter)
             self.evaluations = [*self.evaluations, Evaluation(plan, job)][-KEPT:]
             self.begin(job)
             self._open(self.evaluations[-1])
@@ -258,7 +258,7 @@ class ModelsScreen(MainScreen):
         self._tell_last()
         for evaluation in self.evaluations:
             if evaluation.job is message.job:
-                evaluation.problem = explain(message.error) if message.error is not None else ""
+                evaluation.problem = user_message(message.error) if message.error is not None else ""
                 self._tell(evaluation)
         self.refresh_bindings()
         if isinstance(message.result, ImportResult):

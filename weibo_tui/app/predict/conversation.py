@@ -193,7 +193,7 @@ class PredictionList(CardList):
             answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
             if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
                 return
-            await weibo(self).records.ask(lambda bench: bench.history.delete([entry]))
+            await weibo(self).records.ask(lambda wb: wb.history.delete([entry]))
         self._deleted.append(card)
         self.hide(card)
         self.offer()
@@ -206,7 +206,7 @@ class PredictionList(CardList):
     async def _bring_back(self) -> None:
         card = self._deleted.pop()
         if (entry := card.entry) is not None:
-            await weibo(self).records.ask(lambda bench: bench.history.restore([entry]))
+            await weibo(self).records.ask(lambda wb: wb.history.restore([entry]))
         if card.is_attached:
             self.show_again(card)
         self.offer()
@@ -223,9 +223,9 @@ class PredictionList(CardList):
             weibo(self).nudge()
 
 
-def _page(bench: Workbench, limit: int, before: Entry | None = None) -> list[Entry]:
+def _page(wb: Workbench, limit: int, before: Entry | None = None) -> list[Entry]:
     # Looking is no reason to make a database.
-    return bench.history.page(limit, before) if bench.paths.database.exists() else []
+    return wb.history.page(limit, before) if wb.paths.database.exists() else []
 
 
 def _key(entry: Entry) -> tuple[type[Entry], int | None]:

@@ -8,18 +8,18 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 
 from weibo_tui.app.base import weibo
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import bar, duration, plain
 from weibo_tui.app.keymap import first_key
 from weibo_tui.app.predict.card import Card, PostCard
 from weibo_tui.app.predict.card_parts import NARROW, about, count_parts, flow, path_lines, rows_part
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import FILES, Analysis, Entry, HistoryFilter, LabeledFile
 from weibo_tui.text import visible, wrap_cells
-from weibo_tui.words import word
 from weibo_tui.workbench import LabelingConfig, Workbench
 from weibo_tui.workbench.labeling import LabelingResult
 
@@ -53,7 +53,7 @@ class JobCard(Card):
         self.show_change()
 
     def on_job_finished(self, message: JobFinished) -> None:
-        self.failure = "" if message.error is None else explain(message.error)
+        self.failure = "" if message.error is None else user_message(message.error)
         self.show_change()
         self.post_message(self.ActionsChanged())
 
@@ -64,7 +64,7 @@ class JobCard(Card):
         pieces = [bar(progress.done / progress.total, 10 if width < NARROW else 20, "$primary")]
         if self.job.stopping:
             return flow([*pieces, plain(_("stopping …"))], Content(""), width)
-        pieces.append(plain(f"{word(progress.stage)} {progress.done:,} / {progress.total:,}"))
+        pieces.append(plain(f"{display_name(progress.stage)} {progress.done:,} / {progress.total:,}"))
         if (seconds := self.job.seconds_left) is not None:
             pieces.append(plain(_("{rate} posts/s").format(rate=f"{self.job.per_second:,.0f}")))
             pieces.append(plain(_("{time} left").format(time=duration(seconds))))
@@ -85,7 +85,7 @@ class LabelingCard(JobCard):
 
     def on_mount(self) -> None:
         plan = self.plan
-        self.begin(Job("label", plan.source.name, lambda bench: bench.label_file(plan), self, adapter=plan.adapter))
+        self.begin(Job("label", plan.source.name, lambda wb: wb.label_file(plan), self, adapter=plan.adapter))
 
     @property
     def to_copy(self) -> str:
@@ -106,7 +106,7 @@ class LabelingCard(JobCard):
 
     async def _find_entry(self) -> None:
         """What the history has kept of it, so that it can be deleted from there."""
-        newest = await weibo(self).records.ask(lambda bench: bench.history.page(10, filter=HistoryFilter(source=FILES)))
+        newest = await weibo(self).records.ask(lambda wb: wb.history.page(10, filter=HistoryFilter(source=FILES)))
         files = [entry for entry in newest if isinstance(entry, LabeledFile)]
         self._entry = next((file for file in files if file.out == self.plan.out.absolute()), None)
 
@@ -152,8 +152,8 @@ class BatchCard(JobCard):
         title = ngettext("{count} post", "{count} posts", len(self._posts)).format(count=f"{len(self._posts):,}")
         self.begin(Job("predict", title, self._judge, owner=self))
 
-    def _judge(self, bench: Workbench) -> Iterator[object]:
-        analyses = bench.predict(self._posts, self.adapter, source="app", window=STRETCH)
+    def _judge(self, wb: Workbench) -> Iterator[object]:
+        analyses = wb.predict(self._posts, self.adapter, source="app", window=STRETCH)
         for done, analysis in enumerate(analyses, start=1):
             yield analysis
             yield Progress("judging", done, len(self._posts))

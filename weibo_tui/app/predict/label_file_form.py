@@ -21,7 +21,7 @@ from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditPlan, Columns, LabelingConfig
+from weibo_tui.workbench import AuditConfig, Columns, LabelingConfig
 
 
 class LabelingForm(PlanForm[LabelingConfig]):
@@ -76,7 +76,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
         """Look at how the file is to be read now."""
         if self._fields:
             files = (self._source.path,) if self._source.value.strip() else ()
-            self._preview.look(AuditPlan(files, self._columns()))
+            self._preview.look(AuditConfig(files, self._columns()))
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import SIGNS, label_colour, label_name, one_line
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.keymap import KEYS, bindings, keys_of
@@ -148,7 +148,7 @@ class PredictScreen(MainScreen):
         try:
             card.show(await self.weibo.engine.ask(partial(_analyse, card.text, card.adapter)))
         except Exception as error:
-            card.fail(explain(error))
+            card.fail(user_message(error))
             await self.weibo.restock()  # another program may have renamed or removed the adapter
 
     def on_prompt_too_large(self, message: Prompt.TooLarge) -> None:
@@ -184,7 +184,7 @@ class PredictScreen(MainScreen):
     async def _choose_adapter(self) -> None:
         name = await self._ask_for_adapter(_("Which adapter is to judge from now on?"), self.weibo.stock.adapter)
         if name:
-            await self.weibo.records.ask(lambda bench: bench.use_adapter(name))
+            await self.weibo.records.ask(lambda wb: wb.set_default_adapter(name))
             await self.weibo.restock()
             self.flash(_("{name} judges from now on.").format(name=name), "success")
 
@@ -288,6 +288,6 @@ def _unshown(active: ActiveBinding) -> ActiveBinding:
     return active._replace(binding=dataclasses.replace(active.binding, show=False))
 
 
-def _analyse(post: str, adapter: str, bench: Workbench) -> Analysis:
-    (analysis,) = bench.predict([post], adapter, source="app")
+def _analyse(post: str, adapter: str, wb: Workbench) -> Analysis:
+    (analysis,) = wb.predict([post], adapter, source="app")
     return analysis

@@ -64,7 +64,7 @@ class Job:
         """It is so far; for the thread that does it."""
         if self.progress is None or self.progress.stage != progress.stage:
             self._rate = Rate()
-        self.progress, self.per_second = progress, self._rate.at(progress.done)
+        self.progress, self.per_second = progress, self._rate.update(progress.done)
 
     @property
     def seconds_left(self) -> float | None:

@@ -9,8 +9,8 @@ from textual.content import Content
 from weibo_tui.app.formatting import duration, percent, plain
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.services.jobs import Job
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.words import word
 
 
 def status(device: str, stock: Catalog, jobs: Iterable[Job]) -> Content:
@@ -27,11 +27,11 @@ def _about(job: Job) -> Content:
     """A job in a few words: what, how far, how long still."""
     # "label" and "train" alone are nouns: the name of a column, a part of the posts.
     kind = {"label": "labelling", "train": "training"}.get(job.kind, job.kind)
-    text = word(kind)
+    text = display_name(kind)
     if job.kind != "fetch":
         text += f" {job.title}"
     if job.state != "working":
-        text += f" ({word(job.state)})"
+        text += f" ({display_name(job.state)})"
     if (progress := job.progress) is not None and progress.total:
         text += f" {percent(progress.done / progress.total, 0)}"
     if job.state == "working" and (seconds := job.seconds_left) is not None:

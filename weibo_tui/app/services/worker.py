@@ -24,7 +24,7 @@ from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, Outcome
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import record_fault
+from weibo_tui.log import log_exception
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import Workbench
 
@@ -100,7 +100,7 @@ class WorkerThread(threading.Thread):
                 finally:
                     self._give_up()
         except Exception as error:  # nobody is left to be told, and Python would print it over the screen
-            record_fault(error)
+            log_exception(error)
 
     def _open(self) -> Workbench:
         """The thread's workbench, opened by the first request that needs it. A request that cannot open it fails, and
@@ -208,9 +208,9 @@ class _RunningJob:
             return False
         try:
             if self._events is None:
-                bench = open_bench()
+                wb = open_bench()
                 self.job.begun = True
-                self._events = iter(self.job.begin(bench))
+                self._events = iter(self.job.begin(wb))
                 # Where the garbage collector walks over torch and all else that stays, every thread stands still for
                 # a quarter of a second, several times a minute.
                 gc.freeze()
@@ -231,7 +231,7 @@ class _RunningJob:
             if isinstance(self._events, Generator):
                 self._events.close()
             if self.job.detached:
-                open_bench().leave_running(self.job.run)
+                open_bench().detach_run(self.job.run)
         except Exception as error:
             self._end("failed", error=error)
         else:

@@ -13,9 +13,9 @@ from weibo_tui.app.train.run_list import COLOURS, state_words
 from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.app.widgets.job_progress import pace_of_bytes
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import truncate_cells, visible, wrap_cells
-from weibo_tui.words import word
 
 _LONGEST_NAME = 40
 _ERROR_LINES = 4
@@ -38,7 +38,7 @@ def head_lines(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterat
 def _title(entry: RunEntry, record: RunMetrics | None, width: int) -> Content:
     name = truncate_cells(" ".join(visible(entry.name).split()), _LONGEST_NAME)
     left = Content.assemble(state_words(entry.state), "  ", (name, "bold"))
-    about = [word(entry.kind)]
+    about = [display_name(entry.kind)]
     if record is not None and record.started:
         started = record.started
         if entry.kind == "train":
@@ -68,7 +68,7 @@ def _progress(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterato
         if stage.total:
             done = f" {percent(stage.done / stage.total, 0)}"
             share = share if told else stage.done / stage.total
-        told.append(Content.assemble((word(stage.stage), COLOURS[entry.state]), done))
+        told.append(Content.assemble((display_name(stage.stage), COLOURS[entry.state]), done))
         if entry.job is not None:
             told += map(plain, pace_of_bytes(entry.job))
     yield bar(share or 0.0, width, COLOURS[entry.state])

@@ -15,9 +15,9 @@ from weibo_tui.app.plot.render import marker
 from weibo_tui.app.themes import label_colours
 from weibo_tui.app.train.run_store import State
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_
 from weibo_tui.text import cell_width, truncate_cells, visible
-from weibo_tui.words import word
 
 ONE_LINE = 54
 """Cells from which on a run has room in one line."""
@@ -116,7 +116,7 @@ class RunList(OptionList):
 
 def state_words(state: State) -> Content:
     """A state in a word, with the sign and colour that it has everywhere."""
-    return Content.styled(f"{SIGNS[state]} {word(state)}", COLOURS[state])
+    return Content.styled(f"{SIGNS[state]} {display_name(state)}", COLOURS[state])
 
 
 def _fitted(row: RunRow) -> ResponsiveText:
@@ -131,7 +131,7 @@ def _lines(row: RunRow, width: int) -> Iterator[Content]:
         state = Content.assemble(state, f" {percent(row.share, 0)}")
     about = [state, Content.styled(_when(row.at), "$text-muted")]
     if row.kind != "train":
-        about.insert(1, Content.styled(word(row.kind), "$text-muted"))
+        about.insert(1, Content.styled(display_name(row.kind), "$text-muted"))
     if width >= ONE_LINE:
         tail = Content("  ").join([*about, Content.styled(figure.rjust(7), "bold")])
         yield _spread(mark, row.name, tail, width)

@@ -12,10 +12,10 @@ from typing import Any
 
 from weibo_tui.app.formatting import percent
 from weibo_tui.app.plot.series import SMOOTHING, Series
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.runs import DAMAGED, JournalEntry, Run, Runs
-from weibo_tui.words import word
 
 LOG_LINES = 200
 PACE_SECONDS = 60.0
@@ -208,7 +208,7 @@ def _begun(event: Mapping[str, Any]) -> str:
     posts = posts if isinstance(posts, Mapping) else {}
     return _("Begun ({where}); posts: {posts}; {trainable} numbers are trained.").format(
         where=where,
-        posts=", ".join(f"{word(str(part))} {int(_figure(posts, part) or 0):,}" for part in posts),
+        posts=", ".join(f"{display_name(str(part))} {int(_figure(posts, part) or 0):,}" for part in posts),
         trainable=f"{int(_figure(event, 'trainable') or 0):,}",
     )
 

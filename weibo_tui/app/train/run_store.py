@@ -122,11 +122,11 @@ class JournalUpdate:
     journals: Mapping[str, tuple[bool, list[JournalEntry]]]
 
 
-def look(bench: Workbench, listing: bool, journals: Mapping[str, JournalEntry | None]) -> JournalUpdate:
+def look(wb: Workbench, listing: bool, journals: Mapping[str, JournalEntry | None]) -> JournalUpdate:
     """Read the list of runs, and of each run in `journals` what comes behind the entry given."""
     return JournalUpdate(
-        bench.runs.list() if listing else None,
-        {run_id: read_on(bench.runs, run_id, last) for run_id, last in journals.items()},
+        wb.runs.list() if listing else None,
+        {run_id: read_on(wb.runs, run_id, last) for run_id, last in journals.items()},
     )
 
 

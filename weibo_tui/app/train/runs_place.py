@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
 from weibo_tui.app.base import MainScreen
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import percent, plain
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.train.monitor import Monitor
@@ -119,7 +119,7 @@ class RunsScreen(MainScreen):
     async def _look(self, listing: bool) -> None:
         async with self._one_look:
             last = {run_id: self.seen.records[run_id].last for run_id in self._wanted()}
-            found = await self.weibo.records.ask(lambda bench: look(bench, listing, last))
+            found = await self.weibo.records.ask(lambda wb: look(wb, listing, last))
             before, states = self.seen.runs, {run.id: run.state for run in self.seen.runs}
             self.seen.take(found, last)
         self._unread -= {run_id for run_id, news in found.journals.items() if len(news[1]) < READ_AT_ONCE}
@@ -230,7 +230,7 @@ class RunsScreen(MainScreen):
         if attempt is None:
             return
         if message.error is not None:
-            attempt.error = explain(message.error)
+            attempt.error = user_message(message.error)
         elif not message.job.run:
             self.seen.forget(attempt.waiting_key)  # it was stopped before it was a run
         if isinstance(message.result, RunFinished):

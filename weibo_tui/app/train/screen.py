@@ -80,7 +80,7 @@ class TrainScreen(RunsScreen):
         await self.weibo.restock()
         plan = await self.weibo.push_screen_wait(TrainingForm(self.typed["train"], base))
         if plan is not None:
-            self.follow(Job("train", plan.name, lambda bench: bench.train(plan), owner=self, base=plan.base))
+            self.follow(Job("train", plan.name, lambda wb: wb.train(plan), owner=self, base=plan.base))
 
     def action_pretrain(self) -> None:
         self.do(self.begin_pretraining(), group="new", latest=True)
@@ -89,7 +89,7 @@ class TrainScreen(RunsScreen):
         """Ask for a pretraining's plan, and follow it."""
         plan = await self.weibo.push_screen_wait(PretrainingForm(self.typed["pretrain"]))
         if plan is not None:
-            self.follow(Job("pretrain", plan.name, lambda bench: bench.pretrain(plan), owner=self))
+            self.follow(Job("pretrain", plan.name, lambda wb: wb.pretrain(plan), owner=self))
 
     def action_resume(self) -> None:
         entry = self.entry
@@ -99,7 +99,7 @@ class TrainScreen(RunsScreen):
         kind: Kind = "train" if run.kind == "train" else "pretrain"
         plan = run.plan.get("plan")  # of a damaged run it may be anything
         base = str(plan.get("base", "")) if isinstance(plan, Mapping) else ""
-        self.follow(Job(kind, run.name, lambda bench: bench.resume(run.id), owner=self, run=run.id, base=base))
+        self.follow(Job(kind, run.name, lambda wb: wb.resume(run.id), owner=self, run=run.id, base=base))
 
     def action_pause(self) -> None:
         if (job := self._job()) is None:
@@ -131,7 +131,7 @@ class TrainScreen(RunsScreen):
             self.do(self._use(entry.name))
 
     async def _use(self, name: str) -> None:
-        await self.weibo.records.ask(lambda bench: bench.use_adapter(name))
+        await self.weibo.records.ask(lambda wb: wb.set_default_adapter(name))
         await self.weibo.restock()
         self.flash(_("'{name}' reads posts from now on.").format(name=name), "success")
 
@@ -178,7 +178,7 @@ class TrainScreen(RunsScreen):
         path = await self.weibo.push_screen_wait(dialog)
         if path is None:
             return
-        await self.weibo.records.ask(lambda bench: bench.export_run(run_id, path, dialog.overwrite))
+        await self.weibo.records.ask(lambda wb: wb.export_run(run_id, path, dialog.overwrite))
         self.flash(_("The journal is in {path}").format(path=path), "success")
 
     def action_delete(self) -> None:
@@ -194,7 +194,7 @@ class TrainScreen(RunsScreen):
             question = _("Delete the run '{name}' with its journal and its checkpoint? What it made stays.")
             if not await self._agreed(question.format(name=run.name), _("Delete")):
                 return
-            await self.weibo.records.ask(lambda bench: bench.runs.remove(run.id))
+            await self.weibo.records.ask(lambda wb: wb.runs.remove(run.id))
         self.seen.forget(entry.key)
         self._show()
         self._look_now()

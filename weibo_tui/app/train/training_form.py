@@ -30,7 +30,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditPlan, Columns, ComputeOptions, TrainingConfig
+from weibo_tui.workbench import AuditConfig, Columns, ComputeOptions, TrainingConfig
 
 HYPER = tuple(one.name for one in fields(Hyperparameters))
 
@@ -96,7 +96,7 @@ class TrainingForm(PlanForm[TrainingConfig]):
     def changed(self) -> None:
         """Look into the files as they are to be read now."""
         if self._fields:
-            self._preview.look(AuditPlan(tuple(self._files.files), self._columns(), self._labels()))
+            self._preview.look(AuditConfig(tuple(self._files.files), self._columns(), self._labels()))
 
     def on_file_list_changed(self) -> None:
         self._typed["files"] = list(self._files.files)

@@ -10,9 +10,9 @@ from textual.widgets import Static
 from weibo_tui.app.formatting import bar, duration, fitting, percent, plain, size
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import cell_width, truncate_cells, visible
-from weibo_tui.words import word
 
 _BAR = 20
 
@@ -44,8 +44,8 @@ def pace_of_bytes(job: Job) -> Iterator[str]:
 
 def _lines(job: Job, width: int) -> Iterator[Content]:
     progress = job.progress
-    state = word(progress.stage if job.state == "working" and progress is not None else job.state)
-    title = f"{word(job.kind)} {' '.join(visible(job.title).split())}"
+    state = display_name(progress.stage if job.state == "working" and progress is not None else job.state)
+    title = f"{display_name(job.kind)} {' '.join(visible(job.title).split())}"
     title = truncate_cells(title, max(8, width - cell_width(state) - 2))
     yield Content.assemble(title, "  ", (state, "$text-muted"))
     share = progress.done / progress.total if progress is not None and progress.total else 0.0

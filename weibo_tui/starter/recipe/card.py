@@ -13,7 +13,7 @@ from weibo_tui.registry.cards import BaseCard
 from weibo_tui.starter.recipe.models import TASKS, Task
 from weibo_tui.starter.recipe.scoring import SURE, is_wrong
 from weibo_tui.starter.recipe.sources import BLIND, SETS, TEST, VALIDATION
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.workbench.models import STARTER_BASE
 
 MODEL_CARD = "CARD.md"
 HIGHEST_ECE = 0.03

@@ -14,7 +14,7 @@ from weibo_tui.datasets.dataset import load
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.engine.calibration import fit_temperature
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import TOKENIZER, Bases
@@ -22,8 +22,8 @@ from weibo_tui.registry.cards import CARD
 from weibo_tui.registry.conversion import Checkpoint
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, SEED, part_file
 from weibo_tui.workbench import PretrainingConfig, TrainingConfig, Workbench
-from weibo_tui.workbench.evaluation import judge
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.workbench.evaluation import predict_probabilities
+from weibo_tui.workbench.models import STARTER_BASE
 
 PRETRAINED = "pretrained"
 """The base in full, before it is rounded to eight bits; it stays in the home of WORK."""
@@ -71,13 +71,13 @@ def opened(work: Path) -> AbstractContextManager[Workbench]:
 
 def pretrain(work: Path, plan: PretrainingConfig) -> None:
     """Make the base, then round it to eight bits; adapters are trained on it as it is bundled."""
-    with opened(work) as bench:
-        if not any(card.name == PRETRAINED for card in bench.bases.list()):
-            _go_on(bench, plan)
+    with opened(work) as wb:
+        if not any(card.name == PRETRAINED for card in wb.bases.list()):
+            _go_on(wb, plan)
         bundled = Bases(work / "starter" / "bases")
         if not (bundled.folder / STARTER_BASE).exists():
-            base = bench.bases.open(PRETRAINED)
-            definition = (bench.bases.path(PRETRAINED) / TOKENIZER).read_text(encoding="utf-8")
+            base = wb.bases.open(PRETRAINED)
+            definition = (wb.bases.path(PRETRAINED) / TOKENIZER).read_text(encoding="utf-8")
             checkpoint = Checkpoint(base.trunk.config, base.trunk.canonical(), definition, base.tokenizer.frame)
             # Where the corpus lay is nobody's business.
             plan_kept = base.card.made["plan"] | {"name": STARTER_BASE, "corpus": base.card.made["corpus"]}
@@ -107,15 +107,15 @@ def train(work: Path, task: Task, epochs: int = 0) -> None:
     """Train the adapter, fit its temperature on posts with a meaning, and lay it beside the base in half precision. It
     is trained for so many `epochs`, or for its task's own."""
     made = Adapters(work / "starter" / "adapters")
-    with opened(work) as bench:
+    with opened(work) as wb:
         if not (made.folder / task.adapter).exists():
-            if not any(card.name == task.adapter for card in bench.adapters.list()):
-                _go_on(bench, _plan_of(work, task, epochs))
-            _calibrate(bench, task, [part_file(work, "validation", name) for name in task.sets])
-            adapter, card = bench.adapters.load(task.adapter, bench.bases.open(STARTER_BASE))
+            if not any(card.name == task.adapter for card in wb.adapters.list()):
+                _go_on(wb, _plan_of(work, task, epochs))
+            _calibrate(wb, task, [part_file(work, "validation", name) for name in task.sets])
+            adapter, card = wb.adapters.load(task.adapter, wb.bases.open(STARTER_BASE))
             made.save(adapter.half(), card)
-        if not bench.adapters.is_bundled(task.adapter):
-            bench.remove_adapter(task.adapter)
+        if not wb.adapters.is_bundled(task.adapter):
+            wb.remove_adapter(task.adapter)
 
 
 def _plan_of(work: Path, task: Task, epochs: int) -> TrainingConfig:
@@ -131,24 +131,24 @@ def _plan_of(work: Path, task: Task, epochs: int) -> TrainingConfig:
     )
 
 
-def _go_on(bench: Workbench, plan: PretrainingConfig | TrainingConfig) -> None:
+def _go_on(wb: Workbench, plan: PretrainingConfig | TrainingConfig) -> None:
     """Resume the plan's run where one was left, else begin it."""
-    left = [run for run in bench.runs.list() if run.name == plan.name and run.state != "finished"]
+    left = [run for run in wb.runs.list() if run.name == plan.name and run.state != "finished"]
     if left:
-        follow(bench, bench.resume(left[0].id), json=False)
+        follow(wb, wb.resume(left[0].id), json=False)
     elif isinstance(plan, PretrainingConfig):
-        follow(bench, bench.pretrain(plan), json=False)
+        follow(wb, wb.pretrain(plan), json=False)
     else:
-        follow(bench, bench.train(plan), json=False)
+        follow(wb, wb.train(plan), json=False)
 
 
-def _calibrate(bench: Workbench, task: Task, files: list[Path]) -> None:
+def _calibrate(wb: Workbench, task: Task, files: list[Path]) -> None:
     """Set the card's temperature by the validation posts: those that training holds out are nonsense in part."""
-    classifier = bench.classifier(task.adapter)
+    classifier = wb.classifier(task.adapter)
     classifier.temperature = 1.0
-    dataset = finish(load(files, "review", "label", "utf-8", task.labels))
-    judged = finish(judge(classifier, dataset.posts, len(dataset.names), "calibration"))
+    dataset = drain(load(files, "review", "label", "utf-8", task.labels))
+    judged = drain(predict_probabilities(classifier, dataset.posts, len(dataset.names), "calibration"))
     logits = np.log(judged.probabilities.clip(1e-12))
     temperature = fit_temperature(logits, np.array(dataset.labels, np.int64)[judged.readable])
-    card = replace(bench.adapters.card(task.adapter), temperature=temperature)
-    atomic_write(bench.adapters.path(task.adapter) / CARD, cards.write(card))
+    card = replace(wb.adapters.card(task.adapter), temperature=temperature)
+    atomic_write(wb.adapters.path(task.adapter) / CARD, cards.write(card))

@@ -25,31 +25,29 @@ SURE = 0.7
 def scores(work: Path) -> dict[str, Any]:
     """The score card of every adapter on each of its sets and on all of them together (`all`, which the adapter's own
     card gets), and what it says of each probe."""
-    with opened(work) as bench:
-        return {
-            task.adapter: {"sets": _of_sets(bench, work, task), "probes": _of_probes(bench, task)} for task in TASKS
-        }
+    with opened(work) as wb:
+        return {task.adapter: {"sets": _of_sets(wb, work, task), "probes": _of_probes(wb, task)} for task in TASKS}
 
 
-def _of_sets(bench: Workbench, work: Path, task: Task) -> dict[str, Mapping[str, Any]]:
+def _of_sets(wb: Workbench, work: Path, task: Task) -> dict[str, Mapping[str, Any]]:
     files: dict[str, tuple[Path, ...]] = {name: (part_file(work, "test", name),) for name in task.sets}
     files["all"] = tuple(path for paths in files.values() for path in paths)
-    found = {name: _score(bench, task.adapter, paths) for name, paths in files.items()}
-    path = bench.adapters.path(task.adapter) / CARD
-    card = bench.adapters.card(task.adapter)
+    found = {name: _score(wb, task.adapter, paths) for name, paths in files.items()}
+    path = wb.adapters.path(task.adapter) / CARD
+    card = wb.adapters.card(task.adapter)
     atomic_write(path, cards.write(dataclasses.replace(card, score=dict(found["all"]))))
     return found
 
 
-def _score(bench: Workbench, adapter: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
-    *_progress, last = bench.evaluate(EvaluationConfig(files, adapter))
+def _score(wb: Workbench, adapter: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
+    *_progress, last = wb.evaluate(EvaluationConfig(files, adapter))
     assert isinstance(last, EvaluationResult)
     return last.score.to_json()
 
 
-def _of_probes(bench: Workbench, task: Task) -> list[Mapping[str, Any]]:
+def _of_probes(wb: Workbench, task: Task) -> list[Mapping[str, Any]]:
     probes = [row for row in read_probes() if row["adapter"] in (task.adapter, "any")]
-    verdicts = bench.predict([row["text"] for row in probes], task.adapter, record=False)
+    verdicts = wb.predict([row["text"] for row in probes], task.adapter, record=False)
     return [
         {"kind": row["kind"], "text": row["text"], "expected": row["expected"], **_verdict(analysis)}
         for row, analysis in zip(probes, verdicts, strict=True)

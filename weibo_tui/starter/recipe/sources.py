@@ -13,7 +13,7 @@ from weibo_tui.atomic import atomic_open
 from weibo_tui.datasets.dataset import load
 from weibo_tui.datasets.splitting import split
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.starter.recipe.noise_posts import nonsense
 from weibo_tui.text import clean, normalise, repost_segments
 
@@ -98,7 +98,7 @@ def make_parts(data: Path, work: Path) -> Mapping[str, int]:
 
 def _read(data: Path, one: DataSet) -> Rows:
     paths = [data / file for file in one.files]
-    dataset = finish(load(paths, "review", "label", "utf-8"))
+    dataset = drain(load(paths, "review", "label", "utf-8"))
     raw = dataset.label_set.raw
     if set(raw) != set(one.labels):
         raise UserInputError(

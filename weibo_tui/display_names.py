@@ -1,10 +1,10 @@
-"""Words for the identifiers that events, records and jobs carry: stages, splits, kinds of work and their states."""
+"""Translated names of identifiers: stages, splits, kinds of work and their states."""
 
 from __future__ import annotations
 
 from weibo_tui.locale import N_, gettext, ngettext
 
-WORDS = frozenset(
+DISPLAY_NAMES = frozenset(
     {
         N_("asking"),
         N_("fetch"),
@@ -56,13 +56,13 @@ WORDS = frozenset(
 )
 
 
-def word(identifier: str) -> str:
-    """The word for an identifier, in the person's language."""
+def display_name(identifier: str) -> str:
+    """Return the name of an identifier in the user's language."""
     return gettext(identifier)
 
 
 def skipped_rows(count: int) -> str:
-    """Return the sentence about rows of a labeled file that no person has labeled."""
+    """Return the sentence about skipped rows that have no label of a person."""
     return ngettext(
         "{count:,} row skipped: its label is the model's.",
         "{count:,} rows skipped: their labels are the model's.",
