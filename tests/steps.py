@@ -1,4 +1,4 @@
-"""Long work whose steps a test makes one by one, an owner that listens, and a thread that does it."""
+"""Jobs whose steps a test controls, an owner that collects messages, and a worker thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Scene = Callable[[WorkerThread], Coroutine[Any, Any, None]]
 
 
 class Owner(MessagePump):
-    """Keeps the messages that a screen would get."""
+    """Collects the messages that a screen would get."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,13 +42,13 @@ class Owner(MessagePump):
 
 
 class Work:
-    """A generator whose steps are made one by one, when the test lets it, or when all is at its end."""
+    """A generator whose steps the test releases one by one. A closing worker releases all."""
 
     def __init__(self, steps: int = 1000) -> None:
         self._steps = steps
         self._allowed = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)
-        """Released with each step that begins."""
+        """Released when a step starts."""
         self.done = 0
         self.closed = False
 
@@ -76,7 +76,7 @@ def _closing() -> bool:
 
 
 def play(scene: Scene, loop: type[asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop) -> None:
-    """Let `scene` use a thread that is at work, and end both."""
+    """Run `scene` with a worker thread, and stop the thread."""
     thread = WorkerThread("engine")
     with asyncio.Runner(loop_factory=loop) as runner:
         thread.start()
@@ -92,7 +92,7 @@ def job(begin: Callable[[Workbench], Iterator[object]], owner: MessagePump) -> J
 
 
 async def close(thread: WorkerThread) -> asyncio.Task[None]:
-    """Begin to close the thread, which may be in a step; the task that is done when it has ended."""
+    """Start to close the thread, and return the task that waits for its end."""
     closing = asyncio.create_task(asyncio.to_thread(thread.close))
     while not thread._closing:
         await asyncio.sleep(0)

@@ -1,9 +1,7 @@
-"""In a folder of the original project, what lies there is found and offered, and nothing is taken unasked."""
+"""Files of the original project are found and offered, but not imported without a command."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import originals
@@ -20,7 +18,7 @@ CHECKPOINT = Path("best_weibo_sentiment_model.pth")
 
 @pytest.fixture
 def project(tmp_path: Path, few: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The original's folder, and the current one."""
+    """Return a folder of the original project, the current one."""
     folder = tmp_path / "project"
     folder.mkdir()
     originals.write_original(folder)
@@ -30,7 +28,7 @@ def project(tmp_path: Path, few: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_what_lies_there_is_found(project: Path, tmp_path: Path) -> None:
+def test_find_returns_existing_paths(project: Path, tmp_path: Path) -> None:
     assert LegacyProject.find() == LegacyProject(BASE, DATA, CHECKPOINT)
     assert LegacyProject.find().paths == (BASE, CHECKPOINT, DATA)
     assert LegacyProject.find(project).data == project / DATA
@@ -41,15 +39,7 @@ def test_what_lies_there_is_found(project: Path, tmp_path: Path) -> None:
     assert LegacyProject.find().paths == (DATA,)
 
 
-def test_looking_needs_no_torch(project: Path) -> None:
-    script = (
-        "import sys; from weibo_tui.workbench.legacy_project import LegacyProject; "
-        "assert len(LegacyProject.find().paths) == 3; assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)
-
-
-def test_each_step_names_the_next_and_the_last_gives_a_verdict(command: Command, project: Path, home: Path) -> None:
+def test_errors_offer_each_step_of_the_import(command: Command, project: Path, home: Path) -> None:
     before = listing(home)
     done = command("train", DATA)
     assert (done.code, done.err.count("\n")) == (2, 1)
@@ -75,7 +65,7 @@ def test_each_step_names_the_next_and_the_last_gives_a_verdict(command: Command,
     assert f"'weibo-tui train {DATA}'" in done.err
 
 
-def test_elsewhere_the_errors_are_as_they_were(
+def test_errors_without_legacy_project_offer_other_steps(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Files that the user names for a command's result: no input, no file of the home, and replaced only when told."""
+"""Output files must not be inputs or files of the home, and are replaced only with --overwrite."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OWN = (
 
 @pytest.fixture
 def folder(furnished: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which commands run: `few.csv` is in it."""
+    """Return the current folder of the commands, which contains `few.csv`."""
     monkeypatch.chdir(tmp_path)
     with Workbench.open() as wb:
         wb.history.add([ANALYSIS])
@@ -38,7 +38,7 @@ def folder(furnished: Path, few: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def words_of(command: Command, name: str) -> list[str]:
-    """The command to run, with a run's id in it."""
+    """Return the command, with the id of a run in place of RUN."""
     run = objects(command.well("runs", "list", "--json").out)[0]["id"]
     return [run if word == "RUN" else word for word in EXPORTS[name]]
 
@@ -50,13 +50,13 @@ def test_existing_output_is_refused_without_overwrite(name: str, command: Comman
     done = command(*words)
     assert (done.code, done.err) == (2, f"weibo-tui: File exists: {words[-1]}. Use --overwrite to replace it.\n")
     assert (folder / words[-1]).read_bytes() == b"mine"
-    if name != "data":  # needs a network
+    if name != "data":  # needs network access
         command.well(*words, "--overwrite")
         assert (folder / words[-1]).read_bytes() != b"mine"
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_output_that_is_no_regular_file_is_refused(name: str, command: Command, folder: Path) -> None:
+def test_output_that_is_a_pipe_is_refused(name: str, command: Command, folder: Path) -> None:
     words = words_of(command, name)
     os.mkfifo(folder / words[-1])
     for more in ((), ("--overwrite",)):
@@ -68,7 +68,7 @@ def test_output_that_is_no_regular_file_is_refused(name: str, command: Command, 
     assert (folder / words[-1]).is_fifo()
 
 
-def test_standard_output_as_a_file_is_refused(folder: Path) -> None:
+def test_standard_output_as_output_file_is_refused(folder: Path) -> None:
     reader, writer = os.pipe()
     try:
         with Workbench.open() as wb, pytest.raises(UserInputError, match="Not a regular file"):
@@ -91,18 +91,21 @@ def test_output_that_is_an_input_is_refused(name: str, out: str, command: Comman
     assert listing(folder) == before
 
 
-@pytest.mark.parametrize("out", [".", "/", ""])
-def test_labeled_file_in_place_of_a_folder_is_refused(out: str, command: Command, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("out", "code", "message"),
+    [
+        *((out, 2, "Not a regular file") for out in (".", "/", "")),
+        (f"{'x' * 249}.csv", 1, "cannot be written (File name too long)"),
+    ],
+)
+def test_labeled_file_at_invalid_path_is_refused(
+    out: str, code: int, message: str, command: Command, folder: Path
+) -> None:
     done = command("predict", "--file", "few.csv", "--out", out)
-    assert (done.code, "Not a regular file" in done.err) == (2, True)
+    assert (done.code, message in done.err) == (code, True)
 
 
-def test_name_of_labeled_file_that_is_too_long_is_named(command: Command, folder: Path) -> None:
-    done = command("predict", "--file", "few.csv", "--out", f"{'x' * 249}.csv")
-    assert (done.code, "cannot be written (File name too long)" in done.err) == (1, True)
-
-
-def test_unfinished_predictions_never_replace_the_input(command: Command, folder: Path) -> None:
+def test_checkpoint_never_replaces_the_input(command: Command, folder: Path) -> None:
     (folder / "few.csv").rename(folder / "out.csv.partial")
     before = listing(folder)
     done = command("predict", "--file", "out.csv.partial", "--out", "out.csv")
@@ -125,12 +128,12 @@ def test_output_in_the_home_is_refused(name: str, command: Command, folder: Path
     assert listing(folder) == before
 
 
-def test_other_files_may_be_written_into_the_home(command: Command, folder: Path) -> None:
+def test_other_files_in_the_home_are_allowed(command: Command, folder: Path) -> None:
     command.well("history", "export", "home/posts.csv")
     assert (folder / "home" / "posts.csv").is_file()
 
 
-def test_python_methods_replace_files_only_when_told(folder: Path) -> None:
+def test_python_methods_replace_files_only_on_request(folder: Path) -> None:
     out = folder / "posts.csv"
     out.write_bytes(b"mine")
     with Workbench.open() as wb:
