@@ -79,23 +79,29 @@ def run_in_process(task: Callable[..., object], source: Path, *arguments: object
     task(source.absolute(), *arguments)
 
 
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail the test at connections to other machines, and at name lookups."""
+def guard_network(monkeypatch: pytest.MonkeyPatch, is_allowed: Callable[[socket.socket, object], bool]) -> None:
+    """Fail the test at connections to addresses that are not allowed."""
 
-    def guarded(name: str) -> object:
+    def guard(name: str) -> object:
         def connect(self: socket.socket, address: object) -> object:
-            if self.family in (socket.AF_INET, socket.AF_INET6):
-                pytest.fail(f"a connection to {address!r} was tried")  # not an Exception: nothing swallows it
+            if not is_allowed(self, address):
+                pytest.fail(f"a connection to {address!r} was tried")  # no Exception, so that nothing catches it
             return CONNECTS[name](self, address)
 
         return connect
 
+    for name in CONNECTS:
+        monkeypatch.setattr(socket.socket, name, guard(name))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail the test at connections to other machines, and at name lookups."""
+
     def no_lookup(host: object, *_arguments: object, **_options: object) -> NoReturn:
         pytest.fail(f"the address of {host!r} was asked for")
 
-    for name in CONNECTS:
-        monkeypatch.setattr(socket.socket, name, guarded(name))
+    guard_network(monkeypatch, lambda sock, _address: sock.family not in (socket.AF_INET, socket.AF_INET6))
     monkeypatch.setattr(socket, "getaddrinfo", no_lookup)
 
 
@@ -103,21 +109,15 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def hub(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """Return an empty Hub on this machine, in place of the real one. No other machine can be reached."""
 
-    def guarded(name: str) -> object:
-        def connect(self: socket.socket, address: object) -> object:
-            if self.family != socket.AF_UNIX and not address[0].startswith("127."):  # type: ignore[index]
-                pytest.fail(f"a connection to {address!r} was tried")
-            return CONNECTS[name](self, address)
-
-        return connect
-
     def lookup(host: object, *arguments: object, **options: object) -> object:
         if not str(host).startswith("127."):
             pytest.fail(f"the address of {host!r} was asked for")
         return LOOKUP(host, *arguments, **options)  # type: ignore[arg-type]
 
-    for name in CONNECTS:
-        monkeypatch.setattr(socket.socket, name, guarded(name))
+    guard_network(
+        monkeypatch,
+        lambda sock, address: sock.family == socket.AF_UNIX or address[0].startswith("127."),  # type: ignore[index]
+    )
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     for name in ("HF_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -125,7 +125,7 @@ def hub(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setenv("HF_ENDPOINT", served.address)
         yield served
         for thread in threading.enumerate():
-            if thread.name == "hub":  # of a fetch that was left: it ends by itself, and not in another test
+            if thread.name == "hub":  # of an abandoned download, which must not end in another test
                 thread.join(30)
 
 

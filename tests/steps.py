@@ -22,8 +22,8 @@ class Owner(MessagePump):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[JobProgress] = []
-        self.ended: asyncio.Queue[JobFinished] = asyncio.Queue()
+        self.progress: list[JobProgress] = []
+        self.finished: asyncio.Queue[JobFinished] = asyncio.Queue()
 
     @property
     def is_running(self) -> bool:
@@ -31,14 +31,14 @@ class Owner(MessagePump):
 
     def post_message(self, message: Message) -> bool:
         if isinstance(message, JobProgress):
-            self.told.append(message)
+            self.progress.append(message)
         if isinstance(message, JobFinished):
-            self.ended.put_nowait(message)
+            self.finished.put_nowait(message)
         return True
 
     @property
     def events(self) -> list[object]:
-        return [event for message in self.told for event in message.events]
+        return [event for message in self.progress for event in message.events]
 
 
 class Work:
@@ -66,7 +66,7 @@ class Work:
     def allow(self, steps: int) -> None:
         self._allowed.release(steps)
 
-    async def step_begun(self) -> None:
+    async def step_started(self) -> None:
         assert await asyncio.to_thread(self.begun.acquire, timeout=60)
 
 

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders: write to a temporary name beside the target, fsync, rename.
+"""Atomic writes of files and folders: write to a temporary name next to the target, fsync, rename.
 
 Other programs see the old content or the new, also after a kill or a power cut. An exception in the block leaves the
 target unchanged. New files are private to their owner (0600, folders 0700).

@@ -24,7 +24,7 @@ class Paths:
 
     @classmethod
     def find(cls, home: Path | None = None) -> Paths:
-        """Return the paths in ``home``, else in ``$WEIBO_TUI_HOME``, else in the platform's user folders.
+        """Return the paths in ``home`` (default: ``$WEIBO_TUI_HOME``, or the platform's user folders).
 
         ``$WEIBO_TUI_STARTER`` replaces the folder of the bundled models, for example by a shared one."""
         starter = Path(os.environ.get("WEIBO_TUI_STARTER") or BUNDLED).absolute()

@@ -157,9 +157,9 @@ def _validate(candidates: Iterable[tuple[str, Any, str]]) -> dict[str, Any]:
         if type(converted) is kind and metadata["accepts"](converted):
             values[name] = converted
         else:
-            message, allowed = _("{where}: {key} cannot be {value}, only {allowed}"), _(metadata["allowed"])
+            message, allowed = _("{where}: {key} cannot be {value}, only {allowed}"), metadata["allowed"]
             quoted = short(repr(converted), MAX_VALUE_LENGTH)
-            errors.append(message.format(where=source, key=name, value=quoted, allowed=allowed))
+            errors.append(message.format(where=source, key=name, value=quoted, allowed=_(allowed)))
     if errors:
         raise UserInputError("; ".join(errors))
     return values

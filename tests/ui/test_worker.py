@@ -55,7 +55,7 @@ def test_a_question_is_answered_between_two_steps() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         thread.begin(job(work, owner))
-        await work.step_begun()
+        await work.step_started()
         asked = asyncio.gather(*(thread.ask(lambda _bench, n=n: (n, work.done)) for n in range(3)))  # type: ignore[misc]
         await asyncio.sleep(0)
         work.allow(1)
@@ -69,7 +69,7 @@ def test_a_question_whose_asker_has_gone_is_not_asked() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, asked = Work(), []
         thread.begin(job(work, Owner()))
-        await work.step_begun()
+        await work.step_started()
         gone = asyncio.create_task(thread.ask(lambda _bench: asked.append("gone")))
         there = asyncio.create_task(thread.ask(lambda _bench: asked.append("there")))
         await asyncio.sleep(0)
@@ -114,15 +114,15 @@ def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
             with pytest.raises(UserInputError, match="not valid TOML"):
                 await thread.ask(lambda wb: wb)
         thread.begin(one)
-        ended = await owner.ended.get()
-        assert isinstance(ended.error, UserInputError)
-        assert one.error is ended.error
+        finished = await owner.finished.get()
+        assert isinstance(finished.error, UserInputError)
+        assert one.error is finished.error
         assert (one.state, one.begun) == ("failed", False)
         settings.unlink()
         wb = await thread.ask(lambda wb: wb)
         assert await thread.ask(lambda again: again is wb)
         thread.begin(job(lambda _bench: iter([1]), owner))
-        assert (await owner.ended.get()).job.state == "done"
+        assert (await owner.finished.get()).job.state == "done"
 
     play(scene)
 
@@ -136,8 +136,8 @@ def test_the_last_event_is_the_result() -> None:
         one = job(lambda _bench: iter(["first", "last"]), owner)
         assert one.state == "waiting"
         thread.begin(one)
-        ended = await owner.ended.get()
-        assert (ended.job, ended.result, ended.error, one.state) == (one, "last", None, "done")
+        finished = await owner.finished.get()
+        assert (finished.job, finished.result, finished.error, one.state) == (one, "last", None, "done")
         assert owner.events == ["first", "last"]
 
     play(scene)
@@ -157,12 +157,12 @@ def test_two_jobs_take_turns() -> None:
 
         holding = Work(1)
         thread.begin(job(holding, owner))
-        await holding.step_begun()
+        await holding.step_started()
         thread.begin(job(work("a"), owner))
         thread.begin(job(work("b"), owner))
         holding.allow(1)
         for _ended in range(3):
-            await owner.ended.get()
+            await owner.finished.get()
         assert order == ["a0", "b0", "a1", "b1", "a2", "b2"]
 
     play(scene)
@@ -173,17 +173,17 @@ def test_a_paused_job_makes_no_step_while_another_goes_on() -> None:
         paused, other, owner = Work(), Work(5), Owner()
         one = job(paused, owner)
         thread.begin(one)
-        await paused.step_begun()
+        await paused.step_started()
         one.pause()
         assert one.state == "paused"
         paused.allow(1000)
         other.allow(5)
         thread.begin(job(other, owner))
-        await owner.ended.get()
+        await owner.finished.get()
         assert (paused.done, other.done) == (1, 5)
         one.go_on()
         thread.nudge()
-        assert (await owner.ended.get()).job is one
+        assert (await owner.finished.get()).job is one
         assert paused.done == 1000
 
     play(scene)
@@ -195,9 +195,9 @@ def test_what_happened_before_a_pause_is_told_during_it() -> None:
         one = job(work, owner)
         thread.begin(one)
         for _step in range(3):
-            await work.step_begun()
+            await work.step_started()
             work.allow(1)
-        await work.step_begun()
+        await work.step_started()
         one.pause()
         work.allow(1)
         while owner.events != [1, 2, 3, 4]:
@@ -212,7 +212,7 @@ def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
         work, owner = Work(), Owner()
         one = job(work, owner)
         thread.begin(one)
-        await work.step_begun()
+        await work.step_started()
         if paused:
             one.pause()
             work.allow(1)
@@ -221,8 +221,8 @@ def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
         assert one.state == "stopping"
         thread.nudge()
         work.allow(1)
-        ended = await owner.ended.get()
-        assert (ended.result, ended.error, one.state) == (None, None, "stopped")
+        finished = await owner.finished.get()
+        assert (finished.result, finished.error, one.state) == (None, None, "stopped")
         assert work.closed
         assert work.done == 1
 
@@ -233,12 +233,12 @@ def test_a_job_stopped_before_it_began_never_begins() -> None:
     async def scene(thread: WorkerThread) -> None:
         first, never, owner = Work(1), Work(), Owner()
         thread.begin(job(first, owner))
-        await first.step_begun()
+        await first.step_started()
         one = job(never, owner)
         thread.begin(one)
         one.stop()
         first.allow(1)
-        assert {(await owner.ended.get()).job.state for _job in range(2)} == {"done", "stopped"}
+        assert {(await owner.finished.get()).job.state for _job in range(2)} == {"done", "stopped"}
         assert not one.begun
 
     play(scene)
@@ -261,9 +261,9 @@ def test_a_job_that_fails_says_why_and_the_thread_lives_on(
         owner = Owner()
         one = job(begin, owner)
         thread.begin(one)
-        ended = await owner.ended.get()
+        finished = await owner.finished.get()
         assert one.state == "failed"
-        assert isinstance(ended.error, UserInputError)
+        assert isinstance(finished.error, UserInputError)
         assert owner.events == events
         assert await thread.ask(lambda _bench: 1) == 1
 
@@ -284,11 +284,11 @@ def test_a_stop_that_fails_is_told_as_a_failure() -> None:
     async def scene(thread: WorkerThread) -> None:
         one = job(fails_when_closed, owner)
         thread.begin(one)
-        await work.step_begun()
+        await work.step_started()
         one.stop()
         work.allow(1)
-        ended = await owner.ended.get()
+        finished = await owner.finished.get()
         assert one.state == "failed"
-        assert isinstance(ended.error, UserInputError)
+        assert isinstance(finished.error, UserInputError)
 
     play(scene)

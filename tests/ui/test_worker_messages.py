@@ -37,15 +37,15 @@ def test_events_come_in_order_all_of_them_and_in_few_messages() -> None:
         thread.begin(job(work, owner))
         for tenth in range(3):
             for _step in range(20):
-                await work.step_begun()
+                await work.step_started()
                 work.allow(1)
             await thread.ask(lambda _bench: None)
-            assert len(owner.told) <= tenth + 1
+            assert len(owner.progress) <= tenth + 1
             loop.now += TELL_SECONDS
         work.allow(1)
-        await owner.ended.get()
+        await owner.finished.get()
         assert owner.events == list(range(1, 62))
-        assert len(owner.told) <= 5
+        assert len(owner.progress) <= 5
 
     play(scene, Clockwork)
 
@@ -61,10 +61,10 @@ def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
         one = job(work, owner)
         hold = Work(1)
         thread.begin(job(hold, Owner()))
-        await hold.step_begun()
+        await hold.step_started()
         thread.begin(one)
         hold.allow(1)
-        await owner.ended.get()
+        await owner.finished.get()
         # The clock stands still: the first message holds what there was then, the last one the rest.
         *_some, encoded, training = owner.events
         assert (encoded, training) == ("encoded", Progress("training", 49, 50))
@@ -81,7 +81,7 @@ def test_a_job_knows_its_run() -> None:
         owner = Owner()
         one = job(lambda _bench: iter([started]), owner)
         thread.begin(one)
-        await owner.ended.get()
+        await owner.finished.get()
         assert one.run == "r1"
 
     play(scene)
@@ -96,18 +96,18 @@ def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
         at_work, paused, waiting = Work(), Work(), Work()
         jobs = [job(work, owner) for work in (paused, at_work, waiting)]
         thread.begin(jobs[0])
-        await paused.step_begun()
+        await paused.step_started()
         jobs[0].pause()
         paused.allow(1)
         thread.begin(jobs[1])
-        await at_work.step_begun()
+        await at_work.step_started()
         thread.begin(jobs[2])
         closing = await close(thread)
         at_work.allow(1)
         await closing
         assert not thread.is_alive()
         for _job in jobs:
-            await owner.ended.get()
+            await owner.finished.get()
         assert [one.state for one in jobs] == ["stopped"] * 3
         assert (paused.closed, at_work.closed, waiting.begun.acquire(blocking=False)) == (True, True, False)
         assert sorted(map(str, owner.events)) == ["1", "1"]
@@ -129,7 +129,7 @@ def test_whoever_asks_too_late_is_told_so() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         thread.begin(job(work, owner))
-        await work.step_begun()
+        await work.step_started()
         waiting = asyncio.create_task(thread.ask(lambda _bench: None))
         await asyncio.sleep(0)
         closing = await close(thread)
@@ -148,7 +148,7 @@ def test_a_job_begun_too_late_ends_as_stopped() -> None:
         owner = Owner()
         one = job(Work(), owner)
         thread.begin(one)
-        assert (await owner.ended.get()).job is one
+        assert (await owner.finished.get()).job is one
         assert (one.state, one.begun) == ("stopped", False)
 
     play(scene)
@@ -163,7 +163,7 @@ def test_a_thread_that_was_never_started_can_be_closed() -> None:
         thread.close()
         with pytest.raises(WeiboTuiError):
             await asked
-        assert (await owner.ended.get()).job.state == "stopped"
+        assert (await owner.finished.get()).job.state == "stopped"
         thread.start()  # and ends at once
         thread.join()
 
@@ -177,7 +177,7 @@ def test_nothing_complains_when_the_event_loop_has_gone() -> None:
     async def scene() -> None:
         thread.start()
         thread.begin(job(work, Owner()))
-        await work.step_begun()
+        await work.step_started()
         asked = asyncio.create_task(thread.ask(lambda _bench: None))
         await asyncio.sleep(0)
         asked.cancel()
@@ -209,7 +209,7 @@ def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
         app = Owner()
         one = job(lambda _bench: iter([1]), Gone(app))
         thread.begin(one)
-        assert (await app.ended.get()).job is one
+        assert (await app.finished.get()).job is one
         assert app.events == [1]
 
     play(scene)
@@ -222,12 +222,12 @@ def test_the_garbage_collector_leaves_alone_what_stays_while_work_goes_on() -> N
         work, owner = Work(1), Owner()
         thread.begin(job(work, owner))
         work.allow(1)
-        await owner.ended.get()
+        await owner.finished.get()
         await thread.ask(lambda _bench: None)
         assert gc.get_freeze_count() == 0
         thread.begin(job(iter_that_looks, owner))
-        ended = await owner.ended.get()
-        assert ended.result
+        finished = await owner.finished.get()
+        assert finished.result
         await thread.ask(lambda _bench: None)
         assert gc.get_freeze_count() == 0
 

@@ -1,4 +1,4 @@
-"""`doctor` reports all parts of the installation, whatever is broken, and changes nothing."""
+"""`doctor` reports all parts of the installation, also broken ones, and changes nothing."""
 
 from __future__ import annotations
 

@@ -44,28 +44,39 @@ def words_of(command: Command, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_existing_output_is_refused_without_overwrite(name: str, command: Command, folder: Path) -> None:
+def test_output_is_checked_and_replaced_on_request(name: str, command: Command, folder: Path) -> None:
     words = words_of(command, name)
-    (folder / words[-1]).write_bytes(b"mine")
-    done = command(*words)
-    assert (done.code, done.err) == (2, f"weibo-tui: File exists: {words[-1]}. Use --overwrite to replace it.\n")
-    assert (folder / words[-1]).read_bytes() == b"mine"
+    out, pipe = folder / words[-1], f"pipe{''.join(Path(words[-1]).suffixes)}"
+    own = "home/adapters/mood/card.json"
+    out.write_bytes(b"mine")
+    os.mkfifo(folder / pipe)
+    for path, options, message in (
+        (out.name, [], f"File exists: {out.name}. Use --overwrite to replace it."),
+        (own, ["--overwrite"], f"File belongs to weibo-tui: {own}. Choose another output file."),
+        (pipe, [], f"Not a regular file: {pipe}. Choose another output file."),
+        (pipe, ["--overwrite"], f"Not a regular file: {pipe}. Choose another output file."),
+    ):
+        done = command(*words[:-1], path, *options)
+        assert (done.code, done.err) == (2, f"weibo-tui: {message}\n")
+    assert out.read_bytes() == b"mine"
+    assert (folder / pipe).is_fifo()
     if name != "data":  # needs network access
         command.well(*words, "--overwrite")
-        assert (folder / words[-1]).read_bytes() != b"mine"
+        assert out.read_bytes() != b"mine"
 
 
-@pytest.mark.parametrize("name", EXPORTS)
-def test_output_that_is_a_pipe_is_refused(name: str, command: Command, folder: Path) -> None:
-    words = words_of(command, name)
-    os.mkfifo(folder / words[-1])
-    for more in ((), ("--overwrite",)):
-        done = command(*words, *more)
+def test_output_in_the_home_is_refused(command: Command, folder: Path) -> None:
+    (folder / "link").symlink_to(folder / "home" / "adapters")
+    before = listing(folder)
+    for own in (*(f"home/{path}" for path in OWN), "link/mood/card.json"):
+        done = command("history", "export", own, "--overwrite")
         assert (done.code, done.err) == (
             2,
-            f"weibo-tui: Not a regular file: {words[-1]}. Choose another output file.\n",
+            f"weibo-tui: File belongs to weibo-tui: {own}. Choose another output file.\n",
         )
-    assert (folder / words[-1]).is_fifo()
+    assert listing(folder) == before
+    command.well("history", "export", "home/posts.csv")
+    assert (folder / "home" / "posts.csv").is_file()
 
 
 def test_standard_output_as_output_file_is_refused(folder: Path) -> None:
@@ -78,16 +89,16 @@ def test_standard_output_as_output_file_is_refused(folder: Path) -> None:
         os.close(writer)
 
 
-@pytest.mark.parametrize("out", ["few.csv", "./few.csv", "home/../few.csv", "link.csv", "hard.csv"])
 @pytest.mark.parametrize("name", ["errors", "predict"])
-def test_output_that_is_an_input_is_refused(name: str, out: str, command: Command, folder: Path) -> None:
+def test_output_that_is_an_input_is_refused(name: str, command: Command, folder: Path) -> None:
     (folder / "link.csv").symlink_to("few.csv")
     (folder / "hard.csv").hardlink_to(folder / "few.csv")
     before = listing(folder)
-    for more in ((), ("--overwrite",)):
-        done = command(*EXPORTS[name][:-1], out, *more)
-        assert done.code == 2
-        assert done.err.startswith("weibo-tui: Output and input are the same file: ")
+    for out in ("few.csv", "./few.csv", "home/../few.csv", "link.csv", "hard.csv"):
+        for options in ([], ["--overwrite"]):
+            done = command(*EXPORTS[name][:-1], out, *options)
+            assert done.code == 2
+            assert done.err.startswith("weibo-tui: Output and input are the same file: ")
     assert listing(folder) == before
 
 
@@ -112,25 +123,6 @@ def test_checkpoint_never_replaces_the_input(command: Command, folder: Path) -> 
     assert done.code == 2
     assert "Output and input are the same file: out.csv.partial" in done.err
     assert listing(folder) == before
-
-
-@pytest.mark.parametrize("name", EXPORTS)
-def test_output_in_the_home_is_refused(name: str, command: Command, folder: Path) -> None:
-    words = words_of(command, name)
-    (folder / "link").symlink_to(folder / "home" / "adapters")
-    before = listing(folder)
-    for own in (*(f"home/{path}" for path in OWN), "link/mood/card.json"):
-        done = command(*words[:-1], own, "--overwrite")
-        assert (done.code, done.err) == (
-            2,
-            f"weibo-tui: File belongs to weibo-tui: {own}. Choose another output file.\n",
-        )
-    assert listing(folder) == before
-
-
-def test_other_files_in_the_home_are_allowed(command: Command, folder: Path) -> None:
-    command.well("history", "export", "home/posts.csv")
-    assert (folder / "home" / "posts.csv").is_file()
 
 
 def test_python_methods_replace_files_only_on_request(folder: Path) -> None:

@@ -39,7 +39,7 @@ def test_detached_run_ends_like_uninterrupted_one(
 
     deque(begin("whole"), maxlen=0)
     run = models.stop_after(begin("parted"), 2)
-    # The process uses the workbench's home, whatever the environment and the folder are.
+    # The process uses the workbench's home, not the one of the environment.
     monkeypatch.setenv("WEIBO_TUI_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.chdir(tmp_path)
     process = wb.detach_run(run)

@@ -215,7 +215,7 @@ def test_evaluation_lists_posts_of_each_cell_and_errors(wb: Workbench, tmp_path:
     result = models.until(wb.evaluate(config), EvaluationResult)
     assert result.errors == str(out)
     assert (result.score.n, result.score.failed) == (80, 2)
-    assert "posts" not in repr(result)  # an event may be logged, and the log contains no texts
+    assert "dataset" not in repr(result)  # an event may be logged, and the log contains no texts
 
     labels, wrong = result.score.labels, []
     tables = {}

@@ -120,7 +120,7 @@ class _Doctor:
             yield
         except WeiboTuiError as error:
             self.problems.append(str(error))
-        except Exception as error:  # the report must be complete, whatever fails
+        except Exception as error:  # the report must be complete
             message = _("{part} cannot be looked at ({kind}: {reason}): install weibo-tui again, or report it.")
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "–"
             self.problems.append(message.format(part=part, kind=type(error).__name__, reason=reason))

@@ -52,7 +52,7 @@ class ModelLoader:
         return self._settings
 
     def base_name(self, name: str = "") -> str:
-        """Return `name`, else the default base, else the bundled one, else the only one.
+        """Return `name`, or else the default base, the bundled one, or the only one.
 
         The name of a Hugging Face repository stands for the base that was downloaded from it. Raises UserInputError
         where no base qualifies."""
@@ -69,7 +69,7 @@ class ModelLoader:
         return chosen
 
     def adapter_name(self, name: str = "") -> str:
-        """Return `name`, else the default adapter, else the bundled one, else the only one.
+        """Return `name`, or else the default adapter, the bundled one, or the only one.
 
         Raises UserInputError where no adapter qualifies."""
         chosen = name or self.settings.adapter or _fallback(self.adapters, STARTER_ADAPTER)
@@ -169,7 +169,7 @@ class ModelLoader:
 
 
 def _fallback(store: ModelStore[Any], starter: str) -> str:
-    """Return the bundled model if there is one, else the only model, else an empty string."""
+    """Return the bundled model, or the only model, or an empty string."""
     if store.has_bundled(starter):
         return starter
     names = [card.name for card in store.list()]

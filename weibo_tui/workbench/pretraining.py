@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weibo_tui.atomic import atomic_write, sha256
 from weibo_tui.datasets.corpus import lines
 from weibo_tui.datasets.parsers import windows
-from weibo_tui.engine.events import Event, RunFinished
+from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -224,9 +224,7 @@ def _run(
     name = models.bases.free_name(config.name)
     checkpoint = Checkpoint(trunk.config, trunk.canonical(), prepared.tokenizer, prepared.frame)
     models.bases.create(name, checkpoint, source="pretrained", made=provenance)
-    path = str(models.bases.path(name))
-    finished = RunFinished(run=session.run.id, name=name, kind=KIND, path=path, best_epoch=None, score=None)
-    yield session.finish(finished, {"tokens": at.tokens, "validation_loss": validation_loss})
+    yield session.finish(name, models.bases.path(name), {"tokens": at.tokens, "validation_loss": validation_loss})
 
 
 def _is_saved(models: ModelLoader, name: str, run: Run) -> bool:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from weibo_tui.atomic import cannot_write
@@ -87,9 +88,16 @@ class RunSession:
             self._save_checkpoint(trainer)
             raise
 
-    def finish(self, event: RunFinished, summary: Mapping[str, Any]) -> Event:
-        """Record the last event, mark the run as finished, and delete the checkpoint."""
-        self._record(event)
+    def finish(
+        self,
+        name: str,
+        path: Path,
+        summary: Mapping[str, Any],
+        best_epoch: int | None = None,
+        score: dict[str, Any] | None = None,
+    ) -> Event:
+        """Record the end of the run with the name and path of its model, and delete the checkpoint."""
+        event = self._record(RunFinished(self.run.id, name, self.run.kind, str(path), best_epoch, score))
         self._journal.commit()
         self.end("finished", summary)
         self.checkpoint.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weibo_tui.datasets.dataset import Dataset, check_trainable, load
 from weibo_tui.datasets.splitting import Split, split_steps
 from weibo_tui.datasets.text_hashes import text_hashes
-from weibo_tui.engine.events import Event, RunFinished
+from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -208,16 +208,9 @@ def _run(
     # The validation split counts as training data, because it chose the best epoch.
     training_texts = np.concatenate([texts[split.train], texts[split.validation]])
     card = models.adapters.save(trainer.adapter, card, config.overwrite, training_texts)
-    best_epoch = trainer.at.best_epoch
-    finished = RunFinished(
-        run=session.run.id,
-        name=card.name,
-        kind=KIND,
-        path=str(models.adapters.path(card.name)),
-        best_epoch=best_epoch,
-        score=card.score,
-    )
-    yield session.finish(finished, {"best_epoch": best_epoch, "score": card.score})
+    best_epoch, score = trainer.at.best_epoch, card.score
+    summary = {"best_epoch": best_epoch, "score": score}
+    yield session.finish(card.name, models.adapters.path(card.name), summary, best_epoch, score)
 
 
 def _evaluate(

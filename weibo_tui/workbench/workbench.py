@@ -313,8 +313,8 @@ class Workbench:
     ) -> Iterator[object]:
         """Import a checkpoint of the original project as the adapter `name`: progress, then an `ImportResult`.
 
-        Its backbone must be that of `base` (default: the default base, else the one that was added from the original
-        project's folder). `labels` name the labels in order (default: negative, positive)."""
+        Its backbone must be that of `base` (default: the default base, or the one that was added from the
+        original project's folder). `labels` name the labels in order (default: negative, positive)."""
         from weibo_tui.registry import legacy_checkpoint
 
         label_set = find_labels((), labels or BINARY)
