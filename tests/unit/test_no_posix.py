@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[1] / "no_posix"
 APP = """
 import asyncio
 from weibo_tui.app.app import WeiboApp
-from weibo_tui.workwb import Workwb
+from weibo_tui.workbench import Workbench
 
 async def main():
     app = WeiboApp()
@@ -30,7 +30,7 @@ async def main():
     app.end_threads()
 
 asyncio.run(asyncio.wait_for(main(), 120))
-with Workwb.open() as wb:
+with Workbench.open() as wb:
     print(wb.history.count())
 """
 

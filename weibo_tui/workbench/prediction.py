@@ -56,22 +56,12 @@ def _analysis(
 ) -> Analysis:
     from weibo_tui.engine.prediction import EmptyPost
 
+    values: dict[str, Any] = {"text": text, "created_at": timestamp(), **context}
     if isinstance(prediction, EmptyPost):
-        return Analysis(
-            text=text,
-            label="",
-            confidence=None,
-            probabilities={},
-            uncertain=False,
-            truncated=False,
-            characters=len(text),
-            characters_read=0,
-            created_at=timestamp(),
-            error=prediction.reason,
-            **context,
-        )
+        values |= {"label": "", "confidence": None, "probabilities": {}, "uncertain": False, "truncated": False}
+        return Analysis(**values, characters=len(text), characters_read=0, error=prediction.reason)
     return Analysis(
-        text=text,
+        **values,
         label=labels[prediction.label],
         confidence=prediction.confidence,
         probabilities=dict(zip(labels, prediction.probabilities, strict=True)),
@@ -79,6 +69,4 @@ def _analysis(
         truncated=prediction.characters_read < prediction.characters,
         characters=prediction.characters,
         characters_read=prediction.characters_read,
-        created_at=timestamp(),
-        **context,
     )
