@@ -195,7 +195,7 @@ def add_base(bench: Workbench, folder: Path, name: str = "small", seed: int = 0,
 def add_adapter(bench: Workbench, base: OpenBase, name: str, seed: int = 0, **changes: Any) -> AdapterCard:
     """An adapter of random weights on `base`, kept."""
     labels = changes.pop("labels", ("negative", "positive"))
-    adapter = adapter_for(base.trunk.config, seed, len(labels))
+    adapter = adapter_for(base.backbone.config, seed, len(labels))
     return bench.adapters.save(adapter, card_for(adapter, base, name, labels, **changes))
 
 

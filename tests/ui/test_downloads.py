@@ -28,7 +28,7 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.app.widgets.job_progress import JobLine
-from weibo_tui.registry.hub_client import PIECE
+from weibo_tui.registry.hub_client import CHUNK_SIZE
 from weibo_tui.settings import Settings
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE
@@ -165,7 +165,7 @@ def test_names_that_are_none_and_what_is_here_are_refused_at_once(home: Path, mo
 
 @pytest.mark.parametrize("size", [(60, 20), (100, 30)])
 def test_how_far_it_is_is_seen_in_bytes(size: tuple[int, int], home: Path, hub: Hub, stalled: threading.Event) -> None:
-    hub.faults.appendleft(cut(PIECE))  # then it goes on, and there are two moments to tell a rate from
+    hub.faults.appendleft(cut(CHUNK_SIZE))  # then it goes on, and there are two moments to tell a rate from
 
     async def scene(pilot: Pilot[None]) -> None:
         job = await begin_stalled(pilot)

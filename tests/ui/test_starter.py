@@ -304,6 +304,6 @@ def test_the_starter_is_trained_on_where_no_other_base_is_named_and_nothing_is_f
 
     play(scene)
     with Workbench.open(home) as bench:
-        (card,) = bench.adapters.own()
+        (card,) = bench.adapters.user_models()
         assert card.base == "starter"
         assert bench.adapter_name() == "weibo"

@@ -43,10 +43,10 @@ def in_double(tokens: int, width: int) -> Rows:
 
 
 def make(reference: GPT2Model, blocks: tuple[int, ...] = (2, 3), keep: bool = True) -> AdapterTrainer:
-    trunk = models.trunk_of(reference)
-    adapter = Adapter.fresh(AdapterConfig(trunk.config.width, blocks, 2, bottleneck=8), seed=0)
+    backbone = models.trunk_of(reference)
+    adapter = Adapter.fresh(AdapterConfig(backbone.config.width, blocks, 2, bottleneck=8), seed=0)
     return AdapterTrainer(
-        trunk,
+        backbone,
         adapter,
         models.examples(POSTS, blind=True),
         models.examples(HELD_OUT),
@@ -88,8 +88,8 @@ def test_a_training_that_is_resumed_on_kept_states_ends_with_the_same_bits(refer
 def test_blocks_below_see_each_text_once(reference: GPT2Model) -> None:
     training = make(reference)
     seen: list[int] = []
-    trunk = training.trunk
-    trunk.blocks[0].register_forward_pre_hook(lambda _block, inputs: seen.append(len(inputs[0])))
+    backbone = training.backbone
+    backbone.blocks[0].register_forward_pre_hook(lambda _block, inputs: seen.append(len(inputs[0])))
     for _event in training.events():
         pass
     read = np.unique([training._epoch_texts(epoch) for epoch in (1, 2, 3)])
@@ -98,15 +98,15 @@ def test_blocks_below_see_each_text_once(reference: GPT2Model) -> None:
 
 
 def test_verdicts_from_kept_states_are_those_from_ids(reference: GPT2Model) -> None:
-    trunk = models.trunk_of(reference, torch.float64)
-    adapter = models.adapter_for(trunk.config, blocks=(2, 3)).double()
+    backbone = models.trunk_of(reference, torch.float64)
+    adapter = models.adapter_for(backbone.config, blocks=(2, 3)).double()
     texts = models.encoded(models.ragged(20, 40))
     compute = models.compute(torch.float64, micro_tokens=100)
-    states = ActivationCache(trunk, texts, np.arange(20), 2, in_double)
+    states = ActivationCache(backbone, texts, np.arange(20), 2, in_double)
     assert [event.done for event in states.fill(0, compute)][-1] == 20
     found = np.zeros((2, 20, adapter.config.labels))
     for place, kept in enumerate((states, None)):
-        for batch, logits in logits_of(trunk, adapter, texts, 0, compute, states=kept):
+        for batch, logits in logits_of(backbone, adapter, texts, 0, compute, states=kept):
             found[place, batch] = logits
     assert np.abs(found[0] - found[1]).max() < 1e-9
 

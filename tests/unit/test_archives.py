@@ -60,7 +60,7 @@ def test_exported_and_imported_and_exported_again_is_the_same_file(
     before = listing(shelf.path("mood"))
     card = shelf.card("mood")
     shelf.remove("mood")
-    assert finish(shelf.take_in(out[0])) == card
+    assert finish(shelf.import_model(out[0])) == card
     assert listing(shelf.path("mood")) == before
     finish(shelf.export("mood", out[2]))
     assert out[0].read_bytes() == out[1].read_bytes() == out[2].read_bytes()
@@ -69,15 +69,15 @@ def test_exported_and_imported_and_exported_again_is_the_same_file(
 def test_what_was_imported_works(adapters: Adapters, bases: Bases, base: OpenBase, tmp_path: Path) -> None:
     finish(bases.export("mood", tmp_path / "base.zip"))
     finish(adapters.export("mood", tmp_path / "adapter.tar.gz"))
-    finish(bases.take_in(tmp_path / "base.zip", "again"))
-    finish(adapters.take_in(tmp_path / "adapter.tar.gz", "again"))
+    finish(bases.import_model(tmp_path / "base.zip", "again"))
+    finish(adapters.import_model(tmp_path / "adapter.tar.gz", "again"))
     opened = bases.open("again")
-    assert models.same_bits(opened.trunk.canonical(), base.trunk.canonical())
+    assert models.same_bits(opened.backbone.canonical(), base.backbone.canonical())
     assert adapters.load("again", opened)[1].base_fingerprint == opened.card.fingerprint
     with pytest.raises(UserInputError, match="adapter.tar.gz holds no card of a base"):
-        finish(bases.take_in(tmp_path / "adapter.tar.gz"))
+        finish(bases.import_model(tmp_path / "adapter.tar.gz"))
     with pytest.raises(UserInputError, match="base.zip lacks adapter.safetensors"):
-        finish(adapters.take_in(tmp_path / "base.zip", "other"))
+        finish(adapters.import_model(tmp_path / "base.zip", "other"))
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
@@ -95,18 +95,18 @@ def test_export_and_import_tell_how_far_they_are_and_leave_nothing_when_stopped(
     assert told[-1].done == told[-1].total
 
     before = listing(tmp_path)
-    stopping = shelf.take_in(out, "again")
+    stopping = shelf.import_model(out, "again")
     told = [next(stopping)]
     stopping.close()
     assert listing(tmp_path) == before
-    told = list(shelf.take_in(out, "again"))
+    told = list(shelf.import_model(out, "again"))
     assert told[0].stage == "unpacking"
     for one in told:
         assert one.stage == "checking" or (one.total is not None and 0 <= one.done <= one.total)
 
 
 def test_archive_of_a_large_base_goes_through_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MOST_SQUEEZED", 10_000)  # zeros, so that the test is quick
+    monkeypatch.setattr(archives, "MAX_RATIO", 10_000)  # zeros, so that the test is quick
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(64 * 2**20)
@@ -124,19 +124,19 @@ def test_archive_of_a_large_base_goes_through_little_memory(tmp_path: Path, monk
 
 
 def test_import_takes_a_folder_and_another_name(shelf: ModelStore, tmp_path: Path) -> None:
-    card: Any = finish(shelf.take_in(shelf.path("mood"), "again"))
+    card: Any = finish(shelf.import_model(shelf.path("mood"), "again"))
     assert card == dataclasses.replace(shelf.card("mood"), name="again") == shelf.card("again")
     out = tmp_path / "mood.zip"
     finish(shelf.export("mood", out))
     before = listing(tmp_path)
     with pytest.raises(UserInputError, match="named 'mood' is there already"):
-        finish(shelf.take_in(out))
+        finish(shelf.import_model(out))
     with pytest.raises(UserInputError, match="cannot be used"):
-        finish(shelf.take_in(out, "../out"))
+        finish(shelf.import_model(out, "../out"))
     with pytest.raises(UserInputError, match="must end in .zip or .tar.gz"):
         finish(shelf.export("mood", tmp_path / "mood.rar"))
     assert listing(tmp_path) == before
-    finish(shelf.take_in(out, overwrite=True))
+    finish(shelf.import_model(out, overwrite=True))
     assert listing(tmp_path) == before
 
 
@@ -196,7 +196,7 @@ def test_members_may_stand_in_one_folder(
 ) -> None:
     members: list[Member] = [(folder + "read me.txt", b"hello"), *((folder + n, parts[n]) for n in sorted(parts))]
     source = write_archive(tmp_path / f"a{ending}", members)
-    imported: Any = finish(shelf.take_in(source, "again"))
+    imported: Any = finish(shelf.import_model(source, "again"))
     assert imported.name == "again"
 
 
@@ -214,9 +214,9 @@ HOSTILE: dict[str, Callable[[dict[str, bytes]], list[Member]]] = {
     "weights missing": lambda parts: without(parts, weights_of(parts)),
     "weights twice": lambda parts: [*parts.items(), (weights_of(parts), parts[weights_of(parts)])],
     "card twice": lambda parts: [*parts.items(), ("mood/card.json", parts["card.json"])],
-    "large stranger": lambda parts: [("stranger", b"\0" * (archives.LARGEST_OTHER + 1)), *without(parts, "card.json")],
+    "large stranger": lambda parts: [("stranger", b"\0" * (archives.MAX_OTHER_SIZE + 1)), *without(parts, "card.json")],
     "nothing": lambda _parts: [],
-    "card too large": lambda parts: with_card(parts, b" " * (cards.LARGEST_CARD + 1)),
+    "card too large": lambda parts: with_card(parts, b" " * (cards.MAX_CARD_SIZE + 1)),
     "card that is none": lambda parts: with_card(parts, b"[1]"),
     "card with a hostile name": lambda parts: with_card(parts, parts["card.json"].replace(b'"mood"', b'"../../mood"')),
     "card with NaN": lambda parts: with_card(parts, parts["card.json"].replace(b"0.5", b"NaN")),
@@ -257,7 +257,7 @@ def test_hostile_archive_is_refused_and_nothing_is_left(
     source = write_archive(tmp_path / f"hostile{ending}", hostile(parts))
     before = listing(tmp_path)
     with pytest.raises(WeiboTuiError) as refused:
-        finish(shelf.take_in(source, overwrite=True))
+        finish(shelf.import_model(source, overwrite=True))
     assert "\n" not in str(refused.value)
     assert "hostile" in str(refused.value) or "cannot be used" in str(refused.value)
     assert listing(tmp_path) == before
@@ -307,7 +307,7 @@ def test_bytes_turned_in_an_archive_never_end_in_anything_but_words(
             )
         source.write_bytes(bytes(spoilt[: draw.choice([len(whole), len(whole), len(whole) // 2])]))
         try:
-            finish(shelf.take_in(source, "again", overwrite=True))
+            finish(shelf.import_model(source, "again", overwrite=True))
         except WeiboTuiError:
             refused += 1
     assert refused >= 30
@@ -318,11 +318,11 @@ def test_file_that_is_no_archive_is_refused(shelf: ModelStore, tmp_path: Path) -
     text.write_text("no archive", encoding="utf-8")
     for source in (text, tmp_path / "missing.zip"):
         with pytest.raises(UserInputError, match="cannot be read as an archive"):
-            finish(shelf.take_in(source))
+            finish(shelf.import_model(source))
     empty = tmp_path / "folder"
     empty.mkdir()
     with pytest.raises(UserInputError, match="lacks .*card.json"):
-        finish(shelf.take_in(empty))
+        finish(shelf.import_model(empty))
 
 
 # a base that is not what its card says
@@ -394,7 +394,7 @@ def test_base_that_says_it_is_another_is_refused_and_nothing_is_left(
     source = write_archive(tmp_path / "lie.zip", lie(parts))
     before = listing(tmp_path)
     with pytest.raises(WeiboTuiError, match=message) as refused:
-        finish(shelf.take_in(source, "again"))
+        finish(shelf.import_model(source, "again"))
     assert "lie.zip" in str(refused.value)
     assert listing(tmp_path) == before
 
@@ -406,6 +406,6 @@ def test_imported_base_keeps_nothing_that_names_code(
     hostile = other_config(parts, auto_map={"AutoModel": "evil.Model"})
     more: list[Member] = [("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": ["evil.Tokenizer"]}}')]
     source = write_archive(tmp_path / "hostile.zip", [*rehashed(hostile, parameters=7), *more])
-    card: Any = finish(shelf.take_in(source, "again"))
+    card: Any = finish(shelf.import_model(source, "again"))
     assert listing(shelf.path("again")) | {"card.json": ""} == listing(shelf.path("mood")) | {"card.json": ""}
     assert card == dataclasses.replace(shelf.card("mood"), name="again")

@@ -105,7 +105,7 @@ def test_card_that_lacks_a_field_is_refused(name: str) -> None:
 
 def test_card_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "card.json"
-    path.write_bytes(cards.write(BASE_CARD) + b" " * cards.LARGEST_CARD)
+    path.write_bytes(cards.write(BASE_CARD) + b" " * cards.MAX_CARD_SIZE)
     with pytest.raises(CorruptFileError, match="too large"):
         cards.read(path, BaseCard)
 
@@ -180,16 +180,16 @@ def test_card_in_which_a_figure_turned_is_told_from_the_one_that_was_written() -
     written = cards.write(adapter_card(temperature=1.25))
     turned = written.replace(b"1.25", b"1.35")
     assert turned != written
-    assert cards.is_as_written(written)
+    assert cards.checksum_matches(written)
     assert cards.parse(turned, AdapterCard).temperature == 1.35
-    assert not cards.is_as_written(turned)
-    assert cards.is_as_written(cards.write(cards.parse(turned, AdapterCard)))
+    assert not cards.checksum_matches(turned)
+    assert cards.checksum_matches(cards.write(cards.parse(turned, AdapterCard)))
 
 
 def test_card_of_before_there_were_checksums_is_as_it_was_written() -> None:
     values = json.loads(cards.write(BASE_CARD))
     del values["checksum"]
-    assert cards.is_as_written(json.dumps(values).encode())
+    assert cards.checksum_matches(json.dumps(values).encode())
 
 
 def test_base_card_of_0_1_0_opens() -> None:
@@ -206,7 +206,7 @@ def test_card_of_a_thousand_labels_is_read_back() -> None:
     score: dict[str, Any] = {"labels": list(labels), "per_label": figures, "confusion": []}
     data = {"labels": dict.fromkeys(labels, 9)}
     written = cards.write(adapter_card(labels=labels, raw_labels=labels, score=score, data=data))
-    assert len(written) < cards.LARGEST_CARD
+    assert len(written) < cards.MAX_CARD_SIZE
     assert cards.parse(written, AdapterCard).labels == labels
 
 

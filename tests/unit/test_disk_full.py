@@ -18,7 +18,7 @@ from hub import Answer, Hub
 from weibo_tui import log
 from weibo_tui.atomic import atomic_folder
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.registry.serialization import save_pickle
+from weibo_tui.registry.weights import save_pickle
 
 mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 

@@ -39,7 +39,7 @@ from huggingface_hub import close_session
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub as registry_hub
-from weibo_tui.registry.hub_client import MOST_PAGES, PIECE, HubUnreachableError, check_reachable, mask_credentials
+from weibo_tui.registry.hub_client import CHUNK_SIZE, MAX_PAGES, HubUnreachableError, check_reachable, mask_credentials
 from weibo_tui.workbench import ImportResult, TrainingConfig, Workbench
 from weibo_tui.workbench.downloads import DATA, DATA_FILE
 
@@ -94,11 +94,11 @@ def test_progress_is_told_in_bytes_up_to_all_of_them(home: Path, hub: Hub, model
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
-    assert largest(model) > 6 * PIECE
-    hub.faults = deque([cut(2 * PIECE + 5)] * 3)
+    assert largest(model) > 6 * CHUNK_SIZE
+    hub.faults = deque([cut(2 * CHUNK_SIZE + 5)] * 3)
     get(home)
     assert there(home) == ["gpt2-small"]
-    assert hub.ranges == [0, 2 * PIECE, 4 * PIECE, 6 * PIECE]
+    assert hub.ranges == [0, 2 * CHUNK_SIZE, 4 * CHUNK_SIZE, 6 * CHUNK_SIZE]
 
 
 def test_what_came_before_a_stop_is_not_fetched_again(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
@@ -195,11 +195,11 @@ def test_a_fetch_that_is_killed_again_and_again_goes_on_each_time(
     home: Path, hub: Hub, model: dict[str, bytes]
 ) -> None:
     gate = threading.Event()
-    hub.faults = deque([slow(gate, after=2 * PIECE + 5)] * 3)
+    hub.faults = deque([slow(gate, after=2 * CHUNK_SIZE + 5)] * 3)
     for kill in range(1, 4):
         process = start("bases", "get", REPOSITORY)
         part = home / "downloads" / "models--someone--gpt2-small" / COMMIT / "model.safetensors.part"
-        while not (part.exists() and part.stat().st_size >= kill * 2 * PIECE):
+        while not (part.exists() and part.stat().st_size >= kill * 2 * CHUNK_SIZE):
             assert process.poll() is None, process.communicate()
         process.kill()
         process.communicate()
@@ -209,13 +209,13 @@ def test_a_fetch_that_is_killed_again_and_again_goes_on_each_time(
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert err.decode().startswith("The base 'gpt2-small' is there: ")
-    assert hub.ranges == [0, 2 * PIECE, 4 * PIECE, 6 * PIECE]
+    assert hub.ranges == [0, 2 * CHUNK_SIZE, 4 * CHUNK_SIZE, 6 * CHUNK_SIZE]
     assert there(home) == ["gpt2-small"]
 
 
 def test_interrupted_it_says_that_the_same_command_goes_on(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     gate = threading.Event()
-    hub.faults = deque([slow(gate, after=2 * PIECE + 5)])
+    hub.faults = deque([slow(gate, after=2 * CHUNK_SIZE + 5)])
     process = start("bases", "get", REPOSITORY)
     while not hub.ranges:
         assert process.poll() is None, process.communicate()
@@ -269,7 +269,7 @@ def test_there_is_room_or_nothing_is_fetched(
 
 
 def test_a_disk_that_takes_no_more_is_named_and_what_came_stays(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
-    most = 3 * PIECE
+    most = 3 * CHUNK_SIZE
     process = start(
         "bases", "get", REPOSITORY, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     )
@@ -378,7 +378,7 @@ def test_list_of_files_without_bound_is_refused(
     hub.listings.append(fault)
     with pytest.raises(HubUnreachableError, match="answers, but not as a Hub does"):
         get(home)
-    assert len(hub.requests) <= MOST_PAGES + 1
+    assert len(hub.requests) <= MAX_PAGES + 1
 
 
 def test_token_goes_to_endpoint_only(

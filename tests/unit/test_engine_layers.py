@@ -62,9 +62,9 @@ def test_an_activation_fused_with_the_product_is_the_one_behind_it(name: str) ->
 
 
 def test_a_processor_without_bfloat16_takes_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    trunk, (ids, lengths) = models.trunk_of(models.reference(), torch.bfloat16), models.batch(models.ragged(5, 20))
+    backbone, (ids, lengths) = models.trunk_of(models.reference(), torch.bfloat16), models.batch(models.ragged(5, 20))
     with torch.no_grad():
-        packed = trunk(ids, lengths)
+        packed = backbone(ids, lengths)
     for module in ("layers", "activations"):
         monkeypatch.setattr(f"weibo_tui.engine.{module}.for_onednn", lambda _tensor: False)
     plain = models.trunk_of(models.reference(), torch.bfloat16)

@@ -186,7 +186,7 @@ def test_base_with_such_a_tokenizer_is_refused_and_nothing_is_left(tmp_path: Pat
     before = listing(tmp_path)
     with little_memory(), pytest.raises(UserInputError, match="The tokenizer was refused") as refused:
         if where == "archive":
-            list(bases.take_in(place, "bad"))
+            list(bases.import_model(place, "bad"))
         else:
             bases.add(source, "bad")
     assert "\n" not in str(refused.value)

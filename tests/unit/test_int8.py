@@ -17,8 +17,8 @@ from weibo_tui.engine.config import GPT2Config
 from weibo_tui.progress import finish
 from weibo_tui.registry.bases import CONFIG, TOKENIZER, WEIGHTS, Bases, OpenBase
 from weibo_tui.registry.conversion import Checkpoint
-from weibo_tui.registry.int8 import SCALE, restored, rounded
-from weibo_tui.registry.weights import trunk_on_disk
+from weibo_tui.registry.int8 import SCALE, dequantize, quantize
+from weibo_tui.registry.weights import open_tensors
 
 VALUES = st.floats(-1e4, 1e4, width=32)
 MATRICES = st.integers(1, 5).flatmap(
@@ -29,29 +29,29 @@ MATRICES = st.integers(1, 5).flatmap(
 @given(MATRICES)
 def test_no_value_moves_by_more_than_half_a_step_of_its_row(rows: list[list[float]]) -> None:
     matrix = torch.tensor(rows)
-    again = restored(rounded({"wte.weight": matrix}))["wte.weight"]
+    again = dequantize(quantize({"wte.weight": matrix}))["wte.weight"]
     step = matrix.abs().amax(dim=1, keepdim=True) / 127
     assert ((again - matrix).abs() <= 0.5 * step * (1 + 1e-5) + 1e-30).all()
 
 
 @given(MATRICES)
 def test_what_is_restored_is_rounded_to_itself(rows: list[list[float]]) -> None:
-    once = restored(rounded({"wte.weight": torch.tensor(rows)}))
-    twice = restored(rounded(once))
+    once = dequantize(quantize({"wte.weight": torch.tensor(rows)}))
+    twice = dequantize(quantize(once))
     assert torch.allclose(once["wte.weight"], twice["wte.weight"], rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(1,), (1000,), (3, 1), ()])
 def test_scales_that_do_not_fit_their_matrix_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="scales of a do not fit"):
-        restored({"a": torch.ones(3, 4, dtype=torch.int8), "a" + SCALE: torch.ones(shape)})
+        dequantize({"a": torch.ones(3, 4, dtype=torch.int8), "a" + SCALE: torch.ones(shape)})
 
 
 def test_vectors_and_what_was_never_rounded_stay_as_they_are() -> None:
     vector: dict[str, Tensor] = {"ln_f.weight": torch.randn(4), "a.scale": torch.randn(3)}
-    assert models.same_bits(rounded(vector), vector)
+    assert models.same_bits(quantize(vector), vector)
     plain = {"wte.weight": torch.randn(3, 4), **vector}
-    assert models.same_bits(restored(plain), plain)
+    assert models.same_bits(dequantize(plain), plain)
 
 
 @pytest.fixture
@@ -59,18 +59,18 @@ def small(base: OpenBase, tmp_path: Path) -> Bases:
     """A folder of bases with one in it, `small`, in eight bits."""
     bases = Bases(tmp_path / "bases")
     definition = base.tokenizer._tokenizer.to_str()
-    checkpoint = Checkpoint(base.trunk.config, base.trunk.canonical(), definition, base.tokenizer.frame)
-    bases.create("small", checkpoint, "elsewhere", {}, eight_bits=True)
+    checkpoint = Checkpoint(base.backbone.config, base.backbone.canonical(), definition, base.tokenizer.frame)
+    bases.create("small", checkpoint, "elsewhere", {}, int8=True)
     return bases
 
 
 def test_a_base_in_eight_bits_opens_as_what_its_fingerprint_says(small: Bases, base: OpenBase, tmp_path: Path) -> None:
     opened = small.open("small")
-    full = sum(tensor.nbytes for tensor in base.trunk.canonical().values())
+    full = sum(tensor.nbytes for tensor in base.backbone.canonical().values())
     assert (small.path("small") / WEIGHTS).stat().st_size < 0.6 * full  # its rows are short: scales count for much
     again = Checkpoint(
-        opened.trunk.config,
-        opened.trunk.canonical(),
+        opened.backbone.config,
+        opened.backbone.canonical(),
         (small.path("small") / TOKENIZER).read_text(encoding="utf-8"),
         opened.tokenizer.frame,
     )
@@ -81,9 +81,9 @@ def test_a_base_in_eight_bits_opens_as_what_its_fingerprint_says(small: Bases, b
 
 def test_a_base_in_eight_bits_goes_out_and_comes_in_as_any_other(small: Bases, tmp_path: Path) -> None:
     finish(small.export("small", tmp_path / "small.zip"))
-    card = finish(small.take_in(tmp_path / "small.zip", "again"))
+    card = finish(small.import_model(tmp_path / "small.zip", "again"))
     assert card.fingerprint == small.card("small").fingerprint
-    assert models.same_bits(small.open("again").trunk.canonical(), small.open("small").trunk.canonical())
+    assert models.same_bits(small.open("again").backbone.canonical(), small.open("small").backbone.canonical())
 
 
 def test_scales_of_another_shape_are_refused(small: Bases) -> None:
@@ -93,7 +93,7 @@ def test_scales_of_another_shape_are_refused(small: Bases) -> None:
     for wrong in (tensors[name][:-1], tensors[name][:, None]):
         safetensors.torch.save_file(tensors | {name: wrong.contiguous()}, path)
         with pytest.raises(ValueError, match="not those that config.json asks for"):
-            trunk_on_disk(path, small_config(small)).__enter__()
+            open_tensors(path, small_config(small)).__enter__()
 
 
 def small_config(bases: Bases) -> GPT2Config:

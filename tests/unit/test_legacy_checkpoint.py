@@ -53,7 +53,7 @@ def bench(home: Path, original: originals.Original, folder: Path) -> Iterator[Wo
         yield opened
 
 
-def take_in(bench: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> ImportResult:
+def import_model(bench: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> ImportResult:
     last = list(bench.import_original(checkpoint, name, **options))[-1]
     assert isinstance(last, ImportResult)
     return last
@@ -77,7 +77,7 @@ def change(checkpoint: Path, alter: Callable[[dict[Any, Any]], object]) -> None:
 def test_checkpoint_judges_as_its_training_side_did(
     bench: Workbench, original: originals.Original, checkpoint: Path, folder: Path
 ) -> None:
-    card = take_in(bench, checkpoint).card
+    card = import_model(bench, checkpoint).card
     assert card == bench.adapters.card("theirs")
     model = folder / "models" / "gpt2-chinese"
     theirs = original.judge(POSTS, model).numpy()
@@ -91,7 +91,7 @@ def test_their_predict_script_judges_otherwise_where_a_post_is_padded(
     bench: Workbench, original: originals.Original, checkpoint: Path, folder: Path
 ) -> None:
     """It pools at the 128th token, which is padding but for the longest posts."""
-    take_in(bench, checkpoint)
+    import_model(bench, checkpoint)
     predicted = original.judge(POSTS, folder / "models" / "gpt2-chinese", originals.PREDICTED_PAD).numpy()
     apart = np.abs(judge(bench, "theirs") - predicted).max(axis=1)
     assert (apart[:-1] > 1e-5).all()
@@ -100,7 +100,7 @@ def test_their_predict_script_judges_otherwise_where_a_post_is_padded(
 
 
 def test_card_of_a_checkpoint_says_what_the_original_fixed(bench: Workbench, checkpoint: Path) -> None:
-    take_in(bench, checkpoint)
+    import_model(bench, checkpoint)
     card = bench.adapters.card("theirs")
     assert (card.labels, card.raw_labels) == (("negative", "positive"), ("0", "1"))
     assert (card.blocks, card.bottleneck, card.activation, card.dropout) == ((0, 1), 64, "relu", 0.0)
@@ -108,18 +108,18 @@ def test_card_of_a_checkpoint_says_what_the_original_fixed(bench: Workbench, che
     assert (card.base, card.base_fingerprint) == ("uer", bench.bases.card("uer").fingerprint)
     assert card.parameters == 2 * (2 * 32 * 64 + 64 + 32) + 2 * 32
     assert card.data == {"checkpoint": "best_weibo_sentiment_model.pth"}
-    take_in(bench, checkpoint, "named", labels=("bad", "good"))
+    import_model(bench, checkpoint, "named", labels=("bad", "good"))
     assert bench.adapters.card("named").labels == ("bad", "good")
 
 
 def test_import_export_import_gives_equal_bytes(bench: Workbench, checkpoint: Path, tmp_path: Path) -> None:
-    take_in(bench, checkpoint)
+    import_model(bench, checkpoint)
     out = [tmp_path / f"{number}.pth" for number in range(2)]
     for path in out:
         list(bench.export_original("theirs", path))
     assert out[0].read_bytes() == out[1].read_bytes()
     assert models.same_bits(torch.load(out[0]), dict(torch.load(checkpoint)))
-    take_in(bench, out[0], "again")
+    import_model(bench, out[0], "again")
     assert weights(bench, "again") == weights(bench, "theirs")
     list(bench.export_original("again", out[1], overwrite=True))
     assert out[0].read_bytes() == out[1].read_bytes()
@@ -130,7 +130,7 @@ def test_exported_adapter_is_loaded_strictly_and_judges_the_same(
 ) -> None:
     """Also a calibrated one: what divides its logits here is in its head there."""
     base = bench.bases.open("uer")
-    ours = models.adapter_for(base.trunk.config, 3, 2, bottleneck=64, activation="relu")
+    ours = models.adapter_for(base.backbone.config, 3, 2, bottleneck=64, activation="relu")
     card = models.card_for(ours, base, "ours", temperature=2.5, max_length=128, preprocessing=0)
     bench.adapters.save(ours, card)
     out = tmp_path / "ours.pth"
@@ -139,7 +139,7 @@ def test_exported_adapter_is_loaded_strictly_and_judges_the_same(
     theirs.load_state_dict(torch.load(out, map_location="cpu"), strict=True)
     found = theirs.judge(POSTS, folder / "models" / "gpt2-chinese").numpy()
     assert np.abs(judge(bench, "ours") - found).max() < 1e-5
-    take_in(bench, out, "back")
+    import_model(bench, out, "back")
     assert np.abs(judge(bench, "back") - found).max() < 1e-5
 
 
@@ -157,7 +157,7 @@ def test_adapter_that_the_original_cannot_load_is_not_written(
     bench: Workbench, tmp_path: Path, shape: dict[str, Any], labels: int, missing: str
 ) -> None:
     base = bench.bases.open("uer")
-    adapter = models.adapter_for(base.trunk.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape))
+    adapter = models.adapter_for(base.backbone.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape))
     bench.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])))
     before = listing(tmp_path)
     with pytest.raises(UserInputError, match=f"cannot load the adapter 'other', for it wants {missing}: "):
@@ -168,7 +168,7 @@ def test_adapter_that_the_original_cannot_load_is_not_written(
 def test_export_left_before_its_end_or_without_the_base_leaves_nothing(
     bench: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
-    take_in(bench, checkpoint)
+    import_model(bench, checkpoint)
     before = listing(tmp_path)
     stopped: Any = bench.export_original("theirs", tmp_path / "out.pth")
     next(stopped)
@@ -181,16 +181,16 @@ def test_export_left_before_its_end_or_without_the_base_leaves_nothing(
 
 
 def test_buffers_and_heads_of_older_transformers_are_passed_over(bench: Workbench, checkpoint: Path) -> None:
-    take_in(bench, checkpoint)
+    import_model(bench, checkpoint)
     block = "gpt2.transformer.h.0.original_block.attn."
     old = {block + "bias": torch.ones(1, 1, 160, 160).tril().bool(), block + "masked_bias": torch.tensor(-1e4)}
     change(checkpoint, lambda state: state.update(old | {"gpt2.lm_head.weight": torch.zeros(3, 32)}))
-    take_in(bench, checkpoint, "old")
+    import_model(bench, checkpoint, "old")
     assert weights(bench, "old") == weights(bench, "theirs")
 
 
 def test_views_of_one_storage_and_parameters_are_taken_in(bench: Workbench, checkpoint: Path) -> None:
-    take_in(bench, checkpoint)
+    import_model(bench, checkpoint)
 
     def entwine(state: dict[Any, Any]) -> None:
         up = "gpt2.transformer.h.0.adapter.up_project.weight"
@@ -199,7 +199,7 @@ def test_views_of_one_storage_and_parameters_are_taken_in(bench: Workbench, chec
         state["gpt2.score.weight"] = torch.nn.Parameter(state["gpt2.score.weight"])
 
     change(checkpoint, entwine)
-    take_in(bench, checkpoint, "entwined")
+    import_model(bench, checkpoint, "entwined")
     assert weights(bench, "entwined") == weights(bench, "theirs")
 
 
@@ -284,7 +284,7 @@ def test_checkpoint_that_will_not_do_is_refused_and_nothing_is_left(
     change(checkpoint, alter)
     before = listing(tmp_path)
     with pytest.raises(WeiboTuiError, match=message) as refused:
-        take_in(bench, checkpoint)
+        import_model(bench, checkpoint)
     assert "\n" not in str(refused.value)
     assert listing(tmp_path) == before
 
@@ -322,7 +322,7 @@ def test_bad_calls_are_one_line_and_leave_nothing(
 ) -> None:
     models.add_base(bench, tmp_path / "from", "small", seed=1)
     bench.use_base("uer")
-    list(bench.export_adapter(take_in(bench, checkpoint).card.name, tmp_path / "theirs.zip"))
+    list(bench.export_adapter(import_model(bench, checkpoint).card.name, tmp_path / "theirs.zip"))
     before = listing(tmp_path)
     for arguments, message in {
         ("import", checkpoint, "--base", "small"): "another base than 'small', the first tensor that differs is wte",

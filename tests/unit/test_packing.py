@@ -76,18 +76,18 @@ def test_marks_go_from_the_chosen_posts_only_and_never_leave_one_empty(
 
 
 def test_post_in_a_window_has_the_states_that_it_has_alone() -> None:
-    trunk = models.trunk_of(models.reference(), torch.float64)
+    backbone = models.trunk_of(models.reference(), torch.float64)
     rows = models.ragged(40, 12)
     windows = pack(models.encoded(rows), 20)
     assert len(windows) > 8
     with torch.no_grad():
-        states = trunk.states(
+        states = backbone.states(
             torch.from_numpy(windows.ids[:, :-1]), torch.from_numpy(windows.positions()), windows.seen(models.CPU)
         )
         for window, posts in enumerate(windows.posts[:, :-1]):
             for post in np.unique(posts).tolist():
                 places = np.flatnonzero(posts == post)
-                alone = trunk.states(torch.tensor([rows[post]]))[0, : len(places)]
+                alone = backbone.states(torch.tensor([rows[post]]))[0, : len(places)]
                 assert (states[window, places] - alone).abs().max() < 1e-9
 
 

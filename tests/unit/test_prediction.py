@@ -64,10 +64,10 @@ def test_every_post_is_answered_once_a_micro_batch_at_a_time() -> None:
 
 
 def test_equal_posts_are_judged_once_and_each_keeps_its_own_length() -> None:
-    trunk = models.trunk_of(models.reference())
+    backbone = models.trunk_of(models.reference())
     seen: list[int] = []
-    trunk.register_forward_pre_hook(lambda _trunk, inputs: seen.append(len(inputs[0])))
-    judge = Classifier(trunk, ADAPTER, models.tokenizer(), models.compute(), max_length=32, preprocessing=1)
+    backbone.register_forward_pre_hook(lambda _trunk, inputs: seen.append(len(inputs[0])))
+    judge = Classifier(backbone, ADAPTER, models.tokenizer(), models.compute(), max_length=32, preprocessing=1)
     posts = [POSTS[0], "", POSTS[1], f"  {POSTS[0]}\u200b ", POSTS[0], ""]
     found = judge.verdicts(posts)
     assert sum(seen) == 2

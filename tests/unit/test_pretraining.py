@@ -37,12 +37,12 @@ MARKS = emoticon_ids({token: index for index, token in enumerate(models.TOKENS)}
 def make(
     recipe: PretrainingHyperparameters = RECIPE,
     posts: list[str] = CORPUS,
-    trunk: GPT2 | None = None,
+    backbone: GPT2 | None = None,
     micro_tokens: int = 2048,
 ) -> Pretrainer:
     encode = models.tokenizer().encode
     return Pretrainer(
-        trunk or fresh_trunk(CONFIG, recipe.seed),
+        backbone or fresh_trunk(CONFIG, recipe.seed),
         encode(posts, 32),
         encode(CORPUS[:20], 32),
         MARKS,
@@ -63,18 +63,18 @@ def pieces(windows: Windows) -> Iterator[tuple[int, list[int], bool]]:
             yield post, ids[posts == post].tolist(), post != posts[-1]
 
 
-def guesses(trunk: GPT2, ids: list[int]) -> torch.Tensor:
+def guesses(backbone: GPT2, ids: list[int]) -> torch.Tensor:
     """Logarithms of the chances of every token behind each of `ids`, (ids, vocabulary)."""
-    return (trunk.states(torch.tensor([ids]))[0] @ trunk.wte.weight.T).log_softmax(-1)
+    return (backbone.states(torch.tensor([ids]))[0] @ backbone.wte.weight.T).log_softmax(-1)
 
 
-def next_token_loss(trunk: GPT2, windows: Windows) -> torch.Tensor:
+def next_token_loss(backbone: GPT2, windows: Windows) -> torch.Tensor:
     """The mean over all tokens that follow one of their own post, each post computed alone."""
-    told = [guesses(trunk, ids[:-1])[range(len(ids) - 1), ids[1:]] for _post, ids, _ended in pieces(windows)]
+    told = [guesses(backbone, ids[:-1])[range(len(ids) - 1), ids[1:]] for _post, ids, _ended in pieces(windows)]
     return -torch.cat(told).mean()
 
 
-def recall_loss(trunk: GPT2, windows: Windows, posts: list[list[int]]) -> torch.Tensor:
+def recall_loss(backbone: GPT2, windows: Windows, posts: list[list[int]]) -> torch.Tensor:
     """The mean over all posts that end: half goes to its emoticons, half to its other tokens, the rarer the more."""
     seen = Counter(index for post in posts for index in post)
 
@@ -86,7 +86,7 @@ def recall_loss(trunk: GPT2, windows: Windows, posts: list[list[int]]) -> torch.
         body = posts[post][1:-1]
         kinds = [kind for kind in ([i for i in body if MARKS[i]], [i for i in body if not MARKS[i]]) if kind]
         if ended:
-            told = guesses(trunk, ids)[-1]
+            told = guesses(backbone, ids)[-1]
             means = [torch.stack([weight(i) * told[i] for i in kind]).sum() / sum(map(weight, kind)) for kind in kinds]
             losses.append(-torch.stack(means).mean())
     return torch.stack(losses).mean()
@@ -102,7 +102,7 @@ def test_loss_falls_from_that_of_a_guess_and_is_the_next_tokens() -> None:
     assert sum(step.tokens for step in steps) == pretraining.at.tokens
     (evaluated,) = [event for event in events if isinstance(event, Evaluated)]
     with torch.no_grad():
-        loss = next_token_loss(pretraining.trunk, pack(pretraining.validation, 16))
+        loss = next_token_loss(pretraining.backbone, pack(pretraining.validation, 16))
     assert evaluated.loss == pytest.approx(loss.item(), abs=1e-4)
 
 
@@ -110,20 +110,20 @@ def test_loss_falls_from_that_of_a_guess_and_is_the_next_tokens() -> None:
 def test_gradient_is_that_of_the_next_tokens_and_of_what_the_suffixes_recall(recall: float) -> None:
     model = models.reference()
     start = GPT2.load(models.config_of(model), models.weights_of(model))
-    pretraining = make(replace(RECIPE, recall=recall), trunk=start, micro_tokens=64)
+    pretraining = make(replace(RECIPE, recall=recall), backbone=start, micro_tokens=64)
     posts = pretraining.train
     windows = pack(without(posts, MARKS, np.arange(len(posts)) % 2 == 0), 40).take(slice(6))
     loss = pretraining._objective.backward(posts, windows, np.random.default_rng(0))
-    found = {name: parameter.grad for name, parameter in pretraining.trunk.named_parameters()}
+    found = {name: parameter.grad for name, parameter in pretraining.backbone.named_parameters()}
 
-    trunk = copy.deepcopy(pretraining.trunk).double()
-    trunk.zero_grad()
+    backbone = copy.deepcopy(pretraining.backbone).double()
+    backbone.zero_grad()
     rows = [posts.ids[start:end].tolist() for start, end in pairwise(posts.starts.tolist())]
     assert any(ended and ids != rows[post] for post, ids, ended in pieces(windows))  # something is hidden
-    expected = next_token_loss(trunk, windows)
+    expected = next_token_loss(backbone, windows)
     assert loss == pytest.approx(expected.item(), rel=1e-5)
-    (expected + recall * recall_loss(trunk, windows, rows)).backward()
-    for name, parameter in trunk.named_parameters():
+    (expected + recall * recall_loss(backbone, windows, rows)).backward()
+    for name, parameter in backbone.named_parameters():
         gradient = found[name]
         assert gradient is not None
         assert parameter.grad is not None
@@ -161,9 +161,9 @@ def test_emoticons_that_are_hidden_are_guessed_from_the_words_at_the_suffix() ->
     for text, label in PLAIN[:40]:
         ids = models.tokenizer().encode([text], 32).ids.tolist()
         with torch.no_grad():
-            chances = guesses(hidden.trunk, ids)[-1].exp()[marks]
+            chances = guesses(hidden.backbone, ids)[-1].exp()[marks]
             right.append(chances.argmax().item() == label and chances.sum().item() > 0.3)
-            behind = [guesses(one.trunk, ids[:-1])[-1].exp()[marks] for one in (hidden, unasked, seen)]
+            behind = [guesses(one.backbone, ids[:-1])[-1].exp()[marks] for one in (hidden, unasked, seen)]
             expected.append([chances.sum().item() for chances in behind])
     assert np.mean(right) > 0.9
     # A token that a language model is never shown is one that it does not expect.
@@ -206,7 +206,7 @@ def test_matrices_of_blocks_are_muons_and_all_else_is_adamws() -> None:
     pretraining = make()
     next(pretraining.events())
     kept = {name for name in pretraining.snapshot().tensors if name.startswith("optimizer.")}
-    for name, parameter in pretraining.trunk.named_parameters():
+    for name, parameter in pretraining.backbone.named_parameters():
         of_muon = name.startswith("blocks.") and parameter.dim() == 2
         keys = ["momentum_buffer"] if of_muon else ["exp_avg", "exp_avg_sq", "step"]
         assert sorted(key for key in kept if key.endswith(f".{name}")) == [f"optimizer.{key}.{name}" for key in keys]
@@ -214,7 +214,7 @@ def test_matrices_of_blocks_are_muons_and_all_else_is_adamws() -> None:
 
 def test_every_weight_is_trained_and_the_start_is_gpt2s_and_a_function_of_the_seed() -> None:
     pretraining = make()
-    start = copy.deepcopy(pretraining.trunk.state_dict())
+    start = copy.deepcopy(pretraining.backbone.state_dict())
     assert models.same_bits(start, fresh_trunk(CONFIG, 0).state_dict())
     assert not models.same_bits(start, fresh_trunk(CONFIG, 1).state_dict())
     spreads = {name: tensor.std().item() for name, tensor in start.items() if tensor.dim() == 2}
@@ -222,7 +222,7 @@ def test_every_weight_is_trained_and_the_start_is_gpt2s_and_a_function_of_the_se
         expected = 0.02 / 2**0.5 if "_out." in name else 0.02
         assert spread == pytest.approx(expected, rel=0.15), name
     list(pretraining.events())
-    after = pretraining.trunk.state_dict()
+    after = pretraining.backbone.state_dict()
     assert [name for name in start if torch.equal(start[name], after[name])] == []
 
 
@@ -256,7 +256,7 @@ def test_snapshot_after_any_step_leads_to_the_same_trunk(monkeypatch: pytest.Mon
         rest = [step.loss for step in steps_of(resumed.events())]
         assert rest == losses[len(losses) - len(rest) :]
         assert len(rest) == len(losses) - min(at + 1, len(losses))
-        assert models.same_bits(resumed.trunk.state_dict(), undisturbed.trunk.state_dict()), places[at]
+        assert models.same_bits(resumed.backbone.state_dict(), undisturbed.backbone.state_dict()), places[at]
         assert resumed.at.loss == undisturbed.at.loss
 
 
@@ -275,7 +275,7 @@ def test_corpus_that_fills_no_batch_is_refused() -> None:
 
 def test_loss_that_is_no_number_ends_pretraining() -> None:
     pretraining = make()
-    pretraining.trunk.ln_f.bias.data.fill_(float("nan"))
+    pretraining.backbone.ln_f.bias.data.fill_(float("nan"))
     with pytest.raises(WeiboTuiError, match="no longer a number at step 1: .*--learning-rate"):
         list(pretraining.events())
     assert pretraining.at.step == 0

@@ -64,7 +64,7 @@ def test_renaming_that_is_cut_off_leaves_the_old_name_and_can_be_done_again(
     assert adapters.list() == [card] == [adapters.card("mood")]
     assert adapters.load("mood", base)[1] == card
     finish(adapters.export("mood", tmp_path / "mood.zip"))
-    finish(adapters.take_in(tmp_path / "mood.zip", overwrite=True))
+    finish(adapters.import_model(tmp_path / "mood.zip", overwrite=True))
     assert adapters.list() == [card]
     adapters.rename("mood", "humour")
     assert adapters.list() == [dataclasses.replace(card, name="humour")]

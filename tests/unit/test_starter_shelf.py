@@ -33,7 +33,7 @@ def test_own_ones_and_the_starters_are_listed_together(starter: Path, home: Path
     with Workbench.open() as bench:
         assert [card.name for card in bench.bases.list()] == ["starter", "tiny"]
         assert [card.name for card in bench.adapters.list()] == ["mood", "weibo"]
-        assert [card.name for card in bench.adapters.own()] == ["mood"]
+        assert [card.name for card in bench.adapters.user_models()] == ["mood"]
 
 
 def test_starter_is_the_default_beside_own_ones_until_told(starter: Path, home: Path, stocked: Path) -> None:

@@ -47,7 +47,7 @@ class PlainRecipe:
     def __init__(self, base: MeasuredBase, adapter: Adapter) -> None:
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         frame, config = base.tokenizer.frame, adapter.config
-        shape = hugging_face_config(base.trunk.config, frame) | {
+        shape = hugging_face_config(base.backbone.config, frame) | {
             "num_labels": config.labels,
             # The engine has no dropout in the trunk either; without it the plain recipe is quicker and smaller.
             "resid_pdrop": 0.0,
@@ -55,7 +55,7 @@ class PlainRecipe:
             "attn_pdrop": 0.0,
         }
         self.model = cast(Any, GPT2ForSequenceClassification(GPT2Config.from_dict(shape)))
-        self.model.transformer.load_state_dict(base.trunk.canonical())
+        self.model.transformer.load_state_dict(base.backbone.canonical())
         self.model.transformer.requires_grad_(False)
         self.bottlenecks = nn.ModuleList(Bottleneck(config.width, config.bottleneck) for _block in config.blocks)
         for index, block in enumerate(self.bottlenecks):
@@ -90,7 +90,7 @@ class PlainRecipe:
 def recipe(base: str) -> PlainRecipe:
     """The plain recipe on the base of this name, or on the random one."""
     found = open_base(base)
-    return PlainRecipe(found, adapter_on(found.trunk))
+    return PlainRecipe(found, adapter_on(found.backbone))
 
 
 def train(base: str) -> Measured:

@@ -30,7 +30,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import BaseCard, Card
 from weibo_tui.registry.store import ModelStore
-from weibo_tui.registry.tokenizer_stats import MANY_TOKENS, MUCH_UNKNOWN
+from weibo_tui.registry.tokenizer_stats import MAX_TOKENS_PER_CHARACTER, MAX_UNKNOWN_SHARE
 
 if TYPE_CHECKING:
     from weibo_tui.workbench import ImportResult, Workbench
@@ -148,9 +148,9 @@ def narrate_added(card: BaseCard) -> None:
         else _("{share} of an everyday text is unknown to its tokenizer, which keeps capital letters.")
     )
     narrate(reads.format(share=percent(unknown)))
-    if unknown > MUCH_UNKNOWN:
+    if unknown > MAX_UNKNOWN_SHARE:
         narrate(_("That is much: verdicts will suffer. Is it a Chinese model, with the vocabulary that belongs to it?"))
-    if each > MANY_TOKENS:
+    if each > MAX_TOKENS_PER_CHARACTER:
         narrate(
             _(
                 "It spells characters, {tokens} tokens for each: it was not made for Chinese, and reads less of a post."

@@ -31,21 +31,21 @@ ArrayAllocator = Callable[[int, int], Rows]
 class ActivationCache:
     """The stream of some posts of `texts` after block `block`, float32, in rows that `room` gives."""
 
-    def __init__(self, trunk: GPT2, texts: EncodedPosts, which: Indices, block: int, room: ArrayAllocator) -> None:
-        self._trunk = trunk
+    def __init__(self, backbone: GPT2, texts: EncodedPosts, which: Indices, block: int, room: ArrayAllocator) -> None:
+        self._trunk = backbone
         self._texts = texts
         self._which = which
         self._block = block
         ends = np.cumsum(texts.lengths_of(which))
         self._starts = np.full(len(texts), -1, np.int64)
         self._starts[which] = ends - texts.lengths_of(which)
-        self._rows = room(int(ends[-1]) if len(ends) else 0, trunk.config.width)
+        self._rows = room(int(ends[-1]) if len(ends) else 0, backbone.config.width)
 
     @staticmethod
-    def last_block(adapter: Adapter, trunk: GPT2) -> int:
+    def last_block(adapter: Adapter, backbone: GPT2) -> int:
         """The last block that the adapter leaves as it is; 0 or less where nothing is gained by keeping it. The final
         block is never kept, because it is computed for one token of each post only."""
-        return min(*adapter.config.blocks, trunk.config.layers - 2)
+        return min(*adapter.config.blocks, backbone.config.layers - 2)
 
     def fill(self, padding: int, compute: Compute) -> Iterator[Progress]:
         """Compute what is kept. Always in the same batches, so that a training that is resumed sees the same bits."""

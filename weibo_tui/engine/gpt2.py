@@ -120,13 +120,13 @@ class GPT2(nn.Module):
                     )
                 )
         with torch.device("meta"):
-            trunk = cls(config)
+            backbone = cls(config)
         state = {
             ours: (tensors[theirs].float().t() if turned else tensors[theirs].float()).contiguous()
             for theirs, ours, turned in _names(config)
         }
-        trunk.load_state_dict(state, strict=True, assign=True)
-        return trunk.eval().requires_grad_(False)
+        backbone.load_state_dict(state, strict=True, assign=True)
+        return backbone.eval().requires_grad_(False)
 
     def canonical(self) -> dict[str, Tensor]:
         """The weights under the names and in the orientation of `GPT2Config.tensors`, in float32 on the CPU."""

@@ -67,7 +67,7 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 
 def pooled(
-    trunk: GPT2,
+    backbone: GPT2,
     adapter: Adapter,
     encoded: EncodedPosts,
     batch: Indices,
@@ -79,12 +79,12 @@ def pooled(
     if states is not None:
         return states.pooled(batch, adapter, device)
     ids, lengths = pad(encoded, batch, padding, device)
-    read: Tensor = trunk(ids, lengths, adapter)
+    read: Tensor = backbone(ids, lengths, adapter)
     return read
 
 
 def logits_of(
-    trunk: GPT2,
+    backbone: GPT2,
     adapter: Adapter,
     encoded: EncodedPosts,
     padding: int,
@@ -99,7 +99,7 @@ def logits_of(
 
     def judge(batch: Indices) -> Floats:
         with torch.inference_mode():
-            logits = adapter(pooled(trunk, adapter, encoded, batch, padding, compute.device, states))
+            logits = adapter(pooled(backbone, adapter, encoded, batch, padding, compute.device, states))
         judged: Floats = logits.cpu().double().numpy()
         return judged
 
@@ -118,7 +118,7 @@ class Classifier:
 
     def __init__(
         self,
-        trunk: GPT2,
+        backbone: GPT2,
         adapter: Adapter,
         tokenizer: PostTokenizer,
         compute: Compute,
@@ -127,7 +127,7 @@ class Classifier:
         preprocessing: int,
         temperature: float = 1.0,
     ) -> None:
-        self.trunk = trunk
+        self.backbone = backbone
         self.adapter = adapter
         self.tokenizer = tokenizer
         self.compute = compute
@@ -148,7 +148,7 @@ class Classifier:
         if unreadable:
             yield [(index, UNREADABLE) for index in unreadable]
         padding, readable = self.tokenizer.frame.pad, np.flatnonzero(encoded.bodies)
-        for batch, logits in logits_of(self.trunk, self.adapter, encoded, padding, self.compute, readable):
+        for batch, logits in logits_of(self.backbone, self.adapter, encoded, padding, self.compute, readable):
             finite = np.asarray(np.isfinite(logits).all(axis=1))
             probabilities = softmax(np.where(finite[:, None], logits, 0.0), self.temperature)
             yield [

@@ -48,10 +48,10 @@ def fresh_trunk(config: GPT2Config, seed: int) -> GPT2:
     """A trunk with GPT-2's own initialisation: normal, 0.02, residual projections scaled by their number."""
     generator = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
-        trunk = GPT2(config)
-    trunk.to_empty(device="cpu")
+        backbone = GPT2(config)
+    backbone.to_empty(device="cpu")
     with torch.no_grad():
-        for name, parameter in trunk.named_parameters():
+        for name, parameter in backbone.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
             elif "ln_" in name:
@@ -60,31 +60,31 @@ def fresh_trunk(config: GPT2Config, seed: int) -> GPT2:
                 residual = name.endswith(("attn_out.weight", "mlp_out.weight"))
                 spread = 0.02 / (2 * config.layers) ** 0.5 if residual else 0.02
                 parameter.normal_(0.0, spread, generator=generator)
-    return trunk
+    return backbone
 
 
 class Pretrainer:
-    """One pretraining of `trunk`, in place. `validation` posts are held out and only measured on; `marks`
+    """One pretraining of `backbone`, in place. `validation` posts are held out and only measured on; `marks`
     (vocabulary,) are true of the ids that are emoticons."""
 
     def __init__(
         self,
-        trunk: GPT2,
+        backbone: GPT2,
         train: EncodedPosts,
         validation: EncodedPosts,
         marks: NDArray[np.bool_],
         recipe: PretrainingHyperparameters,
         compute: Compute,
     ) -> None:
-        self.trunk = trunk.to(compute.device).requires_grad_(True)
+        self.backbone = backbone.to(compute.device).requires_grad_(True)
         self.train = train
         self.validation = validation
         self.marks = marks
         self.recipe = recipe
         self.compute = compute
         self.at = PretrainerState()
-        self._objective = PretrainingLoss(self.trunk, train, marks, recipe.recall, compute)
-        self._optimizers = _optimizers(trunk, recipe)
+        self._objective = PretrainingLoss(self.backbone, train, marks, recipe.recall, compute)
+        self._optimizers = _optimizers(backbone, recipe)
 
     @property
     def steps(self) -> int:
@@ -123,8 +123,8 @@ class Pretrainer:
 
     def snapshot(self) -> Snapshot:
         """The state after the last optimizer step."""
-        tensors = {f"trunk.{name}": p.detach().cpu().clone() for name, p in self.trunk.named_parameters()}
-        names: dict[Tensor, str] = {parameter: name for name, parameter in self.trunk.named_parameters()}
+        tensors = {f"trunk.{name}": p.detach().cpu().clone() for name, p in self.backbone.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.backbone.named_parameters()}
         for optimizer in self._optimizers:
             for parameter, state in optimizer.state.items():
                 for key, tensor in state.items():
@@ -134,7 +134,7 @@ class Pretrainer:
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`, which a pretraining of the same corpus and recipe made."""
         self.at = PretrainerState(**snapshot.values)
-        parameters = dict(self.trunk.named_parameters())
+        parameters = dict(self.backbone.named_parameters())
         owners = {
             parameter: optimizer
             for optimizer in self._optimizers
@@ -171,7 +171,7 @@ class Pretrainer:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
         loss = self._objective.backward(posts, windows, np.random.default_rng([self.recipe.seed, self.at.step, 2]))
-        norm = float(nn.utils.clip_grad_norm_(self.trunk.parameters(), self.recipe.clip))
+        norm = float(nn.utils.clip_grad_norm_(self.backbone.parameters(), self.recipe.clip))
         if not np.isfinite(norm) or not np.isfinite(loss):
             raise WeiboTuiError(
                 _(
@@ -224,12 +224,12 @@ class Pretrainer:
         yield Evaluated(self.at.epoch, self.at.step, "validation", self.at.loss, None, None, best=tokens > 0)
 
 
-def _optimizers(trunk: GPT2, recipe: PretrainingHyperparameters) -> tuple[torch.optim.Optimizer, ...]:
+def _optimizers(backbone: GPT2, recipe: PretrainingHyperparameters) -> tuple[torch.optim.Optimizer, ...]:
     """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for embeddings and vectors. Muon's steps are
     scaled to be as large as AdamW's (Liu et al. 2025), so that one learning rate is right for both."""
-    matrices = [p for p in trunk.blocks.parameters() if p.dim() > 1]
+    matrices = [p for p in backbone.blocks.parameters() if p.dim() > 1]
     of_blocks = set(matrices)
-    others = [p for p in trunk.parameters() if p not in of_blocks]
+    others = [p for p in backbone.parameters() if p not in of_blocks]
     return (
         torch.optim.Muon(
             matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"

@@ -38,17 +38,17 @@ COMMON = 1e-3
 
 
 class PretrainingLoss:
-    """The loss of `trunk`. `train` are the posts that say how frequent each id is, `marks` (vocabulary,) are true of
+    """The loss of `backbone`. `train` are the posts that say how frequent each id is, `marks` (vocabulary,) are true of
     emoticons, `recall` weighs what is asked at the suffix against each next token."""
 
     def __init__(
-        self, trunk: GPT2, train: EncodedPosts, marks: NDArray[np.bool_], recall: float, compute: Compute
+        self, backbone: GPT2, train: EncodedPosts, marks: NDArray[np.bool_], recall: float, compute: Compute
     ) -> None:
-        self.trunk = trunk
+        self.backbone = backbone
         self.marks = marks
         self.recall = recall
         self.compute = compute
-        self._weights = _recall_weights(train, trunk.config.vocabulary)
+        self._weights = _recall_weights(train, backbone.config.vocabulary)
 
     def backward(self, posts: EncodedPosts, windows: Windows, random: np.random.Generator) -> float:
         """Add the gradient of the loss over windows of `posts`; its language-model part, in nats a token. `random`
@@ -57,9 +57,9 @@ class PretrainingLoss:
         following, ended = windows.ids[:, 1:].ravel(), np.flatnonzero(~within)
         rows, bag, shares = self._recalled(posts, windows.posts[:, :-1].ravel()[ended])
         vocabulary, rivalry = self._vocabulary(np.concatenate([following[within], bag]), random)
-        place = np.zeros(self.trunk.config.vocabulary, np.int64)
+        place = np.zeros(self.backbone.config.vocabulary, np.int64)
         place[vocabulary] = np.arange(len(vocabulary))
-        whole = [states, self.trunk.wte(self._tensor(vocabulary))]
+        whole = [states, self.backbone.wte(self._tensor(vocabulary))]
         # The gradient stops there first, so that each stretch of logits can go before the next comes.
         cut, embedded = (part.detach().requires_grad_() for part in whole)
         loss = 0.0
@@ -80,14 +80,14 @@ class PretrainingLoss:
         within = _within(windows)
         following = np.where(within, windows.ids[:, 1:].ravel(), NO_TARGET)
         with torch.inference_mode():
-            parts = self._losses(self._states(windows), following, self.trunk.wte.weight, 0.0)
+            parts = self._losses(self._states(windows), following, self.backbone.wte.weight, 0.0)
             return sum(part.item() for part in parts), int(within.sum())
 
     def _states(self, windows: Windows) -> Tensor:
         """The final state of each id but the last of every window, (tokens, width)."""
         ids, positions = self._tensor(windows.ids[:, :-1]), self._tensor(windows.positions())
         with self._autocast():
-            return self.trunk.states(ids, positions, windows.seen(self.compute.device)).flatten(0, 1)
+            return self.backbone.states(ids, positions, windows.seen(self.compute.device)).flatten(0, 1)
 
     def _recalled(self, posts: EncodedPosts, ended: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
         """What the suffixes of the posts `ended` are asked for: (row, id, share) of each id, shares of a row
@@ -107,7 +107,7 @@ class PretrainingLoss:
     def _vocabulary(self, targets: NDArray[np.int64], random: np.random.Generator) -> tuple[NDArray[np.int64], Tensor]:
         """The ids that compete in a step's softmax, and what their logits gain: all targets, and rivals that
         stand for the rest of the vocabulary by chance."""
-        size = self.trunk.config.vocabulary
+        size = self.backbone.config.vocabulary
         needed = np.unique(targets)
         rest = np.setdiff1d(np.arange(size), needed, assume_unique=True)
         wanted = _rounded_up(len(needed) + RIVALS) - len(needed)

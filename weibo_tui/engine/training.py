@@ -72,7 +72,7 @@ class AdapterTrainer:
 
     def __init__(
         self,
-        trunk: GPT2,
+        backbone: GPT2,
         adapter: Adapter,
         train: Examples,
         validation: Examples,
@@ -82,7 +82,7 @@ class AdapterTrainer:
         room: ArrayAllocator | None = None,
     ) -> None:
         """With `room`, what the blocks below the adapter give of each post is kept there for all epochs."""
-        self.trunk = trunk
+        self.backbone = backbone
         self.adapter = adapter
         self.train = train
         self.validation = validation
@@ -168,10 +168,10 @@ class AdapterTrainer:
             return
         read = np.unique([self._epoch_texts(epoch) for epoch in range(1, self.hyper.epochs + 1)])
         held_out = np.arange(len(self.validation.encoded))
-        block = ActivationCache.last_block(self.adapter, self.trunk)
+        block = ActivationCache.last_block(self.adapter, self.backbone)
         parts = {"train": (self._texts, read), "validation": (self.validation.encoded, held_out)}
         for name, (texts, which) in parts.items():
-            states = ActivationCache(self.trunk, texts, which, block, self._room)
+            states = ActivationCache(self.backbone, texts, which, block, self._room)
             yield from states.fill(self.padding, self.compute)
             self._states[name] = states
 
@@ -217,7 +217,7 @@ class AdapterTrainer:
             self.compute.use_threads()
             truth = labels[batch].to(self.compute.device)
             read = pooled(
-                self.trunk,
+                self.backbone,
                 self.adapter,
                 self._texts,
                 texts[batch],
@@ -263,7 +263,7 @@ class AdapterTrainer:
         logits = np.zeros((total, self.adapter.config.labels))
         states = self._states.get("validation")
         for batch, part in logits_of(
-            self.trunk, self.adapter, self.validation.encoded, self.padding, self.compute, states=states
+            self.backbone, self.adapter, self.validation.encoded, self.padding, self.compute, states=states
         ):
             logits[batch] = part
             done += len(batch)

@@ -22,8 +22,8 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
-from weibo_tui.registry.cards import CARD, Card, is_as_written
-from weibo_tui.registry.file_status import condition
+from weibo_tui.registry.cards import CARD, Card, checksum_matches
+from weibo_tui.registry.file_status import file_status
 from weibo_tui.registry.hub_client import check_reachable, mask_credentials
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings
@@ -173,13 +173,13 @@ class _Doctor:
             for card in shelf.list():
                 sound = False
                 folder = shelf.path(card.name)
-                with self._looking_at(str(folder)), shelf.mending(card.name):
+                with self._looking_at(str(folder)), shelf.bundled_errors(card.name):
                     wrong = [
                         file
                         for file, promised in shelf.hashes(card).items()
                         if not (path := folder / file).is_file() or sha256(path) != promised
                     ]
-                    if not is_as_written((folder / CARD).read_bytes()):
+                    if not checksum_matches((folder / CARD).read_bytes()):
                         wrong.append(CARD)
                     if not wrong:
                         try:
@@ -190,8 +190,8 @@ class _Doctor:
                         message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
                         raise CorruptFileError(message.format(folder=folder, files=", ".join(wrong), name=card.name))
                     sound = True
-                yield StoredModel(card.name, condition(shelf, card.name).size, sound)
-            for name, error in shelf.damaged():
+                yield StoredModel(card.name, file_status(shelf, card.name).size, sound)
+            for name, error in shelf.corrupt_models():
                 self.problems.append(str(error))
                 yield StoredModel(name, 0, False)
 

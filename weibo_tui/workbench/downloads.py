@@ -48,23 +48,23 @@ def get_base(home: Home, repository: str, name: str = "") -> Generator[Progress,
         return there
     name = name or repository.rpartition("/")[2][:64]
     home.bases.check_free(name)
-    with hub.place(home.paths.downloads, "model", repository) as folder:
-        found = yield from hub.look("model", repository, CONFIG)
-        small = yield from hub.fetch(found, [CONFIG], folder)
+    with hub.download_folder(home.paths.downloads, "model", repository) as folder:
+        found = yield from hub.repo_info("model", repository, CONFIG)
+        small = yield from hub.download_files(found, [CONFIG], folder)
         GPT2Config.from_hugging_face(_read_json(small / CONFIG))  # another model is refused before it is fetched
-        whole = yield from hub.fetch(found, [CONFIG, *_wanted(found)], folder)
+        whole = yield from hub.download_files(found, [CONFIG, *_wanted(found)], folder)
         yield Progress("converting", 0)
         made = {"repository": repository, "revision": found.commit}
-        card = yield from home.bases.take_in_folder(whole, name, origin=repository, made=made)
+        card = yield from home.bases.import_folder(whole, name, origin=repository, made=made)
     return card
 
 
 def get_data(home: Home, out: Path, overwrite: bool = False) -> Generator[Progress, None, None]:
     """`Workbench.get_data`."""
     home.check_output(out, overwrite)
-    with hub.place(home.paths.downloads, "dataset", DATA) as folder:
-        found = yield from hub.look("dataset", DATA, DATA_FILE)
-        whole = yield from hub.fetch(found, [DATA_FILE], folder)
+    with hub.download_folder(home.paths.downloads, "dataset", DATA) as folder:
+        found = yield from hub.repo_info("dataset", DATA, DATA_FILE)
+        whole = yield from hub.download_files(found, [DATA_FILE], folder)
         size, done = (whole / DATA_FILE).stat().st_size, 0
         with (whole / DATA_FILE).open("rb") as source, open_output(out, "wb", overwrite=overwrite) as file:
             while piece := source.read(2**20):

@@ -105,7 +105,7 @@ class Home:
         """The base that `name` names: it, else the chosen default, else the starter; the only one there is where no
         starter is."""
         chosen = name or self.settings.base or _default_of(self.bases, STARTER_BASE)
-        there = [card.name for card in self.bases.own()]
+        there = [card.name for card in self.bases.user_models()]
         if not chosen and there:
             raise UserInputError(
                 _("There are several bases ({there}) and none is chosen: name one with --base.").format(
@@ -148,7 +148,7 @@ class Home:
         """The adapter that `name` names: it, else the chosen default, else the starter's; the only one there is where
         no starter is."""
         chosen = name or self.settings.adapter or _default_of(self.adapters, STARTER_ADAPTER)
-        there = [card.name for card in self.adapters.own()]
+        there = [card.name for card in self.adapters.user_models()]
         if not chosen and there:
             raise UserInputError(
                 _(
@@ -186,7 +186,7 @@ class Home:
 
     def add_base(self, folder: Path, name: str) -> BaseCard:
         """Take in a local Hugging Face folder."""
-        return finish(self.bases.take_in_folder(folder, name))
+        return finish(self.bases.import_folder(folder, name))
 
     def use_adapter(self, name: str) -> None:
         """Make `name` the adapter that is used where none is named."""
@@ -251,7 +251,7 @@ class Home:
                 self._open_base = None
                 self._classifiers.clear()
                 base = self.bases.open(name)
-                base.trunk.compute_in(compute.dtype).to(compute.device).pack()
+                base.backbone.compute_in(compute.dtype).to(compute.device).pack()
                 self._open_base = (card, compute), base
             return self._open_base[1]
 
@@ -295,7 +295,7 @@ class Home:
         base = self.open_base(base_name, compute)
         loaded, card = self.adapters.load(name, base)
         return Classifier(
-            base.trunk,
+            base.backbone,
             loaded.to(compute.device),
             base.tokenizer,
             compute,

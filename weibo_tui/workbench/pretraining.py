@@ -173,7 +173,7 @@ def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, wor
     from weibo_tui.registry.conversion import Checkpoint
 
     pretraining, compute = prepared.pretraining, prepared.compute
-    trunk = pretraining.trunk
+    backbone = pretraining.backbone
     yield work.tell(
         RunStarted(
             run=work.run.id,
@@ -187,7 +187,7 @@ def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, wor
             steps=pretraining.steps,
             epochs=0,
             posts={"train": len(pretraining.train), "validation": len(pretraining.validation)},
-            trainable=sum(parameter.numel() for parameter in trunk.parameters()),
+            trainable=sum(parameter.numel() for parameter in backbone.parameters()),
             frozen=0,
         )
     )
@@ -209,7 +209,7 @@ def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, wor
         home.bases.remove(plan.name)
     # A base that was added or renamed since may have taken the name: what was made is kept all the same.
     name = home.bases.free_name(plan.name)
-    checkpoint = Checkpoint(trunk.config, trunk.canonical(), prepared.tokenizer, prepared.frame)
+    checkpoint = Checkpoint(backbone.config, backbone.canonical(), prepared.tokenizer, prepared.frame)
     home.bases.create(name, checkpoint, source="pretrained", made=made)
     finished = RunFinished(
         run=work.run.id,

@@ -108,7 +108,7 @@ def _prepare(home: Home, plan: TrainingConfig) -> Generator[Progress, None, Prep
     split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed, plan.grouping)
     compute = home.compute(plan.machine)
     base = home.open_base(plan.base, compute)
-    config = base.trunk.config
+    config = base.backbone.config
     if hyper.max_length > config.positions:
         raise UserInputError(
             _("The base '{base}' reads {positions} tokens at most: choose a --max-length up to that.").format(
@@ -127,14 +127,14 @@ def _prepare(home: Home, plan: TrainingConfig) -> Generator[Progress, None, Prep
         hyper.seed,
         hyper.init,
     )
-    if plan.keep_states and ActivationCache.last_block(adapter, base.trunk) < 1:
+    if plan.keep_states and ActivationCache.last_block(adapter, base.backbone) < 1:
         raise UserInputError(
             _("The adapter follows blocks from the first on, which leaves no states to keep: give --blocks last4.")
         )
     examples = yield from _examples(base.tokenizer, dataset, split.train, plan, blind=hyper.emoticon_dropout > 0)
     held_out = yield from _examples(base.tokenizer, dataset, split.validation, plan, blind=False)
     training = AdapterTrainer(
-        base.trunk,
+        base.backbone,
         adapter.to(compute.device),
         examples,
         held_out,
@@ -239,12 +239,12 @@ def _measure(
     training, dataset, split = prepared.training, prepared.dataset, prepared.split
     compute, base, held_out = prepared.compute, prepared.base, prepared.training.validation
     logits, done = np.zeros((len(held_out.encoded), len(dataset.names))), 0
-    for batch, part in logits_of(training.trunk, training.adapter, held_out.encoded, training.padding, compute):
+    for batch, part in logits_of(training.backbone, training.adapter, held_out.encoded, training.padding, compute):
         logits[batch] = part
         done += len(batch)
         yield Progress("calibration", done, len(logits))
     classifier = Classifier(
-        training.trunk,
+        training.backbone,
         training.adapter,
         base.tokenizer,
         compute,
@@ -275,15 +275,15 @@ def _measure(
         parameters=_count(training.adapter),
         data=_about(dataset, split, plan),
         hyperparameters=asdict(plan.hyper),
-        score=score.to_json() | ({} if len(dataset.names) <= cards.MOST_IN_MATRIX else {"confusion": ()}),
+        score=score.to_json() | ({} if len(dataset.names) <= cards.MAX_MATRIX_LABELS else {"confusion": ()}),
         run=run.id,
     )
 
 
 def _about(dataset: Dataset, split: Split, plan: TrainingConfig) -> dict[str, Any]:
     return {
-        "files": [str(source.path.name) for source in dataset.sources[: cards.MOST_FILES]],
-        "more_files": max(0, len(dataset.sources) - cards.MOST_FILES),
+        "files": [str(source.path.name) for source in dataset.sources[: cards.MAX_DATA_FILES]],
+        "more_files": max(0, len(dataset.sources) - cards.MAX_DATA_FILES),
         "sha256": dataset.digest,
         "labels": dataset.counts(),
         "skipped": len(dataset.skipped),

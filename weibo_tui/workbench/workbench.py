@@ -146,19 +146,19 @@ class Workbench(Home):
 
     def import_folder(self, folder: Path, name: str) -> Iterator[object]:
         """Take in a local Hugging Face folder as the base `name`: an iterator of progress, `ImportResult` the last."""
-        card = yield from self.bases.take_in_folder(folder, name)
+        card = yield from self.bases.import_folder(folder, name)
         yield ImportResult(card)
 
     def import_base(self, source: Path, name: str = "") -> Iterator[object]:
         """Take in an exported base, under its own name or another: an iterator of progress, `ImportResult` the
         last."""
-        card = yield from self.bases.take_in(source, name)
+        card = yield from self.bases.import_model(source, name)
         yield ImportResult(card)
 
     def import_adapter(self, source: Path, name: str = "", overwrite: bool = False) -> Iterator[object]:
         """Take in an exported adapter, under its own name or another: an iterator of progress, `ImportResult` the
         last."""
-        card = yield from self.adapters.take_in(source, name, overwrite)
+        card = yield from self.adapters.import_model(source, name, overwrite)
         yield ImportResult(card)
 
     def import_original(
@@ -176,7 +176,7 @@ class Workbench(Home):
 
         named = find_labels((), labels or BINARY)
         base = self.base_name(base or self.settings.base or self._base_of_original())
-        card = yield from legacy_checkpoint.take_in(
+        card = yield from legacy_checkpoint.import_model(
             checkpoint, self.bases, base, self.adapters, name, named.names, named.raw, overwrite
         )
         yield ImportResult(card)

@@ -69,8 +69,8 @@ def check_free(inventory: Inventory, kind: Kind, name: str) -> None:
 
 def _about_to_delete(entry: ModelEntry, inventory: Inventory) -> list[str]:
     kind = _("Delete the base '{name}'{size}?") if entry.kind == "base" else _("Delete the adapter '{name}'{size}?")
-    condition = entry.condition if isinstance(entry, ModelItem) else None
-    said = [kind.format(name=entry.name, size="" if condition is None else f" ({size(condition.size)})")]
+    file_status = entry.file_status if isinstance(entry, ModelItem) else None
+    said = [kind.format(name=entry.name, size="" if file_status is None else f" ({size(file_status.size)})")]
     if standing := _falling(entry, inventory):
         message = ngettext(
             "{n} adapter stands on it, and cannot judge without it: {names}.",

@@ -17,8 +17,8 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
+from weibo_tui.registry.detect import detect_card
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.recognition import recognise
 
 if TYPE_CHECKING:
     from weibo_tui.app.models.screen import ModelsScreen
@@ -54,7 +54,7 @@ async def take_in(screen: ModelsScreen) -> None:
     source = await screen.weibo.push_screen_wait(PathDialog(question, folders=True, suffixes=_ENDINGS))
     if source is None:
         return
-    card = await screen.weibo.records.ask(lambda _bench: recognise(source))
+    card = await screen.weibo.records.ask(lambda _bench: detect_card(source))
     answers = [("take", _("Take it in")), ("leave", _("Leave it"))]
     if await screen.weibo.push_screen_wait(ChoiceDialog(_about(card, source, screen.inventory), answers)) != "take":
         return

@@ -11,7 +11,7 @@ from weibo_tui.app.explanation import explain
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.registry.file_status import FileStatus, condition
+from weibo_tui.registry.file_status import FileStatus, file_status
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.workbench import Workbench
 
@@ -21,12 +21,12 @@ Card = TypeVar("Card", BaseCard, AdapterCard)
 
 @dataclass(frozen=True, slots=True)
 class ModelItem(Generic[Card]):
-    """A base or an adapter; `condition` is None where its files could not be looked at. One that is `bundled` comes
+    """A base or an adapter; `file_status` is None where its files could not be looked at. One that is `bundled` comes
     with the program, and stays as it is."""
 
     kind: Kind
     card: Card
-    condition: FileStatus | None
+    file_status: FileStatus | None
     chosen: bool
     bundled: bool
 
@@ -92,10 +92,10 @@ def _item(kind: Kind, shelf: ModelStore[Card], card: Card, chosen: str) -> Model
 
 
 def _broken(kind: Kind, shelf: ModelStore[Card]) -> Iterator[CorruptModel]:
-    return (CorruptModel(kind, name, explain(error), shelf.is_bundled(name)) for name, error in shelf.damaged())
+    return (CorruptModel(kind, name, explain(error), shelf.is_bundled(name)) for name, error in shelf.corrupt_models())
 
 
 def _condition(shelf: ModelStore[Card], name: str) -> FileStatus | None:
     with suppress(WeiboTuiError):  # it went away since it was listed
-        return condition(shelf, name)
+        return file_status(shelf, name)
     return None

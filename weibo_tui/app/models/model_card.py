@@ -67,10 +67,10 @@ def _facts(entry: ModelEntry, inventory: Inventory) -> Iterator[DescriptionItem]
     if isinstance(entry, CorruptModel):
         yield DescriptionItem(value=plain(entry.problem, "$text-error"))
         return
-    if entry.condition is not None and entry.condition.missing:
+    if entry.file_status is not None and entry.file_status.missing:
         missing = _("Missing here: {files}. Delete it, then make it or take it in again.")
         yield DescriptionItem(
-            value=Content.styled(missing.format(files=", ".join(entry.condition.missing)), "$text-error")
+            value=Content.styled(missing.format(files=", ".join(entry.file_status.missing)), "$text-error")
         )
     if entry.bundled:
         yield DescriptionItem(value=Content.styled(_("It comes with weibo-tui, and stays as it is."), "$text-muted"))
@@ -89,8 +89,8 @@ def _base_facts(card: BaseCard, item: ModelItem[Any], inventory: Inventory) -> I
         yield DescriptionItem(value=_small())
     yield DescriptionItem()
     yield DescriptionItem(_("Parameters"), Content(_count(card.parameters)))
-    condition = item.condition
-    if condition is not None and (shape := condition.shape) is not None:
+    file_status = item.file_status
+    if file_status is not None and (shape := file_status.shape) is not None:
         said = _("{layers} layers, {width} wide, {heads} heads").format(
             layers=shape.layers, width=shape.width, heads=shape.heads
         )
@@ -99,8 +99,8 @@ def _base_facts(card: BaseCard, item: ModelItem[Any], inventory: Inventory) -> I
             _("Positions"), Content(_("{positions} tokens at most").format(positions=f"{shape.positions:,}"))
         )
         yield DescriptionItem(_("Vocabulary"), Content(_("{tokens} tokens").format(tokens=f"{shape.vocabulary:,}")))
-    if condition is not None:
-        yield DescriptionItem(_("On the disk"), Content(size(condition.size)))
+    if file_status is not None:
+        yield DescriptionItem(_("On the disk"), Content(size(file_status.size)))
     yield DescriptionItem(_("Fingerprint"), _cut(card.fingerprint))
     yield DescriptionItem(_("From"), Content.assemble(_source(card, item.bundled), ", ", local_time(card.created_at)))
     yield from _made(card.made)
@@ -156,8 +156,8 @@ def _adapter_facts(card: AdapterCard, item: ModelItem[Any], inventory: Inventory
     yield DescriptionItem(_("Base"), _base_named(card, base))
     yield DescriptionItem(_("Labels"), _labels(card))
     yield DescriptionItem(_("Trainable"), _trainable(card, base))
-    if item.condition is not None:
-        yield DescriptionItem(_("On the disk"), Content(size(item.condition.size)))
+    if item.file_status is not None:
+        yield DescriptionItem(_("On the disk"), Content(size(item.file_status.size)))
     yield DescriptionItem(_("Blocks"), _blocks(card, base))
     yield DescriptionItem(_("Reads"), Content(_("{length} tokens of a post").format(length=_count(card.max_length))))
     yield DescriptionItem(_("Temperature"), Content.assemble(f"{card.temperature:.3f}, ", _cut(card.dtype)))
@@ -210,7 +210,7 @@ def _labels(card: AdapterCard) -> Content:
 
 
 def _blocks(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
-    shape = base.condition.shape if base is not None and base.condition is not None else None
+    shape = base.file_status.shape if base is not None and base.file_status is not None else None
     numbers = _ranges(card.blocks)
     of_all = _("{blocks} of {layers}").format(blocks=numbers, layers=shape.layers) if shape is not None else numbers
     told = _("{blocks}, bottleneck {bottleneck}, {activation}").format(

@@ -105,7 +105,7 @@ def _lines(entry: ModelEntry) -> Content:
         return Content("\n").join(
             [one_line("! " + entry.name, "bold $text-error"), Content.styled("  " + _("damaged"), "$text-error")]
         )
-    lacking = entry.condition is not None and bool(entry.condition.missing)
+    lacking = entry.file_status is not None and bool(entry.file_status.missing)
     name = Content.assemble(
         ("* " if entry.chosen else "  ", "bold $primary"),
         one_line(entry.name, "bold"),
@@ -120,7 +120,7 @@ def _figures(item: IntactModel) -> Iterator[str]:
     card = item.card
     if isinstance(card, BaseCard):
         parameters = _("{parameters} parameters").format(parameters=short_number(card.parameters))
-        yield parameters if item.condition is None else f"{parameters} · {size(item.condition.size)}"
+        yield parameters if item.file_status is None else f"{parameters} · {size(item.file_status.size)}"
         return
     labels = ", ".join(map(label_name, card.labels[:_LABELS_TOLD])) + ("…" if len(card.labels) > _LABELS_TOLD else "")
     yield _("{labels} · on {base}").format(labels=labels, base=card.base)

@@ -35,8 +35,8 @@ class Catalog:
             tuple(bench.adapters.list()),
             base,
             adapter,
-            tuple(card.name for card in bench.bases.own()),
-            tuple(card.name for card in bench.adapters.own()),
+            tuple(card.name for card in bench.bases.user_models()),
+            tuple(card.name for card in bench.adapters.user_models()),
         )
 
     @property

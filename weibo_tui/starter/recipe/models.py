@@ -78,11 +78,11 @@ def pretrain(work: Path, plan: PretrainingConfig) -> None:
         if not (bundled.folder / STARTER_BASE).exists():
             base = bench.bases.open(PRETRAINED)
             definition = (bench.bases.path(PRETRAINED) / TOKENIZER).read_text(encoding="utf-8")
-            checkpoint = Checkpoint(base.trunk.config, base.trunk.canonical(), definition, base.tokenizer.frame)
+            checkpoint = Checkpoint(base.backbone.config, base.backbone.canonical(), definition, base.tokenizer.frame)
             # Where the corpus lay is nobody's business.
             plan_kept = base.card.made["plan"] | {"name": STARTER_BASE, "corpus": base.card.made["corpus"]}
             made = base.card.made | {"plan": plan_kept}
-            bundled.create(STARTER_BASE, checkpoint, base.card.source, made, eight_bits=True)
+            bundled.create(STARTER_BASE, checkpoint, base.card.source, made, int8=True)
 
 
 def plan_of(work: Path, minutes: float = 0.0, tokens: int = 0, layers: int = 6, width: int = 320) -> PretrainingConfig:
