@@ -12,9 +12,9 @@ from weibo_tui.paths import BUNDLED
 from weibo_tui.progress import finish
 from weibo_tui.registry.bases import WEIGHTS
 from weibo_tui.registry.weights import fingerprint, open_tensors
-from weibo_tui.starter.recipe.bundle import LARGEST_FILE, LARGEST_STARTER
+from weibo_tui.starter.recipe.bundle import MAX_FILE_SIZE, MAX_STARTER_SIZE
 from weibo_tui.starter.recipe.models import TASKS, Task
-from weibo_tui.starter.recipe.scoring import SURE, read_probes
+from weibo_tui.starter.recipe.scoring import MAX_NOISE_CONFIDENCE, read_probes
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
 
@@ -27,8 +27,8 @@ def bundled(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_fits_into_a_wheel() -> None:
     sizes = [path.stat().st_size for path in BUNDLED.rglob("*") if path.suffix in (".safetensors", ".json", ".md")]
-    assert max(sizes) <= LARGEST_FILE
-    assert sum(sizes) <= LARGEST_STARTER
+    assert max(sizes) <= MAX_FILE_SIZE
+    assert sum(sizes) <= MAX_STARTER_SIZE
 
 
 def test_every_file_is_what_its_card_says_and_every_adapter_has_its_base(command: Command) -> None:
@@ -59,7 +59,7 @@ def test_posts_without_a_meaning_are_judged_unsurely(task: Task) -> None:
         sure = [analysis.confidence or 0 for analysis in bench.predict(posts, task.adapter, record=False)]
     assert len(sure) >= 10
     # The card says of `review` that it is surer of one of them.
-    assert sum(confidence > SURE for confidence in sure) <= (task.adapter == "review")
+    assert sum(confidence > MAX_NOISE_CONFIDENCE for confidence in sure) <= (task.adapter == "review")
     assert max(sure) < 0.8
 
 
