@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 
 from weibo_tui.atomic import read_bounded
-from weibo_tui.engine import tokenizer_check
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.tokenizer import SpecialTokens, rust_errors
 from weibo_tui.errors import CorruptFileError, UserInputError
@@ -194,7 +193,6 @@ def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
         backend.no_truncation()
         backend.no_padding()
         definition: str = backend.to_str()
-        tokenizer_check.canonical(definition)
         with rust_errors():
             body = backend.encode("1", add_special_tokens=False).ids
             framed = backend.encode("1", add_special_tokens=True).ids
