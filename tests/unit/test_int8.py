@@ -1,4 +1,4 @@
-"""Weights in eight bits: a quarter of the room on the disk, and one and the same base wherever they are read."""
+"""Weights as int8 need a quarter of the space, and are the same base wherever they are read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import models
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -26,28 +26,24 @@ MATRICES = st.integers(1, 5).flatmap(
 )
 
 
+@settings(max_examples=30)
 @given(MATRICES)
-def test_no_value_moves_by_more_than_half_a_step_of_its_row(rows: list[list[float]]) -> None:
+def test_quantization_error_is_at_most_half_a_step(rows: list[list[float]]) -> None:
     matrix = torch.tensor(rows)
     again = dequantize(quantize({"wte.weight": matrix}))["wte.weight"]
     step = matrix.abs().amax(dim=1, keepdim=True) / 127
     assert ((again - matrix).abs() <= 0.5 * step * (1 + 1e-5) + 1e-30).all()
-
-
-@given(MATRICES)
-def test_what_is_restored_is_rounded_to_itself(rows: list[list[float]]) -> None:
-    once = dequantize(quantize({"wte.weight": torch.tensor(rows)}))
-    twice = dequantize(quantize(once))
-    assert torch.allclose(once["wte.weight"], twice["wte.weight"], rtol=1e-6, atol=0)
+    twice = dequantize(quantize({"wte.weight": again}))["wte.weight"]
+    assert torch.allclose(again, twice, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(1,), (1000,), (3, 1), ()])
-def test_scales_that_do_not_fit_their_matrix_are_refused(shape: tuple[int, ...]) -> None:
+def test_scales_of_another_length_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="scales of a do not fit"):
         dequantize({"a": torch.ones(3, 4, dtype=torch.int8), "a" + SCALE: torch.ones(shape)})
 
 
-def test_vectors_and_what_was_never_rounded_stay_as_they_are() -> None:
+def test_vectors_and_float_tensors_stay_unchanged() -> None:
     vector: dict[str, Tensor] = {"ln_f.weight": torch.randn(4), "a.scale": torch.randn(3)}
     assert models.same_bits(quantize(vector), vector)
     plain = {"wte.weight": torch.randn(3, 4), **vector}
@@ -56,7 +52,7 @@ def test_vectors_and_what_was_never_rounded_stay_as_they_are() -> None:
 
 @pytest.fixture
 def small(base: OpenBase, tmp_path: Path) -> Bases:
-    """A folder of bases with one in it, `small`, in eight bits."""
+    """A store of bases with one int8 base, `small`."""
     bases = Bases(tmp_path / "bases")
     definition = base.tokenizer._tokenizer.to_str()
     checkpoint = Checkpoint(base.backbone.config, base.backbone.canonical(), definition, base.tokenizer.frame)
@@ -64,10 +60,10 @@ def small(base: OpenBase, tmp_path: Path) -> Bases:
     return bases
 
 
-def test_a_base_in_eight_bits_opens_as_what_its_fingerprint_says(small: Bases, base: OpenBase, tmp_path: Path) -> None:
+def test_int8_base_is_small_and_matches_its_fingerprint(small: Bases, base: OpenBase, tmp_path: Path) -> None:
     opened = small.open("small")
     full = sum(tensor.nbytes for tensor in base.backbone.canonical().values())
-    assert (small.path("small") / WEIGHTS).stat().st_size < 0.6 * full  # its rows are short: scales count for much
+    assert (small.path("small") / WEIGHTS).stat().st_size < 0.6 * full  # short rows: the scales are a large part
     again = Checkpoint(
         opened.backbone.config,
         opened.backbone.canonical(),
@@ -79,14 +75,14 @@ def test_a_base_in_eight_bits_opens_as_what_its_fingerprint_says(small: Bases, b
     assert plain.parameters == opened.card.parameters == base.card.parameters
 
 
-def test_a_base_in_eight_bits_goes_out_and_comes_in_as_any_other(small: Bases, tmp_path: Path) -> None:
+def test_int8_base_is_exported_and_imported(small: Bases, tmp_path: Path) -> None:
     finish(small.export("small", tmp_path / "small.zip"))
     card = finish(small.import_model(tmp_path / "small.zip", "again"))
     assert card.fingerprint == small.card("small").fingerprint
     assert models.same_bits(small.open("again").backbone.canonical(), small.open("small").backbone.canonical())
 
 
-def test_scales_of_another_shape_are_refused(small: Bases) -> None:
+def test_file_with_wrong_scales_is_refused(small: Bases) -> None:
     path = small.path("small") / WEIGHTS
     tensors = safetensors.torch.load_file(path)
     name = next(name for name in tensors if name.endswith(SCALE))

@@ -1,4 +1,4 @@
-"""The original project's checkpoint comes in, judges as its training side did, and goes out again the same."""
+"""The original project's checkpoint is imported, predicts as its training script did, and is exported unchanged."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ DOWN = "gpt2.transformer.h.0.adapter.down_project.weight"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    found = tmp_path / "project"
-    found.mkdir()
-    return found
+    path = tmp_path / "project"
+    path.mkdir()
+    return path
 
 
 @pytest.fixture
@@ -47,21 +47,21 @@ def checkpoint(original: originals.Original, folder: Path) -> Path:
 
 @pytest.fixture
 def bench(home: Path, original: originals.Original, folder: Path) -> Iterator[Workbench]:
-    """A workbench with the original's base."""
+    """A workbench with the original project's base."""
     with Workbench.open(home) as opened:
         opened.add_base(folder / "models" / "gpt2-chinese", "uer")
         yield opened
 
 
-def import_model(bench: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> ImportResult:
+def import_checkpoint(bench: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> ImportResult:
     last = list(bench.import_original(checkpoint, name, **options))[-1]
     assert isinstance(last, ImportResult)
     return last
 
 
-def judge(bench: Workbench, adapter: str) -> np.ndarray[Any, Any]:
-    found = list(bench.predict(POSTS, adapter, record=False, machine=models.MACHINE))
-    return np.array([list((one.probabilities or {}).values()) for one in found])
+def predict(bench: Workbench, adapter: str) -> np.ndarray[Any, Any]:
+    analyses = list(bench.predict(POSTS, adapter, record=False, machine=models.MACHINE))
+    return np.array([list((one.probabilities or {}).values()) for one in analyses])
 
 
 def weights(bench: Workbench, name: str) -> bytes:
@@ -74,33 +74,33 @@ def change(checkpoint: Path, alter: Callable[[dict[Any, Any]], object]) -> None:
     torch.save(state, checkpoint)
 
 
-def test_checkpoint_judges_as_its_training_side_did(
+def test_checkpoint_predicts_as_its_training_script(
     bench: Workbench, original: originals.Original, checkpoint: Path, folder: Path
 ) -> None:
-    card = import_model(bench, checkpoint).card
+    card = import_checkpoint(bench, checkpoint).card
     assert card == bench.adapters.card("theirs")
     model = folder / "models" / "gpt2-chinese"
-    theirs = original.judge(POSTS, model).numpy()
-    assert np.abs(judge(bench, "theirs") - theirs).max() < 1e-5
-    assert np.abs(theirs[:, 0] - 0.5).max() > 0.1  # the posts are told apart
+    theirs = original.predict(POSTS, model).numpy()
+    assert np.abs(predict(bench, "theirs") - theirs).max() < 1e-5
+    assert np.abs(theirs[:, 0] - 0.5).max() > 0.1
     lengths = [one.truncated for one in bench.predict(POSTS, "theirs", record=False, machine=models.MACHINE)]
     assert lengths == [False, False, False, False, True]
 
 
-def test_their_predict_script_judges_otherwise_where_a_post_is_padded(
+def test_predict_script_of_the_original_pools_padding(
     bench: Workbench, original: originals.Original, checkpoint: Path, folder: Path
 ) -> None:
-    """It pools at the 128th token, which is padding but for the longest posts."""
-    import_model(bench, checkpoint)
-    predicted = original.judge(POSTS, folder / "models" / "gpt2-chinese", originals.PREDICTED_PAD).numpy()
-    apart = np.abs(judge(bench, "theirs") - predicted).max(axis=1)
+    """It pools at the 128th token, which is padding except in the longest posts."""
+    import_checkpoint(bench, checkpoint)
+    predicted = original.predict(POSTS, folder / "models" / "gpt2-chinese", originals.PREDICTED_PAD).numpy()
+    apart = np.abs(predict(bench, "theirs") - predicted).max(axis=1)
     assert (apart[:-1] > 1e-5).all()
     assert apart[:-1].max() > 0.1
     assert apart[-1] < 1e-5
 
 
-def test_card_of_a_checkpoint_says_what_the_original_fixed(bench: Workbench, checkpoint: Path) -> None:
-    import_model(bench, checkpoint)
+def test_card_has_the_constants_of_the_original(bench: Workbench, checkpoint: Path) -> None:
+    import_checkpoint(bench, checkpoint)
     card = bench.adapters.card("theirs")
     assert (card.labels, card.raw_labels) == (("negative", "positive"), ("0", "1"))
     assert (card.blocks, card.bottleneck, card.activation, card.dropout) == ((0, 1), 64, "relu", 0.0)
@@ -108,27 +108,25 @@ def test_card_of_a_checkpoint_says_what_the_original_fixed(bench: Workbench, che
     assert (card.base, card.base_fingerprint) == ("uer", bench.bases.card("uer").fingerprint)
     assert card.parameters == 2 * (2 * 32 * 64 + 64 + 32) + 2 * 32
     assert card.data == {"checkpoint": "best_weibo_sentiment_model.pth"}
-    import_model(bench, checkpoint, "named", labels=("bad", "good"))
+    import_checkpoint(bench, checkpoint, "named", labels=("bad", "good"))
     assert bench.adapters.card("named").labels == ("bad", "good")
 
 
-def test_import_export_import_gives_equal_bytes(bench: Workbench, checkpoint: Path, tmp_path: Path) -> None:
-    import_model(bench, checkpoint)
+def test_import_and_export_change_no_byte(bench: Workbench, checkpoint: Path, tmp_path: Path) -> None:
+    import_checkpoint(bench, checkpoint)
     out = [tmp_path / f"{number}.pth" for number in range(2)]
     for path in out:
         list(bench.export_original("theirs", path))
     assert out[0].read_bytes() == out[1].read_bytes()
     assert models.same_bits(torch.load(out[0]), dict(torch.load(checkpoint)))
-    import_model(bench, out[0], "again")
+    import_checkpoint(bench, out[0], "again")
     assert weights(bench, "again") == weights(bench, "theirs")
     list(bench.export_original("again", out[1], overwrite=True))
     assert out[0].read_bytes() == out[1].read_bytes()
 
 
-def test_exported_adapter_is_loaded_strictly_and_judges_the_same(
-    bench: Workbench, folder: Path, tmp_path: Path
-) -> None:
-    """Also a calibrated one: what divides its logits here is in its head there."""
+def test_exported_adapter_predicts_the_same_in_the_original(bench: Workbench, folder: Path, tmp_path: Path) -> None:
+    """The temperature of a calibrated adapter is in the head there."""
     base = bench.bases.open("uer")
     ours = models.adapter_for(base.backbone.config, 3, 2, bottleneck=64, activation="relu")
     card = models.card_for(ours, base, "ours", temperature=2.5, max_length=128, preprocessing=0)
@@ -137,10 +135,10 @@ def test_exported_adapter_is_loaded_strictly_and_judges_the_same(
     list(bench.export_original("ours", out))
     theirs = originals.Original(models.reference(9, n_positions=160), seed=9)
     theirs.load_state_dict(torch.load(out, map_location="cpu"), strict=True)
-    found = theirs.judge(POSTS, folder / "models" / "gpt2-chinese").numpy()
-    assert np.abs(judge(bench, "ours") - found).max() < 1e-5
-    import_model(bench, out, "back")
-    assert np.abs(judge(bench, "back") - found).max() < 1e-5
+    expected = theirs.predict(POSTS, folder / "models" / "gpt2-chinese").numpy()
+    assert np.abs(predict(bench, "ours") - expected).max() < 1e-5
+    import_checkpoint(bench, out, "back")
+    assert np.abs(predict(bench, "back") - expected).max() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -153,7 +151,7 @@ def test_exported_adapter_is_loaded_strictly_and_judges_the_same(
         ({"bottleneck": 8, "activation": "tanh"}, 2, "bottlenecks of 64, the activation relu"),
     ],
 )
-def test_adapter_that_the_original_cannot_load_is_not_written(
+def test_adapter_of_another_shape_is_not_exported(
     bench: Workbench, tmp_path: Path, shape: dict[str, Any], labels: int, missing: str
 ) -> None:
     base = bench.bases.open("uer")
@@ -165,10 +163,8 @@ def test_adapter_that_the_original_cannot_load_is_not_written(
     assert listing(tmp_path) == before
 
 
-def test_export_left_before_its_end_or_without_the_base_leaves_nothing(
-    bench: Workbench, checkpoint: Path, tmp_path: Path
-) -> None:
-    import_model(bench, checkpoint)
+def test_closed_export_and_missing_base_leave_nothing(bench: Workbench, checkpoint: Path, tmp_path: Path) -> None:
+    import_checkpoint(bench, checkpoint)
     before = listing(tmp_path)
     stopped: Any = bench.export_original("theirs", tmp_path / "out.pth")
     next(stopped)
@@ -180,17 +176,17 @@ def test_export_left_before_its_end_or_without_the_base_leaves_nothing(
     assert {path for path in listing(tmp_path) if ".partial" in path} == {p for p in before if ".partial" in p} == set()
 
 
-def test_buffers_and_heads_of_older_transformers_are_passed_over(bench: Workbench, checkpoint: Path) -> None:
-    import_model(bench, checkpoint)
+def test_buffers_of_older_transformers_are_ignored(bench: Workbench, checkpoint: Path) -> None:
+    import_checkpoint(bench, checkpoint)
     block = "gpt2.transformer.h.0.original_block.attn."
     old = {block + "bias": torch.ones(1, 1, 160, 160).tril().bool(), block + "masked_bias": torch.tensor(-1e4)}
     change(checkpoint, lambda state: state.update(old | {"gpt2.lm_head.weight": torch.zeros(3, 32)}))
-    import_model(bench, checkpoint, "old")
+    import_checkpoint(bench, checkpoint, "old")
     assert weights(bench, "old") == weights(bench, "theirs")
 
 
-def test_views_of_one_storage_and_parameters_are_taken_in(bench: Workbench, checkpoint: Path) -> None:
-    import_model(bench, checkpoint)
+def test_parameters_and_shared_storages_are_imported(bench: Workbench, checkpoint: Path) -> None:
+    import_checkpoint(bench, checkpoint)
 
     def entwine(state: dict[Any, Any]) -> None:
         up = "gpt2.transformer.h.0.adapter.up_project.weight"
@@ -199,15 +195,12 @@ def test_views_of_one_storage_and_parameters_are_taken_in(bench: Workbench, chec
         state["gpt2.score.weight"] = torch.nn.Parameter(state["gpt2.score.weight"])
 
     change(checkpoint, entwine)
-    import_model(bench, checkpoint, "entwined")
+    import_checkpoint(bench, checkpoint, "entwined")
     assert weights(bench, "entwined") == weights(bench, "theirs")
 
 
-# what is refused
-
-
 class Evil:
-    """Makes a file where it is unpickled."""
+    """Makes a folder where it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -247,49 +240,48 @@ REFUSED: dict[str, tuple[Callable[[dict[Any, Any]], object], str]] = {
         nudge("gpt2.transformer.h.1.original_block.mlp.c_fc.weight"),
         ANOTHER + "h.1.mlp.c_fc.weight",
     ),
-    "one bit of the embeddings": (nudge("gpt2.transformer.wte.weight"), ANOTHER + "wte.weight"),
-    "a smaller vocabulary": (put("gpt2.transformer.wte.weight", torch.zeros(7, 32)), ANOTHER + "wte.weight"),
-    "a block too few": (drop_block, ANOTHER + "h.1.ln_1.weight"),
-    "a block too many": (add_block, ANOTHER + "h.2."),
-    "whole numbers for weights": (
+    "smaller vocabulary": (put("gpt2.transformer.wte.weight", torch.zeros(7, 32)), ANOTHER + "wte.weight"),
+    "missing block": (drop_block, ANOTHER + "h.1.ln_1.weight"),
+    "extra block": (add_block, ANOTHER + "h.2."),
+    "integer weights": (
         put("gpt2.transformer.ln_f.bias", torch.zeros(32, dtype=torch.int64)),
         ANOTHER + "ln_f.bias",
     ),
-    "a sparse weight": (
+    "sparse weight": (
         put("gpt2.transformer.wpe.weight", torch.zeros(160, 32).to_sparse()),
         "holds something else than weights",
     ),
     "no head": (without("gpt2.score.weight"), "has no gpt2.score.weight"),
     "no adapters": (without(DOWN), "has no gpt2.transformer.h.0.adapter.down_project.weight"),
-    "an adapter too few": (
+    "missing adapter": (
         without("gpt2.transformer.h.1.adapter.up_project.bias"),
         r"lacks gpt2.transformer.h.1.adapter.up_project.bias of the shape \(32,\)",
     ),
-    "bottlenecks of two widths": (
+    "two bottleneck widths": (
         put("gpt2.transformer.h.1.adapter.down_project.weight", torch.zeros(8, 32)),
         r"lacks gpt2.transformer.h.1.adapter.down_project.weight of the shape \(64, 32\)",
     ),
-    "a bottleneck of no width": (put(DOWN, torch.zeros(0, 32)), "No adapter can have this shape"),
-    "a stranger": (put("gpt2.stranger", torch.zeros(1)), "holds gpt2.stranger too"),
+    "empty bottleneck": (put(DOWN, torch.zeros(0, 32)), "No adapter can have this shape"),
+    "unknown tensor": (put("gpt2.stranger", torch.zeros(1)), "holds gpt2.stranger too"),
     "three labels": (put("gpt2.score.weight", torch.zeros(3, 32)), "knows 3 labels and not negative, positive"),
-    "names that are none": (lambda state: state.update({7: torch.zeros(1)}), "holds something else"),
-    "a list": (lambda state: state.update(epochs=[2]), "holds something else"),
+    "number as name": (lambda state: state.update({7: torch.zeros(1)}), "holds something else"),
+    "list": (lambda state: state.update(epochs=[2]), "holds something else"),
 }
 
 
 @pytest.mark.parametrize(("alter", "message"), REFUSED.values(), ids=REFUSED)
-def test_checkpoint_that_will_not_do_is_refused_and_nothing_is_left(
+def test_unfit_checkpoint_is_refused_and_leaves_nothing(
     bench: Workbench, checkpoint: Path, tmp_path: Path, alter: Callable[[dict[Any, Any]], object], message: str
 ) -> None:
     change(checkpoint, alter)
     before = listing(tmp_path)
     with pytest.raises(WeiboTuiError, match=message) as refused:
-        import_model(bench, checkpoint)
+        import_checkpoint(bench, checkpoint)
     assert "\n" not in str(refused.value)
     assert listing(tmp_path) == before
 
 
-def test_checkpoint_with_code_in_it_is_refused_and_nothing_runs(
+def test_checkpoint_with_code_is_refused_and_not_run(
     command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
     marker = tmp_path / "marker"
@@ -302,11 +294,11 @@ def test_checkpoint_with_code_in_it_is_refused_and_nothing_runs(
     assert listing(tmp_path) == before
     assert not marker.exists()
     torch.load(checkpoint, weights_only=False)
-    assert marker.is_dir()  # it would have run
+    assert marker.is_dir()
 
 
 @pytest.mark.parametrize("spoil", [models.cut, lambda path: path.write_bytes(b""), lambda path: path.write_text("a")])
-def test_broken_checkpoint_says_so(
+def test_broken_checkpoint_is_reported(
     command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path, spoil: Callable[[Path], object]
 ) -> None:
     spoil(checkpoint)
@@ -317,12 +309,12 @@ def test_broken_checkpoint_says_so(
     assert listing(tmp_path) == before
 
 
-def test_bad_calls_are_one_line_and_leave_nothing(
+def test_invalid_arguments_are_one_line_and_leave_nothing(
     command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
     models.add_base(bench, tmp_path / "from", "small", seed=1)
     bench.use_base("uer")
-    list(bench.export_adapter(import_model(bench, checkpoint).card.name, tmp_path / "theirs.zip"))
+    list(bench.export_adapter(import_checkpoint(bench, checkpoint).card.name, tmp_path / "theirs.zip"))
     before = listing(tmp_path)
     for arguments, message in {
         ("import", checkpoint, "--base", "small"): "another base than 'small', the first tensor that differs is wte",
@@ -344,7 +336,7 @@ def test_bad_calls_are_one_line_and_leave_nothing(
         assert listing(tmp_path) == before
 
 
-def test_command_line_takes_a_checkpoint_in_and_writes_it_again(
+def test_commands_import_and_export_a_checkpoint(
     command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
     done = command.well("adapters", "import", checkpoint, "--base", "uer", "--labels", "坏,好")

@@ -1,4 +1,4 @@
-"""What the program writes is for its owner only, whatever the account's umask allows others."""
+"""Files of the program are private, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MACHINE = "--device cpu --dtype float32 --threads 1".split()
 
 @pytest.fixture
 def careless() -> Iterator[None]:
-    """A umask that gives everything to everybody."""
+    """A umask that allows everything."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
 def open_to_others(folder: Path) -> list[str]:
-    """What below a folder others may read, write or enter."""
+    """Return the paths in a folder that others may read, write or enter."""
     return [f"{path} {path.stat().st_mode & 0o777:o}" for path in folder.rglob("*") if path.stat().st_mode & 0o077]
 
 
-def test_all_that_commands_leave_is_for_its_owner_only(
+def test_files_of_all_commands_are_private(
     command: Command,
     bench: Workbench,
     home: Path,
@@ -73,7 +73,7 @@ def test_all_that_commands_leave_is_for_its_owner_only(
     assert open_to_others(tmp_path / "deep") == []
 
 
-def test_a_file_that_is_replaced_keeps_what_others_may(command: Command, furnished: Path, tmp_path: Path) -> None:
+def test_replaced_file_keeps_its_mode(command: Command, furnished: Path, tmp_path: Path) -> None:
     shared = tmp_path / "history.csv"
     shared.touch()
     shared.chmod(0o664)

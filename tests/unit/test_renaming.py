@@ -1,4 +1,4 @@
-"""A base or an adapter gets another name whole or not at all, and what stood on it goes on standing."""
+"""A base or an adapter is renamed completely or not at all, and adapters and runs on it keep working."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from commands import listing
 from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.progress import finish
-from weibo_tui.registry import store as shelf
+from weibo_tui.registry import store
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.workbench import PretrainingConfig, Workbench
 from weibo_tui.workbench.runs import ActiveRun
 
 
-def test_renamed_is_the_same_under_its_new_name(adapters: Adapters, base: OpenBase) -> None:
+def test_renamed_adapter_is_the_same(adapters: Adapters, base: OpenBase) -> None:
     before, card = listing(adapters.path("mood")), adapters.card("mood")
     adapters.rename("mood", "humour")
     assert adapters.list() == [dataclasses.replace(card, name="humour")] == [adapters.card("humour")]
@@ -34,7 +34,7 @@ def test_renamed_is_the_same_under_its_new_name(adapters: Adapters, base: OpenBa
         adapters.card("mood")
 
 
-def test_name_that_is_none_or_taken_or_not_there_is_refused(adapters: Adapters, base: OpenBase) -> None:
+def test_invalid_existing_and_missing_names_are_refused(adapters: Adapters, base: OpenBase) -> None:
     adapters.save(adapters.load("mood", base)[0], dataclasses.replace(adapters.card("mood"), name="other"))
     before = listing(adapters.folder)
     for old, new, message in [
@@ -50,7 +50,7 @@ def test_name_that_is_none_or_taken_or_not_there_is_refused(adapters: Adapters, 
     assert listing(adapters.folder) == before
 
 
-def test_renaming_that_is_cut_off_leaves_the_old_name_and_can_be_done_again(
+def test_interrupted_renaming_keeps_the_old_name(
     adapters: Adapters, base: OpenBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_arguments: object) -> NoReturn:
@@ -58,7 +58,7 @@ def test_renaming_that_is_cut_off_leaves_the_old_name_and_can_be_done_again(
 
     card = adapters.card("mood")
     with monkeypatch.context() as patch:
-        patch.setattr(shelf, "move_folder", die)
+        patch.setattr(store, "move_folder", die)
         with pytest.raises(WeiboTuiError, match="the power went"):
             adapters.rename("mood", "humour")
     assert adapters.list() == [card] == [adapters.card("mood")]
@@ -71,11 +71,11 @@ def test_renaming_that_is_cut_off_leaves_the_old_name_and_can_be_done_again(
 
 
 def confidence(bench: Workbench, adapter: str = "") -> float | None:
-    (found,) = bench.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=False)
-    return found.confidence
+    (analysis,) = bench.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=False)
+    return analysis.confidence
 
 
-def test_default_follows_and_adapters_stay_on_a_renamed_base(bench: Workbench) -> None:
+def test_default_and_adapters_follow_a_renamed_base(bench: Workbench) -> None:
     before = confidence(bench)
     bench.rename_base("small", "little")
     bench.rename_adapter("mood", "humour")
@@ -88,7 +88,7 @@ def test_default_follows_and_adapters_stay_on_a_renamed_base(bench: Workbench) -
         assert confidence(again) == before
 
 
-def test_renaming_what_is_not_the_default_leaves_the_default(bench: Workbench, tmp_path: Path) -> None:
+def test_renaming_another_model_keeps_the_default(bench: Workbench, tmp_path: Path) -> None:
     models.add_base(bench, tmp_path, "other", seed=1)
     models.add_adapter(bench, bench.bases.open("other"), "second")
     bench.rename_base("other", "another")
@@ -97,7 +97,7 @@ def test_renaming_what_is_not_the_default_leaves_the_default(bench: Workbench, t
     assert confidence(bench, "third") is not None
 
 
-def test_another_base_under_the_old_name_is_not_taken_for_it(bench: Workbench, tmp_path: Path) -> None:
+def test_new_base_of_the_old_name_is_not_mistaken(bench: Workbench, tmp_path: Path) -> None:
     before = confidence(bench)
     bench.rename_base("small", "little")
     models.add_base(bench, tmp_path, "small", seed=9)
@@ -108,14 +108,14 @@ def test_another_base_under_the_old_name_is_not_taken_for_it(bench: Workbench, t
 
 
 def stopped(events: Any) -> str:
-    """The run of `events`, stopped behind its first step."""
+    """Stop a run after its first step and return its id."""
     run = str(models.until(events, RunStarted).run)
     models.until(events, StepDone)
     events.close()
     return run
 
 
-def test_training_goes_on_when_its_base_was_renamed(bench: Workbench, tmp_path: Path) -> None:
+def test_training_resumes_after_its_base_was_renamed(bench: Workbench, tmp_path: Path) -> None:
     deque(bench.train(models.training_plan(tmp_path, "whole")), maxlen=0)
     run = stopped(bench.train(models.training_plan(tmp_path, "parted")))
     bench.rename_base("small", "little")
@@ -129,7 +129,7 @@ def test_training_goes_on_when_its_base_was_renamed(bench: Workbench, tmp_path: 
     deque(resumed, maxlen=0)
 
 
-def test_pretraining_whose_base_was_renamed_before_it_ended_makes_it_again_under_its_own_name(
+def test_pretraining_makes_a_renamed_base_again(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_arguments: object) -> NoReturn:
