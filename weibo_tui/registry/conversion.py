@@ -7,13 +7,11 @@ A file from outside can still take all memory and time, or crash a native librar
 from __future__ import annotations
 
 import json
-import logging
 import pickle
 import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -174,7 +172,9 @@ def _not_weights(file: Path) -> UserInputError:
 
 def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
     """Read the folder's tokenizer with transformers, and the ids that it puts around a post and for padding."""
-    from transformers import AutoTokenizer, BertTokenizer
+    from transformers import AutoTokenizer, BertTokenizer, logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns about old files
 
     has_json = (folder / "tokenizer.json").is_file()
     if not has_json and not any((folder / name).is_file() for name in ("vocab.txt", "vocab.json")):
@@ -184,7 +184,7 @@ def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
     try:
         with TemporaryDirectory() as copy:
             has_class = _copy_tokenizer(folder, Path(copy))
-            with _quiet_transformers(), rust_errors():
+            with rust_errors():
                 if not has_class and not has_json and (folder / "vocab.txt").is_file():
                     tokenizer: Any = BertTokenizer.from_pretrained(copy, local_files_only=True)
                 else:
@@ -229,19 +229,6 @@ def _copy_tokenizer(folder: Path, target: Path) -> bool:
         has_class = has_class or (name == "tokenizer_config.json" and "tokenizer_class" in settings)
         (target / name).write_text(json.dumps(settings), encoding="utf-8")
     return has_class
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """For the block, silence transformers' warnings about old files."""
-    from transformers.utils.logging import get_verbosity, set_verbosity
-
-    before = get_verbosity()
-    set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        set_verbosity(before)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

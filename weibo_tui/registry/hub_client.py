@@ -215,40 +215,24 @@ def _classify(error: Exception) -> tuple[type[WeiboTuiError], str]:
     from huggingface_hub import errors
 
     status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
-    cases = (
-        (
-            isinstance(error, errors.OfflineModeIsEnabled),
-            UserInputError,
-            N_("HF_HUB_OFFLINE forbids every fetch: unset it, or add a base from a local folder."),
-        ),
-        (
-            isinstance(error, errors.GatedRepoError),
-            UserInputError,
-            N_("{repository} is for those who accept its terms at {endpoint}: accept them, and set HF_TOKEN."),
-        ),
-        (
-            isinstance(error, errors.RemoteEntryNotFoundError),
-            UserInputError,
-            N_("{repository} at {endpoint} lacks a file that is needed: check the name."),
-        ),
-        (
-            status in (401, 403, 404),
-            UserInputError,
-            N_("{endpoint} has no {repository}, or not for everybody: check the name, or set HF_TOKEN for it."),
-        ),
-        (
-            status == TOO_MANY_REQUESTS,
-            WeiboTuiError,
-            N_("{endpoint} was asked too often: wait a few minutes, then try again; what has come is kept."),
-        ),
-        (
-            is_transport(error) or isinstance(error, errors.FileMetadataError),
-            HubUnreachableError,
-            N_(
-                "{endpoint} cannot be reached ({reason}): try again, which goes on where it was; name a mirror in "
-                "HF_ENDPOINT; or copy the model's folder here and add it with 'weibo-tui bases add'."
-            ),
-        ),
-        (True, WeiboTuiError, N_("{repository} could not be fetched from {endpoint} ({reason}): try again.")),
-    )
-    return next((kind, message) for applies, kind, message in cases if applies)
+    kind: type[WeiboTuiError] = UserInputError
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        message = N_("HF_HUB_OFFLINE forbids every fetch: unset it, or add a base from a local folder.")
+    elif isinstance(error, errors.GatedRepoError):
+        message = N_("{repository} is for those who accept its terms at {endpoint}: accept them, and set HF_TOKEN.")
+    elif isinstance(error, errors.RemoteEntryNotFoundError):
+        message = N_("{repository} at {endpoint} lacks a file that is needed: check the name.")
+    elif status in (401, 403, 404):
+        message = N_("{endpoint} has no {repository}, or not for everybody: check the name, or set HF_TOKEN for it.")
+    elif status == TOO_MANY_REQUESTS:
+        kind = WeiboTuiError
+        message = N_("{endpoint} was asked too often: wait a few minutes, then try again; what has come is kept.")
+    elif is_transport(error) or isinstance(error, errors.FileMetadataError):
+        kind = HubUnreachableError
+        message = N_(
+            "{endpoint} cannot be reached ({reason}): try again, which goes on where it was; name a mirror in "
+            "HF_ENDPOINT; or copy the model's folder here and add it with 'weibo-tui bases add'."
+        )
+    else:
+        kind, message = WeiboTuiError, N_("{repository} could not be fetched from {endpoint} ({reason}): try again.")
+    return kind, message
