@@ -126,10 +126,10 @@ class Answer(BaseHTTPRequestHandler):
     def missing(self, code: str) -> None:
         self.give(404, b"", {"X-Error-Code": code})
 
-    def give(self, status: int, content: bytes, headers: dict[str, str], said: int | None = None) -> None:
-        """Send a response; `said` is a wrong content length."""
+    def give(self, status: int, content: bytes, headers: dict[str, str], length: int | None = None) -> None:
+        """Send a response; `length` is a wrong content length."""
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(content) if said is None else said)} | headers).items():
+        for name, value in ({"Content-Length": str(len(content) if length is None else length)} | headers).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
@@ -140,7 +140,7 @@ def cut(after: int) -> Callable[[Answer, bytes], None]:
     """Close the connection after some bytes."""
 
     def send(answer: Answer, content: bytes) -> None:
-        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, said=len(content))
+        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, length=len(content))
         answer.close_connection = True
 
     return send
@@ -153,7 +153,7 @@ def garbled(answer: Answer, content: bytes) -> None:
 
 def longer(answer: Answer, content: bytes) -> None:
     """Send more than the file has, up to 64 MiB."""
-    answer.give(200, content, {}, said=2**26)
+    answer.give(200, content, {}, length=2**26)
     with suppress(OSError):
         for _piece in range(2**10):
             answer.wfile.write(bytes(2**16))
@@ -187,7 +187,7 @@ def slow(gate: threading.Event, after: int) -> Callable[[Answer, bytes], None]:
     """Send some bytes, and the rest when the gate opens."""
 
     def send(answer: Answer, content: bytes) -> None:
-        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, said=len(content))
+        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, length=len(content))
         answer.wfile.flush()
         gate.wait(60)
         answer.wfile.write(content[after:])

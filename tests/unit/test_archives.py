@@ -199,8 +199,8 @@ def test_random_bytes_in_an_archive_give_words_or_a_model(adapters: Adapters, tm
     for _ in range(40):
         changed = bytearray(content)
         for _change in range(rng.choice([1, 2, 20])):
-            place = rng.choice([rng.randrange(300), -1 - rng.randrange(300), rng.randrange(len(content))])
-            changed[place] = rng.randrange(256)
+            index = rng.choice([rng.randrange(300), -1 - rng.randrange(300), rng.randrange(len(content))])
+            changed[index] = rng.randrange(256)
         source.write_bytes(bytes(changed[: rng.choice([len(content), len(content), len(content) // 2])]))
         try:
             finish(adapters.import_model(source, "again", overwrite=True))

@@ -209,7 +209,7 @@ class Evil:
         return os.mkdir, (str(self.marker),)
 
 
-def nudge(tensor: Tensor) -> Tensor:
+def flip_bit(tensor: Tensor) -> Tensor:
     """Change one bit."""
     tensor = tensor.clone()
     tensor.view(-1)[3] = torch.nextafter(tensor.view(-1)[3], torch.tensor(9.0))
@@ -220,7 +220,7 @@ BLOCK = "gpt2.transformer.h.1."
 ANOTHER = "belongs to another base than 'uer', the first tensor that differs is "
 # The value for each name: a tensor, a function of the old one, or None for a missing one.
 REFUSED: dict[str, tuple[dict[Any, Any], str]] = {
-    "one bit of the backbone": ({BLOCK + "original_block.mlp.c_fc.weight": nudge}, ANOTHER + "h.1.mlp.c_fc.weight"),
+    "one bit of the backbone": ({BLOCK + "original_block.mlp.c_fc.weight": flip_bit}, ANOTHER + "h.1.mlp.c_fc.weight"),
     "smaller vocabulary": ({"gpt2.transformer.wte.weight": torch.zeros(7, 32)}, ANOTHER + "wte.weight"),
     "missing block": ({BLOCK + "original_block.ln_1.weight": None}, ANOTHER + "h.1.ln_1.weight"),
     "extra block": ({"gpt2.transformer.h.2.original_block.ln_1.weight": torch.zeros(32)}, ANOTHER + "h.2."),

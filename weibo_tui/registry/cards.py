@@ -183,7 +183,7 @@ def parse(data: bytes, card_type: type[Card]) -> Card:
     if card_type is BaseCard and isinstance(values.get("weights_sha256"), str):
         values.setdefault("sha256", {"model.safetensors": values["weights_sha256"]})
     hints = typing.get_type_hints(card_type)
-    known = {one.name: values[one.name] for one in fields(card_type) if one.name in values}
+    known = {item.name: values[item.name] for item in fields(card_type) if item.name in values}
     if values.get("format", 1) != 1:
         raise ValueError(_("it was written by a newer version of weibo-tui"))
     for name, value in known.items():

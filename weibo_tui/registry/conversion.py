@@ -128,7 +128,7 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
         raise CorruptFileError(
             _("{file} is damaged ({reason}): fetch or copy it again.").format(file=file, reason=reason)
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(key, str) and is_plain(one) for key, one in state.items()):
+    if not isinstance(state, dict) or not all(isinstance(key, str) and is_plain(value) for key, value in state.items()):
         raise _not_weights(file)
     return state
 

@@ -182,7 +182,7 @@ def _same_bits(tensor: Tensor | None, other: Tensor) -> bool:
     """Compare two tensors as float32, bit by bit."""
     if tensor is None or not _is_weight(tensor) or tensor.shape != other.shape:
         return False
-    return torch.equal(*(one.detach().float().contiguous().view(torch.int32) for one in (tensor, other)))
+    return torch.equal(*(value.detach().float().contiguous().view(torch.int32) for value in (tensor, other)))
 
 
 def _is_weight(tensor: Tensor) -> bool:

@@ -111,7 +111,7 @@ class ModelStore(ABC, Generic[Card]):
     def free_name(self, name: str) -> str:
         """Return `name`, or where it exists, the first free one of `name-2`, `name-3` …"""
         numbered = (f"{name[:56]}-{number}" for number in itertools.count(2))
-        return next(one for one in itertools.chain([name], numbered) if not (self.folder / one).exists())
+        return next(free for free in itertools.chain([name], numbered) if not (self.folder / free).exists())
 
     def rename(self, old: str, new: str) -> None:
         """Rename a model. Raises UserInputError where `new` is not valid or exists, or `old` is bundled."""

@@ -41,10 +41,10 @@ def score_baselines(work: Path, task: Task) -> dict[str, Mapping[str, float]]:
 
 
 def _score(model: object, rows: Sequence[tuple[str, str]]) -> Mapping[str, float]:
-    truth = [label for label, _text in rows]
+    labels = [label for label, _text in rows]
     predicted = model.predict([clean(text).text for _label, text in rows])  # type: ignore[attr-defined]
     return {
         "n": len(rows),
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "macro_f1": float(f1_score(truth, predicted, average="macro")),
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "macro_f1": float(f1_score(labels, predicted, average="macro")),
     }

@@ -82,14 +82,14 @@ def make_parts(data: Path, work: Path) -> Mapping[str, int]:
 
     No text and no segment of a repost chain is in two parts of any datasets, and none of the validation and test parts
     is in the corpus."""
-    labelled = [(one.name, label, text) for one in DATASETS for label, text in _read(data, one)]
-    strata = {pair: index for index, pair in enumerate(dict.fromkeys((name, label) for name, label, _ in labelled))}
-    posts = [text for _name, _label, text in labelled]
-    indices = split(posts, [strata[name, label] for name, label, _ in labelled], VALIDATION, TEST, SEED)
-    parts = {part: [labelled[index] for index in getattr(indices, part)] for part in PARTS}
+    labeled = [(dataset.name, label, text) for dataset in DATASETS for label, text in _read(data, dataset)]
+    strata = {pair: index for index, pair in enumerate(dict.fromkeys((name, label) for name, label, _ in labeled))}
+    posts = [text for _name, _label, text in labeled]
+    indices = split(posts, [strata[name, label] for name, label, _ in labeled], VALIDATION, TEST, SEED)
+    parts = {part: [labeled[index] for index in getattr(indices, part)] for part in PARTS}
     for part, rows in parts.items():
-        for one in DATASETS:
-            _write_dataset(work, part, one, [(label, text) for name, label, text in rows if name == one.name])
+        for dataset in DATASETS:
+            _write_dataset(work, part, dataset, [(label, text) for name, label, text in rows if name == dataset.name])
     for name, labels in (("nonsense", MOODS), ("nonsense_emotion", EMOTIONS)):
         count = round(NOISE_SHARE * sum(label in labels for _name, label, _text in parts["train"]))
         _write(part_file(work, "train", name), noise_posts(count, labels, SEED))
