@@ -171,7 +171,7 @@ JSON = st.recursive(
 TYPES = st.sampled_from(sorted(kind for kinds in tokenizer_check.COMPONENTS.values() for kind in kinds))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(definition())), TYPES, st.dictionaries(st.text(max_size=9), JSON, max_size=3), JSON)
 def test_any_part_changed_gives_a_tokenizer_or_a_sentence(part: str, kind: str, step: Definition, other: Any) -> None:
     for value in ({"type": kind} | step, other):

@@ -22,7 +22,7 @@ def test_list_marks_bundled_models_and_the_default(
     rows = objects(command.well(kind, "list", "--json").out)
     assert {row["name"]: row["bundled"] for row in rows} == {bundled: True, mine: False}
     lines = command.well(kind, "list").out.splitlines()
-    assert [line.split()[0] for line in lines if "comes with weibo-tui" in line] == [bundled]
+    assert [line.strip("* ").split()[0] for line in lines if "comes with weibo-tui" in line] == [bundled]
     assert default() == [bundled]
     command.well(kind, "use", mine)
     assert default() == [mine]

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Generic
 
@@ -24,8 +24,10 @@ from weibo_tui.text import listed
 
 
 class ModelStore(ABC, Generic[Card]):
-    """The models of one kind. `files` are those beside the card, by name, with the maximum bytes of one from outside;
-    the messages are templates for translation."""
+    """The models of one kind.
+
+    `files` are a model's files without the card, by name, with the maximum bytes of one from outside. The messages are
+    templates for translation."""
 
     card_type: type[Card]
     files: ClassVar[Mapping[str, int]]
@@ -54,10 +56,8 @@ class ModelStore(ABC, Generic[Card]):
         """Return all cards by name, without the corrupt ones."""
         loaded = []
         for path in self._folders():
-            try:
+            with suppress(CorruptFileError):
                 loaded.append(self._read(path / CARD))
-            except CorruptFileError:
-                continue
         return loaded
 
     def user_models(self) -> Iterator[Card]:
