@@ -224,6 +224,6 @@ def adapters(tmp_path: Path, base: OpenBase) -> Adapters:
     import models
 
     found = Adapters(tmp_path / "adapters")
-    adapter = models.adapter_for(base.trunk.config, labels=2)
+    adapter = models.adapter_for(base.backbone.config, labels=2)
     found.save(adapter, models.card_for(adapter, base, "mood", score={"accuracy": 0.5}, data={"files": ["a.csv"]}))
     return found

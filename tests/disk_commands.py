@@ -109,7 +109,7 @@ def furnish(shell: Shell, stocked: Path, posts: Path, corpus: Path, elsewhere: P
         models.add_base(bench, elsewhere, "deep", n_layer=3)
         base = bench.bases.open("tiny")
         shape: dict[str, Any] = {"bottleneck": 64, "activation": "relu"}
-        adapter = models.adapter_for(base.trunk.config, labels=2, **shape)
+        adapter = models.adapter_for(base.backbone.config, labels=2, **shape)
         bench.adapters.save(adapter, models.card_for(adapter, base, "fitting"))
         bench.use_adapter("mood")
         bench.history.add(replace(histories.ANALYSIS, created_at=histories.at(second)) for second in range(40))

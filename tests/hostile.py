@@ -230,7 +230,7 @@ def _fill_runs(bench: Workbench) -> None:
 
 def _add_adapter(bench: Workbench) -> None:
     base = bench.open_base("tiny", bench.compute(ComputeOptions("cpu", "float32", 1)))
-    adapter = models.adapter_for(base.trunk.config, labels=len(LABELS))
+    adapter = models.adapter_for(base.backbone.config, labels=len(LABELS))
     texts = {text[:200]: text[:200] for text in TEXTS.values()}
     scores = {label: {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 4} for label in LABELS}
     card = models.card_for(

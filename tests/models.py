@@ -22,7 +22,7 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
 from weibo_tui.engine.training import Examples
-from weibo_tui.engine.vocabulary import SPECIAL, bert_frame, build_tokenizer
+from weibo_tui.engine.vocabulary import SPECIAL, bert_special_tokens, build_tokenizer
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text import PREPROCESSING, without_emoticons
@@ -98,15 +98,15 @@ def config_of(model: GPT2Model) -> GPT2Config:
     return GPT2Config.from_hugging_face(model.config.to_dict())
 
 
-def trunk_of(model: GPT2Model, dtype: torch.dtype = torch.float32) -> GPT2:
+def backbone_of(model: GPT2Model, dtype: torch.dtype = torch.float32) -> GPT2:
     """The same model as ours, as it is used."""
-    return GPT2.load(config_of(model), weights_of(model)).compute_in(dtype).pack()
+    return GPT2.load(config_of(model), weights_of(model)).set_compute_dtype(dtype).pack()
 
 
 def adapter_for(config: GPT2Config, seed: int = 0, labels: int = 3, **changes: Any) -> Adapter:
     """An adapter that changes the stream as much as a trained one does."""
     shape: dict[str, Any] = {"blocks": tuple(range(config.layers)), "bottleneck": 8} | changes
-    adapter = Adapter.fresh(AdapterConfig(width=config.width, labels=labels, **shape), seed, init=0.3)
+    adapter = Adapter.initialize(AdapterConfig(width=config.width, labels=labels, **shape), seed, init=0.3)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in adapter.named_parameters():
@@ -117,7 +117,7 @@ def adapter_for(config: GPT2Config, seed: int = 0, labels: int = 3, **changes: A
 
 def tokenizer() -> PostTokenizer:
     made = build_tokenizer(TOKENS)
-    return PostTokenizer(made.to_str(), bert_frame(made), len(TOKENS))
+    return PostTokenizer(made.to_str(), bert_special_tokens(made), len(TOKENS))
 
 
 def encoded(rows: Sequence[Sequence[int]]) -> EncodedPosts:
@@ -126,17 +126,19 @@ def encoded(rows: Sequence[Sequence[int]]) -> EncodedPosts:
     return EncodedPosts(
         ids=np.array([index for row in rows for index in row], np.int32),
         starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
-        read=np.array(lengths, np.int32),
-        bodies=np.array(lengths, np.int32),
+        chars_covered=np.array(lengths, np.int32),
+        num_content_tokens=np.array(lengths, np.int32),
     )
 
 
-def examples(found: Sequence[tuple[str, int]], *, blind: bool = False, max_length: int = 32) -> Examples:
-    """Labelled posts as training takes them; `blind` brings the variants without emoticons."""
+def examples(found: Sequence[tuple[str, int]], *, emoticon_free: bool = False, max_length: int = 32) -> Examples:
+    """Labelled posts as training takes them; `emoticon_free` brings the variants without emoticons."""
     texts = [text for text, _label in found]
     labels = np.array([label for _text, label in found], np.int64)
     without = tokenizer().encode_posts(list(map(without_emoticons, texts)), max_length, PREPROCESSING)[1]
-    return Examples(tokenizer().encode_posts(texts, max_length, PREPROCESSING)[1], labels, without if blind else None)
+    return Examples(
+        tokenizer().encode_posts(texts, max_length, PREPROCESSING)[1], labels, without if emoticon_free else None
+    )
 
 
 def same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -195,7 +197,7 @@ def add_base(bench: Workbench, folder: Path, name: str = "small", seed: int = 0,
 def add_adapter(bench: Workbench, base: OpenBase, name: str, seed: int = 0, **changes: Any) -> AdapterCard:
     """An adapter of random weights on `base`, kept."""
     labels = changes.pop("labels", ("negative", "positive"))
-    adapter = adapter_for(base.trunk.config, seed, len(labels))
+    adapter = adapter_for(base.backbone.config, seed, len(labels))
     return bench.adapters.save(adapter, card_for(adapter, base, name, labels, **changes))
 
 

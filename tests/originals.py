@@ -41,13 +41,13 @@ class AdaptedBlock(nn.Module):
 
 
 class Original(nn.Module):
-    """The trunk of `trunk`, with an adapter behind each block and a head, whose weights are drawn from `seed`."""
+    """The trunk of `backbone`, with an adapter behind each block and a head, whose weights are drawn from `seed`."""
 
-    def __init__(self, trunk: GPT2Model, seed: int = 0, labels: int = 2, bottleneck: int = 64) -> None:
+    def __init__(self, backbone: GPT2Model, seed: int = 0, labels: int = 2, bottleneck: int = 64) -> None:
         super().__init__()
-        config = type(trunk.config).from_dict(trunk.config.to_dict() | {"num_labels": labels})
+        config = type(backbone.config).from_dict(backbone.config.to_dict() | {"num_labels": labels})
         self.gpt2 = GPT2ForSequenceClassification(config)
-        self.gpt2.transformer.load_state_dict(trunk.state_dict())
+        self.gpt2.transformer.load_state_dict(backbone.state_dict())
         added: list[nn.Module] = [self.gpt2.score]
         for index, block in enumerate(self.gpt2.transformer.h):
             adapted = AdaptedBlock(block, config.n_embd, bottleneck)
@@ -70,8 +70,8 @@ class Original(nn.Module):
 
 def write_original(folder: Path, seed: int = 0, **changes: Any) -> Original:
     """A folder as the original project leaves it, less the posts: the model and the trained checkpoint."""
-    trunk = models.reference(seed, **({"n_positions": 160} | changes))
-    models.write_folder(folder / "models" / "gpt2-chinese", trunk, weights="pytorch_model.bin")
-    original = Original(trunk, seed)
+    backbone = models.reference(seed, **({"n_positions": 160} | changes))
+    models.write_folder(folder / "models" / "gpt2-chinese", backbone, weights="pytorch_model.bin")
+    original = Original(backbone, seed)
     torch.save(original.state_dict(), folder / "best_weibo_sentiment_model.pth")
     return original

@@ -340,5 +340,5 @@ def test_new_base_says_how_large_it_will_be_and_refuses_odd_sizes(furnished: Pat
 def test_estimate_of_parameters_is_that_of_a_real_base(furnished: Path) -> None:
     with Workbench.open() as bench:
         card = bench.bases.card("tiny")
-        config = bench.bases.open("tiny").trunk.config
+        config = bench.bases.open("tiny").backbone.config
     assert parameters(config.layers, config.width, config.vocabulary, config.positions) == card.parameters

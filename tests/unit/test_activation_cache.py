@@ -19,7 +19,7 @@ from weibo_tui.engine.activation_cache import ActivationCache, Rows
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.engine.prediction import logits_of
+from weibo_tui.engine.prediction import predict_logits
 from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.workbench import Workbench
@@ -43,12 +43,12 @@ def in_double(tokens: int, width: int) -> Rows:
 
 
 def make(reference: GPT2Model, blocks: tuple[int, ...] = (2, 3), keep: bool = True) -> AdapterTrainer:
-    trunk = models.trunk_of(reference)
-    adapter = Adapter.fresh(AdapterConfig(trunk.config.width, blocks, 2, bottleneck=8), seed=0)
+    backbone = models.backbone_of(reference)
+    adapter = Adapter.initialize(AdapterConfig(backbone.config.width, blocks, 2, bottleneck=8), seed=0)
     return AdapterTrainer(
-        trunk,
+        backbone,
         adapter,
-        models.examples(POSTS, blind=True),
+        models.examples(POSTS, emoticon_free=True),
         models.examples(HELD_OUT),
         HYPER,
         models.compute(micro_tokens=300),
@@ -62,8 +62,8 @@ def test_training_on_kept_states_is_the_training_without_them(reference: GPT2Mod
     kept, plain = make(reference, blocks), make(reference, blocks, keep=False)
     ours, theirs = ([event.loss for event in one.events() if isinstance(event, StepDone)] for one in (kept, plain))
     assert ours == pytest.approx(theirs, abs=1e-4)
-    assert kept.at.best_epoch == plain.at.best_epoch
-    assert kept.at.best_f1 == plain.at.best_f1
+    assert kept.state.best_epoch == plain.state.best_epoch
+    assert kept.state.best_f1 == plain.state.best_f1
     other = plain.adapter.state_dict()
     for name, tensor in kept.adapter.state_dict().items():
         assert (tensor - other[name]).abs().max() < 1e-2, name
@@ -88,25 +88,25 @@ def test_a_training_that_is_resumed_on_kept_states_ends_with_the_same_bits(refer
 def test_blocks_below_see_each_text_once(reference: GPT2Model) -> None:
     training = make(reference)
     seen: list[int] = []
-    trunk = training.trunk
-    trunk.blocks[0].register_forward_pre_hook(lambda _block, inputs: seen.append(len(inputs[0])))
+    backbone = training.backbone
+    backbone.blocks[0].register_forward_pre_hook(lambda _block, inputs: seen.append(len(inputs[0])))
     for _event in training.events():
         pass
-    read = np.unique([training._epoch_texts(epoch) for epoch in (1, 2, 3)])
-    tokens = training._texts.lengths[read].sum() + training.validation.encoded.lengths.sum()
+    read = np.unique([training._epoch_variants(epoch) for epoch in (1, 2, 3)])
+    tokens = training._variants.lengths[read].sum() + training.validation.encoded.lengths.sum()
     assert tokens <= sum(seen) <= tokens + 64 * len(seen)  # rows at the end of a batch are of no post
 
 
 def test_verdicts_from_kept_states_are_those_from_ids(reference: GPT2Model) -> None:
-    trunk = models.trunk_of(reference, torch.float64)
-    adapter = models.adapter_for(trunk.config, blocks=(2, 3)).double()
+    backbone = models.backbone_of(reference, torch.float64)
+    adapter = models.adapter_for(backbone.config, blocks=(2, 3)).double()
     texts = models.encoded(models.ragged(20, 40))
     compute = models.compute(torch.float64, micro_tokens=100)
-    states = ActivationCache(trunk, texts, np.arange(20), 2, in_double)
+    states = ActivationCache(backbone, texts, np.arange(20), 2, in_double)
     assert [event.done for event in states.fill(0, compute)][-1] == 20
     found = np.zeros((2, 20, adapter.config.labels))
     for place, kept in enumerate((states, None)):
-        for batch, logits in logits_of(trunk, adapter, texts, 0, compute, states=kept):
+        for batch, logits in predict_logits(backbone, adapter, texts, 0, compute, cache=kept):
             found[place, batch] = logits
     assert np.abs(found[0] - found[1]).max() < 1e-9
 

@@ -54,22 +54,22 @@ def test_any_blocks_are_read_or_refused(text: str, layers: int) -> None:
 def test_fresh_adapter_is_nearly_the_identity_and_with_no_spread_exactly() -> None:
     x = torch.randn(4, 9, 32, generator=torch.Generator().manual_seed(0))
     for init, most in ((0.0, 0.0), (1e-3, 0.05)):
-        adapter = Adapter.fresh(CONFIG, seed=0, init=init)
-        change = (adapter.after(1, x) - x).abs().max().item()
+        adapter = Adapter.initialize(CONFIG, seed=0, init=init)
+        change = (adapter.adapt(1, x) - x).abs().max().item()
         assert change <= most
         assert (change > 0) == (init > 0)
-    assert adapter.after(5, x) is x
+    assert adapter.adapt(5, x) is x
 
 
 def test_start_is_a_function_of_the_seed() -> None:
-    start = Adapter.fresh(CONFIG, 7).state_dict()
-    assert models.same_bits(start, Adapter.fresh(CONFIG, 7).state_dict())
-    assert not models.same_bits(start, Adapter.fresh(CONFIG, 8).state_dict())
+    start = Adapter.initialize(CONFIG, 7).state_dict()
+    assert models.same_bits(start, Adapter.initialize(CONFIG, 7).state_dict())
+    assert not models.same_bits(start, Adapter.initialize(CONFIG, 8).state_dict())
     assert all(tensor.isfinite().all() for tensor in start.values())
 
 
 def test_trained_set_is_the_saved_set() -> None:
-    adapter = Adapter.fresh(AdapterConfig(32, (3, 1), 2, 8), 0)
+    adapter = Adapter.initialize(AdapterConfig(32, (3, 1), 2, 8), 0)
     assert adapter.state_dict().keys() == dict(adapter.named_parameters()).keys()
     parts = [f"{side}.{kind}" for side in ("down", "up") for kind in ("weight", "bias")]
     assert adapter.state_dict().keys() == {"head.weight"} | {f"blocks.{i}.{part}" for i in (1, 3) for part in parts}
@@ -93,7 +93,7 @@ def test_loaded_adapter_is_the_saved_one_and_for_use() -> None:
     ],
 )
 def test_weights_that_do_not_fit_the_card_are_named(name: str, tensor: torch.Tensor | None) -> None:
-    tensors = dict(Adapter.fresh(CONFIG, 0).state_dict())
+    tensors = dict(Adapter.initialize(CONFIG, 0).state_dict())
     tensors.pop(name, None)
     with pytest.raises(CorruptFileError, match=f"weight {name} has the shape"):
         Adapter.load(CONFIG, tensors if tensor is None else tensors | {name: tensor})
@@ -126,22 +126,22 @@ def test_shape_that_no_adapter_has_is_refused(changes: dict[str, Any]) -> None:
 
 def test_dropout_masks_are_a_function_of_the_seed_and_absent_in_use() -> None:
     config = AdapterConfig(32, (0, 1), 3, bottleneck=64, dropout=0.5)
-    adapter = Adapter.fresh(config, 0, init=0.5)
+    adapter = Adapter.initialize(config, 0, init=0.5)
     x = torch.randn(4, 9, 32, generator=torch.Generator().manual_seed(0))
 
     def trained(seed: int) -> torch.Tensor:
         adapter.train().seed_dropout(seed)
-        return torch.stack([adapter.after(0, x), adapter.after(1, x)])
+        return torch.stack([adapter.adapt(0, x), adapter.adapt(1, x)])
 
     first = trained(1)
     torch.manual_seed(99)  # the global generator has no part in it
     assert torch.equal(trained(1), first)
     assert not torch.equal(trained(2), first)
     adapter.eval()
-    used = adapter.after(0, x)
-    assert torch.equal(used, adapter.after(0, x))
+    used = adapter.adapt(0, x)
+    assert torch.equal(used, adapter.adapt(0, x))
     # Inverted dropout: on average the masks change nothing.
     adapter.train().seed_dropout(3)
-    mean = torch.stack([adapter.after(0, x) for _ in range(400)]).mean(0)
+    mean = torch.stack([adapter.adapt(0, x) for _ in range(400)]).mean(0)
     spread = (first[0] - used).std()
     assert (mean - used).abs().mean() < 0.1 * spread

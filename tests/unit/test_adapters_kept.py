@@ -24,10 +24,10 @@ def test_kept_adapter_is_two_files_and_the_same_when_loaded(adapters: Adapters, 
     assert sorted(path.name for path in folder.iterdir()) == ["adapter.safetensors", "card.json"]
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     loaded, card = adapters.load("mood", base)
-    assert models.same_bits(loaded.state_dict(), models.adapter_for(base.trunk.config, labels=2).state_dict())
+    assert models.same_bits(loaded.state_dict(), models.adapter_for(base.backbone.config, labels=2).state_dict())
     assert adapters.list() == [card] == [adapters.card("mood")]
 
-    other = models.adapter_for(base.trunk.config, seed=1, labels=2)
+    other = models.adapter_for(base.backbone.config, seed=1, labels=2)
     with pytest.raises(UserInputError, match="named 'mood' is there already"):
         adapters.save(other, models.card_for(other, base, "mood"))
     adapters.save(other, models.card_for(other, base, "mood"), overwrite=True)

@@ -72,7 +72,7 @@ def test_what_was_imported_works(adapters: Adapters, bases: Bases, base: OpenBas
     finish(bases.take_in(tmp_path / "base.zip", "again"))
     finish(adapters.take_in(tmp_path / "adapter.tar.gz", "again"))
     opened = bases.open("again")
-    assert models.same_bits(opened.trunk.canonical(), base.trunk.canonical())
+    assert models.same_bits(opened.backbone.to_hf_state_dict(), base.backbone.to_hf_state_dict())
     assert adapters.load("again", opened)[1].base_fingerprint == opened.card.fingerprint
     with pytest.raises(UserInputError, match="adapter.tar.gz holds no card of a base"):
         finish(bases.take_in(tmp_path / "adapter.tar.gz"))

@@ -121,7 +121,7 @@ def test_one_model_has_one_fingerprint_however_it_is_packed(tmp_path: Path) -> N
         kept = (bases.path(card.name) / "model.safetensors").read_bytes()
         found[kind] = (card.fingerprint, kept, card.prefix + card.suffix, card.pad)
         opened = bases.open(card.name)
-        assert models.same_bits(opened.trunk.canonical(), models.weights_of(models.reference())), kind
+        assert models.same_bits(opened.backbone.to_hf_state_dict(), models.weights_of(models.reference())), kind
     assert [kind for kind, one in found.items() if one != found["safetensors"]] == []
     assert found["safetensors"][2:] == ((2, 3), 0)
 
@@ -163,12 +163,12 @@ def test_half_precision_weights_are_kept_and_read_as_what_they_are(tmp_path: Pat
     rounded = as_file("model.safetensors", lambda t: {name: one.half().float() for name, one in t.items()})
     card = bases.add(write_base(tmp_path / "half", halves), "half")
     assert card.fingerprint == bases.add(write_base(tmp_path / "rounded", rounded), "rounded").fingerprint
-    half = bases.open("half").trunk
+    half = bases.open("half").backbone
     assert all(parameter.dtype == torch.float32 for parameter in half.parameters())
     ids, lengths = models.batch(models.ragged(5, 20))
-    full = models.trunk_of(models.reference())
+    full = models.backbone_of(models.reference())
     with torch.no_grad():
-        assert torch.equal(half(ids, lengths), bases.open("rounded").trunk(ids, lengths))
+        assert torch.equal(half(ids, lengths), bases.open("rounded").backbone(ids, lengths))
         assert (half(ids, lengths) - full(ids, lengths)).abs().max() < 0.05
 
 

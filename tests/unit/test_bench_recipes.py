@@ -32,15 +32,17 @@ def spread(adapter: Adapter) -> Adapter:
 def test_the_plain_recipe_computes_what_the_engine_computes(small: None) -> None:
     """Else the one would be compared with something that it is not."""
     base = bases.random_base(SMALL)
-    adapter = spread(bases.adapter_on(base.trunk))
+    adapter = spread(bases.adapter_on(base.backbone))
     recipe = plain.PlainRecipe(base, adapter)
     recipe.model.eval()
     texts = posts(12)
     with torch.inference_mode():
         wanted = recipe.logits(texts).softmax(-1)
     found, compute = ours.opened("", "float32")
-    classifier = Classifier(found.trunk, adapter, found.tokenizer, compute, max_length=128, preprocessing=PREPROCESSING)
-    for verdict, row in zip(classifier.verdicts(texts), wanted.tolist(), strict=True):
+    classifier = Classifier(
+        found.backbone, adapter, found.tokenizer, compute, max_length=128, preprocessing=PREPROCESSING
+    )
+    for verdict, row in zip(classifier.predict(texts), wanted.tolist(), strict=True):
         assert isinstance(verdict, Prediction)
         assert verdict.probabilities == pytest.approx(row, abs=1e-4)
     assert wanted[:, 0].std() > 0.01
@@ -48,7 +50,7 @@ def test_the_plain_recipe_computes_what_the_engine_computes(small: None) -> None
 
 def test_the_plain_recipe_trains_as_many_numbers_as_the_engine(small: None) -> None:
     recipe = plain.recipe("")
-    adapter = bases.adapter_on(bases.random_base(SMALL).trunk)
+    adapter = bases.adapter_on(bases.random_base(SMALL).backbone)
     assert sum(one.numel() for one in recipe.trained()) == sum(one.numel() for one in adapter.parameters())
     loss = recipe.logits(posts(2)).square().sum()
     loss.backward()
@@ -70,6 +72,6 @@ def test_each_contender_gives_its_figures(small: None) -> None:
 
 
 def test_adapters_may_follow_the_last_blocks_only(small: None) -> None:
-    trunk = bases.random_base(SMALL).trunk
-    assert bases.adapter_on(trunk).config.blocks == (0, 1, 2)
-    assert bases.adapter_on(trunk, 2).config.blocks == (1, 2)
+    backbone = bases.random_base(SMALL).backbone
+    assert bases.adapter_on(backbone).config.blocks == (0, 1, 2)
+    assert bases.adapter_on(backbone, 2).config.blocks == (1, 2)

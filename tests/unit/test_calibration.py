@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax
 
-from weibo_tui.engine.calibration import COLDEST, HOTTEST, fit_temperature, negative_log_likelihood
+from weibo_tui.engine.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature, negative_log_likelihood
 from weibo_tui.engine.prediction import Floats, softmax
 
 LOGITS = st.tuples(st.integers(1, 20), st.integers(2, 5)).flatmap(
@@ -21,7 +21,7 @@ LOGITS = st.tuples(st.integers(1, 20), st.integers(2, 5)).flatmap(
 def test_fitting_never_raises_the_nll_and_keeps_the_order_of_labels(logits: Floats, seed: int) -> None:
     truth = np.random.default_rng(seed).integers(0, logits.shape[1], len(logits))
     temperature = fit_temperature(logits, truth)
-    assert temperature == 1.0 or COLDEST <= temperature <= HOTTEST
+    assert temperature == 1.0 or MIN_TEMPERATURE <= temperature <= MAX_TEMPERATURE
     assert negative_log_likelihood(logits, truth, temperature) <= negative_log_likelihood(logits, truth)
     probabilities = softmax(logits, temperature)
     rows = np.arange(len(logits))
@@ -30,7 +30,7 @@ def test_fitting_never_raises_the_nll_and_keeps_the_order_of_labels(logits: Floa
     assert np.allclose(probabilities.sum(axis=1), 1)
 
 
-@given(LOGITS, st.floats(COLDEST, HOTTEST), st.integers(0, 2**32 - 1))
+@given(LOGITS, st.floats(MIN_TEMPERATURE, MAX_TEMPERATURE), st.integers(0, 2**32 - 1))
 def test_nll_is_scipys(logits: Floats, temperature: float, seed: int) -> None:
     truth = np.random.default_rng(seed).integers(0, logits.shape[1], len(logits))
     expected = -log_softmax(logits / temperature, axis=1)[np.arange(len(truth)), truth].mean()
@@ -48,7 +48,7 @@ def test_temperature_that_made_the_labels_is_found(true: float) -> None:
 
 def test_separated_and_contrary_labels_end_at_the_bounds() -> None:
     logits = np.array([[4.0, -4.0], [-4.0, 4.0]])
-    assert fit_temperature(logits, np.array([0, 1])) == pytest.approx(COLDEST, rel=0.1)
-    assert fit_temperature(logits, np.array([1, 0])) == pytest.approx(HOTTEST, rel=0.1)
+    assert fit_temperature(logits, np.array([0, 1])) == pytest.approx(MIN_TEMPERATURE, rel=0.1)
+    assert fit_temperature(logits, np.array([1, 0])) == pytest.approx(MAX_TEMPERATURE, rel=0.1)
     assert fit_temperature(np.zeros((3, 2)), np.array([0, 1, 0])) == 1.0
     assert fit_temperature(np.empty((0, 2)), np.empty(0, np.int64)) == 1.0

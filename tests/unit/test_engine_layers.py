@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from weibo_tui.engine.activations import ACTIVATIONS, gelu_tanh
 from weibo_tui.engine.attention import PackedLayout, causal_attention
-from weibo_tui.engine.layers import FUSED, Linear, PackedLinear, for_onednn, linear
+from weibo_tui.engine.layers import ACTIVATIONS, FUSED, Linear, PackedLinear, gelu_tanh, linear, uses_onednn
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.02}
 pytestmark = pytest.mark.skipif(
-    not for_onednn(torch.zeros(1, dtype=torch.bfloat16)), reason="these layers are for oneDNN in bf16"
+    not uses_onednn(torch.zeros(1, dtype=torch.bfloat16)), reason="these layers are for oneDNN in bf16"
 )
 
 
@@ -62,12 +61,15 @@ def test_an_activation_fused_with_the_product_is_the_one_behind_it(name: str) ->
 
 
 def test_a_processor_without_bfloat16_takes_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    trunk, (ids, lengths) = models.trunk_of(models.reference(), torch.bfloat16), models.batch(models.ragged(5, 20))
+    backbone, (ids, lengths) = (
+        models.backbone_of(models.reference(), torch.bfloat16),
+        models.batch(models.ragged(5, 20)),
+    )
     with torch.no_grad():
-        packed = trunk(ids, lengths)
+        packed = backbone(ids, lengths)
     for module in ("layers", "activations"):
-        monkeypatch.setattr(f"weibo_tui.engine.{module}.for_onednn", lambda _tensor: False)
-    plain = models.trunk_of(models.reference(), torch.bfloat16)
+        monkeypatch.setattr(f"weibo_tui.engine.{module}.uses_onednn", lambda _tensor: False)
+    plain = models.backbone_of(models.reference(), torch.bfloat16)
     assert not any(isinstance(one, PackedLinear) for one in plain.modules())
     with torch.no_grad():
         assert (plain(ids, lengths) - packed).abs().max() < 0.3  # as far as bf16 goes at this scale
@@ -127,7 +129,7 @@ def test_attention_in_bfloat16_has_the_gradients_of_torchs_own() -> None:
 def test_rows_laid_side_by_side_and_back_are_the_same_rows(lengths: list[int]) -> None:
     layout = PackedLayout.ragged(torch.tensor(lengths))
     rows = drawn(layout.tokens, 4).double().requires_grad_()
-    beside = layout.side_by_side(rows)
+    beside = layout.pad(rows)
     assert layout.tokens >= sum(lengths)
     assert beside.shape == (len(lengths), layout.length, 4)
     start = 0
@@ -135,7 +137,7 @@ def test_rows_laid_side_by_side_and_back_are_the_same_rows(lengths: list[int]) -
         assert torch.equal(beside[post, :length], rows[start : start + length])
         start += length
     assert torch.equal(rows[layout.last], torch.stack([beside[i, n - 1] for i, n in enumerate(lengths)]))
-    back = layout.end_to_end(beside)
+    back = layout.unpad(beside)
     assert torch.equal(back[:start], rows[:start])
     assert not back[start:].any()
     weights = drawn(layout.tokens, 4, seed=1).double()

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers import GPT2Config as ReferenceConfig
 
-from weibo_tui.engine.activations import ACTIVATIONS
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.attention import PackedLayout
-from weibo_tui.engine.config import LARGEST, GPT2Config
+from weibo_tui.engine.config import MAX_SIZES, GPT2Config
 from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.layers import ACTIVATIONS
 from weibo_tui.errors import CorruptFileError, UserInputError
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -40,44 +40,44 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_every_variant_equals_transformers(changes: dict[str, Any]) -> None:
     plain = models.reference(**changes).double()
-    trunk = models.trunk_of(plain, torch.float64)
+    backbone = models.backbone_of(plain, torch.float64)
     ids, lengths = models.batch(models.ragged(6, 30))
     with torch.no_grad():
         want = plain(ids).last_hidden_state
-        assert (trunk.states(ids) - want).abs().max() < 1e-9
+        assert (backbone.hidden_states(ids) - want).abs().max() < 1e-9
         last = want[torch.arange(len(ids)), lengths - 1]
-        assert (trunk(ids, lengths) - last).abs().max() < 1e-9
+        assert (backbone(ids, lengths) - last).abs().max() < 1e-9
     assert want.std() > 0.3
 
 
-def whole(trunk: GPT2, adapter: Adapter, ids: Tensor) -> Tensor:
+def whole(backbone: GPT2, adapter: Adapter, ids: Tensor) -> Tensor:
     """The adapted model at every token, padding too, with no block cut short."""
-    layout = PackedLayout.full(len(ids), ids.shape[1], None, ids.device)
-    x = (trunk.wte(ids) + trunk.wpe.weight[: ids.shape[1]]).flatten(0, 1)
-    for index, block in enumerate(trunk.blocks):
-        x = adapter.after(index, block(x, layout))
-    states: Tensor = trunk.ln_f(x).view(*ids.shape, -1)
+    layout = PackedLayout.uniform(len(ids), ids.shape[1], None, ids.device)
+    x = (backbone.wte(ids) + backbone.wpe.weight[: ids.shape[1]]).flatten(0, 1)
+    for index, block in enumerate(backbone.blocks):
+        x = adapter.adapt(index, block(x, layout))
+    states: Tensor = backbone.ln_f(x).view(*ids.shape, -1)
     return states
 
 
 def test_last_block_read_at_one_token_equals_the_whole_block() -> None:
     """`forward` computes the last block for the pooled token only; this is the same adapted model without that."""
-    trunk = models.trunk_of(models.reference(n_layer=3), torch.float64)
-    adapter = models.adapter_for(trunk.config).double()
+    backbone = models.backbone_of(models.reference(n_layer=3), torch.float64)
+    adapter = models.adapter_for(backbone.config).double()
     ids, lengths = models.batch(models.ragged(9, 64))
     with torch.no_grad():
-        want = whole(trunk, adapter, ids)[torch.arange(len(ids)), lengths - 1]
-        assert (trunk(ids, lengths, adapter) - want).abs().max() < 1e-12
+        want = whole(backbone, adapter, ids)[torch.arange(len(ids)), lengths - 1]
+        assert (backbone(ids, lengths, adapter) - want).abs().max() < 1e-12
 
 
 def test_gradients_through_the_shortcut_equal_those_through_the_whole() -> None:
-    trunk = models.trunk_of(models.reference(), torch.float64)
-    adapter = models.adapter_for(trunk.config).double()
+    backbone = models.backbone_of(models.reference(), torch.float64)
+    adapter = models.adapter_for(backbone.config).double()
     ids, lengths = models.batch(models.ragged(7, 20))
-    adapter(trunk(ids, lengths, adapter)).square().sum().backward()
+    adapter(backbone(ids, lengths, adapter)).square().sum().backward()
     short = {name: p.grad.clone() for name, p in adapter.named_parameters() if p.grad is not None}
     adapter.zero_grad()
-    adapter(whole(trunk, adapter, ids)[torch.arange(len(ids)), lengths - 1]).square().sum().backward()
+    adapter(whole(backbone, adapter, ids)[torch.arange(len(ids)), lengths - 1]).square().sum().backward()
     for name, parameter in adapter.named_parameters():
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, short[name], rtol=1e-9, atol=1e-12), name
@@ -85,24 +85,24 @@ def test_gradients_through_the_shortcut_equal_those_through_the_whole() -> None:
 
 def test_bfloat16_attention_for_training_equals_the_one_for_use() -> None:
     """On a CPU the backward pass takes another way through attention; the verdict must not see it."""
-    trunk = models.trunk_of(models.reference(), torch.bfloat16)
-    adapter = models.adapter_for(trunk.config).train()
+    backbone = models.backbone_of(models.reference(), torch.bfloat16)
+    adapter = models.adapter_for(backbone.config).train()
     ids, lengths = models.batch(models.ragged(9, 40))
-    trained = adapter(trunk(ids, lengths, adapter))
+    trained = adapter(backbone(ids, lengths, adapter))
     with torch.inference_mode():
-        used = adapter(trunk(ids, lengths, adapter))
+        used = adapter(backbone(ids, lengths, adapter))
     assert trained.requires_grad
     assert (trained.softmax(1) - used.softmax(1)).abs().max() < 0.01
 
 
 def test_tokens_behind_a_post_and_other_posts_do_not_reach_it() -> None:
-    trunk = models.trunk_of(models.reference(), torch.float64)
+    backbone = models.backbone_of(models.reference(), torch.float64)
     ids, lengths = models.batch(models.ragged(8, 30))
     changed = ids.clone()
     changed[torch.arange(ids.shape[1]) >= lengths[:, None]] = 9
     changed[0] = ids[0].flip(0)
     with torch.no_grad():
-        one, other = trunk(ids, lengths), trunk(changed, lengths)
+        one, other = backbone(ids, lengths), backbone(changed, lengths)
     assert torch.equal(one[1:], other[1:])
     assert not torch.allclose(one[0], other[0])
 
@@ -140,18 +140,18 @@ def test_weight_of_another_shape_is_named_with_both(name: str, shape: tuple[int,
 
 def test_canonical_weights_are_those_that_were_loaded() -> None:
     config, tensors = weights()
-    trunk = GPT2.load(config, tensors)
-    assert models.same_bits(trunk.canonical(), tensors)
+    backbone = GPT2.load(config, tensors)
+    assert models.same_bits(backbone.to_hf_state_dict(), tensors)
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == dict(config.tensors())
 
 
 def test_bfloat16_is_for_matrix_products_only() -> None:
-    trunk = models.trunk_of(models.reference(), torch.bfloat16)
-    for module in trunk.modules():
+    backbone = models.backbone_of(models.reference(), torch.bfloat16)
+    for module in backbone.modules():
         for parameter in module.parameters(recurse=False):
             assert parameter.dtype == (torch.bfloat16 if isinstance(module, nn.Linear) else torch.float32)
     ids, lengths = models.batch(models.ragged(3, 9))
-    assert trunk(ids, lengths).dtype == torch.float32
+    assert backbone(ids, lengths).dtype == torch.float32
 
 
 def test_config_is_the_same_when_read_back_and_transformers_defaults_are_ours() -> None:
@@ -170,7 +170,7 @@ SOUND: dict[str, Any] = {"model_type": "gpt2", "n_layer": 1, "n_head": 1, "n_emb
     "changes",
     [
         {"n_layer": 0},
-        {"n_layer": LARGEST["layers"] + 1},
+        {"n_layer": MAX_SIZES["layers"] + 1},
         {"n_head": 3},
         {"n_embd": -8},
         {"n_embd": 10**30},
@@ -214,15 +214,15 @@ def test_any_value_in_a_config_is_taken_or_refused_in_words(key: str, value: Any
         assert "\n" not in str(refused).replace(str(value), "")
     else:
         assert config.activation in ACTIVATIONS
-        assert all(1 <= getattr(config, name) <= most for name, most in LARGEST.items())
+        assert all(1 <= getattr(config, name) <= most for name, most in MAX_SIZES.items())
 
 
 def test_pooled_state_is_that_of_the_last_real_token_whatever_the_lengths() -> None:
-    trunk = models.trunk_of(models.reference(), torch.float64)
+    backbone = models.backbone_of(models.reference(), torch.float64)
     rows = models.ragged(1 + 63, 64)
     random = np.random.default_rng(0)
     ids, _lengths = models.batch(rows, 64)
     lengths = torch.from_numpy(random.permutation(64) + 1)
     with torch.no_grad():
-        want = trunk.states(ids)[torch.arange(64), lengths - 1]
-        assert (trunk(ids, lengths) - want).abs().max() < 1e-9
+        want = backbone.hidden_states(ids)[torch.arange(64), lengths - 1]
+        assert (backbone(ids, lengths) - want).abs().max() < 1e-9

@@ -21,7 +21,7 @@ from bounds import little_memory, sparse
 from commands import listing
 from torch import Tensor
 
-from weibo_tui.engine.config import LARGEST, GPT2Config
+from weibo_tui.engine.config import MAX_SIZES, GPT2Config
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.registry import conversion, weights
 from weibo_tui.registry.adapters import Adapters
@@ -136,7 +136,7 @@ def test_safetensors_file_that_lies_is_damaged(tmp_path: Path, content: bytes) -
             with pytest.raises(CorruptFileError, match="model.safetensors is damaged") as refused:
                 read(file)
             assert len(str(refused.value)) < 500
-        with pytest.raises(ValueError), weights.trunk_on_disk(file, config):
+        with pytest.raises(ValueError), weights.backbone_on_disk(file, config):
             pass
 
 
@@ -216,7 +216,12 @@ def test_deep_config_is_refused_in_a_sentence() -> None:
 
 def test_largest_shape_takes_no_memory_before_its_weights_are_compared(tmp_path: Path) -> None:
     source = models.write_folder(tmp_path / "from", models.reference())
-    sizes = {"n_layer": LARGEST["layers"], "n_embd": LARGEST["width"], "n_head": 1, "vocab_size": LARGEST["vocabulary"]}
+    sizes = {
+        "n_layer": MAX_SIZES["layers"],
+        "n_embd": MAX_SIZES["width"],
+        "n_head": 1,
+        "vocab_size": MAX_SIZES["vocabulary"],
+    }
     config = json.loads((source / "config.json").read_bytes()) | sizes
     (source / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with little_memory(), pytest.raises(CorruptFileError, match="The weights lack"):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from weibo_tui.engine.activations import ACTIVATIONS
 from weibo_tui.engine.hyperparameters import (
     ACTIVATION_NAMES,
     PRETRAINING_RANGES,
@@ -17,6 +16,7 @@ from weibo_tui.engine.hyperparameters import (
     Hyperparameters,
     PretrainingHyperparameters,
 )
+from weibo_tui.engine.layers import ACTIVATIONS
 
 
 def problems(**changes: Any) -> list[str]:

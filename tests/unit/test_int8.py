@@ -18,7 +18,7 @@ from weibo_tui.progress import finish
 from weibo_tui.registry.bases import CONFIG, TOKENIZER, WEIGHTS, Bases, OpenBase
 from weibo_tui.registry.conversion import Checkpoint
 from weibo_tui.registry.int8 import SCALE, restored, rounded
-from weibo_tui.registry.weights import trunk_on_disk
+from weibo_tui.registry.weights import backbone_on_disk
 
 VALUES = st.floats(-1e4, 1e4, width=32)
 MATRICES = st.integers(1, 5).flatmap(
@@ -59,20 +59,22 @@ def small(base: OpenBase, tmp_path: Path) -> Bases:
     """A folder of bases with one in it, `small`, in eight bits."""
     bases = Bases(tmp_path / "bases")
     definition = base.tokenizer._tokenizer.to_str()
-    checkpoint = Checkpoint(base.trunk.config, base.trunk.canonical(), definition, base.tokenizer.frame)
+    checkpoint = Checkpoint(
+        base.backbone.config, base.backbone.to_hf_state_dict(), definition, base.tokenizer.special_tokens
+    )
     bases.create("small", checkpoint, "elsewhere", {}, eight_bits=True)
     return bases
 
 
 def test_a_base_in_eight_bits_opens_as_what_its_fingerprint_says(small: Bases, base: OpenBase, tmp_path: Path) -> None:
     opened = small.open("small")
-    full = sum(tensor.nbytes for tensor in base.trunk.canonical().values())
+    full = sum(tensor.nbytes for tensor in base.backbone.to_hf_state_dict().values())
     assert (small.path("small") / WEIGHTS).stat().st_size < 0.6 * full  # its rows are short: scales count for much
     again = Checkpoint(
-        opened.trunk.config,
-        opened.trunk.canonical(),
+        opened.backbone.config,
+        opened.backbone.to_hf_state_dict(),
         (small.path("small") / TOKENIZER).read_text(encoding="utf-8"),
-        opened.tokenizer.frame,
+        opened.tokenizer.special_tokens,
     )
     plain = Bases(tmp_path / "plain").create("plain", again, "elsewhere", {})
     assert plain.fingerprint == opened.card.fingerprint != base.card.fingerprint
@@ -83,7 +85,9 @@ def test_a_base_in_eight_bits_goes_out_and_comes_in_as_any_other(small: Bases, t
     finish(small.export("small", tmp_path / "small.zip"))
     card = finish(small.take_in(tmp_path / "small.zip", "again"))
     assert card.fingerprint == small.card("small").fingerprint
-    assert models.same_bits(small.open("again").trunk.canonical(), small.open("small").trunk.canonical())
+    assert models.same_bits(
+        small.open("again").backbone.to_hf_state_dict(), small.open("small").backbone.to_hf_state_dict()
+    )
 
 
 def test_scales_of_another_shape_are_refused(small: Bases) -> None:
@@ -93,7 +97,7 @@ def test_scales_of_another_shape_are_refused(small: Bases) -> None:
     for wrong in (tensors[name][:-1], tensors[name][:, None]):
         safetensors.torch.save_file(tensors | {name: wrong.contiguous()}, path)
         with pytest.raises(ValueError, match="not those that config.json asks for"):
-            trunk_on_disk(path, small_config(small)).__enter__()
+            backbone_on_disk(path, small_config(small)).__enter__()
 
 
 def small_config(bases: Bases) -> GPT2Config:

@@ -40,7 +40,7 @@ from weibo_tui.engine.events import Evaluated, RunFinished, RunStarted, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.engine.metrics import score
-from weibo_tui.engine.prediction import logits_of, softmax
+from weibo_tui.engine.prediction import predict_logits, softmax
 from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
 from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.engine.vocabulary import build_tokenizer
@@ -68,12 +68,12 @@ def tell(record_property: Callable[[str, object], None]) -> Tell:
     return keep
 
 
-def training_of(trunk: GPT2, hyper: Hyperparameters, number: int, *, micro_tokens: int = 2048) -> AdapterTrainer:
-    adapter = Adapter.fresh(AdapterConfig(trunk.config.width, (0, 1), 2, hyper.bottleneck), seed=0)
+def training_of(backbone: GPT2, hyper: Hyperparameters, number: int, *, micro_tokens: int = 2048) -> AdapterTrainer:
+    adapter = Adapter.initialize(AdapterConfig(backbone.config.width, (0, 1), 2, hyper.bottleneck), seed=0)
     posts = made_up.posts(number + 20, seed=3)
-    dtype = trunk.blocks[0].mlp_in.weight.dtype  # type: ignore[union-attr]
+    dtype = backbone.blocks[0].mlp_in.weight.dtype  # type: ignore[union-attr]
     return AdapterTrainer(
-        trunk,
+        backbone,
         adapter,
         models.examples(posts[20:]),
         models.examples(posts[:20]),
@@ -97,13 +97,13 @@ def test_trunk_is_bit_equal_after_training_and_exactly_the_adapter_and_head_were
     tell: Tell,
 ) -> None:
     for dtype in (torch.float32, torch.bfloat16):
-        trunk = models.trunk_of(models.reference(), dtype)
-        training = training_of(trunk, HYPER, 160)
-        before = copy.deepcopy(trunk.state_dict())
+        backbone = models.backbone_of(models.reference(), dtype)
+        training = training_of(backbone, HYPER, 160)
+        before = copy.deepcopy(backbone.state_dict())
         start = copy.deepcopy(training.adapter.state_dict())
         steps = sum(isinstance(event, StepDone) for event in training.events())
         assert steps == 10
-        assert models.same_bits(trunk.state_dict(), before)
+        assert models.same_bits(backbone.state_dict(), before)
 
         expected = {
             f"blocks.{i}.{part}.{kind}" for i in (0, 1) for part in ("down", "up") for kind in ("weight", "bias")
@@ -116,7 +116,7 @@ def test_trunk_is_bit_equal_after_training_and_exactly_the_adapter_and_head_were
         }
         assert {name for name, p in training.adapter.named_parameters() if p.requires_grad} == expected
         assert updated == changed == start.keys() == expected
-        assert not any(parameter.requires_grad for parameter in trunk.parameters())
+        assert not any(parameter.requires_grad for parameter in backbone.parameters())
 
     with torch.device("meta"):
         full = Adapter(AdapterConfig(width=768, blocks=tuple(range(12)), labels=2, bottleneck=64))
@@ -131,17 +131,17 @@ def test_trunk_is_bit_equal_after_training_and_exactly_the_adapter_and_head_were
 
 # 2
 def test_frozen_tensors_have_no_gradient(tell: Tell) -> None:
-    trunk = models.trunk_of(models.reference())
-    training = training_of(trunk, HYPER, 64, micro_tokens=128)
+    backbone = models.backbone_of(models.reference())
+    training = training_of(backbone, HYPER, 64, micro_tokens=128)
     looks = amid = 0
     for event in training.events():
-        assert all(parameter.grad is None for parameter in trunk.parameters())
+        assert all(parameter.grad is None for parameter in backbone.parameters())
         looks += 1
         if isinstance(event, Progress) and event.stage == "step":
             amid += 1  # a backward pass has been, and its gradients are not yet used up
             assert all(parameter.grad is not None for parameter in training.adapter.parameters())
     assert amid >= 4
-    tell(f"{sum(1 for _p in trunk.parameters())} tensors, looked at {looks} times, {amid} mid-step")
+    tell(f"{sum(1 for _p in backbone.parameters())} tensors, looked at {looks} times, {amid} mid-step")
 
 
 # 3
@@ -165,8 +165,8 @@ def test_zero_up_projection_gives_plain_logits_and_the_trunk_equals_transformers
     inside = torch.arange(ids.shape[1]) < lengths[:, None]
     measured = []
     for dtype in (torch.float64, torch.float32):
-        trunk = models.trunk_of(plain, dtype)
-        adapter = models.adapter_for(trunk.config).to(dtype)
+        backbone = models.backbone_of(plain, dtype)
+        adapter = models.adapter_for(backbone.config).to(dtype)
         with torch.no_grad():
             for name, parameter in adapter.named_parameters():
                 if ".up." in name:
@@ -175,9 +175,9 @@ def test_zero_up_projection_gives_plain_logits_and_the_trunk_equals_transformers
             oracle.score.weight.copy_(adapter.head.weight)
             want = oracle(ids, attention_mask=inside.long()).logits
             states = oracle.transformer(ids, attention_mask=inside.long()).last_hidden_state
-            off_logits = difference(adapter(trunk(ids, lengths, adapter)), want)
-            off_plain = difference(adapter(trunk(ids, lengths)), want)
-            off_states = difference(trunk.states(ids)[inside], states[inside])
+            off_logits = difference(adapter(backbone(ids, lengths, adapter)), want)
+            off_plain = difference(adapter(backbone(ids, lengths)), want)
+            off_states = difference(backbone.hidden_states(ids)[inside], states[inside])
         assert max(off_logits, off_plain, off_states) <= TOLERANCE[dtype]
         assert float(want.std()) > 0.3  # logits of which a difference would be seen
         measured.append(f"{str(dtype)[6:]}: logits {max(off_logits, off_plain):.1e}, states {off_states:.1e}")
@@ -189,14 +189,14 @@ def test_post_alone_in_a_ragged_batch_or_padded_to_the_limit_is_the_same(tell: T
     plain, rows = models.reference(), models.ragged(40, 64)
     measured = []
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
-        trunk = models.trunk_of(plain, dtype)
-        adapter = models.adapter_for(trunk.config)
+        backbone = models.backbone_of(plain, dtype)
+        adapter = models.adapter_for(backbone.config)
         if dtype == torch.float64:
             adapter.to(dtype)
 
         def logits(posts: Sequence[Sequence[int]], length: int = 0, padding: int = 0) -> Tensor:
             ids, lengths = models.batch(posts, length, padding)
-            found: Tensor = adapter(trunk(ids, lengths, adapter))  # noqa: B023
+            found: Tensor = adapter(backbone(ids, lengths, adapter))  # noqa: B023
             return found
 
         with torch.inference_mode():
@@ -242,18 +242,18 @@ def test_trainer_workbench_and_command_line_give_the_same_probability(tell: Tell
                 models.add_base(bench, home / "from")
             base = bench.open_base("small", bench.compute(machine))
             training = AdapterTrainer(
-                base.trunk,
-                Adapter.fresh(AdapterConfig(32, (0, 1), 2, 8), seed=1),
+                base.backbone,
+                Adapter.initialize(AdapterConfig(32, (0, 1), 2, 8), seed=1),
                 models.examples(made_up.posts(32, seed=2)),
                 models.examples(labelled),
                 HYPER,
                 models.compute(bench.compute(machine).dtype, micro_tokens=150),  # other batches than predict's
-                base.tokenizer.frame.pad,
+                base.tokenizer.special_tokens.pad,
             )
             (validated,) = [event for event in training.events() if isinstance(event, Evaluated)]
             logits = np.empty((len(posts), 2))
-            for batch, part in logits_of(
-                base.trunk, training.adapter, training.validation.encoded, training.padding, training.compute
+            for batch, part in predict_logits(
+                base.backbone, training.adapter, training.validation.encoded, training.padding, training.compute
             ):
                 logits[batch] = part
             card = models.card_for(training.adapter, base, dtype, temperature=1.7, dtype=dtype)
@@ -297,10 +297,14 @@ def test_every_id_lies_below_the_embedding_rows_and_the_frame_is_the_cards(tell:
     with Workbench.open(home) as bench:
         card = models.add_base(bench, home / "from")
         base = bench.bases.open("small")
-        rows = base.trunk.config.vocabulary
+        rows = base.backbone.config.vocabulary
         assert max(base.tokenizer.vocabulary().values()) < rows
-        frame = base.tokenizer.frame
-        assert (frame.prefix, frame.suffix, frame.pad) == (card.prefix, card.suffix, card.pad) == ((2,), (3,), 0)
+        special_tokens = base.tokenizer.special_tokens
+        assert (
+            (special_tokens.prefix, special_tokens.suffix, special_tokens.pad)
+            == (card.prefix, card.suffix, card.pad)
+            == ((2,), (3,), 0)
+        )
         _cleaned, encoded = base.tokenizer.encode_posts([*HOSTILE, *POSTS], 32, 1)
         assert 0 <= encoded.ids.min() <= encoded.ids.max() < rows
         for place in range(len(encoded)):
@@ -329,12 +333,12 @@ def test_every_id_lies_below_the_embedding_rows_and_the_frame_is_the_cards(tell:
 
 LOADER = """
 import sys
-from weibo_tui.workbench import Machine, Workbench
-from weibo_tui.engine.prediction import logits_of
+from weibo_tui.workbench import ComputeOptions, Workbench
+from weibo_tui.engine.prediction import predict_logits
 with Workbench.open() as bench:
-    classifier = bench.classifier("mood", Machine("cpu", "float32", 1))
+    classifier = bench.classifier("mood", ComputeOptions("cpu", "float32", 1))
     encoded = classifier.tokenizer.encode_posts(sys.argv[1:], classifier.max_length, classifier.preprocessing)[1]
-    for batch, logits in logits_of(classifier.trunk, classifier.adapter, encoded, 0, classifier.compute):
+    for batch, logits in predict_logits(classifier.backbone, classifier.adapter, encoded, 0, classifier.compute):
         for place, row in zip(batch, logits):
             print(place, row.tobytes().hex())
 """
@@ -346,11 +350,11 @@ def test_saved_adapter_gives_bit_equal_logits_in_a_new_process_and_holds_no_trun
     with Workbench.open(home) as bench:
         models.add_base(bench, home / "from")
         base = bench.open_base("small", bench.compute(models.MACHINE))
-        adapter = models.adapter_for(base.trunk.config, labels=2)
+        adapter = models.adapter_for(base.backbone.config, labels=2)
         bench.adapters.save(adapter, models.card_for(adapter, base, "mood"))
     encoded = base.tokenizer.encode_posts(posts, 32, 1)[1]
     here: dict[str, str] = {}
-    for batch, logits in logits_of(base.trunk, adapter, encoded, 0, models.compute()):
+    for batch, logits in predict_logits(base.backbone, adapter, encoded, 0, models.compute()):
         here |= {str(place): row.tobytes().hex() for place, row in zip(batch, logits, strict=True)}
     child = subprocess.run([sys.executable, "-c", LOADER, *posts], capture_output=True, text=True, check=True)
     there = dict(line.split() for line in child.stdout.splitlines())
@@ -361,7 +365,7 @@ def test_saved_adapter_gives_bit_equal_logits_in_a_new_process_and_holds_no_trun
     assert sorted(path.name for path in folder.iterdir()) == ["adapter.safetensors", "card.json"]
     saved = load_file(folder / "adapter.safetensors")
     assert saved.keys() == adapter.state_dict().keys()
-    of_trunk = [tensor for tensor in base.trunk.state_dict().values() if tensor.dim() > 1]
+    of_trunk = [tensor for tensor in base.backbone.state_dict().values() if tensor.dim() > 1]
     assert not any(one.shape == other.shape and torch.equal(one, other) for one in saved.values() for other in of_trunk)
     size = (folder / "adapter.safetensors").stat().st_size
     assert size < 4 * sum(tensor.numel() for tensor in saved.values()) + 4096
@@ -402,19 +406,19 @@ def test_adapter_a_then_b_then_a_again_gives_identical_logits(tell: Tell, home: 
         for seed, name in enumerate("ab"):
             models.add_adapter(bench, base, name, seed)
         found: list[list[float | None]] = []
-        trunks = set()
+        backbones = set()
         for name in "abaab":
             found.append([one.confidence for one in bench.predict(POSTS, name, machine=models.MACHINE, record=False)])
-            trunks.add(id(bench.classifier(name, models.MACHINE).trunk))
-        a, b = models.adapter_for(base.trunk.config, 0), models.adapter_for(base.trunk.config, 1)
+            backbones.add(id(bench.classifier(name, models.MACHINE).backbone))
+        a, b = models.adapter_for(base.backbone.config, 0), models.adapter_for(base.backbone.config, 1)
         encoded = base.tokenizer.encode_posts(POSTS, 32, 1)[1]
         logits = [
-            np.concatenate([part for _batch, part in logits_of(base.trunk, one, encoded, 0, models.compute())])
+            np.concatenate([part for _batch, part in predict_logits(base.backbone, one, encoded, 0, models.compute())])
             for one in (a, b, a)
         ]
     assert logits[0].tobytes() == logits[2].tobytes() != logits[1].tobytes()
     assert found[0] == found[2] == found[3] != found[1] == found[4]
-    assert trunks == {id(base.trunk)}
+    assert backbones == {id(base.backbone)}
     apart = np.abs(logits[0] - logits[1]).max()
     tell(f"a and a: bit-equal over {len(POSTS)} posts; a and b: up to {apart:.2f} apart; one trunk")
 
@@ -465,8 +469,8 @@ def test_splits_share_no_text_best_epoch_is_chosen_on_validation_and_sorted_file
             assert all(set(labels[parts.train[step]]) == {0, 1} for step in steps if len(step) == 16)
 
     # What is learnt from labels turned round makes validation worse with each epoch: the first must win.
-    trunk = models.trunk_of(models.reference())
-    training = training_of(trunk, Hyperparameters(epochs=4, batch_size=16, learning_rate=1e-2, bottleneck=8), 300)
+    backbone = models.backbone_of(models.reference())
+    training = training_of(backbone, Hyperparameters(epochs=4, batch_size=16, learning_rate=1e-2, bottleneck=8), 300)
     training.train.labels[:] = 1 - training.train.labels
     evaluated, weights = [], {}
     for event in training.events():
@@ -477,7 +481,7 @@ def test_splits_share_no_text_best_epoch_is_chosen_on_validation_and_sorted_file
     best = int(np.argmax(np.array(f1)))
     assert all(event.split == "validation" for event in evaluated)
     assert best < 3
-    assert training.at.best_epoch == best + 1
+    assert training.state.best_epoch == best + 1
     assert models.same_bits(training.adapter.state_dict(), weights[best + 1])
     assert not models.same_bits(training.adapter.state_dict(), weights[4])
 

@@ -130,7 +130,7 @@ def test_exported_adapter_is_loaded_strictly_and_judges_the_same(
 ) -> None:
     """Also a calibrated one: what divides its logits here is in its head there."""
     base = bench.bases.open("uer")
-    ours = models.adapter_for(base.trunk.config, 3, 2, bottleneck=64, activation="relu")
+    ours = models.adapter_for(base.backbone.config, 3, 2, bottleneck=64, activation="relu")
     card = models.card_for(ours, base, "ours", temperature=2.5, max_length=128, preprocessing=0)
     bench.adapters.save(ours, card)
     out = tmp_path / "ours.pth"
@@ -157,7 +157,7 @@ def test_adapter_that_the_original_cannot_load_is_not_written(
     bench: Workbench, tmp_path: Path, shape: dict[str, Any], labels: int, missing: str
 ) -> None:
     base = bench.bases.open("uer")
-    adapter = models.adapter_for(base.trunk.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape))
+    adapter = models.adapter_for(base.backbone.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape))
     bench.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])))
     before = listing(tmp_path)
     with pytest.raises(UserInputError, match=f"cannot load the adapter 'other', for it wants {missing}: "):

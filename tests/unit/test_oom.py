@@ -17,8 +17,8 @@ from torch import Tensor
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.events import BatchHalved, StepDone
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.oom import in_fitting_batches
-from weibo_tui.engine.prediction import logits_of
+from weibo_tui.engine.oom import map_with_oom_retry
+from weibo_tui.engine.prediction import predict_logits
 from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.errors import WeiboTuiError
 
@@ -26,7 +26,7 @@ POSTS = made_up.posts(60, seed=5)
 
 
 @contextmanager
-def memory_for(trunk: GPT2, tokens: int, error: type[Exception] = torch.OutOfMemoryError) -> Iterator[list[int]]:
+def memory_for(backbone: GPT2, tokens: int, error: type[Exception] = torch.OutOfMemoryError) -> Iterator[list[int]]:
     """For the block, a trunk that computes `tokens` tokens at once and no more, in a forward or in a backward pass;
     how many each pass had that went well."""
     went_well: list[int] = []
@@ -36,30 +36,30 @@ def memory_for(trunk: GPT2, tokens: int, error: type[Exception] = torch.OutOfMem
         if asked > tokens:
             raise error("can't allocate memory")
         went_well.append(asked)
-        read: Tensor = GPT2.forward(trunk, ids, lengths, *others)  # type: ignore[arg-type]
+        read: Tensor = GPT2.forward(backbone, ids, lengths, *others)  # type: ignore[arg-type]
         return read
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trunk, "forward", forward)
+        patch.setattr(backbone, "forward", forward)
         yield went_well
 
 
-def training_on(trunk: GPT2) -> AdapterTrainer:
+def training_on(backbone: GPT2) -> AdapterTrainer:
     hyper = replace(HYPER, epochs=1, dropout=0.1, emoticon_dropout=0.0)
-    config = AdapterConfig(trunk.config.width, (0, 1), 2, hyper.bottleneck, dropout=0.0)
+    config = AdapterConfig(backbone.config.width, (0, 1), 2, hyper.bottleneck, dropout=0.0)
     compute = models.compute(torch.float64, micro_tokens=10_000)
-    adapter = Adapter.fresh(config, hyper.seed).double()
+    adapter = Adapter.initialize(config, hyper.seed).double()
     examples = models.examples(POSTS)
-    return AdapterTrainer(trunk, adapter, examples, models.examples(POSTS[:20]), hyper, compute, padding=0)
+    return AdapterTrainer(backbone, adapter, examples, models.examples(POSTS[:20]), hyper, compute, padding=0)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])
 def test_a_training_that_does_not_fit_halves_its_parts_and_learns_the_same(error: type[Exception]) -> None:
-    undisturbed = training_on(models.trunk_of(models.reference(), torch.float64))
+    undisturbed = training_on(models.backbone_of(models.reference(), torch.float64))
     expected = [event for event in undisturbed.events() if isinstance(event, StepDone)]
-    trunk = models.trunk_of(models.reference(), torch.float64)
-    training = training_on(trunk)
-    with memory_for(trunk, 70, error) as went_well:
+    backbone = models.backbone_of(models.reference(), torch.float64)
+    training = training_on(backbone)
+    with memory_for(backbone, 70, error) as went_well:
         events = list(training.events())
     halvings = [event for event in events if isinstance(event, BatchHalved)]
     steps = [event for event in events if isinstance(event, StepDone)]
@@ -74,14 +74,14 @@ def test_a_training_that_does_not_fit_halves_its_parts_and_learns_the_same(error
 
 
 def test_memory_too_small_for_one_post_ends_training_in_a_sentence() -> None:
-    trunk = models.trunk_of(models.reference(), torch.float64)
-    training = training_on(trunk)
+    backbone = models.backbone_of(models.reference(), torch.float64)
+    training = training_on(backbone)
     with (
-        memory_for(trunk, 2),
+        memory_for(backbone, 2),
         pytest.raises(WeiboTuiError, match=r"too small for one post of \d+ tokens"),
     ):
         list(training.events())
-    assert training.at.step == 0
+    assert training.state.step == 0
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
@@ -89,25 +89,25 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
         raise RuntimeError("a shape is wrong")
 
     with pytest.raises(RuntimeError, match="a shape is wrong"):
-        list(in_fitting_batches(np.arange(4), np.full(4, 5), models.compute(), work))
+        list(map_with_oom_retry(np.arange(4), np.full(4, 5), models.compute(), work))
 
 
 def test_verdicts_that_do_not_fit_together_come_one_by_one_and_are_the_same() -> None:
-    trunk = models.trunk_of(models.reference(), torch.float64)
-    adapter = models.adapter_for(trunk.config).double()
+    backbone = models.backbone_of(models.reference(), torch.float64)
+    adapter = models.adapter_for(backbone.config).double()
     encoded = models.examples(POSTS).encoded
 
     def judged() -> np.ndarray:
         logits = np.zeros((len(encoded), 3))
         times = np.zeros(len(encoded), int)
         compute = models.compute(torch.float64, micro_tokens=10_000)
-        for batch, part in logits_of(trunk, adapter, encoded, 0, compute):
+        for batch, part in predict_logits(backbone, adapter, encoded, 0, compute):
             logits[batch] = part
             times[batch] += 1
         assert (times == 1).all()
         return logits
 
     expected = judged()
-    with memory_for(trunk, int(encoded.lengths.max())) as went_well:
+    with memory_for(backbone, int(encoded.lengths.max())) as went_well:
         assert np.allclose(judged(), expected, rtol=0, atol=1e-9)
     assert sum(went_well) == encoded.lengths.sum()

@@ -50,7 +50,7 @@ def test_english_gpt2_has_no_frame_and_pads_with_the_end_of_text(folder: Path, o
     assert AutoTokenizer.from_pretrained(folder).pad_token_id is None
     assert (opened.card.prefix, opened.card.suffix, opened.card.pad) == ((), (), end)
     assert end not in opened.tokenizer.encode([english.END], 64).ids.tolist()  # typed by somebody, it is characters
-    assert opened.trunk.config.vocabulary == end + 1 + MORE_ROWS
+    assert opened.backbone.config.vocabulary == end + 1 + MORE_ROWS
 
 
 def test_tokens_and_states_of_english_gpt2_are_those_of_transformers(
@@ -61,11 +61,11 @@ def test_tokens_and_states_of_english_gpt2_are_those_of_transformers(
     encoded = opened.tokenizer.encode(posts, 64)
     rows = [encoded.ids[a:b].tolist() for a, b in zip(encoded.starts[:-1], encoded.starts[1:], strict=True)]
     assert rows == [theirs(post)["input_ids"] for post in posts]
-    trunk = bases.open("english").trunk.compute_in(torch.float64)
+    backbone = bases.open("english").backbone.set_compute_dtype(torch.float64)
     ids, lengths = models.batch(rows, padding=opened.card.pad)
     with torch.no_grad():
         want = GPT2Model.from_pretrained(folder, dtype=torch.float64)(ids).last_hidden_state
-        assert (trunk(ids, lengths) - want[torch.arange(len(rows)), lengths - 1]).abs().max() < 1e-9
+        assert (backbone(ids, lengths) - want[torch.arange(len(rows)), lengths - 1]).abs().max() < 1e-9
 
 
 def test_tokenizer_json_gives_the_same_base_as_vocabulary_and_merges(tmp_path: Path, opened: OpenBase) -> None:
@@ -77,9 +77,9 @@ def test_bare_trunk_and_language_model_give_the_same_base(tmp_path: Path) -> Non
     bases, prints = Bases(tmp_path / "bases"), []
     for name in ("GPT2Model", "GPT2LMHeadModel"):
         source = english.write_folder(tmp_path / name)
-        trunk = GPT2Model.from_pretrained(source)
-        model = trunk if name == "GPT2Model" else GPT2LMHeadModel(trunk.config)
-        model.base_model.load_state_dict(trunk.state_dict())
+        backbone = GPT2Model.from_pretrained(source)
+        model = backbone if name == "GPT2Model" else GPT2LMHeadModel(backbone.config)
+        model.base_model.load_state_dict(backbone.state_dict())
         model.save_pretrained(source)
         assert json.loads((source / "config.json").read_text(encoding="utf-8"))["architectures"] == [name]
         prints.append(bases.add(source, name).fingerprint)
@@ -88,11 +88,13 @@ def test_bare_trunk_and_language_model_give_the_same_base(tmp_path: Path) -> Non
 
 def test_character_that_was_cut_in_the_midst_was_not_read(opened: OpenBase) -> None:
     whole = opened.tokenizer.encode([CHINESE], 64)
-    assert whole.read.tolist() == [len(CHINESE)]
+    assert whole.chars_covered.tolist() == [len(CHINESE)]
     bodies = [opened.tokenizer.encode([one], 64).ids.tolist() for one in (CHINESE[:4], CHINESE[3], "😀")]
     assert [len(body) for body in bodies[1:]] == [3, 4]
     before = len(bodies[0])
-    read = {room: int(opened.tokenizer.encode([CHINESE], room).read[0]) for room in range(1, len(whole.ids) + 1)}
+    read = {
+        room: int(opened.tokenizer.encode([CHINESE], room).chars_covered[0]) for room in range(1, len(whole.ids) + 1)
+    }
     assert [read[before + more] for more in range(4)] == [4, 4, 4, 5]
     assert read[len(whole.ids)] == len(CHINESE)
     for room, characters in read.items():

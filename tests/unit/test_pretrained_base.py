@@ -100,7 +100,7 @@ def test_pretrained_folder_opens_in_transformers_with_equal_ids_and_states(
     reference: Any = AutoModelForCausalLM.from_pretrained(
         folder, local_files_only=True
     ).double()  # in use, not training
-    trunk: GPT2 = base.trunk.compute_in(torch.float64)
+    backbone: GPT2 = base.backbone.set_compute_dtype(torch.float64)
     posts = [*(text for text, _label in made_up.posts(30, seed=3)), "ABC, 2024年 好！！龘[哈哈]好"]
     encoded = base.tokenizer.encode(posts, 32)
     for place, post in enumerate(posts):
@@ -108,12 +108,12 @@ def test_pretrained_folder_opens_in_transformers_with_equal_ids_and_states(
         assert ids == theirs(post)["input_ids"]
         with torch.no_grad():
             row = torch.tensor([ids])
-            states = trunk.states(row)
+            states = backbone.hidden_states(row)
             assert (reference.transformer(row).last_hidden_state - states).abs().max() < 1e-9
-            assert (reference(row).logits - states @ trunk.wte.weight.T).abs().max() < 1e-9
+            assert (reference(row).logits - states @ backbone.wte.weight.T).abs().max() < 1e-9
     assert (theirs.pad_token_id, theirs.cls_token_id, theirs.sep_token_id) == (0, 2, 3)
     assert any("[" in theirs.convert_ids_to_tokens(index) for index in encoded.ids.tolist() if index > 5)
-    assert base.trunk.config.vocabulary == len(base.tokenizer.vocabulary()) <= 500
+    assert base.backbone.config.vocabulary == len(base.tokenizer.vocabulary()) <= 500
     longest = max(len(token) for token in base.tokenizer.vocabulary() if token[0] not in "[#")
     assert (longest > 1) == (units == "pieces")
 

@@ -31,11 +31,11 @@ class Poisoned:
         self.step = step
 
     def __enter__(self) -> None:
-        real = AdapterTrainer._gradient
+        real = AdapterTrainer._backward
 
         def gradient(training: AdapterTrainer, *given: Any) -> Generator[Any, None, float]:
             loss = yield from real(training, *given)
-            return math.nan if training.at.step + 1 == self.step else loss
+            return math.nan if training.state.step + 1 == self.step else loss
 
         self.patch.setattr(AdapterTrainer, "_gradient", gradient)
 
@@ -85,10 +85,10 @@ def test_a_lack_of_memory_is_told_and_kept_in_the_journal(
     bench: Workbench, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
-    real = AdapterTrainer._gradient
+    real = AdapterTrainer._backward
 
     def gradient(training: AdapterTrainer, *given: Any) -> Generator[Any, None, float]:
-        if training.at.step == 3 and not told:
+        if training.state.step == 3 and not told:
             told.append(training.compute.micro_tokens)
             raise MemoryError
         return (yield from real(training, *given))

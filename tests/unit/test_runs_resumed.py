@@ -250,7 +250,7 @@ def test_events_of_training_leave_no_long_stretch_and_tell_of_its_parts(bench: W
     events = list(bench.train(models.training_plan(tmp_path)))
     started = next(event for event in events if isinstance(event, RunStarted))
     assert (started.steps, started.base, started.dtype, started.threads) == (8, "small", "float32", 1)
-    config = bench.bases.open("small").trunk.config
+    config = bench.bases.open("small").backbone.config
     assert started.trainable == 2 * (2 * 32 * 8 + 8 + 32) + 2 * 32
     assert started.frozen == sum(math.prod(shape) for _name, shape in config.tensors())
     stages = [event.stage for event in events if isinstance(event, Progress)]

@@ -104,7 +104,7 @@ def add_formula_adapter(home: Path) -> None:
         base = bench.open_base("tiny", bench.compute(ComputeOptions("cpu", "float32", 1)))
         for number, label in enumerate(FORMULA_LABELS):
             labels = [label, *(other for other in FORMULA_LABELS if other != label)]
-            adapter = models.adapter_for(base.trunk.config, seed=number, labels=len(labels))
+            adapter = models.adapter_for(base.backbone.config, seed=number, labels=len(labels))
             adapter.head.weight.data[1:] = 0  # the first label or all alike: that one is given
             bench.adapters.save(adapter, models.card_for(adapter, base, f"formula-{number}", labels))
 

@@ -11,7 +11,7 @@ from commands import Command, objects
 from weibo_tui.paths import BUNDLED
 from weibo_tui.progress import finish
 from weibo_tui.registry.bases import WEIGHTS
-from weibo_tui.registry.weights import fingerprint, trunk_on_disk
+from weibo_tui.registry.weights import backbone_on_disk, fingerprint
 from weibo_tui.starter.recipe.bundle import LARGEST_FILE, LARGEST_STARTER
 from weibo_tui.starter.recipe.models import TASKS, Task
 from weibo_tui.starter.recipe.scoring import SURE, read_probes
@@ -38,8 +38,8 @@ def test_every_file_is_what_its_card_says_and_every_adapter_has_its_base(command
     assert all(kept["sound"] for kept in (*report["bases"], *report["adapters"]))
     with Workbench.open() as bench:
         base = bench.bases.open(STARTER_BASE)
-        with trunk_on_disk(bench.bases.path(STARTER_BASE) / WEIGHTS, base.trunk.config) as read:
-            assert finish(fingerprint(base.trunk.config, read, base.tokenizer)) == base.card.fingerprint
+        with backbone_on_disk(bench.bases.path(STARTER_BASE) / WEIGHTS, base.backbone.config) as read:
+            assert finish(fingerprint(base.backbone.config, read, base.tokenizer)) == base.card.fingerprint
         assert {card.base_fingerprint for card in bench.adapters.list()} == {base.card.fingerprint}
         for task in TASKS:
             assert bench.adapters.card(task.adapter).labels == task.labels.names

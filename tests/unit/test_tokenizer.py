@@ -43,8 +43,8 @@ def test_frame_stands_around_every_post_also_an_empty_one() -> None:
     rows = [encoded.ids[a:b].tolist() for a, b in zip(encoded.starts[:-1], encoded.starts[1:], strict=True)]
     assert [(row[0], row[-1]) for row in rows] == [(2, 3)] * 3
     assert encoded.lengths.tolist() == [4, 2, 3]
-    assert encoded.bodies.tolist() == [2, 0, 1]
-    assert encoded.read.tolist() == [2, 0, 1]
+    assert encoded.num_content_tokens.tolist() == [2, 0, 1]
+    assert encoded.chars_covered.tolist() == [2, 0, 1]
 
 
 @given(st.lists(ANYTHING, min_size=1, max_size=5), st.integers(3, 40))
@@ -52,15 +52,15 @@ def test_any_post_is_cut_to_the_length_and_the_cut_lies_within_it(posts: list[st
     cleaned, encoded = TOKENIZER.encode_posts(posts, max_length, 1)
     assert len(encoded) == len(posts)
     assert (encoded.lengths <= max_length).all()
-    assert (encoded.bodies == encoded.lengths - 2).all()
+    assert (encoded.num_content_tokens == encoded.lengths - 2).all()
     assert set(np.unique(encoded.ids)) <= NAMES.keys()
-    for post, text, read in zip(posts, cleaned, encoded.read.tolist(), strict=True):
+    for post, text, read in zip(posts, cleaned, encoded.chars_covered.tolist(), strict=True):
         assert 0 <= text.raw_position(read) <= len(post)
     whole = TOKENIZER.encode_posts(posts, 10_000, 1)[1]
     uncut = encoded.lengths == whole.lengths
     for place in range(len(posts)):
         if uncut[place]:
-            assert cleaned[place].raw_position(int(encoded.read[place])) == len(posts[place])
+            assert cleaned[place].raw_position(int(encoded.chars_covered[place])) == len(posts[place])
         else:
             assert encoded.lengths[place] == max_length
             start, end = encoded.starts[place], encoded.starts[place + 1]
@@ -72,11 +72,11 @@ def test_cut_is_counted_in_the_posts_own_characters() -> None:
     post = "真http://t.cn/abc[哈哈]好abc好好好好"
     cleaned, encoded = TOKENIZER.encode_posts([post], 6, 1)
     assert [NAMES[index] for index in encoded.ids.tolist()] == ["[CLS]", "真", "[哈哈]", "好", "a", "[SEP]"]
-    assert post[: cleaned[0].raw_position(int(encoded.read[0]))] == "真http://t.cn/abc[哈哈]好a"
+    assert post[: cleaned[0].raw_position(int(encoded.chars_covered[0]))] == "真http://t.cn/abc[哈哈]好a"
 
 
 def test_lengths_that_leave_no_room_for_the_post_are_refused() -> None:
-    assert TOKENIZER.encode(["真好"], 3).bodies.tolist() == [1]
+    assert TOKENIZER.encode(["真好"], 3).num_content_tokens.tolist() == [1]
     for length in (2, 0, -5):
         with pytest.raises(UserInputError, match=f"Of {length} tokens none is left"):
             TOKENIZER.encode(["真好"], length)
@@ -115,12 +115,12 @@ def test_take_gives_the_posts_asked_for_in_that_order(rows: list[list[int]], dat
     places = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=9)) if rows else []
     taken = models.encoded(rows).take(np.array(places, np.int64))
     assert back(taken) == [rows[place] for place in places]
-    assert taken.bodies.tolist() == taken.read.tolist() == [len(rows[place]) for place in places]
+    assert taken.num_content_tokens.tolist() == taken.chars_covered.tolist() == [len(rows[place]) for place in places]
 
 
 @given(st.lists(ROWS, max_size=4))
 def test_join_lays_the_parts_end_to_end(parts: list[list[list[int]]]) -> None:
     joined = EncodedPosts.join([models.encoded(rows) for rows in parts])
     assert back(joined) == [row for rows in parts for row in rows]
-    assert joined.read.tolist() == [len(row) for rows in parts for row in rows]
+    assert joined.chars_covered.tolist() == [len(row) for rows in parts for row in rows]
     assert joined.ids.dtype == np.int32

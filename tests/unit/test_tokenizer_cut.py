@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, trainers
 from tokenizers import models as kinds
 
 import weibo_tui
-from weibo_tui.engine.tokenizer import LONGEST_TEXT, REACH, PostTokenizer, SpecialTokens
+from weibo_tui.engine.tokenizer import MARGIN, MAX_TEXT_LENGTH, PostTokenizer, SpecialTokens
 from weibo_tui.engine.vocabulary import build_tokenizer
 
 POSTS = [text for text, _label in made_up.posts(300)]
@@ -79,18 +79,18 @@ def whole(name: str, text: str, room: int) -> tuple[list[int], int]:
 
 def check(name: str, text: str, room: int = ROOM) -> None:
     encoded = TOKENIZERS[name].encode([text], room)
-    assert (encoded.ids.tolist(), int(encoded.read[0])) == whole(name, text, room)
+    assert (encoded.ids.tolist(), int(encoded.chars_covered[0])) == whole(name, text, room)
 
 
 # Pieces in runs, so that the place where a beginning ends falls into each of them.
-RUNS = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from([1, 3, 40, REACH])), min_size=1, max_size=12)
+RUNS = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from([1, 3, 40, MARGIN])), min_size=1, max_size=12)
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
 @given(runs=RUNS, shift=st.integers(0, 40), room=st.integers(1, ROOM))
 @settings(max_examples=10)
-@example(runs=[("x", REACH), ("x", REACH), ("字", REACH)], shift=0, room=1)
-@example(runs=[(" ", REACH), (" ", REACH), ("字", REACH)], shift=0, room=1)
+@example(runs=[("x", MARGIN), ("x", MARGIN), ("字", MARGIN)], shift=0, room=1)
+@example(runs=[(" ", MARGIN), (" ", MARGIN), ("字", MARGIN)], shift=0, room=1)
 def test_long_text_ids_are_those_of_the_whole_text(
     name: str, runs: list[tuple[str, int]], shift: int, room: int
 ) -> None:
@@ -98,16 +98,16 @@ def test_long_text_ids_are_those_of_the_whole_text(
 
 
 def test_word_longer_than_any_cut_is_one_unknown_token() -> None:
-    text = "x" * (LONGEST_TEXT - 2) + " 好"
+    text = "x" * (MAX_TEXT_LENGTH - 2) + " 好"
     for name in TOKENIZERS:
         check(name, text, 3)
 
 
 def test_text_beyond_the_limit_is_not_looked_at() -> None:
     tokenizer = TOKENIZERS["word pieces"]
-    encoded = tokenizer.encode(["x" * (LONGEST_TEXT + 5), "好" * (LONGEST_TEXT + 5)], 3)
-    assert encoded.bodies.tolist() == [1, 3]
-    assert encoded.read.tolist() == [LONGEST_TEXT, 3]
+    encoded = tokenizer.encode(["x" * (MAX_TEXT_LENGTH + 5), "好" * (MAX_TEXT_LENGTH + 5)], 3)
+    assert encoded.num_content_tokens.tolist() == [1, 3]
+    assert encoded.chars_covered.tolist() == [MAX_TEXT_LENGTH, 3]
 
 
 def test_definitions_are_of_different_kinds() -> None:

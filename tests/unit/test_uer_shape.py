@@ -71,7 +71,7 @@ def test_from_the_folder_to_a_verdict(whole: Path, home: Path, tmp_path: Path) -
         ids, lengths = models.batch(rows)
         with torch.no_grad():
             want = GPT2Model.from_pretrained(whole)(ids).last_hidden_state[torch.arange(3), lengths - 1]
-            assert (opened.trunk(ids, lengths) - want).abs().max() < 1e-4 * want.abs().max()
+            assert (opened.backbone(ids, lengths) - want).abs().max() < 1e-4 * want.abs().max()
         del opened
 
         deque(bench.train(plan), maxlen=0)
@@ -119,11 +119,11 @@ def fingerprint(small: GPT2Model, tmp_path_factory: pytest.TempPathFactory) -> s
 def check_equal_to_transformers(bases: Bases, name: str, folder: Path) -> None:
     """In float64: a trunk of ours against what transformers itself makes of the same folder."""
     theirs = GPT2Model.from_pretrained(folder, dtype=torch.float64)
-    ours = bases.open(name).trunk.compute_in(torch.float64)
+    ours = bases.open(name).backbone.set_compute_dtype(torch.float64)
     ids, lengths = models.batch(models.ragged(5, 60))
     with torch.no_grad():
         want = theirs(ids).last_hidden_state
-        assert (ours.states(ids) - want).abs().max() < 1e-9
+        assert (ours.hidden_states(ids) - want).abs().max() < 1e-9
         assert (ours(ids, lengths) - want[torch.arange(5), lengths - 1]).abs().max() < 1e-9
     assert want.std() > 0.3
 
@@ -137,7 +137,7 @@ def test_however_packed_it_is_the_same_base_and_equals_transformers(
     card = bases.add(source, "one")
     assert card.fingerprint == fingerprint
     assert card.parameters == sum(parameter.numel() for parameter in small.parameters())
-    assert models.same_bits(bases.open("one").trunk.canonical(), models.weights_of(small))
+    assert models.same_bits(bases.open("one").backbone.to_hf_state_dict(), models.weights_of(small))
     check_equal_to_transformers(bases, "one", source)
 
 

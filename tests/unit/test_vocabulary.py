@@ -13,15 +13,15 @@ from tokenizers import Tokenizer
 
 from weibo_tui.engine.tokenizer import PostTokenizer
 from weibo_tui.engine.vocabulary import (
-    LEAST_EMOTICON,
-    LEAST_SEEN,
-    LONGEST_PIECE,
+    MAX_TOKEN_LENGTH,
+    MIN_COUNT,
+    MIN_EMOTICON_COUNT,
     SPECIAL,
     BPETokenizerTrainer,
     CharacterTokenizerTrainer,
     TokenizerTrainer,
-    bert_frame,
-    emoticon_ids,
+    bert_special_tokens,
+    emoticon_mask,
 )
 
 CORPUS = [text for text, _label in made_up.posts(200, seed=1)]
@@ -32,10 +32,10 @@ both = pytest.mark.parametrize("maker", MAKERS)
 def made(
     maker: type[TokenizerTrainer], posts: Sequence[str], size: int = 1000, emoticons: bool = True, stretch: int = 50
 ) -> Tokenizer:
-    vocabulary = maker(emoticons)  # type: ignore[call-arg]  # a protocol says nothing of how it is begun
+    vocabulary = maker(emoticons)
     for start in range(0, len(posts), stretch):
         vocabulary.add(posts[start : start + stretch])
-    *progress, tokenizer = vocabulary.tokenizer(size)
+    *progress, tokenizer = vocabulary.train(size)
     assert isinstance(tokenizer, Tokenizer)
     assert all(isinstance(number, int) for number in progress)
     assert all(isinstance(other, int) and one <= other for one, other in pairwise(progress) if isinstance(one, int))
@@ -52,7 +52,7 @@ def tokens(tokenizer: Tokenizer) -> list[str]:
 def read(tokenizer: Tokenizer, post: str) -> list[str]:
     """The tokens of a post as a base reads it, frame and all."""
     names = tokens(tokenizer)
-    reader = PostTokenizer(tokenizer.to_str(), bert_frame(tokenizer), len(names))
+    reader = PostTokenizer(tokenizer.to_str(), bert_special_tokens(tokenizer), len(names))
     return [names[index] for index in reader.encode([post], 99).ids.tolist()]
 
 
@@ -66,7 +66,7 @@ def test_vocabulary_is_a_function_of_the_corpus(maker: type[TokenizerTrainer]) -
 @both
 def test_vocabulary_is_one_also_where_not_all_that_are_as_frequent_have_a_place(maker: type[TokenizerTrainer]) -> None:
     letters = [chr(0x4E00 + number) for number in range(500)]
-    posts = letters * LEAST_SEEN
+    posts = letters * MIN_COUNT
     definitions = {made(maker, posts, size=200).to_str() for _time in range(3)}
     assert len(definitions) == 1
     assert set(tokens(made(maker, posts, size=200))) >= {*SPECIAL, *letters[:100]}
@@ -78,18 +78,18 @@ def test_vocabulary_begins_with_the_special_tokens_and_keeps_to_its_size(
     maker: type[TokenizerTrainer], size: int
 ) -> None:
     marks = [f"[好{number}]" for number in range(60)]
-    tokenizer = made(maker, [*(CORPUS * 10), *(marks * LEAST_EMOTICON)], size)
+    tokenizer = made(maker, [*(CORPUS * 10), *(marks * MIN_EMOTICON_COUNT)], size)
     found = tokens(tokenizer)
     assert found[: len(SPECIAL)] == list(SPECIAL)
     assert len(found) <= size
     assert len(found) > 0.9 * min(size, 190)
-    frame = bert_frame(tokenizer)
+    frame = bert_special_tokens(tokenizer)
     assert (frame.prefix, frame.suffix, frame.pad) == ((2,), (3,), 0)
 
 
 @both
 def test_frequent_emoticons_are_tokens_of_their_own_unless_told_not_to(maker: type[TokenizerTrainer]) -> None:
-    posts = ["好[哈哈]"] * LEAST_EMOTICON + ["好[泪]"] * (LEAST_EMOTICON - 1) + ["[SEP][PAD]坏"] * 50
+    posts = ["好[哈哈]"] * MIN_EMOTICON_COUNT + ["好[泪]"] * (MIN_EMOTICON_COUNT - 1) + ["[SEP][PAD]坏"] * 50
     tokenizer = made(maker, posts)
     found = tokens(tokenizer)
     assert "[哈哈]" in found
@@ -120,22 +120,22 @@ def test_what_was_never_seen_is_unknown_and_capitals_are_small_letters(maker: ty
 
 
 def test_characters_are_those_seen_often_enough_the_most_frequent_first() -> None:
-    posts = ["甲"] * 9 + ["乙"] * LEAST_SEEN + ["丙"] * (LEAST_SEEN - 1) + ["Abé"] * 5
+    posts = ["甲"] * 9 + ["乙"] * MIN_COUNT + ["丙"] * (MIN_COUNT - 1) + ["Abé"] * 5
     expected = [*SPECIAL, "甲", "##b", "##e", "a", "乙"]
     assert tokens(made(CharacterTokenizerTrainer, posts)) == expected
     assert tokens(made(CharacterTokenizerTrainer, posts, size=7)) == expected[:7]
 
 
 def test_characters_that_are_too_rare_are_no_pieces_either() -> None:
-    posts = ["甲"] * 9 + ["乙"] * LEAST_SEEN + ["丙"] * (LEAST_SEEN - 1) + ["Abé"] * 5
+    posts = ["甲"] * 9 + ["乙"] * MIN_COUNT + ["丙"] * (MIN_COUNT - 1) + ["Abé"] * 5
     assert tokens(made(BPETokenizerTrainer, posts)) == [*SPECIAL, "a", "b", "e", "乙", "甲"]
 
 
 def test_pieces_are_what_stands_together_often_up_to_three_characters() -> None:
-    posts = ["一二三四五六七八九"] * 50 + ["电影院"] * 50 + ["甲乙"] * (LEAST_EMOTICON - 1)
+    posts = ["一二三四五六七八九"] * 50 + ["电影院"] * 50 + ["甲乙"] * (MIN_EMOTICON_COUNT - 1)
     tokenizer = made(BPETokenizerTrainer, posts)
     pieces = set(tokens(tokenizer)) - set(SPECIAL)
-    assert max(map(len, pieces)) == LONGEST_PIECE == 3
+    assert max(map(len, pieces)) == MAX_TOKEN_LENGTH == 3
     assert read(tokenizer, "电影院") == ["[CLS]", "电影院", "[SEP]"]
     assert "甲乙" not in pieces
     assert len(read(made(BPETokenizerTrainer, CORPUS), CORPUS[0])) < len(
@@ -152,14 +152,14 @@ def test_digits_and_punctuation_stand_alone_and_white_space_parts() -> None:
 
 
 def test_pieces_are_learned_from_posts_of_the_whole_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weibo_tui.engine.vocabulary.LEARNED_FROM", 6 * LEAST_EMOTICON)
+    monkeypatch.setattr("weibo_tui.engine.vocabulary.SAMPLE_SIZE", 6 * MIN_EMOTICON_COUNT)
     found = tokens(made(BPETokenizerTrainer, ["甲乙"] * 500 + ["丙丁"] * 500 + ["戊己"] * 500))
     assert {"甲乙", "丙丁", "戊己"} <= set(found)
 
 
 def test_emoticons_and_emoji_are_known_among_the_ids() -> None:
     vocabulary = [*SPECIAL, "[哈哈]", "好", "😊", "##😊", "😊😊", "##b", "[", "#", "哈哈", "[/哭笑]", "1"]
-    found = emoticon_ids({token: index for index, token in enumerate(vocabulary)})
+    found = emoticon_mask({token: index for index, token in enumerate(vocabulary)})
     assert [token for token, is_mark in zip(vocabulary, found, strict=True) if is_mark] == [
         *("[哈哈]", "😊", "##😊", "😊😊", "[/哭笑]")
     ]

@@ -71,12 +71,12 @@ def test_classifier_is_kept_for_as_long_as_it_is_the_right_one(bench: Workbench,
     mood = confidences(bench)
 
     base = bench.open_base("small", bench.compute(models.MACHINE))
-    assert base.trunk is first.trunk
+    assert base.backbone is first.backbone
     models.add_adapter(bench, base, "warm", temperature=3.0)  # the same weights, and a card that says otherwise
     assert confidences(bench, "warm") != mood
     assert confidences(bench, "mood") == mood
 
-    adapter = models.adapter_for(base.trunk.config, seed=8, labels=2)
+    adapter = models.adapter_for(base.backbone.config, seed=8, labels=2)
     bench.adapters.save(adapter, models.card_for(adapter, base, "mood"), overwrite=True)
     assert confidences(bench) != mood
 
@@ -89,7 +89,7 @@ def test_classifiers_of_replaced_adapters_are_released(bench: Workbench) -> None
     base = bench.open_base("small", bench.compute(models.MACHINE))
     classifiers = []
     for seed in range(CLASSIFIERS_KEPT + 3):
-        adapter = models.adapter_for(base.trunk.config, seed, labels=2)
+        adapter = models.adapter_for(base.backbone.config, seed, labels=2)
         bench.adapters.save(adapter, models.card_for(adapter, base, "mood"), overwrite=True)
         classifiers.append(weakref.ref(bench.classifier("mood", models.MACHINE)))
     gc.collect()

@@ -92,7 +92,7 @@ def test_base_that_another_program_replaced_under_its_name_is_opened_anew(
         models.add_base(other, tmp_path, "small", seed=9)
     replaced = bench.open_base("small", compute)
     assert replaced.card == bench.bases.card("small") != first.card
-    assert not models.same_bits(replaced.trunk.canonical(), first.trunk.canonical())
+    assert not models.same_bits(replaced.backbone.to_hf_state_dict(), first.backbone.to_hf_state_dict())
     with pytest.raises(UserInputError, match="The adapter 'mood' wants the base 'small'"):
         verdict(bench)
     with Workbench.open() as other:
@@ -105,7 +105,7 @@ def test_adapter_that_another_program_replaced_under_its_name_is_opened_anew(ben
     before = verdict(bench).confidence
     with Workbench.open() as other:
         base = other.bases.open("small")
-        adapter = models.adapter_for(base.trunk.config, seed=8, labels=2)
+        adapter = models.adapter_for(base.backbone.config, seed=8, labels=2)
         other.adapters.save(adapter, models.card_for(adapter, base, "mood"), overwrite=True)
     assert verdict(bench).confidence != before
 

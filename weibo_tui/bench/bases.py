@@ -11,7 +11,7 @@ from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.tokenizer import PostTokenizer
-from weibo_tui.engine.vocabulary import SPECIAL, bert_frame, build_tokenizer
+from weibo_tui.engine.vocabulary import SPECIAL, bert_special_tokens, build_tokenizer
 from weibo_tui.registry.bases import TOKENIZER
 from weibo_tui.workbench import Workbench
 
@@ -25,7 +25,7 @@ USUAL = GPT2Config(layers=12, heads=12, width=768, positions=1024, vocabulary=21
 class MeasuredBase:
     """A trunk in float32, and its tokenizer: ours, and the `tokenizer.json` that it was made from."""
 
-    trunk: GPT2
+    backbone: GPT2
     tokenizer: PostTokenizer
     definition: str
 
@@ -37,7 +37,7 @@ def open_base(name: str) -> MeasuredBase:
     with Workbench.open() as bench:
         base = bench.bases.open(name)
         definition = (bench.bases.path(name) / TOKENIZER).read_text(encoding="utf-8")
-    return MeasuredBase(base.trunk, base.tokenizer, definition)
+    return MeasuredBase(base.backbone, base.tokenizer, definition)
 
 
 def random_base(config: GPT2Config, seed: int = 0) -> MeasuredBase:
@@ -52,12 +52,12 @@ def random_base(config: GPT2Config, seed: int = 0) -> MeasuredBase:
     tokens = [*SPECIAL, *map(chr, range(FIRST, FIRST + config.vocabulary - len(SPECIAL)))]
     tokenizer = build_tokenizer(tokens)
     definition = tokenizer.to_str()
-    ours = PostTokenizer(definition, bert_frame(tokenizer), config.vocabulary)
+    ours = PostTokenizer(definition, bert_special_tokens(tokenizer), config.vocabulary)
     return MeasuredBase(GPT2.load(config, tensors), ours, definition)
 
 
-def adapter_on(trunk: GPT2, last: int = 0) -> Adapter:
+def adapter_on(backbone: GPT2, last: int = 0) -> Adapter:
     """An untrained adapter after the `last` blocks of the trunk, or with 0 after all of them."""
-    config = trunk.config
+    config = backbone.config
     blocks = range(max(0, config.layers - last) if last else 0, config.layers)
-    return Adapter.fresh(AdapterConfig(config.width, tuple(blocks), LABELS), seed=0)
+    return Adapter.initialize(AdapterConfig(config.width, tuple(blocks), LABELS), seed=0)

@@ -26,7 +26,7 @@ def opened(base: str, dtype: str) -> tuple[MeasuredBase, Compute]:
     """The base as it is used in `dtype`, and the compute for it."""
     compute = Compute.choose(dtype=dtype)
     found = open_base(base)
-    found.trunk.compute_in(compute.dtype).to(compute.device).pack()
+    found.backbone.set_compute_dtype(compute.dtype).to(compute.device).pack()
     return found, compute
 
 
@@ -41,13 +41,13 @@ def train(base: str, dtype: str, steps: int, last: int = 0, warm_up: int = 30) -
     encoding = time.perf_counter() - began
     labels = np.arange(len(texts)) % LABELS
     training = AdapterTrainer(
-        found.trunk,
-        adapter_on(found.trunk, last).to(compute.device),
+        found.backbone,
+        adapter_on(found.backbone, last).to(compute.device),
         Examples(encoded, labels),
         Examples(encoded.take(np.arange(1)), labels[:1]),
         Hyperparameters(batch_size=BATCH),
         compute,
-        found.tokenizer.frame.pad,
+        found.tokenizer.special_tokens.pad,
         (lambda tokens, width: np.empty((tokens, width), np.float32)) if last else None,
     )
     done = (event for event in training.events() if isinstance(event, StepDone))
@@ -55,7 +55,7 @@ def train(base: str, dtype: str, steps: int, last: int = 0, warm_up: int = 30) -
     began = time.perf_counter()
     tokens = sum(event.tokens for event in islice(done, steps))
     seconds = time.perf_counter() - began
-    share = tokens * training_flops(found.trunk.config) / seconds / peak(compute)
+    share = tokens * training_flops(found.backbone.config) / seconds / peak(compute)
     seconds += encoding * steps / (warm_up + steps)
     return {"rate": steps * BATCH / seconds, "memory": memory(compute.device), "share": share}
 
@@ -64,21 +64,21 @@ def predict(base: str, dtype: str, number: int) -> Measured:
     """`rate` of posts a second, many at once; `one`, that of a post of typical length alone, the median."""
     found, compute = opened(base, dtype)
     classifier = Classifier(
-        found.trunk,
-        adapter_on(found.trunk).to(compute.device).eval(),
+        found.backbone,
+        adapter_on(found.backbone).to(compute.device).eval(),
         found.tokenizer,
         compute,
         max_length=MAX_LENGTH,
         preprocessing=PREPROCESSING,
     )
-    classifier.verdicts(posts(number // 4, seed=1))
+    classifier.predict(posts(number // 4, seed=1))
     began = time.perf_counter()
-    classifier.verdicts(posts(number))
+    classifier.predict(posts(number))
     rate = number / (time.perf_counter() - began)
     seconds = []
     for seed in range(32):
         began = time.perf_counter()
-        classifier.verdicts([text_of(TYPICAL, seed)])
+        classifier.predict([text_of(TYPICAL, seed)])
         seconds.append(time.perf_counter() - began)
     return {"rate": rate, "one": 1 / statistics.median(seconds)}
 

@@ -46,8 +46,8 @@ class PlainRecipe:
 
     def __init__(self, base: MeasuredBase, adapter: Adapter) -> None:
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        frame, config = base.tokenizer.frame, adapter.config
-        shape = hugging_face_config(base.trunk.config, frame) | {
+        special_tokens, config = base.tokenizer.special_tokens, adapter.config
+        shape = hugging_face_config(base.backbone.config, special_tokens) | {
             "num_labels": config.labels,
             # The engine has no dropout in the trunk either; without it the plain recipe is quicker and smaller.
             "resid_pdrop": 0.0,
@@ -55,7 +55,7 @@ class PlainRecipe:
             "attn_pdrop": 0.0,
         }
         self.model = cast(Any, GPT2ForSequenceClassification(GPT2Config.from_dict(shape)))
-        self.model.transformer.load_state_dict(base.trunk.canonical())
+        self.model.transformer.load_state_dict(base.backbone.to_hf_state_dict())
         self.model.transformer.requires_grad_(False)
         self.bottlenecks = nn.ModuleList(Bottleneck(config.width, config.bottleneck) for _block in config.blocks)
         for index, block in enumerate(self.bottlenecks):
@@ -65,7 +65,7 @@ class PlainRecipe:
         by_id = {index: token for token, index in base.tokenizer.vocabulary().items()}
         self.tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
             tokenizer_object=Tokenizer.from_str(base.definition),
-            pad_token=by_id[frame.pad],
+            pad_token=by_id[special_tokens.pad],
             model_input_names=["input_ids", "attention_mask"],  # token types would be added to GPT-2's words
         )
         self.device = Compute.choose().device
@@ -90,7 +90,7 @@ class PlainRecipe:
 def recipe(base: str) -> PlainRecipe:
     """The plain recipe on the base of this name, or on the random one."""
     found = open_base(base)
-    return PlainRecipe(found, adapter_on(found.trunk))
+    return PlainRecipe(found, adapter_on(found.backbone))
 
 
 def train(base: str) -> Measured:

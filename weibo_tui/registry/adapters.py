@@ -50,11 +50,11 @@ class Adapters(ModelStore[AdapterCard]):
                     "that base, or train on this one."
                 ).format(name=name, wanted=card.base, fingerprint=card.base_fingerprint[:12], base=base.card.name)
             )
-        trunk = base.trunk.config
+        backbone = base.backbone.config
         if (
-            card.width != trunk.width
-            or max(card.blocks, default=0) >= trunk.layers
-            or not 1 <= card.max_length <= trunk.positions
+            card.width != backbone.width
+            or max(card.blocks, default=0) >= backbone.layers
+            or not 1 <= card.max_length <= backbone.positions
         ):
             raise UserInputError(
                 _(

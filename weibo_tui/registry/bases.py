@@ -40,7 +40,7 @@ class OpenBase:
     """A base in memory: its card, the frozen trunk in float32, and its tokenizer."""
 
     card: BaseCard
-    trunk: GPT2
+    backbone: GPT2
     tokenizer: PostTokenizer
 
 
@@ -123,10 +123,10 @@ class Bases(ModelStore[BaseCard]):
 
     def check(self, name: str) -> None:
         """See `ModelStore`."""
-        from weibo_tui.registry.weights import trunk_on_disk
+        from weibo_tui.registry.weights import backbone_on_disk
 
         config, _tokenizer = _read(self.path(name), self.card(name))
-        with trunk_on_disk(self.path(name) / WEIGHTS, config):
+        with backbone_on_disk(self.path(name) / WEIGHTS, config):
             pass
 
 
@@ -139,7 +139,7 @@ def convert(source: Path, folder: Path | str, name: str, origin: str, made: Mapp
     from weibo_tui.registry.conversion import read_folder
 
     checkpoint = read_folder(source)
-    tokenizer = PostTokenizer(checkpoint.tokenizer, checkpoint.frame, checkpoint.config.vocabulary)
+    tokenizer = PostTokenizer(checkpoint.tokenizer, checkpoint.special_tokens, checkpoint.config.vocabulary)
     return _write(Path(folder), name, checkpoint, origin, {**token_support(tokenizer), **made})
 
 
@@ -147,14 +147,14 @@ def check(source: Path, folder: Path | str) -> None:
     """Check the files of a base that came from `source` and are in `folder`, and write its card and configs anew.
 
     Raises UserInputError where they are no base that works, or not the one that its card says."""
-    from weibo_tui.registry.weights import fingerprint, trunk_on_disk
+    from weibo_tui.registry.weights import backbone_on_disk, fingerprint
 
     folder = Path(folder)
     card = cards.read(folder / CARD, BaseCard)
     try:
         config, tokenizer = _read(folder, card)
         token_support(tokenizer)
-        with trunk_on_disk(folder / WEIGHTS, config) as read:
+        with backbone_on_disk(folder / WEIGHTS, config) as read:
             found = finish(fingerprint(config, read, tokenizer))
     except UNSOUND as error:
         raise UserInputError(
@@ -188,11 +188,11 @@ def _write(
     from weibo_tui.registry.serialization import save_tensors
     from weibo_tui.registry.weights import fingerprint
 
-    config, frame = checkpoint.config, checkpoint.frame
+    config, special_tokens = checkpoint.config, checkpoint.special_tokens
     written = rounded(checkpoint.tensors) if eight_bits else checkpoint.tensors
     tensors = restored(written)
     GPT2.load(config, tensors)
-    tokenizer = PostTokenizer(checkpoint.tokenizer, frame, config.vocabulary)
+    tokenizer = PostTokenizer(checkpoint.tokenizer, special_tokens, config.vocabulary)
     save_tensors(written, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / TOKENIZER).write_text(checkpoint.tokenizer, "utf-8")
     _write_configs(folder, config, tokenizer)
@@ -200,9 +200,9 @@ def _write(
         name=name,
         fingerprint=finish(fingerprint(config, tensors.__getitem__, tokenizer)),
         sha256={file: sha256(folder / file) for file in Bases.files},
-        prefix=frame.prefix,
-        suffix=frame.suffix,
-        pad=frame.pad,
+        prefix=special_tokens.prefix,
+        suffix=special_tokens.suffix,
+        pad=special_tokens.pad,
         parameters=sum(tensor.numel() for tensor in tensors.values()),
         source=source,
         made=dict(made),
@@ -225,29 +225,29 @@ def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:
 
 
 def _write_configs(folder: Path, config: GPT2Config, tokenizer: PostTokenizer) -> None:
-    values = hugging_face_config(config, tokenizer.frame)
+    values = hugging_face_config(config, tokenizer.special_tokens)
     (folder / CONFIG).write_bytes((json.dumps(values, indent=2) + "\n").encode())
-    (folder / TOKENIZER_CONFIG).write_text(_tokenizer_config(tokenizer, tokenizer.frame, config), "utf-8")
+    (folder / TOKENIZER_CONFIG).write_text(_tokenizer_config(tokenizer, tokenizer.special_tokens, config), "utf-8")
 
 
-def hugging_face_config(config: GPT2Config, frame: SpecialTokens) -> dict[str, Any]:
+def hugging_face_config(config: GPT2Config, special_tokens: SpecialTokens) -> dict[str, Any]:
     """What `config.json` holds; the ids of the frame keep transformers from assuming those of the English GPT-2."""
     ids = {
-        "bos_token_id": frame.prefix[0] if frame.prefix else None,
-        "eos_token_id": frame.suffix[-1] if frame.suffix else None,
-        "pad_token_id": frame.pad,
+        "bos_token_id": special_tokens.prefix[0] if special_tokens.prefix else None,
+        "eos_token_id": special_tokens.suffix[-1] if special_tokens.suffix else None,
+        "pad_token_id": special_tokens.pad,
     }
     return config.to_hugging_face() | ids
 
 
-def _tokenizer_config(tokenizer: PostTokenizer, frame: SpecialTokens, config: GPT2Config) -> str:
+def _tokenizer_config(tokenizer: PostTokenizer, special_tokens: SpecialTokens, config: GPT2Config) -> str:
     """What transformers needs to open `tokenizer.json` as it stands."""
     by_id = {index: token for token, index in tokenizer.vocabulary().items()}
     named = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.positions}
     special = {
-        "pad_token": (frame.pad,),
-        "cls_token": frame.prefix,
-        "sep_token": frame.suffix,
+        "pad_token": (special_tokens.pad,),
+        "cls_token": special_tokens.prefix,
+        "sep_token": special_tokens.suffix,
         "unk_token": (tokenizer.unknown,),
     }
     named |= {name: by_id[ids[0]] for name, ids in special.items() if len(ids) == 1 and ids[0] in by_id}

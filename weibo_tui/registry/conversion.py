@@ -22,7 +22,7 @@ from torch import Tensor
 
 from weibo_tui.engine import tokenizer_check
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.engine.tokenizer import SpecialTokens, rust_errors
+from weibo_tui.engine.tokenizer import SpecialTokens, translate_tokenizer_errors
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.serialization import save_tensors
@@ -59,7 +59,7 @@ class Checkpoint:
     config: GPT2Config
     tensors: dict[str, Tensor]
     tokenizer: str
-    frame: SpecialTokens
+    special_tokens: SpecialTokens
 
 
 def read_folder(folder: Path) -> Checkpoint:
@@ -72,14 +72,14 @@ def read_folder(folder: Path) -> Checkpoint:
             )
         )
     config = GPT2Config.from_hugging_face(_read_json(folder / "config.json"))
-    tokenizer, frame = _read_tokenizer(folder)
+    tokenizer, special_tokens = _read_tokenizer(folder)
     files = _weight_files(folder)
     _check_sizes(files, config)
     tensors: dict[str, Tensor] = {}
     for file in files:
         found = {name.removeprefix("transformer."): tensor for name, tensor in read_weights(file).items()}
         tensors |= own(file, {name: tensor for name, tensor in found.items() if not _NOT_TRUNK.fullmatch(name)})
-    return Checkpoint(config, tensors, tokenizer, frame)
+    return Checkpoint(config, tensors, tokenizer, special_tokens)
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -209,7 +209,7 @@ def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
     try:
         with TemporaryDirectory() as place:
             named = _copy_tokenizer(folder, Path(place))
-            with _transformers_quiet(), rust_errors():
+            with _transformers_quiet(), translate_tokenizer_errors():
                 if not named and not has_json and (folder / "vocab.txt").is_file():
                     tokenizer: Any = BertTokenizer.from_pretrained(place, local_files_only=True)
                 else:
@@ -218,8 +218,8 @@ def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
         backend.no_truncation()
         backend.no_padding()
         definition: str = backend.to_str()
-        tokenizer_check.canonical(definition)
-        with rust_errors():
+        tokenizer_check.check_definition(definition)
+        with translate_tokenizer_errors():
             body = backend.encode("1", add_special_tokens=False).ids
             framed = backend.encode("1", add_special_tokens=True).ids
     except UserInputError as error:
@@ -233,8 +233,10 @@ def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
         ) from error
     start = next((at for at in range(len(framed)) if framed[at : at + len(body)] == body), 0)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    frame = SpecialTokens(tuple(framed[:start]), tuple(framed[start + len(body) :]), pad if pad is not None else 0)
-    return definition, frame
+    special_tokens = SpecialTokens(
+        tuple(framed[:start]), tuple(framed[start + len(body) :]), pad if pad is not None else 0
+    )
+    return definition, special_tokens
 
 
 def _copy_tokenizer(folder: Path, place: Path) -> bool:
@@ -272,13 +274,13 @@ def _known(file: Path, value: Any, *, typed: bool = False) -> Any:
     """A setting of a tokenizer, with the known keys of each token in it; `typed` where transformers knows a token by a
     key more, which the library does not know."""
     if isinstance(value, list):
-        if len(value) > (tokenizer_check.MOST_ADDED if file.name == "tokenizer.json" else MOST_SPECIAL):
+        if len(value) > (tokenizer_check.MAX_ADDED_TOKENS if file.name == "tokenizer.json" else MOST_SPECIAL):
             raise UserInputError(_("{path} names too many tokens. Get the model from elsewhere.").format(path=file))
         return [_known(file, one, typed=typed) for one in value]
     if isinstance(value, dict) and "content" not in value:  # tokens by their ids
         return dict(zip(value, _known(file, list(value.values())), strict=True))
     if isinstance(value, dict):
-        known = {key: value[key] for key in value if key in tokenizer_check.ADDED_TOKEN}
+        known = {key: value[key] for key in value if key in tokenizer_check.ADDED_TOKEN_KEYS}
         return known | ({"__type": "AddedToken"} if typed else {})
     return value
 

@@ -33,7 +33,7 @@ from weibo_tui.registry.bases import CONFIG, WEIGHTS, Bases
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.registry.conversion import own, rewrite_weights
 from weibo_tui.registry.serialization import save_pickle
-from weibo_tui.registry.weights import check_sha256, trunk_on_disk
+from weibo_tui.registry.weights import backbone_on_disk, check_sha256
 
 # What its scripts fix, and a checkpoint that they load must have.
 ACTIVATION = "relu"
@@ -97,9 +97,9 @@ def _adapter_of(
                 file=file, number=len(found[_HEAD]), names=", ".join(labels)
             )
         )
-    with _trunk(bases, base) as (trunk, read):
-        yield from _compare(file, found, base, trunk, read)
-    shape = _shape(trunk, len(labels), len(found[_FIRST]))
+    with _backbone(bases, base) as (backbone, read):
+        yield from _compare(file, found, base, backbone, read)
+    shape = _shape(backbone, len(labels), len(found[_FIRST]))
     adapter = Adapter.load(shape, _adapter(file, found, shape))
     card = AdapterCard(
         name=name,
@@ -111,7 +111,7 @@ def _adapter_of(
         blocks=shape.blocks,
         bottleneck=shape.bottleneck,
         activation=shape.activation,
-        max_length=min(MAX_LENGTH, trunk.positions),
+        max_length=min(MAX_LENGTH, backbone.positions),
         preprocessing=PREPROCESSING,
         temperature=1.0,
         dtype="float32",
@@ -127,14 +127,14 @@ def export(
     """Write the adapter `name`, on its base `base`, as a checkpoint that the original's predict script loads, the
     same bytes each time. The temperature goes into the head. Raises UserInputError for an adapter of another shape."""
     card = adapters.card(name)
-    with _trunk(bases, base) as (trunk, read):
-        _check_shape(card, trunk)
-        names = [canonical for canonical, _sizes in trunk.tensors()]
+    with _backbone(bases, base) as (backbone, read):
+        _check_shape(card, backbone)
+        names = [canonical for canonical, _sizes in backbone.tensors()]
         state = {}
         for done, canonical in enumerate(names):
             yield Progress("reading", done, len(names))
             # A tensor of a mapped file may bring the whole file along when it is pickled.
-            state[_trunk_key(canonical)] = read(canonical).float().clone()
+            state[_backbone_key(canonical)] = read(canonical).float().clone()
     for ours, tensor in sorted(read_adapter(adapters.path(name), card).state_dict().items()):
         state[_adapter_key(ours)] = tensor.clone()
     state[_HEAD] /= card.temperature
@@ -144,26 +144,26 @@ def export(
 
 
 @contextmanager
-def _trunk(bases: Bases, name: str) -> Iterator[tuple[GPT2Config, Callable[[str], Tensor]]]:
+def _backbone(bases: Bases, name: str) -> Iterator[tuple[GPT2Config, Callable[[str], Tensor]]]:
     """For the block, the shape of a base's trunk and what reads its tensors one at a time, by canonical name."""
     folder, card = bases.path(name), bases.card(name)
     for file in (CONFIG, WEIGHTS):
         if file in card.sha256:
             check_sha256(folder / file, card.sha256[file])
     config = GPT2Config.from_hugging_face(json.loads((folder / CONFIG).read_bytes()))
-    with trunk_on_disk(folder / WEIGHTS, config) as read:
+    with backbone_on_disk(folder / WEIGHTS, config) as read:
         yield config, read
 
 
 def _compare(
-    file: Path, found: dict[str, Tensor], base: str, trunk: GPT2Config, read: Callable[[str], Tensor]
+    file: Path, found: dict[str, Tensor], base: str, backbone: GPT2Config, read: Callable[[str], Tensor]
 ) -> Generator[Progress, None, None]:
     """Take the trunk out of `found`, tensor by tensor. UserInputError names the first that is not the base's."""
-    names = [canonical for canonical, _sizes in trunk.tensors()]
+    names = [canonical for canonical, _sizes in backbone.tensors()]
     different = None
     for done, canonical in enumerate(names):
         yield Progress("reading", done, len(names))
-        if not _same(found.pop(_trunk_key(canonical), None), read(canonical)):
+        if not _same(found.pop(_backbone_key(canonical), None), read(canonical)):
             different = canonical
             break
     for key in list(found):
@@ -192,8 +192,8 @@ def _is_plain(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and tensor.layout == torch.strided and tensor.device.type == "cpu"
 
 
-def _shape(trunk: GPT2Config, labels: int, bottleneck: int) -> AdapterConfig:
-    return AdapterConfig(trunk.width, tuple(range(trunk.layers)), labels, bottleneck, ACTIVATION)
+def _shape(backbone: GPT2Config, labels: int, bottleneck: int) -> AdapterConfig:
+    return AdapterConfig(backbone.width, tuple(range(backbone.layers)), labels, bottleneck, ACTIVATION)
 
 
 def _adapter(file: Path, found: dict[str, Tensor], shape: AdapterConfig) -> dict[str, Tensor]:
@@ -219,11 +219,12 @@ def _adapter(file: Path, found: dict[str, Tensor], shape: AdapterConfig) -> dict
     return own(file, tensors)
 
 
-def _check_shape(card: AdapterCard, trunk: GPT2Config) -> None:
+def _check_shape(card: AdapterCard, backbone: GPT2Config) -> None:
     """Raise UserInputError for an adapter that the original's scripts cannot load, or would compute otherwise."""
     has = {
         _("bottlenecks of {width}").format(width=BOTTLENECK): card.bottleneck == BOTTLENECK,
-        _("one in each of the {layers} blocks").format(layers=trunk.layers): card.blocks == tuple(range(trunk.layers)),
+        _("one in each of the {layers} blocks").format(layers=backbone.layers): card.blocks
+        == tuple(range(backbone.layers)),
         _("the activation {name}").format(name=ACTIVATION): card.activation == ACTIVATION,
         _("{number} labels").format(number=LABELS): len(card.labels) == LABELS,
     }
@@ -237,7 +238,7 @@ def _check_shape(card: AdapterCard, trunk: GPT2Config) -> None:
         )
 
 
-def _trunk_key(canonical: str) -> str:
+def _backbone_key(canonical: str) -> str:
     block = re.fullmatch(r"(h\.\d+\.)(.+)", canonical)
     return "gpt2.transformer." + (f"{block[1]}original_block.{block[2]}" if block else canonical)
 

@@ -38,9 +38,9 @@ def token_support(tokenizer: PostTokenizer) -> dict[str, float | bool]:
     capital letters read as small ones."""
     text = clean(EVERYDAY).text
     characters = sum(not character.isspace() for character in text)
-    tokens = int(tokenizer.encode([text], max_length=10_000).bodies[0])
+    tokens = int(tokenizer.encode([text], max_length=10_000).num_content_tokens[0])
     return {
-        "unknown_share": round(tokenizer.unread(text) / characters, 4),
+        "unknown_share": round(tokenizer.count_unknown_chars(text) / characters, 4),
         "tokens_per_character": round(tokens / characters, 3),
         "lower_cases": tokenizer.lower_cases(),
     }

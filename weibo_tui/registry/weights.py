@@ -65,7 +65,7 @@ def check_header(path: Path) -> None:
 
 
 @contextmanager
-def trunk_on_disk(path: Path, config: GPT2Config) -> Iterator[Callable[[str], Tensor]]:
+def backbone_on_disk(path: Path, config: GPT2Config) -> Iterator[Callable[[str], Tensor]]:
     """For the block, what reads the tensors of a safetensors file one at a time, by name. Raises ValueError where the
     file is none, or holds other tensors than the canonical ones of the config."""
     check_header(path)

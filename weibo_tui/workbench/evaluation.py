@@ -189,7 +189,7 @@ def judge(
     done = 0
     for start in range(0, len(posts), WINDOW):
         window = [change(post) for post in posts[start : start + WINDOW]]
-        for batch in classifier.classify(window):
+        for batch in classifier.iter_batches(window):
             for index, verdict in batch:
                 if isinstance(verdict, Prediction):
                     probabilities[start + index] = verdict.probabilities

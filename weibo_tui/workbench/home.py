@@ -251,7 +251,7 @@ class Home:
                 self._open_base = None
                 self._classifiers.clear()
                 base = self.bases.open(name)
-                base.trunk.compute_in(compute.dtype).to(compute.device).pack()
+                base.backbone.set_compute_dtype(compute.dtype).to(compute.device).pack()
                 self._open_base = (card, compute), base
             return self._open_base[1]
 
@@ -295,7 +295,7 @@ class Home:
         base = self.open_base(base_name, compute)
         loaded, card = self.adapters.load(name, base)
         return Classifier(
-            base.trunk,
+            base.backbone,
             loaded.to(compute.device),
             base.tokenizer,
             compute,

@@ -27,7 +27,7 @@ from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.labeling_checkpoint import LabelingCheckpoint, open_partial, place_of
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.prediction import Classifier, EmptyPost, Prediction
+    from weibo_tui.engine.prediction import Classifier, FailedPost, Prediction
 
 WINDOW = 2048
 
@@ -124,8 +124,8 @@ class _Labeling:
             self.continued += len(posts)
             yield Progress("labelling", self.rows + len(posts), self._total)
         else:
-            found: dict[int, Prediction | EmptyPost] = {}
-            for batch in self._classifier.classify(posts):
+            found: dict[int, Prediction | FailedPost] = {}
+            for batch in self._classifier.iter_batches(posts):
                 found.update(batch)
                 yield Progress("labelling", self.rows + len(found), self._total)
             values = [self._values(found[index]) for index in range(len(posts))]
@@ -149,7 +149,7 @@ class _Labeling:
         self.check_out()
         self.finished = self._partial.finish(sha256(path))
 
-    def _values(self, verdict: Prediction | EmptyPost) -> list[Any]:
+    def _values(self, verdict: Prediction | FailedPost) -> list[Any]:
         """The values of the added columns."""
         from weibo_tui.engine.prediction import Prediction
 

@@ -14,7 +14,7 @@ from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.home import Home
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.prediction import EmptyPost, Prediction
+    from weibo_tui.engine.prediction import FailedPost, Prediction
 
 # Posts that are judged together in a stream: enough to fill batches of like length, few enough to answer soon.
 WINDOW = 256
@@ -37,7 +37,7 @@ def predict(
     uncertain_below = home.settings.uncertain_below
     while some := list(islice(waiting, window)):
         started = time.perf_counter()
-        verdicts = classifier.verdicts(some)
+        predictions = classifier.predict(some)
         milliseconds = (time.perf_counter() - started) * 1000 / len(some)
         analyses = [
             analysis(
@@ -49,7 +49,7 @@ def predict(
                 source=source,
                 milliseconds=milliseconds,
             )
-            for post, verdict in zip(some, verdicts, strict=True)
+            for post, verdict in zip(some, predictions, strict=True)
         ]
         wanted = home.settings.history if record is None else record
         # Among others a post that nobody could read is a row of the history; alone it is bad input and leaves none.
@@ -60,12 +60,12 @@ def predict(
 
 
 def analysis(
-    post: str, verdict: Prediction | EmptyPost, labels: Sequence[str], uncertain_below: float, **about: Any
+    post: str, verdict: Prediction | FailedPost, labels: Sequence[str], uncertain_below: float, **about: Any
 ) -> Analysis:
     """A verdict in words, as the history keeps it."""
-    from weibo_tui.engine.prediction import EmptyPost
+    from weibo_tui.engine.prediction import FailedPost
 
-    if isinstance(verdict, EmptyPost):
+    if isinstance(verdict, FailedPost):
         return Analysis(
             text=post,
             label="",

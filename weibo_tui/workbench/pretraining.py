@@ -39,7 +39,7 @@ class PreparedPretraining:
     """All that a pretraining needs; making it again from the same corpus and tokenizer gives the same."""
 
     tokenizer: str
-    frame: SpecialTokens
+    special_tokens: SpecialTokens
     compute: Compute
     pretraining: Pretrainer
 
@@ -51,13 +51,13 @@ def pretrain(home: Home, plan: PretrainingConfig) -> Iterator[object]:
     home.bases.check_free(plan.name)
     check_unreserved(home, KIND, plan.name)
     GPT2Config(plan.layers, plan.heads, plan.width, plan.positions, plan.vocabulary, 4 * plan.width)
-    tokenizer, frame = yield from _count_vocabulary(plan)
-    prepared = yield from _prepare(home, plan, tokenizer, frame)
+    tokenizer, special_tokens = yield from _count_vocabulary(plan)
+    prepared = yield from _prepare(home, plan, tokenizer, special_tokens)
     plan = replace(plan, machine=settled(prepared.compute))
     kept = {
         "plan": plan.to_json(),
         "corpus": sha256(plan.corpus),
-        "frame": _frame_to_json(frame),
+        "frame": _frame_to_json(special_tokens),
         "tokenizer": hashlib.sha256(tokenizer.encode()).hexdigest(),
     }
     run = home.runs.create(KIND, plan.name, kept)
@@ -71,7 +71,7 @@ def resume(home: Home, run: Run) -> Iterator[object]:
     from weibo_tui.registry.weights import check_sha256
 
     check_resumable(run)
-    plan, corpus, frame = begun_with(run, _begun_with)
+    plan, corpus, special_tokens = begun_with(run, _begun_with)
     if not _kept_already(home, plan.name, run):
         home.bases.check_free(plan.name)
     check_unreserved(home, KIND, plan.name, run.id)
@@ -83,7 +83,7 @@ def resume(home: Home, run: Run) -> Iterator[object]:
         )
     tokenizer = home.runs.folder(run.id) / TOKENIZER
     check_sha256(tokenizer, run.plan.get("tokenizer", sha256(tokenizer)))
-    prepared = yield from _prepare(home, plan, tokenizer.read_text(encoding="utf-8"), frame)
+    prepared = yield from _prepare(home, plan, tokenizer.read_text(encoding="utf-8"), special_tokens)
     with at_work(home, run, prepared.pretraining, plan.checkpoint_seconds, resumed=True) as work:
         yield from _run(home, plan, prepared, work)
 
@@ -97,7 +97,12 @@ def _posts(plan: PretrainingConfig) -> Iterator[str]:
 
 def _count_vocabulary(plan: PretrainingConfig) -> Generator[Progress, None, tuple[str, SpecialTokens]]:
     """A tokenizer definition and its frame, counted from the corpus."""
-    from weibo_tui.engine.vocabulary import BPETokenizerTrainer, CharacterTokenizerTrainer, TokenizerTrainer, bert_frame
+    from weibo_tui.engine.vocabulary import (
+        BPETokenizerTrainer,
+        CharacterTokenizerTrainer,
+        TokenizerTrainer,
+        bert_special_tokens,
+    )
 
     makers: dict[str, Callable[[bool], TokenizerTrainer]] = {
         "characters": CharacterTokenizerTrainer,
@@ -108,22 +113,22 @@ def _count_vocabulary(plan: PretrainingConfig) -> Generator[Progress, None, tupl
         maker.add(stretch)
         done += len(stretch)
         yield Progress("counting characters", done, None)
-    for found in maker.tokenizer(plan.vocabulary):
+    for found in maker.train(plan.vocabulary):
         if not isinstance(found, int):
-            return found.to_str(), bert_frame(found)
+            return found.to_str(), bert_special_tokens(found)
         yield Progress("making the vocabulary", found, None)
     raise AssertionError("a maker's last word is its tokenizer")
 
 
 def _prepare(
-    home: Home, plan: PretrainingConfig, definition: str, frame: SpecialTokens
+    home: Home, plan: PretrainingConfig, definition: str, special_tokens: SpecialTokens
 ) -> Generator[Progress, None, PreparedPretraining]:
     from weibo_tui.engine.config import GPT2Config
-    from weibo_tui.engine.pretraining import Pretrainer, fresh_trunk
+    from weibo_tui.engine.pretraining import Pretrainer, initialize_backbone
     from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
-    from weibo_tui.engine.vocabulary import emoticon_ids
+    from weibo_tui.engine.vocabulary import emoticon_mask
 
-    tokenizer = PostTokenizer(definition, frame, plan.vocabulary)
+    tokenizer = PostTokenizer(definition, special_tokens, plan.vocabulary)
     config = GPT2Config(
         layers=plan.layers,
         heads=plan.heads,
@@ -144,14 +149,14 @@ def _prepare(
         yield Progress("encoding", done, None)
     compute = home.compute(plan.machine)
     pretraining = Pretrainer(
-        fresh_trunk(config, plan.recipe.seed),
+        initialize_backbone(config, plan.recipe.seed),
         EncodedPosts.join(train),
         EncodedPosts.join(held_out),
-        emoticon_ids(tokenizer.vocabulary()),
+        emoticon_mask(tokenizer.vocabulary()),
         plan.recipe,
         compute,
     )
-    return PreparedPretraining(definition, frame, compute, pretraining)
+    return PreparedPretraining(definition, special_tokens, compute, pretraining)
 
 
 class HeldOut:
@@ -173,7 +178,7 @@ def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, wor
     from weibo_tui.registry.conversion import Checkpoint
 
     pretraining, compute = prepared.pretraining, prepared.compute
-    trunk = pretraining.trunk
+    backbone = pretraining.backbone
     yield work.tell(
         RunStarted(
             run=work.run.id,
@@ -183,24 +188,24 @@ def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, wor
             device=str(compute.device),
             dtype=compute.dtype_name,
             threads=plan.machine.threads,
-            step=pretraining.at.step,
+            step=pretraining.state.step,
             steps=pretraining.steps,
             epochs=0,
             posts={"train": len(pretraining.train), "validation": len(pretraining.validation)},
-            trainable=sum(parameter.numel() for parameter in trunk.parameters()),
+            trainable=sum(parameter.numel() for parameter in backbone.parameters()),
             frozen=0,
         )
     )
     yield from work.pull(pretraining)
-    at = pretraining.at
+    state = pretraining.state
     made = {
         "corpus": plan.corpus.name,
         "corpus_sha256": work.run.plan["corpus"],
         "plan": plan.to_json(),
-        "tokens": at.tokens,
-        "epochs": at.epoch,
-        "seconds": round(at.seconds, 1),
-        "validation_loss": at.loss if at.loss == at.loss else None,
+        "tokens": state.tokens,
+        "epochs": state.epoch,
+        "seconds": round(state.seconds, 1),
+        "validation_loss": state.loss if state.loss == state.loss else None,
         "dtype": compute.dtype_name,
         "run": work.run.id,
     }
@@ -209,7 +214,7 @@ def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, wor
         home.bases.remove(plan.name)
     # A base that was added or renamed since may have taken the name: what was made is kept all the same.
     name = home.bases.free_name(plan.name)
-    checkpoint = Checkpoint(trunk.config, trunk.canonical(), prepared.tokenizer, prepared.frame)
+    checkpoint = Checkpoint(backbone.config, backbone.to_hf_state_dict(), prepared.tokenizer, prepared.special_tokens)
     home.bases.create(name, checkpoint, source="pretrained", made=made)
     finished = RunFinished(
         run=work.run.id,
@@ -219,7 +224,7 @@ def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, wor
         best_epoch=None,
         score=None,
     )
-    yield work.finish(finished, {"tokens": at.tokens, "validation_loss": made["validation_loss"]})
+    yield work.finish(finished, {"tokens": state.tokens, "validation_loss": made["validation_loss"]})
 
 
 def _kept_already(home: Home, name: str, run: Run) -> bool:
@@ -231,10 +236,14 @@ def _begun_with(values: Mapping[str, Any]) -> tuple[PretrainingConfig, str, Spec
     """What `Run.plan` says: the plan, the SHA-256 of the corpus, and the frame of its vocabulary."""
     from weibo_tui.engine.tokenizer import SpecialTokens
 
-    frame = values["frame"]
+    special_tokens = values["frame"]
     plan = PretrainingConfig.from_json(values["plan"])
-    return plan, str(values["corpus"]), SpecialTokens(tuple(frame["prefix"]), tuple(frame["suffix"]), int(frame["pad"]))
+    return (
+        plan,
+        str(values["corpus"]),
+        SpecialTokens(tuple(special_tokens["prefix"]), tuple(special_tokens["suffix"]), int(special_tokens["pad"])),
+    )
 
 
-def _frame_to_json(frame: SpecialTokens) -> dict[str, object]:
-    return {"prefix": list(frame.prefix), "suffix": list(frame.suffix), "pad": frame.pad}
+def _frame_to_json(special_tokens: SpecialTokens) -> dict[str, object]:
+    return {"prefix": list(special_tokens.prefix), "suffix": list(special_tokens.suffix), "pad": special_tokens.pad}

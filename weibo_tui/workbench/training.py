@@ -108,14 +108,14 @@ def _prepare(home: Home, plan: TrainingConfig) -> Generator[Progress, None, Prep
     split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed, plan.grouping)
     compute = home.compute(plan.machine)
     base = home.open_base(plan.base, compute)
-    config = base.trunk.config
+    config = base.backbone.config
     if hyper.max_length > config.positions:
         raise UserInputError(
             _("The base '{base}' reads {positions} tokens at most: choose a --max-length up to that.").format(
                 base=plan.base, positions=config.positions
             )
         )
-    adapter = Adapter.fresh(
+    adapter = Adapter.initialize(
         AdapterConfig(
             width=config.width,
             blocks=parse_blocks(hyper.blocks, config.layers),
@@ -127,27 +127,29 @@ def _prepare(home: Home, plan: TrainingConfig) -> Generator[Progress, None, Prep
         hyper.seed,
         hyper.init,
     )
-    if plan.keep_states and ActivationCache.last_block(adapter, base.trunk) < 1:
+    if plan.keep_states and ActivationCache.last_block(adapter, base.backbone) < 1:
         raise UserInputError(
             _("The adapter follows blocks from the first on, which leaves no states to keep: give --blocks last4.")
         )
-    examples = yield from _examples(base.tokenizer, dataset, split.train, plan, blind=hyper.emoticon_dropout > 0)
-    held_out = yield from _examples(base.tokenizer, dataset, split.validation, plan, blind=False)
+    examples = yield from _examples(
+        base.tokenizer, dataset, split.train, plan, emoticon_free=hyper.emoticon_dropout > 0
+    )
+    held_out = yield from _examples(base.tokenizer, dataset, split.validation, plan, emoticon_free=False)
     training = AdapterTrainer(
-        base.trunk,
+        base.backbone,
         adapter.to(compute.device),
         examples,
         held_out,
         hyper,
         compute,
-        base.tokenizer.frame.pad,
+        base.tokenizer.special_tokens.pad,
         room_in(home.paths.runs) if plan.keep_states else None,
     )
     return PreparedTraining(base, compute, dataset, split, training)
 
 
 def _examples(
-    tokenizer: PostTokenizer, dataset: Dataset, which: NDArray[np.int64], plan: TrainingConfig, blind: bool
+    tokenizer: PostTokenizer, dataset: Dataset, which: NDArray[np.int64], plan: TrainingConfig, emoticon_free: bool
 ) -> Generator[Progress, None, Examples]:
     import numpy as np
 
@@ -156,13 +158,13 @@ def _examples(
     posts = [dataset.posts[index] for index in which]
     encoded = yield from _encode(tokenizer, posts, plan.hyper.max_length)
     without = None
-    if blind:
+    if emoticon_free:
         without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), plan.hyper.max_length)
         # A post that is nothing but emoticons has no variant without.
         own = np.arange(len(posts))
         joined = type(encoded).join([encoded, without])
-        without = joined.take(np.where(without.bodies > 0, own + len(posts), own))
-    readable = np.flatnonzero(encoded.bodies)
+        without = joined.take(np.where(without.num_content_tokens > 0, own + len(posts), own))
+    readable = np.flatnonzero(encoded.num_content_tokens)
     labels = np.array([dataset.labels[index] for index in which], np.int64)
     return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
 
@@ -192,7 +194,7 @@ def _run(home: Home, plan: TrainingConfig, prepared: PreparedTraining, work: Act
             device=str(compute.device),
             dtype=compute.dtype_name,
             threads=plan.machine.threads,
-            step=training.at.step,
+            step=training.state.step,
             steps=training.steps,
             epochs=plan.hyper.epochs,
             posts={
@@ -220,10 +222,10 @@ def _run(home: Home, plan: TrainingConfig, prepared: PreparedTraining, work: Act
         name=card.name,
         kind=KIND,
         path=str(home.adapters.path(card.name)),
-        best_epoch=training.at.best_epoch,
+        best_epoch=training.state.best_epoch,
         score=card.score,
     )
-    yield work.finish(finished, {"best_epoch": training.at.best_epoch, "score": card.score})
+    yield work.finish(finished, {"best_epoch": training.state.best_epoch, "score": card.score})
 
 
 def _measure(
@@ -234,17 +236,17 @@ def _measure(
     import numpy as np
 
     from weibo_tui.engine.calibration import fit_temperature
-    from weibo_tui.engine.prediction import Classifier, logits_of
+    from weibo_tui.engine.prediction import Classifier, predict_logits
 
     training, dataset, split = prepared.training, prepared.dataset, prepared.split
     compute, base, held_out = prepared.compute, prepared.base, prepared.training.validation
     logits, done = np.zeros((len(held_out.encoded), len(dataset.names))), 0
-    for batch, part in logits_of(training.trunk, training.adapter, held_out.encoded, training.padding, compute):
+    for batch, part in predict_logits(training.backbone, training.adapter, held_out.encoded, training.padding, compute):
         logits[batch] = part
         done += len(batch)
         yield Progress("calibration", done, len(logits))
     classifier = Classifier(
-        training.trunk,
+        training.backbone,
         training.adapter,
         base.tokenizer,
         compute,

@@ -78,7 +78,9 @@ def pretrain(work: Path, plan: PretrainingConfig) -> None:
         if not (bundled.folder / STARTER_BASE).exists():
             base = bench.bases.open(PRETRAINED)
             definition = (bench.bases.path(PRETRAINED) / TOKENIZER).read_text(encoding="utf-8")
-            checkpoint = Checkpoint(base.trunk.config, base.trunk.canonical(), definition, base.tokenizer.frame)
+            checkpoint = Checkpoint(
+                base.backbone.config, base.backbone.to_hf_state_dict(), definition, base.tokenizer.special_tokens
+            )
             # Where the corpus lay is nobody's business.
             plan_kept = base.card.made["plan"] | {"name": STARTER_BASE, "corpus": base.card.made["corpus"]}
             made = base.card.made | {"plan": plan_kept}
