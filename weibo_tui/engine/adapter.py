@@ -1,4 +1,4 @@
-"""The adapter: a bottleneck after each chosen block, and the classification head. Nothing else is trained.
+"""The adapter: a bottleneck after each selected block, and the classification head. Nothing else is trained.
 
 Bottleneck adapters as in Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", in the sequential
 single-adapter form of Pfeiffer et al. 2021: `x + up(activation(down(x)))`.

@@ -58,6 +58,7 @@ class Compute:
 
     @property
     def dtype_name(self) -> str:
+        """Name of the dtype in settings and cards."""
         return str(self.dtype).removeprefix("torch.")
 
 

@@ -151,6 +151,7 @@ class GPT2(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Device of the weights."""
         return self.wte.weight.device
 
     def forward(self, ids: Tensor, lengths: Tensor, adapter: AdapterProtocol | None = None) -> Tensor:

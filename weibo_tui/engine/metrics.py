@@ -37,6 +37,7 @@ class ScoreCard:
     )  # accuracy on the posts themselves, without emoticons, and on emoticons only
 
     def to_json(self) -> dict[str, Any]:
+        """Return the fields by name."""
         return asdict(self)
 
 
@@ -96,7 +97,7 @@ def score(
 def accuracy_and_macro_f1(
     truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], labels: int
 ) -> tuple[float, float]:
-    """Return both for label indices (n,), n > 0. The F1 is the mean over all `labels`, 0 for one that never occurs."""
+    """Return both for label indices (n,), n > 0. The F1 is the mean over `labels`, 0 for those that never occur."""
     from sklearn import metrics
 
     f1 = metrics.f1_score(truth, predicted, labels=np.arange(labels), average="macro", zero_division=0.0)

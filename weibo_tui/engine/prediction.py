@@ -37,6 +37,7 @@ class Prediction:
 
     @property
     def confidence(self) -> float:
+        """Probability of the predicted label."""
         return self.probabilities[self.label]
 
 
@@ -48,6 +49,7 @@ class FailedPost:
 
     @property
     def reason(self) -> str:
+        """Translated message."""
         return _(self.message)
 
 

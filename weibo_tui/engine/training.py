@@ -131,6 +131,7 @@ class AdapterTrainer:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Number of optimizer steps in an epoch."""
         return -(-len(self.train.encoded) // self.hyper.posts_per_step)
 
     @property
@@ -271,7 +272,7 @@ class AdapterTrainer:
         return norm
 
     def _learning_rate(self) -> float:
-        """Linear warm-up, then linear decay to zero, over all steps."""
+        """Return the rate of a linear warm-up followed by a linear decay to zero."""
         warmup = max(1, round(self.hyper.warmup * self.steps))
         step = self.state.step + 1
         share = step / warmup if step <= warmup else (self.steps - step + 1) / (self.steps - warmup + 1)
