@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import shutil
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,14 +42,14 @@ def small() -> GPT2Model:
 
 def test_full_size_from_folder_to_prediction(full_size: Path, home: Path, tmp_path: Path) -> None:
     """Add it, compare it with transformers, train, stop, resume, and predict in another workbench."""
-    data = made_up.write_posts(tmp_path / "posts.csv", 48)
+    data = made_up.write_posts(tmp_path / "posts.csv", 24)
     hyper = Hyperparameters(epochs=1, batch_size=6, max_length=16, learning_rate=1e-3, seed=3)
-    plan = TrainingConfig((data,), "undisturbed", base="uer", hyper=hyper, machine=models.MACHINE)
+    plan = TrainingConfig((data,), "mood", base="uer", hyper=hyper, machine=models.MACHINE)
     with Workbench.open(home) as wb:
         card = wb.add_base(full_size, "uer")
         assert (card.parameters, card.prefix, card.suffix, card.pad) == (102_068_736, (101,), (102,), 0)
-        kept = wb.bases.path("uer") / "model.safetensors"
-        before = hashlib.sha256(kept.read_bytes()).hexdigest()
+        weights = wb.bases.path("uer") / "model.safetensors"
+        before = hashlib.sha256(weights.read_bytes()).hexdigest()
 
         opened = wb.bases.open("uer")
         _cleaned, encoded = opened.tokenizer.encode_posts([text for text, _label in made_up.posts(3)], 64, 1)
@@ -61,27 +59,20 @@ def test_full_size_from_folder_to_prediction(full_size: Path, home: Path, tmp_pa
             assert (opened.backbone(ids, lengths) - expected).abs().max() < 1e-4 * expected.abs().max()
         del opened
 
-        deque(wb.train(plan), maxlen=0)
-        started = wb.train(dataclasses.replace(plan, name="resumed"))
-        run = models.until(started, RunStarted).run
-        models.until(started, StepDone, 3)
-        started.close()  # type: ignore[attr-defined]
+        events = wb.train(plan)
+        run = models.until(events, RunStarted).run
+        models.until(events, StepDone)
+        events.close()  # type: ignore[attr-defined]
         assert wb.runs.get(run).state == "stopped"
-        rest = list(wb.resume(run))
-        assert next(event.step for event in rest if isinstance(event, StepDone)) == 4
+        steps = [event.step for event in wb.resume(run) if isinstance(event, StepDone)]
+        assert steps[0] == 2
+        assert wb.adapters.card("mood").parameters == TRAINED
+        assert hashlib.sha256(weights.read_bytes()).hexdigest() == before
 
-        folders = [wb.adapters.path(name) for name in ("undisturbed", "resumed")]
-        one, other = ((folder / "adapter.safetensors").read_bytes() for folder in folders)
-        assert one == other
-        assert wb.adapters.card("resumed").parameters == TRAINED
-        assert hashlib.sha256(kept.read_bytes()).hexdigest() == before
-
-    posts = ["今天的面真好吃", "服务太差了，再也不来", "OK"]
     with Workbench.open(home) as wb:
-        result = [list(wb.predict(posts, name, machine=models.MACHINE)) for name in ("undisturbed", "resumed")]
+        analyses = list(wb.predict(["今天的面真好吃", "服务太差了，再也不来", "OK"], "mood", machine=models.MACHINE))
         wb.remove_base("uer")
-    assert [analysis.probabilities for analysis in result[0]] == [analysis.probabilities for analysis in result[1]]
-    assert all(analysis.label in ("negative", "positive") for analysis in result[0])
+    assert all(analysis.label in ("negative", "positive") for analysis in analyses)
 
 
 PACKINGS = {
