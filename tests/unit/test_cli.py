@@ -3,23 +3,85 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import models
 import pytest
 import torch
+import typer
 from commands import Command, listing, objects, table
 from made_up import numeral
 from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
+from weibo_tui.cli.main import app
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
 from weibo_tui.text import unguard
 from weibo_tui.workbench import Workbench
+
+ALIASES = (
+    "train: --column x / --text-column x",
+    "train: --validation 0.2 / --val-fraction 0.2",
+    "train: --test 0.2 / --test-fraction 0.2",
+    "train: --accumulation 2 / --grad-accumulation-steps 2",
+    "train: --warmup 0.2 / --warmup-ratio 0.2",
+    "train: --clip 2 / --max-grad-norm 2",
+    "train: --patience 2 / --early-stopping-patience 2",
+    "train: --init 0.1 / --init-std 0.1",
+    "train: --bottleneck 8 / --adapter-dim 8",
+    "train: --blocks last4 / --layers last4",
+    "train: --keep-states / --cache-activations",
+    "predict: --out x / --output x",
+    "predict: --out x / -o x",
+    "data get: --out x / -o x",
+    "bases pretrain: --context 8 / --seq-len 8",
+    "bases pretrain: --width 8 / --hidden-size 8",
+    "bases pretrain: --positions 8 / --max-positions 8",
+    "bases pretrain: --recall 2 / --bow-loss-weight 2",
+    "bases pretrain: --hide 0.2 / --emoticon-mask-rate 0.2",
+    "bases pretrain: --units pieces / --tokenizer pieces",
+    "history export: out.csv --no-guard / out.csv --no-escape-formulas",
+)
+
+
+def parse(words: str, arguments: str) -> dict[str, Any]:
+    """Return the values that a command takes from its arguments."""
+    command: Any = typer.main.get_command(app)
+    for name in words.split():
+        command = command.commands[name]
+    values: dict[str, Any] = command.make_context(words, arguments.split()).params
+    return values
+
+
+@pytest.mark.parametrize("case", ALIASES)
+def test_option_alias_sets_the_same_value(case: str) -> None:
+    words, both = case.split(": ")
+    first, second = both.split(" / ")
+    assert parse(words, first) == parse(words, second) != parse(words, "out.csv" if "out.csv" in first else "")
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "alias"),
+    [
+        ("bases", "get", "download"),
+        ("data", "get", "download"),
+        ("bases", "use", "set-default"),
+        ("adapters", "use", "set-default"),
+        ("", "audit", "inspect"),
+        ("", "launch", "tui"),
+    ],
+)
+def test_command_alias_is_the_same_but_hidden(group: str, name: str, alias: str, command: Command) -> None:
+    commands: Any = typer.main.get_command(app)
+    commands = (commands.commands[group] if group else commands).commands
+    assert inspect.unwrap(commands[name].callback) is inspect.unwrap(commands[alias].callback)
+    assert f"\n  {alias} " not in command.well(*group.split(), "--help").out
 
 
 def test_training_tells_its_events_as_json_lines(command: Command, furnished: Path, few: Path) -> None:

@@ -200,7 +200,7 @@ def test_table_prints_rows_before_the_last_is_made(capsys: pytest.CaptureFixture
         raise EOFError
 
     with pytest.raises(EOFError):
-        output.table(["label", "n"], rows())
+        output.echo_table(["label", "n"], rows())
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1501
     assert lines[:2] == ["label   n", "好好好  0"]

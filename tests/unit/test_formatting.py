@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from textual.content import Content
 
 from weibo_tui.app import formatting as content
+from weibo_tui.presentation.numbers import duration, number, percent, size
 from weibo_tui.text import cell_width, visible
 
 ACTING = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))} - {"\n"} | set("\u202e\u2066\u200b\ufeff")
@@ -74,23 +75,23 @@ def test_a_bar_is_empty_full_and_half() -> None:
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
-        (content.percent(0.98765), "98.8 %"),
-        (content.percent(1.0, 0), "100 %"),
-        (content.percent(None), "–"),
-        (content.percent(float("nan")), "–"),
-        (content.number(1234.5), "1,234.500"),
-        (content.number(None), "–"),
-        (content.number(float("inf")), "–"),
-        (content.duration(7.4), "0:07"),
-        (content.duration(750), "12:30"),
-        (content.duration(11045), "3:04:05"),
-        (content.duration(59.6), "1:00"),
-        (content.duration(float("inf")), "–"),
-        (content.size(0), "0 B"),
-        (content.size(999), "999 B"),
-        (content.size(2_500_000), "2.5 MB"),
-        (content.size(999_960), "1.0 MB"),
-        (content.size(7e12), "7000.0 GB"),
+        (percent(0.98765), "98.8 %"),
+        (percent(1.0, 0), "100 %"),
+        (percent(None), "–"),
+        (percent(float("nan")), "–"),
+        (number(1234.5), "1,234.500"),
+        (number(None), "–"),
+        (number(float("inf")), "–"),
+        (duration(7.4), "0:07"),
+        (duration(750), "12:30"),
+        (duration(11045), "3:04:05"),
+        (duration(59.6), "1:00"),
+        (duration(float("inf")), "–"),
+        (size(0), "0 B"),
+        (size(999), "999 B"),
+        (size(2_500_000), "2.5 MB"),
+        (size(999_960), "1.0 MB"),
+        (size(7e12), "7000.0 GB"),
     ],
 )
 def test_figures_in_words(shown: str, words: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from weibo_tui.app.terminal.signals import signals_heeded
-from weibo_tui.cli.output import InterruptedRunError, until_stopped
+from weibo_tui.cli.output import InterruptedRunError, interruptible
 
 STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -32,7 +32,7 @@ def three_events() -> Iterator[object]:
 @each_signal
 def test_command_signal_ignored_at_start_goes_on(number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
-    with until_stopped(three_events()) as events:
+    with interruptible(three_events()) as events:
         os.kill(os.getpid(), number)
         assert list(events) == [0, 1, 2]
     assert signal.getsignal(number) is signal.SIG_IGN
@@ -40,7 +40,7 @@ def test_command_signal_ignored_at_start_goes_on(number: signal.Signals) -> None
 
 @each_signal
 def test_command_signal_stops_and_restores_handler(number: signal.Signals) -> None:
-    with pytest.raises(InterruptedRunError), until_stopped(three_events()) as events:
+    with pytest.raises(InterruptedRunError), interruptible(three_events()) as events:
         assert next(events) == 0
         os.kill(os.getpid(), number)
         list(events)

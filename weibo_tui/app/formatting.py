@@ -15,7 +15,6 @@ from weibo_tui.text import visible
 LABEL_COLOURS = ("$label-1", "$label-2", "$label-3", "$label-4", "$label-5", "$label-6")
 SIGNS = {"positive": "▲", "negative": "▼"}
 COLOURS = {"positive": "$positive", "negative": "$negative"}
-NO_FIGURE = "–"
 
 
 def plain(text: str, style: str = "") -> Content:
@@ -66,32 +65,6 @@ def fitting(parts: Iterable[Content], width: int) -> Content:
 
 def _within_one(share: float) -> float:
     return 0.0 if math.isnan(share) else min(max(share, 0.0), 1.0)
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    return NO_FIGURE if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    return NO_FIGURE if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
-
-
-def duration(seconds: float) -> str:
-    """`0:07`, `12:30`, `3:04:05`."""
-    if not math.isfinite(seconds):
-        return NO_FIGURE
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def size(count: float) -> str:
-    """Bytes in the unit that leaves one to three digits before the point."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.95 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
 def local_time(timestamp: str, seconds: bool = False) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
-from weibo_tui.cli.output import emit, narrate, stages, table
+from weibo_tui.cli.output import echo_info, echo_json, echo_table, progress_bars
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -53,16 +53,16 @@ def bench(
         if base:
             workbench.bases.path(base)
     if json:
-        emit(asdict(computer))
+        echo_json(asdict(computer))
     else:
-        narrate(
+        echo_info(
             _("{name}, {cores} cores, {threads} threads, {dtype}").format(
                 name=computer.name, cores=computer.cores, threads=computer.threads, dtype=computer.dtype
             )
         )
     for subject in subjects or SUBJECTS:
         found = []
-        with stages(data=json) as stage:
+        with progress_bars(data=json) as stage:
             for event in measure(subject, BenchmarkOptions(base, rounds)):
                 if isinstance(event, Progress):
                     stage.progress(event)
@@ -70,9 +70,11 @@ def bench(
                     found.append(event)
         if json:
             for comparison in found:
-                emit(comparison.to_json())
+                echo_json(comparison.to_json())
         else:
-            table((subject, "weibo-tui", _("beside it"), _("ratio"), _("bar"), ""), ([*_row(one)] for one in found))
+            echo_table(
+                (subject, "weibo-tui", _("beside it"), _("ratio"), _("bar"), ""), ([*_row(one)] for one in found)
+            )
 
 
 def _row(found: Comparison) -> Iterator[str]:

@@ -11,11 +11,20 @@ from typing import Any, Self
 
 from weibo_tui.atomic import check_output
 from weibo_tui.datasets.splitting import GROUPING
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
+from weibo_tui.engine.hyperparameters import (
+    TOKEN_UNITS,
+    BaseModelSize,
+    DataSplit,
+    Hyperparameters,
+    PretrainingHyperparameters,
+)
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.labeling_checkpoint import place_of
+
+_SPLIT = DataSplit()
+_SIZE = BaseModelSize()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +61,8 @@ class TrainingConfig:
     base: str = ""
     columns: Columns = Columns()
     labels: tuple[str, ...] | None = None
-    validation: float = 0.1
-    test: float = 0.1
+    validation: float = _SPLIT.validation
+    test: float = _SPLIT.test
     hyper: Hyperparameters = Hyperparameters()
     machine: ComputeOptions = ComputeOptions()
     overwrite: bool = False
@@ -139,7 +148,7 @@ class LabelingConfig:
         check_output(self.out, self.overwrite or is_begun, [self.source])
 
 
-UNITS = ("characters", "pieces")
+UNITS = TOKEN_UNITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +157,13 @@ class PretrainingConfig:
 
     corpus: Path
     name: str
-    layers: int = 6
-    width: int = 320
-    heads: int = 5
-    vocabulary: int = 8000
-    positions: int = 512
-    units: str = "characters"
-    emoticons: bool = True
+    layers: int = _SIZE.layers
+    width: int = _SIZE.width
+    heads: int = _SIZE.heads
+    vocabulary: int = _SIZE.vocabulary
+    positions: int = _SIZE.positions
+    units: str = _SIZE.units
+    emoticons: bool = _SIZE.emoticons
     encoding: str | None = None
     recipe: PretrainingHyperparameters = field(default_factory=PretrainingHyperparameters)
     machine: ComputeOptions = ComputeOptions()

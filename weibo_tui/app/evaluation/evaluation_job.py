@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import bar, duration, percent
+from weibo_tui.app.formatting import bar
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width
 from weibo_tui.words import word

@@ -13,9 +13,9 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from weibo_tui.app.formatting import percent
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.text import cell_width, truncate_cells, visible
 from weibo_tui.workbench import EvaluatedPost
 

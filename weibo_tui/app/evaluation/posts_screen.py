@@ -12,11 +12,12 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.post_list import PostList
-from weibo_tui.app.formatting import bar, label_colour, one_line, percent, plain, verdict
+from weibo_tui.app.formatting import bar, label_colour, one_line, plain, verdict
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.text import cell_width, truncate_cells
 from weibo_tui.workbench import EvaluatedPost, EvaluationResult
 

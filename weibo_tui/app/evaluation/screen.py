@@ -13,13 +13,14 @@ from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.evaluation_job import Evaluation
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen
-from weibo_tui.app.formatting import percent, plain, verdict
+from weibo_tui.app.formatting import plain, verdict
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.words import skipped_rows
 
 

@@ -15,12 +15,13 @@ from textual.widgets import Button, Static
 
 from weibo_tui.app.base import weibo
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import one_line, percent, plain
+from weibo_tui.app.formatting import one_line, plain
 from weibo_tui.app.forms.audit_view import AuditView, gives_away
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.progress import Progress
 from weibo_tui.text import cell_width, truncate_cells, visible
 from weibo_tui.words import word

@@ -1,19 +1,19 @@
-"""The fields of the forms: every hyper-parameter, with what it is called, what it means, and what it may be."""
+"""Form fields: one for each declared hyper-parameter, and those of names, bases, columns and devices."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from weibo_tui.app.forms.fields import FieldSpec, as_choices, decimal, names, optional, short, whole
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.engine.hyperparameters import (
-    ACTIVATION_NAMES,
-    CLASS_WEIGHTS,
-    PRETRAINING_RANGES,
-    RANGES,
+    BaseModelSize,
+    DataSplit,
     Hyperparameters,
+    Parameter,
     PretrainingHyperparameters,
+    parameters,
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
@@ -22,47 +22,16 @@ from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE
 from weibo_tui.workbench.home import STARTER_BASE
 
-# The explanations are those of the command line's options, word for word.
-_FIRST = (
-    ("epochs", N_("Epochs"), N_("How often each post is seen.")),
-    ("learning_rate", N_("Learning rate"), N_("Learning rate at its highest.")),
-    ("batch_size", N_("Batch size"), N_("Posts in a batch.")),
-    ("max_length", N_("Longest post"), N_("Tokens of a post that are read.")),
-    (
-        "emoticon_dropout",
-        N_("Emoticon dropout"),
-        N_("Share of the posts shown without emoticons, so that words are learnt too."),
-    ),
-    ("bottleneck", N_("Bottleneck"), N_("Width of the bottlenecks.")),
-)
-_MORE = (
-    ("patience", N_("Patience"), N_("Epochs without gain before it stops early; 0: never.")),
-    ("accumulation", N_("Accumulation"), N_("Batches in a step.")),
-    ("warmup", N_("Warm-up"), N_("Share of the steps in which it rises.")),
-    ("weight_decay", N_("Weight decay"), N_("Weight decay of AdamW.")),
-    ("clip", N_("Clip"), N_("Norm that gradients are clipped to.")),
-    ("class_weights", N_("Class weights"), N_("none, or balanced: rare labels count more.")),
-    ("blocks", N_("Blocks"), N_("Blocks that have one, as in all, last4, 0-5 or 1,3.")),
-    ("activation", N_("Activation"), N_("Activation function in them.")),
-    ("dropout", N_("Dropout"), N_("Dropout in them.")),
-    ("init", N_("First weights"), N_("Standard deviation of the first up-projections.")),
-    ("seed", N_("Seed"), N_("Seed of the split, the order and the first weights.")),
-)
-_SHARES = (
-    ("validation", N_("Validation share"), N_("Share of the posts that the best epoch is chosen on.")),
-    ("test", N_("Test share"), N_("Share of the posts that the score card is made on.")),
-)
-_RECIPE = (
-    ("learning_rate", N_("Learning rate"), N_("Learning rate at its highest.")),
-    ("batch_size", N_("Batch size"), N_("Windows in a step.")),
-    ("context", N_("Context"), N_("Tokens in a window.")),
-    ("seed", N_("Seed"), N_("Seed of the order and the first weights.")),
-)
 _BLOCKS = re.compile(r"(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?)(?:,(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?))*")
 
 
+def parameter_fields(kind: type, main: bool) -> list[FieldSpec]:
+    """Return the fields of the hyper-parameters that a dataclass declares: the `main` ones or the others."""
+    return [_field(item) for item in parameters(kind).values() if item.label and item.main == main]
+
+
 def column_fields() -> list[FieldSpec]:
-    """How files are read; what is left empty is found."""
+    """Return the fields for the columns of a file; an empty one is detected."""
     return [
         FieldSpec("text_column", N_("Posts in"), N_("Column of the posts; else found."), read=optional),
         FieldSpec("label_column", N_("Labels in"), N_("Column of the labels; else found."), read=optional),
@@ -70,29 +39,30 @@ def column_fields() -> list[FieldSpec]:
 
 
 def first_fields() -> list[FieldSpec]:
-    """The hyper-parameters that matter most."""
-    return [_hyper(*one) for one in _FIRST]
+    """Return the fields of a training that are always visible."""
+    return parameter_fields(Hyperparameters, main=True)
 
 
 def more_fields() -> list[FieldSpec]:
-    """All others, how the data is dealt, and where to compute."""
-    shares = [
-        FieldSpec(name, label, about, "0.1", decimal(0, 0.5, within=True), range="0 – 0.5")
-        for name, label, about in _SHARES
-    ]
+    """Return the fields of a training under "More"."""
     about_labels = N_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1.")
     return [
-        *(_hyper(*one) for one in _MORE),
+        *parameter_fields(Hyperparameters, main=False),
         FieldSpec("labels", N_("Names of labels"), about_labels, read=names),
-        *shares,
+        *parameter_fields(DataSplit, main=False),
         encoding_field(),
         *machine_fields(),
     ]
 
 
 def recipe_fields() -> list[FieldSpec]:
-    """How to pretrain, less for how long."""
-    return [_ranged(*one, getattr(PretrainingHyperparameters(), one[0]), PRETRAINING_RANGES) for one in _RECIPE]
+    """Return the fields of a pretraining under "More"."""
+    return [
+        *parameter_fields(PretrainingHyperparameters, main=False),
+        *parameter_fields(BaseModelSize, main=False),
+        encoding_field(),
+        *machine_fields(),
+    ]
 
 
 def encoding_field() -> FieldSpec:
@@ -170,21 +140,19 @@ def name_after(source: str, otherwise: str, taken: Iterable[str]) -> str:
     return stem if stem not in there else next(name for name in numbered if name not in there)
 
 
-def _hyper(name: str, label: str, about: str) -> FieldSpec:
-    default = getattr(Hyperparameters(), name)
-    if name == "class_weights":
-        return FieldSpec(name, label, about, default, choices=as_choices(CLASS_WEIGHTS))
-    if name == "activation":
-        return FieldSpec(name, label, about, default, choices=as_choices(ACTIVATION_NAMES))
-    if name == "blocks":
-        return FieldSpec(name, label, about, default, _blocks)
-    return _ranged(name, label, about, default, RANGES)
-
-
-def _ranged(name: str, label: str, about: str, default: float, ranges: Mapping[str, tuple[float, float]]) -> FieldSpec:
-    low, high = ranges[name]
-    read = whole(low, high) if isinstance(default, int) else decimal(low, high)
-    return FieldSpec(name, label, about, f"{default:g}", read, range=f"{short(low)} – {short(high)}")
+def _field(item: Parameter) -> FieldSpec:
+    about = item.form_help or item.help
+    if isinstance(item.default, bool):
+        default = "yes" if item.default else "no"
+        choices = (("yes", N_("yes")), ("no", N_("no")))
+        return FieldSpec(item.name, item.label, about, default, lambda text: text == "yes", choices)
+    if item.choices:
+        return FieldSpec(item.name, item.label, about, item.default, choices=as_choices(item.choices))
+    if item.low is None or item.high is None:
+        return FieldSpec(item.name, item.label, about, item.default, _blocks)
+    low, high = item.low, item.high
+    read = whole(low, high) if isinstance(item.default, int) else decimal(low, high, within=item.exclusive)
+    return FieldSpec(item.name, item.label, about, f"{item.default:g}", read, range=f"{short(low)} – {short(high)}")
 
 
 def _blocks(text: str) -> str:

@@ -12,12 +12,13 @@ from textual.message import Message
 from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.formatting import bar, label_colour, local_time, number, one_line, percent, plain, verdict
+from weibo_tui.app.formatting import bar, label_colour, local_time, one_line, plain, verdict
 from weibo_tui.app.history.rows import FOUND
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import number, percent
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 
 _SHOWN = 5_000

@@ -9,10 +9,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from weibo_tui.app.base import weibo
-from weibo_tui.app.formatting import bar, one_line, percent, plain
+from weibo_tui.app.formatting import bar, one_line, plain
 from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.history import HistoryFilter
 
 _BAR = 20

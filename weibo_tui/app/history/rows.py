@@ -9,9 +9,10 @@ from datetime import datetime
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import label_name, local_time, one_line, percent, verdict
+from weibo_tui.app.formatting import label_name, local_time, one_line, verdict
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 from weibo_tui.text import visible
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
-from weibo_tui.app.formatting import size
 from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import size
 from weibo_tui.registry.cards import BaseCard, check_name
 from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import percent
 from weibo_tui.app.forms.hyperparameter_fields import name_after
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.models.actions import check_free
@@ -16,6 +15,7 @@ from weibo_tui.app.models.outside import take_folder
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.recognition import recognise

@@ -11,23 +11,14 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import (
-    NO_FIGURE,
-    duration,
-    label_colour,
-    label_name,
-    local_time,
-    one_line,
-    percent,
-    plain,
-    size,
-)
+from weibo_tui.app.formatting import label_colour, label_name, local_time, one_line, plain
 from weibo_tui.app.models.inventory import CorruptModel, Inventory, ModelEntry, ModelItem
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text import truncate_cells
 from weibo_tui.workbench.downloads import BASE_SIZE

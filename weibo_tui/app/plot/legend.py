@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-from weibo_tui.app.formatting import NO_FIGURE
 from weibo_tui.app.plot.axes import short
 from weibo_tui.app.plot.render import CellStyle, StyledRow, StyledText, marker
 from weibo_tui.app.plot.series import Series
+from weibo_tui.presentation.numbers import NO_FIGURE
 from weibo_tui.text import cell_width, truncate_cells, visible
 
 TITLE = CellStyle("title")

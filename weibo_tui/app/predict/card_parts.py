@@ -7,9 +7,10 @@ from datetime import datetime
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import bar, label_colour, local_time, one_line, percent, plain, verdict
+from weibo_tui.app.formatting import bar, label_colour, local_time, one_line, plain, verdict
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.history import Analysis
 from weibo_tui.text import truncate_cells, visible, wrap_cells
 

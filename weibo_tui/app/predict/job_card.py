@@ -9,13 +9,14 @@ from textual.content import Content
 
 from weibo_tui.app.base import weibo
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import bar, duration, plain
+from weibo_tui.app.formatting import bar, plain
 from weibo_tui.app.keymap import first_key
 from weibo_tui.app.predict.card import Card, PostCard
 from weibo_tui.app.predict.card_parts import NARROW, about, count_parts, flow, path_lines, rows_part
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import duration
 from weibo_tui.progress import Progress
 from weibo_tui.storage.history import FILES, Analysis, Entry, HistoryFilter, LabeledFile
 from weibo_tui.text import visible, wrap_cells

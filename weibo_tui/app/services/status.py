@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import duration, percent, plain
+from weibo_tui.app.formatting import plain
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.words import word
 
 

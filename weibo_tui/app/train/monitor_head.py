@@ -8,12 +8,13 @@ from math import isnan
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import NO_FIGURE, bar, duration, fitting, local_time, one_line, percent, plain, size
+from weibo_tui.app.formatting import bar, fitting, local_time, one_line, plain
 from weibo_tui.app.train.run_list import COLOURS, state_words
 from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.app.widgets.job_progress import pace_of_bytes
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.text import truncate_cells, visible, wrap_cells
 from weibo_tui.words import word
 

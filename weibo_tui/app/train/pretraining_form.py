@@ -12,17 +12,10 @@ from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import plain
 from weibo_tui.app.forms.base import PlanForm
-from weibo_tui.app.forms.fields import FieldSpec, decimal, short, whole
-from weibo_tui.app.forms.hyperparameter_fields import (
-    encoding_field,
-    machine_fields,
-    name_after,
-    name_field,
-    recipe_fields,
-)
+from weibo_tui.app.forms.hyperparameter_fields import name_after, name_field, parameter_fields, recipe_fields
 from weibo_tui.app.forms.path_completion import judge
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.engine.hyperparameters import PRETRAINING_RANGES, PretrainingHyperparameters
+from weibo_tui.engine.hyperparameters import BaseModelSize, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -31,13 +24,6 @@ from weibo_tui.workbench import ComputeOptions, PretrainingConfig
 SUFFIXES = (".txt", ".xz", ".gz")
 SIZES = ("layers", "width", "heads", "vocabulary", "positions")
 _MINUTES = "30"
-_LIMITS = {
-    "layers": (1, 200),
-    "width": (1, 16_384),
-    "heads": (1, 256),
-    "vocabulary": (100, 2_000_000),
-    "positions": (1, 131_072),
-}
 
 
 class PretrainingForm(PlanForm[PretrainingConfig]):
@@ -73,12 +59,12 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
             yield self._corpus
             yield from self.fields(name_field(N_("Name of the base; else the file's."), self._taken))
             yield Static(plain(_("For how long")), classes="section")
-            yield from self.fields(*_bounds())
+            yield from self.fields(*parameter_fields(PretrainingHyperparameters, main=True))
             yield Static(plain(_("Model")), classes="section")
-            yield from self.fields(*_sizes(), _units())
+            yield from self.fields(*parameter_fields(BaseModelSize, main=True))
             yield self._told
             with Collapsible(title=_("More")):
-                yield from self.fields(*recipe_fields(), _emoticons(), encoding_field(), *machine_fields())
+                yield from self.fields(*recipe_fields())
 
     def on_mount(self) -> None:
         self._corpus.focus()
@@ -121,12 +107,11 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
             raise UserInputError(odd)
         return PretrainingConfig(
             corpus=corpus,
-            emoticons=self._fields["emoticons"].value == "yes",
             recipe=PretrainingHyperparameters(
                 **self.values("minutes", "tokens", "context", "batch_size", "learning_rate", "seed")
             ),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
-            **self.values("name", "units", "encoding"),
+            **self.values("name", "units", "emoticons", "encoding"),
             **sizes,
         )
 
@@ -142,46 +127,3 @@ def _odd_heads(sizes: dict[str, int]) -> str:
     if sizes["width"] % sizes["heads"] == 0:
         return ""
     return _("The width must be a multiple of the heads: {width} is none of {heads}.").format(**sizes)
-
-
-def _bounds() -> list[FieldSpec]:
-    minutes = decimal(*PRETRAINING_RANGES["minutes"])
-    tokens = whole(*PRETRAINING_RANGES["tokens"])
-    return [
-        FieldSpec("minutes", N_("Minutes"), N_("Compute so many minutes; 0 where tokens say how long."), "0", minutes),
-        FieldSpec("tokens", N_("Tokens"), N_("Stop behind so many tokens."), "0", tokens),
-    ]
-
-
-def _sizes() -> list[FieldSpec]:
-    about = (
-        ("layers", N_("Layers"), N_("Blocks.")),
-        ("width", N_("Width"), N_("Width of the hidden states.")),
-        ("heads", N_("Heads"), N_("Attention heads; the width is a multiple of them.")),
-        ("vocabulary", N_("Vocabulary"), N_("Tokens in the vocabulary at most.")),
-        ("positions", N_("Positions"), N_("Tokens of the longest text that it can read.")),
-    )
-    default = PretrainingConfig(Path(), "base", recipe=PretrainingHyperparameters(minutes=1))
-    return [
-        FieldSpec(
-            name,
-            label,
-            text,
-            str(getattr(default, name)),
-            whole(*_LIMITS[name]),
-            range=" – ".join(map(short, _LIMITS[name])),
-        )
-        for name, label, text in about
-    ]
-
-
-def _units() -> FieldSpec:
-    about = N_("What a token is: characters, or pieces of several that stand together often.")
-    choices = (("characters", N_("characters")), ("pieces", N_("pieces")))
-    return FieldSpec("units", N_("Tokens are"), about, "characters", choices=choices)
-
-
-def _emoticons() -> FieldSpec:
-    about = N_("Whether frequent emoticons are tokens of their own; by default they are.")
-    choices = (("yes", N_("yes")), ("no", N_("no")))
-    return FieldSpec("emoticons", N_("Emoticons"), about, "yes", choices=choices)

@@ -10,12 +10,13 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import local_time, one_line, percent
+from weibo_tui.app.formatting import local_time, one_line
 from weibo_tui.app.plot.render import marker
 from weibo_tui.app.themes import label_colours
 from weibo_tui.app.train.run_store import State
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.text import cell_width, truncate_cells, visible
 from weibo_tui.words import word
 

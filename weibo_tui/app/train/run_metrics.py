@@ -7,15 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from math import isfinite
 from typing import Any
 
-from weibo_tui.app.formatting import percent
 from weibo_tui.app.plot.series import SMOOTHING, Series
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import figure
+from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.storage.runs import DAMAGED, JournalEntry, Run, Runs
-from weibo_tui.words import word
 
 LOG_LINES = 200
 PACE_SECONDS = 60.0
@@ -138,13 +137,8 @@ class RunMetrics:
             self.steps = int(_figure(event, "steps") or 0)
             self.forget_pace()
             self._say(entry.at, kind, _begun(event))
-        elif kind == "BatchHalved":
-            tokens = f"{int(_figure(event, 'tokens') or 0):,}"
-            message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
-            self._say(entry.at, kind, message.format(tokens=tokens))
-        elif kind == "JournalDelayed":
-            message = _("Warning: another program is writing to the database. The journal waits for it.")
-            self._say(entry.at, kind, message)
+        elif kind in ("BatchHalved", "JournalDelayed"):
+            self._say(entry.at, kind, describe_event(event))
         elif kind == "Evaluated":
             self._evaluation(entry.at, event)
         elif kind == "CheckpointSaved":
@@ -193,35 +187,21 @@ class RunMetrics:
                 self.series[name].add(step, None if share is None else 100 * share)
         if event.get("best") or not self.best:
             self.best = event
-        self._say(at, "Evaluated", _evaluation(event))
+        self._say(at, "Evaluated", describe_event(event))
 
     def _say(self, at: str, kind: str, text: str) -> None:
         self.log.append(LogLine(at, kind, text))
 
 
 def _begun(event: Mapping[str, Any]) -> str:
-    where = f"{event.get('device')}, {event.get('dtype')}"
+    where = compute_setup(event)
     step = int(_figure(event, "step") or 0)
     if step:
         return _("Goes on behind step {step} ({where}).").format(step=f"{step:,}", where=where)
-    posts = event.get("posts")
-    posts = posts if isinstance(posts, Mapping) else {}
     return _("Begun ({where}); posts: {posts}; {trainable} numbers are trained.").format(
         where=where,
-        posts=", ".join(f"{word(str(part))} {int(_figure(posts, part) or 0):,}" for part in posts),
+        posts=posts_per_split(event),
         trainable=f"{int(_figure(event, 'trainable') or 0):,}",
-    )
-
-
-def _evaluation(event: Mapping[str, Any]) -> str:
-    loss, accuracy, f1 = (_figure(event, name) for name in ("loss", "accuracy", "macro_f1"))
-    shown = "–" if loss is None else f"{loss:.3f}"
-    if accuracy is None:
-        step = int(_figure(event, "step") or 0)
-        return _("Validation loss {loss} after step {step}.").format(loss=shown, step=f"{step:,}")
-    best = _(", the best so far") if event.get("best") else ""
-    return _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}{best}.").format(
-        epoch=event.get("epoch"), loss=shown, accuracy=percent(accuracy), f1=percent(f1), best=best
     )
 
 
@@ -233,5 +213,4 @@ def _seconds_planned(run: Run) -> float:
 
 
 def _figure(values: Mapping[str, Any], name: str) -> float | None:
-    value = values.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
+    return figure(values.get(name))

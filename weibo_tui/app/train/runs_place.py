@@ -15,7 +15,7 @@ from textual.widgets import OptionList, Static
 
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import percent, plain
+from weibo_tui.app.formatting import plain
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.train.monitor import Monitor
 from weibo_tui.app.train.run_list import RunList, RunRow
@@ -23,6 +23,7 @@ from weibo_tui.app.train.run_metrics import READ_AT_ONCE, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry, RunStore, look
 from weibo_tui.engine.events import RunFinished, RunStarted
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import percent
 
 LOOK_SECONDS = 0.5
 """How often the journals of runs that go on are looked into."""

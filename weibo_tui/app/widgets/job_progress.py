@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import bar, duration, fitting, percent, plain, size
+from weibo_tui.app.formatting import bar, fitting, plain
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import duration, percent, size
 from weibo_tui.text import cell_width, truncate_cells, visible
 from weibo_tui.words import word
 
