@@ -14,7 +14,7 @@ import typer
 from weibo_tui.engine.hyperparameters import Parameter, parameters
 from weibo_tui.locale import gettext as _
 
-DATA, MACHINE = _("Data"), _("Machine")
+DATA = _("Data")
 
 Json = Annotated[bool, typer.Option("--json", help=_("Write one JSON object a line on stdout."))]
 Adapter = Annotated[str, typer.Option("--adapter", metavar="NAME", help=_("Adapter to use; else the default one."))]
@@ -45,15 +45,6 @@ Labels = Annotated[
         rich_help_panel=DATA,
         help=_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1."),
     ),
-]
-Device = Annotated[
-    str, typer.Option("--device", metavar="NAME", rich_help_panel=MACHINE, help=_("auto, cuda, mps or cpu."))
-]
-Dtype = Annotated[
-    str, typer.Option("--dtype", metavar="NAME", rich_help_panel=MACHINE, help=_("auto, float32 or bfloat16."))
-]
-Threads = Annotated[
-    int, typer.Option("--threads", rich_help_panel=MACHINE, help=_("CPU threads; 0: as many as serve."))
 ]
 Data = Annotated[list[Path], typer.Argument(help=_("Labelled files: CSV, TSV, JSONL or Parquet."), metavar="DATA")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace what is there under that name."))]

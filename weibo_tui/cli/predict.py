@@ -26,6 +26,7 @@ from weibo_tui.cli.output import (
     pad,
     run_with_progress,
 )
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -34,7 +35,7 @@ from weibo_tui.text import cell_width, truncate_cells
 
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
-    from weibo_tui.workbench import ComputeOptions, LabelingConfig, Workbench
+    from weibo_tui.workbench import LabelingConfig, Workbench
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 MAX_LINE = 2**20
@@ -45,6 +46,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("predict", cls=Command, help=_("Give verdicts on posts, on lines of stdin, or on a file."))(predict)
 
 
+@options.with_hyperparameters
 def predict(
     text: Annotated[
         list[str] | None,
@@ -65,13 +67,10 @@ def predict(
     json: options.Json = False,
     column: options.TextColumn = None,
     encoding: options.Encoding = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    threads: options.Threads = 0,
+    machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, ComputeOptions, LabelingConfig
+    from weibo_tui.workbench import Columns, LabelingConfig
 
-    machine = ComputeOptions(device, dtype, threads)
     if (file is None) == (not text) or (file is None) != (out is None):
         raise UserInputError(
             _("Give posts, or - for stdin, or --file with --out: 'weibo-tui predict --help' says more.")

@@ -12,7 +12,7 @@ from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import open_workbench
 from weibo_tui.cli.train import follow
-from weibo_tui.engine.hyperparameters import BaseModelSize, PretrainingHyperparameters
+from weibo_tui.engine.hyperparameters import BaseModelSize, ComputeOptions, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
@@ -37,11 +37,9 @@ def pretrain(
     encoding: options.Encoding = None,
     recipe: PretrainingHyperparameters = PretrainingHyperparameters(),
     size: BaseModelSize = BaseModelSize(),
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    threads: options.Threads = 0,
+    machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import ComputeOptions, PretrainingConfig
+    from weibo_tui.workbench import PretrainingConfig
 
     if (corpus is None) == (not resume):
         raise UserInputError(
@@ -56,7 +54,7 @@ def pretrain(
             name=name or options.name_after(corpus.name.partition(".")[0], "base"),
             encoding=encoding,
             recipe=recipe,
-            machine=ComputeOptions(device, dtype, threads),
+            machine=machine,
             **asdict(replace(size, units=TOKEN_UNITS.get(size.units, size.units))),
         )
         follow(workbench, workbench.pretrain(config), json)

@@ -27,7 +27,7 @@ from weibo_tui.cli.output import (
 )
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
-from weibo_tui.engine.hyperparameters import DataSplit, Hyperparameters
+from weibo_tui.engine.hyperparameters import ComputeOptions, DataSplit, Hyperparameters
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import per_second
@@ -78,11 +78,9 @@ def train(
             help=_("Keep on disk what the blocks below the adapter give, so that later epochs are quick."),
         ),
     ] = False,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    threads: options.Threads = 0,
+    machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, ComputeOptions, TrainingConfig
+    from weibo_tui.workbench import Columns, TrainingConfig
     from weibo_tui.workbench.legacy_project import LegacyProject
 
     legacy_data = LegacyProject.find().data
@@ -107,7 +105,7 @@ def train(
             validation=split.validation,
             test=split.test,
             hyper=hyper,
-            machine=ComputeOptions(device, dtype, threads),
+            machine=machine,
             overwrite=overwrite,
             keep_states=keep_states,
         )
@@ -198,6 +196,7 @@ def _started(event: RunStarted) -> str:
     )
 
 
+@options.with_hyperparameters
 def evaluate(
     data: options.Data,
     adapter: options.Adapter = "",
@@ -209,13 +208,10 @@ def evaluate(
     column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     encoding: options.Encoding = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    threads: options.Threads = 0,
+    machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, ComputeOptions, EvaluationConfig, EvaluationResult
+    from weibo_tui.workbench import Columns, EvaluationConfig, EvaluationResult
 
-    machine = ComputeOptions(device, dtype, threads)
     config = EvaluationConfig(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
     result = run_with_progress(lambda workbench: workbench.evaluate(config), EvaluationResult)
     score = result.score.to_json() | {"seen_in_training": result.seen_in_training, "unlabeled": result.unlabeled}

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 
+DEVICES = ("auto", "cuda", "mps", "cpu")
+DTYPES = ("auto", "float32", "bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
 # A copy of the keys of `ACTIVATIONS`, whose module needs torch; a test compares the two.
 ACTIVATION_NAMES = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh")
@@ -78,6 +81,7 @@ def parameters(kind: type) -> dict[str, Parameter]:
 
 _adapter = partial(parameter, group=N_("Adapter"))
 _data = partial(parameter, group=N_("Data"))
+_machine = partial(parameter, group=N_("Machine"))
 _model = partial(parameter, group=N_("Model"))
 
 
@@ -85,6 +89,24 @@ def _problems(values: Any) -> Iterator[str]:
     for item in parameters(type(values)).values():
         if problem := item.problem(getattr(values, item.name)):
             yield problem
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptions:
+    """Device, dtype and threads; `auto` and 0 are replaced by the settings, and then by what suits the machine."""
+
+    device: str = _machine("auto", N_("auto, cuda, mps or cpu."), N_("Device"), choices=DEVICES, metavar="NAME")
+    dtype: str = _machine("auto", N_("auto, float32 or bfloat16."), N_("Numbers"), choices=DTYPES, metavar="NAME")
+    threads: int = _machine(0, N_("CPU threads; 0: as many as serve."), N_("Threads"), 0, 1024)
+
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for each value that no machine has."""
+        yield from _problems(self)
+
+    def check(self) -> None:
+        """Raise UserInputError for values that no machine has; a training or pretraining checks them itself."""
+        if problems := list(self.problems()):
+            raise UserInputError("; ".join(problems) + ".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from weibo_tui.datasets.splitting import GROUPING
 from weibo_tui.engine.hyperparameters import (
     TOKEN_UNITS,
     BaseModelSize,
+    ComputeOptions,
     DataSplit,
     Hyperparameters,
     PretrainingHyperparameters,
@@ -34,19 +35,6 @@ class Columns:
     text: str | None = None
     label: str | None = None
     encoding: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ComputeOptions:
-    """Where to compute; `auto` and 0 leave it to the settings, and these to the machine."""
-
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int = 0
-
-    def check(self) -> None:
-        """UserInputError that names everything that no machine has; for use without a plan, which checks it too."""
-        _refuse(_machine_problems(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +70,7 @@ class TrainingConfig:
             if not 0 < getattr(self, name) < 0.5:
                 yield _("{name} is {value} and must lie between 0 and 0.5").format(name=name, value=getattr(self, name))
         yield from self.hyper.problems()
-        yield from _machine_problems(self.machine)
+        yield from self.machine.problems()
 
     def to_json(self) -> dict[str, Any]:
         """The plan as `from_json` reads it, paths absolute so that a resume from another folder finds them."""
@@ -185,7 +173,7 @@ class PretrainingConfig:
                 value=self.recipe.context, positions=self.positions
             )
         yield from self.recipe.problems()
-        yield from _machine_problems(self.machine)
+        yield from self.machine.problems()
 
     def to_json(self) -> dict[str, Any]:
         return _plain(dataclasses.replace(self, corpus=self.corpus.absolute()))
@@ -200,19 +188,6 @@ class PretrainingConfig:
                 "machine": ComputeOptions(**values["machine"]),
             }
         )
-
-
-def _machine_problems(machine: ComputeOptions) -> Iterator[str]:
-    for name, allowed in {
-        "device": ("auto", "cuda", "mps", "cpu"),
-        "dtype": ("auto", "float32", "bfloat16"),
-    }.items():
-        if getattr(machine, name) not in allowed:
-            yield _("{name} is {value} and must be one of {allowed}").format(
-                name=name, value=getattr(machine, name), allowed=", ".join(allowed)
-            )
-    if not 0 <= machine.threads <= 1024:
-        yield _("threads is {value} and must be from 0 to 1024").format(value=machine.threads)
 
 
 def _refuse(problems: Iterator[str]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from weibo_tui.atomic import check_output
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
@@ -27,7 +28,6 @@ from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.history import History
 from weibo_tui.storage.runs import Runs
 from weibo_tui.text import listed
-from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.late import connect_late
 from weibo_tui.workbench.legacy_project import LegacyProject
 

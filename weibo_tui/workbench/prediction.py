@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.home import Home
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from weibo_tui.atomic import cannot_write
 from weibo_tui.engine.events import CheckpointSaved, Event, JournalDelayed, RunFinished, to_json
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
 from weibo_tui.storage.journal import Journal
 from weibo_tui.storage.runs import Run
-from weibo_tui.workbench.config import ComputeOptions
 from weibo_tui.workbench.home import Home
 
 if TYPE_CHECKING:

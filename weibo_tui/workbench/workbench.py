@@ -10,6 +10,7 @@ from pathlib import Path
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.labels import BINARY, find_labels
 from weibo_tui.datasets.reading import Preview, peek
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
@@ -19,7 +20,6 @@ from weibo_tui.workbench import labeling as labelling
 from weibo_tui.workbench.config import (
     AuditPlan,
     Columns,
-    ComputeOptions,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,

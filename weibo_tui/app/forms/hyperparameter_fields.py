@@ -9,6 +9,7 @@ from weibo_tui.app.forms.fields import FieldSpec, as_choices, decimal, names, op
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.engine.hyperparameters import (
     BaseModelSize,
+    ComputeOptions,
     DataSplit,
     Hyperparameters,
     Parameter,
@@ -51,7 +52,7 @@ def more_fields() -> list[FieldSpec]:
         FieldSpec("labels", N_("Names of labels"), about_labels, read=names),
         *parameter_fields(DataSplit, main=False),
         encoding_field(),
-        *machine_fields(),
+        *parameter_fields(ComputeOptions, main=False),
     ]
 
 
@@ -61,7 +62,7 @@ def recipe_fields() -> list[FieldSpec]:
         *parameter_fields(PretrainingHyperparameters, main=False),
         *parameter_fields(BaseModelSize, main=False),
         encoding_field(),
-        *machine_fields(),
+        *parameter_fields(ComputeOptions, main=False),
     ]
 
 
@@ -71,73 +72,53 @@ def encoding_field() -> FieldSpec:
     )
 
 
-def machine_fields() -> list[FieldSpec]:
-    return [
-        FieldSpec(
-            "device",
-            N_("Device"),
-            N_("auto, cuda, mps or cpu."),
-            "auto",
-            choices=as_choices(("auto", "cuda", "mps", "cpu")),
-        ),
-        FieldSpec(
-            "dtype",
-            N_("Numbers"),
-            N_("auto, float32 or bfloat16."),
-            "auto",
-            choices=as_choices(("auto", "float32", "bfloat16")),
-        ),
-        FieldSpec(
-            "threads", N_("Threads"), N_("CPU threads; 0: as many as serve."), "0", whole(0, 1024), range="0 – 1,024"
-        ),
-    ]
+def base_field(catalog: Catalog, default: str) -> FieldSpec:
+    """Return the field for the base model: the installed ones, the usual one of the Hub and the `default`.
 
-
-def base_field(stock: Catalog, named: str) -> FieldSpec:
-    """The bases that are here, and those of the Hub that would be fetched: the one that most train on, and the one
-    that the settings have `named`. Where there is none, one is to be chosen: nothing is fetched that was not named."""
-    remote = [one for one in dict.fromkeys((named, BASE)) if "/" in one and stock.base_from(one) is None]
-    here = [card.name for card in stock.bases] or ([] if named in remote else [""])
-    words = {"": N_("there is none yet")} | {one: _to_be_fetched(one) for one in remote}
-    if STARTER_BASE in here and STARTER_BASE not in stock.own_bases:
+    The latter two are downloaded first. If none is installed, the user must choose, so that nothing is downloaded
+    without being named."""
+    remote = [name for name in dict.fromkeys((default, BASE)) if "/" in name and catalog.base_from(name) is None]
+    installed = [card.name for card in catalog.bases] or ([] if default in remote else [""])
+    words = {"": N_("there is none yet")} | {name: _download_note(name) for name in remote}
+    if STARTER_BASE in installed and STARTER_BASE not in catalog.own_bases:
         words[STARTER_BASE] = _("{name} (small)").format(name=STARTER_BASE)
-    choices = tuple((one, words.get(one, one)) for one in [*here, *remote])
+    choices = tuple((name, words.get(name, name)) for name in [*installed, *remote])
 
     def read(text: str) -> str:
         if not text:
             raise UserInputError(_("choose one, which is fetched first; or F5 brings one in"))
         return text
 
-    default = named if named in remote else stock.base
-    return FieldSpec("base", N_("Base"), N_("Base to train on."), default, read, choices)
+    chosen = default if default in remote else catalog.base
+    return FieldSpec("base", N_("Base"), N_("Base to train on."), chosen, read, choices)
 
 
-def _to_be_fetched(repository: str) -> str:
+def _download_note(repository: str) -> str:
     if repository == BASE:
         return _("{repository} ({size} MB, is fetched first)").format(repository=BASE, size=BASE_SIZE // 10**6)
     return _("{repository} (is fetched first)").format(repository=repository)
 
 
-def name_field(about: str, taken: Iterable[str]) -> FieldSpec:
-    """The name of what is made, which none of `taken` may be."""
-    there = set(taken)
+def name_field(about: str, existing: Iterable[str]) -> FieldSpec:
+    """Return the field for a new name, which must not be one of the `existing`."""
+    existing = set(existing)
 
     def read(text: str) -> str:
         if not text:
             raise UserInputError(_("give it a name"))
-        if text in there:
+        if text in existing:
             raise UserInputError(_("there is one of that name already"))
         return check_name(text)
 
     return FieldSpec("name", N_("Name"), about, read=read)
 
 
-def name_after(source: str, otherwise: str, taken: Iterable[str]) -> str:
-    """A free name for what is made from the file `source`."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-.")[:56] or otherwise
-    there = set(taken)
-    numbered = (f"{stem}-{number}" for number in range(2, len(there) + 3))
-    return stem if stem not in there else next(name for name in numbered if name not in there)
+def name_after(source: str, default: str, existing: Iterable[str]) -> str:
+    """Return an unused name for what is made from the file `source`."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-.")[:56] or default
+    existing = set(existing)
+    numbered = (f"{stem}-{number}" for number in range(2, len(existing) + 3))
+    return stem if stem not in existing else next(name for name in numbered if name not in existing)
 
 
 def _field(item: Parameter) -> FieldSpec:
