@@ -14,7 +14,7 @@ from typing import Any
 import histories
 import made_up
 import models
-from commands import Done
+from commands import CommandResult
 from disks import Shell, check_told, kept, leftovers
 
 from weibo_tui.progress import finish
@@ -119,7 +119,7 @@ def furnish(shell: Shell, stocked: Path, posts: Path, corpus: Path, elsewhere: P
     return Place(shell, elsewhere, run)
 
 
-def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, Any]]) -> Done:
+def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, Any]]) -> CommandResult:
     """Give the command with a fault at hand, which `fault` brings or says how to run it with, and again without: each
     time all that was there is whole. What the first came to."""
     shell, words = place.shell, place.words(name)

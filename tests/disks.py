@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from commands import Done, listing
+from commands import CommandResult, listing
 
 NOBODY = 65534
 LOADED = (
@@ -73,7 +73,7 @@ class Shell:
         user: int | None = None,
         largest: int = -1,
         folder: Path = Path("/"),
-    ) -> Done:
+    ) -> CommandResult:
         """`weibo-tui` with `arguments`, as another `user`, or with files of `largest` bytes at most: no fewer than
         what it says itself takes."""
         with tempfile.TemporaryDirectory() as told:
@@ -88,7 +88,7 @@ class Shell:
             }
             code = self._ask(asked)
             out, err = (Path(name).read_text("utf-8") for name in names)
-            return Done(code, out, err)
+            return CommandResult(code, out, err)
 
     def mount(self, options: str) -> None:
         """Mount the disk again, as `ro` or `rw`."""
@@ -173,7 +173,7 @@ def stranger() -> int | None:
 # ---- what must hold
 
 
-def check_told(done: Done, *places: str | Path) -> str:
+def check_told(done: CommandResult, *places: str | Path) -> str:
     """The sentence that a failed command ended in: one line, which names one of the places, and no traceback."""
     assert done.code in (1, 2), done
     assert "Traceback" not in done.err, done.err

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import models
-from commands import Done
+from commands import CommandResult
 from histories import ANALYSIS, FILE
 from hypothesis import strategies as st
 
@@ -266,7 +266,7 @@ def harmless(lines: str) -> None:
         assert not any(character < " " or "\x7f" <= character < "\xa0" for character in line), repr(line)
 
 
-def spoken(done: Done) -> None:
+def spoken(done: CommandResult) -> None:
     """Fail where what a command wrote acts on a terminal, or where it ended by a fault of its own."""
     for stream in (done.out, done.err):
         for line in stream.split("\n"):

@@ -172,8 +172,8 @@ def test_score_card_may_lack_anything(command: Command, furnished: Path) -> None
     scores: list[dict[str, Any]] = [{}, {"accuracy": 0.5}, {"labels": ["a", "b"]}, {"per_label": {}}, {"n": 3}]
     for score in scores:
         path.write_text(json.dumps(whole | {"score": score}), encoding="utf-8")
-        assert "negative" in command.well("adapters", "show", "mood").out
-        assert "mood" in command.well("adapters", "list").out
+        assert "negative" in command.ok("adapters", "show", "mood").out
+        assert "mood" in command.ok("adapters", "list").out
 
 
 def test_card_in_which_a_figure_turned_is_told_from_the_one_that_was_written() -> None:

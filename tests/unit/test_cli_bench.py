@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import Command, objects
+from commands import Command, json_lines
 
 MEASURED = {"subject", "what", "unit", "ours", "beside", "ratio", "bar", "met"}
 
@@ -20,7 +20,7 @@ def test_an_unknown_subject_is_refused_in_one_line_before_anything_is_measured(c
 
 @pytest.mark.slow
 def test_json_gives_the_machine_then_an_object_for_each_row(command: Command, home: Path) -> None:
-    machine, *rows = objects(command.well("bench", "start", "--rounds", "1", "--json").out)
+    machine, *rows = json_lines(command.ok("bench", "start", "--rounds", "1", "--json").out)
     assert machine["cores"] > 0
     assert [row["what"] for row in rows] == ["predict TEXT", "first paint"]
     for row in rows:
@@ -34,7 +34,7 @@ def test_json_gives_the_machine_then_an_object_for_each_row(command: Command, ho
 
 @pytest.mark.slow
 def test_a_person_gets_a_table(command: Command) -> None:
-    done = command.well("bench", "start", "--rounds", "1")
+    done = command.ok("bench", "start", "--rounds", "1")
     header, *rows = done.out.splitlines()
     assert header.split()[0] == "start"
     assert "cores" in done.err

@@ -10,7 +10,7 @@ from pathlib import Path
 import made_up
 import models
 import pytest
-from commands import Command, Done, listing
+from commands import Command, CommandResult, listing
 
 from weibo_tui.engine.events import StepDone
 from weibo_tui.engine.hyperparameters import Hyperparameters
@@ -89,7 +89,7 @@ def harm(path: Path, chance: random.Random) -> str:
     return f"{kind} at {at} of {path.name}"
 
 
-def check_in_words(done: Done, words: str) -> None:
+def check_in_words(done: CommandResult, words: str) -> None:
     """A command did its work, or said in one sentence why it could not."""
     assert done.code in (0, 1, 2), words
     assert "nobody foresaw" not in done.err + done.out, (words, done)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from at_work import app_at_work
-from commands import objects, start
+from commands import json_lines, start
 from terminal import Terminal
 
 from weibo_tui.workbench import Workbench
@@ -59,7 +59,7 @@ def told_by_the_command(chance: random.Random) -> set[str]:
         told.append(process.stdout.read())
     os.close(master)
     whole = b"".join(told).decode()
-    return {one["text"] for one in objects(whole[: whole.rfind("\n") + 1])}
+    return {one["text"] for one in json_lines(whole[: whole.rfind("\n") + 1])}
 
 
 def told_by_the_batch(chance: random.Random) -> set[str]:
@@ -73,7 +73,7 @@ def told_by_the_batch(chance: random.Random) -> set[str]:
             process.kill()
             told.append(process.stdout.read())
     whole = b"".join(told).decode()
-    return {one["text"] for one in objects(whole[: whole.rfind("\n") + 1])}
+    return {one["text"] for one in json_lines(whole[: whole.rfind("\n") + 1])}
 
 
 def test_a_verdict_that_was_told_line_by_line_is_kept(furnished: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import models
 import pytest
 import torch
-from commands import Command, Done, listing
+from commands import Command, CommandResult, listing
 from hub import Hub
 from safetensors.torch import load_file, save_file
 
@@ -29,7 +29,7 @@ from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.doctor import examine
 
 
-def told(done: Done) -> dict[str, Any]:
+def told(done: CommandResult) -> dict[str, Any]:
     """What `doctor --json` said: one object on one line."""
     (line,) = done.out.splitlines()
     found: dict[str, Any] = json.loads(line)
@@ -46,7 +46,7 @@ def only_problem(command: Command) -> str:
 
 def test_all_is_told_of_a_home_that_is_well(command: Command, bench: Workbench, home: Path) -> None:
     list(bench.predict(["今天的面真好吃", "太差了"], machine=models.MACHINE))
-    found = told(command.well("doctor", "--json"))
+    found = told(command.ok("doctor", "--json"))
     assert found["problems"] == []
     assert found["versions"]["weibo-tui"] == __version__
     assert found["versions"]["Python"] == platform.python_version()
@@ -72,7 +72,7 @@ def test_all_is_told_of_a_home_that_is_well(command: Command, bench: Workbench, 
 
 
 def test_in_words_it_is_aligned_and_ends_well(command: Command, bench: Workbench) -> None:
-    done = command.well("doctor")
+    done = command.ok("doctor")
     lines = done.out.splitlines()
     assert lines[0].split() == ["weibo-tui", __version__]
     assert any(line.startswith("Base ") and " small, " in line for line in lines)
@@ -85,7 +85,7 @@ def test_in_words_it_is_aligned_and_ends_well(command: Command, bench: Workbench
 
 def test_looking_makes_nothing_and_opens_no_socket(command: Command, home: Path) -> None:
     shutil.rmtree(home)
-    found = told(command.well("doctor", "--json"))
+    found = told(command.ok("doctor", "--json"))
     assert found["database"] is None
     assert (found["bases"], found["adapters"]) == ([], [])
     assert {(folder["exists"], folder["writable"]) for folder in found["folders"].values()} == {(False, True)}
@@ -102,10 +102,10 @@ def test_older_database_stays_as_old_as_it_is(command: Command, home: Path, vers
     older.commit()
     older.close()
     before = path.read_bytes()
-    found = told(command.well("doctor", "--json"))
+    found = told(command.ok("doctor", "--json"))
     assert (found["database"]["version"], found["database"]["entries"]) == (version, None)
     assert path.read_bytes() == before
-    assert f"version {version}" in command.well("doctor").out
+    assert f"version {version}" in command.ok("doctor").out
 
 
 def test_settings_that_are_not_the_defaults_are_told(
@@ -114,12 +114,12 @@ def test_settings_that_are_not_the_defaults_are_told(
     (home / "settings.toml").write_text('uncertain_below = 0.9\nhistory = true\nkeys = {"app.quit" = "f10"}\n')
     monkeypatch.setenv("WEIBO_TUI_DEVICE", "cpu")
     monkeypatch.setenv("WEIBO_TUI_THREADS", "3")
-    found = told(command.well("doctor", "--json"))
+    found = told(command.ok("doctor", "--json"))
     assert found["settings"] == {"device": "cpu", "threads": 3, "uncertain_below": 0.9, "keys": {"app.quit": "f10"}}
     assert (found["computer"]["chosen_by"], found["computer"]["threads"]) == ("WEIBO_TUI_DEVICE", 3)
     monkeypatch.delenv("WEIBO_TUI_DEVICE")
     (home / "settings.toml").write_text('device = "cpu"\n')
-    assert told(command.well("doctor", "--json"))["computer"]["chosen_by"] == "settings.toml"
+    assert told(command.ok("doctor", "--json"))["computer"]["chosen_by"] == "settings.toml"
 
 
 def test_variables_are_told_and_secrets_only_by_name(
@@ -129,12 +129,12 @@ def test_variables_are_told_and_secrets_only_by_name(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_TOKEN", "hf_sesame")
     monkeypatch.setenv("https_proxy", "http://somebody:sesame@proxy.example")
-    done = command.well("doctor", "--json")
+    done = command.ok("doctor", "--json")
     variables = told(done)["variables"]
     assert variables["HF_ENDPOINT"] == "https://…@mirror.example"
     assert variables["HF_HUB_OFFLINE"] == "1"
     assert {"HF_TOKEN", "HTTPS_PROXY"} <= variables.keys()
-    for wrote in (done.out, command.well("doctor").out):
+    for wrote in (done.out, command.ok("doctor").out):
         assert "sesame" not in wrote
         assert "somebody" not in wrote
 
@@ -330,11 +330,11 @@ def test_torch_that_cannot_be_loaded_is_told(command: Command, home: Path, monke
 
 
 def test_hub_that_answers_is_told(command: Command, home: Path, hub: Hub) -> None:
-    assert told(command.well("doctor", "--network", "--json"))["hub"] == os.environ["HF_ENDPOINT"]
+    assert told(command.ok("doctor", "--network", "--json"))["hub"] == os.environ["HF_ENDPOINT"]
     assert len(hub.requests) == 1
-    assert f"{hub.address} answers" in command.well("doctor", "--network").out
+    assert f"{hub.address} answers" in command.ok("doctor", "--network").out
     asked = len(hub.requests)
-    assert told(command.well("doctor", "--json"))["hub"] is None
+    assert told(command.ok("doctor", "--json"))["hub"] is None
     assert len(hub.requests) == asked
 
 
@@ -367,7 +367,7 @@ def test_hub_that_may_not_be_asked_is_not_said_to_answer(
 
 @pytest.mark.gpu
 def test_card_is_told_by_its_name(command: Command, home: Path) -> None:
-    computer = told(command.well("doctor", "--json"))["computer"]
+    computer = told(command.ok("doctor", "--json"))["computer"]
     assert computer["device"] == "cuda"
     assert computer["name"] == torch.cuda.get_device_name()
     assert computer["memory"] == torch.cuda.get_device_properties(0).total_memory

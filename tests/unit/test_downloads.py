@@ -310,9 +310,9 @@ def test_training_fetches_the_base_that_it_names(home: Path, hub: Hub, model: di
 
 
 def test_the_command_line_fetches_and_lists(command: Command, hub: Hub, model: dict[str, bytes]) -> None:
-    done = command.well("bases", "get", REPOSITORY, "--name", "mine", "--json")
+    done = command.ok("bases", "get", REPOSITORY, "--name", "mine", "--json")
     assert json.loads(done.out)["name"] == "mine"
-    assert REPOSITORY in command.well("bases", "list").out
+    assert REPOSITORY in command.ok("bases", "list").out
     refused = command("bases", "get", "nobody/nothing")
     assert refused.code == 2
     assert len(refused.err.splitlines()) == 1
@@ -324,10 +324,10 @@ def test_data_is_fetched_into_a_file_that_is_not_there_yet(
     content = "".join(f"{label},{text}\n" for text, label in made_up.posts(600, seed=1)).encode()
     hub.repositories[f"datasets/{DATA}"] = {DATA_FILE: content}
     monkeypatch.chdir(tmp_path)
-    assert command.well("data", "get").out == "weibo_senti_100k.csv\n"
+    assert command.ok("data", "get").out == "weibo_senti_100k.csv\n"
     assert (tmp_path / "weibo_senti_100k.csv").read_bytes() == content
     assert "File exists: weibo_senti_100k.csv." in command("data", "get").err
-    command.well("data", "get", "--out", tmp_path / "new" / "posts.csv")
+    command.ok("data", "get", "--out", tmp_path / "new" / "posts.csv")
     assert (tmp_path / "new" / "posts.csv").read_bytes() == content
 
 
@@ -352,7 +352,7 @@ def test_a_token_stands_nowhere(
     command: Command, hub: Hub, model: dict[str, bytes], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
-    done = command.well("bases", "get", REPOSITORY)
+    done = command.ok("bases", "get", REPOSITORY)
     kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert b"hf_secretsecret" not in kept
     assert "hf_secretsecret" not in done.out + done.err

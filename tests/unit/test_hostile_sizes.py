@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import Command, objects, table
+from commands import Command, json_lines, table
 from histories import ANALYSIS
 from hostile import spoken
 
@@ -134,9 +134,9 @@ def check_posts(command: Command, folder: Path, posts: list[str]) -> None:
     data = "".join(post + "\n" for post in posts).encode()
     told = command("predict", "-", "--json", stdin=data)
     spoken(told)
-    assert [one["text"] for one in objects(told.out)] == posts
+    assert [one["text"] for one in json_lines(told.out)] == posts
     for words in (["history", "list"], ["history", "list", "--json"], ["history", "export", folder / "history.csv"]):
-        done = command.well(*words)
+        done = command.ok(*words)
         spoken(done)
         assert "--json" in words or len(done.out) < 300 * (len(posts) + 1)
     csv_rows = table(folder / "history.csv")

@@ -59,15 +59,15 @@ def undisturbed(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPa
 
 def check_goes_on(command: Command, run: str, step: int, home: Path, undisturbed: bytes) -> None:
     """Resume a run: it begins behind `step`, ends with the same bytes, and its journal has each step once."""
-    told = [json.loads(line) for line in command.well("train", "--resume", run, "--json").out.splitlines()]
+    told = [json.loads(line) for line in command.ok("train", "--resume", run, "--json").out.splitlines()]
     assert (told[0]["run"], told[0]["step"]) == (run, step)
     assert [event["step"] for event in told if event["event"] == "StepDone"] == list(range(step + 1, STEPS + 1))
     assert weights(home) == undisturbed
     path = home / "journal.jsonl"
-    command.well("runs", "export", run, path, "--overwrite")
+    command.ok("runs", "export", run, path, "--overwrite")
     journal = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [event["step"] for event in journal if event["event"] == "StepDone"] == list(range(1, STEPS + 1))
-    shown = json.loads(command.well("runs", "show", run, "--json").out)
+    shown = json.loads(command.ok("runs", "show", run, "--json").out)
     assert (shown["state"], shown["step"]) == ("finished", STEPS)
 
 
@@ -92,7 +92,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert process.returncode == 130
     assert f"weibo-tui train --resume {run}\n" in said
     assert "Traceback" not in said
-    shown = json.loads(command.well("runs", "show", run, "--json").out)
+    shown = json.loads(command.ok("runs", "show", run, "--json").out)
     assert (shown["state"], shown["step"]) == ("stopped", last)
     assert last < STEPS
     check_goes_on(command, run, last, furnished, undisturbed)
@@ -107,7 +107,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     with training(posts_file) as process:
         run = up_to_step(events(process), killed_at)
         process.kill()
-    shown = json.loads(command.well("runs", "show", run, "--json").out)
+    shown = json.loads(command.ok("runs", "show", run, "--json").out)
     assert shown["state"] == "interrupted"
     assert not (furnished / "adapters" / "cut").exists()
     check_goes_on(command, run, checkpoint, furnished, undisturbed)
@@ -171,8 +171,8 @@ def test_a_cut_labelling_goes_on_with_the_same_command(
     assert not out.exists()
     for unfinished in tmp_path.glob(".out.csv.*.partial"):
         os.utime(unfinished, (1, 1))  # a user who starts the command again takes longer than a second
-    done = json.loads(command.well(*words, "--out", out).out)
+    done = json.loads(command.ok(*words, "--out", out).out)
     assert 2048 <= done["continued"] < ROWS == done["rows"]
-    assert json.loads(command.well(*words, "--out", whole).out)["continued"] == 0
+    assert json.loads(command.ok(*words, "--out", whole).out)["continued"] == 0
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["many.csv", "out.csv", "whole.csv"]

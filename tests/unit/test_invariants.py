@@ -261,7 +261,7 @@ def test_trainer_workbench_and_command_line_give_the_same_probability(tell: Tell
             found = list(bench.predict(posts, dtype, machine=machine))
         predicted = np.array([list(analysis.probabilities.values()) for analysis in found])
         arguments = ("--adapter", dtype, "--dtype", dtype, "--device", "cpu", "--threads", "1", "--json")
-        done = command.well("predict", *arguments, *posts)
+        done = command.ok("predict", *arguments, *posts)
         printed = np.array([list(json.loads(line)["probabilities"].values()) for line in done.out.splitlines()])
         trained = softmax(logits, temperature=1.7)
         off = max(float(np.abs(one - other).max()) for one, other in combinations([trained, predicted, printed], 2))
@@ -595,7 +595,7 @@ def test_empty_or_failed_post_is_an_error_row_never_a_label(
             assert alone.err.count("\n") == 1
             assert "positive" not in alone.out + alone.err
             assert "negative" not in alone.out + alone.err
-        among = command.well("predict", "--json", POSTS[0], nothing[2], POSTS[1])
+        among = command.ok("predict", "--json", POSTS[0], nothing[2], POSTS[1])
         found = [json.loads(line)["label"] for line in among.out.splitlines()]
         assert found[1] is None
         assert {found[0], found[2]} <= {"negative", "positive"}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import made_up
 import pytest
-from commands import Command, environment, objects, start
+from commands import Command, environment, json_lines, start
 
 OPTIONS = "--name cut --epochs 2 --batch-size 8 --dropout 0.1 --emoticon-dropout 0.5 --bottleneck 16 --seed 3".split()
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
@@ -90,21 +90,21 @@ def trained(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFa
 def go_on_training(command: Command, home: Path, posts: Path) -> None:
     """What a person does who finds a training killed."""
     age(home)
-    runs = [run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut"]
+    runs = [run for run in json_lines(command.ok("runs", "list", "--json").out) if run["name"] == "cut"]
     assert len(runs) <= 1
     if not runs:
-        command.well("train", posts, *OPTIONS, *MACHINE)
+        command.ok("train", posts, *OPTIONS, *MACHINE)
     elif runs[0]["state"] != "finished":
         assert runs[0]["state"] == "interrupted"
-        command.well("train", "--resume", runs[0]["id"])
+        command.ok("train", "--resume", runs[0]["id"])
 
 
 def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
     """There is one run, finished, with each step once, and the adapter that nobody interrupted."""
     assert (home / "adapters/cut/adapter.safetensors").read_bytes() == trained.result
-    (run,) = (run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut")
+    (run,) = (run for run in json_lines(command.ok("runs", "list", "--json").out) if run["name"] == "cut")
     assert (run["state"], run["step"]) == ("finished", STEPS)
-    command.well("runs", "export", run["id"], home / "journal.jsonl", "--overwrite")
+    command.ok("runs", "export", run["id"], home / "journal.jsonl", "--overwrite")
     journal = [json.loads(line) for line in (home / "journal.jsonl").read_text("utf-8").splitlines()]
     assert [event["step"] for event in journal if event["event"] == "StepDone"] == list(range(1, STEPS + 1))
     assert [event["event"] for event in journal].count("RunFinished") == 1
@@ -112,7 +112,7 @@ def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
     left = {path.name for path in (home / "runs" / run["id"]).iterdir()}
     assert left <= {"lock", "checkpoint.safetensors"}
     assert list(home.rglob("*.partial")) == []
-    command.well("predict", "真好吃", "--adapter", "cut")
+    command.ok("predict", "真好吃", "--adapter", "cut")
 
 
 @pytest.mark.slow
@@ -171,10 +171,10 @@ def labelling(source: Path, out: Path) -> list[str | Path]:
 def check_labelling(command: Command, many: Path, out: Path, labelled: Undisturbed, whole: bool) -> None:
     age(out.parent)
     if not whole:
-        command.well(*labelling(many, out))
+        command.ok(*labelling(many, out))
     assert out.read_bytes() == labelled.result
     assert [path.name for path in out.parent.glob("*out.csv*")] == ["out.csv"]
-    entries = [entry for entry in objects(command.well("history", "list", "--json").out) if entry.get("rows")]
+    entries = [entry for entry in json_lines(command.ok("history", "list", "--json").out) if entry.get("rows")]
     assert [entry["rows"] for entry in entries] == [ROWS]
 
 

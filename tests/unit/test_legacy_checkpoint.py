@@ -347,13 +347,13 @@ def test_bad_calls_are_one_line_and_leave_nothing(
 def test_command_line_takes_a_checkpoint_in_and_writes_it_again(
     command: Command, bench: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
-    done = command.well("adapters", "import", checkpoint, "--base", "uer", "--labels", "坏,好")
+    done = command.ok("adapters", "import", checkpoint, "--base", "uer", "--labels", "坏,好")
     assert "The adapter 'best_weibo_sentiment_model' is there." in done.err
-    command.well("adapters", "import", checkpoint, "--overwrite")
+    command.ok("adapters", "import", checkpoint, "--overwrite")
     assert bench.adapters.card("best_weibo_sentiment_model").labels == ("negative", "positive")
     written = [tmp_path / "a.pth", tmp_path / "b.bin"]
-    done = command.well("adapters", "export", "best_weibo_sentiment_model", written[0])
+    done = command.ok("adapters", "export", "best_weibo_sentiment_model", written[0])
     assert done.out == f"{written[0]}\n"
     assert "judges at their padding" in done.err
-    command.well("adapters", "export", "best_weibo_sentiment_model", written[1], "--format", "original")
+    command.ok("adapters", "export", "best_weibo_sentiment_model", written[1], "--format", "original")
     assert written[0].read_bytes() == written[1].read_bytes()

@@ -61,12 +61,12 @@ def test_each_step_names_the_next_and_the_last_gives_a_verdict(command: Command,
     assert {path for path in listing(home) if path.startswith("adapters")} == set()
     assert "adapters" not in before
 
-    assert "'gpt2-chinese' is there" in command.well("bases", "add").err
+    assert "'gpt2-chinese' is there" in command.ok("bases", "add").err
     done = command("predict", "好看", "--device", "cpu")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert f"'weibo-tui adapters import {CHECKPOINT}'" in done.err
-    command.well("adapters", "import", CHECKPOINT)
-    assert command.well("predict", "好看", "--device", "cpu", "--json").out.count("\n") == 1
+    command.ok("adapters", "import", CHECKPOINT)
+    assert command.ok("predict", "好看", "--device", "cpu", "--json").out.count("\n") == 1
     with Workbench.open(home) as bench:
         assert bench.bases.card("gpt2-chinese").source == str(project / BASE)
 

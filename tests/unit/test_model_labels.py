@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import Command, objects
+from commands import Command, json_lines
 from histories import ANALYSIS
 from made_up import numeral
 
@@ -61,16 +61,16 @@ def test_audit_counts_labels_of_the_model_as_unlabeled(tmp_path: Path) -> None:
 
 def test_evaluation_on_exported_history_says_what_it_skips(command: Command, furnished: Path, tmp_path: Path) -> None:
     path = export(tmp_path, [None, "negative", None, "positive"])
-    done = command.well("evaluate", path)
+    done = command.ok("evaluate", path)
     assert "2 rows skipped: their labels are the model's." in done.err
-    (score,) = objects(command.well("evaluate", path, "--json").out)
+    (score,) = json_lines(command.ok("evaluate", path, "--json").out)
     assert (score["n"], score["unlabeled"]) == (2, 2)
 
 
 def test_training_on_exported_history_says_what_it_skips(command: Command, furnished: Path, tmp_path: Path) -> None:
     path = export(tmp_path, [None, None, *["negative", "positive"] * 10])
-    done = command.well("train", path, "--name", "own", "--epochs", "1", "--json")
-    posts = objects(done.out)[0]["posts"]
+    done = command.ok("train", path, "--name", "own", "--epochs", "1", "--json")
+    posts = json_lines(done.out)[0]["posts"]
     assert posts["unlabeled"] == 2
     assert sum(posts.values()) == 22
 

@@ -120,7 +120,7 @@ def test_english_gpt2_is_trained_on_and_judges(home: Path, folder: Path, tmp_pat
 
 
 def test_command_says_what_an_english_tokenizer_makes_of_chinese(folder: Path, home: Path, command: Command) -> None:
-    done = command.well("bases", "add", folder, "--name", "english")
+    done = command.ok("bases", "add", folder, "--name", "english")
     assert "0.0 % of an everyday text is unknown to its tokenizer, which keeps capital letters." in done.err
     assert "2.8 tokens for each: it was not made for Chinese" in done.err
 

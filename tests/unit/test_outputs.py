@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from commands import Command, listing, objects
+from commands import Command, json_lines, listing
 from histories import ANALYSIS
 
 from weibo_tui.errors import UserInputError
@@ -39,7 +39,7 @@ def folder(furnished: Path, few: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 def words_of(command: Command, name: str) -> list[str]:
     """The command to run, with a run's id in it."""
-    run = objects(command.well("runs", "list", "--json").out)[0]["id"]
+    run = json_lines(command.ok("runs", "list", "--json").out)[0]["id"]
     return [run if word == "RUN" else word for word in EXPORTS[name]]
 
 
@@ -51,7 +51,7 @@ def test_existing_output_is_refused_without_overwrite(name: str, command: Comman
     assert (done.code, done.err) == (2, f"weibo-tui: File exists: {words[-1]}. Use --overwrite to replace it.\n")
     assert (folder / words[-1]).read_bytes() == b"mine"
     if name != "data":  # needs a network
-        command.well(*words, "--overwrite")
+        command.ok(*words, "--overwrite")
         assert (folder / words[-1]).read_bytes() != b"mine"
 
 
@@ -126,7 +126,7 @@ def test_output_in_the_home_is_refused(name: str, command: Command, folder: Path
 
 
 def test_other_files_may_be_written_into_the_home(command: Command, folder: Path) -> None:
-    command.well("history", "export", "home/posts.csv")
+    command.ok("history", "export", "home/posts.csv")
     assert (folder / "home" / "posts.csv").is_file()
 
 

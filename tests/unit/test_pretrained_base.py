@@ -121,7 +121,7 @@ def test_pretrained_folder_opens_in_transformers_with_equal_ids_and_states(
 def test_command_line_pretrains_as_it_is_told(home: Path, command: Command, corpus_file: Path) -> None:
     sizes = "--tokens 2000 --context 16 --batch-size 8 --layers 1 --width 16 --heads 2 --threads 1".split()
     told = "--units pieces --recall 0.25 --hide 0".split()
-    command.well("bases", "pretrain", corpus_file, "--name", "own", *sizes, *told)
+    command.ok("bases", "pretrain", corpus_file, "--name", "own", *sizes, *told)
     with Workbench.open(home) as bench:
         plan = PretrainingConfig.from_json(cast(dict[str, Any], bench.bases.card("own").made["plan"]))
     assert (plan.units, plan.recipe.recall, plan.recipe.hide) == ("pieces", 0.25, 0.0)

@@ -62,7 +62,7 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint_and_a_sent
     assert snapshot.values["step"] == 6
     assert all(tensor.isfinite().all() for tensor in snapshot.tensors.values())
     assert not bench.adapters.folder.joinpath("trained").exists()
-    assert "no longer a number at step 7" in command.well("runs", "show", run.id).out
+    assert "no longer a number at step 7" in command.ok("runs", "show", run.id).out
     list(bench.resume(run.id))  # the fault has gone
     undisturbed, trained = (
         (bench.adapters.folder / name / "adapter.safetensors").read_bytes() for name in ("undisturbed", "trained")
@@ -94,7 +94,7 @@ def test_a_lack_of_memory_is_told_and_kept_in_the_journal(
         return (yield from real(training, *given))
 
     monkeypatch.setattr(AdapterTrainer, "_gradient", gradient)
-    done = command.well("train", models.training_plan(tmp_path).data[0], "--name", "trained", *OPTIONS)
+    done = command.ok("train", models.training_plan(tmp_path).data[0], "--name", "trained", *OPTIONS)
     assert "The memory was too small: each step is computed in parts of " in done.err
     run = run_named(bench, "trained")
     halvings = [entry.event for entry in bench.runs.events(run.id) if entry.event["event"] == BatchHalved.__name__]
@@ -150,11 +150,11 @@ def test_a_run_whose_plan_the_disk_damaged_is_listed_and_refused(
     run = bench.runs.create(kind, "mine", {}).id
     with bench._database.transaction():
         bench._database.execute("UPDATE runs SET plan = ? WHERE id = ?", (plan, run))
-    assert run in command.well("runs", "list").out
-    assert json.loads(command.well("runs", "show", run, "--json").out)["name"] == "mine"
+    assert run in command.ok("runs", "list").out
+    assert json.loads(command.ok("runs", "show", run, "--json").out)["name"] == "mine"
     with pytest.raises(CorruptFileError, match=f"What run {run} began with is damaged in the database: begin anew"):
         list(bench.resume(run))
-    command.well("runs", "remove", run)
+    command.ok("runs", "remove", run)
 
 
 def test_an_event_that_the_disk_damaged_stands_for_itself_in_the_journal(bench: Workbench, command: Command) -> None:
@@ -164,7 +164,7 @@ def test_an_event_that_the_disk_damaged_stands_for_itself_in_the_journal(bench: 
         bench._database.execute("UPDATE events SET data = '{\"eve' WHERE seq = 2")
     kept = [entry.event for entry in bench.runs.events(run)]
     assert [event["event"] for event in kept] == ["StepDone", "Damaged", "StepDone"]
-    command.well("runs", "show", run)
+    command.ok("runs", "show", run)
 
 
 def test_a_checkpoint_that_a_killed_process_left_behind_a_finished_run_goes_with_the_next(

@@ -394,7 +394,7 @@ def test_resume_command_heeds_the_name(bench: Workbench, tmp_path: Path, command
     run = models.until(events, RunStarted).run
     models.until(events, StepDone)
     events.close()  # type: ignore[attr-defined]
-    done = command.well("train", "--resume", run, "--name", "second")
+    done = command.ok("train", "--resume", run, "--name", "second")
     assert "Kept as 'second'" in done.err
     assert [card.name for card in bench.adapters.list()] == ["mood", "second"]
 

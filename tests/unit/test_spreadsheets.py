@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import models
 import pytest
-from commands import Command, objects, table
+from commands import Command, json_lines, table
 from histories import ANALYSIS
 from hostile import PIECES, TEXTS
 
@@ -129,10 +129,10 @@ def written_files(command: Command, home: Path, folder: Path) -> Iterator[tuple[
     for number in range(len(FORMULA_LABELS)):
         name = f"formula-{number}"
         path = folder / f"errors-{number}.csv"
-        command.well("evaluate", data, "--adapter", name, "--errors", path)
+        command.ok("evaluate", data, "--adapter", name, "--errors", path)
         yield path, cells(path)
         path = folder / f"labelled-{number}.csv"
-        command.well("predict", "--file", plain, "--out", path, "--adapter", name)
+        command.ok("predict", "--file", plain, "--out", path, "--adapter", name)
         yield path, cells(path)
 
 
@@ -149,12 +149,12 @@ def test_labels_that_are_formulas_are_guarded_in_what_is_ours_and_numbers_are_no
     found = set()
     for number in range(len(FORMULA_LABELS)):
         out = tmp_path / f"{number}.csv"
-        told = command.well(
+        told = command.ok(
             "predict", "--file", tmp_path / "posts.csv", "--out", out, "--adapter", f"formula-{number}", "--json"
         )
         rows = table(out, "utf-8")
         assert [row["review"] for row in rows] == ["=1+1", "@好"]  # the person's own stay
-        counts = objects(told.out)[0]["counts"]
+        counts = json_lines(told.out)[0]["counts"]
         assert {unguard(row["predicted"]) for row in rows} == set(counts)
         found |= {row["predicted"] for row in rows}
     assert found & {"-1", "+0.5"}

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import Command, objects
+from commands import Command, json_lines
 
 from weibo_tui.paths import BUNDLED
 from weibo_tui.progress import finish
@@ -32,7 +32,7 @@ def test_it_fits_into_a_wheel() -> None:
 
 
 def test_every_file_is_what_its_card_says_and_every_adapter_has_its_base(command: Command) -> None:
-    (report,) = objects(command.well("doctor", "--json").out)
+    (report,) = json_lines(command.ok("doctor", "--json").out)
     assert [base["name"] for base in report["bases"]] == [STARTER_BASE]
     assert sorted(adapter["name"] for adapter in report["adapters"]) == sorted(task.adapter for task in TASKS)
     assert all(kept["sound"] for kept in (*report["bases"], *report["adapters"]))
@@ -47,7 +47,7 @@ def test_every_file_is_what_its_card_says_and_every_adapter_has_its_base(command
 
 def test_plain_posts_are_judged_rightly_and_surely(command: Command) -> None:
     posts = {"这部电影太好看了，我非常喜欢！": "positive", "服务态度差，价格贵，完全不推荐": "negative"}
-    found = objects(command.well("predict", *posts, "--json").out)
+    found = json_lines(command.ok("predict", *posts, "--json").out)
     assert {verdict["text"]: verdict["label"] for verdict in found} == posts
     assert all(verdict["confidence"] > 0.9 for verdict in found)
 
@@ -64,7 +64,7 @@ def test_posts_without_a_meaning_are_judged_unsurely(task: Task) -> None:
 
 
 def test_the_default_is_the_one_for_weibo_posts(command: Command) -> None:
-    (verdict,) = objects(command.well("predict", "这部电影太好看了，我很喜欢！", "--json").out)
+    (verdict,) = json_lines(command.ok("predict", "这部电影太好看了，我很喜欢！", "--json").out)
     assert (verdict["adapter"], verdict["label"]) == (STARTER_ADAPTER, "positive")
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from commands import Command, objects
+from commands import Command, json_lines
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Workbench
@@ -21,7 +21,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_a_fresh_home_judges_with_the_starter_and_is_asked_nothing(starter: Path, home: Path, command: Command) -> None:
     before = contents(starter)
-    (verdict,) = objects(command.well("predict", "今天太开心了", "--json", "--no-history").out)
+    (verdict,) = json_lines(command.ok("predict", "今天太开心了", "--json", "--no-history").out)
     assert verdict["adapter"] == "weibo"
     assert verdict["label"] in ("negative", "positive")
     assert contents(starter) == before
@@ -88,7 +88,7 @@ def test_no_own_base_may_take_the_name_of_the_bundled_one(starter: Path, stocked
 
 
 def test_an_adapter_trained_on_the_starter_stands_on_it(starter: Path, few: Path, command: Command) -> None:
-    done = command.well("train", few, "--name", "mine", "--epochs", "1", "--json")
+    done = command.ok("train", few, "--name", "mine", "--epochs", "1", "--json")
     assert done.err.splitlines()[-1] == "To make it the default: weibo-tui adapters use mine"
     with Workbench.open() as bench:
         assert bench.adapters.card("mine").base == "starter"
@@ -100,11 +100,11 @@ def test_an_adapter_trained_on_the_starter_stands_on_it(starter: Path, few: Path
 
 
 def test_base_that_is_added_leaves_the_default_as_it_is(starter: Path, stocked: Path, command: Command) -> None:
-    done = command.well("bases", "add", stocked / "bases" / "tiny", "--name", "mine")
+    done = command.ok("bases", "add", stocked / "bases" / "tiny", "--name", "mine")
     assert done.err.splitlines()[-1] == "To make it the default: weibo-tui bases use mine"
     with Workbench.open() as bench:
         assert bench.base_name() == "starter"
-    assert "To make it" not in command.well("bases", "use", "mine").err
+    assert "To make it" not in command.ok("bases", "use", "mine").err
     with Workbench.open() as bench:
         assert bench.base_name() == "mine"
 
@@ -122,7 +122,7 @@ def test_what_came_damaged_is_to_be_installed_again(starter: Path, command: Comm
 
 
 def test_doctor_looks_at_the_starter_too(starter: Path, command: Command) -> None:
-    assert objects(command.well("doctor", "--json").out)[0]["problems"] == []
+    assert json_lines(command.ok("doctor", "--json").out)[0]["problems"] == []
     (starter / "bases" / "starter" / "model.safetensors").write_bytes(b"broken")
-    problems = objects(command("doctor", "--json").out)[0]["problems"]
+    problems = json_lines(command("doctor", "--json").out)[0]["problems"]
     assert any("'starter' came with weibo-tui and is damaged" in problem for problem in problems)

@@ -170,7 +170,7 @@ def test_card_and_command_tell_how_the_tokenizer_reads_posts(
     tmp_path: Path, home: Path, small: GPT2Model, command: Command, lower_case: bool, least: float, most: float
 ) -> None:
     source = uer.write_folder(tmp_path / "from", small, lower_case=lower_case)
-    done = command.well("bases", "add", source, "--name", "one")
+    done = command.ok("bases", "add", source, "--name", "one")
     card = Bases(home / "bases").card("one")
     assert card.made["lower_cases"] is lower_case
     assert least < card.made["unknown_share"] < most
@@ -190,10 +190,10 @@ def test_tokenizer_that_knows_little_is_warned_of(
         token if len(token) > 1 or token < "一" else f"[unused{100 + at}]" for at, token in enumerate(uer.tokens())
     ]
     (source / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
-    done = command.well("bases", "add", source, "--name", "one")
+    done = command.ok("bases", "add", source, "--name", "one")
     assert Bases(home / "bases").card("one").made["unknown_share"] > 0.5
     assert "verdicts will suffer" in done.err
-    assert json.loads(command.well("bases", "list", "--json").out)["made"]["unknown_share"] > 0.5
+    assert json.loads(command.ok("bases", "list", "--json").out)["made"]["unknown_share"] > 0.5
 
 
 def test_where_it_came_from_is_told_beside_what_was_found(tmp_path: Path, small: GPT2Model) -> None:

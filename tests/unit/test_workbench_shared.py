@@ -203,7 +203,7 @@ def test_looking_at_a_home_where_nothing_is_kept_leaves_no_trace(there: bool, co
         home.rmdir()
     before = listing(home)
     for words in READING:
-        assert len(command.well(*words.split()).out.splitlines()) <= 1  # the head of a table
+        assert len(command.ok(*words.split()).out.splitlines()) <= 1  # the head of a table
     for words in ["train --resume x", "bases pretrain --resume x", "runs show x", "runs remove x"]:
         done = command(*words.split())
         assert (done.code, done.err) == (

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_VALUE_CELLS = 1000
 FORMATS = {"native": "ours", "legacy": "original"}
-"""The usual names of the file formats beside the first ones."""
+"""Aliases of the file formats."""
 
 adapters = typer.Typer(
     name="adapters", cls=Group, help=_("What was trained: small, and on one base each."), no_args_is_help=True

@@ -21,7 +21,7 @@ Row = tuple[str, str]
 
 
 class Command(TyperCommand):
-    """A command."""
+    """Command with its help page."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -38,7 +38,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command with subcommands."""
+    """Command with subcommands."""
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         _write_usage(self, ctx, formatter, _("COMMAND …"))

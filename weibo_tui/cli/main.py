@@ -1,4 +1,4 @@
-"""The command line: all commands, and an exit code and one line for every error."""
+"""Entry point: puts the commands together, and turns errors into one line and an exit code."""
 
 from __future__ import annotations
 

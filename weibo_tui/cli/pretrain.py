@@ -17,7 +17,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 TOKEN_UNITS = {"char": "characters", "bpe": "pieces"}
-"""The usual names of the units beside the first ones."""
+"""Aliases of the units."""
 
 
 def add_to(bases: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""The score card as lines of text."""
+"""Score card as lines of text."""
 
 from __future__ import annotations
 

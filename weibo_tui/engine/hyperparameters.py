@@ -31,25 +31,25 @@ class Parameter:
     name: str
     default: Any
     help: str = ""
-    """Without one there is no option for it."""
+    """Help of the option; without it there is no option."""
     label: str = ""
-    """Name of the form field; without one there is none."""
+    """Name of the form field; without it there is no field."""
     low: float | None = None
     high: float | None = None
     exclusive: bool = False
-    """Whether the ends of the range are outside it."""
+    """The ends of the range are not allowed."""
     choices: tuple[str, ...] = ()
     group: str = N_("Training")
     """Section of the help page."""
     option: str = ""
     """Option where it is not called after the name."""
     alias: str = ""
-    """The usual name in the field, which works beside the first one."""
+    """Second name of the option, as other programs call it."""
     metavar: str | None = None
     form_help: str = ""
     """Help in the form where it differs."""
     main: bool = False
-    """Whether the form shows it first."""
+    """The form shows it first, not under "More"."""
 
     @property
     def option_name(self) -> str:

@@ -29,7 +29,7 @@ def gives_away(emoticons: Emoticons) -> bool:
 
 
 class AuditView(Static):
-    """The figures of an audit."""
+    """Figures of an audit."""
 
     DEFAULT_CSS = "AuditView { height: auto; }"
 

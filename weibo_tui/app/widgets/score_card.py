@@ -23,7 +23,7 @@ _MAX_MISTAKES = 6
 
 
 class ScoreView(Static):
-    """The score card of an adapter, or nothing. `unseen` says that it is from a training, on its held-out posts."""
+    """Score card of an adapter, or nothing. `unseen` says that the posts were held out from its training."""
 
     DEFAULT_CSS = "ScoreView { height: auto; }"
 
