@@ -97,8 +97,12 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "bases pretrain missing.txt --tokens 100": ("missing.txt", "check the name"),
     "bases pretrain posts.csv": ("one of --minutes and --tokens",),
     "bases pretrain posts.csv --tokens 9 --units words": ("units is words", "characters, pieces"),
-    "bases pretrain posts.csv --tokens 9 --name tiny": ("A base named 'tiny' is there already", "another --name"),
+    "bases pretrain posts.csv --tokens 9 --tokenizer bpe --name tiny": (
+        "A base named 'tiny' is there already",
+        "another --name",
+    ),
     "adapters import posts.csv": ("posts.csv cannot be read as an archive", "name a .zip or .tar.gz"),
+    "adapters export mood mood.zip --format legacy": ("mood.zip cannot be of the format original",),
     "adapters export mood mood.rar": ("mood.rar must end in .zip or .tar.gz",),
     "bases export none none.zip": ("There is no base 'none'", "take one of tiny"),
     "bases rename tiny ../tiny": ("The name '../tiny' cannot be used", "take 1 to 64 of"),

@@ -96,8 +96,7 @@ def import_adapter(
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the card's."))] = "",
     base: Annotated[str, typer.Option(metavar="NAME", help=_("Base of a .pth; else the default one."))] = "",
     labels: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help=_("Labels of a .pth in their order; else negative,positive.")),
+        str | None, typer.Option(metavar="NAMES", help=_("Labels of a .pth in their order; else negative,positive."))
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:

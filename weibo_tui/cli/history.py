@@ -29,8 +29,7 @@ POST_CELLS = 60
 
 @history.command("list", cls=Command, help=_("Show the newest verdicts."))
 def list_history(
-    limit: Annotated[int, typer.Option(help=_("How many."), min=1, max=1_000_000)] = 20,
-    json: options.Json = False,
+    limit: Annotated[int, typer.Option(help=_("How many."), min=1, max=1_000_000)] = 20, json: options.Json = False
 ) -> None:
     from weibo_tui.storage.history import Analysis
 
@@ -81,9 +80,7 @@ def export_history(
 
 
 @history.command("clear", cls=Command, help=_("Forget all verdicts."))
-def clear_history(
-    yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask."))] = False,
-) -> None:
+def clear_history(yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask."))] = False) -> None:
     with open_workbench() as workbench:
         question = _("Forget all {number} entries of the history?").format(number=f"{workbench.history.count():,}")
         if not yes and not _confirm(question):

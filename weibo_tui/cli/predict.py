@@ -56,8 +56,7 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help=_("Label this file: CSV, TSV, JSONL or Parquet."))
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "--output", "-o", metavar="FILE", help=_("Where the labelled file goes.")),
+        Path | None, typer.Option("--out", "--output", "-o", metavar="FILE", help=_("Where the labelled file goes."))
     ] = None,
     adapter: options.Adapter = "",
     history: Annotated[

@@ -156,23 +156,14 @@ class Hyperparameters:
         64, N_("Width of the bottlenecks."), N_("Bottleneck"), 1, 4096, alias="adapter-dim", main=True
     )
     blocks: str = _adapter(
-        "all",
-        N_("Blocks that have one, as in all, last4, 0-5 or 1,3."),
-        N_("Blocks"),
-        metavar="BLOCKS",
-        alias="layers",
+        "all", N_("Blocks that have one, as in all, last4, 0-5 or 1,3."), N_("Blocks"), metavar="BLOCKS", alias="layers"
     )
     activation: str = _adapter(
         "gelu", N_("Activation function in them."), N_("Activation"), choices=ACTIVATION_NAMES, metavar="NAME"
     )
     dropout: float = _adapter(0.0, N_("Dropout in them."), N_("Dropout"), 0.0, 0.9)
     init: float = _adapter(
-        1e-3,
-        N_("Standard deviation of the first up-projections."),
-        N_("First weights"),
-        0.0,
-        1.0,
-        alias="init-std",
+        1e-3, N_("Standard deviation of the first up-projections."), N_("First weights"), 0.0, 1.0, alias="init-std"
     )
     seed: int = parameter(0, N_("Seed of the split, the order and the first weights."), N_("Seed"), 0, 2**32 - 1)
 
