@@ -29,13 +29,13 @@ def launch(kind: Kind, path: Path) -> int:
         "label": lambda bench: bench.label_file(LabelingConfig(path, path.with_name("out.csv"))),
         "fetch": lambda bench: bench.get_base("lab/gpt2", "fetched"),
     }
-    begin_work = main.WeiboApp._begin_work
+    begin_work = main.WeiboApp._load
 
     def begin(app: main.WeiboApp) -> None:
         begin_work(app)
-        app.begin(Job(kind, "second", does[kind], app.screen), app.hub if kind == "fetch" else None)
+        app.start_job(Job(kind, "second", does[kind], app.screen), app.hub if kind == "fetch" else None)
 
-    main.WeiboApp._begin_work = begin  # type: ignore[assignment, method-assign]
+    main.WeiboApp._load = begin  # type: ignore[assignment, method-assign]
     return main.launch()
 
 

@@ -103,7 +103,7 @@ class Scene:
     def __init__(self, pilot: Pilot[None]) -> None:
         self.pilot = pilot
         self.app = app_of(pilot)
-        screen = self.app.places["history"]
+        screen = self.app.main_screens["history"]
         assert isinstance(screen, HistoryScreen)
         self.screen = screen
 

@@ -14,7 +14,7 @@ from commands import Done
 from histories import ANALYSIS, FILE
 from hypothesis import strategies as st
 
-from weibo_tui.app.formatting import one_line
+from weibo_tui.app.formatting import safe_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.journal import Journal
 from weibo_tui.text import visible
@@ -178,7 +178,7 @@ def as_file_name(text: str) -> str:
 
 def shown(text: str, cells: int = 6) -> str:
     """What of `text` must stand on the screen wherever it is shown: the beginning of its first word, made visible."""
-    return str(one_line(text)).partition(" ")[0][:cells]
+    return str(safe_line(text)).partition(" ")[0][:cells]
 
 
 def fill(home: Path) -> None:

@@ -35,7 +35,7 @@ class Pane:
         self.pilot = pilot
         assert isinstance(pilot.app, WeiboApp)
         self.app = pilot.app
-        screen = self.app.places["predict"]
+        screen = self.app.main_screens["predict"]
         assert isinstance(screen, PredictScreen)
         self.screen = screen
         self.prompt = screen.prompt

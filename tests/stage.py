@@ -30,7 +30,7 @@ def play(scene: Scene, size: tuple[int, int] = (100, 30)) -> WeiboApp:
                     await pilot.pause()
                     await scene(pilot)
         finally:
-            app.end_threads()
+            app.stop_workers()
         return app
 
     return asyncio.run(run())
@@ -45,13 +45,13 @@ async def rest(pilot: Pilot[None], *_limits: float) -> None:
 
     def at_rest() -> bool:
         nodes = (app, *app.screen.walk_children(with_self=True))
-        return app.typed_ahead.is_empty and all(node._message_queue.empty() for node in nodes)
+        return app.key_queue.is_empty and all(node._message_queue.empty() for node in nodes)
 
     while not app._exit:
         while not (app._exit or at_rest()):
             await asyncio.sleep(0.001)
         with suppress(TimeoutError, WeiboTuiError):  # a test that holds up the records, or has ended them
-            await asyncio.wait_for(app.records.ask(lambda _bench: None), 1)
+            await asyncio.wait_for(app.records.call(lambda _bench: None), 1)
         await pilot._wait_for_screen()  # for those who wait in the midst of a message, too
         app.screen._on_timer_update()
         if at_rest():

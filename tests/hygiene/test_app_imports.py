@@ -36,7 +36,7 @@ async def main():
         await pilot.pause()
         assert app.screen is app.places["predict"]
         print(*sys.modules)
-    app.end_threads()
+    app.stop_workers()
 
 asyncio.run(main())
 """

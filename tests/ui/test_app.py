@@ -190,7 +190,7 @@ def test_settings_broken_while_it_runs_are_said_and_end_nothing(home: Path) -> N
         app = app_of(pilot)
         await until(pilot, lambda: app.device)
         settings_are(home, "theme = ")
-        app.begin(Job("audit", "posts.csv", lambda _bench: iter([1]), app.places["train"]), app.records)
+        app.start_job(Job("audit", "posts.csv", lambda _bench: iter([1]), app.main_screens["train"]), app.records)
         await until(pilot, lambda: "not valid TOML" in flashed(pilot))
 
     play(scene)
@@ -207,9 +207,9 @@ def test_an_error_in_background_work_is_said_until_the_next_key() -> None:
         app = app_of(pilot)
 
         async def work() -> None:
-            await app.records.ask(fails)
+            await app.records.call(fails)
 
-        app.do(work())
+        app.run_task(work())
         await until(pilot, lambda: flashed(pilot) == "There is no [b]file[/b].")
         await pilot.pause()
         assert "There is no [b]file[/b]." in drawn(pilot)
@@ -228,7 +228,7 @@ def test_an_error_that_comes_while_a_dialog_is_open_stands_on_the_place_below() 
         app = app_of(pilot)
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, Help))
-        app.do(fails())
+        app.run_task(fails())
         await until(pilot, lambda: flashed_below(app) == "no")
 
     play(scene)
@@ -237,7 +237,7 @@ def test_an_error_that_comes_while_a_dialog_is_open_stands_on_the_place_below() 
 def flashed_below(app: WeiboApp) -> str:
     from weibo_tui.app.widgets.chrome import StatusMessage
 
-    line = app.places["predict"].query_one(StatusMessage)
+    line = app.main_screens["predict"].query_one(StatusMessage)
     return str(line.content) if line.display else ""
 
 
@@ -248,7 +248,7 @@ def test_a_job_that_fails_is_said_with_its_title_and_is_over() -> None:
 
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
-        app.begin(Job("label", "a.csv", fails, app.places["predict"]))
+        app.start_job(Job("label", "a.csv", fails, app.main_screens["predict"]))
         await until(pilot, lambda: flashed(pilot) == "a.csv: no space")
         assert app.jobs == []
 

@@ -67,18 +67,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def models_of(pilot: Pilot[None]) -> ModelsScreen:
-    screen = app_of(pilot).places["models"]
+    screen = app_of(pilot).main_screens["models"]
     assert isinstance(screen, ModelsScreen)
     return screen
 
 
 def bases(pilot: Pilot[None]) -> list[str]:
-    return [card.name for card in app_of(pilot).stock.bases]
+    return [card.name for card in app_of(pilot).catalog.bases]
 
 
 def ways(pilot: Pilot[None]) -> list[str]:
     """What the first start offers."""
-    screen = app_of(pilot).places["predict"]
+    screen = app_of(pilot).main_screens["predict"]
     assert isinstance(screen, PredictScreen)
     return [str(option.prompt) for option in screen.welcome.query_one(OptionList).options]
 
@@ -237,7 +237,7 @@ def test_a_verdict_and_the_history_do_not_wait_for_a_fetch(furnished: Path, stal
         assert job.progress is not None
         assert job.progress.done == before
         job.stop()
-        app_of(pilot).nudge()
+        app_of(pilot).wake_workers()
         await until(pilot, lambda: not app_of(pilot).jobs)
 
     play(scene)
@@ -308,8 +308,8 @@ def test_the_originals_base_and_adapter_are_taken_in_one_after_the_other(home: P
         await until(pilot, lambda: ways(pilot)[0] == "Take in the adapter in best_weibo_sentiment_model.pth")
         assert not any("Take in the base" in way for way in ways(pilot))
         await choose(pilot, "Take in the adapter")
-        await until(pilot, lambda: app_of(pilot).stock.adapters)
-        assert app_of(pilot).stock.adapter == "best_weibo_sentiment_model"
+        await until(pilot, lambda: app_of(pilot).catalog.adapters)
+        assert app_of(pilot).catalog.adapter == "best_weibo_sentiment_model"
         await pilot.press("f2")
         pane = Pane(pilot)
         await pane.send(POST)
@@ -389,7 +389,7 @@ def test_a_base_that_the_settings_name_is_proposed(furnished: Path, hub: Hub) ->
 
 def test_without_a_base_none_is_fetched_unnamed(home: Path, few: Path, hub: Hub) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        train = app_of(pilot).places["train"]
+        train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)
         train.typed["train"]["files"] = [few]
         await open_form(pilot)
@@ -404,7 +404,7 @@ def test_training_on_a_base_of_the_hub_tells_of_the_fetch_first(
     home: Path, few: Path, stalled: threading.Event
 ) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        train = app_of(pilot).places["train"]
+        train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)
         chosen = {"base": BASE, "epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}
         train.typed["train"] |= {"files": [few], **chosen}
@@ -413,6 +413,6 @@ def test_training_on_a_base_of_the_hub_tells_of_the_fetch_first(
         await until(pilot, lambda: "fetching" in drawn(pilot) and "kB of" in drawn(pilot))
         stalled.set()
         await until(pilot, lambda: train.entry is not None and train.entry.state == "finished")
-        assert app_of(pilot).stock.base == NAME
+        assert app_of(pilot).catalog.base == NAME
 
     play(scene)

@@ -59,7 +59,7 @@ async def there(pilot: Pilot[None], kind: type) -> Any:
 
 async def open_form(pilot: Pilot[None], adapter: str = "mood") -> ModelsScreen:
     await pilot.press("f5")
-    screen = the_app(pilot).places["models"]
+    screen = the_app(pilot).main_screens["models"]
     assert isinstance(screen, ModelsScreen)
     await until(pilot, lambda: adapter in screen.inventory.names("adapter"))
     screen.query_one(ModelList).select("adapter", adapter)
@@ -168,7 +168,7 @@ def test_the_form_does_not_start_without_a_file(furnished: Path, few: Path) -> N
         await until(pilot, lambda: "Press Enter behind the path" in all_text(form))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is screen)
-        assert screen.evaluations == []
+        assert not screen.app.has_evaluations
 
     play(scene)
 
@@ -383,13 +383,13 @@ async def begin_paused(pilot: Pilot[None], path: Path) -> EvaluationScreen:
     await open_form(pilot)
     await choose_file(pilot, path)
     engine = the_app(pilot).engine
-    begin = engine.begin
+    begin = engine.start_job
 
     def begin_and_pause(job: Any) -> None:
         job.pause()
         begin(job)
 
-    engine.begin = begin_and_pause  # type: ignore[method-assign]
+    engine.start_job = begin_and_pause  # type: ignore[method-assign]
     await pilot.press("ctrl+s")
     screen: EvaluationScreen = await there(pilot, EvaluationScreen)
     return screen
@@ -417,8 +417,8 @@ def test_it_goes_on_when_its_screen_is_closed_and_can_be_stopped_from_the_list(f
         models_screen = await there(pilot, ModelsScreen)
         assert the_app(pilot).jobs
         assert models_screen.check_action("stop", ())
-        screen.evaluation.job.go_on()
-        the_app(pilot).nudge()
+        screen.evaluation.job.resume()
+        the_app(pilot).wake_workers()
         await until(pilot, lambda: screen.evaluation.scored is not None)
         await pilot.press("l")
         again = await there(pilot, EvaluationScreen)

@@ -61,7 +61,7 @@ def test_a_failed_post_gets_one_of_the_labels_of_its_adapter(furnished: Path) ->
 
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
-        await until(pilot, lambda: history.app.stock.adapters)
+        await until(pilot, lambda: history.app.catalog.adapters)
         await history.press("l")
         prompts = [str(option.prompt) for option in pilot.app.screen.query_one(OptionList).options]
         assert prompts == ["as judged: failed", "negative", "positive"]
@@ -268,7 +268,7 @@ def test_a_post_is_brought_to_the_prompt(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
         await pilot.press("r")
-        predict = history.app.places["predict"]
+        predict = history.app.main_screens["predict"]
         assert isinstance(predict, PredictScreen)
         await until(pilot, lambda: pilot.app.screen is predict)
         assert predict.prompt.text == ANALYSIS.text

@@ -85,7 +85,7 @@ def cards_and_prompt(home: Path, folder: Path, found: list[str]) -> None:
 
 
 def cards(pilot: Pilot[None]) -> PredictionList:
-    place = app_of(pilot).places["predict"]
+    place = app_of(pilot).main_screens["predict"]
     assert isinstance(place, PredictScreen)
     return place.conversation
 
@@ -196,7 +196,7 @@ def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -
 
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
-        place = app_of(pilot).places["predict"]
+        place = app_of(pilot).main_screens["predict"]
         assert isinstance(place, PredictScreen)
         await paste(pilot, "草稿")
         await paste(pilot, post)

@@ -197,15 +197,16 @@ def test_an_evaluation_with_hostile_labels_and_posts(size: tuple[int, int], host
 
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f5", "models")
-        models = app_of(pilot).places["models"]
+        models = app_of(pilot).main_screens["models"]
         assert isinstance(models, ModelsScreen)
         plan = EvaluationConfig((path,), "hostile")
         job = Job("evaluate", "hostile", lambda bench: bench.evaluate(plan), models, adapter="hostile")
-        models.evaluations = [Evaluation(plan, job)]
-        models.begin(job)
-        models._open(models.evaluations[0])
+        evaluation, session = Evaluation(plan, job), app_of(pilot).evaluations
+        session.items.append(evaluation)
+        models.start_job(job)
+        session._open(evaluation)
         await until(pilot, lambda: job.outcome)
-        assert job.outcome == "done", models.evaluations[0].problem
+        assert job.outcome == "done", evaluation.problem
         await pilot.pause()
         seen = await look(pilot)
         for key in ("down", "right", "enter", "down", "enter", "escape", "escape", "escape"):
@@ -223,7 +224,7 @@ def test_a_file_that_is_labelled(size: tuple[int, int], hostile: Path, tmp_path:
 
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
-        place = app_of(pilot).places["predict"]
+        place = app_of(pilot).main_screens["predict"]
         assert isinstance(place, PredictScreen)
         card = LabelingCard(LabelingConfig(path, path.with_suffix(".out.csv"), "hostile"))
         place.conversation.append(card)
@@ -252,11 +253,11 @@ async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
         refuse()
 
     app = app_of(pilot)
-    app.do(fail())
+    app.run_task(fail())
     await until(pilot, lambda: flashed(pilot))
     await pilot.pause()
     assert shown(text) in await look(pilot)
-    job = app.begin(Job("label", text, lambda _bench: iter([]), app.screen))
+    job = app.start_job(Job("label", text, lambda _bench: iter([]), app.screen))
     for dialog in (ChoiceDialog(text, [("a", text), ("b", "b")]), InputDialog(text, text, check=refuse)):
         await app.push_screen(dialog)
         await pilot.pause()

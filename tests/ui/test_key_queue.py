@@ -64,7 +64,7 @@ def test_a_paste_does_not_overtake_the_keys_before_it() -> None:
 
 def test_posts_that_are_written_in_one_burst_do_not_run_into_each_other(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app_of(pilot).stock.adapter)
+        await until(pilot, lambda: app_of(pilot).catalog.adapter)
         await pilot.pause()
         press(pilot, *"one", "enter", *"two", "enter")
         await until(pilot, lambda: [card.text for card in pilot.app.query(PostCard)] == ["one", "two"])
@@ -77,7 +77,7 @@ def test_keys_follow_the_focus_that_a_key_before_them_moved(home: Path) -> None:
         bench.history.add([ANALYSIS])
 
     async def scene(pilot: Pilot[None]) -> None:
-        history = app_of(pilot).places["history"]
+        history = app_of(pilot).main_screens["history"]
         await pilot.press("f4")
         await until(pilot, lambda: history.is_running and history.query_one(HistoryBrowser).entry)
         press(pilot, "slash", *"find")
@@ -88,7 +88,7 @@ def test_keys_follow_the_focus_that_a_key_before_them_moved(home: Path) -> None:
 
 def test_keys_follow_the_one_that_leads_to_another_place(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        prompt = app_of(pilot).places["predict"].query_one(Prompt)
+        prompt = app_of(pilot).main_screens["predict"].query_one(Prompt)
         await pilot.press("f4")
         await until(pilot, lambda: app_of(pilot).current_mode == "history")
         await pilot.pause()

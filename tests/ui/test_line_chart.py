@@ -42,7 +42,7 @@ class Host(App[None]):
         self.theme = themes.DARK.name
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        return themes.label_colours(self.current_theme.dark)
+        return themes.label_colors(self.current_theme.dark)
 
 
 def play(scene: Scene, title: str = "Loss", size: tuple[int, int] = (60, 16)) -> None:
@@ -138,7 +138,7 @@ def test_the_colours_are_those_of_the_theme() -> None:
         for theme, dark in ((themes.DARK.name, True), (themes.LIGHT.name, False)):
             pilot.app.theme = theme
             await pilot.pause()
-            found = themes.label_colours(dark)
+            found = themes.label_colors(dark)
             assert colours(curves, braille) == {found["label-1"], found["label-2"]}
 
     play(scene)

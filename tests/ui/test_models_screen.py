@@ -39,7 +39,7 @@ def the_app(pilot: Pilot[None]) -> WeiboApp:
 
 
 def the_screen(pilot: Pilot[None]) -> ModelsScreen:
-    screen = the_app(pilot).places["models"]
+    screen = the_app(pilot).main_screens["models"]
     assert isinstance(screen, ModelsScreen)
     return screen
 
@@ -317,9 +317,9 @@ def test_u_chooses_the_adapter_that_reads_posts(two: Path) -> None:
         await pilot.press("u")
         await until(pilot, lambda: "* other" in listing(screen))
         assert "* mood" not in listing(screen)
-        assert the_app(pilot).stock.adapter == "other"
+        assert the_app(pilot).catalog.adapter == "other"
         assert shown(screen.query_one(ModelList)).startswith("* other")
-        assert await the_app(pilot).engine.ask(lambda bench: bench.adapter_name()) == "other"
+        assert await the_app(pilot).engine.call(lambda bench: bench.adapter_name()) == "other"
 
     app = play(scene)
     assert Settings.load(app.paths).adapter == "other"
@@ -370,7 +370,7 @@ def test_a_renamed_base_keeps_its_adapters(furnished: Path, few: Path) -> None:
         def judge(bench: Workbench) -> list[str]:
             return [analysis.label for analysis in bench.predict(["今天的面真好吃"], "mood", record=False)]
 
-        assert await the_app(pilot).engine.ask(judge) == ["positive"]
+        assert await the_app(pilot).engine.call(judge) == ["positive"]
 
     play(scene)
 
@@ -417,14 +417,14 @@ def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Pa
         screen = await go_there(pilot, adapter="mood")
         job = Job("label", "few.csv", lambda bench: bench.label_file(plan), screen, adapter="mood")
         job.pause()
-        the_app(pilot).begin(job)
+        the_app(pilot).start_job(job)
         for key, on in (("d", {"adapter": "mood"}), ("r", {"adapter": "mood"}), ("d", {"base": "tiny"})):
             await put_on(pilot, **on)
             screen.query_one(StatusMessage).show("")
             await pilot.press(key)
             await flashed(pilot, "is at work (few.csv)")
-        job.go_on()
-        the_app(pilot).nudge()
+        job.resume()
+        the_app(pilot).wake_workers()
         await until(pilot, lambda: not the_app(pilot).jobs)
         await put_on(pilot, adapter="mood")
         await pilot.press("d")
@@ -486,7 +486,7 @@ def test_an_exported_adapter_and_its_base_come_in_elsewhere(furnished: Path, tmp
         def judge(bench: Workbench) -> list[str]:
             return [analysis.label for analysis in bench.predict(["昨天的面太差了"], record=False)]
 
-        assert await the_app(pilot).engine.ask(judge) == ["negative"]
+        assert await the_app(pilot).engine.call(judge) == ["negative"]
 
     play(take_in)
 

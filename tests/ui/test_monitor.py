@@ -29,7 +29,7 @@ def play_train(scene: Scene, size: tuple[int, int] = (100, 30)) -> None:
     """Open the train screen with its runs, the adapter's chosen and read."""
 
     async def whole(pilot: Pilot[None]) -> None:
-        train = cast(TrainScreen, cast(WeiboApp, pilot.app).places["train"])
+        train = cast(TrainScreen, cast(WeiboApp, pilot.app).main_screens["train"])
         await pilot.press("f3")
         await until(pilot, lambda: train.seen.records and all(record.step for record in train.seen.records.values()))
         await pilot.pause()

@@ -37,7 +37,7 @@ class Host(App[None]):
             yield PathInput(id="next")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        return themes.label_colours(self.current_theme.dark)
+        return themes.label_colors(self.current_theme.dark)
 
     def on_path_input_changed(self, message: PathInput.Changed) -> None:
         self.said.append(message.value)

@@ -149,7 +149,7 @@ def test_a_post_is_judged_again_by_another_adapter(furnished: Path) -> None:
         await pane.pilot.press("down", "enter")
         await pane.judged(2)
         assert [card.adapter for card in pane.posts] == ["mood", "second"]
-        assert pane.app.stock.adapter == "mood"
+        assert pane.app.catalog.adapter == "mood"
 
     shown(act)
     assert [(entry.adapter, entry.text) for entry in kept(furnished) if isinstance(entry, Analysis)] == [
@@ -167,7 +167,7 @@ def test_a_card_opens_in_the_history(furnished: Path) -> None:
     keep(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
-        history = pane.app.places["history"]
+        history = pane.app.main_screens["history"]
         assert isinstance(history, HistoryScreen)
         await until(pane.pilot, lambda: pane.cards)
         await pane.pilot.press("escape", "k", "h")
@@ -278,11 +278,11 @@ def test_what_was_corrected_or_deleted_elsewhere_is_so_here(furnished: Path) -> 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 2)
         await pane.pilot.press("f4")
-        other, post = await pane.app.records.ask(lambda bench: bench.history.page(2))
+        other, post = await pane.app.records.call(lambda bench: bench.history.page(2))
         assert post.id is not None
         identity = post.id
-        await pane.app.records.ask(lambda bench: bench.history.correct(identity, "negative"))
-        await pane.app.records.ask(lambda bench: bench.history.delete([other]))
+        await pane.app.records.call(lambda bench: bench.history.correct(identity, "negative"))
+        await pane.app.records.call(lambda bench: bench.history.delete([other]))
         await pane.pilot.press("f2")
         await until(pane.pilot, lambda: len(pane.cards) == 1)
         assert "corrected: ▼ negative" in pane.text(pane.cards[0])

@@ -48,7 +48,7 @@ def test_its_card_is_there_before_the_verdict_and_many_are_answered_in_order(fur
 
     async def act(pane: Pane) -> None:
         let_go = threading.Event()
-        held = asyncio.ensure_future(pane.app.engine.ask(lambda _bench: let_go.wait(60)))
+        held = asyncio.ensure_future(pane.app.engine.call(lambda _bench: let_go.wait(60)))
         await pane.send(*texts)
         assert [card.text for card in pane.posts] == texts
         assert all("…" in pane.text(card) for card in pane.posts)
@@ -67,7 +67,7 @@ def test_adapter_that_another_program_renamed_is_followed(furnished: Path) -> No
         with Workbench.open() as other:
             other.rename_adapter("mood", "feeling")
         await pane.send(POST)
-        await until(pane.pilot, lambda: pane.app.stock.adapter == "feeling")
+        await until(pane.pilot, lambda: pane.app.catalog.adapter == "feeling")
         assert "✗ There is no adapter 'mood'" in pane.text(pane.posts[1])
         await pane.send(POST)
         await until(pane.pilot, lambda: "feeling · " in pane.text(pane.posts[2]))
@@ -171,13 +171,15 @@ def test_posts_are_judged_while_a_training_runs(furnished: Path, posts_file: Pat
     async def act(pane: Pane) -> None:
         hyper = Hyperparameters(epochs=50, batch_size=16)
         plan = TrainingConfig((posts_file,), "other", hyper=hyper, machine=FLOAT32)
-        job = pane.app.begin(Job("train", "other", lambda bench: bench.train(plan), owner=pane.app.places["train"]))
+        job = pane.app.start_job(
+            Job("train", "other", lambda bench: bench.train(plan), owner=pane.app.main_screens["train"])
+        )
         await pane.see(lambda: job.run)
         pane.type("今", "天", "enter")
         await pane.see(lambda: pane.posts and not pane.posts[0].at_work)
         assert job.outcome is None
         job.stop()
-        pane.app.nudge()
+        pane.app.wake_workers()
         await pane.see(lambda: job.outcome)
 
     shown(act)
@@ -197,7 +199,7 @@ def test_the_prompt_names_the_adapter_and_its_labels_and_another_can_be_chosen(f
         await pane.pilot.press("ctrl+g")
         await pane.asked()
         await pane.pilot.press("down", "enter")
-        await until(pane.pilot, lambda: pane.app.stock.adapter == "second")
+        await until(pane.pilot, lambda: pane.app.catalog.adapter == "second")
         assert "second" in str(pane.prompt.border_title)
         await pane.send(OTHER)
         await pane.judged(2)
@@ -215,7 +217,7 @@ def test_where_several_adapters_are_and_none_is_chosen_one_is_asked_for(furnishe
 
     async def scene(pilot: Pilot[None]) -> None:
         pane = Pane(pilot)
-        await until(pilot, lambda: pane.app.stock.adapters)
+        await until(pilot, lambda: pane.app.catalog.adapters)
         await pane.send(POST)
         await until(pilot, lambda: pane.app.screen is not pane.screen)
         await pilot.press("down", "enter")
@@ -231,7 +233,7 @@ def test_the_first_start_explains_itself_and_leads_on(home: Path) -> None:
         await until(pilot, lambda: pane.screen.welcome.display)
         await pilot.press("enter")
         await until(pilot, lambda: pane.app.screen is not pane.screen)
-        models = pane.app.places["models"]
+        models = pane.app.main_screens["models"]
         assert models in pane.app.screen_stack
 
     play(scene, (60, 20))
@@ -246,7 +248,7 @@ def test_with_a_base_and_no_adapter_training_is_one_key_away(furnished: Path) ->
         await until(pilot, lambda: pane.screen.welcome.display)
         await pilot.press("enter")
         await until(pilot, lambda: pane.app.screen is not pane.screen)
-        assert pane.app.places["train"] in pane.app.screen_stack
+        assert pane.app.main_screens["train"] in pane.app.screen_stack
 
     play(scene)
 
@@ -260,7 +262,7 @@ def test_the_first_adapter_ends_the_first_start(furnished: Path) -> None:
         await pilot.press("escape")
         assert pane.app.focused is pane.prompt
         kept_aside.rename(furnished / "adapters")
-        await pane.app.restock()
+        await pane.app.refresh_catalog()
         await until(pilot, lambda: not pane.screen.welcome.display)
         await pane.send(POST)
         await pane.judged(1)

@@ -28,7 +28,7 @@ from weibo_tui.workbench import runs as workbench_runs
 async def train(pilot: Pilot[None], posts: Path) -> Job:
     """A training that has made a step, and waits."""
     app = app_of(pilot)
-    job = app.begin(Job("train", "second", lambda bench: bench.train(plan(posts)), app.screen))
+    job = app.start_job(Job("train", "second", lambda bench: bench.train(plan(posts)), app.screen))
     await see(pilot, lambda: job.progress is not None and job.progress.stage == "training")
     job.pause()
     return job
@@ -163,8 +163,8 @@ def test_what_is_done_meanwhile_is_not_left_running(
         app = app_of(pilot)
         job = await train(pilot, posts_file)
         await ask_to_leave(pilot)
-        job.go_on()
-        app.nudge()
+        job.resume()
+        app.wake_workers()
         await until(pilot, lambda: job.state == "done")
         await pilot.press("down", "down", "enter")
 
@@ -179,7 +179,7 @@ def test_work_that_has_no_run_can_only_be_stopped(furnished: Path) -> None:
         app = app_of(pilot)
         job = Job("label", "a.csv", lambda _bench: iter([1]), app.screen)
         job.pause()
-        app.begin(job)
+        app.start_job(job)
         await ask_to_leave(pilot)
         assert "Stop and leave" in drawn(pilot)
         assert "process of its own" not in drawn(pilot)
@@ -223,7 +223,7 @@ from weibo_tui.app import app as main
 def fail(app):
     raise ValueError("what a post said")
 
-main.WeiboApp.action_turn_theme = fail
+main.WeiboApp.action_toggle_theme = fail
 sys.exit(main.launch())
 """
 

@@ -150,4 +150,4 @@ def test_a_place_looks_as_it_did(
     try:
         assert snap_compare(app, terminal_size=size, run_before=show)
     finally:
-        app.end_threads()
+        app.stop_workers()

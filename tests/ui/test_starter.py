@@ -38,7 +38,7 @@ def ways(pane: Pane) -> list[str]:
 async def models(pilot: Pilot[None], kind: str, name: str) -> ModelsScreen:
     """The models, with the cursor on one of them."""
     await pilot.press("f5")
-    screen = app_of(pilot).places["models"]
+    screen = app_of(pilot).main_screens["models"]
     assert isinstance(screen, ModelsScreen)
     await until(pilot, lambda: screen.is_mounted and screen.inventory.bases)
     screen.query_one(ModelList).select("base" if kind == "base" else "adapter", name)
@@ -142,7 +142,7 @@ def test_the_note_does_not_come_back_when_the_cards_are_gone(starter: Path) -> N
         await pane.asked()
         await pilot.press("down", "enter")
         await until(pilot, lambda: not pane.cards)
-        await pane.app.restock()
+        await pane.app.refresh_catalog()
         await pilot.pause()
         assert not pane.screen.welcome.display
         assert "Verdicts will stand here" in drawn(pilot)
@@ -167,11 +167,11 @@ def test_a_base_of_ones_own_ends_the_first_start(starter: Path, home: Path, stoc
         pane = await started(pilot)
         await pilot.press("tab")
         shutil.copytree(stocked / "bases", home / "bases")
-        await pane.app.restock()
+        await pane.app.refresh_catalog()
         await until(pilot, lambda: not pane.screen.welcome.display)
         assert pane.app.focused is pane.prompt
         shutil.rmtree(home / "bases")
-        await pane.app.restock()
+        await pane.app.refresh_catalog()
         await pilot.pause()
         assert not pane.screen.welcome.display
 
@@ -300,7 +300,7 @@ def test_the_starter_is_trained_on_where_no_other_base_is_named_and_nothing_is_f
         form._files.take(few)
         form.query_one("#field-epochs", Field).text = "1"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: app_of(pilot).stock.own_adapters)
+        await until(pilot, lambda: app_of(pilot).catalog.own_adapters)
 
     play(scene)
     with Workbench.open(home) as bench:

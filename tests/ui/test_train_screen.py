@@ -40,7 +40,7 @@ def app_of(pilot: Pilot[None]) -> WeiboApp:
 
 
 def train_of(pilot: Pilot[None]) -> TrainScreen:
-    return cast(TrainScreen, app_of(pilot).places["train"])
+    return cast(TrainScreen, app_of(pilot).main_screens["train"])
 
 
 def chosen(pilot: Pilot[None]) -> RunEntry:
@@ -124,7 +124,7 @@ def test_first_start_says_how_to_get_a_base_and_then_how_to_train(home: Path, st
         assert "no base" in text_of(pilot, "#empty")
         assert "p makes one here" in text_of(pilot, "#empty")
         (home / "bases").symlink_to(stocked / "bases")
-        await app_of(pilot).restock()
+        await app_of(pilot).refresh_catalog()
         await pilot.pause()
         assert "n begins one" in text_of(pilot, "#empty")
 
@@ -141,7 +141,7 @@ def test_space_pauses_between_two_steps_and_goes_on(furnished: Path, few: Path) 
         await until(pilot, lambda: chosen(pilot).state == "paused")
 
         async def last_seq() -> int:
-            return await app_of(pilot).engine.ask(lambda bench: bench.runs.last_seq(job.run))
+            return await app_of(pilot).engine.call(lambda bench: bench.runs.last_seq(job.run))
 
         before = await last_seq()
         for _turn in range(20):
@@ -211,10 +211,10 @@ def test_finished_run_rings_the_bell_shows_its_score_card_and_is_used_by_a_key(f
         assert "'fresh' is finished: accuracy" in str(train_of(pilot).query_one(StatusMessage).render())
         monitor = train_of(pilot).query_one(Monitor)
         await until(pilot, lambda: monitor.has_class("-scored"))
-        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).stock.adapters))
-        assert app_of(pilot).stock.adapter == "mood"
+        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).catalog.adapters))
+        assert app_of(pilot).catalog.adapter == "mood"
         await pilot.press("u")
-        await until(pilot, lambda: app_of(pilot).stock.adapter == "fresh")
+        await until(pilot, lambda: app_of(pilot).catalog.adapter == "fresh")
 
     play(scene)
     with Workbench.open() as bench:
@@ -395,7 +395,7 @@ def test_pretraining_ends_with_a_base(furnished: Path, corpus_file: Path) -> Non
         await until(pilot, lambda: pilot.app.screen is train_of(pilot))
         assert (chosen(pilot).name, chosen(pilot).kind) == ("fresh", "pretrain")
         await until(pilot, lambda: chosen(pilot).state == "finished")
-        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).stock.bases))
+        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).catalog.bases))
         await until_steps(pilot)
         assert train_of(pilot).seen.records[chosen(pilot).key].steps == 24
 

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, OptionList, Select, Static
 
 from weibo_tui.app.app import WeiboApp
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.audit_view import AuditView
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
@@ -36,7 +36,7 @@ def play_form(scene: Scene, key: str = "n", size: tuple[int, int] = (100, 30)) -
 
     async def whole(pilot: Pilot[None]) -> None:
         app = cast(WeiboApp, pilot.app)
-        await until(pilot, lambda: app.stock.bases)
+        await until(pilot, lambda: app.catalog.bases)
         await pilot.press("f3")
         await pilot.press(key)
         await until(pilot, lambda: isinstance(app.screen, PlanForm))
@@ -84,10 +84,10 @@ def test_training_is_begun_from_the_form_and_ends_with_an_adapter(furnished: Pat
         for name, text in {"epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}.items():
             await type_into(pilot, form, name, text)
         await pilot.press("ctrl+s")
-        train = cast(TrainScreen, app.places["train"])
+        train = cast(TrainScreen, app.main_screens["train"])
         await until(pilot, lambda: train.entry is not None and train.entry.state == "finished")
-        await until(pilot, lambda: any(card.name == "few" for card in app.stock.adapters))
-        card = next(card for card in app.stock.adapters if card.name == "few")
+        await until(pilot, lambda: any(card.name == "few" for card in app.catalog.adapters))
+        card = next(card for card in app.catalog.adapters if card.name == "few")
         assert (card.max_length, card.bottleneck, card.base) == (32, 8, "tiny")
 
     play_form(scene)
@@ -297,7 +297,7 @@ def test_new_base_has_tokens_of_the_chosen_kind(furnished: Path, corpus_file: Pa
         await pilot.pause()
         assert form.plan().units == "characters"
         select = field(form, "units").query_one(Select)
-        assert [words for words, _value in select._options] == list(map(plain, UNITS))
+        assert [words for words, _value in select._options] == list(map(safe_content, UNITS))
         assert "What a token is" in shown(field(form, "units"))
         select.focus()
         await pilot.press("enter", "down", "enter")

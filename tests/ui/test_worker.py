@@ -20,10 +20,10 @@ from weibo_tui.workbench import Workbench
 
 def test_a_question_is_answered_in_the_thread_with_its_own_workbench() -> None:
     async def scene(thread: WorkerThread) -> None:
-        bench = await thread.ask(lambda bench: bench)
+        bench = await thread.call(lambda bench: bench)
         assert isinstance(bench, Workbench)
-        assert await thread.ask(lambda again: again is bench)
-        assert await thread.ask(lambda _bench: threading.current_thread()) is thread
+        assert await thread.call(lambda again: again is bench)
+        assert await thread.call(lambda _bench: threading.current_thread()) is thread
 
     play(scene)
 
@@ -35,8 +35,8 @@ def test_a_question_that_fails_fails_at_its_asker_and_nowhere_else(error: BaseEx
 
     async def scene(thread: WorkerThread) -> None:
         with pytest.raises(type(error)):
-            await asyncio.gather(thread.ask(fails))
-        assert await thread.ask(lambda _bench: 1) == 1
+            await asyncio.gather(thread.call(fails))
+        assert await thread.call(lambda _bench: 1) == 1
 
     play(scene)
 
@@ -46,7 +46,7 @@ def test_an_answer_that_is_no_more_there_is_an_error_too() -> None:
 
     async def scene(thread: WorkerThread) -> None:
         with pytest.raises(RuntimeError, match="StopIteration"):
-            await thread.ask(lambda _bench: next(iter([])))
+            await thread.call(lambda _bench: next(iter([])))
 
     play(scene)
 
@@ -54,9 +54,9 @@ def test_an_answer_that_is_no_more_there_is_an_error_too() -> None:
 def test_a_question_is_answered_between_two_steps() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
-        thread.begin(job(work, owner))
+        thread.start_job(job(work, owner))
         await work.step_begun()
-        asked = asyncio.gather(*(thread.ask(lambda _bench, n=n: (n, work.done)) for n in range(3)))  # type: ignore[misc]
+        asked = asyncio.gather(*(thread.call(lambda _bench, n=n: (n, work.done)) for n in range(3)))  # type: ignore[misc]
         await asyncio.sleep(0)
         work.allow(1)
         assert await asked == [(0, 1), (1, 1), (2, 1)]
@@ -68,10 +68,10 @@ def test_a_question_is_answered_between_two_steps() -> None:
 def test_a_question_whose_asker_has_gone_is_not_asked() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, asked = Work(), []
-        thread.begin(job(work, Owner()))
+        thread.start_job(job(work, Owner()))
         await work.step_begun()
-        gone = asyncio.create_task(thread.ask(lambda _bench: asked.append("gone")))
-        there = asyncio.create_task(thread.ask(lambda _bench: asked.append("there")))
+        gone = asyncio.create_task(thread.call(lambda _bench: asked.append("gone")))
+        there = asyncio.create_task(thread.call(lambda _bench: asked.append("there")))
         await asyncio.sleep(0)
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -92,11 +92,11 @@ def test_an_asker_may_go_while_it_is_answered() -> None:
             begun.set()
             go_on.wait()
 
-        asked = asyncio.create_task(thread.ask(question))
+        asked = asyncio.create_task(thread.call(question))
         await asyncio.to_thread(begun.wait)
         asked.cancel()
         go_on.set()
-        assert await thread.ask(lambda _bench: 1) == 1
+        assert await thread.call(lambda _bench: 1) == 1
         assert asked.cancelled()
 
     play(scene)
@@ -112,16 +112,16 @@ def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
         one = job(lambda _bench: iter([1]), owner)
         for _time in range(2):
             with pytest.raises(UserInputError, match="not valid TOML"):
-                await thread.ask(lambda bench: bench)
-        thread.begin(one)
+                await thread.call(lambda bench: bench)
+        thread.start_job(one)
         ended = await owner.ended.get()
         assert isinstance(ended.error, UserInputError)
         assert one.error is ended.error
-        assert (one.state, one.begun) == ("failed", False)
+        assert (one.state, one.started) == ("failed", False)
         settings.unlink()
-        bench = await thread.ask(lambda bench: bench)
-        assert await thread.ask(lambda again: again is bench)
-        thread.begin(job(lambda _bench: iter([1]), owner))
+        bench = await thread.call(lambda bench: bench)
+        assert await thread.call(lambda again: again is bench)
+        thread.start_job(job(lambda _bench: iter([1]), owner))
         assert (await owner.ended.get()).job.state == "done"
 
     play(scene)
@@ -135,7 +135,7 @@ def test_the_last_event_is_the_result() -> None:
         owner = Owner()
         one = job(lambda _bench: iter(["first", "last"]), owner)
         assert one.state == "waiting"
-        thread.begin(one)
+        thread.start_job(one)
         ended = await owner.ended.get()
         assert (ended.job, ended.result, ended.error, one.state) == (one, "last", None, "done")
         assert owner.events == ["first", "last"]
@@ -156,10 +156,10 @@ def test_two_jobs_take_turns() -> None:
             return steps
 
         holding = Work(1)
-        thread.begin(job(holding, owner))
+        thread.start_job(job(holding, owner))
         await holding.step_begun()
-        thread.begin(job(work("a"), owner))
-        thread.begin(job(work("b"), owner))
+        thread.start_job(job(work("a"), owner))
+        thread.start_job(job(work("b"), owner))
         holding.allow(1)
         for _ended in range(3):
             await owner.ended.get()
@@ -172,17 +172,17 @@ def test_a_paused_job_makes_no_step_while_another_goes_on() -> None:
     async def scene(thread: WorkerThread) -> None:
         paused, other, owner = Work(), Work(5), Owner()
         one = job(paused, owner)
-        thread.begin(one)
+        thread.start_job(one)
         await paused.step_begun()
         one.pause()
         assert one.state == "paused"
         paused.allow(1000)
         other.allow(5)
-        thread.begin(job(other, owner))
+        thread.start_job(job(other, owner))
         await owner.ended.get()
         assert (paused.done, other.done) == (1, 5)
-        one.go_on()
-        thread.nudge()
+        one.resume()
+        thread.wake()
         assert (await owner.ended.get()).job is one
         assert paused.done == 1000
 
@@ -193,7 +193,7 @@ def test_what_happened_before_a_pause_is_told_during_it() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         one = job(work, owner)
-        thread.begin(one)
+        thread.start_job(one)
         for _step in range(3):
             await work.step_begun()
             work.allow(1)
@@ -211,15 +211,15 @@ def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         one = job(work, owner)
-        thread.begin(one)
+        thread.start_job(one)
         await work.step_begun()
         if paused:
             one.pause()
             work.allow(1)
-            await thread.ask(lambda _bench: None)
+            await thread.call(lambda _bench: None)
         one.stop()
         assert one.state == "stopping"
-        thread.nudge()
+        thread.wake()
         work.allow(1)
         ended = await owner.ended.get()
         assert (ended.result, ended.error, one.state) == (None, None, "stopped")
@@ -232,14 +232,14 @@ def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
 def test_a_job_stopped_before_it_began_never_begins() -> None:
     async def scene(thread: WorkerThread) -> None:
         first, never, owner = Work(1), Work(), Owner()
-        thread.begin(job(first, owner))
+        thread.start_job(job(first, owner))
         await first.step_begun()
         one = job(never, owner)
-        thread.begin(one)
+        thread.start_job(one)
         one.stop()
         first.allow(1)
         assert {(await owner.ended.get()).job.state for _job in range(2)} == {"done", "stopped"}
-        assert not one.begun
+        assert not one.started
 
     play(scene)
 
@@ -260,12 +260,12 @@ def test_a_job_that_fails_says_why_and_the_thread_lives_on(
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         one = job(begin, owner)
-        thread.begin(one)
+        thread.start_job(one)
         ended = await owner.ended.get()
         assert one.state == "failed"
         assert isinstance(ended.error, UserInputError)
         assert owner.events == events
-        assert await thread.ask(lambda _bench: 1) == 1
+        assert await thread.call(lambda _bench: 1) == 1
 
     play(scene)
 
@@ -283,7 +283,7 @@ def test_a_stop_that_fails_is_told_as_a_failure() -> None:
 
     async def scene(thread: WorkerThread) -> None:
         one = job(fails_when_closed, owner)
-        thread.begin(one)
+        thread.start_job(one)
         await work.step_begun()
         one.stop()
         work.allow(1)

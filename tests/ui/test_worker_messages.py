@@ -34,12 +34,12 @@ def test_events_come_in_order_all_of_them_and_in_few_messages() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Clockwork)
         work, owner = Work(61), Owner()
-        thread.begin(job(work, owner))
+        thread.start_job(job(work, owner))
         for tenth in range(3):
             for _step in range(20):
                 await work.step_begun()
                 work.allow(1)
-            await thread.ask(lambda _bench: None)
+            await thread.call(lambda _bench: None)
             assert len(owner.told) <= tenth + 1
             loop.now += TELL_SECONDS
         work.allow(1)
@@ -60,9 +60,9 @@ def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
         owner = Owner()
         one = job(work, owner)
         hold = Work(1)
-        thread.begin(job(hold, Owner()))
+        thread.start_job(job(hold, Owner()))
         await hold.step_begun()
-        thread.begin(one)
+        thread.start_job(one)
         hold.allow(1)
         await owner.ended.get()
         # The clock stands still: the first message holds what there was then, the last one the rest.
@@ -80,7 +80,7 @@ def test_a_job_knows_its_run() -> None:
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         one = job(lambda _bench: iter([started]), owner)
-        thread.begin(one)
+        thread.start_job(one)
         await owner.ended.get()
         assert one.run == "r1"
 
@@ -95,13 +95,13 @@ def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
         owner = Owner()
         at_work, paused, waiting = Work(), Work(), Work()
         jobs = [job(work, owner) for work in (paused, at_work, waiting)]
-        thread.begin(jobs[0])
+        thread.start_job(jobs[0])
         await paused.step_begun()
         jobs[0].pause()
         paused.allow(1)
-        thread.begin(jobs[1])
+        thread.start_job(jobs[1])
         await at_work.step_begun()
-        thread.begin(jobs[2])
+        thread.start_job(jobs[2])
         closing = await close(thread)
         at_work.allow(1)
         await closing
@@ -117,7 +117,7 @@ def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
 
 def test_closing_while_it_waits_ends_it() -> None:
     async def scene(thread: WorkerThread) -> None:
-        await thread.ask(lambda _bench: None)
+        await thread.call(lambda _bench: None)
         thread.close()
         assert not thread.is_alive()
         thread.close()
@@ -128,14 +128,14 @@ def test_closing_while_it_waits_ends_it() -> None:
 def test_whoever_asks_too_late_is_told_so() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
-        thread.begin(job(work, owner))
+        thread.start_job(job(work, owner))
         await work.step_begun()
-        waiting = asyncio.create_task(thread.ask(lambda _bench: None))
+        waiting = asyncio.create_task(thread.call(lambda _bench: None))
         await asyncio.sleep(0)
         closing = await close(thread)
         work.allow(1)
         await closing
-        for asked in (waiting, thread.ask(lambda _bench: None)):
+        for asked in (waiting, thread.call(lambda _bench: None)):
             with pytest.raises(WeiboTuiError, match="not done any more"):
                 await asked
 
@@ -147,9 +147,9 @@ def test_a_job_begun_too_late_ends_as_stopped() -> None:
         thread.close()
         owner = Owner()
         one = job(Work(), owner)
-        thread.begin(one)
+        thread.start_job(one)
         assert (await owner.ended.get()).job is one
-        assert (one.state, one.begun) == ("stopped", False)
+        assert (one.state, one.started) == ("stopped", False)
 
     play(scene)
 
@@ -157,8 +157,8 @@ def test_a_job_begun_too_late_ends_as_stopped() -> None:
 def test_a_thread_that_was_never_started_can_be_closed() -> None:
     async def scene() -> None:
         thread, owner = WorkerThread("engine"), Owner()
-        asked = asyncio.create_task(thread.ask(lambda _bench: None))
-        thread.begin(job(Work(), owner))
+        asked = asyncio.create_task(thread.call(lambda _bench: None))
+        thread.start_job(job(Work(), owner))
         await asyncio.sleep(0)
         thread.close()
         with pytest.raises(WeiboTuiError):
@@ -176,9 +176,9 @@ def test_nothing_complains_when_the_event_loop_has_gone() -> None:
 
     async def scene() -> None:
         thread.start()
-        thread.begin(job(work, Owner()))
+        thread.start_job(job(work, Owner()))
         await work.step_begun()
-        asked = asyncio.create_task(thread.ask(lambda _bench: None))
+        asked = asyncio.create_task(thread.call(lambda _bench: None))
         await asyncio.sleep(0)
         asked.cancel()
 
@@ -208,7 +208,7 @@ def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
     async def scene(thread: WorkerThread) -> None:
         app = Owner()
         one = job(lambda _bench: iter([1]), Gone(app))
-        thread.begin(one)
+        thread.start_job(one)
         assert (await app.ended.get()).job is one
         assert app.events == [1]
 
@@ -220,15 +220,15 @@ def test_the_garbage_collector_leaves_alone_what_stays_while_work_goes_on() -> N
 
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(1), Owner()
-        thread.begin(job(work, owner))
+        thread.start_job(job(work, owner))
         work.allow(1)
         await owner.ended.get()
-        await thread.ask(lambda _bench: None)
+        await thread.call(lambda _bench: None)
         assert gc.get_freeze_count() == 0
-        thread.begin(job(iter_that_looks, owner))
+        thread.start_job(job(iter_that_looks, owner))
         ended = await owner.ended.get()
         assert ended.result
-        await thread.ask(lambda _bench: None)
+        await thread.call(lambda _bench: None)
         assert gc.get_freeze_count() == 0
 
     def iter_that_looks(_bench: Workbench) -> Iterator[object]:

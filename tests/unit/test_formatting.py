@@ -16,7 +16,7 @@ texts = st.text(st.characters()) | st.text(st.sampled_from("[]/@$=bi哈\x1b\x9b\
 
 @given(texts, st.sampled_from(["", "bold $label-1"]))
 def test_a_text_is_shown_as_it_is_and_what_acts_is_shown_instead(text: str, style: str) -> None:
-    shown = content.plain(text, style)
+    shown = content.safe_content(text, style)
     assert str(shown) == visible(text).expandtabs(4)
     assert not ACTING & set(str(shown))
     assert all(span.style == style for span in shown.spans)
@@ -24,7 +24,7 @@ def test_a_text_is_shown_as_it_is_and_what_acts_is_shown_instead(text: str, styl
 
 @given(texts)
 def test_a_text_for_one_line_has_no_line_break(text: str) -> None:
-    shown = str(content.one_line(text))
+    shown = str(content.safe_line(text))
     assert len(shown.splitlines()) <= 1
     assert "\t" not in shown
 
@@ -33,11 +33,11 @@ LABELS = ("怒", "positive", "[b]x[/b]", "乐", "a", "b", "c", "d", "e")
 
 
 def test_a_label_keeps_its_colour_and_the_two_of_every_data_set_have_their_own() -> None:
-    assert content.label_colour("positive", LABELS) == "$positive"
-    assert content.label_colour("negative", ()) == "$negative"
-    assert content.label_colour("怒", LABELS) == "$label-1"
-    assert content.label_colour("e", LABELS) == content.label_colour("[b]x[/b]", LABELS) == "$label-3"
-    assert content.label_colour("gone", LABELS) == "$text"
+    assert content.label_color("positive", LABELS) == "$positive"
+    assert content.label_color("negative", ()) == "$negative"
+    assert content.label_color("怒", LABELS) == "$label-1"
+    assert content.label_color("e", LABELS) == content.label_color("[b]x[/b]", LABELS) == "$label-3"
+    assert content.label_color("gone", LABELS) == "$text"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_label_keeps_its_colour_and_the_two_of_every_data_set_have_their_own()
     ],
 )
 def test_a_verdict_reads_without_its_colour(label: str, uncertain: bool, words: str) -> None:
-    assert str(content.verdict(label, LABELS, uncertain)) == words
+    assert str(content.label_content(label, LABELS, uncertain)) == words
 
 
 def test_the_two_labels_of_every_data_set_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,7 +229,7 @@ def add_block(state: dict[Any, Any]) -> None:
     state.update({name.replace(".h.1.", ".h.2."): tensor for name, tensor in state.items() if ".h.1." in name})
 
 
-def nudge(name: str) -> Callable[[dict[Any, Any]], object]:
+def wake_workers(name: str) -> Callable[[dict[Any, Any]], object]:
     def alter(state: dict[Any, Any]) -> None:
         flat = state[name].view(-1)
         flat[3] = torch.nextafter(flat[3], torch.tensor(9.0))
@@ -244,10 +244,10 @@ def put(name: str, value: Tensor) -> Callable[[dict[Any, Any]], object]:
 ANOTHER = "belongs to another base than 'uer', the first tensor that differs is "
 REFUSED: dict[str, tuple[Callable[[dict[Any, Any]], object], str]] = {
     "one bit of the trunk": (
-        nudge("gpt2.transformer.h.1.original_block.mlp.c_fc.weight"),
+        wake_workers("gpt2.transformer.h.1.original_block.mlp.c_fc.weight"),
         ANOTHER + "h.1.mlp.c_fc.weight",
     ),
-    "one bit of the embeddings": (nudge("gpt2.transformer.wte.weight"), ANOTHER + "wte.weight"),
+    "one bit of the embeddings": (wake_workers("gpt2.transformer.wte.weight"), ANOTHER + "wte.weight"),
     "a smaller vocabulary": (put("gpt2.transformer.wte.weight", torch.zeros(7, 32)), ANOTHER + "wte.weight"),
     "a block too few": (drop_block, ANOTHER + "h.1.ln_1.weight"),
     "a block too many": (add_block, ANOTHER + "h.2."),

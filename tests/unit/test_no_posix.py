@@ -27,7 +27,7 @@ async def scene():
         await pilot.press(*"今天真好", "enter")
         while not await app.records.ask(lambda bench: bench.history.count()):
             await asyncio.sleep(0.01)
-    app.end_threads()
+    app.stop_workers()
 
 asyncio.run(asyncio.wait_for(scene(), 120))
 with Workbench.open() as bench:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from weibo_tui.app.terminal.signals import signals_heeded
+from weibo_tui.app.terminal.signals import exit_on_signals
 from weibo_tui.cli.output import InterruptedRunError, until_stopped
 
 STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -51,7 +51,7 @@ def test_command_signal_stops_and_restores_handler(number: signal.Signals) -> No
 def test_app_signal_ignored_at_start_stays_ignored(number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
     left: list[None] = []
-    with signals_heeded(lambda: left.append(None)):
+    with exit_on_signals(lambda: left.append(None)):
         os.kill(os.getpid(), number)
     assert not left
 
@@ -59,6 +59,6 @@ def test_app_signal_ignored_at_start_stays_ignored(number: signal.Signals) -> No
 @each_signal
 def test_app_signal_leaves(number: signal.Signals) -> None:
     left: list[None] = []
-    with signals_heeded(lambda: left.append(None)):
+    with exit_on_signals(lambda: left.append(None)):
         os.kill(os.getpid(), number)
     assert left == [None]

@@ -11,7 +11,7 @@ from textual.widgets.option_list import Option
 
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.text import visible
@@ -30,8 +30,8 @@ class ChoiceDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(self._question), classes="question")
-            yield OptionList(*(Option(plain(words)) for _value, words in self._answers))
+            yield Static(safe_content(self._question), classes="question")
+            yield OptionList(*(Option(safe_content(words)) for _value, words in self._answers))
 
     def on_mount(self) -> None:
         values = [value for value, _words in self._answers]
@@ -52,7 +52,7 @@ class InputDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(self._question), classes="question")
+            yield Static(safe_content(self._question), classes="question")
             yield SingleLineInput(visible(self._value))
             yield Static(classes="problem")
 
@@ -60,6 +60,6 @@ class InputDialog(Dialog[str]):
         try:
             self._check(event.value)
         except WeiboTuiError as error:
-            self.query_one(".problem", Static).update(plain(explain(error)))
+            self.query_one(".problem", Static).update(safe_content(explain(error)))
             return
         self.dismiss(event.value)

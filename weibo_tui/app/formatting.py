@@ -12,28 +12,28 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.text import visible
 
 # A label's colour is that of its place among the labels, so that it is the same everywhere and each time.
-LABEL_COLOURS = ("$label-1", "$label-2", "$label-3", "$label-4", "$label-5", "$label-6")
+LABEL_COLORS = ("$label-1", "$label-2", "$label-3", "$label-4", "$label-5", "$label-6")
 SIGNS = {"positive": "▲", "negative": "▼"}
-COLOURS = {"positive": "$positive", "negative": "$negative"}
+_COLORS = {"positive": "$positive", "negative": "$negative"}
 NO_FIGURE = "–"
 
 
-def plain(text: str, style: str = "") -> Content:
+def safe_content(text: str, style: str = "") -> Content:
     """A text from outside, a post, a name, an error, as it is: never read as markup, and acting on no terminal."""
     shown = visible(text).expandtabs(4)  # of a tab, widgets do not know how wide it is
     return Content(shown) if not style else Content.styled(shown, style)
 
 
-def one_line(text: str, style: str = "") -> Content:
+def safe_line(text: str, style: str = "") -> Content:
     """A text from outside for one line: line breaks and tabs become blanks."""
-    return plain(" ".join(text.split()), style)
+    return safe_content(" ".join(text.split()), style)
 
 
-def label_colour(label: str, labels: Sequence[str]) -> str:
+def label_color(label: str, labels: Sequence[str]) -> str:
     """The theme's colour of `label`, which is one of `labels`."""
-    if label in COLOURS:
-        return COLOURS[label]
-    return LABEL_COLOURS[labels.index(label) % len(LABEL_COLOURS)] if label in labels else "$text"
+    if label in _COLORS:
+        return _COLORS[label]
+    return LABEL_COLORS[labels.index(label) % len(LABEL_COLORS)] if label in labels else "$text"
 
 
 def label_name(label: str) -> str:
@@ -41,10 +41,10 @@ def label_name(label: str) -> str:
     return {"positive": _("positive"), "negative": _("negative")}.get(label, label)
 
 
-def verdict(label: str, labels: Sequence[str], uncertain: bool = False) -> Content:
+def label_content(label: str, labels: Sequence[str], uncertain: bool = False) -> Content:
     """A label with its sign, which tells it without colour too; `?` stands before an uncertain one."""
     sign = "?" if uncertain else SIGNS.get(label, "●")
-    return one_line(f"{sign} {label_name(label)}", f"bold {label_colour(label, labels)}")
+    return safe_line(f"{sign} {label_name(label)}", f"bold {label_color(label, labels)}")
 
 
 def bar(share: float, width: int, colour: str) -> Content:
@@ -54,7 +54,7 @@ def bar(share: float, width: int, colour: str) -> Content:
     return Content.assemble((filled, colour), ("·" * (width - len(filled)), "$text-disabled"))
 
 
-def fitting(parts: Iterable[Content], width: int) -> Content:
+def join_fitting(parts: Iterable[Content], width: int) -> Content:
     """As many of the parts as have room in one line, the first ones."""
     kept: list[Content] = []
     for part in parts:

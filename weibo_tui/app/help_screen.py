@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import KEYS, PLACES, key_names, keys_of
 from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.locale import gettext as _
@@ -47,11 +47,11 @@ class Help(Dialog[None]):
         for place, keys in KEYS.items():
             yield Content("")
             yield Content.styled(_(PLACES[place]), "bold $primary")
-            yield from _table(
-                (key_names(keys_of(key, self.weibo.keymap)), _(key.description), key.name) for key in keys
-            )
+            yield from _table((key_names(keys_of(key, self.app.keymap)), _(key.description), key.name) for key in keys)
         yield Content("")
-        yield plain(_('Other keys: in settings.toml, [keys], by the names on the right, as in "cards.copy" = "y".'))
+        yield safe_content(
+            _('Other keys: in settings.toml, [keys], by the names on the right, as in "cards.copy" = "y".')
+        )
 
 
 def _working_now(active: dict[str, ActiveBinding]) -> Iterator[tuple[str, str, str]]:

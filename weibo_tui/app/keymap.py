@@ -36,7 +36,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("app.history", "f4,alt+3", "go('history')", N_("History"), shown=False),
         Key("app.models", "f5,alt+4", "go('models')", N_("Models"), shown=False),
         Key("app.palette", "ctrl+p", "command_palette", N_("All actions")),
-        Key("app.theme", "ctrl+t", "turn_theme", N_("Dark or light"), shown=False),
+        Key("app.theme", "ctrl+t", "toggle_theme", N_("Dark or light"), shown=False),
         Key("app.quit", "ctrl+q", "quit", N_("Leave"), priority=True),
     ),
     "train": (

@@ -76,6 +76,6 @@ LIGHT = Theme(
 )
 
 
-def label_colours(dark: bool) -> dict[str, str]:
+def label_colors(dark: bool) -> dict[str, str]:
     """Colours of labels and curves, for themes that have none of their own."""
     return _DARK if dark else _LIGHT

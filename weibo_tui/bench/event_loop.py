@@ -41,7 +41,7 @@ def in_the_app(folder: str, seconds: float) -> Measured:
     asked for meanwhile, and `idle cpu`, % of a core that the app takes where nothing happens and no clock ticks."""
     app = _Directed(Path(folder), seconds)
     app.run()
-    app.end_threads()
+    app.stop_workers()
     if app.fault is not None:
         raise app.fault
     print()  # behind what gives the terminal back
@@ -67,7 +67,7 @@ class _Directed(main.WeiboApp):
         self._director = _Director(self, folder, seconds)
 
     def _begin_work(self) -> None:
-        self.do(self._direct())
+        self.run_task(self._direct())
 
     async def _direct(self) -> None:
         try:
@@ -117,11 +117,11 @@ class _Director:
         await self._label()
         async with self.phase("audit"):
             plan = AuditPlan((self._folder / "large.csv",))
-            await _end_of(self._app.begin(Job("audit", "large", lambda bench: bench.audit(plan), self._app.screen)))
+            await _end_of(self._app.start_job(Job("audit", "large", lambda bench: bench.audit(plan), self._app.screen)))
 
     async def _train(self) -> None:
         self._app.switch_mode("train")
-        place = self._app.places["train"]
+        place = self._app.main_screens["train"]
         assert isinstance(place, TrainScreen)
         job = Job("train", "measured", lambda bench: _timed(_training(bench, self._folder), self._steps), place)
         await asyncio.sleep(SETTLE)
@@ -136,7 +136,7 @@ class _Director:
         async with self.phase("verdicts"):
             for _second in range(max(int(self._seconds), 1)):
                 asked = time.perf_counter()
-                await self._app.engine.ask(lambda bench: list(bench.predict([POST], source="app")))
+                await self._app.engine.call(lambda bench: list(bench.predict([POST], source="app")))
                 verdicts.append(time.perf_counter() - asked)
                 await asyncio.sleep(1.0)
         self.found["verdict"] = _milliseconds(verdicts, "p50")
@@ -144,7 +144,7 @@ class _Director:
         async with self.phase("elsewhere"):
             await asyncio.sleep(self._seconds)
         job.stop()
-        self._app.nudge()
+        self._app.wake_workers()
         await _end_of(job)
 
     async def _come_to_step(self, number: int, job: Job) -> None:
@@ -156,7 +156,7 @@ class _Director:
     async def _label(self) -> None:
         self._app.switch_mode("predict")
         await asyncio.sleep(SETTLE)
-        place = self._app.places["predict"]
+        place = self._app.main_screens["predict"]
         assert isinstance(place, PredictScreen)
         # Of this round: one that is there from the last would be gone on with, or refused.
         out = self._folder / f"labelled-{os.getpid()}.csv"

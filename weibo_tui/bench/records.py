@@ -88,7 +88,7 @@ def _analysis(index: int, text: str, positive: bool, confidence: float) -> Analy
     )
 
 
-def ask(home: str) -> Measured:
+def call(home: str) -> Measured:
     """Milliseconds until the history of `home` is open, and until each page that the screen shows is there: newest,
     middle, oldest, and by name the `questions`; and of these `<name> counted` and `<name> found`, their number."""
     found: dict[str, float] = {}

@@ -10,7 +10,7 @@ from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import one_line, plain
+from weibo_tui.app.formatting import safe_content, safe_line
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.file_list import FileList
@@ -60,14 +60,14 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
             for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MOST_LABELS]
         )
         more = ", …" if len(card.labels) > _MOST_LABELS else ""
-        yield Static(plain(_("Measure '{name}'").format(name=card.name)), classes="title")
+        yield Static(safe_content(_("Measure '{name}'").format(name=card.name)), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Container(id="left"):
-                yield Static(plain(_("Labelled posts")), classes="section")
+                yield Static(safe_content(_("Labelled posts")), classes="section")
                 yield self._files
                 yield from self.fields(*column_fields(), encoding_field())
-                yield Static(one_line(_("Its labels: {labels}").format(labels=known + more)), classes="about")
-                yield Static(plain(_("Write the posts judged wrongly to")), classes="section")
+                yield Static(safe_line(_("Its labels: {labels}").format(labels=known + more)), classes="about")
+                yield Static(safe_content(_("Write the posts judged wrongly to")), classes="section")
                 yield self._wrong
             with Container(id="right"):
                 yield self._preview

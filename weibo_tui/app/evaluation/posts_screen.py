@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.post_list import PostList
-from weibo_tui.app.formatting import bar, label_colour, one_line, percent, plain, verdict
+from weibo_tui.app.formatting import bar, label_color, label_content, percent, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
@@ -57,9 +57,9 @@ class CellPostsScreen(FormScreen[None]):
         labels = self._score.labels
         count = self._score.confusion[labels.index(self._label)][labels.index(self._judged)]
         title = [
-            Content.assemble(_("labelled"), " ", verdict(self._label, labels)),
-            Content.assemble(_("judged"), " ", verdict(self._judged, labels)),
-            plain(ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")),
+            Content.assemble(_("labelled"), " ", label_content(self._label, labels)),
+            Content.assemble(_("judged"), " ", label_content(self._judged, labels)),
+            safe_content(ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")),
         ]
         yield Static(Content(" · ").join(title), classes="title")
         with Horizontal():
@@ -73,10 +73,10 @@ class CellPostsScreen(FormScreen[None]):
         # One at a time, and never given up: what the iterator gave would be lost.
         if not self._fetching:
             self._fetching = True
-            self.do(self._more())
+            self.run_task(self._more())
 
     async def _more(self) -> None:
-        posts = await self.weibo.records.ask(lambda _bench: list(islice(self._posts, AT_ONCE)))
+        posts = await self.app.records.call(lambda _bench: list(islice(self._posts, AT_ONCE)))
         self._fetching = len(posts) < AT_ONCE  # those were the last
         self.query_one(PostList).add(posts)
 
@@ -89,7 +89,7 @@ class CellPostsScreen(FormScreen[None]):
 
     def on_post_list_opened(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
-            self.weibo.push_screen(PostScreen(post, self._score.labels))
+            self.app.push_screen(PostScreen(post, self._score.labels))
 
     def action_copy(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
@@ -139,18 +139,18 @@ class PostDetails(VerticalScroll):
 def copy_post(screen: FormScreen[None], post: EvaluatedPost) -> None:
     """Put the post's text on the clipboard, as the file has it."""
     screen.app.copy_to_clipboard(post.text)
-    screen.flash(_("The post is copied."), "success")
+    screen.show_message(_("The post is copied."), "success")
 
 
 def _lines(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
-    yield from plain(post.text[:LONGEST]).wrap(width)
+    yield from safe_content(post.text[:LONGEST]).wrap(width)
     if (rest := len(post.text) - LONGEST) > 0:
         more = _("… and {n} characters more: copied, it is whole.").format(n=f"{rest:,}")
         yield from Content.styled(more, "$text-muted").wrap(width)
     yield Content("")
     yield from _shares(post, labels, width)
     yield Content("")
-    yield from one_line(_("{path}, row {row}").format(path=post.path, row=f"{post.row:,}"), "$text-muted").wrap(width)
+    yield from safe_line(_("{path}, row {row}").format(path=post.path, row=f"{post.row:,}"), "$text-muted").wrap(width)
 
 
 def _shares(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
@@ -158,14 +158,14 @@ def _shares(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterato
     given = "  " + _("← label")
     by_share = sorted(post.probabilities, key=lambda label: -post.probabilities[label])
     told = by_share[:MOST_LABELS] + [label for label in by_share[MOST_LABELS:] if label == post.label]
-    names = {label: " ".join(verdict(label, labels).plain.split()) for label in told}
+    names = {label: " ".join(label_content(label, labels).plain.split()) for label in told}
     room = max(6, width - BAR - 9 - cell_width(given))
     widest = min(room, max(map(cell_width, names.values())))
     for label in told:
         name, share = truncate_cells(names[label], widest), post.probabilities[label]
-        colour = label_colour(label, labels)
+        colour = label_color(label, labels)
         yield Content.assemble(
-            plain(name + " " * (widest + 1 - cell_width(name)), colour),
+            safe_content(name + " " * (widest + 1 - cell_width(name)), colour),
             bar(share, BAR, colour),
             f"{percent(share):>8}",
             (given if label == post.label else "", "$text-muted"),

@@ -13,7 +13,7 @@ from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.evaluation_job import Evaluation
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen
-from weibo_tui.app.formatting import percent, plain, verdict
+from weibo_tui.app.formatting import label_content, percent, safe_content
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
@@ -56,7 +56,7 @@ class EvaluationScreen(FormScreen[None]):
         self.evaluation = evaluation
 
     def compose_body(self) -> Iterable[Widget]:
-        yield Static(plain(self.evaluation.title), classes="title")
+        yield Static(safe_content(self.evaluation.title), classes="title")
         yield Static(classes="news")
         yield Static(id="work")
         with VerticalScroll(id="result"):
@@ -93,18 +93,18 @@ class EvaluationScreen(FormScreen[None]):
         scored, job = self.evaluation.scored, self.evaluation.job
         if scored is None:
             if self.evaluation.problem:
-                return plain(self.evaluation.problem, "$text-error")
+                return safe_content(self.evaluation.problem, "$text-error")
             if job.outcome == "stopped":
                 return Content(_("It was stopped; nothing of it is kept."))
             return Content(_("stopping …") if job.stopping else "")
         lines = []
         if scored.warning:
             style = "$text-warning" if scored.seen_in_training else "$text-muted"
-            lines.append(plain(scored.warning, style))
+            lines.append(safe_content(scored.warning, style))
         if scored.unlabeled:
-            lines.append(plain(skipped_rows(scored.unlabeled)))
+            lines.append(safe_content(skipped_rows(scored.unlabeled)))
         if scored.errors is not None:
-            lines.append(plain(_("The posts judged wrongly are in {path}.").format(path=scored.errors)))
+            lines.append(safe_content(_("The posts judged wrongly are in {path}.").format(path=scored.errors)))
         return Content("\n").join(lines)
 
     def on_confusion_matrix_moved(self) -> None:
@@ -115,19 +115,19 @@ class EvaluationScreen(FormScreen[None]):
         posts = ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")
         whole = sum(score.confusion[labels.index(label)])
         parts = [
-            Content.assemble(_("labelled"), " ", verdict(label, labels)),
-            Content.assemble(_("judged"), " ", verdict(judged, labels)),
-            plain(posts),
+            Content.assemble(_("labelled"), " ", label_content(label, labels)),
+            Content.assemble(_("judged"), " ", label_content(judged, labels)),
+            safe_content(posts),
         ]
         if whole:
-            parts.append(plain(_("{share} of the row").format(share=percent(count / whole))))
+            parts.append(safe_content(_("{share} of the row").format(share=percent(count / whole))))
         self.query_one("#cell", Static).update(Content(" · ").join(parts))
 
     def on_confusion_matrix_opened(self) -> None:
         scored = self.evaluation.scored
         label, judged, count = self.query_one(ConfusionMatrix).cell
         if scored is not None and count:
-            self.weibo.push_screen(CellPostsScreen(scored, label, judged))
+            self.app.push_screen(CellPostsScreen(scored, label, judged))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         scored = self.evaluation.scored
@@ -139,19 +139,19 @@ class EvaluationScreen(FormScreen[None]):
 
     def action_stop(self) -> None:
         self.evaluation.job.stop()
-        self.weibo.nudge()
+        self.app.wake_workers()
         self.tell()
 
     def action_write(self) -> None:
-        self.do(self._write(), group="write", latest=True)
+        self.run_task(self._write(), group="write", exclusive=True)
 
     async def _write(self) -> None:
         scored = self.evaluation.scored
         assert scored is not None  # the key does not work before
         name = f"{self.evaluation.plan.adapter}-wrong.csv"
         dialog = PathDialog(_("Where to write the posts judged wrongly"), name, save=True)
-        path = await self.weibo.push_screen_wait(dialog)
+        path = await self.app.push_screen_wait(dialog)
         if path is None:
             return
-        await self.weibo.records.ask(lambda bench: bench.write_errors(scored, path, dialog.overwrite))
-        self.flash(_("{path} is written.").format(path=path), "success")
+        await self.app.records.call(lambda bench: bench.write_errors(scored, path, dialog.overwrite))
+        self.show_message(_("{path} is written.").format(path=path), "success")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, one_line, percent
+from weibo_tui.app.formatting import SIGNS, bar, label_color, label_name, percent, safe_line
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import cell_width, truncate_cells, visible, wrap_cells
@@ -92,10 +92,10 @@ def _labels(audit: Audit, width: int) -> Iterator[Content]:
     most = max(audit.labels.values(), default=1)
     for label, count in list(audit.labels.items())[:MOST_LABELS]:
         name = truncate_cells(" ".join(visible(label_name(label)).split()), _LABEL_CELLS - 1)
-        colour = label_colour(label, labels)
+        colour = label_color(label, labels)
         yield Content.assemble(
             (SIGNS.get(label, "●") + " ", colour),
-            one_line(name),
+            safe_line(name),
             " " * (_LABEL_CELLS - cell_width(name)),
             f"{count:>9,}  {percent(count / whole if whole else None):>7}  ",
             bar(count / most if most else 0.0, max(4, min(24, width - _LABEL_CELLS - 24)), colour),

@@ -13,7 +13,7 @@ from textual.widgets import Button, Collapsible, Footer, Static
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
@@ -68,7 +68,7 @@ class PlanForm(FormScreen[Plan]):
         with Vertical(classes="body"):
             yield from self.compose_body()
         with Horizontal(classes="start"):
-            yield Button(plain(_("Start")), variant="primary", id="start")
+            yield Button(safe_content(_("Start")), variant="primary", id="start")
             yield self._problem
         yield StatusMessage()
         yield Footer(show_command_palette=False)
@@ -92,7 +92,7 @@ class PlanForm(FormScreen[Plan]):
     def action_start(self) -> None:
         output = self.output()
         if output is not None and output.path.is_file() and self._may_replace != output.path:
-            self.do(self._ask_to_replace(output))
+            self.run_task(self._ask_to_replace(output))
             return
         wrong = [field for field in self._fields.values() if field.problem]
         if wrong:
@@ -113,14 +113,14 @@ class PlanForm(FormScreen[Plan]):
     async def _ask_to_replace(self, output: PathInput) -> None:
         question = _("{path} is there already.").format(path=output.path)
         answers = [("other", _("Choose another place")), ("replace", _("Replace it"))]
-        if await self.weibo.push_screen_wait(ChoiceDialog(question, answers)) == "replace":
+        if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "replace":
             self._may_replace = output.path
             self.action_start()
         else:
             output.focus()
 
     def _refuse(self, problem: str) -> None:
-        self._problem.update(plain(problem))
+        self._problem.update(safe_content(problem))
 
     def propose_name(self, name: str) -> None:
         """Name it so, unless the person has named it otherwise."""

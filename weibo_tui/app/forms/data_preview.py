@@ -13,9 +13,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from weibo_tui.app.base import weibo
+from weibo_tui.app.base import get_app
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import one_line, percent, plain
+from weibo_tui.app.formatting import percent, safe_content, safe_line
 from weibo_tui.app.forms.audit_view import AuditView, gives_away
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
@@ -76,13 +76,13 @@ class DataPreview(Vertical):
         self._audit = AuditView()
 
     def compose(self) -> ComposeResult:
-        yield Static(plain(_("What is in the files")), classes="section")
+        yield Static(safe_content(_("What is in the files")), classes="section")
         yield self._source
         yield self._problem
         yield self._rows
         yield self._progress
         yield self._audit
-        yield Button(plain(_("Set emoticon dropout to 0.5")))
+        yield Button(safe_content(_("Set emoticon dropout to 0.5")))
 
     def on_mount(self) -> None:
         self._tell_nothing()
@@ -95,7 +95,7 @@ class DataPreview(Vertical):
         """Look at other files, or at the same ones in another way."""
         if plan != self._plan:
             self._plan = plan
-            weibo(self).do(self._look(plan), group="preview", latest=True, node=self)
+            get_app(self).run_task(self._look(plan), group="preview", exclusive=True, node=self)
 
     async def _look(self, plan: AuditPlan) -> None:
         await asyncio.sleep(QUIET_SECONDS)
@@ -103,7 +103,7 @@ class DataPreview(Vertical):
         if not plan.data:
             return
         try:
-            peeks = await weibo(self).records.ask(
+            peeks = await get_app(self).records.call(
                 lambda bench: [bench.peek(path, plan.columns, _ROWS) for path in plan.data]
             )
             self._source.update(Content("\n").join(map(_source_line, peeks)))
@@ -118,10 +118,10 @@ class DataPreview(Vertical):
 
     async def _show_audit(self, plan: AuditPlan) -> None:
         if self._thread is None:
-            self._thread = WorkerThread("audit", weibo(self).paths.data)  # it reads nothing of the home's
+            self._thread = WorkerThread("audit", get_app(self).paths.data)  # it reads nothing of the home's
             self._thread.start()
         audit = _Audit(plan)
-        while not isinstance(told := await self._thread.ask(audit.pull), AuditResult):
+        while not isinstance(told := await self._thread.call(audit.pull), AuditResult):
             if isinstance(told, Progress):
                 self._show_part(self._progress, _progress(told))
         self._show_part(self._progress, "")
@@ -130,7 +130,7 @@ class DataPreview(Vertical):
 
     def _tell_nothing(self) -> None:
         nothing = "" if self._plan and self._plan.data else _("As soon as a file is chosen, it is looked at here.")
-        self._source.update(plain(nothing))
+        self._source.update(safe_content(nothing))
         for part in (self._problem, self._progress):
             self._show_part(part, "")
         self._rows.update("")
@@ -138,7 +138,7 @@ class DataPreview(Vertical):
         self.remove_class("-gives-away")
 
     def _show_part(self, part: Static, text: str) -> None:
-        part.update(plain(text))
+        part.update(safe_content(text))
         part.display = bool(text)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -182,7 +182,7 @@ def _source_line(peek: Preview) -> Content:
     others = [column for column in source.columns if column not in (source.text_column, source.label_column)]
     if others:
         text += _("; also {columns}").format(columns=", ".join(others))
-    return one_line(text)
+    return safe_line(text)
 
 
 def _row_lines(peeks: Sequence[Preview], width: int) -> Iterator[Content]:
@@ -192,4 +192,4 @@ def _row_lines(peeks: Sequence[Preview], width: int) -> Iterator[Content]:
     first = max(map(cell_width, labels), default=0) + 2
     for row, label in zip(rows, labels, strict=True):
         post = truncate_cells(" ".join(visible(row.text).split()), max(1, width - first))
-        yield Content.assemble(one_line(label, "$text-muted"), " " * (first - cell_width(label)), one_line(post))
+        yield Content.assemble(safe_line(label, "$text-muted"), " " * (first - cell_width(label)), safe_line(post))

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widgets import Input, Select, Static
 
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -74,7 +74,7 @@ class Field(Container):
         text = spec.default if text is None else text
         self._input: Input | Select[str]
         if spec.choices:
-            options = [(plain(_(words)), value) for value, words in spec.choices]
+            options = [(safe_content(_(words)), value) for value, words in spec.choices]
             known = [value for value, _words in spec.choices]
             value = next((one for one in (text, spec.default) if one in known), known[0])
             self._input = Select(options, value=value, allow_blank=False, compact=True)
@@ -83,7 +83,7 @@ class Field(Container):
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="entry"):
-            yield Static(plain(_(self.spec.label)), classes="label")
+            yield Static(safe_content(_(self.spec.label)), classes="label")
             yield self._input
         yield self._note
 
@@ -132,10 +132,10 @@ class Field(Container):
             self.problem = ""
         shown = self.problem if self.text else ""  # what is still to be filled in is not wrong yet
         self.set_class(bool(shown), "-wrong")
-        self._note.update(plain(shown) if shown else self._about())
+        self._note.update(safe_content(shown) if shown else self._about())
 
     def _about(self) -> Content:
-        about = plain(_(self.spec.about)) if self.spec.about else Content()
+        about = safe_content(_(self.spec.about)) if self.spec.about else Content()
         return Content.assemble(about, (f"  {self.spec.range}", "$text-disabled")) if self.spec.range else about
 
     def on_input_changed(self, event: Input.Changed) -> None:

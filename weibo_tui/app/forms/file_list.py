@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import one_line
+from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
@@ -100,4 +100,4 @@ class FileList(Vertical):
 
 def _named(path: Path) -> Content:
     """The name first: it is what tells files apart where there is no room for the folder."""
-    return Content.assemble(one_line(path.name), "  ", one_line(str(path.parent), "$text-muted"))
+    return Content.assemble(safe_line(path.name), "  ", safe_line(str(path.parent), "$text-muted"))

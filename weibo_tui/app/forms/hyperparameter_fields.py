@@ -123,13 +123,13 @@ def machine_fields() -> list[FieldSpec]:
     ]
 
 
-def base_field(stock: Catalog, named: str) -> FieldSpec:
+def base_field(catalog: Catalog, named: str) -> FieldSpec:
     """The bases that are here, and those of the Hub that would be fetched: the one that most train on, and the one
     that the settings have `named`. Where there is none, one is to be chosen: nothing is fetched that was not named."""
-    remote = [one for one in dict.fromkeys((named, BASE)) if "/" in one and stock.base_from(one) is None]
-    here = [card.name for card in stock.bases] or ([] if named in remote else [""])
+    remote = [one for one in dict.fromkeys((named, BASE)) if "/" in one and catalog.base_from(one) is None]
+    here = [card.name for card in catalog.bases] or ([] if named in remote else [""])
     words = {"": N_("there is none yet")} | {one: _to_be_fetched(one) for one in remote}
-    if STARTER_BASE in here and STARTER_BASE not in stock.own_bases:
+    if STARTER_BASE in here and STARTER_BASE not in catalog.own_bases:
         words[STARTER_BASE] = _("{name} (small)").format(name=STARTER_BASE)
     choices = tuple((one, words.get(one, one)) for one in [*here, *remote])
 
@@ -138,7 +138,7 @@ def base_field(stock: Catalog, named: str) -> FieldSpec:
             raise UserInputError(_("choose one, which is fetched first; or F5 brings one in"))
         return text
 
-    default = named if named in remote else stock.base
+    default = named if named in remote else catalog.base
     return FieldSpec("base", N_("Base"), N_("Base to train on."), default, read, choices)
 
 

@@ -68,7 +68,7 @@ def complete(text: str, suffixes: Collection[str] = (), stopped: Callable[[], bo
         return Completions("", (text + os.sep,))
     untypeable = 0
 
-    def fitting() -> Iterator[tuple[bool, str]]:
+    def join_fitting() -> Iterator[tuple[bool, str]]:
         nonlocal untypeable
         for is_file, found in _entries(as_path(head or os.curdir), name, suffixes, stopped):
             if is_typeable(found):
@@ -77,7 +77,7 @@ def complete(text: str, suffixes: Collection[str] = (), stopped: Callable[[], bo
                 untypeable += 1
 
     try:
-        first = nsmallest(MOST + 1, fitting(), key=lambda entry: (entry[0], _natural(entry[1])))
+        first = nsmallest(MOST + 1, join_fitting(), key=lambda entry: (entry[0], _natural(entry[1])))
     except (OSError, ValueError):
         return Completions(head)
     if stopped():

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -45,7 +45,7 @@ class PathDialog(Dialog[Path]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(self._question), classes="question")
+            yield Static(safe_content(self._question), classes="question")
             yield self._typed
             yield Static(classes="problem")
 
@@ -69,4 +69,4 @@ class PathDialog(Dialog[Path]):
             self.dismiss(event.path)
 
     def _object(self, problem: str) -> None:
-        self.query_one(".problem", Static).update(plain(problem))
+        self.query_one(".problem", Static).update(safe_content(problem))

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.aside import aside
 from weibo_tui.app.forms.path_completion import MOST, Completions, as_path, complete, is_typeable, judge
 from weibo_tui.app.forms.path_field import PathField
@@ -171,7 +171,7 @@ class PathInput(Widget):
         return place.problem or (_("This file is there already.") if place.kind == "file" else "")
 
     def _say(self, text: str, problem: bool = True) -> None:
-        self._said.update(plain(text))
+        self._said.update(safe_content(text))
         self._said.display = bool(text)
         self._said.set_class(problem, "-problem")
 
@@ -201,18 +201,18 @@ class PathInput(Widget):
 
     def _options(self) -> Iterator[Option]:
         for name in self._found.names:
-            yield Option(plain(name), id=self._found.head + name)
+            yield Option(safe_content(name), id=self._found.head + name)
         if self._found.more:
-            yield Option(plain(_("more than {number}: type on").format(number=MOST)), disabled=True)
+            yield Option(safe_content(_("more than {number}: type on").format(number=MOST)), disabled=True)
         if self._found.untypeable:
             message = ngettext(
                 "{number} name is left out that cannot be typed",
                 "{number} names are left out that cannot be typed",
                 self._found.untypeable,
             )
-            yield Option(plain(message.format(number=self._found.untypeable)), disabled=True)
+            yield Option(safe_content(message.format(number=self._found.untypeable)), disabled=True)
         elif not self._found.names:
-            yield Option(plain(_("nothing here that fits")), disabled=True)
+            yield Option(safe_content(_("nothing here that fits")), disabled=True)
 
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from weibo_tui.app.base import weibo
+from weibo_tui.app.base import get_app
 from weibo_tui.app.history.details import DetailsDialog, EntryDetails
 from weibo_tui.app.history.rows import pattern
 from weibo_tui.app.history.table import EntryTable
@@ -136,11 +136,11 @@ class HistoryBrowser(Container):
     # ---- loading
 
     def _load(self, work: Coroutine[Any, Any, None]) -> None:
-        weibo(self).do(work, "rows", latest=True, node=self)
+        get_app(self).run_task(work, "rows", exclusive=True, node=self)
 
     async def _ask(self, question: Callable[[History, HistoryFilter], HistoryBuffer]) -> HistoryBuffer:
         asked = self.asked
-        return await weibo(self).records.ask(lambda bench: question(bench.history, asked))
+        return await get_app(self).records.call(lambda bench: question(bench.history, asked))
 
     async def _open(self, question: Callable[[History, HistoryFilter], HistoryBuffer], cursor: int) -> None:
         self._put(await self._ask(question), cursor, cursor, anew=True)
@@ -166,15 +166,15 @@ class HistoryBrowser(Container):
             window.first = self._window.first  # until it is counted again
         self._window = window
         self._show_window(cursor, top, anew)
-        weibo(self).do(self._count(window), "count", latest=True, node=self)
+        get_app(self).run_task(self._count(window), "count", exclusive=True, node=self)
 
     async def _count(self, window: HistoryBuffer) -> None:
         """How many there are, asked apart, so that the rows need not wait for it."""
         asked = self.asked
-        self._total = await weibo(self).records.ask(lambda bench: bench.history.count(asked))
+        self._total = await get_app(self).records.call(lambda bench: bench.history.count(asked))
         if window is self._window and window.more_newer:
             at = window.entries[0]
-            newer = await weibo(self).records.ask(lambda bench: newer_than(bench.history, at, asked))
+            newer = await get_app(self).records.call(lambda bench: newer_than(bench.history, at, asked))
             place = window.index(key_of(at))
             if newer is not None and place is not None:
                 window.first = newer - place
@@ -191,7 +191,7 @@ class HistoryBrowser(Container):
             assert window is not None
             end = window.entries[-1 if older else 0]
             beyond = {"before": end} if older else {"after": end}
-            page = await weibo(self).records.ask(lambda bench: bench.history.page(PAGE, filter=asked, **beyond))
+            page = await get_app(self).records.call(lambda bench: bench.history.page(PAGE, filter=asked, **beyond))
             if window is self._window:
                 moved = window.add_older(page) if older else window.add_newer(page)
                 self._show_window(self.table.cursor + moved, self.table.top + moved)
@@ -203,9 +203,9 @@ class HistoryBrowser(Container):
         if window is None or not window.entries:
             return
         if window.more_older and table.top + table.rows + _AHEAD > len(window.entries):
-            weibo(self).do(self._fetch(older=True), "rows", node=self)
+            get_app(self).run_task(self._fetch(older=True), "rows", node=self)
         elif window.more_newer and table.top < _AHEAD:
-            weibo(self).do(self._fetch(older=False), "rows", node=self)
+            get_app(self).run_task(self._fetch(older=False), "rows", node=self)
 
     # ---- what is seen
 

@@ -12,7 +12,16 @@ from textual.message import Message
 from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.formatting import bar, label_colour, local_time, number, one_line, percent, plain, verdict
+from weibo_tui.app.formatting import (
+    bar,
+    label_color,
+    label_content,
+    local_time,
+    number,
+    percent,
+    safe_content,
+    safe_line,
+)
 from weibo_tui.app.history.rows import FOUND
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
@@ -80,34 +89,34 @@ def _about(entry: Entry, found: re.Pattern[str] | None) -> Iterator[DescriptionI
 def _about_analysis(analysis: Analysis, found: re.Pattern[str] | None) -> Iterator[DescriptionItem]:
     labels = tuple(analysis.probabilities)
     if analysis.error is None:
-        judged = verdict(analysis.label, labels, analysis.uncertain)
+        judged = label_content(analysis.label, labels, analysis.uncertain)
         yield _line(Content.assemble(judged, "  ", (percent(analysis.confidence), "bold")))
         if analysis.confidence is not None:
-            yield _line(bar(analysis.confidence, _BAR, label_colour(analysis.label, labels)))
+            yield _line(bar(analysis.confidence, _BAR, label_color(analysis.label, labels)))
     else:
         yield _line(Content.styled("✗ " + _("failed"), "bold $text-error"))
-        yield _line(plain(analysis.error, "$text-error"))
+        yield _line(safe_content(analysis.error, "$text-error"))
     if analysis.uncertain:
         yield _line(Content.styled(_("uncertain: less sure than the settings ask for"), "$text-warning"))
     if analysis.corrected is not None:
-        yield _line(Content.assemble(_("corrected to"), " ", verdict(analysis.corrected, labels)))
+        yield _line(Content.assemble(_("corrected to"), " ", label_content(analysis.corrected, labels)))
     yield _line(Content(""))
-    post = plain(analysis.text[:_SHOWN])
+    post = safe_content(analysis.text[:_SHOWN])
     yield _line(post.highlight_regex(found, style=FOUND) if found is not None else post)
     if len(analysis.text) > _SHOWN:
         message = _("… and {count:,} characters more: copy the post to have them all.")
         yield _line(Content.styled(message.format(count=len(analysis.text) - _SHOWN), "$text-muted"))
     yield _line(Content(""))
     for label, share in sorted(analysis.probabilities.items(), key=lambda pair: -(pair[1] or 0.0)):
-        yield _line(_share(verdict(label, labels), share, percent(share), label_colour(label, labels)))
+        yield _line(_share(label_content(label, labels), share, percent(share), label_color(label, labels)))
     yield _line(Content(""))
     yield from _facts(analysis)
 
 
 def _facts(analysis: Analysis) -> Iterator[DescriptionItem]:
     read = _("{read:,} of {count:,} characters").format(read=analysis.characters_read, count=analysis.characters)
-    yield DescriptionItem(_("adapter"), one_line(analysis.adapter))
-    yield DescriptionItem(_("source"), one_line(analysis.source))
+    yield DescriptionItem(_("adapter"), safe_line(analysis.adapter))
+    yield DescriptionItem(_("source"), safe_line(analysis.source))
     yield DescriptionItem(_("when"), Content(local_time(analysis.created_at, seconds=True)))
     yield DescriptionItem(_("read"), Content.styled(read, "$text-warning" if analysis.truncated else ""))
     yield DescriptionItem(_("took"), Content(_("{time} ms").format(time=number(analysis.milliseconds, 1))))
@@ -119,16 +128,16 @@ def _about_file(file: LabeledFile) -> Iterator[DescriptionItem]:
     labels = tuple(file.counts)
     for label, count in sorted(file.counts.items(), key=lambda pair: -pair[1]):
         figure = f"{count:,} · {percent(count / file.rows if file.rows else None)}"
-        yield _line(_share(verdict(label, labels), count / max(file.rows, 1), figure, label_colour(label, labels)))
+        yield _line(_share(label_content(label, labels), count / max(file.rows, 1), figure, label_color(label, labels)))
     yield _line(Content(""))
     yield DescriptionItem(_("posts"), Content(f"{file.rows:,}"))
     if file.failed:
         failed = ngettext("{count:,} post has no label", "{count:,} posts have no label", file.failed)
         yield DescriptionItem(_("failed"), Content.styled(failed.format(count=file.failed), "$text-error"))
-    yield DescriptionItem(_("adapter"), one_line(file.adapter))
+    yield DescriptionItem(_("adapter"), safe_line(file.adapter))
     yield DescriptionItem(_("when"), Content(local_time(file.created_at, seconds=True)))
-    yield DescriptionItem(_("file"), one_line(str(file.path)))
-    yield DescriptionItem(_("labelled"), one_line(str(file.out)))
+    yield DescriptionItem(_("file"), safe_line(str(file.path)))
+    yield DescriptionItem(_("labelled"), safe_line(str(file.out)))
 
 
 def _line(content: Content) -> DescriptionItem:

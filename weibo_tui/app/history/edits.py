@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from weibo_tui.app.base import weibo
+from weibo_tui.app.base import get_app
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import label_name, one_line
+from weibo_tui.app.formatting import label_name, safe_line
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.window import Key
 from weibo_tui.errors import UserInputError
@@ -25,7 +25,7 @@ class HistoryEdits:
 
     def __init__(self, browser: HistoryBrowser) -> None:
         self._browser = browser
-        self._app = weibo(browser)
+        self._app = get_app(browser)
         self._deleted: list[list[Entry]] = []
 
     @property
@@ -36,9 +36,9 @@ class HistoryEdits:
     async def correct(self, analysis: Analysis) -> None:
         """Ask for the label that counts, and keep it beside the verdict."""
         # The adapter may be gone, or another of its name be there: what was told apart then counts too.
-        labels = list(dict.fromkeys([*self._app.stock.labels(analysis.adapter), *analysis.probabilities]))
+        labels = list(dict.fromkeys([*self._app.catalog.labels(analysis.adapter), *analysis.probabilities]))
         if not labels:
-            choices = await self._app.records.ask(lambda bench: bench.history.choices())
+            choices = await self._app.records.call(lambda bench: bench.history.choices())
             labels = [label for label in choices.labels if label]
         judged = label_name(analysis.label) if analysis.error is None else _("failed")
         answers = [("", _("as judged: {label}").format(label=judged))]
@@ -49,7 +49,7 @@ class HistoryEdits:
         if answer is None or analysis.id is None:
             return
         identity, label = analysis.id, labels[int(answer)] if answer else None
-        await self._app.records.ask(lambda bench: bench.history.correct(identity, label))
+        await self._app.records.call(lambda bench: bench.history.correct(identity, label))
         self._browser.refresh_entries()
 
     async def delete(self, chosen: dict[Key, Entry], undo_key: str) -> None:
@@ -65,7 +65,7 @@ class HistoryEdits:
         ):
             return
         neighbour = self._browser.neighbour(chosen)
-        gone = await self._app.records.ask(lambda bench: _delete(bench.history, chosen.values()))
+        gone = await self._app.records.call(lambda bench: _delete(bench.history, chosen.values()))
         self._deleted.append(gone)
         self._browser.unmark()
         self._browser.refresh_around(neighbour)
@@ -74,7 +74,7 @@ class HistoryEdits:
             "{count:,} entries deleted; {key} brings them back.",
             len(gone),
         )
-        self._app.flash(message.format(count=len(gone), key=undo_key), "success")
+        self._app.show_message(message.format(count=len(gone), key=undo_key), "success")
 
     async def undo(self) -> None:
         """Bring back what was deleted last."""
@@ -82,17 +82,17 @@ class HistoryEdits:
             return
         entries = self._deleted.pop()
         try:
-            await self._app.records.ask(lambda bench: bench.history.restore(entries))
+            await self._app.records.call(lambda bench: bench.history.restore(entries))
         except Exception:
             self._deleted.append(entries)
             raise
         self._browser.go_to(entries[0])
         message = ngettext("{count:,} entry is back.", "{count:,} entries are back.", len(entries))
-        self._app.flash(message.format(count=len(entries)), "success")
+        self._app.show_message(message.format(count=len(entries)), "success")
 
     async def clear(self) -> bool:
         """Delete everything for good, if the person agrees; whether it was done."""
-        count = await self._app.records.ask(lambda bench: bench.history.count())
+        count = await self._app.records.call(lambda bench: bench.history.count())
         message = ngettext(
             "Delete the {count:,} entry of the history? This cannot be undone.",
             "Delete all {count:,} entries of the history? This cannot be undone.",
@@ -101,16 +101,16 @@ class HistoryEdits:
         answers = [("", _("Keep them")), ("delete", _("Delete all"))]
         if await self._app.push_screen_wait(ChoiceDialog(message.format(count=count), answers)) != "delete":
             return False
-        await self._app.records.ask(lambda bench: bench.history.clear())
+        await self._app.records.call(lambda bench: bench.history.clear())
         self._deleted.clear()
         self._browser.unmark()
-        self._app.flash(_("The history is empty now."), "success")
+        self._app.show_message(_("The history is empty now."), "success")
         return True
 
 
 def _quoted(entry: Entry) -> str:
     text = entry.text if isinstance(entry, Analysis) else str(entry.path)
-    return truncate_cells(one_line(text[: 4 * _QUOTED]).plain, _QUOTED)
+    return truncate_cells(safe_line(text[: 4 * _QUOTED]).plain, _QUOTED)
 
 
 def _delete(history: History, entries: Iterable[Entry]) -> list[Entry]:

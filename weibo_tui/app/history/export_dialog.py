@@ -12,7 +12,7 @@ from textual.widgets import Button, Static
 
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.path_completion import judge
 from weibo_tui.app.forms.path_input import PathInput
@@ -66,7 +66,7 @@ class ExportForm(Dialog[ExportOptions]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(_("Export to a CSV file")), classes="question")
+            yield Static(safe_content(_("Export to a CSV file")), classes="question")
             yield self._place
             yield self._problem
             yield self._count
@@ -75,8 +75,8 @@ class ExportForm(Dialog[ExportOptions]):
                 yield self._bom
                 yield self._guard
             with Horizontal(classes="buttons"):
-                yield Button(plain(_("Export")), variant="primary", id="export")
-                yield Button(plain(_("Cancel")), id="cancel")
+                yield Button(safe_content(_("Export")), variant="primary", id="export")
+                yield Button(safe_content(_("Cancel")), id="cancel")
 
     def on_mount(self) -> None:
         self._place.focus()
@@ -98,20 +98,20 @@ class ExportForm(Dialog[ExportOptions]):
             self.action_start()
 
     def action_start(self) -> None:
-        self.do(self._finish(), latest=True)
+        self.run_task(self._finish(), exclusive=True)
 
     async def _finish(self) -> None:
         path = self._place.path.absolute()
-        place = await self.weibo.records.ask(lambda _bench: judge(path, save=True))
+        place = await self.app.records.call(lambda _bench: judge(path, save=True))
         problem = place.problem if self._place.value.strip() else _("Name the file to write.")
-        self._problem.update(plain(problem))
+        self._problem.update(safe_content(problem))
         if problem:
             return
         exists = place.kind != "nothing"
         if exists:
             answers = [("", _("Keep it")), ("replace", _("Replace it"))]
             question = _("{path} is there already.").format(path=path)
-            if await self.weibo.push_screen_wait(ChoiceDialog(question, answers)) != "replace":
+            if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "replace":
                 return
         bom, guard = self._bom.value == _YES, self._guard.value == _YES
         self.dismiss(ExportOptions(path, self._chosen(), bom, guard, overwrite=exists))
@@ -120,12 +120,12 @@ class ExportForm(Dialog[ExportOptions]):
         return self._asked if self._what.value == "shown" else EVERYTHING
 
     def _tell_count(self) -> None:
-        self.do(self._tell(self._chosen()), "count", latest=True)
+        self.run_task(self._tell(self._chosen()), "count", exclusive=True)
 
     async def _tell(self, asked: HistoryFilter) -> None:
-        found = await self.weibo.records.ask(lambda bench: _posts(bench.history, asked))
+        found = await self.app.records.call(lambda bench: _posts(bench.history, asked))
         words = ngettext("{count:,} post", "{count:,} posts", found).format(count=found)
-        self._count.update(plain(words))
+        self._count.update(safe_content(words))
 
 
 def _switch(name: str, label: str, about: str) -> FieldSpec:

@@ -8,8 +8,8 @@ from pathlib import Path
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.base import weibo
-from weibo_tui.app.formatting import bar, one_line, percent, plain
+from weibo_tui.app.base import get_app
+from weibo_tui.app.formatting import bar, percent, safe_content, safe_line
 from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
@@ -40,17 +40,17 @@ class ExportLine(Static):
     job: Job | None = None
     """The export that is at work."""
 
-    def begin(self, plan: ExportOptions) -> None:
+    def start(self, plan: ExportOptions) -> None:
         """Write the file; its place goes to the clipboard when it is whole."""
-        app = weibo(self)
+        app = get_app(self)
         job = Job(
             "export",
             plan.path.name,
-            begin=lambda bench: bench.export_history(plan.path, plan.asked, plan.bom, plan.guard, plan.overwrite),
+            iterate=lambda bench: bench.export_history(plan.path, plan.asked, plan.bom, plan.guard, plan.overwrite),
             owner=self,
         )
         self._path = plan.path
-        self.job = app.begin(job, app.records)
+        self.job = app.start_job(job, app.records)
         self.add_class("-shown")
         self._draw(job)
 
@@ -58,7 +58,7 @@ class ExportLine(Static):
         """End the export; it leaves no file, and the one that was there before as it was."""
         if self.job is not None:
             self.job.stop()
-            weibo(self).nudge()
+            get_app(self).wake_workers()
 
     @property
     def is_over(self) -> bool:
@@ -79,25 +79,27 @@ class ExportLine(Static):
         else:
             self.remove_class("-shown")
             if message.job.outcome == "stopped":
-                weibo(self).flash(_("The export was stopped: no file was written."))
+                get_app(self).show_message(_("The export was stopped: no file was written."))
 
     def _tell_done(self, job: Job) -> None:
         self.app.copy_to_clipboard(str(self._path))
         written = job.progress.done if job.progress is not None else 0
         words = ngettext("{count:,} post", "{count:,} posts", written).format(count=written)
         message = _("{posts} written, and the file's place copied:").format(posts=words)
-        self.update(Content.assemble(("✓ ", "$text-success"), message, " ", one_line(str(self._path), "bold")))
+        self.update(Content.assemble(("✓ ", "$text-success"), message, " ", safe_line(str(self._path), "bold")))
 
     def _draw(self, job: Job) -> None:
         done, total = (job.progress.done, job.progress.total or 0) if job.progress is not None else (0, 0)
         share = done / total if total else 0.0
         self.update(
             Content.assemble(
-                one_line(_("Exporting {file}").format(file=job.title)),
+                safe_line(_("Exporting {file}").format(file=job.title)),
                 "  ",
                 bar(share, _BAR, "$primary"),
                 "  ",
                 percent(share, 0),
-                plain("  " + _("{done:,} of {total:,}").format(done=done, total=total) if total else "", "$text-muted"),
+                safe_content(
+                    "  " + _("{done:,} of {total:,}").format(done=done, total=total) if total else "", "$text-muted"
+                ),
             )
         )

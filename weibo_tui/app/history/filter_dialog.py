@@ -12,7 +12,7 @@ from textual.widgets import Button, Static
 
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import label_name, plain
+from weibo_tui.app.formatting import label_name, safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
@@ -72,13 +72,13 @@ class FilterDialog(Dialog[HistoryFilter]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(_("Show only")), classes="question")
+            yield Static(safe_content(_("Show only")), classes="question")
             with VerticalScroll(classes="fields", can_focus=False):
                 yield from self._fields.values()
             yield self._outcome
             with Horizontal(classes="buttons"):
-                yield Button(plain(_("Show")), variant="primary", id="apply")
-                yield Button(plain(_("Everything")), id="everything")
+                yield Button(safe_content(_("Show")), variant="primary", id="apply")
+                yield Button(safe_content(_("Everything")), id="everything")
 
     def on_mount(self) -> None:
         self._look()
@@ -109,15 +109,15 @@ class FilterDialog(Dialog[HistoryFilter]):
             problem = explain(error)
         self.query_one("#apply", Button).disabled = asked is None
         if asked is None:
-            self._outcome.update(plain(problem, "$text-error"))
+            self._outcome.update(safe_content(problem, "$text-error"))
         else:
-            self.do(self._count(asked), "count", latest=True)
+            self.run_task(self._count(asked), "count", exclusive=True)
         return asked
 
     async def _count(self, asked: HistoryFilter) -> None:
-        found = await self.weibo.records.ask(lambda bench: bench.history.count(asked))
+        found = await self.app.records.call(lambda bench: bench.history.count(asked))
         words = ngettext("{count:,} entry", "{count:,} entries", found)
-        self._outcome.update(plain(words.format(count=found), "$text-muted"))
+        self._outcome.update(safe_content(words.format(count=found), "$text-muted"))
 
     def _read(self) -> HistoryFilter:
         for field in self._fields.values():

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import label_name, local_time, one_line, percent, verdict
+from weibo_tui.app.formatting import label_content, label_name, local_time, percent, safe_line
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
@@ -43,7 +43,7 @@ class Columns:
     def fit(cls, width: int, entries: Iterable[Entry], at_least: Columns | None = None) -> Columns:
         """The columns for a table of `width` cells that shows `entries`. Verdict and adapter are not narrower than
         in `at_least`, so that nothing moves to and fro from page to page."""
-        cells = [(_verdict(entry).cell_length, one_line(entry.adapter).cell_length) for entry in entries]
+        cells = [(_verdict(entry).cell_length, safe_line(entry.adapter).cell_length) for entry in entries]
         verdicts, adapters = (max(found) for found in zip(*cells, strict=True)) if cells else (0, 0)
         if at_least is not None:
             verdicts, adapters = max(verdicts, at_least.verdict), max(adapters, at_least.adapter)
@@ -69,8 +69,8 @@ class Columns:
             _verdict(entry),
             _confidence(entry, 1 if roomy else 0),
             _post(entry, self.post, found) if isinstance(entry, Analysis) else _about_file(entry),
-            one_line(entry.adapter, "$text-muted"),
-            one_line(entry.source if isinstance(entry, Analysis) else _("file"), "$text-muted"),
+            safe_line(entry.adapter, "$text-muted"),
+            safe_line(entry.source if isinstance(entry, Analysis) else _("file"), "$text-muted"),
         ]
         return self._line(_MARKED if marked else "", cells)
 
@@ -113,11 +113,11 @@ def _verdict(entry: Entry) -> Content:
     judged = (
         Content.styled("✗ " + _("failed"), "$text-error")
         if entry.error is not None
-        else _one_line(verdict(entry.label, labels, entry.uncertain))
+        else _one_line(label_content(entry.label, labels, entry.uncertain))
     )
     if entry.corrected is None:
         return judged
-    return Content.assemble(judged[:1], ("→", "$text-muted"), _one_line(verdict(entry.corrected, labels)))
+    return Content.assemble(judged[:1], ("→", "$text-muted"), _one_line(label_content(entry.corrected, labels)))
 
 
 def _one_line(label: Content) -> Content:
@@ -126,8 +126,8 @@ def _one_line(label: Content) -> Content:
 
 def _post(analysis: Analysis, width: int, found: re.Pattern[str] | None) -> Content:
     if found is None:
-        return one_line(analysis.text[: 4 * width])  # far more than has room
-    shown = one_line(analysis.text[:_READ])
+        return safe_line(analysis.text[: 4 * width])  # far more than has room
+    shown = safe_line(analysis.text[:_READ])
     first = found.search(shown.plain)
     if first is not None and shown[: first.end()].cell_length > width - 1:
         begin = max(first.start() - _BEFORE, 0)
@@ -142,4 +142,4 @@ def _about_file(file: LabeledFile) -> Content:
     parts = [rows, *(f"{label_name(label)} {count:,}" for label, count in file.counts.items())]
     if file.failed:
         parts.append(_("{count:,} failed").format(count=file.failed))
-    return one_line(f"{file.path.name} → {file.out.name} · {' · '.join(parts)}")
+    return safe_line(f"{file.path.name} → {file.out.name} · {' · '.join(parts)}")

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from weibo_tui.app.base import MainScreen
-from weibo_tui.app.formatting import one_line, plain
+from weibo_tui.app.formatting import safe_content, safe_line
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.edits import HistoryEdits
@@ -82,18 +82,18 @@ class HistoryScreen(MainScreen):
         if self.is_current:
             self.on_screen_resume()
         else:
-            self.weibo.switch_mode(self.NAME)
+            self.app.switch_mode(self.NAME)
 
     def on_screen_resume(self) -> None:
         if self._wanted is not None:
-            self.do(self._show(self._wanted), "show", latest=True)
+            self.run_task(self._show(self._wanted), "show", exclusive=True)
             self._wanted = None
         else:
             self.browser.refresh_entries()
 
     async def _show(self, analysis_id: int) -> None:
         try:
-            analysis = await self.weibo.records.ask(lambda bench: bench.history.get(analysis_id))
+            analysis = await self.app.records.call(lambda bench: bench.history.get(analysis_id))
         except Exception:
             self.browser.refresh_entries()
             raise
@@ -126,7 +126,7 @@ class HistoryScreen(MainScreen):
         self._filter_words = words
         key = self._key("history.unfilter")
         line = Content.assemble(
-            one_line(" · ".join(words), "$secondary"),
+            safe_line(" · ".join(words), "$secondary"),
             ("   " + _("{key} clears").format(key=key), "$text-muted"),
         )
         filters = self.query_one(".filters", Static)
@@ -139,21 +139,21 @@ class HistoryScreen(MainScreen):
             return Content("")
         if self.browser.asked.text:
             text = _("No post holds this. {key} clears the search.")
-            return plain(text.format(key=self._key("history.back")))
+            return safe_content(text.format(key=self._key("history.back")))
         if self.browser.asked != EVERYTHING:
             text = _("No entry matches. {key} clears the filter.")
-            return plain(text.format(key=self._key("history.unfilter")))
-        if not self.weibo.settings.history:
-            return plain(_("The settings say that no verdicts are kept: history = false."))
+            return safe_content(text.format(key=self._key("history.unfilter")))
+        if not self.app.settings.history:
+            return safe_content(_("The settings say that no verdicts are kept: history = false."))
         text = _(
             "Every verdict will stand here, to be searched, corrected and exported. {key} leads to the prompt: type a "
             "post there and press Enter."
         )
-        return plain(text.format(key=self._key("app.predict")))
+        return safe_content(text.format(key=self._key("app.predict")))
 
     def _key(self, name: str) -> str:
         """The key that does an action, as the person has it."""
-        keys = keys_of(next(key for key in all_keys() if key.name == name), self.weibo.keymap)
+        keys = keys_of(next(key for key in all_keys() if key.name == name), self.app.keymap)
         return key_names(keys.partition(",")[0])
 
     # ---- search and filter
@@ -177,11 +177,11 @@ class HistoryScreen(MainScreen):
         self._ask_for(EVERYTHING)
 
     def action_filter(self) -> None:
-        self.do(self._filter())
+        self.run_task(self._filter())
 
     async def _filter(self) -> None:
-        choices = await self.weibo.records.ask(lambda bench: bench.history.choices())
-        asked = await self.weibo.push_screen_wait(FilterDialog(self.browser.asked, choices))
+        choices = await self.app.records.call(lambda bench: bench.history.choices())
+        asked = await self.app.push_screen_wait(FilterDialog(self.browser.asked, choices))
         if asked is not None:
             self._ask_for(asked)
 
@@ -208,28 +208,30 @@ class HistoryScreen(MainScreen):
         entry = self.browser.entry
         if isinstance(entry, Analysis):
             self.app.copy_to_clipboard(entry.text)
-            self.flash(_("The post is copied."), "success")
+            self.show_message(_("The post is copied."), "success")
         elif entry is not None:
             self.app.copy_to_clipboard(str(entry.out))
-            self.flash(_("The place of the labelled file is copied."), "success")
+            self.show_message(_("The place of the labelled file is copied."), "success")
 
     def action_correct(self) -> None:
         if isinstance(self.browser.entry, Analysis):
-            self.do(self.edits.correct(self.browser.entry))
+            self.run_task(self.edits.correct(self.browser.entry))
 
     def action_delete(self) -> None:
         entry = self.browser.entry
         if entry is not None:
-            self.do(self.edits.delete(dict(self.browser.marked) or {key_of(entry): entry}, self._key("history.undo")))
+            self.run_task(
+                self.edits.delete(dict(self.browser.marked) or {key_of(entry): entry}, self._key("history.undo"))
+            )
 
     def action_undo(self) -> None:
-        self.do(self.edits.undo())
+        self.run_task(self.edits.undo())
 
     def action_clear(self) -> None:
         if self.query_one(ExportLine).job is None:
-            self.do(self._clear())
+            self.run_task(self._clear())
         else:
-            self.flash(_("An export is at work: wait for its end, or stop it."), "error")
+            self.show_message(_("An export is at work: wait for its end, or stop it."), "error")
 
     async def _clear(self) -> None:
         if await self.edits.clear():
@@ -237,23 +239,19 @@ class HistoryScreen(MainScreen):
             self.browser.refresh_around(None)
 
     def action_to_prompt(self) -> None:
-        from weibo_tui.app.predict.screen import PredictScreen
-
-        predict, entry = self.weibo.places["predict"], self.browser.entry
-        assert isinstance(predict, PredictScreen)
+        entry = self.browser.entry
         if isinstance(entry, Analysis):
-            predict.bring(entry.text)
-            self.weibo.switch_mode(predict.NAME)
+            self.app.edit_in_prompt(entry.text)
 
     # ---- export
 
     def action_export(self) -> None:
-        self.do(self._export())
+        self.run_task(self._export())
 
     async def _export(self) -> None:
-        plan = await self.weibo.push_screen_wait(ExportForm(self.browser.asked))
+        plan = await self.app.push_screen_wait(ExportForm(self.browser.asked))
         if plan is not None:
-            self.query_one(ExportLine).begin(plan)
+            self.query_one(ExportLine).start(plan)
             self._show_keys()
 
     def action_stop_export(self) -> None:

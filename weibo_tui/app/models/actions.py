@@ -24,10 +24,10 @@ _MOST_NAMED = 6
 async def use(screen: ModelsScreen, item: IntactModel) -> None:
     """Make it the one that is used where none is named."""
     choose = Workbench.use_base if item.kind == "base" else Workbench.use_adapter
-    await screen.weibo.records.ask(lambda bench: choose(bench, item.name))
+    await screen.app.records.call(lambda bench: choose(bench, item.name))
     await screen.changed(item.kind, item.name)
     said = _("Adapters are trained on '{name}' now.") if item.kind == "base" else _("'{name}' reads the posts now.")
-    screen.flash(said.format(name=item.name), "success")
+    screen.show_message(said.format(name=item.name), "success")
 
 
 async def rename(screen: ModelsScreen, item: IntactModel) -> None:
@@ -39,13 +39,13 @@ async def rename(screen: ModelsScreen, item: IntactModel) -> None:
             check_free(screen.inventory, item.kind, name)
 
     question = _("A new name for '{name}':").format(name=item.name)
-    new = await screen.weibo.push_screen_wait(InputDialog(question, item.name, check))
+    new = await screen.app.push_screen_wait(InputDialog(question, item.name, check))
     if new is None or new == item.name:
         return
     give = Workbench.rename_base if item.kind == "base" else Workbench.rename_adapter
-    await screen.weibo.engine.ask(lambda bench: give(bench, item.name, new))  # there it may be in memory
+    await screen.app.engine.call(lambda bench: give(bench, item.name, new))  # there it may be in memory
     await screen.changed(item.kind, new)
-    screen.flash(_("'{old}' is called '{new}' now.").format(old=item.name, new=new), "success")
+    screen.show_message(_("'{old}' is called '{new}' now.").format(old=item.name, new=new), "success")
 
 
 async def delete(screen: ModelsScreen, entry: ModelEntry) -> None:
@@ -53,12 +53,12 @@ async def delete(screen: ModelsScreen, entry: ModelEntry) -> None:
     await _check_unused(screen, entry)
     question = "\n".join(_about_to_delete(entry, screen.inventory))
     answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
-    if await screen.weibo.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
+    if await screen.app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
         return
     remove = Workbench.remove_base if entry.kind == "base" else Workbench.remove_adapter
-    await screen.weibo.engine.ask(lambda bench: remove(bench, entry.name))  # there it may be in memory
+    await screen.app.engine.call(lambda bench: remove(bench, entry.name))  # there it may be in memory
     await screen.changed(entry.kind, entry.name)
-    screen.flash(_("'{name}' is deleted.").format(name=entry.name), "success")
+    screen.show_message(_("'{name}' is deleted.").format(name=entry.name), "success")
 
 
 def check_free(inventory: Inventory, kind: Kind, name: str) -> None:
@@ -97,8 +97,8 @@ async def _check_unused(screen: ModelsScreen, entry: ModelEntry) -> None:
     """UserInputError while work goes on with it, here or in another program."""
     if not isinstance(entry, ModelItem):
         return
-    runs = await screen.weibo.records.ask(lambda bench: [run for run in bench.runs.list() if run.state == "running"])
-    busy = [job.title for job in screen.weibo.jobs if _works_with(job, entry, screen.inventory)]
+    runs = await screen.app.records.call(lambda bench: [run for run in bench.runs.list() if run.state == "running"])
+    busy = [job.title for job in screen.app.jobs if _works_with(job, entry, screen.inventory)]
     busy += [run.name for run in runs if _stands_on(run, entry) and run.name not in busy]
     if busy:
         message = _("'{name}' is at work ({titles}): wait until that is done, or stop it.")

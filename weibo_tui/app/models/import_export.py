@@ -33,7 +33,7 @@ async def write_out(screen: ModelsScreen, item: IntactModel) -> None:
     """Ask for a file, and write a base or an adapter into it."""
     question = _("Where to write '{name}' (.zip or .tar.gz):").format(name=item.name)
     dialog = PathDialog(question, f"{item.name}.zip", save=True, suffixes=_ENDINGS, check=_check_ending)
-    out = await screen.weibo.push_screen_wait(dialog)
+    out = await screen.app.push_screen_wait(dialog)
     if out is None:
         return
     export = Workbench.export_base if item.kind == "base" else Workbench.export_adapter
@@ -45,18 +45,18 @@ async def write_out(screen: ModelsScreen, item: IntactModel) -> None:
         base=item.name if item.kind == "base" else "",
         adapter=item.name if item.kind == "adapter" else "",
     )
-    screen.begin(job, screen.weibo.records, done=_("{path} is written.").format(path=out))
+    screen.start_job(job, screen.app.records, done=_("{path} is written.").format(path=out))
 
 
 async def take_in(screen: ModelsScreen) -> None:
     """Ask for a file or a folder, show what it is, and take it in."""
     question = _("An exported adapter or base (.zip, .tar.gz or its folder), or a Hugging Face folder of a GPT-2:")
-    source = await screen.weibo.push_screen_wait(PathDialog(question, folders=True, suffixes=_ENDINGS))
+    source = await screen.app.push_screen_wait(PathDialog(question, folders=True, suffixes=_ENDINGS))
     if source is None:
         return
-    card = await screen.weibo.records.ask(lambda _bench: recognise(source))
+    card = await screen.app.records.call(lambda _bench: recognise(source))
     answers = [("take", _("Take it in")), ("leave", _("Leave it"))]
-    if await screen.weibo.push_screen_wait(ChoiceDialog(_about(card, source, screen.inventory), answers)) != "take":
+    if await screen.app.push_screen_wait(ChoiceDialog(_about(card, source, screen.inventory), answers)) != "take":
         return
     kind: Kind = "adapter" if isinstance(card, AdapterCard) else "base"
     suggested = (
@@ -67,10 +67,10 @@ async def take_in(screen: ModelsScreen) -> None:
         return
     if isinstance(card, AdapterCard):
         job = Job("import", name, lambda bench: bench.import_adapter(source, name), screen)
-        screen.begin(job, screen.weibo.records)
+        screen.start_job(job, screen.app.records)
     elif card is not None:
         # Its fingerprint is made anew, which needs torch.
-        screen.begin(Job("import", name, lambda bench: bench.import_base(source, name), screen))
+        screen.start_job(Job("import", name, lambda bench: bench.import_base(source, name), screen))
     else:
         take_folder(screen, source, name)
 
@@ -85,7 +85,7 @@ async def _name(screen: ModelsScreen, kind: Kind, name: str, ask: bool) -> str |
     if not problem and not ask:
         return name
     question = problem or _("A name for it:")
-    return await screen.weibo.push_screen_wait(
+    return await screen.app.push_screen_wait(
         InputDialog(question, name[:64], lambda typed: check_free(screen.inventory, kind, typed))
     )
 

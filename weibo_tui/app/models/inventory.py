@@ -58,12 +58,12 @@ class Inventory:
     broken: tuple[CorruptModel, ...] = ()
 
     @classmethod
-    def of(cls, bench: Workbench, stock: Catalog) -> Inventory:
+    def of(cls, bench: Workbench, catalog: Catalog) -> Inventory:
         """Look at the files of what is in stock, and for what is damaged and therefore is not."""
         bases, adapters = bench.bases, bench.adapters
         return cls(
-            tuple(_item("base", bases, card, stock.base) for card in stock.bases),
-            tuple(_item("adapter", adapters, card, stock.adapter) for card in stock.adapters),
+            tuple(_item("base", bases, card, catalog.base) for card in catalog.bases),
+            tuple(_item("adapter", adapters, card, catalog.adapter) for card in catalog.adapters),
             (*_broken("base", bases), *_broken("adapter", adapters)),
         )
 

@@ -14,12 +14,12 @@ from textual.widgets import Static
 from weibo_tui.app.formatting import (
     NO_FIGURE,
     duration,
-    label_colour,
+    label_color,
     label_name,
     local_time,
-    one_line,
     percent,
-    plain,
+    safe_content,
+    safe_line,
     size,
 )
 from weibo_tui.app.models.inventory import CorruptModel, Inventory, ModelEntry, ModelItem
@@ -63,9 +63,9 @@ class ModelCard(VerticalScroll):
 
 
 def _facts(entry: ModelEntry, inventory: Inventory) -> Iterator[DescriptionItem]:
-    yield DescriptionItem(value=one_line(entry.name, "bold $primary"))
+    yield DescriptionItem(value=safe_line(entry.name, "bold $primary"))
     if isinstance(entry, CorruptModel):
-        yield DescriptionItem(value=plain(entry.problem, "$text-error"))
+        yield DescriptionItem(value=safe_content(entry.problem, "$text-error"))
         return
     if entry.condition is not None and entry.condition.missing:
         missing = _("Missing here: {files}. Delete it, then make it or take it in again.")
@@ -178,10 +178,10 @@ def _base_named(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
         missing = _("{base} ({fingerprint}…), which is not here: take it in, or it cannot judge").format(
             base=card.base[:64], fingerprint=card.base_fingerprint[:12]
         )
-        return plain(missing, "$text-error")
+        return safe_content(missing, "$text-error")
     if base.name == card.base:
-        return plain(base.name)
-    return plain(_("{base} (which it knew as {old})").format(base=base.name, old=card.base[:64]))
+        return safe_content(base.name)
+    return safe_content(_("{base} (which it knew as {old})").format(base=base.name, old=card.base[:64]))
 
 
 def _trainable(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
@@ -202,7 +202,7 @@ def _labels(card: AdapterCard) -> Content:
         count = _figure(counts.get(label))
         parts.append(
             Content.assemble(
-                one_line(truncate_cells(label_name(label), _LONGEST), label_colour(label, card.labels)),
+                safe_line(truncate_cells(label_name(label), _LONGEST), label_color(label, card.labels)),
                 (f" {count:,.0f}" if count is not None else "", "$text-muted"),
             )
         )
@@ -253,7 +253,7 @@ def _hyperparameters(values: Mapping[str, Any]) -> Content:
 
 
 def _names(names: Sequence[str]) -> Content:
-    return Content.assemble(one_line(", ".join(name[:_LONGEST] for name in names[:_MOST_NAMES])), _more(len(names)))
+    return Content.assemble(safe_line(", ".join(name[:_LONGEST] for name in names[:_MOST_NAMES])), _more(len(names)))
 
 
 def _more(number: int) -> Content:
@@ -261,7 +261,7 @@ def _more(number: int) -> Content:
 
 
 def _cut(text: str) -> Content:
-    return one_line(truncate_cells(text, _LONGEST))
+    return safe_line(truncate_cells(text, _LONGEST))
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import NO_FIGURE, label_name, one_line, percent, size
+from weibo_tui.app.formatting import NO_FIGURE, label_name, percent, safe_line, size
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.models.inventory import CorruptModel, IntactModel, Inventory, Kind, ModelEntry
 from weibo_tui.locale import N_
@@ -103,16 +103,16 @@ def _no_adapter() -> str:
 def _lines(entry: ModelEntry) -> Content:
     if isinstance(entry, CorruptModel):
         return Content("\n").join(
-            [one_line("! " + entry.name, "bold $text-error"), Content.styled("  " + _("damaged"), "$text-error")]
+            [safe_line("! " + entry.name, "bold $text-error"), Content.styled("  " + _("damaged"), "$text-error")]
         )
     lacking = entry.condition is not None and bool(entry.condition.missing)
     name = Content.assemble(
         ("* " if entry.chosen else "  ", "bold $primary"),
-        one_line(entry.name, "bold"),
+        safe_line(entry.name, "bold"),
         ("  " + _("files are missing") if lacking else "", "$text-error"),
         ("  " + _("comes with weibo-tui") if entry.bundled else "", "$text-muted"),
     )
-    figures = (Content.assemble("  ", one_line(line, "$text-muted")) for line in _figures(entry))
+    figures = (Content.assemble("  ", safe_line(line, "$text-muted")) for line in _figures(entry))
     return Content("\n").join([name, *figures])
 
 

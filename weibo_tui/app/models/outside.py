@@ -22,9 +22,9 @@ async def fetch(screen: ModelsScreen) -> None:
 
     def check(typed: str) -> None:
         check_name(repository := typed.strip())
-        if (card := screen.weibo.stock.base_from(repository)) is not None:
+        if (card := screen.app.catalog.base_from(repository)) is not None:
             raise UserInputError(_("It is here already, as '{name}'.").format(name=card.name))
-        if any(repository in (job.title, job.base) for job in screen.weibo.jobs):
+        if any(repository in (job.title, job.base) for job in screen.app.jobs):
             raise UserInputError(_("It is being fetched already."))
 
     question = [
@@ -35,14 +35,14 @@ async def fetch(screen: ModelsScreen) -> None:
             address=endpoint()
         ),
     ]
-    typed = await screen.weibo.push_screen_wait(InputDialog("\n".join(question), BASE, check))
+    typed = await screen.app.push_screen_wait(InputDialog("\n".join(question), BASE, check))
     if typed is None:
         return
     repository = typed.strip()
     name = name_after(repository.rpartition("/")[2], "base", screen.inventory.names("base"))
-    screen.begin(
+    screen.start_job(
         Job("fetch", repository, lambda bench: bench.get_base(repository, name), screen),
-        screen.weibo.hub,
+        screen.app.hub,
         stopped=_("Stopped. What has come of {repository} is kept: the next fetch goes on there.").format(
             repository=repository
         ),
@@ -59,7 +59,7 @@ async def take_base(screen: ModelsScreen) -> None:
 
 def take_folder(screen: ModelsScreen, folder: Path, name: str) -> None:
     """Take in a Hugging Face folder as the base `name`. Neither verdicts nor the history are to wait for it."""
-    screen.begin(Job("import", name, lambda bench: bench.import_folder(folder, name), screen), screen.weibo.hub)
+    screen.start_job(Job("import", name, lambda bench: bench.import_folder(folder, name), screen), screen.app.hub)
 
 
 async def take_checkpoint(screen: ModelsScreen) -> None:
@@ -68,13 +68,13 @@ async def take_checkpoint(screen: ModelsScreen) -> None:
     checkpoint = found.checkpoint
     if checkpoint is None:
         raise UserInputError(_("It is not here any more."))
-    base = screen.weibo.stock.base_of(found) or screen.weibo.stock.base
+    base = screen.app.catalog.base_of(found) or screen.app.catalog.base
     name = name_after(checkpoint.stem, "adapter", screen.inventory.names("adapter"))
     job = Job("import", name, lambda bench: bench.import_original(checkpoint, name, base), screen, base=base)
-    screen.begin(job, screen.weibo.hub)
+    screen.start_job(job, screen.app.hub)
 
 
 async def _originals(screen: ModelsScreen) -> LegacyProject:
     # The inventory, of which the names that are taken come, is perhaps not looked at yet: this place was just opened.
     await screen.look_anew()
-    return await screen.weibo.records.ask(lambda _bench: LegacyProject.find())
+    return await screen.app.records.call(lambda _bench: LegacyProject.find())

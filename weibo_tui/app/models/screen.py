@@ -9,11 +9,6 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from weibo_tui.app.base import FormScreen, MainScreen
-from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.evaluation.evaluation_job import KEPT, Evaluation
-from weibo_tui.app.evaluation.form import EvaluationForm
-from weibo_tui.app.evaluation.screen import EvaluationScreen
-from weibo_tui.app.explanation import explain
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.models import actions as upkeep
 from weibo_tui.app.models import import_export as exchange
@@ -21,9 +16,8 @@ from weibo_tui.app.models import outside
 from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.models.model_card import ModelCard
 from weibo_tui.app.models.model_list import ModelList
-from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.app.services.worker import WorkerThread
-from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.widgets.job_progress import JobLine
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
@@ -54,13 +48,8 @@ class ModelsScreen(MainScreen):
     def __init__(self) -> None:
         super().__init__()
         self.inventory = Inventory()
-        self.evaluations: list[Evaluation] = []
-        """The last ones, the newest last."""
         self._at_work: dict[Job, dict[str, str]] = {}
         """Its jobs that are not over, with what is said of some outcomes."""
-        self._opened: EvaluationScreen | None = None
-        self._typed: dict[str, Any] = {}
-        """What was typed into the form last."""
 
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal():
@@ -69,23 +58,23 @@ class ModelsScreen(MainScreen):
         yield JobLine()
 
     def on_mount(self) -> None:
-        self.watch(self.app, "stock", self._stock_changed)
+        self.watch(self.app, "catalog", self._catalog_changed)
 
     def on_screen_resume(self) -> None:
         # Another program may have changed something, or broken it, which the stock does not tell.
-        self.do(self.look_anew())
+        self.run_task(self.look_anew())
 
     async def look_anew(self) -> None:
         """Look at what there is, in the stock and in the files."""
-        await self.weibo.restock()
+        await self.app.refresh_catalog()
         await self._look()
 
-    def _stock_changed(self) -> None:
-        self.do(self._look(), group="look", latest=True)
+    def _catalog_changed(self) -> None:
+        self.run_task(self._look(), group="look", exclusive=True)
 
     async def _look(self) -> None:
-        stock = self.weibo.stock
-        found = await self.weibo.records.ask(lambda bench: Inventory.of(bench, stock))
+        catalog = self.app.catalog
+        found = await self.app.records.call(lambda bench: Inventory.of(bench, catalog))
         if found != self.inventory or not self.query_one(ModelList).option_count:
             self.inventory = found
             self.query_one(ModelList).show(found)
@@ -131,7 +120,7 @@ class ModelsScreen(MainScreen):
             "rename": item is not None and not item.bundled,
             "delete": entry is not None and not entry.bundled,
             "open_card": entry is not None,
-            "last": bool(self.evaluations),
+            "last": self.app.has_evaluations,
             "stop": bool(self._at_work),
             "back": bool(self.query("ModelCard:focus")),
         }
@@ -142,7 +131,7 @@ class ModelsScreen(MainScreen):
     def action_open_card(self) -> None:
         """Show the card on a screen of its own, or go to it where it is beside the list."""
         if self.has_class("-narrow") and (entry := self.entry) is not None:
-            self.weibo.push_screen(ModelCardScreen(entry, self.inventory))
+            self.app.push_screen(ModelCardScreen(entry, self.inventory))
         else:
             self.set_focus(self.query_one(ModelCard))
 
@@ -180,23 +169,16 @@ class ModelsScreen(MainScreen):
         self._change(self._evaluate(self.whole))
 
     def action_train(self) -> None:
-        self._change(self._train(self.whole.name))
+        self._change(self.app.open_training_form(self.whole.name))
 
     def action_pretrain(self) -> None:
-        self._change(self._train())
-
-    async def _train(self, base: str = "") -> None:
-        """Begin a training on `base`, or without it a pretraining, at the place where that is seen."""
-        train = self.weibo.places["train"]
-        assert isinstance(train, TrainScreen)
-        await self.weibo.switch_mode("train")
-        train.do(train.begin_training(base) if base else train.begin_pretraining(), group="new", latest=True)
+        self._change(self.app.open_pretraining_form())
 
     def action_last(self) -> None:
-        self._change(self._open_again())
+        self._change(self.app.open_past_evaluation())
 
     def _change(self, work: Coroutine[Any, Any, None]) -> None:
-        self.do(work, group="change", latest=True)
+        self.run_task(work, group="change", exclusive=True)
 
     # ---- evaluations
 
@@ -205,76 +187,48 @@ class ModelsScreen(MainScreen):
         if self.inventory.base_of(item.card) is None:
             message = _("'{name}' cannot judge: its base '{base}' is not here, take that in first.")
             raise UserInputError(message.format(name=item.name, base=item.card.base))
-        plan = await self.weibo.push_screen_wait(EvaluationForm(item.card, self._typed))
-        if plan is not None:
-            job = Job("evaluate", plan.adapter, lambda bench: bench.evaluate(plan), self, adapter=plan.adapter)
-            self.evaluations = [*self.evaluations, Evaluation(plan, job)][-KEPT:]
-            self.begin(job)
-            self._open(self.evaluations[-1])
-
-    async def _open_again(self) -> None:
-        newest_first = self.evaluations[::-1]
-        chosen = "0"
-        if len(newest_first) > 1:
-            answers = [(str(at), f"{one.title}: {one.outcome}") for at, one in enumerate(newest_first)]
-            chosen = await self.weibo.push_screen_wait(ChoiceDialog(_("Which evaluation?"), answers)) or ""
-        if chosen:
-            self._open(newest_first[int(chosen)])
-
-    def _open(self, evaluation: Evaluation) -> None:
-        self._opened = EvaluationScreen(evaluation)
-        self.weibo.push_screen(self._opened)
+        job = await self.app.open_evaluation_form(item.card, self)
+        if job is not None:
+            self.start_job(job)
 
     # ---- jobs
 
-    def begin(self, job: Job, thread: WorkerThread | None = None, done: str = "", stopped: str = "") -> None:
+    def start_job(self, job: Job, thread: WorkerThread | None = None, done: str = "", stopped: str = "") -> None:
         """Begin a job of this screen's; `done` or `stopped` is said when it is that."""
         self._at_work[job] = {"done": done, "stopped": stopped}
-        self.weibo.begin(job, thread)
+        self.app.start_job(job, thread)
         self._tell_last()
         self.refresh_bindings()
 
     def action_stop(self) -> None:
         """Stop what was begun here last."""
         list(self._at_work)[-1].stop()
-        self.weibo.nudge()
+        self.app.wake_workers()
         self._tell_last()
 
     def _tell_last(self) -> None:
         """Say how far it is what the key for it would stop."""
         self.query_one(JobLine).show(next(reversed(self._at_work), None))
 
-    def on_job_progress(self, message: JobProgress) -> None:
+    def on_job_progress(self) -> None:
         self._tell_last()
-        for evaluation in self.evaluations:
-            if evaluation.job is message.job:
-                evaluation.told(message.events)
-                self._tell(evaluation)
 
     def on_job_finished(self, message: JobFinished) -> None:
         said = self._at_work.pop(message.job, {}).get(message.job.state)
         if said:
-            self.flash(said, "success" if message.job.outcome == "done" else "information")
+            self.show_message(said, "success" if message.job.outcome == "done" else "information")
         self._tell_last()
-        for evaluation in self.evaluations:
-            if evaluation.job is message.job:
-                evaluation.problem = explain(message.error) if message.error is not None else ""
-                self._tell(evaluation)
         self.refresh_bindings()
         if isinstance(message.result, ImportResult):
-            self.do(self._imported(message.result.card))
-
-    def _tell(self, evaluation: Evaluation) -> None:
-        if self._opened is not None and self._opened.is_running and self._opened.evaluation is evaluation:
-            self._opened.tell()
+            self.run_task(self._imported(message.result.card))
 
     async def _imported(self, card: BaseCard | AdapterCard) -> None:
         await self.changed("base" if isinstance(card, BaseCard) else "adapter", card.name)
         said = _("'{name}' is here.").format(name=card.name)
         if isinstance(self.entry, ModelItem) and not self.entry.chosen:
-            key = first_key("models.use", self.weibo.keymap)
+            key = first_key("models.use", self.app.keymap)
             said += " " + _("Press {key} to make it the default.").format(key=key)
-        self.flash(said, "success")
+        self.show_message(said, "success")
 
 
 class ModelCardScreen(FormScreen[None]):

@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from weibo_tui.app.base import weibo
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.base import get_app
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.predict.card_parts import (
     about,
     count_parts,
@@ -156,7 +156,10 @@ class PostCard(Card):
     def lines(self, width: int) -> list[Content]:
         lines = self._post_lines(width)
         if self.failure:
-            return [*lines, *(plain(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width))]
+            return [
+                *lines,
+                *(safe_content(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width)),
+            ]
         if self.analysis is None:
             return [*lines, *flow([Content.styled("…", "bold $text-muted")], about(self.adapter), width)]
         took, at = time_taken(self.analysis.milliseconds), moment(self.analysis.created_at)
@@ -180,7 +183,7 @@ class PostCard(Card):
         drawn = [Content(line) for line in lines]
         if hidden > 0:
             more = ngettext("… {count} more character", "… {count} more characters", hidden)
-            drawn.append(plain(more.format(count=f"{hidden:,}"), "$text-muted"))
+            drawn.append(safe_content(more.format(count=f"{hidden:,}"), "$text-muted"))
         return drawn
 
 
@@ -200,7 +203,7 @@ class FileCard(Card):
         return str(self.file.out)
 
     def lines(self, width: int) -> list[Content]:
-        labels = weibo(self).stock.labels(self.file.adapter)
+        labels = get_app(self).catalog.labels(self.file.adapter)
         return [
             *path_lines("▤ ", str(self.file.out), width),
             *flow(

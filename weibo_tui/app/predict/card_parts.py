@@ -7,7 +7,7 @@ from datetime import datetime
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import bar, label_colour, local_time, one_line, percent, plain, verdict
+from weibo_tui.app.formatting import bar, label_color, label_content, local_time, percent, safe_content, safe_line
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis
@@ -50,10 +50,10 @@ def count_parts(counts: Mapping[str, int], failed: int, labels: Sequence[str]) -
     labels = labels or sorted(counts)
     return [
         *(
-            Content.assemble(verdict(label, labels), f" {counts[label]:,}")
+            Content.assemble(label_content(label, labels), f" {counts[label]:,}")
             for label in sorted(counts, key=lambda label: -counts[label])
         ),
-        *([plain(_("{count} without a label").format(count=f"{failed:,}"), "$text-error")] if failed else []),
+        *([safe_content(_("{count} without a label").format(count=f"{failed:,}"), "$text-error")] if failed else []),
     ]
 
 
@@ -72,27 +72,27 @@ def verdict_parts(analysis: Analysis, width: int) -> list[Content]:
     labels = list(analysis.probabilities)
     parts = [share_part(analysis, analysis.label, width)]
     if analysis.uncertain:
-        parts.append(plain(_("uncertain"), "$text-warning"))
+        parts.append(safe_content(_("uncertain"), "$text-warning"))
     if analysis.corrected is not None:
         said = _("confirmed") if analysis.corrected == analysis.label else _("corrected:")
-        right = Content("") if analysis.corrected == analysis.label else verdict(analysis.corrected, labels)
+        right = Content("") if analysis.corrected == analysis.label else label_content(analysis.corrected, labels)
         parts.append(Content.assemble((said, "$text-muted"), " ", right).rstrip())
     if analysis.truncated:
         read = _("read {read} of {all} characters").format(
             read=f"{analysis.characters_read:,}", all=f"{analysis.characters:,}"
         )
-        parts.append(plain(read, "$text-muted"))
+        parts.append(safe_content(read, "$text-muted"))
     return parts
 
 
 def share_part(analysis: Analysis, label: str, width: int) -> Content:
     """A label, its probability as a bar and in figures: in the same columns for all labels of an adapter."""
     labels = list(analysis.probabilities)
-    widest = min(max((verdict(one, labels).cell_length for one in labels), default=0), WIDEST_LABEL)
-    colour = label_colour(label, labels)
+    widest = min(max((label_content(one, labels).cell_length for one in labels), default=0), WIDEST_LABEL)
+    colour = label_color(label, labels)
     judged = label == analysis.label
     share = analysis.probabilities.get(label, analysis.confidence or 0.0)
-    named = verdict(label, labels, judged and analysis.uncertain)
+    named = label_content(label, labels, judged and analysis.uncertain)
     if named.cell_length > widest:
         named = Content.styled(truncate_cells(named.plain, widest), f"bold {colour}")
     return Content.assemble(
@@ -109,4 +109,4 @@ def time_taken(milliseconds: float) -> str:
 
 def about(*parts: str) -> Content:
     """What stands at the end of a card's line: who judged, how long it took, when."""
-    return DOT.join(one_line(part, "$text-muted") for part in parts if part)
+    return DOT.join(safe_line(part, "$text-muted") for part in parts if part)

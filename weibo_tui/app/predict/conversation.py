@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.message import Message
 from textual.widgets import Static
 
-from weibo_tui.app.base import weibo
+from weibo_tui.app.base import get_app
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.predict.card import Card, PostCard, card_of
 from weibo_tui.app.predict.card_list import CardList
@@ -79,7 +79,7 @@ class PredictionList(CardList):
 
     def compose(self) -> ComposeResult:
         hint = _("Verdicts will stand here, the newest last. Write a post below, or paste as many as you like.")
-        yield Static(plain(hint), classes="hint")
+        yield Static(safe_content(hint), classes="hint")
 
     def on_mount(self) -> None:
         self.fetch_older()
@@ -104,15 +104,15 @@ class PredictionList(CardList):
     def fetch_older(self) -> None:
         """Bring in the page of the history before what has been fetched."""
         if len(self.children) > MOST_LOOKED_BACK:
-            key = first_key("app.history", weibo(self).keymap)
-            weibo(self).flash(_("Those from before are in the history: {key}.").format(key=key))
+            key = first_key("app.history", get_app(self).keymap)
+            get_app(self).show_message(_("Those from before are in the history: {key}.").format(key=key))
         elif not self._fetching and not self._all_fetched:
             self._fetching = True
-            weibo(self).do(self._fetch(), node=self)
+            get_app(self).run_task(self._fetch(), node=self)
 
     async def _fetch(self) -> None:
         try:
-            entries = await weibo(self).records.ask(partial(_page, limit=PAGE, before=self._oldest))
+            entries = await get_app(self).records.call(partial(_page, limit=PAGE, before=self._oldest))
         finally:
             self._fetching = False
         self._all_fetched = len(entries) < PAGE
@@ -131,10 +131,10 @@ class PredictionList(CardList):
     def look_again(self) -> None:
         """Take over what was corrected or deleted in the history meanwhile."""
         if shown := self._entries:
-            weibo(self).do(self._look_again(shown), node=self)
+            get_app(self).run_task(self._look_again(shown), node=self)
 
     async def _look_again(self, shown: Mapping[Card, Entry]) -> None:
-        entries = await weibo(self).records.ask(partial(_page, limit=len(shown)))
+        entries = await get_app(self).records.call(partial(_page, limit=len(shown)))
         there = {_key(entry): entry for entry in entries}
         reaches_back = len(entries) == len(shown)
         for card, entry in shown.items():
@@ -178,22 +178,22 @@ class PredictionList(CardList):
     def action_copy_card(self) -> None:
         if self.cursor is not None:
             self.app.copy_to_clipboard(self.cursor.to_copy)
-            weibo(self).flash(_("Copied."), "success")
+            get_app(self).show_message(_("Copied."), "success")
 
     def action_delete_card(self) -> None:
         if self.cursor is not None:
-            weibo(self).do(self._delete(self.cursor), node=self)
+            get_app(self).run_task(self._delete(self.cursor), node=self)
 
     async def _delete(self, card: Card) -> None:
         if (entry := card.entry) is not None:
-            key = first_key("cards.undo", weibo(self).keymap)
+            key = first_key("cards.undo", get_app(self).keymap)
             question = _("Delete this from the history? {key} brings it back, until the program is left.").format(
                 key=key
             )
             answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
             if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
                 return
-            await weibo(self).records.ask(lambda bench: bench.history.delete([entry]))
+            await get_app(self).records.call(lambda bench: bench.history.delete([entry]))
         self._deleted.append(card)
         self.hide(card)
         self.offer()
@@ -201,26 +201,26 @@ class PredictionList(CardList):
             self.action_leave()
 
     def action_bring_back(self) -> None:
-        weibo(self).do(self._bring_back(), node=self)
+        get_app(self).run_task(self._bring_back(), node=self)
 
     async def _bring_back(self) -> None:
         card = self._deleted.pop()
         if (entry := card.entry) is not None:
-            await weibo(self).records.ask(lambda bench: bench.history.restore([entry]))
+            await get_app(self).records.call(lambda bench: bench.history.restore([entry]))
         if card.is_attached:
             self.show_again(card)
         self.offer()
 
     def action_stop_work(self) -> None:
         if isinstance(self.cursor, JobCard) and self.cursor.job is not None:
-            weibo(self).do(self._stop(self.cursor.job), node=self)
+            get_app(self).run_task(self._stop(self.cursor.job), node=self)
 
     async def _stop(self, job: Job) -> None:
         question = _("Stop {title}? What is done so far is kept.").format(title=job.title)
         answers = [("on", _("Let it go on")), ("stop", _("Stop it"))]
         if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "stop":
             job.stop()
-            weibo(self).nudge()
+            get_app(self).wake_workers()
 
 
 def _page(bench: Workbench, limit: int, before: Entry | None = None) -> list[Entry]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from textual.content import Content
 
-from weibo_tui.app.base import weibo
+from weibo_tui.app.base import get_app
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import bar, duration, plain
+from weibo_tui.app.formatting import bar, duration, safe_content
 from weibo_tui.app.keymap import first_key
 from weibo_tui.app.predict.card import Card, PostCard
 from weibo_tui.app.predict.card_parts import NARROW, about, count_parts, flow, path_lines, rows_part
@@ -40,8 +40,8 @@ class JobCard(Card):
     def at_work(self) -> bool:
         return self.job is None or self.job.outcome is None
 
-    def begin(self, job: Job) -> None:
-        self.job = weibo(self).begin(job)
+    def start_job(self, job: Job) -> None:
+        self.job = get_app(self).start_job(job)
         self.post_message(self.ActionsChanged())
 
     def tell(self, event: object) -> None:
@@ -63,15 +63,15 @@ class JobCard(Card):
             return [Content.styled("…", "bold $text-muted")]
         pieces = [bar(progress.done / progress.total, 10 if width < NARROW else 20, "$primary")]
         if self.job.stopping:
-            return flow([*pieces, plain(_("stopping …"))], Content(""), width)
-        pieces.append(plain(f"{word(progress.stage)} {progress.done:,} / {progress.total:,}"))
+            return flow([*pieces, safe_content(_("stopping …"))], Content(""), width)
+        pieces.append(safe_content(f"{word(progress.stage)} {progress.done:,} / {progress.total:,}"))
         if (seconds := self.job.seconds_left) is not None:
-            pieces.append(plain(_("{rate} posts/s").format(rate=f"{self.job.per_second:,.0f}")))
-            pieces.append(plain(_("{time} left").format(time=duration(seconds))))
+            pieces.append(safe_content(_("{rate} posts/s").format(rate=f"{self.job.per_second:,.0f}")))
+            pieces.append(safe_content(_("{time} left").format(time=duration(seconds))))
         return flow(pieces, Content(""), width)
 
     def failure_lines(self, width: int) -> list[Content]:
-        return [plain(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width)]
+        return [safe_content(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width)]
 
 
 class LabelingCard(JobCard):
@@ -85,7 +85,7 @@ class LabelingCard(JobCard):
 
     def on_mount(self) -> None:
         plan = self.plan
-        self.begin(Job("label", plan.source.name, lambda bench: bench.label_file(plan), self, adapter=plan.adapter))
+        self.start_job(Job("label", plan.source.name, lambda bench: bench.label_file(plan), self, adapter=plan.adapter))
 
     @property
     def to_copy(self) -> str:
@@ -102,11 +102,13 @@ class LabelingCard(JobCard):
     def on_job_finished(self, message: JobFinished) -> None:
         super().on_job_finished(message)
         if self.done is not None:
-            weibo(self).do(self._find_entry(), node=self)
+            get_app(self).run_task(self._find_entry(), node=self)
 
     async def _find_entry(self) -> None:
         """What the history has kept of it, so that it can be deleted from there."""
-        newest = await weibo(self).records.ask(lambda bench: bench.history.page(10, filter=HistoryFilter(source=FILES)))
+        newest = await get_app(self).records.call(
+            lambda bench: bench.history.page(10, filter=HistoryFilter(source=FILES))
+        )
         files = [entry for entry in newest if isinstance(entry, LabeledFile)]
         self._entry = next((file for file in files if file.out == self.plan.out.absolute()), None)
 
@@ -119,21 +121,21 @@ class LabelingCard(JobCard):
         if self.job is not None and self.job.outcome == "stopped":
             return [
                 *lines,
-                *flow([plain(line) for line in wrap_cells(self._stopped(), width)], about(self.adapter), width),
+                *flow([safe_content(line) for line in wrap_cells(self._stopped(), width)], about(self.adapter), width),
             ]
         return [*lines, *self.progress_lines(width)]
 
     def _stopped(self) -> str:
         done = f"{self.job.progress.done:,}" if self.job is not None and self.job.progress is not None else "0"
-        key = first_key("cards.again", weibo(self).keymap)
+        key = first_key("cards.again", get_app(self).keymap)
         return _("stopped at {count} rows; {key} goes on").format(count=done, key=key)
 
     def _result_lines(self, done: LabelingResult, width: int) -> list[Content]:
-        labels = weibo(self).stock.labels(self.adapter)
+        labels = get_app(self).catalog.labels(self.adapter)
         parts = [rows_part(done.rows), *count_parts(done.counts, done.failed, labels)]
         if done.continued:
             told = _("{count} of them done before").format(count=f"{done.continued:,}")
-            parts.append(plain(told, "$text-muted"))
+            parts.append(safe_content(told, "$text-muted"))
         rate = _("{rate} posts/s").format(rate=f"{done.posts_per_second:,.0f}")
         return flow(parts, about(self.adapter, rate), width)
 
@@ -150,7 +152,7 @@ class BatchCard(JobCard):
 
     def on_mount(self) -> None:
         title = ngettext("{count} post", "{count} posts", len(self._posts)).format(count=f"{len(self._posts):,}")
-        self.begin(Job("predict", title, self._judge, owner=self))
+        self.start_job(Job("predict", title, self._judge, owner=self))
 
     def _judge(self, bench: Workbench) -> Iterator[object]:
         analyses = bench.predict(self._posts, self.adapter, source="app", window=STRETCH)
@@ -186,10 +188,10 @@ class BatchCard(JobCard):
         if judged < count and not self.at_work:
             head = _("{done} of {posts}").format(done=f"{judged:,}", posts=head)
         parts = [Content.assemble(("▤ ", "$primary"), (head, "bold"))]
-        parts += count_parts(self._counts, self._failed, weibo(self).stock.labels(self.adapter))
+        parts += count_parts(self._counts, self._failed, get_app(self).catalog.labels(self.adapter))
         if len(self._cards) < count:
             above = _("the last {count} above").format(count=len(self._cards))
-            parts.append(plain(above, "$text-muted"))
+            parts.append(safe_content(above, "$text-muted"))
         lines = flow(parts, about(self.adapter), width)
         if self.failure:
             return [*lines, *self.failure_lines(width)]

@@ -9,7 +9,7 @@ from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import FieldSpec, as_choices
@@ -51,17 +51,17 @@ class LabelingForm(PlanForm[LabelingConfig]):
         """The place that was proposed, as long as nobody has typed another."""
 
     def compose_body(self) -> Iterable[Widget]:
-        stock = self.weibo.stock
-        yield Static(plain(_("Label a file")), classes="title")
+        catalog = self.app.catalog
+        yield Static(safe_content(_("Label a file")), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Container(id="left"):
-                yield Static(plain(_("Posts")), classes="section")
+                yield Static(safe_content(_("Posts")), classes="section")
                 yield self._source
-                yield Static(plain(_("Write the result to")), classes="section")
+                yield Static(safe_content(_("Write the result to")), classes="section")
                 yield self._out
-                yield Static(plain(_("How")), classes="section")
+                yield Static(safe_content(_("How")), classes="section")
                 yield from self.fields(
-                    _adapter(stock),
+                    _adapter(catalog),
                     column_fields()[0],
                     encoding_field(),
                 )
@@ -119,9 +119,9 @@ class LabelingForm(PlanForm[LabelingConfig]):
         )
 
 
-def _adapter(stock: Catalog) -> FieldSpec:
-    choices = as_choices([card.name for card in stock.adapters])
-    return FieldSpec("adapter", N_("Adapter"), N_("It judges the posts."), stock.adapter, choices=choices)
+def _adapter(catalog: Catalog) -> FieldSpec:
+    choices = as_choices([card.name for card in catalog.adapters])
+    return FieldSpec("adapter", N_("Adapter"), N_("It judges the posts."), catalog.adapter, choices=choices)
 
 
 def _beside(source: Path) -> Path:

@@ -14,7 +14,7 @@ from textual.keys import Keys
 from textual.message import Message
 from textual.widgets import TextArea
 
-from weibo_tui.app.base import weibo
+from weibo_tui.app.base import get_app
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -85,7 +85,7 @@ class Prompt(TextArea):
         self._recalled = ""
 
     def on_mount(self) -> None:
-        keymap = weibo(self).keymap
+        keymap = get_app(self).keymap
         placeholder = _("A post to judge: {send} sends, {line} begins a new line")
         self.placeholder = Content(
             placeholder.format(send=first_key("prompt.send", keymap), line=first_key("prompt.new_line", keymap))

@@ -14,8 +14,7 @@ from textual.widget import Widget
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import SIGNS, label_colour, label_name, one_line
-from weibo_tui.app.history.screen import HistoryScreen
+from weibo_tui.app.formatting import SIGNS, label_color, label_name, safe_line
 from weibo_tui.app.keymap import KEYS, bindings, keys_of
 from weibo_tui.app.predict.card import PostCard
 from weibo_tui.app.predict.conversation import PredictionList
@@ -66,36 +65,36 @@ class PredictScreen(MainScreen):
         yield self.prompt
 
     def on_mount(self) -> None:
-        self.watch(self.app, "stock", self._show_stock)
+        self.watch(self.app, "catalog", self._show_catalog)
         self.prompt.focus()
-        self.do(self._look_around())
+        self.run_task(self._look_around())
 
     async def _look_around(self) -> None:
-        await self.weibo.restock()
-        if not self.weibo.stock.adapters or self.weibo.stock.untouched:
-            self._originals = await self.weibo.records.ask(lambda _bench: LegacyProject.find())
+        await self.app.refresh_catalog()
+        if not self.app.catalog.adapters or self.app.catalog.only_bundled:
+            self._originals = await self.app.records.call(lambda _bench: LegacyProject.find())
         self._ready = True
-        self._show_whether_ready(self.weibo.stock)
+        self._show_whether_ready(self.app.catalog)
 
     # ---- what there is to judge with
 
-    def _show_stock(self, stock: Catalog) -> None:
+    def _show_catalog(self, catalog: Catalog) -> None:
         """Name the adapter and its labels above the prompt."""
-        labels = stock.labels(stock.adapter)
+        labels = catalog.labels(catalog.adapter)
         named = [
-            one_line(f"{SIGNS.get(label, '●')} {label_name(label)}", label_colour(label, labels)) for label in labels
+            safe_line(f"{SIGNS.get(label, '●')} {label_name(label)}", label_color(label, labels)) for label in labels
         ]
-        self.prompt.border_title = Content("  ").join([one_line(stock.adapter, "bold"), *named]) if labels else None
+        self.prompt.border_title = Content("  ").join([safe_line(catalog.adapter, "bold"), *named]) if labels else None
         if self._ready:
-            self._show_whether_ready(stock)
+            self._show_whether_ready(catalog)
 
-    def _show_whether_ready(self, stock: Catalog) -> None:
-        lacking = not stock.adapters
-        self._begun = self._begun or bool(self.conversation.cards) or not (lacking or stock.untouched)
+    def _show_whether_ready(self, catalog: Catalog) -> None:
+        lacking = not catalog.adapters
+        self._begun = self._begun or bool(self.conversation.cards) or not (lacking or catalog.only_bundled)
         welcoming = lacking or not self._begun
         self.conversation.set_class(not welcoming and not self.conversation.cards, "-empty")
         if welcoming:
-            self.welcome.show(stock, self._originals)
+            self.welcome.show(catalog, self._originals)
         if welcoming != self.welcome.display:
             self.welcome.display = welcoming
             self.set_focus(self.welcome.query_one("OptionList") if lacking else self.prompt)
@@ -103,24 +102,20 @@ class PredictScreen(MainScreen):
 
     def on_card_list_filled(self) -> None:
         if self._ready:
-            self._show_whether_ready(self.weibo.stock)
+            self._show_whether_ready(self.app.catalog)
 
     def on_welcome_chosen(self, message: Welcome.Chosen) -> None:
-        self.do(self._go_and(message.place, message.action))
-
-    async def _go_and(self, name: str, action: str) -> None:
-        await self.weibo.switch_mode(name)
-        await self.weibo.places[name].run_action(action)
+        self.run_task(self.app.run_screen_action(message.place, message.action))
 
     # ---- asking
 
     def on_prompt_sent(self, message: Prompt.Sent) -> None:
         if message.post.strip() == LEAVE:
-            self.do(self._leave())
-        elif self._ready and not self.weibo.stock.adapter:
-            self.do(self._judge_when_chosen(message.post))
+            self.run_task(self._leave())
+        elif self._ready and not self.app.catalog.adapter:
+            self.run_task(self._judge_when_chosen(message.post))
         else:
-            self._judge(message.post, self.weibo.stock.adapter)
+            self._judge(message.post, self.app.catalog.adapter)
 
     async def _leave(self) -> None:
         await self.app.run_action("app.quit")
@@ -129,67 +124,67 @@ class PredictScreen(MainScreen):
         self.prompt.put(post)
         if await self._has_adapter():
             self.prompt.put("")
-            self._judge(post, self.weibo.stock.adapter)
+            self._judge(post, self.app.catalog.adapter)
 
     async def _has_adapter(self) -> bool:
         """Whether there is an adapter to judge with, which may have to be chosen first."""
-        if not self.weibo.stock.adapters:
-            self.flash(_("There is no adapter to judge it with yet: train or import one first."), "error")
-        elif not self.weibo.stock.adapter:
+        if not self.app.catalog.adapters:
+            self.show_message(_("There is no adapter to judge it with yet: train or import one first."), "error")
+        elif not self.app.catalog.adapter:
             await self._choose_adapter()
-        return bool(self.weibo.stock.adapter)
+        return bool(self.app.catalog.adapter)
 
     def _judge(self, post: str, adapter: str) -> None:
         card = PostCard(post, adapter)
         self.conversation.append(card)
-        self.do(self._answer(card))
+        self.run_task(self._answer(card))
 
     async def _answer(self, card: PostCard) -> None:
         try:
-            card.show(await self.weibo.engine.ask(partial(_analyse, card.text, card.adapter)))
+            card.show(await self.app.engine.call(partial(_analyse, card.text, card.adapter)))
         except Exception as error:
             card.fail(explain(error))
-            await self.weibo.restock()  # another program may have renamed or removed the adapter
+            await self.app.refresh_catalog()  # another program may have renamed or removed the adapter
 
     def on_prompt_too_large(self, message: Prompt.TooLarge) -> None:
-        self.do(self._take_large(message.text))
+        self.run_task(self._take_large(message.text))
 
     async def _take_large(self, post: str) -> None:
         """Judge a post that cannot be written, if the person agrees."""
         question = _("This post has {count} characters, too many for the prompt. Judge it as it is?")
         answers = [("", _("No")), ("judge", _("Judge it"))]
-        asked = await self.weibo.push_screen_wait(ChoiceDialog(question.format(count=f"{len(post):,}"), answers))
+        asked = await self.app.push_screen_wait(ChoiceDialog(question.format(count=f"{len(post):,}"), answers))
         if asked == "judge" and await self._has_adapter():
-            self._judge(post, self.weibo.stock.adapter)
+            self._judge(post, self.app.catalog.adapter)
 
     def on_prompt_several_lines(self, message: Prompt.SeveralLines) -> None:
-        self.do(self._take_lines(message.text, message.lines))
+        self.run_task(self._take_lines(message.text, message.lines))
 
     async def _take_lines(self, text: str, lines: Sequence[str]) -> None:
         question = _("{count} lines were pasted. What are they?").format(count=f"{len(lines):,}")
         each = _("{count} posts, each judged").format(count=f"{len(lines):,}")
-        answer = await self.weibo.push_screen_wait(ChoiceDialog(question, [("one", _("One post")), ("each", each)]))
+        answer = await self.app.push_screen_wait(ChoiceDialog(question, [("one", _("One post")), ("each", each)]))
         if answer == "one":
             self.prompt.insert_text(text)
         elif answer == "each" and await self._has_adapter():
-            adapter = self.weibo.stock.adapter
+            adapter = self.app.catalog.adapter
             cards = [PostCard(line, adapter) for line in lines[-SHOWN_OF_MANY:]]
             self.conversation.append(*cards, BatchCard(lines, cards, adapter))
 
     # ---- choosing the adapter
 
     def action_choose_adapter(self) -> None:
-        self.do(self._choose_adapter())
+        self.run_task(self._choose_adapter())
 
     async def _choose_adapter(self) -> None:
-        name = await self._ask_for_adapter(_("Which adapter is to judge from now on?"), self.weibo.stock.adapter)
+        name = await self._ask_for_adapter(_("Which adapter is to judge from now on?"), self.app.catalog.adapter)
         if name:
-            await self.weibo.records.ask(lambda bench: bench.use_adapter(name))
-            await self.weibo.restock()
-            self.flash(_("{name} judges from now on.").format(name=name), "success")
+            await self.app.records.call(lambda bench: bench.use_adapter(name))
+            await self.app.refresh_catalog()
+            self.show_message(_("{name} judges from now on.").format(name=name), "success")
 
     async def _ask_for_adapter(self, question: str, chosen: str) -> str | None:
-        cards = self.weibo.stock.adapters
+        cards = self.app.catalog.adapters
         widest = max(cell_width(card.name) for card in cards)
         answers = [
             (
@@ -198,7 +193,7 @@ class PredictScreen(MainScreen):
             )
             for card in cards
         ]
-        return await self.weibo.push_screen_wait(ChoiceDialog(question, answers, chosen))
+        return await self.app.push_screen_wait(ChoiceDialog(question, answers, chosen))
 
     # ---- the prompt and the cards
 
@@ -235,7 +230,7 @@ class PredictScreen(MainScreen):
             self.prompt.insert_text(event.character)
 
     def _of_cards(self, pressed: str) -> bool:
-        keys = (keys_of(key, self.weibo.keymap) for key in KEYS["cards"])
+        keys = (keys_of(key, self.app.keymap) for key in KEYS["cards"])
         return any(pressed == key.strip() for of_action in keys for key in of_action.split(","))
 
     def on_paste(self, event: events.Paste) -> None:
@@ -250,7 +245,7 @@ class PredictScreen(MainScreen):
         if isinstance(message.card, LabelingCard):
             self.conversation.append(LabelingCard(message.card.plan))
         elif isinstance(message.card, PostCard):
-            self.do(self._judge_again(message.card))
+            self.run_task(self._judge_again(message.card))
 
     async def _judge_again(self, card: PostCard) -> None:
         name = await self._ask_for_adapter(_("Which adapter is to judge this post?"), card.adapter)
@@ -258,12 +253,10 @@ class PredictScreen(MainScreen):
             self._judge(card.text, name)
 
     def on_prediction_list_show_in_history(self, message: PredictionList.ShowInHistory) -> None:
-        history = self.weibo.places["history"]
-        assert isinstance(history, HistoryScreen)
-        history.show(message.analysis_id)
+        self.app.show_in_history(message.analysis_id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        return bool(self.weibo.stock.adapters) if action in ("choose_adapter", "label_file") else True
+        return bool(self.app.catalog.adapters) if action in ("choose_adapter", "label_file") else True
 
     def bring(self, post: str) -> None:
         """Put a post from elsewhere into the prompt, to be judged again or changed first; undo brings back what was
@@ -276,10 +269,10 @@ class PredictScreen(MainScreen):
     # ---- files
 
     def action_label_file(self) -> None:
-        self.do(self._label_file())
+        self.run_task(self._label_file())
 
     async def _label_file(self) -> None:
-        plan = await self.weibo.push_screen_wait(LabelingForm())
+        plan = await self.app.push_screen_wait(LabelingForm())
         if plan is not None:
             self.conversation.append(LabelingCard(plan))
 

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.widgets.responsive_text import paragraph
@@ -50,17 +50,17 @@ class Welcome(VerticalScroll, can_focus=False):
         yield Static(classes="explanation")
         yield OptionList(markup=False)
 
-    def show(self, stock: Catalog, originals: LegacyProject) -> None:
+    def show(self, catalog: Catalog, originals: LegacyProject) -> None:
         """Say it for what there is: what comes with the program; bases, but no adapter; nothing; and what the original
         project left here."""
         title = _("Nothing to judge posts with yet")
-        if stock.untouched:
+        if catalog.only_bundled:
             title = _("Ready: write a post below")
             explanation = _(
                 "A small model that comes with weibo-tui judges it, on this machine. It errs more often than one on "
                 "the full Chinese GPT-2 would. Tab leads to the ways on from here:"
             )
-        elif stock.bases:
+        elif catalog.bases:
             explanation = _(
                 "A base is here: a Chinese GPT-2, which stays as it is. An adapter is what tells moods apart: a few "
                 "megabytes, trained on it in minutes from a file of posts with labels (CSV, TSV, JSONL, Parquet)."
@@ -70,13 +70,13 @@ class Welcome(VerticalScroll, can_focus=False):
                 "weibo-tui judges the mood of Weibo posts with a base, a Chinese GPT-2 that stays as it is, and an "
                 "adapter, a few megabytes trained on it from posts with labels. Both are files on this machine."
             )
-        self.set_class(stock.untouched, "-aside")
-        self.query_one(".title", Static).update(plain(title))
+        self.set_class(catalog.only_bundled, "-aside")
+        self.query_one(".title", Static).update(safe_content(title))
         self.query_one(".explanation", Static).update(paragraph(explanation))
         options = self.query_one(OptionList)
         chosen = options.highlighted_option
-        ways = dict(_ways(stock, originals))
-        options.set_options(Option(plain(words), id=way) for way, words in ways.items())
+        ways = dict(_ways(catalog, originals))
+        options.set_options(Option(safe_content(words), id=way) for way, words in ways.items())
         options.highlighted = [*ways].index(chosen.id) if chosen is not None and chosen.id in ways else 0
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -84,20 +84,20 @@ class Welcome(VerticalScroll, can_focus=False):
         self.post_message(self.Chosen(place, action))
 
 
-def _ways(stock: Catalog, originals: LegacyProject) -> Iterator[tuple[str, str]]:
+def _ways(catalog: Catalog, originals: LegacyProject) -> Iterator[tuple[str, str]]:
     """Where each way begins and what begins it there, and what it is called: what is at hand first."""
-    if originals.base is not None and not stock.base_of(originals):
+    if originals.base is not None and not catalog.base_of(originals):
         yield "models.take_base", _("Take in the base in {folder}").format(folder=originals.base)
-    if originals.checkpoint is not None and stock.own_bases:
+    if originals.checkpoint is not None and catalog.own_bases:
         yield "models.take_checkpoint", _("Take in the adapter in {path}").format(path=originals.checkpoint)
-    if originals.data is not None and stock.bases:
+    if originals.data is not None and catalog.bases:
         yield "train.new_on_original", _("Train on {path}").format(path=originals.data)
-    if stock.bases:
+    if catalog.bases:
         yield "train.new", _("Train an adapter on posts with labels")
-    if not stock.own_bases:
+    if not catalog.own_bases:
         words = _("Fetch uer's Chinese GPT-2 from Hugging Face ({size} MB)")
         yield "models.get", words.format(size=BASE_SIZE // 10**6)
     yield "models.import", _("Import a base or an adapter that somebody gave you")
     yield "models.pretrain", _("Make a base of your own from plain text")
-    if originals.data is not None and not stock.bases:
+    if originals.data is not None and not catalog.bases:
         yield "train.new_on_original", _("Train on {path}").format(path=originals.data)

@@ -24,23 +24,23 @@ class Catalog:
     own_adapters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, bench: Workbench) -> Catalog:
+    def load(cls, wb: Workbench) -> Catalog:
         base = adapter = ""
         with suppress(WeiboTuiError):
-            base = bench.base_name()
+            base = wb.base_name()
         with suppress(WeiboTuiError):
-            adapter = bench.adapter_name()
+            adapter = wb.adapter_name()
         return cls(
-            tuple(bench.bases.list()),
-            tuple(bench.adapters.list()),
+            tuple(wb.bases.list()),
+            tuple(wb.adapters.list()),
             base,
             adapter,
-            tuple(card.name for card in bench.bases.own()),
-            tuple(card.name for card in bench.adapters.own()),
+            tuple(card.name for card in wb.bases.own()),
+            tuple(card.name for card in wb.adapters.own()),
         )
 
     @property
-    def untouched(self) -> bool:
+    def only_bundled(self) -> bool:
         """Whether what comes with the program can judge, and nothing of one's own is there."""
         return bool(self.adapters) and not self.own_bases and not self.own_adapters
 

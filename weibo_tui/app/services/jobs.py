@@ -30,7 +30,7 @@ class Job:
 
     kind: Kind
     title: str
-    begin: Callable[[Workbench], Iterator[object]]
+    iterate: Callable[[Workbench], Iterator[object]]
     owner: MessagePump
     base: str = ""
     """The base and the adapter that it works with: they are neither deleted nor renamed meanwhile."""
@@ -38,7 +38,7 @@ class Job:
     number: int = field(default_factory=lambda: next(_numbers))
     run: str = ""
     progress: Progress | None = None
-    begun: bool = False
+    started: bool = False
     outcome: Outcome | None = None
     error: Exception | None = None
     """The error of a job that failed."""
@@ -58,7 +58,7 @@ class Job:
             return "stopping"
         if self.pausing:
             return "paused"
-        return "working" if self.begun else "waiting"
+        return "working" if self.started else "waiting"
 
     def advance(self, progress: Progress) -> None:
         """It is so far; for the thread that does it."""
@@ -77,7 +77,7 @@ class Job:
         """Pull no further event until `go_on`: what pausing a generator is."""
         self.pausing = True
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self.pausing = False
 
     def stop(self) -> None:

@@ -6,19 +6,19 @@ from collections.abc import Iterable
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import duration, percent, plain
+from weibo_tui.app.formatting import duration, percent, safe_content
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.locale import gettext as _
 from weibo_tui.words import word
 
 
-def status(device: str, stock: Catalog, jobs: Iterable[Job]) -> Content:
+def format_status(device: str, catalog: Catalog, jobs: Iterable[Job]) -> Content:
     """The line; `device` is empty as long as torch is not there."""
-    parts = [plain(device or _("loading …"))]
-    if stock.base:
-        parts.append(plain(_("base {name}").format(name=stock.base)))
-    parts.append(plain(_("adapter {name}").format(name=stock.adapter) if stock.adapter else _("no adapter")))
+    parts = [safe_content(device or _("loading …"))]
+    if catalog.base:
+        parts.append(safe_content(_("base {name}").format(name=catalog.base)))
+    parts.append(safe_content(_("adapter {name}").format(name=catalog.adapter) if catalog.adapter else _("no adapter")))
     parts += map(_about, jobs)
     return Content(" │ ").join(parts)
 
@@ -38,4 +38,4 @@ def _about(job: Job) -> Content:
         text += " " + _("{time} left").format(time=duration(seconds))
     if job.kind == "fetch":
         text += f" {job.title}"  # a name so long that nothing behind it would be seen
-    return plain(text, "$primary")
+    return safe_content(text, "$primary")

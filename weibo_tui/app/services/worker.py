@@ -51,7 +51,7 @@ class WorkerThread(threading.Thread):
         self._closing = False
         self._breathed = 0.0
 
-    async def ask(self, question: Callable[[Workbench], T]) -> T:
+    async def call(self, question: Callable[[Workbench], T]) -> T:
         """What `question` answers, given the thread's workbench. Whoever no longer waits for it is not answered.
 
         Raises what the question raises, and WeiboTuiError where the thread ends before it gets to it."""
@@ -64,7 +64,7 @@ class WorkerThread(threading.Thread):
         answer: T = await asked.future
         return answer
 
-    def begin(self, job: Job) -> None:
+    def start_job(self, job: Job) -> None:
         """Take on a long job; its owner hears of it by JobProgress and JobFinished. For use in the event loop."""
         pulled = _RunningJob(job)
         with self._wake:
@@ -74,7 +74,7 @@ class WorkerThread(threading.Thread):
                 return
         pulled.stop(self._open)
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Look again at what was asked of the jobs; for use after pause, go_on or stop."""
         with self._wake:
             self._wake.notify()
@@ -209,8 +209,8 @@ class _RunningJob:
         try:
             if self._events is None:
                 bench = open_bench()
-                self.job.begun = True
-                self._events = iter(self.job.begin(bench))
+                self.job.started = True
+                self._events = iter(self.job.iterate(bench))
                 # Where the garbage collector walks over torch and all else that stays, every thread stands still for
                 # a quarter of a second, several times a minute.
                 gc.freeze()

@@ -11,7 +11,7 @@ from weibo_tui.signals import handle_stop_signals
 
 
 @contextmanager
-def signals_heeded(leave: Callable[[], None]) -> Iterator[None]:
+def exit_on_signals(leave: Callable[[], None]) -> Iterator[None]:
     """For the block, `leave` at the signals that ask for it.
 
     Not by the event loop's own handlers, which are gone with it: a lost connection sends its signal more than once,

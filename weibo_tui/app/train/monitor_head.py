@@ -8,7 +8,17 @@ from math import isnan
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import NO_FIGURE, bar, duration, fitting, local_time, one_line, percent, plain, size
+from weibo_tui.app.formatting import (
+    NO_FIGURE,
+    bar,
+    duration,
+    join_fitting,
+    local_time,
+    percent,
+    safe_content,
+    safe_line,
+    size,
+)
 from weibo_tui.app.train.run_list import COLOURS, state_words
 from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
@@ -32,7 +42,7 @@ def head_lines(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterat
     else:
         yield from _progress(entry, record, width)
     if record is not None and record.step:
-        yield fitting(_figures(record), width)
+        yield join_fitting(_figures(record), width)
 
 
 def _title(entry: RunEntry, record: RunMetrics | None, width: int) -> Content:
@@ -49,15 +59,15 @@ def _title(entry: RunEntry, record: RunMetrics | None, width: int) -> Content:
     room = width - left.cell_length - 2
     while about and len(" · ".join(about)) > room:
         about.pop()
-    right = one_line(" · ".join(about), "$text-muted")
+    right = safe_line(" · ".join(about), "$text-muted")
     return Content.assemble(left, " " * max(0, width - left.cell_length - right.cell_length), right)
 
 
 def _result(entry: RunEntry) -> Iterator[Content]:
     if entry.kind != "train":
-        yield one_line(_("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name))
+        yield safe_line(_("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name))
     else:
-        yield one_line(_("Saved as adapter '{name}'. Press u to make it the default.").format(name=entry.name))
+        yield safe_line(_("Saved as adapter '{name}'. Press u to make it the default.").format(name=entry.name))
 
 
 def _progress(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterator[Content]:
@@ -70,9 +80,9 @@ def _progress(entry: RunEntry, record: RunMetrics | None, width: int) -> Iterato
             share = share if told else stage.done / stage.total
         told.append(Content.assemble((word(stage.stage), COLOURS[entry.state]), done))
         if entry.job is not None:
-            told += map(plain, pace_of_bytes(entry.job))
+            told += map(safe_content, pace_of_bytes(entry.job))
     yield bar(share or 0.0, width, COLOURS[entry.state])
-    yield fitting(told or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
+    yield join_fitting(told or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
 
 
 def _share(entry: RunEntry, record: RunMetrics | None) -> float | None:
@@ -93,7 +103,7 @@ def _far(entry: RunEntry, record: RunMetrics | None, share: float | None) -> Ite
     if record is not None and record.epoch:
         epochs = record.started.get("epochs")
         text = _("epoch {epoch} of {epochs}") if epochs else _("epoch {epoch}")
-        yield plain(text.format(epoch=record.epoch, epochs=epochs))
+        yield safe_content(text.format(epoch=record.epoch, epochs=epochs))
     if step and share == 1 and entry.state == "running" and entry.job is None:
         yield Content(_("measuring what it has learnt"))
 

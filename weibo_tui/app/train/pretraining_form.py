@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.fields import FieldSpec, decimal, short, whole
 from weibo_tui.app.forms.hyperparameter_fields import (
@@ -64,17 +64,17 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
         self._told = Static(classes="told")
 
     def compose_body(self) -> Iterable[Widget]:
-        self._taken = {card.name for card in self.weibo.stock.bases} | {
-            job.title for job in self.weibo.jobs if job.kind == "pretrain"
+        self._taken = {card.name for card in self.app.catalog.bases} | {
+            job.title for job in self.app.jobs if job.kind == "pretrain"
         }
-        yield Static(plain(_("New base")), classes="title")
+        yield Static(safe_content(_("New base")), classes="title")
         with VerticalScroll(id="fields", can_focus=False):
-            yield Static(plain(_("Text")), classes="section")
+            yield Static(safe_content(_("Text")), classes="section")
             yield self._corpus
             yield from self.fields(name_field(N_("Name of the base; else the file's."), self._taken))
-            yield Static(plain(_("For how long")), classes="section")
+            yield Static(safe_content(_("For how long")), classes="section")
             yield from self.fields(*_bounds())
-            yield Static(plain(_("Model")), classes="section")
+            yield Static(safe_content(_("Model")), classes="section")
             yield from self.fields(*_sizes(), _units())
             yield self._told
             with Collapsible(title=_("More")):
@@ -105,7 +105,7 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
         count = parameters(values["layers"], values["width"], values["vocabulary"], values["positions"])
         text = _("{count} million parameters").format(count=f"{count / 1e6:,.1f}")
         odd = _odd_heads(values)
-        self._told.update(plain(odd or text))
+        self._told.update(safe_content(odd or text))
         self._told.set_class(bool(odd), "-wrong")
 
     def plan(self) -> PretrainingConfig:

@@ -10,9 +10,9 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import local_time, one_line, percent
+from weibo_tui.app.formatting import local_time, percent, safe_line
 from weibo_tui.app.plot.render import marker
-from weibo_tui.app.themes import label_colours
+from weibo_tui.app.themes import label_colors
 from weibo_tui.app.train.run_store import State
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_
@@ -41,7 +41,7 @@ COLOURS: Mapping[State, str] = {
     "failed": "$text-error",
     "interrupted": "$text-warning",
 }
-_CURVE_COLOURS = tuple(f"${name}" for name in label_colours(dark=True) if name.startswith("label-"))
+_CURVE_COLOURS = tuple(f"${name}" for name in label_colors(dark=True) if name.startswith("label-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def _spread(mark: Content, name: str, tail: Content, width: int) -> Content:
     room = width - mark.cell_length - tail.cell_length - 1
     shown = truncate_cells(" ".join(visible(name).split()), max(1, room))
     blank = " " * max(1, width - mark.cell_length - cell_width(shown) - tail.cell_length)
-    return Content.assemble(mark, one_line(shown), blank, tail)
+    return Content.assemble(mark, safe_line(shown), blank, tail)
 
 
 def _when(at: str) -> str:

@@ -15,7 +15,7 @@ from textual.widgets import OptionList, Static
 
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import percent, plain
+from weibo_tui.app.formatting import percent, safe_content
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.train.monitor import Monitor
 from weibo_tui.app.train.run_list import RunList, RunRow
@@ -73,7 +73,7 @@ class RunsScreen(MainScreen):
 
     def on_mount(self) -> None:
         self._clock = self.set_interval(LOOK_SECONDS, self._tick, pause=True)
-        self.watch(self.weibo, "stock", self._show, init=False)
+        self.watch(self.app, "catalog", self._show, init=False)
 
     def on_screen_resume(self) -> None:
         assert self._clock is not None  # set when it was mounted
@@ -105,12 +105,12 @@ class RunsScreen(MainScreen):
         busy = any(entry.state == "running" for entry in self.seen.entries)
         listing = self._ticks % (TICKS_BUSY if busy else TICKS_IDLE) == 0
         if not self._one_look.locked() and (listing or self._wanted()):
-            self.do(self._look(listing))
+            self.run_task(self._look(listing))
 
     def _look_now(self) -> None:
         """Read the list, and what is shown, whatever the clock says."""
         self._unread |= {record.run_id for record in self._records()}
-        self.do(self._look(listing=True), group="look now", latest=True)
+        self.run_task(self._look(listing=True), group="look now", exclusive=True)
 
     def _wanted(self) -> list[str]:
         going_on = {entry.key for entry in self.seen.entries if entry.state in ("running", "paused", "stopping")}
@@ -119,7 +119,7 @@ class RunsScreen(MainScreen):
     async def _look(self, listing: bool) -> None:
         async with self._one_look:
             last = {run_id: self.seen.records[run_id].last for run_id in self._wanted()}
-            found = await self.weibo.records.ask(lambda bench: look(bench, listing, last))
+            found = await self.app.records.call(lambda bench: look(bench, listing, last))
             before, states = self.seen.runs, {run.id: run.state for run in self.seen.runs}
             self.seen.take(found, last)
         self._unread -= {run_id for run_id, news in found.journals.items() if len(news[1]) < READ_AT_ONCE}
@@ -129,7 +129,7 @@ class RunsScreen(MainScreen):
         if first or self.seen.runs != before or any(anew or entries for anew, entries in found.journals.values()):
             self._show()
         if self._unread & set(self._wanted()):
-            self.do(self._look(listing=False))
+            self.run_task(self._look(listing=False))
 
     # ---- showing
 
@@ -150,7 +150,7 @@ class RunsScreen(MainScreen):
         self._list.show([self._row(entry) for entry in self.seen.entries], renamed)
         self.set_class(empty := self._listed and not self.seen.entries, "-empty")
         if empty:
-            self.query_one("#empty", Static).update(plain(self._advice()))
+            self.query_one("#empty", Static).update(safe_content(self._advice()))
         self._show_chosen()
 
     def _show_chosen(self) -> None:
@@ -173,7 +173,7 @@ class RunsScreen(MainScreen):
         return RunRow(entry.key, entry.name, entry.kind, entry.state, share, entry.at, accuracy, colour)
 
     def _advice(self) -> str:
-        if not self.weibo.stock.bases:
+        if not self.app.catalog.bases:
             return _(
                 "There is no base to train on yet.\n"
                 "F5 fetches one, or brings in one that there is; p makes one here from plain text."
@@ -184,7 +184,7 @@ class RunsScreen(MainScreen):
         event.stop()
         self._unread |= {record.run_id for record in self._records() if record.last is None}
         if self._unread:
-            self.do(self._look(listing=False), group="chosen", latest=True)
+            self.run_task(self._look(listing=False), group="chosen", exclusive=True)
         self._show_chosen()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -207,7 +207,7 @@ class RunsScreen(MainScreen):
     def follow(self, job: Job) -> None:
         """Begin a job whose owner this screen is, and show it."""
         attempt = self.seen.follow(job)
-        self.weibo.begin(job)
+        self.app.start_job(job)
         self._show()
         self._list.select(job.run or attempt.waiting_key)
         self.set_focus(self._list)
@@ -235,7 +235,7 @@ class RunsScreen(MainScreen):
             self.seen.forget(attempt.waiting_key)  # it was stopped before it was a run
         if isinstance(message.result, RunFinished):
             self.app.bell()
-            self.flash(_finished(message.result), "success")
+            self.show_message(_finished(message.result), "success")
         self._show()
         self._look_now()
 

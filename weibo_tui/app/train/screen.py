@@ -63,31 +63,31 @@ class TrainScreen(RunsScreen):
         return allowed.get(action, True)
 
     def action_new(self) -> None:
-        self.do(self.begin_training(), group="new", latest=True)
+        self.run_task(self.begin_training(), group="new", exclusive=True)
 
     def action_new_on_original(self) -> None:
         """Begin with the posts of the original project, which the first start offers."""
-        self.do(self._begin_on_original(), group="new", latest=True)
+        self.run_task(self._begin_on_original(), group="new", exclusive=True)
 
     async def _begin_on_original(self) -> None:
-        found = await self.weibo.records.ask(lambda _bench: LegacyProject.find())
+        found = await self.app.records.call(lambda _bench: LegacyProject.find())
         if found.data is not None:
             self.typed["train"]["files"] = [found.data.absolute()]
         await self.begin_training()
 
     async def begin_training(self, base: str = "") -> None:
         """Ask for a training's plan, with `base` chosen where one is named, and follow it."""
-        await self.weibo.restock()
-        plan = await self.weibo.push_screen_wait(TrainingForm(self.typed["train"], base))
+        await self.app.refresh_catalog()
+        plan = await self.app.push_screen_wait(TrainingForm(self.typed["train"], base))
         if plan is not None:
             self.follow(Job("train", plan.name, lambda bench: bench.train(plan), owner=self, base=plan.base))
 
     def action_pretrain(self) -> None:
-        self.do(self.begin_pretraining(), group="new", latest=True)
+        self.run_task(self.begin_pretraining(), group="new", exclusive=True)
 
     async def begin_pretraining(self) -> None:
         """Ask for a pretraining's plan, and follow it."""
-        plan = await self.weibo.push_screen_wait(PretrainingForm(self.typed["pretrain"]))
+        plan = await self.app.push_screen_wait(PretrainingForm(self.typed["pretrain"]))
         if plan is not None:
             self.follow(Job("pretrain", plan.name, lambda bench: bench.pretrain(plan), owner=self))
 
@@ -105,35 +105,35 @@ class TrainScreen(RunsScreen):
         if (job := self._job()) is None:
             return
         if job.pausing:
-            job.go_on()
+            job.resume()
             if (record := self.seen.records.get(job.run)) is not None:
                 record.forget_pace()
         else:
             job.pause()
-        self.weibo.nudge()
+        self.app.wake_workers()
         self._show()
 
     def action_stop(self) -> None:
-        self.do(self._stop(), group="stop", latest=True)
+        self.run_task(self._stop(), group="stop", exclusive=True)
 
     async def _stop(self) -> None:
         if (job := self._job()) is None:
             return
         question = _("Stop '{name}'? What it has learnt is kept, and r goes on from there.").format(name=job.title)
         answers = [("stay", _("Let it go on")), ("stop", _("Stop"))]
-        if await self.weibo.push_screen_wait(ChoiceDialog(question, answers)) == "stop" and job.outcome is None:
+        if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "stop" and job.outcome is None:
             job.stop()
-            self.weibo.nudge()
+            self.app.wake_workers()
             self._show()
 
     def action_use(self) -> None:
         if (entry := self.entry) is not None:
-            self.do(self._use(entry.name))
+            self.run_task(self._use(entry.name))
 
     async def _use(self, name: str) -> None:
-        await self.weibo.records.ask(lambda bench: bench.use_adapter(name))
-        await self.weibo.restock()
-        self.flash(_("'{name}' reads posts from now on.").format(name=name), "success")
+        await self.app.records.call(lambda bench: bench.use_adapter(name))
+        await self.app.refresh_catalog()
+        self.show_message(_("'{name}' reads posts from now on.").format(name=name), "success")
 
     def action_overlay(self) -> None:
         entry = self.entry
@@ -141,7 +141,7 @@ class TrainScreen(RunsScreen):
             return
         if not self.seen.toggle(entry.run):
             most = _("{most} runs at most are laid over: o on one of them takes it away.")
-            self.flash(most.format(most=MOST_LAID_OVER))
+            self.show_message(most.format(most=MOST_LAID_OVER))
         self._show()
 
     def action_zoom(self) -> None:
@@ -165,7 +165,7 @@ class TrainScreen(RunsScreen):
         self.refresh_bindings()
 
     def action_export(self) -> None:
-        self.do(self._export(), group="export", latest=True)
+        self.run_task(self._export(), group="export", exclusive=True)
 
     async def _export(self) -> None:
         entry = self.entry
@@ -175,14 +175,14 @@ class TrainScreen(RunsScreen):
         question = _("Where to? A name in .csv gives a table, one in .jsonl all that the events hold.")
         proposed = str(Path.cwd() / f"{entry.name}-{run_id}.csv")
         dialog = PathDialog(question, proposed, save=True, check=_check_journal_file)
-        path = await self.weibo.push_screen_wait(dialog)
+        path = await self.app.push_screen_wait(dialog)
         if path is None:
             return
-        await self.weibo.records.ask(lambda bench: bench.export_run(run_id, path, dialog.overwrite))
-        self.flash(_("The journal is in {path}").format(path=path), "success")
+        await self.app.records.call(lambda bench: bench.export_run(run_id, path, dialog.overwrite))
+        self.show_message(_("The journal is in {path}").format(path=path), "success")
 
     def action_delete(self) -> None:
-        self.do(self._delete(), group="delete", latest=True)
+        self.run_task(self._delete(), group="delete", exclusive=True)
 
     async def _delete(self) -> None:
         entry = self.entry
@@ -194,13 +194,13 @@ class TrainScreen(RunsScreen):
             question = _("Delete the run '{name}' with its journal and its checkpoint? What it made stays.")
             if not await self._agreed(question.format(name=run.name), _("Delete")):
                 return
-            await self.weibo.records.ask(lambda bench: bench.runs.remove(run.id))
+            await self.app.records.call(lambda bench: bench.runs.remove(run.id))
         self.seen.forget(entry.key)
         self._show()
         self._look_now()
 
     async def _agreed(self, question: str, words: str) -> bool:
-        return await self.weibo.push_screen_wait(ChoiceDialog(question, [("no", _("Cancel")), ("yes", words)])) == "yes"
+        return await self.app.push_screen_wait(ChoiceDialog(question, [("no", _("Cancel")), ("yes", words)])) == "yes"
 
 
 def _check_journal_file(path: Path) -> None:

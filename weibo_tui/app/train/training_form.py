@@ -11,7 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.audit_view import SUGGESTED_DROPOUT
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
@@ -67,23 +67,23 @@ class TrainingForm(PlanForm[TrainingConfig]):
         self._preview = DataPreview()
 
     def compose_body(self) -> Iterable[Widget]:
-        stock = self.weibo.stock
-        self._taken = {card.name for card in stock.adapters} | {
-            job.title for job in self.weibo.jobs if job.kind == "train"
+        catalog = self.app.catalog
+        self._taken = {card.name for card in catalog.adapters} | {
+            job.title for job in self.app.jobs if job.kind == "train"
         }
-        yield Static(plain(_("New training")), classes="title")
+        yield Static(safe_content(_("New training")), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Vertical(id="data"):
-                yield Static(plain(_("Labelled posts")), classes="section")
+                yield Static(safe_content(_("Labelled posts")), classes="section")
                 yield self._files
                 yield from self.fields(*column_fields())
             yield self._preview.add_class("scrolls")
             with Vertical(id="settings", classes="scrolls"):
-                yield Static(plain(_("Adapter")), classes="section")
+                yield Static(safe_content(_("Adapter")), classes="section")
                 about = N_("Name of the adapter; else the first file's.")
-                base = base_field(stock, self.weibo.settings.base)
+                base = base_field(catalog, self.app.settings.base)
                 yield from self.fields(name_field(about, self._taken), base)
-                yield Static(plain(_("Training")), classes="section")
+                yield Static(safe_content(_("Training")), classes="section")
                 yield from self.fields(*first_fields())
                 with Collapsible(title=_("More")):
                     yield from self.fields(*more_fields())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
 
 from textual import events
 from textual.app import ComposeResult
@@ -11,13 +11,10 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import KEYS, key_names, keys_of
 from weibo_tui.locale import gettext as _
 from weibo_tui.text import cell_width
-
-if TYPE_CHECKING:
-    from weibo_tui.app.app import WeiboApp
 
 FLASH_SECONDS = 6.0
 
@@ -35,17 +32,17 @@ class Navigation(Horizontal):
 
     PLACES = ("predict", "train", "history", "models")
 
-    def __init__(self, here: str) -> None:
+    def __init__(self, current: str, keymap: Mapping[str, str]) -> None:
         super().__init__()
-        self._here = here
+        self._current = current
+        self._keymap = keymap
 
     def compose(self) -> ComposeResult:
         yield Static("weibo-tui", classes="brand", markup=False)
         keys = {key.name.partition(".")[2]: key for key in KEYS["app"]}
-        keymap = cast("WeiboApp", self.app).keymap
         for place in self.PLACES:
-            first = keys_of(keys[place], keymap).partition(",")[0]
-            yield _Tab(place, f"{key_names(first)} {_(keys[place].description)}", self._here)
+            first = keys_of(keys[place], self._keymap).partition(",")[0]
+            yield _Tab(place, f"{key_names(first)} {_(keys[place].description)}", self._current)
 
     def on_resize(self, event: events.Resize) -> None:
         """Leave out what there is no room for, the place where one is last."""
@@ -62,7 +59,7 @@ class _Tab(Static):
     """
 
     def __init__(self, place: str, title: str, here: str) -> None:
-        super().__init__(plain(title), classes="-here" if place == here else "")
+        super().__init__(safe_content(title), classes="-here" if place == here else "")
         self._place = place
 
     async def on_click(self) -> None:
@@ -82,7 +79,7 @@ class StatusMessage(Static):
     _clock: Timer | None = None
 
     def show(self, message: str, kind: str = "information") -> None:
-        self.update(plain(message))
+        self.update(safe_content(message))
         self.set_classes(f"-shown -{kind}")
         if self._clock is not None:
             self._clock.stop()

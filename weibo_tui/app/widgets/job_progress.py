@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import bar, duration, fitting, percent, plain, size
+from weibo_tui.app.formatting import bar, duration, join_fitting, percent, safe_content, size
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
@@ -51,7 +51,7 @@ def _lines(job: Job, width: int) -> Iterator[Content]:
     share = progress.done / progress.total if progress is not None and progress.total else 0.0
     parts = [bar(share, min(_BAR, width // 7), "$primary")]
     if progress is not None and progress.total:
-        parts += [Content.styled(percent(share, 0), "bold"), *map(plain, pace_of_bytes(job))]
+        parts += [Content.styled(percent(share, 0), "bold"), *map(safe_content, pace_of_bytes(job))]
     elif progress is not None and progress.done:
         parts.append(Content(f"{progress.done:,}"))
-    yield fitting(parts, width)
+    yield join_fitting(parts, width)

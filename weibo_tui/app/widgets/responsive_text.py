@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.text import visible, wrap_cells
 
 
@@ -38,4 +38,4 @@ class ResponsiveText(Visual):
 
 def paragraph(text: str) -> ResponsiveText:
     """A text of sentences, broken between wide characters too: Textual breaks at blanks only, while there are any."""
-    return ResponsiveText(lambda width: map(plain, wrap_cells(visible(text), width)))
+    return ResponsiveText(lambda width: map(safe_content, wrap_cells(visible(text), width)))

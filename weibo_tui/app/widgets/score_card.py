@@ -9,7 +9,7 @@ from typing import Any
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, number, one_line, percent
+from weibo_tui.app.formatting import SIGNS, bar, label_color, label_name, number, percent, safe_line
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
@@ -155,8 +155,8 @@ def _mistakes(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterato
 
 def _label(label: str, labels: Sequence[str]) -> Content:
     name = truncate_cells(" ".join(visible(label_name(label)).split()), _LABEL_CELLS - 1)
-    sign = Content.styled(SIGNS.get(label, "●") + " ", label_colour(label, labels))
-    return Content.assemble(sign, one_line(name), " " * (_LABEL_CELLS - cell_width(name)))
+    sign = Content.styled(SIGNS.get(label, "●") + " ", label_color(label, labels))
+    return Content.assemble(sign, safe_line(name), " " * (_LABEL_CELLS - cell_width(name)))
 
 
 def _figures(found: Sequence[tuple[str, str]]) -> Content:

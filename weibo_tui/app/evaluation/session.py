@@ -1,0 +1,71 @@
+"""The evaluations of this session: start them, follow their jobs, open their screens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.message_pump import MessagePump
+
+from weibo_tui.app.base import BaseApp
+from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.evaluation.evaluation_job import KEPT, Evaluation
+from weibo_tui.app.evaluation.form import EvaluationForm
+from weibo_tui.app.evaluation.screen import EvaluationScreen
+from weibo_tui.app.explanation import explain
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.locale import gettext as _
+from weibo_tui.registry.cards import AdapterCard
+
+
+class EvaluationSession:
+    """Keeps the last evaluations while the app runs."""
+
+    def __init__(self, app: BaseApp) -> None:
+        self._app = app
+        self.items: list[Evaluation] = []
+        """The last evaluations, the newest last."""
+        self._screen: EvaluationScreen | None = None
+        self._form_values: dict[str, Any] = {}
+        """Texts of the form when it was used last."""
+
+    async def open_form(self, card: AdapterCard, owner: MessagePump) -> Job | None:
+        """Ask for an evaluation and open its screen. Return its job, not started, or None if the form was closed."""
+        plan = await self._app.push_screen_wait(EvaluationForm(card, self._form_values))
+        if plan is None:
+            return None
+        job = Job("evaluate", plan.adapter, lambda wb: wb.evaluate(plan), owner, adapter=plan.adapter)
+        self.items = [*self.items, Evaluation(plan, job)][-KEPT:]
+        self._open(self.items[-1])
+        return job
+
+    async def open_past(self) -> None:
+        """Open an evaluation again. Ask which one if there are several."""
+        newest_first = self.items[::-1]
+        choice = "0"
+        if len(newest_first) > 1:
+            answers = [(str(index), f"{item.title}: {item.outcome}") for index, item in enumerate(newest_first)]
+            choice = await self._app.push_screen_wait(ChoiceDialog(_("Which evaluation?"), answers)) or ""
+        if choice:
+            self._open(newest_first[int(choice)])
+
+    def _open(self, evaluation: Evaluation) -> None:
+        self._screen = EvaluationScreen(evaluation)
+        self._app.push_screen(self._screen)
+
+    def update(self, message: JobProgress) -> None:
+        """Apply the events of a job, if it is an evaluation's."""
+        for evaluation in self.items:
+            if evaluation.job is message.job:
+                evaluation.told(message.events)
+                self._refresh_screen(evaluation)
+
+    def finish(self, message: JobFinished) -> None:
+        """Apply the end of a job, if it is an evaluation's."""
+        for evaluation in self.items:
+            if evaluation.job is message.job:
+                evaluation.problem = explain(message.error) if message.error is not None else ""
+                self._refresh_screen(evaluation)
+
+    def _refresh_screen(self, evaluation: Evaluation) -> None:
+        if self._screen is not None and self._screen.is_running and self._screen.evaluation is evaluation:
+            self._screen.tell()
