@@ -391,7 +391,7 @@ def test_without_a_base_none_is_fetched_unnamed(home: Path, few: Path, hub: Hub)
     async def scene(pilot: Pilot[None]) -> None:
         train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)
-        train.typed["train"]["files"] = [few]
+        train.form_values["train"]["files"] = [few]
         await open_form(pilot)
         await pilot.press("ctrl+s")
         assert "Base: choose one" in drawn(pilot)
@@ -407,7 +407,7 @@ def test_training_on_a_base_of_the_hub_tells_of_the_fetch_first(
         train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)
         chosen = {"base": BASE, "epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}
-        train.typed["train"] |= {"files": [few], **chosen}
+        train.form_values["train"] |= {"files": [few], **chosen}
         await open_form(pilot)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "fetching" in drawn(pilot) and "kB of" in drawn(pilot))

@@ -1,4 +1,4 @@
-"""The widget that shows curves: what it says, in which colours, and how seldom it draws."""
+"""The widget that shows curves: what it says, in which colors, and how seldom it draws."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def text(curves: LineChart) -> str:
     return "\n".join(curves.render_line(y).text for y in range(curves.size.height))
 
 
-def colours(curves: LineChart, drawn: Callable[[str], bool]) -> set[str]:
-    """The colours of the pieces whose text is like this."""
-    return set(_colours(curves, drawn))
+def colors(curves: LineChart, drawn: Callable[[str], bool]) -> set[str]:
+    """The colors of the pieces whose text is like this."""
+    return set(_colors(curves, drawn))
 
 
-def _colours(curves: LineChart, drawn: Callable[[str], bool]) -> Iterator[str]:
+def _colors(curves: LineChart, drawn: Callable[[str], bool]) -> Iterator[str]:
     for y in range(curves.size.height):
         for segment in curves.render_line(y):
             if drawn(segment.text) and segment.style is not None and segment.style.color is not None:
@@ -86,7 +86,7 @@ def test_points_are_drawn_as_they_come_and_named_in_the_legend() -> None:
         assert seen.startswith("Loss  ● train 0.0")
         assert "▲ validation 0.5" in seen
         assert "99" in seen.splitlines()[-1]
-        assert [series.colour for series in curves.series] == [0, 1]
+        assert [series.color for series in curves.series] == [0, 1]
 
     play(scene)
 
@@ -114,14 +114,14 @@ def test_a_logarithmic_axis_and_smoothing_are_switched_while_one_looks_on() -> N
             curves.add("train", step, 10.0 ** (-step / 50) * (1.5 if step % 2 else 0.5))
         await pilot.pause()
         linear = text(curves)
-        assert len(colours(curves, braille)) == 2
+        assert len(colors(curves, braille)) == 2
         curves.log_y = True
         await pilot.pause()
         assert text(curves).startswith("Loss (log)")
         assert "0.01┤" in text(curves) and "0.01┤" not in linear
         curves.smoothing = False
         await pilot.pause()
-        assert len(colours(curves, braille)) == 1
+        assert len(colors(curves, braille)) == 1
         curves.log_y, curves.smoothing = False, True
         await pilot.pause()
         assert text(curves) == linear
@@ -129,7 +129,7 @@ def test_a_logarithmic_axis_and_smoothing_are_switched_while_one_looks_on() -> N
     play(scene)
 
 
-def test_the_colours_are_those_of_the_theme() -> None:
+def test_the_colors_are_those_of_the_theme() -> None:
     async def scene(pilot: Pilot[None], curves: Counted) -> None:
         curves.set_series([Series("one", 0, smoothing=0), Series("two", 1, smoothing=0)])
         for step in range(50):
@@ -139,7 +139,7 @@ def test_the_colours_are_those_of_the_theme() -> None:
             pilot.app.theme = theme
             await pilot.pause()
             found = themes.label_colors(dark)
-            assert colours(curves, braille) == {found["label-1"], found["label-2"]}
+            assert colors(curves, braille) == {found["label-1"], found["label-2"]}
 
     play(scene)
 
@@ -150,7 +150,7 @@ def test_a_series_keeps_its_colour_when_another_leaves() -> None:
             curves.add(name, 1, 1.0)
         curves.set_series([series for series in curves.series if series.name != "a"])
         curves.add("d", 1, 1.0)
-        assert {series.name: series.colour for series in curves.series} == {"b": 1, "c": 2, "d": 0}
+        assert {series.name: series.color for series in curves.series} == {"b": 1, "c": 2, "d": 0}
 
     play(scene)
 

@@ -15,8 +15,8 @@ from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.plot.line_chart import LineChart
 from weibo_tui.app.train.chart_grid import ChartGrid
 from weibo_tui.app.train.monitor import Monitor
-from weibo_tui.app.train.run_metrics import MEASURES
-from weibo_tui.app.train.run_store import MOST_LAID_OVER
+from weibo_tui.app.train.run_metrics import METRICS
+from weibo_tui.app.train.run_store import MAX_OVERLAID
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.score_card import ScoreView
@@ -31,7 +31,7 @@ def play_train(scene: Scene, size: tuple[int, int] = (100, 30)) -> None:
     async def whole(pilot: Pilot[None]) -> None:
         train = cast(TrainScreen, cast(WeiboApp, pilot.app).main_screens["train"])
         await pilot.press("f3")
-        await until(pilot, lambda: train.seen.records and all(record.step for record in train.seen.records.values()))
+        await until(pilot, lambda: train.store.metrics and all(record.step for record in train.store.metrics.values()))
         await pilot.pause()
         await scene(pilot, train)
 
@@ -59,7 +59,7 @@ def more_runs(number: int) -> list[str]:
 
 def test_z_gives_a_curve_all_the_room_and_left_and_right_go_through_them(furnished: Path) -> None:
     async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
-        assert seen_charts(train) == [one.name for one in MEASURES]
+        assert seen_charts(train) == [one.name for one in METRICS]
         await pilot.press("z")
         assert seen_charts(train) == ["loss"]
         assert chart(train, "loss").size.height > 15
@@ -68,11 +68,11 @@ def test_z_gives_a_curve_all_the_room_and_left_and_right_go_through_them(furnish
         await pilot.press("left", "left", "left")
         assert seen_charts(train) == ["gradient_norm"]
         await pilot.press("escape")
-        assert len(seen_charts(train)) == len(MEASURES)
+        assert len(seen_charts(train)) == len(METRICS)
         await pilot.press("z")
         assert seen_charts(train) == ["gradient_norm"]
         await pilot.press("z")
-        assert len(seen_charts(train)) == len(MEASURES)
+        assert len(seen_charts(train)) == len(METRICS)
 
     play_train(scene)
 
@@ -82,7 +82,7 @@ def test_click_on_a_curve_zooms_it(furnished: Path) -> None:
         await pilot.click(chart(train, "loss"))
         assert seen_charts(train) == ["loss"]
         await pilot.click(chart(train, "loss"))
-        assert len(seen_charts(train)) == len(MEASURES)
+        assert len(seen_charts(train)) == len(METRICS)
 
     play_train(scene, (160, 50))
 
@@ -119,13 +119,13 @@ def test_o_lays_curves_over_those_of_the_chosen_run_each_in_its_colour(furnished
 
     async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
         def drawn() -> dict[str, int]:
-            return {series.name: series.colour for series in chart(train, "loss").series}
+            return {series.name: series.color for series in chart(train, "loss").series}
 
         assert drawn() == {"": 0}
         await pilot.press("o", "down", "o", "down")
         await until(pilot, lambda: drawn() == {"mood": 2, "run-1": 0, "run-0": 1})
-        assert train.seen.laid_over == [one, two]
-        await until(pilot, lambda: all(series.stretches for series in chart(train, "loss").series))
+        assert train.store.overlaid == [one, two]
+        await until(pilot, lambda: all(series.buckets for series in chart(train, "loss").series))
         await pilot.press("up", "o", "down")
         await until(pilot, lambda: drawn() == {"mood": 1, "run-1": 0})
 
@@ -133,12 +133,12 @@ def test_o_lays_curves_over_those_of_the_chosen_run_each_in_its_colour(furnished
 
 
 def test_only_so_many_runs_are_laid_over(furnished: Path) -> None:
-    more_runs(MOST_LAID_OVER + 1)
+    more_runs(MAX_OVERLAID + 1)
 
     async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
-        for _run in range(MOST_LAID_OVER + 1):
+        for _run in range(MAX_OVERLAID + 1):
             await pilot.press("o", "down")
-        assert len(train.seen.laid_over) == MOST_LAID_OVER
+        assert len(train.store.overlaid) == MAX_OVERLAID
         assert "5 runs at most" in str(train.query_one(StatusMessage).render())
 
     play_train(scene)

@@ -67,7 +67,7 @@ class SingleLineInput:
 
     @property
     def message(self) -> str:
-        said = self.input.query_one("._said", Static)
+        said = self.input.query_one("._message", Static)
         return str(said.content) if said.display else ""
 
     async def settle(self) -> None:

@@ -297,7 +297,7 @@ def test_the_starter_is_trained_on_where_no_other_base_is_named_and_nothing_is_f
         words = dict(field.spec.choices)
         assert list(words) == ["starter", BASE]
         assert words["starter"] == "starter (small)"
-        form._files.take(few)
+        form._files.add(few)
         form.query_one("#field-epochs", Field).text = "1"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: app_of(pilot).catalog.own_adapters)

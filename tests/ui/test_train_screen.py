@@ -61,7 +61,7 @@ def head(pilot: Pilot[None]) -> str:
 
 async def to_train(pilot: Pilot[None]) -> None:
     await pilot.press("f3")
-    await until(pilot, lambda: train_of(pilot).seen.runs or train_of(pilot).has_class("-empty"))
+    await until(pilot, lambda: train_of(pilot).store.runs or train_of(pilot).has_class("-empty"))
 
 
 def plan(data: Path, name: str, hyper: Hyperparameters = LONG, **more: Any) -> TrainingConfig:
@@ -78,7 +78,7 @@ async def until_steps(pilot: Pilot[None], more_than: int = 0) -> None:
     """Until the chosen run's journal has told of so many steps."""
 
     def told() -> bool:
-        record = train_of(pilot).seen.records.get(chosen(pilot).key)
+        record = train_of(pilot).store.metrics.get(chosen(pilot).key)
         return record is not None and record.step > more_than
 
     await until(pilot, told)
@@ -103,7 +103,7 @@ def adapter_bytes(home: Path, name: str) -> bytes:
 def test_runs_of_before_are_listed_and_the_first_is_shown(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        entries = train_of(pilot).seen.entries
+        entries = train_of(pilot).store.entries
         assert [(entry.name, entry.kind, entry.state) for entry in entries] == [
             ("mood", "train", "finished"),
             ("tiny", "pretrain", "finished"),
@@ -150,7 +150,7 @@ def test_space_pauses_between_two_steps_and_goes_on(furnished: Path, few: Path) 
         assert "‖ paused" in head(pilot)
         press(pilot, "space")
         await until(pilot, lambda: chosen(pilot).state == "running")
-        await until_steps(pilot, train_of(pilot).seen.records[job.run].step + 3)
+        await until_steps(pilot, train_of(pilot).store.metrics[job.run].step + 3)
 
     play(scene)
 
@@ -191,7 +191,7 @@ def test_run_stopped_and_resumed_by_a_key_ends_as_the_undisturbed_one(furnished:
         press(pilot, "r")
         await until(pilot, lambda: chosen(pilot).state == "finished")
         assert chosen(pilot).key == job.run
-        record = train_of(pilot).seen.records[job.run]
+        record = train_of(pilot).store.metrics[job.run]
         await until(pilot, lambda: record.step == record.steps)
         assert any("Goes on behind step" in line.text for line in record.log)
 
@@ -276,7 +276,7 @@ def test_run_of_another_program_is_seen_live_and_left_alone(furnished: Path, few
         await to_train(pilot)
         process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL, env={**os.environ})
         try:
-            await until(pilot, lambda: train_of(pilot).seen.entries[0].name == "outside")
+            await until(pilot, lambda: train_of(pilot).store.entries[0].name == "outside")
             train_of(pilot).query_one("#runs", OptionList).highlighted = 0
             await until_steps(pilot, 5)
             assert chosen(pilot).state == "running"
@@ -344,13 +344,13 @@ def test_two_runs_take_turns(furnished: Path, few: Path) -> None:
         await until(pilot, lambda: all(job.run for job in jobs))
 
         def steps() -> list[int]:
-            told = [train_of(pilot).seen.attempt(job) for job in jobs]
+            told = [train_of(pilot).store.local_run(job) for job in jobs]
             return [one.step.step if one is not None and one.step is not None else 0 for one in told]
 
         await until(pilot, lambda: min(steps()) > 3)
         before = steps()
         await until(pilot, lambda: all(now > then for now, then in zip(steps(), before, strict=True)))
-        assert [entry.name for entry in train_of(pilot).seen.entries][:2] == ["second", "first"]
+        assert [entry.name for entry in train_of(pilot).store.entries][:2] == ["second", "first"]
 
     play(scene)
 
@@ -397,6 +397,6 @@ def test_pretraining_ends_with_a_base(furnished: Path, corpus_file: Path) -> Non
         await until(pilot, lambda: chosen(pilot).state == "finished")
         await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).catalog.bases))
         await until_steps(pilot)
-        assert train_of(pilot).seen.records[chosen(pilot).key].steps == 24
+        assert train_of(pilot).store.metrics[chosen(pilot).key].steps == 24
 
     play(scene)

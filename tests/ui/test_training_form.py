@@ -20,7 +20,7 @@ from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.app.train.pretraining_form import PretrainingForm, parameters
+from weibo_tui.app.train.pretraining_form import PretrainingForm, count_parameters
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.train.training_form import HYPER, TrainingForm
 from weibo_tui.engine.hyperparameters import Hyperparameters
@@ -309,7 +309,7 @@ def test_new_base_has_tokens_of_the_chosen_kind(furnished: Path, corpus_file: Pa
 
 def test_new_base_says_how_large_it_will_be_and_refuses_odd_sizes(furnished: Path, corpus_file: Path) -> None:
     async def scene(pilot: Pilot[None], form: PretrainingForm) -> None:
-        told = form.query_one(".told", Static)
+        told = form.query_one(".size", Static)
         assert str(told.render()) == "10.1 million parameters"
         await type_into(pilot, form, "layers", "12")
         assert str(told.render()) == "17.5 million parameters"
@@ -341,4 +341,4 @@ def test_estimate_of_parameters_is_that_of_a_real_base(furnished: Path) -> None:
     with Workbench.open() as bench:
         card = bench.bases.card("tiny")
         config = bench.bases.open("tiny").trunk.config
-    assert parameters(config.layers, config.width, config.vocabulary, config.positions) == card.parameters
+    assert count_parameters(config.layers, config.width, config.vocabulary, config.positions) == card.parameters

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from weibo_tui.app.plot.axes import linear, logarithmic, short
-from weibo_tui.app.plot.legend import legend
+from weibo_tui.app.plot.axes import format_number, linear, logarithmic
+from weibo_tui.app.plot.line_chart import legend
 from weibo_tui.app.plot.render import StyledRow, draw
-from weibo_tui.app.plot.series import MOST, Series
+from weibo_tui.app.plot.series import MAX_BUCKETS, Series
 from weibo_tui.text import cell_width
 
 Point = tuple[float, float | None]
@@ -26,8 +26,8 @@ STEPS = st.lists(NUMBERS | st.none(), max_size=60).map(lambda values: list(enume
 ORDINARY = st.floats(-1e9, 1e9)
 
 
-def series(points: Sequence[Point], name: str = "loss", colour: int = 0, smoothing: float = 0.95) -> Series:
-    made = Series(name, colour, smoothing)
+def series(points: Sequence[Point], name: str = "loss", color: int = 0, smoothing: float = 0.95) -> Series:
+    made = Series(name, color, smoothing)
     for x, y in points:
         made.add(x, y)
     return made
@@ -58,11 +58,11 @@ def test_any_number_of_points_takes_bounded_room_and_keeps_its_spikes() -> None:
     made = Series("loss")
     for step in range(300_000):
         made.add(step, 100.0 if step == 254_321 else -3.0 if step == 123_456 else 1.0)
-    assert len(made.stretches) <= MOST
+    assert len(made.buckets) <= MAX_BUCKETS
     assert (made.low, made.high) == (-3.0, 100.0)
-    assert sum(stretch.high == 100.0 for stretch in made.stretches) == 1
-    assert sum(stretch.low == -3.0 for stretch in made.stretches) == 1
-    assert (made.first, made.stretches[-1].x) == (0, 299_999)
+    assert sum(bucket.high == 100.0 for bucket in made.buckets) == 1
+    assert sum(bucket.low == -3.0 for bucket in made.buckets) == 1
+    assert (made.first, made.buckets[-1].x) == (0, 299_999)
 
 
 @given(points=POINTS)
@@ -74,7 +74,7 @@ def test_bounds_are_those_of_the_finite_values_that_are_left(points: list[Point]
             left = [point for point in left if point[0] < x] + [(x, y)]
     values = [y for _x, y in left if y is not None and math.isfinite(y)]
     assert (made.low, made.high) == (min(values, default=inf), max(values, default=-inf))
-    assert made.least_positive == min((value for value in values if value > 0), default=inf)
+    assert made.min_positive == min((value for value in values if value > 0), default=inf)
 
 
 @given(values=st.lists(ORDINARY, min_size=1, max_size=50), smoothing=st.floats(0, 0.999))
@@ -98,14 +98,14 @@ def test_gaps_leave_the_smoothed_curve_as_it_was() -> None:
 def test_a_run_that_goes_on_from_its_checkpoint_writes_over_what_came_after() -> None:
     undisturbed = steps([1.0, 0.9, 0.8, 0.7])
     killed = series([(0, 1.0), (1, 0.9), (2, 7.0), (3, None), (4, 9.0), (2, 0.8), (3, 0.7)])
-    assert killed.stretches[:2] == undisturbed.stretches[:2]
+    assert killed.buckets[:2] == undisturbed.buckets[:2]
     assert (killed.low, killed.high, killed.value) == (0.7, 1.0, 0.7)
     assert killed.smooth == pytest.approx(undisturbed.smooth)
 
 
 def test_a_point_without_a_place_is_left_out() -> None:
     made = series([(1, 0.5), (nan, 7.0), (inf, 8.0), (2, 0.4)])
-    assert [stretch.x for stretch in made.stretches] == [1, 2]
+    assert [bucket.x for bucket in made.buckets] == [1, 2]
     assert made.high == 0.5
 
 
@@ -122,7 +122,7 @@ def test_a_point_without_a_place_is_left_out() -> None:
 def test_every_drawing_fills_its_cells_exactly(
     points: list[list[Point]], width: int, height: int, log_y: bool, smoothing: bool
 ) -> None:
-    made = [series(each, colour=number) for number, each in enumerate(points)]
+    made = [series(each, color=number) for number, each in enumerate(points)]
     rows = lines(draw(made, width, height, log_y, smoothing))
     assert [cell_width(row) for row in rows] == [width] * (height if width > 0 else 0) * (height > 0)
 
@@ -191,14 +191,14 @@ def test_a_spike_is_drawn_however_long_the_series() -> None:
 
 def test_values_are_dim_under_what_they_are_smoothed_to() -> None:
     noisy = steps([step % 7 for step in range(500)])
-    parts = {piece.ink.part for row in draw([noisy], 60, 20) for piece in row}
+    parts = {piece.style.part for row in draw([noisy], 60, 20) for piece in row}
     assert parts == {"axis", "label", "raw", "curve"}
-    assert "raw" not in {piece.ink.part for row in draw([noisy], 60, 20, smoothing=False) for piece in row}
-    assert "raw" not in {piece.ink.part for row in draw([steps([1, 2], smoothing=0)], 60, 20) for piece in row}
+    assert "raw" not in {piece.style.part for row in draw([noisy], 60, 20, smoothing=False) for piece in row}
+    assert "raw" not in {piece.style.part for row in draw([steps([1, 2], smoothing=0)], 60, 20) for piece in row}
 
 
 def test_several_curves_end_in_markers_of_their_own() -> None:
-    up, down = steps([1.0, 2.0, 3.0]), steps([3.0, 2.0, 1.0], colour=1)
+    up, down = steps([1.0, 2.0, 3.0]), steps([3.0, 2.0, 1.0], color=1)
     both = "".join(lines(draw([up, down], 60, 20)))
     assert "●" in both and "▲" in both
     assert "●" not in "".join(lines(draw([up], 60, 20)))
@@ -286,14 +286,14 @@ def test_a_logarithmic_axis_names_decades(low: float, high: float, labels: str) 
     ],
 )
 def test_numbers_are_written_short(value: float, text: str) -> None:
-    assert short(value) == text
+    assert format_number(value) == text
 
 
 # ---- the legend
 
 
 def test_the_legend_names_each_curve_with_its_last_value() -> None:
-    made = [steps([0.5, 0.25], name="mood", smoothing=0), steps([1.0, None], name="other", colour=1)]
+    made = [steps([0.5, 0.25], name="mood", smoothing=0), steps([1.0, None], name="other", color=1)]
     assert lines(legend("Loss", made, 80, 1)) == ["Loss  ● mood 0.25  ▲ other –"]
 
 
@@ -309,7 +309,7 @@ def test_names_from_outside_stay_on_their_line() -> None:
     most=st.integers(1, 4),
 )
 def test_a_legend_keeps_to_its_room(title: str, names: list[str], width: int, most: int) -> None:
-    made = [steps([0.123456], name=name, colour=number) for number, name in enumerate(names)]
+    made = [steps([0.123456], name=name, color=number) for number, name in enumerate(names)]
     rows = legend(title, made, width, most)
     assert len(rows) <= most
     for row in rows:
@@ -317,7 +317,7 @@ def test_a_legend_keeps_to_its_room(title: str, names: list[str], width: int, mo
 
 
 def test_curves_without_room_in_the_legend_are_counted() -> None:
-    made = [steps([0.5], name=f"run-{number}", colour=number) for number in range(5)]
+    made = [steps([0.5], name=f"run-{number}", color=number) for number in range(5)]
     rows = lines(legend("Loss", made, 30, 2))
     assert len(rows) == 2
     assert rows[-1].endswith("+1")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from textual.content import Content
 
-from weibo_tui.app.train.run_metrics import READ_AT_ONCE, RunMetrics, read_on
-from weibo_tui.app.train.run_store import MOST_LAID_OVER, MOST_RECORDS, RunStore, look
+from weibo_tui.app.train.run_metrics import MAX_ENTRIES_PER_READ, RunMetrics, read_new_entries
+from weibo_tui.app.train.run_store import MAX_METRICS, MAX_OVERLAID, RunStore, poll
 from weibo_tui.app.widgets.score_card import score_lines
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.runs import JournalEntry, Run, Runs
@@ -49,7 +49,7 @@ def entries(*events: Mapping[str, Any], every: float = 1.0, first: int = 1) -> I
 
 def record(*events: Mapping[str, Any], **how: Any) -> RunMetrics:
     made = RunMetrics(run())
-    made.take(False, entries(*events, **how))
+    made.apply(False, entries(*events, **how))
     return made
 
 
@@ -79,22 +79,22 @@ def test_time_left_is_told_by_the_pace_of_the_last_while() -> None:
     found = record(STARTED, *slow, every=10.0)
     assert found.seconds_left() == pytest.approx(900)
     # Ten times as fast from here on: the last minute counts.
-    found.take(False, entries(*(step(number) for number in range(11, 91)), every=1.0, first=111))
+    found.apply(False, entries(*(step(number) for number in range(11, 91)), every=1.0, first=111))
     assert found.seconds_left() == pytest.approx(10, rel=0.01)
     assert record(STARTED, step(1)).seconds_left() is None
 
 
 def test_pause_does_not_count_for_the_time_left() -> None:
     found = record(STARTED, step(1), step(2))
-    found.forget_pace()
+    found.reset_eta()
     assert found.seconds_left() is None
-    found.take(False, entries(step(3), step(4), first=5000))
+    found.apply(False, entries(step(3), step(4), first=5000))
     assert found.seconds_left() == pytest.approx(96)
 
 
 def test_pretraining_that_is_bounded_by_minutes_is_told_by_its_seconds() -> None:
     found = RunMetrics(run({"plan": {"recipe": {"minutes": 0.5}}}, kind="pretrain"))
-    found.take(False, entries(*(step(number, steps=0) for number in range(1, 31)), every=1.0))
+    found.apply(False, entries(*(step(number, steps=0) for number in range(1, 31)), every=1.0))
     assert found.share == 0.5
     assert found.seconds_left() == pytest.approx(30)
 
@@ -118,21 +118,21 @@ def test_of_checkpoints_that_follow_one_another_the_log_keeps_the_last() -> None
 def test_journal_is_read_on_from_the_last_entry(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
     runs.record(kept.id, [STARTED, step(1), step(2)])
-    anew, found = read_on(runs, kept.id, None)
+    anew, found = read_new_entries(runs, kept.id, None)
     assert (anew, [entry.seq for entry in found]) == (False, [1, 2, 3])
-    assert read_on(runs, kept.id, found[-1]) == (False, [])
+    assert read_new_entries(runs, kept.id, found[-1]) == (False, [])
     runs.record(kept.id, [step(3)])
-    anew, more = read_on(runs, kept.id, found[-1])
+    anew, more = read_new_entries(runs, kept.id, found[-1])
     assert (anew, [entry.seq for entry in more]) == (False, [4])
 
 
 def test_long_journal_is_read_in_parts(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [step(number) for number in range(1, READ_AT_ONCE + 11)])
-    first = read_on(runs, kept.id, None)[1]
-    assert len(first) == READ_AT_ONCE
-    assert [entry.seq for entry in read_on(runs, kept.id, first[-1])[1]] == list(
-        range(READ_AT_ONCE + 1, READ_AT_ONCE + 11)
+    runs.record(kept.id, [step(number) for number in range(1, MAX_ENTRIES_PER_READ + 11)])
+    first = read_new_entries(runs, kept.id, None)[1]
+    assert len(first) == MAX_ENTRIES_PER_READ
+    assert [entry.seq for entry in read_new_entries(runs, kept.id, first[-1])[1]] == list(
+        range(MAX_ENTRIES_PER_READ + 1, MAX_ENTRIES_PER_READ + 11)
     )
 
 
@@ -142,11 +142,11 @@ def test_journal_that_went_back_to_a_checkpoint_is_read_anew(runs: Runs, steps_s
     kept = runs.create("train", "mood", {})
     runs.record(kept.id, [STARTED, *(step(number) for number in range(1, 6))])
     found = RunMetrics(kept)
-    found.take(*read_on(runs, kept.id, None))
+    found.apply(*read_new_entries(runs, kept.id, None))
     runs.truncate(kept.id, 3)
     runs.record(kept.id, [STARTED | {"step": 2}, *(step(3 + number, loss=9.0) for number in range(steps_since))])
-    anew, entries_now = read_on(runs, kept.id, found.last)
-    found.take(anew, entries_now)
+    anew, entries_now = read_new_entries(runs, kept.id, found.last)
+    found.apply(anew, entries_now)
     assert anew
     assert [entry.seq for entry in entries_now] == list(range(1, 5 + steps_since))
     assert found.step == 2 + steps_since
@@ -158,9 +158,9 @@ def test_journal_of_a_run_that_is_gone_is_empty(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
     runs.record(kept.id, [STARTED, step(1)])
     found = RunMetrics(kept)
-    found.take(*read_on(runs, kept.id, None))
+    found.apply(*read_new_entries(runs, kept.id, None))
     runs.truncate(kept.id, 0)
-    found.take(*read_on(runs, kept.id, found.last))
+    found.apply(*read_new_entries(runs, kept.id, found.last))
     assert (found.step, found.last, texts(found)) == (0, None, [])
 
 
@@ -178,36 +178,36 @@ def test_journal_that_somebody_meddled_with_breaks_nothing() -> None:
         {"event": "RunFinished"},
     ]
     found = record(*odd)
-    found.take(False, [JournalEntry(50, "some day", step(3))])
+    found.apply(False, [JournalEntry(50, "some day", step(3))])
     assert found.step == 3
     assert len(found.log) == 5
 
 
 def test_at_most_so_many_records_are_kept_and_those_laid_over_stay(runs: Runs) -> None:
     seen = RunStore()
-    made = [runs.create("train", f"run-{number}", {}) for number in range(MOST_RECORDS + 8)]
+    made = [runs.create("train", f"run-{number}", {}) for number in range(MAX_METRICS + 8)]
     seen.runs = runs.list()
-    assert all(seen.toggle(one) for one in made[:MOST_LAID_OVER])
-    assert not seen.toggle(made[MOST_LAID_OVER])
+    assert all(seen.toggle(one) for one in made[:MAX_OVERLAID])
+    assert not seen.toggle(made[MAX_OVERLAID])
     for one in made:
-        seen.shown(one)
-    assert len(seen.records) <= MOST_RECORDS + 1
-    assert set(seen.laid_over) <= set(seen.records)
+        seen.visible_metrics(one)
+    assert len(seen.metrics) <= MAX_METRICS + 1
+    assert set(seen.overlaid) <= set(seen.metrics)
 
 
 def test_runs_laid_over_keep_their_colours_and_the_chosen_one_has_another(runs: Runs) -> None:
     seen = RunStore()
     one, two, three = (runs.create("train", name, {}) for name in ("one", "two", "three"))
     seen.runs = runs.list()
-    assert [record.colour for record in seen.shown(one)] == [0]
+    assert [record.color for record in seen.visible_metrics(one)] == [0]
     seen.toggle(one)
     seen.toggle(two)
-    assert (seen.colour(one.id), seen.colour(two.id), seen.colour(three.id)) == (0, 1, None)
-    assert {record.name: record.colour for record in seen.shown(three)} == {"three": 2, "one": 0, "two": 1}
+    assert (seen.color(one.id), seen.color(two.id), seen.color(three.id)) == (0, 1, None)
+    assert {record.name: record.color for record in seen.visible_metrics(three)} == {"three": 2, "one": 0, "two": 1}
     seen.toggle(one)
-    assert [(record.name, record.colour) for record in seen.shown(three)] == [("three", 0), ("two", 1)]
-    assert seen.shown(two)[0].series["loss"].name == ""
-    assert seen.shown(three)[1].series["loss"].name == "two"
+    assert [(record.name, record.color) for record in seen.visible_metrics(three)] == [("three", 0), ("two", 1)]
+    assert seen.visible_metrics(two)[0].series["loss"].name == ""
+    assert seen.visible_metrics(three)[1].series["loss"].name == "two"
 
 
 def test_what_is_read_for_a_record_that_was_begun_anew_meanwhile_is_not_taken(home: Path) -> None:
@@ -215,13 +215,13 @@ def test_what_is_read_for_a_record_that_was_begun_anew_meanwhile_is_not_taken(ho
         kept = bench.runs.create("train", "mood", {})
         bench.runs.record(kept.id, [STARTED, step(1)])
         seen = RunStore(bench.runs.list())
-        (shown,) = seen.shown(seen.runs[0])
-        seen.take(look(bench, False, {kept.id: None}), {kept.id: None})
+        (shown,) = seen.visible_metrics(seen.runs[0])
+        seen.apply(poll(bench, False, {kept.id: None}), {kept.id: None})
         bench.runs.record(kept.id, [step(2)])
-        late = look(bench, False, {kept.id: shown.last})
-        seen.records.clear()
-        (anew,) = seen.shown(seen.runs[0])
-        seen.take(late, {kept.id: shown.last})
+        late = poll(bench, False, {kept.id: shown.last})
+        seen.metrics.clear()
+        (anew,) = seen.visible_metrics(seen.runs[0])
+        seen.apply(late, {kept.id: shown.last})
         assert anew.last is None
 
 

@@ -125,11 +125,11 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     async def open_training_form(self, base: str = "") -> None:
         await self.switch_mode(self._train.NAME)
-        self._train.run_task(self._train.begin_training(base), group="new", exclusive=True)
+        self._train.run_task(self._train.start_training(base), group="new", exclusive=True)
 
     async def open_pretraining_form(self) -> None:
         await self.switch_mode(self._train.NAME)
-        self._train.run_task(self._train.begin_pretraining(), group="new", exclusive=True)
+        self._train.run_task(self._train.start_pretraining(), group="new", exclusive=True)
 
     def show_in_history(self, analysis_id: int) -> None:
         self._history.show(analysis_id)
@@ -242,8 +242,8 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             self.panic(Text(visible(explain(self._exception))))
 
 
-def _describe_machine(bench: Workbench) -> str:
-    compute = bench.compute(ComputeOptions())
+def _describe_machine(wb: Workbench) -> str:
+    compute = wb.compute(ComputeOptions())
     return f"{compute.device.type} {compute.dtype_name}"
 
 

@@ -47,11 +47,11 @@ def label_content(label: str, labels: Sequence[str], uncertain: bool = False) ->
     return safe_line(f"{sign} {label_name(label)}", f"bold {label_color(label, labels)}")
 
 
-def bar(share: float, width: int, colour: str) -> Content:
+def bar(share: float, width: int, color: str) -> Content:
     """`share` of `width` cells filled, to half a cell."""
     whole, half = divmod(round(_within_one(share) * width * 2), 2)
     filled = "━" * whole + "╸" * half
-    return Content.assemble((filled, colour), ("·" * (width - len(filled)), "$text-disabled"))
+    return Content.assemble((filled, color), ("·" * (width - len(filled)), "$text-disabled"))
 
 
 def join_fitting(parts: Iterable[Content], width: int) -> Content:

@@ -15,7 +15,7 @@ from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
-from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.errors import UserInputError
@@ -46,10 +46,10 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
     }
     """
 
-    def __init__(self, card: AdapterCard, typed: dict[str, Any] | None = None) -> None:
-        super().__init__(typed)
+    def __init__(self, card: AdapterCard, values: dict[str, Any] | None = None) -> None:
+        super().__init__(values)
         self._card = card
-        self._files = FileList(self._typed.get("files", ()), sorted(FORMATS))
+        self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
         self._wrong = PathInput(save=True, suffixes=(".csv",), placeholder=_("nowhere"))
         self._preview = DataPreview(audit=False)
 
@@ -74,20 +74,20 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
 
     def on_mount(self) -> None:
         self._files.take_focus()
-        self.changed()
+        self.update_dependents()
 
-    def changed(self) -> None:
+    def update_dependents(self) -> None:
         """Look at how the files are to be read now."""
         if self._fields:
-            self._preview.look(AuditPlan(tuple(self._files.files), self._columns()))
+            self._preview.load(AuditPlan(tuple(self._files.files), self._columns()))
 
     def on_file_list_changed(self) -> None:
-        self._typed["files"] = list(self._files.files)
+        self._values["files"] = list(self._files.files)
         self._problem.update("")
-        self.changed()
+        self.update_dependents()
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        found = event.peeks[0].source if event.peeks else None
+        found = event.previews[0].source if event.previews else None
         for name in _COLUMNS:
             self._fields[name].suggest(str(getattr(found, name, None) or ""))
 
@@ -98,17 +98,17 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
         return self._wrong if self._wrong.value.strip() else None
 
     def plan(self) -> EvaluationConfig:
-        if self._files.untaken:
+        if self._files.pending:
             raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
         if not self._files.files:
             raise UserInputError(_("Name a file to measure it on first."))
         wrong = self._wrong.path if self.output() else None
-        if wrong is not None and (problem := judge(wrong, save=True).problem):
+        if wrong is not None and (problem := check_path(wrong, save=True).problem):
             raise UserInputError(problem)
         return EvaluationConfig(
             data=tuple(map(Path, self._files.files)),
             adapter=self._card.name,
             columns=self._columns(),
             errors=wrong,
-            overwrite=wrong is not None and self._may_replace == wrong,
+            overwrite=wrong is not None and self._replaceable == wrong,
         )

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from weibo_tui.app.forms.fields import FieldSpec, as_choices, decimal, names, optional, short, whole
+from weibo_tui.app.forms.fields import (
+    FieldSpec,
+    as_choices,
+    decimal_number,
+    format_limit,
+    optional,
+    parse_names,
+    whole_number,
+)
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.engine.hyperparameters import (
     ACTIVATION_NAMES,
@@ -64,8 +72,8 @@ _BLOCKS = re.compile(r"(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?)(?:,(?:all|last\d
 def column_fields() -> list[FieldSpec]:
     """How files are read; what is left empty is found."""
     return [
-        FieldSpec("text_column", N_("Posts in"), N_("Column of the posts; else found."), read=optional),
-        FieldSpec("label_column", N_("Labels in"), N_("Column of the labels; else found."), read=optional),
+        FieldSpec("text_column", N_("Posts in"), N_("Column of the posts; else found."), parse=optional),
+        FieldSpec("label_column", N_("Labels in"), N_("Column of the labels; else found."), parse=optional),
     ]
 
 
@@ -77,13 +85,13 @@ def first_fields() -> list[FieldSpec]:
 def more_fields() -> list[FieldSpec]:
     """All others, how the data is dealt, and where to compute."""
     shares = [
-        FieldSpec(name, label, about, "0.1", decimal(0, 0.5, within=True), range="0 – 0.5")
+        FieldSpec(name, label, about, "0.1", decimal_number(0, 0.5, exclusive=True), range="0 – 0.5")
         for name, label, about in _SHARES
     ]
     about_labels = N_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1.")
     return [
         *(_hyper(*one) for one in _MORE),
-        FieldSpec("labels", N_("Names of labels"), about_labels, read=names),
+        FieldSpec("labels", N_("Names of labels"), about_labels, parse=parse_names),
         *shares,
         encoding_field(),
         *machine_fields(),
@@ -97,7 +105,7 @@ def recipe_fields() -> list[FieldSpec]:
 
 def encoding_field() -> FieldSpec:
     return FieldSpec(
-        "encoding", N_("Encoding"), N_("Encoding, as in utf-8, gb18030 or utf-16; else found."), read=optional
+        "encoding", N_("Encoding"), N_("Encoding, as in utf-8, gb18030 or utf-16; else found."), parse=optional
     )
 
 
@@ -118,7 +126,12 @@ def machine_fields() -> list[FieldSpec]:
             choices=as_choices(("auto", "float32", "bfloat16")),
         ),
         FieldSpec(
-            "threads", N_("Threads"), N_("CPU threads; 0: as many as serve."), "0", whole(0, 1024), range="0 – 1,024"
+            "threads",
+            N_("Threads"),
+            N_("CPU threads; 0: as many as serve."),
+            "0",
+            whole_number(0, 1024),
+            range="0 – 1,024",
         ),
     ]
 
@@ -159,7 +172,7 @@ def name_field(about: str, taken: Iterable[str]) -> FieldSpec:
             raise UserInputError(_("there is one of that name already"))
         return check_name(text)
 
-    return FieldSpec("name", N_("Name"), about, read=read)
+    return FieldSpec("name", N_("Name"), about, parse=read)
 
 
 def name_after(source: str, otherwise: str, taken: Iterable[str]) -> str:
@@ -183,8 +196,8 @@ def _hyper(name: str, label: str, about: str) -> FieldSpec:
 
 def _ranged(name: str, label: str, about: str, default: float, ranges: Mapping[str, tuple[float, float]]) -> FieldSpec:
     low, high = ranges[name]
-    read = whole(low, high) if isinstance(default, int) else decimal(low, high)
-    return FieldSpec(name, label, about, f"{default:g}", read, range=f"{short(low)} – {short(high)}")
+    parse = whole_number(low, high) if isinstance(default, int) else decimal_number(low, high)
+    return FieldSpec(name, label, about, f"{default:g}", parse, range=f"{format_limit(low)} – {format_limit(high)}")
 
 
 def _blocks(text: str) -> str:

@@ -14,7 +14,7 @@ from weibo_tui.app.base import Dialog
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
-from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.export_status import ExportOptions
 from weibo_tui.app.history.filter_dialog import described
@@ -102,7 +102,7 @@ class ExportForm(Dialog[ExportOptions]):
 
     async def _finish(self) -> None:
         path = self._place.path.absolute()
-        place = await self.app.records.call(lambda _bench: judge(path, save=True))
+        place = await self.app.records.call(lambda _bench: check_path(path, save=True))
         problem = place.problem if self._place.value.strip() else _("Name the file to write.")
         self._problem.update(safe_content(problem))
         if problem:

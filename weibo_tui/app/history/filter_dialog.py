@@ -59,13 +59,13 @@ class FilterDialog(Dialog[HistoryFilter]):
             (_choice("label", N_("Label"), labels), _number(self._labels, asked.label)),
             (_choice("adapter", N_("Adapter"), self._adapters), _number(self._adapters, asked.adapter)),
             (_choice("source", N_("Source"), sources), _number(self._sources, asked.source)),
-            (FieldSpec("since", N_("From the day"), "", read=_day, range=day), _day_text(asked.since)),
-            (FieldSpec("until", N_("To the day"), "", read=_day, range=day), _day_text(asked.until)),
+            (FieldSpec("since", N_("From the day"), "", parse=_day, range=day), _day_text(asked.since)),
+            (FieldSpec("until", N_("To the day"), "", parse=_day, range=day), _day_text(asked.until)),
             (
-                FieldSpec("least", N_("Confidence from"), "", read=_share, range=share),
+                FieldSpec("least", N_("Confidence from"), "", parse=_share, range=share),
                 _share_text(asked.confidence_from),
             ),
-            (FieldSpec("most", N_("Confidence to"), "", read=_share, range=share), _share_text(asked.confidence_to)),
+            (FieldSpec("most", N_("Confidence to"), "", parse=_share, range=share), _share_text(asked.confidence_to)),
             (_choice("uncertain", N_("Uncertain"), [_("only those")]), "0" if asked.uncertain else _ANY),
             (_choice("corrected", N_("Corrected"), [_("only those")]), "0" if asked.corrected else _ANY),
         ]

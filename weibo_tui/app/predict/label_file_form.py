@@ -14,7 +14,7 @@ from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import FieldSpec, as_choices
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
-from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.datasets.reading import FORMATS
@@ -70,13 +70,13 @@ class LabelingForm(PlanForm[LabelingConfig]):
 
     def on_mount(self) -> None:
         self._source.focus()
-        self.changed()
+        self.update_dependents()
 
-    def changed(self) -> None:
+    def update_dependents(self) -> None:
         """Look at how the file is to be read now."""
         if self._fields:
             files = (self._source.path,) if self._source.value.strip() else ()
-            self._preview.look(AuditPlan(files, self._columns()))
+            self._preview.load(AuditPlan(files, self._columns()))
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()
@@ -85,7 +85,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
             if self._out.value == self._beside:
                 self._beside = str(_beside(self._source.path)) if self._source.path.name else ""
                 self._out.value = self._beside
-            self.changed()
+            self.update_dependents()
 
     def on_path_input_chosen(self, event: PathInput.Chosen) -> None:
         event.stop()
@@ -95,7 +95,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
             self.action_start()
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        found = event.peeks[0].source if event.peeks else None
+        found = event.previews[0].source if event.previews else None
         for name in ("text_column", "encoding"):
             self._fields[name].suggest(str(getattr(found, name, None) or ""))
 
@@ -109,13 +109,13 @@ class LabelingForm(PlanForm[LabelingConfig]):
         source = self._source.path
         if not self._source.value.strip():
             raise UserInputError(_("Name a file of posts first."))
-        if problem := judge(source, save=False).problem:
+        if problem := check_path(source, save=False).problem:
             raise UserInputError(problem)
         out = self._out.path if self._out.value.strip() else _beside(source)
-        if problem := judge(out, save=True).problem:
+        if problem := check_path(out, save=True).problem:
             raise UserInputError(problem)
         return LabelingConfig(
-            source, out, self._fields["adapter"].value, self._columns(), overwrite=self._may_replace == out
+            source, out, self._fields["adapter"].value, self._columns(), overwrite=self._replaceable == out
         )
 
 

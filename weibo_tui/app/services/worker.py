@@ -208,9 +208,9 @@ class _RunningJob:
             return False
         try:
             if self._events is None:
-                bench = open_bench()
+                wb = open_bench()
                 self.job.started = True
-                self._events = iter(self.job.iterate(bench))
+                self._events = iter(self.job.iterate(wb))
                 # Where the garbage collector walks over torch and all else that stays, every thread stands still for
                 # a quarter of a second, several times a minute.
                 gc.freeze()
