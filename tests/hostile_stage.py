@@ -19,7 +19,7 @@ def play(scene: Scene, size: tuple[int, int]) -> WeiboApp:
         pilot.app.animation_level = "none"
         await scene(pilot)
         await look(pilot)
-        assert not app_of(pilot)._exit  # no [@click=app.quit] was followed
+        assert not app_of(pilot).exiting  # no [@click=app.quit] was followed
 
     return play_on_stage(and_it_lives_on, size)
 

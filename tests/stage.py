@@ -47,8 +47,8 @@ async def rest(pilot: Pilot[None], *_limits: float) -> None:
         nodes = (app, *app.screen.walk_children(with_self=True))
         return app.key_queue.is_empty and all(node._message_queue.empty() for node in nodes)
 
-    while not app._exit:
-        while not (app._exit or at_rest()):
+    while not app.exiting:
+        while not (app.exiting or at_rest()):
             await asyncio.sleep(0.001)
         with suppress(TimeoutError, WeiboTuiError):  # a test that holds up the records, or has ended them
             await asyncio.wait_for(app.records.call(lambda _bench: None), 1)

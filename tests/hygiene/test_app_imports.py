@@ -28,13 +28,13 @@ PAINTED = """
 import asyncio, sys
 from weibo_tui.app.app import WeiboApp
 
-WeiboApp._begin_work = lambda app: None  # which comes behind the first screen
+WeiboApp._load = lambda app: None  # which runs after the first paint
 
 async def main():
     app = WeiboApp()
     async with app.run_test() as pilot:
         await pilot.pause()
-        assert app.screen is app.places["predict"]
+        assert app.screen is app.main_screens["predict"]
         print(*sys.modules)
     app.stop_workers()
 

@@ -76,7 +76,7 @@ def looked_around(sizes: Sequence[tuple[int, int]], steps: int, ways: Sequence[S
             await pilot.resize_terminal(*size)
             unseen.extend(await look_around(pilot, size, steps, ways))
         await pilot.press("ctrl+q")
-        assert app_of(pilot)._exit
+        assert app_of(pilot).exiting
 
     play(scene)
     return unseen

@@ -101,7 +101,7 @@ def test_nothing_is_not_sent(furnished: Path, text: str) -> None:
 def test_a_lone_q_leaves(furnished: Path) -> None:
     async def act(pane: Pane) -> None:
         await pane.send("q")
-        await until(pane.pilot, lambda: pane.app._exit)
+        await until(pane.pilot, lambda: pane.app.exiting)
 
     shown(act)
     assert not (furnished / "weibo-tui.db").exists() or not kept(furnished)

@@ -71,7 +71,7 @@ def the_run(home: Path) -> Run:
 def test_with_nothing_at_work_it_is_left_at_once(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await pilot.press("ctrl+q")
-        assert pilot.app.is_running is False or app_of(pilot)._exit
+        assert pilot.app.is_running is False or app_of(pilot).exiting
 
     assert play(scene).return_code == 0
 

@@ -1,4 +1,4 @@
-"""The app: its threads, its places, and the way out of it."""
+"""The app: its screens, commands, theme and exit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
-from rich.text import Text
 from textual import events
 from textual.app import SystemCommand
 from textual.command import CommandPalette
-from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.message_pump import MessagePump
 from textual.screen import Screen
@@ -79,7 +77,7 @@ class WeiboApp(BaseApp, inherit_bindings=False):
         if self._exit_requested:
             self.exit()
         if not self.is_headless and self.console.color_system in (None, "standard", "windows"):
-            self._filters.insert(0, LowColorFilter(self))
+            self.add_line_filter(LowColorFilter(self))
 
     def get_driver_class(self) -> type[Driver]:
         driver = super().get_driver_class()
@@ -94,12 +92,6 @@ class WeiboApp(BaseApp, inherit_bindings=False):
         self._exit_requested = True
         with suppress(RuntimeError):  # the event loop is closed, so the app has exited
             self._exit_callback()
-
-    def restore_terminal(self) -> None:
-        """Leave the terminal as a shell needs it, where `run` was interrupted before it did that."""
-        if self._driver is not None:
-            self._driver.stop_application_mode()
-            self._driver.close()
 
     def _load(self) -> None:
         with suppress(UserInputError):  # the file was damaged since the app started
@@ -156,15 +148,15 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     # ---- actions
 
-    async def action_go(self, place: str) -> None:
-        self.switch_mode(place)
+    async def action_go(self, screen: str) -> None:
+        self.switch_mode(screen)
 
     def action_help(self) -> None:
         if not isinstance(self.screen, Help):
             self.push_screen(Help(self.screen))
 
     def action_command_palette(self) -> None:
-        # Textual's own, but for the language that it speaks.
+        # Textual's own palette, with a translated placeholder.
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(id="--command-palette", placeholder=_("Search for an action")))
 
@@ -183,7 +175,7 @@ class WeiboApp(BaseApp, inherit_bindings=False):
         self.settings = Settings.load(self.paths)
 
     async def action_quit(self) -> None:
-        """Leave at once, or ask first what becomes of the runs that are going on."""
+        """Exit, or ask first if jobs are running."""
         if not self.jobs:
             self.exit()
         elif not self._quit_dialog_open:
@@ -209,12 +201,12 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             self.exit()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """All actions that work now, under the names that the help gives them, and all themes."""
-        listed = {"app.palette"}
+        """Yield all actions that work now, with their names in the help, and the theme chooser."""
+        seen = {"app.palette"}
         for key, active in screen.active_bindings.items():
             binding = active.binding
-            if active.enabled and binding.id and binding.id not in listed:
-                listed.add(binding.id)
+            if active.enabled and binding.id and binding.id not in seen:
+                seen.add(binding.id)
                 action = partial(self.run_action, binding.action, active.node)
                 yield SystemCommand(binding.description, key_names(key), action)
         yield SystemCommand(_("Theme"), _("Choose among all colour themes"), self.action_change_theme)
@@ -223,23 +215,12 @@ class WeiboApp(BaseApp, inherit_bindings=False):
         return themes.label_colors(self.current_theme.dark)
 
     async def on_event(self, event: events.Event) -> None:
-        if not isinstance(event, Typed) or event.is_forwarded:  # it is, once it was handed on
+        if not isinstance(event, Typed) or event.is_forwarded:
             await super().on_event(event)
         elif not self.key_queue.must_wait(event):
             await super().on_event(event)
-            self.key_queue.went_to(self.focused or self.screen)
+            self.key_queue.delivered(self.focused or self.screen)
             self.keys_pressed += isinstance(event, events.Key)
-
-    def _handle_exception(self, error: Exception) -> None:
-        if not self._exit:
-            super()._handle_exception(error)
-        elif not isinstance(error, NoMatches):  # of a place that was not built yet when the person left
-            record_fault(error)
-
-    def _fatal_error(self) -> None:
-        # Textual prints a traceback, with the texts that stood in variables; a person gets a sentence, and one only.
-        if not self._exit_renderables and isinstance(self._exception, Exception):
-            self.panic(Text(visible(explain(self._exception))))
 
 
 def _describe_machine(wb: Workbench) -> str:
@@ -248,21 +229,23 @@ def _describe_machine(wb: Workbench) -> str:
 
 
 def launch(home: Path | None = None) -> int:
-    """Run the app until it is left; the exit code. Runs at work are stopped with a checkpoint, or left running. A job
-    that fails while the app is left is reported on stderr and in the log, and the exit code is 1."""
+    """Run the app and return the exit code.
+
+    At exit, runs stop with a checkpoint or continue in another process. If a job fails during exit, the error goes to
+    stderr and the log, and the exit code is 1."""
     app = WeiboApp(home)
     with exit_on_signals(app.request_exit):
         try:
             app.run()
-        except KeyboardInterrupt:  # a second Ctrl-C, in the midst of leaving
+        except KeyboardInterrupt:  # a second Ctrl-C during exit
             app.restore_terminal()
             raise
         finally:
             app.stop_workers()
-    # The event loop is closed, so the app does not hear of their ends.
+    # The event loop is closed, so the app gets no message from these jobs.
     failed = [(job.title, job.error) for job in app.jobs if job.error is not None]
     for title, error in failed:
-        if isinstance(error, WeiboTuiError):  # the others are recorded as they are explained
+        if isinstance(error, WeiboTuiError):  # `explain` has logged the others
             record_fault(error)
         with suppress(OSError):  # the terminal may be gone
             print(visible(f"weibo-tui: {title}: {explain(error)}"), file=sys.stderr)

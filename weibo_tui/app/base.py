@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from textual import events, getters
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import ActiveBinding
 from textual.containers import Vertical
 from textual.content import Content
@@ -29,6 +29,7 @@ from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.services.status import format_status
 from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.app.terminal.textual_private import TextualApp
 from weibo_tui.app.widgets.chrome import Navigation, StatusBar, StatusMessage
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -43,7 +44,7 @@ MIN_COLUMNS = 42
 """Below these only what is needed to work is shown."""
 
 
-class BaseApp(App[None], inherit_bindings=False):
+class BaseApp(TextualApp, inherit_bindings=False):
     """The app as its screens know it: settings, worker threads, jobs, messages, and ways to other screens."""
 
     catalog: reactive[Catalog] = reactive(Catalog())
