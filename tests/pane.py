@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.predict.card import Card, PostCard
-from weibo_tui.app.predict.conversation import PredictionList
+from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.registry import cards as registry_cards
@@ -39,11 +39,11 @@ class Pane:
         assert isinstance(screen, PredictScreen)
         self.screen = screen
         self.prompt = screen.prompt
-        self.conversation: PredictionList = screen.conversation
+        self.prediction_list: PredictionList = screen.prediction_list
 
     @property
     def cards(self) -> list[Card]:
-        return self.conversation.cards
+        return self.prediction_list.cards
 
     @property
     def posts(self) -> list[PostCard]:
@@ -51,7 +51,7 @@ class Pane:
 
     @property
     def cursor(self) -> Card | None:
-        return self.conversation.cursor
+        return self.prediction_list.cursor
 
     def text(self, card: Card) -> str:
         return "\n".join(line.plain for line in card.lines(90))
@@ -81,7 +81,7 @@ class Pane:
             await self.pilot.press("enter")
 
     async def judged(self, count: int) -> None:
-        await until(self.pilot, lambda: len([card for card in self.posts if not card.at_work]) == count)
+        await until(self.pilot, lambda: len([card for card in self.posts if not card.busy]) == count)
 
     async def paste(self, text: str) -> None:
         self.app.post_message(events.Paste(text))

@@ -140,7 +140,7 @@ def test_a_base_is_fetched_listed_and_chosen_if_it_is_the_first(home: Path, hub:
         entry = models_of(pilot).entry
         assert entry is not None
         await until(pilot, lambda: f"* {NAME}" in drawn(pilot))
-        assert models_of(pilot).whole.chosen
+        assert models_of(pilot).selected_item.chosen
         assert f"'{NAME}' is here." in flashed(pilot)
         assert not app_of(pilot).screen.query_one(JobLine).display
 
@@ -406,8 +406,8 @@ def test_training_on_a_base_of_the_hub_tells_of_the_fetch_first(
     async def scene(pilot: Pilot[None]) -> None:
         train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)
-        chosen = {"base": BASE, "epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}
-        train.form_values["train"] |= {"files": [few], **chosen}
+        default = {"base": BASE, "epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}
+        train.form_values["train"] |= {"files": [few], **default}
         await open_form(pilot)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "fetching" in drawn(pilot) and "kB of" in drawn(pilot))

@@ -13,12 +13,12 @@ from stage import play, until
 from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
+from weibo_tui.app.evaluation.post_list import PostList
 
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.form import EvaluationForm
-from weibo_tui.app.evaluation.post_list import PostList
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, PostDetails, PostScreen
 from weibo_tui.app.evaluation.screen import EvaluationScreen
 from weibo_tui.app.forms.data_preview import DataPreview
@@ -82,10 +82,10 @@ async def measure(pilot: Pilot[None], path: Path, adapter: str = "mood") -> tupl
     await choose_file(pilot, path)
     await pilot.press("ctrl+s")
     screen = await there(pilot, EvaluationScreen)
-    await until(pilot, lambda: screen.evaluation.scored is not None and screen.has_class("-done"))
+    await until(pilot, lambda: screen.evaluation.result is not None and screen.has_class("-done"))
     await until(pilot, lambda: not the_app(pilot).jobs)
     await pilot.pause()
-    return screen, screen.evaluation.scored
+    return screen, screen.evaluation.result
 
 
 def lines(widget: Any) -> str:
@@ -403,7 +403,7 @@ def test_an_evaluation_is_stopped(furnished: Path, few: Path) -> None:
         await pilot.press("s")
         await until(pilot, lambda: not the_app(pilot).jobs)
         await until(pilot, lambda: "stopped" in text_of(screen, ".news"))
-        assert screen.evaluation.scored is None
+        assert screen.evaluation.result is None
         assert not screen.check_action("stop", ())
         assert not screen.check_action("write", ())
 
@@ -419,7 +419,7 @@ def test_it_goes_on_when_its_screen_is_closed_and_can_be_stopped_from_the_list(f
         assert models_screen.check_action("stop", ())
         screen.evaluation.job.resume()
         the_app(pilot).wake_workers()
-        await until(pilot, lambda: screen.evaluation.scored is not None)
+        await until(pilot, lambda: screen.evaluation.result is not None)
         await pilot.press("l")
         again = await there(pilot, EvaluationScreen)
         assert again.has_class("-done")

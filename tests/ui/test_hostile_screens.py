@@ -20,7 +20,7 @@ from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 
-from weibo_tui.app.predict.conversation import PredictionList
+from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.history import Analysis
@@ -74,7 +74,7 @@ def cards_and_prompt(home: Path, folder: Path, found: list[str]) -> None:
             await press(pilot, "enter", "up")
             await look(pilot)
             await press(pilot, "ctrl+u")
-        await until(pilot, lambda: not any(card.at_work for card in cards(pilot).cards))
+        await until(pilot, lambda: not any(card.busy for card in cards(pilot).cards))
         await press(pilot, "escape")
         for _card in cards(pilot).cards[-3 * len(found) :]:
             await press(pilot, "space", "c")
@@ -87,7 +87,7 @@ def cards_and_prompt(home: Path, folder: Path, found: list[str]) -> None:
 def cards(pilot: Pilot[None]) -> PredictionList:
     place = app_of(pilot).main_screens["predict"]
     assert isinstance(place, PredictScreen)
-    return place.conversation
+    return place.prediction_list
 
 
 def history(home: Path, folder: Path, found: list[str]) -> None:
@@ -207,7 +207,7 @@ def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -
         await paste(pilot, post)
         await until(pilot, lambda: app_of(pilot).screen.is_modal)
         await press(pilot, "down", "enter")
-        await until(pilot, lambda: cards(pilot).cards and not cards(pilot).cards[0].at_work)
+        await until(pilot, lambda: cards(pilot).cards and not cards(pilot).cards[0].busy)
         assert place.prompt.text == "草稿"
         await look(pilot)
         await press(pilot, "up", "up")  # what cannot be written cannot be fetched either

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.evaluation.evaluation_job import Evaluation
+from weibo_tui.app.models.import_export import JobRequest
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
@@ -203,8 +204,8 @@ def test_an_evaluation_with_hostile_labels_and_posts(size: tuple[int, int], host
         job = Job("evaluate", "hostile", lambda bench: bench.evaluate(plan), models, adapter="hostile")
         evaluation, session = Evaluation(plan, job), app_of(pilot).evaluations
         session.items.append(evaluation)
-        models.start_job(job)
-        session._open(evaluation)
+        models._start(JobRequest(job))
+        session.open(evaluation)
         await until(pilot, lambda: job.outcome)
         assert job.outcome == "done", evaluation.problem
         await pilot.pause()
@@ -227,8 +228,8 @@ def test_a_file_that_is_labelled(size: tuple[int, int], hostile: Path, tmp_path:
         place = app_of(pilot).main_screens["predict"]
         assert isinstance(place, PredictScreen)
         card = LabelingCard(LabelingConfig(path, path.with_suffix(".out.csv"), "hostile"))
-        place.conversation.append(card)
-        await until(pilot, lambda: card.done)
+        place.prediction_list.append(card)
+        await until(pilot, lambda: card.result)
         await pilot.pause()
         assert "␛[31m" in await look(pilot)
         await press(pilot, "escape", "space")

@@ -100,7 +100,7 @@ def test_what_is_in_the_file_is_shown_before(furnished: Path, tmp_path: Path) ->
         await until(pane.pilot, lambda: "gb18030; posts in 'words'" in everything(pane))
         await pane.pilot.press("ctrl+s")
         await pane.see(lambda: labellings(pane))
-        await until(pane.pilot, lambda: not labellings(pane)[0].at_work)
+        await until(pane.pilot, lambda: not labellings(pane)[0].busy)
 
     shown(act)
     with (tmp_path / "odd.labelled.csv").open(encoding="gb18030") as file:
@@ -124,7 +124,7 @@ def test_the_place_can_be_another_and_one_that_is_there_is_asked_about(furnished
         await pane.asked()
         pane.type("down", "enter")
         await pane.see(lambda: labellings(pane))
-        await until(pane.pilot, lambda: not labellings(pane)[0].at_work)
+        await until(pane.pilot, lambda: not labellings(pane)[0].busy)
 
     shown(act)
     assert len(rows(there)) == 40
@@ -141,16 +141,16 @@ def test_it_can_be_stopped_and_goes_on_from_there(furnished: Path, tmp_path: Pat
         await pane.see(lambda: pane.app.jobs[0].progress and pane.app.jobs[0].progress.done > 3_000)
         assert "posts/s" in said(pane)
         pane.type("escape")
-        await pane.see(lambda: pane.app.focused is pane.conversation)
+        await pane.see(lambda: pane.app.focused is pane.prediction_list)
         pane.type("s")
         await pane.asked()
         pane.type("down", "enter")
-        await pane.see(lambda: not labellings(pane)[0].at_work)
+        await pane.see(lambda: not labellings(pane)[0].busy)
         assert "stopped at" in said(pane)
         assert not out.exists()
         await until(pane.pilot, lambda: pane.app.screen is pane.screen)
         await pane.pilot.press("r")
-        await until(pane.pilot, lambda: len(labellings(pane)) == 2 and not labellings(pane)[1].at_work)
+        await until(pane.pilot, lambda: len(labellings(pane)) == 2 and not labellings(pane)[1].busy)
         assert "15,000 rows" in said(pane)
         assert "of them done before" in said(pane)
 
@@ -165,8 +165,8 @@ def test_posts_are_judged_meanwhile(furnished: Path, tmp_path: Path) -> None:
         await start(pane, large)
         await pane.see(lambda: "labelling" in said(pane))
         pane.type("今", "天", "enter")
-        await pane.see(lambda: len(pane.cards) == 2 and not pane.cards[1].at_work)
-        assert labellings(pane)[0].at_work
+        await pane.see(lambda: len(pane.cards) == 2 and not pane.cards[1].busy)
+        assert labellings(pane)[0].busy
 
     shown(act)
 

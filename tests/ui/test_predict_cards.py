@@ -33,7 +33,7 @@ def test_escape_goes_to_the_newest_card_and_the_cursor_moves(furnished: Path) ->
         assert pane.cursor is cards[29]
         await pane.pilot.press("g")
         await pane.pilot.pause()
-        assert cards[0].region.y >= pane.conversation.region.y
+        assert cards[0].region.y >= pane.prediction_list.region.y
         assert cards[0].has_class("-cursor")
 
     shown(act)
@@ -51,7 +51,7 @@ def test_moving_up_past_the_first_card_brings_older_ones(furnished: Path) -> Non
         assert [card.text for card in pane.posts] == texts
         assert pane.cursor is at is pane.cards[20]
         await pane.pilot.pause()
-        assert pane.cards[20].region.y - pane.conversation.region.y < 5  # it did not jump
+        assert pane.cards[20].region.y - pane.prediction_list.region.y < 5  # it did not jump
 
     shown(act)
 
@@ -62,14 +62,14 @@ def test_scrolling_to_the_top_brings_older_ones_too(furnished: Path) -> None:
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 50)
         await pane.pilot.pause()
-        pane.conversation.scroll_to(y=0, animate=False)
+        pane.prediction_list.scroll_to(y=0, animate=False)
         await until(pane.pilot, lambda: len(pane.cards) == 70)
 
     shown(act)
 
 
 def test_no_more_cards_are_kept_than_a_person_looks_at(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weibo_tui.app.predict.card_list.MOST", 10)
+    monkeypatch.setattr("weibo_tui.app.predict.card_list.MAX_CARDS", 10)
     texts = [text for text, _label in posts(15)]
 
     async def act(pane: Pane) -> None:
@@ -112,11 +112,11 @@ def test_a_post_higher_than_the_window_is_read_to_its_end_by_keys(furnished: Pat
         card = pane.cards[1]
         await until(pane.pilot, lambda: card.size.height > 100)
         await pane.pilot.pause()
-        assert card.region.y == pane.conversation.content_region.y
+        assert card.region.y == pane.prediction_list.content_region.y
         for key, step in (("pagedown", 1), ("j", 1), ("pageup", -1), ("k", -1)):
-            before = pane.conversation.scroll_y
+            before = pane.prediction_list.scroll_y
             await pane.pilot.press(key)
-            assert (pane.conversation.scroll_y - before) * step > 0
+            assert (pane.prediction_list.scroll_y - before) * step > 0
             assert pane.cursor is card
         for _page in range(20):
             await pane.pilot.press("pagedown")
@@ -180,7 +180,7 @@ def test_a_card_opens_in_the_history(furnished: Path) -> None:
 def test_a_post_from_elsewhere_comes_into_the_prompt(furnished: Path) -> None:
     async def act(pane: Pane) -> None:
         await pane.write("草稿")
-        pane.screen.bring(HOSTILE)
+        pane.screen.edit_post(HOSTILE)
         assert pane.prompt.text == HOSTILE
         await pane.pilot.press("ctrl+z")
         assert pane.prompt.text == "草稿"
@@ -261,13 +261,13 @@ def test_a_click_marks_a_card_and_another_opens_it(furnished: Path) -> None:
         card = pane.cards[0]
         await pane.pilot.click(card)
         assert pane.cursor is card
-        assert not card.opened
+        assert not card.expanded
         await pane.pilot.click(card)
-        assert card.opened
+        assert card.expanded
         await pane.pilot.click(card)
-        assert not card.opened
+        assert not card.expanded
         await pane.pilot.click(pane.cards[1], times=2)
-        assert pane.cards[1].opened
+        assert pane.cards[1].expanded
 
     shown(act)
 
@@ -305,7 +305,7 @@ def test_files_that_were_labelled_stand_among_the_cards(furnished: Path, few: Pa
         await pane.pilot.press("escape", "c")
         assert pane.app.clipboard == str(out)
         await pane.pilot.press("space", "h", "s", "u")  # for which there is no use now
-        assert pane.app.focused is pane.conversation
+        assert pane.app.focused is pane.prediction_list
         assert pane.prompt.text == ""
 
     shown(act)

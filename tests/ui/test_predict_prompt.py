@@ -93,7 +93,7 @@ def test_several_pasted_lines_can_be_a_post_each(furnished: Path) -> None:
         *cards, batch = pane.cards
         assert isinstance(batch, BatchCard)
         assert [card.text for card in pane.posts] == texts[-20:]
-        await until(pane.pilot, lambda: not batch.at_work and not pane.posts[-1].at_work)
+        await until(pane.pilot, lambda: not batch.busy and not pane.posts[-1].busy)
         assert all(card.analysis and card.analysis.text == card.text for card in pane.posts)
         assert pane.text(batch).startswith("▤ 50 pasted posts")
         assert "the last 20 above" in pane.text(batch)
@@ -111,20 +111,20 @@ def test_a_question_is_answered_while_pasted_posts_are_judged_and_they_can_be_st
         await pane.see(lambda: pane.app.screen is not pane.screen)
         await pane.pilot.press("down")
         pane.type("enter")
-        await pane.see(lambda: pane.cards and pane.cards[-1].at_work)
+        await pane.see(lambda: pane.cards and pane.cards[-1].busy)
         batch = pane.cards[-1]
         pane.type("今", "enter")
-        await pane.see(lambda: pane.posts[-1].text == "今" and not pane.posts[-1].at_work)
-        assert batch.at_work
+        await pane.see(lambda: pane.posts[-1].text == "今" and not pane.posts[-1].busy)
+        assert batch.busy
         pane.type("escape")
-        await pane.see(lambda: pane.app.focused is pane.conversation)
+        await pane.see(lambda: pane.app.focused is pane.prediction_list)
         pane.type("k")
         await pane.see(lambda: pane.cursor is batch)
         pane.type("s")
         await pane.asked()
         pane.type("down", "enter")
         await pane.see(lambda: "stopped before it was judged" in pane.text(pane.posts[0]))
-        assert not batch.at_work
+        assert not batch.busy
 
     shown(act)
     assert 1 < len(kept(furnished)) < len(texts)

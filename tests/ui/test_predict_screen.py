@@ -176,7 +176,7 @@ def test_posts_are_judged_while_a_training_runs(furnished: Path, posts_file: Pat
         )
         await pane.see(lambda: job.run)
         pane.type("今", "天", "enter")
-        await pane.see(lambda: pane.posts and not pane.posts[0].at_work)
+        await pane.see(lambda: pane.posts and not pane.posts[0].busy)
         assert job.outcome is None
         job.stop()
         pane.app.wake_workers()

@@ -13,8 +13,8 @@ from commands import Command, objects, table
 from histories import ANALYSIS
 from hostile import spoken
 
-from weibo_tui.app.history.rows import Columns, pattern
-from weibo_tui.app.predict.card import FOLDED_LINES, LARGEST_SHOWN, PostCard
+from weibo_tui.app.history.rows import RowLayout, search_pattern
+from weibo_tui.app.predict.card import FOLDED_LINES, MAX_CHARACTERS, PostCard
 from weibo_tui.datasets.splitting import group_steps
 from weibo_tui.progress import finish
 from weibo_tui.storage.history import HistoryFilter
@@ -110,10 +110,10 @@ def test_a_card_and_a_row_show_the_beginning_and_say_how_much_there_is_more(name
     lines = PostCard(post, "mood")._post_lines(80)
     assert len(lines) <= FOLDED_LINES
     assert "more character" in lines[-1].plain
-    assert int("".join(filter(str.isdigit, lines[-1].plain))) >= MEGABYTE - LARGEST_SHOWN
+    assert int("".join(filter(str.isdigit, lines[-1].plain))) >= MEGABYTE - MAX_CHARACTERS
     entry = replace(ANALYSIS, text=post)
-    columns = Columns.fit(80, [entry])
-    for found in (None, pattern(post[:50]), pattern("不在")):
+    columns = RowLayout.fit(80, [entry])
+    for found in (None, search_pattern(post[:50]), search_pattern("不在")):
         assert columns.row(entry, found).cell_length in (79, 80)  # where a wide one is cut
 
 

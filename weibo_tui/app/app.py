@@ -127,7 +127,7 @@ class WeiboApp(BaseApp, inherit_bindings=False):
         self._history.show(analysis_id)
 
     def edit_in_prompt(self, post: str) -> None:
-        self._predict.bring(post)
+        self._predict.edit_post(post)
         self.switch_mode(self._predict.NAME)
 
     async def open_evaluation_form(self, card: AdapterCard, owner: MessagePump) -> Job | None:

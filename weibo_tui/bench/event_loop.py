@@ -162,7 +162,7 @@ class _Director:
         out = self._folder / f"labelled-{os.getpid()}.csv"
         card = LabelingCard(LabelingConfig(self._folder / "posts.csv", out, STARTER_ADAPTER, machine=CPU))
         async with self.phase("labelling"):
-            place.conversation.append(card)
+            place.prediction_list.append(card)
             while card.job is None:
                 await asyncio.sleep(0.01)
             with suppress(TimeoutError):

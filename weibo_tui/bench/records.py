@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from weibo_tui.app.history.window import PAGE, around, newest, oldest
+from weibo_tui.app.history.window import PAGE, load_around, load_newest, load_oldest
 from weibo_tui.bench.measuring import Measured
 from weibo_tui.bench.posts import FIRST, LAST, lengths
 from weibo_tui.progress import Progress
@@ -103,13 +103,13 @@ def call(home: str) -> Measured:
     with Workbench.open(Path(home)) as bench:
         history = bench.history
         found["open"] = 1000 * (time.perf_counter() - began)
-        last = timed("newest", partial(newest, history, EVERYTHING)).entries[0]
+        last = timed("newest", partial(load_newest, history, EVERYTHING)).entries[0]
         assert last.id is not None  # it is kept
         entry = history.get(last.id // 2)
-        timed("middle", partial(around, history, entry, EVERYTHING))
-        timed("oldest", partial(oldest, history, EVERYTHING))
+        timed("middle", partial(load_around, history, entry, EVERYTHING))
+        timed("oldest", partial(load_oldest, history, EVERYTHING))
         for name, asked in questions().items():
-            page = timed(name, partial(newest, history, asked))
+            page = timed(name, partial(load_newest, history, asked))
             number = timed(f"{name} counted", partial(history.count, asked))
             assert len(page.entries) == min(number, PAGE)
             found[f"{name} found"] = number

@@ -1,4 +1,4 @@
-"""What an adapter is to be measured on."""
+"""The form for an evaluation: the labeled files and how they are read."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.workbench import AuditPlan, Columns, EvaluationConfig
 
 _COLUMNS = ("text_column", "label_column", "encoding")
-_MOST_LABELS = 30
+_MAX_LABELS = 30
 
 
 class EvaluationForm(PlanForm[EvaluationConfig]):
-    """Only files must be named: posts with labels that the adapter knows."""
+    """Only files are required: posts with labels that the adapter knows."""
 
     HELP_TEXT = N_(
         "Measure an adapter on labelled files (CSV, TSV, JSONL or Parquet) that it was not trained on. Type a path, "
@@ -50,25 +50,25 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
         super().__init__(values)
         self._card = card
         self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
-        self._wrong = PathInput(save=True, suffixes=(".csv",), placeholder=_("nowhere"))
+        self._errors = PathInput(save=True, suffixes=(".csv",), placeholder=_("nowhere"))
         self._preview = DataPreview(audit=False)
 
     def compose_body(self) -> Iterable[Widget]:
         card = self._card
-        known = ", ".join(
+        labels = ", ".join(
             name if name == raw else f"{name} ({raw})"
-            for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MOST_LABELS]
+            for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MAX_LABELS]
         )
-        more = ", …" if len(card.labels) > _MOST_LABELS else ""
+        more = ", …" if len(card.labels) > _MAX_LABELS else ""
         yield Static(safe_content(_("Measure '{name}'").format(name=card.name)), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Container(id="left"):
                 yield Static(safe_content(_("Labelled posts")), classes="section")
                 yield self._files
                 yield from self.fields(*column_fields(), encoding_field())
-                yield Static(safe_line(_("Its labels: {labels}").format(labels=known + more)), classes="about")
+                yield Static(safe_line(_("Its labels: {labels}").format(labels=labels + more)), classes="about")
                 yield Static(safe_content(_("Write the posts judged wrongly to")), classes="section")
-                yield self._wrong
+                yield self._errors
             with Container(id="right"):
                 yield self._preview
 
@@ -77,7 +77,7 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
         self.update_dependents()
 
     def update_dependents(self) -> None:
-        """Look at how the files are to be read now."""
+        """Show how the files are read with the options of the form."""
         if self._fields:
             self._preview.load(AuditPlan(tuple(self._files.files), self._columns()))
 
@@ -87,28 +87,28 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
         self.update_dependents()
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        found = event.previews[0].source if event.previews else None
+        source = event.previews[0].source if event.previews else None
         for name in _COLUMNS:
-            self._fields[name].suggest(str(getattr(found, name, None) or ""))
+            self._fields[name].suggest(str(getattr(source, name, None) or ""))
 
     def _columns(self) -> Columns:
         return Columns(*(self._fields[name].value for name in _COLUMNS))
 
     def output(self) -> PathInput | None:
-        return self._wrong if self._wrong.value.strip() else None
+        return self._errors if self._errors.value.strip() else None
 
     def plan(self) -> EvaluationConfig:
         if self._files.pending:
             raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
         if not self._files.files:
             raise UserInputError(_("Name a file to measure it on first."))
-        wrong = self._wrong.path if self.output() else None
-        if wrong is not None and (problem := check_path(wrong, save=True).problem):
+        errors = self._errors.path if self.output() else None
+        if errors is not None and (problem := check_path(errors, save=True).problem):
             raise UserInputError(problem)
         return EvaluationConfig(
             data=tuple(map(Path, self._files.files)),
             adapter=self._card.name,
             columns=self._columns(),
-            errors=wrong,
-            overwrite=wrong is not None and self._replaceable == wrong,
+            errors=errors,
+            overwrite=errors is not None and self._replaceable == errors,
         )

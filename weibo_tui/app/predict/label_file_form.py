@@ -1,4 +1,4 @@
-"""Which file is to be labelled, by which adapter, and where the result goes."""
+"""The form for labeling a file: the file, the adapter and the output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from weibo_tui.workbench import AuditPlan, Columns, LabelingConfig
 
 
 class LabelingForm(PlanForm[LabelingConfig]):
-    """Only the file must be named: the result goes beside it."""
+    """Only the file is required; by default the output is written next to it."""
 
     HELP_TEXT = N_(
         "Label a whole file (CSV, TSV, JSONL or Parquet): the result has its rows, order and cells unchanged, and "
@@ -47,11 +47,10 @@ class LabelingForm(PlanForm[LabelingConfig]):
         self._source = PathInput(suffixes=sorted(FORMATS), placeholder=_("a file of posts"))
         self._out = PathInput(save=True, suffixes=sorted(FORMATS), placeholder=_("beside the file"))
         self._preview = DataPreview(audit=False)
-        self._beside = ""
-        """The place that was proposed, as long as nobody has typed another."""
+        self._suggested = ""
+        """The suggested output path, until the user types another."""
 
     def compose_body(self) -> Iterable[Widget]:
-        catalog = self.app.catalog
         yield Static(safe_content(_("Label a file")), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Container(id="left"):
@@ -60,11 +59,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
                 yield Static(safe_content(_("Write the result to")), classes="section")
                 yield self._out
                 yield Static(safe_content(_("How")), classes="section")
-                yield from self.fields(
-                    _adapter(catalog),
-                    column_fields()[0],
-                    encoding_field(),
-                )
+                yield from self.fields(_adapter_field(self.app.catalog), column_fields()[0], encoding_field())
             with Container(id="right"):
                 yield self._preview
 
@@ -73,7 +68,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
         self.update_dependents()
 
     def update_dependents(self) -> None:
-        """Look at how the file is to be read now."""
+        """Show how the file is read with the options of the form."""
         if self._fields:
             files = (self._source.path,) if self._source.value.strip() else ()
             self._preview.load(AuditPlan(files, self._columns()))
@@ -82,9 +77,9 @@ class LabelingForm(PlanForm[LabelingConfig]):
         event.stop()
         self._problem.update("")
         if event.path_input is self._source:
-            if self._out.value == self._beside:
-                self._beside = str(_beside(self._source.path)) if self._source.path.name else ""
-                self._out.value = self._beside
+            if self._out.value == self._suggested:
+                self._suggested = str(_default_output(self._source.path)) if self._source.path.name else ""
+                self._out.value = self._suggested
             self.update_dependents()
 
     def on_path_input_chosen(self, event: PathInput.Chosen) -> None:
@@ -95,9 +90,9 @@ class LabelingForm(PlanForm[LabelingConfig]):
             self.action_start()
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        found = event.previews[0].source if event.previews else None
+        source = event.previews[0].source if event.previews else None
         for name in ("text_column", "encoding"):
-            self._fields[name].suggest(str(getattr(found, name, None) or ""))
+            self._fields[name].suggest(str(getattr(source, name, None) or ""))
 
     def _columns(self) -> Columns:
         return Columns(text=self._fields["text_column"].value, encoding=self._fields["encoding"].value)
@@ -111,7 +106,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
             raise UserInputError(_("Name a file of posts first."))
         if problem := check_path(source, save=False).problem:
             raise UserInputError(problem)
-        out = self._out.path if self._out.value.strip() else _beside(source)
+        out = self._out.path if self._out.value.strip() else _default_output(source)
         if problem := check_path(out, save=True).problem:
             raise UserInputError(problem)
         return LabelingConfig(
@@ -119,10 +114,10 @@ class LabelingForm(PlanForm[LabelingConfig]):
         )
 
 
-def _adapter(catalog: Catalog) -> FieldSpec:
+def _adapter_field(catalog: Catalog) -> FieldSpec:
     choices = as_choices([card.name for card in catalog.adapters])
     return FieldSpec("adapter", N_("Adapter"), N_("It judges the posts."), catalog.adapter, choices=choices)
 
 
-def _beside(source: Path) -> Path:
+def _default_output(source: Path) -> Path:
     return source.with_name(f"{source.stem}.labelled{source.suffix}")

@@ -1,4 +1,4 @@
-"""The conversation: what was asked and what came of it, from the history and since the program was started."""
+"""The list of predictions on the predict screen: cards from the history and from this session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weibo_tui.app.base import get_app
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings, first_key
-from weibo_tui.app.predict.card import Card, PostCard, card_of
+from weibo_tui.app.predict.card import Card, PostCard, create_card
 from weibo_tui.app.predict.card_list import CardList
 from weibo_tui.app.predict.job_card import JobCard, LabelingCard
 from weibo_tui.app.services.jobs import Job
@@ -23,23 +23,23 @@ from weibo_tui.storage.history import Analysis, Entry
 from weibo_tui.workbench import Workbench
 
 PAGE = 50
-"""Entries of the history that are fetched at a time."""
-MOST_LOOKED_BACK = 600
-"""Cards that looking back brings in at most."""
+"""Entries of the history that are loaded at a time."""
+MAX_OLDER_CARDS = 600
+"""Cards up to which older entries are loaded."""
 
-ON_THE_CARD: Mapping[str, Callable[[Card], bool]] = {
-    "open": lambda card: card.opens,
+CARD_ACTIONS: Mapping[str, Callable[[Card], bool]] = {
+    "open": lambda card: card.expandable,
     "copy_card": lambda _card: True,
-    "judge_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.at_work,
+    "judge_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.busy,
     "show_in_history": lambda card: isinstance(card.entry, Analysis),
-    "delete_card": lambda card: not card.at_work,
-    "stop_work": lambda card: isinstance(card, JobCard) and card.at_work,
+    "delete_card": lambda card: not card.busy,
+    "stop_work": lambda card: isinstance(card, JobCard) and card.busy,
 }
-"""What the marked card can be asked for, and when."""
+"""The actions on the card under the cursor, and when they work."""
 
 
 class PredictionList(CardList):
-    """Posts and files with what came of them."""
+    """Posts and files with their results."""
 
     HELP_TEXT = N_(
         "The cards: posts and their verdicts, the newest last. The marked one can be opened (all labels, the whole "
@@ -53,26 +53,19 @@ class PredictionList(CardList):
     """
 
     class Exited(Message):
-        """One wants to write again."""
+        """A key to leave the cards was pressed."""
 
-    class Again(Message):
-        """What is on a card is to be done again."""
+    class Repeat(Message):
+        """The post or the file of a card is to be predicted again."""
 
         def __init__(self, card: Card) -> None:
             super().__init__()
             self.card = card
 
-    class ShowInHistory(Message):
-        """An analysis is to be seen in the history."""
-
-        def __init__(self, analysis_id: int) -> None:
-            super().__init__()
-            self.analysis_id = analysis_id
-
     def __init__(self) -> None:
         super().__init__()
         self._deleted: list[Card] = []
-        self._offered: list[bool | None] = []
+        self._allowed: list[bool | None] = []
         self._fetching = False
         self._all_fetched = False
         self._oldest: Entry | None = None
@@ -85,99 +78,99 @@ class PredictionList(CardList):
         self.fetch_older()
 
     def allow_focus(self) -> bool:
-        """There is something to do in it: Tab leads past it where nothing was asked yet."""
+        """Return False for a list without any card, which Tab skips."""
         return bool(self.cards or self._deleted)
 
     @property
     def posts(self) -> list[str]:
-        """The posts of all cards, the newest first; one that was sent several times in a row is there once."""
+        """The posts of all cards, newest first, without repetitions in a row."""
         posts = [card.text for card in reversed(self.cards) if isinstance(card, PostCard)]
-        return [post for number, post in enumerate(posts) if not number or post != posts[number - 1]]
+        return [post for index, post in enumerate(posts) if not index or post != posts[index - 1]]
 
     # ---- the history
 
     @property
     def _entries(self) -> dict[Card, Entry]:
-        """What the history keeps of the cards."""
         return {card: card.entry for card in self.cards if card.entry is not None}
 
     def fetch_older(self) -> None:
-        """Bring in the page of the history before what has been fetched."""
-        if len(self.children) > MOST_LOOKED_BACK:
-            key = first_key("app.history", get_app(self).keymap)
-            get_app(self).show_message(_("Those from before are in the history: {key}.").format(key=key))
+        """Load the page of the history before the entries that were loaded."""
+        app = get_app(self)
+        if len(self.children) > MAX_OLDER_CARDS:
+            key = first_key("app.history", app.keymap)
+            app.show_message(_("Those from before are in the history: {key}.").format(key=key))
         elif not self._fetching and not self._all_fetched:
             self._fetching = True
-            get_app(self).run_task(self._fetch(), node=self)
+            app.run_task(self._fetch(), node=self)
 
     async def _fetch(self) -> None:
         try:
-            entries = await get_app(self).records.call(partial(_page, limit=PAGE, before=self._oldest))
+            entries = await get_app(self).records.call(partial(_load_page, limit=PAGE, before=self._oldest))
         finally:
             self._fetching = False
         self._all_fetched = len(entries) < PAGE
         self._oldest = entries[-1] if entries else self._oldest
         known = set(map(_key, self._entries.values()))
-        self.look_back([card_of(entry) for entry in reversed(entries) if _key(entry) not in known])
+        self.prepend([create_card(entry) for entry in reversed(entries) if _key(entry) not in known])
 
     def on_card_list_at_top(self) -> None:
         self.fetch_older()
 
     def on_card_list_trimmed(self) -> None:
-        """What was taken off can be fetched again."""
+        # The removed cards can be loaded again.
         self._oldest = next(iter(self._entries.values()), None)
         self._all_fetched = False
 
-    def look_again(self) -> None:
-        """Take over what was corrected or deleted in the history meanwhile."""
-        if shown := self._entries:
-            get_app(self).run_task(self._look_again(shown), node=self)
+    def refresh_entries(self) -> None:
+        """Update the cards of entries that were corrected or deleted on the history screen."""
+        if entries := self._entries:
+            get_app(self).run_task(self._refresh(entries), node=self)
 
-    async def _look_again(self, shown: Mapping[Card, Entry]) -> None:
-        entries = await get_app(self).records.call(partial(_page, limit=len(shown)))
-        there = {_key(entry): entry for entry in entries}
-        reaches_back = len(entries) == len(shown)
+    async def _refresh(self, shown: Mapping[Card, Entry]) -> None:
+        entries = await get_app(self).records.call(partial(_load_page, limit=len(shown)))
+        by_key = {_key(entry): entry for entry in entries}
+        full = len(entries) == len(shown)
         for card, entry in shown.items():
-            now = there.get(_key(entry))
-            if isinstance(card, PostCard) and isinstance(now, Analysis) and now != entry:
-                card.show(now)
-            elif now is None and card.display and not (reaches_back and _order(entry) < _order(entries[-1])):
+            current = by_key.get(_key(entry))
+            if isinstance(card, PostCard) and isinstance(current, Analysis) and current != entry:
+                card.show(current)
+            elif current is None and card.display and not (full and _order(entry) < _order(entries[-1])):
                 self.hide(card)
 
-    # ---- what the marked card can be asked for
+    # ---- actions on the card under the cursor
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "bring_back":
             return bool(self._deleted)
-        if action in ON_THE_CARD:
-            return self.cursor is not None and ON_THE_CARD[action](self.cursor)
+        if action in CARD_ACTIONS:
+            return self.cursor is not None and CARD_ACTIONS[action](self.cursor)
         return True
 
-    def offer(self) -> None:
-        """Let the footer show what the marked card can be asked for now; drawn again only where that is new."""
-        offered = [self.check_action(action, ()) for action in (*ON_THE_CARD, "bring_back")]
-        if offered != self._offered:
-            self._offered = offered
+    def update_actions(self) -> None:
+        """Draw the footer again, where other actions are allowed now."""
+        allowed = [self.check_action(action, ()) for action in (*CARD_ACTIONS, "bring_back")]
+        if allowed != self._allowed:
+            self._allowed = allowed
             self.refresh_bindings()
 
     def on_card_actions_changed(self, message: Card.ActionsChanged) -> None:
         message.stop()
-        self.offer()
+        self.update_actions()
 
     def action_judge_again(self) -> None:
         if self.cursor is not None:
-            self.post_message(self.Again(self.cursor))
+            self.post_message(self.Repeat(self.cursor))
 
     def action_show_in_history(self) -> None:
         if self.cursor is not None and self.cursor.entry is not None and self.cursor.entry.id is not None:
-            self.post_message(self.ShowInHistory(self.cursor.entry.id))
+            get_app(self).show_in_history(self.cursor.entry.id)
 
     def action_leave(self) -> None:
         self.post_message(self.Exited())
 
     def action_copy_card(self) -> None:
         if self.cursor is not None:
-            self.app.copy_to_clipboard(self.cursor.to_copy)
+            self.app.copy_to_clipboard(self.cursor.clipboard_text)
             get_app(self).show_message(_("Copied."), "success")
 
     def action_delete_card(self) -> None:
@@ -186,30 +179,28 @@ class PredictionList(CardList):
 
     async def _delete(self, card: Card) -> None:
         if (entry := card.entry) is not None:
-            key = first_key("cards.undo", get_app(self).keymap)
-            question = _("Delete this from the history? {key} brings it back, until the program is left.").format(
-                key=key
-            )
+            question = _("Delete this from the history? {key} brings it back, until the program is left.")
+            question = question.format(key=first_key("cards.undo", get_app(self).keymap))
             answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
             if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
                 return
-            await get_app(self).records.call(lambda bench: bench.history.delete([entry]))
+            await get_app(self).records.call(lambda wb: wb.history.delete([entry]))
         self._deleted.append(card)
         self.hide(card)
-        self.offer()
+        self.update_actions()
         if not self.cards:
             self.action_leave()
 
     def action_bring_back(self) -> None:
-        get_app(self).run_task(self._bring_back(), node=self)
+        get_app(self).run_task(self._restore(), node=self)
 
-    async def _bring_back(self) -> None:
+    async def _restore(self) -> None:
         card = self._deleted.pop()
         if (entry := card.entry) is not None:
-            await get_app(self).records.call(lambda bench: bench.history.restore([entry]))
+            await get_app(self).records.call(lambda wb: wb.history.restore([entry]))
         if card.is_attached:
-            self.show_again(card)
-        self.offer()
+            self.unhide(card)
+        self.update_actions()
 
     def action_stop_work(self) -> None:
         if isinstance(self.cursor, JobCard) and self.cursor.job is not None:
@@ -223,16 +214,16 @@ class PredictionList(CardList):
             get_app(self).wake_workers()
 
 
-def _page(bench: Workbench, limit: int, before: Entry | None = None) -> list[Entry]:
-    # Looking is no reason to make a database.
-    return bench.history.page(limit, before) if bench.paths.database.exists() else []
+def _load_page(wb: Workbench, limit: int, before: Entry | None = None) -> list[Entry]:
+    # Reading creates no database.
+    return wb.history.page(limit, before) if wb.paths.database.exists() else []
 
 
 def _key(entry: Entry) -> tuple[type[Entry], int | None]:
-    """What tells an entry of the history from all others, also when it has been corrected."""
+    """Return the identity of an entry, which a correction does not change."""
     return type(entry), entry.id
 
 
 def _order(entry: Entry) -> tuple[str, bool, int]:
-    """Grows with the place in the history."""
+    """Return a sort key for the order of the history."""
     return entry.created_at, isinstance(entry, Analysis), entry.id or 0
