@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from weibo_tui.app.keymap import KEYS, PLACES, Key, all_keys, check_keymap, key_names, keys_of, markdown_table
+from weibo_tui.app.keymap import KEY_GROUPS, KEYS, Key, all_keys, check_keymap, key_names, keys_of, markdown_table
 from weibo_tui.errors import UserInputError
 
 README = Path(__file__).parents[2] / "README.md"
@@ -34,7 +34,7 @@ TOGETHER = (
 
 
 def test_every_part_has_a_title_and_every_name_is_its_own() -> None:
-    assert set(PLACES) == set(KEYS)
+    assert set(KEY_GROUPS) == set(KEYS)
     names = [key.name for key in all_keys()]
     assert len(set(names)) == len(names)
     assert all(key.name.partition(".")[0] == place for place, keys in KEYS.items() for key in keys)

@@ -140,7 +140,7 @@ def test_a_base_is_fetched_listed_and_chosen_if_it_is_the_first(home: Path, hub:
         entry = models_of(pilot).entry
         assert entry is not None
         await until(pilot, lambda: f"* {NAME}" in drawn(pilot))
-        assert models_of(pilot).selected_item.chosen
+        assert models_of(pilot).selected_item.default
         assert f"'{NAME}' is here." in flashed(pilot)
         assert not app_of(pilot).screen.query_one(JobLine).display
 

@@ -11,7 +11,7 @@ import pytest
 from steps import Owner, Work, close, job, play
 from textual.message import Message
 
-from weibo_tui.app.services.worker import TELL_SECONDS, WorkerThread
+from weibo_tui.app.services.worker import POST_SECONDS, WorkerThread
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress
@@ -41,7 +41,7 @@ def test_events_come_in_order_all_of_them_and_in_few_messages() -> None:
                 work.allow(1)
             await thread.call(lambda _bench: None)
             assert len(owner.told) <= tenth + 1
-            loop.now += TELL_SECONDS
+            loop.now += POST_SECONDS
         work.allow(1)
         await owner.ended.get()
         assert owner.events == list(range(1, 62))

@@ -29,7 +29,7 @@ from weibo_tui.app.train.chart_grid import ChartGrid
 from weibo_tui.app.train.run_list import STATE_COLORS, state_label
 from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
-from weibo_tui.app.widgets.job_progress import pace_of_bytes
+from weibo_tui.app.widgets.job_progress import byte_progress
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.locale import N_
@@ -199,7 +199,7 @@ def _progress(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Iterat
             share = share if parts else stage.done / stage.total
         parts.append(Content.assemble((word(stage.stage), STATE_COLORS[entry.state]), done))
         if entry.job is not None:
-            parts += map(safe_content, pace_of_bytes(entry.job))
+            parts += map(safe_content, byte_progress(entry.job))
     yield bar(share or 0.0, width, STATE_COLORS[entry.state])
     yield join_fitting(parts or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
 
