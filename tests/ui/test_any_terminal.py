@@ -82,13 +82,13 @@ def looked_around(sizes: Sequence[tuple[int, int]], steps: int, ways: Sequence[S
     return unseen
 
 
-def test_what_has_the_focus_is_seen_in_the_smallest_terminal(furnished: Path) -> None:
+def test_focus_is_visible_in_the_smallest_terminal(furnished: Path) -> None:
     assert looked_around([SMALLEST], 2, [("f2", "ctrl+o"), ("f3",), ("f5", "d")]) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [*SIZES, NOWHERE], ids=str)
-def test_what_has_the_focus_is_seen_in_a_terminal_of_any_size(size: tuple[int, int], furnished: Path) -> None:
+def test_focus_is_visible_in_a_terminal_of_any_size(size: tuple[int, int], furnished: Path) -> None:
     assert looked_around([size], 8) == []
 
 
@@ -96,7 +96,7 @@ def test_what_has_the_focus_is_seen_in_a_terminal_of_any_size(size: tuple[int, i
 
 
 @pytest.mark.parametrize("size", [SMALLEST, pytest.param(NOWHERE, marks=pytest.mark.slow)], ids=str)
-def test_the_app_can_be_left_in_a_terminal_with_no_room(size: tuple[int, int], home: Path) -> None:
+def test_app_in_a_tiny_terminal_can_quit(size: tuple[int, int], home: Path) -> None:
     with Terminal(columns=size[0], rows=size[1]) as terminal:
         terminal.wait_until(lambda: terminal.screen.alternate, "the app")
         if size == SMALLEST:
@@ -150,7 +150,7 @@ def check_colours(settings: Mapping[str, str | None]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", FEW_COLOURS, ids=str)
-def test_what_is_marked_is_seen_in_any_colours(settings: Mapping[str, str | None], furnished: Path) -> None:
+def test_highlight_is_visible_with_any_colors(settings: Mapping[str, str | None], furnished: Path) -> None:
     check_colours(settings)
 
 
@@ -176,13 +176,13 @@ def judged_in_the_app(settings: Mapping[str, str | None], encoding: str = "utf-8
         assert terminal.wait_for_end() == 0
 
 
-def test_without_a_locale_and_shades_of_colour_all_can_be_read(furnished: Path) -> None:
+def test_highlight_without_locale_and_with_16_colors_is_visible(furnished: Path) -> None:
     check_colours({**BARE, "TERM": "linux", "COLORTERM": None})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", NO_LOCALE, ids=str)
-def test_without_a_locale_all_can_be_read_and_typed(settings: Mapping[str, str | None], furnished: Path) -> None:
+def test_app_without_a_locale_shows_chinese(settings: Mapping[str, str | None], furnished: Path) -> None:
     judged_in_the_app(settings)
     plain = {name: value for name, value in settings.items() if value is not None}
     done = start("predict", "今天的面真好吃", "--json", env=environment(**plain))
@@ -200,12 +200,12 @@ def made_locale(folder: Path, source: str, charmap: str) -> Mapping[str, str]:
 
 
 @pytest.mark.slow
-def test_in_another_chinese_encoding_all_can_be_read_and_typed(furnished: Path, tmp_path: Path) -> None:
+def test_app_in_gb18030_shows_chinese(furnished: Path, tmp_path: Path) -> None:
     judged_in_the_app(made_locale(tmp_path, "zh_CN", "GB18030"), "gb18030")
 
 
 @pytest.mark.slow
-def test_in_an_encoding_without_chinese_one_sentence_says_what_to_do(furnished: Path, tmp_path: Path) -> None:
+def test_app_in_latin_1_is_refused_with_advice(furnished: Path, tmp_path: Path) -> None:
     with Terminal(environment=made_locale(tmp_path, "en_US", "ISO-8859-1")) as terminal:
         assert terminal.wait_for_end() == 2
         said = " ".join(terminal.text.split())
@@ -213,7 +213,7 @@ def test_in_an_encoding_without_chinese_one_sentence_says_what_to_do(furnished: 
     assert "LC_ALL=C.UTF-8 weibo-tui" in said
 
 
-def test_a_terminal_of_lines_is_told_where_to_go(home: Path) -> None:
+def test_app_in_a_dumb_terminal_is_refused_with_advice(home: Path) -> None:
     with Terminal(APP, environment={"TERM": "dumb"}) as terminal:
         assert terminal.wait_for_end() == 2
         said = " ".join(terminal.text.split())

@@ -17,7 +17,7 @@ from weibo_tui.workbench import Workbench
 NO_SPACE = "no space left"
 
 
-def test_a_verdict_that_cannot_be_kept_is_not_shown_and_the_app_goes_on(furnished: Path) -> None:
+def test_prediction_that_cannot_be_saved_is_an_error(furnished: Path) -> None:
     database = furnished / "weibo-tui.db"
     for path in furnished.glob("weibo-tui.db*"):
         path.unlink()
@@ -49,7 +49,7 @@ def disk(stocked: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
-def test_the_app_outlives_a_disk_that_becomes_full(disk: Shell) -> None:
+def test_app_survives_a_full_disk(disk: Shell) -> None:
     with Terminal((*disk.entered, *APP), rows=40) as terminal:
         terminal.wait_for("adapter mood")
         terminal.press(*"first", "enter")

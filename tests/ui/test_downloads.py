@@ -127,7 +127,7 @@ def problem(pilot: Pilot[None]) -> str:
 # ---- the Hub
 
 
-def test_a_base_is_fetched_listed_and_chosen_if_it_is_the_first(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
+def test_download_of_the_first_base_makes_it_the_default(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await ask(pilot)
         assert app_of(pilot).screen.query_one(Input).value == BASE
@@ -149,7 +149,7 @@ def test_a_base_is_fetched_listed_and_chosen_if_it_is_the_first(home: Path, hub:
         assert bench.settings.base == ""
 
 
-def test_names_that_are_none_and_what_is_here_are_refused_at_once(home: Path, model: dict[str, bytes]) -> None:
+def test_download_invalid_or_installed_name_is_refused(home: Path, model: dict[str, bytes]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await begin(pilot)
         await until(pilot, lambda: bases(pilot))
@@ -164,7 +164,9 @@ def test_names_that_are_none_and_what_is_here_are_refused_at_once(home: Path, mo
 
 
 @pytest.mark.parametrize("size", [(60, 20), (100, 30)])
-def test_how_far_it_is_is_seen_in_bytes(size: tuple[int, int], home: Path, hub: Hub, stalled: threading.Event) -> None:
+def test_download_progress_is_shown_in_bytes(
+    size: tuple[int, int], home: Path, hub: Hub, stalled: threading.Event
+) -> None:
     hub.faults.appendleft(cut(PIECE))  # then it goes on, and there are two moments to tell a rate from
 
     async def scene(pilot: Pilot[None]) -> None:
@@ -181,7 +183,7 @@ def test_how_far_it_is_is_seen_in_bytes(size: tuple[int, int], home: Path, hub: 
     play(scene, size)
 
 
-def test_a_fetch_is_stopped_and_taken_up_where_it_was(home: Path, hub: Hub, stalled: threading.Event) -> None:
+def test_download_stopped_resumes_where_it_was(home: Path, hub: Hub, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await come(pilot, await begin_stalled(pilot))
         await ask(pilot)
@@ -197,7 +199,7 @@ def test_a_fetch_is_stopped_and_taken_up_where_it_was(home: Path, hub: Hub, stal
     assert hub.ranges[-1] > 0
 
 
-def test_what_fails_a_fetch_is_said(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
+def test_download_failure_is_explained(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         hub.faults = deque([garbled])
         await begin(pilot)
@@ -209,7 +211,7 @@ def test_what_fails_a_fetch_is_said(home: Path, hub: Hub, model: dict[str, bytes
     play(scene)
 
 
-def test_a_name_that_is_taken_is_told_from_it(furnished: Path, model: dict[str, bytes]) -> None:
+def test_download_existing_name_gets_a_number(furnished: Path, model: dict[str, bytes]) -> None:
     (furnished / "bases" / "tiny").rename(furnished / "bases" / NAME)
     card = furnished / "bases" / NAME / "card.json"
     card.write_text(card.read_text("utf-8").replace('"tiny"', f'"{NAME}"', 1), "utf-8")
@@ -223,7 +225,7 @@ def test_a_name_that_is_taken_is_told_from_it(furnished: Path, model: dict[str, 
     play(scene)
 
 
-def test_a_verdict_and_the_history_do_not_wait_for_a_fetch(furnished: Path, stalled: threading.Event) -> None:
+def test_download_does_not_block_predictions_and_history(furnished: Path, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         job = await begin_stalled(pilot)
         before = await come(pilot, job)
@@ -243,7 +245,7 @@ def test_a_verdict_and_the_history_do_not_wait_for_a_fetch(furnished: Path, stal
     play(scene)
 
 
-def test_leaving_says_that_what_has_come_is_kept(home: Path, stalled: threading.Event) -> None:
+def test_quit_during_download_says_that_it_resumes(home: Path, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await come(pilot, await begin_stalled(pilot))
         await pilot.press("ctrl+q")
@@ -257,7 +259,7 @@ def test_leaving_says_that_what_has_come_is_kept(home: Path, stalled: threading.
     assert list((home / "downloads").rglob("*.part"))
 
 
-def test_the_program_ends_while_the_hub_says_nothing(home: Path, stalled: threading.Event) -> None:
+def test_quit_while_the_hub_is_silent_ends_the_program(home: Path, stalled: threading.Event) -> None:
     with Terminal() as terminal:
         terminal.wait_for("Fetch uer")
         terminal.press("enter")
@@ -275,7 +277,7 @@ def test_the_program_ends_while_the_hub_says_nothing(home: Path, stalled: thread
 # ---- the first start
 
 
-def test_the_first_start_offers_to_fetch_a_base(home: Path, model: dict[str, bytes]) -> None:
+def test_welcome_offers_a_download(home: Path, model: dict[str, bytes]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await choose(pilot, "Fetch uer's Chinese GPT-2 from Hugging Face (420 MB)")
         await until(pilot, lambda: isinstance(app_of(pilot).screen, InputDialog))
@@ -288,7 +290,7 @@ def test_the_first_start_offers_to_fetch_a_base(home: Path, model: dict[str, byt
     play(scene)
 
 
-def test_elsewhere_nothing_of_the_original_is_offered(
+def test_welcome_outside_the_legacy_project_offers_nothing_of_it(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -300,7 +302,7 @@ def test_elsewhere_nothing_of_the_original_is_offered(
     play(scene)
 
 
-def test_the_originals_base_and_adapter_are_taken_in_one_after_the_other(home: Path, project: Path) -> None:
+def test_welcome_imports_the_legacy_base_and_adapter(home: Path, project: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await choose(pilot, "Take in the base in models/gpt2-chinese")
         await until(pilot, lambda: bases(pilot) == ["gpt2-chinese"])
@@ -318,7 +320,7 @@ def test_the_originals_base_and_adapter_are_taken_in_one_after_the_other(home: P
     play(scene)
 
 
-def test_the_originals_posts_are_trained_on(home: Path, project: Path) -> None:
+def test_welcome_trains_on_the_legacy_posts(home: Path, project: Path) -> None:
     with Workbench.open(home) as bench:
         models.add_base(bench, project / "from")
 
@@ -335,7 +337,7 @@ def test_the_originals_posts_are_trained_on(home: Path, project: Path) -> None:
     play(scene)
 
 
-def test_what_is_gone_when_it_is_to_be_taken_in_is_said(home: Path, project: Path) -> None:
+def test_welcome_missing_legacy_file_is_an_error(home: Path, project: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: ways(pilot))
         shutil.rmtree(project / "models")
@@ -361,7 +363,7 @@ async def open_form(pilot: Pilot[None]) -> TrainingForm:
     return form
 
 
-def test_the_form_offers_the_base_of_the_hub_until_it_is_here(furnished: Path, model: dict[str, bytes]) -> None:
+def test_form_offers_the_hub_base_until_it_is_installed(furnished: Path, model: dict[str, bytes]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         form = await open_form(pilot)
         assert base_choices(form) == (("tiny", "tiny"), (BASE, f"{BASE} (420 MB, is fetched first)"))
@@ -374,7 +376,7 @@ def test_the_form_offers_the_base_of_the_hub_until_it_is_here(furnished: Path, m
     play(scene)
 
 
-def test_a_base_that_the_settings_name_is_proposed(furnished: Path, hub: Hub) -> None:
+def test_form_proposes_the_base_of_the_settings(furnished: Path, hub: Hub) -> None:
     with Workbench.open() as bench:
         Settings.save(bench.paths, base="someone/gpt2-small")
 
@@ -387,7 +389,7 @@ def test_a_base_that_the_settings_name_is_proposed(furnished: Path, hub: Hub) ->
     assert hub.requests == []
 
 
-def test_without_a_base_none_is_fetched_unnamed(home: Path, few: Path, hub: Hub) -> None:
+def test_form_without_a_base_downloads_none_by_default(home: Path, few: Path, hub: Hub) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)
@@ -400,9 +402,7 @@ def test_without_a_base_none_is_fetched_unnamed(home: Path, few: Path, hub: Hub)
     assert hub.requests == []
 
 
-def test_training_on_a_base_of_the_hub_tells_of_the_fetch_first(
-    home: Path, few: Path, stalled: threading.Event
-) -> None:
+def test_training_on_a_hub_base_shows_its_download(home: Path, few: Path, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)

@@ -46,7 +46,7 @@ SEQUENCES = (
 
 
 @pytest.mark.slow
-def test_nothing_of_hostile_texts_reaches_a_real_terminal_raw(furnished: Path, tmp_path: Path) -> None:
+def test_hostile_texts_reach_no_terminal_raw(furnished: Path, tmp_path: Path) -> None:
     fill(furnished)
     post = "好" + "".join(SEQUENCES)
     folder = tmp_path / "data"

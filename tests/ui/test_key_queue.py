@@ -32,7 +32,7 @@ async def line(pilot: Pilot[None], value: str) -> SingleLineInput:
     return pilot.app.screen.query_one(SingleLineInput)
 
 
-def test_what_a_key_is_bound_to_is_done_before_what_was_typed_after_it() -> None:
+def test_key_action_runs_before_later_keys() -> None:
     async def scene(pilot: Pilot[None]) -> None:
         written = await line(pilot, "before")
         press(pilot, "end", "ctrl+u", *"next", "home", "x", "end", "backspace")
@@ -41,7 +41,7 @@ def test_what_a_key_is_bound_to_is_done_before_what_was_typed_after_it() -> None
     play(scene)
 
 
-def test_so_it_is_in_a_line_for_a_path() -> None:
+def test_key_order_in_a_path_input() -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await app_of(pilot).push_screen(ExportForm(EVERYTHING))
         await pilot.pause()
@@ -51,7 +51,7 @@ def test_so_it_is_in_a_line_for_a_path() -> None:
     play(scene)
 
 
-def test_a_paste_does_not_overtake_the_keys_before_it() -> None:
+def test_paste_waits_for_earlier_keys() -> None:
     async def scene(pilot: Pilot[None]) -> None:
         written = await line(pilot, "before")
         press(pilot, "end", "ctrl+u", "a")
@@ -62,7 +62,7 @@ def test_a_paste_does_not_overtake_the_keys_before_it() -> None:
     play(scene)
 
 
-def test_posts_that_are_written_in_one_burst_do_not_run_into_each_other(furnished: Path) -> None:
+def test_posts_typed_in_one_burst_stay_separate(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app_of(pilot).catalog.adapter)
         await pilot.pause()
@@ -72,7 +72,7 @@ def test_posts_that_are_written_in_one_burst_do_not_run_into_each_other(furnishe
     play(scene)
 
 
-def test_keys_follow_the_focus_that_a_key_before_them_moved(home: Path) -> None:
+def test_keys_follow_a_moved_focus(home: Path) -> None:
     with Workbench.open(home) as bench:
         bench.history.add([ANALYSIS])
 
@@ -86,7 +86,7 @@ def test_keys_follow_the_focus_that_a_key_before_them_moved(home: Path) -> None:
     play(scene)
 
 
-def test_keys_follow_the_one_that_leads_to_another_place(furnished: Path) -> None:
+def test_keys_follow_a_change_of_screen(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         prompt = app_of(pilot).main_screens["predict"].query_one(Prompt)
         await pilot.press("f4")
@@ -98,7 +98,7 @@ def test_keys_follow_the_one_that_leads_to_another_place(furnished: Path) -> Non
     play(scene)
 
 
-def test_keys_go_on_where_the_one_before_them_closed_what_it_was_typed_into() -> None:
+def test_keys_follow_a_closed_dialog() -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await line(pilot, "")
         press(pilot, "escape", "f3")

@@ -66,7 +66,7 @@ def export(terminal: Terminal, path: Path) -> None:
     terminal.wait_for("1 post written")
 
 
-def test_from_a_training_to_an_exported_verdict(with_base: Path, posts_file: Path, tmp_path: Path) -> None:
+def test_terminal_from_training_to_exported_prediction(with_base: Path, posts_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "出.csv"
     with Terminal(columns=100, rows=30) as terminal:
         train(terminal, posts_file)
@@ -95,7 +95,7 @@ def test_from_a_training_to_an_exported_verdict(with_base: Path, posts_file: Pat
     assert (row["text"], row["label"], row["adapter"]) == (POST, label, "moods")
 
 
-def test_a_click_leads_from_place_to_place(home: Path) -> None:
+def test_terminal_click_opens_a_screen(home: Path) -> None:
     with Terminal(columns=60, rows=20) as terminal:
         terminal.wait_for("Nothing to judge posts with yet")
         for place, words in {"F5": "Import", "F4": "Every verdict", "F3": "New", "F2": "Nothing to judge"}.items():

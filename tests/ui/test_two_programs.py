@@ -40,7 +40,7 @@ def stopped_run(posts: Path, epochs: int = 2) -> str:
     return run
 
 
-def test_an_app_and_command_lines_keep_all_that_each_of_them_judges(furnished: Path, tmp_path: Path) -> None:
+def test_app_and_commands_keep_all_predictions(furnished: Path, tmp_path: Path) -> None:
     posts = POSTS[:8]
     others = [
         start("predict", *posts[:6], "--json", *MACHINE),
@@ -62,7 +62,7 @@ def test_an_app_and_command_lines_keep_all_that_each_of_them_judges(furnished: P
     assert texts(furnished) == sorted(posts)
 
 
-def test_a_run_that_another_program_finished_meanwhile_stays_as_it_is(furnished: Path, posts_file: Path) -> None:
+def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, posts_file: Path) -> None:
     run = stopped_run(posts_file)
     with Workbench.open() as one, Workbench.open() as other:
         late = other.resume(run)
@@ -75,7 +75,7 @@ def test_a_run_that_another_program_finished_meanwhile_stays_as_it_is(furnished:
         assert one.runs.last_seq(run) == entries
 
 
-def test_the_app_says_of_a_run_that_another_program_works_on_it(furnished: Path, posts_file: Path) -> None:
+def test_app_resume_of_an_active_run_is_refused(furnished: Path, posts_file: Path) -> None:
     run = stopped_run(posts_file)
     with Workbench.open() as other:
 
@@ -95,7 +95,7 @@ def test_the_app_says_of_a_run_that_another_program_works_on_it(furnished: Path,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("_time", range(5))
-def test_of_two_that_resume_a_run_one_does(_time: int, furnished: Path, posts_file: Path) -> None:
+def test_two_resumes_of_a_run_one_wins(_time: int, furnished: Path, posts_file: Path) -> None:
     run = stopped_run(posts_file, epochs=900)
     both = [start("train", "--resume", run, "--json", env=environment()) for _which in range(2)]
     while all(process.poll() is None for process in both):
@@ -114,7 +114,7 @@ def test_of_two_that_resume_a_run_one_does(_time: int, furnished: Path, posts_fi
 
 
 @pytest.mark.slow
-def test_two_trainings_of_one_name_end_in_one_adapter(furnished: Path, few: Path) -> None:
+def test_two_trainings_of_one_name_make_one_adapter(furnished: Path, few: Path) -> None:
     words: list[str | Path] = ["train", few, "--name", "twin", "--epochs", "2", "--batch-size", "8", *MACHINE, "--json"]
     both = [start(*words) for _which in range(2)]
     ends = [process.communicate(timeout=120) for process in both]
@@ -129,7 +129,7 @@ def test_two_trainings_of_one_name_end_in_one_adapter(furnished: Path, few: Path
 
 
 @pytest.mark.slow
-def test_an_adapter_that_another_program_removes_is_missed_in_one_sentence(furnished: Path) -> None:
+def test_adapter_removed_elsewhere_is_reported(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await pilot.press(*"今天的面真好吃", "enter")
         await until(pilot, lambda: re.search("(positive|negative) +━", drawn(pilot)))
@@ -146,7 +146,7 @@ def test_an_adapter_that_another_program_removes_is_missed_in_one_sentence(furni
 
 
 @pytest.mark.slow
-def test_many_programs_at_once_lose_nothing_and_see_all(furnished: Path, few: Path, tmp_path: Path) -> None:
+def test_many_programs_lose_nothing(furnished: Path, few: Path, tmp_path: Path) -> None:
     judging = [start("predict", *POSTS[at::4], "--json", *MACHINE) for at in range(4)]
     training = start("train", few, "--name", "beside", "--epochs", "2", "--batch-size", "8", *MACHINE)
     beside = [start("history", "export", tmp_path / f"{number}.csv") for number in range(3)]

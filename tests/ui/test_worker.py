@@ -18,7 +18,7 @@ from weibo_tui.workbench import Workbench
 # ---- questions
 
 
-def test_a_question_is_answered_in_the_thread_with_its_own_workbench() -> None:
+def test_call_runs_in_the_thread_with_its_workbench() -> None:
     async def scene(thread: WorkerThread) -> None:
         bench = await thread.call(lambda bench: bench)
         assert isinstance(bench, Workbench)
@@ -29,7 +29,7 @@ def test_a_question_is_answered_in_the_thread_with_its_own_workbench() -> None:
 
 
 @pytest.mark.parametrize("error", [UserInputError("no"), pytest.fail.Exception("no")])
-def test_a_question_that_fails_fails_at_its_asker_and_nowhere_else(error: BaseException) -> None:
+def test_call_failure_is_raised_to_its_caller_only(error: BaseException) -> None:
     def fails(_bench: Workbench) -> None:
         raise error
 
@@ -41,7 +41,7 @@ def test_a_question_that_fails_fails_at_its_asker_and_nowhere_else(error: BaseEx
     play(scene)
 
 
-def test_an_answer_that_is_no_more_there_is_an_error_too() -> None:
+def test_call_stop_iteration_becomes_runtime_error() -> None:
     """StopIteration cannot be handed on: Python means something else by it."""
 
     async def scene(thread: WorkerThread) -> None:
@@ -51,7 +51,7 @@ def test_an_answer_that_is_no_more_there_is_an_error_too() -> None:
     play(scene)
 
 
-def test_a_question_is_answered_between_two_steps() -> None:
+def test_call_is_answered_between_two_steps() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         thread.start_job(job(work, owner))
@@ -65,7 +65,7 @@ def test_a_question_is_answered_between_two_steps() -> None:
     play(scene)
 
 
-def test_a_question_whose_asker_has_gone_is_not_asked() -> None:
+def test_call_cancelled_before_its_turn_is_skipped() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, asked = Work(), []
         thread.start_job(job(work, Owner()))
@@ -84,7 +84,7 @@ def test_a_question_whose_asker_has_gone_is_not_asked() -> None:
     play(scene)
 
 
-def test_an_asker_may_go_while_it_is_answered() -> None:
+def test_call_cancelled_during_its_turn_is_ignored() -> None:
     async def scene(thread: WorkerThread) -> None:
         begun, go_on = threading.Event(), threading.Event()
 
@@ -102,7 +102,7 @@ def test_an_asker_may_go_while_it_is_answered() -> None:
     play(scene)
 
 
-def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
+def test_call_without_workbench_fails_and_next_retries(home: Path) -> None:
     """As where somebody saves settings that cannot be read while the app begins."""
     settings = Paths.find().settings_file
     settings.write_text("adapter = ", encoding="utf-8")
@@ -130,7 +130,7 @@ def test_request_without_workbench_fails_and_next_retries(home: Path) -> None:
 # ---- long work
 
 
-def test_the_last_event_is_the_result() -> None:
+def test_job_last_event_is_the_result() -> None:
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         one = job(lambda _bench: iter(["first", "last"]), owner)
@@ -143,7 +143,7 @@ def test_the_last_event_is_the_result() -> None:
     play(scene)
 
 
-def test_two_jobs_take_turns() -> None:
+def test_jobs_take_turns() -> None:
     async def scene(thread: WorkerThread) -> None:
         order, owner = [], Owner()
 
@@ -168,7 +168,7 @@ def test_two_jobs_take_turns() -> None:
     play(scene)
 
 
-def test_a_paused_job_makes_no_step_while_another_goes_on() -> None:
+def test_job_paused_does_nothing_while_another_runs() -> None:
     async def scene(thread: WorkerThread) -> None:
         paused, other, owner = Work(), Work(5), Owner()
         one = job(paused, owner)
@@ -189,7 +189,7 @@ def test_a_paused_job_makes_no_step_while_another_goes_on() -> None:
     play(scene)
 
 
-def test_what_happened_before_a_pause_is_told_during_it() -> None:
+def test_job_events_before_a_pause_are_posted_during_it() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         one = job(work, owner)
@@ -207,7 +207,7 @@ def test_what_happened_before_a_pause_is_told_during_it() -> None:
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
+def test_job_stopped_is_closed_after_its_step(paused: bool) -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         one = job(work, owner)
@@ -229,7 +229,7 @@ def test_a_stopped_job_is_closed_behind_its_step(paused: bool) -> None:
     play(scene)
 
 
-def test_a_job_stopped_before_it_began_never_begins() -> None:
+def test_job_stopped_before_its_start_never_starts() -> None:
     async def scene(thread: WorkerThread) -> None:
         first, never, owner = Work(1), Work(), Owner()
         thread.start_job(job(first, owner))
@@ -254,7 +254,7 @@ def fails_later(_bench: Workbench) -> Iterator[object]:
 
 
 @pytest.mark.parametrize(("begin", "events"), [(fails_at_once, []), (fails_later, [1])])
-def test_a_job_that_fails_says_why_and_the_thread_lives_on(
+def test_job_failure_is_reported_and_the_thread_continues(
     begin: Callable[[Workbench], Iterator[object]], events: list[object]
 ) -> None:
     async def scene(thread: WorkerThread) -> None:
@@ -270,7 +270,7 @@ def test_a_job_that_fails_says_why_and_the_thread_lives_on(
     play(scene)
 
 
-def test_a_stop_that_fails_is_told_as_a_failure() -> None:
+def test_job_failure_while_stopping_is_reported() -> None:
     """As where the disk is full when the checkpoint is written."""
 
     work, owner = Work(), Owner()

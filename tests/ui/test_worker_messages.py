@@ -29,7 +29,7 @@ class Clockwork(asyncio.SelectorEventLoop):
         return self.now
 
 
-def test_events_come_in_order_all_of_them_and_in_few_messages() -> None:
+def test_events_are_posted_in_order_in_few_messages() -> None:
     async def scene(thread: WorkerThread) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Clockwork)
@@ -50,7 +50,7 @@ def test_events_come_in_order_all_of_them_and_in_few_messages() -> None:
     play(scene, Clockwork)
 
 
-def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
+def test_events_consecutive_progress_posts_the_latest() -> None:
     def work(_bench: Workbench) -> Iterator[object]:
         yield from (Progress("encoding", done, 50) for done in range(50))
         yield "encoded"
@@ -74,7 +74,7 @@ def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
     play(scene, Clockwork)
 
 
-def test_a_job_knows_its_run() -> None:
+def test_job_gets_the_id_of_its_run() -> None:
     started = RunStarted("r1", "mood", "train", "tiny", "cpu", "float32", 1, 0, 1, 1, {}, 1, 1)
 
     async def scene(thread: WorkerThread) -> None:
@@ -90,7 +90,7 @@ def test_a_job_knows_its_run() -> None:
 # ---- the end
 
 
-def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
+def test_close_stops_every_job_and_posts_its_events() -> None:
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         at_work, paused, waiting = Work(), Work(), Work()
@@ -115,7 +115,7 @@ def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
     play(scene)
 
 
-def test_closing_while_it_waits_ends_it() -> None:
+def test_close_ends_an_idle_thread() -> None:
     async def scene(thread: WorkerThread) -> None:
         await thread.call(lambda _bench: None)
         thread.close()
@@ -125,7 +125,7 @@ def test_closing_while_it_waits_ends_it() -> None:
     play(scene)
 
 
-def test_whoever_asks_too_late_is_told_so() -> None:
+def test_close_fails_pending_calls() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
         thread.start_job(job(work, owner))
@@ -142,7 +142,7 @@ def test_whoever_asks_too_late_is_told_so() -> None:
     play(scene)
 
 
-def test_a_job_begun_too_late_ends_as_stopped() -> None:
+def test_close_stops_later_jobs() -> None:
     async def scene(thread: WorkerThread) -> None:
         thread.close()
         owner = Owner()
@@ -154,7 +154,7 @@ def test_a_job_begun_too_late_ends_as_stopped() -> None:
     play(scene)
 
 
-def test_a_thread_that_was_never_started_can_be_closed() -> None:
+def test_close_works_before_the_start() -> None:
     async def scene() -> None:
         thread, owner = WorkerThread("engine"), Owner()
         asked = asyncio.create_task(thread.call(lambda _bench: None))
@@ -170,7 +170,7 @@ def test_a_thread_that_was_never_started_can_be_closed() -> None:
     asyncio.run(asyncio.wait_for(scene(), 60))
 
 
-def test_nothing_complains_when_the_event_loop_has_gone() -> None:
+def test_close_after_the_event_loop_is_silent() -> None:
     """The app is left during a step: what becomes of that interests nobody, but its checkpoint is kept."""
     work, thread = Work(), WorkerThread("engine")
 
@@ -204,7 +204,7 @@ class Gone(Owner):
         return False
 
 
-def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
+def test_events_of_a_closed_screen_go_to_the_app() -> None:
     async def scene(thread: WorkerThread) -> None:
         app = Owner()
         one = job(lambda _bench: iter([1]), Gone(app))
@@ -215,7 +215,7 @@ def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
     play(scene)
 
 
-def test_the_garbage_collector_leaves_alone_what_stays_while_work_goes_on() -> None:
+def test_garbage_collector_is_frozen_during_jobs() -> None:
     """Its rounds over torch and a data set would stop the event loop for a quarter of a second each."""
 
     async def scene(thread: WorkerThread) -> None:

@@ -15,7 +15,7 @@ texts = st.text(st.characters()) | st.text(st.sampled_from("[]/@$=bi哈\x1b\x9b\
 
 
 @given(texts, st.sampled_from(["", "bold $label-1"]))
-def test_a_text_is_shown_as_it_is_and_what_acts_is_shown_instead(text: str, style: str) -> None:
+def test_safe_content_shows_control_characters(text: str, style: str) -> None:
     shown = content.safe_content(text, style)
     assert str(shown) == visible(text).expandtabs(4)
     assert not ACTING & set(str(shown))
@@ -23,7 +23,7 @@ def test_a_text_is_shown_as_it_is_and_what_acts_is_shown_instead(text: str, styl
 
 
 @given(texts)
-def test_a_text_for_one_line_has_no_line_break(text: str) -> None:
+def test_safe_line_has_no_line_break(text: str) -> None:
     shown = str(content.safe_line(text))
     assert len(shown.splitlines()) <= 1
     assert "\t" not in shown
@@ -32,7 +32,7 @@ def test_a_text_for_one_line_has_no_line_break(text: str) -> None:
 LABELS = ("怒", "positive", "[b]x[/b]", "乐", "a", "b", "c", "d", "e")
 
 
-def test_a_label_keeps_its_colour_and_the_two_of_every_data_set_have_their_own() -> None:
+def test_label_color_depends_on_the_position() -> None:
     assert content.label_color("positive", LABELS) == "$positive"
     assert content.label_color("negative", ()) == "$negative"
     assert content.label_color("怒", LABELS) == "$label-1"
@@ -50,23 +50,23 @@ def test_a_label_keeps_its_colour_and_the_two_of_every_data_set_have_their_own()
         ("[b]\x1b[31m", False, "● [b]␛[31m"),
     ],
 )
-def test_a_verdict_reads_without_its_colour(label: str, uncertain: bool, words: str) -> None:
+def test_label_content_has_a_sign_without_color(label: str, uncertain: bool, words: str) -> None:
     assert str(content.label_content(label, LABELS, uncertain)) == words
 
 
-def test_the_two_labels_of_every_data_set_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_name_translates_the_two_common_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "_", str.upper)
     assert content.label_name("positive") == "POSITIVE"
     assert content.label_name("sad") == "sad"
 
 
 @given(st.floats(), st.integers(0, 60))
-def test_a_bar_fills_its_width_whatever_the_share(share: float, width: int) -> None:
+def test_bar_fills_its_width_for_any_share(share: float, width: int) -> None:
     drawn: Content = content.bar(share, width, "$positive")
     assert cell_width(str(drawn)) == width
 
 
-def test_a_bar_is_empty_full_and_half() -> None:
+def test_bar_fills_its_share() -> None:
     for share, filled in ((0.0, 0), (0.5, 5), (1.0, 10), (7.0, 10), (-1.0, 0)):
         assert str(content.bar(share, 10, "$positive")).count("━") == filled
 
@@ -93,11 +93,11 @@ def test_a_bar_is_empty_full_and_half() -> None:
         (content.size(7e12), "7000.0 GB"),
     ],
 )
-def test_figures_in_words(shown: str, words: str) -> None:
+def test_numbers_are_formatted(shown: str, words: str) -> None:
     assert shown == words
 
 
-def test_a_moment_is_told_by_the_clock_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_time_uses_the_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(content.local_time("2026-01-31T23:30:00.000Z")) == len("2026-02-01 07:30")
     assert content.local_time("2026-01-31T23:30:12.000Z", seconds=True).endswith(":12")
     assert content.local_time("yesterday\x1b") == "yesterday␛"

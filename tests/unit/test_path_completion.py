@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def test_folders_come_first_and_numbers_in_their_order() -> None:
+def test_complete_sorts_folders_first_and_numbers_naturally() -> None:
     assert complete("", [".csv", ".jsonl"]).names == (
         "data/",
         "[b]x[.csv",
@@ -38,12 +38,12 @@ def test_folders_come_first_and_numbers_in_their_order() -> None:
     assert complete("none/").names == ()
 
 
-def test_hidden_files_wait_for_a_dot() -> None:
+def test_complete_hidden_files_need_a_dot() -> None:
     assert complete(".").names == (".hidden.csv",)
     assert ".hidden.csv" not in complete("").names
 
 
-def test_a_tilde_is_the_home_folder_or_a_name_like_any_other(folder: Path) -> None:
+def test_complete_tilde_is_the_home_folder_or_a_name(folder: Path) -> None:
     assert complete("~").names == ("~/",)
     assert "posts2.csv" in complete("~/").names
     assert as_path("~/posts2.csv") == folder / "posts2.csv"
@@ -58,7 +58,7 @@ def test_complete_names_that_cannot_be_typed_are_left_out() -> None:
     assert complete("", [".csv", ".txt"]).names == (*("data/", "[b]x[.csv", "notes.txt", "posts2.csv", "posts10.csv"),)
 
 
-def test_links_that_lead_nowhere_and_pipes_are_no_files(folder: Path) -> None:
+def test_complete_ignores_broken_links_and_pipes(folder: Path) -> None:
     Path("gone.csv").symlink_to("nowhere")
     Path("self.csv").symlink_to("self.csv")
     os.mkfifo("pipe.csv")
@@ -69,12 +69,12 @@ def test_links_that_lead_nowhere_and_pipes_are_no_files(folder: Path) -> None:
 
 
 @given(text=st.text(st.characters(exclude_categories=[]), max_size=30))
-def test_no_text_is_too_odd_to_look_up(text: str) -> None:
+def test_complete_and_check_path_accept_any_text(text: str) -> None:
     complete(text)
     assert check_path(as_path(text), save=True).path == check_path(as_path(text), save=False).path
 
 
-def test_of_many_names_the_first_are_suggested(folder: Path) -> None:
+def test_complete_many_names_gives_the_first(folder: Path) -> None:
     for number in range(MAX_SUGGESTIONS + 50):
         (folder / "data" / f"{number}.csv").touch()
     found = complete("data/")
@@ -102,7 +102,7 @@ def test_of_many_names_the_first_are_suggested(folder: Path) -> None:
         (" \n", []),
     ],
 )
-def test_paths_are_read_as_terminals_paste_them(text: str, paths: list[str]) -> None:
+def test_parse_dropped_paths_reads_what_terminals_paste(text: str, paths: list[str]) -> None:
     assert parse_dropped_paths(text) == paths
 
 
@@ -122,7 +122,7 @@ def test_paths_are_read_as_terminals_paste_them(text: str, paths: list[str]) -> 
         ("x" * 300, False, "cannot be reached"),
     ],
 )
-def test_a_path_that_will_not_do_is_explained(path: str, save: bool, problem: str) -> None:
+def test_check_path_explains_problems(path: str, save: bool, problem: str) -> None:
     os.mkfifo("pipe")
     said = check_path(Path(path), save).problem
     assert problem in said

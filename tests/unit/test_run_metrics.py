@@ -63,7 +63,7 @@ def runs(home: Path) -> Iterator[Runs]:
         yield bench.runs
 
 
-def test_steps_become_curves_and_figures() -> None:
+def test_metrics_steps_become_series() -> None:
     found = record(STARTED, *(step(number) for number in range(1, 51)))
     assert (found.step, found.steps, found.epoch, found.seconds) == (50, 100, 1, 25.0)
     assert found.share == 0.5
@@ -74,7 +74,7 @@ def test_steps_become_curves_and_figures() -> None:
     assert found.series["memory"].value == 10**9
 
 
-def test_time_left_is_told_by_the_pace_of_the_last_while() -> None:
+def test_metrics_seconds_left_uses_the_recent_pace() -> None:
     slow = [step(number) for number in range(1, 11)]
     found = record(STARTED, *slow, every=10.0)
     assert found.seconds_left() == pytest.approx(900)
@@ -84,7 +84,7 @@ def test_time_left_is_told_by_the_pace_of_the_last_while() -> None:
     assert record(STARTED, step(1)).seconds_left() is None
 
 
-def test_pause_does_not_count_for_the_time_left() -> None:
+def test_metrics_seconds_left_ignores_a_pause() -> None:
     found = record(STARTED, step(1), step(2))
     found.reset_eta()
     assert found.seconds_left() is None
@@ -92,14 +92,14 @@ def test_pause_does_not_count_for_the_time_left() -> None:
     assert found.seconds_left() == pytest.approx(96)
 
 
-def test_pretraining_that_is_bounded_by_minutes_is_told_by_its_seconds() -> None:
+def test_metrics_pretraining_share_uses_seconds() -> None:
     found = RunMetrics(run({"plan": {"recipe": {"minutes": 0.5}}}, kind="pretrain"))
     found.apply(False, entries(*(step(number, steps=0) for number in range(1, 31)), every=1.0))
     assert found.share == 0.5
     assert found.seconds_left() == pytest.approx(30)
 
 
-def test_evaluations_are_kept_with_the_best_and_told_in_words() -> None:
+def test_metrics_evaluations_keep_the_best_and_are_logged() -> None:
     first = {"event": "Evaluated", "epoch": 1, "step": 50, "loss": 0.4, "accuracy": 0.9, "macro_f1": 0.89, "best": True}
     second = first | {"epoch": 2, "step": 100, "loss": 0.5, "accuracy": 0.88, "best": False}
     found = record(STARTED, first, second)
@@ -110,12 +110,12 @@ def test_evaluations_are_kept_with_the_best_and_told_in_words() -> None:
     assert "the best so far" not in texts(found)[2]
 
 
-def test_of_checkpoints_that_follow_one_another_the_log_keeps_the_last() -> None:
+def test_metrics_log_keeps_the_last_of_several_checkpoints() -> None:
     found = record(STARTED, *({"event": "CheckpointSaved", "step": number, "path": "x"} for number in (10, 20, 30)))
     assert texts(found)[1:] == ["Checkpoint behind step 30."]
 
 
-def test_journal_is_read_on_from_the_last_entry(runs: Runs) -> None:
+def test_journal_is_read_from_the_last_entry(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
     runs.record(kept.id, [STARTED, step(1), step(2)])
     anew, found = read_new_entries(runs, kept.id, None)
@@ -137,7 +137,7 @@ def test_long_journal_is_read_in_parts(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("steps_since", [0, 1, 10])
-def test_journal_that_went_back_to_a_checkpoint_is_read_anew(runs: Runs, steps_since: int) -> None:
+def test_journal_reset_to_a_checkpoint_is_read_again(runs: Runs, steps_since: int) -> None:
     """However much the resumed run has written since: the entry that was the last is another one then."""
     kept = runs.create("train", "mood", {})
     runs.record(kept.id, [STARTED, *(step(number) for number in range(1, 6))])
@@ -154,7 +154,7 @@ def test_journal_that_went_back_to_a_checkpoint_is_read_anew(runs: Runs, steps_s
     assert texts(found) == [texts(found)[0], "Goes on behind step 2 (cpu, float32)."]
 
 
-def test_journal_of_a_run_that_is_gone_is_empty(runs: Runs) -> None:
+def test_journal_of_a_deleted_run_is_empty(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
     runs.record(kept.id, [STARTED, step(1)])
     found = RunMetrics(kept)
@@ -164,7 +164,7 @@ def test_journal_of_a_run_that_is_gone_is_empty(runs: Runs) -> None:
     assert (found.step, found.last, texts(found)) == (0, None, [])
 
 
-def test_journal_that_somebody_meddled_with_breaks_nothing() -> None:
+def test_journal_with_damaged_entries_is_read() -> None:
     odd: list[dict[str, Any]] = [
         {},
         {"event": 5},
@@ -183,7 +183,7 @@ def test_journal_that_somebody_meddled_with_breaks_nothing() -> None:
     assert len(found.log) == 5
 
 
-def test_at_most_so_many_records_are_kept_and_those_laid_over_stay(runs: Runs) -> None:
+def test_store_keeps_overlaid_metrics_and_evicts_others(runs: Runs) -> None:
     seen = RunStore()
     made = [runs.create("train", f"run-{number}", {}) for number in range(MAX_METRICS + 8)]
     seen.runs = runs.list()
@@ -195,7 +195,7 @@ def test_at_most_so_many_records_are_kept_and_those_laid_over_stay(runs: Runs) -
     assert set(seen.overlaid) <= set(seen.metrics)
 
 
-def test_runs_laid_over_keep_their_colours_and_the_chosen_one_has_another(runs: Runs) -> None:
+def test_store_overlaid_runs_keep_their_colors(runs: Runs) -> None:
     seen = RunStore()
     one, two, three = (runs.create("train", name, {}) for name in ("one", "two", "three"))
     seen.runs = runs.list()
@@ -210,7 +210,7 @@ def test_runs_laid_over_keep_their_colours_and_the_chosen_one_has_another(runs: 
     assert seen.visible_metrics(three)[1].series["loss"].name == "two"
 
 
-def test_what_is_read_for_a_record_that_was_begun_anew_meanwhile_is_not_taken(home: Path) -> None:
+def test_store_ignores_entries_of_evicted_metrics(home: Path) -> None:
     with Workbench.open(home) as bench:
         kept = bench.runs.create("train", "mood", {})
         bench.runs.record(kept.id, [STARTED, step(1)])
@@ -229,7 +229,7 @@ def lines(score: Mapping[str, Any], width: int = 60) -> str:
     return "\n".join(Content("\n").join(score_lines(score, width)).plain.splitlines())
 
 
-def test_score_card_shows_all_its_figures() -> None:
+def test_score_card_shows_all_numbers() -> None:
     score = {
         "n": 40,
         "failed": 2,
@@ -263,7 +263,7 @@ def test_score_card_shows_all_its_figures() -> None:
     assert all(len(line) <= 60 for line in shown.splitlines())
 
 
-def test_score_card_with_many_labels_names_the_commonest_mistakes() -> None:
+def test_score_card_with_many_labels_shows_common_mistakes() -> None:
     labels = [f"mood-{number}" for number in range(12)]
     confusion = [[50 if row == column else 0 for column in range(12)] for row in range(12)]
     confusion[3][7] = 9
@@ -283,13 +283,13 @@ def test_score_card_with_many_labels_names_the_commonest_mistakes() -> None:
         {"accuracy": True, "accuracy_ci": "ab", "labels": [1, None, {}]},
     ],
 )
-def test_score_card_from_elsewhere_may_hold_anything(score: Mapping[str, Any]) -> None:
+def test_score_card_with_damaged_values_is_shown(score: Mapping[str, Any]) -> None:
     shown = lines(score)
     assert "\x1b" not in shown
     assert "Accuracy" in shown
 
 
-def test_what_went_wrong_on_the_way_stands_in_the_log() -> None:
+def test_metrics_log_shows_warnings() -> None:
     found = record(STARTED, {"event": "BatchHalved", "step": 1, "tokens": 12_000}, {"event": "Damaged"}, step(1))
     assert texts(found)[1:] == [
         "The memory was too small: each step is computed in parts of 12,000 tokens from here on.",

@@ -43,7 +43,7 @@ from weibo_tui.workbench import ComputeOptions, Workbench
 
 
 class WeiboApp(BaseApp, inherit_bindings=False):
-    """Opens on the predict screen at once. Torch and the models are loaded meanwhile in the engine's thread."""
+    """Opens on the predict screen at once. Torch and the models load in the engine's thread."""
 
     TITLE = "weibo-tui"
     CSS_PATH = "styles.tcss"
@@ -202,11 +202,11 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield all actions that work now, with their names in the help, and the theme chooser."""
-        seen = {"app.palette"}
+        ids = {"app.palette"}
         for key, active in screen.active_bindings.items():
             binding = active.binding
-            if active.enabled and binding.id and binding.id not in seen:
-                seen.add(binding.id)
+            if active.enabled and binding.id and binding.id not in ids:
+                ids.add(binding.id)
                 action = partial(self.run_action, binding.action, active.node)
                 yield SystemCommand(binding.description, key_names(key), action)
         yield SystemCommand(_("Theme"), _("Choose among all colour themes"), self.action_change_theme)

@@ -60,7 +60,7 @@ class PathField(Input, inherit_bindings=False):
     suggestion = ""
 
     def take_suggestion(self) -> bool:
-        """Take the suggestion for the text before the cursor. Return False if there is none."""
+        """Take the suggestion for the text before the cursor. Return False without one."""
         matches = self.suggestion.casefold().startswith(self.value.casefold()) and self.suggestion != self.value
         if not (self.value and matches and self.cursor_at_end):
             return False

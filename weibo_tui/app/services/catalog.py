@@ -13,7 +13,7 @@ from weibo_tui.workbench.legacy_project import LegacyProject
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Cards sorted by name. `base` and `adapter` are the defaults, empty if there is none.
+    """Cards sorted by name. `base` and `adapter` are the defaults, or empty.
 
     `own_bases` and `own_adapters` name those that are not bundled with the program."""
 
@@ -50,7 +50,7 @@ class Catalog:
         return next((card for card in self.bases if card.made.get("repository") == repository), None)
 
     def base_of(self, legacy: LegacyProject) -> str:
-        """Return the name of the base model imported from the original project, empty if there is none."""
+        """Return the name of the base model imported from the original project, or an empty string."""
         source = "" if legacy.base is None else str(legacy.base.absolute())
         return next((card.name for card in self.bases if source and card.source == source), "")
 

@@ -1,7 +1,7 @@
 """Keys in the order in which they were typed.
 
 Textual handles a key only after it has passed every widget above the focused one, and may move the focus a message
-later. A key typed meanwhile overtakes it: of `ctrl+u` and a word typed at once, or over a slow line, the word is
+later. A key typed before that overtakes it: of `ctrl+u` and a word typed at once, or over a slow line, the word is
 deleted too. So each key waits here until the one before it is handled.
 """
 

@@ -81,7 +81,7 @@ class RunList(OptionList):
 
     @property
     def key(self) -> str:
-        """The key of the row under the cursor, empty if there is none."""
+        """The key of the row under the cursor, or an empty string."""
         option = self.highlighted_option
         return (option.id or "") if option is not None else ""
 

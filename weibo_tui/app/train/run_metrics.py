@@ -61,9 +61,9 @@ def read_new_entries(runs: Runs, run_id: str, last: JournalEntry | None) -> tupl
     `reset` is True if `last` no longer exists, because a resumed run went back to its checkpoint. The entries then
     start at the beginning."""
     if last is not None:
-        found = list(islice(runs.events(run_id, after=last.seq - 1), MAX_ENTRIES_PER_READ + 1))
-        if found and found[0] == last:
-            return False, found[1:]
+        entries = list(islice(runs.events(run_id, after=last.seq - 1), MAX_ENTRIES_PER_READ + 1))
+        if entries and entries[0] == last:
+            return False, entries[1:]
     return last is not None, list(islice(runs.events(run_id), MAX_ENTRIES_PER_READ))
 
 

@@ -96,7 +96,7 @@ class RunEntry:
 
     @property
     def stage(self) -> Progress | None:
-        """What the active job does outside of training steps."""
+        """The stage of the active job outside of training steps."""
         return self.local.stage if self.local is not None and self.job is not None else None
 
     @property
