@@ -1,4 +1,4 @@
-"""Small and large terminals, few colours, other encodings: the app can be used, and left, in all of them."""
+"""Small and large terminals, few colors and other encodings: the app works in all of them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ WAYS: Sequence[Sequence[str]] = [
     ("f1",),
     ("ctrl+p",),
 ]
-"""Into every place and form, and every dialog that keys lead to."""
+"""Keys to every screen, form and dialog."""
 
 
 async def look_around(
     pilot: Pilot[None], size: tuple[int, int], steps: int, ways: Sequence[Sequence[str]]
 ) -> list[str]:
-    """Go every way; where what has the focus is not to be seen."""
+    """Open every screen. Return where the focused widget is not visible."""
     app = app_of(pilot)
     unseen = []
     for keys in ways:
@@ -102,13 +102,13 @@ def test_app_in_a_tiny_terminal_can_quit(size: tuple[int, int], home: Path) -> N
         if size == SMALLEST:
             for key, place in {"f2": "Predict", "f3": "Train", "f4": "History", "f5": "Models"}.items():
                 terminal.press(key)
-                terminal.wait_for(place)  # where one is
+                terminal.wait_for(place)  # the current screen
         terminal.press("ctrl+q")
         assert terminal.wait_for_end() == 0
         assert terminal.in_order
 
 
-FEW_COLOURS: list[Mapping[str, str | None]] = [
+COLOR_SETTINGS: list[Mapping[str, str | None]] = [
     {"TERM": "xterm", "COLORTERM": None},
     {"TERM": "linux", "COLORTERM": None},
     {"TERM": "vt100", "COLORTERM": None},
@@ -123,7 +123,7 @@ FEW_COLOURS: list[Mapping[str, str | None]] = [
 
 
 def marked_rows(terminal: Terminal) -> list[int]:
-    """The rows of the list, those of a name and a state, whose first letters stand on another ground than others do."""
+    """Return the rows of the list with another background than most."""
 
     def ground(row: int) -> tuple[str, bool]:
         cell = terminal.screen.buffer[row][3]
@@ -134,7 +134,7 @@ def marked_rows(terminal: Terminal) -> list[int]:
     return [row for row in rows if ground(row) != usual]
 
 
-def check_colours(settings: Mapping[str, str | None]) -> None:
+def check_colors(settings: Mapping[str, str | None]) -> None:
     with Terminal(environment=settings) as terminal:
         terminal.wait_for("adapter mood")
         terminal.press("今天的面真好吃", "enter")
@@ -149,9 +149,9 @@ def check_colours(settings: Mapping[str, str | None]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", FEW_COLOURS, ids=str)
+@pytest.mark.parametrize("settings", COLOR_SETTINGS, ids=str)
 def test_highlight_is_visible_with_any_colors(settings: Mapping[str, str | None], furnished: Path) -> None:
-    check_colours(settings)
+    check_colors(settings)
 
 
 BARE = {"LC_ALL": None, "LANG": None, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -167,7 +167,7 @@ NO_LOCALE: list[Mapping[str, str | None]] = [
 def judged_in_the_app(settings: Mapping[str, str | None], encoding: str = "utf-8") -> None:
     with Terminal(environment={"WEIBO_TUI_LANGUAGE": "en", **settings}) as terminal:
         if encoding != "utf-8":
-            terminal.speak(encoding)
+            terminal.set_encoding(encoding)
         terminal.wait_for("adapter mood")
         terminal.send("今天的面真好吃\r".encode(encoding))
         terminal.wait_until(lambda: "▲ positive  ━" in terminal.text or "▼ negative  ━" in terminal.text, "a verdict")
@@ -177,7 +177,7 @@ def judged_in_the_app(settings: Mapping[str, str | None], encoding: str = "utf-8
 
 
 def test_highlight_without_locale_and_with_16_colors_is_visible(furnished: Path) -> None:
-    check_colours({**BARE, "TERM": "linux", "COLORTERM": None})
+    check_colors({**BARE, "TERM": "linux", "COLORTERM": None})
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_app_without_a_locale_shows_chinese(settings: Mapping[str, str | None], 
 
 
 def made_locale(folder: Path, source: str, charmap: str) -> Mapping[str, str]:
-    """A locale that the machine may not have, in a folder of its own."""
+    """Create a locale in its own folder."""
     name = f"{source}.{charmap}"
     assert shutil.which("localedef"), "this test makes locales with localedef: install Debian's package locales"
     subprocess.run(["localedef", "-i", source, "-f", charmap, folder / name], check=True, capture_output=True)

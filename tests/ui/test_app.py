@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stage import app_of, drawn, flashed, play, until
+from stage import app_of, drawn, message_line, play, until
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 
@@ -59,7 +59,7 @@ def test_app_keys_and_clicks_open_the_screens() -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app_of(pilot).device)
         assert "no adapter" in drawn(pilot)
-        assert flashed(pilot) == ""
+        assert message_line(pilot) == ""
         for number, name in enumerate(SCREENS, 1):
             await open_screen(pilot, name)
             await open_screen(pilot, SCREENS[number % 4], f"alt+{number % 4 + 1}")
@@ -127,7 +127,7 @@ def test_settings_unknown_value_is_reported_and_kept(text: str, words: str, home
     write_settings(home, text)
 
     async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: words in " ".join(flashed(pilot).split()))
+        await until(pilot, lambda: words in " ".join(message_line(pilot).split()))
         assert app_of(pilot).theme == "weibo-dark"
 
     play(scene)
@@ -180,14 +180,14 @@ def test_errors_of_tasks_and_jobs_are_shown(home: Path) -> None:
             await app.records.call(fail)
 
         app.run_task(task())
-        await until(pilot, lambda: flashed(pilot) == "There is no [b]file[/b].")
+        await until(pilot, lambda: message_line(pilot) == "There is no [b]file[/b].")
         await pilot.pause()
         assert "There is no [b]file[/b]." in drawn(pilot)
         await pilot.press("f3", "f2")
-        await until(pilot, lambda: flashed(pilot) == "")
+        await until(pilot, lambda: message_line(pilot) == "")
         predict = app.main_screens["predict"]
         app.start_job(Job("label", "a.csv", fail_later, predict))
-        await until(pilot, lambda: flashed(pilot) == "a.csv: no space")
+        await until(pilot, lambda: message_line(pilot) == "a.csv: no space")
         assert app.jobs == []
         # Below a dialog, the message is shown on the main screen.
         await open_help(pilot)
@@ -198,7 +198,7 @@ def test_errors_of_tasks_and_jobs_are_shown(home: Path) -> None:
         await until(pilot, lambda: app.device)
         write_settings(home, "theme = ")
         app.start_job(Job("audit", "posts.csv", lambda _wb: iter([1]), predict), app.records)
-        await until(pilot, lambda: "not valid TOML" in flashed(pilot))
+        await until(pilot, lambda: "not valid TOML" in message_line(pilot))
 
     play(scene)
 

@@ -1,4 +1,4 @@
-"""The app on a disk that fails: it says so on its line, goes on, and shows nothing as kept that is not."""
+"""The app on a disk that fails: it shows an error, continues, and shows nothing as saved that is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from disks import Shell, can_mount, leftovers, open_folder
-from stage import drawn, flashed, play, until
+from stage import drawn, message_line, play, until
 from terminal import APP, Terminal
 from textual.pilot import Pilot
 
@@ -29,7 +29,7 @@ def test_prediction_that_cannot_be_saved_is_an_error(furnished: Path) -> None:
         await until(pilot, lambda: "weibo-tui.db" in drawn(pilot))
         assert "%" not in drawn(pilot)
         await pilot.press("f4")
-        await until(pilot, lambda: "weibo-tui.db" in flashed(pilot) or "weibo-tui.db" in drawn(pilot))
+        await until(pilot, lambda: "weibo-tui.db" in message_line(pilot) or "weibo-tui.db" in drawn(pilot))
         database.rmdir()
         await pilot.press("f2", *"rainy", "enter")
         await until(pilot, lambda: "%" in drawn(pilot))

@@ -1,4 +1,4 @@
-"""Bases from the Hub and from the original project's folder: offered, fetched or taken in, and nothing waits for it."""
+"""Base models from the Hub and from the legacy project: offered, downloaded or imported in the background."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hub import Hub, cut, garbled, slow
 from originals import write_original
 from pane import Pane
-from stage import app_of, drawn, flashed, play, see, until
+from stage import app_of, drawn, message_line, play, see, until
 from terminal import Terminal
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -141,7 +141,7 @@ def test_download_of_the_first_base_makes_it_the_default(home: Path, hub: Hub, m
         assert entry is not None
         await until(pilot, lambda: f"* {NAME}" in drawn(pilot))
         assert models_of(pilot).selected_item.default
-        assert f"'{NAME}' is here." in flashed(pilot)
+        assert f"'{NAME}' is here." in message_line(pilot)
         assert not app_of(pilot).screen.query_one(JobLine).display
 
     play(scene)
@@ -190,7 +190,7 @@ def test_download_stopped_resumes_where_it_was(home: Path, hub: Hub, stalled: th
         await pilot.press("enter")
         assert "It is being fetched already" in problem(pilot)
         await pilot.press("escape", "s")
-        await until(pilot, lambda: "is kept: the next fetch goes on there" in flashed(pilot))
+        await until(pilot, lambda: "is kept: the next fetch goes on there" in message_line(pilot))
         assert bases(pilot) == []
         await begin(pilot)
         await until(pilot, lambda: bases(pilot) == [NAME])
@@ -203,7 +203,7 @@ def test_download_failure_is_explained(home: Path, hub: Hub, model: dict[str, by
     async def scene(pilot: Pilot[None]) -> None:
         hub.faults = deque([garbled])
         await begin(pilot)
-        await until(pilot, lambda: "was thrown away: try again" in flashed(pilot))
+        await until(pilot, lambda: "was thrown away: try again" in message_line(pilot))
         assert bases(pilot) == []
         await begin(pilot)
         await until(pilot, lambda: bases(pilot) == [NAME])
@@ -232,7 +232,7 @@ def test_download_does_not_block_predictions_and_history(furnished: Path, stalle
         await pilot.press("f2")
         pane = Pane(pilot)
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         await pilot.press("f4")
         await until(pilot, lambda: "今天的面" in drawn(pilot))
         assert job.state == "working"
@@ -315,7 +315,7 @@ def test_welcome_imports_the_legacy_base_and_adapter(home: Path, project: Path) 
         await pilot.press("f2")
         pane = Pane(pilot)
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
 
     play(scene)
 
@@ -342,7 +342,7 @@ def test_welcome_missing_legacy_file_is_an_error(home: Path, project: Path) -> N
         await until(pilot, lambda: ways(pilot))
         shutil.rmtree(project / "models")
         await choose(pilot, "Take in the base")
-        await until(pilot, lambda: "not here any more" in flashed(pilot))
+        await until(pilot, lambda: "not here any more" in message_line(pilot))
 
     play(scene)
 

@@ -100,7 +100,7 @@ def text_of(screen: Any, selector: str) -> str:
     return str(screen.query_one(selector, Static).render())
 
 
-async def flashed(pilot: Pilot[None], words: str) -> None:
+async def message_line(pilot: Pilot[None], words: str) -> None:
     await until(
         pilot,
         lambda: (
@@ -342,7 +342,7 @@ def test_w_writes_the_wrong_ones(furnished: Path, posts_file: Path, tmp_path: Pa
         dialog = await there(pilot, PathDialog)
         dialog.query_one(Input).value = str(out)
         await pilot.press("enter")
-        await flashed(pilot, "is written")
+        await message_line(pilot, "is written")
         with out.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
         wrong = sum(count for i, row in enumerate(scored.score.confusion) for j, count in enumerate(row) if i != j)

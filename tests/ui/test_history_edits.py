@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from browsing import ANALYSIS, FILE, HOSTILE, Scene, at, judged, keep, kept
-from stage import flashed, play, until
+from stage import message_line, play, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -129,7 +129,7 @@ def test_what_was_deleted_comes_back_the_last_first(home: Path) -> None:
             await history.press("d")
             await history.choose("Delete")
             await history.until_closed()
-            assert flashed(pilot) == "1 entry deleted; u brings it back."
+            assert message_line(pilot) == "1 entry deleted; u brings it back."
             assert history.entry == entries[place + 1]
             assert history.where.endswith(f" of {32 - place}")
         assert kept(home) == [entry for entry in entries if entry not in entries[2:4]]
@@ -176,7 +176,7 @@ def test_marked_entries_are_deleted_together_from_whatever_page_and_come_back_as
         assert "Delete 3 marked entries?" in history.text
         await history.choose("Delete")
         await history.until_closed()
-        assert flashed(pilot) == "3 entries deleted; u brings them back."
+        assert message_line(pilot) == "3 entries deleted; u brings them back."
         assert kept(home) == [entry for entry in entries if entry not in (entries[0], entries[2], entries[-1])]
         assert "marked" not in history.text
         await history.press("u")
@@ -257,7 +257,7 @@ def test_a_post_is_copied_as_it_was_written(home: Path) -> None:
         assert pilot.app.clipboard == "/data/posts.labelled.csv"
         await history.press("down", "y")
         assert pilot.app.clipboard == HOSTILE
-        assert flashed(pilot) == "The post is copied."
+        assert message_line(pilot) == "The post is copied."
 
     play(scene)
 
@@ -285,7 +285,7 @@ def test_other_keys_from_the_settings_are_named_where_the_screen_names_keys(home
         await history.press("d")
         await history.choose("Delete")
         await history.until_closed()
-        assert "Ctrl+U brings it back" in flashed(pilot)
+        assert "Ctrl+U brings it back" in message_line(pilot)
         await history.press("ctrl+u")
         assert history.entries == entries
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from browsing import ANALYSIS, FILE, HOSTILE, Scene, at, judged, keep, read_csv
-from stage import flashed, play, until
+from stage import message_line, play, until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -231,7 +231,7 @@ def test_a_stopped_export_leaves_nothing_and_what_was_there_as_it_was(
             assert len(list(folder.iterdir())) == 2  # the old one, and the one that is being written
             await pilot.press("s")
             await until(pilot, lambda: line.job is None)
-            await until(pilot, lambda: flashed(pilot) == "The export was stopped: no file was written.")
+            await until(pilot, lambda: message_line(pilot) == "The export was stopped: no file was written.")
             assert [path.name for path in folder.iterdir()] == ["old.csv"]
             assert (folder / "old.csv").read_text() == "old"
 
@@ -252,7 +252,7 @@ def test_the_table_answers_while_an_export_goes_on(home: Path, tmp_path: Path, h
         await pilot.press("G")
         await until(pilot, lambda: history.entry == entries[-1])
         await pilot.press("X")
-        assert "An export is at work" in flashed(pilot)
+        assert "An export is at work" in message_line(pilot)
         assert line.job is not None
         hurry.set()
         await finished(history)
@@ -273,7 +273,7 @@ def test_a_disk_that_fails_is_said_and_leaves_nothing(
         history = await Scene.open(pilot)
         monkeypatch.setattr("weibo_tui.atomic.os.fsync", full)
         await begin(history, tmp_path / "new.csv")
-        await until(pilot, lambda: "There is no space left" in flashed(pilot))
+        await until(pilot, lambda: "There is no space left" in message_line(pilot))
         assert not list(tmp_path.glob("*.csv")) + list(tmp_path.glob(".*partial"))
         assert "Exporting" not in history.text
 

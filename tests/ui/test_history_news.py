@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from browsing import ANALYSIS, Scene, at, judged, keep
-from stage import flashed, play, until
+from stage import message_line, play, until
 from textual.pilot import Pilot
 
 from weibo_tui.app.history.screen import SearchField
@@ -72,13 +72,13 @@ def test_history_errors_are_shown(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         history = Scene(pilot)
         history.screen.show(999)
-        await until(pilot, lambda: "no analysis 999" in flashed(pilot))
+        await until(pilot, lambda: "no analysis 999" in message_line(pilot))
         await history.settled()
         assert history.entries == entries
         with Workbench.open(home) as wb:
             wb.history.count()
             wb._database.execute("DROP TABLE search")
         await history.press("slash", "面")
-        assert "is damaged" in flashed(pilot)
+        assert "is damaged" in message_line(pilot)
 
     play(scene)

@@ -8,7 +8,7 @@ import pytest
 import tomlkit
 from hostile import LABELS, SOME, TEXTS, fill, shown, write_labelled
 from hostile_stage import go, loaded, look, play, press
-from stage import app_of, drawn, flashed, until
+from stage import app_of, drawn, message_line, until
 from textual import events
 from textual.pilot import Pilot
 
@@ -255,7 +255,7 @@ async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
 
     app = app_of(pilot)
     app.run_task(fail())
-    await until(pilot, lambda: flashed(pilot))
+    await until(pilot, lambda: message_line(pilot))
     await pilot.pause()
     assert shown(text) in await look(pilot)
     job = app.start_job(Job("label", text, lambda _bench: iter([]), app.screen))

@@ -1,4 +1,4 @@
-"""Keys that arrive in one burst, after a moment in which the machine or the line was busy, are done in their order."""
+"""Keys that arrive in one burst are handled in their order."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_up import posts, write_posts
-from pane import Pane, shown
+from pane import Pane, play_predict
 from stage import until
 from textual.widgets import Static
 
@@ -77,7 +77,7 @@ def test_a_file_is_labelled_beside_itself_and_stays_as_a_card(furnished: Path, f
         assert not pane.app.jobs
         await until(pane.pilot, lambda: card.entry)
 
-    shown(act)
+    play_predict(act)
     labelled = rows(out)
     assert [row["review"] for row in labelled] == [text for text, _label in posts(40, seed=5)]
     assert {row["predicted"] for row in labelled} == {"positive", "negative"}
@@ -102,7 +102,7 @@ def test_what_is_in_the_file_is_shown_before(furnished: Path, tmp_path: Path) ->
         await pane.see(lambda: labellings(pane))
         await until(pane.pilot, lambda: not labellings(pane)[0].busy)
 
-    shown(act)
+    play_predict(act)
     with (tmp_path / "odd.labelled.csv").open(encoding="gb18030") as file:
         assert file.readline().startswith("id,words,predicted,confidence,")
 
@@ -126,7 +126,7 @@ def test_the_place_can_be_another_and_one_that_is_there_is_asked_about(furnished
         await pane.see(lambda: labellings(pane))
         await until(pane.pilot, lambda: not labellings(pane)[0].busy)
 
-    shown(act)
+    play_predict(act)
     assert len(rows(there)) == 40
 
 
@@ -154,7 +154,7 @@ def test_it_can_be_stopped_and_goes_on_from_there(furnished: Path, tmp_path: Pat
         assert "15,000 rows" in said(pane)
         assert "of them done before" in said(pane)
 
-    shown(act)
+    play_predict(act)
     assert len(rows(out)) == 15_000
 
 
@@ -168,7 +168,7 @@ def test_posts_are_judged_meanwhile(furnished: Path, tmp_path: Path) -> None:
         await pane.see(lambda: len(pane.cards) == 2 and not pane.cards[1].busy)
         assert labellings(pane)[0].busy
 
-    shown(act)
+    play_predict(act)
 
 
 def test_an_error_stands_on_the_card_and_the_pane_goes_on(furnished: Path, few: Path) -> None:
@@ -181,7 +181,7 @@ def test_an_error_stands_on_the_card_and_the_pane_goes_on(furnished: Path, few: 
         await until(pane.pilot, lambda: "is a folder" in everything(pane) or labellings(pane))
         assert not labellings(pane) or "✗" in said(pane)
 
-    shown(act)
+    play_predict(act)
 
 
 @pytest.mark.parametrize(("path", "said"), [("", "Name a file of posts first."), ("nowhere.csv", "There is no")])
@@ -196,4 +196,4 @@ def test_nothing_begins_without_a_file_that_can_be_read(furnished: Path, path: s
         await until(pane.pilot, lambda: pane.app.screen is pane.screen)
         assert not labellings(pane)
 
-    shown(act, (60, 20))
+    play_predict(act, (60, 20))

@@ -85,7 +85,7 @@ def flash_text(pilot: Pilot[None]) -> str:
     return str(pilot.app.screen.query_one(StatusMessage).render())
 
 
-async def flashed(pilot: Pilot[None], words: str) -> None:
+async def message_line(pilot: Pilot[None], words: str) -> None:
     await until(pilot, lambda: pilot.app.screen.query(StatusMessage) and words in flash_text(pilot))
 
 
@@ -246,7 +246,7 @@ def test_an_adapter_whose_base_is_not_here_says_so_and_is_not_measured(furnished
         screen = await go_there(pilot, adapter="mood")
         assert "elsewhere (abababababab…), which is not here" in " ".join(card_text(screen).split())
         await pilot.press("e")
-        await flashed(pilot, "its base 'elsewhere' is not here")
+        await message_line(pilot, "its base 'elsewhere' is not here")
 
     play(scene)
 
@@ -422,7 +422,7 @@ def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Pa
             await put_on(pilot, **on)
             screen.query_one(StatusMessage).show("")
             await pilot.press(key)
-            await flashed(pilot, "is at work (few.csv)")
+            await message_line(pilot, "is at work (few.csv)")
         job.resume()
         the_app(pilot).wake_workers()
         await until(pilot, lambda: not the_app(pilot).jobs)
@@ -441,7 +441,7 @@ def test_a_base_that_another_program_trains_on_is_not_deleted(furnished: Path) -
             async def scene(pilot: Pilot[None]) -> None:
                 await go_there(pilot, base="tiny")
                 await pilot.press("d")
-                await flashed(pilot, "'tiny' is at work (theirs)")
+                await message_line(pilot, "'tiny' is at work (theirs)")
 
             play(scene)
 
@@ -456,7 +456,7 @@ def test_an_exported_adapter_and_its_base_come_in_elsewhere(furnished: Path, tmp
             await pilot.press("x")
             await dialog(pilot, PathDialog)
             await answer(pilot, str(tmp_path / out))
-            await flashed(pilot, f"{tmp_path / out} is written")
+            await message_line(pilot, f"{tmp_path / out} is written")
 
     play(export, size=(160, 40))
     shutil.rmtree(furnished / "adapters")
@@ -566,7 +566,7 @@ def test_hostile_archives_are_refused_with_a_sentence(furnished: Path, tmp_path:
             await pilot.press("i")
             await dialog(pilot, PathDialog)
             await answer(pilot, str(path))
-            await flashed(pilot, reason)
+            await message_line(pilot, reason)
             await until(pilot, lambda: pilot.app.screen is screen)
         assert screen.inventory.names("adapter") == ["mood"]
 
@@ -589,7 +589,7 @@ def test_an_adapter_whose_weights_are_not_its_own_is_refused(furnished: Path, tm
         await answer(pilot, str(forged))
         await dialog(pilot, ChoiceDialog)
         await pilot.press("enter")
-        await flashed(pilot, "is damaged")
+        await message_line(pilot, "is damaged")
         assert screen.inventory.names("adapter") == ["mood"]
 
     play(scene, size=(160, 40))
@@ -609,7 +609,7 @@ def test_a_file_that_is_there_is_replaced_only_on_a_second_enter(furnished: Path
         await until(pilot, lambda: "is there already" in problem(pilot))
         assert out.read_text() == "precious"
         await pilot.press("enter")
-        await flashed(pilot, "is written")
+        await message_line(pilot, "is written")
         assert zipfile.is_zipfile(out)
 
     play(scene, size=(160, 40))

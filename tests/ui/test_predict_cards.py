@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from made_up import posts
-from pane import HOSTILE, OTHER, POST, Pane, add_adapter, keep, kept, kept_posts, shown
+from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, history_posts, play_predict, record_posts
 from stage import until
 
 from weibo_tui.app.history.screen import HistoryScreen
@@ -17,7 +17,7 @@ from weibo_tui.workbench import LabelingConfig, Workbench
 
 def test_escape_goes_to_the_newest_card_and_the_cursor_moves(furnished: Path) -> None:
     texts = [text for text, _label in posts(30)]
-    keep(furnished, *texts)
+    record_posts(furnished, *texts)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -36,12 +36,12 @@ def test_escape_goes_to_the_newest_card_and_the_cursor_moves(furnished: Path) ->
         assert cards[0].region.y >= pane.prediction_list.region.y
         assert cards[0].has_class("-cursor")
 
-    shown(act)
+    play_predict(act)
 
 
 def test_moving_up_past_the_first_card_brings_older_ones(furnished: Path) -> None:
     texts = [text for text, _label in posts(70)]
-    keep(furnished, *texts)
+    record_posts(furnished, *texts)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 50)
@@ -53,11 +53,11 @@ def test_moving_up_past_the_first_card_brings_older_ones(furnished: Path) -> Non
         await pane.pilot.pause()
         assert pane.cards[20].region.y - pane.prediction_list.region.y < 5  # it did not jump
 
-    shown(act)
+    play_predict(act)
 
 
 def test_scrolling_to_the_top_brings_older_ones_too(furnished: Path) -> None:
-    keep(furnished, *(text for text, _label in posts(70)))
+    record_posts(furnished, *(text for text, _label in posts(70)))
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 50)
@@ -65,7 +65,7 @@ def test_scrolling_to_the_top_brings_older_ones_too(furnished: Path) -> None:
         pane.prediction_list.scroll_to(y=0, animate=False)
         await until(pane.pilot, lambda: len(pane.cards) == 70)
 
-    shown(act)
+    play_predict(act)
 
 
 def test_no_more_cards_are_kept_than_a_person_looks_at(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,15 +74,15 @@ def test_no_more_cards_are_kept_than_a_person_looks_at(furnished: Path, monkeypa
 
     async def act(pane: Pane) -> None:
         await pane.send(*texts)
-        await pane.judged(10)
+        await pane.wait_predicted(10)
         assert [card.text for card in pane.posts] == texts[-10:]
 
-    shown(act)
-    assert len(kept(furnished)) == 15
+    play_predict(act)
+    assert len(history_entries(furnished)) == 15
 
 
 def test_space_and_enter_show_all_labels_and_the_whole_post(furnished: Path) -> None:
-    keep(furnished, "好" * 400)
+    record_posts(furnished, "好" * 400)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -100,11 +100,11 @@ def test_space_and_enter_show_all_labels_and_the_whole_post(furnished: Path) -> 
         await pane.pilot.pause()
         assert card.size.height == folded
 
-    shown(act)
+    play_predict(act)
 
 
 def test_a_post_higher_than_the_window_is_read_to_its_end_by_keys(furnished: Path) -> None:
-    keep(furnished, POST, "\n".join(map(str, range(100))), OTHER)
+    record_posts(furnished, POST, "\n".join(map(str, range(100))), OTHER)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 3)
@@ -122,12 +122,12 @@ def test_a_post_higher_than_the_window_is_read_to_its_end_by_keys(furnished: Pat
             await pane.pilot.press("pagedown")
         assert pane.cursor is pane.cards[2]
 
-    shown(act)
+    play_predict(act)
 
 
 @pytest.mark.parametrize("key", ["c", "y"])
 def test_a_card_is_copied_as_the_post_was_written(furnished: Path, key: str) -> None:
-    keep(furnished, HOSTILE)
+    record_posts(furnished, HOSTILE)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -135,24 +135,24 @@ def test_a_card_is_copied_as_the_post_was_written(furnished: Path, key: str) -> 
         assert pane.app.clipboard == HOSTILE
         await until(pane.pilot, lambda: "Copied." in pane.news)
 
-    shown(act)
+    play_predict(act)
 
 
 def test_a_post_is_judged_again_by_another_adapter(furnished: Path) -> None:
     add_adapter(furnished, "second")
-    keep(furnished, POST)
+    record_posts(furnished, POST)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
         await pane.pilot.press("escape", "r")
         await pane.asked()
         await pane.pilot.press("down", "enter")
-        await pane.judged(2)
+        await pane.wait_predicted(2)
         assert [card.adapter for card in pane.posts] == ["mood", "second"]
         assert pane.app.catalog.adapter == "mood"
 
-    shown(act)
-    assert [(entry.adapter, entry.text) for entry in kept(furnished) if isinstance(entry, Analysis)] == [
+    play_predict(act)
+    assert [(entry.adapter, entry.text) for entry in history_entries(furnished) if isinstance(entry, Analysis)] == [
         ("second", POST),
         ("mood", POST),
     ]
@@ -164,7 +164,7 @@ def opened(history: HistoryScreen) -> str:
 
 
 def test_a_card_opens_in_the_history(furnished: Path) -> None:
-    keep(furnished, POST, OTHER)
+    record_posts(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
         history = pane.app.main_screens["history"]
@@ -174,7 +174,7 @@ def test_a_card_opens_in_the_history(furnished: Path) -> None:
         await until(pane.pilot, lambda: history.is_current and opened(history))
         assert opened(history) == POST
 
-    shown(act)
+    play_predict(act)
 
 
 def test_a_post_from_elsewhere_comes_into_the_prompt(furnished: Path) -> None:
@@ -185,12 +185,12 @@ def test_a_post_from_elsewhere_comes_into_the_prompt(furnished: Path) -> None:
         await pane.pilot.press("ctrl+z")
         assert pane.prompt.text == "草稿"
 
-    shown(act)
+    play_predict(act)
 
 
 @pytest.mark.parametrize("key", ["d", "delete"])
 def test_a_card_is_deleted_when_asked_for_twice_and_comes_back(furnished: Path, key: str) -> None:
-    keep(furnished, POST, OTHER)
+    record_posts(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -203,19 +203,19 @@ def test_a_card_is_deleted_when_asked_for_twice_and_comes_back(furnished: Path, 
         await pane.asked()
         await pane.pilot.press("down", "enter")
         await until(pane.pilot, lambda: len(pane.cards) == 1)
-        assert kept_posts(furnished) == [OTHER]
+        assert history_posts(furnished) == [OTHER]
         assert pane.cursor is pane.cards[0]
         await pane.pilot.press("u")
         await until(pane.pilot, lambda: len(pane.cards) == 2)
         assert [card.text for card in pane.posts] == [POST, OTHER]
         assert pane.cursor is pane.cards[0]
 
-    shown(act)
-    assert len(kept(furnished)) == 2
+    play_predict(act)
+    assert len(history_entries(furnished)) == 2
 
 
 def test_a_typed_letter_goes_back_to_the_prompt_and_stands_in_it(furnished: Path) -> None:
-    keep(furnished, POST)
+    record_posts(furnished, POST)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -224,12 +224,12 @@ def test_a_typed_letter_goes_back_to_the_prompt_and_stands_in_it(furnished: Path
         assert pane.screen.focused is pane.prompt
         assert pane.prompt.text == "今jk"
 
-    shown(act)
+    play_predict(act)
 
 
 @pytest.mark.parametrize("key", ["escape", "i", "tab"])
 def test_one_goes_back_to_the_prompt_without_a_letter_too(furnished: Path, key: str) -> None:
-    keep(furnished, POST)
+    record_posts(furnished, POST)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -237,11 +237,11 @@ def test_one_goes_back_to_the_prompt_without_a_letter_too(furnished: Path, key: 
         assert pane.screen.focused is pane.prompt
         assert pane.prompt.text == ""
 
-    shown(act)
+    play_predict(act)
 
 
 def test_a_paste_over_the_cards_goes_into_the_prompt(furnished: Path) -> None:
-    keep(furnished, POST)
+    record_posts(furnished, POST)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -250,11 +250,11 @@ def test_a_paste_over_the_cards_goes_into_the_prompt(furnished: Path) -> None:
         assert pane.screen.focused is pane.prompt
         assert pane.prompt.text == OTHER
 
-    shown(act)
+    play_predict(act)
 
 
 def test_a_click_marks_a_card_and_another_opens_it(furnished: Path) -> None:
-    keep(furnished, POST, OTHER)
+    record_posts(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 2)
@@ -269,11 +269,11 @@ def test_a_click_marks_a_card_and_another_opens_it(furnished: Path) -> None:
         await pane.pilot.click(pane.cards[1], times=2)
         assert pane.cards[1].expanded
 
-    shown(act)
+    play_predict(act)
 
 
 def test_what_was_corrected_or_deleted_elsewhere_is_so_here(furnished: Path) -> None:
-    keep(furnished, POST, OTHER)
+    record_posts(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 2)
@@ -287,7 +287,7 @@ def test_what_was_corrected_or_deleted_elsewhere_is_so_here(furnished: Path) -> 
         await until(pane.pilot, lambda: len(pane.cards) == 1)
         assert "corrected: ▼ negative" in pane.text(pane.cards[0])
 
-    shown(act)
+    play_predict(act)
 
 
 def test_files_that_were_labelled_stand_among_the_cards(furnished: Path, few: Path, tmp_path: Path) -> None:
@@ -308,4 +308,4 @@ def test_files_that_were_labelled_stand_among_the_cards(furnished: Path, few: Pa
         assert pane.app.focused is pane.prediction_list
         assert pane.prompt.text == ""
 
-    shown(act)
+    play_predict(act)

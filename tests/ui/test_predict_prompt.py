@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from made_up import posts
-from pane import OTHER, POST, Pane, keep, kept, kept_posts, shown
+from pane import OTHER, POST, Pane, history_entries, history_posts, play_predict, record_posts
 from stage import until
 
 from weibo_tui.app.predict.job_card import BatchCard
 
 
 def test_up_and_down_walk_through_what_was_sent_and_keep_the_draft(furnished: Path) -> None:
-    keep(furnished, "很久以前\n两行")
+    record_posts(furnished, "很久以前\n两行")
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -25,7 +25,7 @@ def test_up_and_down_walk_through_what_was_sent_and_keep_the_draft(furnished: Pa
         oldest = "很久以前\n两行"
         assert seen == [OTHER, POST, oldest, oldest, POST, OTHER, "草稿", "草稿"]
 
-    shown(act)
+    play_predict(act)
 
 
 def test_up_and_down_move_within_lines_first(furnished: Path) -> None:
@@ -41,12 +41,12 @@ def test_up_and_down_move_within_lines_first(furnished: Path) -> None:
         await pane.pilot.press("down")
         assert pane.prompt.text == "一\n二"
 
-    shown(act)
+    play_predict(act)
 
 
 def test_walking_past_what_is_loaded_fetches_older_posts(furnished: Path) -> None:
     texts = [text for text, _label in posts(120)]
-    keep(furnished, *texts)
+    record_posts(furnished, *texts)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 50)
@@ -58,7 +58,7 @@ def test_walking_past_what_is_loaded_fetches_older_posts(furnished: Path) -> Non
         await pane.pilot.press("up")
         assert pane.prompt.text == texts[-51]
 
-    shown(act)
+    play_predict(act)
 
 
 def test_a_pasted_line_goes_in_at_the_cursor(furnished: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_pasted_line_goes_in_at_the_cursor(furnished: Path) -> None:
         await pane.paste("中间\r\n")
         assert pane.prompt.text == "头中间尾"
 
-    shown(act)
+    play_predict(act)
 
 
 def test_several_pasted_lines_can_be_one_post(furnished: Path) -> None:
@@ -79,7 +79,7 @@ def test_several_pasted_lines_can_be_one_post(furnished: Path) -> None:
         await until(pane.pilot, lambda: pane.prompt.text == "一\n\n二\n")
         assert not pane.cards
 
-    shown(act)
+    play_predict(act)
 
 
 def test_several_pasted_lines_can_be_a_post_each(furnished: Path) -> None:
@@ -99,8 +99,8 @@ def test_several_pasted_lines_can_be_a_post_each(furnished: Path) -> None:
         assert "the last 20 above" in pane.text(batch)
         assert len(cards) == 20
 
-    shown(act)
-    assert kept_posts(furnished) == texts
+    play_predict(act)
+    assert history_posts(furnished) == texts
 
 
 def test_a_question_is_answered_while_pasted_posts_are_judged_and_they_can_be_stopped(furnished: Path) -> None:
@@ -126,5 +126,5 @@ def test_a_question_is_answered_while_pasted_posts_are_judged_and_they_can_be_st
         await pane.see(lambda: "stopped before it was judged" in pane.text(pane.posts[0]))
         assert not batch.busy
 
-    shown(act)
-    assert 1 < len(kept(furnished)) < len(texts)
+    play_predict(act)
+    assert 1 < len(history_entries(furnished)) < len(texts)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from made_up import posts
-from pane import HOSTILE, OTHER, POST, Pane, add_adapter, keep, kept, kept_posts, shown
+from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, history_posts, play_predict, record_posts
 from stage import play, until
 from textual.pilot import Pilot
 
@@ -28,7 +28,7 @@ FLOAT32 = ComputeOptions("cpu", "float32", threads=1)
 def test_a_post_that_is_sent_gets_a_card_with_its_verdict_and_is_kept(furnished: Path) -> None:
     async def act(pane: Pane) -> None:
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         (card,) = pane.posts
         text = pane.text(card)
         assert text.startswith(f"{POST}\n▲ positive")
@@ -37,8 +37,8 @@ def test_a_post_that_is_sent_gets_a_card_with_its_verdict_and_is_kept(furnished:
         assert " ms · " in text
         assert pane.prompt.text == ""
 
-    shown(act)
-    (entry,) = kept(furnished)
+    play_predict(act)
+    (entry,) = history_entries(furnished)
     assert isinstance(entry, Analysis)
     assert (entry.text, entry.source, entry.adapter) == (POST, "app", "mood")
 
@@ -54,16 +54,16 @@ def test_its_card_is_there_before_the_verdict_and_many_are_answered_in_order(fur
         assert all("…" in pane.text(card) for card in pane.posts)
         let_go.set()
         await held
-        await pane.judged(len(texts))
+        await pane.wait_predicted(len(texts))
 
-    shown(act)
-    assert kept_posts(furnished) == texts
+    play_predict(act)
+    assert history_posts(furnished) == texts
 
 
 def test_adapter_that_another_program_renamed_is_followed(furnished: Path) -> None:
     async def act(pane: Pane) -> None:
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         with Workbench.open() as other:
             other.rename_adapter("mood", "feeling")
         await pane.send(POST)
@@ -72,8 +72,8 @@ def test_adapter_that_another_program_renamed_is_followed(furnished: Path) -> No
         await pane.send(POST)
         await until(pane.pilot, lambda: "feeling · " in pane.text(pane.posts[2]))
 
-    shown(act)
-    assert [entry.adapter for entry in kept(furnished) if isinstance(entry, Analysis)] == ["feeling", "mood"]
+    play_predict(act)
+    assert [entry.adapter for entry in history_entries(furnished) if isinstance(entry, Analysis)] == ["feeling", "mood"]
 
 
 @pytest.mark.parametrize("key", ["ctrl+j", "alt+enter", "shift+enter"])
@@ -82,11 +82,11 @@ def test_a_post_can_have_several_lines(furnished: Path, key: str) -> None:
         await pane.write("第一行")
         await pane.pilot.press(key)
         await pane.send("第二行")
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         assert pane.text(pane.cards[0]).startswith("第一行\n第二行\n")
 
-    shown(act)
-    assert kept_posts(furnished) == ["第一行\n第二行"]
+    play_predict(act)
+    assert history_posts(furnished) == ["第一行\n第二行"]
 
 
 @pytest.mark.parametrize("text", ["", "   ", "　"])
@@ -95,7 +95,7 @@ def test_nothing_is_not_sent(furnished: Path, text: str) -> None:
         await pane.send(text)
         assert not pane.cards
 
-    shown(act)
+    play_predict(act)
 
 
 def test_a_lone_q_leaves(furnished: Path) -> None:
@@ -103,18 +103,18 @@ def test_a_lone_q_leaves(furnished: Path) -> None:
         await pane.send("q")
         await until(pane.pilot, lambda: pane.app.exiting)
 
-    shown(act)
-    assert not (furnished / "weibo-tui.db").exists() or not kept(furnished)
+    play_predict(act)
+    assert not (furnished / "weibo-tui.db").exists() or not history_entries(furnished)
 
 
 def test_a_post_that_nobody_can_read_says_so_on_its_card(furnished: Path) -> None:
     async def act(pane: Pane) -> None:
         await pane.paste("http://t.cn/abcdefg")
         await pane.pilot.press("enter")
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         assert "✗ nothing to read is left of the post" in pane.text(pane.cards[0])
 
-    shown(act)
+    play_predict(act)
 
 
 def test_an_error_of_the_engine_is_said_and_loses_nothing(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,15 +125,15 @@ def test_an_error_of_the_engine_is_said_and_loses_nothing(furnished: Path, monke
         with monkeypatch.context() as patch:
             patch.setattr(Workbench, "predict", broken)
             await pane.send(POST)
-            await pane.judged(1)
+            await pane.wait_predicted(1)
         assert "✗ The disk is on fire." in pane.text(pane.cards[0])
         await pane.pilot.press("up")
         assert pane.prompt.text == POST
         await pane.pilot.press("enter")
-        await pane.judged(2)
+        await pane.wait_predicted(2)
         assert "▲ positive" in pane.text(pane.cards[1])
 
-    shown(act)
+    play_predict(act)
 
 
 def test_what_was_cut_and_what_is_uncertain_is_said_in_words(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,16 +142,16 @@ def test_what_was_cut_and_what_is_uncertain_is_said_in_words(furnished: Path, mo
     async def act(pane: Pane) -> None:
         await pane.paste("好" * 190)
         await pane.pilot.press("enter")
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         text = pane.text(pane.cards[0])
         assert "uncertain" in text
         assert "read 126 of 190 characters" in text
 
-    shown(act)
+    play_predict(act)
 
 
 def test_hostile_posts_are_shown_and_reach_model_and_history_as_they_are(furnished: Path) -> None:
-    keep(furnished, HOSTILE)
+    record_posts(furnished, HOSTILE)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -159,12 +159,12 @@ def test_hostile_posts_are_shown_and_reach_model_and_history_as_they_are(furnish
         assert pane.prompt.text == HOSTILE
         assert "\x1b" not in pane.prompt.get_line(0).plain
         await pane.pilot.press("enter")
-        await pane.judged(2)
+        await pane.wait_predicted(2)
         for card in pane.cards:
             assert pane.text(card).startswith("[doge] [/哈哈] ␛[31m <U+202E> [b]x\n")
 
-    shown(act)
-    assert kept_posts(furnished) == [HOSTILE, HOSTILE]
+    play_predict(act)
+    assert history_posts(furnished) == [HOSTILE, HOSTILE]
 
 
 def test_posts_are_judged_while_a_training_runs(furnished: Path, posts_file: Path) -> None:
@@ -182,7 +182,7 @@ def test_posts_are_judged_while_a_training_runs(furnished: Path, posts_file: Pat
         pane.app.wake_workers()
         await pane.see(lambda: job.outcome)
 
-    shown(act)
+    play_predict(act)
 
 
 # ---- the adapter, and the first start
@@ -190,7 +190,7 @@ def test_posts_are_judged_while_a_training_runs(furnished: Path, posts_file: Pat
 
 def test_the_prompt_names_the_adapter_and_its_labels_and_another_can_be_chosen(furnished: Path) -> None:
     add_adapter(furnished, "second")
-    keep(furnished, POST)
+    record_posts(furnished, POST)
 
     async def act(pane: Pane) -> None:
         assert pane.prompt.border_title == "[b]mood[/b]  ▼ negative  ▲ positive" or "mood" in str(
@@ -202,10 +202,10 @@ def test_the_prompt_names_the_adapter_and_its_labels_and_another_can_be_chosen(f
         await until(pane.pilot, lambda: pane.app.catalog.adapter == "second")
         assert "second" in str(pane.prompt.border_title)
         await pane.send(OTHER)
-        await pane.judged(2)
+        await pane.wait_predicted(2)
         assert pane.posts[-1].adapter == "second"
 
-    shown(act)
+    play_predict(act)
     with Workbench.open(furnished) as bench:
         assert bench.settings.adapter == "second"
 
@@ -221,7 +221,7 @@ def test_where_several_adapters_are_and_none_is_chosen_one_is_asked_for(furnishe
         await pane.send(POST)
         await until(pilot, lambda: pane.app.screen is not pane.screen)
         await pilot.press("down", "enter")
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         assert pane.posts[0].adapter == "second"
 
     play(scene)
@@ -237,7 +237,7 @@ def test_the_first_start_explains_itself_and_leads_on(home: Path) -> None:
         assert models in pane.app.screen_stack
 
     play(scene, (60, 20))
-    assert not (home / "weibo-tui.db").exists() or not kept(home)
+    assert not (home / "weibo-tui.db").exists() or not history_entries(home)
 
 
 def test_with_a_base_and_no_adapter_training_is_one_key_away(furnished: Path) -> None:
@@ -265,7 +265,7 @@ def test_the_first_adapter_ends_the_first_start(furnished: Path) -> None:
         await pane.app.refresh_catalog()
         await until(pilot, lambda: not pane.screen.welcome.display)
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
 
     play(scene)
 
@@ -292,9 +292,9 @@ def test_the_footer_offers_what_works_now(furnished: Path) -> None:
         await until(pane.pilot, lambda: "Label a file" in offered())
         assert {"Send", "Cards", "Adapter"} <= offered()
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         await pane.pilot.press("escape")
         assert {"Open", "Copy", "Again", "History", "Delete"} <= offered()
         assert not {"Undo", "Stop", "Send", "Adapter"} & offered()
 
-    shown(act)
+    play_predict(act)

@@ -1,4 +1,4 @@
-"""A window that is resized hundreds of times in a moment, while one types and while a training runs."""
+"""A window that is resized hundreds of times during typing and training."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from originals import write_original
-from pane import POST, Pane, kept_posts
+from pane import POST, Pane, history_posts
 from stage import app_of, drawn, play, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
@@ -64,14 +64,14 @@ def test_at_the_first_start_one_writes_and_is_answered(starter: Path, home: Path
         for said in ("comes with weibo-tui", "errs more often", "420 MB", "Train an adapter", "Import", "plain text"):
             assert said in text
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         assert pane.posts[0].adapter == "weibo"
         assert "▲ positive" in pane.text(pane.posts[0])
         assert not pane.screen.welcome.display
         assert pane.app.focused is pane.prompt
 
     play(scene, size)
-    assert kept_posts(home) == [POST]
+    assert history_posts(home) == [POST]
     assert not (home / "bases").exists()
     assert not (home / "adapters").exists()
 
@@ -137,7 +137,7 @@ def test_the_note_does_not_come_back_when_the_cards_are_gone(starter: Path) -> N
     async def scene(pilot: Pilot[None]) -> None:
         pane = await started(pilot)
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         await pilot.press("escape", "d")
         await pane.asked()
         await pilot.press("down", "enter")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import made_up
-from stage import app_of, flashed, play, until
+from stage import app_of, message_line, play, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -208,7 +208,7 @@ def test_train_finished_run_shows_score_and_can_be_used(furnished: Path, few: Pa
         await to_train(pilot)
         start(pilot, plan(few, "fresh", SHORT))
         press(pilot, "f4")
-        await until(pilot, lambda: "'fresh' is finished: accuracy" in flashed(pilot))
+        await until(pilot, lambda: "'fresh' is finished: accuracy" in message_line(pilot))
         assert bells == [1]
         await pilot.press("f3")
         await until(pilot, lambda: selected(pilot).state == "finished")
@@ -315,7 +315,7 @@ def test_train_journal_is_exported(furnished: Path, tmp_path: Path) -> None:
             line.value = str(path)
             await pilot.press("enter")
             await until(pilot, path.is_file)
-            await until(pilot, lambda path=path: str(path) in flashed(pilot))  # type: ignore[misc]
+            await until(pilot, lambda path=path: str(path) in message_line(pilot))  # type: ignore[misc]
             assert {row["event"] for row in _rows(path)} >= {"RunStarted", "StepDone", "Evaluated", "RunFinished"}
 
     play(scene, (200, 30))

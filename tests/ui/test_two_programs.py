@@ -1,4 +1,4 @@
-"""Several programs on one home at once: none holds up the other, breaks it, or loses what it keeps."""
+"""Several programs on one home at once: none blocks or damages the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import models
 import pytest
 from commands import environment, listing, start
-from stage import app_of, drawn, flashed, play, until
+from stage import app_of, drawn, message_line, play, until
 from textual.pilot import Pilot
 
 from weibo_tui.engine.events import RunStarted, StepDone
@@ -28,7 +28,7 @@ def texts(home: Path) -> list[str]:
 
 
 def stopped_run(posts: Path, epochs: int = 2) -> str:
-    """A training that has made some steps and can be resumed."""
+    """Train for some steps, stop, and return the run."""
     with Workbench.open() as bench:
         hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
         events = bench.train(
@@ -56,7 +56,7 @@ def test_app_and_commands_keep_all_predictions(furnished: Path, tmp_path: Path) 
         await until(pilot, lambda: len(texts(furnished)) == len(posts))
         await pilot.press("f4")
         await until(pilot, lambda: f"of {len(posts)}" in drawn(pilot))
-        assert flashed(pilot) == ""
+        assert message_line(pilot) == ""
 
     play(scene)
     assert texts(furnished) == sorted(posts)
@@ -66,7 +66,7 @@ def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, posts_fi
     run = stopped_run(posts_file)
     with Workbench.open() as one, Workbench.open() as other:
         late = other.resume(run)
-        next(late)  # it looked, and prepares
+        next(late)  # it has checked the run and prepares
         deque(one.resume(run), maxlen=0)
         entries = one.runs.last_seq(run)
         with pytest.raises(UserInputError, match="finished"):
@@ -84,11 +84,11 @@ def test_app_resume_of_an_active_run_is_refused(furnished: Path, posts_file: Pat
             await until(pilot, lambda: "stopped" in drawn(pilot))
             await pilot.press("r")
             await until(pilot, lambda: not app_of(pilot).jobs)
-            await until(pilot, lambda: flashed(pilot))
-            assert f"Run {run} is at work in another program" in " ".join(flashed(pilot).split())
+            await until(pilot, lambda: message_line(pilot))
+            assert f"Run {run} is at work in another program" in " ".join(message_line(pilot).split())
 
         with other.runs.claim(run):
-            other._database.execute("UPDATE runs SET state = 'stopped'")  # as it was when the app looked
+            other._database.execute("UPDATE runs SET state = 'stopped'")  # as when the app read it
             play(scene)
         assert other.runs.get(run).state == "stopped"
 

@@ -1,4 +1,4 @@
-"""The engine's thread: questions between the steps of long work, and several of that by turns."""
+"""Worker threads: calls between the steps of jobs, and jobs in turns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.paths import Paths
 from weibo_tui.workbench import Workbench
 
-# ---- questions
+# ---- calls
 
 
 def test_call_runs_in_the_thread_with_its_workbench() -> None:
@@ -42,7 +42,7 @@ def test_call_failure_is_raised_to_its_caller_only(error: BaseException) -> None
 
 
 def test_call_stop_iteration_becomes_runtime_error() -> None:
-    """StopIteration cannot be handed on: Python means something else by it."""
+    """A future does not accept StopIteration."""
 
     async def scene(thread: WorkerThread) -> None:
         with pytest.raises(RuntimeError, match="StopIteration"):
@@ -86,16 +86,16 @@ def test_call_cancelled_before_its_turn_is_skipped() -> None:
 
 def test_call_cancelled_during_its_turn_is_ignored() -> None:
     async def scene(thread: WorkerThread) -> None:
-        begun, go_on = threading.Event(), threading.Event()
+        started, proceed = threading.Event(), threading.Event()
 
         def question(_bench: Workbench) -> None:
-            begun.set()
-            go_on.wait()
+            started.set()
+            proceed.wait()
 
         asked = asyncio.create_task(thread.call(question))
-        await asyncio.to_thread(begun.wait)
+        await asyncio.to_thread(started.wait)
         asked.cancel()
-        go_on.set()
+        proceed.set()
         assert await thread.call(lambda _bench: 1) == 1
         assert asked.cancelled()
 
@@ -103,7 +103,7 @@ def test_call_cancelled_during_its_turn_is_ignored() -> None:
 
 
 def test_call_without_workbench_fails_and_next_retries(home: Path) -> None:
-    """As where somebody saves settings that cannot be read while the app begins."""
+    """As if the settings are damaged while the app starts."""
     settings = Paths.find().settings_file
     settings.write_text("adapter = ", encoding="utf-8")
 
@@ -127,7 +127,7 @@ def test_call_without_workbench_fails_and_next_retries(home: Path) -> None:
     play(scene)
 
 
-# ---- long work
+# ---- jobs
 
 
 def test_job_last_event_is_the_result() -> None:
@@ -271,8 +271,7 @@ def test_job_failure_is_reported_and_the_thread_continues(
 
 
 def test_job_failure_while_stopping_is_reported() -> None:
-    """As where the disk is full when the checkpoint is written."""
-
+    """As if the disk is full when the checkpoint is written."""
     work, owner = Work(), Owner()
 
     def fails_when_closed(bench: Workbench) -> Iterator[object]:

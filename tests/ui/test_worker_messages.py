@@ -1,4 +1,4 @@
-"""What the engine's thread tells of long work, and its end, which loses nothing and keeps nobody waiting."""
+"""Messages of worker threads, and their end, which loses nothing and blocks nothing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import Workbench
 
-# ---- what is told
+# ---- messages
 
 
 class Clockwork(asyncio.SelectorEventLoop):
-    """An event loop on whose clock no time passes but what a test says."""
+    """An event loop with a clock that only tests advance."""
 
     now = 0.0
 
@@ -65,7 +65,7 @@ def test_events_consecutive_progress_posts_the_latest() -> None:
         thread.start_job(one)
         hold.allow(1)
         await owner.ended.get()
-        # The clock stands still: the first message holds what there was then, the last one the rest.
+        # The clock does not move: the first message has the first events, the last message the rest.
         *_some, encoded, training = owner.events
         assert (encoded, training) == ("encoded", Progress("training", 49, 50))
         assert len(owner.events) <= 4
@@ -171,7 +171,7 @@ def test_close_works_before_the_start() -> None:
 
 
 def test_close_after_the_event_loop_is_silent() -> None:
-    """The app is left during a step: what becomes of that interests nobody, but its checkpoint is kept."""
+    """The app exits during a step. The result is ignored, but the checkpoint is saved."""
     work, thread = Work(), WorkerThread("engine")
 
     async def scene() -> None:
@@ -186,11 +186,11 @@ def test_close_after_the_event_loop_is_silent() -> None:
     work.allow(2)
     thread.close()
     assert work.closed
-    gc.collect()  # a coroutine that nobody awaited would complain now
+    gc.collect()  # a coroutine that was never awaited would warn now
 
 
 class Gone(Owner):
-    """A screen that was closed: nothing reaches it any more."""
+    """A closed screen, which gets no messages."""
 
     def __init__(self, above: Owner) -> None:
         super().__init__()
@@ -216,7 +216,7 @@ def test_events_of_a_closed_screen_go_to_the_app() -> None:
 
 
 def test_garbage_collector_is_frozen_during_jobs() -> None:
-    """Its rounds over torch and a data set would stop the event loop for a quarter of a second each."""
+    """Each collection over torch and a dataset would block the event loop for a quarter of a second."""
 
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(1), Owner()

@@ -1,4 +1,4 @@
-"""What the app says where the command line names its options."""
+"""Error messages in the app name fields instead of options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from weibo_tui.registry.adapters import Adapters
 SOURCES = Path(weibo_tui.__file__).parent
 LAYERS = ("datasets", "engine", "registry", "storage", "workbench")
 FILES = [path for layer in LAYERS for path in sorted((SOURCES / layer).glob("*.py"))] + [SOURCES / "atomic.py"]
-"""Where the errors come from that the app shows."""
+"""Sources of errors that the app shows."""
 COMMANDS = re.compile(r"'weibo-tui [^']*'|'--blocks all [^']*'")
 
 

@@ -1,4 +1,4 @@
-"""Texts from outside are made harmless on their way onto the screen; figures and verdicts are put in words."""
+"""Texts from outside are shown safely, and numbers and labels are formatted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may follow a path that is being typed, and what a terminal means by what it pastes."""
+"""Path completion, dropped files and path checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from weibo_tui.app.forms.path_completion import MAX_SUGGESTIONS, as_path, check_
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with files of all sorts."""
+    """A working folder with different files."""
     made = tmp_path / "work"
     (made / "data").mkdir(parents=True)
     for name in ("posts2.csv", "posts10.csv", "[b]x[.csv", "微博 数据.jsonl", "notes.txt", ".hidden.csv", "data/a.csv"):

@@ -1,4 +1,4 @@
-"""Curves: what is kept of a series, and how it is drawn."""
+"""Charts: series in bounded memory, and how they are drawn."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def lines(rows: Sequence[StyledRow]) -> list[str]:
 
 
 def dots(text: str) -> int:
-    """How many dots the braille patterns in `text` have."""
+    """Count the dots of the braille characters in `text`."""
     return sum((ord(character) - 0x2800).bit_count() for character in text if 0x2800 <= ord(character) < 0x2900)
 
 
 def plot(rows: Sequence[StyledRow]) -> list[str]:
-    """What stands to the right of the axis."""
+    """Return the parts of the rows right of the axis."""
     return [line[line.index(side[0]) + 1 :] for line in lines(rows) if (side := re.findall("[┤│]", line))]
 
 
-# ---- what is kept
+# ---- series
 
 
 def test_series_long_stays_bounded_and_keeps_spikes() -> None:

@@ -1,4 +1,4 @@
-"""What the monitor knows of a run, from its journal alone."""
+"""The metrics of a run, read from its journal, and its score card."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class _Directed(main.WeiboApp):
         self.fault: Exception | None = None
         self._director = _Director(self, folder, seconds)
 
-    def _begin_work(self) -> None:
+    def _load(self) -> None:
         self.run_task(self._direct())
 
     async def _direct(self) -> None:

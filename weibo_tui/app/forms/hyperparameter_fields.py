@@ -146,13 +146,13 @@ def base_field(catalog: Catalog, named: str) -> FieldSpec:
         words[STARTER_BASE] = _("{name} (small)").format(name=STARTER_BASE)
     choices = tuple((one, words.get(one, one)) for one in [*here, *remote])
 
-    def read(text: str) -> str:
+    def parse(text: str) -> str:
         if not text:
             raise UserInputError(_("choose one, which is fetched first; or F5 brings one in"))
         return text
 
     default = named if named in remote else catalog.base
-    return FieldSpec("base", N_("Base"), N_("Base to train on."), default, read, choices)
+    return FieldSpec("base", N_("Base"), N_("Base to train on."), default, parse, choices)
 
 
 def _to_be_fetched(repository: str) -> str:
@@ -165,14 +165,14 @@ def name_field(about: str, taken: Iterable[str]) -> FieldSpec:
     """The name of what is made, which none of `taken` may be."""
     there = set(taken)
 
-    def read(text: str) -> str:
+    def parse(text: str) -> str:
         if not text:
             raise UserInputError(_("give it a name"))
         if text in there:
             raise UserInputError(_("there is one of that name already"))
         return check_name(text)
 
-    return FieldSpec("name", N_("Name"), about, parse=read)
+    return FieldSpec("name", N_("Name"), about, parse=parse)
 
 
 def name_after(source: str, otherwise: str, taken: Iterable[str]) -> str:
