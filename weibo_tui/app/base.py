@@ -109,7 +109,8 @@ class BaseApp(TextualApp, inherit_bindings=False):
         worker: Worker[None] = (node or self).run_worker(
             partial(self._show_error_of, work), group=group, exclusive=exclusive, exit_on_error=False
         )
-        weakref.finalize(worker, work.close)  # cancelled before it starts, it would be a coroutine never awaited
+        # If the worker is cancelled before it starts, Python would warn about a coroutine that was never awaited.
+        weakref.finalize(worker, work.close).atexit = False
 
     async def _show_error_of(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -114,10 +114,6 @@ class PathInput(Widget):
             self.path_input = path_input
             self.value = value
 
-        @property
-        def control(self) -> PathInput:
-            return self.path_input
-
     class Chosen(Message):
         """A valid path was chosen. With `save`, `exists` says that there is a file already."""
 
@@ -127,10 +123,6 @@ class PathInput(Widget):
             self.path = path
             self.exists = exists
 
-        @property
-        def control(self) -> PathInput:
-            return self.path_input
-
     def __init__(
         self,
         value: str = "",
@@ -139,11 +131,10 @@ class PathInput(Widget):
         folders: bool = False,
         placeholder: str = "",
         id: str | None = None,  # noqa: A002
-        classes: str = "",
     ) -> None:
         """Only files with one of `suffixes` (lower case, with the dot) are suggested, but any may be typed. With
         `folders` a folder is valid too."""
-        super().__init__(id=id, classes=classes)
+        super().__init__(id=id)
         self._suffixes = tuple(suffixes)
         self._save = save
         self._folders = folders
