@@ -20,7 +20,7 @@ from terminal import Terminal
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
+from weibo_tui.app.dialogs import InputDialog
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.screen import PredictScreen
@@ -39,7 +39,7 @@ POST = "今天的面真好吃[哈哈]"
 
 @pytest.fixture
 def model(hub: Hub, tmp_path: Path) -> dict[str, bytes]:
-    """The files of a small model that the Hub has under the name of uer's."""
+    """The files of a small model, which the Hub has under the name of uer's."""
     folder = models.write_folder(tmp_path / "there", models.reference(n_embd=128))
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     hub.repositories[f"models/{BASE}"] = files
@@ -48,7 +48,7 @@ def model(hub: Hub, tmp_path: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def stalled(hub: Hub, model: dict[str, bytes]) -> Iterator[threading.Event]:
-    """The Hub gives half of the weights, and the rest when this is set."""
+    """The Hub sends half of the weights, and the rest once this is set."""
     gate = threading.Event()
     hub.faults = deque([slow(gate, after=max(map(len, model.values())) // 2)])
     yield gate
@@ -57,7 +57,7 @@ def stalled(hub: Hub, model: dict[str, bytes]) -> Iterator[threading.Event]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as the original project leaves it, in which the program is started."""
+    """A folder of the legacy project, as the working folder."""
     folder = tmp_path / "project"
     write_original(folder)
     (folder / "dataset").mkdir()
@@ -76,17 +76,17 @@ def bases(pilot: Pilot[None]) -> list[str]:
     return [card.name for card in app_of(pilot).catalog.bases]
 
 
-def ways(pilot: Pilot[None]) -> list[str]:
-    """What the first start offers."""
+def offers(pilot: Pilot[None]) -> list[str]:
+    """Return what the welcome screen offers."""
     screen = app_of(pilot).main_screens["predict"]
     assert isinstance(screen, PredictScreen)
     return [str(option.prompt) for option in screen.welcome.query_one(OptionList).options]
 
 
 async def choose(pilot: Pilot[None], words: str) -> None:
-    """Choose the way of the first start that is called so."""
-    await until(pilot, lambda: any(words in way for way in ways(pilot)))
-    at = next(number for number, way in enumerate(ways(pilot)) if words in way)
+    """Choose an offer of the welcome screen."""
+    await until(pilot, lambda: any(words in offer for offer in offers(pilot)))
+    at = next(number for number, offer in enumerate(offers(pilot)) if words in offer)
     app_of(pilot).screen.query_one(OptionList).highlighted = at
     await pilot.press("enter")
 
@@ -97,21 +97,21 @@ async def ask(pilot: Pilot[None]) -> None:
 
 
 async def begin(pilot: Pilot[None]) -> None:
-    """Fetch what is proposed; it may be done, or have failed, before one can look."""
+    """Start the proposed download. It may be over at once."""
     await ask(pilot)
     await pilot.press("enter")
     await see(pilot, lambda: not isinstance(app_of(pilot).screen, InputDialog))
 
 
 async def begin_stalled(pilot: Pilot[None]) -> Job:
-    """The same, of a fetch that waits."""
+    """Start a download that stalls."""
     await begin(pilot)
     await see(pilot, lambda: app_of(pilot).jobs)
     return app_of(pilot).jobs[-1]
 
 
 async def come(pilot: Pilot[None], job: Job) -> int:
-    """How many bytes have come, when some of the weights have."""
+    """Wait for some of the weights and return the number of bytes."""
 
     def done() -> int:
         return job.progress.done if job.progress is not None and job.progress.stage == "fetching" else 0
@@ -127,60 +127,57 @@ def problem(pilot: Pilot[None]) -> str:
 # ---- the Hub
 
 
-def test_download_of_the_first_base_makes_it_the_default(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
+def test_download_of_the_first_base_makes_it_the_default(
+    home: Path, hub: Hub, model: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     async def scene(pilot: Pilot[None]) -> None:
-        await ask(pilot)
+        await until(pilot, lambda: offers(pilot))
+        assert not any("gpt2-chinese" in offer or "Train on" in offer for offer in offers(pilot))
+        await choose(pilot, "Fetch uer's Chinese GPT-2 from Hugging Face (420 MB)")
+        await until(pilot, lambda: isinstance(app_of(pilot).screen, InputDialog))
         assert app_of(pilot).screen.query_one(Input).value == BASE
-        asked = str(app_of(pilot).screen.query_one(".question").render())
-        assert "420 MB" in asked
-        assert hub.address in asked
-        assert "nothing else is sent" in asked
+        question = str(app_of(pilot).screen.query_one(".question").render())
+        assert all(text in question for text in ("420 MB", hub.address, "nothing else is sent"))
         await pilot.press("enter")
         await until(pilot, lambda: bases(pilot) == [NAME])
-        entry = models_of(pilot).entry
-        assert entry is not None
         await until(pilot, lambda: f"* {NAME}" in drawn(pilot))
         assert models_of(pilot).selected_item.default
         assert f"'{NAME}' is here." in message_line(pilot)
         assert not app_of(pilot).screen.query_one(JobLine).display
-
-    play(scene)
-    with Workbench.open(home) as bench:
-        assert bench.settings.base == ""
-
-
-def test_download_invalid_or_installed_name_is_refused(home: Path, model: dict[str, bytes]) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await begin(pilot)
-        await until(pilot, lambda: bases(pilot))
         await ask(pilot)
         await pilot.press("enter")
         assert f"It is here already, as '{NAME}'" in problem(pilot)
         app_of(pilot).screen.query_one(Input).value = "../x y"
         await pilot.press("enter")
         assert "is no name of the Hub's" in problem(pilot)
+        await pilot.press("escape", "f2")
+        await until(pilot, lambda: any("Train an adapter" in offer for offer in offers(pilot)))
+        assert not any("Fetch" in offer for offer in offers(pilot))
 
     play(scene)
+    with Workbench.open(home) as wb:
+        assert wb.settings.base == ""
 
 
-@pytest.mark.parametrize("size", [(60, 20), (100, 30)])
-def test_download_progress_is_shown_in_bytes(
-    size: tuple[int, int], home: Path, hub: Hub, stalled: threading.Event
-) -> None:
-    hub.faults.appendleft(cut(PIECE))  # then it goes on, and there are two moments to tell a rate from
+def test_download_progress_is_shown_in_bytes(home: Path, hub: Hub, stalled: threading.Event) -> None:
+    hub.faults.appendleft(cut(PIECE))  # it continues after that, so that there are two times to compute a rate from
 
     async def scene(pilot: Pilot[None]) -> None:
         job = await begin_stalled(pilot)
-        await until(pilot, lambda: "B/s" in drawn(pilot))
-        assert "B of" in drawn(pilot)
-        assert re.search(r"\d:\d\d left", drawn(pilot))
-        assert f"fetch {BASE}  fetching" in drawn(pilot)
-        assert " %" in drawn(pilot).splitlines()[-2]
+        for size in ((60, 20), (100, 30)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: "B/s" in drawn(pilot))
+            assert "B of" in drawn(pilot)
+            assert re.search(r"\d:\d\d left", drawn(pilot))
+            assert f"fetch {BASE}  fetching" in drawn(pilot)
+            assert " %" in drawn(pilot).splitlines()[-2]
         assert job.state == "working"
         await pilot.press("s")
         await until(pilot, lambda: not app_of(pilot).jobs)
 
-    play(scene, size)
+    play(scene)
 
 
 def test_download_stopped_resumes_where_it_was(home: Path, hub: Hub, stalled: threading.Event) -> None:
@@ -199,28 +196,19 @@ def test_download_stopped_resumes_where_it_was(home: Path, hub: Hub, stalled: th
     assert hub.ranges[-1] > 0
 
 
-def test_download_failure_is_explained(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        hub.faults = deque([garbled])
-        await begin(pilot)
-        await until(pilot, lambda: "was thrown away: try again" in message_line(pilot))
-        assert bases(pilot) == []
-        await begin(pilot)
-        await until(pilot, lambda: bases(pilot) == [NAME])
-
-    play(scene)
-
-
-def test_download_existing_name_gets_a_number(furnished: Path, model: dict[str, bytes]) -> None:
+def test_download_failure_is_explained_and_can_be_repeated(furnished: Path, hub: Hub, model: dict[str, bytes]) -> None:
     (furnished / "bases" / "tiny").rename(furnished / "bases" / NAME)
     card = furnished / "bases" / NAME / "card.json"
     card.write_text(card.read_text("utf-8").replace('"tiny"', f'"{NAME}"', 1), "utf-8")
 
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: bases(pilot) == [NAME])
+        hub.faults = deque([garbled])
         await begin(pilot)
-        await until(pilot, lambda: len(bases(pilot)) == 2)
-        assert bases(pilot) == [NAME, f"{NAME}-2"]
+        await until(pilot, lambda: "was thrown away: try again" in message_line(pilot))
+        assert bases(pilot) == [NAME]
+        await begin(pilot)
+        await until(pilot, lambda: bases(pilot) == [NAME, f"{NAME}-2"])
 
     play(scene)
 
@@ -245,21 +233,7 @@ def test_download_does_not_block_predictions_and_history(furnished: Path, stalle
     play(scene)
 
 
-def test_quit_during_download_says_that_it_resumes(home: Path, stalled: threading.Event) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await come(pilot, await begin_stalled(pilot))
-        await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, ChoiceDialog))
-        assert f"At work: {BASE}" in drawn(pilot)
-        assert "What has come of a base is kept" in drawn(pilot)
-        await pilot.press("down", "enter")
-
-    play(scene)
-    assert not stalled.is_set()
-    assert list((home / "downloads").rglob("*.part"))
-
-
-def test_quit_while_the_hub_is_silent_ends_the_program(home: Path, stalled: threading.Event) -> None:
+def test_quit_during_a_silent_download_keeps_its_part(home: Path, stalled: threading.Event) -> None:
     with Terminal() as terminal:
         terminal.wait_for("Fetch uer")
         terminal.press("enter")
@@ -267,39 +241,16 @@ def test_quit_while_the_hub_is_silent_ends_the_program(home: Path, stalled: thre
         terminal.press("enter")
         terminal.wait_for("kB of")
         terminal.press("ctrl+q")
-        terminal.wait_for("At work")
+        terminal.wait_for("What has come of a base is kept")
+        assert f"At work: {BASE}" in terminal.text
         terminal.press("down", "enter")
         assert terminal.wait_for_end() == 0
         assert terminal.in_order
     assert not stalled.is_set()
+    assert list((home / "downloads").rglob("*.part"))
 
 
-# ---- the first start
-
-
-def test_welcome_offers_a_download(home: Path, model: dict[str, bytes]) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await choose(pilot, "Fetch uer's Chinese GPT-2 from Hugging Face (420 MB)")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, InputDialog))
-        await pilot.press("enter")
-        await until(pilot, lambda: bases(pilot) == [NAME])
-        await pilot.press("f2")
-        await until(pilot, lambda: any("Train an adapter" in way for way in ways(pilot)))
-        assert not any("Fetch" in way for way in ways(pilot))
-
-    play(scene)
-
-
-def test_welcome_outside_the_legacy_project_offers_nothing_of_it(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: ways(pilot))
-        assert not any("gpt2-chinese" in way or "Train on" in way for way in ways(pilot))
-
-    play(scene)
+# ---- welcome screen
 
 
 def test_welcome_imports_the_legacy_base_and_adapter(home: Path, project: Path) -> None:
@@ -307,8 +258,8 @@ def test_welcome_imports_the_legacy_base_and_adapter(home: Path, project: Path) 
         await choose(pilot, "Take in the base in models/gpt2-chinese")
         await until(pilot, lambda: bases(pilot) == ["gpt2-chinese"])
         await pilot.press("f2")
-        await until(pilot, lambda: ways(pilot)[0] == "Take in the adapter in best_weibo_sentiment_model.pth")
-        assert not any("Take in the base" in way for way in ways(pilot))
+        await until(pilot, lambda: offers(pilot)[0] == "Take in the adapter in best_weibo_sentiment_model.pth")
+        assert not any("Take in the base" in offer for offer in offers(pilot))
         await choose(pilot, "Take in the adapter")
         await until(pilot, lambda: app_of(pilot).catalog.adapters)
         assert app_of(pilot).catalog.adapter == "best_weibo_sentiment_model"
@@ -321,8 +272,8 @@ def test_welcome_imports_the_legacy_base_and_adapter(home: Path, project: Path) 
 
 
 def test_welcome_trains_on_the_legacy_posts(home: Path, project: Path) -> None:
-    with Workbench.open(home) as bench:
-        models.add_base(bench, project / "from")
+    with Workbench.open(home) as wb:
+        models.add_base(wb, project / "from")
 
     async def scene(pilot: Pilot[None]) -> None:
         await choose(pilot, "Train on dataset/weibo_senti_100k.csv")
@@ -339,7 +290,7 @@ def test_welcome_trains_on_the_legacy_posts(home: Path, project: Path) -> None:
 
 def test_welcome_missing_legacy_file_is_an_error(home: Path, project: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: ways(pilot))
+        await until(pilot, lambda: offers(pilot))
         shutil.rmtree(project / "models")
         await choose(pilot, "Take in the base")
         await until(pilot, lambda: "not here any more" in message_line(pilot))
@@ -347,7 +298,7 @@ def test_welcome_missing_legacy_file_is_an_error(home: Path, project: Path) -> N
     play(scene)
 
 
-# ---- training on a base that is fetched first
+# ---- training on a base that is downloaded first
 
 
 def base_choices(form: TrainingForm) -> tuple[tuple[str, str], ...]:
@@ -377,8 +328,8 @@ def test_form_offers_the_hub_base_until_it_is_installed(furnished: Path, model: 
 
 
 def test_form_proposes_the_base_of_the_settings(furnished: Path, hub: Hub) -> None:
-    with Workbench.open() as bench:
-        Settings.save(bench.paths, base="someone/gpt2-small")
+    with Workbench.open() as wb:
+        Settings.save(wb.paths, base="someone/gpt2-small")
 
     async def scene(pilot: Pilot[None]) -> None:
         form = await open_form(pilot)

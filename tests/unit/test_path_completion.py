@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.app.forms.path_completion import MAX_SUGGESTIONS, as_path, check_path, complete, parse_dropped_paths
@@ -68,6 +68,7 @@ def test_complete_ignores_broken_links_and_pipes(folder: Path) -> None:
     assert not {"gone.csv", "self.csv", "pipe.csv"} & set(names)
 
 
+@settings(max_examples=40)
 @given(text=st.text(st.characters(exclude_categories=[]), max_size=30))
 def test_complete_and_check_path_accept_any_text(text: str) -> None:
     complete(text)

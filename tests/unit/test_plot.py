@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import inf, nan
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.app.plot.axes import format_number, linear, logarithmic
@@ -65,6 +65,7 @@ def test_series_long_stays_bounded_and_keeps_spikes() -> None:
     assert (made.first, made.buckets[-1].x) == (0, 299_999)
 
 
+@settings(max_examples=40)
 @given(points=POINTS)
 def test_series_bounds_are_those_of_finite_values(points: list[Point]) -> None:
     made = series(points)
@@ -112,6 +113,7 @@ def test_series_point_without_finite_x_is_ignored() -> None:
 # ---- drawing
 
 
+@settings(max_examples=40)
 @given(
     points=st.lists(POINTS | STEPS, max_size=4),
     width=st.integers(-1, 60),
@@ -127,11 +129,13 @@ def test_draw_fills_its_cells_exactly(
     assert [cell_width(row) for row in rows] == [width] * (height if width > 0 else 0) * (height > 0)
 
 
+@settings(max_examples=40)
 @given(width=st.integers(10, 100), height=st.integers(3, 30))
 def test_draw_single_value_is_a_dot(width: int, height: int) -> None:
     assert dots("".join(lines(draw([steps([0.5])], width, height)))) == 1
 
 
+@settings(max_examples=40)
 @given(value=st.floats(-1e300, 1e300), height=st.integers(3, 30), log_y=st.booleans())
 def test_draw_constant_series_is_in_the_middle(value: float, height: int, log_y: bool) -> None:
     assume(value > 0 or not log_y)
@@ -302,6 +306,7 @@ def test_legend_hostile_names_stay_on_one_line() -> None:
     assert lines(legend("[/b]\n", made, 80, 1)) == ["[/b]  [red]a[/red]␛[2J b<U+202E> 1"]
 
 
+@settings(max_examples=40)
 @given(
     title=st.text(st.characters(exclude_categories=[]), max_size=20),
     names=st.lists(st.text(st.characters(exclude_categories=[]), max_size=50), max_size=6),
