@@ -108,7 +108,7 @@ def test_train_lists_runs_and_polls_while_visible(furnished: Path) -> None:
         await pilot.press("down")
         await until_steps(pilot)
         assert "Saved as base 'tiny'" in head(pilot)
-        timer = train_of(pilot)._clock
+        timer = train_of(pilot)._timer
         assert timer is not None
         assert timer._active.is_set()
         await pilot.press("f2")

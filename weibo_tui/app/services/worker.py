@@ -42,7 +42,7 @@ class WorkerThread(threading.Thread):
     def __init__(self, name: str, home: Path | None = None) -> None:
         super().__init__(name=name, daemon=True)
         self._home = home
-        self._bench: Workbench | None = None
+        self._workbench: Workbench | None = None
         self._resources = ExitStack()
         self._calls: deque[_Call] = deque()
         self._jobs: deque[_RunningJob] = deque()
@@ -103,9 +103,9 @@ class WorkerThread(threading.Thread):
 
     def _open(self) -> Workbench:
         """Return the thread's workbench, opened when it is first needed. If that fails, the next call tries again."""
-        if self._bench is None:
-            self._bench = self._resources.enter_context(Workbench.open(self._home))
-        return self._bench
+        if self._workbench is None:
+            self._workbench = self._resources.enter_context(Workbench.open(self._home))
+        return self._workbench
 
     def _wait(self) -> bool:
         """Wait for work. Return False if the thread must end."""

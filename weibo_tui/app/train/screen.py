@@ -76,7 +76,7 @@ class TrainScreen(MainScreen):
         self._list = RunList()
         self._monitor = Monitor()
         self._ticks = 0
-        self._clock: Timer | None = None
+        self._timer: Timer | None = None
         self._poll_lock = asyncio.Lock()
         self._list_read = False
         self._works: tuple[object, ...] | None = None
@@ -92,17 +92,17 @@ class TrainScreen(MainScreen):
             yield Static(id="empty")
 
     def on_mount(self) -> None:
-        self._clock = self.set_interval(POLL_SECONDS, self._tick, pause=True)
+        self._timer = self.set_interval(POLL_SECONDS, self._tick, pause=True)
         self.watch(self.app, "catalog", self._show, init=False)
 
     def on_screen_resume(self) -> None:
-        assert self._clock is not None  # set when it was mounted
-        self._clock.resume()
+        assert self._timer is not None  # set when it was mounted
+        self._timer.resume()
         self._poll_now()
 
     def on_screen_suspend(self) -> None:
-        if self._clock is not None:
-            self._clock.pause()
+        if self._timer is not None:
+            self._timer.pause()
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
