@@ -1,4 +1,4 @@
-"""Any hostile texts through every screen: nothing of them acts there."""
+"""Generated hostile texts on every screen: shown as text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Tour = Callable[[Path, Path, list[str]], None]
 
 
 def keep(home: Path, found: list[str]) -> None:
-    """A history and runs that hold these texts wherever they hold any, and nothing else."""
+    """Fill the history and the runs with these texts, in every column."""
     with Workbench.open(home) as bench:
         bench.history.clear()
         for run in bench.runs.list():
@@ -133,7 +133,7 @@ def runs(home: Path, folder: Path, found: list[str]) -> None:
 
 
 def files(home: Path, folder: Path, found: list[str]) -> None:
-    """The form and its preview of files whose names, columns, labels and posts are hostile."""
+    """The training form and its preview, with hostile file names, columns, labels and posts."""
     place = folder / as_file_name(found[-1])
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -172,7 +172,7 @@ def go_through(tour: Tour, home: Path, folder: Path, found: list[str], monkeypat
 @pytest.mark.parametrize("tour", [cards_and_prompt], ids=lambda tour: tour.__name__)
 @settings(max_examples=1, suppress_health_check=SHARED)
 @given(found=FEW)
-def test_hostile_texts_are_only_texts(
+def test_generated_texts_are_shown_as_text(
     tour: Tour, found: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_through(tour, furnished, tmp_path, found, monkeypatch)
@@ -182,7 +182,7 @@ def test_hostile_texts_are_only_texts(
 @pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
 @settings(max_examples=15, suppress_health_check=SHARED)
 @given(found=FOUND)
-def test_many_hostile_texts_are_only_texts(
+def test_many_generated_texts_are_shown_as_text(
     tour: Tour, found: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_through(tour, furnished, tmp_path, found, monkeypatch)
@@ -191,7 +191,7 @@ def test_many_hostile_texts_are_only_texts(
 # ---- posts far too large
 
 
-def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -> None:
+def test_megabyte_post_is_predicted_outside_the_prompt(furnished: Path) -> None:
     post = "字\u200b" * 500_000
 
     async def scene(pilot: Pilot[None]) -> None:
@@ -210,7 +210,7 @@ def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -
         await until(pilot, lambda: cards(pilot).cards and not cards(pilot).cards[0].busy)
         assert place.prompt.text == "草稿"
         await look(pilot)
-        await press(pilot, "up", "up")  # what cannot be written cannot be fetched either
+        await press(pilot, "up", "up")  # it is not recalled either
         assert len(place.prompt.text) < 10
         await go(pilot, "f4", "history")
         await press(pilot, "r")
@@ -227,7 +227,7 @@ def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -
         assert [entry.text for entry in bench.history.page(9) if isinstance(entry, Analysis)] == [post]
 
 
-def test_a_copied_post_of_any_kind_leaves_the_app_alive(furnished: Path) -> None:
+def test_posts_with_surrogates_are_copied(furnished: Path) -> None:
     keep(furnished, ["\ud83d", "\udcff\x1b[2J"])
 
     async def scene(pilot: Pilot[None]) -> None:

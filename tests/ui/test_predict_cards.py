@@ -1,4 +1,4 @@
-"""The cards of the prediction pane, and what they can be asked for."""
+"""The cards of the predict screen, and the actions on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import LabelingConfig, Workbench
 
 
-def test_escape_goes_to_the_newest_card_and_the_cursor_moves(furnished: Path) -> None:
+def test_cursor_moves_over_the_cards(furnished: Path) -> None:
     texts = [text for text, _label in posts(30)]
     keep(furnished, *texts)
 
@@ -39,36 +39,26 @@ def test_escape_goes_to_the_newest_card_and_the_cursor_moves(furnished: Path) ->
     shown(act)
 
 
-def test_moving_up_past_the_first_card_brings_older_ones(furnished: Path) -> None:
-    texts = [text for text, _label in posts(70)]
+def test_older_cards_are_loaded_at_the_top(furnished: Path) -> None:
+    texts = [text for text, _label in posts(130)]
     keep(furnished, *texts)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 50)
         await pane.pilot.press("escape", "g")
         at = pane.cursor
-        await until(pane.pilot, lambda: len(pane.cards) == 70)
-        assert [card.text for card in pane.posts] == texts
-        assert pane.cursor is at is pane.cards[20]
+        await until(pane.pilot, lambda: len(pane.cards) == 100)
+        assert [card.text for card in pane.posts] == texts[-100:]
+        assert pane.cursor is at is pane.cards[50]
         await pane.pilot.pause()
-        assert pane.cards[20].region.y - pane.prediction_list.region.y < 5  # it did not jump
-
-    shown(act)
-
-
-def test_scrolling_to_the_top_brings_older_ones_too(furnished: Path) -> None:
-    keep(furnished, *(text for text, _label in posts(70)))
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: len(pane.cards) == 50)
-        await pane.pilot.pause()
+        assert pane.cards[50].region.y - pane.prediction_list.region.y < 5  # it did not jump
         pane.prediction_list.scroll_to(y=0, animate=False)
-        await until(pane.pilot, lambda: len(pane.cards) == 70)
+        await until(pane.pilot, lambda: len(pane.cards) == 130)
 
     shown(act)
 
 
-def test_no_more_cards_are_kept_than_a_person_looks_at(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oldest_cards_are_removed(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weibo_tui.app.predict.card_list.MAX_CARDS", 10)
     texts = [text for text, _label in posts(15)]
 
@@ -81,16 +71,22 @@ def test_no_more_cards_are_kept_than_a_person_looks_at(furnished: Path, monkeypa
     assert len(kept(furnished)) == 15
 
 
-def test_space_and_enter_show_all_labels_and_the_whole_post(furnished: Path) -> None:
-    keep(furnished, "好" * 400)
+def test_card_expands_and_is_copied(furnished: Path) -> None:
+    keep(furnished, "好" * 400, HOSTILE)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
-        (card,) = pane.cards
+        card, _hostile = pane.cards
+        await pane.pilot.press("escape")
+        for key in ("c", "y"):
+            pane.app.copy_to_clipboard("")
+            await pane.pilot.press(key)
+            assert pane.app.clipboard == HOSTILE  # as the post was written
+        await until(pane.pilot, lambda: "Copied." in pane.news)
         folded = card.size.height
         assert "more characters" in pane.text(card)
         assert "negative" not in pane.text(card) or "positive" not in pane.text(card)
-        await pane.pilot.press("escape", "space")
+        await pane.pilot.press("k", "space")
         await pane.pilot.pause()
         assert card.size.height > folded
         assert "▼ negative" in pane.text(card)
@@ -103,7 +99,7 @@ def test_space_and_enter_show_all_labels_and_the_whole_post(furnished: Path) -> 
     shown(act)
 
 
-def test_a_post_higher_than_the_window_is_read_to_its_end_by_keys(furnished: Path) -> None:
+def test_keys_scroll_a_high_card(furnished: Path) -> None:
     keep(furnished, POST, "\n".join(map(str, range(100))), OTHER)
 
     async def act(pane: Pane) -> None:
@@ -125,20 +121,7 @@ def test_a_post_higher_than_the_window_is_read_to_its_end_by_keys(furnished: Pat
     shown(act)
 
 
-@pytest.mark.parametrize("key", ["c", "y"])
-def test_a_card_is_copied_as_the_post_was_written(furnished: Path, key: str) -> None:
-    keep(furnished, HOSTILE)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: pane.cards)
-        await pane.pilot.press("escape", key)
-        assert pane.app.clipboard == HOSTILE
-        await until(pane.pilot, lambda: "Copied." in pane.news)
-
-    shown(act)
-
-
-def test_a_post_is_judged_again_by_another_adapter(furnished: Path) -> None:
+def test_post_is_predicted_again_by_another_adapter(furnished: Path) -> None:
     add_adapter(furnished, "second")
     keep(furnished, POST)
 
@@ -158,12 +141,12 @@ def test_a_post_is_judged_again_by_another_adapter(furnished: Path) -> None:
     ]
 
 
-def opened(history: HistoryScreen) -> str:
+def selected_post(history: HistoryScreen) -> str:
     entry = history.browser.entry
     return entry.text if isinstance(entry, Analysis) else ""
 
 
-def test_a_card_opens_in_the_history(furnished: Path) -> None:
+def test_card_opens_in_the_history(furnished: Path) -> None:
     keep(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
@@ -171,35 +154,32 @@ def test_a_card_opens_in_the_history(furnished: Path) -> None:
         assert isinstance(history, HistoryScreen)
         await until(pane.pilot, lambda: pane.cards)
         await pane.pilot.press("escape", "k", "h")
-        await until(pane.pilot, lambda: history.is_current and opened(history))
-        assert opened(history) == POST
+        await until(pane.pilot, lambda: history.is_current and selected_post(history))
+        assert selected_post(history) == POST
+        # What is corrected or deleted there changes here.
+        other, post = await pane.app.records.call(lambda wb: wb.history.page(2))
+        analysis_id = post.id
+        assert analysis_id is not None
+        await pane.app.records.call(lambda wb: wb.history.correct(analysis_id, "negative"))
+        await pane.app.records.call(lambda wb: wb.history.delete([other]))
+        await pane.pilot.press("f2")
+        await until(pane.pilot, lambda: len(pane.cards) == 1)
+        assert "corrected: ▼ negative" in pane.text(pane.cards[0])
 
     shown(act)
 
 
-def test_a_post_from_elsewhere_comes_into_the_prompt(furnished: Path) -> None:
-    async def act(pane: Pane) -> None:
-        await pane.write("草稿")
-        pane.screen.edit_post(HOSTILE)
-        assert pane.prompt.text == HOSTILE
-        await pane.pilot.press("ctrl+z")
-        assert pane.prompt.text == "草稿"
-
-    shown(act)
-
-
-@pytest.mark.parametrize("key", ["d", "delete"])
-def test_a_card_is_deleted_when_asked_for_twice_and_comes_back(furnished: Path, key: str) -> None:
+def test_deleted_card_comes_back(furnished: Path) -> None:
     keep(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
-        await pane.pilot.press("escape", "k", key)
+        await pane.pilot.press("escape", "k", "delete")
         await pane.asked()
         await pane.pilot.press("enter")  # the safe answer
         await pane.pilot.pause()
         assert len(pane.cards) == 2
-        await pane.pilot.press(key)
+        await pane.pilot.press("d")
         await pane.asked()
         await pane.pilot.press("down", "enter")
         await until(pane.pilot, lambda: len(pane.cards) == 1)
@@ -214,46 +194,33 @@ def test_a_card_is_deleted_when_asked_for_twice_and_comes_back(furnished: Path, 
     assert len(kept(furnished)) == 2
 
 
-def test_a_typed_letter_goes_back_to_the_prompt_and_stands_in_it(furnished: Path) -> None:
+def test_typing_and_pasting_over_cards_reaches_the_prompt(furnished: Path) -> None:
     keep(furnished, POST)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
+        for key in ("escape", "i", "tab"):  # leave the cards without a letter
+            await pane.pilot.press("escape", key)
+            assert pane.screen.focused is pane.prompt
+            assert pane.prompt.text == ""
         await pane.pilot.press("escape")
         await pane.write("今jk")
         assert pane.screen.focused is pane.prompt
         assert pane.prompt.text == "今jk"
-
-    shown(act)
-
-
-@pytest.mark.parametrize("key", ["escape", "i", "tab"])
-def test_one_goes_back_to_the_prompt_without_a_letter_too(furnished: Path, key: str) -> None:
-    keep(furnished, POST)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: pane.cards)
-        await pane.pilot.press("escape", key)
-        assert pane.screen.focused is pane.prompt
-        assert pane.prompt.text == ""
-
-    shown(act)
-
-
-def test_a_paste_over_the_cards_goes_into_the_prompt(furnished: Path) -> None:
-    keep(furnished, POST)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: pane.cards)
+        pane.prompt.text = ""
         await pane.pilot.press("escape")
         await pane.paste(OTHER)
         assert pane.screen.focused is pane.prompt
+        assert pane.prompt.text == OTHER
+        pane.screen.edit_post(HOSTILE)  # a post from elsewhere
+        assert pane.prompt.text == HOSTILE
+        await pane.pilot.press("ctrl+z")
         assert pane.prompt.text == OTHER
 
     shown(act)
 
 
-def test_a_click_marks_a_card_and_another_opens_it(furnished: Path) -> None:
+def test_click_selects_a_card_and_another_expands_it(furnished: Path) -> None:
     keep(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
@@ -272,25 +239,7 @@ def test_a_click_marks_a_card_and_another_opens_it(furnished: Path) -> None:
     shown(act)
 
 
-def test_what_was_corrected_or_deleted_elsewhere_is_so_here(furnished: Path) -> None:
-    keep(furnished, POST, OTHER)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: len(pane.cards) == 2)
-        await pane.pilot.press("f4")
-        other, post = await pane.app.records.call(lambda bench: bench.history.page(2))
-        assert post.id is not None
-        identity = post.id
-        await pane.app.records.call(lambda bench: bench.history.correct(identity, "negative"))
-        await pane.app.records.call(lambda bench: bench.history.delete([other]))
-        await pane.pilot.press("f2")
-        await until(pane.pilot, lambda: len(pane.cards) == 1)
-        assert "corrected: ▼ negative" in pane.text(pane.cards[0])
-
-    shown(act)
-
-
-def test_files_that_were_labelled_stand_among_the_cards(furnished: Path, few: Path, tmp_path: Path) -> None:
+def test_labeled_file_is_a_card(furnished: Path, few: Path, tmp_path: Path) -> None:
     out = tmp_path / "few.labelled.csv"
     with Workbench.open(furnished) as bench:
         list(bench.label_file(LabelingConfig(few, out)))

@@ -1,4 +1,4 @@
-"""The prompt of the prediction pane: lines, what was sent before, and pastes."""
+"""The prompt of the predict screen: lines, earlier posts, and pastes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stage import until
 from weibo_tui.app.predict.job_card import BatchCard
 
 
-def test_up_and_down_walk_through_what_was_sent_and_keep_the_draft(furnished: Path) -> None:
+def test_up_and_down_recall_posts_and_keep_the_draft(furnished: Path) -> None:
     keep(furnished, "很久以前\n两行")
 
     async def act(pane: Pane) -> None:
@@ -24,27 +24,22 @@ def test_up_and_down_walk_through_what_was_sent_and_keep_the_draft(furnished: Pa
             seen.append(pane.prompt.text)
         oldest = "很久以前\n两行"
         assert seen == [OTHER, POST, oldest, oldest, POST, OTHER, "草稿", "草稿"]
-
-    shown(act)
-
-
-def test_up_and_down_move_within_lines_first(furnished: Path) -> None:
-    async def act(pane: Pane) -> None:
-        await pane.send(POST)
+        # In a text of several lines they move within the lines first.
+        pane.prompt.text = ""
         await pane.write("一")
         await pane.pilot.press("ctrl+j")
         await pane.write("二")
         await pane.pilot.press("up")
         assert pane.prompt.text == "一\n二"
         await pane.pilot.press("up")
-        assert pane.prompt.text == POST
+        assert pane.prompt.text == OTHER
         await pane.pilot.press("down")
         assert pane.prompt.text == "一\n二"
 
     shown(act)
 
 
-def test_walking_past_what_is_loaded_fetches_older_posts(furnished: Path) -> None:
+def test_recall_past_the_loaded_posts_loads_older_ones(furnished: Path) -> None:
     texts = [text for text, _label in posts(120)]
     keep(furnished, *texts)
 
@@ -61,31 +56,20 @@ def test_walking_past_what_is_loaded_fetches_older_posts(furnished: Path) -> Non
     shown(act)
 
 
-def test_a_pasted_line_goes_in_at_the_cursor(furnished: Path) -> None:
+def test_pasted_lines_are_one_post_or_one_each(furnished: Path) -> None:
+    texts = [text for text, _label in posts(50)]
+
     async def act(pane: Pane) -> None:
         await pane.write("头尾")
         await pane.pilot.press("left")
         await pane.paste("中间\r\n")
         assert pane.prompt.text == "头中间尾"
-
-    shown(act)
-
-
-def test_several_pasted_lines_can_be_one_post(furnished: Path) -> None:
-    async def act(pane: Pane) -> None:
+        pane.prompt.text = ""
         await pane.paste("一\n\n二\n")
         await pane.asked()
         await pane.pilot.press("enter")
         await until(pane.pilot, lambda: pane.prompt.text == "一\n\n二\n")
         assert not pane.cards
-
-    shown(act)
-
-
-def test_several_pasted_lines_can_be_a_post_each(furnished: Path) -> None:
-    texts = [text for text, _label in posts(50)]
-
-    async def act(pane: Pane) -> None:
         await pane.paste("\n".join([*texts[:7], "  ", *texts[7:]]))
         await pane.asked()
         await pane.pilot.press("down", "enter")
@@ -103,7 +87,7 @@ def test_several_pasted_lines_can_be_a_post_each(furnished: Path) -> None:
     assert kept_posts(furnished) == texts
 
 
-def test_a_question_is_answered_while_pasted_posts_are_judged_and_they_can_be_stopped(furnished: Path) -> None:
+def test_post_is_predicted_during_a_batch_that_is_stopped(furnished: Path) -> None:
     texts = [f"{text}{number}" for number in range(100) for text, _label in posts(200)]
 
     async def act(pane: Pane) -> None:

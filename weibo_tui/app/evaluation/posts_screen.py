@@ -127,7 +127,7 @@ class PostList(ScrollView, can_focus=True):
 
 
 class CellPostsScreen(FormScreen[None]):
-    """A list of posts, with the one under the cursor beside it where there is room."""
+    """A list of posts, with the one under the cursor next to it where there is room."""
 
     HELP_TEXT = N_("Posts with one label and one verdict, the surest first. Enter opens one whole, c copies it.")
     BINDINGS = bindings("post")

@@ -81,7 +81,7 @@ class EvaluationScreen(FormScreen[None]):
             self.query_one("#work", Static).update(ResponsiveText(self.evaluation.lines))
         elif not self.has_class("-done"):
             self.add_class("-done")
-            # Without its own matrix: the one beside it has cells to open.
+            # Without its own matrix: the one next to it has cells to open.
             self.query_one(ScoreView).show({**result.score.to_json(), "confusion": ()})
             matrix = self.query_one(ConfusionMatrix)
             matrix.show(result.score.labels, result.score.confusion)

@@ -34,7 +34,7 @@ from weibo_tui.storage.history import EVERYTHING, Entry, History, HistoryFilter
 _PREFETCH = 30
 """Rows beyond the view that are loaded in advance."""
 _MIN_WIDTH, _MIN_HEIGHT = 110, 22
-"""Cells from which on the details have room beside the table, or below it."""
+"""Cells from which on the details have room next to the table, or below it."""
 
 Load = Callable[[History, HistoryFilter], HistoryBuffer]
 

@@ -34,7 +34,7 @@ class HistoryEdits:
         return bool(self._deleted)
 
     async def correct(self, analysis: Analysis) -> None:
-        """Ask for the right label, and store it beside the predicted one."""
+        """Ask for the right label, and store it next to the predicted one."""
         # The adapter may be gone or be another one of the same name, so the labels of the prediction count too.
         labels = list(dict.fromkeys([*self._app.catalog.labels(analysis.adapter), *analysis.probabilities]))
         if not labels:

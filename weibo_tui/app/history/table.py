@@ -22,7 +22,7 @@ from weibo_tui.storage.history import Entry
 _WHEEL_ROWS = 3
 """Rows that one notch of the mouse wheel moves."""
 _MARGIN = 2
-"""Cells beside the placeholder."""
+"""Cells next to the placeholder."""
 
 
 class EntryTable(Widget, can_focus=True):

@@ -108,7 +108,7 @@ class ModelsScreen(MainScreen):
         self.refresh_bindings()
 
     def on_option_list_option_selected(self) -> None:
-        # By a click; a card beside the list is shown already.
+        # By a click; a card next to the list is shown already.
         if self.has_class("-narrow"):
             self.action_open_card()
 
@@ -132,7 +132,7 @@ class ModelsScreen(MainScreen):
     # ---- actions
 
     def action_open_card(self) -> None:
-        """Show the card on its own screen, or focus it where it is beside the list."""
+        """Show the card on its own screen, or focus it where it is next to the list."""
         if self.has_class("-narrow") and (entry := self.entry) is not None:
             self.app.push_screen(ModelCardScreen(entry, self.inventory))
         else:

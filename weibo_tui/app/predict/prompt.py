@@ -93,7 +93,7 @@ class Prompt(TextArea):
         )
 
     def get_line(self, line_index: int) -> Text:
-        # The model gets the text as it is. On screen one letter stands for a control character, so that columns
+        # The model gets the text as it is. On screen a control character is one letter, so that columns
         # still count characters.
         line = self.document.get_line(line_index)
         if visible(line) != line:
