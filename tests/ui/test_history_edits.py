@@ -22,7 +22,7 @@ async def delete(history: Scene, answer: str = "Delete") -> None:
     await history.until_closed()
 
 
-def test_corrected_label_is_stored_beside_the_predicted(home: Path) -> None:
+def test_corrected_label_is_stored_with_the_predicted(home: Path) -> None:
     entries = keep(home, judged(30))
 
     async def scene(pilot: Pilot[None]) -> None:
