@@ -1,7 +1,7 @@
-"""The plain recipe, as it is written down everywhere: transformers' GPT-2 in float32, an adapter hooked in after each
-block, each post tokenised by itself and padded to 128, batches of 16, AdamW, clipping.
+"""The reference: transformers' GPT-2 in float32, an adapter hooked in after each block, each post tokenized by itself
+and padded to 128, batches of 16, AdamW, gradient clipping.
 
-It computes the same as the engine does; a test holds the two together.
+It computes the same as the engine; tests/unit/test_benchmarks.py compares the two.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from benchmarks.bases import BenchmarkBase, adapter_on, open_base
+from benchmarks.engine import BATCH_SIZE
+from benchmarks.runner import Figures
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedTokenizerFast, pipeline
 from transformers.utils import logging
 
-from weibo_tui.bench.bases import LABELS, MAX_LENGTH, MeasuredBase, adapter_on, open_base
-from weibo_tui.bench.measuring import Measured
-from weibo_tui.bench.posts import BATCH, TYPICAL, posts, text_of
 from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.registry.bases import hugging_face_config
+from weibo_tui.workbench.benchmark import LABELS, MAX_LENGTH, TYPICAL_LENGTH, sample_posts, sample_text
 
 WARM_UP, STEPS = 1, 5
 
@@ -41,15 +42,15 @@ class Bottleneck(nn.Module):
         return x + self.up(F.gelu(self.down(x)))  # type: ignore[no-any-return]
 
 
-class PlainRecipe:
-    """A base and an adapter as the plain recipe puts them together."""
+class ReferenceModel:
+    """A base and an adapter, put together with transformers."""
 
-    def __init__(self, base: MeasuredBase, adapter: Adapter) -> None:
+    def __init__(self, base: BenchmarkBase, adapter: Adapter) -> None:
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         frame, config = base.tokenizer.frame, adapter.config
         shape = hugging_face_config(base.trunk.config, frame) | {
             "num_labels": config.labels,
-            # The engine has no dropout in the trunk either; without it the plain recipe is quicker and smaller.
+            # The engine has no dropout in the backbone either; the reference is faster and smaller without it.
             "resid_pdrop": 0.0,
             "embd_pdrop": 0.0,
             "attn_pdrop": 0.0,
@@ -66,82 +67,86 @@ class PlainRecipe:
         self.tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
             tokenizer_object=Tokenizer.from_str(base.definition),
             pad_token=by_id[frame.pad],
-            model_input_names=["input_ids", "attention_mask"],  # token types would be added to GPT-2's words
+            model_input_names=["input_ids", "attention_mask"],  # GPT-2 would add token types to the embeddings
         )
         self.device = Compute.choose().device
         self.model.to(self.device)
         self.bottlenecks.to(self.device)
 
-    def trained(self) -> list[nn.Parameter]:
-        """The adapter's weights and the head's."""
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the adapter and the head."""
         return [*self.bottlenecks.parameters(), *self.model.score.parameters()]
 
     def logits(self, texts: Sequence[str]) -> Tensor:
-        """Logits (texts, labels)."""
+        """Return logits (texts, labels)."""
         rows = [
             self.tokenizer(text, padding="max_length", truncation=True, max_length=MAX_LENGTH, return_tensors="pt")
             for text in texts
         ]
         inputs = {name: torch.cat([row[name] for row in rows]).to(self.device) for name in rows[0]}
-        found: Tensor = self.model(**inputs).logits
-        return found
+        logits: Tensor = self.model(**inputs).logits
+        return logits
 
 
-def recipe(base: str) -> PlainRecipe:
-    """The plain recipe on the base of this name, or on the random one."""
-    found = open_base(base)
-    return PlainRecipe(found, adapter_on(found.trunk))
+def load_reference(base: str) -> ReferenceModel:
+    """Put the reference together on the user's base, or on the random one."""
+    opened = open_base(base)
+    return ReferenceModel(opened, adapter_on(opened.trunk))
 
 
-def train(base: str) -> Measured:
-    """`rate` in posts a second, and `memory`, the peak in bytes."""
-    plain = recipe(base)
-    plain.model.train()
-    texts = posts((WARM_UP + STEPS) * BATCH)
-    labels = torch.arange(len(texts)).remainder(LABELS).to(plain.device)
+def train(base: str) -> Figures:
+    """Return `rate` in posts a second and `memory`, the peak in bytes."""
+    reference = load_reference(base)
+    reference.model.train()
+    texts = sample_posts((WARM_UP + STEPS) * BATCH_SIZE)
+    labels = torch.arange(len(texts)).remainder(LABELS).to(reference.device)
     hyper = Hyperparameters()
-    optimizer = torch.optim.AdamW(plain.trained(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
+    optimizer = torch.optim.AdamW(reference.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
     began = 0.0
     for step in range(WARM_UP + STEPS):
         if step == WARM_UP:
             began = time.perf_counter()
-        batch = slice(step * BATCH, (step + 1) * BATCH)
-        loss = F.cross_entropy(plain.logits(texts[batch]), labels[batch])
+        batch = slice(step * BATCH_SIZE, (step + 1) * BATCH_SIZE)
+        loss = F.cross_entropy(reference.logits(texts[batch]), labels[batch])
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(plain.trained(), hyper.clip)
+        torch.nn.utils.clip_grad_norm_(reference.parameters(), hyper.clip)
         optimizer.step()
         optimizer.zero_grad()
         loss.item()
-    return {"rate": STEPS * BATCH / (time.perf_counter() - began), "memory": memory(plain.device)}
+    return {"rate": STEPS * BATCH_SIZE / (time.perf_counter() - began), "memory": memory(reference.device)}
 
 
-def predict(base: str, number: int = 48) -> Measured:
-    """`rate` of posts a second, one after the other; `one`, that of a post of typical length, the median."""
-    plain = recipe(base)
-    plain.model.eval()
+def predict(base: str, number: int = 48) -> Figures:
+    """Return `rate` in posts a second, one after the other, and `one`, the median rate of posts of typical length."""
+    reference = load_reference(base)
+    reference.model.eval()
     with torch.inference_mode():
-        plain.logits(posts(1, seed=1))
-        several = [_seconds(plain, text) for text in posts(number)]
-        one = [_seconds(plain, text_of(TYPICAL, seed)) for seed in range(number // 3)]
+        reference.logits(sample_posts(1, seed=1))
+        several = [_time_post(reference, text) for text in sample_posts(number)]
+        one = [_time_post(reference, sample_text(TYPICAL_LENGTH, seed)) for seed in range(number // 3)]
     return {"rate": number / sum(several), "one": 1 / statistics.median(one)}
 
 
-def _seconds(plain: PlainRecipe, text: str) -> float:
+def _time_post(reference: ReferenceModel, text: str) -> float:
     began = time.perf_counter()
-    plain.logits([text]).softmax(-1).tolist()
+    reference.logits([text]).softmax(-1).tolist()
     return time.perf_counter() - began
 
 
-def classify(base: str, number: int = 96, batch: int = 32) -> Measured:
-    """`rate` of posts a second through transformers' text-classification pipeline."""
-    plain = recipe(base)
-    plain.model.eval()
+def classify(base: str, number: int = 96, batch: int = 32) -> Figures:
+    """Return `rate` in posts a second of transformers' text-classification pipeline."""
+    reference = load_reference(base)
+    reference.model.eval()
     classifier: Any = pipeline(
-        "text-classification", model=plain.model, tokenizer=plain.tokenizer, device=plain.device, batch_size=batch
+        "text-classification",
+        model=reference.model,
+        tokenizer=reference.tokenizer,
+        device=reference.device,
+        batch_size=batch,
     )
     options = {"truncation": True, "max_length": MAX_LENGTH, "padding": True}
-    classifier(posts(batch, seed=1), **options)
-    texts = posts(number)
+    classifier(sample_posts(batch, seed=1), **options)
+    texts = sample_posts(number)
     began = time.perf_counter()
     classifier(texts, **options)
     return {"rate": number / (time.perf_counter() - began)}
