@@ -2,7 +2,7 @@
 
 The suites are train, predict, start, ui and history (default: all, half an hour). What is compared runs in processes
 of its own, in turn, round after round, so that memory and warm caches are not shared. `--target NAME ARGUMENTS` is
-how such a process is started: it prints its figures as one JSON object on the last line of stdout.
+how one of these processes is started: it prints its figures as one JSON object on the last line of stdout.
 """
 
 from __future__ import annotations

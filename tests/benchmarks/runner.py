@@ -76,7 +76,7 @@ class Comparison:
 
     @property
     def passed(self) -> bool | None:
-        """Whether the threshold is met; None where there is none."""
+        """Compare with the threshold, if there is one."""
         return None if self.threshold is None else self.threshold.is_met_by((self.ratio or self.ours).median)
 
     def to_json(self) -> dict[str, Any]:

@@ -71,5 +71,5 @@ def test_labeling_million_rows_keeps_memory(home: Path, tmp_path: Path) -> None:
     assert numbers == list(range(ROWS))
     rate, resumed = result["posts_per_second"], result["continued"]
     print(f"\n{result['rows']:,} rows, killed after {resumed:,}, then {rate:,.0f} rows/s")
-    first, most = memory[0], max(memory)
-    print(f"memory: {first:,.0f} MB at first, {most:,.0f} MB at most, {most - first:,.0f} MB more")
+    begin, most = memory[0], max(memory)
+    print(f"memory: {begin:,.0f} MB at first, {most:,.0f} MB at most, {most - begin:,.0f} MB more")

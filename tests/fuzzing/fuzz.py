@@ -1,11 +1,11 @@
-"""Bytes by the million against whatever reads files and texts from outside, guided by coverage.
+"""Fuzz the readers of files and texts from outside, guided by coverage.
 
-Atheris is no dependency: `pip install atheris`, then, with what to fuzz and libFuzzer's options behind it,
+Atheris is no dependency: `pip install atheris`, then, with a target and libFuzzer's options,
 
     python tests/fuzzing/fuzz.py table -max_total_time=600 -rss_limit_mb=2048 -timeout=30 corpus-folder/
 
-What breaks is written to `crash-…` in the folder it is called in, and tried again by naming that file. What was found
-stands as ordinary tests in `tests/unit/test_hostile_*.py` and beside what it concerns.
+A crash is written to `crash-…` in the current folder; name that file to try it again. Earlier findings are ordinary
+tests in `tests/unit/test_hostile_*.py`.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", 
     from weibo_tui.registry import archives, cards, conversion
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".dat")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".dat")
 MEMBERS = {"card.json": 2**16, "weights": 2**16}
 
 
 def table(data: bytes) -> None:
-    """The first byte says which kind of file it is."""
+    """Read a table; the first byte selects the file type."""
     if not data:
         return
-    path = FOLDER / f"table{ENDINGS[data[0] % len(ENDINGS)]}"
+    path = FOLDER / f"table{SUFFIXES[data[0] % len(SUFFIXES)]}"
     path.write_bytes(data[1:])
     with contextlib.suppress(UserInputError):
         source = reading.open_source(path)
-        found = sum(1 for _row in reading.rows(source))
-        assert found == finish(reading.count(source))
+        number = sum(1 for _row in reading.rows(source))
+        assert number == finish(reading.count(source))
 
 
 def plain(data: bytes) -> None:
@@ -59,8 +59,8 @@ def card(data: bytes) -> None:
     kinds: tuple[type[Any], ...] = (cards.AdapterCard, cards.BaseCard)
     for kind in kinds:
         with contextlib.suppress(ValueError):
-            found = cards.parse(data, kind)
-            assert cards.parse(cards.write(found), kind) == found
+            parsed = cards.parse(data, kind)
+            assert cards.parse(cards.write(parsed), kind) == parsed
 
 
 def archive(data: bytes) -> None:
@@ -82,9 +82,9 @@ def config(data: bytes) -> None:
 
 def tokenizer(data: bytes) -> None:
     with contextlib.suppress(UnicodeDecodeError, WeiboTuiError):
-        made = PostTokenizer(data.decode("utf-8"), SpecialTokens((), (), 0), 1000)
+        post_tokenizer = PostTokenizer(data.decode("utf-8"), SpecialTokens((), (), 0), 1000)
         with contextlib.suppress(WeiboTuiError):
-            made.encode(["好[SEP]a A1"], 16)
+            post_tokenizer.encode(["好[SEP]a A1"], 16)
 
 
 def weights(data: bytes) -> None:
@@ -95,25 +95,25 @@ def weights(data: bytes) -> None:
 
 
 def post(data: bytes) -> None:
-    written = data.decode("utf-8", "surrogateescape")
+    raw = data.decode("utf-8", "surrogateescape")
     for version in (0, 1):
-        cleaned = text.clean(written, version)
+        cleaned = text.clean(raw, version)
         cleaned.text.encode("utf-8")
-        places = [cleaned.raw_position(at) for at in range(len(cleaned.text) + 1)]
-        assert places == sorted(places)
-        assert places[-1] == len(written)
-    shown = text.visible(written)
+        positions = [cleaned.raw_position(at) for at in range(len(cleaned.text) + 1)]
+        assert positions == sorted(positions)
+        assert positions[-1] == len(raw)
+    shown = text.visible(raw)
     assert text.visible(shown) == shown
     assert not any((sign < " " and sign not in "\n\t") or "\x7f" <= sign < "\xa0" for sign in shown)
-    text.find_emoticons(written), text.normalise(written), text.repost_segments(written)
+    text.find_emoticons(raw), text.normalise(raw), text.repost_segments(raw)
     assert text.cell_width(text.truncate_cells(shown, 7)) <= 8
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (table, plain, card, archive, config, tokenizer, weights, post)
+    target.__name__: target for target in (table, plain, card, archive, config, tokenizer, weights, post)
 }
 
 if __name__ == "__main__":
-    chosen = TARGETS[sys.argv.pop(1)]
-    atheris.Setup(sys.argv, chosen)
+    selected = TARGETS[sys.argv.pop(1)]
+    atheris.Setup(sys.argv, selected)
     atheris.Fuzz()
