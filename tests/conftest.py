@@ -7,11 +7,11 @@ import os
 # Before torch comes: two threads on models this small mostly wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import gc
 import shutil
 import signal
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -20,26 +20,32 @@ import hypothesis
 import made_up
 import pytest
 from commands import Command
-from filelock import FileLock
 from hub import Hub, serving
+from stocked import unpack
 
 from weibo_tui import locale
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.progress import Progress
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
-from weibo_tui.workbench import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
+from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
 
-# How long an example takes says more about the machine than about the program.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+# No deadline: the duration of an example depends on the machine. `--hypothesis-profile thorough` tries more.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("default")
 
 CONNECTS = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
 LOOKUP = socket.getaddrinfo
 DATA = Path(__file__).parent / "data"
-FLOAT32 = ComputeOptions("cpu", "float32", threads=1)  # two threads on models this small mostly wait for each other
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector off the imported modules, and let it run less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +69,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True, scope="session")
 def no_signal_ignored() -> None:
     """Programs that a test starts inherit what is ignored here: SIGINT in a background job, SIGHUP after nohup."""
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:  # Windows has one of them
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 
@@ -144,25 +150,9 @@ def corpus_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def stocked(tmp_path_factory: pytest.TempPathFactory, posts_file: Path, corpus_file: Path, worker_id: str) -> Path:
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a real base, `tiny`, and an adapter trained on it, `mood`. For reading only: see `furnished`."""
-    if worker_id == "master":
-        return stock(tmp_path_factory.mktemp("stocked"), posts_file, corpus_file)
-    folder = tmp_path_factory.getbasetemp().parent / "stocked"  # of all workers: it takes ten seconds to make
-    with FileLock(f"{folder}.lock"):
-        return folder if folder.exists() else stock(folder, posts_file, corpus_file)
-
-
-def stock(folder: Path, posts: Path, corpus: Path) -> Path:
-    recipe = PretrainingHyperparameters(tokens=400_000, learning_rate=3e-3)
-    base = PretrainingConfig(corpus, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32)
-    hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
-    with Workbench.open(folder) as bench:
-        deque(bench.pretrain(base), maxlen=0)
-        bench.use_base("tiny")
-        deque(bench.train(TrainingConfig((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
-        bench.use_adapter("mood")
-    return folder
+    return unpack(tmp_path_factory.mktemp("stocked"))
 
 
 @pytest.fixture
