@@ -1,4 +1,4 @@
-"""The app as a program of its own in which long work begins by itself: `python at_work.py KIND PATH`."""
+"""The app as a program that starts a long job by itself: `python at_work.py KIND PATH`."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from weibo_tui.workbench import ComputeOptions, LabelingConfig, TrainingConfig
 
 
 def plan(posts: Path, epochs: int = 6) -> TrainingConfig:
-    """A training of the adapter `second`; of 900 epochs, one that does not end by itself."""
+    """Return the config of a training of the adapter `second`. With 900 epochs it does not end by itself."""
     hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
     return TrainingConfig((posts,), "second", hyper=hyper, machine=ComputeOptions("cpu", "float32", threads=1))
 
 
 def app_at_work(kind: Kind, path: Path) -> list[str]:
-    """The command: to train on posts, to label them, or to fetch a base."""
+    """Return the command that trains on posts, labels them, or downloads a base."""
     return [sys.executable, __file__, kind, str(path)]
 
 
 def launch(kind: Kind, path: Path) -> int:
-    """Run the app with work of that kind in it until it is left."""
+    """Run the app with a job of this kind until it is quit."""
     does = {
-        "train": lambda bench: bench.train(plan(path, 900)),
-        "label": lambda bench: bench.label_file(LabelingConfig(path, path.with_name("out.csv"))),
-        "fetch": lambda bench: bench.get_base("lab/gpt2", "fetched"),
+        "train": lambda wb: wb.train(plan(path, 900)),
+        "label": lambda wb: wb.label_file(LabelingConfig(path, path.with_name("out.csv"))),
+        "fetch": lambda wb: wb.download_base("lab/gpt2", "fetched"),
     }
-    begin_work = main.WeiboApp._begin_work
+    begin_work = main.WeiboApp._load
 
     def begin(app: main.WeiboApp) -> None:
         begin_work(app)
-        app.begin(Job(kind, "second", does[kind], app.screen), app.hub if kind == "fetch" else None)
+        app.start_job(Job(kind, "second", does[kind], app.screen), app.hub if kind == "fetch" else None)
 
-    main.WeiboApp._begin_work = begin  # type: ignore[assignment, method-assign]
+    main.WeiboApp._load = begin  # type: ignore[assignment, method-assign]
     return main.launch()
 
 

@@ -1,4 +1,4 @@
-"""A limit on the memory that a test may take, so that a bomb ends the test and not the machine."""
+"""Memory limits for tests, so that a decompression bomb ends the test and not the machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def little_memory(more: int = 2**30) -> Iterator[None]:
-    """For the block, the process gets so many bytes more than it has, and a MemoryError beyond them."""
+    """Raise MemoryError inside the block when the process takes more than `more` additional bytes."""
     limits = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, limits[1]))
@@ -21,7 +21,7 @@ def little_memory(more: int = 2**30) -> Iterator[None]:
 
 
 def sparse(path: Path, size: int, head: bytes = b"") -> Path:
-    """A file of zeros behind `head`, which takes no room on the disk."""
+    """Write a sparse file of `size` bytes that begins with `head`."""
     with path.open("wb") as file:
         file.write(head)
         file.truncate(size)

@@ -1,4 +1,4 @@
-"""Histories of our own invention, and the history's screen as a person sees and uses it."""
+"""Invented histories, and the history screen as a user sees and uses it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import histories
 import made_up
 from stage import app_of, drawn, until
 from textual.pilot import Pilot
@@ -17,49 +18,28 @@ from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text import unguard
+from weibo_tui.storage.history import Analysis, Entry
+from weibo_tui.text.spreadsheet import unescape_formula
 from weibo_tui.workbench import Workbench
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ANALYSIS = Analysis(
-    text="雨停了，去江边走走[太阳]",
-    label="positive",
-    confidence=0.9375,
-    probabilities={"negative": 0.0625, "positive": 0.9375},
-    uncertain=False,
-    adapter="mood",
-    truncated=False,
-    characters=13,
-    characters_read=13,
-    milliseconds=8.5,
-    created_at=timestamp(START),
-    source="app",
-)
-FILE = LabeledFile(
-    Path("/data/posts.csv"),
-    Path("/data/posts.labelled.csv"),
-    "mood",
-    rows=5,
-    failed=1,
-    counts={"negative": 1, "positive": 3},
-    created_at=timestamp(START),
-)
+ANALYSIS = replace(histories.ANALYSIS, adapter="mood", source="app", created_at=timestamp(START))
+FILE = replace(histories.FILE, out=Path("/data/posts.labelled.csv"), adapter="mood", created_at=timestamp(START))
 HOSTILE = "[doge] [/哈哈] [b]x \x1b[31m\x1b]8;;http://a\x07 \u202e\u200b\x9b \t=1+1\n第二行"
 
 
 def at(minute: int) -> str:
-    """The moment that many minutes behind the first."""
+    """Return the timestamp `minute` minutes after START."""
     return timestamp(START + timedelta(minutes=minute))
 
 
-def judged(count: int) -> list[Analysis]:
-    """That many analyses, a minute apart; every third is negative, every fifth uncertain."""
-    found = []
+def predictions(count: int) -> list[Analysis]:
+    """Return `count` analyses, a minute apart. Every third is negative, every fifth uncertain."""
+    analyses = []
     for minute, (text, _label) in enumerate(made_up.posts(count, seed=7)):
         label, other = ("negative", "positive") if minute % 3 == 0 else ("positive", "negative")
         confidence = 0.6 if minute % 5 == 0 else 0.95
-        found.append(
+        analyses.append(
             replace(
                 ANALYSIS,
                 text=f"{text}#{minute}",
@@ -70,46 +50,46 @@ def judged(count: int) -> list[Analysis]:
                 created_at=at(minute),
             )
         )
-    return found
+    return analyses
 
 
 def keep(home: Path, entries: Iterable[Entry]) -> list[Entry]:
-    """Put entries into the history of a home; all that it holds, newest first."""
-    with Workbench.open(home) as bench:
+    """Add entries to the history of a home. Return all that it holds, newest first."""
+    with Workbench.open(home) as wb:
         for entry in entries:
             if isinstance(entry, Analysis):
-                bench.history.add([entry])
+                wb.history.add([entry])
             else:
-                bench.history.add_file(entry)
-        return bench.history.page(1_000_000)
+                wb.history.add_file(entry)
+        return wb.history.page(1_000_000)
 
 
 def kept(home: Path) -> list[Entry]:
-    """All that the history of a home holds, newest first."""
-    with Workbench.open(home) as bench:
-        return bench.history.page(1_000_000)
+    """Return all entries in the history of a home, newest first."""
+    with Workbench.open(home) as wb:
+        return wb.history.page(1_000_000)
 
 
 def read_csv(path: Path, guarded: bool = True) -> list[dict[str, str]]:
-    """The rows of an export, with the guard taken off again."""
+    """Return the rows of an export, unescaped."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{name: unguard(cell) if guarded else cell for name, cell in row.items()} for row in rows]
+    return [{name: unescape_formula(cell) if guarded else cell for name, cell in row.items()} for row in rows]
 
 
 class Scene:
-    """The history's screen, opened."""
+    """The open history screen."""
 
     def __init__(self, pilot: Pilot[None]) -> None:
         self.pilot = pilot
         self.app = app_of(pilot)
-        screen = self.app.places["history"]
+        screen = self.app.main_screens["history"]
         assert isinstance(screen, HistoryScreen)
         self.screen = screen
 
     @classmethod
     async def open(cls, pilot: Pilot[None]) -> Scene:
-        """Go to the history by key, and wait until its entries were counted."""
+        """Open the history by its key, and wait until its entries are counted."""
         scene = cls(pilot)
         await pilot.press("f4")
         await scene.settled()
@@ -121,28 +101,28 @@ class Scene:
 
     @property
     def entries(self) -> list[Entry]:
-        """Those that are loaded."""
+        """The loaded entries."""
         return list(self.browser.table.entries)
 
     @property
     def entry(self) -> Entry | None:
-        """The one under the cursor."""
+        """The entry under the cursor."""
         return self.browser.entry
 
     @property
     def in_table(self) -> bool:
-        """Whether the table has the focus."""
+        """Return whether the table has the focus."""
         return self.app.focused is self.browser.table
 
     @property
     def post(self) -> str:
-        """That under the cursor."""
+        """The post under the cursor."""
         assert isinstance(self.entry, Analysis)
         return self.entry.text
 
     @property
     def where(self) -> str:
-        """The line that says which part of how many is seen."""
+        """The line with the visible range and the total."""
         return str(self.screen.query_one(".range", Static).content)
 
     @property
@@ -156,18 +136,18 @@ class Scene:
 
     @property
     def details(self) -> str:
-        """What stands in the details' pane, which goes to the terminal below or beside the table."""
+        """The text of the details pane."""
         region = self.screen.query_one(EntryDetails).region
         strips = self.screen._compositor.render_strips()[region.y : region.bottom]
         return "\n".join(strip.crop(region.x, region.right).text.rstrip() for strip in strips)
 
     async def press(self, *keys: str) -> None:
-        """Press keys, and wait for what they bring."""
+        """Press keys, and wait for the result."""
         await self.pilot.press(*keys)
         await self.settled()
 
     async def settled(self) -> None:
-        """Wait until a box is open, or everything that was asked of the records' thread was answered and drawn."""
+        """Wait until a dialog is open, or all queries are answered and drawn."""
         await self.pilot.pause()
         await until(self.pilot, lambda: self.app.screen is not self.screen or not self._waiting())
         await self.pilot.pause()
@@ -175,25 +155,25 @@ class Scene:
     def _waiting(self) -> bool:
         return any(one.node in (self.screen, self.browser) and not one.is_finished for one in self.app.workers)
 
-    async def until_asked(self, kind: type) -> None:
-        """Wait until a box of this kind is open."""
+    async def until_dialog(self, kind: type) -> None:
+        """Wait until a dialog of this kind is open."""
         await until(self.pilot, lambda: isinstance(self.app.screen, kind))
         await self.pilot.pause()
 
     async def until_closed(self) -> None:
-        """Wait until no box is open, and what it was for is done."""
+        """Wait until the dialog is closed and its action done."""
         await until(self.pilot, lambda: self.app.screen is self.screen)
         await self.settled()
 
     async def choose(self, words: str) -> None:
-        """Take the answer of these words in the box that is open."""
+        """Choose the option with these words in the open dialog."""
         answers = self.app.screen.query_one(OptionList)
         prompts = [str(option.prompt) for option in answers.options]
         answers.highlighted = prompts.index(words)
         await self.pilot.press("enter")
 
     def typed(self, text: str) -> None:
-        """Let this text stand in the field that has the focus."""
+        """Set the text of the focused field."""
         field = self.app.focused
         assert isinstance(field, Input)
         field.value = text

@@ -1,4 +1,4 @@
-"""`weibo-tui` called as a person calls it: in this process where that will do, else in one of its own."""
+"""`weibo-tui` called in this process or in one of its own."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from weibo_tui.cli import main
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a command ended, and what it wrote."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -29,54 +29,55 @@ class Done:
 
 
 class Command:
-    """Calls the command line in this process. Made by the fixture `command`."""
+    """Runs the command line in this process. The fixture `command` is one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
         self._capfd = capfd
 
-    def __call__(self, *arguments: str | Path, stdin: bytes = b"") -> Done:
+    def __call__(self, *arguments: str | Path, stdin: bytes = b"") -> CommandResult:
         self._monkeypatch.setattr(sys, "argv", ["weibo-tui", *map(str, arguments)])
         self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
         self._capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             main()
         out, err = self._capfd.readouterr()
-        assert isinstance(left.value.code, int)
-        return Done(left.value.code, out, err)
+        assert isinstance(exit_info.value.code, int)
+        return CommandResult(exit_info.value.code, out, err)
 
-    def well(self, *arguments: str | Path, stdin: bytes = b"") -> Done:
-        """The same, of a command that is to succeed."""
-        done = self(*arguments, stdin=stdin)
-        assert done.code == 0, done.err
-        return done
+    def ok(self, *arguments: str | Path, stdin: bytes = b"") -> CommandResult:
+        """Run a command that must succeed."""
+        result = self(*arguments, stdin=stdin)
+        assert result.code == 0, result.err
+        return result
 
 
 def start(*arguments: str | bytes | Path, **options: Any) -> subprocess.Popen[bytes]:
-    """The command line in a process of its own, which speaks as it would beside a person's other programs."""
-    words = [sys.executable, "-m", "weibo_tui", *(one if isinstance(one, bytes) else str(one) for one in arguments)]
+    """Start the command line in a process of its own."""
+    words = [sys.executable, "-m", "weibo_tui", *(item if isinstance(item, bytes) else str(item) for item in arguments)]
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process: subprocess.Popen[bytes] = subprocess.Popen(words, **(streams | options))
     return process
 
 
 def environment(**changes: str) -> Mapping[str, str]:
+    """Return the variables of a process that uses the encoding of its locale."""
     return os.environ | {"PYTHONUTF8": "0"} | changes
 
 
-def objects(out: str) -> list[dict[str, Any]]:
-    """What a command wrote with `--json`."""
+def json_lines(out: str) -> list[dict[str, Any]]:
+    """Return the objects that a command wrote with `--json`."""
     return [json.loads(line) for line in out.splitlines()]
 
 
 def table(path: Path, encoding: str = "utf-8-sig") -> list[dict[str, str]]:
-    """The rows of a CSV file."""
+    """Return the rows of a CSV file."""
     with path.open(encoding=encoding, newline="") as file:
         return list(csv.DictReader(file))
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """All that is in a folder: each path with the hash of its content, or what it is."""
+    """Return every path in a folder with the hash of its content."""
     return dict(_entries(folder)) if folder.exists() else {}
 
 

@@ -1,17 +1,17 @@
-"""What every test gets: a home of its own, a plain environment, and no network."""
+"""Fixtures of all tests: an empty home, a plain environment, no network, and small models."""
 
 from __future__ import annotations
 
 import os
 
-# Before torch comes: two threads on models this small mostly wait for each other.
+# Set before torch is imported: two threads on such small models mostly wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import gc
 import shutil
 import signal
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -20,37 +20,42 @@ import hypothesis
 import made_up
 import pytest
 from commands import Command
-from filelock import FileLock
 from hub import Hub, serving
+from stocked import unpack
 
 from weibo_tui import locale
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.progress import Progress
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
-from weibo_tui.workbench import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
-from weibo_tui.workbench.home import STARTER_ADAPTER, STARTER_BASE
+from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.models import STARTER_ADAPTER, STARTER_BASE
 
-# How long an example takes says more about the machine than about the program.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+# No deadline: the duration of an example depends on the machine. `--hypothesis-profile thorough` tries more.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("default")
 
 CONNECTS = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
 LOOKUP = socket.getaddrinfo
 DATA = Path(__file__).parent / "data"
-FLOAT32 = ComputeOptions("cpu", "float32", threads=1)  # two threads on models this small mostly wait for each other
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector off the imported modules, and let it run less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the program's home, with no starter behind it, in an environment that says nothing
-    else."""
+    """Return an empty home folder, without bundled models, in an environment without other settings."""
     for name in os.environ:
         if name.startswith(("WEIBO_TUI_", "LC_")):
             monkeypatch.delenv(name)
     for name in ("COLUMNS", "LINES"):
-        monkeypatch.delenv(name, raising=False)  # of the terminal that the tests themselves run in
+        monkeypatch.delenv(name, raising=False)  # of the terminal of the test run
     monkeypatch.setenv("LANG", "C.UTF-8")
     folder = tmp_path / "home"
     folder.mkdir()
@@ -62,64 +67,63 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_signal_ignored() -> None:
-    """Programs that a test starts inherit what is ignored here: SIGINT in a background job, SIGHUP after nohup."""
-    for number in (signal.SIGINT, signal.SIGHUP):
+    """Reset ignored signals, which child processes inherit: SIGINT in a background job, SIGHUP after nohup."""
+    for number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:  # Windows has one of them
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
 def in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes from outside is read in the tests' own process, which takes a tenth of the time; `test_isolated` reads
-    it in a child, as the program does."""
-
-    def run(task: Callable[..., object], source: Path, *arguments: object) -> Iterator[Progress]:
-        yield Progress("checking", 0)
-        task(source.absolute(), *arguments)
-
+    """Read imported files in this process, which takes a tenth of the time; `test_isolated` uses child processes."""
     if request.path.stem != "test_isolated":
-        monkeypatch.setattr(isolated, "run", run)
+        monkeypatch.setattr(isolated, "run", run_in_process)
 
 
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sockets to other machines, and questions for their addresses, end the test."""
+def run_in_process(task: Callable[..., object], source: Path, *arguments: object) -> Iterator[Progress]:
+    yield Progress("checking", 0)
+    task(source.absolute(), *arguments)
 
-    def guarded(name: str) -> object:
+
+def guard_network(monkeypatch: pytest.MonkeyPatch, is_allowed: Callable[[socket.socket, object], bool]) -> None:
+    """Fail the test at connections to addresses that are not allowed."""
+
+    def guard(name: str) -> object:
         def connect(self: socket.socket, address: object) -> object:
-            if self.family in (socket.AF_INET, socket.AF_INET6):
-                pytest.fail(f"a connection to {address!r} was tried")  # not an Exception: nothing swallows it
+            if not is_allowed(self, address):
+                pytest.fail(f"a connection to {address!r} was tried")  # no Exception, so that nothing catches it
             return CONNECTS[name](self, address)
 
         return connect
 
+    for name in CONNECTS:
+        monkeypatch.setattr(socket.socket, name, guard(name))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail the test at connections to other machines, and at name lookups."""
+
     def no_lookup(host: object, *_arguments: object, **_options: object) -> NoReturn:
         pytest.fail(f"the address of {host!r} was asked for")
 
-    for name in CONNECTS:
-        monkeypatch.setattr(socket.socket, name, guarded(name))
+    guard_network(monkeypatch, lambda sock, _address: sock.family not in (socket.AF_INET, socket.AF_INET6))
     monkeypatch.setattr(socket, "getaddrinfo", no_lookup)
 
 
 @pytest.fixture
 def hub(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A small Hub on this machine, empty, which is the one that is asked; no other machine can be."""
-
-    def guarded(name: str) -> object:
-        def connect(self: socket.socket, address: object) -> object:
-            if self.family != socket.AF_UNIX and not address[0].startswith("127."):  # type: ignore[index]
-                pytest.fail(f"a connection to {address!r} was tried")
-            return CONNECTS[name](self, address)
-
-        return connect
+    """Return an empty Hub on this machine, in place of the real one. No other machine can be reached."""
 
     def lookup(host: object, *arguments: object, **options: object) -> object:
         if not str(host).startswith("127."):
             pytest.fail(f"the address of {host!r} was asked for")
         return LOOKUP(host, *arguments, **options)  # type: ignore[arg-type]
 
-    for name in CONNECTS:
-        monkeypatch.setattr(socket.socket, name, guarded(name))
+    guard_network(
+        monkeypatch,
+        lambda sock, address: sock.family == socket.AF_UNIX or address[0].startswith("127."),  # type: ignore[index]
+    )
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     for name in ("HF_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -127,54 +131,38 @@ def hub(no_network: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setenv("HF_ENDPOINT", served.address)
         yield served
         for thread in threading.enumerate():
-            if thread.name == "hub":  # of a fetch that was left: it ends by itself, and not in another test
+            if thread.name == "hub":  # of an abandoned download, which must not end in another test
                 thread.join(30)
 
 
 @pytest.fixture(scope="session")
 def posts_file() -> Path:
-    """Labelled posts of our own invention, `label,review`, half of them negative."""
+    """Return a file of invented labeled posts, `label,review`, half of them negative."""
     return DATA / "posts.csv"
 
 
 @pytest.fixture(scope="session")
 def corpus_file() -> Path:
-    """Plain posts of our own invention, one a line."""
+    """Return a file of invented posts, one a line."""
     return DATA / "corpus.txt"
 
 
 @pytest.fixture(scope="session")
-def stocked(tmp_path_factory: pytest.TempPathFactory, posts_file: Path, corpus_file: Path, worker_id: str) -> Path:
-    """A home with a real base, `tiny`, and an adapter trained on it, `mood`. For reading only: see `furnished`."""
-    if worker_id == "master":
-        return stock(tmp_path_factory.mktemp("stocked"), posts_file, corpus_file)
-    folder = tmp_path_factory.getbasetemp().parent / "stocked"  # of all workers: it takes ten seconds to make
-    with FileLock(f"{folder}.lock"):
-        return folder if folder.exists() else stock(folder, posts_file, corpus_file)
-
-
-def stock(folder: Path, posts: Path, corpus: Path) -> Path:
-    recipe = PretrainingHyperparameters(tokens=400_000, learning_rate=3e-3)
-    base = PretrainingConfig(corpus, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=FLOAT32)
-    hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
-    with Workbench.open(folder) as bench:
-        deque(bench.pretrain(base), maxlen=0)
-        bench.use_base("tiny")
-        deque(bench.train(TrainingConfig((posts,), "mood", hyper=hyper, machine=FLOAT32)), maxlen=0)
-        bench.use_adapter("mood")
-    return folder
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home with a trained base `tiny` and adapter `mood`. It is shared: do not change it, see `furnished`."""
+    return unpack(tmp_path_factory.mktemp("stocked"))
 
 
 @pytest.fixture
 def furnished(home: Path, stocked: Path) -> Path:
-    """The test's own home, with a copy of what is `stocked`."""
+    """Return the test's home with a copy of `stocked`."""
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     return home
 
 
 @pytest.fixture
 def starter(home: Path, stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What comes with the program, for the test: what is `stocked`, under the starter's names. The home is empty."""
+    """Return a folder of bundled models: `stocked` under the starter's names. The home is empty."""
     folder = tmp_path / "starter"
     for kind, name, own in (("bases", STARTER_BASE, "tiny"), ("adapters", STARTER_ADAPTER, "mood")):
         shutil.copytree(stocked / kind / own, folder / kind / name)
@@ -184,32 +172,42 @@ def starter(home: Path, stocked: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Calls the command line."""
+    """Return a function that runs the command line."""
     return Command(monkeypatch, capfd)
 
 
 @pytest.fixture
 def few(tmp_path: Path) -> Path:
-    """Forty labelled posts in a file of the test's own."""
+    """Return a file of forty labeled posts, which the test may change."""
     return made_up.write_posts(tmp_path / "few.csv", 40, seed=5)
 
 
-@pytest.fixture
-def bench(home: Path, tmp_path: Path) -> Iterator[Workbench]:
-    """A workbench with the base `small` and, on it, the adapter `mood`, both of random weights."""
-    import models  # with torch and transformers, which many tests do without
+@pytest.fixture(scope="session")
+def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home with the base `small` and the adapter `mood`, of random weights. Shared: see `wb`."""
+    import models  # imports torch and transformers, which many tests do not need
 
-    with Workbench.open(home) as opened:
-        models.add_base(opened, tmp_path / "from")
+    folder = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch, Workbench.open(folder / "home", folder / "no-starter") as opened:
+        patch.setattr(isolated, "run", run_in_process)
+        models.add_base(opened, folder / "from")
         models.add_adapter(opened, opened.bases.open("small"), "mood")
-        opened.use_base("small")
-        opened.use_adapter("mood")
+        opened.set_default_base("small")
+        opened.set_default_adapter("mood")
+    return folder / "home"
+
+
+@pytest.fixture
+def wb(home: Path, small_home: Path) -> Iterator[Workbench]:
+    """Open a workbench with the base `small` and the adapter `mood`, of random weights."""
+    shutil.copytree(small_home, home, dirs_exist_ok=True)
+    with Workbench.open(home) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> OpenBase:
-    """The base `small`, of random weights, without a workbench around it."""
+    """Return the base `small`, of random weights, without a workbench."""
     import models
 
     folder = tmp_path_factory.mktemp("base")
@@ -220,10 +218,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> OpenBase:
 
 @pytest.fixture
 def adapters(tmp_path: Path, base: OpenBase) -> Adapters:
-    """A folder of adapters with one in it, `mood`."""
+    """Return a folder of adapters with the adapter `mood`."""
     import models
 
-    found = Adapters(tmp_path / "adapters")
-    adapter = models.adapter_for(base.trunk.config, labels=2)
-    found.save(adapter, models.card_for(adapter, base, "mood", score={"accuracy": 0.5}, data={"files": ["a.csv"]}))
-    return found
+    adapters = Adapters(tmp_path / "adapters")
+    adapter = models.adapter_for(base.backbone.config, labels=2)
+    adapters.save(adapter, models.card_for(adapter, base, "mood", score={"accuracy": 0.5}, data={"files": ["a.csv"]}))
+    return adapters

@@ -1,4 +1,4 @@
-"""All that the program writes, as commands to give upon a disk that fails, and what must hold then."""
+"""Commands that write each kind of file, and what must hold when the disk fails."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 import histories
 import made_up
 import models
-from commands import Done
+from commands import CommandResult
 from disks import Shell, check_told, kept, leftovers
 
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.workbench import Workbench
 
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
 TRAINING = "--epochs 1 --batch-size 16 --bottleneck 64 --seed 3"
 PRETRAINING = "--tokens 4000 --context 32 --layers 3 --width 64 --heads 2 --positions 64 --batch-size 8"
 
-# What each of them writes; `old-…` is there before it.
+# By what each of them writes. `old-…` exists before.
 COMMANDS = {
     "settings": "adapters use fitting",
     "a verdict": "predict 今天去江边走走，真开心 --json",
@@ -59,7 +59,7 @@ LABELLED = "old-labelled.csv"
 
 @dataclass(frozen=True)
 class Place:
-    """A disk with a home on it, and a folder elsewhere with what there is to read."""
+    """A disk with a home on it, and a folder elsewhere with files to read."""
 
     shell: Shell
     elsewhere: Path
@@ -74,7 +74,7 @@ class Place:
         return words + MACHINE * (words[0] in ("predict", "train", "evaluate") or words[1] == "pretrain")
 
     def restore(self) -> None:
-        """Leave on the disk what was there at first."""
+        """Restore the first state of the disk."""
         self.shell.empty()
         shutil.copytree(self.elsewhere / "home", self.home)
         for name in EXPORTS:
@@ -82,8 +82,8 @@ class Place:
             (self.shell.seen / path.name).write_text("what stood here before")
 
     def entries(self) -> tuple[int, int]:
-        """How many analyses and labelled files the history holds, and how many runs are finished."""
-        with TemporaryDirectory() as copied:  # for SQLite follows paths to their ends, which are not here
+        """Return the numbers of history entries and of finished runs."""
+        with TemporaryDirectory() as copied:  # since SQLite resolves paths, and the real ones do not exist here
             for path in self.home.glob("weibo-tui.db*"):
                 shutil.copy(path, copied)
             return self._entries(Path(copied))
@@ -98,30 +98,32 @@ class Place:
 
 
 def furnish(shell: Shell, stocked: Path, posts: Path, corpus: Path, elsewhere: Path) -> Place:
-    """Make in `elsewhere` what the commands read, and a home to put on the disk."""
+    """Create in `elsewhere` the files that the commands read, and a home to copy to the disk."""
     home = elsewhere / "home"
     shutil.copytree(stocked, home)
     (elsewhere / "posts.csv").write_bytes(posts.read_bytes())
     (elsewhere / "corpus.txt").write_text("".join(corpus.read_text("utf-8").splitlines(True)[:600]), "utf-8")
     made_up.write_posts(elsewhere / "few.csv", 120, seed=5)
     models.write_folder(elsewhere / "folder", models.reference(), tokens="tokenizer.json")
-    with Workbench.open(home) as bench:
-        models.add_base(bench, elsewhere, "deep", n_layer=3)
-        base = bench.bases.open("tiny")
+    with Workbench.open(home) as wb:
+        models.add_base(wb, elsewhere, "deep", n_layer=3)
+        base = wb.bases.open("tiny")
         shape: dict[str, Any] = {"bottleneck": 64, "activation": "relu"}
-        adapter = models.adapter_for(base.trunk.config, labels=2, **shape)
-        bench.adapters.save(adapter, models.card_for(adapter, base, "fitting"))
-        bench.use_adapter("mood")
-        bench.history.add(replace(histories.ANALYSIS, created_at=histories.at(second)) for second in range(40))
-        finish(bench.adapters.export("mood", elsewhere / "mood.zip"))
-        finish(bench.bases.export("tiny", elsewhere / "tiny.zip"))
-        run = bench.runs.list()[-1].id
+        adapter = models.adapter_for(base.backbone.config, labels=2, **shape)
+        wb.adapters.save(adapter, models.card_for(adapter, base, "fitting"))
+        wb.set_default_adapter("mood")
+        wb.history.add(replace(histories.ANALYSIS, created_at=histories.at(second)) for second in range(40))
+        drain(wb.adapters.export("mood", elsewhere / "mood.zip"))
+        drain(wb.bases.export("tiny", elsewhere / "tiny.zip"))
+        run = wb.runs.list()[-1].id
     return Place(shell, elsewhere, run)
 
 
-def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, Any]]) -> Done:
-    """Give the command with a fault at hand, which `fault` brings or says how to run it with, and again without: each
-    time all that was there is whole. What the first came to."""
+def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, Any]]) -> CommandResult:
+    """Run a command with a fault, and if it fails, again without. Check each time that no existing file is lost.
+
+    `fault` causes the fault, or returns the options to run the command with. Returns the first result.
+    """
     shell, words = place.shell, place.words(name)
     place.restore()
     before, entries = kept(shell.seen), place.entries()
@@ -130,7 +132,7 @@ def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, An
     shell.free()
     if done.code:
         check_told(done, str(shell.disk))
-        # A file's entry may be there before all else is; what was to be forgotten may be, before the file shrinks.
+        # The entry of a file may be stored first, and entries may be deleted before the database shrinks.
         assert place.entries() == entries or name in ("a labelled file", "no history")
         _check_whole(before, kept(shell.seen))
         again = shell.run(*words)
@@ -141,7 +143,7 @@ def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, An
 
 def _check_whole(before: dict[str, str], after: dict[str, str]) -> None:
     databases = [path for path in before if path.endswith(".db")]
-    done = [LABELLED] if f"{LABELLED}.partial" in after else []  # the same command goes on with it
+    done = [LABELLED] if f"{LABELLED}.partial" in after else []  # the same command resumes it
     for path in before.keys() - {*databases, *done}:
         assert after.get(path) == before[path], path
     new = [path for path in after.keys() - before.keys() if not path.startswith("home/runs/")]

@@ -1,4 +1,4 @@
-"""Disks that are full, and accounts that may not write: the command line run upon them, and what must hold then."""
+"""Full disks and accounts without rights: the command line run on them, and what must hold then."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from commands import Done, listing
+from commands import CommandResult, listing
 
 NOBODY = 65534
 LOADED = (
@@ -38,9 +38,10 @@ PAGE = 4096
 
 
 class Shell:
-    """A process that has the program loaded, and runs its command line as often as it is asked, each time in a fork:
-    seconds quicker than a fresh one. With a `disk` it lives where a small file system is mounted on that folder, which
-    is at `seen` for everybody else."""
+    """A process that has loaded the program, and runs its command line in forks, seconds faster than a new process.
+
+    With a `disk`, a small file system is mounted on that folder, which other processes see at `seen`.
+    """
 
     def __init__(self, disk: Path | None = None, size: str = "64m") -> None:
         words = [sys.executable, "-c", "import disks; disks.serve()"]
@@ -50,7 +51,7 @@ class Shell:
             words = ["unshare", *kind, "--propagation", "private", "sh", "-c", mount, str(disk), *words]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        self._heard()  # it is ready
+        self._read_code()  # it is ready
         self.disk = disk
         self.seen = Path(f"/proc/{self._process.pid}/root{disk}")
 
@@ -73,12 +74,11 @@ class Shell:
         user: int | None = None,
         largest: int = -1,
         folder: Path = Path("/"),
-    ) -> Done:
-        """`weibo-tui` with `arguments`, as another `user`, or with files of `largest` bytes at most: no fewer than
-        what it says itself takes."""
-        with tempfile.TemporaryDirectory() as told:
-            names = [f"{told}/out", f"{told}/err"]
-            asked = {
+    ) -> CommandResult:
+        """Run `weibo-tui` with `arguments`, as another `user`, or with files of at most `largest` bytes."""
+        with tempfile.TemporaryDirectory() as log_folder:
+            names = [f"{log_folder}/out", f"{log_folder}/err"]
+            request = {
                 "arguments": [str(one) for one in arguments],
                 "environment": dict(environment or os.environ),
                 "user": user,
@@ -86,27 +86,27 @@ class Shell:
                 "folder": str(folder),
                 "streams": names,
             }
-            code = self._ask(asked)
+            code = self._send(request)
             out, err = (Path(name).read_text("utf-8") for name in names)
-            return Done(code, out, err)
+            return CommandResult(code, out, err)
 
     def mount(self, options: str) -> None:
-        """Mount the disk again, as `ro` or `rw`."""
-        assert self._ask({"mount": ["mount", "-o", f"remount,{options}", str(self.disk)]}) == 0
+        """Remount the disk, as `ro` or `rw`."""
+        assert self._send({"mount": ["mount", "-o", f"remount,{options}", str(self.disk)]}) == 0
 
     @property
     def entered(self) -> list[str]:
-        """The words before a command that is to live where the disk is mounted."""
+        """The prefix of a command that is to see the mounted disk."""
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
         return ["nsenter", f"--target={self._process.pid}", *user, "--mount", "--"]
 
-    def _ask(self, asked: dict[str, Any]) -> int:
+    def _send(self, request: dict[str, Any]) -> int:
         assert self._process.stdin
-        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
-        return self._heard()
+        return self._read_code()
 
-    def _heard(self) -> int:
+    def _read_code(self) -> int:
         assert self._process.stdout
         line = self._process.stdout.readline()
         assert line, "the process that runs the commands is gone"
@@ -115,12 +115,12 @@ class Shell:
     # ---- the disk, seen from outside
 
     def empty(self) -> None:
-        """Take away all that is on the disk."""
+        """Delete everything on the disk."""
         for path in self.seen.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def fill(self, left: int) -> None:
-        """Write until so many KiB are left."""
+        """Fill the disk until `left` KiB are free."""
         self.free()
         state = os.statvfs(self.seen)
         room = state.f_bavail * state.f_frsize - left * 1024
@@ -129,12 +129,12 @@ class Shell:
                 os.posix_fallocate(file.fileno(), 0, room)
 
     def free(self) -> None:
-        """Make room again."""
+        """Delete the filler."""
         (self.seen / "filler").unlink(missing_ok=True)
 
 
 def can_mount() -> bool:
-    """Whether this machine lets us mount anything."""
+    """Return whether this machine allows mounting."""
     kind = ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
     words = ["unshare", *kind, "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
     return bool(shutil.which("unshare")) and subprocess.run(words, capture_output=True, check=False).returncode == 0
@@ -142,7 +142,7 @@ def can_mount() -> bool:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder that other accounts may walk into, as those of pytest are not."""
+    """Create a folder that other accounts may enter, unlike those of pytest."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -153,28 +153,28 @@ def open_folder() -> Iterator[Path]:
 
 
 def read_only(folder: Path) -> None:
-    """Leave the right to read all that is in `folder`, to everybody, and to nobody the right to write."""
+    """Make `folder` readable by everybody and writable by no user."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
 
 
 def writable(folder: Path) -> None:
-    """Give the owner all rights again."""
+    """Make `folder` writable by its owner again."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def stranger() -> int | None:
-    """Whom to run as so that rights count: root is refused nothing."""
+    """Return the user to run as so that rights count, since root is refused nothing."""
     return NOBODY if os.geteuid() == 0 else None
 
 
 # ---- what must hold
 
 
-def check_told(done: Done, *places: str | Path) -> str:
-    """The sentence that a failed command ended in: one line, which names one of the places, and no traceback."""
+def check_told(done: CommandResult, *places: str | Path) -> str:
+    """Return the error of a failed command: one line that names one of `places`, without a traceback."""
     assert done.code in (1, 2), done
     assert "Traceback" not in done.err, done.err
     assert "Exception ignored" not in done.err, done.err
@@ -187,13 +187,13 @@ def check_told(done: Done, *places: str | Path) -> str:
 
 
 def kept(folder: Path) -> dict[str, str]:
-    """What is in `folder`, but for what SQLite and locks leave beside, and the filler."""
+    """Return the content of `folder` without locks, temporary files of SQLite, and the filler."""
     passing = ("-wal", "-shm", ".lock", "/lock", "filler")
     return {name: content for name, content in listing(folder).items() if not name.endswith(passing)}
 
 
 def leftovers(folder: Path) -> list[str]:
-    """What a program that did not clean up behind itself left."""
+    """Return the temporary files that a program left."""
     return [name for name in listing(folder) if ".partial" in name or "tmp" in Path(name).name]
 
 
@@ -201,25 +201,25 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def serve() -> None:
-    """Answer what `Shell` asks, line by line, until there is nobody any more."""
+    """Answer the requests of `Shell`, line by line, until its end."""
     for name in LOADED:
         importlib.import_module(name)
     gc.freeze()
     print(0, flush=True)
     for line in sys.stdin.buffer:
-        asked = json.loads(line)
-        if "mount" in asked:
-            code = subprocess.run(asked["mount"], check=False).returncode
+        request = json.loads(line)
+        if "mount" in request:
+            code = subprocess.run(request["mount"], check=False).returncode
         else:
             child = os.fork()
             if not child:
-                _become(asked)
+                _become(request)
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         print(code, flush=True)
 
 
 def _turn_into(user: int) -> None:
-    """Be another account, which may read whatever there is, for Python itself may lie where only root looks."""
+    """Become another account that may read everything, since Python itself may be where only root reads."""
     libc = ctypes.CDLL(None, use_errno=True)
     keep_capabilities, version, read_and_search = 8, 0x20080522, 1 << 2
     libc.prctl(keep_capabilities, 1, 0, 0, 0)
@@ -231,24 +231,24 @@ def _turn_into(user: int) -> None:
     assert libc.capset(header, effective_permitted_inherited) == 0
 
 
-def _become(asked: dict[str, Any]) -> NoReturn:
-    """Be the command that is asked for."""
+def _become(request: dict[str, Any]) -> NoReturn:
+    """Become the requested command."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    for number, name in enumerate(asked["streams"], start=1):
+    for number, name in enumerate(request["streams"], start=1):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), number)
     sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), "utf-8")  # noqa: SIM115 - lives on
     sys.stderr = io.TextIOWrapper(open(2, "wb", closefd=False), "utf-8", line_buffering=True)  # noqa: SIM115
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    os.chdir(asked["folder"])
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
     os.umask(0o022)
-    if asked["largest"] >= 0:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["largest"], resource.RLIM_INFINITY))
-    if asked["user"] is not None:
-        _turn_into(asked["user"])
-    sys.argv = ["weibo-tui", *asked["arguments"]]
+    if request["largest"] >= 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest"], resource.RLIM_INFINITY))
+    if request["user"] is not None:
+        _turn_into(request["user"])
+    sys.argv = ["weibo-tui", *request["arguments"]]
     from weibo_tui.cli import main
 
     code = 70

@@ -1,4 +1,4 @@
-"""A folder as the English GPT-2 has it: a byte-level vocabulary, no token for padding, nothing around a text."""
+"""A model folder like the English GPT-2's: byte-level vocabulary, no padding token, no prefix or suffix."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ LINES = [
 
 
 def bpe() -> ByteLevelBPETokenizer:
-    """All 256 bytes, some merges of `LINES`, and last the end of a text, as in the original."""
-    made = ByteLevelBPETokenizer()
-    made.train_from_iterator(LINES * 3, vocab_size=320, min_frequency=2, show_progress=False)
-    made.add_special_tokens([END])
-    return made
+    """Return a tokenizer of all 256 bytes, some merges of `LINES`, and the end-of-text token last, as in GPT-2."""
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(LINES * 3, vocab_size=320, min_frequency=2, show_progress=False)
+    tokenizer.add_special_tokens([END])
+    return tokenizer
 
 
 def write_folder(folder: Path, *, tokenizer: str = "vocab.json", spare_rows: int = 0, **config: Any) -> Path:
-    """The folder, with `vocab.json` and `merges.txt` or with `tokenizer.json`, and more embedding rows than tokens."""
+    """Write the folder, with `vocab.json` and `merges.txt` or `tokenizer.json`, and spare embedding rows."""
     folder.mkdir(parents=True)
-    made = bpe()
-    vocabulary = made.get_vocab(with_added_tokens=True)
+    trained = bpe()
+    vocabulary = trained.get_vocab(with_added_tokens=True)
     if tokenizer == "vocab.json":
-        made.save_model(str(folder))
+        trained.save_model(str(folder))
         (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     else:
-        made.save(str(folder / "tokenizer.json"))
+        trained.save(str(folder / "tokenizer.json"))
         write_json(folder / "tokenizer_config.json", tokenizer_class="GPT2Tokenizer", model_max_length=64)
     model = reference(len(vocabulary) + spare_rows)
     values = model.config.to_dict() | {"bos_token_id": vocabulary[END], "eos_token_id": vocabulary[END]}

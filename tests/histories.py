@@ -1,4 +1,4 @@
-"""Entries for a history, and its order and filters in plain Python to hold against."""
+"""Entries for a history, and its order and filters in plain Python to compare with."""
 
 from __future__ import annotations
 
@@ -38,42 +38,48 @@ FILE = LabeledFile(
 
 
 def at(second: int) -> str:
-    """A moment on the day of the entries above."""
+    """Return a timestamp on the day of the entries above."""
     return f"2026-01-31T12:00:{second:02}.000Z"
 
 
 def newest_first(entries: Iterable[Entry]) -> list[Entry]:
-    """The history's order."""
+    """Sort entries as the history does."""
     return sorted(
         entries, key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id or 0), reverse=True
     )
 
 
-def matches(entry: Entry, asked: HistoryFilter) -> bool:
-    """Whether a filter asks for an entry."""
+def matches(entry: Entry, criteria: HistoryFilter) -> bool:
+    """Return whether a filter matches an entry."""
     if isinstance(entry, LabeledFile):
-        of_posts = (asked.label, asked.confidence_from, asked.confidence_to, asked.uncertain, asked.corrected)
-        if asked.text or asked.source not in (None, "file") or any(field is not None for field in of_posts):
+        of_posts = (
+            criteria.label,
+            criteria.confidence_from,
+            criteria.confidence_to,
+            criteria.uncertain,
+            criteria.corrected,
+        )
+        if criteria.text or criteria.source not in (None, "file") or any(field is not None for field in of_posts):
             return False
-    elif not _matches(entry, asked):
+    elif not _matches(entry, criteria):
         return False
     day = entry.created_at[:10]
     return (
-        asked.adapter in (None, entry.adapter)
-        and (asked.since is None or day >= asked.since.isoformat())
-        and (asked.until is None or day <= asked.until.isoformat())
+        criteria.adapter in (None, entry.adapter)
+        and (criteria.since is None or day >= criteria.since.isoformat())
+        and (criteria.until is None or day <= criteria.until.isoformat())
     )
 
 
-def _matches(analysis: Analysis, asked: HistoryFilter) -> bool:
+def _matches(analysis: Analysis, criteria: HistoryFilter) -> bool:
     confidence = analysis.confidence
-    least, most = asked.confidence_from, asked.confidence_to
+    least, most = criteria.confidence_from, criteria.confidence_to
     return (
-        fold(asked.text) in fold(analysis.text)
-        and asked.label in (None, analysis.settled_label)
-        and asked.source in (None, analysis.source)
-        and asked.uncertain in (None, analysis.uncertain)
-        and asked.corrected in (None, analysis.corrected is not None)
+        fold(criteria.text) in fold(analysis.text)
+        and criteria.label in (None, analysis.effective_label)
+        and criteria.source in (None, analysis.source)
+        and criteria.uncertain in (None, analysis.uncertain)
+        and criteria.corrected in (None, analysis.corrected is not None)
         and (least is None or (confidence is not None and confidence >= least))
         and (most is None or (confidence is not None and confidence <= most))
     )

@@ -1,4 +1,4 @@
-"""The app among hostile texts, driven by keys, with a look at every screen that it draws."""
+"""The app with hostile texts, driven by keys, with a check of every screen that it draws."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ CHARACTERS = {"space": " ", "slash": "/", "enter": "\r"}
 
 
 def play(scene: Scene, size: tuple[int, int]) -> WeiboApp:
-    async def and_it_lives_on(pilot: Pilot[None]) -> None:
+    async def checked(pilot: Pilot[None]) -> None:
         pilot.app.animation_level = "none"
         await scene(pilot)
         await look(pilot)
-        assert not app_of(pilot)._exit  # no [@click=app.quit] was followed
+        assert not app_of(pilot).exiting  # no [@click=app.quit] was followed
 
-    return play_on_stage(and_it_lives_on, size)
+    return play_on_stage(checked, size)
 
 
 async def look(pilot: Pilot[None]) -> str:
-    """What is drawn, after a look at its harmlessness and at its width."""
+    """Return what is drawn, after a check that it is harmless and as wide as the terminal."""
     await until(pilot, lambda: drawn(pilot).strip())  # a new screen is not laid out at once
     lines = drawn(pilot)
     harmless(lines)
@@ -35,7 +35,7 @@ async def look(pilot: Pilot[None]) -> str:
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
-    """Press keys one upon the other, and look when all is done."""
+    """Press keys without a pause in between."""
     for key in keys:
         pilot.app.post_message(events.Key(key, CHARACTERS.get(key, key if len(key) == 1 else None)))
     await pilot.pause()

@@ -1,4 +1,4 @@
-"""A small Hub on this machine: the endpoints that huggingface_hub asks of, and the faults of the world."""
+"""A local Hub with the endpoints that huggingface_hub uses, and network faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 COMMIT = "1f" * 20
 LARGE = 10_000
-"""Bytes from which on a file stands in large-file storage: at another address, named by its SHA-256."""
+"""Bytes above which a file is in large-file storage: at another address, with its SHA-256."""
 
 
 def git_sha1(content: bytes) -> str:
@@ -25,18 +25,18 @@ def git_sha1(content: bytes) -> str:
 
 @dataclass
 class Hub:
-    """`repositories` by kind and name ("models/uer/gpt2"); `faults` are what befalls the next pieces of large files,
-    one each, before anything goes right; `requests` what was asked, `ranges` from which byte on."""
+    """The state of the Hub: `repositories` by kind and name ("models/uer/gpt2"), `faults` for the next requests of
+    large files, one each, the `requests`, and the first byte of each in `ranges`."""
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     faults: deque[Callable[[Answer, bytes], None]] = field(default_factory=deque)
     listings: deque[Callable[[Answer, bytes], None]] = field(default_factory=deque)
-    """The faults of the next lists of files, like `faults`."""
+    """Faults for the next lists of files."""
     statuses: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
     sent: int = 0
-    """Bytes of the fault `longer` that went out."""
+    """Bytes that the fault `longer` sent."""
     authorized: set[str] = field(default_factory=set)
-    """The hosts that got credentials."""
+    """Hosts that received credentials."""
     requests: list[str] = field(default_factory=list)
     ranges: list[int] = field(default_factory=list)
     address: str = ""
@@ -45,7 +45,7 @@ class Hub:
 
 
 class Answer(BaseHTTPRequestHandler):
-    """One request, answered from `hub`."""
+    """Handles one request to `hub`."""
 
     protocol_version = "HTTP/1.1"
     hub: Hub
@@ -80,14 +80,14 @@ class Answer(BaseHTTPRequestHandler):
         if files is None:
             self.missing("RepoNotFound")
             return
-        listed: list[dict[str, Any]] = [{"type": "directory", "path": "onnx", "oid": "0" * 40, "size": 0}]
+        entries: list[dict[str, Any]] = [{"type": "directory", "path": "onnx", "oid": "0" * 40, "size": 0}]
         for file, content in files.items():
             entry = {"type": "file", "path": file, "size": len(content), "oid": git_sha1(content)}
             if len(content) > LARGE:
                 digest = hashlib.sha256(content).hexdigest()
                 entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 134}
-            listed.append(entry)
-        content = json.dumps(listed).encode()
+            entries.append(entry)
+        content = json.dumps(entries).encode()
         if self.hub.listings:
             self.hub.listings.popleft()(self, content)
         else:
@@ -126,10 +126,10 @@ class Answer(BaseHTTPRequestHandler):
     def missing(self, code: str) -> None:
         self.give(404, b"", {"X-Error-Code": code})
 
-    def give(self, status: int, content: bytes, headers: dict[str, str], said: int | None = None) -> None:
-        """`said` is the size that is promised, where it is not what is sent."""
+    def give(self, status: int, content: bytes, headers: dict[str, str], length: int | None = None) -> None:
+        """Send a response; `length` is a wrong content length."""
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(content) if said is None else said)} | headers).items():
+        for name, value in ({"Content-Length": str(len(content) if length is None else length)} | headers).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
@@ -137,23 +137,23 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def cut(after: int) -> Callable[[Answer, bytes], None]:
-    """The connection ends behind so many bytes."""
+    """Close the connection after some bytes."""
 
-    def befall(answer: Answer, content: bytes) -> None:
-        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, said=len(content))
+    def send(answer: Answer, content: bytes) -> None:
+        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, length=len(content))
         answer.close_connection = True
 
-    return befall
+    return send
 
 
 def garbled(answer: Answer, content: bytes) -> None:
-    """As many bytes come, and other ones."""
+    """Send other bytes of the same number."""
     answer.give(206 if answer.headers.get("Range") else 200, bytes(len(content)), {})
 
 
 def longer(answer: Answer, content: bytes) -> None:
-    """More comes than there is, for as long as somebody reads it, up to 64 MiB."""
-    answer.give(200, content, {}, said=2**26)
+    """Send more than the file has, up to 64 MiB."""
+    answer.give(200, content, {}, length=2**26)
     with suppress(OSError):
         for _piece in range(2**10):
             answer.wfile.write(bytes(2**16))
@@ -162,37 +162,37 @@ def longer(answer: Answer, content: bytes) -> None:
 
 
 def compressed(answer: Answer, content: bytes) -> None:
-    """A list of files that is 64 MiB long, in 64 KiB."""
+    """Send a list of files of 64 MiB, compressed to 64 KiB."""
     answer.give(200, gzip.compress(content + b" " * 2**26), {"Content-Encoding": "gzip"})
 
 
 def too_long(answer: Answer, content: bytes) -> None:
-    """A list of files that is 64 MiB long."""
+    """Send a list of files of 64 MiB."""
     with suppress(OSError):
         answer.give(200, content + b" " * 2**26, {})
 
 
 def endless_pages(answer: Answer, content: bytes) -> None:
-    """A list of files with a next page, whose next page is the same."""
+    """Send a list of files whose next page is itself."""
     answer.hub.listings.append(endless_pages)
     answer.give(200, content, {"Link": f'<{answer.hub.address}{answer.path}>; rel="next"'})
 
 
 def next_page_elsewhere(answer: Answer, content: bytes) -> None:
-    """A list of files whose second page is on another host."""
+    """Send a list of files whose second page is on another host."""
     answer.give(200, b"[]", {"Link": f'<{answer.hub.storage}{answer.path}>; rel="next"'})
 
 
 def slow(gate: threading.Event, after: int) -> Callable[[Answer, bytes], None]:
-    """So many bytes come, and the rest when the gate is opened."""
+    """Send some bytes, and the rest when the gate opens."""
 
-    def befall(answer: Answer, content: bytes) -> None:
-        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, said=len(content))
+    def send(answer: Answer, content: bytes) -> None:
+        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, length=len(content))
         answer.wfile.flush()
         gate.wait(60)
         answer.wfile.write(content[after:])
 
-    return befall
+    return send
 
 
 class Server(ThreadingHTTPServer):
@@ -200,12 +200,12 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that breaks off is what is tried here."""
+        """Ignore clients that close the connection."""
 
 
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    """For the block, the Hub answers at its `address`, and at another one for what is large."""
+    """For the block, run the Hub at its `address`, and at another one for large files."""
     handler = type("Answer", (Answer,), {"hub": hub})
     servers = [Server((host, 0), handler) for host in ("127.0.0.1", "127.0.0.2")]
     hub.address, hub.storage = (f"http://{server.server_address[0]!s}:{server.server_port}" for server in servers)

@@ -1,4 +1,4 @@
-"""Posts of our own invention: labelled ones, whose words give the label away, and plain ones for a corpus.
+"""Invented posts: labeled ones, whose words determine the label, and plain ones for a corpus.
 
 `python tests/made_up.py` writes `tests/data/posts.csv` and `tests/data/corpus.txt`, which the README's first
 command trains on.
@@ -20,30 +20,30 @@ ENDINGS = ["。", "！", "！！", "~", "，大家怎么看？", "，就是这�
 
 
 def posts(number: int, seed: int = 0) -> list[tuple[str, int]]:
-    """`number` different posts with their labels, 0 negative and 1 positive, shuffled."""
+    """Return `number` different posts with their labels, 0 negative and 1 positive, shuffled."""
     draw = random.Random(seed)
-    found: dict[str, int] = {}
-    while len(found) < number:
-        label = len(found) % 2
+    labels: dict[str, int] = {}
+    while len(labels) < number:
+        label = len(labels) % 2
         words = draw.choice(GOOD if label else BAD)
         mark = draw.choice(GOOD_MARKS if label else BAD_MARKS)
         more = draw.choice(
             ["", f"{draw.choice(THINGS)}也{draw.choice(GOOD if label else BAD)}", f"{draw.randint(1, 99)}块钱"]
         )
         text = f"{draw.choice(OPENINGS)}{draw.choice(THINGS)}{words}{mark}{more}{draw.choice(ENDINGS)}"
-        found.setdefault(text, label)
-    shuffled = list(found.items())
+        labels.setdefault(text, label)
+    shuffled = list(labels.items())
     draw.shuffle(shuffled)
     return shuffled
 
 
 def numeral(number: int) -> str:
-    """A number in Chinese numerals, which are letters: posts that differ in digits alone count as the same."""
+    """Return a number in Chinese numerals, which are letters: posts that differ in digits alone count as equal."""
     return str(number).translate(str.maketrans("0123456789", "零一二三四五六七八九"))
 
 
 def write_posts(path: Path, number: int, seed: int = 0) -> Path:
-    """A CSV file of posts with the header `label,review`."""
+    """Write a CSV file of posts with the header `label,review`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["label", "review"])
@@ -52,7 +52,7 @@ def write_posts(path: Path, number: int, seed: int = 0) -> Path:
 
 
 def write_corpus(path: Path, number: int, seed: int = 0) -> Path:
-    """A text file of posts, one a line."""
+    """Write a text file of posts, one a line."""
     path.write_text("".join(text + "\n" for text, _label in posts(number, seed)), encoding="utf-8")
     return path
 

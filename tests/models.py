@@ -1,4 +1,4 @@
-"""Small models of random weights: transformers' own, folders of them, the same as ours, and plans to train more."""
+"""Small models of random weights, of transformers and ours, their folders, and configs to train more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from made_up import BAD, BAD_MARKS, ENDINGS, GOOD, GOOD_MARKS, OPENINGS, THINGS, write_posts
+from made_up import BAD, BAD_MARKS, ENDINGS, GOOD, GOOD_MARKS, OPENINGS, THINGS, write_corpus, write_posts
 from torch import Tensor
 from transformers import GPT2Config as ReferenceConfig
 from transformers import GPT2Model
@@ -18,17 +18,19 @@ from transformers import GPT2Model
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute
+from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
 from weibo_tui.engine.training import Examples
-from weibo_tui.engine.vocabulary import SPECIAL, bert_frame, build_tokenizer
+from weibo_tui.engine.vocabulary import SPECIAL, bert_special_tokens, build_tokenizer
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.text import PREPROCESSING, without_emoticons
-from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
+from weibo_tui.text.cleaning import PREPROCESSING
+from weibo_tui.text.emoticons import without_emoticons
+from weibo_tui.workbench import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
 
-torch.set_num_threads(1)  # several threads on models this small mostly wait for each other
+torch.set_num_threads(1)  # several threads on such small models mostly wait for each other
 CPU = torch.device("cpu")
 MACHINE = ComputeOptions("cpu", "float32", threads=1)
 HYPER = Hyperparameters(
@@ -53,7 +55,7 @@ def compute(dtype: torch.dtype = torch.float32, micro_tokens: int = 2048) -> Com
 
 
 def reference(seed: int = 0, **changes: Any) -> GPT2Model:
-    """A GPT-2 of transformers with weights of the size that training gives them, not of the size it begins with."""
+    """Return a GPT-2 of transformers with weights as large as after training, not as initialized."""
     sizes: dict[str, Any] = {
         "n_layer": 2,
         "n_head": 4,
@@ -90,7 +92,7 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
 
 
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
-    """The parameters of a model of transformers by name, each a tensor of its own."""
+    """Return copies of the parameters of a transformers model by name."""
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
@@ -98,15 +100,15 @@ def config_of(model: GPT2Model) -> GPT2Config:
     return GPT2Config.from_hugging_face(model.config.to_dict())
 
 
-def trunk_of(model: GPT2Model, dtype: torch.dtype = torch.float32) -> GPT2:
-    """The same model as ours, as it is used."""
-    return GPT2.load(config_of(model), weights_of(model)).compute_in(dtype).pack()
+def backbone_of(model: GPT2Model, dtype: torch.dtype = torch.float32) -> GPT2:
+    """Return the same model as ours, ready to use."""
+    return GPT2.load(config_of(model), weights_of(model)).set_compute_dtype(dtype).pack()
 
 
 def adapter_for(config: GPT2Config, seed: int = 0, labels: int = 3, **changes: Any) -> Adapter:
-    """An adapter that changes the stream as much as a trained one does."""
+    """Return an adapter that changes the residual stream as much as a trained one."""
     shape: dict[str, Any] = {"blocks": tuple(range(config.layers)), "bottleneck": 8} | changes
-    adapter = Adapter.fresh(AdapterConfig(width=config.width, labels=labels, **shape), seed, init=0.3)
+    adapter = Adapter.initialize(AdapterConfig(width=config.width, labels=labels, **shape), seed, init=0.3)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in adapter.named_parameters():
@@ -116,31 +118,33 @@ def adapter_for(config: GPT2Config, seed: int = 0, labels: int = 3, **changes: A
 
 
 def tokenizer() -> PostTokenizer:
-    made = build_tokenizer(TOKENS)
-    return PostTokenizer(made.to_str(), bert_frame(made), len(TOKENS))
+    built = build_tokenizer(TOKENS)
+    return PostTokenizer(built.to_str(), bert_special_tokens(built), len(TOKENS))
 
 
 def encoded(rows: Sequence[Sequence[int]]) -> EncodedPosts:
-    """Posts that are these ids, as they stand."""
+    """Return posts of exactly these ids."""
     lengths = [len(row) for row in rows]
     return EncodedPosts(
         ids=np.array([index for row in rows for index in row], np.int32),
         starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
-        read=np.array(lengths, np.int32),
-        bodies=np.array(lengths, np.int32),
+        chars_covered=np.array(lengths, np.int32),
+        num_content_tokens=np.array(lengths, np.int32),
     )
 
 
-def examples(found: Sequence[tuple[str, int]], *, blind: bool = False, max_length: int = 32) -> Examples:
-    """Labelled posts as training takes them; `blind` brings the variants without emoticons."""
-    texts = [text for text, _label in found]
-    labels = np.array([label for _text, label in found], np.int64)
+def examples(posts: Sequence[tuple[str, int]], *, emoticon_free: bool = False, max_length: int = 32) -> Examples:
+    """Return labeled posts as training examples; `emoticon_free` adds the variants without emoticons."""
+    texts = [text for text, _label in posts]
+    labels = np.array([label for _text, label in posts], np.int64)
     without = tokenizer().encode_posts(list(map(without_emoticons, texts)), max_length, PREPROCESSING)[1]
-    return Examples(tokenizer().encode_posts(texts, max_length, PREPROCESSING)[1], labels, without if blind else None)
+    return Examples(
+        tokenizer().encode_posts(texts, max_length, PREPROCESSING)[1], labels, without if emoticon_free else None
+    )
 
 
 def same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    """Whether both hold the same names with the same bits."""
+    """Return True for the same names with the same bits."""
 
     def bits(tensor: Tensor) -> tuple[torch.dtype, torch.Size, list[int]]:
         return tensor.dtype, tensor.shape, tensor.reshape(-1).view(torch.uint8).tolist()
@@ -149,14 +153,14 @@ def same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 
 def ragged(number: int, longest: int, seed: int = 0, shortest: int = 1) -> list[list[int]]:
-    """Posts of random ids and lengths; the first is the longest, the last the shortest."""
+    """Return posts of random ids and lengths; the first is the longest, the last the shortest."""
     draw = np.random.default_rng(seed)
     lengths = [longest, *draw.integers(shortest, longest + 1, number - 2).tolist(), shortest]
     return [draw.integers(0, len(TOKENS), length).tolist() for length in lengths]
 
 
 def batch(rows: Sequence[Sequence[int]], length: int = 0, padding: int = 0) -> tuple[Tensor, Tensor]:
-    """Right-padded ids (posts, length), or as long as the longest, and the real lengths (posts,)."""
+    """Return right-padded ids (posts, length) and the real lengths (posts,)."""
     length = max(length, *map(len, rows))
     ids = [[*row, *[padding] * (length - len(row))] for row in rows]
     return torch.tensor(ids), torch.tensor([len(row) for row in rows])
@@ -165,7 +169,7 @@ def batch(rows: Sequence[Sequence[int]], length: int = 0, padding: int = 0) -> t
 def write_folder(
     folder: Path, model: GPT2Model, *, weights: str = "model.safetensors", tokens: str = "vocab.txt"
 ) -> Path:
-    """A Hugging Face folder of `model`; `weights` and `tokens` name the file that holds them."""
+    """Write a Hugging Face folder of `model`; `weights` and `tokens` are the file names."""
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config.to_dict() | {"pad_token_id": 0}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -186,17 +190,17 @@ def write_weights(file: Path, tensors: dict[str, Tensor]) -> None:
         safetensors.torch.save_file(tensors, file, metadata={"format": "pt"})
 
 
-def add_base(bench: Workbench, folder: Path, name: str = "small", seed: int = 0, **changes: Any) -> BaseCard:
-    """A base of random weights with the tokenizer of `TOKENS`, taken in from `folder`."""
+def add_base(wb: Workbench, folder: Path, name: str = "small", seed: int = 0, **changes: Any) -> BaseCard:
+    """Import a base of random weights with the tokenizer of `TOKENS`, by way of `folder`."""
     source = write_folder(folder / f"{name}-{seed}", reference(seed, **changes), tokens="tokenizer.json")
-    return bench.add_base(source, name)
+    return wb.add_base(source, name)
 
 
-def add_adapter(bench: Workbench, base: OpenBase, name: str, seed: int = 0, **changes: Any) -> AdapterCard:
-    """An adapter of random weights on `base`, kept."""
+def add_adapter(wb: Workbench, base: OpenBase, name: str, seed: int = 0, **changes: Any) -> AdapterCard:
+    """Save an adapter of random weights on `base`."""
     labels = changes.pop("labels", ("negative", "positive"))
-    adapter = adapter_for(base.trunk.config, seed, len(labels))
-    return bench.adapters.save(adapter, card_for(adapter, base, name, labels, **changes))
+    adapter = adapter_for(base.backbone.config, seed, len(labels))
+    return wb.adapters.save(adapter, card_for(adapter, base, name, labels, **changes))
 
 
 def card_for(
@@ -223,7 +227,7 @@ def card_for(
 
 
 def training_plan(folder: Path, name: str = "trained", posts: int = 80, **changes: Any) -> TrainingConfig:
-    """A short training on `small`, of posts written into `folder`."""
+    """Return the config of a short training on `small`, with posts written to `folder`."""
     data = folder / "posts.csv"
     if not data.exists():
         write_posts(data, posts)
@@ -231,8 +235,25 @@ def training_plan(folder: Path, name: str = "trained", posts: int = 80, **change
     return TrainingConfig(name=name, **(fields | changes))
 
 
+def pretraining_plan(folder: Path, name: str = "pretrained") -> PretrainingConfig:
+    """Return the config of a short pretraining, with a corpus written to `folder`."""
+    corpus = folder / "corpus.txt"
+    if not corpus.exists():
+        write_corpus(corpus, 300)
+    sizes: dict[str, Any] = {"layers": 1, "width": 16, "heads": 2, "positions": 32, "vocabulary": 300}
+    return PretrainingConfig(corpus, name, **sizes, recipe=RECIPE, machine=MACHINE)
+
+
+def stop_after(events: Iterator[Any], steps: int) -> str:
+    """Run a training for some steps, close it, and return the id of its run."""
+    run: str = until(events, RunStarted).run
+    until(events, StepDone, steps)
+    events.close()  # type: ignore[attr-defined]
+    return run
+
+
 def until(events: Iterator[Any], kind: type, number: int = 1) -> Any:
-    """Pull `events` until the event `number` of a kind, and give that one."""
+    """Iterate to the event `number` of a type, and return it."""
     for event in events:
         if isinstance(event, kind):
             number -= 1
@@ -242,5 +263,5 @@ def until(events: Iterator[Any], kind: type, number: int = 1) -> Any:
 
 
 def cut(path: Path, share: float = 0.6) -> None:
-    """Leave only the first part of a file."""
+    """Truncate a file to its first part."""
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])

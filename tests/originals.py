@@ -1,4 +1,4 @@
-"""The original project's model, made anew on transformers: what its scripts train, keep, load and judge with."""
+"""The original project's model on transformers, as its scripts train, save, load and predict with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertTokenizer, GPT2ForSequenceClassification, GPT2Model
 
-# `[PAD]`, which its training side sets, and the end of text of the English GPT-2, which its predict script leaves.
+# `[PAD]`, which its training script sets, and the end of text of the English GPT-2, which its predict script keeps.
 TRAINED_PAD, PREDICTED_PAD = 0, 50256
 LENGTH = 128
 
@@ -41,13 +41,13 @@ class AdaptedBlock(nn.Module):
 
 
 class Original(nn.Module):
-    """The trunk of `trunk`, with an adapter behind each block and a head, whose weights are drawn from `seed`."""
+    """The model `backbone` with an adapter after each block and a head, with random weights."""
 
-    def __init__(self, trunk: GPT2Model, seed: int = 0, labels: int = 2, bottleneck: int = 64) -> None:
+    def __init__(self, backbone: GPT2Model, seed: int = 0, labels: int = 2, bottleneck: int = 64) -> None:
         super().__init__()
-        config = type(trunk.config).from_dict(trunk.config.to_dict() | {"num_labels": labels})
+        config = type(backbone.config).from_dict(backbone.config.to_dict() | {"num_labels": labels})
         self.gpt2 = GPT2ForSequenceClassification(config)
-        self.gpt2.transformer.load_state_dict(trunk.state_dict())
+        self.gpt2.transformer.load_state_dict(backbone.state_dict())
         added: list[nn.Module] = [self.gpt2.score]
         for index, block in enumerate(self.gpt2.transformer.h):
             adapted = AdaptedBlock(block, config.n_embd, bottleneck)
@@ -57,8 +57,8 @@ class Original(nn.Module):
             models.randomise(module, seed + number)
         self.eval()
 
-    def judge(self, posts: Sequence[str], folder: Path, pad: int = TRAINED_PAD) -> Tensor:
-        """The probabilities (posts, labels), as its scripts come to them; `folder` is the model's."""
+    def predict(self, posts: Sequence[str], folder: Path, pad: int = TRAINED_PAD) -> Tensor:
+        """Return the probabilities (posts, labels) of its scripts; `folder` has the model."""
         encoding = BertTokenizer.from_pretrained(folder)(
             list(posts), max_length=LENGTH, padding="max_length", truncation=True, return_tensors="pt"
         )
@@ -69,9 +69,9 @@ class Original(nn.Module):
 
 
 def write_original(folder: Path, seed: int = 0, **changes: Any) -> Original:
-    """A folder as the original project leaves it, less the posts: the model and the trained checkpoint."""
-    trunk = models.reference(seed, **({"n_positions": 160} | changes))
-    models.write_folder(folder / "models" / "gpt2-chinese", trunk, weights="pytorch_model.bin")
-    original = Original(trunk, seed)
+    """Write the original project's model and trained checkpoint into `folder`."""
+    backbone = models.reference(seed, **({"n_positions": 160} | changes))
+    models.write_folder(folder / "models" / "gpt2-chinese", backbone, weights="pytorch_model.bin")
+    original = Original(backbone, seed)
     torch.save(original.state_dict(), folder / "best_weibo_sentiment_model.pth")
     return original

@@ -1,4 +1,4 @@
-"""The prediction pane as a person sees it, and what a person does with it."""
+"""Drive the predict screen as a user does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.predict.card import Card, PostCard
-from weibo_tui.app.predict.conversation import PredictionList
+from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.registry import cards as registry_cards
@@ -29,21 +29,21 @@ HOSTILE = "[doge] [/哈哈] \x1b[31m \u202e [b]x"
 
 
 class Pane:
-    """The pane as a person sees it, and what a person does with it."""
+    """The predict screen, with the actions of a user."""
 
     def __init__(self, pilot: Pilot[None]) -> None:
         self.pilot = pilot
         assert isinstance(pilot.app, WeiboApp)
         self.app = pilot.app
-        screen = self.app.places["predict"]
+        screen = self.app.main_screens["predict"]
         assert isinstance(screen, PredictScreen)
         self.screen = screen
         self.prompt = screen.prompt
-        self.conversation: PredictionList = screen.conversation
+        self.prediction_list: PredictionList = screen.prediction_list
 
     @property
     def cards(self) -> list[Card]:
-        return self.conversation.cards
+        return self.prediction_list.cards
 
     @property
     def posts(self) -> list[PostCard]:
@@ -51,7 +51,7 @@ class Pane:
 
     @property
     def cursor(self) -> Card | None:
-        return self.conversation.cursor
+        return self.prediction_list.cursor
 
     def text(self, card: Card) -> str:
         return "\n".join(line.plain for line in card.lines(90))
@@ -61,14 +61,12 @@ class Pane:
         return self
 
     def type(self, *keys: str) -> None:
-        """Press keys without waiting for what comes of it, as one does while the machine is at work.
-
-        A terminal sends what an input method has made like any other letter."""
+        """Press keys without waiting for their effect. A terminal sends text of an input method in the same way."""
         for key in keys:
             self.app.post_message(events.Key(key, key if len(key) == 1 else {"enter": "\r"}.get(key)))
 
     async def see(self, happened: Callable[[], object]) -> None:
-        """Wait for it while the machine is at work, and not for what comes of it."""
+        """Wait until `happened` is true, without waiting for the app to be idle."""
         await see(self.pilot, happened)
 
     async def write(self, text: str) -> None:
@@ -80,51 +78,51 @@ class Pane:
             await self.write(text)
             await self.pilot.press("enter")
 
-    async def judged(self, count: int) -> None:
-        await until(self.pilot, lambda: len([card for card in self.posts if not card.at_work]) == count)
+    async def wait_predicted(self, count: int) -> None:
+        await until(self.pilot, lambda: len([card for card in self.posts if not card.busy]) == count)
 
     async def paste(self, text: str) -> None:
         self.app.post_message(events.Paste(text))
         await self.pilot.pause()
 
-    async def asked(self) -> None:
-        """Wait for a question with answers to choose from."""
+    async def dialog_opened(self) -> None:
+        """Wait for a dialog with answers."""
         await self.see(lambda: isinstance(self.app.focused, OptionList) and self.app.screen is not self.screen)
 
     @property
     def news(self) -> str:
-        """What the line for news says."""
+        """The text of the message line."""
         return str(self.app.screen.query_one(StatusMessage).content)
 
 
-def shown(act: Callable[[Pane], Coroutine[Any, Any, None]], size: tuple[int, int] = (100, 30)) -> WeiboApp:
+def play_predict(act: Callable[[Pane], Coroutine[Any, Any, None]], size: tuple[int, int] = (100, 30)) -> WeiboApp:
     async def scene(pilot: Pilot[None]) -> None:
         await act(await Pane(pilot).ready())
 
     return play(scene, size)
 
 
-def kept(home: Path) -> list[Entry]:
-    """What the history holds, the newest first."""
-    with Workbench.open(home) as bench:
-        return bench.history.page(100_000)
+def history_entries(home: Path) -> list[Entry]:
+    """Return the history, the newest entry first."""
+    with Workbench.open(home) as wb:
+        return wb.history.page(100_000)
 
 
-def kept_posts(home: Path) -> list[str]:
-    """The posts that the history holds, the oldest first."""
-    return [entry.text for entry in reversed(kept(home)) if isinstance(entry, Analysis)]
+def history_posts(home: Path) -> list[str]:
+    """Return the posts of the history, the oldest first."""
+    return [entry.text for entry in reversed(history_entries(home)) if isinstance(entry, Analysis)]
 
 
-def keep(home: Path, *texts: str) -> None:
-    """Have posts in the history from before."""
-    with Workbench.open(home) as bench:
-        list(bench.predict(texts, "mood", source="cli", record=True))
+def record_posts(home: Path, *texts: str) -> None:
+    """Predict posts and record them in the history."""
+    with Workbench.open(home) as wb:
+        list(wb.predict(texts, "mood", source="cli", record=True))
 
 
 def add_adapter(home: Path, name: str) -> None:
-    """A second adapter: a copy of `mood` under another name; `mood` is chosen."""
+    """Add a copy of the adapter `mood` under another name. `mood` stays the default."""
     folder = shutil.copytree(home / "adapters" / "mood", home / "adapters" / name)
     card = registry_cards.read(folder / "card.json", AdapterCard)
     (folder / "card.json").write_bytes(registry_cards.write(dataclasses.replace(card, name=name)))
-    with Workbench.open(home) as bench:
-        bench.use_adapter("mood")
+    with Workbench.open(home) as wb:
+        wb.set_default_adapter("mood")

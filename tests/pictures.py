@@ -1,6 +1,6 @@
-"""A terminal's screen as a PNG, with Chinese in exactly two cells. Needs the fonts Noto Sans Mono CJK and DejaVu.
+"""Draw a terminal's screen as a PNG. Needs the fonts Noto Sans Mono CJK and DejaVu.
 
-GitHub shows an SVG with whatever fonts the reader has, in which Chinese rarely is twice as wide as Latin.
+No SVG: it is shown with the reader's fonts, in which Chinese is rarely twice as wide as Latin.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FONTS = {
     True: "/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc",
 }
 MONO_SC = 7  # Noto Sans Mono CJK SC, in the collection
-SIGNS = {
+SYMBOL_FONTS = {
     False: "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
     True: "/usr/share/fonts/truetype/dejavu/DejaVuSansMono-Bold.ttf",
 }
@@ -32,38 +32,40 @@ NAMED = {
     "cyan": "7dcfff",
     "white": "d8dae0",
 }
-# Which sides lines go to from the middle of the cell; heavy ones in capitals.
+# Sides that lines reach from the middle of the cell; heavy ones in capitals.
 ARMS = {
     **dict(zip("─│╭╮╰╯┌┐└┘├┤┬┴┼", "lr ud rd ld ru lu rd ld ru lu rud lud lrd lru lrud".split(), strict=True)),
     **dict(zip("━┃╸╺╹╻", "LR UD L R U D".split(), strict=True)),
 }
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 def save(screen: pyte.Screen, path: Path) -> None:
     """Draw the screen into the PNG `path`."""
-    ground = _colour(screen.buffer[0][screen.columns - 1].bg, (21, 23, 28))
+    background = _color(screen.buffer[0][screen.columns - 1].bg, (21, 23, 28))
     width, height = screen.columns * CELL[0] + 2 * MARGIN, screen.lines * CELL[1] + 2 * MARGIN
-    image = Image.new("RGB", (width, height), ground)
+    image = Image.new("RGB", (width, height), background)
     draw = ImageDraw.Draw(image)
     for row in range(screen.lines):
         for column in range(screen.columns):
             character = screen.buffer[row][column]
             wide = column + 1 < screen.columns and character.data and not screen.buffer[row][column + 1].data
-            _draw(draw, character, MARGIN + column * CELL[0], MARGIN + row * CELL[1], 2 if wide else 1, ground)
+            _draw(draw, character, MARGIN + column * CELL[0], MARGIN + row * CELL[1], 2 if wide else 1, background)
     path.parent.mkdir(parents=True, exist_ok=True)
     image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def _draw(draw: ImageDraw.ImageDraw, character: pyte.screens.Char, x: int, y: int, cells: int, ground: Colour) -> None:
+def _draw(
+    draw: ImageDraw.ImageDraw, character: pyte.screens.Char, x: int, y: int, cells: int, background: Color
+) -> None:
     sign = character.data
     if not sign:
         return
-    front, back = _colour(character.fg, (216, 218, 224)), _colour(character.bg, ground)
+    front, back = _color(character.fg, (216, 218, 224)), _color(character.bg, background)
     if character.reverse:
         front, back = back, front
     width, height = CELL[0] * cells, CELL[1]
-    if back != ground:
+    if back != background:
         draw.rectangle((x, y, x + width - 1, y + height - 1), back)
     if sign in ARMS:
         _draw_lines(draw, ARMS[sign], x, y, front)
@@ -79,13 +81,13 @@ def _draw(draw: ImageDraw.ImageDraw, character: pyte.screens.Char, x: int, y: in
         draw.line((x, y + height - 3, x + width - 1, y + height - 3), front)
 
 
-def _draw_lines(draw: ImageDraw.ImageDraw, arms: str, x: int, y: int, colour: Colour) -> None:
-    """Lines from the middle of the cell: l, r, u, d are thin ones to its sides, L, R, U, D heavy ones."""
+def _draw_lines(draw: ImageDraw.ImageDraw, arms: str, x: int, y: int, color: Color) -> None:
+    """Draw lines from the middle of the cell to its sides: l, r, u, d are thin, L, R, U, D heavy."""
     width, height = CELL
-    middle, centre = x + width // 2, y + height // 2
+    middle, center = x + width // 2, y + height // 2
     for arm in arms:
         half = 2 if arm.isupper() else 0
-        left, top, right, bottom = middle - half, centre - half, middle + half + 1, centre + half + 1
+        left, top, right, bottom = middle - half, center - half, middle + half + 1, center + half + 1
         match arm.lower():
             case "l":
                 left = x
@@ -95,19 +97,19 @@ def _draw_lines(draw: ImageDraw.ImageDraw, arms: str, x: int, y: int, colour: Co
                 top = y
             case "d":
                 bottom = y + height - 1
-        draw.rectangle((left, top, right, bottom), colour)
+        draw.rectangle((left, top, right, bottom), color)
 
 
-def _draw_braille(draw: ImageDraw.ImageDraw, bits: int, x: int, y: int, colour: Colour) -> None:
+def _draw_braille(draw: ImageDraw.ImageDraw, bits: int, x: int, y: int, color: Color) -> None:
     width, height = CELL
     for bit, (column, row) in enumerate(((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))):
         if bits & 1 << bit:
             left, top = x + 1 + column * width // 2, y + 1 + row * height // 4
-            draw.ellipse((left, top, left + 4, top + 4), colour)
+            draw.ellipse((left, top, left + 4, top + 4), color)
 
 
-def _draw_block(draw: ImageDraw.ImageDraw, code: int, x: int, y: int, colour: Colour) -> None:
-    """Blocks that fill a part of their cell, in eighths from below or from the left."""
+def _draw_block(draw: ImageDraw.ImageDraw, code: int, x: int, y: int, color: Color) -> None:
+    """Draw blocks that fill eighths of their cell from below or from the left."""
     width, height = CELL
     left, top, right, bottom = x, y, x + width - 1, y + height - 1
     if 0x2581 <= code <= 0x2588:
@@ -120,7 +122,7 @@ def _draw_block(draw: ImageDraw.ImageDraw, code: int, x: int, y: int, colour: Co
         left = x + 7 * width // 8
     elif code in (0x2580, 0x2594):
         bottom = y + height // (2 if code == 0x2580 else 8)
-    draw.rectangle((left, top, right, bottom), colour)
+    draw.rectangle((left, top, right, bottom), color)
 
 
 _fonts: dict[tuple[bool, bool], ImageFont.FreeTypeFont] = {}
@@ -129,14 +131,14 @@ _fonts: dict[tuple[bool, bool], ImageFont.FreeTypeFont] = {}
 def _font(sign: bool, bold: bool) -> ImageFont.FreeTypeFont:
     if (sign, bold) not in _fonts:
         _fonts[sign, bold] = (
-            ImageFont.truetype(SIGNS[bold], SIZE - 3)
+            ImageFont.truetype(SYMBOL_FONTS[bold], SIZE - 3)
             if sign
             else ImageFont.truetype(FONTS[bold], SIZE + 2, index=MONO_SC)
         )
     return _fonts[sign, bold]
 
 
-def _colour(name: str, default: Colour) -> Colour:
+def _color(name: str, default: Color) -> Color:
     if name == "default":
         return default
     code = NAMED.get(name.removeprefix("bright"), name)

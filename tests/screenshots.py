@@ -1,8 +1,7 @@
-"""The pictures of the README, made by the real program at real work on invented posts.
+"""Make the pictures of the README with the real program on invented posts: `python tests/screenshots.py`.
 
-`python tests/screenshots.py` writes screenshots/*.png: it judges with what comes with the program, makes a base and
-adapters in a home of its own, and types in a pseudo-terminal as a person would. Needs the test extra and the fonts
-that `pictures` names; some minutes.
+It predicts with the bundled models, makes a base and adapters in a temporary home, and types in a pseudo-terminal.
+Needs the test extra and the fonts that `pictures` names. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ LONG = "今天的酒店很喜欢，房间舒服极了，早上的咖啡真不错
 
 
 def main() -> None:
-    """Make all pictures."""
+    """Write screenshots/*.png."""
     with tempfile.TemporaryDirectory() as folder:
         fresh, home, data = Path(folder) / "fresh", Path(folder) / "home", Path(folder) / "data"
         data.mkdir()
-        posts = disputed(write_posts(data / "posts.csv", 40_000, seed=3))
-        other = disputed(write_posts(data / "others.csv", 600, seed=4))
+        posts = with_wrong_labels(write_posts(data / "posts.csv", 40_000, seed=3))
+        other = with_wrong_labels(write_posts(data / "others.csv", 600, seed=4))
         with app(fresh, 104, 32) as terminal:
             shoot(terminal, "first-start", "Ready")
             predict(terminal, "predict")
@@ -52,7 +51,7 @@ def main() -> None:
         with app(home, 104, 32) as terminal:
             for post in POSTS:
                 terminal.press(post, "enter")
-            terminal.wait_until(lambda: terminal.text.count("ms") >= 5, "the verdicts")
+            terminal.wait_until(lambda: terminal.text.count("ms") >= 5, "the predictions")
             train(terminal, posts)
             history(terminal)
             models(terminal, other)
@@ -60,30 +59,30 @@ def main() -> None:
             shoot(terminal, "help", "Esc")
 
 
-def disputed(path: Path) -> Path:
-    """The file with every ninth label turned around, so that the figures look like real ones."""
+def with_wrong_labels(path: Path) -> Path:
+    """Flip every ninth label, so that the figures look like real ones."""
     header, *lines = path.read_text("utf-8").splitlines()
-    turned = [("10"[int(line[0])] + line[1:] if number % 9 == 0 else line) for number, line in enumerate(lines)]
-    path.write_text("\n".join([header, *turned]) + "\n", "utf-8")
+    flipped = [("10"[int(line[0])] + line[1:] if number % 9 == 0 else line) for number, line in enumerate(lines)]
+    path.write_text("\n".join([header, *flipped]) + "\n", "utf-8")
     return path
 
 
 def furnish(home: Path, posts: Path) -> None:
-    """A base and two adapters, one of which has seen a half of its posts without their emoticons."""
+    """Make a base and two adapters, one of them trained with emoticon dropout."""
     corpus = HERE / "data" / "corpus.txt"
     recipe = PretrainingHyperparameters(tokens=300_000, learning_rate=3e-3)
-    with Workbench.open(home) as bench:
-        deque(bench.pretrain(PretrainingConfig(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
+    with Workbench.open(home) as workbench:
+        deque(workbench.pretrain(PretrainingConfig(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
         for name, dropout in {"mood": 0.0, "mood-words": 0.5}.items():
             hyper = Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout)
             plan = TrainingConfig((posts,), name, "small", hyper=hyper)
-            deque(bench.train(plan), maxlen=0)
-        bench.use_adapter("mood-words")
+            deque(workbench.train(plan), maxlen=0)
+        workbench.set_default_adapter("mood-words")
 
 
 @contextmanager
 def app(home: Path, columns: int, rows: int, **environment: str) -> Iterator[Terminal]:
-    """The app in a terminal, once its engine is there."""
+    """Start the app in a terminal and wait for its engine."""
     with Terminal(columns=columns, rows=rows, environment={"WEIBO_TUI_HOME": str(home), **environment}) as terminal:
         terminal.wait_until(lambda: "float" in terminal.text, "the device")
         terminal.listen(1)
@@ -92,9 +91,9 @@ def app(home: Path, columns: int, rows: int, **environment: str) -> Iterator[Ter
         terminal.wait_for_end()
 
 
-def shoot(terminal: Terminal, name: str, awaited: str = "") -> None:
-    """One picture, once `awaited` stands on the screen and nothing moves."""
-    terminal.wait_for(awaited)
+def shoot(terminal: Terminal, name: str, expected: str = "") -> None:
+    """Save a picture when `expected` is on the screen and nothing moves."""
+    terminal.wait_for(expected)
     terminal.listen(0.8)
     pictures.save(terminal.screen, OUT / f"{name}.png")
 
@@ -102,12 +101,12 @@ def shoot(terminal: Terminal, name: str, awaited: str = "") -> None:
 def predict(terminal: Terminal, name: str) -> None:
     for post in [LONG, *POSTS]:
         terminal.press(post, "enter")
-    terminal.wait_until(lambda: terminal.text.count("ms") >= 5, "the verdicts")
+    terminal.wait_until(lambda: terminal.text.count("ms") >= 5, "the predictions")
     shoot(terminal, name)
 
 
 def train(terminal: Terminal, posts: Path) -> None:
-    """The form with its preview, then the monitor while the run goes on, another run laid under its curves."""
+    """Show the form with its preview, then the monitor of the run with another run overlaid."""
     terminal.press("f3", "n")
     terminal.wait_for("New training")
     terminal.press(str(posts), "enter")
@@ -134,10 +133,10 @@ def history(terminal: Terminal) -> None:
 
 
 def models(terminal: Terminal, data: Path) -> None:
-    """The card of an adapter, then its confusion matrix on posts that it has not seen."""
+    """Show the card of an adapter, then its confusion matrix on new posts."""
     terminal.press("f5")
     terminal.wait_for("Adapters")
-    terminal.press(*["down"] * 4)  # past the bases, and an adapter that comes with the program
+    terminal.press(*["down"] * 4)  # past the bases and a bundled adapter
     shoot(terminal, "models", "Trainable")
     terminal.press("e")
     terminal.wait_for("Labelled posts")

@@ -19,7 +19,7 @@ Scene = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
 
 
 def play(scene: Scene, size: tuple[int, int] = (100, 30)) -> WeiboApp:
-    """Start the app, let `scene` drive it, and leave it; what it was like at the end."""
+    """Run the app, driven by `scene`, and return it after its exit."""
 
     async def run() -> WeiboApp:
         app = WeiboApp()
@@ -30,44 +30,44 @@ def play(scene: Scene, size: tuple[int, int] = (100, 30)) -> WeiboApp:
                     await pilot.pause()
                     await scene(pilot)
         finally:
-            app.end_threads()
+            app.stop_workers()
         return app
 
     return asyncio.run(run())
 
 
 async def rest(pilot: Pilot[None], *_limits: float) -> None:
-    """Wait until the screen has nothing more to do and the records have answered what it asked.
+    """Wait until the screen and the records' thread have nothing left to do.
 
-    In place of Textual's `wait_for_idle`, which guesses it from the processor time: where other programs want the
-    processor too it goes on too early, and where the engine is at work it waits for a second."""
+    It replaces Textual's `wait_for_idle`, which guesses from the processor time: with other programs it returns too
+    early, and while the engine works it waits for a second."""
     app = app_of(pilot)
 
     def at_rest() -> bool:
         nodes = (app, *app.screen.walk_children(with_self=True))
-        return app.typed_ahead.is_empty and all(node._message_queue.empty() for node in nodes)
+        return app.key_queue.is_empty and all(node._message_queue.empty() for node in nodes)
 
-    while not app._exit:
-        while not (app._exit or at_rest()):
+    while not app.exiting:
+        while not (app.exiting or at_rest()):
             await asyncio.sleep(0.001)
-        with suppress(TimeoutError, WeiboTuiError):  # a test that holds up the records, or has ended them
-            await asyncio.wait_for(app.records.ask(lambda _bench: None), 1)
-        await pilot._wait_for_screen()  # for those who wait in the midst of a message, too
+        with suppress(TimeoutError, WeiboTuiError):  # a test that blocks the records' thread, or has ended it
+            await asyncio.wait_for(app.records.call(lambda _wb: None), 1)
+        await pilot._wait_for_screen()  # also for handlers that wait inside a message
         app.screen._on_timer_update()
         if at_rest():
             return
 
 
 async def see(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 60.0) -> None:
-    """Let the app go on until `happened` says so, and not a moment longer; fails where it does not in good time."""
+    """Run the app until `happened` is true. Fail after `seconds`."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not happened():
-        assert asyncio.get_running_loop().time() < deadline, f"it did not come to it:\n{drawn(pilot)}"
+        assert asyncio.get_running_loop().time() < deadline, f"it did not happen:\n{drawn(pilot)}"
         await asyncio.sleep(0.01)
 
 
 async def until(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 60.0) -> None:
-    """Let the app go on until `happened` says so, and then to rest; fails where it does not in good time."""
+    """Run the app until `happened` is true, then until it is idle. Fail after `seconds`."""
     await see(pilot, happened, seconds)
     await pilot.pause()
 
@@ -78,10 +78,10 @@ def app_of(pilot: Pilot[None]) -> WeiboApp:
 
 
 def drawn(pilot: Pilot[None]) -> str:
-    """The lines of the open screen as they go to the terminal."""
+    """Return the lines of the current screen as the terminal gets them."""
     return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
 
 
-def flashed(pilot: Pilot[None]) -> str:
-    """What stands on the line for news of the open place; empty where that is not shown."""
+def message_line(pilot: Pilot[None]) -> str:
+    """Return the text of the message line, empty if it is hidden."""
     return next((str(line.content) for line in pilot.app.screen.query(StatusMessage) if line.display), "")

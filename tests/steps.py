@@ -1,4 +1,4 @@
-"""Long work whose steps a test makes one by one, an owner that listens, and a thread that does it."""
+"""Jobs whose steps a test controls, an owner that collects messages, and a worker thread."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Scene = Callable[[WorkerThread], Coroutine[Any, Any, None]]
 
 
 class Owner(MessagePump):
-    """Keeps the messages that a screen would get."""
+    """Collects the messages that a screen would get."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[JobProgress] = []
-        self.ended: asyncio.Queue[JobFinished] = asyncio.Queue()
+        self.progress: list[JobProgress] = []
+        self.finished: asyncio.Queue[JobFinished] = asyncio.Queue()
 
     @property
     def is_running(self) -> bool:
@@ -31,28 +31,28 @@ class Owner(MessagePump):
 
     def post_message(self, message: Message) -> bool:
         if isinstance(message, JobProgress):
-            self.told.append(message)
+            self.progress.append(message)
         if isinstance(message, JobFinished):
-            self.ended.put_nowait(message)
+            self.finished.put_nowait(message)
         return True
 
     @property
     def events(self) -> list[object]:
-        return [event for message in self.told for event in message.events]
+        return [event for message in self.progress for event in message.events]
 
 
 class Work:
-    """A generator whose steps are made one by one, when the test lets it, or when all is at its end."""
+    """A generator whose steps the test releases one by one. A closing worker releases all."""
 
     def __init__(self, steps: int = 1000) -> None:
         self._steps = steps
         self._allowed = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)
-        """Released with each step that begins."""
+        """Released when a step starts."""
         self.done = 0
         self.closed = False
 
-    def __call__(self, _bench: Workbench) -> Iterator[object]:
+    def __call__(self, _wb: Workbench) -> Iterator[object]:
         try:
             for step in range(1, self._steps + 1):
                 self.begun.release()
@@ -66,7 +66,7 @@ class Work:
     def allow(self, steps: int) -> None:
         self._allowed.release(steps)
 
-    async def step_begun(self) -> None:
+    async def step_started(self) -> None:
         assert await asyncio.to_thread(self.begun.acquire, timeout=60)
 
 
@@ -76,7 +76,7 @@ def _closing() -> bool:
 
 
 def play(scene: Scene, loop: type[asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop) -> None:
-    """Let `scene` use a thread that is at work, and end both."""
+    """Run `scene` with a worker thread, and stop the thread."""
     thread = WorkerThread("engine")
     with asyncio.Runner(loop_factory=loop) as runner:
         thread.start()
@@ -92,7 +92,7 @@ def job(begin: Callable[[Workbench], Iterator[object]], owner: MessagePump) -> J
 
 
 async def close(thread: WorkerThread) -> asyncio.Task[None]:
-    """Begin to close the thread, which may be in a step; the task that is done when it has ended."""
+    """Start to close the thread, and return the task that waits for its end."""
     closing = asyncio.create_task(asyncio.to_thread(thread.close))
     while not thread._closing:
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A terminal for tests and pictures: a program in a pseudo-terminal, and the screen that it draws."""
+"""A terminal for tests and screenshots: a program in a pseudo-terminal, and its screen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ APP = (sys.executable, "-m", "weibo_tui", "launch")
 
 
 class Screen(pyte.Screen):
-    """pyte's screen, with the alternate one that full-screen programs draw on."""
+    """pyte's screen, with the alternate screen of full-screen programs."""
 
     alternate = False
 
@@ -67,10 +67,10 @@ class Screen(pyte.Screen):
 
 
 class Terminal:
-    """Runs `command` in a pseudo-terminal of `columns` × `rows`; the end of the block ends it.
+    """Runs `command` in a pseudo-terminal of `columns` × `rows` until the end of the block.
 
-    `environment` may take a variable away by the value None. Of the three variables that speak of the terminal, those
-    that it does not name are those of a good one. One that `controls` the program sends it signals."""
+    A value of None in `environment` removes a variable. The terminal's own variables are those of a capable terminal.
+    A terminal that `controls` the program sends it signals."""
 
     def __init__(
         self,
@@ -99,58 +99,58 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """The screen's lines. A wide character is followed by nothing, as on a screen."""
-        # Not pyte's own `display`, which fails where half of a wide character was written over.
+        """The screen's lines. No cell follows a wide character, as on a screen."""
+        # Not pyte's own `display`, which fails if half of a wide character was overwritten.
         rows, columns = range(self.screen.lines), range(self.screen.columns)
         return "\n".join("".join(self.screen.buffer[y][x].data for x in columns) for y in rows)
 
     @property
     def in_order(self) -> bool:
-        """Whether it is as a shell leaves it: it echoes and gives whole lines, shows its cursor, and its own screen."""
+        """True if the terminal is as a shell leaves it: echo, line mode, visible cursor and main screen."""
         local = termios.tcgetattr(self._master)[3]
         echoes = bool(local & termios.ECHO and local & termios.ICANON)
         return echoes and not self.screen.cursor.hidden and not self.screen.alternate
 
-    def place(self, text: str) -> tuple[int, int]:
-        """Column and row of the first cell of `text` on the screen."""
+    def position(self, text: str) -> tuple[int, int]:
+        """Return column and row of the first cell of `text`."""
         for row in range(self.screen.lines):
             cells = [self.screen.buffer[row][column].data for column in range(self.screen.columns)]
-            at = "".join(cells).find(text)
-            if at >= 0:
-                return next(column for column in range(len(cells)) if len("".join(cells[:column])) >= at), row
+            index = "".join(cells).find(text)
+            if index >= 0:
+                return next(column for column in range(len(cells)) if len("".join(cells[:column])) >= index), row
         raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
 
     def click(self, text: str) -> None:
         """Click on the first cell of `text`."""
-        column, row = self.place(text)
+        column, row = self.position(text)
         for end in "Mm":
             os.write(self._master, f"\x1b[<0;{column + 1};{row + 1}{end}".encode())
         self.listen(0.05)
 
-    def speak(self, encoding: str) -> None:
-        """Take what comes for text in another encoding than UTF-8."""
+    def set_encoding(self, encoding: str) -> None:
+        """Decode the output from another encoding than UTF-8."""
         self._text = codecs.getincrementaldecoder(encoding)("replace")
 
     def hang_up(self) -> None:
-        """Take the terminal away, as a closed window or a lost connection does."""
+        """Close the terminal, as a closed window or a lost connection does."""
         os.close(self._master)
         self._master = -1
 
     def press(self, *keys: str) -> None:
-        """Send keys by name, and any other text as it is."""
+        """Send keys by name, and other text unchanged."""
         for key in keys:
             os.write(self._master, KEYS.get(key, key).encode())
-            # An escape on its own is one only when nothing follows it for a while.
+            # A single escape counts as the key only if nothing follows for a while.
             self.listen(0.3 if key == "escape" else 0.03)
 
     def send(self, data: bytes, seconds: float = 30.0) -> None:
-        """Send bytes as they are, as fast as the program takes them, and draw what it writes meanwhile."""
+        """Send bytes as fast as the program reads them, and draw its output."""
         deadline = time.monotonic() + seconds
         while data:
             assert time.monotonic() < deadline, f"the program takes no input:\n{self.text}"
             _, ready, _ = select.select([], [self._master], [], 0.01)
             if ready:
-                # Of what is more than a terminal keeps, the rest is to come back to us, and not to hold us up.
+                # Non-blocking, so that a full buffer returns the rest instead of blocking.
                 os.set_blocking(self._master, False)
                 with suppress(BlockingIOError):
                     data = data[os.write(self._master, data[:2048]) :]
@@ -158,12 +158,12 @@ class Terminal:
             self.listen(0.001)
 
     def paste(self, text: str) -> None:
-        """Send text as terminals send a paste."""
+        """Send text as a bracketed paste."""
         os.write(self._master, b"\x1b[200~" + text.encode() + b"\x1b[201~")
         self.listen(0.05)
 
     def listen(self, seconds: float) -> bool:
-        """Draw what the program writes within `seconds`; whether it is still there."""
+        """Draw the program's output for `seconds`. Return False if it has ended."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             ready, _, _ = select.select([self._master], [], [], left)
@@ -171,7 +171,7 @@ class Terminal:
                 return True
             try:
                 data = os.read(self._master, 65536)
-            except OSError:  # Linux says so when the other side is closed
+            except OSError:  # on Linux, the other side is closed
                 return False
             if not data:
                 return False
@@ -179,11 +179,11 @@ class Terminal:
         return True
 
     def wait_for(self, text: str, seconds: float = 60.0) -> str:
-        """Draw until `text` stands on the screen; the screen then."""
+        """Draw until `text` is on the screen. Return the screen."""
         return self.wait_until(lambda: text in self.text, text, seconds)
 
     def wait_until(self, happened: Callable[[], object], what: str, seconds: float = 60.0) -> str:
-        """Draw until `happened`; fails with the screen where it does not come to it."""
+        """Draw until `happened` is true. Fail with the screen after `seconds`."""
         deadline = time.monotonic() + seconds
         while not happened():
             alive = self.listen(0.05)
@@ -192,7 +192,7 @@ class Terminal:
         return self.text
 
     def wait_for_end(self, seconds: float = 60.0) -> int:
-        """Draw until the program ends; its exit code."""
+        """Draw until the program ends. Return its exit code."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:
             self.listen(0.05)
@@ -201,7 +201,7 @@ class Terminal:
         return int(self.process.returncode)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Make the window another size, as a person does with the mouse."""
+        """Resize the window."""
         self.screen.resize(rows, columns)
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
@@ -212,12 +212,12 @@ def _spawn(
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-    wanted = {**own, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **environment}
-    settled = {name: value for name, value in wanted.items() if value is not None}
-    # As the terminal that controls it, so that a new size and the end of the terminal reach it as signals.
+    variables = {**own, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **environment}
+    result = {name: value for name, value in variables.items() if value is not None}
+    # As controlling terminal, so that a resize and the end of the terminal send signals.
     words = ["setsid", "--ctty", *command] if controls else command
     process = subprocess.Popen(
-        words, stdin=slave, stdout=slave, stderr=slave, env=settled, start_new_session=not controls
+        words, stdin=slave, stdout=slave, stderr=slave, env=result, start_new_session=not controls
     )
     os.close(slave)
     return process, master

@@ -1,4 +1,4 @@
-"""A folder as `uer/gpt2-chinese-cluecorpussmall` is laid out, of random weights and with a vocabulary of our own."""
+"""Folders like `uer/gpt2-chinese-cluecorpussmall`, with random weights and a generated vocabulary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PUNCTUATION = "，。！？；：、“”‘’（）《》…～·—【】￥
 
 
 def tokens() -> list[str]:
-    """The 21,128 lines of `vocab.txt`: as in BERT's Chinese one, [UNK] is 100, and letters are small ones only."""
+    """Return the 21,128 lines of `vocab.txt`. As in BERT-Chinese, [UNK] is 100, and letters are lower case."""
     special = ["[PAD]", *(f"[unused{number}]" for number in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     ascii_marks = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
     pieces = ["##" + one for one in ascii_marks if one.isalnum()]
@@ -28,8 +28,8 @@ def tokens() -> list[str]:
 
 @dataclass(frozen=True)
 class Packing:
-    """How the weights lie in the folder. `prefix` goes before the trunk's names; `buffers` are the masks that old
-    transformers saved; `head` is lm_head's: none, the embedding again ("tied"), or one of its own ("untied")."""
+    """Storage of the weights in the folder. `prefix` is that of the backbone's names; `buffers` are the masks that old
+    transformers saved; `head` is that of lm_head: none, the embedding ("tied"), or its own ("untied")."""
 
     files: str = "pytorch_model.bin"
     shards: int = 1
@@ -40,7 +40,7 @@ class Packing:
 
 
 def reference(layers: int = 12, heads: int = 12, width: int = 768, seed: int = 0) -> GPT2Model:
-    """The trunk in transformers' own shape, its weights of the size that training gives them."""
+    """Return transformers' model with weights of the size that training gives them."""
     return models.reference(seed, n_layer=layers, n_head=heads, n_embd=width, n_positions=1024, vocab_size=VOCABULARY)
 
 
@@ -59,7 +59,7 @@ def write_folder(folder: Path, model: GPT2Model, packing: Packing = Packing(), l
 
 
 def write_weights(folder: Path, model: GPT2Model, packing: Packing) -> None:
-    """The model's weight files alone, and the index of shards."""
+    """Write the weight files, and the index of shards."""
     tensors = dict(_tensors(model, packing))
     stem, ending = packing.files.split(".")
     if packing.shards == 1:
@@ -92,7 +92,7 @@ def _tensors(model: GPT2Model, packing: Packing) -> Iterator[tuple[str, Tensor]]
 
 
 def _config(shape: GPT2Config) -> dict[str, Any]:
-    """`config.json` as transformers wrote it in 2020."""
+    """Return the `config.json` that transformers wrote in 2020."""
     return {
         "activation_function": "gelu_new",
         "architectures": ["GPT2LMHeadModel"],

@@ -1,6 +1,6 @@
-"""weibo-tui: frozen Chinese GPT-2, small adapters, and what people say on Weibo.
+"""Sentiment classification of Weibo posts with small adapters on a frozen Chinese GPT-2.
 
-In a notebook or a script, everything starts at the workbench::
+In a notebook or a script, use the workbench::
 
     from weibo_tui import Workbench
 
@@ -22,7 +22,7 @@ __all__ = ["Workbench", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    # Resolved at first use, so that importing one small module of the package does not bring all of it.
+    # Imported at first use, so that importing a small module does not import everything.
     if name == "Workbench":
         from weibo_tui.workbench import Workbench
 

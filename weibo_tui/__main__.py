@@ -1,4 +1,4 @@
-"""``python -m weibo_tui`` is ``weibo-tui``."""
+"""Run ``weibo-tui`` as ``python -m weibo_tui``."""
 
 from __future__ import annotations
 

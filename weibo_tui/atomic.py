@@ -1,7 +1,7 @@
-"""Writing that is whole or not at all: beside its place, fsynced, renamed.
+"""Atomic writes of files and folders: write to a temporary name next to the target, fsync, rename.
 
-Whoever looks finds the old content or the new, also after a kill or a power cut. An error, or leaving the
-block by any exception, leaves the place as it was. New files are for their owner only (0600, folders 0700).
+Other programs see the old content or the new, also after a kill or a power cut. An exception in the block leaves the
+target unchanged. New files are private to their owner (0600, folders 0700).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import secrets
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,29 +23,25 @@ from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import is_same
 
-JUST_BEGUN = 1.0
-"""Seconds in which a process that has made a file is given the time to lock it."""
-_LEFT_BEHIND = 24 * 3600.0
-"""Seconds after which an unfinished folder is taken for a leftover on Windows, where a folder cannot be locked."""
+STALE_SECONDS = 3600.0
+"""Age at which a temporary file or folder counts as left by a process that was killed."""
 NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 """Flag that makes `os.open` refuse a symbolic link; Windows has none."""
-_LOCKED_BYTE = 2**31 - 2
-"""Offset of the byte that is locked on Windows: the last that its C library can lock. Nobody else can read it then."""
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Make ``data`` the content of the file ``path``."""
+    """Replace the content of the file `path` with `data`."""
     with atomic_open(path, "wb") as file:
         file.write(data)
 
 
 def check_output(path: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-    """Raise UserInputError unless a file that the user named can be written to ``path``.
+    """Raise UserInputError unless an output file can be written to `path`.
 
-    The place must be empty, or hold a regular file that may be replaced. It must not be one of ``inputs``, whatever
-    the name: a link, a hard link, or another spelling."""
-    for one in inputs:
-        if is_same(path, one):
+    The path must be free, or a regular file that may be overwritten. It must not be one of `inputs` under any name: a
+    link, a hard link, or another spelling."""
+    for source in inputs:
+        if is_same(path, source):
             message = _("Output and input are the same file: {path}. Choose another output file.")
             raise UserInputError(message.format(path=path))
     if _is_file(path) and not overwrite:
@@ -57,8 +52,10 @@ def check_output(path: Path, overwrite: bool = False, inputs: Iterable[Path] = (
 def open_output(
     path: Path, mode: str = "w", encoding: str | None = None, newline: str | None = None, overwrite: bool = False
 ) -> Iterator[IO[Any]]:
-    """Open a file that the user named, as `atomic_open` does. UserInputError where `check_output` refuses it, and where
-    a file has come to its place by the end of the block; unless ``overwrite`` is set."""
+    """Open an output file as `atomic_open` does.
+
+    Raises UserInputError where `check_output` does. Without `overwrite`, a file that appears during the block is kept
+    too."""
     check_output(path, overwrite)
     with atomic_open(path, mode, encoding, newline, replace=overwrite) as file:
         yield file
@@ -76,18 +73,18 @@ def file_exists(path: Path) -> UserInputError:
 def atomic_open(
     path: Path, mode: str = "w", encoding: str | None = None, newline: str | None = None, replace: bool = True
 ) -> Iterator[IO[Any]]:
-    """Open ``path`` for writing ("w" or "wb"); what is written takes its place when the block ends well.
+    """Open a temporary file ("w" or "wb") that becomes `path` when the block succeeds.
 
-    Missing folders above are made. A replaced file keeps its permissions, and a link goes on pointing where it did.
-    WeiboTuiError when the place cannot be written; UserInputError when it holds no regular file, or any file and
-    ``replace`` is off."""
+    Creates missing parent folders. A replaced file keeps its permissions, and a link its target. Raises WeiboTuiError
+    where `path` cannot be written, and UserInputError where it is not a regular file, or exists and `replace` is
+    False."""
     _is_file(path)
     target = Path(os.path.realpath(path))
-    partial = _beside(target)
-    with _failures_named(target, partial), _folders_above(target):
-        _sweep(target)
+    partial = _partial_path(target)
+    with _write_errors(target, partial), _parent_folders(target):
+        _delete_stale(target)
         try:
-            with open(partial, mode, encoding=encoding, newline=newline, opener=_private) as file, _held(partial):
+            with open(partial, mode, encoding=encoding, newline=newline, opener=_open_private) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -96,71 +93,82 @@ def atomic_open(
             if replace:
                 partial.replace(target)
             else:
-                _put_in_empty_place(partial, target, path)
+                _move_to_free_path(partial, target, path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        _sync(target.parent)
+        _fsync(target.parent)
 
 
 @contextmanager
 def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder to fill; it becomes ``path`` when the block ends well.
+    """Yield an empty temporary folder that becomes `path` when the block succeeds.
 
-    Its name, `.<name>.<random>.partial`, shows a leftover of a killed process for what it is. UserInputError when
-    ``path`` exists, unless it is to be replaced; WeiboTuiError when the place cannot be written.
-    """
+    Raises UserInputError where `path` exists and `replace` is False, and WeiboTuiError where it cannot be written."""
     if path.exists() and not replace:
         raise _folder_exists(path)
-    _check_emptiable(path)
-    partial = _beside(path)
-    with _failures_named(path, partial), _folders_above(path):
-        _sweep(path)
+    _check_deletable(path)  # before the work
+    partial = _partial_path(path)
+    with _write_errors(path, partial), _parent_folders(path):
+        _delete_stale(path)
         try:
             partial.mkdir(mode=0o700)
-            with _held(partial):
-                yield partial
+            yield partial
             for folder, _folders, names in os.walk(partial):
                 for name in names:
                     Path(folder, name).chmod(0o600)
-                    _sync(Path(folder, name))
-                _sync(Path(folder))
-            _put_in_place(partial, path, replace)
+                    _fsync(Path(folder, name))
+                _fsync(Path(folder))
+            if replace and path.exists():
+                shutil.rmtree(_replaced_path(path), ignore_errors=True)  # left by a kill after the replacement
+                with folder_aside(path, _replaced_path(path)):
+                    partial.rename(path)
+            else:
+                _move_folder_to_free_path(partial, path)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        _sync(path.parent)
+        _fsync(path.parent)
+
+
+def restore_replaced_folders(parent: Path) -> None:
+    """Give folders their names back that were being replaced in `parent` when the process was killed."""
+    for aside in parent.glob(".*.replaced"):
+        path = aside.with_name(aside.name[1:].removesuffix(".replaced"))
+        with suppress(OSError):
+            if not path.exists():
+                aside.rename(path)
 
 
 def make_private_folder(path: Path) -> None:
-    """Make the folder `path` and the missing ones above it, all for their owner only. Raises OSError."""
-    # Not `parents=True`, which gives those above the mode of the umask.
+    """Create a folder and its missing parents, private to their owner. Raises OSError."""
+    # `parents=True` would create the parents with the mode of the umask.
     for folder in [folder for folder in (path, *path.parents) if not folder.is_dir()][::-1]:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def move_folder(path: Path, target: Path) -> None:
-    """Give a folder another place on its disk, in one step; WeiboTuiError when it cannot be."""
+    """Rename a folder on its disk. Raises WeiboTuiError where that fails."""
     try:
         path.rename(target)
     except OSError as error:
         raise cannot_write(target, error) from error
-    _sync(target.parent)
+    _fsync(target.parent)
 
 
 def remove_folder(path: Path) -> None:
-    """Delete a folder with all that is in it. It is gone from its place at once; WeiboTuiError when it cannot be,
-    and what cannot go is in its place again."""
+    """Delete a folder with its content. Raises WeiboTuiError where that fails, with the remainder at its old path."""
     with folder_aside(path):
         pass
 
 
 @contextmanager
-def folder_aside(path: Path) -> Iterator[None]:
-    """For the block, a folder is out of its place. It is deleted when that ends well, and in its place again else;
-    WeiboTuiError when it cannot be deleted."""
-    _check_emptiable(path)
-    aside = _beside(path)
+def folder_aside(path: Path, aside: Path | None = None) -> Iterator[None]:
+    """Rename a folder for the block, and delete it if the block succeeds. Otherwise restore its name.
+
+    Raises WeiboTuiError where it cannot be deleted."""
+    _check_deletable(path)
+    aside = aside or _partial_path(path)
     try:
         path.rename(aside)
     except OSError as error:
@@ -168,7 +176,7 @@ def folder_aside(path: Path) -> Iterator[None]:
     try:
         yield
         try:
-            aside.unlink() if aside.is_symlink() else shutil.rmtree(aside)  # where a link points stays as it is
+            aside.unlink() if aside.is_symlink() else shutil.rmtree(aside)  # the target of a link stays
         except OSError as error:
             raise cannot_write(path, error) from error
     except BaseException:
@@ -177,41 +185,19 @@ def folder_aside(path: Path) -> Iterator[None]:
         raise
 
 
-def read_bounded(path: Path, largest: int) -> bytes:
-    """Return the bytes of a file. Raise ValueError where it has more than `largest`, and for what is no regular file: a
-    pipe would wait for its writer, and a device need not end."""
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a file. Raises ValueError where it is too large or not a regular file, as a pipe could block
+    and a device need not end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError(_("it is not a regular file"))
-    if about.st_size > largest:
+    if status.st_size > max_bytes:
         raise ValueError(_("it is too large"))
     return path.read_bytes()
 
 
-def lock_file(descriptor: int) -> None:
-    """Lock an open file until it is closed. BlockingIOError where another process has locked it, another OSError on a
-    file system without locks."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        position = os.lseek(descriptor, 0, os.SEEK_CUR)
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError as error:
-            raise BlockingIOError(*error.args) from error
-        finally:
-            os.lseek(descriptor, position, os.SEEK_SET)
-    else:
-        try:
-            import fcntl
-        except ImportError as error:
-            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file in hex. Raises WeiboTuiError where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -221,7 +207,7 @@ def sha256(path: Path) -> str:
 
 
 def cannot_write(path: Path, error: OSError) -> WeiboTuiError:
-    """What to tell a person when writing ``path`` failed with ``error``."""
+    """Return the user's error for an OSError that occurred while writing `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         message = _("There is no space left to write {path}: free some, then try again.")
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -231,20 +217,23 @@ def cannot_write(path: Path, error: OSError) -> WeiboTuiError:
     return WeiboTuiError(message.format(path=path, reason=error.strerror or error))
 
 
-def _beside(path: Path) -> Path:
-    # Forty characters of the name tell what it is, and with the rest fit into the longest name allowed.
+def _partial_path(path: Path) -> Path:
+    # Forty characters of the name identify it, and keep the new name below the limit of 255 bytes.
     return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.partial")
 
 
-def _private(path: str, flags: int) -> int:
+def _replaced_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
+
+
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_EXCL, 0o600)
 
 
 def _is_file(path: Path) -> bool:
-    """Return True for a regular file, False where there is nothing. UserInputError for all else, which a file would
-    replace or could not."""
+    """Return True for a regular file and False for a free path. Raises UserInputError for anything else."""
     try:
-        mode = path.stat().st_mode  # not of the resolved path: /dev/stdout leads to a pipe, which has no path
+        mode = path.stat().st_mode  # of the path itself: /dev/stdout resolves to a pipe, which has no path
     except OSError:
         return False
     if not stat.S_ISREG(mode):
@@ -252,11 +241,10 @@ def _is_file(path: Path) -> bool:
     return True
 
 
-def _put_in_empty_place(partial: Path, target: Path, path: Path) -> None:
-    """Rename a file, unless there is a file of the new name by now; UserInputError, which calls it ``path``, in that
-    case."""
+def _move_to_free_path(partial: Path, target: Path, path: Path) -> None:
+    """Rename a file. Raises UserInputError about `path` where the target exists by now."""
     try:
-        os.link(partial, target)  # a rename replaces, a link does not
+        os.link(partial, target)  # unlike a rename, this does not replace a file
     except FileExistsError as error:
         raise file_exists(path) from error
     except OSError as error:  # a file system without hard links
@@ -267,85 +255,33 @@ def _put_in_empty_place(partial: Path, target: Path, path: Path) -> None:
         partial.unlink()
 
 
-def _check_emptiable(path: Path) -> None:
-    """Raise WeiboTuiError for a folder that could step aside, and not be deleted then."""
-    if path.exists() and not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise cannot_write(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-
-
 def _folder_exists(path: Path) -> UserInputError:
     return UserInputError(_("{path} exists already: choose another name, or remove it first.").format(path=path))
 
 
-def _put_in_place(partial: Path, path: Path, replace: bool) -> None:
-    if not replace or not path.exists():
-        try:
-            partial.rename(path)  # fails on a folder that is not empty: another program may have made one since
-        except OSError as error:
-            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise _folder_exists(path) from error
-            raise
-        return
-    if _exchange(partial, path):
-        shutil.rmtree(partial)
-        return
-    # A folder cannot be renamed over a full one: the old one steps aside, and back if the new cannot come. Killed in
-    # between, both are there still, under other names.
-    old = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.old")
-    path.rename(old)
+def _check_deletable(path: Path) -> None:
+    if path.exists() and not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise cannot_write(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _move_folder_to_free_path(partial: Path, path: Path) -> None:
     try:
-        partial.rename(path)
-    except OSError:
-        old.rename(path)
+        partial.rename(path)  # fails on a folder with content, which another program may have created by now
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise _folder_exists(path) from error
         raise
-    shutil.rmtree(old)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Let two paths change places in one step; whether the system can do that."""
-    if sys.platform != "linux":
-        return False
-    import ctypes
-
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
-
-
-@contextmanager
-def _held(partial: Path) -> Iterator[None]:
-    """Lock an unfinished file or folder during the block, so that `_sweep` leaves it alone."""
-    if sys.platform == "win32":  # an open file cannot be deleted there, and a folder cannot be locked
-        yield
-        return
-    descriptor = os.open(partial, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            lock_file(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(path: Path) -> None:
-    """Delete what processes that were killed while they wrote `path` have left beside it."""
+def _delete_stale(path: Path) -> None:
+    """Delete the temporary files and folders of `path` that killed processes left."""
     for leftover in path.parent.glob(f".{glob.escape(path.name[:40])}.????????.partial"):
-        with suppress(OSError):  # it is locked, not ours, or gone
-            if sys.platform == "win32":
-                age = time.time() - leftover.lstat().st_mtime
-                if age > (_LEFT_BEHIND if leftover.is_dir() else JUST_BEGUN):
-                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-                continue
-            descriptor = os.open(leftover, os.O_RDONLY | NO_FOLLOW)
-            try:
-                if time.time() - os.fstat(descriptor).st_mtime > JUST_BEGUN:
-                    lock_file(descriptor)
-                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-            finally:
-                os.close(descriptor)
+        with suppress(OSError):
+            if time.time() - leftover.lstat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-def _sync(path: Path) -> None:
+def _fsync(path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -353,15 +289,15 @@ def _sync(path: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        # Some systems cannot fsync a folder, and some file systems nothing at all: the rename still is atomic. But
-        # that there is no space for what a file holds is said by a disk far away, or with quotas, here at the latest.
+        # Windows cannot fsync a folder, and some file systems cannot fsync at all; the rename is atomic anyway. But
+        # remote disks and quotas report a lack of space here at the latest.
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) and not path.is_dir():
             raise
 
 
 @contextmanager
-def _folders_above(path: Path) -> Iterator[None]:
-    """Make the missing folders above ``path``; when the block fails, those that it leaves empty go again."""
+def _parent_folders(path: Path) -> Iterator[None]:
+    """Create the missing parents of `path`. If the block fails, remove those that are empty."""
     missing = [folder for folder in reversed(path.parents) if not folder.exists()]
     try:
         for folder in missing:
@@ -375,15 +311,15 @@ def _folders_above(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _failures_named(path: Path, partial: Path) -> Iterator[None]:
-    """Turn an OSError of writing ``path`` into one for people; one about another file passes as it is."""
+def _write_errors(path: Path, partial: Path) -> Iterator[None]:
+    """Translate an OSError about `path` or `partial` into a WeiboTuiError. Those about other files pass."""
     try:
         yield
-    except ConnectionError:  # a closed pipe: whoever was told about the work went away
+    except ConnectionError:  # a closed pipe: the reader of the progress is gone
         raise
     except OSError as error:
         if error.filename is not None:
-            place = Path(os.fsdecode(error.filename))
-            if not place.is_relative_to(partial) and not path.is_relative_to(place):
+            filename = Path(os.fsdecode(error.filename))
+            if not filename.is_relative_to(partial) and not path.is_relative_to(filename):
                 raise
         raise cannot_write(path, error) from error

@@ -1,30 +1,30 @@
-"""What can go wrong, said for people.
+"""Errors with messages for users.
 
-``str(error)`` is one line that says what is wrong, where, and what to do about it. Whoever prints it passes
-it through ``weibo_tui.text.visible``, because it may quote names and values that came from outside.
+``str(error)`` is one line: the problem, and what to do about it. It may quote untrusted text, so print it only through
+``weibo_tui.text.visible``.
 """
 
 from __future__ import annotations
 
 
 class WeiboTuiError(Exception):
-    """The work failed: no space, no rights, something of the machine's."""
+    """Base class: the work failed, for example for lack of space or permissions."""
 
     exit_code = 1
 
     def __init__(self, message: str, in_app: str = "") -> None:
-        """`in_app` is what the app says instead, where the message tells of an option that stands for no field."""
+        """Create an error. `in_app` is the message in the app, where `message` names a command-line option."""
         super().__init__(message)
         self.in_app = in_app
 
 
 class UserInputError(WeiboTuiError):
-    """The command, a setting or the data handed in is wrong; the person can put it right."""
+    """The command, a setting or the input data is invalid."""
 
     exit_code = 2
 
 
 class CorruptFileError(WeiboTuiError):
-    """A file of our own, or a weights file, is broken."""
+    """A file of the home folder, or a weights file, is corrupt."""
 
     exit_code = 1

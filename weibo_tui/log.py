@@ -1,4 +1,4 @@
-"""The log: what went wrong that nobody foresaw. It holds where and of what kind, never a text of a post."""
+"""The log of unexpected errors. It holds their types and stack traces, never the text of a post."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 
-LARGEST = 1_000_000
-KEPT = 3
+MAX_BYTES = 1_000_000
+MAX_OLD_LOGS = 3
 
 
-def record_fault(error: BaseException) -> bool:
-    """Write the trace of `error` into the log; whether it could be written, for a disk may be what failed.
+def log_exception(error: BaseException) -> bool:
+    """Write the stack trace of `error` to the log. Returns False where that fails, as on a full disk.
 
-    The message stays out of it: it may quote what stood in a file or was typed."""
+    The message is left out, because it may quote user data."""
     trace = "".join(traceback.format_tb(error.__traceback__))
     entry = f"{datetime.now():%Y-%m-%d %H:%M:%S} {type(error).__name__}\n{trace}\n"
     try:
@@ -32,8 +32,8 @@ def record_fault(error: BaseException) -> bool:
 
 def _append(path: Path, entry: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size + len(entry) > LARGEST:
-        files = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, KEPT + 1))]
+    if path.exists() and path.stat().st_size + len(entry) > MAX_BYTES:
+        files = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, MAX_OLD_LOGS + 1))]
         for newer, older in reversed([*pairwise(files)]):
             with suppress(FileNotFoundError):
                 newer.replace(older)
@@ -41,13 +41,13 @@ def _append(path: Path, entry: bytes) -> None:
         file.write(entry)
 
 
-def explain(error: Exception) -> str:
-    """One sentence for people about any error; the trace of one that nobody foresaw goes into the log."""
+def user_message(error: Exception) -> str:
+    """Return a sentence for the user about any error. The trace of an unexpected one goes to the log."""
     if isinstance(error, WeiboTuiError):
         return str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's own
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # of torch
         return _("There is not enough memory for this: try a smaller base or file.")
-    if record_fault(error):
+    if log_exception(error):
         message = _("An error that nobody foresaw ({kind}) ended this: its trace is in {path}, please report it.")
     else:
         message = _(

@@ -1,4 +1,4 @@
-"""Every folder and file that the program keeps for itself."""
+"""Paths of the program's own folders and files."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 import platformdirs
 
 BUNDLED = Path(__file__).parent / "starter"
-"""What comes with the program."""
+"""The folder of the bundled models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The program's places. Naming one creates nothing: whoever writes there makes the folder."""
+    """The folders of the program. This class creates none of them."""
 
     data: Path
     config: Path
     state: Path
     starter: Path
-    """What comes with the program, for reading only: `bases` and `adapters`, as in the home."""
+    """The bundled models, read-only: `bases` and `adapters`, as in the home."""
 
     @classmethod
     def find(cls, home: Path | None = None) -> Paths:
-        """The folder ``home`` for everything, else ``$WEIBO_TUI_HOME``, else the platform's user folders.
+        """Return the paths in ``home`` (default: ``$WEIBO_TUI_HOME``, or the platform's user folders).
 
-        ``$WEIBO_TUI_STARTER`` is a folder to use in place of the starter, say one that a whole group shares."""
+        ``$WEIBO_TUI_STARTER`` replaces the folder of the bundled models, for example by a shared one."""
         starter = Path(os.environ.get("WEIBO_TUI_STARTER") or BUNDLED).absolute()
-        chosen = home or os.environ.get("WEIBO_TUI_HOME")
-        if chosen:
-            # Absolute, so that a later change of the working folder does not move the home.
-            folder = Path(chosen).expanduser().absolute()
+        root = home or os.environ.get("WEIBO_TUI_HOME")
+        if root:
+            # Absolute, because the working folder may change.
+            folder = Path(root).expanduser().absolute()
             return cls(folder, folder, folder, starter)
         system = platformdirs.PlatformDirs("weibo-tui", appauthor=False)
         return cls(system.user_data_path, system.user_config_path, system.user_state_path, starter)
@@ -46,7 +46,7 @@ class Paths:
 
     @property
     def downloads(self) -> Path:
-        """What is being fetched, until it is whole."""
+        """Incomplete downloads."""
         return self.data / "downloads"
 
     @property
@@ -66,12 +66,12 @@ class Paths:
         return self.state / "weibo-tui.log"
 
     def owns(self, path: Path) -> bool:
-        """Return True for what only the program itself writes, by any name."""
+        """Return True for files that only the program itself writes, under any name."""
         target = Path(os.path.realpath(path))
         folders = (self.bases, self.adapters, self.downloads, self.runs, self.starter)
         if any(is_same(parent, folder) for parent in target.parents for folder in folders):
             return True
-        # The files beside them too: SQLite's log, locks, and the older logs.
+        # By prefix, to include SQLite's log, locks, and old logs.
         files = (self.database, self.settings_file, self.log_file)
         return any(
             target.name.casefold().startswith(file.name) and is_same(target.parent, file.parent) for file in files
@@ -79,7 +79,7 @@ class Paths:
 
 
 def is_same(one: Path, other: Path) -> bool:
-    """Return True for two names of one file or folder, also where it does not exist."""
+    """Return True for two names of the same file or folder, which need not exist."""
     try:
         return one.samefile(other)
     except OSError:

@@ -1,4 +1,4 @@
-"""How far long work is. Readers, audits and the engine yield it; whoever pulls decides the pace."""
+"""Progress of long work. Generators yield it, so that the caller sets the pace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` pieces of a stage; `total` is None where the end is not known yet. The `unit` of bytes is B."""
+    """`done` of `total` items of a stage. `total` is None while unknown. The `unit` of bytes is B."""
 
     stage: str
     done: int
@@ -21,8 +21,8 @@ class Progress:
     unit: str = ""
 
 
-def finish(steps: Generator[object, None, Result]) -> Result:
-    """Pull a generator to its end, look at nothing on the way, and return its result."""
+def drain(steps: Generator[object, None, Result]) -> Result:
+    """Exhaust a generator and return its result."""
     while True:
         try:
             next(steps)
@@ -32,21 +32,21 @@ def finish(steps: Generator[object, None, Result]) -> Result:
 
 
 class Rate:
-    """How fast work goes, over the last while."""
+    """Moving average of the speed of work over the last seconds."""
 
     SECONDS = 10.0
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._marks: deque[tuple[float, float]] = deque()
+        self._samples: deque[tuple[float, float]] = deque()
 
-    def at(self, done: float) -> float | None:
-        """Pieces a second, now that `done` are; None while there is nothing to tell it from."""
+    def update(self, done: float) -> float | None:
+        """Add the number of items done by now. Returns items per second, None until there are two measurements."""
         now = self._clock()
-        if self._marks and done < self._marks[-1][1]:
-            self._marks.clear()
-        self._marks.append((now, done))
-        while len(self._marks) > 2 and now - self._marks[0][0] > self.SECONDS:
-            self._marks.popleft()
-        began, first = self._marks[0]
-        return (done - first) / (now - began) if now > began else None
+        if self._samples and done < self._samples[-1][1]:
+            self._samples.clear()
+        self._samples.append((now, done))
+        while len(self._samples) > 2 and now - self._samples[0][0] > self.SECONDS:
+            self._samples.popleft()
+        started, first = self._samples[0]
+        return (done - first) / (now - started) if now > started else None

@@ -1,6 +1,6 @@
-"""The settings file: a few typed fields, each documented, where the environment comes before the file.
+"""Settings: typed fields with descriptions, read from the environment and the settings file.
 
-``WEIBO_TUI_<FIELD>`` (an empty one counts as not set), else ``settings.toml``, else the default.
+``WEIBO_TUI_<FIELD>`` (if not empty) comes before ``settings.toml``, which comes before the default.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,27 +21,27 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.settings_file import check_size, read_settings_file
-from weibo_tui.text import short
+from weibo_tui.text.terminal import truncate
 
 LOCK_SECONDS = 10.0
-"""How long a change waits for another program's change, which takes milliseconds."""
+"""Time to wait for another program's change, which takes milliseconds."""
 
-LONGEST_VALUE = 100
-"""Characters of a value that a message quotes."""
+MAX_VALUE_LENGTH = 100
+"""Characters of a value in a message."""
 
-MOST_NAMED = 3
-"""Unknown settings that a message names."""
+MAX_UNKNOWN = 3
+"""Unknown settings in a message."""
 
-_WORDS_FOR_BOOLEANS = {
+_BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
 
 def _setting(default: Any, description: str, allowed: str, accepts: Callable[[Any], bool] = lambda _value: True) -> Any:
-    # Both texts are marked for translation, and translated where they are shown.
+    # Both texts are marked with N_, and translated where they are shown.
     metadata = {"default": default, "description": description, "allowed": allowed, "accepts": accepts}
-    # A factory, because a dataclass refuses a default of its own that could be changed.
+    # A factory, because a dataclass refuses a mutable default.
     return field(default_factory=lambda: default, metadata=metadata)
 
 
@@ -51,7 +51,7 @@ def _choice(description: str, *choices: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the person has chosen once for all; each field's description stands beside it."""
+    """The user's settings. Each field has its description and its allowed values."""
 
     language: str = _choice(N_("Language of the program; auto follows the system."), "auto", "en", "zh_CN")
     base: str = _setting("", N_("Base to train on; empty: the one that comes along."), N_("a name"))
@@ -86,35 +86,30 @@ class Settings:
 
     @classmethod
     def load(cls, paths: Paths) -> Settings:
-        """The settings in force. Everything that is wrong with them is named in one UserInputError; keys of the file
-        that are no settings are passed over (see `unknown_settings`)."""
-        values: dict[str, Any] = {}
-        problems: list[str] = []
-        present = _read(paths)[1]
+        """Load the current settings. Raises one UserInputError that names all invalid values.
+
+        Unknown keys in the file are ignored; see `unknown_settings`."""
+        stored = _read(paths)[1]
+        candidates: list[tuple[str, Any, str]] = []
         for name, default in _defaults().items():
-            if name in present:
-                _take(name, present[name], str(paths.settings_file), values, problems)
+            if name in stored:
+                candidates.append((name, stored[name], str(paths.settings_file)))
             variable = f"WEIBO_TUI_{name.upper()}"
             if text := os.environ.get(variable):
-                _take(name, _from_text(text, type(default)), variable, values, problems)
-        _refuse(problems)
-        return cls(**values)
+                candidates.append((name, _parse(text, type(default)), variable))
+        return cls(**_validate(candidates))
 
     @classmethod
     def save(cls, paths: Paths, **changes: Any) -> None:
-        """Write ``changes`` into the settings file; the rest of it, comments and order too, stays as it is.
+        """Write ``changes`` to the settings file, and preserve the rest of it, including comments and order.
 
-        A new file shows every setting with its description. UserInputError for a change that is not allowed. Programs
-        that change it at once take turns."""
-        values: dict[str, Any] = {}
-        problems: list[str] = []
-        for name, value in changes.items():
-            _take(name, value, str(paths.settings_file), values, problems)
-        _refuse(problems)
+        A new file describes every setting. Raises UserInputError for an invalid value. A lock prevents conflicts with
+        other programs."""
+        values = _validate((name, value, str(paths.settings_file)) for name, value in changes.items())
         with _locked(paths.settings_file):
-            text, present = _read(paths)
+            text, stored = _read(paths)
             text = text or _template()
-            for name in values.keys() - present.keys():
+            for name in values.keys() - stored.keys():
                 # The commented line of the template is where the setting belongs.
                 line = f"{name} = {json.dumps(_defaults()[name])}"
                 text = re.sub(rf"^# {re.escape(line)}(?=\r?$)", line, text, count=1, flags=re.MULTILINE)
@@ -122,63 +117,66 @@ class Settings:
 
 
 def find_paths(home: Path | None = None) -> Paths:
-    """Return `Paths.find(home)`. Raises UserInputError where that names the folder of a user who is not there."""
+    """Return `Paths.find(home)`. Raises UserInputError for the home folder of an unknown user."""
     try:
         return Paths.find(home)
     except RuntimeError as error:
         message = _("The home folder {path} belongs to an unknown user. Set WEIBO_TUI_HOME to a folder that exists.")
-        raise UserInputError(message.format(path=short(str(home or os.environ.get("WEIBO_TUI_HOME", "~"))))) from error
+        raise UserInputError(
+            message.format(path=truncate(str(home or os.environ.get("WEIBO_TUI_HOME", "~"))))
+        ) from error
 
 
 def unknown_settings(paths: Paths) -> str:
-    """Return a warning that names the keys of the settings file that are no settings; empty where there are none.
+    """Return a warning about unknown keys in the settings file, or an empty string.
 
     Raises UserInputError for a file that cannot be read."""
     known = list(_defaults())
     unknown = [key for key in _read(paths)[1] if key not in known]
-    named = []
-    for key in unknown[:MOST_NAMED]:
-        nearest = difflib.get_close_matches(short(key), known, n=1)
+    names = []
+    for key in unknown[:MAX_UNKNOWN]:
+        nearest = difflib.get_close_matches(truncate(key), known, n=1)
         hint = _(" (did you mean {name}?)").format(name=nearest[0]) if nearest else ""
-        named.append(f"'{short(key)}'{hint}")
-    if len(unknown) > MOST_NAMED:
-        named.append(_("{number} more").format(number=f"{len(unknown) - MOST_NAMED:,}"))
+        names.append(f"'{truncate(key)}'{hint}")
+    if len(unknown) > MAX_UNKNOWN:
+        names.append(_("{number} more").format(number=f"{len(unknown) - MAX_UNKNOWN:,}"))
     message = _("Unknown settings in {path} are ignored: {names}. Correct or remove them there.")
-    return message.format(path=paths.settings_file, names=", ".join(named)) if named else ""
+    return message.format(path=paths.settings_file, names=", ".join(names)) if names else ""
 
 
 def _defaults() -> dict[str, Any]:
-    return {one.name: one.metadata["default"] for one in fields(Settings)}
+    return {setting.name: setting.metadata["default"] for setting in fields(Settings)}
 
 
-def _take(key: str, value: Any, where: str, values: dict[str, Any], problems: list[str]) -> None:
-    """Check one value from ``where``: it goes into ``values``, or what is wrong with it into ``problems``."""
-    found = Settings.__dataclass_fields__[key]
-    kind = type(found.metadata["default"])
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is kind and found.metadata["accepts"](value):
-        values[key] = value
-        return
-    message, allowed = _("{where}: {key} cannot be {value}, only {allowed}"), found.metadata["allowed"]
-    problems.append(message.format(where=where, key=key, value=short(repr(value), LONGEST_VALUE), allowed=_(allowed)))
+def _validate(candidates: Iterable[tuple[str, Any, str]]) -> dict[str, Any]:
+    """Return the valid values by name, from tuples (name, value, source). Raises one UserInputError for the others."""
+    values: dict[str, Any] = {}
+    errors = []
+    for name, value, source in candidates:
+        metadata = Settings.__dataclass_fields__[name].metadata
+        kind = type(metadata["default"])
+        converted = float(value) if kind is float and type(value) is int else value
+        if type(converted) is kind and metadata["accepts"](converted):
+            values[name] = converted
+        else:
+            message, allowed = _("{where}: {key} cannot be {value}, only {allowed}"), metadata["allowed"]
+            quoted = truncate(repr(converted), MAX_VALUE_LENGTH)
+            errors.append(message.format(where=source, key=name, value=quoted, allowed=_(allowed)))
+    if errors:
+        raise UserInputError("; ".join(errors))
+    return values
 
 
-def _from_text(text: str, kind: type) -> Any:
-    """The value that a variable's text stands for; text that stands for none comes back, to be refused."""
+def _parse(text: str, kind: type) -> Any:
+    """Return the value of an environment variable's text, or the text itself where it is invalid."""
     try:
-        return _WORDS_FOR_BOOLEANS[text.lower()] if kind is bool else kind(text)
+        return _BOOLEANS[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
         return text
 
 
-def _refuse(problems: list[str]) -> None:
-    if problems:
-        raise UserInputError("; ".join(problems))
-
-
 def _read(paths: Paths) -> tuple[str, Mapping[str, Any]]:
-    """The settings file's text and what it says; both empty where there is none."""
+    """Return the text and the values of the settings file, both empty without a file."""
     path = paths.settings_file
     try:
         return read_settings_file(path)
@@ -197,20 +195,20 @@ def _with_values(text: str, values: Mapping[str, Any], path: Path) -> str:
         document = tomlkit.parse(text)
         document.update(values)
         changed: str = tomlkit.dumps(document)
-        check_size(changed.encode())  # it could not be read again
+        check_size(changed.encode())  # a larger file could not be read again
         return changed
-    except (RecursionError, ValueError) as error:  # it takes less than tomllib does
+    except (RecursionError, ValueError) as error:  # tomlkit is stricter than tomllib
         raise _not_toml(path, error) from error
 
 
 def _not_toml(path: Path, error: Exception) -> UserInputError:
     message = _("{path} is not valid TOML ({reason}): correct it, or remove the file.")
-    return UserInputError(message.format(path=path, reason=short(str(error), LONGEST_VALUE)))
+    return UserInputError(message.format(path=path, reason=truncate(str(error), MAX_VALUE_LENGTH)))
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the settings file for this change alone. Raises WeiboTuiError where that cannot be."""
+    """Lock the settings file for the block. Raises WeiboTuiError where that fails."""
     import filelock
 
     lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_SECONDS, mode=0o600)
@@ -232,6 +230,6 @@ def _template() -> str:
     title = _("Settings of weibo-tui. To change one, remove the # before its line.")
     parts = [f"# {title}\n"]
     for name, default in _defaults().items():
-        about = Settings.__dataclass_fields__[name].metadata
-        parts.append(f"# {_(about['description'])} ({_(about['allowed'])})\n# {name} = {json.dumps(default)}\n")
+        metadata = Settings.__dataclass_fields__[name].metadata
+        parts.append(f"# {_(metadata['description'])} ({_(metadata['allowed'])})\n# {name} = {json.dumps(default)}\n")
     return "\n".join(parts)

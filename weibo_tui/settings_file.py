@@ -1,4 +1,4 @@
-"""Read the settings file without saying anything, so that the language can be read from it too."""
+"""Reader of the settings file without translated messages, because the language is read from it too."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-LARGEST = 1_000_000
-"""Bytes that a settings file may have."""
+MAX_BYTES = 1_000_000
+"""Maximum size of a settings file."""
 
 
 def read_settings_file(path: Path) -> tuple[str, dict[str, Any]]:
@@ -17,15 +17,15 @@ def read_settings_file(path: Path) -> tuple[str, dict[str, Any]]:
     import tomllib
 
     try:
-        # A pipe would wait for its writer, and a device need not end. A folder is left to `open`, which names it.
+        # A pipe could block, and a device need not end. For a folder, `open` raises the better error.
         if not (stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISDIR(mode)):
             raise ValueError("not a regular file")
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return "", {}
     check_size(data)
-    # Bytes, so that line ends stay the user's; Windows editors put a BOM first, which is not TOML.
+    # Decoded here to preserve line ends, and to drop the BOM of Windows editors, which is invalid TOML.
     text = data.decode("utf-8-sig")
     try:
         return text, tomllib.loads(text)
@@ -34,6 +34,6 @@ def read_settings_file(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def check_size(data: bytes) -> None:
-    """Raise ValueError for more bytes than a settings file may have."""
-    if len(data) > LARGEST:
-        raise ValueError(f"larger than {LARGEST:,} bytes")
+    """Raise ValueError for more than MAX_BYTES."""
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES:,} bytes")

@@ -10,10 +10,10 @@ from types import FrameType
 
 @contextmanager
 def handle_stop_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Call `handler` at each stop signal during the block.
+    """Call `handler` for each stop signal during the block.
 
-    A signal that is ignored already stays ignored: nohup ignores SIGHUP, and a shell ignores SIGINT for its background
-    jobs, so that the program goes on."""
+    Signals that are ignored already stay ignored: nohup ignores SIGHUP, and a shell ignores SIGINT for background
+    jobs."""
     previous = {}
     with suppress(ValueError):  # only the main thread may set handlers
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):

@@ -1,3 +1,3 @@
-"""The version, in a room of its own: what asks for it need not know the package's face."""
+"""The package version, in its own module so that importing it does not import the package."""
 
 __version__ = "0.1.0"

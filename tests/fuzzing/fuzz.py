@@ -1,11 +1,11 @@
-"""Bytes by the million against whatever reads files and texts from outside, guided by coverage.
+"""Fuzz the readers of files and texts from outside, guided by coverage.
 
-Atheris is no dependency: `pip install atheris`, then, with what to fuzz and libFuzzer's options behind it,
+Atheris is no dependency: `pip install atheris`, then, with a target and libFuzzer's options,
 
     python tests/fuzzing/fuzz.py table -max_total_time=600 -rss_limit_mb=2048 -timeout=30 corpus-folder/
 
-What breaks is written to `crash-…` in the folder it is called in, and tried again by naming that file. What was found
-stands as ordinary tests in `tests/unit/test_hostile_*.py` and beside what it concerns.
+A crash is written to `crash-…` in the current folder; name that file to try it again. Earlier findings are ordinary
+tests in `tests/unit/test_hostile_*.py`.
 """
 
 from __future__ import annotations
@@ -20,47 +20,50 @@ from pathlib import Path
 from typing import Any
 
 import atheris
+from rich.cells import cell_len
 
 with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", "zipfile", "gzip"]):
-    from weibo_tui import text
     from weibo_tui.datasets import corpus, reading
     from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
     from weibo_tui.errors import UserInputError, WeiboTuiError
-    from weibo_tui.progress import finish
+    from weibo_tui.progress import drain
     from weibo_tui.registry import archives, cards, conversion
+    from weibo_tui.text.cleaning import clean, normalize, repost_segments
+    from weibo_tui.text.emoticons import find_emoticons
+    from weibo_tui.text.terminal import sanitize, truncate_cells
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".dat")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".dat")
 MEMBERS = {"card.json": 2**16, "weights": 2**16}
 
 
 def table(data: bytes) -> None:
-    """The first byte says which kind of file it is."""
+    """Read a table; the first byte selects the file type."""
     if not data:
         return
-    path = FOLDER / f"table{ENDINGS[data[0] % len(ENDINGS)]}"
+    path = FOLDER / f"table{SUFFIXES[data[0] % len(SUFFIXES)]}"
     path.write_bytes(data[1:])
     with contextlib.suppress(UserInputError):
-        source = reading.open_source(path)
-        found = sum(1 for _row in reading.rows(source))
-        assert found == finish(reading.count(source))
+        source = reading.open_table(path)
+        number = sum(1 for _row in reading.read_rows(source))
+        assert number == drain(reading.count_rows(source))
 
 
 def plain(data: bytes) -> None:
     path = FOLDER / ("corpus.txt.gz" if data[:2] == b"\x1f\x8b" else "corpus.txt")
     path.write_bytes(data)
     with contextlib.suppress(UserInputError):
-        for line in islice(corpus.lines(path), 10_000):
-            assert len(line) <= corpus.LONGEST_LINE
+        for line in islice(corpus.read_lines(path), 10_000):
+            assert len(line) <= corpus.MAX_LINE_LENGTH
 
 
 def card(data: bytes) -> None:
     kinds: tuple[type[Any], ...] = (cards.AdapterCard, cards.BaseCard)
     for kind in kinds:
         with contextlib.suppress(ValueError):
-            found = cards.parse(data, kind)
-            assert cards.parse(cards.write(found), kind) == found
+            parsed = cards.parse(data, kind)
+            assert cards.parse(cards.write(parsed), kind) == parsed
 
 
 def archive(data: bytes) -> None:
@@ -82,9 +85,9 @@ def config(data: bytes) -> None:
 
 def tokenizer(data: bytes) -> None:
     with contextlib.suppress(UnicodeDecodeError, WeiboTuiError):
-        made = PostTokenizer(data.decode("utf-8"), SpecialTokens((), (), 0), 1000)
+        post_tokenizer = PostTokenizer(data.decode("utf-8"), SpecialTokens((), (), 0), 1000)
         with contextlib.suppress(WeiboTuiError):
-            made.encode(["好[SEP]a A1"], 16)
+            post_tokenizer.encode(["好[SEP]a A1"], 16)
 
 
 def weights(data: bytes) -> None:
@@ -95,25 +98,25 @@ def weights(data: bytes) -> None:
 
 
 def post(data: bytes) -> None:
-    written = data.decode("utf-8", "surrogateescape")
+    raw = data.decode("utf-8", "surrogateescape")
     for version in (0, 1):
-        cleaned = text.clean(written, version)
+        cleaned = clean(raw, version)
         cleaned.text.encode("utf-8")
-        places = [cleaned.raw_position(at) for at in range(len(cleaned.text) + 1)]
-        assert places == sorted(places)
-        assert places[-1] == len(written)
-    shown = text.visible(written)
-    assert text.visible(shown) == shown
+        positions = [cleaned.raw_position(at) for at in range(len(cleaned.text) + 1)]
+        assert positions == sorted(positions)
+        assert positions[-1] == len(raw)
+    shown = sanitize(raw)
+    assert sanitize(shown) == shown
     assert not any((sign < " " and sign not in "\n\t") or "\x7f" <= sign < "\xa0" for sign in shown)
-    text.find_emoticons(written), text.normalise(written), text.repost_segments(written)
-    assert text.cell_width(text.truncate_cells(shown, 7)) <= 8
+    find_emoticons(raw), normalize(raw), repost_segments(raw)
+    assert cell_len(truncate_cells(shown, 7)) <= 8
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (table, plain, card, archive, config, tokenizer, weights, post)
+    target.__name__: target for target in (table, plain, card, archive, config, tokenizer, weights, post)
 }
 
 if __name__ == "__main__":
-    chosen = TARGETS[sys.argv.pop(1)]
-    atheris.Setup(sys.argv, chosen)
+    selected = TARGETS[sys.argv.pop(1)]
+    atheris.Setup(sys.argv, selected)
     atheris.Fuzz()

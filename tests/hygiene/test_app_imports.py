@@ -1,4 +1,4 @@
-"""The app paints its first screen before anything heavy is there."""
+"""The app paints its first screen before it imports anything heavy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ print(*sys.modules)
 """
 
 
-def test_no_module_of_the_app_imports_anything_heavy() -> None:
+def test_app_modules_import_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", EVERY_MODULE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
@@ -28,21 +28,21 @@ PAINTED = """
 import asyncio, sys
 from weibo_tui.app.app import WeiboApp
 
-WeiboApp._begin_work = lambda app: None  # which comes behind the first screen
+WeiboApp._load = lambda app: None  # it follows the first screen
 
 async def main():
     app = WeiboApp()
     async with app.run_test() as pilot:
         await pilot.pause()
-        assert app.screen is app.places["predict"]
+        assert app.screen is app.main_screens["predict"]
         print(*sys.modules)
-    app.end_threads()
+    app.stop_workers()
 
 asyncio.run(main())
 """
 
 
-def test_the_first_screen_is_painted_before_anything_heavy_is_imported() -> None:
+def test_first_screen_needs_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", PAINTED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not HEAVY & set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""`weibo-tui --help` answers at once because it brings nothing heavy."""
+"""Commands import only what they need, so that they start fast."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_help_imports_nothing_heavy() -> None:
     assert not HEAVY & set(done.stderr.split())
 
 
-def test_the_package_itself_imports_nothing_heavy() -> None:
+def test_package_imports_nothing_heavy() -> None:
     script = "import sys, weibo_tui.settings; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.split())
 
 
-def test_the_workbench_imports_nothing_heavy_before_it_works(furnished: Path) -> None:
+def test_open_workbench_imports_nothing_heavy(furnished: Path) -> None:
     script = """
 import sys
 from weibo_tui.workbench import Workbench
@@ -58,7 +58,7 @@ print(*sys.modules)
     assert not HEAVY & set(done.stdout.split())
 
 
-def test_a_verdict_brings_neither_transformers_nor_the_compiler_of_torch(furnished: Path) -> None:
+def test_prediction_imports_no_transformers_or_compiler(furnished: Path) -> None:
     script = HELP.replace('"--help"', '"predict", "真好吃"')
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "%" in done.stdout, done.stderr

@@ -1,4 +1,4 @@
-"""The catalogues say what the source says. README.md, "Translations", has the commands that make it so."""
+"""The catalogues match the source. README.md, "Translations", has the commands that update them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(path: Path) -> Catalog:
 
 
 def forms(found: Any) -> tuple[str, ...]:
-    """A message as Babel gives it, a text or several for one with a number, as several always."""
+    """Return Babel's message, which is a text or plural forms, always as forms."""
     return (found,) if isinstance(found, str) else tuple(found)
 
 
@@ -46,36 +46,36 @@ def placeholders(text: str) -> set[tuple[str, str | None]]:
     return {(name, conversion) for _, name, _, conversion in Formatter().parse(text) if name is not None}
 
 
-def test_simplified_chinese_is_there() -> None:
+def test_simplified_chinese_exists() -> None:
     assert [path.parts[-3] for path in CATALOGUES] == ["zh_CN"]
 
 
-def test_the_template_holds_every_message_of_the_source() -> None:
+def test_template_has_every_message_of_source() -> None:
     found = {forms(message) for _, _, message, _, _ in extract_from_dir(PACKAGE)}
     assert messages(read(TEMPLATE)) == found
 
 
 @each_catalogue
-def test_the_catalogue_holds_every_message_of_the_template(path: Path) -> None:
+def test_catalog_has_every_message_of_template(path: Path) -> None:
     assert messages(read(path)) == messages(read(TEMPLATE))
 
 
 @each_catalogue
-def test_nothing_is_untranslated_or_doubtful(path: Path) -> None:
+def test_every_message_is_translated(path: Path) -> None:
     for message in entries(read(path)):
         assert all(forms(message.string)), message.id
         assert not message.fuzzy, message.id
 
 
 @each_catalogue
-def test_placeholders_are_those_of_the_message(path: Path) -> None:
+def test_placeholders_equal_those_of_message(path: Path) -> None:
     for message in entries(read(path)):
         for translated in forms(message.string):
             assert placeholders(translated) == placeholders(forms(message.id)[-1])
 
 
 @each_catalogue
-def test_the_compiled_catalogue_is_up_to_date(path: Path) -> None:
+def test_compiled_catalog_is_current(path: Path) -> None:
     with path.with_suffix(".mo").open("rb") as file:
         compiled = read_mo(file)  # not as bytes, in which Babel writes its own version
     assert translations(compiled) == translations(read(path))

@@ -1,12 +1,13 @@
-"""Take away from this process what Windows does not have: modules, functions and signals of POSIX.
+"""Remove the modules, functions and signals of POSIX that Windows lacks from this process.
 
-Python imports this file at its start where its folder is on the path."""
+Python imports this file when it starts, if the folder is on its path.
+"""
 
 import os
 import signal
 import sys
 
-# These ask for the system's name, and then expect its modules and functions.
+# These check the system's name and then expect its modules and functions.
 import filelock  # noqa: F401
 import platformdirs  # noqa: F401
 import psutil  # noqa: F401

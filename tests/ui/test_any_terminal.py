@@ -1,4 +1,4 @@
-"""Small and large terminals, few colours, other encodings: the app can be used, and left, in all of them."""
+"""Small and large terminals, few colors and other encodings: the app works in all of them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ WAYS: Sequence[Sequence[str]] = [
     ("f1",),
     ("ctrl+p",),
 ]
-"""Into every place and form, and every dialog that keys lead to."""
+"""Keys to every screen, form and dialog."""
 
 
 async def look_around(
     pilot: Pilot[None], size: tuple[int, int], steps: int, ways: Sequence[Sequence[str]]
 ) -> list[str]:
-    """Go every way; where what has the focus is not to be seen."""
+    """Open every screen. Return where the focused widget is not visible."""
     app = app_of(pilot)
     unseen = []
     for keys in ways:
@@ -76,19 +76,19 @@ def looked_around(sizes: Sequence[tuple[int, int]], steps: int, ways: Sequence[S
             await pilot.resize_terminal(*size)
             unseen.extend(await look_around(pilot, size, steps, ways))
         await pilot.press("ctrl+q")
-        assert app_of(pilot)._exit
+        assert app_of(pilot).exiting
 
     play(scene)
     return unseen
 
 
-def test_what_has_the_focus_is_seen_in_the_smallest_terminal(furnished: Path) -> None:
+def test_focus_is_visible_in_the_smallest_terminal(furnished: Path) -> None:
     assert looked_around([SMALLEST], 2, [("f2", "ctrl+o"), ("f3",), ("f5", "d")]) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [*SIZES, NOWHERE], ids=str)
-def test_what_has_the_focus_is_seen_in_a_terminal_of_any_size(size: tuple[int, int], furnished: Path) -> None:
+def test_focus_is_visible_in_a_terminal_of_any_size(size: tuple[int, int], furnished: Path) -> None:
     assert looked_around([size], 8) == []
 
 
@@ -96,19 +96,19 @@ def test_what_has_the_focus_is_seen_in_a_terminal_of_any_size(size: tuple[int, i
 
 
 @pytest.mark.parametrize("size", [SMALLEST, pytest.param(NOWHERE, marks=pytest.mark.slow)], ids=str)
-def test_the_app_can_be_left_in_a_terminal_with_no_room(size: tuple[int, int], home: Path) -> None:
+def test_app_in_a_tiny_terminal_can_quit(size: tuple[int, int], home: Path) -> None:
     with Terminal(columns=size[0], rows=size[1]) as terminal:
         terminal.wait_until(lambda: terminal.screen.alternate, "the app")
         if size == SMALLEST:
             for key, place in {"f2": "Predict", "f3": "Train", "f4": "History", "f5": "Models"}.items():
                 terminal.press(key)
-                terminal.wait_for(place)  # where one is
+                terminal.wait_for(place)  # the current screen
         terminal.press("ctrl+q")
         assert terminal.wait_for_end() == 0
         assert terminal.in_order
 
 
-FEW_COLOURS: list[Mapping[str, str | None]] = [
+COLOR_SETTINGS: list[Mapping[str, str | None]] = [
     {"TERM": "xterm", "COLORTERM": None},
     {"TERM": "linux", "COLORTERM": None},
     {"TERM": "vt100", "COLORTERM": None},
@@ -123,7 +123,7 @@ FEW_COLOURS: list[Mapping[str, str | None]] = [
 
 
 def marked_rows(terminal: Terminal) -> list[int]:
-    """The rows of the list, those of a name and a state, whose first letters stand on another ground than others do."""
+    """Return the rows of the list with another background than most."""
 
     def ground(row: int) -> tuple[str, bool]:
         cell = terminal.screen.buffer[row][3]
@@ -134,7 +134,7 @@ def marked_rows(terminal: Terminal) -> list[int]:
     return [row for row in rows if ground(row) != usual]
 
 
-def check_colours(settings: Mapping[str, str | None]) -> None:
+def check_colors(settings: Mapping[str, str | None]) -> None:
     with Terminal(environment=settings) as terminal:
         terminal.wait_for("adapter mood")
         terminal.press("今天的面真好吃", "enter")
@@ -149,9 +149,9 @@ def check_colours(settings: Mapping[str, str | None]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", FEW_COLOURS, ids=str)
-def test_what_is_marked_is_seen_in_any_colours(settings: Mapping[str, str | None], furnished: Path) -> None:
-    check_colours(settings)
+@pytest.mark.parametrize("settings", COLOR_SETTINGS, ids=str)
+def test_highlight_is_visible_with_any_colors(settings: Mapping[str, str | None], furnished: Path) -> None:
+    check_colors(settings)
 
 
 BARE = {"LC_ALL": None, "LANG": None, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -164,10 +164,10 @@ NO_LOCALE: list[Mapping[str, str | None]] = [
 ]
 
 
-def judged_in_the_app(settings: Mapping[str, str | None], encoding: str = "utf-8") -> None:
+def predicted_in_the_app(settings: Mapping[str, str | None], encoding: str = "utf-8") -> None:
     with Terminal(environment={"WEIBO_TUI_LANGUAGE": "en", **settings}) as terminal:
         if encoding != "utf-8":
-            terminal.speak(encoding)
+            terminal.set_encoding(encoding)
         terminal.wait_for("adapter mood")
         terminal.send("今天的面真好吃\r".encode(encoding))
         terminal.wait_until(lambda: "▲ positive  ━" in terminal.text or "▼ negative  ━" in terminal.text, "a verdict")
@@ -176,14 +176,14 @@ def judged_in_the_app(settings: Mapping[str, str | None], encoding: str = "utf-8
         assert terminal.wait_for_end() == 0
 
 
-def test_without_a_locale_and_shades_of_colour_all_can_be_read(furnished: Path) -> None:
-    check_colours({**BARE, "TERM": "linux", "COLORTERM": None})
+def test_highlight_without_locale_and_with_16_colors_is_visible(furnished: Path) -> None:
+    check_colors({**BARE, "TERM": "linux", "COLORTERM": None})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", NO_LOCALE, ids=str)
-def test_without_a_locale_all_can_be_read_and_typed(settings: Mapping[str, str | None], furnished: Path) -> None:
-    judged_in_the_app(settings)
+def test_app_without_a_locale_shows_chinese(settings: Mapping[str, str | None], furnished: Path) -> None:
+    predicted_in_the_app(settings)
     plain = {name: value for name, value in settings.items() if value is not None}
     done = start("predict", "今天的面真好吃", "--json", env=environment(**plain))
     out, err = done.communicate(timeout=60)
@@ -192,7 +192,7 @@ def test_without_a_locale_all_can_be_read_and_typed(settings: Mapping[str, str |
 
 
 def made_locale(folder: Path, source: str, charmap: str) -> Mapping[str, str]:
-    """A locale that the machine may not have, in a folder of its own."""
+    """Create a locale in its own folder."""
     name = f"{source}.{charmap}"
     assert shutil.which("localedef"), "this test makes locales with localedef: install Debian's package locales"
     subprocess.run(["localedef", "-i", source, "-f", charmap, folder / name], check=True, capture_output=True)
@@ -200,12 +200,12 @@ def made_locale(folder: Path, source: str, charmap: str) -> Mapping[str, str]:
 
 
 @pytest.mark.slow
-def test_in_another_chinese_encoding_all_can_be_read_and_typed(furnished: Path, tmp_path: Path) -> None:
-    judged_in_the_app(made_locale(tmp_path, "zh_CN", "GB18030"), "gb18030")
+def test_app_in_gb18030_shows_chinese(furnished: Path, tmp_path: Path) -> None:
+    predicted_in_the_app(made_locale(tmp_path, "zh_CN", "GB18030"), "gb18030")
 
 
 @pytest.mark.slow
-def test_in_an_encoding_without_chinese_one_sentence_says_what_to_do(furnished: Path, tmp_path: Path) -> None:
+def test_app_in_latin_1_is_refused_with_advice(furnished: Path, tmp_path: Path) -> None:
     with Terminal(environment=made_locale(tmp_path, "en_US", "ISO-8859-1")) as terminal:
         assert terminal.wait_for_end() == 2
         said = " ".join(terminal.text.split())
@@ -213,7 +213,7 @@ def test_in_an_encoding_without_chinese_one_sentence_says_what_to_do(furnished: 
     assert "LC_ALL=C.UTF-8 weibo-tui" in said
 
 
-def test_a_terminal_of_lines_is_told_where_to_go(home: Path) -> None:
+def test_app_in_a_dumb_terminal_is_refused_with_advice(home: Path) -> None:
     with Terminal(APP, environment={"TERM": "dumb"}) as terminal:
         assert terminal.wait_for_end() == 2
         said = " ".join(terminal.text.split())

@@ -1,4 +1,4 @@
-"""The app around its places: how it opens, where keys lead, what it says, what it keeps."""
+"""The app around its screens: start, navigation, help, settings, errors and language."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stage import app_of, drawn, flashed, play, until
+from stage import app_of, drawn, message_line, play, until
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 
@@ -17,20 +17,33 @@ from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.help_screen import Help
 from weibo_tui.app.keymap import KEYS
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.app.widgets.chrome import StatusBar
+from weibo_tui.app.widgets.chrome import StatusBar, StatusMessage
 from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Workbench
 
-PLACES = ("predict", "train", "history", "models")
+SCREENS = ("predict", "train", "history", "models")
 
 
-def place(pilot: Pilot[None]) -> str:
-    return app_of(pilot).current_mode
+def write_settings(home: Path, text: str) -> None:
+    (home / "settings.toml").write_text(text, encoding="utf-8")
 
 
-def test_it_opens_on_predict_and_then_says_where_it_computes(furnished: Path) -> None:
+async def open_screen(pilot: Pilot[None], name: str, key: str = "") -> None:
+    await pilot.press(key or f"f{SCREENS.index(name) + 2}")
+    await until(pilot, lambda: app_of(pilot).current_mode == name)
+
+
+async def open_help(pilot: Pilot[None], key: str = "f1") -> Help:
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(app_of(pilot).screen, Help))
+    screen = app_of(pilot).screen
+    assert isinstance(screen, Help)
+    return screen
+
+
+def test_app_opens_on_predict_and_status_shows_device(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        assert place(pilot) == "predict"
+        assert app_of(pilot).current_mode == "predict"
         await until(pilot, lambda: app_of(pilot).device)
         await pilot.pause()
         status = str(app_of(pilot).screen.query_one(StatusBar).content)
@@ -39,159 +52,112 @@ def test_it_opens_on_predict_and_then_says_where_it_computes(furnished: Path) ->
     play(scene)
 
 
-def test_it_opens_where_nothing_is_there_yet() -> None:
+# ---- navigation, help and commands
+
+
+def test_app_keys_and_clicks_open_the_screens() -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app_of(pilot).device)
         assert "no adapter" in drawn(pilot)
-        assert flashed(pilot) == ""
+        assert message_line(pilot) == ""
+        for number, name in enumerate(SCREENS, 1):
+            await open_screen(pilot, name)
+            await open_screen(pilot, SCREENS[number % 4], f"alt+{number % 4 + 1}")
+        for size in ((60, 20), (160, 50)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            for title, name in {"F5": "models", "F4": "history", "F3": "train", "F2": "predict"}.items():
+                await pilot.click(offset=(drawn(pilot).splitlines()[0].index(title), 0))
+                await until(pilot, lambda name=name: app_of(pilot).current_mode == name)  # type: ignore[misc]
 
     play(scene)
 
 
-# ---- places
-
-
-@pytest.mark.parametrize("keys", [["f3", "f4", "f5", "f2"], ["alt+2", "alt+3", "alt+4", "alt+1"]])
-def test_keys_lead_to_the_places(keys: list[str]) -> None:
+def test_help_lists_all_keys_on_every_screen_and_closes() -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        for key, name in zip(keys, ["train", "history", "models", "predict"], strict=True):
-            await pilot.press(key)
-            await until(pilot, lambda name=name: place(pilot) == name)  # type: ignore[misc]
+        for name in SCREENS:
+            await open_screen(pilot, name)
+            screen = await open_help(pilot)
+            text = "\n".join(str(line) for line in screen._lines())
+            assert all(key.name in text for keys in KEYS.values() for key in keys)
+            await pilot.press("f1")
+            assert len(app_of(pilot).screen_stack) == 2
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(app_of(pilot).screen, Help))
 
     play(scene)
 
 
-@pytest.mark.parametrize("size", [(60, 20), (160, 50)])
-def test_a_click_on_a_name_leads_to_the_place(size: tuple[int, int]) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        for title, name in {"F5": "models", "F4": "history", "F3": "train", "F2": "predict"}.items():
-            first = drawn(pilot).splitlines()[0]
-            await pilot.click(offset=(first.index(title), 0))
-            await until(pilot, lambda name=name: place(pilot) == name)  # type: ignore[misc]
-
-    play(scene, size)
-
-
-# ---- help and all actions
-
-
-@pytest.mark.parametrize("name", PLACES)
-def test_the_help_tells_all_keys_and_closes_again(name: str) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await pilot.press(f"f{PLACES.index(name) + 2}")
-        await until(pilot, lambda: place(pilot) == name)
-        await pilot.press("f1")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, Help))
-        help_screen = app_of(pilot).screen
-        assert isinstance(help_screen, Help)
-        told = "\n".join(str(line) for line in help_screen._lines())
-        assert all(key.name in told for keys in KEYS.values() for key in keys)
-        await pilot.press("f1")
-        assert len(app_of(pilot).screen_stack) == 2
-        await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app_of(pilot).screen, Help))
-
-    play(scene)
-
-
-def test_the_palette_lists_each_action_that_works_once_and_does_it() -> None:
+def test_palette_lists_each_active_action_once_and_runs_it() -> None:
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
-        listed = [command.title for command in app.get_system_commands(app.screen)]
-        assert len(set(listed)) == len(listed)
-        assert {"Help", "Train", "Dark or light", "Theme"} <= set(listed)
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert len(set(titles)) == len(titles)
+        assert {"Help", "Train", "Dark or light", "Theme"} <= set(titles)
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press(*"Models")
         await until(pilot, lambda: "Models" in drawn(pilot))
         await pilot.pause(0.3)
         await pilot.press("enter")
-        await until(pilot, lambda: place(pilot) == "models")
+        await until(pilot, lambda: app.current_mode == "models")
 
     play(scene)
 
 
-# ---- what the settings say
+# ---- settings
 
 
-def settings_are(home: Path, text: str) -> None:
-    (home / "settings.toml").write_text(text, encoding="utf-8")
-
-
-def test_a_theme_that_is_chosen_is_there_at_the_next_start(home: Path) -> None:
-    async def turn(pilot: Pilot[None]) -> None:
+def test_settings_theme_is_saved_for_the_next_start(home: Path) -> None:
+    async def toggle(pilot: Pilot[None]) -> None:
         assert app_of(pilot).theme == "weibo-dark"
         await pilot.press("ctrl+t")
         await until(pilot, (home / "settings.toml").exists)
 
-    async def look(pilot: Pilot[None]) -> None:
-        assert app_of(pilot).theme == "weibo-light"
-
-    play(turn)
+    play(toggle)
     assert tomllib.loads((home / "settings.toml").read_text("utf-8"))["theme"] == "weibo-light"
-    play(look)
+    assert WeiboApp().theme == "weibo-light"
 
 
-def test_unknown_setting_is_a_notice_and_stays(home: Path) -> None:
-    settings_are(home, "devise = 'cpu'\n")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "'devise' (did you mean device?)" in " ".join(flashed(pilot).split()))
-
-    play(scene)
-    assert (home / "settings.toml").read_text("utf-8") == "devise = 'cpu'\n"
-
-
-def test_a_theme_that_there_is_not_is_said_and_the_settings_stay(home: Path) -> None:
-    settings_are(home, 'theme = "nope [b]"\n')
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("devise = 'cpu'\n", "'devise' (did you mean device?)"), ('theme = "nope [b]"\n', "'nope [b]'")],
+)
+def test_settings_unknown_value_is_reported_and_kept(text: str, words: str, home: Path) -> None:
+    write_settings(home, text)
 
     async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "'nope [b]'" in flashed(pilot))
+        await until(pilot, lambda: words in " ".join(message_line(pilot).split()))
         assert app_of(pilot).theme == "weibo-dark"
 
     play(scene)
-    assert (home / "settings.toml").read_text("utf-8") == 'theme = "nope [b]"\n'
+    assert (home / "settings.toml").read_text("utf-8") == text
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [('[keys]\n"app.hlep" = "f9"', "'app.hlep'"), ('[keys]\n"app.help" = ""', "'app.help'"), ("theme = 1", "theme")],
 )
-def test_settings_that_cannot_be_followed_are_refused_in_a_sentence(text: str, words: str, home: Path) -> None:
-    settings_are(home, text)
+def test_settings_invalid_value_is_refused(text: str, words: str, home: Path) -> None:
+    write_settings(home, text)
     with pytest.raises(UserInputError, match=words):
         WeiboApp()
 
 
-def test_the_settings_give_an_action_another_key_and_everything_shows_it(home: Path) -> None:
-    settings_are(home, '[keys]\n"app.help" = "f9"\n"app.train" = "f8,ctrl+n"\n')
+def test_settings_change_keys_everywhere(home: Path) -> None:
+    write_settings(home, '[keys]\n"app.help" = "f9"\n"app.train" = "f8,ctrl+n"\n')
 
     async def scene(pilot: Pilot[None]) -> None:
         await pilot.pause()
         assert "F8 Train" in drawn(pilot).splitlines()[0]
         assert "f9 Help" in drawn(pilot).splitlines()[-1]
         await pilot.press("f1", "f3")
-        assert place(pilot) == "predict"
-        await pilot.press("f9")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, Help))
-        help_screen = app_of(pilot).screen
-        assert isinstance(help_screen, Help)
-        lines = [str(line).split() for line in help_screen._lines()]
+        assert app_of(pilot).current_mode == "predict"
+        lines = [str(line).split() for line in (await open_help(pilot, "f9"))._lines()]
         assert ["F9", "Help", "app.help"] in lines
         assert ["F8,", "Ctrl+N", "Train", "app.train"] in lines
-        await pilot.press("escape", "ctrl+n")
-        await until(pilot, lambda: place(pilot) == "train")
-
-    play(scene)
-
-
-def test_settings_broken_while_it_runs_are_said_and_end_nothing(home: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        app = app_of(pilot)
-        await until(pilot, lambda: app.device)
-        settings_are(home, "theme = ")
-        app.begin(Job("audit", "posts.csv", lambda _bench: iter([1]), app.places["train"]), app.records)
-        await until(pilot, lambda: "not valid TOML" in flashed(pilot))
+        await pilot.press("escape")
+        await open_screen(pilot, "train", "ctrl+n")
 
     play(scene)
 
@@ -199,67 +165,49 @@ def test_settings_broken_while_it_runs_are_said_and_end_nothing(home: Path) -> N
 # ---- errors
 
 
-def test_an_error_in_background_work_is_said_until_the_next_key() -> None:
-    def fails(_bench: Workbench) -> None:
+def test_errors_of_tasks_and_jobs_are_shown(home: Path) -> None:
+    def fail(_wb: Workbench) -> None:
         raise UserInputError("There is no [b]file[/b].")
 
-    async def scene(pilot: Pilot[None]) -> None:
-        app = app_of(pilot)
-
-        async def work() -> None:
-            await app.records.ask(fails)
-
-        app.do(work())
-        await until(pilot, lambda: flashed(pilot) == "There is no [b]file[/b].")
-        await pilot.pause()
-        assert "There is no [b]file[/b]." in drawn(pilot)
-        await pilot.press("f3")
-        await pilot.press("f2")
-        await until(pilot, lambda: flashed(pilot) == "")
-
-    play(scene)
-
-
-def test_an_error_that_comes_while_a_dialog_is_open_stands_on_the_place_below() -> None:
-    async def fails() -> None:
-        raise UserInputError("no")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        app = app_of(pilot)
-        await pilot.press("f1")
-        await until(pilot, lambda: isinstance(app.screen, Help))
-        app.do(fails())
-        await until(pilot, lambda: flashed_below(app) == "no")
-
-    play(scene)
-
-
-def flashed_below(app: WeiboApp) -> str:
-    from weibo_tui.app.widgets.chrome import StatusMessage
-
-    line = app.places["predict"].query_one(StatusMessage)
-    return str(line.content) if line.display else ""
-
-
-def test_a_job_that_fails_is_said_with_its_title_and_is_over() -> None:
-    def fails(_bench: Workbench) -> Iterator[object]:
+    def fail_later(_wb: Workbench) -> Iterator[object]:
         yield 1
         raise UserInputError("no space")
 
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
-        app.begin(Job("label", "a.csv", fails, app.places["predict"]))
-        await until(pilot, lambda: flashed(pilot) == "a.csv: no space")
+
+        async def task() -> None:
+            await app.records.call(fail)
+
+        app.run_task(task())
+        await until(pilot, lambda: message_line(pilot) == "There is no [b]file[/b].")
+        await pilot.pause()
+        assert "There is no [b]file[/b]." in drawn(pilot)
+        await pilot.press("f3", "f2")
+        await until(pilot, lambda: message_line(pilot) == "")
+        predict = app.main_screens["predict"]
+        app.start_job(Job("label", "a.csv", fail_later, predict))
+        await until(pilot, lambda: message_line(pilot) == "a.csv: no space")
         assert app.jobs == []
+        # Below a dialog, the message is shown on the main screen.
+        await open_help(pilot)
+        app.run_task(task())
+        await until(pilot, lambda: "file" in str(predict.query_one(StatusMessage).content))
+        await pilot.press("escape")
+        # The settings are damaged while the app runs.
+        await until(pilot, lambda: app.device)
+        write_settings(home, "theme = ")
+        app.start_job(Job("audit", "posts.csv", lambda _wb: iter([1]), predict), app.records)
+        await until(pilot, lambda: "not valid TOML" in message_line(pilot))
 
     play(scene)
 
 
-# ---- the person's language
+# ---- language
 
 
 class Marked(gettext.NullTranslations):
-    """A language in which every message stands in «»."""
+    """A language in which every message is in «»."""
 
     def gettext(self, message: str) -> str:
         return f"«{message}»"
@@ -268,25 +216,23 @@ class Marked(gettext.NullTranslations):
         return f"«{msgid1 if n == 1 else msgid2}»"
 
 
-@pytest.mark.parametrize("name", PLACES)
-def test_keys_are_described_in_the_persons_language(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_and_commands_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locale, "_translations", Marked())
 
     async def scene(pilot: Pilot[None]) -> None:
-        await pilot.press(f"f{PLACES.index(name) + 2}")
-        await until(pilot, lambda: place(pilot) == name)
-        await pilot.pause()
-        screen = app_of(pilot).screen
-        described = [active.binding for active in screen.active_bindings.values() if active.binding.id]
-        assert described
-        for binding in described:
-            assert binding.description.startswith("«"), binding
-        assert "«Help»" in drawn(pilot).splitlines()[-1]
-        assert "«Train»" in drawn(pilot).splitlines()[0]
-        for command in app_of(pilot).get_system_commands(screen):
-            assert command.title.startswith("«")
-        await pilot.press("f1")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, Help))
-        assert "«Keys that work now»" in drawn(pilot)
+        for name in SCREENS:
+            await open_screen(pilot, name)
+            await pilot.pause()
+            screen = app_of(pilot).screen
+            bindings = [active.binding for active in screen.active_bindings.values() if active.binding.id]
+            assert bindings
+            assert [binding for binding in bindings if not binding.description.startswith("«")] == []
+            assert "«Help»" in drawn(pilot).splitlines()[-1]
+            assert "«Train»" in drawn(pilot).splitlines()[0]
+            assert all(command.title.startswith("«") for command in app_of(pilot).get_system_commands(screen))
+            await open_help(pilot)
+            assert "«Keys that work now»" in drawn(pilot)
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(app_of(pilot).screen, Help))
 
     play(scene)

@@ -1,4 +1,4 @@
-"""The app on a disk that fails: it says so on its line, goes on, and shows nothing as kept that is not."""
+"""The app on a disk that fails: it shows an error, continues, and shows nothing as saved that is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from disks import Shell, can_mount, leftovers, open_folder
-from stage import drawn, flashed, play, until
+from stage import drawn, message_line, play, until
 from terminal import APP, Terminal
 from textual.pilot import Pilot
 
@@ -17,11 +17,11 @@ from weibo_tui.workbench import Workbench
 NO_SPACE = "no space left"
 
 
-def test_a_verdict_that_cannot_be_kept_is_not_shown_and_the_app_goes_on(furnished: Path) -> None:
+def test_prediction_that_cannot_be_saved_is_an_error(furnished: Path) -> None:
     database = furnished / "weibo-tui.db"
     for path in furnished.glob("weibo-tui.db*"):
         path.unlink()
-    database.mkdir()  # which SQLite cannot open, and nobody can write to
+    database.mkdir()  # which SQLite cannot open, and no user can write to
 
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "mood" in drawn(pilot))
@@ -29,14 +29,14 @@ def test_a_verdict_that_cannot_be_kept_is_not_shown_and_the_app_goes_on(furnishe
         await until(pilot, lambda: "weibo-tui.db" in drawn(pilot))
         assert "%" not in drawn(pilot)
         await pilot.press("f4")
-        await until(pilot, lambda: "weibo-tui.db" in flashed(pilot) or "weibo-tui.db" in drawn(pilot))
+        await until(pilot, lambda: "weibo-tui.db" in message_line(pilot) or "weibo-tui.db" in drawn(pilot))
         database.rmdir()
         await pilot.press("f2", *"rainy", "enter")
         await until(pilot, lambda: "%" in drawn(pilot))
 
     play(scene)
-    with Workbench.open(furnished) as bench:
-        assert [entry.text for entry in bench.history.page(9)] == ["rainy"]  # type: ignore[union-attr]
+    with Workbench.open(furnished) as wb:
+        assert [entry.text for entry in wb.history.page(9)] == ["rainy"]  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def disk(stocked: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
-def test_the_app_outlives_a_disk_that_becomes_full(disk: Shell) -> None:
+def test_app_survives_a_full_disk(disk: Shell) -> None:
     with Terminal((*disk.entered, *APP), rows=40) as terminal:
         terminal.wait_for("adapter mood")
         terminal.press(*"first", "enter")

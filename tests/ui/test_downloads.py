@@ -1,4 +1,4 @@
-"""Bases from the Hub and from the original project's folder: offered, fetched or taken in, and nothing waits for it."""
+"""Base models from the Hub and from the legacy project: offered, downloaded or imported in the background."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 from hub import Hub, cut, garbled, slow
 from originals import write_original
 from pane import Pane
-from stage import app_of, drawn, flashed, play, see, until
+from stage import app_of, drawn, message_line, play, see, until
 from terminal import Terminal
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
+from weibo_tui.app.dialogs import InputDialog
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.screen import PredictScreen
@@ -28,7 +28,7 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.app.widgets.job_progress import JobLine
-from weibo_tui.registry.hub_client import PIECE
+from weibo_tui.registry.hub_client import CHUNK_SIZE
 from weibo_tui.settings import Settings
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE
@@ -39,7 +39,7 @@ POST = "今天的面真好吃[哈哈]"
 
 @pytest.fixture
 def model(hub: Hub, tmp_path: Path) -> dict[str, bytes]:
-    """The files of a small model that the Hub has under the name of uer's."""
+    """The files of a small model, which the Hub has under the name of uer's."""
     folder = models.write_folder(tmp_path / "there", models.reference(n_embd=128))
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     hub.repositories[f"models/{BASE}"] = files
@@ -48,7 +48,7 @@ def model(hub: Hub, tmp_path: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def stalled(hub: Hub, model: dict[str, bytes]) -> Iterator[threading.Event]:
-    """The Hub gives half of the weights, and the rest when this is set."""
+    """The Hub sends half of the weights, and the rest once this is set."""
     gate = threading.Event()
     hub.faults = deque([slow(gate, after=max(map(len, model.values())) // 2)])
     yield gate
@@ -57,7 +57,7 @@ def stalled(hub: Hub, model: dict[str, bytes]) -> Iterator[threading.Event]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as the original project leaves it, in which the program is started."""
+    """A folder of the legacy project, as the working folder."""
     folder = tmp_path / "project"
     write_original(folder)
     (folder / "dataset").mkdir()
@@ -67,26 +67,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def models_of(pilot: Pilot[None]) -> ModelsScreen:
-    screen = app_of(pilot).places["models"]
+    screen = app_of(pilot).main_screens["models"]
     assert isinstance(screen, ModelsScreen)
     return screen
 
 
 def bases(pilot: Pilot[None]) -> list[str]:
-    return [card.name for card in app_of(pilot).stock.bases]
+    return [card.name for card in app_of(pilot).catalog.bases]
 
 
-def ways(pilot: Pilot[None]) -> list[str]:
-    """What the first start offers."""
-    screen = app_of(pilot).places["predict"]
+def offers(pilot: Pilot[None]) -> list[str]:
+    """Return what the welcome screen offers."""
+    screen = app_of(pilot).main_screens["predict"]
     assert isinstance(screen, PredictScreen)
     return [str(option.prompt) for option in screen.welcome.query_one(OptionList).options]
 
 
 async def choose(pilot: Pilot[None], words: str) -> None:
-    """Choose the way of the first start that is called so."""
-    await until(pilot, lambda: any(words in way for way in ways(pilot)))
-    at = next(number for number, way in enumerate(ways(pilot)) if words in way)
+    """Choose an offer of the welcome screen."""
+    await until(pilot, lambda: any(words in offer for offer in offers(pilot)))
+    at = next(number for number, offer in enumerate(offers(pilot)) if words in offer)
     app_of(pilot).screen.query_one(OptionList).highlighted = at
     await pilot.press("enter")
 
@@ -97,21 +97,21 @@ async def ask(pilot: Pilot[None]) -> None:
 
 
 async def begin(pilot: Pilot[None]) -> None:
-    """Fetch what is proposed; it may be done, or have failed, before one can look."""
+    """Start the proposed download. It may be over at once."""
     await ask(pilot)
     await pilot.press("enter")
     await see(pilot, lambda: not isinstance(app_of(pilot).screen, InputDialog))
 
 
 async def begin_stalled(pilot: Pilot[None]) -> Job:
-    """The same, of a fetch that waits."""
+    """Start a download that stalls."""
     await begin(pilot)
     await see(pilot, lambda: app_of(pilot).jobs)
     return app_of(pilot).jobs[-1]
 
 
 async def come(pilot: Pilot[None], job: Job) -> int:
-    """How many bytes have come, when some of the weights have."""
+    """Wait for some of the weights and return the number of bytes."""
 
     def done() -> int:
         return job.progress.done if job.progress is not None and job.progress.stage == "fetching" else 0
@@ -127,68 +127,69 @@ def problem(pilot: Pilot[None]) -> str:
 # ---- the Hub
 
 
-def test_a_base_is_fetched_listed_and_chosen_if_it_is_the_first(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
+def test_download_of_the_first_base_makes_it_the_default(
+    home: Path, hub: Hub, model: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     async def scene(pilot: Pilot[None]) -> None:
-        await ask(pilot)
+        await until(pilot, lambda: offers(pilot))
+        assert not any("gpt2-chinese" in offer or "Train on" in offer for offer in offers(pilot))
+        await choose(pilot, "Fetch uer's Chinese GPT-2 from Hugging Face (420 MB)")
+        await until(pilot, lambda: isinstance(app_of(pilot).screen, InputDialog))
         assert app_of(pilot).screen.query_one(Input).value == BASE
-        asked = str(app_of(pilot).screen.query_one(".question").render())
-        assert "420 MB" in asked
-        assert hub.address in asked
-        assert "nothing else is sent" in asked
+        question = str(app_of(pilot).screen.query_one(".question").render())
+        assert all(text in question for text in ("420 MB", hub.address, "nothing else is sent"))
         await pilot.press("enter")
         await until(pilot, lambda: bases(pilot) == [NAME])
-        entry = models_of(pilot).entry
-        assert entry is not None
         await until(pilot, lambda: f"* {NAME}" in drawn(pilot))
-        assert models_of(pilot).whole.chosen
-        assert f"'{NAME}' is here." in flashed(pilot)
+        assert models_of(pilot).selected_item.default
+        assert f"'{NAME}' is here." in message_line(pilot)
         assert not app_of(pilot).screen.query_one(JobLine).display
-
-    play(scene)
-    with Workbench.open(home) as bench:
-        assert bench.settings.base == ""
-
-
-def test_names_that_are_none_and_what_is_here_are_refused_at_once(home: Path, model: dict[str, bytes]) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await begin(pilot)
-        await until(pilot, lambda: bases(pilot))
         await ask(pilot)
         await pilot.press("enter")
         assert f"It is here already, as '{NAME}'" in problem(pilot)
         app_of(pilot).screen.query_one(Input).value = "../x y"
         await pilot.press("enter")
         assert "is no name of the Hub's" in problem(pilot)
+        await pilot.press("escape", "f2")
+        await until(pilot, lambda: any("Train an adapter" in offer for offer in offers(pilot)))
+        assert not any("Fetch" in offer for offer in offers(pilot))
 
     play(scene)
+    with Workbench.open(home) as wb:
+        assert wb.settings.base == ""
 
 
-@pytest.mark.parametrize("size", [(60, 20), (100, 30)])
-def test_how_far_it_is_is_seen_in_bytes(size: tuple[int, int], home: Path, hub: Hub, stalled: threading.Event) -> None:
-    hub.faults.appendleft(cut(PIECE))  # then it goes on, and there are two moments to tell a rate from
+def test_download_progress_is_shown_in_bytes(home: Path, hub: Hub, stalled: threading.Event) -> None:
+    hub.faults.appendleft(
+        cut(CHUNK_SIZE)
+    )  # it continues after that, so that there are two times to compute a rate from
 
     async def scene(pilot: Pilot[None]) -> None:
         job = await begin_stalled(pilot)
-        await until(pilot, lambda: "B/s" in drawn(pilot))
-        assert "B of" in drawn(pilot)
-        assert re.search(r"\d:\d\d left", drawn(pilot))
-        assert f"fetch {BASE}  fetching" in drawn(pilot)
-        assert " %" in drawn(pilot).splitlines()[-2]
+        for size in ((60, 20), (100, 30)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: "B/s" in drawn(pilot))
+            assert "B of" in drawn(pilot)
+            assert re.search(r"\d:\d\d left", drawn(pilot))
+            assert f"fetch {BASE}  fetching" in drawn(pilot)
+            assert " %" in drawn(pilot).splitlines()[-2]
         assert job.state == "working"
         await pilot.press("s")
         await until(pilot, lambda: not app_of(pilot).jobs)
 
-    play(scene, size)
+    play(scene)
 
 
-def test_a_fetch_is_stopped_and_taken_up_where_it_was(home: Path, hub: Hub, stalled: threading.Event) -> None:
+def test_download_stopped_resumes_where_it_was(home: Path, hub: Hub, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await come(pilot, await begin_stalled(pilot))
         await ask(pilot)
         await pilot.press("enter")
         assert "It is being fetched already" in problem(pilot)
         await pilot.press("escape", "s")
-        await until(pilot, lambda: "is kept: the next fetch goes on there" in flashed(pilot))
+        await until(pilot, lambda: "is kept: the next fetch goes on there" in message_line(pilot))
         assert bases(pilot) == []
         await begin(pilot)
         await until(pilot, lambda: bases(pilot) == [NAME])
@@ -197,67 +198,44 @@ def test_a_fetch_is_stopped_and_taken_up_where_it_was(home: Path, hub: Hub, stal
     assert hub.ranges[-1] > 0
 
 
-def test_what_fails_a_fetch_is_said(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        hub.faults = deque([garbled])
-        await begin(pilot)
-        await until(pilot, lambda: "was thrown away: try again" in flashed(pilot))
-        assert bases(pilot) == []
-        await begin(pilot)
-        await until(pilot, lambda: bases(pilot) == [NAME])
-
-    play(scene)
-
-
-def test_a_name_that_is_taken_is_told_from_it(furnished: Path, model: dict[str, bytes]) -> None:
+def test_download_failure_is_explained_and_can_be_repeated(furnished: Path, hub: Hub, model: dict[str, bytes]) -> None:
     (furnished / "bases" / "tiny").rename(furnished / "bases" / NAME)
     card = furnished / "bases" / NAME / "card.json"
     card.write_text(card.read_text("utf-8").replace('"tiny"', f'"{NAME}"', 1), "utf-8")
 
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: bases(pilot) == [NAME])
+        hub.faults = deque([garbled])
         await begin(pilot)
-        await until(pilot, lambda: len(bases(pilot)) == 2)
-        assert bases(pilot) == [NAME, f"{NAME}-2"]
+        await until(pilot, lambda: "was thrown away: try again" in message_line(pilot))
+        assert bases(pilot) == [NAME]
+        await begin(pilot)
+        await until(pilot, lambda: bases(pilot) == [NAME, f"{NAME}-2"])
 
     play(scene)
 
 
-def test_a_verdict_and_the_history_do_not_wait_for_a_fetch(furnished: Path, stalled: threading.Event) -> None:
+def test_download_does_not_block_predictions_and_history(furnished: Path, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         job = await begin_stalled(pilot)
         before = await come(pilot, job)
         await pilot.press("f2")
         pane = Pane(pilot)
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         await pilot.press("f4")
         await until(pilot, lambda: "今天的面" in drawn(pilot))
         assert job.state == "working"
         assert job.progress is not None
         assert job.progress.done == before
         job.stop()
-        app_of(pilot).nudge()
+        app_of(pilot).wake_workers()
         await until(pilot, lambda: not app_of(pilot).jobs)
 
     play(scene)
 
 
-def test_leaving_says_that_what_has_come_is_kept(home: Path, stalled: threading.Event) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await come(pilot, await begin_stalled(pilot))
-        await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, ChoiceDialog))
-        assert f"At work: {BASE}" in drawn(pilot)
-        assert "What has come of a base is kept" in drawn(pilot)
-        await pilot.press("down", "enter")
-
-    play(scene)
-    assert not stalled.is_set()
-    assert list((home / "downloads").rglob("*.part"))
-
-
-def test_the_program_ends_while_the_hub_says_nothing(home: Path, stalled: threading.Event) -> None:
+def test_quit_during_a_silent_download_keeps_its_part(home: Path, stalled: threading.Event) -> None:
     with Terminal() as terminal:
         terminal.wait_for("Fetch uer")
         terminal.press("enter")
@@ -265,62 +243,39 @@ def test_the_program_ends_while_the_hub_says_nothing(home: Path, stalled: thread
         terminal.press("enter")
         terminal.wait_for("kB of")
         terminal.press("ctrl+q")
-        terminal.wait_for("At work")
+        terminal.wait_for("What has come of a base is kept")
+        assert f"At work: {BASE}" in terminal.text
         terminal.press("down", "enter")
         assert terminal.wait_for_end() == 0
         assert terminal.in_order
     assert not stalled.is_set()
+    assert list((home / "downloads").rglob("*.part"))
 
 
-# ---- the first start
+# ---- welcome screen
 
 
-def test_the_first_start_offers_to_fetch_a_base(home: Path, model: dict[str, bytes]) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await choose(pilot, "Fetch uer's Chinese GPT-2 from Hugging Face (420 MB)")
-        await until(pilot, lambda: isinstance(app_of(pilot).screen, InputDialog))
-        await pilot.press("enter")
-        await until(pilot, lambda: bases(pilot) == [NAME])
-        await pilot.press("f2")
-        await until(pilot, lambda: any("Train an adapter" in way for way in ways(pilot)))
-        assert not any("Fetch" in way for way in ways(pilot))
-
-    play(scene)
-
-
-def test_elsewhere_nothing_of_the_original_is_offered(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: ways(pilot))
-        assert not any("gpt2-chinese" in way or "Train on" in way for way in ways(pilot))
-
-    play(scene)
-
-
-def test_the_originals_base_and_adapter_are_taken_in_one_after_the_other(home: Path, project: Path) -> None:
+def test_welcome_imports_the_legacy_base_and_adapter(home: Path, project: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await choose(pilot, "Take in the base in models/gpt2-chinese")
         await until(pilot, lambda: bases(pilot) == ["gpt2-chinese"])
         await pilot.press("f2")
-        await until(pilot, lambda: ways(pilot)[0] == "Take in the adapter in best_weibo_sentiment_model.pth")
-        assert not any("Take in the base" in way for way in ways(pilot))
+        await until(pilot, lambda: offers(pilot)[0] == "Take in the adapter in best_weibo_sentiment_model.pth")
+        assert not any("Take in the base" in offer for offer in offers(pilot))
         await choose(pilot, "Take in the adapter")
-        await until(pilot, lambda: app_of(pilot).stock.adapters)
-        assert app_of(pilot).stock.adapter == "best_weibo_sentiment_model"
+        await until(pilot, lambda: app_of(pilot).catalog.adapters)
+        assert app_of(pilot).catalog.adapter == "best_weibo_sentiment_model"
         await pilot.press("f2")
         pane = Pane(pilot)
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
 
     play(scene)
 
 
-def test_the_originals_posts_are_trained_on(home: Path, project: Path) -> None:
-    with Workbench.open(home) as bench:
-        models.add_base(bench, project / "from")
+def test_welcome_trains_on_the_legacy_posts(home: Path, project: Path) -> None:
+    with Workbench.open(home) as wb:
+        models.add_base(wb, project / "from")
 
     async def scene(pilot: Pilot[None]) -> None:
         await choose(pilot, "Train on dataset/weibo_senti_100k.csv")
@@ -335,17 +290,17 @@ def test_the_originals_posts_are_trained_on(home: Path, project: Path) -> None:
     play(scene)
 
 
-def test_what_is_gone_when_it_is_to_be_taken_in_is_said(home: Path, project: Path) -> None:
+def test_welcome_missing_legacy_file_is_an_error(home: Path, project: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: ways(pilot))
+        await until(pilot, lambda: offers(pilot))
         shutil.rmtree(project / "models")
         await choose(pilot, "Take in the base")
-        await until(pilot, lambda: "not here any more" in flashed(pilot))
+        await until(pilot, lambda: "not here any more" in message_line(pilot))
 
     play(scene)
 
 
-# ---- training on a base that is fetched first
+# ---- training on a base that is downloaded first
 
 
 def base_choices(form: TrainingForm) -> tuple[tuple[str, str], ...]:
@@ -361,7 +316,7 @@ async def open_form(pilot: Pilot[None]) -> TrainingForm:
     return form
 
 
-def test_the_form_offers_the_base_of_the_hub_until_it_is_here(furnished: Path, model: dict[str, bytes]) -> None:
+def test_form_offers_the_hub_base_until_it_is_installed(furnished: Path, model: dict[str, bytes]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         form = await open_form(pilot)
         assert base_choices(form) == (("tiny", "tiny"), (BASE, f"{BASE} (420 MB, is fetched first)"))
@@ -374,9 +329,9 @@ def test_the_form_offers_the_base_of_the_hub_until_it_is_here(furnished: Path, m
     play(scene)
 
 
-def test_a_base_that_the_settings_name_is_proposed(furnished: Path, hub: Hub) -> None:
-    with Workbench.open() as bench:
-        Settings.save(bench.paths, base="someone/gpt2-small")
+def test_form_proposes_the_base_of_the_settings(furnished: Path, hub: Hub) -> None:
+    with Workbench.open() as wb:
+        Settings.save(wb.paths, base="someone/gpt2-small")
 
     async def scene(pilot: Pilot[None]) -> None:
         form = await open_form(pilot)
@@ -387,11 +342,11 @@ def test_a_base_that_the_settings_name_is_proposed(furnished: Path, hub: Hub) ->
     assert hub.requests == []
 
 
-def test_without_a_base_none_is_fetched_unnamed(home: Path, few: Path, hub: Hub) -> None:
+def test_form_without_a_base_downloads_none_by_default(home: Path, few: Path, hub: Hub) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        train = app_of(pilot).places["train"]
+        train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)
-        train.typed["train"]["files"] = [few]
+        train.form_values["train"]["files"] = [few]
         await open_form(pilot)
         await pilot.press("ctrl+s")
         assert "Base: choose one" in drawn(pilot)
@@ -400,19 +355,17 @@ def test_without_a_base_none_is_fetched_unnamed(home: Path, few: Path, hub: Hub)
     assert hub.requests == []
 
 
-def test_training_on_a_base_of_the_hub_tells_of_the_fetch_first(
-    home: Path, few: Path, stalled: threading.Event
-) -> None:
+def test_training_on_a_hub_base_shows_its_download(home: Path, few: Path, stalled: threading.Event) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        train = app_of(pilot).places["train"]
+        train = app_of(pilot).main_screens["train"]
         assert isinstance(train, TrainScreen)
-        chosen = {"base": BASE, "epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}
-        train.typed["train"] |= {"files": [few], **chosen}
+        default = {"base": BASE, "epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}
+        train.form_values["train"] |= {"files": [few], **default}
         await open_form(pilot)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "fetching" in drawn(pilot) and "kB of" in drawn(pilot))
         stalled.set()
         await until(pilot, lambda: train.entry is not None and train.entry.state == "finished")
-        assert app_of(pilot).stock.base == NAME
+        assert app_of(pilot).catalog.base == NAME
 
     play(scene)

@@ -1,35 +1,31 @@
-"""Measuring an adapter in the app: the form, the work, the score card, the matrix and the posts of its cells."""
+"""Evaluations in the app: the form, the progress, the score card, the matrix, and the posts of its cells."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import models
 import pytest
-from stage import play, until
+from models_page import ModelsPage, lines, message, screen_of
+from rich.cells import cell_len
+from stage import app_of, play, until
 from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.form import EvaluationForm
-from weibo_tui.app.evaluation.post_list import PostList
-from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, PostDetails, PostScreen
+from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, PostDetails, PostList, PostScreen
 from weibo_tui.app.evaluation.screen import EvaluationScreen
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.app.models.model_list import ModelList
 from weibo_tui.app.models.screen import ModelsScreen
-from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.score_card import ScoreView
-from weibo_tui.text import cell_width
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil\n[doge] //@谁: \x9b2J 好"
@@ -43,53 +39,43 @@ NAMES = (
     "[b]",
 )
 
-Act = Callable[[Pilot[None], ModelsScreen], Coroutine[Any, Any, None]]
-
-
-def the_app(pilot: Pilot[None]) -> WeiboApp:
-    assert isinstance(pilot.app, WeiboApp)
-    return pilot.app
-
-
-async def there(pilot: Pilot[None], kind: type) -> Any:
-    await until(pilot, lambda: isinstance(pilot.app.screen, kind))
-    await pilot.pause()
-    return pilot.app.screen
-
 
 async def open_form(pilot: Pilot[None], adapter: str = "mood") -> ModelsScreen:
-    await pilot.press("f5")
-    screen = the_app(pilot).places["models"]
-    assert isinstance(screen, ModelsScreen)
-    await until(pilot, lambda: adapter in screen.inventory.names("adapter"))
-    screen.query_one(ModelList).select("adapter", adapter)
-    await pilot.pause()
+    page = await ModelsPage.open(pilot, adapter=adapter)
     await pilot.press("e")
-    await there(pilot, EvaluationForm)
-    return screen
+    await screen_of(pilot, EvaluationForm)
+    return page.screen
 
 
 async def choose_file(pilot: Pilot[None], path: Path) -> None:
-    form = pilot.app.screen
-    form.query_one(FileList).query_one(Input).value = str(path)
+    """Put one file into the open form."""
+    files = pilot.app.screen.query_one(FileList)
+    files.files.clear()
+    files.query_one(Input).value = str(path)
     await pilot.press("enter")
-    await until(pilot, lambda: path in form.query_one(FileList).files)
+    await until(pilot, lambda: path in files.files)
 
 
-async def measure(pilot: Pilot[None], path: Path, adapter: str = "mood") -> tuple[EvaluationScreen, EvaluationResult]:
-    """From the models screen to the result."""
-    await open_form(pilot, adapter)
+async def start(pilot: Pilot[None], path: Path) -> EvaluationScreen:
+    """Start an evaluation from the open form, and wait for its result."""
     await choose_file(pilot, path)
     await pilot.press("ctrl+s")
-    screen = await there(pilot, EvaluationScreen)
-    await until(pilot, lambda: screen.evaluation.scored is not None and screen.has_class("-done"))
-    await until(pilot, lambda: not the_app(pilot).jobs)
-    await pilot.pause()
-    return screen, screen.evaluation.scored
+    return await result_screen(pilot)
 
 
-def lines(widget: Any) -> str:
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
+async def result_screen(pilot: Pilot[None]) -> EvaluationScreen:
+    screen: EvaluationScreen = await screen_of(pilot, EvaluationScreen)
+    await until(pilot, lambda: screen.evaluation.result is not None and screen.has_class("-done"))
+    await until(pilot, lambda: not app_of(pilot).jobs)
+    return screen
+
+
+async def evaluate(pilot: Pilot[None], path: Path, adapter: str = "mood") -> tuple[EvaluationScreen, EvaluationResult]:
+    """Go from the models screen to the result."""
+    await open_form(pilot, adapter)
+    screen = await start(pilot, path)
+    assert screen.evaluation.result is not None
+    return screen, screen.evaluation.result
 
 
 def all_text(node: Any) -> str:
@@ -98,22 +84,6 @@ def all_text(node: Any) -> str:
 
 def text_of(screen: Any, selector: str) -> str:
     return str(screen.query_one(selector, Static).render())
-
-
-async def flashed(pilot: Pilot[None], words: str) -> None:
-    await until(
-        pilot,
-        lambda: (
-            pilot.app.screen.query(StatusMessage) and words in str(pilot.app.screen.query_one(StatusMessage).render())
-        ),
-    )
-
-
-def expected(path: Path, adapter: str = "mood") -> EvaluationResult:
-    with Workbench.open() as bench:
-        *_events, scored = bench.evaluate(EvaluationConfig((path,), adapter))
-    assert isinstance(scored, EvaluationResult)
-    return scored
 
 
 @pytest.fixture
@@ -133,8 +103,8 @@ def hostile_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def seven(furnished: Path, tmp_path: Path) -> Path:
     """A file for `seven`, an adapter with seven labels that are long and hostile."""
-    with Workbench.open() as bench:
-        models.add_adapter(bench, bench.bases.open("tiny"), "seven", labels=NAMES)
+    with Workbench.open() as wb:
+        models.add_adapter(wb, wb.bases.open("tiny"), "seven", labels=NAMES)
     path = tmp_path / "seven.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -143,21 +113,7 @@ def seven(furnished: Path, tmp_path: Path) -> Path:
     return path
 
 
-# ---- the form
-
-
-def test_the_form_shows_how_the_file_is_read_and_its_first_rows(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await open_form(pilot)
-        await choose_file(pilot, few)
-        form = pilot.app.screen
-        await until(pilot, lambda: "posts in 'review', labels in 'label'" in all_text(form.query_one(DataPreview)))
-        assert "negative (0), positive (1)" in all_text(form)
-
-    play(scene, size=(140, 40))
-
-
-def test_the_form_does_not_start_without_a_file(furnished: Path, few: Path) -> None:
+def test_form_shows_and_remembers_the_file(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         screen = await open_form(pilot)
         form = pilot.app.screen
@@ -166,43 +122,20 @@ def test_the_form_does_not_start_without_a_file(furnished: Path, few: Path) -> N
         form.query_one(FileList).query_one(Input).value = str(few)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Press Enter behind the path" in all_text(form))
-        await pilot.press("escape")
-        await until(pilot, lambda: pilot.app.screen is screen)
-        assert screen.evaluations == []
-
-    play(scene)
-
-
-def test_what_was_typed_is_there_again(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await open_form(pilot)
         await choose_file(pilot, few)
+        await until(pilot, lambda: "posts in 'review', labels in 'label'" in all_text(form.query_one(DataPreview)))
+        assert "negative (0), positive (1)" in all_text(form)
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is screen)
+        assert app_of(pilot).evaluations.items == []
         await pilot.press("e")
-        form = await there(pilot, EvaluationForm)
+        form = await screen_of(pilot, EvaluationForm)
         assert form.query_one(FileList).files == [few]
 
-    play(scene)
+    play(scene, size=(140, 40))
 
 
-def test_the_wrong_ones_are_written_where_the_form_says(furnished: Path, few: Path, tmp_path: Path) -> None:
-    out = tmp_path / "wrong.csv"
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await open_form(pilot)
-        await choose_file(pilot, few)
-        pilot.app.screen.query(PathInput).last().value = str(out)
-        await pilot.press("ctrl+s")
-        screen = await there(pilot, EvaluationScreen)
-        await until(pilot, lambda: screen.has_class("-done"))
-        assert str(out) in text_of(screen, ".news")
-
-    play(scene)
-    assert out.read_text("utf-8-sig").startswith("text,label,predicted,confidence")
-
-
-def test_form_asks_before_errors_replace_a_file(furnished: Path, few: Path, tmp_path: Path) -> None:
+def test_errors_file_is_replaced_only_after_a_question(furnished: Path, few: Path, tmp_path: Path) -> None:
     out = tmp_path / "wrong.csv"
     out.write_text("mine")
 
@@ -211,15 +144,14 @@ def test_form_asks_before_errors_replace_a_file(furnished: Path, few: Path, tmp_
         await choose_file(pilot, few)
         pilot.app.screen.query(PathInput).last().value = str(out)
         await pilot.press("ctrl+s")
-        await there(pilot, ChoiceDialog)
+        await screen_of(pilot, ChoiceDialog)
         await pilot.press("enter")
-        await there(pilot, EvaluationForm)
+        await screen_of(pilot, EvaluationForm)
         assert out.read_text() == "mine"
         await pilot.press("ctrl+s")
-        await there(pilot, ChoiceDialog)
+        await screen_of(pilot, ChoiceDialog)
         await pilot.press("down", "enter")
-        screen = await there(pilot, EvaluationScreen)
-        await until(pilot, lambda: screen.has_class("-done"))
+        assert str(out) in text_of(await result_screen(pilot), ".notes")
 
     play(scene)
     assert out.read_text("utf-8-sig").startswith("text,label,predicted,confidence")
@@ -228,225 +160,172 @@ def test_form_asks_before_errors_replace_a_file(furnished: Path, few: Path, tmp_
 # ---- the result
 
 
-def test_an_evaluation_gives_the_score_card_and_the_matrix(furnished: Path, few: Path) -> None:
-    wanted = expected(few)
+def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) -> None:
+    with Workbench.open() as wb:
+        *_events, expected = wb.evaluate(EvaluationConfig((few,), "mood"))
+    assert isinstance(expected, EvaluationResult)
+    score = expected.score
 
     async def scene(pilot: Pilot[None]) -> None:
-        screen, scored = await measure(pilot, few)
-        assert scored.score == wanted.score
+        screen, result = await evaluate(pilot, few)
+        assert result.score == score
         matrix = screen.query_one(ConfusionMatrix)
         assert matrix.has_focus
         drawn = lines(matrix)
-        for row in wanted.score.confusion:
-            for count in row:
+        for counts in score.confusion:
+            for count in counts:
                 assert (f"{count:,}" if count else "·") in drawn
-        shown = lines(screen.query_one(ScoreView))
-        assert f"{100 * (wanted.score.accuracy or 0):.1f} %" in shown
-        assert "without emoticons" in shown
-        assert "training did not see" not in shown
+        card = lines(screen.query_one(ScoreView))
+        assert f"{100 * (score.accuracy or 0):.1f} %" in card
+        assert "without emoticons" in card
+        assert "training did not see" not in card
+        progress = "\n".join(str(line) for line in screen.evaluation.lines(100))
+        for stage in ("reading", "hashing", "evaluating", "without emoticons", "only emoticons"):
+            assert f"✓ {stage}" in progress
 
-    play(scene)
-
-
-def test_it_says_when_the_adapter_was_trained_on_these_very_posts(furnished: Path, posts_file: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen, _scored = await measure(pilot, few)
-        assert "training data" not in text_of(screen, ".news")
-        await pilot.press("escape", "e")
-        form = await there(pilot, EvaluationForm)
-        form.query_one(FileList).files.clear()
-        await choose_file(pilot, posts_file)
-        await pilot.press("ctrl+s")
-        screen = await there(pilot, EvaluationScreen)
-        await until(pilot, lambda: screen.has_class("-done"))
-        assert "of 1,000 posts are in the adapter's training data" in text_of(screen, ".news")
-
-    play(scene)
-
-
-def test_the_arrows_go_from_cell_to_cell_and_the_line_below_says_which(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen, scored = await measure(pilot, few)
-        matrix = screen.query_one(ConfusionMatrix)
         await pilot.press("left", "up")
         for keys, (row, column) in ((["right"], (0, 1)), (["down"], (1, 1)), (["h"], (1, 0)), (["k", "up"], (0, 0))):
             await pilot.press(*keys)
             assert matrix.cursor == Offset(column, row)
-            count = scored.score.confusion[row][column]
+            count = score.confusion[row][column]
             await until(pilot, lambda: f"{count} post" in text_of(screen, "#cell"))  # noqa: B023
         await pilot.click(matrix, offset=(matrix.size.width - 1, 0))  # beside the cells
         assert matrix.cursor == Offset(0, 0)
 
-    play(scene)
-
-
-def test_a_cell_opens_its_posts_the_surest_first(furnished: Path, posts_file: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen, scored = await measure(pilot, posts_file)
-        matrix = screen.query_one(ConfusionMatrix)
-        labels = scored.score.labels
-        for row, label in enumerate(labels):
-            for column, judged in enumerate(labels):
-                matrix.cursor = Offset(column, row)
-                wanted = list(scored.posts(label, judged))
-                assert len(wanted) == scored.score.confusion[row][column]
-                await pilot.press("enter")
-                if not wanted:
-                    assert pilot.app.screen is screen
-                    continue
-                listed = (await there(pilot, CellPostsScreen)).query_one(PostList)
-                while len(listed.posts) < len(wanted):
-                    before = len(listed.posts)
-                    await pilot.press("end")
-                    await until(pilot, lambda: len(listed.posts) > before)  # noqa: B023
-                assert listed.posts == wanted
-                confidences = [post.confidence for post in listed.posts]
-                assert confidences == sorted(confidences, reverse=True)
-                await pilot.press("escape")
-                await until(pilot, lambda: pilot.app.screen is screen)
-
-    play(scene)
-
-
-def test_a_post_is_shown_whole_with_all_probabilities_and_copied(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen, _scored = await measure(pilot, few)
-        screen.query_one(ConfusionMatrix).cursor = Offset(0, 0)
         await pilot.press("enter")
-        opened = await there(pilot, CellPostsScreen)
-        listed = opened.query_one(PostList)
+        listed = (await screen_of(pilot, CellPostsScreen)).query_one(PostList)
         await until(pilot, lambda: listed.post is not None)
         await pilot.press("down", "c")
         post = listed.post
         assert post is not None
-        await until(pilot, lambda: the_app(pilot).clipboard == post.text)
+        await until(pilot, lambda: pilot.app.clipboard == post.text)
         await pilot.press("enter")
-        whole = await there(pilot, PostScreen)
-        shown = lines(whole.query_one(PostDetails).query_one(Static))
-        assert post.text.split("\n")[0][:10] in shown
+        opened = await screen_of(pilot, PostScreen)
+        text = lines(opened.query_one(PostDetails).query_one(Static))
+        assert post.text.split("\n")[0][:10] in text
         for share in post.probabilities.values():
-            assert f"{100 * share:.1f} %" in shown
-        assert f"{post.row:,}" in shown and post.path.name in shown
+            assert f"{100 * share:.1f} %" in text
+        assert f"{post.row:,}" in text and post.path.name in text
         await pilot.press("escape", "escape")
         await until(pilot, lambda: pilot.app.screen is screen)
 
     play(scene, size=(60, 20))
 
 
-def test_w_writes_the_wrong_ones(furnished: Path, posts_file: Path, tmp_path: Path) -> None:
+def test_past_evaluations_cells_and_errors_file(furnished: Path, few: Path, posts_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
 
     async def scene(pilot: Pilot[None]) -> None:
-        _screen, scored = await measure(pilot, posts_file)
+        first, _result = await evaluate(pilot, few)
+        assert "training data" not in text_of(first, ".notes")
+        await pilot.press("escape", "l")
+        again = await screen_of(pilot, EvaluationScreen)
+        assert again is not first and again.evaluation is first.evaluation
+        assert again.has_class("-done")
+        await pilot.press("escape", "e")
+        await screen_of(pilot, EvaluationForm)
+        screen = await start(pilot, posts_file)
+        assert "of 1,000 posts are in the adapter's training data" in text_of(screen, ".notes")
+        result = screen.evaluation.result
+        assert result is not None
+        confusion = result.score.confusion
+
+        # Each cell opens its posts, by confidence.
+        for row, label in enumerate(result.score.labels):
+            for column, predicted in enumerate(result.score.labels):
+                screen.query_one(ConfusionMatrix).cursor = Offset(column, row)
+                posts = list(result.posts(label, predicted))
+                assert len(posts) == confusion[row][column]
+                await pilot.press("enter")
+                if not posts:
+                    assert pilot.app.screen is screen
+                    continue
+                listed = (await screen_of(pilot, CellPostsScreen)).query_one(PostList)
+                while len(listed.posts) < len(posts):
+                    before = len(listed.posts)
+                    await pilot.press("end")
+                    await until(pilot, lambda: len(listed.posts) > before)  # noqa: B023
+                assert listed.posts == posts
+                confidences = [post.confidence for post in posts]
+                assert confidences == sorted(confidences, reverse=True)
+                await pilot.press("escape")
+                await until(pilot, lambda: pilot.app.screen is screen)
+
         await pilot.press("w")
-        dialog = await there(pilot, PathDialog)
+        dialog = await screen_of(pilot, PathDialog)
         dialog.query_one(Input).value = str(out)
         await pilot.press("enter")
-        await flashed(pilot, "is written")
+        await message(pilot, "is written")
         with out.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-        wrong = sum(count for i, row in enumerate(scored.score.confusion) for j, count in enumerate(row) if i != j)
-        assert len(rows) == wrong
+        assert len(rows) == sum(map(sum, confusion)) - sum(row[i] for i, row in enumerate(confusion))
         assert all(row["label"] != row["predicted"] for row in rows)
+
+        await pilot.press("escape", "l")
+        await screen_of(pilot, ChoiceDialog)
+        await pilot.press("down", "enter")
+        assert (await screen_of(pilot, EvaluationScreen)).evaluation is first.evaluation
 
     play(scene, size=(140, 40))
 
 
-def test_the_last_evaluations_stay_reachable(furnished: Path, few: Path, posts_file: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        first, _scored = await measure(pilot, few)
-        await pilot.press("escape", "l")
-        again = await there(pilot, EvaluationScreen)
-        assert again is not first and again.evaluation is first.evaluation
-        assert again.has_class("-done")
-        await pilot.press("escape", "e")
-        form = await there(pilot, EvaluationForm)
-        form.query_one(FileList).files.clear()
-        await choose_file(pilot, posts_file)
+# ---- running
+
+
+def test_evaluation_is_stopped_or_continues_without_its_screen(
+    furnished: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("label,review\n1,好\n[b]7,差\n", "utf-8")
+
+    async def start_paused(pilot: Pilot[None]) -> EvaluationScreen:
+        await choose_file(pilot, few)
         await pilot.press("ctrl+s")
-        second = await there(pilot, EvaluationScreen)
-        await until(pilot, lambda: second.has_class("-done"))
-        await pilot.press("escape", "l")
-        await there(pilot, ChoiceDialog)
-        await pilot.press("down", "enter")
-        chosen = await there(pilot, EvaluationScreen)
-        assert chosen.evaluation is first.evaluation
+        screen: EvaluationScreen = await screen_of(pilot, EvaluationScreen)
+        assert app_of(pilot).jobs == [screen.evaluation.job]
+        return screen
 
-    play(scene)
-
-
-# ---- at work
-
-
-async def begin_paused(pilot: Pilot[None], path: Path) -> EvaluationScreen:
-    """Begin an evaluation that waits, as if it were long."""
-    await open_form(pilot)
-    await choose_file(pilot, path)
-    engine = the_app(pilot).engine
-    begin = engine.begin
-
-    def begin_and_pause(job: Any) -> None:
-        job.pause()
-        begin(job)
-
-    engine.begin = begin_and_pause  # type: ignore[method-assign]
-    await pilot.press("ctrl+s")
-    screen: EvaluationScreen = await there(pilot, EvaluationScreen)
-    return screen
-
-
-def test_an_evaluation_is_stopped(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await begin_paused(pilot, few)
-        assert the_app(pilot).jobs == [screen.evaluation.job]
-        assert screen.check_action("stop", ())
-        await pilot.press("s")
-        await until(pilot, lambda: not the_app(pilot).jobs)
-        await until(pilot, lambda: "stopped" in text_of(screen, ".news"))
-        assert screen.evaluation.scored is None
-        assert not screen.check_action("stop", ())
-        assert not screen.check_action("write", ())
+        app = app_of(pilot)
+        models_screen = await open_form(pilot)
+        start_job = app.engine.start_job
 
-    play(scene)
+        def start_and_pause(job: Any) -> None:
+            job.pause()
+            start_job(job)
 
-
-def test_it_goes_on_when_its_screen_is_closed_and_can_be_stopped_from_the_list(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await begin_paused(pilot, few)
+        with monkeypatch.context() as patch:
+            patch.setattr(app.engine, "start_job", start_and_pause)
+            screen = await start_paused(pilot)
+            assert screen.check_action("stop", ())
+            await pilot.press("s")
+            await until(pilot, lambda: not app.jobs)
+            await until(pilot, lambda: "stopped" in text_of(screen, ".notes"))
+            assert screen.evaluation.result is None
+            assert not screen.check_action("stop", ())
+            assert not screen.check_action("write", ())
+            await pilot.press("escape", "e")
+            await screen_of(pilot, EvaluationForm)
+            screen = await start_paused(pilot)
         await pilot.press("escape")
-        models_screen = await there(pilot, ModelsScreen)
-        assert the_app(pilot).jobs
+        await screen_of(pilot, ModelsScreen)
+        assert app.jobs
         assert models_screen.check_action("stop", ())
-        screen.evaluation.job.go_on()
-        the_app(pilot).nudge()
-        await until(pilot, lambda: screen.evaluation.scored is not None)
+        screen.evaluation.job.resume()
+        app.wake_workers()
+        await until(pilot, lambda: screen.evaluation.result is not None)
         await pilot.press("l")
-        again = await there(pilot, EvaluationScreen)
-        assert again.has_class("-done")
+        await screen_of(pilot, ChoiceDialog)
+        await pilot.press("enter")
+        assert (await screen_of(pilot, EvaluationScreen)).has_class("-done")
 
-    play(scene)
-
-
-def test_progress_is_told_stage_by_stage(furnished: Path, posts_file: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen, _scored = await measure(pilot, posts_file)
-        shown = "\n".join(str(line) for line in screen.evaluation.lines(100))
-        for stage in ("reading", "hashing", "evaluating", "without emoticons", "only emoticons"):
-            assert f"✓ {stage}" in shown
-
-    play(scene)
-
-
-def test_a_file_with_other_labels_is_refused_with_its_row(furnished: Path, tmp_path: Path) -> None:
-    path = tmp_path / "other.csv"
-    path.write_text("label,review\n1,好\n[b]7,差\n", "utf-8")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await open_form(pilot)
-        await choose_file(pilot, path)
+        # A file with other labels is refused.
+        await pilot.press("escape", "e")
+        await screen_of(pilot, EvaluationForm)
+        await choose_file(pilot, other)
         await pilot.press("ctrl+s")
-        screen = await there(pilot, EvaluationScreen)
-        await until(pilot, lambda: "row 2: the label [b]7 is not in the set" in text_of(screen, ".news"))
+        screen = await screen_of(pilot, EvaluationScreen)
+        await until(pilot, lambda: "row 2: the label [b]7 is not in the set" in text_of(screen, ".notes"))
 
     play(scene, size=(160, 40))
 
@@ -454,31 +333,34 @@ def test_a_file_with_other_labels_is_refused_with_its_row(furnished: Path, tmp_p
 # ---- hostile and large
 
 
-def test_hostile_posts_stay_text(furnished: Path, hostile_file: Path) -> None:
+def test_hostile_posts_are_shown_as_text(furnished: Path, hostile_file: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        screen, scored = await measure(pilot, hostile_file)
-        assert scored.score.failed == 1
-        row, column = max(
-            ((i, j) for i in range(2) for j in range(2)), key=lambda cell: scored.score.confusion[cell[0]][cell[1]]
-        )
+        screen, result = await evaluate(pilot, hostile_file)
+        assert result.score.failed == 1
+        cells = [
+            (count, row, column)
+            for row, counts in enumerate(result.score.confusion)
+            for column, count in enumerate(counts)
+        ]
+        _count, row, column = max(cells)
         screen.query_one(ConfusionMatrix).cursor = Offset(column, row)
         await pilot.press("enter")
-        opened = await there(pilot, CellPostsScreen)
+        opened = await screen_of(pilot, CellPostsScreen)
         listed = opened.query_one(PostList)
         await until(pilot, lambda: listed.post is not None)
-        await pilot.pause()
-        for shown in (lines(listed), lines(opened.query_one(PostDetails).query_one(Static))):
-            assert "[/哈哈][b]␛[31m" in shown
-            assert "\x1b" not in shown and "\u202e" not in shown and "\x9b" not in shown
+        for text in (lines(listed), lines(opened.query_one(PostDetails).query_one(Static))):
+            assert "[/哈哈][b]␛[31m" in text
+            assert not set(text) & set("\x1b\u202e\x9b")
         await pilot.press("end", "enter")
-        await there(pilot, PostScreen)
+        await screen_of(pilot, PostScreen)
 
     play(scene)
 
 
-def test_seven_long_labels_fit_a_small_window_by_scrolling(seven: Path) -> None:
+def test_seven_long_labels_scroll_in_a_small_window(seven: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        screen, scored = await measure(pilot, seven, "seven")
+        screen, result = await evaluate(pilot, seven, "seven")
+        counts = result.score.confusion
         matrix = screen.query_one(ConfusionMatrix)
         matrix.cursor = Offset(0, 0)
         await pilot.pause()
@@ -489,38 +371,26 @@ def test_seven_long_labels_fit_a_small_window_by_scrolling(seven: Path) -> None:
             await pilot.press("right", "down")
         await pilot.pause()
         assert matrix.cursor == Offset(6, 6)
-        last = lines(matrix)
-        assert "▸" in last
-        assert "[b]" in last
-        count = scored.score.confusion[6][6]
-        assert f"{count} post" in text_of(screen, "#cell")
-        total = sum(map(sum, scored.score.confusion))
-        assert total == 210
+        assert "▸" in lines(matrix) and "[b]" in lines(matrix)
+        assert f"{counts[6][6]} post" in text_of(screen, "#cell")
+        assert sum(map(sum, counts)) == 210
         for row in range(7):
             for column in range(7):
                 matrix.cursor = Offset(column, row)
                 await pilot.pause()
-                assert (f"▸{scored.score.confusion[row][column]}" in lines(matrix)) or (
-                    "▸·" in lines(matrix) and not scored.score.confusion[row][column]
-                )
+                assert f"▸{counts[row][column] or '·'}" in lines(matrix)
 
-    play(scene, size=(60, 20))
-
-
-def test_a_click_goes_to_a_cell_and_a_second_opens_it(seven: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen, scored = await measure(pilot, seven, "seven")
-        matrix = screen.query_one(ConfusionMatrix)
-        rows = scored.score.confusion
-        row, column = next((i, j) for i in range(7) for j in range(7) if rows[i][j])
+        # A click moves the cursor, and another one opens the cell.
+        await pilot.resize_terminal(160, 40)
+        row, column = next((i, j) for i in range(7) for j in range(7) if counts[i][j])
         matrix.cursor = Offset(column, row)
         await pilot.pause()
-        place = cell_width(lines(matrix).split("\n")[row + 1].partition("▸")[0])
+        x = cell_len(lines(matrix).split("\n")[row + 1].partition("▸")[0]) + 1
         matrix.cursor = Offset(column, (row + 1) % 7)
         await pilot.pause()
-        await pilot.click(matrix, offset=(place + 1, row + 1))
+        await pilot.click(matrix, offset=(x, row + 1))
         await until(pilot, lambda: matrix.cursor == Offset(column, row))
-        await pilot.click(matrix, offset=(place + 1, row + 1))
-        await there(pilot, CellPostsScreen)
+        await pilot.click(matrix, offset=(x, row + 1))
+        await screen_of(pilot, CellPostsScreen)
 
-    play(scene, size=(160, 40))
+    play(scene, size=(60, 20))

@@ -1,110 +1,84 @@
-"""What the history's screen makes of entries that came, went, or are asked for by others."""
+"""The history screen when entries are added, removed, or opened from elsewhere."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from browsing import ANALYSIS, Scene, at, judged, keep
-from stage import flashed, play, until
+from browsing import ANALYSIS, Scene, at, keep, predictions
+from stage import message_line, play, until
 from textual.pilot import Pilot
 
 from weibo_tui.app.history.screen import SearchField
+from weibo_tui.storage.history import Entry
 from weibo_tui.workbench import Workbench
 
 MANY = 530
 
 
-def test_what_is_new_is_seen_on_coming_back_and_the_cursor_stays_on_its_entry(home: Path) -> None:
-    entries = keep(home, judged(50))
+def check_position(history: Scene, entries: list[Entry]) -> None:
+    """The first row in view has the number that the line below the table says."""
+    first = int(history.where.partition("–")[0])
+    assert entries[first - 1] == history.entries[history.browser.table.top]
+
+
+def test_history_refresh_keeps_cursor_and_view(home: Path) -> None:
+    entries = keep(home, predictions(150))
 
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
         await history.press("down", "down", "f2")
-        [new, *_others] = keep(home, [replace(ANALYSIS, text="新的", created_at=at(60))])
+        [new, *_others] = keep(home, [replace(ANALYSIS, text="新的", created_at=at(160))])
         await history.press("f4")
-        assert history.entries == [new, *entries]
+        assert history.entries[:4] == [new, *entries[:3]]
         assert history.entry == entries[2]
         assert "新的" in history.text
-        assert history.where.endswith(" of 51")
+        assert history.where.endswith(" of 151")
 
-    play(scene)
-
-
-def test_what_is_new_is_seen_by_key_without_a_jump(home: Path) -> None:
-    entries = keep(home, judged(150))
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
         await history.press(*["pagedown"] * 4)
-        before, row = history.lines[3:12], history.entry
-        keep(home, [replace(ANALYSIS, created_at=at(200 + minute)) for minute in range(3)])
+        before, entry = history.lines[3:12], history.entry
+        everything = keep(home, [replace(ANALYSIS, created_at=at(200 + minute)) for minute in range(3)])
         await history.press("R")
-        assert history.entry == row
+        assert history.entry == entry
         assert history.lines[3:12] == before
-        assert history.where.endswith(" of 153")
-        begin = int(history.where.partition("–")[0])
-        assert entries[begin - 4] == history.entries[history.browser.table.top]
+        assert history.where.endswith(" of 154")
+        check_position(history, everything)
 
     play(scene)
 
 
-def test_an_analysis_is_shown_among_its_neighbours_wherever_it_stands(home: Path) -> None:
-    entries = keep(home, judged(MANY))
+def test_history_shows_an_analysis_among_its_neighbors(home: Path) -> None:
+    # The oldest half has one timestamp, and only the ids order it.
+    entries = keep(home, [replace(one, created_at=max(one.created_at, at(260))) for one in predictions(MANY)])
 
     async def scene(pilot: Pilot[None]) -> None:
         history = await Scene.open(pilot)
         await history.press("slash", "没", "f2")
-        for place in (400, 0, MANY - 1, 210):
-            wanted = entries[place]
-            history.screen.show(wanted.id or 0)
+        for index in (400, 0, MANY - 1, 210, 525):
+            history.screen.show(entries[index].id or 0)
             await until(pilot, lambda: pilot.app.screen is history.screen)
             await history.settled()
-            assert history.entry == wanted
+            assert history.entry == entries[index]
             assert history.post in history.text
             assert history.screen.query_one(SearchField).value == ""
-            begin = int(history.where.partition("–")[0])
-            assert entries[begin - 1] == history.entries[history.browser.table.top]
+            check_position(history, entries)
 
     play(scene)
 
 
-def test_the_place_is_right_also_among_analyses_of_one_moment(home: Path) -> None:
-    entries = keep(home, [replace(one, created_at=at(0)) for one in judged(260)])
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        history.screen.show(entries[255].id or 0)
-        await history.settled()
-        assert history.entry == entries[255]
-        begin = int(history.where.partition("–")[0])
-        assert entries[begin - 1] == history.entries[history.browser.table.top]
-
-    play(scene)
-
-
-def test_an_analysis_that_is_gone_is_said_to_be_and_the_history_is_shown(home: Path) -> None:
-    entries = keep(home, judged(5))
+def test_history_errors_are_shown(home: Path) -> None:
+    entries = keep(home, predictions(5))
 
     async def scene(pilot: Pilot[None]) -> None:
         history = Scene(pilot)
         history.screen.show(999)
-        await until(pilot, lambda: "no analysis 999" in flashed(pilot))
+        await until(pilot, lambda: "no analysis 999" in message_line(pilot))
         await history.settled()
         assert history.entries == entries
-
-    play(scene)
-
-
-def test_a_damaged_database_is_said_to_be(home: Path) -> None:
-    keep(home, judged(5))
-    with Workbench.open(home) as bench:
-        bench.history.count()
-        bench._database.execute("DROP TABLE search")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
+        with Workbench.open(home) as wb:
+            wb.history.count()
+            wb._database.execute("DROP TABLE search")
         await history.press("slash", "面")
-        assert "is damaged" in flashed(pilot)
+        assert "is damaged" in message_line(pilot)
 
     play(scene)

@@ -1,4 +1,4 @@
-"""Any hostile texts through every screen: nothing of them acts there."""
+"""Generated hostile texts on every screen: shown as text."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 
-from weibo_tui.app.predict.conversation import PredictionList
+from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.history import Analysis
-from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import Journal
 from weibo_tui.workbench import Workbench
 
 SIZE = (110, 30)
@@ -35,25 +35,25 @@ Tour = Callable[[Path, Path, list[str]], None]
 
 
 def keep(home: Path, found: list[str]) -> None:
-    """A history and runs that hold these texts wherever they hold any, and nothing else."""
-    with Workbench.open(home) as bench:
-        bench.history.clear()
-        for run in bench.runs.list():
-            bench.runs.remove(run.id)
+    """Fill the history and the runs with these texts, in every column."""
+    with Workbench.open(home) as wb:
+        wb.history.clear()
+        for run in wb.runs.list():
+            wb.runs.remove(run.id)
         for text in found:
             entry = replace(ANALYSIS, text=text, label=text, adapter=text, probabilities={text: 0.9, "[b]": 0.1})
-            (identity,) = bench.history.add([entry])
-            bench.history.correct(identity, found[0])
-            bench.history.add([replace(ANALYSIS, text=text, label="", confidence=None, probabilities={}, error=text)])
+            (identity,) = wb.history.add([entry])
+            wb.history.correct(identity, found[0])
+            wb.history.add([replace(ANALYSIS, text=text, label="", confidence=None, probabilities={}, error=text)])
             name = as_file_name(text)
-            bench.history.add_file(replace(FILE, path=Path(name), out=Path(name), adapter=text, counts={text: 3}))
-            run = bench.runs.create("train", text, {"plan": {"name": text, "data": [text], "base": text}})
+            wb.history.add_file(replace(FILE, path=Path(name), out=Path(name), adapter=text, counts={text: 3}))
+            run = wb.runs.create("train", text, {"plan": {"name": text, "data": [text], "base": text}})
             started = RunStarted(run.id, text, "train", text, text, text, 1, 0, 4, 1, {text: 4}, 1, 1)
-            with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+            with wb.runs.lock(run.id), Journal(wb.runs, run.id) as journal:
                 for event in (started, StepDone(1, 4, 1, 0.5, 1e-3, 1.0, 8, 64, 0.1, 10**6)):
                     journal.add(to_json(event))
                 journal.add(to_json(Evaluated(1, 4, text, 0.5, 0.75, 0.75, True)))
-            bench.runs.finish(run.id, "failed", {"error": text})
+            wb.runs.finish(run.id, "failed", {"error": text})
 
 
 async def paste(pilot: Pilot[None], text: str) -> None:
@@ -74,7 +74,7 @@ def cards_and_prompt(home: Path, folder: Path, found: list[str]) -> None:
             await press(pilot, "enter", "up")
             await look(pilot)
             await press(pilot, "ctrl+u")
-        await until(pilot, lambda: not any(card.at_work for card in cards(pilot).cards))
+        await until(pilot, lambda: not any(card.busy for card in cards(pilot).cards))
         await press(pilot, "escape")
         for _card in cards(pilot).cards[-3 * len(found) :]:
             await press(pilot, "space", "c")
@@ -85,9 +85,9 @@ def cards_and_prompt(home: Path, folder: Path, found: list[str]) -> None:
 
 
 def cards(pilot: Pilot[None]) -> PredictionList:
-    place = app_of(pilot).places["predict"]
+    place = app_of(pilot).main_screens["predict"]
     assert isinstance(place, PredictScreen)
-    return place.conversation
+    return place.prediction_list
 
 
 def history(home: Path, folder: Path, found: list[str]) -> None:
@@ -133,7 +133,7 @@ def runs(home: Path, folder: Path, found: list[str]) -> None:
 
 
 def files(home: Path, folder: Path, found: list[str]) -> None:
-    """The form and its preview of files whose names, columns, labels and posts are hostile."""
+    """The training form and its preview, with hostile file names, columns, labels and posts."""
     place = folder / as_file_name(found[-1])
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -172,7 +172,7 @@ def go_through(tour: Tour, home: Path, folder: Path, found: list[str], monkeypat
 @pytest.mark.parametrize("tour", [cards_and_prompt], ids=lambda tour: tour.__name__)
 @settings(max_examples=1, suppress_health_check=SHARED)
 @given(found=FEW)
-def test_hostile_texts_are_only_texts(
+def test_generated_texts_are_shown_as_text(
     tour: Tour, found: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_through(tour, furnished, tmp_path, found, monkeypatch)
@@ -182,7 +182,7 @@ def test_hostile_texts_are_only_texts(
 @pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
 @settings(max_examples=15, suppress_health_check=SHARED)
 @given(found=FOUND)
-def test_many_hostile_texts_are_only_texts(
+def test_many_generated_texts_are_shown_as_text(
     tour: Tour, found: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_through(tour, furnished, tmp_path, found, monkeypatch)
@@ -191,12 +191,12 @@ def test_many_hostile_texts_are_only_texts(
 # ---- posts far too large
 
 
-def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -> None:
+def test_megabyte_post_is_predicted_outside_the_prompt(furnished: Path) -> None:
     post = "字\u200b" * 500_000
 
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
-        place = app_of(pilot).places["predict"]
+        place = app_of(pilot).main_screens["predict"]
         assert isinstance(place, PredictScreen)
         await paste(pilot, "草稿")
         await paste(pilot, post)
@@ -207,10 +207,10 @@ def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -
         await paste(pilot, post)
         await until(pilot, lambda: app_of(pilot).screen.is_modal)
         await press(pilot, "down", "enter")
-        await until(pilot, lambda: cards(pilot).cards and not cards(pilot).cards[0].at_work)
+        await until(pilot, lambda: cards(pilot).cards and not cards(pilot).cards[0].busy)
         assert place.prompt.text == "草稿"
         await look(pilot)
-        await press(pilot, "up", "up")  # what cannot be written cannot be fetched either
+        await press(pilot, "up", "up")  # it is not recalled either
         assert len(place.prompt.text) < 10
         await go(pilot, "f4", "history")
         await press(pilot, "r")
@@ -223,11 +223,11 @@ def test_a_post_of_a_megabyte_is_judged_without_being_written(furnished: Path) -
         await look(pilot)
 
     play(scene, SIZE)
-    with Workbench.open(furnished) as bench:
-        assert [entry.text for entry in bench.history.page(9) if isinstance(entry, Analysis)] == [post]
+    with Workbench.open(furnished) as wb:
+        assert [entry.text for entry in wb.history.page(9) if isinstance(entry, Analysis)] == [post]
 
 
-def test_a_copied_post_of_any_kind_leaves_the_app_alive(furnished: Path) -> None:
+def test_posts_with_surrogates_are_copied(furnished: Path) -> None:
     keep(furnished, ["\ud83d", "\udcff\x1b[2J"])
 
     async def scene(pilot: Pilot[None]) -> None:

@@ -1,4 +1,4 @@
-"""Hostile texts wherever text is shown: they stand there as they are, and act neither as markup nor on a terminal."""
+"""Hostile texts on every screen: shown as text, never as markup or terminal sequences."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 import tomlkit
 from hostile import LABELS, SOME, TEXTS, fill, shown, write_labelled
 from hostile_stage import go, loaded, look, play, press
-from stage import app_of, drawn, flashed, until
+from stage import app_of, drawn, message_line, until
 from textual import events
 from textual.pilot import Pilot
 
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.evaluation.evaluation_job import Evaluation
+from weibo_tui.app.models.import_export import JobRequest
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen
@@ -33,7 +34,7 @@ def hostile(furnished: Path) -> Path:
     return furnished
 
 
-def test_cards_and_prompt(hostile: Path) -> None:
+def test_cards_and_prompt_show_hostile_posts(hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
         seen = await look(pilot)
@@ -51,7 +52,7 @@ def test_cards_and_prompt(hostile: Path) -> None:
     play(scene, NARROW)
 
 
-def test_posts_that_are_pasted_and_judged(hostile: Path) -> None:
+def test_pasted_hostile_posts_are_shown(hostile: Path) -> None:
     (hostile / "settings.toml").write_text('adapter = "hostile"\n', "utf-8")
 
     async def scene(pilot: Pilot[None]) -> None:
@@ -74,7 +75,7 @@ def test_posts_that_are_pasted_and_judged(hostile: Path) -> None:
 
 
 @each_size
-def test_history(size: tuple[int, int], hostile: Path) -> None:
+def test_history_shows_hostile_entries(size: tuple[int, int], hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f4", "history")
         seen = await look(pilot)
@@ -96,7 +97,7 @@ def test_history(size: tuple[int, int], hostile: Path) -> None:
     play(scene, size)
 
 
-def test_the_questions_of_the_history(hostile: Path) -> None:
+def test_history_dialogs_show_hostile_texts(hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f4", "history")
         await press(pilot, "end", "l")
@@ -109,14 +110,7 @@ def test_the_questions_of_the_history(hostile: Path) -> None:
             await look(pilot)
             await press(pilot, "down", "enter", "tab")
         await look(pilot)
-
-    play(scene, WIDE)
-
-
-def test_a_search_for_anything(hostile: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await go(pilot, "f4", "history")
-        await press(pilot, "slash")
+        await press(pilot, "escape", "slash")
         for text in TEXTS.values():
             pilot.app.post_message(events.Paste(text[:2000]))
             await pilot.pause()
@@ -127,7 +121,7 @@ def test_a_search_for_anything(hostile: Path) -> None:
 
 
 @each_size
-def test_runs_and_their_monitor(size: tuple[int, int], hostile: Path) -> None:
+def test_runs_show_hostile_texts(size: tuple[int, int], hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f3", "train")
         await until(pilot, lambda: shown(list(TEXTS.values())[-1]) in drawn(pilot))
@@ -147,10 +141,10 @@ def test_runs_and_their_monitor(size: tuple[int, int], hostile: Path) -> None:
 
 
 @each_size
-def test_the_form_and_the_preview_of_the_data(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
+def test_training_form_shows_hostile_files(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
     folder = tmp_path / "[b]data"
     write_labelled(folder, "[b]x[@click=app.quit]帖.csv")
-    write_labelled(folder, "\x1b[31m\u202e.csv")  # which nobody can type
+    write_labelled(folder, "\x1b[31m\u202e.csv")
 
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f3", "train")
@@ -171,7 +165,7 @@ def test_the_form_and_the_preview_of_the_data(size: tuple[int, int], hostile: Pa
 
 
 @each_size
-def test_models(size: tuple[int, int], hostile: Path) -> None:
+def test_models_show_hostile_cards(size: tuple[int, int], hostile: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f5", "models")
         seen = await look(pilot)
@@ -192,20 +186,21 @@ def test_models(size: tuple[int, int], hostile: Path) -> None:
 
 
 @each_size
-def test_an_evaluation_with_hostile_labels_and_posts(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
+def test_evaluation_shows_hostile_labels_and_posts(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
     path = write_labelled(tmp_path, "[b]\x1b[31m\u202e[@click=app.quit]帖.csv")
 
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f5", "models")
-        models = app_of(pilot).places["models"]
+        models = app_of(pilot).main_screens["models"]
         assert isinstance(models, ModelsScreen)
         plan = EvaluationConfig((path,), "hostile")
-        job = Job("evaluate", "hostile", lambda bench: bench.evaluate(plan), models, adapter="hostile")
-        models.evaluations = [Evaluation(plan, job)]
-        models.begin(job)
-        models._open(models.evaluations[0])
+        job = Job("evaluate", "hostile", lambda wb: wb.evaluate(plan), models, adapter="hostile")
+        evaluation, session = Evaluation(plan, job), app_of(pilot).evaluations
+        session.items.append(evaluation)
+        models._start(JobRequest(job))
+        session.open(evaluation)
         await until(pilot, lambda: job.outcome)
-        assert job.outcome == "done", models.evaluations[0].problem
+        assert job.outcome == "done", evaluation.problem
         await pilot.pause()
         seen = await look(pilot)
         for key in ("down", "right", "enter", "down", "enter", "escape", "escape", "escape"):
@@ -218,16 +213,16 @@ def test_an_evaluation_with_hostile_labels_and_posts(size: tuple[int, int], host
 
 
 @each_size
-def test_a_file_that_is_labelled(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
+def test_labeling_card_shows_a_hostile_path(size: tuple[int, int], hostile: Path, tmp_path: Path) -> None:
     path = write_labelled(tmp_path, "[b]\x1b[31m\u202e[@click=app.quit]帖.csv")
 
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
-        place = app_of(pilot).places["predict"]
+        place = app_of(pilot).main_screens["predict"]
         assert isinstance(place, PredictScreen)
         card = LabelingCard(LabelingConfig(path, path.with_suffix(".out.csv"), "hostile"))
-        place.conversation.append(card)
-        await until(pilot, lambda: card.done)
+        place.prediction_list.append(card)
+        await until(pilot, lambda: card.result)
         await pilot.pause()
         assert "␛[31m" in await look(pilot)
         await press(pilot, "escape", "space")
@@ -236,15 +231,15 @@ def test_a_file_that_is_labelled(size: tuple[int, int], hostile: Path, tmp_path:
     play(scene, size)
 
 
-def test_news_questions_titles_and_errors() -> None:
+def test_messages_and_dialogs_show_hostile_texts() -> None:
     async def scene(pilot: Pilot[None]) -> None:
         for text in TEXTS.values():
-            await _say_everywhere(pilot, text)
+            await _show_everywhere(pilot, text)
 
     play(scene, (100, 30))
 
 
-async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
+async def _show_everywhere(pilot: Pilot[None], text: str) -> None:
     def refuse(typed: str = "") -> None:
         raise UserInputError(typed + text)
 
@@ -252,11 +247,11 @@ async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
         refuse()
 
     app = app_of(pilot)
-    app.do(fail())
-    await until(pilot, lambda: flashed(pilot))
+    app.run_task(fail())
+    await until(pilot, lambda: message_line(pilot))
     await pilot.pause()
     assert shown(text) in await look(pilot)
-    job = app.begin(Job("label", text, lambda _bench: iter([]), app.screen))
+    job = app.start_job(Job("label", text, lambda _wb: iter([]), app.screen))
     for dialog in (ChoiceDialog(text, [("a", text), ("b", "b")]), InputDialog(text, text, check=refuse)):
         await app.push_screen(dialog)
         await pilot.pause()
@@ -268,13 +263,18 @@ async def _say_everywhere(pilot: Pilot[None], text: str) -> None:
     await until(pilot, lambda: job not in app.jobs)
 
 
-@pytest.mark.parametrize("field", ["adapter", "base", "theme"])
 @pytest.mark.parametrize("name", [name for name in SOME if name != "surrogate"])  # TOML knows none
-def test_settings(name: str, field: str, furnished: Path) -> None:
-    (furnished / "settings.toml").write_text(tomlkit.dumps({field: TEXTS[name]}), "utf-8")
+def test_settings_with_hostile_names_are_shown(name: str, furnished: Path) -> None:
+    settings = furnished / "settings.toml"
+    settings.write_text(tomlkit.dumps(dict.fromkeys(("adapter", "base", "theme"), TEXTS[name])), "utf-8")
 
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
         await look(pilot)
+        for field in ("adapter", "base"):
+            settings.write_text(tomlkit.dumps({field: TEXTS[name]}), "utf-8")
+            await app_of(pilot).refresh_catalog()
+            await pilot.pause()
+            await look(pilot)
 
     play(scene, (100, 30))

@@ -1,4 +1,4 @@
-"""Hostile texts in a real terminal: what the program writes to it, byte by byte, is its own."""
+"""Hostile texts in a real terminal: no byte of them is written raw."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from histories import ANALYSIS
 from hostile import fill, write_labelled
 from terminal import Terminal
 
-from weibo_tui.text import visible
+from weibo_tui.text.terminal import sanitize
 from weibo_tui.workbench import Workbench
 
 
 class Wire:
-    """All that reached a terminal, beside the screen that it draws."""
+    """All bytes that reached a terminal."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.data = b""
@@ -30,12 +30,12 @@ class Wire:
         self._stream.feed(data)
 
 
-# What a full-screen program writes: colours, the cursor and its shape, modes, questions; text to copy, in base64.
+# Sequences of a full-screen program: colors, cursor, modes and queries; copied text in base64.
 OWN = re.compile(
     r"\x1b\[[\d;]*[mHJKABCD]|\x1b\[[?<>=]?[\d;]*(?:\$p|[hlucnqt])"
     r"|\x1b\]22;\w+\x07|\x1b\]52;c;[\w+/=]*\x07|[\r\n]"
 )
-MARK = "4242"  # in every sequence below, and in none that the app writes
+MARK = "4242"  # in every sequence below, and in none of the app's own
 SEQUENCES = (
     *(f"\x1b[{MARK}m", f"\x1b[{MARK};1H", f"\x1b[?{MARK}h", f"\x1b]0;{MARK}\x07", f"\x1b]2;{MARK}\x1b\\"),
     *(f"\x1b]8;;{MARK}\x07", f"\x1b]52;c;{MARK}\x07", f"\x1bP{MARK}\x1b\\", f"\x1b_G{MARK}\x1b\\"),
@@ -46,16 +46,16 @@ SEQUENCES = (
 
 
 @pytest.mark.slow
-def test_nothing_of_hostile_texts_reaches_a_real_terminal_raw(furnished: Path, tmp_path: Path) -> None:
+def test_hostile_texts_reach_no_terminal_raw(furnished: Path, tmp_path: Path) -> None:
     fill(furnished)
     post = "好" + "".join(SEQUENCES)
     folder = tmp_path / "data"
     write_labelled(folder, f"[b]\x1b[{MARK}m\u202e.csv")
     write_labelled(folder, "[b]x.csv")
-    with Workbench.open(furnished) as bench:
+    with Workbench.open(furnished) as wb:
         posts = [*(f"{sequence}好\ud83d" for sequence in SEQUENCES), post]
         latest = [replace(ANALYSIS, text=text, label=text) for text in posts]
-        bench.history.add([replace(entry, created_at="2099-01-01T00:00:00.000Z") for entry in latest])
+        wb.history.add([replace(entry, created_at="2099-01-01T00:00:00.000Z") for entry in latest])
     with Terminal(columns=100, rows=30) as terminal:
         wire = Wire(terminal)
         terminal.wait_for("adapter mood")
@@ -79,13 +79,13 @@ def test_nothing_of_hostile_texts_reaches_a_real_terminal_raw(furnished: Path, t
         terminal.press("ctrl+q")
         assert terminal.wait_for_end() == 0
         assert terminal.in_order
-    raw = wire.data.decode()  # which cut characters would break
+    raw = wire.data.decode()  # fails if a character is cut
     copied = [base64.b64decode(one).decode() for one in re.findall(r"\x1b\]52;c;([^\x07]*)\x07", raw)]
     assert post in copied
-    assert "好?" in {text[-2:] for text in copied}  # for half a pair, which no terminal takes
+    assert "好?" in {text[-2:] for text in copied}  # for a lone surrogate
     for sequence in OWN.findall(raw):
         assert MARK not in sequence or sequence.startswith("\x1b]52;")
     left = OWN.sub("\n", raw)
     for line in left.split("\n"):
-        assert visible(line) == line, repr(line)
-    assert "\x1b]0;" not in raw and "\x1b]2;" not in raw  # the title stays whoever's it was
+        assert sanitize(line) == line, repr(line)
+    assert "\x1b]0;" not in raw and "\x1b]2;" not in raw  # the title does not change

@@ -1,4 +1,4 @@
-"""Keys that arrive in one burst, after a moment in which the machine or the line was busy, are done in their order."""
+"""Keys that arrive in one burst are handled in their order."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ def press(pilot: Pilot[None], *keys: str) -> None:
         pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
 
 
-async def line(pilot: Pilot[None], value: str) -> SingleLineInput:
+async def open_input(pilot: Pilot[None], value: str) -> SingleLineInput:
     await app_of(pilot).push_screen(InputDialog("Which name?", value))
     await pilot.pause()
     return pilot.app.screen.query_one(SingleLineInput)
 
 
-def test_what_a_key_is_bound_to_is_done_before_what_was_typed_after_it() -> None:
+def test_keys_in_inputs_are_handled_in_order() -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        written = await line(pilot, "before")
+        field = await open_input(pilot, "before")
         press(pilot, "end", "ctrl+u", *"next", "home", "x", "end", "backspace")
-        await until(pilot, lambda: written.value == "xnex")
-
-    play(scene)
-
-
-def test_so_it_is_in_a_line_for_a_path() -> None:
-    async def scene(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: field.value == "xnex")
+        press(pilot, "end", "ctrl+u", "a")
+        pilot.app.post_message(events.Paste("b"))
+        press(pilot, "c")
+        await until(pilot, lambda: field.value == "abc")
+        # The second key follows the first, which closes the dialog.
+        press(pilot, "escape", "f3")
+        await until(pilot, lambda: app_of(pilot).current_mode == "train")
         await app_of(pilot).push_screen(ExportForm(EVERYTHING))
         await pilot.pause()
         press(pilot, "end", "ctrl+u", *"out.csv")
@@ -51,57 +52,22 @@ def test_so_it_is_in_a_line_for_a_path() -> None:
     play(scene)
 
 
-def test_a_paste_does_not_overtake_the_keys_before_it() -> None:
+def test_keys_follow_focus_and_screen(furnished: Path) -> None:
+    with Workbench.open(furnished) as wb:
+        wb.history.add([ANALYSIS])
+
     async def scene(pilot: Pilot[None]) -> None:
-        written = await line(pilot, "before")
-        press(pilot, "end", "ctrl+u", "a")
-        pilot.app.post_message(events.Paste("b"))
-        press(pilot, "c")
-        await until(pilot, lambda: written.value == "abc")
-
-    play(scene)
-
-
-def test_posts_that_are_written_in_one_burst_do_not_run_into_each_other(furnished: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app_of(pilot).stock.adapter)
+        screens = app_of(pilot).main_screens
+        history, prompt = screens["history"], screens["predict"].query_one(Prompt)
+        await until(pilot, lambda: app_of(pilot).catalog.adapter)
         await pilot.pause()
         press(pilot, *"one", "enter", *"two", "enter")
-        await until(pilot, lambda: [card.text for card in pilot.app.query(PostCard)] == ["one", "two"])
-
-    play(scene)
-
-
-def test_keys_follow_the_focus_that_a_key_before_them_moved(home: Path) -> None:
-    with Workbench.open(home) as bench:
-        bench.history.add([ANALYSIS])
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = app_of(pilot).places["history"]
+        await until(pilot, lambda: [card.text for card in pilot.app.query(PostCard)][-2:] == ["one", "two"])
         await pilot.press("f4")
         await until(pilot, lambda: history.is_running and history.query_one(HistoryBrowser).entry)
         press(pilot, "slash", *"find")
         await until(pilot, lambda: history.query_one(SearchField).value == "find")
-
-    play(scene)
-
-
-def test_keys_follow_the_one_that_leads_to_another_place(furnished: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        prompt = app_of(pilot).places["predict"].query_one(Prompt)
-        await pilot.press("f4")
-        await until(pilot, lambda: app_of(pilot).current_mode == "history")
-        await pilot.pause()
         press(pilot, "f2", *"post")
         await until(pilot, lambda: prompt.text == "post")
-
-    play(scene)
-
-
-def test_keys_go_on_where_the_one_before_them_closed_what_it_was_typed_into() -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await line(pilot, "")
-        press(pilot, "escape", "f3")
-        await until(pilot, lambda: app_of(pilot).current_mode == "train")
 
     play(scene)

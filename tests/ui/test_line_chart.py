@@ -1,12 +1,11 @@
-"""The widget that shows curves: what it says, in which colours, and how seldom it draws."""
+"""The chart widget: legend, colors, axes, and how often it draws."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.strip import Strip
@@ -19,22 +18,22 @@ Scene = Callable[[Pilot[None], "Counted"], Coroutine[Any, Any, None]]
 
 
 class Counted(LineChart):
-    """Counts the lines that it is asked for."""
+    """Counts the lines that are rendered."""
 
-    asked = 0
+    rendered = 0
 
     def render_line(self, y: int) -> Strip:
-        self.asked += 1
+        self.rendered += 1
         return super().render_line(y)
 
 
 class Host(App[None]):
-    def __init__(self, curves: Counted) -> None:
+    def __init__(self, chart: Counted) -> None:
         super().__init__()
-        self._curves = curves
+        self._chart = chart
 
     def compose(self) -> ComposeResult:
-        yield self._curves
+        yield self._chart
 
     def on_mount(self) -> None:
         for theme in (themes.DARK, themes.LIGHT):
@@ -42,138 +41,104 @@ class Host(App[None]):
         self.theme = themes.DARK.name
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        return themes.label_colours(self.current_theme.dark)
+        return themes.label_colors(self.current_theme.dark)
 
 
-def play(scene: Scene, title: str = "Loss", size: tuple[int, int] = (60, 16)) -> None:
+def play(scene: Scene, title: str = "Loss") -> None:
     async def run() -> None:
-        curves = Counted(title)
-        async with Host(curves).run_test(size=size) as pilot:
+        chart = Counted(title)
+        async with Host(chart).run_test(size=(60, 16)) as pilot:
             await pilot.pause()
-            await scene(pilot, curves)
+            await scene(pilot, chart)
 
     asyncio.run(run())
 
 
-def text(curves: LineChart) -> str:
-    return "\n".join(curves.render_line(y).text for y in range(curves.size.height))
+def text(chart: LineChart) -> str:
+    return "\n".join(chart.render_line(y).text for y in range(chart.size.height))
 
 
-def colours(curves: LineChart, drawn: Callable[[str], bool]) -> set[str]:
-    """The colours of the pieces whose text is like this."""
-    return set(_colours(curves, drawn))
+def curve_colors(chart: LineChart) -> set[str]:
+    """The colors of all texts that contain braille."""
+    segments = [segment for y in range(chart.size.height) for segment in chart.render_line(y)]
+    curves = [segment for segment in segments if any("\u2800" < character < "\u2900" for character in segment.text)]
+    return {segment.style.color.name for segment in curves if segment.style is not None and segment.style.color}
 
 
-def _colours(curves: LineChart, drawn: Callable[[str], bool]) -> Iterator[str]:
-    for y in range(curves.size.height):
-        for segment in curves.render_line(y):
-            if drawn(segment.text) and segment.style is not None and segment.style.color is not None:
-                yield segment.style.color.name
-
-
-def braille(piece: str) -> bool:
-    return any("\u2800" < character < "\u2900" for character in piece)
-
-
-def test_points_are_drawn_as_they_come_and_named_in_the_legend() -> None:
-    async def scene(pilot: Pilot[None], curves: Counted) -> None:
-        assert "No values yet" in text(curves)
-        for step in range(100):
-            curves.add("train", step, 1 / (1 + step))
-            curves.add("validation", step, 0.5)
+def test_chart_shows_points_and_draws_once_per_frame() -> None:
+    async def scene(pilot: Pilot[None], chart: Counted) -> None:
+        assert "No values yet" in text(chart)
         await pilot.pause()
-        seen = text(curves)
-        assert seen.startswith("Loss  ● train 0.0")
-        assert "▲ validation 0.5" in seen
-        assert "99" in seen.splitlines()[-1]
-        assert [series.colour for series in curves.series] == [0, 1]
-
-    play(scene)
-
-
-def test_many_points_in_one_go_cost_one_drawing() -> None:
-    async def scene(pilot: Pilot[None], curves: Counted) -> None:
-        await pilot.pause()
-        before = curves.asked
+        before = chart.rendered
         for step in range(1000):
-            curves.add("train", step, step % 7)
-        assert curves.asked == before
+            chart.add("train", step, 1 / (1 + step))
+            chart.add("validation", step, 0.5)
+        assert chart.rendered == before
         await pilot.pause()
-        assert curves.asked <= before + 2 * curves.size.height
-        # and none where nothing comes in
-        before = curves.asked
+        assert chart.rendered <= before + 2 * chart.size.height
+        before = chart.rendered
         await pilot.pause()
-        assert curves.asked == before
+        assert chart.rendered == before
+        lines = text(chart)
+        assert lines.startswith("Loss  ● train 0.0")
+        assert "▲ validation 0.5" in lines
+        assert "999" in lines.splitlines()[-1]
 
     play(scene)
 
 
-def test_a_logarithmic_axis_and_smoothing_are_switched_while_one_looks_on() -> None:
-    async def scene(pilot: Pilot[None], curves: Counted) -> None:
+def test_chart_log_axis_and_smoothing_can_be_toggled() -> None:
+    async def scene(pilot: Pilot[None], chart: Counted) -> None:
         for step in range(1, 200):
-            curves.add("train", step, 10.0 ** (-step / 50) * (1.5 if step % 2 else 0.5))
+            chart.add("train", step, 10.0 ** (-step / 50) * (1.5 if step % 2 else 0.5))
         await pilot.pause()
-        linear = text(curves)
-        assert len(colours(curves, braille)) == 2
-        curves.log_y = True
+        linear = text(chart)
+        assert len(curve_colors(chart)) == 2
+        chart.log_y = True
         await pilot.pause()
-        assert text(curves).startswith("Loss (log)")
-        assert "0.01┤" in text(curves) and "0.01┤" not in linear
-        curves.smoothing = False
+        assert text(chart).startswith("Loss (log)")
+        assert "0.01┤" in text(chart) and "0.01┤" not in linear
+        chart.smoothing = False
         await pilot.pause()
-        assert len(colours(curves, braille)) == 1
-        curves.log_y, curves.smoothing = False, True
+        assert len(curve_colors(chart)) == 1
+        chart.log_y, chart.smoothing = False, True
         await pilot.pause()
-        assert text(curves) == linear
+        assert text(chart) == linear
 
     play(scene)
 
 
-def test_the_colours_are_those_of_the_theme() -> None:
-    async def scene(pilot: Pilot[None], curves: Counted) -> None:
-        curves.set_series([Series("one", 0, smoothing=0), Series("two", 1, smoothing=0)])
+def test_chart_series_keep_their_color_of_the_theme() -> None:
+    async def scene(pilot: Pilot[None], chart: Counted) -> None:
+        chart.set_series([Series("one", 0, smoothing=0), Series("two", 1, smoothing=0)])
         for step in range(50):
-            curves.add("one", step, step)
-            curves.add("two", step, -step)
+            chart.add("one", step, step)
+            chart.add("two", step, -step)
         for theme, dark in ((themes.DARK.name, True), (themes.LIGHT.name, False)):
             pilot.app.theme = theme
             await pilot.pause()
-            found = themes.label_colours(dark)
-            assert colours(curves, braille) == {found["label-1"], found["label-2"]}
+            colors = themes.label_colors(dark)
+            assert curve_colors(chart) == {colors["label-1"], colors["label-2"]}
+        chart.set_series([series for series in chart.series if series.name == "two"])
+        chart.add("three", 1, 1.0)
+        assert {series.name: series.color for series in chart.series} == {"two": 1, "three": 0}
 
     play(scene)
 
 
-def test_a_series_keeps_its_colour_when_another_leaves() -> None:
-    async def scene(pilot: Pilot[None], curves: Counted) -> None:
-        for name in ("a", "b", "c"):
-            curves.add(name, 1, 1.0)
-        curves.set_series([series for series in curves.series if series.name != "a"])
-        curves.add("d", 1, 1.0)
-        assert {series.name: series.colour for series in curves.series} == {"b": 1, "c": 2, "d": 0}
-
-    play(scene)
-
-
-def test_titles_and_names_from_outside_are_shown_as_they_are() -> None:
-    async def scene(pilot: Pilot[None], curves: Counted) -> None:
-        curves.add("[red]x[/red][/哈哈]\u202e", 1, 1.0)
+def test_chart_fits_any_size_and_shows_hostile_names() -> None:
+    async def scene(pilot: Pilot[None], chart: Counted) -> None:
+        chart.add("[red]x[/red][/哈哈]\u202e", 1, 1.0)
         await pilot.pause()
-        assert text(curves).splitlines()[0].rstrip() == "[/哈哈] ␛[31m  [red]x[/red][/哈哈]<U+202E> 1"
+        assert text(chart).splitlines()[0].rstrip() == "[/哈哈] ␛[31m  [red]x[/red][/哈哈]<U+202E> 1"
+        chart.set_series([])
+        for step in range(50):
+            chart.add("训练", step, 1 / (1 + step))
+            chart.add("验证", step, None if step % 3 else 0.5)
+        for size in ((10, 3), (1, 1), (3, 2), (40, 10), (160, 40), (60, 16)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert len(text(chart).splitlines()) == chart.size.height
+        assert "49" in text(chart)
 
     play(scene, title="[/哈哈]\n\x1b[31m")
-
-
-@pytest.mark.parametrize("size", [(10, 3), (1, 1), (3, 2), (40, 10), (160, 40)])
-def test_it_fits_any_size(size: tuple[int, int]) -> None:
-    async def scene(pilot: Pilot[None], curves: Counted) -> None:
-        for step in range(50):
-            curves.add("训练", step, 1 / (1 + step))
-            curves.add("验证", step, None if step % 3 else 0.5)
-        await pilot.pause()
-        assert len(text(curves).splitlines()) == curves.size.height
-        await pilot.resize_terminal(60, 16)
-        await pilot.pause()
-        assert "49" in text(curves)
-
-    play(scene, size=size)

@@ -1,4 +1,4 @@
-"""The models screen: what there is, its cards, and all that is done with bases and adapters."""
+"""The models screen: the list, the cards, and the actions on bases and adapters."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from typing import Any
 
 import models
 import pytest
+from models_page import ModelsPage, answer, card_text, lines, message, problem, question, screen_of
 from stage import play, until
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
-from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.models.model_card import ModelCard
-from weibo_tui.app.models.model_list import ModelList
-from weibo_tui.app.models.screen import ModelCardScreen, ModelsScreen
+from weibo_tui.app.models.screen import ModelCardScreen
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.pretraining_form import PretrainingForm
 from weibo_tui.app.train.training_form import TrainingForm
@@ -31,82 +30,6 @@ from weibo_tui.settings import Settings
 from weibo_tui.workbench import LabelingConfig, Workbench
 
 HOSTILE = "[/哈哈][b]\x1b[31m\u202eevil\n[doge]"
-
-
-def the_app(pilot: Pilot[None]) -> WeiboApp:
-    assert isinstance(pilot.app, WeiboApp)
-    return pilot.app
-
-
-def the_screen(pilot: Pilot[None]) -> ModelsScreen:
-    screen = the_app(pilot).places["models"]
-    assert isinstance(screen, ModelsScreen)
-    return screen
-
-
-async def go_there(pilot: Pilot[None], base: str = "", adapter: str = "") -> ModelsScreen:
-    """Open the screen, with the cursor on a base or an adapter where one is named."""
-    await pilot.press("f5")
-    screen = the_screen(pilot)
-    await until(pilot, lambda: screen.is_mounted and screen.query_one(ModelList).option_count)
-    await until(pilot, lambda: bool(screen.inventory.names("base")) or not (base or adapter))
-    await put_on(pilot, base, adapter)
-    return screen
-
-
-async def put_on(pilot: Pilot[None], base: str = "", adapter: str = "") -> None:
-    if base or adapter:
-        listed = the_screen(pilot).query_one(ModelList)
-        listed.select("base" if base else "adapter", base or adapter)
-        await until(pilot, lambda: shown(listed).startswith(("*", " ")) and (base or adapter) in shown(listed))
-        await pilot.pause()
-
-
-def shown(listed: ModelList) -> str:
-    """The lines of the entry under the cursor."""
-    option = listed.highlighted_option
-    return str(option.prompt) if option is not None else ""
-
-
-def listing(screen: ModelsScreen) -> str:
-    return "\n".join(str(option.prompt) for option in screen.query_one(ModelList).options)
-
-
-def lines(widget: Any) -> str:
-    """What a widget draws, as text."""
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
-
-
-def card_text(screen: Any) -> str:
-    return lines(screen.query_one(ModelCard).query_one("#facts", Static))
-
-
-def flash_text(pilot: Pilot[None]) -> str:
-    return str(pilot.app.screen.query_one(StatusMessage).render())
-
-
-async def flashed(pilot: Pilot[None], words: str) -> None:
-    await until(pilot, lambda: pilot.app.screen.query(StatusMessage) and words in flash_text(pilot))
-
-
-async def dialog(pilot: Pilot[None], kind: type) -> Any:
-    await until(pilot, lambda: isinstance(pilot.app.screen, kind))
-    await pilot.pause()
-    return pilot.app.screen
-
-
-async def answer(pilot: Pilot[None], text: str) -> None:
-    """Type into the dialog that is open, and send it."""
-    pilot.app.screen.query_one(Input).value = text
-    await pilot.press("enter")
-
-
-def question(pilot: Pilot[None]) -> str:
-    return str(pilot.app.screen.query_one(".question", Static).render())
-
-
-def problem(pilot: Pilot[None]) -> str:
-    return str(pilot.app.screen.query_one(".problem", Static).render())
 
 
 @pytest.fixture
@@ -121,137 +44,128 @@ def change_card(folder: Path, **changes: Any) -> None:
     card.write_text(json.dumps(json.loads(card.read_text("utf-8")) | changes), "utf-8")
 
 
-# ---- what is seen
+async def open_import(pilot: Pilot[None], path: Path) -> None:
+    await pilot.press("i")
+    await screen_of(pilot, PathDialog)
+    await answer(pilot, str(path))
 
 
-def test_it_lists_bases_and_adapters_with_their_figures(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot)
-        found = listing(screen)
-        assert found.index("Bases") < found.index("* tiny") < found.index("Adapters") < found.index("* mood")
-        assert "\n  other" in found
-        assert ("parameters" in found and "MB" in found) or "kB" in found
-        assert "negative, positive · on tiny" in found
-        assert "% without emoticons" in found
-
-    play(scene)
+async def confirm(pilot: Pilot[None]) -> None:
+    """Take the second answer of a question."""
+    await screen_of(pilot, ChoiceDialog)
+    await pilot.press("down", "enter")
 
 
-def test_the_card_of_a_base_says_its_shape_and_what_stands_on_it(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, base="tiny")
-        found = card_text(screen)
-        assert "2 layers, 64 wide, 2 heads" in found
-        assert "128 tokens at most" in found
-        assert "corpus.txt" in found and "Validation loss" in found
-        assert "pretrained here" in found
-        assert "2 adapters stand on it" in found and "mood, other" in found
+async def labels_of(page: ModelsPage, post: str, adapter: str = "") -> list[str]:
+    """The label that the engine predicts."""
 
-    play(scene, size=(120, 40))
+    def predict(wb: Workbench) -> list[str]:
+        return [analysis.label for analysis in wb.predict([post], adapter, record=False)]
+
+    return await page.app.engine.call(predict)
 
 
-def test_the_card_of_an_adapter_says_what_share_was_trained_and_how_good_it_is(furnished: Path) -> None:
-    with Workbench.open() as bench:
-        base, card = bench.bases.card("tiny"), bench.adapters.card("mood")
+# ---- the list and the cards
+
+
+def test_list_and_cards_show_figures(two: Path) -> None:
+    with Workbench.open() as wb:
+        base, card = wb.bases.card("tiny"), wb.adapters.card("mood")
     share = 100 * card.parameters / (card.parameters + base.parameters)
 
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="mood")
-        found = card_text(screen)
-        assert f"{card.parameters:,} parameters, {share:.2f} % of base and adapter" in " ".join(found.split())
-        assert "0–1 of 2, bottleneck 64, gelu" in found
-        assert "posts.csv" in found and card.run in found
-        assert "emoticon-dropout 0.5" in " ".join(found.split())
-        assert f"{card.temperature:.3f}, float32" in found
-        assert f"{100 * card.score['accuracy']:.1f} %" in lines(screen.query_one("ScoreView"))
+        page = await ModelsPage.open(pilot, base="tiny")
+        text = page.text
+        assert text.index("Bases") < text.index("* tiny") < text.index("Adapters") < text.index("* mood")
+        assert "\n  other" in text
+        assert "parameters" in text and ("MB" in text or "kB" in text)
+        assert "negative, positive · on tiny" in text
+        assert "% without emoticons" in text
+        for words in (
+            *("2 layers, 64 wide, 2 heads", "128 tokens at most", "corpus.txt", "Validation loss", "pretrained here"),
+            *("2 adapters stand on it", "mood, other"),
+        ):
+            assert words in page.card
+        await page.select(adapter="mood")
+        for words in (
+            f"{card.parameters:,} parameters, {share:.2f} % of base and adapter",
+            "0–1 of 2, bottleneck 64, gelu",
+            "posts.csv",
+            card.run,
+            "emoticon-dropout 0.5",
+            f"{card.temperature:.3f}, float32",
+        ):
+            assert words in page.card
+        assert f"{100 * card.score['accuracy']:.1f} %" in lines(page.screen.query_one("ScoreView"))
+        await pilot.press("enter")
+        await until(pilot, lambda: page.screen.query_one(ModelCard).has_focus)
+        await pilot.press("escape")
+        await until(pilot, lambda: page.list.has_focus)
+
+        # The cursor stays on its entry when something changes.
+        await page.select(adapter="other")
+        shutil.copytree(two / "adapters" / "mood", two / "adapters" / "another")
+        await pilot.press("f2", "f5")
+        await until(pilot, lambda: "another" in page.text)
+        assert page.entry.lstrip().startswith("other")
 
     play(scene, size=(120, 60))
 
 
-def test_in_a_narrow_window_enter_opens_the_card_and_escape_closes_it(furnished: Path) -> None:
+def test_narrow_window_opens_the_card_on_a_screen(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, base="tiny")
-        assert not screen.query_one(ModelCard).display
+        page = await ModelsPage.open(pilot, base="tiny")
+        assert not page.screen.query_one(ModelCard).display
         await pilot.press("enter")
-        form = await dialog(pilot, ModelCardScreen)
+        form = await screen_of(pilot, ModelCardScreen)
         await until(pilot, lambda: "2 layers" in card_text(form))
         await pilot.press("escape")
-        await until(pilot, lambda: pilot.app.screen is screen)
+        await until(pilot, lambda: pilot.app.screen is page.screen)
 
     play(scene, size=(60, 20))
 
 
-def test_in_a_wide_window_enter_goes_to_the_card(furnished: Path) -> None:
+def test_empty_home_explains_how_to_get_models(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, base="tiny")
-        await pilot.press("enter")
-        await until(pilot, lambda: screen.query_one(ModelCard).has_focus)
-        await pilot.press("escape")
-        await until(pilot, lambda: screen.query_one(ModelList).has_focus)
-
-    play(scene)
-
-
-def test_an_empty_home_says_how_to_get_a_base_and_an_adapter(home: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot)
-        await until(pilot, lambda: "None yet" in listing(screen))
-        bases, adapters = listing(screen).split("Adapters")
+        page = await ModelsPage.open(pilot)
+        await until(pilot, lambda: "None yet" in page.text)
+        bases, adapters = page.text.split("Adapters")
         assert "i: " in bases and "p: " in bases
         assert "F3: " in adapters and "i: " in adapters
         for key in "uetxdr":
             await pilot.press(key)
-        assert pilot.app.screen is screen
+        assert pilot.app.screen is page.screen
+        await pilot.press("p")
+        await screen_of(pilot, PretrainingForm)
+        assert page.app.current_mode == "train"
 
     play(scene)
 
 
-def test_a_damaged_card_is_listed_with_what_to_do_and_can_be_deleted(two: Path) -> None:
+def test_corrupt_models_are_explained_and_deleted(two: Path) -> None:
     (two / "adapters" / "other" / "card.json").write_text("{", "utf-8")
     (two / "bases" / "bare").mkdir()
+    (two / "adapters" / "mood" / "adapter.safetensors").unlink()
 
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="mood")
-        assert "! other\n  damaged" in listing(screen)
-        assert "! bare\n  damaged" in listing(screen)
-        for kind, name in (("adapter", "other"), ("base", "bare")):
-            screen.query_one(ModelList).select(kind, name)  # type: ignore[arg-type]
-            await until(pilot, lambda: "remove its folder" in " ".join(card_text(screen).split()))
-            await pilot.press("u", "x", "r", "e", "t")  # of no use on what is damaged
-            await pilot.press("d")
-            await dialog(pilot, ChoiceDialog)
-            await pilot.press("down", "enter")
-            await until(pilot, lambda: name not in listing(screen))  # noqa: B023
+        page = await ModelsPage.open(pilot, adapter="mood")
+        assert "files are missing" in page.entry
+        assert "Missing here: adapter.safetensors." in page.card
+        for on in ({"adapter": "other"}, {"base": "bare"}):
+            (name,) = on.values()
+            assert f"! {name}\n  damaged" in page.text
+            await page.select(**on)
+            await until(pilot, lambda: "remove its folder" in page.card)
+            await pilot.press("u", "x", "r", "e", "t", "d")  # the others do not work on a corrupt model
+            await confirm(pilot)
+            await until(pilot, lambda: name not in page.text)  # noqa: B023
         assert not (two / "adapters" / "other").exists()
         assert not (two / "bases" / "bare").exists()
 
     play(scene)
 
 
-def test_missing_weights_are_told(two: Path) -> None:
-    (two / "adapters" / "other" / "adapter.safetensors").unlink()
-
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="other")
-        assert "files are missing" in shown(screen.query_one(ModelList))
-        assert "Missing here: adapter.safetensors." in " ".join(card_text(screen).split())
-
-    play(scene)
-
-
-def test_an_adapter_whose_base_is_not_here_says_so_and_is_not_measured(furnished: Path) -> None:
-    change_card(furnished / "adapters" / "mood", base="elsewhere", base_fingerprint="ab" * 32)
-
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="mood")
-        assert "elsewhere (abababababab…), which is not here" in " ".join(card_text(screen).split())
-        await pilot.press("e")
-        await flashed(pilot, "its base 'elsewhere' is not here")
-
-    play(scene)
-
-
-def test_hostile_cards_are_shown_as_they_are(two: Path) -> None:
+def test_hostile_cards_are_shown_as_text(two: Path) -> None:
     labels = [HOSTILE, "[哈哈]" * 200, *(f"[label {n}]" for n in range(60))]
     change_card(
         two / "adapters" / "other",
@@ -267,267 +181,210 @@ def test_hostile_cards_are_shown_as_they_are(two: Path) -> None:
         score={"accuracy": 1e8, "labels": [HOSTILE], "emoticons": {HOSTILE: -3.0}, "ece": None},
         created_at=HOSTILE,
     )
+    change_card(two / "adapters" / "mood", base="elsewhere", base_fingerprint="ab" * 32)
     change_card(two / "bases" / "tiny", source=HOSTILE, made={"corpus": HOSTILE, "tokens": "[b]", "seconds": -1})
     (two / "bases" / "tiny" / "config.json").write_text('{"n_layer": "[b]"}', "utf-8")
 
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="other")
-        found = card_text(screen)
-        assert "[/哈哈][b]␛[31m<U+202E>evil [doge]" in " ".join(found.split())
-        assert "\x1b" not in found and "\u202e" not in found
-        assert "and 22 more" in found
-        await put_on(pilot, base="tiny")
-        await until(pilot, lambda: "[/哈哈][b]␛[31m" in card_text(screen))
+        page = await ModelsPage.open(pilot, adapter="other")
+        text = page.card
+        assert "[/哈哈][b]␛[31m<U+202E>evil [doge]" in text
+        assert "\x1b" not in text and "\u202e" not in text
+        assert "and 22 more" in text
+        await page.select(base="tiny")
+        await until(pilot, lambda: "[/哈哈][b]␛[31m" in page.card)
+        await page.select(adapter="mood")  # its base is missing
+        assert "elsewhere (abababababab…), which is not here" in page.card
+        await pilot.press("e")
+        await message(pilot, "its base 'elsewhere' is not here")
 
     play(scene, size=(120, 60))
 
 
-# ---- begin something elsewhere
+# ---- use, train, rename, delete
 
 
-def test_t_begins_a_training_on_the_chosen_base(two: Path) -> None:
+def test_use_sets_the_default_and_train_opens_the_form(two: Path) -> None:
     shutil.copytree(two / "bases" / "tiny", two / "bases" / "again")
 
     async def scene(pilot: Pilot[None]) -> None:
-        await go_there(pilot, base="again")
+        page = await ModelsPage.open(pilot, adapter="other")
+        await pilot.press("u")
+        await until(pilot, lambda: "* other" in page.text)
+        assert "* mood" not in page.text
+        assert page.app.catalog.adapter == "other"
+        assert page.entry.startswith("* other")
+        assert await page.app.engine.call(lambda wb: wb.adapter_name()) == "other"
+        await page.select(base="again")
+        await pilot.press("u")
+        await until(pilot, lambda: "* again" in page.text)
+        await page.select(base="tiny")
         await pilot.press("t")
-        form = await dialog(pilot, TrainingForm)
-        assert the_app(pilot).current_mode == "train"
-        assert form.query_one("#field-base", Field).text == "again"
-
-    play(scene)
-
-
-def test_p_begins_a_pretraining(home: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await go_there(pilot)
-        await pilot.press("p")
-        await dialog(pilot, PretrainingForm)
-        assert the_app(pilot).current_mode == "train"
-
-    play(scene)
-
-
-# ---- use, rename, delete
-
-
-def test_u_chooses_the_adapter_that_reads_posts(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="other")
-        await pilot.press("u")
-        await until(pilot, lambda: "* other" in listing(screen))
-        assert "* mood" not in listing(screen)
-        assert the_app(pilot).stock.adapter == "other"
-        assert shown(screen.query_one(ModelList)).startswith("* other")
-        assert await the_app(pilot).engine.ask(lambda bench: bench.adapter_name()) == "other"
+        form = await screen_of(pilot, TrainingForm)
+        assert page.app.current_mode == "train"
+        assert form.query_one("#field-base", Field).text == "tiny"
 
     app = play(scene)
-    assert Settings.load(app.paths).adapter == "other"
+    settings = Settings.load(app.paths)
+    assert (settings.adapter, settings.base) == ("other", "again")
 
 
-def test_u_chooses_the_base_that_is_trained_on(two: Path) -> None:
-    shutil.copytree(two / "bases" / "tiny", two / "bases" / "again")
-
+def test_renamed_models_stay_default_and_connected(two: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, base="again")
-        await pilot.press("u")
-        await until(pilot, lambda: "* again" in listing(screen))
-
-    app = play(scene)
-    assert Settings.load(app.paths).base == "again"
-
-
-def test_r_renames_an_adapter_which_stays_the_default(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="mood")
+        page = await ModelsPage.open(pilot, adapter="mood")
         await pilot.press("r")
-        await dialog(pilot, InputDialog)
+        await screen_of(pilot, InputDialog)
         await answer(pilot, "other")
         assert "'other' is there already" in problem(pilot)
         await answer(pilot, "../mood")
         assert "cannot be used" in problem(pilot)
         await answer(pilot, "feeling")
-        await until(pilot, lambda: "* feeling" in listing(screen))
-        assert shown(screen.query_one(ModelList)).startswith("* feeling")
-        assert "mood" not in listing(screen)
+        await until(pilot, lambda: "* feeling" in page.text)
+        assert page.entry.startswith("* feeling")
+        assert "mood" not in page.text
+        await page.select(base="tiny")
+        await pilot.press("r")
+        await screen_of(pilot, InputDialog)
+        await answer(pilot, "small")
+        await until(pilot, lambda: "* small" in page.text)
+        assert "2 adapters stand on it" in page.card
+        await page.select(adapter="feeling")
+        await until(pilot, lambda: "small (which it knew as tiny)" in page.card)
+        assert await labels_of(page, "今天的面真好吃", "feeling") == ["positive"]
 
     app = play(scene)
     assert Settings.load(app.paths).adapter == "feeling"
     assert (two / "adapters" / "feeling").is_dir()
 
 
-def test_a_renamed_base_keeps_its_adapters(furnished: Path, few: Path) -> None:
+def test_delete_asks_first_and_names_what_depends_on_it(two: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, base="tiny")
-        await pilot.press("r")
-        await dialog(pilot, InputDialog)
-        await answer(pilot, "small")
-        await until(pilot, lambda: "* small" in listing(screen))
-        assert "1 adapter stands on it" in card_text(screen)
-        await put_on(pilot, adapter="mood")
-        await until(pilot, lambda: "small (which it knew as tiny)" in card_text(screen))
-
-        def judge(bench: Workbench) -> list[str]:
-            return [analysis.label for analysis in bench.predict(["今天的面真好吃"], "mood", record=False)]
-
-        assert await the_app(pilot).engine.ask(judge) == ["positive"]
-
-    play(scene)
-
-
-def test_delete_asks_and_keeps_on_enter_alone(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="other")
-        await pilot.press("d")
-        await dialog(pilot, ChoiceDialog)
-        assert "Delete the adapter 'other'" in question(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: pilot.app.screen is screen)
-        assert (two / "adapters" / "other").is_dir()
-        await pilot.press("d")
-        await dialog(pilot, ChoiceDialog)
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: "other" not in listing(screen))
-        assert not (two / "adapters" / "other").exists()
-        assert shown(screen.query_one(ModelList)).startswith("* mood")
-
-    play(scene)
-
-
-def test_deleting_a_base_tells_what_stands_on_it_and_what_is_the_default(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, base="tiny")
+        page = await ModelsPage.open(pilot, base="tiny")
         await pilot.press("delete")
-        await dialog(pilot, ChoiceDialog)
+        await screen_of(pilot, ChoiceDialog)
         assert "2 adapters stand on it" in question(pilot) and "mood, other" in question(pilot)
         assert "used where none is named" in question(pilot)
+        await pilot.press("enter")  # the safe answer
+        await until(pilot, lambda: pilot.app.screen is page.screen)
+        await page.select(adapter="other")
+        await pilot.press("d")
+        await screen_of(pilot, ChoiceDialog)
+        assert "Delete the adapter 'other'" in question(pilot)
         await pilot.press("down", "enter")
-        await until(pilot, lambda: "tiny" not in listing(screen).split("Adapters")[0])
-        await put_on(pilot, adapter="mood")
-        await until(pilot, lambda: "which is not here" in " ".join(card_text(screen).split()))
+        await until(pilot, lambda: "other" not in page.text)
+        assert not (two / "adapters" / "other").exists()
+        assert page.entry.startswith("* mood")
+        await page.select(base="tiny")
+        await pilot.press("d")
+        await confirm(pilot)
+        await until(pilot, lambda: "tiny" not in page.text.split("Adapters")[0])
+        await page.select(adapter="mood")
+        await until(pilot, lambda: "which is not here" in page.card)
 
     app = play(scene)
     assert Settings.load(app.paths).base == ""
 
 
-def test_what_is_at_work_is_neither_deleted_nor_renamed(furnished: Path, few: Path, tmp_path: Path) -> None:
-    plan = LabelingConfig(few, tmp_path / "labelled.csv", "mood")
+def test_models_in_use_are_not_deleted_or_renamed(furnished: Path, few: Path, tmp_path: Path) -> None:
+    config = LabelingConfig(few, tmp_path / "labelled.csv", "mood")
 
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="mood")
-        job = Job("label", "few.csv", lambda bench: bench.label_file(plan), screen, adapter="mood")
+        page = await ModelsPage.open(pilot, adapter="mood")
+        job = Job("label", "few.csv", lambda wb: wb.label_file(config), page.screen, adapter="mood")
         job.pause()
-        the_app(pilot).begin(job)
+        page.app.start_job(job)
         for key, on in (("d", {"adapter": "mood"}), ("r", {"adapter": "mood"}), ("d", {"base": "tiny"})):
-            await put_on(pilot, **on)
-            screen.query_one(StatusMessage).show("")
+            await page.select(**on)
+            page.screen.query_one(StatusMessage).show("")
             await pilot.press(key)
-            await flashed(pilot, "is at work (few.csv)")
-        job.go_on()
-        the_app(pilot).nudge()
-        await until(pilot, lambda: not the_app(pilot).jobs)
-        await put_on(pilot, adapter="mood")
+            await message(pilot, "is at work (few.csv)")
+        job.resume()
+        page.app.wake_workers()
+        await until(pilot, lambda: not page.app.jobs)
+        with Workbench.open() as wb:  # another program trains on the base
+            run = wb.runs.create("train", "theirs", {"plan": {}, "base": wb.bases.card("tiny").fingerprint})
+            with wb.runs.lock(run.id):
+                page.screen.query_one(StatusMessage).show("")
+                await pilot.press("d")
+                await message(pilot, "'tiny' is at work (theirs)")
+        await page.select(adapter="mood")
         await pilot.press("d")
-        await dialog(pilot, ChoiceDialog)
+        await screen_of(pilot, ChoiceDialog)
 
     play(scene)
 
 
-def test_a_base_that_another_program_trains_on_is_not_deleted(furnished: Path) -> None:
-    with Workbench.open() as bench:
-        run = bench.runs.create("train", "theirs", {"plan": {}, "base": bench.bases.card("tiny").fingerprint})
-        with bench.runs.claim(run.id):
-
-            async def scene(pilot: Pilot[None]) -> None:
-                await go_there(pilot, base="tiny")
-                await pilot.press("d")
-                await flashed(pilot, "'tiny' is at work (theirs)")
-
-            play(scene)
+# ---- import and export
 
 
-# ---- files
-
-
-def test_an_exported_adapter_and_its_base_come_in_elsewhere(furnished: Path, tmp_path: Path) -> None:
+def test_exported_models_are_imported_elsewhere(furnished: Path, tmp_path: Path) -> None:
     async def export(pilot: Pilot[None]) -> None:
-        for on, out in (({"adapter": "mood"}, "mood.zip"), ({"base": "tiny"}, "tiny.tar.gz")):
-            await go_there(pilot, **on)
+        page = await ModelsPage.open(pilot)
+        for on, name in (({"adapter": "mood"}, "mood.zip"), ({"base": "tiny"}, "tiny.tar.gz")):
+            await page.select(**on)
             await pilot.press("x")
-            await dialog(pilot, PathDialog)
-            await answer(pilot, str(tmp_path / out))
-            await flashed(pilot, f"{tmp_path / out} is written")
+            await screen_of(pilot, PathDialog)
+            await answer(pilot, str(tmp_path / "model.rar"))
+            await until(pilot, lambda: ".zip or .tar.gz" in problem(pilot))
+            (tmp_path / name).write_text("precious")
+            await answer(pilot, str(tmp_path / name))
+            await until(pilot, lambda: "is there already" in problem(pilot))
+            assert (tmp_path / name).read_text() == "precious"
+            await pilot.press("enter")
+            await message(pilot, f"{tmp_path / name} is written")
 
     play(export, size=(160, 40))
     shutil.rmtree(furnished / "adapters")
     shutil.rmtree(furnished / "bases")
 
-    async def take_in(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot)
-        await pilot.press("i")
-        await dialog(pilot, PathDialog)
-        await answer(pilot, str(tmp_path / "mood.zip"))
-        await dialog(pilot, ChoiceDialog)
+    async def import_(pilot: Pilot[None]) -> None:
+        page = await ModelsPage.open(pilot)
+        await open_import(pilot, tmp_path / "mood.zip")
+        await screen_of(pilot, ChoiceDialog)
         assert "The adapter 'mood'" in question(pilot) and "negative, positive" in question(pilot)
         assert "'tiny'" in question(pilot) and "which is not here" in question(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: screen.inventory.names("adapter") == ["mood"])
-        await pilot.press("i")
-        await dialog(pilot, PathDialog)
-        await answer(pilot, str(tmp_path / "tiny.tar.gz"))
-        await dialog(pilot, ChoiceDialog)
+        await until(pilot, lambda: page.screen.inventory.names("adapter") == ["mood"])
+        await open_import(pilot, tmp_path / "tiny.tar.gz")
+        await screen_of(pilot, ChoiceDialog)
         assert "The base 'tiny'" in question(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: screen.inventory.names("base") == ["tiny"])
-        await until(pilot, lambda: "tiny" in shown(screen.query_one(ModelList)))
-        await put_on(pilot, adapter="mood")
-        await until(pilot, lambda: "not here" not in card_text(screen))
+        await until(pilot, lambda: page.screen.inventory.names("base") == ["tiny"])
+        await until(pilot, lambda: "tiny" in page.entry)
+        await page.select(adapter="mood")
+        await until(pilot, lambda: "not here" not in page.card)
+        assert await labels_of(page, "昨天的面太差了") == ["negative"]
 
-        def judge(bench: Workbench) -> list[str]:
-            return [analysis.label for analysis in bench.predict(["昨天的面太差了"], record=False)]
-
-        assert await the_app(pilot).engine.ask(judge) == ["negative"]
-
-    play(take_in)
-
-
-def test_what_comes_under_a_taken_name_is_asked_for_another(furnished: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="mood")
-        await pilot.press("i")
-        await dialog(pilot, PathDialog)
-        await answer(pilot, str(furnished / "adapters" / "mood"))
-        await dialog(pilot, ChoiceDialog)
+        await open_import(pilot, furnished / "adapters" / "mood")  # under a name that is in use
+        await screen_of(pilot, ChoiceDialog)
         assert "stands on the base 'tiny', which is here" in question(pilot)
         await pilot.press("enter")
-        await dialog(pilot, InputDialog)
+        await screen_of(pilot, InputDialog)
         assert "'mood' is there already" in question(pilot)
         await answer(pilot, "mood")
         assert "'mood' is there already" in problem(pilot)
         await answer(pilot, "second")
-        await until(pilot, lambda: "second" in listing(screen))
-        await until(pilot, lambda: "second" in shown(screen.query_one(ModelList)))
+        await until(pilot, lambda: "second" in page.text)
+        await until(pilot, lambda: "second" in page.entry)
 
-    play(scene)
+    play(import_)
 
 
-def test_a_hugging_face_folder_is_recognised_and_converted(home: Path, tmp_path: Path) -> None:
+def test_hugging_face_folder_is_converted(home: Path, tmp_path: Path) -> None:
     source = models.write_folder(tmp_path / "my model[b]", models.reference())
 
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot)
-        await pilot.press("i")
-        await dialog(pilot, PathDialog)
-        await answer(pilot, str(source))
-        await dialog(pilot, ChoiceDialog)
+        page = await ModelsPage.open(pilot)
+        await open_import(pilot, source)
+        await screen_of(pilot, ChoiceDialog)
         assert "Hugging Face" in question(pilot) and "my model[b]" in question(pilot)
         await pilot.press("enter")
-        await dialog(pilot, InputDialog)
+        await screen_of(pilot, InputDialog)
         assert pilot.app.screen.query_one(Input).value == "my-model-b"
         await pilot.press("enter")
-        await until(pilot, lambda: screen.inventory.names("base") == ["my-model-b"])
-        assert "* my-model-b" in listing(screen)
-        assert str(source) in "".join(card_text(screen).split("\n")).replace(" ", "").replace("mymodel", "my model")
+        await until(pilot, lambda: page.screen.inventory.names("base") == ["my-model-b"])
+        assert "* my-model-b" in page.text
+        assert str(source).replace(" ", "") in page.card.replace(" ", "")
 
     play(scene, size=(160, 40))
 
@@ -556,71 +413,26 @@ def hostile_archives(folder: Path, card: bytes) -> dict[str, Path]:
     }
 
 
-def test_hostile_archives_are_refused_with_a_sentence(furnished: Path, tmp_path: Path) -> None:
-    card = (furnished / "adapters" / "mood" / "card.json").read_bytes()
-    refused = hostile_archives(tmp_path, card)
-
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="mood")
-        for reason, path in refused.items():
-            await pilot.press("i")
-            await dialog(pilot, PathDialog)
-            await answer(pilot, str(path))
-            await flashed(pilot, reason)
-            await until(pilot, lambda: pilot.app.screen is screen)
-        assert screen.inventory.names("adapter") == ["mood"]
-
-    play(scene, size=(160, 40))
-
-
-def test_an_adapter_whose_weights_are_not_its_own_is_refused(furnished: Path, tmp_path: Path) -> None:
-    with Workbench.open() as bench:
-        deque(bench.export_adapter("mood", tmp_path / "mood.zip"), maxlen=0)
+def test_bad_archives_are_refused(furnished: Path, tmp_path: Path) -> None:
+    refused = hostile_archives(tmp_path, (furnished / "adapters" / "mood" / "card.json").read_bytes())
+    with Workbench.open() as wb:
+        deque(wb.export_adapter("mood", tmp_path / "mood.zip"), maxlen=0)
     forged = tmp_path / "forged.zip"
-    with zipfile.ZipFile(tmp_path / "mood.zip") as whole, zipfile.ZipFile(forged, "w") as archive:
-        card = json.loads(whole.read("card.json")) | {"name": "forged"}
+    with zipfile.ZipFile(tmp_path / "mood.zip") as intact, zipfile.ZipFile(forged, "w") as archive:
+        card = json.loads(intact.read("card.json")) | {"name": "forged"}
         archive.writestr("card.json", json.dumps(card))
-        archive.writestr("adapter.safetensors", whole.read("adapter.safetensors")[:-1] + b"\0")
+        archive.writestr("adapter.safetensors", intact.read("adapter.safetensors")[:-1] + b"\0")
 
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="mood")
-        await pilot.press("i")
-        await dialog(pilot, PathDialog)
-        await answer(pilot, str(forged))
-        await dialog(pilot, ChoiceDialog)
+        page = await ModelsPage.open(pilot, adapter="mood")
+        for reason, path in refused.items():
+            await open_import(pilot, path)
+            await message(pilot, reason)
+            await until(pilot, lambda: pilot.app.screen is page.screen)
+        await open_import(pilot, forged)  # whose weights are not those of its card
+        await screen_of(pilot, ChoiceDialog)
         await pilot.press("enter")
-        await flashed(pilot, "is damaged")
-        assert screen.inventory.names("adapter") == ["mood"]
+        await message(pilot, "is damaged")
+        assert page.screen.inventory.names("adapter") == ["mood"]
 
     play(scene, size=(160, 40))
-
-
-def test_a_file_that_is_there_is_replaced_only_on_a_second_enter(furnished: Path, tmp_path: Path) -> None:
-    out = tmp_path / "mood.zip"
-    out.write_text("precious")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await go_there(pilot, adapter="mood")
-        await pilot.press("x")
-        await dialog(pilot, PathDialog)
-        await answer(pilot, str(tmp_path / "mood.rar"))
-        await until(pilot, lambda: ".zip or .tar.gz" in problem(pilot))
-        await answer(pilot, str(out))
-        await until(pilot, lambda: "is there already" in problem(pilot))
-        assert out.read_text() == "precious"
-        await pilot.press("enter")
-        await flashed(pilot, "is written")
-        assert zipfile.is_zipfile(out)
-
-    play(scene, size=(160, 40))
-
-
-def test_the_list_stays_where_it_was_when_something_changes(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await go_there(pilot, adapter="other")
-        shutil.copytree(two / "adapters" / "mood", two / "adapters" / "another")
-        await pilot.press("f2", "f5")
-        await until(pilot, lambda: "another" in listing(screen))
-        assert shown(screen.query_one(ModelList)).lstrip().startswith("other")
-
-    play(scene)

@@ -1,4 +1,4 @@
-"""The cards of the prediction pane, and what they can be asked for."""
+"""The cards of the predict screen, and the actions on them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from made_up import posts
-from pane import HOSTILE, OTHER, POST, Pane, add_adapter, keep, kept, kept_posts, shown
+from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, history_posts, play_predict, record_posts
 from stage import until
 
 from weibo_tui.app.history.screen import HistoryScreen
@@ -15,9 +15,9 @@ from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import LabelingConfig, Workbench
 
 
-def test_escape_goes_to_the_newest_card_and_the_cursor_moves(furnished: Path) -> None:
+def test_cursor_moves_over_the_cards(furnished: Path) -> None:
     texts = [text for text, _label in posts(30)]
-    keep(furnished, *texts)
+    record_posts(furnished, *texts)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -33,64 +33,60 @@ def test_escape_goes_to_the_newest_card_and_the_cursor_moves(furnished: Path) ->
         assert pane.cursor is cards[29]
         await pane.pilot.press("g")
         await pane.pilot.pause()
-        assert cards[0].region.y >= pane.conversation.region.y
+        assert cards[0].region.y >= pane.prediction_list.region.y
         assert cards[0].has_class("-cursor")
 
-    shown(act)
+    play_predict(act)
 
 
-def test_moving_up_past_the_first_card_brings_older_ones(furnished: Path) -> None:
-    texts = [text for text, _label in posts(70)]
-    keep(furnished, *texts)
+def test_older_cards_are_loaded_at_the_top(furnished: Path) -> None:
+    texts = [text for text, _label in posts(130)]
+    record_posts(furnished, *texts)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 50)
         await pane.pilot.press("escape", "g")
         at = pane.cursor
-        await until(pane.pilot, lambda: len(pane.cards) == 70)
-        assert [card.text for card in pane.posts] == texts
-        assert pane.cursor is at is pane.cards[20]
+        await until(pane.pilot, lambda: len(pane.cards) == 100)
+        assert [card.text for card in pane.posts] == texts[-100:]
+        assert pane.cursor is at is pane.cards[50]
         await pane.pilot.pause()
-        assert pane.cards[20].region.y - pane.conversation.region.y < 5  # it did not jump
+        assert pane.cards[50].region.y - pane.prediction_list.region.y < 5  # it did not jump
+        pane.prediction_list.scroll_to(y=0, animate=False)
+        await until(pane.pilot, lambda: len(pane.cards) == 130)
 
-    shown(act)
-
-
-def test_scrolling_to_the_top_brings_older_ones_too(furnished: Path) -> None:
-    keep(furnished, *(text for text, _label in posts(70)))
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: len(pane.cards) == 50)
-        await pane.pilot.pause()
-        pane.conversation.scroll_to(y=0, animate=False)
-        await until(pane.pilot, lambda: len(pane.cards) == 70)
-
-    shown(act)
+    play_predict(act)
 
 
-def test_no_more_cards_are_kept_than_a_person_looks_at(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weibo_tui.app.predict.card_list.MOST", 10)
+def test_oldest_cards_are_removed(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weibo_tui.app.predict.card_list.MAX_CARDS", 10)
     texts = [text for text, _label in posts(15)]
 
     async def act(pane: Pane) -> None:
         await pane.send(*texts)
-        await pane.judged(10)
+        await pane.wait_predicted(10)
         assert [card.text for card in pane.posts] == texts[-10:]
 
-    shown(act)
-    assert len(kept(furnished)) == 15
+    play_predict(act)
+    assert len(history_entries(furnished)) == 15
 
 
-def test_space_and_enter_show_all_labels_and_the_whole_post(furnished: Path) -> None:
-    keep(furnished, "好" * 400)
+def test_card_expands_and_is_copied(furnished: Path) -> None:
+    record_posts(furnished, "好" * 400, HOSTILE)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
-        (card,) = pane.cards
+        card, _hostile = pane.cards
+        await pane.pilot.press("escape")
+        for key in ("c", "y"):
+            pane.app.copy_to_clipboard("")
+            await pane.pilot.press(key)
+            assert pane.app.clipboard == HOSTILE  # as the post was written
+        await until(pane.pilot, lambda: "Copied." in pane.news)
         folded = card.size.height
         assert "more characters" in pane.text(card)
         assert "negative" not in pane.text(card) or "positive" not in pane.text(card)
-        await pane.pilot.press("escape", "space")
+        await pane.pilot.press("k", "space")
         await pane.pilot.pause()
         assert card.size.height > folded
         assert "▼ negative" in pane.text(card)
@@ -100,11 +96,11 @@ def test_space_and_enter_show_all_labels_and_the_whole_post(furnished: Path) -> 
         await pane.pilot.pause()
         assert card.size.height == folded
 
-    shown(act)
+    play_predict(act)
 
 
-def test_a_post_higher_than_the_window_is_read_to_its_end_by_keys(furnished: Path) -> None:
-    keep(furnished, POST, "\n".join(map(str, range(100))), OTHER)
+def test_keys_scroll_a_high_card(furnished: Path) -> None:
+    record_posts(furnished, POST, "\n".join(map(str, range(100))), OTHER)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 3)
@@ -112,188 +108,141 @@ def test_a_post_higher_than_the_window_is_read_to_its_end_by_keys(furnished: Pat
         card = pane.cards[1]
         await until(pane.pilot, lambda: card.size.height > 100)
         await pane.pilot.pause()
-        assert card.region.y == pane.conversation.content_region.y
+        assert card.region.y == pane.prediction_list.content_region.y
         for key, step in (("pagedown", 1), ("j", 1), ("pageup", -1), ("k", -1)):
-            before = pane.conversation.scroll_y
+            before = pane.prediction_list.scroll_y
             await pane.pilot.press(key)
-            assert (pane.conversation.scroll_y - before) * step > 0
+            assert (pane.prediction_list.scroll_y - before) * step > 0
             assert pane.cursor is card
         for _page in range(20):
             await pane.pilot.press("pagedown")
         assert pane.cursor is pane.cards[2]
 
-    shown(act)
+    play_predict(act)
 
 
-@pytest.mark.parametrize("key", ["c", "y"])
-def test_a_card_is_copied_as_the_post_was_written(furnished: Path, key: str) -> None:
-    keep(furnished, HOSTILE)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: pane.cards)
-        await pane.pilot.press("escape", key)
-        assert pane.app.clipboard == HOSTILE
-        await until(pane.pilot, lambda: "Copied." in pane.news)
-
-    shown(act)
-
-
-def test_a_post_is_judged_again_by_another_adapter(furnished: Path) -> None:
+def test_post_is_predicted_again_by_another_adapter(furnished: Path) -> None:
     add_adapter(furnished, "second")
-    keep(furnished, POST)
+    record_posts(furnished, POST)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
         await pane.pilot.press("escape", "r")
-        await pane.asked()
+        await pane.dialog_opened()
         await pane.pilot.press("down", "enter")
-        await pane.judged(2)
+        await pane.wait_predicted(2)
         assert [card.adapter for card in pane.posts] == ["mood", "second"]
-        assert pane.app.stock.adapter == "mood"
+        assert pane.app.catalog.adapter == "mood"
 
-    shown(act)
-    assert [(entry.adapter, entry.text) for entry in kept(furnished) if isinstance(entry, Analysis)] == [
+    play_predict(act)
+    assert [(entry.adapter, entry.text) for entry in history_entries(furnished) if isinstance(entry, Analysis)] == [
         ("second", POST),
         ("mood", POST),
     ]
 
 
-def opened(history: HistoryScreen) -> str:
+def selected_post(history: HistoryScreen) -> str:
     entry = history.browser.entry
     return entry.text if isinstance(entry, Analysis) else ""
 
 
-def test_a_card_opens_in_the_history(furnished: Path) -> None:
-    keep(furnished, POST, OTHER)
+def test_card_opens_in_the_history(furnished: Path) -> None:
+    record_posts(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
-        history = pane.app.places["history"]
+        history = pane.app.main_screens["history"]
         assert isinstance(history, HistoryScreen)
         await until(pane.pilot, lambda: pane.cards)
         await pane.pilot.press("escape", "k", "h")
-        await until(pane.pilot, lambda: history.is_current and opened(history))
-        assert opened(history) == POST
+        await until(pane.pilot, lambda: history.is_current and selected_post(history))
+        assert selected_post(history) == POST
+        # What is corrected or deleted there changes here.
+        other, post = await pane.app.records.call(lambda wb: wb.history.page(2))
+        analysis_id = post.id
+        assert analysis_id is not None
+        await pane.app.records.call(lambda wb: wb.history.correct(analysis_id, "negative"))
+        await pane.app.records.call(lambda wb: wb.history.delete([other]))
+        await pane.pilot.press("f2")
+        await until(pane.pilot, lambda: len(pane.cards) == 1)
+        assert "corrected: ▼ negative" in pane.text(pane.cards[0])
 
-    shown(act)
-
-
-def test_a_post_from_elsewhere_comes_into_the_prompt(furnished: Path) -> None:
-    async def act(pane: Pane) -> None:
-        await pane.write("草稿")
-        pane.screen.bring(HOSTILE)
-        assert pane.prompt.text == HOSTILE
-        await pane.pilot.press("ctrl+z")
-        assert pane.prompt.text == "草稿"
-
-    shown(act)
+    play_predict(act)
 
 
-@pytest.mark.parametrize("key", ["d", "delete"])
-def test_a_card_is_deleted_when_asked_for_twice_and_comes_back(furnished: Path, key: str) -> None:
-    keep(furnished, POST, OTHER)
+def test_deleted_card_comes_back(furnished: Path) -> None:
+    record_posts(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
-        await pane.pilot.press("escape", "k", key)
-        await pane.asked()
+        await pane.pilot.press("escape", "k", "delete")
+        await pane.dialog_opened()
         await pane.pilot.press("enter")  # the safe answer
         await pane.pilot.pause()
         assert len(pane.cards) == 2
-        await pane.pilot.press(key)
-        await pane.asked()
+        await pane.pilot.press("d")
+        await pane.dialog_opened()
         await pane.pilot.press("down", "enter")
         await until(pane.pilot, lambda: len(pane.cards) == 1)
-        assert kept_posts(furnished) == [OTHER]
+        assert history_posts(furnished) == [OTHER]
         assert pane.cursor is pane.cards[0]
         await pane.pilot.press("u")
         await until(pane.pilot, lambda: len(pane.cards) == 2)
         assert [card.text for card in pane.posts] == [POST, OTHER]
         assert pane.cursor is pane.cards[0]
 
-    shown(act)
-    assert len(kept(furnished)) == 2
+    play_predict(act)
+    assert len(history_entries(furnished)) == 2
 
 
-def test_a_typed_letter_goes_back_to_the_prompt_and_stands_in_it(furnished: Path) -> None:
-    keep(furnished, POST)
+def test_typing_and_pasting_over_cards_reaches_the_prompt(furnished: Path) -> None:
+    record_posts(furnished, POST)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
+        for key in ("escape", "i", "tab"):  # leave the cards without a letter
+            await pane.pilot.press("escape", key)
+            assert pane.screen.focused is pane.prompt
+            assert pane.prompt.text == ""
         await pane.pilot.press("escape")
         await pane.write("今jk")
         assert pane.screen.focused is pane.prompt
         assert pane.prompt.text == "今jk"
-
-    shown(act)
-
-
-@pytest.mark.parametrize("key", ["escape", "i", "tab"])
-def test_one_goes_back_to_the_prompt_without_a_letter_too(furnished: Path, key: str) -> None:
-    keep(furnished, POST)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: pane.cards)
-        await pane.pilot.press("escape", key)
-        assert pane.screen.focused is pane.prompt
-        assert pane.prompt.text == ""
-
-    shown(act)
-
-
-def test_a_paste_over_the_cards_goes_into_the_prompt(furnished: Path) -> None:
-    keep(furnished, POST)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: pane.cards)
+        pane.prompt.text = ""
         await pane.pilot.press("escape")
         await pane.paste(OTHER)
         assert pane.screen.focused is pane.prompt
         assert pane.prompt.text == OTHER
+        pane.screen.edit_post(HOSTILE)  # a post from elsewhere
+        assert pane.prompt.text == HOSTILE
+        await pane.pilot.press("ctrl+z")
+        assert pane.prompt.text == OTHER
 
-    shown(act)
+    play_predict(act)
 
 
-def test_a_click_marks_a_card_and_another_opens_it(furnished: Path) -> None:
-    keep(furnished, POST, OTHER)
+def test_click_selects_a_card_and_another_expands_it(furnished: Path) -> None:
+    record_posts(furnished, POST, OTHER)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: len(pane.cards) == 2)
         card = pane.cards[0]
         await pane.pilot.click(card)
         assert pane.cursor is card
-        assert not card.opened
+        assert not card.expanded
         await pane.pilot.click(card)
-        assert card.opened
+        assert card.expanded
         await pane.pilot.click(card)
-        assert not card.opened
+        assert not card.expanded
         await pane.pilot.click(pane.cards[1], times=2)
-        assert pane.cards[1].opened
+        assert pane.cards[1].expanded
 
-    shown(act)
-
-
-def test_what_was_corrected_or_deleted_elsewhere_is_so_here(furnished: Path) -> None:
-    keep(furnished, POST, OTHER)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: len(pane.cards) == 2)
-        await pane.pilot.press("f4")
-        other, post = await pane.app.records.ask(lambda bench: bench.history.page(2))
-        assert post.id is not None
-        identity = post.id
-        await pane.app.records.ask(lambda bench: bench.history.correct(identity, "negative"))
-        await pane.app.records.ask(lambda bench: bench.history.delete([other]))
-        await pane.pilot.press("f2")
-        await until(pane.pilot, lambda: len(pane.cards) == 1)
-        assert "corrected: ▼ negative" in pane.text(pane.cards[0])
-
-    shown(act)
+    play_predict(act)
 
 
-def test_files_that_were_labelled_stand_among_the_cards(furnished: Path, few: Path, tmp_path: Path) -> None:
+def test_labeled_file_is_a_card(furnished: Path, few: Path, tmp_path: Path) -> None:
     out = tmp_path / "few.labelled.csv"
-    with Workbench.open(furnished) as bench:
-        list(bench.label_file(LabelingConfig(few, out)))
+    with Workbench.open(furnished) as wb:
+        list(wb.label_file(LabelingConfig(few, out)))
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
@@ -305,7 +254,7 @@ def test_files_that_were_labelled_stand_among_the_cards(furnished: Path, few: Pa
         await pane.pilot.press("escape", "c")
         assert pane.app.clipboard == str(out)
         await pane.pilot.press("space", "h", "s", "u")  # for which there is no use now
-        assert pane.app.focused is pane.conversation
+        assert pane.app.focused is pane.prediction_list
         assert pane.prompt.text == ""
 
-    shown(act)
+    play_predict(act)

@@ -1,15 +1,15 @@
-"""The prediction pane: posts that are sent, the adapter that judges them, and the first start."""
+"""The predict screen: posts and their predictions, the adapter, and the first start."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
+import re
 import threading
 from pathlib import Path
 
 import pytest
 from made_up import posts
-from pane import HOSTILE, OTHER, POST, Pane, add_adapter, keep, kept, kept_posts, shown
+from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, history_posts, play_predict, record_posts
 from stage import play, until
 from textual.pilot import Pilot
 
@@ -25,250 +25,172 @@ FLOAT32 = ComputeOptions("cpu", "float32", threads=1)
 # ---- sending
 
 
-def test_a_post_that_is_sent_gets_a_card_with_its_verdict_and_is_kept(furnished: Path) -> None:
+def test_sent_post_gets_a_card_and_is_recorded(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise WeiboTuiError("The disk is on fire.")
+
     async def act(pane: Pane) -> None:
+        for text in ("", "   ", "　"):  # nothing to send
+            await pane.send(text)
+            assert not pane.cards
+            pane.prompt.text = ""
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         (card,) = pane.posts
         text = pane.text(card)
         assert text.startswith(f"{POST}\n▲ positive")
         assert " %" in text
         assert "mood · " in text
-        assert " ms · " in text
+        assert re.search(r"\d m?s · ", text)
         assert pane.prompt.text == ""
 
-    shown(act)
-    (entry,) = kept(furnished)
+        for key in ("ctrl+j", "alt+enter", "shift+enter"):  # each starts a new line
+            await pane.write("第一行")
+            await pane.pilot.press(key)
+            await pane.send("第二行")
+        await pane.wait_predicted(4)
+        assert all(pane.text(card).startswith("第一行\n第二行\n") for card in pane.posts[1:])
+
+        await pane.paste("http://t.cn/abcdefg")
+        await pane.pilot.press("enter")
+        await pane.wait_predicted(5)
+        assert "✗ nothing to read is left of the post" in pane.text(pane.posts[4])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Workbench, "predict", broken)
+            await pane.send(OTHER)
+            await pane.wait_predicted(6)
+        assert "✗ The disk is on fire." in pane.text(pane.posts[5])
+        await pane.pilot.press("up")
+        assert pane.prompt.text == OTHER
+        await pane.pilot.press("enter")
+        await pane.wait_predicted(7)
+        assert not pane.posts[6].failure
+        await pane.send("q")  # alone, it quits
+        await until(pane.pilot, lambda: pane.app._exit)
+
+    play_predict(act)
+    entry = history_entries(furnished)[-1]
     assert isinstance(entry, Analysis)
     assert (entry.text, entry.source, entry.adapter) == (POST, "app", "mood")
+    assert history_posts(furnished) == [POST, *["第一行\n第二行"] * 3, OTHER]
 
 
-def test_its_card_is_there_before_the_verdict_and_many_are_answered_in_order(furnished: Path) -> None:
+def test_posts_are_predicted_in_the_order_they_were_sent(furnished: Path) -> None:
     texts = [text for text, _label in posts(6)]
 
     async def act(pane: Pane) -> None:
-        let_go = threading.Event()
-        held = asyncio.ensure_future(pane.app.engine.ask(lambda _bench: let_go.wait(60)))
+        release = threading.Event()
+        held = asyncio.ensure_future(pane.app.engine.call(lambda _wb: release.wait(60)))
         await pane.send(*texts)
         assert [card.text for card in pane.posts] == texts
         assert all("…" in pane.text(card) for card in pane.posts)
-        let_go.set()
+        release.set()
         await held
-        await pane.judged(len(texts))
+        await pane.wait_predicted(len(texts))
 
-    shown(act)
-    assert kept_posts(furnished) == texts
+    play_predict(act)
+    assert history_posts(furnished) == texts
 
 
-def test_adapter_that_another_program_renamed_is_followed(furnished: Path) -> None:
+def test_adapter_renamed_by_another_program_is_followed(furnished: Path) -> None:
     async def act(pane: Pane) -> None:
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         with Workbench.open() as other:
             other.rename_adapter("mood", "feeling")
         await pane.send(POST)
-        await until(pane.pilot, lambda: pane.app.stock.adapter == "feeling")
+        await until(pane.pilot, lambda: pane.app.catalog.adapter == "feeling")
         assert "✗ There is no adapter 'mood'" in pane.text(pane.posts[1])
         await pane.send(POST)
         await until(pane.pilot, lambda: "feeling · " in pane.text(pane.posts[2]))
 
-    shown(act)
-    assert [entry.adapter for entry in kept(furnished) if isinstance(entry, Analysis)] == ["feeling", "mood"]
+    play_predict(act)
+    assert [entry.adapter for entry in history_entries(furnished) if isinstance(entry, Analysis)] == ["feeling", "mood"]
 
 
-@pytest.mark.parametrize("key", ["ctrl+j", "alt+enter", "shift+enter"])
-def test_a_post_can_have_several_lines(furnished: Path, key: str) -> None:
-    async def act(pane: Pane) -> None:
-        await pane.write("第一行")
-        await pane.pilot.press(key)
-        await pane.send("第二行")
-        await pane.judged(1)
-        assert pane.text(pane.cards[0]).startswith("第一行\n第二行\n")
-
-    shown(act)
-    assert kept_posts(furnished) == ["第一行\n第二行"]
-
-
-@pytest.mark.parametrize("text", ["", "   ", "　"])
-def test_nothing_is_not_sent(furnished: Path, text: str) -> None:
-    async def act(pane: Pane) -> None:
-        await pane.send(text)
-        assert not pane.cards
-
-    shown(act)
-
-
-def test_a_lone_q_leaves(furnished: Path) -> None:
-    async def act(pane: Pane) -> None:
-        await pane.send("q")
-        await until(pane.pilot, lambda: pane.app._exit)
-
-    shown(act)
-    assert not (furnished / "weibo-tui.db").exists() or not kept(furnished)
-
-
-def test_a_post_that_nobody_can_read_says_so_on_its_card(furnished: Path) -> None:
-    async def act(pane: Pane) -> None:
-        await pane.paste("http://t.cn/abcdefg")
-        await pane.pilot.press("enter")
-        await pane.judged(1)
-        assert "✗ nothing to read is left of the post" in pane.text(pane.cards[0])
-
-    shown(act)
-
-
-def test_an_error_of_the_engine_is_said_and_loses_nothing(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_arguments: object, **_options: object) -> None:
-        raise WeiboTuiError("The disk is on fire.")
-
-    async def act(pane: Pane) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(Workbench, "predict", broken)
-            await pane.send(POST)
-            await pane.judged(1)
-        assert "✗ The disk is on fire." in pane.text(pane.cards[0])
-        await pane.pilot.press("up")
-        assert pane.prompt.text == POST
-        await pane.pilot.press("enter")
-        await pane.judged(2)
-        assert "▲ positive" in pane.text(pane.cards[1])
-
-    shown(act)
-
-
-def test_what_was_cut_and_what_is_uncertain_is_said_in_words(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_card_shows_uncertain_truncated_and_hostile_posts(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIBO_TUI_UNCERTAIN_BELOW", "1")
-
-    async def act(pane: Pane) -> None:
-        await pane.paste("好" * 190)
-        await pane.pilot.press("enter")
-        await pane.judged(1)
-        text = pane.text(pane.cards[0])
-        assert "uncertain" in text
-        assert "read 126 of 190 characters" in text
-
-    shown(act)
-
-
-def test_hostile_posts_are_shown_and_reach_model_and_history_as_they_are(furnished: Path) -> None:
-    keep(furnished, HOSTILE)
+    record_posts(furnished, HOSTILE)
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)
+        await pane.paste("好" * 190)
+        await pane.pilot.press("enter")
+        await pane.wait_predicted(2)
+        text = pane.text(pane.cards[1])
+        assert "uncertain" in text
+        assert "read 126 of 190 characters" in text
         await pane.paste(HOSTILE)
         assert pane.prompt.text == HOSTILE
         assert "\x1b" not in pane.prompt.get_line(0).plain
         await pane.pilot.press("enter")
-        await pane.judged(2)
-        for card in pane.cards:
+        await pane.wait_predicted(3)
+        for card in pane.cards[::2]:
             assert pane.text(card).startswith("[doge] [/哈哈] ␛[31m <U+202E> [b]x\n")
 
-    shown(act)
-    assert kept_posts(furnished) == [HOSTILE, HOSTILE]
+    play_predict(act)
+    assert history_posts(furnished) == [HOSTILE, "好" * 190, HOSTILE]
 
 
-def test_posts_are_judged_while_a_training_runs(furnished: Path, posts_file: Path) -> None:
+def test_post_is_predicted_while_a_training_runs(furnished: Path, posts_file: Path) -> None:
     async def act(pane: Pane) -> None:
         hyper = Hyperparameters(epochs=50, batch_size=16)
         plan = TrainingConfig((posts_file,), "other", hyper=hyper, machine=FLOAT32)
-        job = pane.app.begin(Job("train", "other", lambda bench: bench.train(plan), owner=pane.app.places["train"]))
+        job = pane.app.start_job(Job("train", "other", lambda wb: wb.train(plan), owner=pane.app.main_screens["train"]))
         await pane.see(lambda: job.run)
         pane.type("今", "天", "enter")
-        await pane.see(lambda: pane.posts and not pane.posts[0].at_work)
+        await pane.see(lambda: pane.posts and not pane.posts[0].busy)
         assert job.outcome is None
         job.stop()
-        pane.app.nudge()
+        pane.app.wake_workers()
         await pane.see(lambda: job.outcome)
 
-    shown(act)
+    play_predict(act)
 
 
 # ---- the adapter, and the first start
 
 
-def test_the_prompt_names_the_adapter_and_its_labels_and_another_can_be_chosen(furnished: Path) -> None:
+def test_prompt_names_the_adapter_and_another_is_chosen(furnished: Path) -> None:
     add_adapter(furnished, "second")
-    keep(furnished, POST)
+    record_posts(furnished, POST)
 
     async def act(pane: Pane) -> None:
-        assert pane.prompt.border_title == "[b]mood[/b]  ▼ negative  ▲ positive" or "mood" in str(
-            pane.prompt.border_title
-        )
+        def footer() -> set[str]:
+            return {
+                active.binding.description for active in pane.screen.active_bindings.values() if active.binding.show
+            }
+
+        await until(pane.pilot, lambda: "Label a file" in footer())
+        assert {"Send", "Cards", "Adapter"} <= footer()
+        assert all(word in str(pane.prompt.border_title) for word in ("mood", "negative", "positive"))
         await pane.pilot.press("ctrl+g")
-        await pane.asked()
+        await pane.dialog_opened()
         await pane.pilot.press("down", "enter")
-        await until(pane.pilot, lambda: pane.app.stock.adapter == "second")
+        await until(pane.pilot, lambda: pane.app.catalog.adapter == "second")
         assert "second" in str(pane.prompt.border_title)
         await pane.send(OTHER)
-        await pane.judged(2)
+        await pane.wait_predicted(2)
+        assert pane.posts[-1].adapter == "second"
+        await pane.pilot.press("escape")
+        assert {"Open", "Copy", "Again", "History", "Delete"} <= footer()
+        assert not {"Undo", "Stop", "Send", "Adapter"} & footer()
+        await pane.pilot.press("escape")
+        with Workbench.open(furnished) as wb:
+            assert wb.settings.adapter == "second"
+            wb._save_settings(adapter="")
+        await pane.app.refresh_catalog()
+        await pane.send(POST)  # without a default, the adapter is asked for
+        await pane.dialog_opened()
+        await pane.pilot.press("down", "enter")
+        await pane.wait_predicted(3)
         assert pane.posts[-1].adapter == "second"
 
-    shown(act)
-    with Workbench.open(furnished) as bench:
-        assert bench.settings.adapter == "second"
+    play_predict(act)
 
 
-def test_where_several_adapters_are_and_none_is_chosen_one_is_asked_for(furnished: Path) -> None:
-    add_adapter(furnished, "second")
-    with Workbench.open(furnished) as bench:
-        bench._choose(adapter="")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = Pane(pilot)
-        await until(pilot, lambda: pane.app.stock.adapters)
-        await pane.send(POST)
-        await until(pilot, lambda: pane.app.screen is not pane.screen)
-        await pilot.press("down", "enter")
-        await pane.judged(1)
-        assert pane.posts[0].adapter == "second"
-
-    play(scene)
-
-
-def test_the_first_start_explains_itself_and_leads_on(home: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = Pane(pilot)
-        await until(pilot, lambda: pane.screen.welcome.display)
-        await pilot.press("enter")
-        await until(pilot, lambda: pane.app.screen is not pane.screen)
-        models = pane.app.places["models"]
-        assert models in pane.app.screen_stack
-
-    play(scene, (60, 20))
-    assert not (home / "weibo-tui.db").exists() or not kept(home)
-
-
-def test_with_a_base_and_no_adapter_training_is_one_key_away(furnished: Path) -> None:
-    shutil.rmtree(furnished / "adapters" / "mood")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = Pane(pilot)
-        await until(pilot, lambda: pane.screen.welcome.display)
-        await pilot.press("enter")
-        await until(pilot, lambda: pane.app.screen is not pane.screen)
-        assert pane.app.places["train"] in pane.app.screen_stack
-
-    play(scene)
-
-
-def test_the_first_adapter_ends_the_first_start(furnished: Path) -> None:
-    kept_aside = (furnished / "adapters").rename(furnished / "aside")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = Pane(pilot)
-        await until(pilot, lambda: pane.screen.welcome.display)
-        await pilot.press("escape")
-        assert pane.app.focused is pane.prompt
-        kept_aside.rename(furnished / "adapters")
-        await pane.app.restock()
-        await until(pilot, lambda: not pane.screen.welcome.display)
-        await pane.send(POST)
-        await pane.judged(1)
-
-    play(scene)
-
-
-def test_a_post_without_an_adapter_stays_in_the_prompt(home: Path) -> None:
+def test_first_start_without_models_leads_on(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         pane = Pane(pilot)
         await until(pilot, lambda: pane.screen.welcome.display)
@@ -278,21 +200,31 @@ def test_a_post_without_an_adapter_stays_in_the_prompt(home: Path) -> None:
         await until(pilot, lambda: "train or import one first" in pane.news)
         assert pane.prompt.text == "今天"
         assert not pane.cards
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: pane.app.screen is not pane.screen)
+        assert pane.app.main_screens["models"] in pane.app.screen_stack
+
+    play(scene, (60, 20))
+    assert not (home / "weibo-tui.db").exists() or not history_entries(home)
+
+
+def test_first_start_with_a_base_leads_to_training(furnished: Path) -> None:
+    aside = (furnished / "adapters").rename(furnished / "aside")
+
+    async def scene(pilot: Pilot[None]) -> None:
+        pane = Pane(pilot)
+        await until(pilot, lambda: pane.screen.welcome.display)
+        await pilot.press("enter")
+        await until(pilot, lambda: pane.app.screen is not pane.screen)
+        assert pane.app.main_screens["train"] in pane.app.screen_stack
+        await pilot.press("escape", "f2")
+        await until(pilot, lambda: pane.app.screen is pane.screen)
+        await pilot.press("escape")
+        assert pane.app.focused is pane.prompt
+        aside.rename(furnished / "adapters")  # the first adapter
+        await pane.app.refresh_catalog()
+        await until(pilot, lambda: not pane.screen.welcome.display)
+        await pane.send(POST)
+        await pane.wait_predicted(1)
 
     play(scene)
-
-
-def test_the_footer_offers_what_works_now(furnished: Path) -> None:
-    async def act(pane: Pane) -> None:
-        def offered() -> set[str]:
-            return {found.binding.description for found in pane.screen.active_bindings.values() if found.binding.show}
-
-        await until(pane.pilot, lambda: "Label a file" in offered())
-        assert {"Send", "Cards", "Adapter"} <= offered()
-        await pane.send(POST)
-        await pane.judged(1)
-        await pane.pilot.press("escape")
-        assert {"Open", "Copy", "Again", "History", "Delete"} <= offered()
-        assert not {"Undo", "Stop", "Send", "Adapter"} & offered()
-
-    shown(act)

@@ -1,4 +1,4 @@
-"""The ways out of the app: none loses work, and none leaves the terminal in disorder."""
+"""Quitting: no way loses work or leaves the terminal in disorder."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from weibo_tui.workbench import runs as workbench_runs
 
 
 async def train(pilot: Pilot[None], posts: Path) -> Job:
-    """A training that has made a step, and waits."""
+    """Start a training and pause it after its first step."""
     app = app_of(pilot)
-    job = app.begin(Job("train", "second", lambda bench: bench.train(plan(posts)), app.screen))
+    job = app.start_job(Job("train", "second", lambda wb: wb.train(plan(posts)), app.screen))
     await see(pilot, lambda: job.progress is not None and job.progress.stage == "training")
     job.pause()
     return job
 
 
-async def ask_to_leave(pilot: Pilot[None]) -> None:
+async def ask_to_quit(pilot: Pilot[None]) -> None:
     await pilot.press("ctrl+q")
     await until(pilot, lambda: isinstance(app_of(pilot).screen, ChoiceDialog))
 
 
 def launched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit code of the program, driven by `scene` where a person would sit at a terminal."""
+    """Run the program, driven by `scene`, and return its exit code."""
     failed: list[BaseException] = []
 
     async def guarded(pilot: Pilot[None]) -> None:
         try:
             await scene(pilot)
-        except BaseException as error:  # which Textual would only tell the terminal
+        except BaseException as error:  # Textual would only print it
             failed.append(error)
             pilot.app.exit()
 
@@ -59,8 +59,8 @@ def launched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def runs(home: Path) -> list[Run]:
-    with Workbench.open(home) as bench:
-        return [run for run in bench.runs.list() if run.name == "second"]
+    with Workbench.open(home) as wb:
+        return [run for run in wb.runs.list() if run.name == "second"]
 
 
 def the_run(home: Path) -> Run:
@@ -68,34 +68,34 @@ def the_run(home: Path) -> Run:
     return run
 
 
-def test_with_nothing_at_work_it_is_left_at_once(home: Path) -> None:
+def test_quit_without_jobs_exits_at_once(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await pilot.press("ctrl+q")
-        assert pilot.app.is_running is False or app_of(pilot)._exit
+        assert pilot.app.is_running is False or app_of(pilot).exiting
 
     assert play(scene).return_code == 0
 
 
-@pytest.mark.parametrize("keys", [["enter"], ["escape"]])
-def test_one_may_stay(keys: list[str], furnished: Path, posts_file: Path) -> None:
+def test_quit_during_training_can_be_cancelled(furnished: Path, posts_file: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         job = await train(pilot, posts_file)
-        await ask_to_leave(pilot)
+        await ask_to_quit(pilot)
         assert "At work: second" in drawn(pilot)
-        await pilot.press("ctrl+q")  # asks no second time
+        await pilot.press("ctrl+q")  # opens no second dialog
         assert len(app_of(pilot).screen_stack) == 2
-        await pilot.press(*keys)
-        await until(pilot, lambda: not isinstance(app_of(pilot).screen, ChoiceDialog))
-        assert job.state == "paused"
-        await ask_to_leave(pilot)
+        for key in ("enter", "escape"):
+            await pilot.press(key)
+            await until(pilot, lambda: not isinstance(app_of(pilot).screen, ChoiceDialog))
+            assert job.state == "paused"
+            await ask_to_quit(pilot)
 
     play(scene)
 
 
-def test_stopping_keeps_a_checkpoint(furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quit_and_stop_keeps_a_checkpoint(furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await train(pilot, posts_file)
-        await ask_to_leave(pilot)
+        await ask_to_quit(pilot)
         await pilot.press("down", "enter")
 
     assert launched(scene, monkeypatch) == 0
@@ -104,15 +104,15 @@ def test_stopping_keeps_a_checkpoint(furnished: Path, posts_file: Path, monkeypa
     assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
 
 
-def test_a_training_that_is_left_running_is_finished_by_a_process_of_its_own(
+def test_quit_and_detach_finishes_in_another_process(
     furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left: list[subprocess.Popen[bytes]] = []  # this test's own: others leave runs too
-    monkeypatch.setattr(workbench_runs, "_left", left)
+    left: list[subprocess.Popen[bytes]] = []  # other tests detach runs too
+    monkeypatch.setattr(workbench_runs, "_background_processes", left)
 
     async def scene(pilot: Pilot[None]) -> None:
         await train(pilot, posts_file)
-        await ask_to_leave(pilot)
+        await ask_to_quit(pilot)
         await pilot.press("down", "down", "enter")
 
     assert launched(scene, monkeypatch) == 0
@@ -123,13 +123,13 @@ def test_a_training_that_is_left_running_is_finished_by_a_process_of_its_own(
     assert (furnished / "adapters" / "second" / "card.json").exists()
 
 
-def test_run_that_cannot_be_detached_is_reported(
+def test_quit_and_detach_failure_is_reported(
     furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         job = await train(pilot, posts_file)
         (furnished / "runs" / job.run / "output.log").mkdir()
-        await ask_to_leave(pilot)
+        await ask_to_quit(pilot)
         await pilot.press("down", "down", "enter")
 
     assert launched(scene, monkeypatch) == 1
@@ -140,7 +140,7 @@ def test_run_that_cannot_be_detached_is_reported(
     assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
 
 
-def test_leave_settings_unreadable_stops_with_checkpoint(
+def test_quit_with_damaged_settings_keeps_a_checkpoint(
     furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Paths.find().settings_file
@@ -148,7 +148,7 @@ def test_leave_settings_unreadable_stops_with_checkpoint(
     async def scene(pilot: Pilot[None]) -> None:
         await train(pilot, posts_file)
         settings.write_text("adapter = ", encoding="utf-8")
-        await ask_to_leave(pilot)
+        await ask_to_quit(pilot)
         await pilot.press("down", "enter")
 
     assert launched(scene, monkeypatch) == 0
@@ -156,31 +156,31 @@ def test_leave_settings_unreadable_stops_with_checkpoint(
     assert the_run(furnished).state == "stopped"
 
 
-def test_what_is_done_meanwhile_is_not_left_running(
+def test_quit_after_the_run_finished_detaches_nothing(
     furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
         job = await train(pilot, posts_file)
-        await ask_to_leave(pilot)
-        job.go_on()
-        app.nudge()
+        await ask_to_quit(pilot)
+        job.resume()
+        app.wake_workers()
         await until(pilot, lambda: job.state == "done")
         await pilot.press("down", "down", "enter")
 
-    left = list(workbench_runs._left)
+    left = list(workbench_runs._background_processes)
     assert launched(scene, monkeypatch) == 0
-    assert workbench_runs._left == left
+    assert workbench_runs._background_processes == left
     assert the_run(furnished).state == "finished"
 
 
-def test_work_that_has_no_run_can_only_be_stopped(furnished: Path) -> None:
+def test_quit_with_a_job_without_run_offers_stop_only(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
-        job = Job("label", "a.csv", lambda _bench: iter([1]), app.screen)
+        job = Job("label", "a.csv", lambda _wb: iter([1]), app.screen)
         job.pause()
-        app.begin(job)
-        await ask_to_leave(pilot)
+        app.start_job(job)
+        await ask_to_quit(pilot)
         assert "Stop and leave" in drawn(pilot)
         assert "process of its own" not in drawn(pilot)
 
@@ -199,7 +199,7 @@ def interrupt(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize("end", [terminate, interrupt, Terminal.hang_up])
-def test_a_signal_and_the_end_of_the_terminal_stop_a_training_with_a_checkpoint(
+def test_signal_stops_a_training_with_a_checkpoint(
     end: Callable[[Terminal], None], furnished: Path, posts_file: Path
 ) -> None:
     with Terminal(app_at_work("train", posts_file)) as terminal:
@@ -223,12 +223,12 @@ from weibo_tui.app import app as main
 def fail(app):
     raise ValueError("what a post said")
 
-main.WeiboApp.action_turn_theme = fail
+main.WeiboApp.action_toggle_theme = fail
 sys.exit(main.launch())
 """
 
 
-def test_an_error_that_nobody_foresaw_ends_with_a_sentence(home: Path) -> None:
+def test_unexpected_error_ends_with_a_sentence(home: Path) -> None:
     with Terminal([sys.executable, "-c", BROKEN]) as terminal:
         terminal.wait_for("no adapter")
         terminal.press("ctrl+t")
@@ -242,7 +242,7 @@ def test_an_error_that_nobody_foresaw_ends_with_a_sentence(home: Path) -> None:
     assert "what a post said" not in (home / "weibo-tui.log").read_text("utf-8")
 
 
-def test_second_interrupt_leaves_the_terminal_in_order(home: Path) -> None:
+def test_second_interrupt_restores_the_terminal(home: Path) -> None:
     # At the second one, the handler raises KeyboardInterrupt wherever the event loop is.
     program = BROKEN.replace('ValueError("what a post said")', "KeyboardInterrupt")
     with Terminal([sys.executable, "-c", program]) as terminal:

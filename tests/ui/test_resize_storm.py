@@ -1,4 +1,4 @@
-"""A window that is resized hundreds of times in a moment, while one types and while a training runs."""
+"""A window that is resized hundreds of times during typing and training."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TYPED = "今天的面真好吃吗"
 
 
 def step(home: Path) -> int:
-    with Workbench.open(home) as bench:
-        return sum(run.step for run in bench.runs.list() if run.name == "second")
+    with Workbench.open(home) as wb:
+        return sum(run.step for run in wb.runs.list() if run.name == "second")
 
 
 def storm(home: Path, posts: Path, seed: int, times: int) -> None:
@@ -43,13 +43,11 @@ def storm(home: Path, posts: Path, seed: int, times: int) -> None:
     assert not (home / "weibo-tui.log").exists()
 
 
-def test_a_resize_storm_in_a_training_loses_neither_letter_nor_step(furnished: Path, posts_file: Path) -> None:
+def test_resize_storm_loses_no_key_and_no_step(furnished: Path, posts_file: Path) -> None:
     storm(furnished, posts_file, seed=1, times=32)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_a_long_resize_storm_in_a_training_loses_neither_letter_nor_step(
-    seed: int, furnished: Path, posts_file: Path
-) -> None:
+def test_long_resize_storm_loses_no_key_and_no_step(seed: int, furnished: Path, posts_file: Path) -> None:
     storm(furnished, posts_file, seed, times=500)

@@ -1,6 +1,6 @@
-"""What each place looks like, kept as pictures: `pytest tests/ui/test_snapshots.py --snapshot-update` makes them anew.
+"""Pictures of each main screen. `pytest tests/ui/test_snapshots.py --snapshot-update` takes them again.
 
-Look at each one before it is kept.
+Look at each one before you commit it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ POSTS = [
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing blinks, and the clock and the machine are the same everywhere."""
+    """Nothing blinks, and clock and machine are the same everywhere."""
     for widget in (Input, TextArea):
         monkeypatch.setattr(widget.cursor_blink, "_default", False)
     monkeypatch.setenv("TZ", "UTC")
@@ -61,18 +61,18 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which nothing depends on when and where it was made. For reading only."""
+    """A home in which nothing depends on time and place. For reading only."""
     folder = tmp_path_factory.mktemp("settled")
-    with Workbench.open(folder) as bench:
-        models.add_base(bench, folder / "from")
-        base = bench.bases.open("small")
+    with Workbench.open(folder) as wb:
+        models.add_base(wb, folder / "from")
+        base = wb.bases.open("small")
         data = {"files": ["posts.csv"], "train": 4800, "validation": 600, "test": 600, "split_seed": 0}
-        models.add_adapter(bench, base, "mood", score=SCORE, data=data, run=RUN)
-        models.add_adapter(bench, base, "six-moods", labels=("快乐", "悲伤", "愤怒", "恐惧", "惊讶", "平静"))
-        bench.use_adapter("mood")
-        bench.history.add_file(FILE)
-        bench.history.add([_judged(post, second) for second, post in enumerate(POSTS)])
-        _add_run(bench)
+        models.add_adapter(wb, base, "mood", score=SCORE, data=data, run=RUN)
+        models.add_adapter(wb, base, "six-moods", labels=("快乐", "悲伤", "愤怒", "恐惧", "惊讶", "平静"))
+        wb.set_default_adapter("mood")
+        wb.history.add_file(FILE)
+        wb.history.add([_predicted(post, second) for second, post in enumerate(POSTS)])
+        _add_run(wb)
     for card in folder.glob("*/*/card.json"):
         values = json.loads(card.read_text("utf-8"))
         settled = {"created_at": MOMENT, "source": "/models/gpt2-chinese"}
@@ -80,15 +80,15 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _judged(post: Analysis, second: int) -> Analysis:
+def _predicted(post: Analysis, second: int) -> Analysis:
     probabilities = {} if post.confidence is None else {"negative": 1 - post.confidence, "positive": post.confidence}
     if post.label == "negative":
         probabilities = dict(zip(probabilities, reversed(probabilities.values()), strict=True))
     return replace(post, probabilities=probabilities, created_at=f"2026-01-31T12:01:{second:02}.000Z")
 
 
-def _add_run(bench: Workbench) -> None:
-    """A finished training with its curves, as its journal tells them."""
+def _add_run(wb: Workbench) -> None:
+    """Add a finished training with its curves."""
     started = RunStarted(
         *(RUN, "mood", "train", "small", "cpu", "float32", 1, 0, 120, 2),
         posts={"train": 4800, "validation": 600, "test": 600},
@@ -103,18 +103,18 @@ def _add_run(bench: Workbench) -> None:
             events.append(Evaluated(step // 60, step, "validation", loss, 0.9 + step / 2400, 0.9, best=True))
             events.append(CheckpointSaved(step, "/runs/checkpoint.safetensors"))
     events.append(RunFinished(RUN, "mood", "train", "/adapters/mood", 2, SCORE))
-    run = bench.runs.create("train", "mood", {"plan": {}})
-    bench.runs.record(run.id, [{"at": MOMENT, **to_json(event)} for event in events])
-    bench.runs.finish(run.id, "finished", {"best_epoch": 2, "score": SCORE})
-    bench.runs.folder(run.id).rename(bench.runs.folder(RUN))
-    with sqlite3.connect(bench.paths.database) as database:
+    run = wb.runs.create("train", "mood", {"plan": {}})
+    wb.runs.append_events(run.id, [{"at": MOMENT, **to_json(event)} for event in events])
+    wb.runs.finish(run.id, "finished", {"best_epoch": 2, "score": SCORE})
+    wb.runs.folder(run.id).rename(wb.runs.folder(RUN))
+    with sqlite3.connect(wb.paths.database) as database:
         database.execute("PRAGMA foreign_keys = OFF")
         database.execute("UPDATE runs SET id = ?, created_at = ?, updated_at = ?", (RUN, MOMENT, MOMENT))
         database.execute("UPDATE events SET run_id = ?, at = ?", (RUN, MOMENT))
     database.close()
 
 
-@pytest.mark.parametrize("place", ["predict", "train", "history", "models"])
+@pytest.mark.parametrize("screen", ["predict", "train", "history", "models"])
 @pytest.mark.parametrize(
     ("size", "theme", "language"),
     [
@@ -126,8 +126,8 @@ def _add_run(bench: Workbench) -> None:
     ],
     ids=["dark", "light", "narrow", "wide", "chinese"],
 )
-def test_a_place_looks_as_it_did(
-    place: str,
+def test_main_screen_looks_like_its_picture(
+    screen: str,
     size: tuple[int, int],
     theme: str,
     language: str,
@@ -142,12 +142,12 @@ def test_a_place_looks_as_it_did(
 
     async def show(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app.device)
-        await app.action_go(place)
+        await app.action_go(screen)
         await pilot.pause()
-        await app.workers.wait_for_complete()  # what the place asks for when it is opened
+        await app.workers.wait_for_complete()  # which the screen starts when it opens
         await pilot.pause()
 
     try:
         assert snap_compare(app, terminal_size=size, run_before=show)
     finally:
-        app.end_threads()
+        app.stop_workers()

@@ -1,4 +1,4 @@
-"""The first start with what comes with the program, and how the places show that it does."""
+"""The first start with the bundled models, and how the screens show them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from models_page import ModelsPage
 from originals import write_original
-from pane import POST, Pane, kept_posts
+from pane import POST, Pane, history_posts
 from stage import app_of, drawn, play, until
 from textual.pilot import Pilot
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 
 from weibo_tui.app.forms.fields import Field
-from weibo_tui.app.models.model_card import ModelCard
-from weibo_tui.app.models.model_list import ModelList
-from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE
@@ -25,267 +23,191 @@ SIZES = [(60, 20), (100, 30), (160, 50)]
 
 
 async def started(pilot: Pilot[None]) -> Pane:
-    """The prediction pane, when it says what is there at the first start."""
+    """The predict screen with the welcome of the first start."""
     pane = Pane(pilot)
     await until(pilot, lambda: pane.screen.welcome.display)
     return pane
 
 
-def ways(pane: Pane) -> list[str]:
+def steps(pane: Pane) -> list[str]:
     return [str(option.id) for option in pane.screen.welcome.query_one(OptionList).options]
-
-
-async def models(pilot: Pilot[None], kind: str, name: str) -> ModelsScreen:
-    """The models, with the cursor on one of them."""
-    await pilot.press("f5")
-    screen = app_of(pilot).places["models"]
-    assert isinstance(screen, ModelsScreen)
-    await until(pilot, lambda: screen.is_mounted and screen.inventory.bases)
-    screen.query_one(ModelList).select("base" if kind == "base" else "adapter", name)
-    await until(pilot, lambda: screen.entry is not None and (screen.entry.kind, screen.entry.name) == (kind, name))
-    return screen
-
-
-def card_of(screen: ModelsScreen) -> str:
-    """The card as it is drawn, its lines as one."""
-    facts = screen.query_one(ModelCard).query_one("#facts", Static)
-    return " ".join(" ".join(facts.render_line(y).text for y in range(facts.size.height)).split())
 
 
 # ---- the first start
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_at_the_first_start_one_writes_and_is_answered(starter: Path, home: Path, size: tuple[int, int]) -> None:
+def test_first_start_explains_itself_and_answers(starter: Path, home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         pane = await started(pilot)
         assert pane.app.focused is pane.prompt
-        text = " ".join(drawn(pilot).split())
-        for said in ("comes with weibo-tui", "errs more often", "420 MB", "Train an adapter", "Import", "plain text"):
-            assert said in text
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            text = " ".join(drawn(pilot).split())
+            for words in (
+                "comes with weibo-tui",
+                "errs more often",
+                "420 MB",
+                "Train an adapter",
+                "Import",
+                "plain text",
+            ):
+                assert words in text, size
         await pane.send(POST)
-        await pane.judged(1)
+        await pane.wait_predicted(1)
         assert pane.posts[0].adapter == "weibo"
         assert "▲ positive" in pane.text(pane.posts[0])
         assert not pane.screen.welcome.display
         assert pane.app.focused is pane.prompt
+        assert history_posts(home) == [POST]
+        # It does not come back when the cards are gone.
+        await pilot.press("escape", "d")
+        await pane.dialog_opened()
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: not pane.cards)
+        await pane.app.refresh_catalog()
+        await pilot.pause()
+        assert not pane.screen.welcome.display
+        assert "Verdicts will stand here" in drawn(pilot)
 
-    play(scene, size)
-    assert kept_posts(home) == [POST]
+    play(scene)
     assert not (home / "bases").exists()
     assert not (home / "adapters").exists()
 
 
-@pytest.mark.parametrize("key", ["tab", "up"])
-def test_keys_lead_to_the_ways_on_and_back(starter: Path, key: str) -> None:
+def test_welcome_keys_lead_to_steps_and_prompt(starter: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         pane = await started(pilot)
-        await pilot.press(key)
-        assert pane.screen.query("OptionList:focus")
-        await pilot.press("escape")
-        assert pane.app.focused is pane.prompt
-        await pilot.press(key, "enter")
-        await until(pilot, lambda: isinstance(pane.app.screen, TrainingForm))
-
-    play(scene)
-
-
-def test_a_click_goes_one_of_the_ways(starter: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = await started(pilot)
+        for key in ("tab", "up"):
+            await pilot.press(key)
+            assert pane.screen.query("OptionList:focus")
+            await pilot.press("escape")
+            assert pane.app.focused is pane.prompt
+            await pilot.press(key, "enter")
+            await until(pilot, lambda: isinstance(pane.app.screen, TrainingForm))
+            await pilot.press("escape", "f2")
+            await until(pilot, lambda: pane.app.screen is pane.screen)
+            pane.prompt.focus()
         await pilot.click(pane.screen.welcome.query_one(OptionList), offset=(3, 0))
         await until(pilot, lambda: isinstance(pane.app.screen, TrainingForm))
-
-    play(scene)
-
-
-def test_up_stays_in_the_prompt_where_something_is_written(starter: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = await started(pilot)
+        await pilot.press("escape", "f2")
+        await until(pilot, lambda: pane.app.screen is pane.screen)
+        # What is typed on the steps goes into the prompt, where Up stays while something is written.
         await pane.write("今天")
         await pilot.press("up")
         assert pane.app.focused is pane.prompt
         assert pane.prompt.text == "今天"
-
-    play(scene)
-
-
-def test_what_is_typed_on_the_ways_goes_into_the_prompt(starter: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = await started(pilot)
-        await pilot.press("tab")
-        await pane.write("今天")
-        assert pane.app.focused is pane.prompt
-        assert pane.prompt.text == "今天"
-
-    play(scene)
-
-
-def test_a_long_draft_leaves_the_prompt_in_sight(starter: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = await started(pilot)
+        await pilot.resize_terminal(60, 20)
         for _line in range(12):
             await pane.write("字")
             await pilot.press("ctrl+j")
         assert pane.screen.region.contains_region(pane.prompt.region)
         assert pane.prompt.region.height == 8
 
-    play(scene, (60, 20))
-
-
-def test_the_note_does_not_come_back_when_the_cards_are_gone(starter: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = await started(pilot)
-        await pane.send(POST)
-        await pane.judged(1)
-        await pilot.press("escape", "d")
-        await pane.asked()
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: not pane.cards)
-        await pane.app.restock()
-        await pilot.pause()
-        assert not pane.screen.welcome.display
-        assert "Verdicts will stand here" in drawn(pilot)
-
     play(scene)
 
 
-def test_who_has_judged_posts_before_is_not_welcomed_anew(starter: Path, home: Path) -> None:
-    with Workbench.open(home) as bench:
-        list(bench.predict([POST], source="cli", record=True))
-
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = await Pane(pilot).ready()
-        await until(pilot, lambda: pane.cards and pane.screen._ready)
-        assert not pane.screen.welcome.display
-
-    play(scene)
-
-
-def test_a_base_of_ones_own_ends_the_first_start(starter: Path, home: Path, stocked: Path) -> None:
+def test_own_models_or_posts_end_the_first_start(starter: Path, home: Path, stocked: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         pane = await started(pilot)
         await pilot.press("tab")
         shutil.copytree(stocked / "bases", home / "bases")
-        await pane.app.restock()
+        await pane.app.refresh_catalog()
         await until(pilot, lambda: not pane.screen.welcome.display)
         assert pane.app.focused is pane.prompt
         shutil.rmtree(home / "bases")
-        await pane.app.restock()
+        await pane.app.refresh_catalog()
         await pilot.pause()
         assert not pane.screen.welcome.display
 
     play(scene)
 
-
-def test_who_has_something_of_ones_own_is_not_told_of_the_starter(starter: Path, home: Path, stocked: Path) -> None:
-    shutil.copytree(stocked, home, dirs_exist_ok=True)
-
-    async def scene(pilot: Pilot[None]) -> None:
+    async def not_welcome(pilot: Pilot[None]) -> None:
         pane = await Pane(pilot).ready()
-        await until(pilot, lambda: pane.screen._ready)
+        await until(pilot, lambda: pane.screen._ready and (pane.cards or adapter == "mood"))
         assert not pane.screen.welcome.display
-        assert "mood" in str(pane.prompt.border_title)
+        assert adapter in str(pane.prompt.border_title)
 
-    play(scene)
+    adapter = "weibo"
+    with Workbench.open(home) as wb:
+        list(wb.predict([POST], source="cli", record=True))
+    play(not_welcome)
+    adapter = "mood"
+    shutil.copytree(stocked, home, dirs_exist_ok=True)
+    play(not_welcome)
 
 
-def test_what_the_original_project_left_is_offered_as_far_as_it_can_be_taken(
-    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_welcome_offers_what_can_be_done(
+    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     folder = tmp_path / "project"
     write_original(folder)
-    monkeypatch.chdir(folder)
+    offers = ["models.get", "models.import", "models.pretrain"]
 
     async def scene(pilot: Pilot[None]) -> None:
         pane = await started(pilot)
-        assert ways(pane) == ["models.take_base", "train.new", "models.get", "models.import", "models.pretrain"]
+        assert steps(pane) == ["models.take_base", "train.new", *offers]
 
-    play(scene)
-
-
-def test_an_empty_starter_leaves_the_first_start_as_it_is_without_one(home: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
+    async def without_models(pilot: Pilot[None]) -> None:
         pane = await started(pilot)
         assert isinstance(pane.app.focused, OptionList)
         assert "Nothing to judge posts with yet" in drawn(pilot)
-        assert ways(pane) == ["models.get", "models.import", "models.pretrain"]
+        assert steps(pane) == offers
 
-    play(scene)
+    with monkeypatch.context() as patch:
+        patch.chdir(folder)
+        play(scene)
+    shutil.rmtree(starter)
+    play(without_models)
 
 
 # ---- the models
 
 
-def test_what_comes_with_the_program_is_marked_and_cannot_be_renamed_or_deleted(starter: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        for kind, name in (("base", "starter"), ("adapter", "weibo")):
-            screen = await models(pilot, kind, name)
-            assert f"* {name}  comes with weibo-tui" in drawn(pilot)
-            assert "It comes with weibo-tui, and stays as it is." in card_of(screen)
-            await pilot.press("r", "d", "delete")
-            assert app_of(pilot).screen is screen
-
-    play(scene)
-
-
-def test_ones_own_beside_it_are_not_marked_and_can_be_deleted(starter: Path, home: Path, stocked: Path) -> None:
-    shutil.copytree(stocked, home, dirs_exist_ok=True)
-
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await models(pilot, "adapter", "mood")
-        assert "mood  comes" not in drawn(pilot)
-        assert "It comes with weibo-tui" not in card_of(screen)
-        await pilot.press("d")
-        await until(pilot, lambda: app_of(pilot).screen is not screen)
-
-    play(scene)
-
-
-def test_the_starters_card_says_that_it_is_small_and_how_to_get_the_full_base(starter: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        card = card_of(await models(pilot, "base", "starter"))
-        assert "It is small" in card
-        assert "In the list, g fetches uer's (420 MB), as 'weibo-tui bases get' does." in card
-        assert "pretrained for weibo-tui" in card
-
-    play(scene)
-
-
-def test_a_damaged_one_that_comes_with_the_program_cannot_be_deleted(starter: Path) -> None:
-    (starter / "adapters" / "weibo" / "card.json").write_text("{", "utf-8")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        screen = await models(pilot, "adapter", "weibo")
-        await pilot.press("d")
-        assert app_of(pilot).screen is screen
-
-    play(scene)
-
-
-def test_what_comes_with_the_program_can_be_exported(
-    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_bundled_models_are_marked_and_stay_as_they_are(
+    starter: Path, tmp_path: Path, home: Path, stocked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await models(pilot, "adapter", "weibo")
-        await pilot.press("x")
-        await until(pilot, lambda: app_of(pilot).screen is not screen)
+        for on in ({"base": "starter"}, {"adapter": "weibo"}):
+            page = await ModelsPage.open(pilot, **on)
+            (name,) = on.values()
+            assert f"* {name}  comes with weibo-tui" in drawn(pilot)
+            assert "It comes with weibo-tui, and stays as it is." in page.card
+            await pilot.press("r", "d", "delete")
+            assert pilot.app.screen is page.screen
+        await pilot.press("x")  # an export is allowed
+        await until(pilot, lambda: pilot.app.screen is not page.screen)
         await pilot.press("enter")
-        await until(pilot, lambda: (tmp_path / "weibo.zip").exists() and not app_of(pilot).jobs)
+        await until(pilot, lambda: (tmp_path / "weibo.zip").exists() and not page.app.jobs)
+        with zipfile.ZipFile(tmp_path / "weibo.zip") as archive:
+            assert "card.json" in archive.namelist()
+        await page.select(base="starter")
+        assert "It is small" in page.card
+        assert "In the list, g fetches uer's (420 MB), as 'weibo-tui bases get' does." in page.card
+        assert "pretrained for weibo-tui" in page.card
+
+        (starter / "adapters" / "weibo" / "card.json").write_text("{", "utf-8")  # a damaged one stays too
+        shutil.copytree(stocked, home, dirs_exist_ok=True)
+        await pilot.press("f2", "f5")
+        await until(pilot, lambda: page.screen.inventory.corrupt)
+        await page.select(adapter="weibo")
+        await pilot.press("d")
+        assert pilot.app.screen is page.screen
+        await page.select(adapter="mood")  # one of the user's own
+        assert "mood  comes" not in drawn(pilot)
+        assert "It comes with weibo-tui" not in page.card
+        await pilot.press("d")
+        await until(pilot, lambda: pilot.app.screen is not page.screen)
 
     play(scene)
-    with zipfile.ZipFile(tmp_path / "weibo.zip") as archive:
-        assert "card.json" in archive.namelist()
 
 
 # ---- a training
 
 
-def test_the_starter_is_trained_on_where_no_other_base_is_named_and_nothing_is_fetched(
-    starter: Path, home: Path, few: Path
-) -> None:
+def test_training_uses_the_starter_without_a_download(starter: Path, home: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await started(pilot)
         await pilot.press("tab", "enter")
@@ -297,13 +219,13 @@ def test_the_starter_is_trained_on_where_no_other_base_is_named_and_nothing_is_f
         words = dict(field.spec.choices)
         assert list(words) == ["starter", BASE]
         assert words["starter"] == "starter (small)"
-        form._files.take(few)
+        form._files.add(few)
         form.query_one("#field-epochs", Field).text = "1"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: app_of(pilot).stock.own_adapters)
+        await until(pilot, lambda: app_of(pilot).catalog.own_adapters)
 
     play(scene)
-    with Workbench.open(home) as bench:
-        (card,) = bench.adapters.own()
+    with Workbench.open(home) as wb:
+        (card,) = wb.adapters.user_models()
         assert card.base == "starter"
-        assert bench.adapter_name() == "weibo"
+        assert wb.adapter_name() == "weibo"

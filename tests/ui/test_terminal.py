@@ -1,4 +1,4 @@
-"""The app as a person has it: a program in a terminal, from the first training to the exported file."""
+"""The app as a program in a terminal, from the first training to the exported file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from terminal import Terminal
 
 POST = "今天的面真好吃[哈哈]"
 OTHER = "网上的裙子太差了[怒]"
-VERDICT = re.compile("[▲▼?] (positive|negative) +[━╸·]")
+PREDICTION = re.compile("[▲▼?] (positive|negative) +[━╸·]")
 
 
 @pytest.fixture
@@ -23,13 +23,13 @@ def with_base(home: Path, stocked: Path) -> Path:
 
 
 def fill(terminal: Terminal, tabs: int, text: str) -> None:
-    """Write into the field that is so many steps further."""
+    """Type into the field that is `tabs` fields further."""
     terminal.press(*["tab"] * tabs, "end", "ctrl+u", text)
     terminal.wait_for(text)
 
 
 def train(terminal: Terminal, posts: Path) -> None:
-    """From the welcome to the score card, with a narrower window on the way."""
+    """Train from the welcome screen to the score card, with a resized window."""
     terminal.wait_for("Train an adapter")
     terminal.press("enter")
     terminal.wait_for("Labelled posts")
@@ -48,13 +48,13 @@ def train(terminal: Terminal, posts: Path) -> None:
     terminal.wait_for("without emoticons")
 
 
-def judge(terminal: Terminal, post: str, number: int) -> str:
-    """The label that a post gets, which is the conversation's `number`."""
+def predict(terminal: Terminal, post: str, number: int) -> str:
+    """Return the label of a post, the `number`-th of the list."""
     terminal.press(post)
     terminal.wait_for(post)
     terminal.press("enter")
-    terminal.wait_until(lambda: len(VERDICT.findall(terminal.text)) == number, f"the verdict on {post}")
-    return str(VERDICT.findall(terminal.text)[-1])
+    terminal.wait_until(lambda: len(PREDICTION.findall(terminal.text)) == number, f"the prediction for {post}")
+    return str(PREDICTION.findall(terminal.text)[-1])
 
 
 def export(terminal: Terminal, path: Path) -> None:
@@ -66,7 +66,7 @@ def export(terminal: Terminal, path: Path) -> None:
     terminal.wait_for("1 post written")
 
 
-def test_from_a_training_to_an_exported_verdict(with_base: Path, posts_file: Path, tmp_path: Path) -> None:
+def test_terminal_from_training_to_exported_prediction(with_base: Path, posts_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "出.csv"
     with Terminal(columns=100, rows=30) as terminal:
         train(terminal, posts_file)
@@ -74,8 +74,8 @@ def test_from_a_training_to_an_exported_verdict(with_base: Path, posts_file: Pat
         terminal.wait_for("'moods' reads posts from now on")
         terminal.press("f2")
         terminal.wait_for("adapter moods")
-        label = judge(terminal, POST, 1)
-        judge(terminal, OTHER, 2)
+        label = predict(terminal, POST, 1)
+        predict(terminal, OTHER, 2)
         terminal.press("f4")
         terminal.wait_for("1–2 of 2")
         terminal.press("/", "好吃")
@@ -95,7 +95,7 @@ def test_from_a_training_to_an_exported_verdict(with_base: Path, posts_file: Pat
     assert (row["text"], row["label"], row["adapter"]) == (POST, label, "moods")
 
 
-def test_a_click_leads_from_place_to_place(home: Path) -> None:
+def test_terminal_click_opens_a_screen(home: Path) -> None:
     with Terminal(columns=60, rows=20) as terminal:
         terminal.wait_for("Nothing to judge posts with yet")
         for place, words in {"F5": "Import", "F4": "Every verdict", "F3": "New", "F2": "Nothing to judge"}.items():

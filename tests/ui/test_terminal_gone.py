@@ -1,4 +1,4 @@
-"""A terminal that is closed, lost, stuck, or taken by another program: the app keeps what it has, and is gone."""
+"""A terminal that is closed, lost or stuck: the app saves its work and ends."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ from terminal import APP, Terminal
 from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
 
-PATIENT = "from weibo_tui.app import main, terminal_output as out; out.MOST_BYTES = 9000; main.launch()"
+SMALL_BUFFER = """
+from weibo_tui.app.app import launch
+from weibo_tui.app.terminal import output
+output.MAX_PENDING_BYTES = 9000
+launch()
+"""
 
 
 def runs(home: Path) -> list[Run]:
-    with Workbench.open(home) as bench:
-        return [run for run in bench.runs.list() if run.name == "second"]
+    with Workbench.open(home) as wb:
+        return [run for run in wb.runs.list() if run.name == "second"]
 
 
 def steps(home: Path) -> int:
@@ -34,14 +39,14 @@ def steps(home: Path) -> int:
 
 
 def check_kept(home: Path) -> None:
-    """The training stands where it can be resumed."""
+    """The training can be resumed."""
     (run,) = runs(home)
     assert run.state == "stopped"
     assert (home / "runs" / run.id / "checkpoint.safetensors").exists()
 
 
 def ended(terminal: Terminal, seconds: float = 30.0) -> int:
-    """The exit code of a program whose terminal nobody reads any more; nothing of it is left."""
+    """Return the exit code of a program without a reader of its terminal. No process of it is left."""
     code = terminal.process.wait(timeout=seconds)
     with pytest.raises(ProcessLookupError):
         os.killpg(terminal.process.pid, 0)
@@ -62,8 +67,8 @@ def stuck_then_ended(terminal: Terminal) -> None:
     terminal.process.terminate()
 
 
-def told_over_and_over(terminal: Terminal) -> None:
-    """A lost connection: the shell passes the signal on, and the system sends it too."""
+def signaled_repeatedly(terminal: Terminal) -> None:
+    """A lost connection: both the shell and the system send the signal."""
     for _time in range(20):
         terminal.process.send_signal(signal.SIGHUP)
         terminal.process.send_signal(signal.SIGTERM)
@@ -71,17 +76,17 @@ def told_over_and_over(terminal: Terminal) -> None:
 
 
 def stuck(terminal: Terminal) -> None:
-    """Much is to be drawn, and nobody reads it."""
+    """Much output, and no reader."""
     os.set_blocking(terminal._master, False)
     with suppress(BlockingIOError):
         for _time in range(20):
             os.write(terminal._master, b"\x1b[15~\x1bOR\x1bOQ")
 
 
-ENDS = [closed, stuck_then_closed, stuck_then_ended, told_over_and_over]
+ENDS = [closed, stuck_then_closed, stuck_then_ended, signaled_repeatedly]
 
 
-def test_an_app_that_was_stopped_and_goes_on_draws_anew_and_leaves_the_terminal_in_order(home: Path) -> None:
+def test_suspended_app_redraws_and_restores_the_terminal(home: Path) -> None:
     with Terminal() as terminal:
         terminal.wait_for("Nothing to judge posts with yet")
         for stop in (signal.SIGTSTP, signal.SIGSTOP, signal.SIGCONT):
@@ -102,11 +107,11 @@ def test_an_app_that_was_stopped_and_goes_on_draws_anew_and_leaves_the_terminal_
 
 
 @pytest.mark.slow
-def test_a_terminal_that_was_stuck_shows_all_again(home: Path) -> None:
-    with Terminal([sys.executable, "-c", PATIENT]) as terminal:
+def test_stuck_terminal_is_redrawn(home: Path) -> None:
+    with Terminal([sys.executable, "-c", SMALL_BUFFER]) as terminal:
         terminal.wait_for("Nothing to judge posts with yet")
         stuck(terminal)
-        time.sleep(1)  # by then more was drawn than is kept for the terminal
+        time.sleep(1)  # by then more was drawn than the buffer holds
         terminal.wait_for("Nothing to judge posts with yet")
         terminal.press("f5")
         terminal.wait_for("Import")
@@ -115,17 +120,17 @@ def test_a_terminal_that_was_stuck_shows_all_again(home: Path) -> None:
         assert terminal.in_order
 
 
-# ---- in each place and at each work
+# ---- on each screen and during each job
 
 
-PLACES = [("f2",), ("f3",), ("f3", "n"), ("f4",), ("f4", "/", "x"), ("f5",), ("f5", "i"), ("f1",), ("ctrl+p",)]
-PLACES += [("f5", "f1"), ("f4", "f"), ("f4", "e"), ("ctrl+o",), ("ctrl+g",)]
+KEYS = [("f2",), ("f3",), ("f3", "n"), ("f4",), ("f4", "/", "x"), ("f5",), ("f5", "i"), ("f1",), ("ctrl+p",)]
+KEYS += [("f5", "f1"), ("f4", "f"), ("f4", "e"), ("ctrl+o",), ("ctrl+g",)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("keys", PLACES, ids="+".join)
-def test_the_terminal_goes_away_in_any_place(
+@pytest.mark.parametrize("keys", KEYS, ids="+".join)
+def test_terminal_gone_on_any_screen_ends_the_app(
     keys: Sequence[str], end: Callable[[Terminal], None], furnished: Path
 ) -> None:
     with Terminal() as terminal:
@@ -133,25 +138,25 @@ def test_the_terminal_goes_away_in_any_place(
         terminal.press(*keys)
         terminal.listen(0.2)
         end(terminal)
-        assert ended(terminal) == 0  # the log may tell of a screen that was taken down half built
+        assert ended(terminal) == 0
 
 
 WORST = (stuck_then_closed, False)
-"""The way to go away in a training that is tried each time: a lost connection of which nobody is told."""
+"""The case that is not slow: a lost connection without a signal."""
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "controls"),
     [
-        pytest.param(end, told, marks=() if (end, told) == WORST else pytest.mark.slow)
+        pytest.param(end, controls, marks=() if (end, controls) == WORST else pytest.mark.slow)
         for end in ENDS
-        for told in (True, False)
+        for controls in (True, False)
     ],
 )
-def test_the_terminal_goes_away_in_a_training(
-    end: Callable[[Terminal], None], told: bool, furnished: Path, posts_file: Path
+def test_terminal_gone_during_training_keeps_a_checkpoint(
+    end: Callable[[Terminal], None], controls: bool, furnished: Path, posts_file: Path
 ) -> None:
-    with Terminal(app_at_work("train", posts_file), controls=told) as terminal:
+    with Terminal(app_at_work("train", posts_file), controls=controls) as terminal:
         terminal.wait_until(lambda: steps(furnished), "a step of the training")
         end(terminal)
         assert ended(terminal) == 0
@@ -160,7 +165,7 @@ def test_the_terminal_goes_away_in_a_training(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
-def test_the_terminal_goes_away_while_a_file_is_labelled(
+def test_terminal_gone_during_labeling_keeps_the_rows(
     end: Callable[[Terminal], None], furnished: Path, tmp_path: Path
 ) -> None:
     rows = 4000
@@ -171,12 +176,12 @@ def test_the_terminal_goes_away_while_a_file_is_labelled(
         end(terminal)
         assert ended(terminal) == 0
     assert not (tmp_path / "out.csv").exists()
-    assert len(list(tmp_path.glob("*out.csv*"))) in (1, 2)  # what the same command goes on with
+    assert len(list(tmp_path.glob("*out.csv*"))) in (1, 2)  # from which the same command resumes
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
-def test_the_terminal_goes_away_in_a_download(
+def test_terminal_gone_during_download_ends_the_app(
     end: Callable[[Terminal], None], furnished: Path, hub: hubs.Hub, tmp_path: Path
 ) -> None:
     folder = models.write_folder(tmp_path / "remote", models.reference())
@@ -193,10 +198,8 @@ def test_the_terminal_goes_away_in_a_download(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wait", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.2, 1.6])
-@pytest.mark.parametrize("end", [closed, told_over_and_over, stuck_then_closed])
-def test_the_terminal_goes_away_while_the_app_begins(
-    end: Callable[[Terminal], None], wait: float, furnished: Path
-) -> None:
+@pytest.mark.parametrize("end", [closed, signaled_repeatedly, stuck_then_closed])
+def test_terminal_gone_during_start_ends_the_app(end: Callable[[Terminal], None], wait: float, furnished: Path) -> None:
     with Terminal(APP) as terminal:
         terminal.listen(wait)
         end(terminal)

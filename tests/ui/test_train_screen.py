@@ -1,4 +1,4 @@
-"""The train screen, with the real engine on a tiny base: runs begun, paused, stopped, resumed, kept and deleted."""
+"""The train screen with the real engine on a tiny base: start, pause, stop, resume, export and delete runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import made_up
-import pytest
-from stage import play, until
+from stage import app_of, message_line, play, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
@@ -35,15 +33,11 @@ SHORT = Hyperparameters(epochs=2, batch_size=8, learning_rate=1e-2, bottleneck=8
 LONG = Hyperparameters(epochs=1000, batch_size=8, bottleneck=8, max_length=32)
 
 
-def app_of(pilot: Pilot[None]) -> WeiboApp:
-    return cast(WeiboApp, pilot.app)
-
-
 def train_of(pilot: Pilot[None]) -> TrainScreen:
-    return cast(TrainScreen, app_of(pilot).places["train"])
+    return cast(TrainScreen, app_of(pilot).main_screens["train"])
 
 
-def chosen(pilot: Pilot[None]) -> RunEntry:
+def selected(pilot: Pilot[None]) -> RunEntry:
     entry = train_of(pilot).entry
     assert entry is not None
     return entry
@@ -61,31 +55,31 @@ def head(pilot: Pilot[None]) -> str:
 
 async def to_train(pilot: Pilot[None]) -> None:
     await pilot.press("f3")
-    await until(pilot, lambda: train_of(pilot).seen.runs or train_of(pilot).has_class("-empty"))
+    await until(pilot, lambda: train_of(pilot).store.runs or train_of(pilot).has_class("-empty"))
 
 
 def plan(data: Path, name: str, hyper: Hyperparameters = LONG, **more: Any) -> TrainingConfig:
     return TrainingConfig((data,), name, base="tiny", hyper=hyper, machine=MACHINE, **more)
 
 
-def begin(pilot: Pilot[None], what: TrainingConfig) -> Job:
-    job = Job("train", what.name, lambda bench: bench.train(what), owner=train_of(pilot))
+def start(pilot: Pilot[None], config: TrainingConfig) -> Job:
+    job = Job("train", config.name, lambda wb: wb.train(config), owner=train_of(pilot))
     train_of(pilot).follow(job)
     return job
 
 
 async def until_steps(pilot: Pilot[None], more_than: int = 0) -> None:
-    """Until the chosen run's journal has told of so many steps."""
+    """Wait until the journal of the selected run has more steps than that."""
 
-    def told() -> bool:
-        record = train_of(pilot).seen.records.get(chosen(pilot).key)
-        return record is not None and record.step > more_than
+    def has_steps() -> bool:
+        metrics = train_of(pilot).store.metrics.get(selected(pilot).key)
+        return metrics is not None and metrics.step > more_than
 
-    await until(pilot, told)
+    await until(pilot, has_steps)
 
 
 def press(pilot: Pilot[None], *keys: str) -> None:
-    """As Pilot does, but without waiting for the machine to be idle, which it is not while something is trained."""
+    """Press keys without waiting until the app is idle, which it is not during a training."""
     for key in keys:
         pilot.app.simulate_key(key)
 
@@ -100,10 +94,10 @@ def adapter_bytes(home: Path, name: str) -> bytes:
     return (home / "adapters" / name / "adapter.safetensors").read_bytes()
 
 
-def test_runs_of_before_are_listed_and_the_first_is_shown(furnished: Path) -> None:
+def test_train_lists_runs_and_polls_while_visible(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        entries = train_of(pilot).seen.entries
+        entries = train_of(pilot).store.entries
         assert [(entry.name, entry.kind, entry.state) for entry in entries] == [
             ("mood", "train", "finished"),
             ("tiny", "pretrain", "finished"),
@@ -114,34 +108,41 @@ def test_runs_of_before_are_listed_and_the_first_is_shown(furnished: Path) -> No
         await pilot.press("down")
         await until_steps(pilot)
         assert "Saved as base 'tiny'" in head(pilot)
+        timer = train_of(pilot)._timer
+        assert timer is not None
+        assert timer._active.is_set()
+        await pilot.press("f2")
+        await until(pilot, lambda: not timer._active.is_set())
+        await pilot.press("f3")
+        await until(pilot, timer._active.is_set)
 
     play(scene)
 
 
-def test_first_start_says_how_to_get_a_base_and_then_how_to_train(home: Path, stocked: Path) -> None:
+def test_train_empty_says_what_to_do(home: Path, stocked: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
         assert "no base" in text_of(pilot, "#empty")
         assert "p makes one here" in text_of(pilot, "#empty")
         (home / "bases").symlink_to(stocked / "bases")
-        await app_of(pilot).restock()
+        await app_of(pilot).refresh_catalog()
         await pilot.pause()
         assert "n begins one" in text_of(pilot, "#empty")
 
     play(scene)
 
 
-def test_space_pauses_between_two_steps_and_goes_on(furnished: Path, few: Path) -> None:
+def test_train_pause_and_resume(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        job = begin(pilot, plan(few, "paused"))
+        job = start(pilot, plan(few, "paused"))
         await until(pilot, lambda: job.run)
         await until_steps(pilot, 3)
         press(pilot, "space")
-        await until(pilot, lambda: chosen(pilot).state == "paused")
+        await until(pilot, lambda: selected(pilot).state == "paused")
 
         async def last_seq() -> int:
-            return await app_of(pilot).engine.ask(lambda bench: bench.runs.last_seq(job.run))
+            return await app_of(pilot).engine.call(lambda wb: wb.runs.last_seq(job.run))
 
         before = await last_seq()
         for _turn in range(20):
@@ -149,126 +150,115 @@ def test_space_pauses_between_two_steps_and_goes_on(furnished: Path, few: Path) 
             assert await last_seq() == before
         assert "‖ paused" in head(pilot)
         press(pilot, "space")
-        await until(pilot, lambda: chosen(pilot).state == "running")
-        await until_steps(pilot, train_of(pilot).seen.records[job.run].step + 3)
+        await until(pilot, lambda: selected(pilot).state == "running")
+        await until_steps(pilot, train_of(pilot).store.metrics[job.run].step + 3)
 
     play(scene)
 
 
-def test_stop_asks_and_keeps_a_checkpoint(furnished: Path, few: Path) -> None:
+def test_train_stop_asks_and_keeps_a_checkpoint(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        job = begin(pilot, plan(few, "halted"))
+        job = start(pilot, plan(few, "halted"))
         await until(pilot, lambda: job.run)
         await until_steps(pilot)
         press(pilot, "s")
-        await answer(pilot, "enter")  # the safe answer stands first
+        await answer(pilot, "enter")  # the safe answer is first
         assert not job.stopping
         press(pilot, "s")
         await answer(pilot, "down", "enter")
-        await until(pilot, lambda: chosen(pilot).state == "stopped")
-        assert chosen(pilot).run is not None
+        await until(pilot, lambda: selected(pilot).state == "stopped")
+        assert selected(pilot).run is not None
         assert (furnished / "runs" / job.run / "checkpoint.safetensors").is_file()
         assert not app_of(pilot).jobs
 
     play(scene)
 
 
-def test_run_stopped_and_resumed_by_a_key_ends_as_the_undisturbed_one(furnished: Path, few: Path) -> None:
+def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Path) -> None:
     hyper = Hyperparameters(epochs=30, batch_size=8, bottleneck=8, max_length=32, emoticon_dropout=0.5, dropout=0.1)
-    with Workbench.open() as bench:
-        deque(bench.train(plan(few, "whole", hyper)), maxlen=0)
+    with Workbench.open() as wb:
+        deque(wb.train(plan(few, "whole", hyper)), maxlen=0)
 
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        job = begin(pilot, plan(few, "parted", hyper))
-        await until(pilot, lambda: chosen(pilot).steps[0] > 2)
+        job = start(pilot, plan(few, "parted", hyper))
+        await until(pilot, lambda: selected(pilot).steps[0] > 2)
         press(pilot, "space")
-        await until(pilot, lambda: chosen(pilot).state == "paused")
+        await until(pilot, lambda: selected(pilot).state == "paused")
         press(pilot, "s")
         await answer(pilot, "down", "enter")
-        await until(pilot, lambda: chosen(pilot).state == "stopped")
+        await until(pilot, lambda: selected(pilot).state == "stopped")
         press(pilot, "r")
-        await until(pilot, lambda: chosen(pilot).state == "finished")
-        assert chosen(pilot).key == job.run
-        record = train_of(pilot).seen.records[job.run]
-        await until(pilot, lambda: record.step == record.steps)
-        assert any("Goes on behind step" in line.text for line in record.log)
+        await until(pilot, lambda: selected(pilot).state == "finished")
+        assert selected(pilot).key == job.run
+        metrics = train_of(pilot).store.metrics[job.run]
+        await until(pilot, lambda: metrics.step == metrics.steps)
+        assert any("Goes on behind step" in line.text for line in metrics.log)
 
     play(scene)
     assert adapter_bytes(furnished, "whole") == adapter_bytes(furnished, "parted")
 
 
-def test_finished_run_rings_the_bell_shows_its_score_card_and_is_used_by_a_key(furnished: Path, few: Path) -> None:
+def test_train_finished_run_shows_score_and_can_be_used(furnished: Path, few: Path) -> None:
     bells: list[int] = []
 
     async def scene(pilot: Pilot[None]) -> None:
         pilot.app.bell = lambda: bells.append(1)  # type: ignore[method-assign]
         await to_train(pilot)
-        begin(pilot, plan(few, "fresh", SHORT))
-        await until(pilot, lambda: chosen(pilot).state == "finished")
+        start(pilot, plan(few, "fresh", SHORT))
+        press(pilot, "f4")
+        await until(pilot, lambda: "'fresh' is finished: accuracy" in message_line(pilot))
         assert bells == [1]
-        assert "'fresh' is finished: accuracy" in str(train_of(pilot).query_one(StatusMessage).render())
+        await pilot.press("f3")
+        await until(pilot, lambda: selected(pilot).state == "finished")
         monitor = train_of(pilot).query_one(Monitor)
         await until(pilot, lambda: monitor.has_class("-scored"))
-        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).stock.adapters))
-        assert app_of(pilot).stock.adapter == "mood"
+        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).catalog.adapters))
+        assert app_of(pilot).catalog.adapter == "mood"
         await pilot.press("u")
-        await until(pilot, lambda: app_of(pilot).stock.adapter == "fresh")
+        await until(pilot, lambda: app_of(pilot).catalog.adapter == "fresh")
 
     play(scene)
-    with Workbench.open() as bench:
-        assert bench.adapter_name() == "fresh"
+    with Workbench.open() as wb:
+        assert wb.adapter_name() == "fresh"
 
 
-def test_finishing_is_told_wherever_one_is(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await to_train(pilot)
-        job = begin(pilot, plan(few, "elsewhere", SHORT))
-        press(pilot, "f4")
-        await until(pilot, lambda: job.outcome == "done")
-        await until(pilot, lambda: "'elsewhere' is finished" in str(pilot.app.screen.query_one(StatusMessage).render()))
-        await pilot.press("f3")
-        await until(pilot, lambda: chosen(pilot).state == "finished")
-
-    play(scene)
-
-
-def test_failed_run_says_why_and_can_be_deleted(furnished: Path, few: Path) -> None:
+def test_train_failed_job_says_why_and_can_be_deleted(furnished: Path, few: Path) -> None:
     one_label = few.with_name("one.csv")
     one_label.write_text("review,label\n" + "".join(f"第{n}条,1\n" for n in range(30)), encoding="utf-8")
 
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        begin(pilot, plan(one_label, "doomed"))
-        await until(pilot, lambda: chosen(pilot).state == "failed")
-        assert chosen(pilot).run is None
+        start(pilot, plan(one_label, "doomed"))
+        await until(pilot, lambda: selected(pilot).state == "failed")
+        assert selected(pilot).run is None
         assert "every post is labelled positive" in " ".join(head(pilot).split())
         await pilot.press("d")
-        await until(pilot, lambda: chosen(pilot).name == "mood")
+        await until(pilot, lambda: selected(pilot).name == "mood")
 
     play(scene)
 
 
-def test_run_that_failed_on_the_way_says_why(furnished: Path, few: Path) -> None:
+def test_train_resume_with_changed_data_says_why(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        job = begin(pilot, plan(few, "lost"))
+        job = start(pilot, plan(few, "lost"))
         await until(pilot, lambda: job.run)
         await until_steps(pilot)
-        # What it learns from is gone and another stands there: a resume must refuse.
+        # The data changes, so a resume must be refused.
         press(pilot, "s")
         await answer(pilot, "down", "enter")
-        await until(pilot, lambda: chosen(pilot).state == "stopped")
+        await until(pilot, lambda: selected(pilot).state == "stopped")
         made_up.write_posts(few, 40, seed=9)
         press(pilot, "r")
         await until(pilot, lambda: "has changed since it began" in " ".join(head(pilot).split()))
-        assert chosen(pilot).state == "stopped"
+        assert selected(pilot).state == "stopped"
 
     play(scene)
 
 
-def test_run_of_another_program_is_seen_live_and_left_alone(furnished: Path, few: Path) -> None:
+def test_train_run_of_another_program_is_shown_live(furnished: Path, few: Path) -> None:
     command = [sys.executable, "-m", "weibo_tui", "train", str(few), "--base", "tiny", "--name", "outside"]
     options = ["--epochs", "1000", "--batch-size", "4", "--max-length", "32", "--dtype", "float32", "--threads", "1"]
 
@@ -276,18 +266,18 @@ def test_run_of_another_program_is_seen_live_and_left_alone(furnished: Path, few
         await to_train(pilot)
         process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL, env={**os.environ})
         try:
-            await until(pilot, lambda: train_of(pilot).seen.entries[0].name == "outside")
+            await until(pilot, lambda: train_of(pilot).store.entries[0].name == "outside")
             train_of(pilot).query_one("#runs", OptionList).highlighted = 0
             await until_steps(pilot, 5)
-            assert chosen(pilot).state == "running"
-            assert chosen(pilot).job is None
+            assert selected(pilot).state == "running"
+            assert selected(pilot).job is None
             press(pilot, "space", "s")
             await pilot.pause(0.1)
             assert not isinstance(pilot.app.screen, ChoiceDialog)
             press(pilot, "d")
             await until(pilot, lambda: "is at work" in str(train_of(pilot).query_one(StatusMessage).render()))
             process.kill()
-            await until(pilot, lambda: chosen(pilot).state == "interrupted")
+            await until(pilot, lambda: selected(pilot).state == "interrupted")
         finally:
             process.kill()
             process.wait()
@@ -295,41 +285,40 @@ def test_run_of_another_program_is_seen_live_and_left_alone(furnished: Path, few
     play(scene)
 
 
-def test_delete_asks_and_removes_run_and_checkpoint_but_not_what_it_made(furnished: Path) -> None:
+def test_train_delete_asks_and_keeps_the_adapter(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        key = chosen(pilot).key
+        key = selected(pilot).key
         await pilot.press("d")
         await answer(pilot, "enter")
-        assert chosen(pilot).key == key
+        assert selected(pilot).key == key
         await pilot.press("d")
         await answer(pilot, "down", "enter")
-        await until(pilot, lambda: chosen(pilot).name == "tiny")
+        await until(pilot, lambda: selected(pilot).name == "tiny")
         assert not (furnished / "runs" / key).exists()
 
     play(scene)
     assert (furnished / "adapters" / "mood" / "adapter.safetensors").is_file()
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_journal_is_exported(furnished: Path, tmp_path: Path, suffix: str) -> None:
-    out = tmp_path / f"journal{suffix}"
-
+def test_train_journal_is_exported(furnished: Path, tmp_path: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        await pilot.press("e")
-        await until(pilot, lambda: isinstance(pilot.app.screen, PathDialog))
-        line = pilot.app.screen.query_one(Input)
-        line.value = str(tmp_path / "journal.txt")
-        await pilot.press("enter")
-        assert isinstance(pilot.app.screen, PathDialog)
-        line.value = str(out)
-        await pilot.press("enter")
-        await until(pilot, out.is_file)
-        await until(pilot, lambda: str(out) in str(train_of(pilot).query_one(StatusMessage).render()))
+        for name in ("journal.csv", "journal.jsonl"):
+            path = tmp_path / name
+            await pilot.press("e")
+            await until(pilot, lambda: isinstance(pilot.app.screen, PathDialog))
+            line = pilot.app.screen.query_one(Input)
+            line.value = str(tmp_path / "journal.txt")
+            await pilot.press("enter")
+            assert isinstance(pilot.app.screen, PathDialog)
+            line.value = str(path)
+            await pilot.press("enter")
+            await until(pilot, path.is_file)
+            await until(pilot, lambda path=path: str(path) in message_line(pilot))  # type: ignore[misc]
+            assert {row["event"] for row in _rows(path)} >= {"RunStarted", "StepDone", "Evaluated", "RunFinished"}
 
     play(scene, (200, 30))
-    assert {row["event"] for row in _rows(out)} >= {"RunStarted", "StepDone", "Evaluated", "RunFinished"}
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -337,39 +326,25 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from csv.DictReader(file) if path.suffix == ".csv" else map(json.loads, file)
 
 
-def test_two_runs_take_turns(furnished: Path, few: Path) -> None:
+def test_train_two_runs_take_turns(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
-        jobs = [begin(pilot, plan(few, name)) for name in ("first", "second")]
+        jobs = [start(pilot, plan(few, name)) for name in ("first", "second")]
         await until(pilot, lambda: all(job.run for job in jobs))
 
         def steps() -> list[int]:
-            told = [train_of(pilot).seen.attempt(job) for job in jobs]
-            return [one.step.step if one is not None and one.step is not None else 0 for one in told]
+            local_runs = [train_of(pilot).store.local_run(job) for job in jobs]
+            return [run.step.step if run is not None and run.step is not None else 0 for run in local_runs]
 
         await until(pilot, lambda: min(steps()) > 3)
         before = steps()
         await until(pilot, lambda: all(now > then for now, then in zip(steps(), before, strict=True)))
-        assert [entry.name for entry in train_of(pilot).seen.entries][:2] == ["second", "first"]
+        assert [entry.name for entry in train_of(pilot).store.entries][:2] == ["second", "first"]
 
     play(scene)
 
 
-def test_nothing_is_read_while_another_place_is_open(furnished: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await to_train(pilot)
-        clock = train_of(pilot)._clock
-        assert clock is not None
-        assert clock._active.is_set()
-        await pilot.press("f2")
-        await until(pilot, lambda: not clock._active.is_set())
-        await pilot.press("f3")
-        await until(pilot, clock._active.is_set)
-
-    play(scene)
-
-
-def test_pretraining_ends_with_a_base(furnished: Path, corpus_file: Path) -> None:
+def test_train_pretraining_makes_a_base(furnished: Path, corpus_file: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
         await pilot.press("p")
@@ -393,10 +368,10 @@ def test_pretraining_ends_with_a_base(furnished: Path, corpus_file: Path) -> Non
         await pilot.pause()
         await pilot.press("ctrl+s")
         await until(pilot, lambda: pilot.app.screen is train_of(pilot))
-        assert (chosen(pilot).name, chosen(pilot).kind) == ("fresh", "pretrain")
-        await until(pilot, lambda: chosen(pilot).state == "finished")
-        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).stock.bases))
+        assert (selected(pilot).name, selected(pilot).kind) == ("fresh", "pretrain")
+        await until(pilot, lambda: selected(pilot).state == "finished")
+        await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).catalog.bases))
         await until_steps(pilot)
-        assert train_of(pilot).seen.records[chosen(pilot).key].steps == 24
+        assert train_of(pilot).store.metrics[selected(pilot).key].steps == 24
 
     play(scene)

@@ -13,14 +13,14 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, OptionList, Select, Static
 
 from weibo_tui.app.app import WeiboApp
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.audit_view import AuditView
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.app.train.pretraining_form import PretrainingForm, parameters
+from weibo_tui.app.train.pretraining_form import PretrainingForm, count_parameters
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.train.training_form import HYPER, TrainingForm
 from weibo_tui.engine.hyperparameters import Hyperparameters
@@ -32,18 +32,18 @@ FormType = TypeVar("FormType", bound=PlanForm[Any])
 
 
 def play_form(scene: Scene, key: str = "n", size: tuple[int, int] = (100, 30)) -> None:
-    """Open the form from the train screen, and let `scene` fill it in."""
+    """Open the form from the train screen and run `scene`."""
 
-    async def whole(pilot: Pilot[None]) -> None:
+    async def open_and_play(pilot: Pilot[None]) -> None:
         app = cast(WeiboApp, pilot.app)
-        await until(pilot, lambda: app.stock.bases)
+        await until(pilot, lambda: app.catalog.bases)
         await pilot.press("f3")
         await pilot.press(key)
         await until(pilot, lambda: isinstance(app.screen, PlanForm))
         await pilot.pause()
         await scene(pilot, app.screen)
 
-    play(whole, size)
+    play(open_and_play, size)
 
 
 def field(form: PlanForm[Any], name: str) -> Field:
@@ -51,10 +51,10 @@ def field(form: PlanForm[Any], name: str) -> Field:
 
 
 async def type_into(pilot: Pilot[None], form: PlanForm[Any], name: str, text: str) -> Field:
-    found = field(form, name)
-    found.query_one(Input).value = text
+    entry = field(form, name)
+    entry.query_one(Input).value = text
     await pilot.pause()
-    return found
+    return entry
 
 
 async def choose(pilot: Pilot[None], form: PlanForm[Any], path: Path) -> None:
@@ -66,7 +66,7 @@ async def choose(pilot: Pilot[None], form: PlanForm[Any], path: Path) -> None:
 
 
 def shown(widget: Any) -> str:
-    """What a widget and those in it show, without their line breaks."""
+    """Return the text of a widget and its children without line breaks."""
     parts = [*widget.query(Static), widget]
     strips = [strip for part in parts if part.display for strip in part.render_lines(part.size.region)]
     return " ".join(" ".join(strip.text for strip in strips).split())
@@ -76,7 +76,7 @@ def problem(form: PlanForm[Any]) -> str:
     return str(form.query_one(".start .problem", Static).render())
 
 
-def test_training_is_begun_from_the_form_and_ends_with_an_adapter(furnished: Path, few: Path) -> None:
+def test_form_starts_a_training_that_makes_an_adapter(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         app = cast(WeiboApp, pilot.app)
         await choose(pilot, form, few)
@@ -84,10 +84,10 @@ def test_training_is_begun_from_the_form_and_ends_with_an_adapter(furnished: Pat
         for name, text in {"epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}.items():
             await type_into(pilot, form, name, text)
         await pilot.press("ctrl+s")
-        train = cast(TrainScreen, app.places["train"])
+        train = cast(TrainScreen, app.main_screens["train"])
         await until(pilot, lambda: train.entry is not None and train.entry.state == "finished")
-        await until(pilot, lambda: any(card.name == "few" for card in app.stock.adapters))
-        card = next(card for card in app.stock.adapters if card.name == "few")
+        await until(pilot, lambda: any(card.name == "few" for card in app.catalog.adapters))
+        card = next(card for card in app.catalog.adapters if card.name == "few")
         assert (card.max_length, card.bottleneck, card.base) == (32, 8, "tiny")
 
     play_form(scene)
@@ -108,7 +108,7 @@ WRONG = (
 )
 
 
-def test_value_that_will_not_do_is_said_beside_its_field_and_not_begun(furnished: Path, few: Path) -> None:
+def test_form_invalid_value_is_explained_and_not_started(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, few)
         for name, wrong, words in WRONG:
@@ -119,7 +119,7 @@ def test_value_that_will_not_do_is_said_beside_its_field_and_not_begun(furnished
             form.action_start()
             assert words in problem(form)
             await until(pilot, partial(getattr, entered.query_one(Input), "has_focus"))
-            assert not any(folded.collapsed for folded in entered.ancestors if isinstance(folded, Collapsible))
+            assert not any(parent.collapsed for parent in entered.ancestors if isinstance(parent, Collapsible))
             await type_into(pilot, form, name, "")
             assert not entered.has_class("-wrong")
         assert pilot.app.screen is form
@@ -127,19 +127,7 @@ def test_value_that_will_not_do_is_said_beside_its_field_and_not_begun(furnished
     play_form(scene)
 
 
-def test_form_has_every_hyperparameter_with_its_default(furnished: Path, few: Path) -> None:
-    plans: list[TrainingConfig] = []
-
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, few)
-        plans.append(form.plan())
-
-    play_form(scene)
-    assert set(HYPER) == set(Hyperparameters.__dataclass_fields__)
-    assert plans == [TrainingConfig((few,), "few", "tiny", labels=None, machine=ComputeOptions())]
-
-
-def test_without_a_file_nothing_is_begun(furnished: Path, few: Path) -> None:
+def test_form_needs_a_file_and_has_all_defaults(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await type_into(pilot, form, "name", "fresh")
         await pilot.click(form.query_one("#start", Button))
@@ -147,37 +135,26 @@ def test_without_a_file_nothing_is_begun(furnished: Path, few: Path) -> None:
         form.query_one(PathInput).value = str(few)
         await pilot.press("ctrl+s")
         assert "Press Enter behind the path" in problem(form)
+        await type_into(pilot, form, "name", "")
+        await choose(pilot, form, few)
+        assert set(HYPER) == set(Hyperparameters.__dataclass_fields__)
+        assert form.plan() == TrainingConfig((few,), "few", "tiny", labels=None, machine=ComputeOptions())
 
     play_form(scene)
 
 
-def test_files_are_listed_and_taken_out_again(furnished: Path, few: Path, tmp_path: Path) -> None:
-    more = made_up.write_posts(tmp_path / "more [b].csv", 20, seed=8)
-
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, few)
-        await choose(pilot, form, more)
-        await choose(pilot, form, few)
-        files = form.query_one(FileList)
-        assert files.files == [few, more]
-        listed = files.query_one("_ChosenFiles", OptionList)
-        assert "more [b].csv" in shown(listed)
-        listed.focus()
-        await pilot.press("delete")
-        assert files.files == [more]
-        await pilot.press("delete")
-        assert files.files == []
-
-    play_form(scene, size=(160, 40))
-
-
-def test_what_was_typed_is_there_the_next_time(furnished: Path, few: Path) -> None:
+def test_form_keeps_texts_and_ends_its_audit_when_closed(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, few)
         await type_into(pilot, form, "epochs", "7")
         await type_into(pilot, form, "patience", "3")
+        preview = form.query_one(DataPreview)
+        await until(pilot, lambda: preview._thread is not None)
+        thread = preview._thread
+        assert thread is not None
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is not form)
+        await until(pilot, lambda: not thread.is_alive())
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrainingForm))
         await pilot.pause()
@@ -187,29 +164,36 @@ def test_what_was_typed_is_there_the_next_time(furnished: Path, few: Path) -> No
     play_form(scene)
 
 
-def test_name_is_proposed_after_the_first_file_until_the_person_gives_one(
-    furnished: Path, few: Path, tmp_path: Path
-) -> None:
-    other = made_up.write_posts(tmp_path / "mood.csv", 20, seed=8)
+def test_form_files_can_be_removed_and_the_first_names_it(furnished: Path, few: Path, tmp_path: Path) -> None:
+    more = made_up.write_posts(tmp_path / "more [b].csv", 20, seed=8)
+    mood = made_up.write_posts(tmp_path / "mood.csv", 20, seed=8)
 
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, other)
-        assert field(form, "name").value == "mood-2"  # an adapter `mood` is there
-        form.query_one(FileList).query_one("_ChosenFiles", OptionList).focus()
+        files = form.query_one(FileList)
+        options = files.query_one("_ChosenFiles", OptionList)
+        await choose(pilot, form, mood)
+        assert field(form, "name").value == "mood-2"  # there is an adapter `mood`
+        options.focus()
         await pilot.press("delete")
-        await choose(pilot, form, few)
+        assert files.files == []
+        for path in (few, more, few):
+            await choose(pilot, form, path)
+        assert files.files == [few, more]
+        assert "more [b].csv" in shown(options)
         assert field(form, "name").value == "few"
         await type_into(pilot, form, "name", "mine")
-        await choose(pilot, form, other)
+        options.focus()
+        await pilot.press("delete")
+        assert files.files == [more]
         assert field(form, "name").value == "mine"
 
-    play_form(scene)
+    play_form(scene, size=(160, 40))
 
 
-def test_preview_shows_how_the_file_is_read_and_what_an_audit_finds(furnished: Path, tmp_path: Path) -> None:
+def test_preview_shows_format_first_rows_and_audit(furnished: Path, tmp_path: Path) -> None:
     posts = made_up.posts(60, seed=3)
     data = tmp_path / "known.csv"
-    # Two posts stand there twice, one of them with both labels; one row is empty.
+    # Two posts are duplicates, one of them with both labels; one row is empty.
     rows = [*posts, posts[0], (posts[1][0], 1 - posts[1][1]), ("", 1)]
     data.write_text("text,sentiment\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
 
@@ -228,7 +212,7 @@ def test_preview_shows_how_the_file_is_read_and_what_an_audit_finds(furnished: P
     play_form(scene, size=(160, 50))
 
 
-def test_preview_says_that_emoticons_give_the_labels_away_and_sets_the_dropout(furnished: Path, tmp_path: Path) -> None:
+def test_preview_suggests_dropout_if_emoticons_give_labels_away(furnished: Path, tmp_path: Path) -> None:
     marks = ("[泪]", "[哈哈]")
     data = tmp_path / "marked.csv"
     rows = [f"{number % 2},第{made_up.numeral(number)}天的早饭{marks[number % 2]}" for number in range(80)]
@@ -246,30 +230,26 @@ def test_preview_says_that_emoticons_give_the_labels_away_and_sets_the_dropout(f
     play_form(scene, size=(160, 50))
 
 
-def test_file_that_cannot_be_read_is_said_in_the_preview(furnished: Path, tmp_path: Path) -> None:
-    data = tmp_path / "odd.csv"
-    data.write_text("a,b\n1,2\n", encoding="utf-8")
+def test_preview_unreadable_and_hostile_files(furnished: Path, tmp_path: Path) -> None:
+    data = tmp_path / "[b]odd[哈哈].csv"
+    rows = [f"[red]{number % 2}\x1b,[/哈哈]第{number}条\u202e[doge]\x9b31m" for number in range(30)]
+    data.write_text("[/b]label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    odd = tmp_path / "odd.csv"
+    odd.write_text("a,b\n1,2\n", encoding="utf-8")
 
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, data)
+        await choose(pilot, form, odd)
         preview = form.query_one(DataPreview)
         await until(pilot, lambda: "which column holds the posts" in shown(preview))
         await type_into(pilot, form, "text_column", "a")
         await type_into(pilot, form, "label_column", "b")
         await until(pilot, lambda: "posts in 'a', labels in 'b'" in shown(preview))
-
-    play_form(scene, size=(160, 50))
-
-
-def test_hostile_files_are_shown_as_they_are(furnished: Path, tmp_path: Path) -> None:
-    data = tmp_path / "[b]odd[哈哈].csv"
-    rows = [f"[red]{number % 2}\x1b,[/哈哈]第{number}条\u202e[doge]\x9b31m" for number in range(30)]
-    data.write_text("[/b]label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
-
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, data)
+        form.query_one(FileList).query_one("_ChosenFiles", OptionList).focus()
+        await pilot.press("delete")
+        await type_into(pilot, form, "text_column", "")
         await type_into(pilot, form, "label_column", "[/b]label")
-        await until(pilot, lambda: "[red]0␛" in drawn(pilot))  # its labels, once the column is named
+        await choose(pilot, form, data)
+        await until(pilot, lambda: "[red]0␛" in drawn(pilot))
         screen = drawn(pilot)
         assert "[b]odd[哈哈].csv: csv" in screen
         assert "[/哈哈]第0条<U+202E>[doge]\\x9b31m" in screen
@@ -278,43 +258,22 @@ def test_hostile_files_are_shown_as_they_are(furnished: Path, tmp_path: Path) ->
     play_form(scene, size=(160, 50))
 
 
-def test_closing_the_form_ends_its_audit(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, few)
-        preview = form.query_one(DataPreview)
-        await until(pilot, lambda: preview._thread is not None)
-        thread = preview._thread
-        assert thread is not None
-        await pilot.press("escape")
-        await until(pilot, lambda: not thread.is_alive())
-
-    play_form(scene)
-
-
-def test_new_base_has_tokens_of_the_chosen_kind(furnished: Path, corpus_file: Path) -> None:
+def test_pretraining_form_shows_size_and_refuses_odd_values(furnished: Path, corpus_file: Path) -> None:
     async def scene(pilot: Pilot[None], form: PretrainingForm) -> None:
-        form.query_one(PathInput).value = str(corpus_file)
-        await pilot.pause()
-        assert form.plan().units == "characters"
         select = field(form, "units").query_one(Select)
-        assert [words for words, _value in select._options] == list(map(plain, UNITS))
+        assert [label for label, _value in select._options] == list(map(safe_content, UNITS))
+        assert field(form, "units").value == "characters"
         assert "What a token is" in shown(field(form, "units"))
         select.focus()
         await pilot.press("enter", "down", "enter")
         await pilot.pause()
-        assert form.plan().units == "pieces"
-
-    play_form(scene, key="p", size=(120, 40))
-
-
-def test_new_base_says_how_large_it_will_be_and_refuses_odd_sizes(furnished: Path, corpus_file: Path) -> None:
-    async def scene(pilot: Pilot[None], form: PretrainingForm) -> None:
-        told = form.query_one(".told", Static)
-        assert str(told.render()) == "10.1 million parameters"
+        assert field(form, "units").value == "pieces"
+        size = form.query_one(".size", Static)
+        assert str(size.render()) == "10.1 million parameters"
         await type_into(pilot, form, "layers", "12")
-        assert str(told.render()) == "17.5 million parameters"
+        assert str(size.render()) == "17.5 million parameters"
         await type_into(pilot, form, "heads", "7")
-        assert "The width must be a multiple of the heads" in str(told.render())
+        assert "The width must be a multiple of the heads" in str(size.render())
         form.query_one(PathInput).value = str(corpus_file)
         await pilot.pause()
         assert field(form, "name").value == "corpus"
@@ -337,8 +296,8 @@ def test_new_base_says_how_large_it_will_be_and_refuses_odd_sizes(furnished: Pat
     play_form(scene, key="p", size=(120, 40))
 
 
-def test_estimate_of_parameters_is_that_of_a_real_base(furnished: Path) -> None:
-    with Workbench.open() as bench:
-        card = bench.bases.card("tiny")
-        config = bench.bases.open("tiny").trunk.config
-    assert parameters(config.layers, config.width, config.vocabulary, config.positions) == card.parameters
+def test_count_parameters_equals_a_real_base(furnished: Path) -> None:
+    with Workbench.open() as wb:
+        card = wb.bases.card("tiny")
+        config = wb.bases.open("tiny").backbone.config
+    assert count_parameters(config.layers, config.width, config.vocabulary, config.positions) == card.parameters

@@ -1,4 +1,4 @@
-"""Several programs on one home at once: none holds up the other, breaks it, or loses what it keeps."""
+"""Several programs on one home at once: none blocks or damages the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import models
 import pytest
 from commands import environment, listing, start
-from stage import app_of, drawn, flashed, play, until
+from stage import app_of, drawn, message_line, play, until
 from textual.pilot import Pilot
 
 from weibo_tui.engine.events import RunStarted, StepDone
@@ -23,15 +23,15 @@ MACHINE = "--device cpu --dtype float32 --threads 1".split()
 
 
 def texts(home: Path) -> list[str]:
-    with Workbench.open(home) as bench:
-        return sorted(entry.text for entry in bench.history.page(100_000) if hasattr(entry, "text"))
+    with Workbench.open(home) as wb:
+        return sorted(entry.text for entry in wb.history.page(100_000) if hasattr(entry, "text"))
 
 
 def stopped_run(posts: Path, epochs: int = 2) -> str:
-    """A training that has made some steps and can be resumed."""
-    with Workbench.open() as bench:
+    """Train for some steps, stop, and return the run."""
+    with Workbench.open() as wb:
         hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
-        events = bench.train(
+        events = wb.train(
             TrainingConfig((posts,), "second", hyper=hyper, machine=ComputeOptions("cpu", "float32", threads=1))
         )
         run = str(models.until(events, RunStarted).run)
@@ -40,7 +40,7 @@ def stopped_run(posts: Path, epochs: int = 2) -> str:
     return run
 
 
-def test_an_app_and_command_lines_keep_all_that_each_of_them_judges(furnished: Path, tmp_path: Path) -> None:
+def test_app_and_commands_keep_all_predictions(furnished: Path, tmp_path: Path) -> None:
     posts = POSTS[:8]
     others = [
         start("predict", *posts[:6], "--json", *MACHINE),
@@ -56,17 +56,17 @@ def test_an_app_and_command_lines_keep_all_that_each_of_them_judges(furnished: P
         await until(pilot, lambda: len(texts(furnished)) == len(posts))
         await pilot.press("f4")
         await until(pilot, lambda: f"of {len(posts)}" in drawn(pilot))
-        assert flashed(pilot) == ""
+        assert message_line(pilot) == ""
 
     play(scene)
     assert texts(furnished) == sorted(posts)
 
 
-def test_a_run_that_another_program_finished_meanwhile_stays_as_it_is(furnished: Path, posts_file: Path) -> None:
+def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, posts_file: Path) -> None:
     run = stopped_run(posts_file)
     with Workbench.open() as one, Workbench.open() as other:
         late = other.resume(run)
-        next(late)  # it looked, and prepares
+        next(late)  # it has checked the run and prepares
         deque(one.resume(run), maxlen=0)
         entries = one.runs.last_seq(run)
         with pytest.raises(UserInputError, match="finished"):
@@ -75,7 +75,7 @@ def test_a_run_that_another_program_finished_meanwhile_stays_as_it_is(furnished:
         assert one.runs.last_seq(run) == entries
 
 
-def test_the_app_says_of_a_run_that_another_program_works_on_it(furnished: Path, posts_file: Path) -> None:
+def test_app_resume_of_an_active_run_is_refused(furnished: Path, posts_file: Path) -> None:
     run = stopped_run(posts_file)
     with Workbench.open() as other:
 
@@ -84,18 +84,18 @@ def test_the_app_says_of_a_run_that_another_program_works_on_it(furnished: Path,
             await until(pilot, lambda: "stopped" in drawn(pilot))
             await pilot.press("r")
             await until(pilot, lambda: not app_of(pilot).jobs)
-            await until(pilot, lambda: flashed(pilot))
-            assert f"Run {run} is at work in another program" in " ".join(flashed(pilot).split())
+            await until(pilot, lambda: message_line(pilot))
+            assert f"Run {run} is at work in another program" in " ".join(message_line(pilot).split())
 
-        with other.runs.claim(run):
-            other._database.execute("UPDATE runs SET state = 'stopped'")  # as it was when the app looked
+        with other.runs.lock(run):
+            other._database.execute("UPDATE runs SET state = 'stopped'")  # as when the app read it
             play(scene)
         assert other.runs.get(run).state == "stopped"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("_time", range(5))
-def test_of_two_that_resume_a_run_one_does(_time: int, furnished: Path, posts_file: Path) -> None:
+def test_two_resumes_of_a_run_one_wins(_time: int, furnished: Path, posts_file: Path) -> None:
     run = stopped_run(posts_file, epochs=900)
     both = [start("train", "--resume", run, "--json", env=environment()) for _which in range(2)]
     while all(process.poll() is None for process in both):
@@ -109,12 +109,12 @@ def test_of_two_that_resume_a_run_one_does(_time: int, furnished: Path, posts_fi
     assert winner.poll() is None
     winner.send_signal(signal.SIGTERM)
     winner.communicate(timeout=60)
-    with Workbench.open() as bench:
-        assert bench.runs.get(run).state == "stopped"
+    with Workbench.open() as wb:
+        assert wb.runs.get(run).state == "stopped"
 
 
 @pytest.mark.slow
-def test_two_trainings_of_one_name_end_in_one_adapter(furnished: Path, few: Path) -> None:
+def test_two_trainings_of_one_name_make_one_adapter(furnished: Path, few: Path) -> None:
     words: list[str | Path] = ["train", few, "--name", "twin", "--epochs", "2", "--batch-size", "8", *MACHINE, "--json"]
     both = [start(*words) for _which in range(2)]
     ends = [process.communicate(timeout=120) for process in both]
@@ -122,14 +122,14 @@ def test_two_trainings_of_one_name_end_in_one_adapter(furnished: Path, few: Path
     loser = next(number for number, process in enumerate(both) if process.returncode == 2)
     said = ends[loser][1].decode().splitlines()[-1]
     assert re.search("The name 'twin' is reserved by run|An adapter named 'twin' is there already", said)
-    with Workbench.open() as bench:
-        card = bench.adapters.card("twin")
-        assert bench.runs.get(card.run).state == "finished"
-        assert deque(bench.predict(["好吃"], "twin"))
+    with Workbench.open() as wb:
+        card = wb.adapters.card("twin")
+        assert wb.runs.get(card.run).state == "finished"
+        assert deque(wb.predict(["好吃"], "twin"))
 
 
 @pytest.mark.slow
-def test_an_adapter_that_another_program_removes_is_missed_in_one_sentence(furnished: Path) -> None:
+def test_adapter_removed_elsewhere_is_reported(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await pilot.press(*"今天的面真好吃", "enter")
         await until(pilot, lambda: re.search("(positive|negative) +━", drawn(pilot)))
@@ -146,7 +146,7 @@ def test_an_adapter_that_another_program_removes_is_missed_in_one_sentence(furni
 
 
 @pytest.mark.slow
-def test_many_programs_at_once_lose_nothing_and_see_all(furnished: Path, few: Path, tmp_path: Path) -> None:
+def test_many_programs_lose_nothing(furnished: Path, few: Path, tmp_path: Path) -> None:
     judging = [start("predict", *POSTS[at::4], "--json", *MACHINE) for at in range(4)]
     training = start("train", few, "--name", "beside", "--epochs", "2", "--batch-size", "8", *MACHINE)
     beside = [start("history", "export", tmp_path / f"{number}.csv") for number in range(3)]

@@ -1,4 +1,4 @@
-"""What the engine's thread tells of long work, and its end, which loses nothing and keeps nobody waiting."""
+"""Messages of worker threads, and their end, which loses nothing and blocks nothing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pytest
 from steps import Owner, Work, close, job, play
 from textual.message import Message
 
-from weibo_tui.app.services.worker import TELL_SECONDS, WorkerThread
+from weibo_tui.app.services.worker import POST_SECONDS, WorkerThread
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import Workbench
 
-# ---- what is told
+# ---- messages
 
 
 class Clockwork(asyncio.SelectorEventLoop):
-    """An event loop on whose clock no time passes but what a test says."""
+    """An event loop with a clock that only tests advance."""
 
     now = 0.0
 
@@ -29,29 +29,29 @@ class Clockwork(asyncio.SelectorEventLoop):
         return self.now
 
 
-def test_events_come_in_order_all_of_them_and_in_few_messages() -> None:
+def test_events_are_posted_in_order_in_few_messages() -> None:
     async def scene(thread: WorkerThread) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Clockwork)
         work, owner = Work(61), Owner()
-        thread.begin(job(work, owner))
+        thread.start_job(job(work, owner))
         for tenth in range(3):
             for _step in range(20):
-                await work.step_begun()
+                await work.step_started()
                 work.allow(1)
-            await thread.ask(lambda _bench: None)
-            assert len(owner.told) <= tenth + 1
-            loop.now += TELL_SECONDS
+            await thread.call(lambda _wb: None)
+            assert len(owner.progress) <= tenth + 1
+            loop.now += POST_SECONDS
         work.allow(1)
-        await owner.ended.get()
+        await owner.finished.get()
         assert owner.events == list(range(1, 62))
-        assert len(owner.told) <= 5
+        assert len(owner.progress) <= 5
 
     play(scene, Clockwork)
 
 
-def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
-    def work(_bench: Workbench) -> Iterator[object]:
+def test_events_consecutive_progress_posts_the_latest() -> None:
+    def work(_wb: Workbench) -> Iterator[object]:
         yield from (Progress("encoding", done, 50) for done in range(50))
         yield "encoded"
         yield from (Progress("training", done, 50) for done in range(50))
@@ -60,12 +60,12 @@ def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
         owner = Owner()
         one = job(work, owner)
         hold = Work(1)
-        thread.begin(job(hold, Owner()))
-        await hold.step_begun()
-        thread.begin(one)
+        thread.start_job(job(hold, Owner()))
+        await hold.step_started()
+        thread.start_job(one)
         hold.allow(1)
-        await owner.ended.get()
-        # The clock stands still: the first message holds what there was then, the last one the rest.
+        await owner.finished.get()
+        # The clock does not move: the first message has the first events, the last message the rest.
         *_some, encoded, training = owner.events
         assert (encoded, training) == ("encoded", Progress("training", 49, 50))
         assert len(owner.events) <= 4
@@ -74,14 +74,14 @@ def test_of_progress_upon_progress_only_the_latest_is_told() -> None:
     play(scene, Clockwork)
 
 
-def test_a_job_knows_its_run() -> None:
+def test_job_gets_the_id_of_its_run() -> None:
     started = RunStarted("r1", "mood", "train", "tiny", "cpu", "float32", 1, 0, 1, 1, {}, 1, 1)
 
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
-        one = job(lambda _bench: iter([started]), owner)
-        thread.begin(one)
-        await owner.ended.get()
+        one = job(lambda _wb: iter([started]), owner)
+        thread.start_job(one)
+        await owner.finished.get()
         assert one.run == "r1"
 
     play(scene)
@@ -90,24 +90,24 @@ def test_a_job_knows_its_run() -> None:
 # ---- the end
 
 
-def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
+def test_close_stops_every_job_and_posts_its_events() -> None:
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         at_work, paused, waiting = Work(), Work(), Work()
         jobs = [job(work, owner) for work in (paused, at_work, waiting)]
-        thread.begin(jobs[0])
-        await paused.step_begun()
+        thread.start_job(jobs[0])
+        await paused.step_started()
         jobs[0].pause()
         paused.allow(1)
-        thread.begin(jobs[1])
-        await at_work.step_begun()
-        thread.begin(jobs[2])
+        thread.start_job(jobs[1])
+        await at_work.step_started()
+        thread.start_job(jobs[2])
         closing = await close(thread)
         at_work.allow(1)
         await closing
         assert not thread.is_alive()
         for _job in jobs:
-            await owner.ended.get()
+            await owner.finished.get()
         assert [one.state for one in jobs] == ["stopped"] * 3
         assert (paused.closed, at_work.closed, waiting.begun.acquire(blocking=False)) == (True, True, False)
         assert sorted(map(str, owner.events)) == ["1", "1"]
@@ -115,9 +115,9 @@ def test_closing_closes_every_job_and_what_it_says_is_not_lost() -> None:
     play(scene)
 
 
-def test_closing_while_it_waits_ends_it() -> None:
+def test_close_ends_an_idle_thread() -> None:
     async def scene(thread: WorkerThread) -> None:
-        await thread.ask(lambda _bench: None)
+        await thread.call(lambda _wb: None)
         thread.close()
         assert not thread.is_alive()
         thread.close()
@@ -125,72 +125,72 @@ def test_closing_while_it_waits_ends_it() -> None:
     play(scene)
 
 
-def test_whoever_asks_too_late_is_told_so() -> None:
+def test_close_fails_pending_calls() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
-        thread.begin(job(work, owner))
-        await work.step_begun()
-        waiting = asyncio.create_task(thread.ask(lambda _bench: None))
+        thread.start_job(job(work, owner))
+        await work.step_started()
+        waiting = asyncio.create_task(thread.call(lambda _wb: None))
         await asyncio.sleep(0)
         closing = await close(thread)
         work.allow(1)
         await closing
-        for asked in (waiting, thread.ask(lambda _bench: None)):
+        for requests in (waiting, thread.call(lambda _wb: None)):
             with pytest.raises(WeiboTuiError, match="not done any more"):
-                await asked
+                await requests
 
     play(scene)
 
 
-def test_a_job_begun_too_late_ends_as_stopped() -> None:
+def test_close_stops_later_jobs() -> None:
     async def scene(thread: WorkerThread) -> None:
         thread.close()
         owner = Owner()
         one = job(Work(), owner)
-        thread.begin(one)
-        assert (await owner.ended.get()).job is one
-        assert (one.state, one.begun) == ("stopped", False)
+        thread.start_job(one)
+        assert (await owner.finished.get()).job is one
+        assert (one.state, one.started) == ("stopped", False)
 
     play(scene)
 
 
-def test_a_thread_that_was_never_started_can_be_closed() -> None:
+def test_close_works_before_the_start() -> None:
     async def scene() -> None:
         thread, owner = WorkerThread("engine"), Owner()
-        asked = asyncio.create_task(thread.ask(lambda _bench: None))
-        thread.begin(job(Work(), owner))
+        requests = asyncio.create_task(thread.call(lambda _wb: None))
+        thread.start_job(job(Work(), owner))
         await asyncio.sleep(0)
         thread.close()
         with pytest.raises(WeiboTuiError):
-            await asked
-        assert (await owner.ended.get()).job.state == "stopped"
+            await requests
+        assert (await owner.finished.get()).job.state == "stopped"
         thread.start()  # and ends at once
         thread.join()
 
     asyncio.run(asyncio.wait_for(scene(), 60))
 
 
-def test_nothing_complains_when_the_event_loop_has_gone() -> None:
-    """The app is left during a step: what becomes of that interests nobody, but its checkpoint is kept."""
+def test_close_after_the_event_loop_is_silent() -> None:
+    """The app exits during a step. The result is ignored, but the checkpoint is saved."""
     work, thread = Work(), WorkerThread("engine")
 
     async def scene() -> None:
         thread.start()
-        thread.begin(job(work, Owner()))
-        await work.step_begun()
-        asked = asyncio.create_task(thread.ask(lambda _bench: None))
+        thread.start_job(job(work, Owner()))
+        await work.step_started()
+        requests = asyncio.create_task(thread.call(lambda _wb: None))
         await asyncio.sleep(0)
-        asked.cancel()
+        requests.cancel()
 
     asyncio.run(scene())
     work.allow(2)
     thread.close()
     assert work.closed
-    gc.collect()  # a coroutine that nobody awaited would complain now
+    gc.collect()  # a coroutine that was never awaited would warn now
 
 
 class Gone(Owner):
-    """A screen that was closed: nothing reaches it any more."""
+    """A closed screen, which gets no messages."""
 
     def __init__(self, above: Owner) -> None:
         super().__init__()
@@ -204,34 +204,34 @@ class Gone(Owner):
         return False
 
 
-def test_a_job_of_a_screen_that_has_gone_is_told_to_the_app() -> None:
+def test_events_of_a_closed_screen_go_to_the_app() -> None:
     async def scene(thread: WorkerThread) -> None:
         app = Owner()
-        one = job(lambda _bench: iter([1]), Gone(app))
-        thread.begin(one)
-        assert (await app.ended.get()).job is one
+        one = job(lambda _wb: iter([1]), Gone(app))
+        thread.start_job(one)
+        assert (await app.finished.get()).job is one
         assert app.events == [1]
 
     play(scene)
 
 
-def test_the_garbage_collector_leaves_alone_what_stays_while_work_goes_on() -> None:
-    """Its rounds over torch and a data set would stop the event loop for a quarter of a second each."""
+def test_garbage_collector_is_frozen_during_jobs() -> None:
+    """Each collection over torch and a dataset would block the event loop for a quarter of a second."""
 
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(1), Owner()
-        thread.begin(job(work, owner))
+        thread.start_job(job(work, owner))
         work.allow(1)
-        await owner.ended.get()
-        await thread.ask(lambda _bench: None)
+        await owner.finished.get()
+        await thread.call(lambda _wb: None)
         assert gc.get_freeze_count() == 0
-        thread.begin(job(iter_that_looks, owner))
-        ended = await owner.ended.get()
-        assert ended.result
-        await thread.ask(lambda _bench: None)
+        thread.start_job(job(iter_that_looks, owner))
+        finished = await owner.finished.get()
+        assert finished.result
+        await thread.call(lambda _wb: None)
         assert gc.get_freeze_count() == 0
 
-    def iter_that_looks(_bench: Workbench) -> Iterator[object]:
+    def iter_that_looks(_wb: Workbench) -> Iterator[object]:
         yield "begun"
         yield gc.get_freeze_count()
 

@@ -1,4 +1,4 @@
-"""A database and its history, empty."""
+"""Fixtures of unit tests: an empty database and its history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An adapter, and the checkpoint of one, is read back with the same bits; where it is damaged, it says so."""
+"""An adapter, and the snapshot of a run, is loaded with the same bits; corrupt files are reported."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.weights import load_snapshot, save_snapshot
 
 
-def test_kept_adapter_is_two_files_and_the_same_when_loaded(adapters: Adapters, base: OpenBase) -> None:
+def test_saved_adapter_has_two_files_and_the_same_bits(adapters: Adapters, base: OpenBase) -> None:
     folder = adapters.path("mood")
     assert sorted(path.name for path in folder.iterdir()) == ["adapter.safetensors", "card.json"]
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     loaded, card = adapters.load("mood", base)
-    assert models.same_bits(loaded.state_dict(), models.adapter_for(base.trunk.config, labels=2).state_dict())
+    assert models.same_bits(loaded.state_dict(), models.adapter_for(base.backbone.config, labels=2).state_dict())
+    assert card.base_fingerprint == base.card.fingerprint
     assert adapters.list() == [card] == [adapters.card("mood")]
 
-    other = models.adapter_for(base.trunk.config, seed=1, labels=2)
+    other = models.adapter_for(base.backbone.config, seed=1, labels=2)
     with pytest.raises(UserInputError, match="named 'mood' is there already"):
         adapters.save(other, models.card_for(other, base, "mood"))
     adapters.save(other, models.card_for(other, base, "mood"), overwrite=True)
@@ -39,7 +40,7 @@ def test_kept_adapter_is_two_files_and_the_same_when_loaded(adapters: Adapters, 
 
 
 @pytest.mark.parametrize("spoil", [models.cut, Path.unlink, lambda path: path.write_bytes(b"")])
-def test_adapter_whose_weights_are_damaged_says_so(
+def test_corrupt_or_missing_weights_are_reported(
     adapters: Adapters, base: OpenBase, spoil: Callable[[Path], object]
 ) -> None:
     spoil(adapters.path("mood") / "adapter.safetensors")
@@ -47,28 +48,23 @@ def test_adapter_whose_weights_are_damaged_says_so(
         adapters.load("mood", base)
 
 
-def test_adapter_whose_card_is_damaged_is_passed_over_in_lists_and_named_when_asked_for(adapters: Adapters) -> None:
+def test_corrupt_card_is_left_out_of_lists_and_reported(adapters: Adapters) -> None:
     models.cut(adapters.path("mood") / "card.json")
     assert adapters.list() == []
     with pytest.raises(CorruptFileError, match="mood/card.json cannot be used"):
         adapters.card("mood")
 
 
-def test_fingerprint_of_a_base_is_what_an_adapter_remembers(adapters: Adapters, base: OpenBase) -> None:
-    assert adapters.card("mood").base_fingerprint == base.card.fingerprint
-    assert len(bytes.fromhex(base.card.fingerprint)) == 32
-
-
 def snapshot() -> Snapshot:
     return Snapshot({"a.b": torch.arange(6.0).view(2, 3), "step": torch.tensor(3.0)}, {"step": 3, "best_f1": 0.1})
 
 
-def test_snapshot_is_the_same_when_read_back_and_damage_is_named(tmp_path: Path) -> None:
+def test_snapshot_is_read_back_and_corruption_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     save_snapshot(path, snapshot(), {"seq": 7})
-    found, extra = load_snapshot(path)
-    assert models.same_bits(found.tensors, snapshot().tensors)
-    assert (found.values, extra) == (snapshot().values, {"seq": 7})
+    loaded, extra = load_snapshot(path)
+    assert models.same_bits(loaded.tensors, snapshot().tensors)
+    assert (loaded.values, extra) == (snapshot().values, {"seq": 7})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     models.cut(path)
     with pytest.raises(CorruptFileError, match="checkpoint.safetensors is damaged"):
@@ -82,7 +78,7 @@ def test_snapshot_is_the_same_when_read_back_and_damage_is_named(tmp_path: Path)
         load_snapshot(path)
 
 
-def test_snapshot_of_before_there_were_hashes_is_read(tmp_path: Path) -> None:
+def test_snapshot_without_hash_is_read(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     values = json.dumps({"values": snapshot().values, "extra": {"seq": 7}})
     save_file(snapshot().tensors, path, metadata={"weibo_tui": values})

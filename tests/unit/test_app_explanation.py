@@ -1,4 +1,4 @@
-"""What the app says where the command line names its options."""
+"""Error messages in the app name fields instead of options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import weibo_tui
-from weibo_tui.app.explanation import explain, with_fields
+from weibo_tui.app.explanation import user_message, with_fields
 from weibo_tui.atomic import file_exists
 from weibo_tui.errors import UserInputError
 from weibo_tui.registry.adapters import Adapters
@@ -17,27 +17,30 @@ from weibo_tui.registry.adapters import Adapters
 SOURCES = Path(weibo_tui.__file__).parent
 LAYERS = ("datasets", "engine", "registry", "storage", "workbench")
 FILES = [path for layer in LAYERS for path in sorted((SOURCES / layer).glob("*.py"))] + [SOURCES / "atomic.py"]
-"""Where the errors come from that the app shows."""
+"""Sources of errors that the app shows."""
 COMMANDS = re.compile(r"'weibo-tui [^']*'|'--blocks all [^']*'")
 
 
 def test_error_in_the_app_names_fields_instead_of_options() -> None:
     error = UserInputError("which column? Say it with --column or --label-column; there are: a--column, ~/x/--column.")
     expected = "which column? Say it with “Posts in” or “Labels in”; there are: a--column, ~/x/--column."
-    assert explain(error) == expected
+    assert user_message(error) == expected
 
 
 def test_existing_file_in_the_app_is_replaced_by_starting_again(tmp_path: Path) -> None:
     error = file_exists(tmp_path / "out.csv")
     assert str(error) == f"File exists: {tmp_path / 'out.csv'}. Use --overwrite to replace it."
-    assert explain(error) == f"File exists: {tmp_path / 'out.csv'}. Start again to replace it, or choose another place."
+    assert (
+        user_message(error)
+        == f"File exists: {tmp_path / 'out.csv'}. Start again to replace it, or choose another place."
+    )
 
 
 def test_taken_name_in_the_app_names_no_option(tmp_path: Path) -> None:
     (tmp_path / "mood").mkdir()
     with pytest.raises(UserInputError, match="give --overwrite") as caught:
         Adapters(tmp_path).check_free("mood")
-    assert explain(caught.value) == "'mood' is there already: choose another name."
+    assert user_message(caught.value) == "'mood' is there already: choose another name."
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there."""
+"""Atomic writes of files and folders."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from weibo_tui.atomic import (
     make_private_folder,
     open_output,
     remove_folder,
+    restore_replaced_folders,
     sha256,
 )
 from weibo_tui.errors import UserInputError, WeiboTuiError
@@ -26,6 +27,10 @@ def mode_of(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
+def os_error(number: int, path: Path | None = None) -> OSError:
+    return OSError(number, os.strerror(number), *([] if path is None else [str(path)]))
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     folder = tmp_path / "place"
@@ -33,7 +38,7 @@ def place(tmp_path: Path) -> Path:
     return folder
 
 
-def test_private_folder_is_private_with_those_above_it(tmp_path: Path) -> None:
+def test_private_folder_parents_are_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         make_private_folder(tmp_path / "new" / "downloads" / "one")
@@ -43,8 +48,8 @@ def test_private_folder_is_private_with_those_above_it(tmp_path: Path) -> None:
         assert mode_of(tmp_path / folder) == 0o700
 
 
-def test_a_file_appears_whole_with_its_folders_and_for_its_owner_only(place: Path) -> None:
-    target = place / "a" / "b" / "file"
+def test_atomic_write_creates_private_file_and_parents(place: Path) -> None:
+    target = place / "a" / "b" / ("微" * 85)  # the longest name
     atomic_write(target, b"content")
     assert target.read_bytes() == b"content"
     assert mode_of(target) == 0o600
@@ -52,34 +57,28 @@ def test_a_file_appears_whole_with_its_folders_and_for_its_owner_only(place: Pat
     assert [*target.parent.iterdir()] == [target]
 
 
-def test_until_the_block_ends_the_old_content_stands(place: Path) -> None:
+def test_atomic_open_replaces_content_at_block_end(place: Path) -> None:
     target = place / "file"
     target.write_text("old")
-    with atomic_open(target, encoding="utf-8") as file:
-        file.write("new")
+    with atomic_open(target, encoding="gb18030", newline="\r\n") as file:
+        file.write("微博\n")
         file.flush()
         assert target.read_text() == "old"
-    assert target.read_text() == "new"
+    assert target.read_bytes() == "微博\r\n".encode("gb18030")
 
 
-@pytest.mark.parametrize("trouble", [ValueError, KeyboardInterrupt, GeneratorExit])
-def test_an_exception_leaves_the_place_as_it_was(place: Path, trouble: type[BaseException]) -> None:
-    with pytest.raises(trouble), atomic_open(place / "new" / "file", "wb") as file:
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_exception_leaves_no_file_or_folder(place: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), atomic_open(place / "new" / "file", "wb") as file:
         file.write(b"half")
-        raise trouble
-    with pytest.raises(trouble), atomic_folder(place / "also" / "folder") as staging:
+        raise error
+    with pytest.raises(error), atomic_folder(place / "also" / "folder") as staging:
         (staging / "half").touch()
-        raise trouble
+        raise error
     assert not [*place.iterdir()]
 
 
-def test_newlines_and_encoding_are_the_callers(place: Path) -> None:
-    with atomic_open(place / "file", "w", encoding="gb18030", newline="\r\n") as file:
-        file.write("微博\n")
-    assert (place / "file").read_bytes() == "微博\r\n".encode("gb18030")
-
-
-def test_a_replaced_file_keeps_its_permissions_and_a_link_its_goal(place: Path) -> None:
+def test_replaced_file_keeps_permissions_and_link(place: Path) -> None:
     goal, link = place / "goal", place / "link"
     goal.touch()
     goal.chmod(0o640)
@@ -90,79 +89,61 @@ def test_a_replaced_file_keeps_its_permissions_and_a_link_its_goal(place: Path) 
     assert mode_of(goal) == 0o640
 
 
-def test_a_name_of_the_greatest_length_can_be_written(place: Path) -> None:
-    target = place / ("微" * 85)
-    atomic_write(target, b"")
-    assert target.exists()
-
-
-def test_a_full_disk_is_named(place: Path) -> None:
-    with (
-        pytest.raises(WeiboTuiError, match="no space left to write .*file") as caught,
-        atomic_open(place / "file"),
-    ):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert caught.value.exit_code == 1
-    assert "\n" not in str(caught.value)
-
-
-def test_a_full_disk_is_named_when_a_file_of_the_folder_meets_it(place: Path) -> None:
-    with (
-        pytest.raises(WeiboTuiError, match="no space left to write .*folder:"),
-        atomic_folder(place / "folder") as staging,
-    ):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(staging / "weights"))
-
-
-def test_missing_rights_are_named(place: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "no space left to write .*file"),
+        (errno.EACCES, "file cannot be written: this account may not"),
+        (errno.EIO, r"file cannot be written \(Input/output error\)"),
+    ],
+)
+def test_os_error_in_block_names_the_file(place: Path, number: int, message: str) -> None:
     target = place / "file"
-    with (
-        pytest.raises(WeiboTuiError, match="file cannot be written: this account may not"),
-        atomic_open(target),
-    ):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+    for path in (None, target):
+        with pytest.raises(WeiboTuiError, match=message) as caught, atomic_open(target):
+            raise os_error(number, path)
+        assert caught.value.exit_code == 1
+        assert "\n" not in str(caught.value)
+    with pytest.raises(WeiboTuiError, match=message), atomic_folder(target) as staging:
+        raise os_error(number, staging / "weights")
 
 
-def test_a_file_where_a_folder_should_be_is_named(place: Path) -> None:
-    (place / "file").touch()
-    with pytest.raises(WeiboTuiError, match=r"file/below cannot be written \(Not a directory\)"):
-        atomic_write(place / "file" / "below", b"")
+def test_os_error_about_another_file_passes(place: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_open(place / "file"):
+        (place / "source").read_bytes()
+    with pytest.raises(BrokenPipeError), atomic_open(place / "file"):
+        raise os_error(errno.EPIPE)
 
 
-def test_atomic_write_to_folder_is_refused(place: Path) -> None:
-    with pytest.raises(UserInputError, match="Not a regular file: .*place"):
-        atomic_write(place, b"")
-    assert not [*place.iterdir()]
-
-
-def test_atomic_write_to_pipe_is_refused(place: Path) -> None:
+def test_atomic_write_to_invalid_path_is_refused(place: Path) -> None:
     os.mkfifo(place / "pipe")
     (place / "link").symlink_to(place / "pipe")
-    for name in ("pipe", "link"):
-        with pytest.raises(UserInputError, match=f"Not a regular file: .*{name}. Choose another output file."):
-            atomic_write(place / name, b"")
+    (place / "file").touch()
+    for target in (place, place / "pipe", place / "link"):
+        with pytest.raises(UserInputError, match=f"Not a regular file: .*{target.name}. Choose another output file."):
+            atomic_write(target, b"")
+    with pytest.raises(WeiboTuiError, match=r"file/below cannot be written \(Not a directory\)"):
+        atomic_write(place / "file" / "below", b"")
     assert (place / "pipe").is_fifo()
+    assert sorted(path.name for path in place.iterdir()) == ["file", "link", "pipe"]
 
 
-def test_output_that_appears_meanwhile_is_kept(place: Path) -> None:
-    out = place / "out"
-    with pytest.raises(UserInputError, match="File exists: .*out. Use --overwrite"), open_output(out, "wb"):
-        out.write_bytes(b"theirs")
-    assert out.read_bytes() == b"theirs"
-    assert [*place.iterdir()] == [out]
-
-
-def test_output_without_hard_links_keeps_existing_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("has_hard_links", [True, False])
+def test_output_that_appears_during_block_is_kept(
+    place: Path, has_hard_links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_paths: object) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        raise os_error(errno.EPERM)
 
-    monkeypatch.setattr(os, "link", refuse)
+    if not has_hard_links:
+        monkeypatch.setattr(os, "link", refuse)
     with open_output(place / "out", "wb") as file:
         file.write(b"ours")
     assert (place / "out").read_bytes() == b"ours"
-    with pytest.raises(UserInputError, match="File exists"), open_output(place / "other", "wb"):
+    with pytest.raises(UserInputError, match="File exists: .*other. Use --over"), open_output(place / "other", "wb"):
         (place / "other").write_bytes(b"theirs")
     assert (place / "other").read_bytes() == b"theirs"
+    assert len([*place.iterdir()]) == 2
 
 
 def test_output_with_any_name_of_an_input_is_refused(place: Path) -> None:
@@ -178,14 +159,7 @@ def test_output_with_any_name_of_an_input_is_refused(place: Path) -> None:
     check_output(place / "new", inputs=[data])
 
 
-def test_trouble_with_another_file_is_not_put_down_to_this_one(place: Path) -> None:
-    with pytest.raises(FileNotFoundError), atomic_open(place / "file"):
-        (place / "source").read_bytes()
-    with pytest.raises(BrokenPipeError), atomic_open(place / "file"):
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-
-def test_a_folder_appears_whole(place: Path) -> None:
+def test_atomic_folder_appears_at_block_end(place: Path) -> None:
     target = place / "adapters" / "mine"
     with atomic_folder(target) as staging:
         assert staging.name.startswith(".mine.")
@@ -198,7 +172,7 @@ def test_a_folder_appears_whole(place: Path) -> None:
     assert [*target.parent.iterdir()] == [target]
 
 
-def test_a_folder_that_exists_is_refused_unless_replaced(place: Path) -> None:
+def test_existing_folder_is_refused_unless_replaced(place: Path) -> None:
     target = place / "mine"
     target.mkdir()
     (target / "old").touch()
@@ -206,85 +180,61 @@ def test_a_folder_that_exists_is_refused_unless_replaced(place: Path) -> None:
         pass
     with pytest.raises(ValueError), atomic_folder(target, replace=True):
         raise ValueError
-    assert [one.name for one in target.iterdir()] == ["old"]
+    with pytest.raises(WeiboTuiError, match="mine cannot be written"), atomic_folder(target, replace=True) as staging:
+        staging.rmdir()  # so that the rename fails
+    assert [path.name for path in target.iterdir()] == ["old"]
     with atomic_folder(target, replace=True) as staging:
         (staging / "new").touch()
-    assert [one.name for one in target.iterdir()] == ["new"]
+    assert [path.name for path in target.iterdir()] == ["new"]
     assert [*place.iterdir()] == [target]
 
 
-def test_folder_that_appears_meanwhile_is_kept(place: Path) -> None:
-    made = place / "made"
-    with pytest.raises(UserInputError, match="exists already"), atomic_folder(made) as folder:
-        (folder / "of").write_text("this program", encoding="utf-8")
-        made.mkdir()
-        (made / "of").write_text("another", encoding="utf-8")
-    assert (made / "of").read_text(encoding="utf-8") == "another"
-    assert [path.name for path in place.iterdir()] == ["made"]
+def test_folder_of_a_killed_replacement_is_restored(place: Path) -> None:
+    target, aside = place / "mine", place / ".mine.replaced"
+    (aside / "old").mkdir(parents=True)  # where a kill after the first rename leaves it
+    restore_replaced_folders(place)
+    assert [path.name for path in target.iterdir()] == ["old"]
+    (aside / "older").mkdir(parents=True)  # left by a kill after the second rename
+    restore_replaced_folders(place)
+    assert [path.name for path in target.iterdir()] == ["old"]
+    with atomic_folder(target, replace=True) as staging:
+        (staging / "new").touch()
+    assert [*place.rglob("*")] == [target, target / "new"]
 
 
-def test_a_replacement_that_cannot_come_leaves_the_old_folder(place: Path) -> None:
+def test_folder_that_appears_during_block_is_kept(place: Path) -> None:
     target = place / "mine"
-    target.mkdir()
-    (target / "old").touch()
-    with (
-        pytest.raises(WeiboTuiError, match="mine cannot be written"),
-        atomic_folder(target, replace=True) as staging,
-    ):
-        staging.rmdir()
-    assert [one.name for one in target.iterdir()] == ["old"]
+    with pytest.raises(UserInputError, match="exists already"), atomic_folder(target) as folder:
+        (folder / "of").write_text("this program", encoding="utf-8")
+        target.mkdir()
+        (target / "of").write_text("another", encoding="utf-8")
+    assert (target / "of").read_text(encoding="utf-8") == "another"
     assert [*place.iterdir()] == [target]
 
 
-def test_sha256_is_that_of_the_bytes(place: Path) -> None:
+def test_sha256_hashes_the_bytes(place: Path) -> None:
     (place / "file").write_bytes(b"x" * 3_000_000)
     assert sha256(place / "file") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
     with pytest.raises(WeiboTuiError, match="none cannot be read"):
         sha256(place / "none")
 
 
-def test_what_a_killed_writer_left_goes_when_the_place_is_written_again(place: Path) -> None:
-    half, folder = place / ".file.0123abcd.partial", place / ".kept.0123abcd.partial"
-    others = [place / name for name in (".other.file.0123abcd.partial", f"{half.name}x", ".file.old.partial")]
+def test_stale_partials_are_deleted_by_next_write(place: Path) -> None:
+    stale, folder = place / ".file.0123abcd.partial", place / ".kept.0123abcd.partial"
+    others = [place / name for name in (".other.file.0123abcd.partial", f"{stale.name}x", ".file.old.partial")]
+    recent = [place / ".file.89abcdef.partial", place / ".kept.89abcdef.partial"]
     folder.mkdir()
-    for one in (half, folder / "inside", *others):
-        one.touch()
-    for one in (half, folder, *others):
-        os.utime(one, (0, 0))
+    for path in (stale, folder / "inside", *others, *recent):
+        path.touch()
+    for path in (stale, folder, *others):
+        os.utime(path, (0, 0))
     atomic_write(place / "file", b"new")
     with atomic_folder(place / "kept"):
         pass
-    assert sorted(place.iterdir()) == sorted([place / "file", place / "kept", *others])
+    assert sorted(place.iterdir()) == sorted([place / "file", place / "kept", *others, *recent])
 
 
-def test_what_another_is_writing_stays(place: Path) -> None:
-    with atomic_open(place / "file", "wb") as file, atomic_folder(place / "kept") as folder:
-        file.write(b"first")
-        for one in place.glob(".*.partial"):
-            os.utime(one, (0, 0))
-        atomic_write(place / "file", b"second")
-        with atomic_folder(place / "kept", replace=True):
-            pass
-        (folder / "inside").touch()
-        (place / "kept").rmdir()
-    assert (place / "file").read_bytes() == b"first"
-    assert [path.name for path in (place / "kept").iterdir()] == ["inside"]
-
-
-def test_a_folder_is_replaced_in_one_step(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with atomic_folder(place / "kept") as folder:
-        (folder / "old").touch()
-
-    def away(_path: Path, _target: object) -> None:
-        pytest.fail("for a moment nothing was there")
-
-    monkeypatch.setattr(Path, "rename", away)
-    with atomic_folder(place / "kept", replace=True) as folder:
-        (folder / "new").touch()
-    assert [str(path.relative_to(place)) for path in sorted(place.rglob("*"))] == ["kept", "kept/new"]
-
-
-def test_of_a_link_to_a_folder_the_link_is_removed(place: Path) -> None:
+def test_remove_folder_of_link_keeps_its_target(place: Path) -> None:
     (place / "shared").mkdir()
     (place / "shared" / "file").touch()
     (place / "link").symlink_to(place / "shared")

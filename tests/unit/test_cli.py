@@ -1,62 +1,117 @@
-"""The command line as a person and a script use it: training, measuring, and what is kept."""
+"""Commands: train, evaluate, audit, bases, adapters, history and runs."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import models
 import pytest
 import torch
-from commands import Command, listing, objects, table
+import typer
+from commands import Command, json_lines, listing, table
 from made_up import numeral
 from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
+from weibo_tui.cli.main import app
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
-from weibo_tui.text import unguard
+from weibo_tui.text.spreadsheet import unescape_formula
 from weibo_tui.workbench import Workbench
 
+ALIASES = (
+    "train: --column x / --text-column x",
+    "train: --validation 0.2 / --val-fraction 0.2",
+    "train: --test 0.2 / --test-fraction 0.2",
+    "train: --accumulation 2 / --grad-accumulation-steps 2",
+    "train: --warmup 0.2 / --warmup-ratio 0.2",
+    "train: --clip 2 / --max-grad-norm 2",
+    "train: --patience 2 / --early-stopping-patience 2",
+    "train: --init 0.1 / --init-std 0.1",
+    "train: --bottleneck 8 / --adapter-dim 8",
+    "train: --blocks last4 / --layers last4",
+    "train: --keep-states / --cache-activations",
+    "predict: --out x / --output x",
+    "predict: --out x / -o x",
+    "data get: --out x / -o x",
+    "bases pretrain: --context 8 / --seq-len 8",
+    "bases pretrain: --width 8 / --hidden-size 8",
+    "bases pretrain: --positions 8 / --max-positions 8",
+    "bases pretrain: --recall 2 / --bow-loss-weight 2",
+    "bases pretrain: --hide 0.2 / --emoticon-mask-rate 0.2",
+    "bases pretrain: --units pieces / --tokenizer pieces",
+    "history export: out.csv --no-guard / out.csv --no-escape-formulas",
+)
 
-def test_training_tells_its_events_as_json_lines(command: Command, furnished: Path, few: Path) -> None:
-    done = command.well("train", few, "--json", "--epochs", "2", "--batch-size", "8", "--threads", "1")
-    events = objects(done.out)
+
+def parse(words: str, arguments: str) -> dict[str, Any]:
+    """Return the values that a command takes from its arguments."""
+    command: Any = typer.main.get_command(app)
+    for name in words.split():
+        command = command.commands[name]
+    values: dict[str, Any] = command.make_context(words, arguments.split()).params
+    return values
+
+
+@pytest.mark.parametrize("case", ALIASES)
+def test_option_alias_sets_the_same_value(case: str) -> None:
+    words, both = case.split(": ")
+    first, second = both.split(" / ")
+    assert parse(words, first) == parse(words, second) != parse(words, "out.csv" if "out.csv" in first else "")
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "alias"),
+    [
+        ("bases", "get", "download"),
+        ("data", "get", "download"),
+        ("bases", "use", "set-default"),
+        ("adapters", "use", "set-default"),
+        ("", "audit", "inspect"),
+        ("", "launch", "tui"),
+    ],
+)
+def test_command_alias_is_the_same_but_hidden(group: str, name: str, alias: str, command: Command) -> None:
+    commands: Any = typer.main.get_command(app)
+    commands = (commands.commands[group] if group else commands).commands
+    assert inspect.unwrap(commands[name].callback) is inspect.unwrap(commands[alias].callback)
+    assert f"\n  {alias} " not in command.ok(*group.split(), "--help").out
+
+
+def test_train_json_lines_are_events(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
+    chinese = few.rename(tmp_path / "评论.csv")  # no letters that a name may have
+    result = command.ok("train", chinese, "--json", "--epochs", "2", "--batch-size", "8", "--threads", "1")
+    events = json_lines(result.out)
     kinds = [event["event"] for event in events]
     assert kinds[:2] == ["RunStarted", "CheckpointSaved"]
     assert kinds[-1] == "RunFinished"
     assert kinds.count("StepDone") == events[0]["steps"] == 8
     assert kinds.count("Evaluated") == 2
     assert [event["step"] for event in events if event["event"] == "StepDone"] == list(range(1, 9))
-    assert events[-1]["name"] == "few"  # after the file
+    assert events[-1]["name"] == "adapter"
+    assert "\x1b" not in result.err  # no bars without a terminal
+
+
+def test_train_text_prints_only_the_score_card(command: Command, furnished: Path, few: Path) -> None:
+    result = command.ok("train", few, "--epochs", "1", "--threads", "1")
+    assert [line.split()[0] for line in result.out.splitlines()[:4]] == ["Posts", "Accuracy", "no", "only"]
+    assert "Epoch 1: validation loss" in result.err
+    assert "Kept as 'few'" in result.err  # the name of the file
+    assert "Run " not in result.out
     assert listing(furnished)["adapters/few/adapter.safetensors"]
-    assert "Kept as 'few'" in done.err
-    assert "\x1b" not in done.err  # no bars where no terminal is
 
 
-def test_training_in_words_prints_the_score_card_and_nothing_else(command: Command, furnished: Path, few: Path) -> None:
-    done = command.well("train", few, "--name", "words", "--epochs", "1", "--threads", "1")
-    assert [line.split()[0] for line in done.out.splitlines()[:4]] == ["Posts", "Accuracy", "no", "only"]
-    assert "Epoch 1: validation loss" in done.err
-    assert "Run " not in done.out
-
-
-def test_a_file_with_a_chinese_name_names_an_adapter_all_the_same(
-    command: Command, furnished: Path, few: Path, tmp_path: Path
-) -> None:
-    chinese = few.rename(tmp_path / "评论.csv")
-    done = command.well("train", chinese, "--json", "--epochs", "1", "--threads", "1")
-    assert objects(done.out)[-1]["name"] == "adapter"
-
-
-def test_evaluate_gives_the_promised_card(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
+def test_evaluate_json_has_promised_keys(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
     with few.open("a", encoding="utf-8") as file:
         file.write("0,今天的面真好吃，很喜欢[哈哈]\n1,电影太差了，再也不来[怒]\n1,\n")
-    done = command.well("evaluate", few, "--json", "--errors", tmp_path / "errors.csv")
-    (score,) = objects(done.out)
+    result = command.ok("evaluate", few, "--json", "--errors", tmp_path / "errors.csv")
+    (score,) = json_lines(result.out)
     assert list(score) == [
         *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc"),
         *("per_label", "labels", "confusion", "ece", "brier", "emoticons", "seen_in_training"),
@@ -78,203 +133,184 @@ def test_evaluate_gives_the_promised_card(command: Command, furnished: Path, few
     assert all(row["label"] != row["predicted"] for row in wrong)
 
 
-def test_evaluating_on_the_training_data_is_called_what_it_is(
-    command: Command, furnished: Path, posts_file: Path, few: Path
+def test_evaluate_counts_posts_seen_in_training(
+    command: Command, furnished: Path, posts_file: Path, tmp_path: Path
 ) -> None:
-    done = command.well("evaluate", posts_file, "--json")
+    def evaluate(*words: str | Path) -> dict[str, Any]:
+        return json_lines(command.ok("evaluate", *words, "--json").out)[0]
+
+    result = command.ok("evaluate", posts_file, "--json")
     # Equal posts may be both in the training part and in the test part.
-    assert 900 <= objects(done.out)[0]["seen_in_training"] < 1000
-    assert "of 1,000 posts are in the adapter's training data, so the score is optimistic" in done.err
+    assert 900 <= json_lines(result.out)[0]["seen_in_training"] < 1000
+    assert "of 1,000 posts are in the adapter's training data, so the score is optimistic" in result.err
 
-
-def test_evaluate_counts_known_posts_in_any_order_and_file(
-    command: Command, furnished: Path, posts_file: Path, tmp_path: Path
-) -> None:
     header, *rows = posts_file.read_text(encoding="utf-8").splitlines()
-    shuffled = tmp_path / "shuffled.csv"
     new = [f"{n % 2},谁也没见过的{numeral(n)}号{'好' if n % 2 else '坏'}消息" for n in range(40)]
-    shuffled.write_text("\n".join([header, *rows[500:][::-1], *new, *rows[:500]]) + "\n", encoding="utf-8")
-    known = objects(command.well("evaluate", posts_file, "--json").out)[0]["seen_in_training"]
-    (score,) = objects(command.well("evaluate", shuffled, "--json").out)
-    assert (score["n"], score["seen_in_training"]) == (1040, known)
-    (twice,) = objects(command.well("evaluate", posts_file, shuffled, "--json").out)
-    assert twice["seen_in_training"] == 2 * known
-    unseen = tmp_path / "unseen.csv"
-    unseen.write_text("\n".join([header, *new]) + "\n", encoding="utf-8")
-    done = command.well("evaluate", unseen, "--json")
-    assert (objects(done.out)[0]["seen_in_training"], done.err) == (0, "")
+    files = {"part": rows[:100], "shuffled": [*rows[50:100][::-1], *new, *rows[:50]], "unseen": new}
+    for name, lines in files.items():
+        (tmp_path / name).with_suffix(".csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    part, shuffled, unseen = (tmp_path / f"{name}.csv" for name in files)
+    known = evaluate(part)["seen_in_training"]
+    assert known > 80
+    score = evaluate(shuffled)
+    assert (score["n"], score["seen_in_training"]) == (140, known)
+    assert evaluate(part, shuffled)["seen_in_training"] == 2 * known
+    result = command.ok("evaluate", unseen, "--json")
+    assert (json_lines(result.out)[0]["seen_in_training"], result.err) == (0, "")
+
+    command.ok("adapters", "export", "mood", tmp_path / "mood.zip")
+    command.ok("adapters", "import", tmp_path / "mood.zip", "--name", "twin")
+    assert evaluate(part, "--adapter", "twin")["seen_in_training"] == known
 
 
-def test_training_record_outlives_renaming_and_export(
-    command: Command, furnished: Path, posts_file: Path, tmp_path: Path
-) -> None:
-    known = objects(command.well("evaluate", posts_file, "--json").out)[0]["seen_in_training"]
-    command.well("adapters", "export", "mood", tmp_path / "mood.zip")
-    command.well("adapters", "import", tmp_path / "mood.zip", "--name", "twin")
-    (score,) = objects(command.well("evaluate", posts_file, "--adapter", "twin", "--json").out)
-    assert score["seen_in_training"] == known
-
-
-def test_labels_that_an_adapter_does_not_know_are_refused(command: Command, bench: Workbench, tmp_path: Path) -> None:
+def test_evaluate_unknown_labels_are_refused(command: Command, wb: Workbench, tmp_path: Path) -> None:
     labels = ("neutral", "angry", "happy")
-    models.add_adapter(bench, bench.bases.open("small"), "emotion", labels=labels, raw_labels=labels)
+    models.add_adapter(wb, wb.bases.open("small"), "emotion", labels=labels, raw_labels=labels)
     data = tmp_path / "posts.csv"
     data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
-    done = command("evaluate", data, "--adapter", "emotion", "--json")
-    assert (done.code, done.out) == (2, "")
-    assert "the label 0 is not in the set (neutral, angry, happy). The data has the labels 0, 1." in done.err
+    result = command("evaluate", data, "--adapter", "emotion", "--json")
+    assert (result.code, result.out) == (2, "")
+    assert "the label 0 is not in the set (neutral, angry, happy). The data has the labels 0, 1." in result.err
     data.write_text("label,review\nhappy,今天真好\nangry,明天更好\n", encoding="utf-8")
-    assert objects(command.well("evaluate", data, "--adapter", "emotion", "--json").out)[0]["n"] == 2
+    assert json_lines(command.ok("evaluate", data, "--adapter", "emotion", "--json").out)[0]["n"] == 2
 
 
-def test_huge_weights_label_nothing(command: Command, bench: Workbench, tmp_path: Path) -> None:
-    card = models.add_adapter(bench, bench.bases.open("small"), "huge", temperature=1e-4)
-    weights, place = bench.adapters.path("huge") / WEIGHTS, bench.adapters.path("huge") / cards.CARD
+def test_huge_weights_are_refused_everywhere(command: Command, wb: Workbench, tmp_path: Path) -> None:
+    card = models.add_adapter(wb, wb.bases.open("small"), "huge", temperature=1e-4)
+    weights, place = wb.adapters.path("huge") / WEIGHTS, wb.adapters.path("huge") / cards.CARD
     tensors = load_file(weights)
     save_file(tensors | {"head.weight": torch.full_like(tensors["head.weight"], 3e38)}, weights)
     place.write_bytes(cards.write(dataclasses.replace(card, weights_sha256=sha256(weights))))
     data, out = tmp_path / "posts.csv", tmp_path / "out.csv"
     data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
     for words in (["evaluate", data], ["predict", "--file", data, "--out", out], ["predict", "今天真好"]):
-        done = command(*words, "--adapter", "huge")
-        assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
-        assert "head.weight" in done.err
+        result = command(*words, "--adapter", "huge")
+        assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+        assert "head.weight" in result.err
     assert not out.exists()
 
 
-def test_audit_counts(command: Command, tmp_path: Path, home: Path) -> None:
+def test_audit_json_counts_posts(command: Command, tmp_path: Path, home: Path) -> None:
     path = tmp_path / "posts.csv"
     path.write_text("label,review\n1,好[哈哈]\n0,好[哈哈]\n0,差\n0,差\n0,\n", encoding="utf-8")
-    (found,) = objects(command.well("audit", path, "--json").out)
+    (found,) = json_lines(command.ok("audit", path, "--json").out)
     assert list(found) == [
         *("files", "rows", "empty", "unlabelled", "labels", "duplicates", "contradictions"),
         *("length", "emoticons", "reposts", "word_duplicates", "word_contradictions", "near_duplicates"),
     ]
     assert (found["rows"], found["empty"], found["duplicates"], found["contradictions"]) == (5, 1, 2, 1)
     assert found["labels"] == {"negative": 3, "positive": 1}
-    assert "Duplicates     2 posts" in command.well("audit", path).out
+    assert "Duplicates     2 posts" in command.ok("audit", path).out
     assert listing(home) == {".": "folder"}
 
 
 def test_bases_are_listed_added_and_removed(command: Command, furnished: Path) -> None:
-    (tiny,) = objects(command.well("bases", "list", "--json").out)
+    (tiny,) = json_lines(command.ok("bases", "list", "--json").out)
     assert (tiny["name"], tiny["default"]) == ("tiny", True)
-    done = command.well("bases", "add", furnished / "bases" / "tiny", "--name", "again", "--json")
-    assert objects(done.out)[0]["fingerprint"] == tiny["fingerprint"]
-    shown = command.well("bases", "list").out.splitlines()
+    result = command.ok("bases", "add", furnished / "bases" / "tiny", "--name", "again", "--json")
+    assert json_lines(result.out)[0]["fingerprint"] == tiny["fingerprint"]
+    shown = command.ok("bases", "list").out.splitlines()
     assert [line.split()[0] for line in shown[1:]] == ["again", "*"]
-    done = command.well("bases", "remove", "tiny")
-    assert (done.out, done.err) == ("", "The base 'tiny' is removed.\n")
-    assert command.well("predict", "今天的面真好吃").out.startswith("positive")  # the same model under its other name
-    command.well("bases", "remove", "again")
-    assert command.well("bases", "list", "--json").out == ""
+    result = command.ok("bases", "remove", "tiny")
+    assert (result.out, result.err) == ("", "The base 'tiny' is removed.\n")
+    assert command.ok("predict", "今天的面真好吃").out.startswith("positive")  # the same model under its other name
+    command.ok("bases", "remove", "again")
+    assert command.ok("bases", "list", "--json").out == ""
     assert "wants the base 'tiny'" in command("predict", "今天的面真好吃").err
 
 
-@pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
-def test_bases_go_out_and_come_in(ending: str, command: Command, furnished: Path, tmp_path: Path) -> None:
-    packed = tmp_path / f"tiny{ending}"
-    said = command.well("predict", "--json", "--no-history", "今天的面真好吃").out
-    done = command.well("bases", "export", "tiny", packed)
-    assert (done.out, done.err) == (f"{packed}\n", "")
-    command.well("bases", "remove", "tiny")
-    done = command.well("bases", "import", packed)
-    assert (done.out, done.err) == ("", "The base 'tiny' is there.\n")
-    assert objects(command.well("bases", "list", "--json").out)[0]["default"]  # the first is
-    assert command.well("predict", "--json", "--no-history", "今天的面真好吃").out == said
+def test_base_exported_and_imported_is_the_same(command: Command, furnished: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "tiny.tar.gz"
+    before = command.ok("predict", "--json", "--no-history", "今天的面真好吃").out
+    result = command.ok("bases", "export", "tiny", packed)
+    assert (result.out, result.err) == (f"{packed}\n", "")
+    command.ok("bases", "remove", "tiny")
+    result = command.ok("bases", "import", packed)
+    assert (result.out, result.err) == ("", "The base 'tiny' is there.\n")
+    assert json_lines(command.ok("bases", "list", "--json").out)[0]["default"]  # the only one is
+    assert command.ok("predict", "--json", "--no-history", "今天的面真好吃").out == before
     assert command("bases", "import", packed).code == 2
-    command.well("bases", "import", packed, "--name", "twin")
+    command.ok("bases", "import", packed, "--name", "twin")
     files = listing(furnished)
     for file in ("model.safetensors", "tokenizer.json", "config.json", "tokenizer_config.json"):
         assert files[f"bases/twin/{file}"] == files[f"bases/tiny/{file}"]
 
 
 def test_bases_and_adapters_are_renamed(command: Command, furnished: Path) -> None:
-    said = objects(command.well("predict", "--json", "今天的面真好吃").out)[0]
-    assert command.well("bases", "rename", "tiny", "small").err == "The base 'tiny' is named 'small' now.\n"
-    done = command.well("adapters", "rename", "mood", "humour")
-    assert (done.out, done.err) == ("", "The adapter 'mood' is named 'humour' now.\n")
-    (base,) = objects(command.well("bases", "list", "--json").out)
-    (adapter,) = objects(command.well("adapters", "list", "--json").out)
+    before = json_lines(command.ok("predict", "--json", "今天的面真好吃").out)[0]
+    assert command.ok("bases", "rename", "tiny", "small").err == "The base 'tiny' is named 'small' now.\n"
+    result = command.ok("adapters", "rename", "mood", "humour")
+    assert (result.out, result.err) == ("", "The adapter 'mood' is named 'humour' now.\n")
+    (base,) = json_lines(command.ok("bases", "list", "--json").out)
+    (adapter,) = json_lines(command.ok("adapters", "list", "--json").out)
     assert (base["name"], base["default"]) == ("small", True)
     assert (adapter["name"], adapter["default"]) == ("humour", True)
-    assert objects(command.well("predict", "--json", "今天的面真好吃").out)[0] == said | {"adapter": "humour"}
+    assert json_lines(command.ok("predict", "--json", "今天的面真好吃").out)[0] == before | {"adapter": "humour"}
 
 
-@pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
-def test_adapters_go_out_and_come_in(ending: str, command: Command, furnished: Path, tmp_path: Path) -> None:
-    packed = tmp_path / f"mood{ending}"
-    assert command.well("adapters", "export", "mood", packed).out == f"{packed}\n"
-    done = command.well("adapters", "import", packed, "--name", "twin")
-    assert done.out == ""
-    assert done.err.splitlines() == [
+def test_adapter_exported_and_imported_is_the_same(command: Command, furnished: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "mood.zip"
+    assert command.ok("adapters", "export", "mood", packed, "--format", "native").out == f"{packed}\n"
+    result = command.ok("adapters", "import", packed, "--name", "twin")
+    assert result.out == ""
+    assert result.err.splitlines() == [
         "The adapter 'twin' is there.",
         "To make it the default: weibo-tui adapters use twin",
     ]
     files = listing(furnished)
     assert files["adapters/twin/adapter.safetensors"] == files["adapters/mood/adapter.safetensors"]
     assert command("adapters", "import", packed, "--name", "twin").code == 2
-    command.well("adapters", "import", packed, "--name", "twin", "--overwrite")
-    one, two = (
-        objects(command.well("predict", "--json", "--adapter", name, "今天的面真好吃").out)[0]
+    command.ok("adapters", "import", packed, "--name", "twin", "--overwrite")
+    mood, twin = (
+        json_lines(command.ok("predict", "--json", "--adapter", name, "今天的面真好吃").out)[0]
         for name in ("mood", "twin")
     )
-    assert one["probabilities"] == two["probabilities"]
+    assert mood["probabilities"] == twin["probabilities"]
 
-
-def test_adapters_are_shown_chosen_and_removed(command: Command, furnished: Path, tmp_path: Path) -> None:
-    command.well("adapters", "export", "mood", tmp_path / "m.zip")
-    command.well("adapters", "import", tmp_path / "m.zip", "--name", "twin")
-    card = objects(command.well("adapters", "show", "twin", "--json").out)[0]
+    (card,) = json_lines(command.ok("adapters", "show", "twin", "--json").out)
     assert (card["name"], card["base"], card["labels"]) == ("twin", "tiny", ["negative", "positive"])
-    assert "Base         tiny (" in command.well("adapters", "show", "twin").out
-    assert command.well("adapters", "use", "twin").err == "'twin' is the adapter now.\n"
-    assert objects(command.well("predict", "--json", "今天的面真好吃").out)[0]["adapter"] == "twin"
-    chosen = {one["name"]: one["default"] for one in objects(command.well("adapters", "list", "--json").out)}
-    assert chosen == {"mood": False, "twin": True}
-    command.well("adapters", "remove", "twin")
-    assert objects(command.well("predict", "--json", "今天的面真好吃").out)[0]["adapter"] == "mood"  # the only one left
+    assert "Base         tiny (" in command.ok("adapters", "show", "twin").out
+    assert command.ok("adapters", "use", "twin").err == "'twin' is the adapter now.\n"
+    assert json_lines(command.ok("predict", "--json", "今天的面真好吃").out)[0]["adapter"] == "twin"
+    adapters = json_lines(command.ok("adapters", "list", "--json").out)
+    assert {adapter["name"]: adapter["default"] for adapter in adapters} == {"mood": False, "twin": True}
+    command.ok("adapters", "remove", "twin")
+    (prediction,) = json_lines(command.ok("predict", "--json", "今天的面真好吃").out)
+    assert prediction["adapter"] == "mood"  # the only one left
 
 
-def test_adapter_of_many_labels_is_listed_in_one_short_line(command: Command, furnished: Path) -> None:
+def test_adapter_with_many_labels_is_listed_on_one_line(command: Command, furnished: Path) -> None:
     path = furnished / "adapters" / "mood" / "card.json"
     card = json.loads(path.read_bytes())
     card["labels"] = card["raw_labels"] = [f"label {number}" for number in range(1000)]
     path.write_text(json.dumps(card))
-    _head, line = command.well("adapters", "list").out.splitlines()
+    _head, line = command.ok("adapters", "list").out.splitlines()
     assert "label 0, label 1" in line
     assert "…" in line
     assert len(line) < 200
 
 
-def test_exported_history_reads_back_equal(command: Command, furnished: Path, tmp_path: Path) -> None:
+def test_history_export_reads_back_equal(command: Command, furnished: Path, tmp_path: Path) -> None:
     posts = [*(f"{sign}1+1 真好吃" for sign in "=+-@'\t"), "''好", '第一行"真好"\n第二行\r\n第三行,好', "普通的"]
-    command.well("predict", "--", *posts)
+    command.ok("predict", "--", *posts)
     path = tmp_path / "history.csv"
-    done = command.well("history", "export", path)
-    assert (done.out, done.err) == (f"{path}\n", f"{len(posts)} verdicts written.\n")
+    result = command.ok("history", "export", path)
+    assert (result.out, result.err) == (f"{path}\n", f"{len(posts)} verdicts written.\n")
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     rows = table(path)
     assert {"text", "label", "confidence", "adapter", "created_at"} <= set(rows[0])
     assert not any(row["text"].startswith(tuple("=+-@\t")) for row in rows)
-    assert [unguard(row["text"]) for row in rows] == posts
-    command.well("history", "export", path, "--no-guard", "--no-bom", "--overwrite")
+    assert [unescape_formula(row["text"]) for row in rows] == posts
+    command.ok("history", "export", path, "--no-guard", "--no-bom", "--overwrite")
     assert not path.read_bytes().startswith(b"\xef\xbb\xbf")
     assert [row["text"] for row in table(path, "utf-8")] == posts
-    assert command.well("history", "clear", "--yes").err == f"{len(posts)} entries are forgotten.\n"
-    command.well("history", "export", path, "--overwrite")
+    assert command.ok("history", "clear", "--yes").err == f"{len(posts)} entries are forgotten.\n"
+    command.ok("history", "export", path, "--overwrite")
     assert table(path) == []
 
 
-def test_run_with_incomplete_evaluations_is_shown(command: Command, furnished: Path) -> None:
-    run = objects(command.well("runs", "list", "--json").out)[0]["id"]
-    with closing(sqlite3.connect(furnished / "weibo-tui.db")) as database, database:
-        database.execute("UPDATE events SET data = json_object('event', event) WHERE event = 'Evaluated'")
-    assert "Epoch –: validation loss –, accuracy –, macro F1 –" in command.well("runs", "show", run).out
-
-
 def test_runs_are_listed_shown_exported_and_removed(command: Command, furnished: Path, tmp_path: Path) -> None:
-    found = objects(command.well("runs", "list", "--json").out)
+    found = json_lines(command.ok("runs", "list", "--json").out)
     assert [(one["kind"], one["name"], one["state"]) for one in found] == [
         ("train", "mood", "finished"),
         ("pretrain", "tiny", "finished"),
@@ -282,14 +318,17 @@ def test_runs_are_listed_shown_exported_and_removed(command: Command, furnished:
     assert found[0]["id"] > found[1]["id"]  # newest first
     assert next(iter(found[0])) == "id"
     run = found[0]["id"]
-    shown = objects(command.well("runs", "show", run, "--json").out)[0]
+    shown = json_lines(command.ok("runs", "show", run, "--json").out)[0]
     assert [one["epoch"] for one in shown["evaluations"]] == [1, 2, 3, 4, 5, 6]
-    assert len(command.well("runs", "show", run).out.splitlines()) == 8
-    assert command.well("runs", "export", run, tmp_path / "run.jsonl").out == f"{tmp_path / 'run.jsonl'}\n"
-    events = objects((tmp_path / "run.jsonl").read_text("utf-8"))
+    assert len(command.ok("runs", "show", run).out.splitlines()) == 8
+    assert command.ok("runs", "export", run, tmp_path / "run.jsonl").out == f"{tmp_path / 'run.jsonl'}\n"
+    events = json_lines((tmp_path / "run.jsonl").read_text("utf-8"))
     assert (events[0]["event"], events[-1]["event"]) == ("RunStarted", "RunFinished")
-    command.well("runs", "export", run, tmp_path / "run.csv")
+    command.ok("runs", "export", run, tmp_path / "run.csv")
     assert [row["event"] for row in table(tmp_path / "run.csv")] == [event["event"] for event in events]
-    command.well("runs", "remove", run)
-    assert [one["name"] for one in objects(command.well("runs", "list", "--json").out)] == ["tiny"]
-    assert command.well("predict", "今天的面真好吃").out  # what the run made stays
+    with closing(sqlite3.connect(furnished / "weibo-tui.db")) as database, database:
+        database.execute("UPDATE events SET data = json_object('event', event) WHERE event = 'Evaluated'")
+    assert "Epoch –: validation loss –, accuracy –, macro F1 –" in command.ok("runs", "show", run).out
+    command.ok("runs", "remove", run)
+    assert [one["name"] for one in json_lines(command.ok("runs", "list", "--json").out)] == ["tiny"]
+    assert command.ok("predict", "今天的面真好吃").out  # what the run made stays

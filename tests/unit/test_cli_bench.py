@@ -1,44 +1,59 @@
-"""`weibo-tui bench`: what is asked for is measured, and told as a table or in JSON."""
+"""`weibo-tui bench`: the speed of this machine, and how long a file takes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from commands import Command, objects
+from commands import Command, json_lines
 
-MEASURED = {"subject", "what", "unit", "ours", "beside", "ratio", "bar", "met"}
+from weibo_tui.cli.bench import _duration
+from weibo_tui.workbench import benchmark
 
 
-def test_an_unknown_subject_is_refused_in_one_line_before_anything_is_measured(command: Command) -> None:
-    done = command("bench", "history", "weather")
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure for a moment."""
+    monkeypatch.setattr(benchmark, "SECONDS", 0.05)
+    monkeypatch.setattr(benchmark, "SINGLE_POSTS", 2)
+
+
+@pytest.mark.usefixtures("furnished", "quick")
+def test_bench_writes_speed_as_json_and_as_table(command: Command, posts_file: Path) -> None:
+    options = ("--dtype", "float32", "--threads", "1", "--device", "cpu")
+    (result,) = json_lines(command.ok("bench", "--file", posts_file, *options, "--json").out)
+    assert (result["base"], result["device"], result["dtype"], result["threads"]) == ("tiny", "cpu", "float32", 1)
+    assert result["rows"] == len(posts_file.read_text("utf-8").splitlines()) - 1
+    assert result["training_posts_per_second"] > result["steps_per_second"] > 0
+    assert result["labeling_seconds"] > result["rows"] / result["labeling_posts_per_second"]
+    assert result["milliseconds_per_post"] > 0
+    done = command.ok("bench", "--rows", "1000000", *options)
+    header, *rows = done.out.splitlines()
+    assert "1,000,000 posts" in rows[-1]
+    assert [row.split()[0] for row in (header, *rows)] == ["Task", "Training", "Labeling", "One", "A"]
+    assert "tiny on cpu, float32, 1 threads" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--rows", "5", "--file", "posts.csv"), "exclude each other"),
+        (("--file", "missing.csv"), "missing.csv"),
+        (("--base", "other"), "other"),
+        (("--device", "abacus"), "abacus"),
+    ],
+)
+@pytest.mark.usefixtures("furnished")
+def test_bench_refuses_wrong_options_in_one_line(command: Command, arguments: tuple[str, ...], message: str) -> None:
+    done = command("bench", *arguments)
     assert (done.code, done.out) == (2, "")
     (line,) = done.err.splitlines()
-    assert "weather" in line
-    assert "train, predict, start, ui, history" in line
+    assert message in line
 
 
-@pytest.mark.slow
-def test_json_gives_the_machine_then_an_object_for_each_row(command: Command, home: Path) -> None:
-    machine, *rows = objects(command.well("bench", "start", "--rounds", "1", "--json").out)
-    assert machine["cores"] > 0
-    assert [row["what"] for row in rows] == ["predict TEXT", "first paint"]
-    for row in rows:
-        assert set(row) == MEASURED
-        assert row["subject"] == "start"
-        assert row["ours"]["median"] == row["ours"]["rounds"][0] > 0
-        assert row["ratio"]["median"] == row["ours"]["median"] / row["beside"]["median"]
-        assert row["met"] is (row["ratio"]["median"] <= row["bar"]["limit"])
-    assert not list(home.iterdir())
-
-
-@pytest.mark.slow
-def test_a_person_gets_a_table(command: Command) -> None:
-    done = command.well("bench", "start", "--rounds", "1")
-    header, *rows = done.out.splitlines()
-    assert header.split()[0] == "start"
-    assert "cores" in done.err
-    for row, beside in zip(rows, ("import torch", "import textual.app"), strict=True):
-        assert f"({beside})" in row
-        assert "≤" in row
-        assert row.endswith(("met", "missed"))
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (360_000, "100 h 0 min")],
+)
+def test_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert _duration(seconds) == text

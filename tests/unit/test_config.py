@@ -1,4 +1,4 @@
-"""A plan is the same when read back, and one that cannot be says all that is wrong with it."""
+"""Configurations survive a round trip through JSON, and name all their invalid fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperpa
 from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Columns, ComputeOptions, PretrainingConfig, TrainingConfig
 
-PLANS: list[TrainingConfig | PretrainingConfig] = [
+CONFIGS: list[TrainingConfig | PretrainingConfig] = [
     TrainingConfig(
         (Path("a.csv"), Path("b.tsv")), "x", labels=("坏", "好"), columns=Columns("微博", encoding="gb18030")
     ),
@@ -32,16 +32,16 @@ PLANS: list[TrainingConfig | PretrainingConfig] = [
 ]
 
 
-@pytest.mark.parametrize("plan", PLANS)
-def test_plan_is_the_same_when_read_back_from_json(plan: TrainingConfig | PretrainingConfig) -> None:
-    read = type(plan).from_json(json.loads(json.dumps(plan.to_json(), allow_nan=False)))
-    if isinstance(plan, TrainingConfig):
-        assert read == dataclasses.replace(plan, data=tuple(path.absolute() for path in plan.data))
+@pytest.mark.parametrize("config", CONFIGS)
+def test_config_round_trip_through_json_is_equal(config: TrainingConfig | PretrainingConfig) -> None:
+    read = type(config).from_json(json.loads(json.dumps(config.to_json(), allow_nan=False)))
+    if isinstance(config, TrainingConfig):
+        assert read == dataclasses.replace(config, data=tuple(path.absolute() for path in config.data))
     else:
-        assert read == dataclasses.replace(plan, corpus=plan.corpus.absolute())
+        assert read == dataclasses.replace(config, corpus=config.corpus.absolute())
 
 
-def test_plan_from_before_groupings_is_read_with_the_first() -> None:
+def test_config_without_grouping_has_first_grouping() -> None:
     values = TrainingConfig((Path("a.csv"),), "x").to_json()
     del values["grouping"]
     read = TrainingConfig.from_json(values)
@@ -49,18 +49,18 @@ def test_plan_from_before_groupings_is_read_with_the_first() -> None:
     assert TrainingConfig.from_json(read.to_json()).grouping == 1
 
 
-def test_plan_names_everything_that_is_wrong_with_it_at_once() -> None:
+def test_invalid_config_names_all_invalid_fields() -> None:
     hyper = Hyperparameters(epochs=0, learning_rate=float("nan"), dropout=float("inf"), class_weights="heavy")
-    with pytest.raises(UserInputError) as refused:
+    with pytest.raises(UserInputError) as caught:
         TrainingConfig(
             (), "x", validation=0.5, test=float("nan"), hyper=hyper, machine=ComputeOptions("gpu", "int8", -1)
         )
-    said = str(refused.value)
+    message = str(caught.value)
     names = ["no file", "validation", "test", "epochs", "learning-rate", "dropout", "class-weights", "device", "dtype"]
-    assert [name for name in [*names, "threads"] if name not in said] == []
-    assert "\n" not in said
+    assert [name for name in [*names, "threads"] if name not in message] == []
+    assert "\n" not in message
 
-    with pytest.raises(UserInputError) as refused:
+    with pytest.raises(UserInputError) as caught:
         PretrainingConfig(
             Path("c.txt"),
             "x",
@@ -70,12 +70,12 @@ def test_plan_names_everything_that_is_wrong_with_it_at_once() -> None:
             recipe=PretrainingHyperparameters(hide=1.5, recall=-1.0),
             machine=ComputeOptions(dtype="float16"),
         )
-    said = str(refused.value)
+    message = str(caught.value)
     names = ["vocab-size", "context", "--minutes and --tokens", "dtype", "hide is 1.5", "recall is -1.0"]
-    assert [name for name in [*names, "units is words", "characters, pieces"] if name not in said] == []
+    assert [name for name in [*names, "units is words", "characters, pieces"] if name not in message] == []
 
 
 @pytest.mark.parametrize("name", ["", "../up", ".hidden", "a/b", "模型", "x" * 65])
-def test_name_that_could_be_a_path_is_refused(name: str) -> None:
+def test_name_that_is_a_path_is_refused(name: str) -> None:
     with pytest.raises(UserInputError, match="cannot be used"):
         TrainingConfig((Path("a.csv"),), name)

@@ -1,4 +1,4 @@
-"""A disk that is full: a command says so in a sentence, leaves what was there, and works when there is room."""
+"""A full disk: a command says so in one sentence, leaves existing files, and works again with free space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hub import Answer, Hub
 from weibo_tui import log
 from weibo_tui.atomic import atomic_folder
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.registry.serialization import save_pickle
+from weibo_tui.registry.weights import save_pickle
 
 mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 
@@ -53,7 +53,7 @@ def place(furnished_disk: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
         ("no run", 28),
     ],
 )
-def test_a_command_without_space_says_so_and_costs_nothing(name: str, left: int, place: Place) -> None:
+def test_command_on_full_disk_loses_nothing(name: str, left: int, place: Place) -> None:
     def full() -> dict[str, int]:
         place.shell.fill(left)
         return {}
@@ -62,7 +62,7 @@ def test_a_command_without_space_says_so_and_costs_nothing(name: str, left: int,
 
 
 @mounts
-def test_what_is_there_can_be_looked_at_and_removed_on_a_full_disk(place: Place) -> None:
+def test_full_disk_allows_listing_and_removing(place: Place) -> None:
     place.shell.fill(0)
     for words in (["history", "list"], ["runs", "list"], ["runs", "show", place.run], ["adapters", "list"]):
         done = place.shell.run(*words)
@@ -75,7 +75,7 @@ def test_what_is_there_can_be_looked_at_and_removed_on_a_full_disk(place: Place)
 
 @pytest.mark.slow
 @mounts
-def test_a_training_that_found_no_space_goes_on_from_its_checkpoint(place: Place) -> None:
+def test_training_after_full_disk_is_resumed(place: Place) -> None:
     place.shell.fill(192)
     check_told(place.shell.run(*place.words("a trained adapter")), place.shell.disk or "")
     assert not (place.home / "adapters" / "another").exists()
@@ -87,23 +87,23 @@ def test_a_training_that_found_no_space_goes_on_from_its_checkpoint(place: Place
 
 
 @mounts
-def test_a_labelling_that_found_no_space_goes_on_where_it_stood(place: Place) -> None:
+def test_labeling_after_full_disk_is_resumed(place: Place) -> None:
     words = place.words("a labelled file")
     assert place.shell.run(*words).code == 0
-    whole = (place.shell.seen / LABELLED).read_bytes()
+    complete = (place.shell.seen / LABELLED).read_bytes()
     place.restore()
     place.shell.fill(192)
     assert "no space left" in check_told(place.shell.run(*words), place.shell.disk or "")
     place.shell.free()
     again = place.shell.run(*words)
     assert json.loads(again.out)["continued"] > 0
-    assert (place.shell.seen / LABELLED).read_bytes() == whole
+    assert (place.shell.seen / LABELLED).read_bytes() == complete
     assert not leftovers(place.shell.seen)
 
 
 @pytest.mark.slow
 @mounts
-def test_states_that_find_no_space_end_a_training_before_it_begins(place: Place) -> None:
+def test_cached_activations_on_full_disk_stop_training(place: Place) -> None:
     place.shell.fill(64)
     done = place.shell.run(*place.words("a trained adapter, from kept states"))
     assert "no space left" in check_told(done, f"{place.shell.disk}/home")
@@ -111,7 +111,7 @@ def test_states_that_find_no_space_end_a_training_before_it_begins(place: Place)
 
 
 @mounts
-def test_a_fetch_that_found_no_space_goes_on_with_what_came(place: Place, hub: Hub) -> None:
+def test_download_after_full_disk_is_resumed(place: Place, hub: Hub) -> None:
     content = b"label,review\n" + "1,雨停了，真好\n".encode() * 10_000
     hub.repositories["datasets/dirtycomputer/weibo_senti_100k"] = {"weibo_senti_100k.csv": content}
     words = ["data", "get", "--overwrite", "--out", f"{place.shell.disk}/{LABELLED}"]
@@ -134,7 +134,7 @@ def test_a_fetch_that_found_no_space_goes_on_with_what_came(place: Place, hub: H
 
 @pytest.mark.slow
 @mounts
-def test_a_home_that_is_made_on_a_full_disk_is_none(place: Place) -> None:
+def test_new_home_on_full_disk_stays_empty(place: Place) -> None:
     place.shell.empty()
     place.shell.fill(0)
     for words in (["adapters", "list"], ["history", "list"]):
@@ -143,9 +143,7 @@ def test_a_home_that_is_made_on_a_full_disk_is_none(place: Place) -> None:
     assert not list((place.shell.seen / "home").glob("*/*"))
 
 
-def test_what_a_disk_refuses_when_it_is_to_keep_a_folder_is_not_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fsync_failure_of_folder_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -158,7 +156,7 @@ def test_what_a_disk_refuses_when_it_is_to_keep_a_folder_is_not_passed_over(
     assert not [path for path in tmp_path.iterdir() if "kept" in path.name]
 
 
-def test_a_pickle_that_finds_no_space_is_an_error_of_the_disk() -> None:
+def test_pickle_on_full_disk_raises_oserror() -> None:
     class Full:
         room = 1000
 
@@ -174,18 +172,18 @@ def test_a_pickle_that_finds_no_space_is_an_error_of_the_disk() -> None:
     assert caught.value.errno == errno.ENOSPC
 
 
-def test_a_log_that_cannot_be_written_is_said_in_the_same_sentence(home: Path) -> None:
+def test_unwritable_log_is_named_in_message(home: Path) -> None:
     (home / "weibo-tui.log").mkdir()
-    said = log.explain(ZeroDivisionError("a secret"))
-    assert "ZeroDivisionError" in said
-    assert f"cannot be written to {home / 'weibo-tui.log'}" in said
-    assert "secret" not in said
+    message = log.user_message(ZeroDivisionError("a secret"))
+    assert "ZeroDivisionError" in message
+    assert f"cannot be written to {home / 'weibo-tui.log'}" in message
+    assert "secret" not in message
 
 
-def test_a_log_does_not_grow_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "LARGEST", 100)
+def test_log_is_rotated(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "MAX_BYTES", 100)
     for number in range(9):
-        assert log.record_fault(ZeroDivisionError(number))
+        assert log.log_exception(ZeroDivisionError(number))
     files = sorted(path.name for path in home.iterdir())
-    assert files == ["weibo-tui.log", *(f"weibo-tui.log.{number}" for number in range(1, log.KEPT + 1))]
+    assert files == ["weibo-tui.log", *(f"weibo-tui.log.{number}" for number in range(1, log.MAX_OLD_LOGS + 1))]
     assert all(path.stat().st_size <= 100 for path in home.iterdir())

@@ -1,4 +1,4 @@
-"""A disk that becomes full at any place of any command costs nothing that was there."""
+"""A disk that becomes full anywhere in any command loses no existing file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from disks import Shell, can_mount, check_told, open_folder
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")]
 
 LEVELS = (0, 8, 28, 48, 96, 160, 256, 448, 768, 1536, 3072, 6144)
-"""KiB that are left."""
+"""Free KiB."""
 LARGEST = (8, 32, 64, 256, 512, 4096)
-"""KiB that a file may have at most."""
+"""Maximum KiB of a file."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def place(furnished_disk: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_disk_that_becomes_full_anywhere_in_a_command_costs_nothing(name: str, place: Place) -> None:
+def test_disk_full_anywhere_loses_nothing(name: str, place: Place) -> None:
     codes: list[int] = []
     for left in LEVELS:
 
@@ -50,7 +50,7 @@ def test_a_disk_that_becomes_full_anywhere_in_a_command_costs_nothing(name: str,
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_file_that_may_not_grow_costs_nothing(name: str, place: Place) -> None:
+def test_file_size_limit_loses_nothing(name: str, place: Place) -> None:
     codes = [
         check_nothing_lost(place, name, lambda largest=largest: {"largest": largest * 1024}).code  # type: ignore[misc]
         for largest in LARGEST
@@ -60,7 +60,7 @@ def test_a_file_that_may_not_grow_costs_nothing(name: str, place: Place) -> None
 
 
 @pytest.mark.parametrize("left", [64, 128, 192, 256, 320, 448])
-def test_a_training_that_found_no_space_goes_on_to_the_same_bytes(left: int, place: Place) -> None:
+def test_training_after_full_disk_has_equal_bytes(left: int, place: Place) -> None:
     shell, words = place.shell, place.words("a trained adapter")
     weights = place.home / "adapters" / "another" / "adapter.safetensors"
     place.restore()

@@ -1,4 +1,4 @@
-"""`doctor` tells what the program stands on, whatever is broken, and changes nothing by looking."""
+"""`doctor` reports all parts of the installation, also broken ones, and changes nothing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import models
 import pytest
 import torch
-from commands import Command, Done, listing
+from commands import Command, CommandResult, listing
 from hub import Hub
 from safetensors.torch import load_file, save_file
 
@@ -26,160 +26,125 @@ from weibo_tui.registry import cards
 from weibo_tui.storage.migrations import MIGRATIONS
 from weibo_tui.version import __version__
 from weibo_tui.workbench import Workbench
-from weibo_tui.workbench.doctor import examine
+from weibo_tui.workbench.doctor import diagnose
 
 
-def told(done: Done) -> dict[str, Any]:
-    """What `doctor --json` said: one object on one line."""
+def report(done: CommandResult) -> dict[str, Any]:
     (line,) = done.out.splitlines()
-    found: dict[str, Any] = json.loads(line)
-    return found
+    values: dict[str, Any] = json.loads(line)
+    return values
 
 
-def only_problem(command: Command) -> str:
-    done = command("doctor", "--json")
+def only_problem(command: Command, *options: str) -> str:
+    done = command("doctor", *options, "--json")
     assert done.code == 1
-    (problem,) = told(done)["problems"]
+    (problem,) = report(done)["problems"]
     assert "\n" not in problem
     return str(problem)
 
 
-def test_all_is_told_of_a_home_that_is_well(command: Command, bench: Workbench, home: Path) -> None:
-    list(bench.predict(["今天的面真好吃", "太差了"], machine=models.MACHINE))
-    found = told(command.well("doctor", "--json"))
-    assert found["problems"] == []
-    assert found["versions"]["weibo-tui"] == __version__
-    assert found["versions"]["Python"] == platform.python_version()
-    assert found["versions"]["torch"] == metadata.version("torch")
-    assert found["versions"]["SQLite"] == sqlite3.sqlite_version
-    assert found["computer"]["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert found["computer"]["chosen_by"] == "auto"
-    assert found["computer"]["memory"] > 10**8
-    assert found["computer"]["cores"] >= 1
-    assert found["computer"]["dtype"] == ("bfloat16" if found["computer"]["bfloat16"] else "float32")
-    assert {name: folder["path"] for name, folder in found["folders"].items()} == dict.fromkeys(
-        ("data", "settings", "log"), str(home)
-    )
-    assert all(folder["exists"] and folder["writable"] for folder in found["folders"].values())
-    assert found["folders"]["data"]["free"] == pytest.approx(shutil.disk_usage(home).free, rel=0.1)
-    assert found["settings"] == {"base": "small", "adapter": "mood"}
-    assert [(base["name"], base["sound"]) for base in found["bases"]] == [("small", True)]
-    assert [(adapter["name"], adapter["sound"]) for adapter in found["adapters"]] == [("mood", True)]
-    assert found["bases"][0]["size"] > 10_000
-    assert (found["database"]["version"], found["database"]["entries"]) == (len(MIGRATIONS), 2)
-    assert found["database"]["runs"] == 0
-    assert found["hub"] is None
+def test_doctor_reports_intact_home(command: Command, wb: Workbench, home: Path) -> None:
+    list(wb.predict(["今天的面真好吃", "太差了"], machine=models.MACHINE))
+    values = report(command.ok("doctor", "--json"))
+    assert values["problems"] == []
+    versions = {"weibo-tui": __version__, "Python": platform.python_version(), "torch": metadata.version("torch")}
+    assert (versions | {"SQLite": sqlite3.sqlite_version}).items() <= values["versions"].items()
+    computer = values["computer"]
+    assert computer["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert computer["chosen_by"] == "auto"
+    assert computer["memory"] > 10**8
+    assert computer["cores"] >= 1
+    assert computer["dtype"] == ("bfloat16" if computer["bfloat16"] else "float32")
+    assert [(name, folder["path"]) for name, folder in values["folders"].items()] == [
+        (name, str(home)) for name in ("data", "settings", "log")
+    ]
+    assert all(folder["exists"] and folder["writable"] for folder in values["folders"].values())
+    assert values["folders"]["data"]["free"] == pytest.approx(shutil.disk_usage(home).free, rel=0.1)
+    assert values["settings"] == {"base": "small", "adapter": "mood"}
+    assert [(base["name"], base["sound"]) for base in values["bases"]] == [("small", True)]
+    assert [(adapter["name"], adapter["sound"]) for adapter in values["adapters"]] == [("mood", True)]
+    assert values["bases"][0]["size"] > 10_000
+    database = values["database"]
+    assert (database["version"], database["entries"], database["runs"]) == (len(MIGRATIONS), 2, 0)
+    assert values["hub"] is None
 
-
-def test_in_words_it_is_aligned_and_ends_well(command: Command, bench: Workbench) -> None:
-    done = command.well("doctor")
+    done = command.ok("doctor")
     lines = done.out.splitlines()
     assert lines[0].split() == ["weibo-tui", __version__]
     assert any(line.startswith("Base ") and " small, " in line for line in lines)
     assert any(line.startswith("Adapter ") and " mood, " in line for line in lines)
-    assert (
-        len({len(line) - len(line.split(maxsplit=1)[1]) for line in lines if line.startswith(("Base", "torch"))}) == 1
-    )
+    starts = {len(line) - len(line.split(maxsplit=1)[1]) for line in lines if line.startswith(("Base", "torch"))}
+    assert len(starts) == 1
     assert done.err == "Nothing is wrong.\n"
 
 
-def test_looking_makes_nothing_and_opens_no_socket(command: Command, home: Path) -> None:
+def test_doctor_creates_nothing(command: Command, home: Path) -> None:
     shutil.rmtree(home)
-    found = told(command.well("doctor", "--json"))
-    assert found["database"] is None
-    assert (found["bases"], found["adapters"]) == ([], [])
-    assert {(folder["exists"], folder["writable"]) for folder in found["folders"].values()} == {(False, True)}
+    values = report(command.ok("doctor", "--json"))
+    assert values["database"] is None
+    assert (values["bases"], values["adapters"]) == ([], [])
+    assert {(folder["exists"], folder["writable"]) for folder in values["folders"].values()} == {(False, True)}
     assert not home.exists()
 
 
-@pytest.mark.parametrize("version", [0, 1, len(MIGRATIONS) - 1])
-def test_older_database_stays_as_old_as_it_is(command: Command, home: Path, version: int) -> None:
+@pytest.mark.parametrize("version", [0, 1, len(MIGRATIONS) - 1, 1000])
+def test_doctor_leaves_database_version_unchanged(command: Command, home: Path, version: int) -> None:
     path = home / "weibo-tui.db"
-    older = sqlite3.connect(path)
-    for step in MIGRATIONS[:version]:
-        step(older)
-    older.execute(f"PRAGMA user_version = {version}")
-    older.commit()
-    older.close()
+    with closing(sqlite3.connect(path)) as database:
+        for step in MIGRATIONS[: version if version < 1000 else 0]:
+            step(database)
+        database.execute(f"PRAGMA user_version = {version}")
+        database.commit()
     before = path.read_bytes()
-    found = told(command.well("doctor", "--json"))
-    assert (found["database"]["version"], found["database"]["entries"]) == (version, None)
+    done = command("doctor", "--json")
+    assert report(done)["database"]["version"] == version
     assert path.read_bytes() == before
-    assert f"version {version}" in command.well("doctor").out
+    if version == 1000:
+        (problem,) = report(done)["problems"]
+        assert "version 1000" in problem
+        assert "update weibo-tui" in problem
+    else:
+        assert report(done)["database"]["entries"] is None
+        assert f"version {version}" in command.ok("doctor").out
 
 
-def test_settings_that_are_not_the_defaults_are_told(
-    command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_reports_changed_settings(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "settings.toml").write_text('uncertain_below = 0.9\nhistory = true\nkeys = {"app.quit" = "f10"}\n')
     monkeypatch.setenv("WEIBO_TUI_DEVICE", "cpu")
     monkeypatch.setenv("WEIBO_TUI_THREADS", "3")
-    found = told(command.well("doctor", "--json"))
-    assert found["settings"] == {"device": "cpu", "threads": 3, "uncertain_below": 0.9, "keys": {"app.quit": "f10"}}
-    assert (found["computer"]["chosen_by"], found["computer"]["threads"]) == ("WEIBO_TUI_DEVICE", 3)
+    values = report(command.ok("doctor", "--json"))
+    assert values["settings"] == {"device": "cpu", "threads": 3, "uncertain_below": 0.9, "keys": {"app.quit": "f10"}}
+    assert (values["computer"]["chosen_by"], values["computer"]["threads"]) == ("WEIBO_TUI_DEVICE", 3)
     monkeypatch.delenv("WEIBO_TUI_DEVICE")
     (home / "settings.toml").write_text('device = "cpu"\n')
-    assert told(command.well("doctor", "--json"))["computer"]["chosen_by"] == "settings.toml"
+    assert report(command.ok("doctor", "--json"))["computer"]["chosen_by"] == "settings.toml"
 
 
-def test_variables_are_told_and_secrets_only_by_name(
-    command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_hides_secrets(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "https://somebody:sesame@mirror.example")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_TOKEN", "hf_sesame")
     monkeypatch.setenv("https_proxy", "http://somebody:sesame@proxy.example")
-    done = command.well("doctor", "--json")
-    variables = told(done)["variables"]
+    done = command.ok("doctor", "--json")
+    variables = report(done)["variables"]
     assert variables["HF_ENDPOINT"] == "https://…@mirror.example"
     assert variables["HF_HUB_OFFLINE"] == "1"
     assert {"HF_TOKEN", "HTTPS_PROXY"} <= variables.keys()
-    for wrote in (done.out, command.well("doctor").out):
-        assert "sesame" not in wrote
-        assert "somebody" not in wrote
+    for output in (done.out, command.ok("doctor").out):
+        assert "sesame" not in output
+        assert "somebody" not in output
 
 
-def cut_adapter(home: Path) -> None:
-    models.cut(home / "adapters/mood/adapter.safetensors")
+# damage
 
 
-def turn_bit(home: Path) -> None:
-    file = home / "bases/small/model.safetensors"
-    content = bytearray(file.read_bytes())
-    content[-5] ^= 1
-    file.write_bytes(content)
-
-
-def overwrite_middle(path: Path) -> None:
+def flip_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    content[4096 * 3 :] = b"\xff" * (len(content) - 4096 * 3)
+    content[-5] ^= 1
     path.write_bytes(content)
 
 
-def turn_figure(home: Path) -> None:
-    card = home / "adapters/mood/card.json"
-    content = card.read_bytes()
-    assert content.count(b'"temperature": 1.0') == 1
-    card.write_bytes(content.replace(b'"temperature": 1.0', b'"temperature": 1.4'))
-
-
-def damaged_card(home: Path) -> None:
-    (home / "adapters/other").mkdir()
-    (home / "adapters/other/card.json").write_text("{")
-
-
-def lose_base(home: Path) -> None:
-    shutil.rmtree(home / "bases")
-    (home / "settings.toml").unlink()
-
-
-def folder_for_database(home: Path) -> None:
-    (home / "weibo-tui.db").unlink()
-    (home / "weibo-tui.db").mkdir()
-
-
-def reshape_adapter(home: Path) -> None:
-    folder = home / "adapters" / "mood"
+def reshape_head(folder: Path) -> None:
     weights = load_file(folder / "adapter.safetensors")
     save_file(weights | {"head.weight": torch.zeros(7, 7)}, folder / "adapter.safetensors")
     card = cards.read(folder / "card.json", cards.AdapterCard)
@@ -187,187 +152,166 @@ def reshape_adapter(home: Path) -> None:
     (folder / "card.json").write_bytes(cards.write(hashed))
 
 
-class Fault(NamedTuple):
-    """What is done to a home, and what is to be said of it, what to do in it."""
-
-    spoil: Callable[[Path], object]
-    names: str
-    remedy: str
-
-
-FAULTS = {
-    "adapter cut": Fault(cut_adapter, "adapters/mood is damaged (adapter.safetensors)", "remove 'mood'"),
-    "adapter of another shape": Fault(reshape_adapter, "head.weight has the shape (7, 7)", "remove 'mood'"),
-    "bit of a base": Fault(turn_bit, "bases/small is damaged (model.safetensors)", "remove 'small'"),
-    "tokenizer gone": Fault(
-        lambda home: (home / "bases/small/tokenizer.json").unlink(),
-        "bases/small is damaged (tokenizer.json)",
-        "remove 'small'",
-    ),
-    "card of an adapter": Fault(
-        damaged_card,
-        "adapters/other/card.json cannot be used",
-        "remove its folder",
-    ),
-    "settings": Fault(
-        lambda home: (home / "settings.toml").write_text("device = cpu"), "settings.toml is not valid", "correct it"
-    ),
-    "settings not text": Fault(
-        lambda home: (home / "settings.toml").write_bytes(b"\xff\xfe\x00"), "settings.toml", "correct it"
-    ),
-    "figure of a card turned": Fault(turn_figure, "adapters/mood is damaged (card.json)", "train it again"),
-    "default gone": Fault(
-        lambda home: (home / "settings.toml").write_text('base = "small"\nadapter = "lost"'),
-        "'lost' is the default",
-        "adapters use",
-    ),
-    "base gone": Fault(
-        lose_base,
-        "'mood' wants the base 'small'",
-        "add it",
-    ),
-    "database no database": Fault(
-        lambda home: (home / "weibo-tui.db").write_text("no database at all, " * 500), "weibo-tui.db is damaged", "move"
-    ),
-    "database overwritten": Fault(
-        lambda home: overwrite_middle(home / "weibo-tui.db"), "weibo-tui.db is damaged", "move it aside"
-    ),
-    "database a folder": Fault(
-        folder_for_database,
-        "weibo-tui.db is out of reach",
-        "check the disk",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_what_is_broken_is_told_with_the_remedy_and_the_rest_is_told_still(
-    command: Command, bench: Workbench, home: Path, fault: Fault
-) -> None:
-    list(bench.predict(["今天的面真好吃"] * 50, machine=models.MACHINE))
-    bench._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    bench._database.close()
-    bench._opened_database = None
-    for beside in ("weibo-tui.db-wal", "weibo-tui.db-shm"):
-        (home / beside).unlink(missing_ok=True)
-    fault.spoil(home)
+def check_problems(command: Command, home: Path, expected: list[tuple[str, str]]) -> None:
+    """Check that `doctor` reports exactly these problems with their remedies, and changes nothing."""
     before = listing(home)
-    problem = only_problem(command)
-    assert fault.names in problem
-    assert fault.remedy in problem
+    done = command("doctor", "--json")
+    problems = report(done)["problems"]
+    assert len(problems) == len(expected), problems
+    for part, remedy in expected:
+        assert [part in problem and remedy in problem for problem in problems].count(True) == 1, (part, problems)
     assert {name: kind for name, kind in listing(home).items() if "-shm" not in name and "-wal" not in name} == before
-
     done = command("doctor")
     assert (done.code, done.err) == (1, "")
-    assert [line[2:] for line in done.out.splitlines() if line.startswith("! ")] == [problem]
+    assert [line[2:] for line in done.out.splitlines() if line.startswith("! ")] == problems
     assert "Processor" in done.out or "Card" in done.out
 
 
-def test_newer_database_is_told_and_stays(command: Command, home: Path) -> None:
-    newer = sqlite3.connect(home / "weibo-tui.db")
-    newer.execute("PRAGMA user_version = 1000")
-    newer.close()
-    problem = only_problem(command)
-    assert "version 1000" in problem
-    assert "update weibo-tui" in problem
+def test_doctor_reports_damaged_models_and_lost_defaults(
+    command: Command, wb: Workbench, home: Path, tmp_path: Path
+) -> None:
+    base = wb.bases.open("small")
+    for name in ("reshaped", "figure", "orphan"):
+        models.add_adapter(wb, base, name)
+    models.add_base(wb, tmp_path, "other", seed=1)
+    models.cut(home / "adapters/mood/adapter.safetensors")
+    reshape_head(home / "adapters/reshaped")
+    card = home / "adapters/figure/card.json"
+    assert card.read_bytes().count(b'"temperature": 1.0') == 1
+    card.write_bytes(card.read_bytes().replace(b'"temperature": 1.0', b'"temperature": 1.4'))
+    orphan = home / "adapters/orphan/card.json"
+    card_without_base = replace(cards.read(orphan, cards.AdapterCard), base="lost", base_fingerprint="0" * 64)
+    orphan.write_bytes(cards.write(card_without_base))
+    (home / "adapters/broken").mkdir()
+    (home / "adapters/broken/card.json").write_text("{")
+    flip_bit(home / "bases/small/model.safetensors")
+    (home / "bases/other/tokenizer.json").unlink()
+    (home / "settings.toml").write_text('base = "gone"\nadapter = "gone"')
+    check_problems(
+        command,
+        home,
+        [
+            ("adapters/mood is damaged (adapter.safetensors)", "remove 'mood'"),
+            ("head.weight has the shape (7, 7)", "remove 'reshaped'"),
+            ("adapters/figure is damaged (card.json)", "train it again"),
+            ("adapters/broken/card.json cannot be used", "remove its folder"),
+            ("bases/small is damaged (model.safetensors)", "remove 'small'"),
+            ("bases/other is damaged (tokenizer.json)", "remove 'other'"),
+            ("'orphan' wants the base 'lost'", "add it"),
+            ("The adapter 'gone' is the default", "adapters use"),
+            ("The base 'gone' is the default", "bases use"),
+        ],
+    )
 
 
-def test_folder_that_cannot_be_written_is_told(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("damage", ["no database", "overwritten", "folder"])
+def test_doctor_reports_damaged_database_and_settings(command: Command, wb: Workbench, home: Path, damage: str) -> None:
+    list(wb.predict(["今天的面真好吃"] * 50, machine=models.MACHINE))
+    wb._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    wb._database.close()
+    wb._open_database = None
+    path = home / "weibo-tui.db"
+    for suffix in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+    match damage:
+        case "no database":
+            path.write_text("no database at all, " * 500)
+        case "overwritten":
+            content = path.read_bytes()
+            path.write_bytes(content[: 4096 * 3] + b"\xff" * (len(content) - 4096 * 3))
+        case _:
+            path.unlink()
+            path.mkdir()
+    settings = b"device = cpu" if damage == "folder" else b"\xff\xfe\x00"
+    (home / "settings.toml").write_bytes(settings)
+    problem = ("is out of reach", "check the disk") if damage == "folder" else ("weibo-tui.db is damaged", "move")
+    check_problems(command, home, [problem, ("settings.toml is not valid", "correct it")])
+
+
+# the machine
+
+
+def test_doctor_reports_unwritable_folders(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = home / "a file"
     blocked.touch()
     monkeypatch.setenv("WEIBO_TUI_HOME", str(blocked / "home"))
     done = command("doctor", "--json")
     assert done.code == 1
-    found = told(done)
-    assert not any(folder["writable"] for folder in found["folders"].values())
-    said = f"Nothing can be written to {blocked / 'home'}: check your rights there, and the disk."
-    assert found["problems"].count(said) == 1
+    values = report(done)
+    assert not any(folder["writable"] for folder in values["folders"].values())
+    message = f"Nothing can be written to {blocked / 'home'}: check your rights there, and the disk."
+    assert values["problems"].count(message) == 1
 
 
-def test_little_room_is_told(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = shutil.disk_usage(home)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1_900_000_000))
-    problem = only_problem(command)
-    assert "1.9 GB" in problem
-    assert "2 GB at least" in problem
+def test_doctor_reports_missing_parts(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage, version = shutil.disk_usage(home), metadata.version
 
-
-def test_device_that_is_not_there_is_told(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEIBO_TUI_DEVICE", "mps")
-    problem = only_problem(command)
-    assert "device mps is not there" in problem
-    assert told(command("doctor", "--json"))["computer"] is None
-
-
-def test_encoding_without_chinese_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stream:
-        encoding = "iso-8859-1"
-
-    monkeypatch.setattr(sys, "stdout", Stream())
-    report = examine()
-    monkeypatch.undo()
-    (problem,) = report.problems
-    assert "iso-8859-1 has no Chinese" in problem
-
-
-def test_package_that_is_missing_is_told(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = metadata.version
-
-    def without(name: str) -> str:
+    def version_without_textual(name: str) -> str:
         if name == "textual":
             raise metadata.PackageNotFoundError(name)
         return version(name)
 
-    monkeypatch.setattr(metadata, "version", without)
-    assert "package textual is missing" in only_problem(command)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1_900_000_000))
+        problem = only_problem(command)
+        assert "1.9 GB" in problem
+        assert "2 GB at least" in problem
+    with monkeypatch.context() as patch:
+        patch.setenv("WEIBO_TUI_DEVICE", "mps")
+        assert "device mps is not there" in only_problem(command)
+        assert report(command("doctor", "--json"))["computer"] is None
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata, "version", version_without_textual)
+        assert "package textual is missing" in only_problem(command)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torch", None)  # importing it raises ImportError
+        patch.delitem(sys.modules, "weibo_tui.engine.device", raising=False)
+        assert only_problem(command).startswith("torch cannot be looked at")
 
 
-def test_torch_that_cannot_be_loaded_is_told(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)  # importing it raises ImportError
-    monkeypatch.delitem(sys.modules, "weibo_tui.engine.device", raising=False)
-    problem = only_problem(command)
-    assert problem.startswith("torch cannot be looked at")
+def test_doctor_reports_encoding_without_chinese(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream:
+        encoding = "iso-8859-1"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Stream())
+        (problem,) = diagnose().problems
+    assert "iso-8859-1 has no Chinese" in problem
 
 
-def test_hub_that_answers_is_told(command: Command, home: Path, hub: Hub) -> None:
-    assert told(command.well("doctor", "--network", "--json"))["hub"] == os.environ["HF_ENDPOINT"]
+# the Hub
+
+
+def test_doctor_asks_hub_only_with_network_option(command: Command, home: Path, hub: Hub) -> None:
+    assert report(command.ok("doctor", "--network", "--json"))["hub"] == os.environ["HF_ENDPOINT"]
     assert len(hub.requests) == 1
-    assert f"{hub.address} answers" in command.well("doctor", "--network").out
-    asked = len(hub.requests)
-    assert told(command.well("doctor", "--json"))["hub"] is None
-    assert len(hub.requests) == asked
+    assert f"{hub.address} answers" in command.ok("doctor", "--network").out
+    count = len(hub.requests)
+    assert report(command.ok("doctor", "--json"))["hub"] is None
+    assert len(hub.requests) == count
 
 
 @pytest.mark.parametrize("status", [401, 404, 429])
-def test_hub_that_refuses_answers_all_the_same(command: Command, home: Path, hub: Hub, status: int) -> None:
+def test_doctor_with_refusing_hub_is_consistent(command: Command, home: Path, hub: Hub, status: int) -> None:
     hub.statuses.extend([(status, {"Retry-After": "0"})] * 20)
     done = command("doctor", "--network", "--json")
-    assert (told(done)["hub"] is None) == bool(told(done)["problems"]) == bool(done.code)
+    assert (report(done)["hub"] is None) == bool(report(done)["problems"]) == bool(done.code)
 
 
-def test_hub_that_does_not_answer_is_told_with_its_address(
+def test_doctor_reports_unreachable_hub(
     command: Command, home: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
-    done = command("doctor", "--network", "--json")
-    assert done.code == 1
-    (problem,) = told(done)["problems"]
-    assert "http://127.0.0.1:9" in problem
-
-
-def test_hub_that_may_not_be_asked_is_not_said_to_answer(
-    command: Command, home: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # which reads the variable once
-    done = command("doctor", "--network", "--json")
-    assert done.code == 1
-    assert "HF_HUB_OFFLINE forbids" in told(done)["problems"][0]
-    assert hub.requests == []
+    with monkeypatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the variable is read once
+        assert "HF_HUB_OFFLINE forbids" in only_problem(command, "--network")
+        assert hub.requests == []
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # without a server
+    assert "http://127.0.0.1:9" in only_problem(command, "--network")
 
 
 @pytest.mark.gpu
-def test_card_is_told_by_its_name(command: Command, home: Path) -> None:
-    computer = told(command.well("doctor", "--json"))["computer"]
+def test_doctor_reports_gpu(command: Command, home: Path) -> None:
+    computer = report(command.ok("doctor", "--json"))["computer"]
     assert computer["device"] == "cuda"
     assert computer["name"] == torch.cuda.get_device_name()
     assert computer["memory"] == torch.cuda.get_device_properties(0).total_memory

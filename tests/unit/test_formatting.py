@@ -1,30 +1,32 @@
-"""Texts from outside are made harmless on their way onto the screen; figures and verdicts are put in words."""
+"""Texts from outside are shown safely, and numbers and labels are formatted."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from textual.content import Content
 
 from weibo_tui.app import formatting as content
-from weibo_tui.text import cell_width, visible
+from weibo_tui.presentation.numbers import duration, number, percent, size
+from weibo_tui.text.terminal import sanitize
 
 ACTING = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))} - {"\n"} | set("\u202e\u2066\u200b\ufeff")
 texts = st.text(st.characters()) | st.text(st.sampled_from("[]/@$=bi哈\x1b\x9b\u202e\udcff\n\t"))
 
 
 @given(texts, st.sampled_from(["", "bold $label-1"]))
-def test_a_text_is_shown_as_it_is_and_what_acts_is_shown_instead(text: str, style: str) -> None:
-    shown = content.plain(text, style)
-    assert str(shown) == visible(text).expandtabs(4)
+def test_safe_content_shows_control_characters(text: str, style: str) -> None:
+    shown = content.safe_content(text, style)
+    assert str(shown) == sanitize(text).expandtabs(4)
     assert not ACTING & set(str(shown))
     assert all(span.style == style for span in shown.spans)
 
 
 @given(texts)
-def test_a_text_for_one_line_has_no_line_break(text: str) -> None:
-    shown = str(content.one_line(text))
+def test_safe_line_has_no_line_break(text: str) -> None:
+    shown = str(content.safe_line(text))
     assert len(shown.splitlines()) <= 1
     assert "\t" not in shown
 
@@ -32,12 +34,12 @@ def test_a_text_for_one_line_has_no_line_break(text: str) -> None:
 LABELS = ("怒", "positive", "[b]x[/b]", "乐", "a", "b", "c", "d", "e")
 
 
-def test_a_label_keeps_its_colour_and_the_two_of_every_data_set_have_their_own() -> None:
-    assert content.label_colour("positive", LABELS) == "$positive"
-    assert content.label_colour("negative", ()) == "$negative"
-    assert content.label_colour("怒", LABELS) == "$label-1"
-    assert content.label_colour("e", LABELS) == content.label_colour("[b]x[/b]", LABELS) == "$label-3"
-    assert content.label_colour("gone", LABELS) == "$text"
+def test_label_color_depends_on_the_position() -> None:
+    assert content.label_color("positive", LABELS) == "$positive"
+    assert content.label_color("negative", ()) == "$negative"
+    assert content.label_color("怒", LABELS) == "$label-1"
+    assert content.label_color("e", LABELS) == content.label_color("[b]x[/b]", LABELS) == "$label-3"
+    assert content.label_color("gone", LABELS) == "$text"
 
 
 @pytest.mark.parametrize(
@@ -50,23 +52,23 @@ def test_a_label_keeps_its_colour_and_the_two_of_every_data_set_have_their_own()
         ("[b]\x1b[31m", False, "● [b]␛[31m"),
     ],
 )
-def test_a_verdict_reads_without_its_colour(label: str, uncertain: bool, words: str) -> None:
-    assert str(content.verdict(label, LABELS, uncertain)) == words
+def test_label_content_has_a_sign_without_color(label: str, uncertain: bool, words: str) -> None:
+    assert str(content.label_content(label, LABELS, uncertain)) == words
 
 
-def test_the_two_labels_of_every_data_set_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_name_translates_the_two_common_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "_", str.upper)
     assert content.label_name("positive") == "POSITIVE"
     assert content.label_name("sad") == "sad"
 
 
 @given(st.floats(), st.integers(0, 60))
-def test_a_bar_fills_its_width_whatever_the_share(share: float, width: int) -> None:
+def test_bar_fills_its_width_for_any_share(share: float, width: int) -> None:
     drawn: Content = content.bar(share, width, "$positive")
-    assert cell_width(str(drawn)) == width
+    assert cell_len(str(drawn)) == width
 
 
-def test_a_bar_is_empty_full_and_half() -> None:
+def test_bar_fills_its_share() -> None:
     for share, filled in ((0.0, 0), (0.5, 5), (1.0, 10), (7.0, 10), (-1.0, 0)):
         assert str(content.bar(share, 10, "$positive")).count("━") == filled
 
@@ -74,30 +76,30 @@ def test_a_bar_is_empty_full_and_half() -> None:
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
-        (content.percent(0.98765), "98.8 %"),
-        (content.percent(1.0, 0), "100 %"),
-        (content.percent(None), "–"),
-        (content.percent(float("nan")), "–"),
-        (content.number(1234.5), "1,234.500"),
-        (content.number(None), "–"),
-        (content.number(float("inf")), "–"),
-        (content.duration(7.4), "0:07"),
-        (content.duration(750), "12:30"),
-        (content.duration(11045), "3:04:05"),
-        (content.duration(59.6), "1:00"),
-        (content.duration(float("inf")), "–"),
-        (content.size(0), "0 B"),
-        (content.size(999), "999 B"),
-        (content.size(2_500_000), "2.5 MB"),
-        (content.size(999_960), "1.0 MB"),
-        (content.size(7e12), "7000.0 GB"),
+        (percent(0.98765), "98.8 %"),
+        (percent(1.0, 0), "100 %"),
+        (percent(None), "–"),
+        (percent(float("nan")), "–"),
+        (number(1234.5), "1,234.500"),
+        (number(None), "–"),
+        (number(float("inf")), "–"),
+        (duration(7.4), "0:07"),
+        (duration(750), "12:30"),
+        (duration(11045), "3:04:05"),
+        (duration(59.6), "1:00"),
+        (duration(float("inf")), "–"),
+        (size(0), "0 B"),
+        (size(999), "999 B"),
+        (size(2_500_000), "2.5 MB"),
+        (size(999_960), "1.0 MB"),
+        (size(7e12), "7000.0 GB"),
     ],
 )
-def test_figures_in_words(shown: str, words: str) -> None:
+def test_numbers_are_formatted(shown: str, words: str) -> None:
     assert shown == words
 
 
-def test_a_moment_is_told_by_the_clock_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_time_uses_the_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(content.local_time("2026-01-31T23:30:00.000Z")) == len("2026-02-01 07:30")
     assert content.local_time("2026-01-31T23:30:12.000Z", seconds=True).endswith(":12")
     assert content.local_time("yesterday\x1b") == "yesterday␛"

@@ -1,4 +1,4 @@
-"""A verdict can be corrected, an entry be deleted and come back."""
+"""Corrections, deletions and restored entries of the history."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from weibo_tui.storage.history import Analysis, History, HistoryFilter
 
 
 @pytest.mark.parametrize("label", ["negative", "positive", "", "坏\ud83d\x00"])
-def test_a_correction_is_kept_beside_the_verdict_and_counts(history: History, label: str) -> None:
+def test_correction_is_stored_and_effective(history: History, label: str) -> None:
     [identity, _other] = history.add([ANALYSIS, ANALYSIS])
     corrected = history.correct(identity, label)
     assert corrected == history.get(identity) == replace(ANALYSIS, id=identity, corrected=label)
-    assert (corrected.label, corrected.settled_label) == ("positive", label)
+    assert (corrected.label, corrected.effective_label) == ("positive", label)
     assert history.page(9, filter=HistoryFilter(corrected=True)) == [corrected]
     assert corrected in history.page(9, filter=HistoryFilter(label=label))
     assert history.count(HistoryFilter(label="positive")) == (2 if label == "positive" else 1)
 
 
-def test_a_correction_can_be_changed_and_taken_back(history: History) -> None:
+def test_correction_can_be_changed_and_removed(history: History) -> None:
     [identity] = history.add([ANALYSIS])
     history.correct(identity, "negative")
-    assert history.correct(identity, "neutral").settled_label == "neutral"
+    assert history.correct(identity, "neutral").effective_label == "neutral"
     assert history.correct(identity, None) == history.get(identity) == replace(ANALYSIS, id=identity)
     assert history.count(HistoryFilter(corrected=False, label="positive")) == 1
 
 
-def test_a_failed_post_can_be_given_a_label(history: History) -> None:
+def test_failed_post_can_be_corrected(history: History) -> None:
     [identity] = history.add([replace(ANALYSIS, label="", confidence=None, error="The post is empty.")])
     assert history.count(HistoryFilter(label="")) == 1
     history.correct(identity, "negative")
@@ -39,60 +39,60 @@ def test_a_failed_post_can_be_given_a_label(history: History) -> None:
     assert history.count(HistoryFilter(label="")) == 0
 
 
-def test_correcting_what_is_not_there_is_bad_input(history: History) -> None:
+def test_correcting_unknown_analysis_is_refused(history: History) -> None:
     with pytest.raises(UserInputError, match="no analysis 7: it was deleted"):
         history.correct(7, "negative")
 
 
-def test_deleted_entries_come_back_as_they_were(history: History) -> None:
+def test_deleted_entries_are_restored_unchanged(history: History) -> None:
     ids = history.add([replace(ANALYSIS, text=f"今天 {second}", created_at=at(second)) for second in range(5)])
     history.add_file(replace(FILE, created_at=at(2)))
     history.correct(ids[1], "negative")
     before = history.page(9)
-    gone = before[1:5]
-    history.delete(gone)
+    deleted = before[1:5]
+    history.delete(deleted)
     assert history.page(9) == [before[0], before[5]]
     assert history.count(HistoryFilter(text="今天")) == 2
-    history.delete(gone)  # is no error
-    history.restore(gone)
-    history.restore(gone)
+    history.delete(deleted)  # is no error
+    history.restore(deleted)
+    history.restore(deleted)
     assert history.page(9) == before
     assert [entry.id for entry in history.page(9, filter=HistoryFilter(text="今天"))] == list(reversed(ids))
 
 
-def test_a_restored_entry_stays_as_it_is_now(history: History) -> None:
+def test_restoring_existing_entry_changes_nothing(history: History) -> None:
     [identity] = history.add([ANALYSIS])
     corrected = history.correct(identity, "negative")
     history.restore([replace(corrected, corrected=None)])
     assert history.get(identity) == corrected
 
 
-def test_ids_of_deleted_entries_are_not_given_again(history: History) -> None:
+def test_ids_of_deleted_entries_are_not_reused(history: History) -> None:
     [first] = history.add([ANALYSIS])
     file = history.add_file(FILE)
-    gone = history.page(2)
-    history.delete(gone)
+    deleted = history.page(2)
+    history.delete(deleted)
     [second] = history.add([replace(ANALYSIS, text="今天晴")])
     assert history.add_file(FILE) > file
     assert second > first
-    history.restore(gone)
+    history.restore(deleted)
     assert {entry.text for entry in history.page(9) if isinstance(entry, Analysis)} == {ANALYSIS.text, "今天晴"}
 
 
-def test_an_entry_from_before_clearing_can_come_back(history: History) -> None:
+def test_entry_can_be_restored_after_clearing(history: History) -> None:
     [identity] = history.add([replace(ANALYSIS, created_at=at(9))])
-    gone = history.page(1)
+    deleted = history.page(1)
     history.clear()
     history.add([replace(ANALYSIS, created_at=at(5))])
-    history.restore(gone)
-    for asked in (HistoryFilter(), HistoryFilter(text="雨停")):
-        assert [(entry.id, entry.created_at) for entry in history.page(9, filter=asked)] == [
+    history.restore(deleted)
+    for criteria in (HistoryFilter(), HistoryFilter(text="雨停")):
+        assert [(entry.id, entry.created_at) for entry in history.page(9, filter=criteria)] == [
             (identity, at(9)),
             (identity + 1, at(5)),
         ]
 
 
-def test_deleting_and_restoring_are_all_or_nothing(database: Database, history: History) -> None:
+def test_delete_and_restore_are_all_or_nothing(database: Database, history: History) -> None:
     history.add([ANALYSIS, ANALYSIS])
     entries = history.page(2)
     unfit = replace(entries[0], text=None)  # type: ignore[arg-type]

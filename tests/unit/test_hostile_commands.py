@@ -1,5 +1,4 @@
-"""Texts as nobody should write them, through every command that takes or shows any: they come out as they went in,
-act on no terminal, and break nothing."""
+"""Hostile texts in every command: they come out unchanged, act on no terminal and break nothing."""
 
 from __future__ import annotations
 
@@ -13,34 +12,34 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from commands import Command, Done, objects, table
+from commands import Command, CommandResult, json_lines, table
 from hostile import as_argument, as_file_name, spoken, texts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up import numeral
 
-from weibo_tui.text import unguard
+from weibo_tui.text.spreadsheet import unescape_formula
 
 csv.field_size_limit(sys.maxsize)
 PLAIN = "今天的面真好吃"
 Tour = Callable[[Command, Path, list[str]], None]
 
 
-def call(command: Command, *words: str | Path) -> Done:
-    done = command(*words)
-    spoken(done)
-    return done
+def call(command: Command, *words: str | Path) -> CommandResult:
+    result = command(*words)
+    spoken(result)
+    return result
 
 
-def well(command: Command, *words: str | Path, stdin: bytes = b"") -> Done:
-    done = command(*words, stdin=stdin)
-    spoken(done)
-    assert done.code == 0, done.err
-    return done
+def ok(command: Command, *words: str | Path, stdin: bytes = b"") -> CommandResult:
+    result = command(*words, stdin=stdin)
+    spoken(result)
+    assert result.code == 0, result.err
+    return result
 
 
 def utf_8(found: Sequence[str]) -> list[str]:
-    """The texts, as far as a file of UTF-8 can hold them."""
+    """Return the texts without what UTF-8 cannot encode."""
     return [text.encode("utf-8", "ignore").decode() for text in found]
 
 
@@ -53,45 +52,45 @@ def written(path: Path, rows: Sequence[Sequence[str]], delimiter: str = ",") -> 
 # ---- posts
 
 
-def posts_given_as_words(command: Command, folder: Path, found: list[str]) -> None:
+def predict_arguments(command: Command, folder: Path, found: list[str]) -> None:
     posts = [*map(as_argument, found), PLAIN]
     posts = ["好", *posts] if posts[0] == "-" else posts
-    command.well("history", "clear", "--yes")
-    shown = well(command, "predict", "--", *posts)
+    command.ok("history", "clear", "--yes")
+    shown = ok(command, "predict", "--", *posts)
     assert len(shown.out.splitlines()) == len(posts)
-    told = objects(well(command, "predict", "--json", "--no-history", "--", *posts).out)
-    assert [one["text"] for one in told] == posts
+    results = json_lines(ok(command, "predict", "--json", "--no-history", "--", *posts).out)
+    assert [one["text"] for one in results] == posts
     check_history(command, folder, posts)
 
 
-def posts_on_stdin(command: Command, folder: Path, found: list[str]) -> None:
+def predict_stdin(command: Command, folder: Path, found: list[str]) -> None:
     lines = [text.replace("\r", " ").replace("\n", " ") for text in found]
     data = "\n".join([PLAIN, *lines, ""]).encode("utf-8", "surrogatepass")
     posts = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
-    command.well("history", "clear", "--yes")
-    told = objects(well(command, "predict", "-", "--json", stdin=data).out)
-    assert [one["text"] for one in told] == posts
-    shown = well(command, "predict", "-", "--no-history", stdin=data)
+    command.ok("history", "clear", "--yes")
+    results = json_lines(ok(command, "predict", "-", "--json", stdin=data).out)
+    assert [one["text"] for one in results] == posts
+    shown = ok(command, "predict", "-", "--no-history", stdin=data)
     assert len(shown.out.splitlines()) == len(posts)
     check_history(command, folder, posts)
 
 
 def check_history(command: Command, folder: Path, posts: list[str]) -> None:
-    """The history holds these posts and no others, and gives them back as they were."""
-    listed = well(command, "history", "list", "--limit", "1000")
+    """Check that the history holds exactly these posts, unchanged."""
+    listed = ok(command, "history", "list", "--limit", "1000")
     assert len(listed.out.splitlines()) == len(posts) + 1
-    told = objects(well(command, "history", "list", "--json", "--limit", "1000").out)
-    assert [one["text"] for one in reversed(told)] == posts
+    results = json_lines(ok(command, "history", "list", "--json", "--limit", "1000").out)
+    assert [one["text"] for one in reversed(results)] == posts
     path = folder / (as_file_name(posts[0]) + ".csv")
-    well(command, "history", "export", path, "--overwrite")
-    wanted = [post.encode("utf-8", "backslashreplace").decode() for post in posts]
-    assert [unguard(row["text"]) for row in table(path)] == wanted
-    well(command, "history", "export", path, "--no-guard", "--no-bom", "--overwrite")
-    assert [row["text"] for row in table(path)] == wanted
+    ok(command, "history", "export", path, "--overwrite")
+    expected = [post.encode("utf-8", "backslashreplace").decode() for post in posts]
+    assert [unescape_formula(row["text"]) for row in table(path)] == expected
+    ok(command, "history", "export", path, "--no-guard", "--no-bom", "--overwrite")
+    assert [row["text"] for row in table(path)] == expected
 
 
-def posts_in_a_file(command: Command, folder: Path, found: list[str]) -> None:
-    """A file of each format, under a name and with a column beside the posts that are hostile too."""
+def predict_files(command: Command, folder: Path, found: list[str]) -> None:
+    """Label and audit a file of each format, with a hostile name and a hostile column."""
     posts = [*utf_8(found), PLAIN]
     other = as_argument(utf_8(found)[0]).strip() + "也"
     rows = [["review", other], *([post, post] for post in posts)]
@@ -104,11 +103,11 @@ def posts_in_a_file(command: Command, folder: Path, found: list[str]) -> None:
     pq.write_table(pa.table({"review": posts, other: posts}), sources[-1])
     for source in sources:
         out = source.with_name("out" + source.name)
-        done = call(command, "predict", "--file", source, "--out", out, "--column", "review", "--overwrite", "--json")
-        if done.code == 0:
+        result = call(command, "predict", "--file", source, "--out", out, "--column", "review", "--overwrite", "--json")
+        if result.code == 0:
             kept = [*found, PLAIN] if source.suffix == ".jsonl" else posts
             assert posts_of(out) == kept
-            assert objects(done.out)[0]["rows"] == len(kept)
+            assert json_lines(result.out)[0]["rows"] == len(kept)
         else:
             assert source.suffix in (".csv", ".tsv")  # where a cell cannot hold everything, and that is said
         call(command, "audit", source, "--column", "review")
@@ -130,8 +129,8 @@ def posts_of(path: Path) -> list[str]:
 # ---- words that are quoted
 
 
-def words_that_are_refused(command: Command, folder: Path, found: list[str]) -> None:
-    """Whatever is asked for by a name that there is not, it is said so in one line."""
+def refused_names(command: Command, folder: Path, found: list[str]) -> None:
+    """Check that unknown names are refused in one line."""
     word = as_argument(found[0])
     other = as_argument(found[-1]) or "好"
     path = folder / "missing" / as_file_name(word)
@@ -147,10 +146,10 @@ def words_that_are_refused(command: Command, folder: Path, found: list[str]) -> 
         ["evaluate", path, "--adapter", word],
         ["audit", path, "--encoding", word],
         *([group, "show", word] for group in ("adapters", "runs")),
-        *([group, action, word] for group in ("adapters", "bases") for action in ("use", "remove", word)),
-        *([group, "rename", "--", word, other] for group in ("adapters", "bases")),
-        *([group, "export", "--", word, f"{path}.zip"] for group in ("adapters", "bases")),
-        *([group, "import", "--", f"{path}.zip"] for group in ("adapters", "bases")),
+        *(["adapters", action, word] for action in ("use", "remove", word)),
+        ["adapters", "rename", "--", word, other],
+        ["bases", "export", "--", word, f"{path}.zip"],
+        ["bases", "import", "--", f"{path}.zip"],
         ["adapters", "export", "mood", path, "--format", word],
         ["bases", "add", path, "--name", word],
         ["bases", "pretrain", path, "--tokens", "9", "--units", word],
@@ -162,8 +161,8 @@ def words_that_are_refused(command: Command, folder: Path, found: list[str]) -> 
         call(command, *words)
 
 
-def what_is_set(command: Command, folder: Path, found: list[str]) -> None:
-    """Settings and variables that the doctor shows, and a home of such a name."""
+def hostile_settings(command: Command, folder: Path, found: list[str]) -> None:
+    """Show hostile settings and variables, in a home with a hostile name."""
     home = folder / as_file_name(found[0])
     home.mkdir(exist_ok=True)
     value = json.dumps(utf_8([found[-1]])[0], ensure_ascii=False)
@@ -172,38 +171,38 @@ def what_is_set(command: Command, folder: Path, found: list[str]) -> None:
         monkeypatch.setenv("LC_ALL", as_argument(found[0]))
         for setting in ("adapter", "base", "theme", as_argument(found[-1]).split("\n")[0]):
             (home / "settings.toml").write_text(f"{setting} = {value}\n", "utf-8", "ignore")
-            done = command("doctor")
-            assert done.code in (0, 1, 2)
-            spoken(Done(min(done.code, 0), done.out, done.err))
+            result = command("doctor")
+            assert result.code in (0, 1, 2)
+            spoken(CommandResult(min(result.code, 0), result.out, result.err))
             call(command, "adapters", "list")
 
 
 # ---- labels
 
 
-def labels_of_all_kinds(command: Command, folder: Path, found: list[str]) -> None:
-    """From a training to its record, its files and the verdicts of what it made."""
+def hostile_labels(command: Command, folder: Path, found: list[str]) -> None:
+    """Train on hostile labels; use, show and export the result."""
     labels = list(dict.fromkeys(label.strip() for label in [*utf_8(found), "甲", "乙"] if label.strip()))
     rows = [[label, f"第{numeral(day)}天{label[:20]}"] for label in labels for day in range(4)]
     data = folder / f"{as_file_name(found[0])}.jsonl"
     data.write_text("".join(json.dumps({"label": one, "review": text}) + "\n" for one, text in rows), "utf-8")
     small = ("--epochs", "1", "--bottleneck", "2", "--batch-size", "64", "--threads", "1")
-    done = call(command, "train", data, "--name", "h", "--overwrite", *small, "--json")
-    if done.code:
+    result = call(command, "train", data, "--name", "h", "--overwrite", *small, "--json")
+    if result.code:
         return  # too few posts that share no text
-    (card,) = objects(well(command, "adapters", "show", "h", "--json").out)
+    (card,) = json_lines(ok(command, "adapters", "show", "h", "--json").out)
     assert sorted(card["labels"]) == sorted(labels)
-    (verdict,) = objects(well(command, "predict", PLAIN, "--adapter", "h", "--json").out)
-    assert verdict["label"] in labels
+    (prediction,) = json_lines(ok(command, "predict", PLAIN, "--adapter", "h", "--json").out)
+    assert prediction["label"] in labels
     run = str(card["run"])
     errors, journal, csv_file = (folder / f"{as_file_name(found[-1])}.{end}" for end in ("e.csv", "jsonl", "csv"))
-    (score,) = objects(
-        well(command, "evaluate", data, "--adapter", "h", "--json", "--errors", errors, "--overwrite").out
+    (score,) = json_lines(
+        ok(command, "evaluate", data, "--adapter", "h", "--json", "--errors", errors, "--overwrite").out
     )
     assert score["labels"] == card["labels"]
-    rows_by_text = {(unguard(row["text"]), unguard(row["label"])) for row in table(errors)}
+    rows_by_text = {(unescape_formula(row["text"]), unescape_formula(row["label"])) for row in table(errors)}
     assert rows_by_text <= {(text, label) for label, text in rows}
-    told: list[list[Any]] = [
+    results: list[list[Any]] = [
         *(["predict", PLAIN, "--adapter", "h"], ["evaluate", data, "--adapter", "h"], ["audit", data]),
         *(["adapters", "list"], ["adapters", "list", "--json"], ["adapters", "show", "h"], ["bases", "list"]),
         *(["runs", "list"], ["runs", "list", "--json"], ["runs", "show", run], ["runs", "show", run, "--json"]),
@@ -212,38 +211,38 @@ def labels_of_all_kinds(command: Command, folder: Path, found: list[str]) -> Non
         *(["adapters", "export", "h", folder / "h.zip", "--overwrite"], ["adapters", "remove", "h"]),
         ["adapters", "import", folder / "h.zip"],
     ]
-    for words in told:
-        well(command, *words)
-    (back,) = objects(well(command, "adapters", "show", "h", "--json").out)
+    for words in results:
+        ok(command, *words)
+    (back,) = json_lines(ok(command, "adapters", "show", "h", "--json").out)
     assert back["labels"] == card["labels"]
     for line in journal.read_text("utf-8").splitlines():
         json.loads(line)
 
 
-QUICK: list[Tour] = [posts_given_as_words, posts_on_stdin, posts_in_a_file, words_that_are_refused, what_is_set]
+QUICK: list[Tour] = [predict_arguments, predict_stdin, predict_files, refused_names, hostile_settings]
 FOUND = st.lists(texts(), min_size=1, max_size=6)
-# A test's folder is for all of its examples: they write over each other's files, as a person does.
+# All examples of a test share its folder and overwrite each other's files.
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @pytest.mark.parametrize("tour", QUICK, ids=lambda tour: tour.__name__)
-@settings(max_examples=3, suppress_health_check=SHARED)
+@settings(max_examples=1, suppress_health_check=SHARED)
 @given(found=FOUND)
-def test_hostile_texts_are_only_texts(
+def test_hostile_texts_do_no_harm(
     tour: Tour, found: list[str], command: Command, furnished: Path, tmp_path: Path
 ) -> None:
     tour(command, tmp_path, found)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tour", [*QUICK, labels_of_all_kinds], ids=lambda tour: tour.__name__)
+@pytest.mark.parametrize("tour", [*QUICK, hostile_labels], ids=lambda tour: tour.__name__)
 @settings(max_examples=60, suppress_health_check=SHARED)
 @given(found=FOUND)
-def test_many_hostile_texts_are_only_texts(
+def test_many_hostile_texts_do_no_harm(
     tour: Tour, found: list[str], command: Command, furnished: Path, tmp_path: Path
 ) -> None:
     tour(command, tmp_path, found)
 
 
-def test_hostile_labels_are_only_words(command: Command, furnished: Path, tmp_path: Path) -> None:
-    labels_of_all_kinds(command, tmp_path, ["=1+1", "\x1b[31m怒\u202e\n[/b]", "9" * 5000])
+def test_hostile_labels_do_no_harm(command: Command, furnished: Path, tmp_path: Path) -> None:
+    hostile_labels(command, tmp_path, ["=1+1", "\x1b[31m怒\u202e\n[/b]", "9" * 5000])

@@ -1,4 +1,4 @@
-"""Tables that no memory holds, or that say what is not so, are refused with their place in a sentence."""
+"""Tables that do not fit into memory, or are inconsistent, are refused with their line in one sentence."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bounds import little_memory, sparse
 
 from weibo_tui.datasets import corpus, dataset
 from weibo_tui.datasets.parsers import MAX_COLUMNS, MAX_RECORD
-from weibo_tui.datasets.reading import count, open_source, rows
+from weibo_tui.datasets.reading import count_rows, open_table, read_rows
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
-from weibo_tui.text import LONGEST_POST
+from weibo_tui.progress import drain
+from weibo_tui.text.cleaning import MAX_POST_LENGTH
 
 LITTLE = 3 * 2**29
 TWO, MINUS_21 = b"\x16\x04", b"\x16\x29"  # as a Parquet file writes how many rows it has
@@ -25,12 +25,12 @@ TWO, MINUS_21 = b"\x16\x04", b"\x16\x29"  # as a Parquet file writes how many ro
 
 def refusal(path: Path) -> str:
     with little_memory(LITTLE), pytest.raises(UserInputError) as refused:
-        for _row in rows(open_source(path)):
+        for _row in read_rows(open_table(path)):
             pass
-    said = str(refused.value)
-    assert "\n" not in said
-    assert len(said) < 1500
-    return said
+    message = str(refused.value)
+    assert "\n" not in message
+    assert len(message) < 1500
+    return message
 
 
 def text(content: str) -> Callable[[Path], object]:
@@ -90,41 +90,41 @@ TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("ending", "write", "said"), TABLES.values(), ids=TABLES)
-def test_table_that_no_memory_holds_is_refused(
-    tmp_path: Path, ending: str, write: Callable[[Path], object], said: str
+@pytest.mark.parametrize(("ending", "write", "message"), TABLES.values(), ids=TABLES)
+def test_table_too_large_for_memory_is_refused(
+    tmp_path: Path, ending: str, write: Callable[[Path], object], message: str
 ) -> None:
     write(path := tmp_path / f"table{ending}")
-    assert said in refusal(path)
+    assert message in refusal(path)
 
 
-def test_column_named_to_the_letter_is_taken_where_another_differs_by_case(tmp_path: Path) -> None:
+def test_column_of_exact_name_wins_over_other_case(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,Text\na,b\n", encoding="utf-8")
-    assert [row.text for row in rows(open_source(tmp_path / "a.csv", "Text"))] == ["b"]
+    assert [row.text for row in read_rows(open_table(tmp_path / "a.csv", "Text"))] == ["b"]
 
 
 @pytest.mark.parametrize("name", ["undefined", "idna\0", "a" * 10**5, "rot13", "\ud800"])
-def test_encoding_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+def test_table_unknown_encoding_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.csv").write_text("text\na\n", encoding="utf-8")
     with pytest.raises(UserInputError):
-        list(rows(open_source(tmp_path / "a.csv", encoding=name)))
+        list(read_rows(open_table(tmp_path / "a.csv", encoding=name)))
 
 
-def test_places_that_have_no_end_are_not_read(tmp_path: Path) -> None:
+def test_endless_files_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     (tmp_path / "round.csv").symlink_to(tmp_path / "round.csv")
     for name in ("zero.csv", "round.csv"):
         refusal(tmp_path / name)
         with pytest.raises(UserInputError):
-            next(corpus.lines(tmp_path / name))
+            next(corpus.read_lines(tmp_path / name))
 
 
 @pytest.mark.parametrize("label", ["9" * 5000, "x" * 10**6])
-def test_label_without_end_is_refused_with_its_row(tmp_path: Path, label: str) -> None:
+def test_too_long_label_is_refused_with_its_row(tmp_path: Path, label: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"text,label\na,1\nb,{label}\n", encoding="utf-8")
     with pytest.raises(UserInputError, match="row 2: label holds a label of") as refused:
-        finish(dataset.load([path]))
+        drain(dataset.load_dataset([path]))
     assert len(str(refused.value)) < 300
 
 
@@ -133,56 +133,56 @@ def parquet(path: Path, table: pa.Table, **options: object) -> Path:
     return path
 
 
-def test_parquet_of_one_giant_text_in_many_rows_goes_through_little_memory(tmp_path: Path) -> None:
-    """It stands in the file once, and unpacked it is ten gigabytes."""
+def test_parquet_of_repeated_giant_text_needs_little_memory(tmp_path: Path) -> None:
+    """The file holds the text once. Decoded in every row, it would be ten gigabytes."""
     giant = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["好" * (10**7 // 3)]))
     path = parquet(tmp_path / "a.parquet", pa.table({"text": giant}), store_schema=False)
     assert path.stat().st_size < 2**24
     with little_memory(LITTLE):
-        source = open_source(path)
-        found = [row for row, _number in zip(rows(source), range(5), strict=False)]
-    assert [len(row.cells["text"]) for row in found] == [10**7 // 3] * 5
-    assert [row.text for row in found] == ["好" * LONGEST_POST] * 5
+        source = open_table(path)
+        result = [row for row, _number in zip(read_rows(source), range(5), strict=False)]
+    assert [len(row.cells["text"]) for row in result] == [10**7 // 3] * 5
+    assert [row.text for row in result] == ["好" * MAX_POST_LENGTH] * 5
     huge = pa.DictionaryArray.from_arrays(pa.array([0] * 9, pa.int32()), pa.array(["x" * (5 * MAX_RECORD)]))
     assert "a row of more than" in refusal(parquet(path, pa.table({"text": huge}), store_schema=False))
 
 
-def test_parquet_with_texts_as_numbers_of_a_list_is_read_as_it_is(tmp_path: Path) -> None:
+def test_parquet_with_dictionary_texts_is_read(tmp_path: Path) -> None:
     words = pa.array(["好", None, "差", "好"]).dictionary_encode()
     table = pa.table({"text": words, "n": [[1], [], None, [2, 3]], "raw": [b"\xff", None, b"", b"a"]})
-    source = open_source(parquet(tmp_path / "a.parquet", table))
-    assert [row.cells for row in rows(source)] == table.to_pylist()
+    source = open_table(parquet(tmp_path / "a.parquet", table))
+    assert [row.cells for row in read_rows(source)] == table.to_pylist()
 
 
-def test_parquet_that_does_not_hold_its_rows_is_refused(tmp_path: Path) -> None:
-    """The library reads what it can of such a file, and says nothing."""
+def test_parquet_with_missing_rows_is_refused(tmp_path: Path) -> None:
+    """pyarrow reads this file without an error."""
     path = parquet(tmp_path / "a.parquet", pa.table({"text": ["a", "b"]}))
-    whole = path.read_bytes()
-    said = []
-    place = whole.find(TWO)
-    while place >= 0:
-        path.write_bytes(whole[:place] + MINUS_21 + whole[place + 2 :])
+    complete = path.read_bytes()
+    message = []
+    offset = complete.find(TWO)
+    while offset >= 0:
+        path.write_bytes(complete[:offset] + MINUS_21 + complete[offset + 2 :])
         try:
-            source = open_source(path)
-            assert finish(count(source)) == sum(1 for _row in rows(source))
+            source = open_table(path)
+            assert drain(count_rows(source)) == sum(1 for _row in read_rows(source))
         except UserInputError as error:
-            said.append(str(error))
-        place = whole.find(TWO, place + 1)
-    assert any("does not hold the rows" in one for one in said)
+            message.append(str(error))
+        offset = complete.find(TWO, offset + 1)
+    assert any("does not hold the rows" in one for one in message)
 
 
 @pytest.mark.slow
-def test_bits_turned_in_a_parquet_file_never_end_in_anything_but_words(tmp_path: Path) -> None:
+def test_parquet_with_flipped_bits_never_crashes(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", pa.table({"text": ["好", "差"] * 50, "label": [1, 0] * 50}))
-    whole = path.read_bytes()
+    complete = path.read_bytes()
     draw = random.Random(0)
     for _time in range(3000):
-        spoilt = bytearray(whole)
+        damaged = bytearray(complete)
         for _turn in range(draw.choice([1, 2, 20])):
-            spoilt[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
-        path.write_bytes(bytes(spoilt))
+            damaged[draw.randrange(len(complete))] ^= 1 << draw.randrange(8)
+        path.write_bytes(bytes(damaged))
         try:
-            source = open_source(path)
-            assert finish(count(source)) == sum(1 for _row in rows(source))
+            source = open_table(path)
+            assert drain(count_rows(source)) == sum(1 for _row in read_rows(source))
         except UserInputError as error:
             assert "\n" not in str(error)

@@ -1,55 +1,67 @@
-"""The ranges of what a training can be told."""
+"""Hyper-parameters: ranges, defaults, and the options and fields that follow from them."""
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from weibo_tui.engine.activations import ACTIVATIONS
+from weibo_tui.app.forms.hyperparameter_fields import parameter_fields
 from weibo_tui.engine.hyperparameters import (
     ACTIVATION_NAMES,
-    PRETRAINING_RANGES,
-    RANGES,
+    BaseModelSize,
+    DataSplit,
     Hyperparameters,
     PretrainingHyperparameters,
+    parameters,
 )
+from weibo_tui.engine.layers import ACTIVATIONS
+from weibo_tui.workbench import PretrainingConfig
+
+DECLARED = (Hyperparameters, DataSplit, PretrainingHyperparameters, BaseModelSize)
+RANGED = {
+    f"{kind.__name__}.{name}": (kind, item)
+    for kind in (Hyperparameters, PretrainingHyperparameters)
+    for name, item in parameters(kind).items()
+    if not isinstance(item.default, str)
+}
 
 
 def problems(**changes: Any) -> list[str]:
     return list(Hyperparameters(**changes).problems())
 
 
-def test_activations_that_forms_offer_are_those_that_the_engine_has() -> None:
+def test_activation_names_are_those_of_the_engine() -> None:
     assert list(ACTIVATION_NAMES) == sorted(ACTIVATIONS)
 
 
-def test_module_needs_no_torch() -> None:
+def test_module_imports_no_torch() -> None:
     code = "import sys, weibo_tui.engine.hyperparameters; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_defaults_are_sound_and_every_number_has_a_range() -> None:
-    assert problems() == []
-    numbers = {one.name for one in dataclasses.fields(Hyperparameters) if isinstance(one.default, int | float)}
-    assert numbers == RANGES.keys()
-    assert {one.name for one in dataclasses.fields(PretrainingHyperparameters)} == PRETRAINING_RANGES.keys()
+@pytest.mark.parametrize("name", RANGED)
+def test_range_ends_are_valid_and_values_outside_are_named(name: str) -> None:
+    kind, item = RANGED[name]
+    low, high = item.low, item.high
+    assert low is not None and high is not None
+    others: dict[str, Any] = {"minutes": 1.0} if kind is PretrainingHyperparameters else {}
 
+    def found(value: float) -> list[str]:
+        return [problem for problem in kind(**(others | {item.name: value})).problems() if "--minutes" not in problem]
 
-@pytest.mark.parametrize("name", RANGES)
-def test_ends_of_a_range_are_in_it_and_what_lies_beyond_is_named(name: str) -> None:
-    low, high = RANGES[name]
-    assert problems(**{name: low}) == problems(**{name: high}) == []
+    assert found(item.default) == found(low) == found(high) == []
     for value in (low - 1, high + 1, float("nan"), float("inf"), float("-inf")):
-        (problem,) = problems(**{name: value})
-        assert problem.startswith(name.replace("_", "-") + " is ")
-        assert str(value) in problem
+        (problem,) = found(value)
+        assert problem.startswith(f"{item.option_name} is {value} and must be from ")
 
 
-def test_unknown_words_are_named_with_those_that_are_known() -> None:
+def test_unknown_choices_are_named_with_known_ones() -> None:
+    assert problems() == []
     found = problems(class_weights="heavy", activation="softplus", epochs=0)
     assert len(found) == 3
     assert any("class-weights is heavy" in problem and "none, balanced" in problem for problem in found)
@@ -57,21 +69,36 @@ def test_unknown_words_are_named_with_those_that_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "sound"),
+    ("changes", "valid"),
     [
         ({"minutes": 1.0}, True),
         ({"tokens": 10}, True),
         ({}, False),
         ({"minutes": 1.0, "tokens": 10}, False),
         ({"minutes": float("nan"), "tokens": 10}, False),
-        ({"tokens": -1}, False),
-        ({"tokens": 10, "context": 1}, False),
     ],
     ids=str,
 )
-def test_pretraining_is_bounded_by_time_or_by_tokens(changes: dict[str, Any], sound: bool) -> None:
-    assert (not list(PretrainingHyperparameters(**changes).problems())) == sound
+def test_pretraining_takes_either_minutes_or_tokens(changes: dict[str, Any], valid: bool) -> None:
+    assert (not list(PretrainingHyperparameters(**changes).problems())) == valid
 
 
 def test_posts_per_step_counts_accumulation() -> None:
     assert Hyperparameters(batch_size=8, accumulation=3).posts_per_step == 24
+
+
+@pytest.mark.parametrize("kind", DECLARED)
+def test_form_fields_have_declared_help_range_and_default(kind: type) -> None:
+    declared = {name: item for name, item in parameters(kind).items() if item.label}
+    fields = {spec.name: spec for main in (True, False) for spec in parameter_fields(kind, main)}
+    assert fields.keys() == declared.keys()
+    for name, item in declared.items():
+        assert fields[name].label == item.label
+        assert fields[name].help_text in (item.help, item.form_help)
+        assert fields[name].parse(fields[name].default) == item.default
+        assert [value for value, _words in fields[name].choices] == [*item.choices] or item.default is True
+
+
+def test_pretraining_config_has_declared_defaults() -> None:
+    config = asdict(PretrainingConfig(Path("corpus.txt"), "base", recipe=PretrainingHyperparameters(tokens=1)))
+    assert config.items() >= asdict(BaseModelSize()).items()

@@ -1,4 +1,4 @@
-"""Weights in eight bits: a quarter of the room on the disk, and one and the same base wherever they are read."""
+"""Weights as int8 need a quarter of the space, and are the same base wherever they are read."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import models
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry.bases import CONFIG, TOKENIZER, WEIGHTS, Bases, OpenBase
 from weibo_tui.registry.conversion import Checkpoint
-from weibo_tui.registry.int8 import SCALE, restored, rounded
-from weibo_tui.registry.weights import trunk_on_disk
+from weibo_tui.registry.int8 import SCALE, dequantize, quantize
+from weibo_tui.registry.weights import open_tensors
 
 VALUES = st.floats(-1e4, 1e4, width=32)
 MATRICES = st.integers(1, 5).flatmap(
@@ -26,74 +26,74 @@ MATRICES = st.integers(1, 5).flatmap(
 )
 
 
+@settings(max_examples=30)
 @given(MATRICES)
-def test_no_value_moves_by_more_than_half_a_step_of_its_row(rows: list[list[float]]) -> None:
+def test_quantization_error_is_at_most_half_a_step(rows: list[list[float]]) -> None:
     matrix = torch.tensor(rows)
-    again = restored(rounded({"wte.weight": matrix}))["wte.weight"]
+    again = dequantize(quantize({"wte.weight": matrix}))["wte.weight"]
     step = matrix.abs().amax(dim=1, keepdim=True) / 127
     assert ((again - matrix).abs() <= 0.5 * step * (1 + 1e-5) + 1e-30).all()
-
-
-@given(MATRICES)
-def test_what_is_restored_is_rounded_to_itself(rows: list[list[float]]) -> None:
-    once = restored(rounded({"wte.weight": torch.tensor(rows)}))
-    twice = restored(rounded(once))
-    assert torch.allclose(once["wte.weight"], twice["wte.weight"], rtol=1e-6, atol=0)
+    twice = dequantize(quantize({"wte.weight": again}))["wte.weight"]
+    assert torch.allclose(again, twice, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(1,), (1000,), (3, 1), ()])
-def test_scales_that_do_not_fit_their_matrix_are_refused(shape: tuple[int, ...]) -> None:
+def test_scales_of_another_length_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="scales of a do not fit"):
-        restored({"a": torch.ones(3, 4, dtype=torch.int8), "a" + SCALE: torch.ones(shape)})
+        dequantize({"a": torch.ones(3, 4, dtype=torch.int8), "a" + SCALE: torch.ones(shape)})
 
 
-def test_vectors_and_what_was_never_rounded_stay_as_they_are() -> None:
+def test_vectors_and_float_tensors_stay_unchanged() -> None:
     vector: dict[str, Tensor] = {"ln_f.weight": torch.randn(4), "a.scale": torch.randn(3)}
-    assert models.same_bits(rounded(vector), vector)
+    assert models.same_bits(quantize(vector), vector)
     plain = {"wte.weight": torch.randn(3, 4), **vector}
-    assert models.same_bits(restored(plain), plain)
+    assert models.same_bits(dequantize(plain), plain)
 
 
 @pytest.fixture
 def small(base: OpenBase, tmp_path: Path) -> Bases:
-    """A folder of bases with one in it, `small`, in eight bits."""
+    """A store of bases with one int8 base, `small`."""
     bases = Bases(tmp_path / "bases")
     definition = base.tokenizer._tokenizer.to_str()
-    checkpoint = Checkpoint(base.trunk.config, base.trunk.canonical(), definition, base.tokenizer.frame)
-    bases.create("small", checkpoint, "elsewhere", {}, eight_bits=True)
+    checkpoint = Checkpoint(
+        base.backbone.config, base.backbone.to_hf_state_dict(), definition, base.tokenizer.special_tokens
+    )
+    bases.create("small", checkpoint, "elsewhere", {}, int8=True)
     return bases
 
 
-def test_a_base_in_eight_bits_opens_as_what_its_fingerprint_says(small: Bases, base: OpenBase, tmp_path: Path) -> None:
+def test_int8_base_is_small_and_matches_its_fingerprint(small: Bases, base: OpenBase, tmp_path: Path) -> None:
     opened = small.open("small")
-    full = sum(tensor.nbytes for tensor in base.trunk.canonical().values())
-    assert (small.path("small") / WEIGHTS).stat().st_size < 0.6 * full  # its rows are short: scales count for much
+    full = sum(tensor.nbytes for tensor in base.backbone.to_hf_state_dict().values())
+    assert (small.path("small") / WEIGHTS).stat().st_size < 0.6 * full  # short rows: the scales are a large part
     again = Checkpoint(
-        opened.trunk.config,
-        opened.trunk.canonical(),
+        opened.backbone.config,
+        opened.backbone.to_hf_state_dict(),
         (small.path("small") / TOKENIZER).read_text(encoding="utf-8"),
-        opened.tokenizer.frame,
+        opened.tokenizer.special_tokens,
     )
     plain = Bases(tmp_path / "plain").create("plain", again, "elsewhere", {})
     assert plain.fingerprint == opened.card.fingerprint != base.card.fingerprint
     assert plain.parameters == opened.card.parameters == base.card.parameters
 
 
-def test_a_base_in_eight_bits_goes_out_and_comes_in_as_any_other(small: Bases, tmp_path: Path) -> None:
-    finish(small.export("small", tmp_path / "small.zip"))
-    card = finish(small.take_in(tmp_path / "small.zip", "again"))
+def test_int8_base_is_exported_and_imported(small: Bases, tmp_path: Path) -> None:
+    drain(small.export("small", tmp_path / "small.zip"))
+    card = drain(small.import_model(tmp_path / "small.zip", "again"))
     assert card.fingerprint == small.card("small").fingerprint
-    assert models.same_bits(small.open("again").trunk.canonical(), small.open("small").trunk.canonical())
+    assert models.same_bits(
+        small.open("again").backbone.to_hf_state_dict(), small.open("small").backbone.to_hf_state_dict()
+    )
 
 
-def test_scales_of_another_shape_are_refused(small: Bases) -> None:
+def test_file_with_wrong_scales_is_refused(small: Bases) -> None:
     path = small.path("small") / WEIGHTS
     tensors = safetensors.torch.load_file(path)
     name = next(name for name in tensors if name.endswith(SCALE))
     for wrong in (tensors[name][:-1], tensors[name][:, None]):
         safetensors.torch.save_file(tensors | {name: wrong.contiguous()}, path)
         with pytest.raises(ValueError, match="not those that config.json asks for"):
-            trunk_on_disk(path, small_config(small)).__enter__()
+            open_tensors(path, small_config(small)).__enter__()
 
 
 def small_config(bases: Bases) -> GPT2Config:

@@ -1,4 +1,4 @@
-"""Work that is interrupted goes on where it stood, and ends with the same bytes as work that was not."""
+"""Interrupted commands resume where they stopped, and end with the same bytes as uninterrupted ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import made_up
 import pytest
 from commands import Command, environment, start
 
-# 800 posts to train on: 200 steps, an evaluation and a checkpoint behind the first and the last hundred.
+# 800 training posts give 200 steps, with an evaluation and a checkpoint after each hundred.
 STEPS = 200
 OPTIONS = "--name cut --epochs 2 --batch-size 8 --dropout 0.1 --emoticon-dropout 0.5 --bottleneck 16 --seed 3".split()
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
@@ -30,15 +30,15 @@ def training(posts: Path, **options: Any) -> subprocess.Popen[bytes]:
 
 
 def events(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    """The events as the process tells them."""
+    """Yield the events that the process prints."""
     assert process.stdout
     return map(json.loads, process.stdout)
 
 
-def up_to_step(told: Iterator[dict[str, Any]], step: int) -> str:
-    """Wait until the training has made a step; its run."""
-    run = next(told)["run"]
-    assert next(event for event in told if event.get("event") == "StepDone" and event["step"] == step)
+def wait_for_step(stream: Iterator[dict[str, Any]], step: int) -> str:
+    """Wait for a step of the training, and return the id of its run."""
+    run = next(stream)["run"]
+    assert next(event for event in stream if event.get("event") == "StepDone" and event["step"] == step)
     return str(run)
 
 
@@ -47,9 +47,9 @@ def weights(home: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The weights of the adapter that nobody interrupted."""
-    home = tmp_path_factory.mktemp("undisturbed")
+def uninterrupted(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the weights of an uninterrupted training."""
+    home = tmp_path_factory.mktemp("uninterrupted")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     with training(posts_file, env=environment(WEIBO_TUI_HOME=str(home))) as process:
         process.communicate(timeout=60)
@@ -57,17 +57,17 @@ def undisturbed(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPa
     return weights(home)
 
 
-def check_goes_on(command: Command, run: str, step: int, home: Path, undisturbed: bytes) -> None:
-    """Resume a run: it begins behind `step`, ends with the same bytes, and its journal has each step once."""
-    told = [json.loads(line) for line in command.well("train", "--resume", run, "--json").out.splitlines()]
-    assert (told[0]["run"], told[0]["step"]) == (run, step)
-    assert [event["step"] for event in told if event["event"] == "StepDone"] == list(range(step + 1, STEPS + 1))
-    assert weights(home) == undisturbed
+def check_resume(command: Command, run: str, step: int, home: Path, uninterrupted: bytes) -> None:
+    """Check that a run resumes after `step` and ends with the same bytes, each step once in its journal."""
+    resumed = [json.loads(line) for line in command.ok("train", "--resume", run, "--json").out.splitlines()]
+    assert (resumed[0]["run"], resumed[0]["step"]) == (run, step)
+    assert [event["step"] for event in resumed if event["event"] == "StepDone"] == list(range(step + 1, STEPS + 1))
+    assert weights(home) == uninterrupted
     path = home / "journal.jsonl"
-    command.well("runs", "export", run, path, "--overwrite")
+    command.ok("runs", "export", run, path, "--overwrite")
     journal = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [event["step"] for event in journal if event["event"] == "StepDone"] == list(range(1, STEPS + 1))
-    shown = json.loads(command.well("runs", "show", run, "--json").out)
+    shown = json.loads(command.ok("runs", "show", run, "--json").out)
     assert (shown["state"], shown["step"]) == ("finished", STEPS)
 
 
@@ -79,43 +79,43 @@ def check_goes_on(command: Command, run: str, step: int, home: Path, undisturbed
         pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
     ],
 )
-def test_a_signal_saves_and_says_how_to_go_on(
-    number: signal.Signals, command: Command, furnished: Path, posts_file: Path, undisturbed: bytes
+def test_signal_stops_training_with_a_checkpoint(
+    number: signal.Signals, command: Command, furnished: Path, posts_file: Path, uninterrupted: bytes
 ) -> None:
     with training(posts_file) as process:
-        told = events(process)
-        run = up_to_step(told, 130)
+        stream = events(process)
+        run = wait_for_step(stream, 130)
         process.send_signal(number)
-        last = max((event["step"] for event in told if event["event"] == "StepDone"), default=130)
+        last = max((event["step"] for event in stream if event["event"] == "StepDone"), default=130)
         assert process.stderr
-        said = process.stderr.read().decode()
+        message = process.stderr.read().decode()
     assert process.returncode == 130
-    assert f"weibo-tui train --resume {run}\n" in said
-    assert "Traceback" not in said
-    shown = json.loads(command.well("runs", "show", run, "--json").out)
+    assert f"weibo-tui train --resume {run}\n" in message
+    assert "Traceback" not in message
+    shown = json.loads(command.ok("runs", "show", run, "--json").out)
     assert (shown["state"], shown["step"]) == ("stopped", last)
     assert last < STEPS
-    check_goes_on(command, run, last, furnished, undisturbed)
+    check_resume(command, run, last, furnished, uninterrupted)
 
 
 @pytest.mark.parametrize(
     ("killed_at", "checkpoint"), [pytest.param(30, 0, marks=pytest.mark.slow), pytest.param(150, 100)]
 )
-def test_a_killed_training_goes_on_from_its_checkpoint(
-    killed_at: int, checkpoint: int, command: Command, furnished: Path, posts_file: Path, undisturbed: bytes
+def test_killed_training_resumes_from_its_checkpoint(
+    killed_at: int, checkpoint: int, command: Command, furnished: Path, posts_file: Path, uninterrupted: bytes
 ) -> None:
     with training(posts_file) as process:
-        run = up_to_step(events(process), killed_at)
+        run = wait_for_step(events(process), killed_at)
         process.kill()
-    shown = json.loads(command.well("runs", "show", run, "--json").out)
+    shown = json.loads(command.ok("runs", "show", run, "--json").out)
     assert shown["state"] == "interrupted"
     assert not (furnished / "adapters" / "cut").exists()
-    check_goes_on(command, run, checkpoint, furnished, undisturbed)
+    check_resume(command, run, checkpoint, furnished, uninterrupted)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", ["float32 on one thread", "bfloat16 on two threads"])
-def test_the_same_seed_data_and_machine_give_the_same_bytes(
+def test_same_seed_data_and_machine_give_same_bytes(
     machine: str, home: Path, stocked: Path, posts_file: Path, tmp_path: Path
 ) -> None:
     dtype, threads = machine.partition(" ")[0], "2" if "two" in machine else "1"
@@ -133,14 +133,14 @@ def test_the_same_seed_data_and_machine_give_the_same_bytes(
     assert weights(homes[0]) == weights(homes[1])
 
 
-def seen_labelled(terminal: int) -> Iterator[int]:
-    """How many rows the bar on the terminal says are labelled, as it is redrawn."""
-    seen = ""
+def iter_labeled_rows(terminal: int) -> Iterator[int]:
+    """Yield the number of labeled rows from the progress bar on the terminal."""
+    output = ""
     while piece := os.read(terminal, 65536).decode(errors="replace"):
-        seen += re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", piece)
-        for line in re.findall(rf"labelling[^\r\n]* (\d+)/{ROWS}", seen):
+        output += re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", piece)
+        for line in re.findall(rf"labelling[^\r\n]* (\d+)/{ROWS}", output):
             yield int(line)
-        seen = seen[-200:]
+        output = output[-200:]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def seen_labelled(terminal: int) -> Iterator[int]:
         pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
     ],
 )
-def test_a_cut_labelling_goes_on_with_the_same_command(
+def test_interrupted_labeling_continues_with_same_command(
     number: signal.Signals, command: Command, furnished: Path, tmp_path: Path
 ) -> None:
     source, out, whole = tmp_path / "many.csv", tmp_path / "out.csv", tmp_path / "whole.csv"
@@ -163,16 +163,16 @@ def test_a_cut_labelling_goes_on_with_the_same_command(
     master, slave = pty.openpty()
     with start(*words, "--out", out, stderr=slave, env=environment(TERM="xterm")) as process:
         os.close(slave)
-        assert next(rows for rows in seen_labelled(master) if rows > 2048)
+        assert next(rows for rows in iter_labeled_rows(master) if rows > 2048)
         process.send_signal(number)
         process.communicate(timeout=60)
     os.close(master)
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     assert not out.exists()
-    for unfinished in tmp_path.glob(".out.csv.*.partial"):
-        os.utime(unfinished, (1, 1))  # a user who starts the command again takes longer than a second
-    done = json.loads(command.well(*words, "--out", out).out)
+    for leftover in tmp_path.glob(".out.csv.*.partial"):
+        os.utime(leftover, (1, 1))
+    done = json.loads(command.ok(*words, "--out", out).out)
     assert 2048 <= done["continued"] < ROWS == done["rows"]
-    assert json.loads(command.well(*words, "--out", whole).out)["continued"] == 0
+    assert json.loads(command.ok(*words, "--out", whole).out)["continued"] == 0
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["many.csv", "out.csv", "whole.csv"]

@@ -1,4 +1,4 @@
-"""What comes from outside is read in a child process: what crashes, hangs or prints there is a sentence here."""
+"""Files from outside are read in a child process, so that crashes, hangs and output there are a sentence here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import runpy
 import shutil
 from pathlib import Path
-from typing import Any
 
 import models
 import pytest
@@ -18,13 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
 from weibo_tui.errors import CorruptFileError, UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases, OpenBase
 
 TERMINAL = "\x1b]0;x\x07\x1b]52;c;aGk=\x07"
-TOKEN: dict[str, Any] = {"content": "[UNK]", TERMINAL: 1}
 ABORTING = {
     "version": "1.0",
     "added_tokens": [],
@@ -37,116 +35,76 @@ def write_json(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(values | changes), encoding="utf-8")
 
 
-def source(folder: Path) -> Path:
-    return models.write_folder(folder, models.reference(), tokens="tokenizer.json")
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A model folder with a `tokenizer.json`."""
+    return models.write_folder(tmp_path / "from", models.reference(), tokens="tokenizer.json")
 
 
-@pytest.mark.parametrize("place", ["tokenizer_config.json", "special_tokens_map.json", "decoder", "tokenizer.json"])
-def test_unknown_tokenizer_key_is_not_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str], place: str) -> None:
-    folder = source(tmp_path / "from")
-    if place == "decoder":
-        write_json(folder / "tokenizer_config.json", added_tokens_decoder={"1": TOKEN})
-    elif place == "tokenizer.json":
-        definition = json.loads((folder / place).read_bytes())
-        definition["added_tokens"][1][TERMINAL] = 1
-        write_json(folder / place, **definition)
-    else:
-        write_json(folder / place, unk_token=TOKEN | {"__type": "AddedToken"})
-    assert Bases(tmp_path / "bases").add(folder, "one").name == "one"
+def test_import_in_child_equals_import_here(tmp_path: Path, source: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also with settings that transformers would act on, or print with their terminal escapes."""
+    bases = Bases(tmp_path / "bases")
+    here = bases.add(source, "here")
+    capfd.readouterr()
+    token = {"__type": "AddedToken", "content": "[UNK]", TERMINAL: 1}
+    settings = {"chat_template": "{{ x }}", "tokenizer_file": "/dev/zero", "auto_map": {"A": "b"}}
+    write_json(source / "tokenizer_config.json", unk_token=token, **settings)
+    there = drain(bases.import_folder(source, "there"))
+    assert (there.fingerprint, there.sha256, there.source) == (here.fingerprint, here.sha256, here.source)
+    assert listing(bases.path("there")).keys() == listing(bases.path("here")).keys()
     assert capfd.readouterr() == ("", "")
 
 
-def test_harmless_tokenizer_settings_are_passed_over(tmp_path: Path) -> None:
-    folder = source(tmp_path / "from")
-    bases = Bases(tmp_path / "bases")
-    plain = bases.add(folder, "plain")
-    harmless = {
-        "chat_template": "{{ x }}",
-        "tokenizer_file": "/dev/zero",
-        "name_or_path": "a/b",
-        "auto_map": {"A": "b"},
-    }
-    write_json(folder / "tokenizer_config.json", **harmless)
-    assert bases.add(folder, "other").fingerprint == plain.fingerprint
-
-
-def test_many_special_tokens_are_refused_unloaded(tmp_path: Path) -> None:
-    folder = source(tmp_path / "from")
-    write_json(folder / "tokenizer_config.json", additional_special_tokens=[f"<{n}>" for n in range(300_000)])
-    with pytest.raises(UserInputError, match="names too many tokens"):
-        Bases(tmp_path / "bases").add(folder, "one")
-
-
-def test_aborting_tokenizer_is_refused_in_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    folder = source(tmp_path / "from")
-    (folder / "tokenizer.json").write_text(json.dumps(ABORTING), encoding="utf-8")
+def test_aborting_tokenizer_is_refused(tmp_path: Path, source: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (source / "tokenizer.json").write_text(json.dumps(ABORTING), encoding="utf-8")
     before = listing(tmp_path)
     with pytest.raises(UserInputError, match="from was refused: reading it crashes"):
-        finish(Bases(tmp_path / "bases").take_in_folder(folder, "one"))
+        drain(Bases(tmp_path / "bases").import_folder(source, "one"))
     assert listing(tmp_path) == before
     assert capfd.readouterr() == ("", "")
 
 
-def test_base_converted_in_a_child_is_the_same(tmp_path: Path) -> None:
-    folder = source(tmp_path / "from")
-    bases = Bases(tmp_path / "bases")
-    here, there = bases.add(folder, "here"), finish(bases.take_in_folder(folder, "there"))
-    assert (there.fingerprint, there.sha256, there.source) == (here.fingerprint, here.sha256, here.source)
-    assert listing(bases.path("there")).keys() == listing(bases.path("here")).keys()
-
-
 def script(tmp_path: Path, text: str) -> Path:
-    """A task of the child's own: `runpy.run_path` runs it there."""
+    """A task for the child: `runpy.run_path` runs it there."""
     (tmp_path / "script.py").write_text(text, encoding="utf-8")
     return tmp_path / "script.py"
 
 
-@pytest.mark.parametrize(
-    "text", ["import os; os.abort()", "while True: pass", "bytearray(10**12)", "import os; os._exit(0)", "[1][2]"]
-)
-def test_child_that_dies_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(isolated, "SECONDS", 0.0)  # of computing beyond the start; a whole second is the least
+@pytest.mark.parametrize("text", ["while True: pass", "[1][2]"])
+def test_child_that_hangs_or_fails_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(isolated, "CPU_SECONDS", 0.0)  # beyond the start, rounded up to a second
     with pytest.raises(UserInputError, match="script.py was refused: reading it crashes") as refused:
-        finish(isolated.run(runpy.run_path, script(tmp_path, text)))
+        drain(isolated.run(runpy.run_path, script(tmp_path, text)))
     assert "\n" not in str(refused.value)
 
 
-def test_child_prints_nothing_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    text = "import os; [os.write(stream, b'\\x1b[2J') for stream in (1, 2)]; print('x' * 10**6)"
-    finish(isolated.run(runpy.run_path, script(tmp_path, text)))
+def test_aborted_child_leaves_no_output_and_no_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = "import os, tempfile; [os.write(stream, b'\\x1b[2J') for stream in (1, 2)]; print('x' * 10**6);"
+    text += f"open({str(tmp_path / 'name')!r}, 'w').write(tempfile.mkdtemp()); os.abort()"
+    with pytest.raises(UserInputError, match="reading it crashes"):
+        drain(isolated.run(runpy.run_path, script(tmp_path, text)))
+    assert not Path((tmp_path / "name").read_text(encoding="utf-8")).exists()
     assert capfd.readouterr() == ("", "")
 
 
-def test_child_finds_modules_where_this_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "found_by_the_parent.py").write_text("def task(source): open(source, 'a')", encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    task = importlib.import_module("found_by_the_parent").task
-    finish(isolated.run(task, tmp_path / "made"))
-    assert (tmp_path / "made").exists()
-
-
-def test_sparse_file_beside_a_model_raises_no_limit(tmp_path: Path) -> None:
-    (tmp_path / "__main__.py").write_text("bytearray(2**33)", encoding="ascii")  # which nothing fills
+def test_memory_limit_ignores_the_length_of_sparse_files(tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text("bytearray(2**33)", encoding="ascii")
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(10**12)
     with pytest.raises(UserInputError, match="reading it crashes"):
-        finish(isolated.run(runpy.run_path, tmp_path))
+        drain(isolated.run(runpy.run_path, tmp_path))
 
 
-def test_temporary_files_of_a_dead_child_are_deleted(tmp_path: Path) -> None:
-    text = f"import os, tempfile; open({str(tmp_path / 'place')!r}, 'w').write(tempfile.mkdtemp()); os.abort()"
-    with pytest.raises(UserInputError, match="reading it crashes"):
-        finish(isolated.run(runpy.run_path, script(tmp_path, text)))
-    assert not Path((tmp_path / "place").read_text(encoding="utf-8")).exists()
-
-
-def test_errors_of_the_child_come_back(tmp_path: Path) -> None:
-    text = "from weibo_tui.errors import Damaged; raise Damaged('broken' * 10**6)"
+def test_errors_of_the_child_are_raised_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a module that only this process has on its path."""
+    text = "from weibo_tui.errors import CorruptFileError\ndef task(source): raise CorruptFileError('broken' * 10**6)"
+    (tmp_path / "parent_module.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CorruptFileError, match="brokenbroken") as raised:
-        finish(isolated.run(runpy.run_path, script(tmp_path, text)))
+        drain(isolated.run(importlib.import_module("parent_module").task, tmp_path / "file"))
     assert len(str(raised.value)) < 3000
     with pytest.raises(FileNotFoundError) as missing:
-        finish(isolated.run(runpy.run_path, tmp_path / "none.py"))
+        drain(isolated.run(runpy.run_path, tmp_path / "none.py"))
     assert missing.value.filename == str(tmp_path / "none.py")
 
 
@@ -167,6 +125,6 @@ def test_import_of_broken_weights_keeps_the_old_adapter(tmp_path: Path, adapters
     write_json(tmp_path / "mood" / "card.json", weights_sha256=sha256(tmp_path / "mood" / "adapter.safetensors"))
     before = listing(adapters.folder)
     with pytest.raises(UserInputError, match="mood is not a working adapter .*head.weight has the shape"):
-        finish(adapters.take_in(tmp_path / "mood", overwrite=True))
+        drain(adapters.import_model(tmp_path / "mood", overwrite=True))
     assert listing(adapters.folder) == before
     adapters.load("mood", base)

@@ -1,4 +1,4 @@
-"""Work that is killed at any moment, again and again, ends as if nobody had; nothing is lost, and nothing is twice."""
+"""Work that is killed at any moment can be resumed, and its result is the same."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from pathlib import Path
 
 import made_up
 import pytest
-from commands import Command, environment, objects, start
+from commands import Command, environment, json_lines, start
 
 OPTIONS = "--name cut --epochs 2 --batch-size 8 --dropout 0.1 --emoticon-dropout 0.5 --bottleneck 16 --seed 3".split()
 MACHINE = "--device cpu --dtype float32 --threads 1".split()
 STEPS = 200
 ROWS = 30_000
 
-# Counts what the program does to files below its home, or below the folder of the posts, and kills it before the one
-# with this number.
+# Counts writes to files in the home or the folder of the posts, and kills the program before the one with this number.
 DIES = """
 import os, signal, sys
 left, places = int(sys.argv[1]), tuple(sys.argv[2].split(":"))
@@ -45,8 +44,8 @@ main()
 
 
 @dataclass(frozen=True)
-class Undisturbed:
-    """What nobody interrupted: its result, and how long it took."""
+class Uninterrupted:
+    """The result of an uninterrupted command, and its seconds."""
 
     result: bytes
     seconds: float
@@ -57,19 +56,19 @@ def quietly(*arguments: str | Path, **options: object) -> subprocess.Popen[bytes
 
 
 def age(folder: Path) -> None:
-    """Make what a killed process has left half-written old, as if it had been killed a while ago."""
+    """Make the partial files of a killed process look old."""
     for leftover in folder.rglob(".*.partial"):
         os.utime(leftover, (0, 0))
 
 
 def dying(number: int, places: str, *arguments: str | Path) -> int:
-    """Run a command that is killed before its change `number` to a file; its exit code."""
+    """Run a command that is killed before its write `number` to a file. Return its exit code."""
     words = [sys.executable, "-c", DIES, str(number), places, *map(str, arguments)]
     return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
 
 
 def kill_within(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Kill a process some time from now, or when it has ended."""
+    """Kill a process after `seconds`, unless it has ended."""
     with process, suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.kill()
@@ -77,34 +76,34 @@ def kill_within(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """The weights of the adapter that nobody interrupted."""
+def trained(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    """The weights of an uninterrupted training."""
     home = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     began = time.monotonic()
     with quietly("train", posts_file, *OPTIONS, *MACHINE, env=environment(WEIBO_TUI_HOME=str(home))) as process:
         assert process.wait() == 0
-    return Undisturbed((home / "adapters/cut/adapter.safetensors").read_bytes(), time.monotonic() - began)
+    return Uninterrupted((home / "adapters/cut/adapter.safetensors").read_bytes(), time.monotonic() - began)
 
 
-def go_on_training(command: Command, home: Path, posts: Path) -> None:
-    """What a person does who finds a training killed."""
+def resume_training(command: Command, home: Path, posts: Path) -> None:
+    """Resume a killed training, as a user does."""
     age(home)
-    runs = [run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut"]
+    runs = [run for run in json_lines(command.ok("runs", "list", "--json").out) if run["name"] == "cut"]
     assert len(runs) <= 1
     if not runs:
-        command.well("train", posts, *OPTIONS, *MACHINE)
+        command.ok("train", posts, *OPTIONS, *MACHINE)
     elif runs[0]["state"] != "finished":
         assert runs[0]["state"] == "interrupted"
-        command.well("train", "--resume", runs[0]["id"])
+        command.ok("train", "--resume", runs[0]["id"])
 
 
-def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
-    """There is one run, finished, with each step once, and the adapter that nobody interrupted."""
+def check_training(command: Command, home: Path, trained: Uninterrupted) -> None:
+    """Check that one run is finished, with each step once and the weights of the uninterrupted one."""
     assert (home / "adapters/cut/adapter.safetensors").read_bytes() == trained.result
-    (run,) = (run for run in objects(command.well("runs", "list", "--json").out) if run["name"] == "cut")
+    (run,) = (run for run in json_lines(command.ok("runs", "list", "--json").out) if run["name"] == "cut")
     assert (run["state"], run["step"]) == ("finished", STEPS)
-    command.well("runs", "export", run["id"], home / "journal.jsonl", "--overwrite")
+    command.ok("runs", "export", run["id"], home / "journal.jsonl", "--overwrite")
     journal = [json.loads(line) for line in (home / "journal.jsonl").read_text("utf-8").splitlines()]
     assert [event["step"] for event in journal if event["event"] == "StepDone"] == list(range(1, STEPS + 1))
     assert [event["event"] for event in journal].count("RunFinished") == 1
@@ -112,30 +111,30 @@ def check_training(command: Command, home: Path, trained: Undisturbed) -> None:
     left = {path.name for path in (home / "runs" / run["id"]).iterdir()}
     assert left <= {"lock", "checkpoint.safetensors"}
     assert list(home.rglob("*.partial")) == []
-    command.well("predict", "真好吃", "--adapter", "cut")
+    command.ok("predict", "真好吃", "--adapter", "cut")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", range(50))
-def test_a_training_killed_at_a_random_moment_ends_with_the_same_adapter(
-    trial: int, command: Command, furnished: Path, posts_file: Path, trained: Undisturbed
+def test_training_killed_at_random_is_resumed_equal(
+    trial: int, command: Command, furnished: Path, posts_file: Path, trained: Uninterrupted
 ) -> None:
     chance = random.Random(trial)
     kill_within(quietly("train", posts_file, *OPTIONS, *MACHINE), chance.uniform(0, trained.seconds))
     for run in furnished.glob("runs/*/checkpoint.safetensors"):
         if chance.random() < 0.5:  # and once more on its way from there
             kill_within(quietly("train", "--resume", run.parent.name), chance.uniform(0, trained.seconds))
-    go_on_training(command, furnished, posts_file)
+    resume_training(command, furnished, posts_file)
     check_training(command, furnished, trained)
 
 
 @pytest.mark.slow
-def test_a_training_killed_before_any_change_of_a_file_ends_with_the_same_adapter(
-    command: Command, furnished: Path, stocked: Path, posts_file: Path, trained: Undisturbed
+def test_training_killed_before_any_write_is_resumed_equal(
+    command: Command, furnished: Path, stocked: Path, posts_file: Path, trained: Uninterrupted
 ) -> None:
     number = 0
     while dying(number, str(furnished), "train", posts_file, *OPTIONS, *MACHINE) != 0:
-        go_on_training(command, furnished, posts_file)
+        resume_training(command, furnished, posts_file)
         check_training(command, furnished, trained)
         shutil.rmtree(furnished)
         shutil.copytree(stocked, furnished)
@@ -144,9 +143,9 @@ def test_a_training_killed_before_any_change_of_a_file_ends_with_the_same_adapte
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of many posts, some of which nobody can read."""
-    path = tmp_path_factory.mktemp("many") / "many.csv"
+def many_posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of many posts, some of them empty."""
+    path = tmp_path_factory.mktemp("many_posts") / "many.csv"
     posts = [text for text, _label in made_up.posts(500, seed=9)] + ["", "http://t.cn/abc"]
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["n", "review"], *([row, posts[row % len(posts)]] for row in range(ROWS))])
@@ -154,48 +153,48 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def labelled(stocked: Path, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """The file that nobody interrupted the labelling of."""
+def labeled(stocked: Path, many_posts: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    """The file of an uninterrupted labeling."""
     home = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     out, began = home / "out.csv", time.monotonic()
-    with quietly(*labelling(many, out), env=environment(WEIBO_TUI_HOME=str(home))) as process:
+    with quietly(*labeling(many_posts, out), env=environment(WEIBO_TUI_HOME=str(home))) as process:
         assert process.wait() == 0
-    return Undisturbed(out.read_bytes(), time.monotonic() - began)
+    return Uninterrupted(out.read_bytes(), time.monotonic() - began)
 
 
-def labelling(source: Path, out: Path) -> list[str | Path]:
+def labeling(source: Path, out: Path) -> list[str | Path]:
     return ["predict", "--file", source, "--out", out, *MACHINE]
 
 
-def check_labelling(command: Command, many: Path, out: Path, labelled: Undisturbed, whole: bool) -> None:
+def check_labeling(command: Command, many_posts: Path, out: Path, labeled: Uninterrupted, complete: bool) -> None:
     age(out.parent)
-    if not whole:
-        command.well(*labelling(many, out))
-    assert out.read_bytes() == labelled.result
+    if not complete:
+        command.ok(*labeling(many_posts, out))
+    assert out.read_bytes() == labeled.result
     assert [path.name for path in out.parent.glob("*out.csv*")] == ["out.csv"]
-    entries = [entry for entry in objects(command.well("history", "list", "--json").out) if entry.get("rows")]
+    entries = [entry for entry in json_lines(command.ok("history", "list", "--json").out) if entry.get("rows")]
     assert [entry["rows"] for entry in entries] == [ROWS]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", range(25))
-def test_a_labelling_killed_at_a_random_moment_loses_no_row_and_has_none_twice(
-    trial: int, command: Command, furnished: Path, many: Path, labelled: Undisturbed, tmp_path: Path
+def test_labeling_killed_at_random_has_each_row_once(
+    trial: int, command: Command, furnished: Path, many_posts: Path, labeled: Uninterrupted, tmp_path: Path
 ) -> None:
     chance, out = random.Random(trial), tmp_path / "out.csv"
-    process = quietly(*labelling(many, out))
-    kill_within(process, chance.uniform(0, labelled.seconds))
-    check_labelling(command, many, out, labelled, whole=process.returncode == 0)
+    process = quietly(*labeling(many_posts, out))
+    kill_within(process, chance.uniform(0, labeled.seconds))
+    check_labeling(command, many_posts, out, labeled, complete=process.returncode == 0)
 
 
 @pytest.mark.slow
-def test_a_labelling_killed_before_any_change_of_a_file_loses_no_row_and_has_none_twice(
-    command: Command, furnished: Path, stocked: Path, many: Path, labelled: Undisturbed, tmp_path: Path
+def test_labeling_killed_before_any_write_has_each_row_once(
+    command: Command, furnished: Path, stocked: Path, many_posts: Path, labeled: Uninterrupted, tmp_path: Path
 ) -> None:
     number, out = 0, tmp_path / "out.csv"
-    while dying(number, f"{furnished}:{tmp_path}", *labelling(many, out)) != 0:
-        check_labelling(command, many, out, labelled, whole=False)
+    while dying(number, f"{furnished}:{tmp_path}", *labeling(many_posts, out)) != 0:
+        check_labeling(command, many_posts, out, labeled, complete=False)
         shutil.rmtree(furnished)
         shutil.copytree(stocked, furnished)
         out.unlink()

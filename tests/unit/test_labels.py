@@ -1,4 +1,4 @@
-"""Labels as files say them and as people read them."""
+"""Labels as in files and as shown to users."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from weibo_tui.datasets.dataset import Dataset, check_trainable, load
-from weibo_tui.datasets.labels import Labels, find_labels, known_labels, raw_label
+from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
+from weibo_tui.datasets.labels import Labels, labels_from_names, normalize_label, resolve_labels
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import Progress, finish
+from weibo_tui.progress import Progress, drain
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,12 @@ from weibo_tui.progress import Progress, finish
         (" 高兴\u3000", "高兴"),
     ],
 )
-def test_a_label_cell_as_text(cell: Any, label: str) -> None:
-    assert raw_label(cell) == label
+def test_normalize_label_strips_and_unifies_numbers(cell: Any, label: str) -> None:
+    assert normalize_label(cell) == label
 
 
 @pytest.mark.parametrize(
-    ("found", "named", "labels"),
+    ("result", "named", "labels"),
     [
         ({"0", "1"}, None, Labels(("negative", "positive"), ("0", "1"))),
         ({"positive", "negative"}, None, Labels(("negative", "positive"), ("0", "1"))),
@@ -40,37 +40,32 @@ def test_a_label_cell_as_text(cell: Any, label: str) -> None:
         ({"sad", "happy"}, ["sad", "happy"], Labels(("sad", "happy"), ("sad", "happy"))),
     ],
 )
-def test_labels_are_ordered_and_named(found: set[str], named: list[str] | None, labels: Labels) -> None:
-    assert find_labels(found, named) == labels
+def test_labels_are_ordered_and_named(result: set[str], named: list[str] | None, labels: Labels) -> None:
+    assert resolve_labels(result, named) == labels
 
 
 @pytest.mark.parametrize("named", [["a"], ["a", "a"], ["a", ""], ["a", "b", "c"]])
-def test_names_that_do_not_fit_are_refused(named: list[str]) -> None:
+def test_label_names_that_do_not_fit_are_refused(named: list[str]) -> None:
     with pytest.raises(UserInputError, match="--labels"):
-        find_labels({"sad", "happy"}, named)
+        resolve_labels({"sad", "happy"}, named)
 
 
-def test_labels_of_an_adapter_are_known_by_name_and_number() -> None:
-    labels = known_labels(["negative", "positive"])
+def test_adapter_labels_match_by_name_and_number() -> None:
+    labels = labels_from_names(["negative", "positive"])
     assert [labels.index(label) for label in ("0", "1", "negative", "Positive", "2", "neutral")] == [
-        0,
-        1,
-        0,
-        1,
-        None,
-        None,
+        *(0, 1, 0, 1, None, None)
     ]
-    numbered = known_labels(["1", "2"])
+    numbered = labels_from_names(["1", "2"])
     assert [numbered.index(label) for label in ("0", "1", "2")] == [None, 0, 1]
 
 
-def test_numbers_are_no_labels_of_an_adapter_that_learned_words() -> None:
-    emotions = find_labels({"neutral", "angry", "happy"}, ["neutral", "angry", "happy"])
+def test_adapter_with_word_labels_rejects_numbers() -> None:
+    emotions = resolve_labels({"neutral", "angry", "happy"}, ["neutral", "angry", "happy"])
     assert [emotions.index(label) for label in ("0", "1", "angry")] == [None, None, 1]
 
 
-def test_0_and_1_are_negative_and_positive_in_any_order() -> None:
-    labels = find_labels({"negative", "positive", "mixed"}, ["positive", "mixed", "negative"])
+def test_0_and_1_match_negative_and_positive_in_any_order() -> None:
+    labels = resolve_labels({"negative", "positive", "mixed"}, ["positive", "mixed", "negative"])
     assert [labels.index(label) for label in ("0", "1", "2")] == [2, 0, None]
 
 
@@ -80,10 +75,10 @@ def write(path: Path, *lines: str) -> Path:
 
 
 def loaded(*paths: Path, **options: Any) -> Dataset:
-    return finish(load(paths, **options))
+    return drain(load_dataset(paths, **options))
 
 
-def test_files_are_read_one_behind_the_other_and_posts_stay_raw(tmp_path: Path) -> None:
+def test_dataset_joins_files_and_keeps_raw_posts(tmp_path: Path) -> None:
     one = write(tmp_path / "one.csv", "1,今天真好 http://t.cn/abc", "0, ", "0,@小王 唉")
     two = write(tmp_path / "two.csv", ",http://t.cn/abc", "positive,谢谢")
     dataset = loaded(one, two)
@@ -97,7 +92,7 @@ def test_files_are_read_one_behind_the_other_and_posts_stay_raw(tmp_path: Path) 
     check_trainable(dataset)
 
 
-def test_the_digest_is_of_posts_and_labels_in_order(tmp_path: Path) -> None:
+def test_dataset_digest_depends_on_posts_and_labels(tmp_path: Path) -> None:
     posts = ["1,一", "0,二"]
     digest = loaded(write(tmp_path / "a.csv", *posts)).digest
     assert digest == loaded(write(tmp_path / "b.csv", "positive,一", "negative,二")).digest
@@ -107,28 +102,28 @@ def test_the_digest_is_of_posts_and_labels_in_order(tmp_path: Path) -> None:
     assert digest != loaded(write(tmp_path / "a.csv", *posts), labels=["差", "好"]).digest
 
 
-def test_a_label_that_is_not_in_the_set_is_named_with_its_row(tmp_path: Path) -> None:
+def test_dataset_unknown_label_is_refused_with_its_row(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "1,一", "0,二", "2,三", "2,四")
     with pytest.raises(
         UserInputError, match=r"posts\.csv, row 3: the label 2 is not in the set \(negative, positive\)"
     ):
-        loaded(path, labels=known_labels(["negative", "positive"]))
+        loaded(path, labels=labels_from_names(["negative", "positive"]))
 
 
-def test_a_post_without_a_label_is_named_with_its_row(tmp_path: Path) -> None:
+def test_dataset_missing_label_is_refused_with_its_row(tmp_path: Path) -> None:
     with pytest.raises(UserInputError, match=r"posts\.csv, row 2: a post without a label"):
         loaded(write(tmp_path / "posts.csv", "1,一", " ,二"))
 
 
-def test_a_column_of_posts_is_not_taken_for_labels(tmp_path: Path) -> None:
+def test_label_column_with_too_many_labels_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"第{n}条,好" for n in range(1001)))
     with pytest.raises(UserInputError, match="more than 1000 different labels"):
         loaded(path)
 
 
-def test_evaluation_may_have_one_label_and_training_may_not(tmp_path: Path) -> None:
+def test_one_label_is_refused_for_training_only(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "1,一", "1,二")
-    dataset = loaded(path, labels=known_labels(["negative", "positive"]))
+    dataset = loaded(path, labels=labels_from_names(["negative", "positive"]))
     assert dataset.counts() == {"negative": 0, "positive": 2}
     with pytest.raises(UserInputError, match=r"posts\.csv: every post is labelled positive"):
         check_trainable(dataset)
@@ -139,8 +134,8 @@ def test_evaluation_may_have_one_label_and_training_may_not(tmp_path: Path) -> N
         check_trainable(loaded(path, labels=["bad", "fair", "good"]))
 
 
-def test_progress_comes_at_least_every_two_thousand_rows(tmp_path: Path) -> None:
+def test_loading_reports_progress_every_two_thousand_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"{n % 2},第{n}条" for n in range(5000)))
-    steps = [step.done for step in load([path]) if step.stage == "reading"]
+    steps = [step.done for step in load_dataset([path]) if step.stage == "reading"]
     assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 2000
-    assert Progress("reading", 5000, 5000) in list(load([path]))
+    assert Progress("reading", 5000, 5000) in list(load_dataset([path]))

@@ -1,9 +1,7 @@
-"""In a folder of the original project, what lies there is found and offered, and nothing is taken unasked."""
+"""Files of the original project are found and offered, but not imported without a command."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import originals
@@ -20,7 +18,7 @@ CHECKPOINT = Path("best_weibo_sentiment_model.pth")
 
 @pytest.fixture
 def project(tmp_path: Path, few: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The original's folder, and the current one."""
+    """Return a folder of the original project, the current one."""
     folder = tmp_path / "project"
     folder.mkdir()
     originals.write_original(folder)
@@ -30,26 +28,18 @@ def project(tmp_path: Path, few: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_what_lies_there_is_found(project: Path, tmp_path: Path) -> None:
+def test_find_returns_existing_paths(project: Path, tmp_path: Path) -> None:
     assert LegacyProject.find() == LegacyProject(BASE, DATA, CHECKPOINT)
-    assert LegacyProject.find().found == (BASE, CHECKPOINT, DATA)
+    assert LegacyProject.find().paths == (BASE, CHECKPOINT, DATA)
     assert LegacyProject.find(project).data == project / DATA
     assert LegacyProject.find(tmp_path) == LegacyProject(None, None, None)
     (project / BASE / "config.json").unlink()
     (project / CHECKPOINT).unlink()
     (project / CHECKPOINT).mkdir()
-    assert LegacyProject.find().found == (DATA,)
+    assert LegacyProject.find().paths == (DATA,)
 
 
-def test_looking_needs_no_torch(project: Path) -> None:
-    script = (
-        "import sys; from weibo_tui.workbench.legacy_project import Originals; "
-        "assert len(Originals.find().found) == 3; assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)
-
-
-def test_each_step_names_the_next_and_the_last_gives_a_verdict(command: Command, project: Path, home: Path) -> None:
+def test_errors_offer_each_step_of_the_import(command: Command, project: Path, home: Path) -> None:
     before = listing(home)
     done = command("train", DATA)
     assert (done.code, done.err.count("\n")) == (2, 1)
@@ -61,21 +51,21 @@ def test_each_step_names_the_next_and_the_last_gives_a_verdict(command: Command,
     assert {path for path in listing(home) if path.startswith("adapters")} == set()
     assert "adapters" not in before
 
-    assert "'gpt2-chinese' is there" in command.well("bases", "add").err
+    assert "'gpt2-chinese' is there" in command.ok("bases", "add").err
     done = command("predict", "好看", "--device", "cpu")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert f"'weibo-tui adapters import {CHECKPOINT}'" in done.err
-    command.well("adapters", "import", CHECKPOINT)
-    assert command.well("predict", "好看", "--device", "cpu", "--json").out.count("\n") == 1
-    with Workbench.open(home) as bench:
-        assert bench.bases.card("gpt2-chinese").source == str(project / BASE)
+    command.ok("adapters", "import", CHECKPOINT)
+    assert command.ok("predict", "好看", "--device", "cpu", "--json").out.count("\n") == 1
+    with Workbench.open(home) as wb:
+        assert wb.bases.card("gpt2-chinese").source == str(project / BASE)
 
     done = command("train")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert f"'weibo-tui train {DATA}'" in done.err
 
 
-def test_elsewhere_the_errors_are_as_they_were(
+def test_errors_without_legacy_project_offer_other_steps(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

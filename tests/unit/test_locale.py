@@ -1,4 +1,4 @@
-"""Which language is spoken, and when."""
+"""The language of messages: setting, environment, system."""
 
 from __future__ import annotations
 
@@ -12,33 +12,29 @@ MESSAGE = "true or false"
 TRANSLATED = "true 或 false"
 
 
-def test_english_is_what_the_source_says() -> None:
+def test_english_messages_are_the_source_texts() -> None:
     assert gettext(MESSAGE) == MESSAGE
     assert [ngettext("{n} cat", "{n} cats", n) for n in (0, 1, 2)] == ["{n} cats", "{n} cat", "{n} cats"]
 
 
-@pytest.mark.parametrize("name", ["LC_ALL", "LC_MESSAGES", "LANG"])
-@pytest.mark.parametrize("value", ["zh_CN.UTF-8", "zh_TW.UTF-8", "zh"])
-def test_a_chinese_system_is_spoken_chinese_to(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "value"), [("LC_ALL", "zh_CN.UTF-8"), ("LC_MESSAGES", "zh_TW.UTF-8"), ("LANG", "zh")])
+def test_chinese_system_gets_chinese(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     assert gettext(MESSAGE) == TRANSLATED
 
 
-def test_the_first_variable_that_says_something_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_variable_that_is_set_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     monkeypatch.setenv("LC_ALL", "")
     monkeypatch.setenv("LC_MESSAGES", "de_DE.UTF-8")
     assert gettext(MESSAGE) == MESSAGE
-
-
-def test_a_system_that_says_nothing_is_spoken_english_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LANG")
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name)
+    use("auto")
     assert gettext(MESSAGE) == MESSAGE
 
 
-def test_the_setting_comes_before_the_system_and_the_variable_before_the_setting(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variable_overrides_setting_overrides_system(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "settings.toml").write_text('language = "zh_CN"\n')
     assert gettext(MESSAGE) == TRANSLATED
     monkeypatch.setenv("WEIBO_TUI_LANGUAGE", "en")
@@ -47,7 +43,7 @@ def test_the_setting_comes_before_the_system_and_the_variable_before_the_setting
 
 
 @pytest.mark.parametrize("content", [b"language = 1", b"language =", b"\xff\xff"])
-def test_a_broken_settings_file_is_spoken_of_in_the_systems_language(
+def test_broken_settings_file_gives_system_language(
     content: bytes, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "settings.toml").write_bytes(content)
@@ -55,7 +51,7 @@ def test_a_broken_settings_file_is_spoken_of_in_the_systems_language(
     assert gettext("no such message") == "no such message"
 
 
-def test_the_language_is_settled_at_the_first_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_language_is_fixed_at_first_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gettext(MESSAGE) == MESSAGE
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     assert gettext(MESSAGE) == MESSAGE

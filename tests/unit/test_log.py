@@ -1,4 +1,4 @@
-"""An error that nobody foresaw ends in one line and a trace, and takes no post along."""
+"""An unexpected error is one line with a trace in the log, without the text of a post."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from weibo_tui.workbench import Workbench
 POST = "words that somebody wrote for nobody else"
 
 
-def test_an_unforeseen_error_is_one_line_and_its_trace_holds_no_text(
-    home: Path, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unexpected_error_is_logged_without_text(home: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object, **_options: object) -> NoReturn:
         raise ZeroDivisionError(POST)
 

@@ -1,4 +1,4 @@
-"""Without the modules, functions and signals that Windows lacks, the program does its work."""
+"""The program works without the modules, functions and signals that Windows lacks."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ import asyncio
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.workbench import Workbench
 
-async def scene():
+async def main():
     app = WeiboApp()
     async with app.run_test() as pilot:
         await pilot.press(*"今天真好", "enter")
-        while not await app.records.ask(lambda bench: bench.history.count()):
+        while not await app.records.call(lambda wb: wb.history.count()):
             await asyncio.sleep(0.01)
-    app.end_threads()
+    app.stop_workers()
 
-asyncio.run(asyncio.wait_for(scene(), 120))
-with Workbench.open() as bench:
-    print(bench.history.count())
+asyncio.run(asyncio.wait_for(main(), 120))
+with Workbench.open() as wb:
+    print(wb.history.count())
 """
 
 
@@ -62,7 +62,7 @@ def test_commands_work_without_posix(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("environment")
 def test_app_predicts_without_posix(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Textual's own driver for Linux asks for termios.
+    # Textual's driver for Linux imports termios.
     monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.headless_driver:HeadlessDriver")
     process = subprocess.run([sys.executable, "-c", APP], capture_output=True, timeout=400, check=False)
     assert process.returncode == 0, process.stderr.decode()
@@ -70,7 +70,7 @@ def test_app_predicts_without_posix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.v1", "com1", "LPT9", "own."])
-def test_name_that_windows_reserves_is_refused(name: str) -> None:
-    assert check_name(name) == name  # homes made elsewhere open
+def test_name_reserved_by_windows_is_refused(name: str) -> None:
+    assert check_name(name) == name  # homes of other systems open
     with pytest.raises(UserInputError, match="cannot be used on Windows"):
         check_new_name(name)

@@ -1,4 +1,4 @@
-"""A home that belongs to others: it can be read, and what would be written is refused in a sentence."""
+"""A read-only home: reading works, and writing is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUICK = ("settings", "a verdict", "a history export", "a converted base", "no ad
 
 @pytest.fixture(scope="module")
 def shared(stocked: Path, posts_file: Path, corpus_file: Path) -> Iterator[Place]:
-    """A home that its owner alone may write to."""
+    """A home that only its owner may write to."""
     with open_folder() as folder, open_folder() as elsewhere, Shell() as shell:
         shell.disk = shell.seen = folder
         place = furnish(shell, stocked, posts_file, corpus_file, elsewhere)
@@ -37,31 +37,23 @@ def place(shared: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture
 def own() -> Iterator[Path]:
-    """A folder where everybody may write."""
+    """A folder that everybody may write to."""
     with open_folder() as folder:
         folder.chmod(0o777)
         yield folder
 
 
-def check_refused(place: Place, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS]
+)
+def test_without_rights_command_changes_nothing(name: str, place: Place) -> None:
     before = listing(place.shell.seen)
-    said = check_told(place.shell.run(*place.words(name), user=stranger()), place.shell.seen)
-    assert "no space" not in said
+    message = check_told(place.shell.run(*place.words(name), user=stranger()), place.shell.seen)
+    assert "no space" not in message
     assert listing(place.shell.seen) == before
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_without_rights_a_command_says_where_and_changes_nothing(name: str, place: Place) -> None:
-    check_refused(place, name)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in QUICK])
-def test_without_rights_every_command_says_where_and_changes_nothing(name: str, place: Place) -> None:
-    check_refused(place, name)
-
-
-def test_a_home_that_may_only_be_read_serves_all_that_reads(place: Place, own: Path) -> None:
+def test_read_only_home_can_be_read(place: Place, own: Path) -> None:
     shell, before = place.shell, listing(place.shell.seen)
     for words in (
         ["adapters", "list"],
@@ -87,7 +79,7 @@ def test_a_home_that_may_only_be_read_serves_all_that_reads(place: Place, own: P
     assert listing(shell.seen) == before
 
 
-def test_labeling_with_a_read_only_home_is_refused_before_the_work(place: Place, own: Path) -> None:
+def test_labeling_with_read_only_home_is_refused_before_work(place: Place, own: Path) -> None:
     few, out = place.elsewhere / "few.csv", own / "out.csv"
     done = place.shell.run("predict", "--file", few, "--out", out, *MACHINE, user=stranger())
     said = check_told(done, place.shell.seen)
@@ -95,7 +87,7 @@ def test_labeling_with_a_read_only_home_is_refused_before_the_work(place: Place,
     assert list(own.iterdir()) == []
 
 
-def test_a_home_that_cannot_be_made_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_that_cannot_be_created_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIBO_TUI_HOME", str(place.home / "new" / "deeper"))
     for words in (["adapters", "list"], ["history", "list"]):
         assert place.shell.run(*words, user=stranger()).code == 0
@@ -107,9 +99,7 @@ def test_a_home_that_cannot_be_made_is_named(place: Place, monkeypatch: pytest.M
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
 @pytest.mark.parametrize("name", COMMANDS)
-def test_on_a_disk_mounted_for_reading_a_command_says_where(
-    name: str, place: Place, mounted: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_disk_is_named(name: str, place: Place, mounted: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIBO_TUI_HOME", f"{mounted.shell.disk}/home")
     mounted.restore()
     before = listing(mounted.shell.seen)
@@ -128,7 +118,7 @@ def mounted(shared: Place) -> Iterator[Place]:
         yield Place(shell, shared.elsewhere, shared.run)
 
 
-def test_a_folder_that_cannot_be_deleted_is_in_its_place_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_cannot_be_deleted_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()
     (folder / "file").write_text("content")
@@ -143,8 +133,8 @@ def test_a_folder_that_cannot_be_deleted_is_in_its_place_again(tmp_path: Path, m
     assert list(tmp_path.glob("*kept*")) == [folder]
 
 
-def test_a_folder_that_may_not_be_emptied_is_not_replaced(place: Place) -> None:
-    """By another account in a process of its own: its parent is open to all, and it is not."""
+def test_folder_that_cannot_be_emptied_is_kept(place: Place) -> None:
+    """Another account runs the command. It may write to the parent folder only."""
     folder = place.elsewhere / "open" / "adapters"
     shutil.copytree(place.elsewhere / "home", folder.parent, dirs_exist_ok=True)
     writable(folder.parent)
@@ -158,7 +148,7 @@ def test_a_folder_that_may_not_be_emptied_is_not_replaced(place: Place) -> None:
     assert listing(folder) == before
 
 
-def test_replacing_keeps_what_another_account_may_not_delete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replacing_folder_of_another_account_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()
     monkeypatch.setattr("os.access", lambda *_arguments, **_options: False)
@@ -167,7 +157,7 @@ def test_replacing_keeps_what_another_account_may_not_delete(tmp_path: Path, mon
     assert [*tmp_path.iterdir()].count(folder) == 1
 
 
-def test_a_folder_set_aside_is_back_where_what_was_done_meanwhile_failed(tmp_path: Path) -> None:
+def test_folder_aside_is_restored_after_error(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()
     with pytest.raises(ZeroDivisionError), folder_aside(folder):

@@ -1,4 +1,4 @@
-"""Where the memory is too small, work is done in smaller parts, and comes to the same."""
+"""Out of memory: smaller micro-batches give the same results."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import models
 import numpy as np
 import pytest
 import torch
+from engine_helpers import all_logits
 from models import HYPER
 from torch import Tensor
 
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.events import BatchHalved, StepDone
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.oom import in_fitting_batches
-from weibo_tui.engine.prediction import logits_of
+from weibo_tui.engine.oom import map_with_oom_retry
 from weibo_tui.engine.training import AdapterTrainer
 from weibo_tui.errors import WeiboTuiError
 
@@ -26,40 +26,39 @@ POSTS = made_up.posts(60, seed=5)
 
 
 @contextmanager
-def memory_for(trunk: GPT2, tokens: int, error: type[Exception] = torch.OutOfMemoryError) -> Iterator[list[int]]:
-    """For the block, a trunk that computes `tokens` tokens at once and no more, in a forward or in a backward pass;
-    how many each pass had that went well."""
-    went_well: list[int] = []
+def memory_for(backbone: GPT2, tokens: int, error: type[Exception] = torch.OutOfMemoryError) -> Iterator[list[int]]:
+    """Let the backbone raise `error` for more than `tokens` tokens at once; yield the tokens of successful passes."""
+    successful: list[int] = []
 
     def forward(ids: Tensor, lengths: Tensor, *others: object) -> Tensor:
-        asked = int(lengths.sum())
-        if asked > tokens:
+        requested = int(lengths.sum())
+        if requested > tokens:
             raise error("can't allocate memory")
-        went_well.append(asked)
-        read: Tensor = GPT2.forward(trunk, ids, lengths, *others)  # type: ignore[arg-type]
-        return read
+        successful.append(requested)
+        states: Tensor = GPT2.forward(backbone, ids, lengths, *others)  # type: ignore[arg-type]
+        return states
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trunk, "forward", forward)
-        yield went_well
+        patch.setattr(backbone, "forward", forward)
+        yield successful
 
 
-def training_on(trunk: GPT2) -> AdapterTrainer:
+def training_on(backbone: GPT2) -> AdapterTrainer:
     hyper = replace(HYPER, epochs=1, dropout=0.1, emoticon_dropout=0.0)
-    config = AdapterConfig(trunk.config.width, (0, 1), 2, hyper.bottleneck, dropout=0.0)
+    config = AdapterConfig(backbone.config.width, (0, 1), 2, hyper.bottleneck, dropout=0.0)
     compute = models.compute(torch.float64, micro_tokens=10_000)
-    adapter = Adapter.fresh(config, hyper.seed).double()
+    adapter = Adapter.initialize(config, hyper.seed).double()
     examples = models.examples(POSTS)
-    return AdapterTrainer(trunk, adapter, examples, models.examples(POSTS[:20]), hyper, compute, padding=0)
+    return AdapterTrainer(backbone, adapter, examples, models.examples(POSTS[:20]), hyper, compute, padding=0)
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])
-def test_a_training_that_does_not_fit_halves_its_parts_and_learns_the_same(error: type[Exception]) -> None:
-    undisturbed = training_on(models.trunk_of(models.reference(), torch.float64))
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
+def test_training_out_of_memory_halves_micro_batches(error: type[Exception]) -> None:
+    undisturbed = training_on(models.backbone_of(models.reference(), torch.float64))
     expected = [event for event in undisturbed.events() if isinstance(event, StepDone)]
-    trunk = models.trunk_of(models.reference(), torch.float64)
-    training = training_on(trunk)
-    with memory_for(trunk, 70, error) as went_well:
+    backbone = models.backbone_of(models.reference(), torch.float64)
+    training = training_on(backbone)
+    with memory_for(backbone, 70, error) as successful:
         events = list(training.events())
     halvings = [event for event in events if isinstance(event, BatchHalved)]
     steps = [event for event in events if isinstance(event, StepDone)]
@@ -70,44 +69,32 @@ def test_a_training_that_does_not_fit_halves_its_parts_and_learns_the_same(error
     assert [step.loss for step in steps] == pytest.approx([step.loss for step in expected], rel=1e-9)
     for name, tensor in undisturbed.adapter.state_dict().items():
         assert torch.allclose(training.adapter.state_dict()[name], tensor, rtol=0, atol=1e-9)
-    assert sum(went_well) >= sum(step.tokens for step in steps)
+    assert sum(successful) >= sum(step.tokens for step in steps)
 
 
-def test_memory_too_small_for_one_post_ends_training_in_a_sentence() -> None:
-    trunk = models.trunk_of(models.reference(), torch.float64)
-    training = training_on(trunk)
-    with (
-        memory_for(trunk, 2),
-        pytest.raises(WeiboTuiError, match=r"too small for one post of \d+ tokens"),
-    ):
+def test_memory_too_small_for_one_post_is_an_error() -> None:
+    backbone = models.backbone_of(models.reference(), torch.float64)
+    training = training_on(backbone)
+    with memory_for(backbone, 2), pytest.raises(WeiboTuiError, match=r"too small for one post of \d+ tokens"):
         list(training.events())
-    assert training.at.step == 0
+    assert training.state.step == 0
 
 
-def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+def test_other_runtime_errors_are_raised() -> None:
     def work(_batch: object) -> None:
         raise RuntimeError("a shape is wrong")
 
     with pytest.raises(RuntimeError, match="a shape is wrong"):
-        list(in_fitting_batches(np.arange(4), np.full(4, 5), models.compute(), work))
+        list(map_with_oom_retry(np.arange(4), np.full(4, 5), models.compute(), work))
 
 
-def test_verdicts_that_do_not_fit_together_come_one_by_one_and_are_the_same() -> None:
-    trunk = models.trunk_of(models.reference(), torch.float64)
-    adapter = models.adapter_for(trunk.config).double()
+def test_predictions_out_of_memory_are_the_same() -> None:
+    backbone = models.backbone_of(models.reference(), torch.float64)
+    adapter = models.adapter_for(backbone.config).double()
     encoded = models.examples(POSTS).encoded
 
-    def judged() -> np.ndarray:
-        logits = np.zeros((len(encoded), 3))
-        times = np.zeros(len(encoded), int)
-        compute = models.compute(torch.float64, micro_tokens=10_000)
-        for batch, part in logits_of(trunk, adapter, encoded, 0, compute):
-            logits[batch] = part
-            times[batch] += 1
-        assert (times == 1).all()
-        return logits
-
-    expected = judged()
-    with memory_for(trunk, int(encoded.lengths.max())) as went_well:
-        assert np.allclose(judged(), expected, rtol=0, atol=1e-9)
-    assert sum(went_well) == encoded.lengths.sum()
+    compute = models.compute(torch.float64, micro_tokens=10_000)
+    expected = all_logits(backbone, adapter, encoded, compute)
+    with memory_for(backbone, int(encoded.lengths.max())) as successful:
+        assert np.allclose(all_logits(backbone, adapter, encoded, compute), expected, rtol=0, atol=1e-9)
+    assert sum(successful) == encoded.lengths.sum()

@@ -1,4 +1,4 @@
-"""Curves: what is kept of a series, and how it is drawn."""
+"""Charts: series in bounded memory, and how they are drawn."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from itertools import pairwise
 from math import inf, nan
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from weibo_tui.app.plot.axes import linear, logarithmic, short
-from weibo_tui.app.plot.legend import legend
+from weibo_tui.app.plot.axes import format_number, linear, logarithmic
+from weibo_tui.app.plot.line_chart import legend
 from weibo_tui.app.plot.render import StyledRow, draw
-from weibo_tui.app.plot.series import MOST, Series
-from weibo_tui.text import cell_width
+from weibo_tui.app.plot.series import MAX_BUCKETS, Series
 
 Point = tuple[float, float | None]
 
@@ -26,8 +26,8 @@ STEPS = st.lists(NUMBERS | st.none(), max_size=60).map(lambda values: list(enume
 ORDINARY = st.floats(-1e9, 1e9)
 
 
-def series(points: Sequence[Point], name: str = "loss", colour: int = 0, smoothing: float = 0.95) -> Series:
-    made = Series(name, colour, smoothing)
+def series(points: Sequence[Point], name: str = "loss", color: int = 0, smoothing: float = 0.95) -> Series:
+    made = Series(name, color, smoothing)
     for x, y in points:
         made.add(x, y)
     return made
@@ -42,31 +42,32 @@ def lines(rows: Sequence[StyledRow]) -> list[str]:
 
 
 def dots(text: str) -> int:
-    """How many dots the braille patterns in `text` have."""
+    """Count the dots of the braille characters in `text`."""
     return sum((ord(character) - 0x2800).bit_count() for character in text if 0x2800 <= ord(character) < 0x2900)
 
 
 def plot(rows: Sequence[StyledRow]) -> list[str]:
-    """What stands to the right of the axis."""
+    """Return the parts of the rows right of the axis."""
     return [line[line.index(side[0]) + 1 :] for line in lines(rows) if (side := re.findall("[┤│]", line))]
 
 
-# ---- what is kept
+# ---- series
 
 
-def test_any_number_of_points_takes_bounded_room_and_keeps_its_spikes() -> None:
+def test_series_long_stays_bounded_and_keeps_spikes() -> None:
     made = Series("loss")
     for step in range(300_000):
         made.add(step, 100.0 if step == 254_321 else -3.0 if step == 123_456 else 1.0)
-    assert len(made.stretches) <= MOST
+    assert len(made.buckets) <= MAX_BUCKETS
     assert (made.low, made.high) == (-3.0, 100.0)
-    assert sum(stretch.high == 100.0 for stretch in made.stretches) == 1
-    assert sum(stretch.low == -3.0 for stretch in made.stretches) == 1
-    assert (made.first, made.stretches[-1].x) == (0, 299_999)
+    assert sum(bucket.high == 100.0 for bucket in made.buckets) == 1
+    assert sum(bucket.low == -3.0 for bucket in made.buckets) == 1
+    assert (made.first, made.buckets[-1].x) == (0, 299_999)
 
 
+@settings(max_examples=40)
 @given(points=POINTS)
-def test_bounds_are_those_of_the_finite_values_that_are_left(points: list[Point]) -> None:
+def test_series_bounds_are_those_of_finite_values(points: list[Point]) -> None:
     made = series(points)
     left: list[Point] = []
     for x, y in points:
@@ -74,11 +75,11 @@ def test_bounds_are_those_of_the_finite_values_that_are_left(points: list[Point]
             left = [point for point in left if point[0] < x] + [(x, y)]
     values = [y for _x, y in left if y is not None and math.isfinite(y)]
     assert (made.low, made.high) == (min(values, default=inf), max(values, default=-inf))
-    assert made.least_positive == min((value for value in values if value > 0), default=inf)
+    assert made.min_positive == min((value for value in values if value > 0), default=inf)
 
 
 @given(values=st.lists(ORDINARY, min_size=1, max_size=50), smoothing=st.floats(0, 0.999))
-def test_the_smoothed_curve_is_the_mean_weighed_exponentially(values: list[float], smoothing: float) -> None:
+def test_series_smooth_is_the_exponential_mean(values: list[float], smoothing: float) -> None:
     weights = [smoothing**age for age in range(len(values))][::-1]
     mean = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
     size = max(map(abs, values))
@@ -86,32 +87,33 @@ def test_the_smoothed_curve_is_the_mean_weighed_exponentially(values: list[float
 
 
 @given(values=st.lists(NUMBERS | st.none(), max_size=50))
-def test_the_smoothed_curve_stays_within_the_values(values: list[float | None]) -> None:
+def test_series_smooth_stays_within_bounds(values: list[float | None]) -> None:
     made = steps(values)
     assert math.isnan(made.smooth) or made.low <= made.smooth <= made.high
 
 
-def test_gaps_leave_the_smoothed_curve_as_it_was() -> None:
+def test_series_gap_does_not_change_smooth() -> None:
     assert steps([1.0, nan, 3.0, None, inf]).smooth == steps([1.0, 3.0]).smooth
 
 
-def test_a_run_that_goes_on_from_its_checkpoint_writes_over_what_came_after() -> None:
+def test_series_resumed_run_overwrites_later_points() -> None:
     undisturbed = steps([1.0, 0.9, 0.8, 0.7])
     killed = series([(0, 1.0), (1, 0.9), (2, 7.0), (3, None), (4, 9.0), (2, 0.8), (3, 0.7)])
-    assert killed.stretches[:2] == undisturbed.stretches[:2]
+    assert killed.buckets[:2] == undisturbed.buckets[:2]
     assert (killed.low, killed.high, killed.value) == (0.7, 1.0, 0.7)
     assert killed.smooth == pytest.approx(undisturbed.smooth)
 
 
-def test_a_point_without_a_place_is_left_out() -> None:
+def test_series_point_without_finite_x_is_ignored() -> None:
     made = series([(1, 0.5), (nan, 7.0), (inf, 8.0), (2, 0.4)])
-    assert [stretch.x for stretch in made.stretches] == [1, 2]
+    assert [bucket.x for bucket in made.buckets] == [1, 2]
     assert made.high == 0.5
 
 
 # ---- drawing
 
 
+@settings(max_examples=40)
 @given(
     points=st.lists(POINTS | STEPS, max_size=4),
     width=st.integers(-1, 60),
@@ -119,21 +121,23 @@ def test_a_point_without_a_place_is_left_out() -> None:
     log_y=st.booleans(),
     smoothing=st.booleans(),
 )
-def test_every_drawing_fills_its_cells_exactly(
+def test_draw_fills_its_cells_exactly(
     points: list[list[Point]], width: int, height: int, log_y: bool, smoothing: bool
 ) -> None:
-    made = [series(each, colour=number) for number, each in enumerate(points)]
+    made = [series(each, color=number) for number, each in enumerate(points)]
     rows = lines(draw(made, width, height, log_y, smoothing))
-    assert [cell_width(row) for row in rows] == [width] * (height if width > 0 else 0) * (height > 0)
+    assert [cell_len(row) for row in rows] == [width] * (height if width > 0 else 0) * (height > 0)
 
 
+@settings(max_examples=40)
 @given(width=st.integers(10, 100), height=st.integers(3, 30))
-def test_a_single_value_is_a_dot(width: int, height: int) -> None:
+def test_draw_single_value_is_a_dot(width: int, height: int) -> None:
     assert dots("".join(lines(draw([steps([0.5])], width, height)))) == 1
 
 
+@settings(max_examples=40)
 @given(value=st.floats(-1e300, 1e300), height=st.integers(3, 30), log_y=st.booleans())
-def test_a_series_of_one_value_runs_through_the_middle(value: float, height: int, log_y: bool) -> None:
+def test_draw_constant_series_is_in_the_middle(value: float, height: int, log_y: bool) -> None:
     assume(value > 0 or not log_y)
     rows = plot(draw([steps([value] * 9)], 40, height, log_y))
     (drawn,) = (number for number, row in enumerate(rows) if dots(row))
@@ -148,12 +152,12 @@ def test_a_series_of_one_value_runs_through_the_middle(value: float, height: int
         ([0.0, -1.0], True, "Nothing above zero"),
     ],
 )
-def test_where_there_is_nothing_to_draw_it_says_why(values: list[float | None], log_y: bool, words: str) -> None:
+def test_draw_without_values_says_why(values: list[float | None], log_y: bool, words: str) -> None:
     assert words in "".join(lines(draw([steps(values)], 60, 9, log_y)))
     assert "No values yet" in "".join(lines(draw([], 60, 9)))
 
 
-def test_a_gap_stays_a_gap() -> None:
+def test_draw_gap_is_not_bridged() -> None:
     values = [0.1 * step if step < 40 or step > 60 else nan for step in range(101)]
     for smoothing in (True, False):
         columns = list(zip(*plot(draw([steps(values)], 80, 20, smoothing=smoothing)), strict=True))
@@ -163,7 +167,7 @@ def test_a_gap_stays_a_gap() -> None:
         assert all(drawn[int(0.62 * len(drawn)) :])
 
 
-def test_a_gap_is_seen_in_a_long_series_too() -> None:
+def test_draw_gap_in_a_long_series_is_visible() -> None:
     made = steps([1.0 if step < 40_000 or step > 60_000 else None for step in range(100_000)])
     columns = list(zip(*plot(draw([made], 80, 20)), strict=True))
     blank = [number for number, column in enumerate(columns) if not "".join(column).strip()]
@@ -171,45 +175,45 @@ def test_a_gap_is_seen_in_a_long_series_too() -> None:
     assert (blank[0] / len(columns), blank[-1] / len(columns)) == pytest.approx((0.4, 0.6), abs=0.03)
 
 
-def test_values_of_zero_and_below_are_gaps_on_a_logarithmic_axis() -> None:
+def test_draw_log_axis_has_gaps_for_values_below_zero() -> None:
     values = [1.0] * 40 + [0.0] * 20 + [-2.0] * 20 + [10.0] * 40
     columns = list(zip(*plot(draw([steps(values, smoothing=0)], 80, 20, log_y=True)), strict=True))
     drawn = ["".join(column).strip() != "" for column in columns]
     assert drawn[5] and not drawn[len(drawn) // 2] and drawn[-5]
 
 
-def test_a_curve_has_no_holes_however_steep() -> None:
+def test_draw_steep_curve_has_no_holes() -> None:
     for values in ([0.0, 1.0], [1.0, 0.0], [0.0, 1.0, 0.0] * 30, [0.0] * 50 + [1.0] + [0.0] * 50):
         rows = plot(draw([steps(values, smoothing=0)], 60, 20))
         assert all(dots(row) for row in rows)
 
 
-def test_a_spike_is_drawn_however_long_the_series() -> None:
+def test_draw_spike_of_a_long_series_is_visible() -> None:
     rows = plot(draw([steps([5.0 if step == 7777 else 1.0 for step in range(50_000)])], 60, 20))
     assert dots(rows[0])
 
 
-def test_values_are_dim_under_what_they_are_smoothed_to() -> None:
+def test_draw_smoothed_curve_has_raw_values_below() -> None:
     noisy = steps([step % 7 for step in range(500)])
-    parts = {piece.ink.part for row in draw([noisy], 60, 20) for piece in row}
+    parts = {piece.style.part for row in draw([noisy], 60, 20) for piece in row}
     assert parts == {"axis", "label", "raw", "curve"}
-    assert "raw" not in {piece.ink.part for row in draw([noisy], 60, 20, smoothing=False) for piece in row}
-    assert "raw" not in {piece.ink.part for row in draw([steps([1, 2], smoothing=0)], 60, 20) for piece in row}
+    assert "raw" not in {piece.style.part for row in draw([noisy], 60, 20, smoothing=False) for piece in row}
+    assert "raw" not in {piece.style.part for row in draw([steps([1, 2], smoothing=0)], 60, 20) for piece in row}
 
 
-def test_several_curves_end_in_markers_of_their_own() -> None:
-    up, down = steps([1.0, 2.0, 3.0]), steps([3.0, 2.0, 1.0], colour=1)
+def test_draw_several_curves_have_markers() -> None:
+    up, down = steps([1.0, 2.0, 3.0]), steps([3.0, 2.0, 1.0], color=1)
     both = "".join(lines(draw([up, down], 60, 20)))
     assert "●" in both and "▲" in both
     assert "●" not in "".join(lines(draw([up], 60, 20)))
 
 
-def test_steps_are_named_at_both_ends_and_between() -> None:
+def test_draw_x_axis_labels_both_ends() -> None:
     below = lines(draw([series([(step, 1 / (1 + step)) for step in range(1, 1235)])], 80, 20))[-1]
     assert below.split() == ["1", "500", "1000", "1234"]
 
 
-def test_epochs_have_no_halves() -> None:
+def test_draw_x_axis_of_integers_has_no_halves() -> None:
     below = lines(draw([series([(1, 0.5), (2, 0.6), (3, 0.7)])], 120, 20))[-1]
     assert below.split() == ["1", "2", "3"]
 
@@ -218,7 +222,7 @@ def test_epochs_have_no_halves() -> None:
 
 
 @given(low=ORDINARY, span=st.floats(1e-3, 1e9), most=st.integers(2, 10))
-def test_ticks_stand_at_multiples_of_1_2_or_5(low: float, span: float, most: int) -> None:
+def test_linear_ticks_are_multiples_of_1_2_or_5(low: float, span: float, most: int) -> None:
     high = low + span
     assume(span > 1e-5 * max(abs(low), abs(high)))
     axis = linear(low, high, most)
@@ -232,13 +236,13 @@ def test_ticks_stand_at_multiples_of_1_2_or_5(low: float, span: float, most: int
 
 
 @given(low=ORDINARY, span=st.floats(1e-3, 1e9))
-def test_there_are_three_to_seven_ticks(low: float, span: float) -> None:
+def test_linear_has_three_to_seven_ticks(low: float, span: float) -> None:
     assume(span > 1e-5 * max(abs(low), abs(low + span)))
     assert 3 <= len(linear(low, low + span, 5).ticks) <= 7
 
 
 @given(low=st.floats(1e-290, 1e300), factor=st.floats(1.001, 1e290))
-def test_ticks_of_a_logarithmic_axis_lie_on_it(low: float, factor: float) -> None:
+def test_logarithmic_ticks_are_on_the_axis(low: float, factor: float) -> None:
     assume(low * factor < 1e305)
     axis = logarithmic(low, low * factor, 5)
     assert axis.low <= math.log10(low) + 1e-6 and axis.high >= math.log10(low * factor) - 1e-6
@@ -260,7 +264,7 @@ def test_ticks_of_a_logarithmic_axis_lie_on_it(low: float, factor: float) -> Non
         (3, 3, "3"),
     ],
 )
-def test_labels_have_the_digits_that_tell_them_apart(low: float, high: float, labels: str) -> None:
+def test_linear_labels_have_enough_digits(low: float, high: float, labels: str) -> None:
     assert " ".join(label for _place, label in linear(low, high, 5).ticks) == labels
 
 
@@ -274,7 +278,7 @@ def test_labels_have_the_digits_that_tell_them_apart(low: float, high: float, la
         (2.1, 4.3, "2.5 3.0 3.5 4.0"),
     ],
 )
-def test_a_logarithmic_axis_names_decades(low: float, high: float, labels: str) -> None:
+def test_logarithmic_labels_are_decades(low: float, high: float, labels: str) -> None:
     assert " ".join(label for _place, label in logarithmic(low, high, 5).ticks) == labels
 
 
@@ -285,39 +289,40 @@ def test_a_logarithmic_axis_names_decades(low: float, high: float, labels: str) 
         *((250_000.5, "250k"), (2.5e9, "2.5G"), (4.999e-5, "4.999e-5"), (1e300, "1e300")),
     ],
 )
-def test_numbers_are_written_short(value: float, text: str) -> None:
-    assert short(value) == text
+def test_format_number_is_short(value: float, text: str) -> None:
+    assert format_number(value) == text
 
 
 # ---- the legend
 
 
-def test_the_legend_names_each_curve_with_its_last_value() -> None:
-    made = [steps([0.5, 0.25], name="mood", smoothing=0), steps([1.0, None], name="other", colour=1)]
+def test_legend_shows_names_and_last_values() -> None:
+    made = [steps([0.5, 0.25], name="mood", smoothing=0), steps([1.0, None], name="other", color=1)]
     assert lines(legend("Loss", made, 80, 1)) == ["Loss  ● mood 0.25  ▲ other –"]
 
 
-def test_names_from_outside_stay_on_their_line() -> None:
+def test_legend_hostile_names_stay_on_one_line() -> None:
     made = [steps([1.0], name="[red]a[/red]\x1b[2J\nb\u202e")]
     assert lines(legend("[/b]\n", made, 80, 1)) == ["[/b]  [red]a[/red]␛[2J b<U+202E> 1"]
 
 
+@settings(max_examples=40)
 @given(
     title=st.text(st.characters(exclude_categories=[]), max_size=20),
     names=st.lists(st.text(st.characters(exclude_categories=[]), max_size=50), max_size=6),
     width=st.integers(10, 60),
     most=st.integers(1, 4),
 )
-def test_a_legend_keeps_to_its_room(title: str, names: list[str], width: int, most: int) -> None:
-    made = [steps([0.123456], name=name, colour=number) for number, name in enumerate(names)]
+def test_legend_fits_its_rows(title: str, names: list[str], width: int, most: int) -> None:
+    made = [steps([0.123456], name=name, color=number) for number, name in enumerate(names)]
     rows = legend(title, made, width, most)
     assert len(rows) <= most
     for row in rows:
-        assert sum(cell_width(piece.text) for piece in row) <= width
+        assert sum(cell_len(piece.text) for piece in row) <= width
 
 
-def test_curves_without_room_in_the_legend_are_counted() -> None:
-    made = [steps([0.5], name=f"run-{number}", colour=number) for number in range(5)]
+def test_legend_counts_curves_without_room() -> None:
+    made = [steps([0.5], name=f"run-{number}", color=number) for number in range(5)]
     rows = lines(legend("Loss", made, 30, 2))
     assert len(rows) == 2
     assert rows[-1].endswith("+1")

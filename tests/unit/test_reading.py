@@ -1,4 +1,4 @@
-"""Tables of posts in every format and encoding, and what is wrong with those that are refused."""
+"""Tables of posts in every format and encoding, and the errors of those that are refused."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.datasets import encodings
-from weibo_tui.datasets.reading import PostTable, TableRow, count, open_source, peek, rows
+from weibo_tui.datasets.reading import PostTable, TableRow, count_rows, open_table, preview_table, read_rows
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 
 POSTS = ["今天的天气真好，[哈哈]", "堵车了，\n烦！", '他说"好"', " =1+1 ", "[泪]"]
 TABLE = 'label,review\n1,"今天的天气真好，[哈哈]"\n0,"堵车了，\n烦！"\n1,"他说""好"""\n0, =1+1 \n0.0,[泪]\n'
@@ -38,53 +38,53 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def refusal(path: Path, **options: Any) -> str:
-    """What `path` is refused with, on opening or on reading."""
+    """Return the error of opening or reading `path`."""
     with pytest.raises(UserInputError) as error:
-        list(rows(open_source(path, **options)))
+        list(read_rows(open_table(path, **options)))
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def read(path: Path, **options: Any) -> tuple[PostTable, list[TableRow]]:
-    source = open_source(path, **options)
-    found = list(rows(source))
-    assert [row.number for row in found] == list(range(1, len(found) + 1))
-    assert finish(count(source)) == len(found)
-    return source, found
+    source = open_table(path, **options)
+    result = list(read_rows(source))
+    assert [row.number for row in result] == list(range(1, len(result) + 1))
+    assert drain(count_rows(source)) == len(result)
+    return source, result
 
 
 @pytest.mark.parametrize(("codec", "name"), ENCODINGS.items())
-def test_a_csv_in_any_encoding_is_found_by_itself_and_by_name(tmp_path: Path, codec: str, name: str) -> None:
+def test_csv_encoding_is_detected_or_named(tmp_path: Path, codec: str, name: str) -> None:
     path = write(tmp_path / "posts.csv", TABLE, codec)
     for options in ({}, {"encoding": codec}):
-        source, found = read(path, **options)
+        source, result = read(path, **options)
         assert source.encoding == name
         assert (source.text_column, source.label_column) == ("review", "label")
-        assert [row.text for row in found] == POSTS
-        assert [row.label for row in found] == ["1", "0", "1", "0", "0"]
-        assert found[4].cells == {"label": "0.0", "review": "[泪]"}
+        assert [row.text for row in result] == POSTS
+        assert [row.label for row in result] == ["1", "0", "1", "0", "0"]
+        assert result[4].cells == {"label": "0.0", "review": "[泪]"}
 
 
-def test_big_endian_with_a_mark_is_utf_16(tmp_path: Path) -> None:
-    source, found = read(write(tmp_path / "posts.csv", "\ufeff" + TABLE, "utf-16-be"))
+def test_big_endian_utf_16_with_mark_is_read(tmp_path: Path) -> None:
+    source, result = read(write(tmp_path / "posts.csv", "\ufeff" + TABLE, "utf-16-be"))
     assert source.encoding == "utf-16"
-    assert [row.text for row in found] == POSTS
+    assert [row.text for row in result] == POSTS
 
 
 @pytest.mark.parametrize("alias", ["GBK", "gb2312", "GB18030"])
 def test_gbk_and_gb2312_are_read_as_gb18030(tmp_path: Path, alias: str) -> None:
     path = write(tmp_path / "posts.csv", TABLE.replace("泪", "镕😀"), "gb18030")
-    source, found = read(path, encoding=alias)
+    source, result = read(path, encoding=alias)
     assert source.encoding == "gb18030"
-    assert found[-1].text == "[镕😀]"
+    assert result[-1].text == "[镕😀]"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("last", [True, False])
-def test_any_line_end(tmp_path: Path, end: str, last: bool) -> None:
+def test_any_line_end_is_read(tmp_path: Path, end: str, last: bool) -> None:
     text = "text,label\n一,1\n\n二,0\n".replace("\n", end)
-    _source, found = read(write(tmp_path / "posts.csv", text if last else text.removesuffix(end)))
-    assert [(row.text, row.label) for row in found] == [("一", "1"), ("二", "0")]
+    _source, result = read(write(tmp_path / "posts.csv", text if last else text.removesuffix(end)))
+    assert [(row.text, row.label) for row in result] == [("一", "1"), ("二", "0")]
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_any_line_end(tmp_path: Path, end: str, last: bool) -> None:
     ],
 )
 def test_delimiters_and_formats_are_found(tmp_path: Path, name: str, text: str) -> None:
-    _source, found = read(write(tmp_path / name, text))
-    assert [(row.text, row.label) for row in found] == [("一, 二", "1")]
+    _source, result = read(write(tmp_path / name, text))
+    assert [(row.text, row.label) for row in result] == [("一, 二", "1")]
 
 
-def test_jsonl(tmp_path: Path) -> None:
+def test_jsonl_is_read(tmp_path: Path) -> None:
     records = [
         {"id": 1, "content": "好的\u2028", "sentiment": 1},
         {"id": 2, "content": None, "sentiment": False, "extra": [1]},
@@ -112,30 +112,30 @@ def test_jsonl(tmp_path: Path) -> None:
         {"id": 5},
     ]
     path = write(tmp_path / "posts.jsonl", "\n\n".join(map(json.dumps, records)))
-    source, found = read(path)
+    source, result = read(path)
     assert source.columns == ("id", "content", "sentiment", "extra")
-    assert [row.text for row in found] == ["好的\u2028", "", "12.5", "半\ud83d", ""]
-    assert [row.label for row in found] == ["1", "0", "积极", "1", ""]
-    assert found[1].cells == records[1]
+    assert [row.text for row in result] == ["好的\u2028", "", "12.5", "半\ud83d", ""]
+    assert [row.label for row in result] == ["1", "0", "积极", "1", ""]
+    assert result[1].cells == records[1]
 
 
-def test_parquet(tmp_path: Path) -> None:
+def test_parquet_is_read(tmp_path: Path) -> None:
     path = tmp_path / "posts.parquet"
     table = pa.table({"标签": [1.0, None, 0.0], "微博": ["好", None, "差"], "n": [1, 2, 3]})
     pq.write_table(table, path, row_group_size=2)
-    source, found = read(path)
+    source, result = read(path)
     assert source.format == "parquet"
-    assert [(row.text, row.label) for row in found] == [("好", "1"), ("", ""), ("差", "0")]
-    assert found[2].cells == {"标签": 0.0, "微博": "差", "n": 3}
+    assert [(row.text, row.label) for row in result] == [("好", "1"), ("", ""), ("差", "0")]
+    assert result[2].cells == {"标签": 0.0, "微博": "差", "n": 3}
 
 
-def test_the_only_column_is_the_post(tmp_path: Path) -> None:
-    source, found = read(write(tmp_path / "posts.csv", "whatever\n好\n\n差\n"))
+def test_single_column_is_the_post(tmp_path: Path) -> None:
+    source, result = read(write(tmp_path / "posts.csv", "whatever\n好\n\n差\n"))
     assert source.text_column == "whatever"
-    assert [(row.text, row.label) for row in found] == [("好", None), ("差", None)]
+    assert [(row.text, row.label) for row in result] == [("好", None), ("差", None)]
 
 
-def test_columns_by_name_and_by_usual_names(tmp_path: Path) -> None:
+def test_columns_are_found_by_name_or_usual_names(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "id, Content ,TEXT,class\n7,一,二,a\n")
     assert read(path)[1][0].text == "二"
     assert read(path, column="content")[1][0].text == "一"
@@ -146,16 +146,16 @@ def test_columns_by_name_and_by_usual_names(tmp_path: Path) -> None:
     assert "both post and label" in refusal(path, column="id", label_column="id")
 
 
-def test_a_layout_that_cannot_be_told_is_refused_with_its_columns(tmp_path: Path) -> None:
+def test_unknown_columns_are_refused_and_listed(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "甲,乙\n一,二\n")
     assert "甲, 乙" in refusal(path)
     assert "--column" in refusal(path)
     assert "--label-column" in refusal(path, column="甲", need_label=True)
-    assert open_source(path, column="甲").label_column is None
+    assert open_table(path, column="甲").label_column is None
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"\xef\xbb\xbf", "no rows"),
@@ -168,15 +168,15 @@ def test_a_layout_that_cannot_be_told_is_refused_with_its_columns(tmp_path: Path
         (b"text,label\na,1\n\xff\xfe,0\n", "line 3"),
     ],
 )
-def test_broken_csv_is_refused_with_its_place(tmp_path: Path, content: bytes, said: str) -> None:
+def test_broken_csv_is_refused_with_its_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "posts.csv"
     path.write_bytes(content)
-    assert said in refusal(path)
+    assert message in refusal(path)
     assert str(path) in refusal(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ('{"text": "a"}\n{"text": \n', "line 2: no JSON"),
         ('{"text": "a"}\n[1]\n', "line 2: not a JSON object"),
@@ -186,8 +186,8 @@ def test_broken_csv_is_refused_with_its_place(tmp_path: Path, content: bytes, sa
         ("[" * 100_000 + "\n", "line 1"),
     ],
 )
-def test_broken_jsonl_is_refused_with_its_place(tmp_path: Path, content: str, said: str) -> None:
-    assert said in refusal(write(tmp_path / "posts.jsonl", content))
+def test_broken_jsonl_is_refused_with_its_line(tmp_path: Path, content: str, message: str) -> None:
+    assert message in refusal(write(tmp_path / "posts.jsonl", content))
 
 
 def test_broken_parquet_is_refused(tmp_path: Path) -> None:
@@ -198,14 +198,14 @@ def test_broken_parquet_is_refused(tmp_path: Path) -> None:
     assert "no rows" in refusal(path)
 
 
-def test_places_that_are_no_files_are_refused(tmp_path: Path) -> None:
+def test_paths_that_are_no_files_are_refused(tmp_path: Path) -> None:
     assert "no file" in refusal(tmp_path / "missing.csv")
     assert "folder" in refusal(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     assert "regular file" in refusal(tmp_path / "pipe")
 
 
-def test_a_cell_too_large_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_too_large_cell_is_refused_with_its_line(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "text,label\na,1\n" + "好" * 10_000_001 + ",0\n")
     assert "line 3" in refusal(path)
 
@@ -224,7 +224,7 @@ def test_zero_bytes_are_read(tmp_path: Path) -> None:
         bytes(range(128, 256)) * 8,
     ],
 )
-def test_an_encoding_that_is_not_certain_is_refused_with_the_remedy(tmp_path: Path, content: bytes) -> None:
+def test_uncertain_encoding_is_refused_with_the_fix(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "posts.csv"
     path.write_bytes(content)
     assert "--encoding" in refusal(path)
@@ -242,70 +242,69 @@ def test_any_encoding_can_be_named(tmp_path: Path) -> None:
     "text",
     ["好", "的", "text\n哈哈", "text,label\n朱镕基说的,1\n", "text,label\n" + "謝謝你，我們都好。,1\n" * 3],
 )
-def test_short_and_traditional_gb18030_is_found(tmp_path: Path, text: str) -> None:
-    assert encodings.find_encoding(write(tmp_path / "posts.csv", text, "gb18030")).name == "gb18030"
+def test_short_and_traditional_gb18030_is_detected(tmp_path: Path, text: str) -> None:
+    assert encodings.detect_encoding(write(tmp_path / "posts.csv", text, "gb18030")).name == "gb18030"
 
 
-def test_a_large_file_is_told_by_its_middle(tmp_path: Path) -> None:
+def test_large_file_encoding_is_detected_from_its_middle(tmp_path: Path) -> None:
     plain = "text,label\n" + "plain words only,1\n" * 500_000
-    assert len(plain) > encodings.WHOLE
+    assert len(plain) > encodings.MAX_WHOLE
     chinese = "今天的天气真好,0\n" * 100_000
     for codec in ("utf-8", "gb18030"):
         path = write(tmp_path / "posts.csv", plain + chinese, codec)
-        assert encodings.find_encoding(path).codec == codec
+        assert encodings.detect_encoding(path).codec == codec
 
 
-def test_a_guess_that_proves_wrong_further_on_names_the_line(tmp_path: Path) -> None:
+def test_wrong_encoding_guess_names_the_line(tmp_path: Path) -> None:
     line = b"plain words only,1\n"
     odd = "今天真好,0\n".encode("gb18030")
     path = tmp_path / "posts.csv"
     path.write_bytes(b"text,label\n" + line * 20_000 + odd + line * 2_000_000)  # between two windows
-    assert open_source(path).encoding == "utf-8"
-    said = refusal(path)
-    assert "line 20002: this is not utf-8" in said
-    assert "--encoding" in said
-    assert next(islice(rows(open_source(path, encoding="gbk")), 20_000, None)).text == "今天真好"
+    assert open_table(path).encoding == "utf-8"
+    message = refusal(path)
+    assert "line 20002: this is not utf-8" in message
+    assert "--encoding" in message
+    assert next(islice(read_rows(open_table(path, encoding="gbk")), 20_000, None)).text == "今天真好"
 
 
 @pytest.mark.parametrize("codec", ENCODINGS)
-def test_a_peek_shows_how_a_file_will_be_read_and_its_first_rows(tmp_path: Path, codec: str) -> None:
+def test_preview_has_columns_and_first_rows(tmp_path: Path, codec: str) -> None:
     path = write(tmp_path / "posts.csv", TABLE, codec)
-    found = peek(path, limit=3)
-    assert found.source == open_source(path)
-    assert (found.source.text_column, found.source.label_column) == ("review", "label")
-    assert [(row.number, row.text, row.label) for row in found.rows] == [
+    result = preview_table(path, limit=3)
+    assert result.source == open_table(path)
+    assert (result.source.text_column, result.source.label_column) == ("review", "label")
+    assert [(row.number, row.text, row.label) for row in result.rows] == [
         (1, POSTS[0], "1"),
         (2, POSTS[1], "0"),
         (3, POSTS[2], "1"),
     ]
-    assert len(peek(path).rows) == 5
-    assert [row.text for row in peek(path, column="label", label_column="review", limit=1).rows] == ["1"]
+    assert len(preview_table(path).rows) == 5
+    assert [row.text for row in preview_table(path, column="label", label_column="review", limit=1).rows] == ["1"]
 
 
-def test_a_peek_reads_no_further_than_it_shows_and_refuses_as_reading_does(tmp_path: Path) -> None:
+def test_preview_reads_no_further_than_it_shows(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", TABLE + "1,一,多\n")
-    assert len(peek(path).rows) == 5
+    assert len(preview_table(path).rows) == 5
     with pytest.raises(UserInputError, match="line 8: 3 cells where the header has 2"):
-        peek(path, limit=6)
+        preview_table(path, limit=6)
     with pytest.raises(UserInputError, match="no column text"):
-        peek(path, column="text")
+        preview_table(path, column="text")
 
 
-def test_a_path_that_can_be_no_file_is_refused_like_any_other(tmp_path: Path) -> None:
-    for name, said in [
+def test_impossible_path_is_refused(tmp_path: Path) -> None:
+    for name, message in [
         ("x" * 300, "cannot be read (File name too long)"),
         ("posts.csv/more", "There is no file"),
         ("nul\0l", "There is no file"),
         ("", "is a folder"),
     ]:
         write(tmp_path / "posts.csv", TABLE)
-        assert said in refusal(tmp_path / name)
+        assert message in refusal(tmp_path / name)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"))), min_size=1))
-def test_whatever_csv_holds_is_read_as_it_is(
-    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, str]]
-) -> None:
+def test_csv_cells_are_read_unchanged(tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, str]]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "other"), *table])

@@ -1,4 +1,4 @@
-"""A base or an adapter gets another name whole or not at all, and what stood on it goes on standing."""
+"""A base or an adapter is renamed completely or not at all, and adapters and runs on it keep working."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from commands import listing
 
 from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
 from weibo_tui.errors import UserInputError, WeiboTuiError
-from weibo_tui.progress import finish
-from weibo_tui.registry import store as shelf
+from weibo_tui.progress import drain
+from weibo_tui.registry import store
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.workbench import PretrainingConfig, Workbench
-from weibo_tui.workbench.runs import ActiveRun
+from weibo_tui.workbench.runs import RunSession
 
 
-def test_renamed_is_the_same_under_its_new_name(adapters: Adapters, base: OpenBase) -> None:
+def test_renamed_adapter_is_the_same(adapters: Adapters, base: OpenBase) -> None:
     before, card = listing(adapters.path("mood")), adapters.card("mood")
     adapters.rename("mood", "humour")
     assert adapters.list() == [dataclasses.replace(card, name="humour")] == [adapters.card("humour")]
@@ -34,7 +34,7 @@ def test_renamed_is_the_same_under_its_new_name(adapters: Adapters, base: OpenBa
         adapters.card("mood")
 
 
-def test_name_that_is_none_or_taken_or_not_there_is_refused(adapters: Adapters, base: OpenBase) -> None:
+def test_invalid_existing_and_missing_names_are_refused(adapters: Adapters, base: OpenBase) -> None:
     adapters.save(adapters.load("mood", base)[0], dataclasses.replace(adapters.card("mood"), name="other"))
     before = listing(adapters.folder)
     for old, new, message in [
@@ -50,7 +50,7 @@ def test_name_that_is_none_or_taken_or_not_there_is_refused(adapters: Adapters, 
     assert listing(adapters.folder) == before
 
 
-def test_renaming_that_is_cut_off_leaves_the_old_name_and_can_be_done_again(
+def test_interrupted_renaming_keeps_the_old_name(
     adapters: Adapters, base: OpenBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_arguments: object) -> NoReturn:
@@ -58,80 +58,78 @@ def test_renaming_that_is_cut_off_leaves_the_old_name_and_can_be_done_again(
 
     card = adapters.card("mood")
     with monkeypatch.context() as patch:
-        patch.setattr(shelf, "move_folder", die)
+        patch.setattr(store, "move_folder", die)
         with pytest.raises(WeiboTuiError, match="the power went"):
             adapters.rename("mood", "humour")
     assert adapters.list() == [card] == [adapters.card("mood")]
     assert adapters.load("mood", base)[1] == card
-    finish(adapters.export("mood", tmp_path / "mood.zip"))
-    finish(adapters.take_in(tmp_path / "mood.zip", overwrite=True))
+    drain(adapters.export("mood", tmp_path / "mood.zip"))
+    drain(adapters.import_model(tmp_path / "mood.zip", overwrite=True))
     assert adapters.list() == [card]
     adapters.rename("mood", "humour")
     assert adapters.list() == [dataclasses.replace(card, name="humour")]
 
 
-def confidence(bench: Workbench, adapter: str = "") -> float | None:
-    (found,) = bench.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=False)
-    return found.confidence
+def confidence(wb: Workbench, adapter: str = "") -> float | None:
+    (analysis,) = wb.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=False)
+    return analysis.confidence
 
 
-def test_default_follows_and_adapters_stay_on_a_renamed_base(bench: Workbench) -> None:
-    before = confidence(bench)
-    bench.rename_base("small", "little")
-    bench.rename_adapter("mood", "humour")
-    assert (bench.base_name(), bench.adapter_name()) == ("little", "humour")
-    assert confidence(bench) == before
-    card = bench.adapters.card("humour")
-    assert (card.base, bench.base_with(card.base_fingerprint, card.base)) == ("small", "little")
+def test_default_and_adapters_follow_a_renamed_base(wb: Workbench) -> None:
+    before = confidence(wb)
+    wb.rename_base("small", "little")
+    wb.rename_adapter("mood", "humour")
+    assert (wb.base_name(), wb.adapter_name()) == ("little", "humour")
+    assert confidence(wb) == before
+    card = wb.adapters.card("humour")
+    assert (card.base, wb.find_base(card.base_fingerprint, card.base)) == ("small", "little")
     with Workbench.open() as again:
         assert (again.base_name(), again.adapter_name()) == ("little", "humour")
         assert confidence(again) == before
 
 
-def test_renaming_what_is_not_the_default_leaves_the_default(bench: Workbench, tmp_path: Path) -> None:
-    models.add_base(bench, tmp_path, "other", seed=1)
-    models.add_adapter(bench, bench.bases.open("other"), "second")
-    bench.rename_base("other", "another")
-    bench.rename_adapter("second", "third")
-    assert (bench.base_name(), bench.adapter_name()) == ("small", "mood")
-    assert confidence(bench, "third") is not None
+def test_renaming_another_model_keeps_the_default(wb: Workbench, tmp_path: Path) -> None:
+    models.add_base(wb, tmp_path, "other", seed=1)
+    models.add_adapter(wb, wb.bases.open("other"), "second")
+    wb.rename_base("other", "another")
+    wb.rename_adapter("second", "third")
+    assert (wb.base_name(), wb.adapter_name()) == ("small", "mood")
+    assert confidence(wb, "third") is not None
 
 
-def test_another_base_under_the_old_name_is_not_taken_for_it(bench: Workbench, tmp_path: Path) -> None:
-    before = confidence(bench)
-    bench.rename_base("small", "little")
-    models.add_base(bench, tmp_path, "small", seed=9)
-    assert confidence(bench) == before
-    bench.remove_base("little")
+def test_new_base_of_the_old_name_is_not_mistaken(wb: Workbench, tmp_path: Path) -> None:
+    before = confidence(wb)
+    wb.rename_base("small", "little")
+    models.add_base(wb, tmp_path, "small", seed=9)
+    assert confidence(wb) == before
+    wb.remove_base("little")
     with pytest.raises(UserInputError, match="wants the base 'small'"):
-        confidence(bench)
+        confidence(wb)
 
 
 def stopped(events: Any) -> str:
-    """The run of `events`, stopped behind its first step."""
+    """Stop a run after its first step and return its id."""
     run = str(models.until(events, RunStarted).run)
     models.until(events, StepDone)
     events.close()
     return run
 
 
-def test_training_goes_on_when_its_base_was_renamed(bench: Workbench, tmp_path: Path) -> None:
-    deque(bench.train(models.training_plan(tmp_path, "whole")), maxlen=0)
-    run = stopped(bench.train(models.training_plan(tmp_path, "parted")))
-    bench.rename_base("small", "little")
-    models.add_base(bench, tmp_path / "from", "small", seed=9)
-    started = models.until(resumed := bench.resume(run), RunStarted)
+def test_training_resumes_after_its_base_was_renamed(wb: Workbench, tmp_path: Path) -> None:
+    deque(wb.train(models.training_plan(tmp_path, "whole")), maxlen=0)
+    run = stopped(wb.train(models.training_plan(tmp_path, "parted")))
+    wb.rename_base("small", "little")
+    models.add_base(wb, tmp_path / "from", "small", seed=9)
+    started = models.until(resumed := wb.resume(run), RunStarted)
     assert (started.base, started.step) == ("little", 1)
     models.until(resumed, RunFinished)
-    weights = [(bench.adapters.path(name) / "adapter.safetensors").read_bytes() for name in ("whole", "parted")]
+    weights = [(wb.adapters.path(name) / "adapter.safetensors").read_bytes() for name in ("whole", "parted")]
     assert weights[0] == weights[1]
-    assert bench.adapters.card("parted").base == "little"
+    assert wb.adapters.card("parted").base == "little"
     deque(resumed, maxlen=0)
 
 
-def test_pretraining_whose_base_was_renamed_before_it_ended_makes_it_again_under_its_own_name(
-    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pretraining_makes_a_renamed_base_again(wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_arguments: object) -> NoReturn:
         raise OSError("the power went")
 
@@ -139,10 +137,10 @@ def test_pretraining_whose_base_was_renamed_before_it_ended_makes_it_again_under
     sizes: dict[str, Any] = {"layers": 1, "width": 16, "heads": 2, "positions": 32, "vocabulary": 300}
     plan = PretrainingConfig(corpus, "made", **sizes, recipe=models.RECIPE, machine=models.MACHINE)
     with monkeypatch.context() as patch:
-        patch.setattr(ActiveRun, "finish", die)
+        patch.setattr(RunSession, "finish", die)
         with pytest.raises(OSError, match="the power went"):
-            deque(bench.pretrain(plan), maxlen=0)
-    bench.rename_base("made", "kept")
-    (run,) = bench.runs.list()
-    deque(bench.resume(run.id), maxlen=0)
-    assert bench.bases.card("made").fingerprint == bench.bases.card("kept").fingerprint
+            deque(wb.pretrain(plan), maxlen=0)
+    wb.rename_base("made", "kept")
+    (run,) = wb.runs.list()
+    deque(wb.resume(run.id), maxlen=0)
+    assert wb.bases.card("made").fingerprint == wb.bases.card("kept").fingerprint

@@ -1,4 +1,4 @@
-"""What the monitor knows of a run, from its journal alone."""
+"""The metrics of a run, read from its journal, and its score card."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from textual.content import Content
 
-from weibo_tui.app.train.run_metrics import READ_AT_ONCE, RunMetrics, read_on
-from weibo_tui.app.train.run_store import MOST_LAID_OVER, MOST_RECORDS, RunStore, look
+from weibo_tui.app.train.run_metrics import MAX_ENTRIES_PER_READ, RunMetrics, read_new_entries
+from weibo_tui.app.train.run_store import MAX_METRICS, MAX_OVERLAID, RunStore, poll
 from weibo_tui.app.widgets.score_card import score_lines
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.runs import JournalEntry, Run, Runs
@@ -40,7 +40,7 @@ def step(number: int, **more: Any) -> dict[str, Any]:
 
 
 def entries(*events: Mapping[str, Any], every: float = 1.0, first: int = 1) -> Iterator[JournalEntry]:
-    """Events as a journal holds them, one each so many seconds."""
+    """Events as a journal holds them, at equal intervals of seconds."""
     for seq, event in enumerate(events, start=first):
         seconds = every * seq
         at = f"2026-01-01T{int(seconds // 3600):02}:{int(seconds // 60 % 60):02}:{seconds % 60:06.3f}Z"
@@ -49,7 +49,7 @@ def entries(*events: Mapping[str, Any], every: float = 1.0, first: int = 1) -> I
 
 def record(*events: Mapping[str, Any], **how: Any) -> RunMetrics:
     made = RunMetrics(run())
-    made.take(False, entries(*events, **how))
+    made.apply(False, entries(*events, **how))
     return made
 
 
@@ -59,11 +59,11 @@ def texts(found: RunMetrics) -> list[str]:
 
 @pytest.fixture
 def runs(home: Path) -> Iterator[Runs]:
-    with Workbench.open(home) as bench:
-        yield bench.runs
+    with Workbench.open(home) as wb:
+        yield wb.runs
 
 
-def test_steps_become_curves_and_figures() -> None:
+def test_metrics_steps_become_series() -> None:
     found = record(STARTED, *(step(number) for number in range(1, 51)))
     assert (found.step, found.steps, found.epoch, found.seconds) == (50, 100, 1, 25.0)
     assert found.share == 0.5
@@ -74,32 +74,32 @@ def test_steps_become_curves_and_figures() -> None:
     assert found.series["memory"].value == 10**9
 
 
-def test_time_left_is_told_by_the_pace_of_the_last_while() -> None:
+def test_metrics_seconds_left_uses_the_recent_pace() -> None:
     slow = [step(number) for number in range(1, 11)]
     found = record(STARTED, *slow, every=10.0)
     assert found.seconds_left() == pytest.approx(900)
     # Ten times as fast from here on: the last minute counts.
-    found.take(False, entries(*(step(number) for number in range(11, 91)), every=1.0, first=111))
+    found.apply(False, entries(*(step(number) for number in range(11, 91)), every=1.0, first=111))
     assert found.seconds_left() == pytest.approx(10, rel=0.01)
     assert record(STARTED, step(1)).seconds_left() is None
 
 
-def test_pause_does_not_count_for_the_time_left() -> None:
+def test_metrics_seconds_left_ignores_a_pause() -> None:
     found = record(STARTED, step(1), step(2))
-    found.forget_pace()
+    found.reset_eta()
     assert found.seconds_left() is None
-    found.take(False, entries(step(3), step(4), first=5000))
+    found.apply(False, entries(step(3), step(4), first=5000))
     assert found.seconds_left() == pytest.approx(96)
 
 
-def test_pretraining_that_is_bounded_by_minutes_is_told_by_its_seconds() -> None:
+def test_metrics_pretraining_share_uses_seconds() -> None:
     found = RunMetrics(run({"plan": {"recipe": {"minutes": 0.5}}}, kind="pretrain"))
-    found.take(False, entries(*(step(number, steps=0) for number in range(1, 31)), every=1.0))
+    found.apply(False, entries(*(step(number, steps=0) for number in range(1, 31)), every=1.0))
     assert found.share == 0.5
     assert found.seconds_left() == pytest.approx(30)
 
 
-def test_evaluations_are_kept_with_the_best_and_told_in_words() -> None:
+def test_metrics_evaluations_keep_the_best_and_are_logged() -> None:
     first = {"event": "Evaluated", "epoch": 1, "step": 50, "loss": 0.4, "accuracy": 0.9, "macro_f1": 0.89, "best": True}
     second = first | {"epoch": 2, "step": 100, "loss": 0.5, "accuracy": 0.88, "best": False}
     found = record(STARTED, first, second)
@@ -110,61 +110,61 @@ def test_evaluations_are_kept_with_the_best_and_told_in_words() -> None:
     assert "the best so far" not in texts(found)[2]
 
 
-def test_of_checkpoints_that_follow_one_another_the_log_keeps_the_last() -> None:
+def test_metrics_log_keeps_the_last_of_several_checkpoints() -> None:
     found = record(STARTED, *({"event": "CheckpointSaved", "step": number, "path": "x"} for number in (10, 20, 30)))
     assert texts(found)[1:] == ["Checkpoint behind step 30."]
 
 
-def test_journal_is_read_on_from_the_last_entry(runs: Runs) -> None:
+def test_journal_is_read_from_the_last_entry(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [STARTED, step(1), step(2)])
-    anew, found = read_on(runs, kept.id, None)
-    assert (anew, [entry.seq for entry in found]) == (False, [1, 2, 3])
-    assert read_on(runs, kept.id, found[-1]) == (False, [])
-    runs.record(kept.id, [step(3)])
-    anew, more = read_on(runs, kept.id, found[-1])
-    assert (anew, [entry.seq for entry in more]) == (False, [4])
+    runs.append_events(kept.id, [STARTED, step(1), step(2)])
+    is_reset, found = read_new_entries(runs, kept.id, None)
+    assert (is_reset, [entry.seq for entry in found]) == (False, [1, 2, 3])
+    assert read_new_entries(runs, kept.id, found[-1]) == (False, [])
+    runs.append_events(kept.id, [step(3)])
+    is_reset, more = read_new_entries(runs, kept.id, found[-1])
+    assert (is_reset, [entry.seq for entry in more]) == (False, [4])
 
 
 def test_long_journal_is_read_in_parts(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [step(number) for number in range(1, READ_AT_ONCE + 11)])
-    first = read_on(runs, kept.id, None)[1]
-    assert len(first) == READ_AT_ONCE
-    assert [entry.seq for entry in read_on(runs, kept.id, first[-1])[1]] == list(
-        range(READ_AT_ONCE + 1, READ_AT_ONCE + 11)
+    runs.append_events(kept.id, [step(number) for number in range(1, MAX_ENTRIES_PER_READ + 11)])
+    first = read_new_entries(runs, kept.id, None)[1]
+    assert len(first) == MAX_ENTRIES_PER_READ
+    assert [entry.seq for entry in read_new_entries(runs, kept.id, first[-1])[1]] == list(
+        range(MAX_ENTRIES_PER_READ + 1, MAX_ENTRIES_PER_READ + 11)
     )
 
 
 @pytest.mark.parametrize("steps_since", [0, 1, 10])
-def test_journal_that_went_back_to_a_checkpoint_is_read_anew(runs: Runs, steps_since: int) -> None:
+def test_journal_reset_to_a_checkpoint_is_read_again(runs: Runs, steps_since: int) -> None:
     """However much the resumed run has written since: the entry that was the last is another one then."""
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [STARTED, *(step(number) for number in range(1, 6))])
+    runs.append_events(kept.id, [STARTED, *(step(number) for number in range(1, 6))])
     found = RunMetrics(kept)
-    found.take(*read_on(runs, kept.id, None))
+    found.apply(*read_new_entries(runs, kept.id, None))
     runs.truncate(kept.id, 3)
-    runs.record(kept.id, [STARTED | {"step": 2}, *(step(3 + number, loss=9.0) for number in range(steps_since))])
-    anew, entries_now = read_on(runs, kept.id, found.last)
-    found.take(anew, entries_now)
-    assert anew
+    runs.append_events(kept.id, [STARTED | {"step": 2}, *(step(3 + number, loss=9.0) for number in range(steps_since))])
+    is_reset, entries_now = read_new_entries(runs, kept.id, found.last)
+    found.apply(is_reset, entries_now)
+    assert is_reset
     assert [entry.seq for entry in entries_now] == list(range(1, 5 + steps_since))
     assert found.step == 2 + steps_since
     assert found.seconds == 0.5 * (2 + steps_since)
     assert texts(found) == [texts(found)[0], "Goes on behind step 2 (cpu, float32)."]
 
 
-def test_journal_of_a_run_that_is_gone_is_empty(runs: Runs) -> None:
+def test_journal_of_a_deleted_run_is_empty(runs: Runs) -> None:
     kept = runs.create("train", "mood", {})
-    runs.record(kept.id, [STARTED, step(1)])
+    runs.append_events(kept.id, [STARTED, step(1)])
     found = RunMetrics(kept)
-    found.take(*read_on(runs, kept.id, None))
+    found.apply(*read_new_entries(runs, kept.id, None))
     runs.truncate(kept.id, 0)
-    found.take(*read_on(runs, kept.id, found.last))
+    found.apply(*read_new_entries(runs, kept.id, found.last))
     assert (found.step, found.last, texts(found)) == (0, None, [])
 
 
-def test_journal_that_somebody_meddled_with_breaks_nothing() -> None:
+def test_journal_with_damaged_entries_is_read() -> None:
     odd: list[dict[str, Any]] = [
         {},
         {"event": 5},
@@ -178,58 +178,58 @@ def test_journal_that_somebody_meddled_with_breaks_nothing() -> None:
         {"event": "RunFinished"},
     ]
     found = record(*odd)
-    found.take(False, [JournalEntry(50, "some day", step(3))])
+    found.apply(False, [JournalEntry(50, "some day", step(3))])
     assert found.step == 3
     assert len(found.log) == 5
 
 
-def test_at_most_so_many_records_are_kept_and_those_laid_over_stay(runs: Runs) -> None:
+def test_store_keeps_overlaid_metrics_and_evicts_others(runs: Runs) -> None:
     seen = RunStore()
-    made = [runs.create("train", f"run-{number}", {}) for number in range(MOST_RECORDS + 8)]
+    made = [runs.create("train", f"run-{number}", {}) for number in range(MAX_METRICS + 8)]
     seen.runs = runs.list()
-    assert all(seen.toggle(one) for one in made[:MOST_LAID_OVER])
-    assert not seen.toggle(made[MOST_LAID_OVER])
+    assert all(seen.toggle(one) for one in made[:MAX_OVERLAID])
+    assert not seen.toggle(made[MAX_OVERLAID])
     for one in made:
-        seen.shown(one)
-    assert len(seen.records) <= MOST_RECORDS + 1
-    assert set(seen.laid_over) <= set(seen.records)
+        seen.visible_metrics(one)
+    assert len(seen.metrics) <= MAX_METRICS + 1
+    assert set(seen.overlaid) <= set(seen.metrics)
 
 
-def test_runs_laid_over_keep_their_colours_and_the_chosen_one_has_another(runs: Runs) -> None:
+def test_store_overlaid_runs_keep_their_colors(runs: Runs) -> None:
     seen = RunStore()
     one, two, three = (runs.create("train", name, {}) for name in ("one", "two", "three"))
     seen.runs = runs.list()
-    assert [record.colour for record in seen.shown(one)] == [0]
+    assert [record.color for record in seen.visible_metrics(one)] == [0]
     seen.toggle(one)
     seen.toggle(two)
-    assert (seen.colour(one.id), seen.colour(two.id), seen.colour(three.id)) == (0, 1, None)
-    assert {record.name: record.colour for record in seen.shown(three)} == {"three": 2, "one": 0, "two": 1}
+    assert (seen.color(one.id), seen.color(two.id), seen.color(three.id)) == (0, 1, None)
+    assert {record.name: record.color for record in seen.visible_metrics(three)} == {"three": 2, "one": 0, "two": 1}
     seen.toggle(one)
-    assert [(record.name, record.colour) for record in seen.shown(three)] == [("three", 0), ("two", 1)]
-    assert seen.shown(two)[0].series["loss"].name == ""
-    assert seen.shown(three)[1].series["loss"].name == "two"
+    assert [(record.name, record.color) for record in seen.visible_metrics(three)] == [("three", 0), ("two", 1)]
+    assert seen.visible_metrics(two)[0].series["loss"].name == ""
+    assert seen.visible_metrics(three)[1].series["loss"].name == "two"
 
 
-def test_what_is_read_for_a_record_that_was_begun_anew_meanwhile_is_not_taken(home: Path) -> None:
-    with Workbench.open(home) as bench:
-        kept = bench.runs.create("train", "mood", {})
-        bench.runs.record(kept.id, [STARTED, step(1)])
-        seen = RunStore(bench.runs.list())
-        (shown,) = seen.shown(seen.runs[0])
-        seen.take(look(bench, False, {kept.id: None}), {kept.id: None})
-        bench.runs.record(kept.id, [step(2)])
-        late = look(bench, False, {kept.id: shown.last})
-        seen.records.clear()
-        (anew,) = seen.shown(seen.runs[0])
-        seen.take(late, {kept.id: shown.last})
-        assert anew.last is None
+def test_store_ignores_entries_of_evicted_metrics(home: Path) -> None:
+    with Workbench.open(home) as wb:
+        kept = wb.runs.create("train", "mood", {})
+        wb.runs.append_events(kept.id, [STARTED, step(1)])
+        seen = RunStore(wb.runs.list())
+        (shown,) = seen.visible_metrics(seen.runs[0])
+        seen.apply(poll(wb, False, {kept.id: None}), {kept.id: None})
+        wb.runs.append_events(kept.id, [step(2)])
+        late = poll(wb, False, {kept.id: shown.last})
+        seen.metrics.clear()
+        (rebuilt,) = seen.visible_metrics(seen.runs[0])
+        seen.apply(late, {kept.id: shown.last})
+        assert rebuilt.last is None
 
 
 def lines(score: Mapping[str, Any], width: int = 60) -> str:
     return "\n".join(Content("\n").join(score_lines(score, width)).plain.splitlines())
 
 
-def test_score_card_shows_all_its_figures() -> None:
+def test_score_card_shows_all_numbers() -> None:
     score = {
         "n": 40,
         "failed": 2,
@@ -263,7 +263,7 @@ def test_score_card_shows_all_its_figures() -> None:
     assert all(len(line) <= 60 for line in shown.splitlines())
 
 
-def test_score_card_with_many_labels_names_the_commonest_mistakes() -> None:
+def test_score_card_with_many_labels_shows_common_mistakes() -> None:
     labels = [f"mood-{number}" for number in range(12)]
     confusion = [[50 if row == column else 0 for column in range(12)] for row in range(12)]
     confusion[3][7] = 9
@@ -283,13 +283,13 @@ def test_score_card_with_many_labels_names_the_commonest_mistakes() -> None:
         {"accuracy": True, "accuracy_ci": "ab", "labels": [1, None, {}]},
     ],
 )
-def test_score_card_from_elsewhere_may_hold_anything(score: Mapping[str, Any]) -> None:
+def test_score_card_with_damaged_values_is_shown(score: Mapping[str, Any]) -> None:
     shown = lines(score)
     assert "\x1b" not in shown
     assert "Accuracy" in shown
 
 
-def test_what_went_wrong_on_the_way_stands_in_the_log() -> None:
+def test_metrics_log_shows_warnings() -> None:
     found = record(STARTED, {"event": "BatchHalved", "step": 1, "tokens": 12_000}, {"event": "Damaged"}, step(1))
     assert texts(found)[1:] == [
         "The memory was too small: each step is computed in parts of 12,000 tokens from here on.",

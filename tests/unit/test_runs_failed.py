@@ -1,4 +1,4 @@
-"""A run that cannot go on says why, keeps the state behind its last good step, and can be gone on with from there."""
+"""Failed runs say why, keep the checkpoint of their last good step, and can be resumed."""
 
 from __future__ import annotations
 
@@ -13,127 +13,97 @@ import models
 import pytest
 from commands import Command
 
-from weibo_tui.engine.events import BatchHalved, RunFinished, RunStarted, StepDone
+from weibo_tui.engine.events import BatchHalved, RunFinished
 from weibo_tui.engine.training import AdapterTrainer
-from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.registry.weights import load_snapshot
-from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
 
 OPTIONS = "--base small --max-length 32 --batch-size 32 --epochs 3 --device cpu --dtype float32 --threads 1".split()
+GRADIENT = AdapterTrainer._backward
 
 
-class Poisoned:
-    """For the block, a training whose loss is no number at one step."""
-
-    def __init__(self, step: int) -> None:
-        self.patch = pytest.MonkeyPatch()
-        self.step = step
-
-    def __enter__(self) -> None:
-        real = AdapterTrainer._gradient
-
-        def gradient(training: AdapterTrainer, *given: Any) -> Generator[Any, None, float]:
-            loss = yield from real(training, *given)
-            return math.nan if training.at.step + 1 == self.step else loss
-
-        self.patch.setattr(AdapterTrainer, "_gradient", gradient)
-
-    def __exit__(self, *_error: object) -> None:
-        self.patch.undo()
-
-
-def run_named(bench: Workbench, name: str) -> Run:
-    (run,) = (run for run in bench.runs.list() if run.name == name)
-    return run
-
-
-def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint_and_a_sentence(
-    bench: Workbench, tmp_path: Path, command: Command
+def test_nan_loss_fails_run_and_keeps_last_checkpoint(
+    wb: Workbench, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(bench.train(models.training_plan(tmp_path, "undisturbed")))
-    with Poisoned(7), pytest.raises(WeiboTuiError, match="no longer a number at step 7: .* lower --learning-rate"):
-        list(bench.train(models.training_plan(tmp_path, "trained")))
-    run = run_named(bench, "trained")
+    def gradient(trainer: AdapterTrainer, *arguments: Any) -> Generator[Any, None, float]:
+        loss = yield from GRADIENT(trainer, *arguments)
+        return math.nan if trainer.state.step + 1 == 4 else loss
+
+    posts = models.training_plan(tmp_path).data[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(AdapterTrainer, "_backward", gradient)
+        done = command("train", posts, "--name", "trained", *OPTIONS)
+    assert done.code == 1
+    message = done.err.splitlines()[-1]
+    assert message.startswith("weibo-tui: The loss is no longer a number at step 4: ")
+    assert "lower --learning-rate" in message
+    assert "Traceback" not in done.err
+    (run,) = wb.runs.list()
     assert run.state == "failed"
     assert run.summary is not None
-    assert "no longer a number at step 7" in run.summary["error"]
-    snapshot, _extra = load_snapshot(bench.runs.folder(run.id) / "checkpoint.safetensors")
-    assert snapshot.values["step"] == 6
+    assert run.summary["error"] in message
+    assert run.summary["error"] in " ".join(command.ok("runs", "show", run.id).out.split())
+    snapshot, _extra = load_snapshot(wb.runs.folder(run.id) / "checkpoint.safetensors")
+    assert snapshot.values["step"] == 3
     assert all(tensor.isfinite().all() for tensor in snapshot.tensors.values())
-    assert not bench.adapters.folder.joinpath("trained").exists()
-    assert "no longer a number at step 7" in command.well("runs", "show", run.id).out
-    list(bench.resume(run.id))  # the fault has gone
-    undisturbed, trained = (
-        (bench.adapters.folder / name / "adapter.safetensors").read_bytes() for name in ("undisturbed", "trained")
-    )
-    assert undisturbed == trained
+    assert not wb.adapters.folder.joinpath("trained").exists()
+    command.ok("train", "--resume", run.id)
+    assert wb.adapters.card("trained").run == run.id
 
 
-def test_the_command_line_ends_with_the_sentence_and_no_trace(
-    bench: Workbench, tmp_path: Path, command: Command
+def test_lack_of_memory_is_reported_and_recorded(
+    wb: Workbench, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = models.training_plan(tmp_path)
-    with Poisoned(2):
-        done = command("train", plan.data[0], "--name", "trained", *OPTIONS)
-    assert done.code == 1
-    assert done.err.splitlines()[-1].startswith("weibo-tui: The loss is no longer a number at step 2: ")
-    assert "Traceback" not in done.err
+    sizes: list[int] = []
 
-
-def test_a_lack_of_memory_is_told_and_kept_in_the_journal(
-    bench: Workbench, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[int] = []
-    real = AdapterTrainer._gradient
-
-    def gradient(training: AdapterTrainer, *given: Any) -> Generator[Any, None, float]:
-        if training.at.step == 3 and not told:
-            told.append(training.compute.micro_tokens)
+    def gradient(trainer: AdapterTrainer, *arguments: Any) -> Generator[Any, None, float]:
+        if trainer.state.step == 3 and not sizes:
+            sizes.append(trainer.compute.micro_tokens)
             raise MemoryError
-        return (yield from real(training, *given))
+        return (yield from GRADIENT(trainer, *arguments))
 
-    monkeypatch.setattr(AdapterTrainer, "_gradient", gradient)
-    done = command.well("train", models.training_plan(tmp_path).data[0], "--name", "trained", *OPTIONS)
+    monkeypatch.setattr(AdapterTrainer, "_backward", gradient)
+    done = command.ok("train", models.training_plan(tmp_path).data[0], "--name", "trained", *OPTIONS)
     assert "The memory was too small: each step is computed in parts of " in done.err
-    run = run_named(bench, "trained")
-    halvings = [entry.event for entry in bench.runs.events(run.id) if entry.event["event"] == BatchHalved.__name__]
+    (run,) = wb.runs.list()
+    halvings = [entry.event for entry in wb.runs.events(run.id) if entry.event["event"] == BatchHalved.__name__]
     assert [event["step"] for event in halvings] == [4]
-    assert 0 < halvings[0]["tokens"] < told[0]
+    assert 0 < halvings[0]["tokens"] < sizes[0]
 
 
-def test_a_run_that_another_program_finished_while_this_one_prepared_stays_finished(
-    bench: Workbench, tmp_path: Path
-) -> None:
-    events = bench.train(models.training_plan(tmp_path))
-    models.until(events, StepDone, 3)
-    events.close()  # type: ignore[attr-defined]
-    run = run_named(bench, "trained").id
-    late = bench.resume(run)
+def test_resume_of_run_finished_elsewhere_is_refused(wb: Workbench, tmp_path: Path) -> None:
+    run = models.stop_after(wb.train(models.training_plan(tmp_path)), 3)
+    late = wb.resume(run)
     next(late)  # it reads the posts
-    list(bench.resume(run))
-    journal = list(bench.runs.events(run))
+    list(wb.resume(run))
+    journal = list(wb.runs.events(run))
     with pytest.raises(UserInputError, match="is finished: there is nothing to resume"):
         list(late)
-    assert bench.runs.get(run).state == "finished"
-    assert list(bench.runs.events(run)) == journal
+    assert wb.runs.get(run).state == "finished"
+    assert list(wb.runs.events(run)) == journal
 
 
-def test_half_written_checkpoints_of_a_killed_process_go_when_the_run_goes_on(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
-    run = models.until(events, RunStarted).run
-    models.until(events, StepDone, 3)
-    events.close()  # type: ignore[attr-defined]
-    leftover = bench.runs.folder(run) / ".checkpoint.safetensors.0123abcd.partial"
-    leftover.write_bytes(b"half")
-    os.utime(leftover, (0, 0))
-    list(bench.resume(run))
-    assert not leftover.exists()
+def test_leftovers_of_killed_runs_are_deleted(wb: Workbench, tmp_path: Path) -> None:
+    events = wb.train(models.training_plan(tmp_path, "first"))
+    finished = models.until(events, RunFinished).run
+    events.close()  # type: ignore[attr-defined]  # after the last event, which does not stop the run
+    assert wb.runs.get(finished).state == "finished"
+    stale = wb.runs.folder(finished) / "checkpoint.safetensors"
+    stale.write_bytes(b"stale")
+    run = models.stop_after(wb.train(models.training_plan(tmp_path, "second")), 3)
+    assert not stale.exists()
+    assert (wb.runs.folder(run) / "checkpoint.safetensors").exists()
+    partial = wb.runs.folder(run) / ".checkpoint.safetensors.0123abcd.partial"
+    partial.write_bytes(b"half")
+    os.utime(partial, (0, 0))
+    list(wb.resume(run))
+    assert not partial.exists()
 
 
-@pytest.mark.parametrize(
-    "plan",
-    [
+@pytest.mark.parametrize("kind", ["train", "pretrain"])
+def test_run_with_damaged_config_is_listed_and_refused(kind: str, wb: Workbench, command: Command) -> None:
+    for plan in (
         "{",
         "7",
         "[]",
@@ -141,47 +111,21 @@ def test_half_written_checkpoints_of_a_killed_process_go_when_the_run_goes_on(be
         '{"plan": 3}',
         '{"plan": {"data": 3}, "data": "x", "base": "y"}',
         '{"plan": {"epochz": 3, "data": []}, "data": "x", "base": "y"}',
-    ],
-)
-@pytest.mark.parametrize("kind", ["train", "pretrain"])
-def test_a_run_whose_plan_the_disk_damaged_is_listed_and_refused(
-    kind: str, plan: str, bench: Workbench, command: Command
-) -> None:
-    run = bench.runs.create(kind, "mine", {}).id
-    with bench._database.transaction():
-        bench._database.execute("UPDATE runs SET plan = ? WHERE id = ?", (plan, run))
-    assert run in command.well("runs", "list").out
-    assert json.loads(command.well("runs", "show", run, "--json").out)["name"] == "mine"
-    with pytest.raises(CorruptFileError, match=f"What run {run} began with is damaged in the database: begin anew"):
-        list(bench.resume(run))
-    command.well("runs", "remove", run)
+    ):
+        run = wb.runs.create(kind, "mine", {}).id
+        with wb._database.transaction():
+            wb._database.execute("UPDATE runs SET plan = ? WHERE id = ?", (plan, run))
+        with pytest.raises(CorruptFileError, match=f"What run {run} began with is damaged in the database: begin anew"):
+            list(wb.resume(run))
+    assert command.ok("runs", "list").out.count("mine") == 7
+    assert json.loads(command.ok("runs", "show", run, "--json").out)["name"] == "mine"
+    command.ok("runs", "remove", run)
 
 
-def test_an_event_that_the_disk_damaged_stands_for_itself_in_the_journal(bench: Workbench, command: Command) -> None:
-    run = bench.runs.create("train", "mine", {}).id
-    bench.runs.record(run, [{"event": "StepDone", "step": step} for step in (1, 2, 3)])
-    with bench._database.transaction():
-        bench._database.execute("UPDATE events SET data = '{\"eve' WHERE seq = 2")
-    kept = [entry.event for entry in bench.runs.events(run)]
-    assert [event["event"] for event in kept] == ["StepDone", "Damaged", "StepDone"]
-    command.well("runs", "show", run)
-
-
-def test_a_checkpoint_that_a_killed_process_left_behind_a_finished_run_goes_with_the_next(
-    bench: Workbench, tmp_path: Path
-) -> None:
-    finished = models.until(bench.train(models.training_plan(tmp_path, "first")), RunFinished).run
-    left = bench.runs.folder(finished) / "checkpoint.safetensors"
-    left.write_bytes(b"left")
-    events = bench.train(models.training_plan(tmp_path, "second"))
-    models.until(events, StepDone, 3)
-    events.close()  # type: ignore[attr-defined]
-    assert not left.exists()
-    assert (bench.runs.folder(run_named(bench, "second").id) / "checkpoint.safetensors").exists()
-
-
-def test_a_run_that_is_closed_behind_its_last_event_is_finished(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
-    run = models.until(events, RunFinished).run
-    events.close()  # type: ignore[attr-defined]
-    assert bench.runs.get(run).state == "finished"
+def test_damaged_event_is_shown_as_damaged(wb: Workbench, command: Command) -> None:
+    run = wb.runs.create("train", "mine", {}).id
+    wb.runs.append_events(run, [{"event": "StepDone", "step": step} for step in (1, 2, 3)])
+    with wb._database.transaction():
+        wb._database.execute("UPDATE events SET data = '{\"eve' WHERE seq = 2")
+    assert [entry.event["event"] for entry in wb.runs.events(run)] == ["StepDone", "Damaged", "StepDone"]
+    command.ok("runs", "show", run)

@@ -1,4 +1,4 @@
-"""Settings from file and environment, and a file that keeps what the person wrote."""
+"""Settings from the environment and the file, which keeps what the user wrote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext, use
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings, unknown_settings
-from weibo_tui.settings_file import LARGEST
+from weibo_tui.settings_file import MAX_BYTES
 
 
 @pytest.fixture
@@ -24,12 +24,13 @@ def paths(home: Path) -> Paths:
     return Paths.find(home)
 
 
-def test_without_a_file_the_defaults_hold_and_nothing_is_written(paths: Paths) -> None:
+def test_load_without_file_returns_defaults(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIBO_TUI_SOMETHING", "else")  # no setting
     assert Settings.load(paths) == Settings()
     assert not paths.settings_file.exists()
 
 
-def test_the_environment_comes_before_the_file(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_file(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     paths.settings_file.write_text('device = "cpu"\nthreads = 2\nuncertain_below = 1\n')
     monkeypatch.setenv("WEIBO_TUI_THREADS", "3")
     monkeypatch.setenv("WEIBO_TUI_DEVICE", "")
@@ -40,17 +41,14 @@ def test_the_environment_comes_before_the_file(paths: Paths, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", False), ("No", False), ("true", True), ("on", True)])
-def test_history_in_the_environment(text: str, value: bool, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boolean_in_environment_is_parsed(
+    text: str, value: bool, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WEIBO_TUI_HISTORY", text)
     assert Settings.load(paths).history is value
 
 
-def test_other_variables_of_ours_are_no_settings(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEIBO_TUI_SOMETHING", "else")
-    assert Settings.load(paths) == Settings()
-
-
-def test_everything_wrong_is_named_at_once(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_names_all_invalid_values(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     paths.settings_file.write_text('threads = -1\nhistory = 1\nbase = ["a\\nb"]\nuncertain_below = nan\n')
     monkeypatch.setenv("WEIBO_TUI_DTYPE", "float61")
     monkeypatch.setenv("WEIBO_TUI_THREADS", "many")
@@ -69,7 +67,7 @@ def test_everything_wrong_is_named_at_once(paths: Paths, monkeypatch: pytest.Mon
         assert part in message
 
 
-def test_unknown_setting_is_a_warning_and_is_kept(paths: Paths) -> None:
+def test_unknown_setting_is_a_warning_and_is_preserved(paths: Paths) -> None:
     text = '# mine\nadaptor = "x"\nthreads = 2\n\n[tool]\nxyzzy = 1\n'
     paths.settings_file.write_text(text)
     assert Settings.load(paths).threads == 2
@@ -80,28 +78,25 @@ def test_unknown_setting_is_a_warning_and_is_kept(paths: Paths) -> None:
     assert "'adaptor' (did you mean adapter?), 'tool'" in warning
 
 
-def test_unknown_settings_by_the_thousand_are_a_short_warning(paths: Paths) -> None:
+def test_warning_about_unknown_settings_is_short(paths: Paths) -> None:
+    assert unknown_settings(paths) == ""
+    paths.settings_file.write_text("threads = 2\n")
+    assert unknown_settings(paths) == ""
     paths.settings_file.write_text("".join(f"{'x' * 200}{number} = 1\n" for number in range(2000)))
     warning = unknown_settings(paths)
     assert len(warning) < 600
     assert "1,997 more" in warning
 
 
-def test_warning_without_unknown_settings_is_empty(paths: Paths) -> None:
-    assert unknown_settings(paths) == ""
-    paths.settings_file.write_text("threads = 2\n")
-    assert unknown_settings(paths) == ""
-
-
-def test_bad_value_of_a_setting_is_quoted_in_short(paths: Paths) -> None:
+def test_invalid_value_is_quoted_in_short(paths: Paths) -> None:
     paths.settings_file.write_text(f'device = "{"x" * 10_000}"\n')
     with pytest.raises(UserInputError, match="device cannot be 'xxx") as caught:
         Settings.load(paths)
     assert len(str(caught.value)) < 400
 
 
-def test_settings_file_does_not_grow_beyond_what_is_read(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings_file, "LARGEST", 1000)
+def test_save_beyond_maximum_size_is_refused(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_file, "MAX_BYTES", 1000)
     paths.settings_file.write_text(full := "#" * 999 + "\n")
     with pytest.raises(UserInputError, match="larger than 1,000 bytes"):
         Settings.save(paths, threads=1)
@@ -109,16 +104,16 @@ def test_settings_file_does_not_grow_beyond_what_is_read(paths: Paths, monkeypat
     assert Settings.load(paths).threads == 0
 
 
-@pytest.mark.parametrize("where", ["a pipe", "endless", "too large", "too deep"])
-def test_settings_file_that_is_no_small_file_is_refused(where: str, paths: Paths) -> None:
+@pytest.mark.parametrize("kind", ["a pipe", "endless", "too large", "too deep"])
+def test_settings_file_that_is_not_small_is_refused(kind: str, paths: Paths) -> None:
     file = paths.settings_file
-    match where:
+    match kind:
         case "a pipe":
             os.mkfifo(file)
         case "endless":
             file.symlink_to("/dev/zero")
         case "too large":
-            file.write_bytes(b"#" * (LARGEST + 1))
+            file.write_bytes(b"#" * (MAX_BYTES + 1))
         case _:
             file.write_text("keys = " + "[" * 3000 + "]" * 3000)
     assert gettext("no such message") == "no such message"
@@ -132,12 +127,12 @@ import sys
 from weibo_tui.paths import Paths
 from weibo_tui.settings import Settings
 sys.stdin.read()
-for number in range(20):
+for number in range(10):
     Settings.save(Paths.find(), **{sys.argv[1]: f"{number}"})
 """
 
 
-def test_changes_by_two_programs_at_once_are_both_kept(paths: Paths) -> None:
+def test_concurrent_saves_are_both_kept(paths: Paths) -> None:
     both = [
         subprocess.Popen([sys.executable, "-c", CHANGES, name], stdin=subprocess.PIPE) for name in ("base", "adapter")
     ]
@@ -146,11 +141,11 @@ def test_changes_by_two_programs_at_once_are_both_kept(paths: Paths) -> None:
         program.stdin.close()
     assert [program.wait() for program in both] == [0, 0]
     settings = Settings.load(paths)
-    assert (settings.base, settings.adapter) == ("19", "19")
+    assert (settings.base, settings.adapter) == ("9", "9")
 
 
 @pytest.mark.parametrize("content", [b"threads = ", b"base = '\xff'", b"threads = 1\nthreads = 2"])
-def test_a_file_that_is_not_toml_is_named_and_left(paths: Paths, content: bytes) -> None:
+def test_file_that_is_not_toml_is_refused_unchanged(paths: Paths, content: bytes) -> None:
     paths.settings_file.write_bytes(content)
     for act in (lambda: Settings.load(paths), lambda: Settings.save(paths, threads=1)):
         with pytest.raises(UserInputError, match="settings.toml is not valid TOML"):
@@ -158,61 +153,52 @@ def test_a_file_that_is_not_toml_is_named_and_left(paths: Paths, content: bytes)
     assert paths.settings_file.read_bytes() == content
 
 
-def test_a_file_that_cannot_be_read_is_named(paths: Paths) -> None:
+def test_file_that_cannot_be_read_is_refused(paths: Paths) -> None:
     paths.settings_file.mkdir()
     with pytest.raises(UserInputError, match=r"settings.toml cannot be read \(Is a directory\)"):
         Settings.load(paths)
 
 
-def test_a_file_from_windows_is_read_and_keeps_its_line_ends(paths: Paths) -> None:
+def test_file_from_windows_keeps_its_line_ends(paths: Paths) -> None:
     paths.settings_file.write_bytes('\ufeff# mine\r\nthreads = 2\r\n# base = ""\r\n'.encode())
     assert Settings.load(paths).threads == 2
     Settings.save(paths, threads=3, base="small")
     assert paths.settings_file.read_bytes() == b'# mine\r\nthreads = 3\r\nbase = "small"\r\n'
 
 
-def test_a_new_file_shows_every_setting_and_sets_only_what_was_said(paths: Paths) -> None:
+def test_new_file_describes_every_setting(paths: Paths) -> None:
     Settings.save(paths, adapter="weibo", history=False)
     text = paths.settings_file.read_text()
     assert tomllib.loads(text) == {"adapter": "weibo", "history": False}
-    for one in fields(Settings):
-        assert one.metadata["description"] in text
-        assert f"{one.name} = " in text
-    everything = text.replace("\n# ", "\n").replace("\n", "\n")
-    commented = [line[2:] for line in everything.splitlines() if line.startswith("# ")]
-    assert len(commented) == 1  # the title
+    for setting in fields(Settings):
+        assert setting.metadata["description"] in text
+        assert f"{setting.name} = " in text
+    assert Settings.load(paths) == Settings(adapter="weibo", history=False)
+    # The commented defaults are valid settings.
+    lines = [line.removeprefix("# ") for line in text.splitlines() if " = " in line]
+    paths.settings_file.write_text("\n".join(lines))
     assert Settings.load(paths) == Settings(adapter="weibo", history=False)
 
 
-def test_the_commented_defaults_are_valid_settings(paths: Paths) -> None:
-    Settings.save(paths)
-    lines = paths.settings_file.read_text().splitlines()
-    paths.settings_file.write_text("\n".join(line.removeprefix("# ") for line in lines if " = " in line))
-    assert Settings.load(paths) == Settings()
-
-
-def test_saving_keeps_comments_and_order(paths: Paths) -> None:
+def test_save_keeps_comments_and_order(paths: Paths) -> None:
     paths.settings_file.write_text('# for the server\nthreads = 4 # of 8\n\nbase = "large"\n')
     Settings.save(paths, base="small", threads=6, device="cuda")
     assert paths.settings_file.read_text() == (
         '# for the server\nthreads = 6 # of 8\n\nbase = "small"\ndevice = "cuda"\n'
     )
-
-
-def test_a_commented_default_beside_the_same_setting_stays_a_comment(paths: Paths) -> None:
     paths.settings_file.write_text('# base = ""\nbase = "large"\n')
     Settings.save(paths, base="small")
     assert paths.settings_file.read_text() == '# base = ""\nbase = "small"\n'
 
 
-def test_a_change_that_is_not_allowed_changes_nothing(paths: Paths) -> None:
+def test_save_of_invalid_value_changes_nothing(paths: Paths) -> None:
     paths.settings_file.write_text("threads = 4\n")
     with pytest.raises(UserInputError, match="threads cannot be -1.*device cannot be 'tpu'"):
         Settings.save(paths, threads=-1, device="tpu", history=False)
     assert paths.settings_file.read_text() == "threads = 4\n"
 
 
-def test_a_new_file_is_written_in_the_persons_language(paths: Paths) -> None:
+def test_new_file_is_in_the_users_language(paths: Paths) -> None:
     use("zh_CN")
     Settings.save(paths, threads=1)
     assert "界面语言" in paths.settings_file.read_text()

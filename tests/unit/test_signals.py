@@ -1,4 +1,4 @@
-"""Signals that ask to stop: handled by long commands and the app, but for those that are ignored from the start."""
+"""Stop signals end long commands and the app, unless they were ignored at the start."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from weibo_tui.app.terminal.signals import signals_heeded
-from weibo_tui.cli.output import InterruptedRunError, until_stopped
+from weibo_tui.app.terminal.signals import exit_on_signals
+from weibo_tui.cli.output import InterruptedRunError, interruptible
 
 STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -18,7 +18,7 @@ each_signal = pytest.mark.parametrize("number", STOP_SIGNALS)
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """The system's own handlers, and those of the test run again after the test."""
+    """Reset the handlers for the test, and restore them after it."""
     previous = {number: signal.signal(number, signal.SIG_DFL) for number in STOP_SIGNALS}
     yield
     for number, handler in previous.items():
@@ -30,17 +30,17 @@ def three_events() -> Iterator[object]:
 
 
 @each_signal
-def test_command_signal_ignored_at_start_goes_on(number: signal.Signals) -> None:
+def test_command_ignores_signal_ignored_at_start(number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
-    with until_stopped(three_events()) as events:
+    with interruptible(three_events()) as events:
         os.kill(os.getpid(), number)
         assert list(events) == [0, 1, 2]
     assert signal.getsignal(number) is signal.SIG_IGN
 
 
 @each_signal
-def test_command_signal_stops_and_restores_handler(number: signal.Signals) -> None:
-    with pytest.raises(InterruptedRunError), until_stopped(three_events()) as events:
+def test_command_stops_at_signal_and_restores_handler(number: signal.Signals) -> None:
+    with pytest.raises(InterruptedRunError), interruptible(three_events()) as events:
         assert next(events) == 0
         os.kill(os.getpid(), number)
         list(events)
@@ -48,17 +48,17 @@ def test_command_signal_stops_and_restores_handler(number: signal.Signals) -> No
 
 
 @each_signal
-def test_app_signal_ignored_at_start_stays_ignored(number: signal.Signals) -> None:
+def test_app_ignores_signal_ignored_at_start(number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
-    left: list[None] = []
-    with signals_heeded(lambda: left.append(None)):
+    calls: list[None] = []
+    with exit_on_signals(lambda: calls.append(None)):
         os.kill(os.getpid(), number)
-    assert not left
+    assert not calls
 
 
 @each_signal
-def test_app_signal_leaves(number: signal.Signals) -> None:
-    left: list[None] = []
-    with signals_heeded(lambda: left.append(None)):
+def test_app_exits_at_signal(number: signal.Signals) -> None:
+    calls: list[None] = []
+    with exit_on_signals(lambda: calls.append(None)):
         os.kill(os.getpid(), number)
-    assert left == [None]
+    assert calls == [None]

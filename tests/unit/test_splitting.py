@@ -1,4 +1,4 @@
-"""No text in two splits, every label in each."""
+"""Splits that share no text, groups, and near-duplicates."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import numeral
 
 from weibo_tui.datasets.near_duplicates import near_duplicates
-from weibo_tui.datasets.splitting import Split, group_steps, split, split_steps
+from weibo_tui.datasets.splitting import Split, group_posts, split, split_with_progress
 from weibo_tui.errors import UserInputError
-from weibo_tui.progress import finish
-from weibo_tui.text import normalise, repost_segments, words_only
+from weibo_tui.progress import drain
+from weibo_tui.text.cleaning import normalize, repost_segments, words_only
 
 
-def parts(found: Split) -> list[list[int]]:
-    return [found.train.tolist(), found.validation.tolist(), found.test.tolist()]
+def parts(result: Split) -> list[list[int]]:
+    return [result.train.tolist(), result.validation.tolist(), result.test.tolist()]
 
 
 def texts(posts: list[str], indices: list[int]) -> set[str]:
-    found = {text for index in indices for text in (normalise(posts[index]), *repost_segments(posts[index]))}
-    return found | {words for text in found if (words := words_only(text))}
+    result = {text for index in indices for text in (normalize(posts[index]), *repost_segments(posts[index]))}
+    return result | {words for text in result if (words := words_only(text))}
 
 
-def assert_sound(posts: list[str], found: Split) -> None:
-    of_parts = parts(found)
+def assert_sound(posts: list[str], result: Split) -> None:
+    of_parts = parts(result)
     assert sorted(chain.from_iterable(of_parts)) == list(range(len(posts)))
     assert all(part == sorted(part) for part in of_parts)
     train, validation, test = (texts(posts, part) for part in of_parts)
@@ -45,59 +45,61 @@ SEGMENTS = st.sampled_from(
 CHAINS = st.lists(SEGMENTS, min_size=1, max_size=3).map("//@小王: ".join)
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(CHAINS, st.integers(0, 2)), max_size=60),
     st.integers(0, 5),
     st.sampled_from([0.0, 0.1, 0.4]),
 )
-def test_no_text_or_segment_stands_in_two_parts(table: list[tuple[str, int]], seed: int, share: float) -> None:
+def test_split_shares_no_text_or_segment(table: list[tuple[str, int]], seed: int, share: float) -> None:
     posts = [post for post, _label in table]
     labels = [label for _post, label in table]
     try:
-        found = split(posts, labels, validation=0.2, test=share, seed=seed)
+        result = split(posts, labels, validation=0.2, test=share, seed=seed)
     except UserInputError:
-        groups = finish(group_steps(posts))
+        groups = drain(group_posts(posts))
         # With as many groups as parts a label of one or two groups may keep them to itself.
         assert len(groups) < 3 * len(set(labels)) or len(groups) < 3
         return
-    assert_sound(posts, found)
-    assert len(found.validation)
-    assert (len(found.test) > 0) == (share > 0)
+    assert_sound(posts, result)
+    assert len(result.validation)
+    assert (len(result.test) > 0) == (share > 0)
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(3, 30), min_size=2, max_size=6), st.integers(0, 3))
-def test_every_label_of_three_groups_stands_in_every_part(sizes: list[int], seed: int) -> None:
+def test_split_has_labels_of_three_groups_in_every_part(sizes: list[int], seed: int) -> None:
     labels = [label for label, size in enumerate(sizes) for _ in range(size)]
     posts = [f"第{numeral(index)}条" for index in range(len(labels))]
     for part in parts(split(posts, labels, seed=seed)):
         assert {labels[index] for index in part} == set(range(len(sizes)))
 
 
-def test_parts_have_their_share_of_every_label_also_of_a_sorted_file() -> None:
+def test_split_is_stratified_even_when_sorted() -> None:
     labels = [1] * 3000 + [0] * 1000 + [2] * 100
     posts = [f"第{numeral(index)}条，真好" for index in range(len(labels))]
-    found = split(posts, labels, validation=0.1, test=0.2)
-    train, validation, test = (Counter(labels[index] for index in part) for part in parts(found))
+    result = split(posts, labels, validation=0.1, test=0.2)
+    train, validation, test = (Counter(labels[index] for index in part) for part in parts(result))
     assert test == {1: 600, 0: 200, 2: 20}
     assert validation == {1: 300, 0: 100, 2: 10}
     assert train == {1: 2100, 0: 700, 2: 70}
 
 
-def test_a_group_larger_than_the_share_goes_to_train_whole() -> None:
+def test_split_puts_large_group_into_train() -> None:
     chains = [f"第{numeral(index)}条//@小王: [哈哈]" for index in range(300)]
     others = [f"另一条，第{numeral(index)}" for index in range(700)]
     posts = chains + others
     labels = [index % 2 for index in range(1000)]
-    found = split(posts, labels)
-    assert set(range(300)) <= set(found.train.tolist())
-    assert len(found.validation) == len(found.test) == 100
-    assert_sound(posts, found)
+    result = split(posts, labels)
+    assert set(range(300)) <= set(result.train.tolist())
+    assert len(result.validation) == len(result.test) == 100
+    assert_sound(posts, result)
 
 
-def test_chains_weld_through_others() -> None:
+def test_groups_join_through_repost_chains() -> None:
     posts = ["甲//@a: 乙", "丙", "乙//@b: 丁", "戊", "丁!", "丁"]
-    assert finish(group_steps(posts)) == [[0, 2, 4, 5], [1], [3]]
-    assert finish(group_steps(posts, grouping=1)) == [[0, 2, 5], [1], [3], [4]]
+    assert drain(group_posts(posts)) == [[0, 2, 4, 5], [1], [3]]
+    assert drain(group_posts(posts, grouping=1)) == [[0, 2, 5], [1], [3], [4]]
 
 
 @pytest.mark.parametrize(
@@ -107,73 +109,74 @@ def test_chains_weld_through_others() -> None:
         *("@小王 今天的面真好吃", "今天的面真好吃//@小李: 羡慕", "[泪]//@a: 今天的面真好吃…[doge]"),
     ],
 )
-def test_posts_equal_but_for_marks_are_one_group(other: str) -> None:
-    assert finish(group_steps(["今天的面真好吃", other])) == [[0, 1]]
-    assert finish(group_steps(["今天的面真难吃", other])) == [[0], [1]]
+def test_groups_join_posts_equal_except_for_marks(other: str) -> None:
+    assert drain(group_posts(["今天的面真好吃", other])) == [[0, 1]]
+    assert drain(group_posts(["今天的面真难吃", other])) == [[0], [1]]
 
 
-def test_posts_without_words_keep_their_own_text_as_key() -> None:
+def test_groups_of_posts_without_words_use_their_text() -> None:
     posts = ["[哈哈]", "[泪]", "123", "！", "#周一见#", "#周一见#[哈哈]", "[哈哈]"]
-    assert finish(group_steps(posts)) == [[0, 6], [1], [2], [3], [4, 5]]
+    assert drain(group_posts(posts)) == [[0, 6], [1], [2], [3], [4, 5]]
 
 
-def test_near_duplicates_are_one_group() -> None:
+def test_groups_join_near_duplicates() -> None:
     post = "下班路上又堵了一个小时，真想把车扔在高架桥上走回家去"
     near = "下班路上又堵了一个小时，真想把车扔在高架桥上跑回家去"
     other = "上班路上一点也不堵，二十分钟就到了，真想天天都这么顺"
-    assert finish(group_steps([post, other, near])) == [[0, 2], [1]]
-    assert finish(group_steps([post, other, near], grouping=1)) == [[0], [1], [2]]
+    assert drain(group_posts([post, other, near])) == [[0, 2], [1]]
+    assert drain(group_posts([post, other, near], grouping=1)) == [[0], [1], [2]]
 
 
-def test_short_similar_posts_are_not_near_duplicates() -> None:
-    assert len(finish(group_steps(["真好吃啊", "真难吃啊", "真好吃哦", "哈哈哈哈哈哈哈哈哈哈", "哈哈哈哈"]))) == 5
+def test_near_duplicates_exclude_short_posts() -> None:
+    assert len(drain(group_posts(["真好吃啊", "真难吃啊", "真好吃哦", "哈哈哈哈哈哈哈哈哈哈", "哈哈哈哈"]))) == 5
 
 
+@settings(max_examples=40)
 @given(st.lists(st.text("天地玄黄宇宙洪荒日月盈昃辰宿列张", min_size=9, max_size=30), max_size=20, unique=True))
-def test_near_duplicates_are_those_of_the_definition(texts: list[str]) -> None:
-    found = finish(near_duplicates(texts))
-    for earlier, later in found:
+def test_near_duplicates_match_brute_force(texts: list[str]) -> None:
+    result = drain(near_duplicates(texts))
+    for earlier, later in result:
         one, other = (set(pairwise(texts[index])) for index in (earlier, later))
         assert earlier < later
         assert len(one & other) >= 0.8 * len(one | other)
 
 
-def test_near_duplicates_with_one_character_more_are_found() -> None:
+def test_near_duplicates_include_one_more_character() -> None:
     draw = random.Random(0)
     texts = ["".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(40)) for _ in range(200)]
-    found = finish(near_duplicates([*texts, *(text + "了" for text in texts)]))
-    assert found == [(index, index + 200) for index in range(200)]
+    result = drain(near_duplicates([*texts, *(text + "了" for text in texts)]))
+    assert result == [(index, index + 200) for index in range(200)]
 
 
-def test_labels_of_few_groups_stand_in_train_first() -> None:
+def test_split_puts_labels_of_few_groups_into_train_first() -> None:
     posts = [f"第{numeral(index)}条" for index in range(25)]
     labels = [0] * 11 + [1] * 11 + [2, 3, 3]
-    found = split(posts, labels)
-    assert 22 in found.train
-    assert {23, 24} & set(found.train.tolist())
-    assert_sound(posts, found)
+    result = split(posts, labels)
+    assert 22 in result.train
+    assert {23, 24} & set(result.train.tolist())
+    assert_sound(posts, result)
 
 
 @pytest.mark.parametrize("posts", [[], ["好"], ["好", "差"], ["好//@a: 赞", "赞", "差//@a: 赞", "赞//@b:坏", "坏"]])
-def test_too_few_groups_are_refused(posts: list[str]) -> None:
+def test_split_of_too_few_groups_is_refused(posts: list[str]) -> None:
     with pytest.raises(UserInputError, match="groups of similar texts"):
         split(posts, [index % 2 for index in range(len(posts))])
 
 
-def test_shares_of_zero_leave_parts_empty() -> None:
-    found = split(["一", "二", "三", "四"], [0, 1, 0, 1], validation=0.0, test=0.0)
-    assert [len(part) for part in parts(found)] == [4, 0, 0]
-    assert found.test.dtype == found.train.dtype == np.int64
+def test_split_share_of_zero_leaves_part_empty() -> None:
+    result = split(["一", "二", "三", "四"], [0, 1, 0, 1], validation=0.0, test=0.0)
+    assert [len(part) for part in parts(result)] == [4, 0, 0]
+    assert result.test.dtype == result.train.dtype == np.int64
 
 
-def test_the_seed_decides() -> None:
+def test_split_depends_on_the_seed() -> None:
     posts = [f"第{numeral(index)}条" for index in range(200)]
     labels = [index % 2 for index in range(200)]
     assert parts(split(posts, labels, seed=1)) == parts(split(posts, labels, seed=1))
     assert parts(split(posts, labels, seed=1)) != parts(split(posts, labels, seed=2))
 
 
-def test_the_split_does_not_hang_on_hash_randomisation() -> None:
+def test_split_is_independent_of_hash_randomization() -> None:
     code = (
         "from weibo_tui.datasets.splitting import split\n"
         "posts = [f'第{chr(0x4E00 + n)}条//@a: {chr(0x6000 + n % 50)}' for n in range(300)]\n"
@@ -187,7 +190,7 @@ def test_the_split_does_not_hang_on_hash_randomisation() -> None:
     assert run("1") == run("2") != b""
 
 
-def test_long_work_reports_every_thousand_posts() -> None:
+def test_split_reports_progress_every_thousand_posts() -> None:
     posts = [f"第{numeral(index)}条" for index in range(4000)]
-    stages = Counter(step.stage for step in split_steps(posts, [index % 2 for index in range(4000)]))
+    stages = Counter(step.stage for step in split_with_progress(posts, [index % 2 for index in range(4000)]))
     assert stages == {"grouping": 4, "dealing": 4}

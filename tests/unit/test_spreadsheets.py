@@ -1,4 +1,4 @@
-"""Every CSV file of ours, opened in a spreadsheet: no cell becomes a formula, and every text comes back.
+"""Our CSV files in a spreadsheet: no cell becomes a formula, and every text is preserved.
 
 The slow tests open the files in LibreOffice (`apt-get install --no-install-recommends libreoffice-calc`)."""
 
@@ -16,37 +16,20 @@ from xml.etree import ElementTree
 
 import models
 import pytest
-from commands import Command, objects, table
+from commands import Command, json_lines, table
 from histories import ANALYSIS
 from hostile import PIECES, TEXTS
 
 from weibo_tui.engine.events import RunStarted, to_json
-from weibo_tui.progress import finish
-from weibo_tui.storage.journal import Journal
-from weibo_tui.text import guard, unguard
+from weibo_tui.progress import drain
+from weibo_tui.storage.runs import Journal
+from weibo_tui.text.spreadsheet import escape_formula, unescape_formula
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 SIGNS = "=+-@＝＋－＠"
 RISKY_INSIDE = re.compile(rf'[;\t\r\n][ \0\x0b\ufeff\u200b"]*[{re.escape(SIGNS)}]')
 RISKY = re.compile(rf"[\s\0-\x20\ufeff\u200b]*[{re.escape(SIGNS)}]")
-BEFORE = [
-    "",
-    " ",
-    "  ",
-    "\t",
-    "\r",
-    "\n",
-    "\r\n",
-    "\u3000",
-    "\xa0",
-    "\ufeff",
-    "\u200b",
-    "\0",
-    "\x0b",
-    "\x1b",
-    "\x1f",
-    "'",
-]
+BEFORE = ["", "  ", "\r\n", *" \t\r\n\u3000\xa0\ufeff\u200b\0\x0b\x1b\x1f'"]
 INNER = ["a\n=1+1", "a,=1+1", 'a";=1+1', '"=1+1"', "a\t=1+1", "a\r=1+1", "a\r\n=1+1", ";=1+1", '","=1+1', "'", "''"]
 CALLS = [
     *("=cmd|'/c calc'!A1", '=HYPERLINK("http://a.cn","好")', "@SUM(1,1)", "+1+1", "-1+1", "-2+3+cmd|' /C calc'!A0"),
@@ -67,59 +50,57 @@ VALUE = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?|\d{4}-\d\d-\d\dT[\d:.]+Z|true|
 LOST = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ufeff]|\\s+")
 
 
-def test_a_formula_is_guarded_and_the_guard_comes_off() -> None:
+def test_escape_formula_is_reversible() -> None:
     for text in OURS:
-        guarded = guard(text)
-        assert unguard(guarded) == text
-        assert not RISKY.match(guarded)
-        assert not RISKY_INSIDE.search(guarded)
+        escaped = escape_formula(text)
+        assert unescape_formula(escaped) == text
+        assert not RISKY.match(escaped)
+        assert not RISKY_INSIDE.search(escaped)
 
 
-def test_what_is_no_formula_stays_as_it_is() -> None:
+def test_escape_formula_leaves_other_cells() -> None:
     for text in ("", "好", "a=1", "1-1", "(=1)", "//@a: 好", "[=1", "#1", "‘=1", "好\n1=1", "好,-1", "a;b=1"):
-        assert guard(text) == text
+        assert escape_formula(text) == text
 
 
 # ---- the files
 
 
 def history_of(home: Path, texts: Sequence[str]) -> None:
-    with Workbench.open(home) as bench:
-        bench.history.add(
-            [replace(ANALYSIS, text=text, label=text, error=text or None, adapter=text) for text in texts]
-        )
+    with Workbench.open(home) as wb:
+        wb.history.add([replace(ANALYSIS, text=text, label=text, error=text or None, adapter=text) for text in texts])
 
 
-def run_of(bench: Workbench, text: str) -> str:
-    run = bench.runs.create("train", text, {})
+def run_of(wb: Workbench, text: str) -> str:
+    run = wb.runs.create("train", text, {})
     started = RunStarted(run.id, text, "train", text, text, text, 1, 0, 4, 1, {}, 1, 1)
-    with bench.runs.claim(run.id), Journal(bench.runs, run.id) as journal:
+    with wb.runs.lock(run.id), Journal(wb.runs, run.id) as journal:
         journal.add(to_json(started) | {text or "a": text})
     return run.id
 
 
 def add_formula_adapter(home: Path) -> None:
-    """An adapter of random weights, as anybody may hand one on, whose labels are formulas."""
-    with Workbench.open(home) as bench:
-        base = bench.open_base("tiny", bench.compute(ComputeOptions("cpu", "float32", 1)))
+    """Add adapters of random weights whose labels are formulas, as a stranger may share them."""
+    with Workbench.open(home) as wb:
+        base = wb.open_base("tiny", wb.compute(ComputeOptions("cpu", "float32", 1)))
         for number, label in enumerate(FORMULA_LABELS):
             labels = [label, *(other for other in FORMULA_LABELS if other != label)]
-            adapter = models.adapter_for(base.trunk.config, seed=number, labels=len(labels))
+            adapter = models.adapter_for(base.backbone.config, seed=number, labels=len(labels))
             adapter.head.weight.data[1:] = 0  # the first label or all alike: that one is given
-            bench.adapters.save(adapter, models.card_for(adapter, base, f"formula-{number}", labels))
+            wb.adapters.save(adapter, models.card_for(adapter, base, f"formula-{number}", labels))
 
 
 def written_files(command: Command, home: Path, folder: Path) -> Iterator[tuple[Path, list[list[str]]]]:
-    """Each kind of CSV that the program writes, and its cells as they should be read."""
+    """Write each kind of CSV file. Yield its path and its cells as they should be read."""
     history_of(home, OURS)
     path = folder / "history.csv"
-    with Workbench.open(home) as bench:
-        finish(bench.history.export(path))
+    with Workbench.open(home) as wb:
+        drain(wb.history.export(path))
     yield path, cells(path)
-    with Workbench.open(home) as bench:
+    with Workbench.open(home) as wb:
         for number, text in enumerate(STARTS[:40:4]):
             path = folder / f"run-{number}.csv"
-            bench.runs.export(run_of(bench, text), path)
+            wb.runs.export(run_of(wb, text), path)
             yield path, cells(path)
     data = folder / "data.jsonl"
     rows = [{"review": f"第{n}天真好吃", "label": label} for n, label in enumerate(FORMULA_LABELS * 2)]
@@ -129,10 +110,10 @@ def written_files(command: Command, home: Path, folder: Path) -> Iterator[tuple[
     for number in range(len(FORMULA_LABELS)):
         name = f"formula-{number}"
         path = folder / f"errors-{number}.csv"
-        command.well("evaluate", data, "--adapter", name, "--errors", path)
+        command.ok("evaluate", data, "--adapter", name, "--errors", path)
         yield path, cells(path)
         path = folder / f"labelled-{number}.csv"
-        command.well("predict", "--file", plain, "--out", path, "--adapter", name)
+        command.ok("predict", "--file", plain, "--out", path, "--adapter", name)
         yield path, cells(path)
 
 
@@ -141,37 +122,37 @@ def cells(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_labels_that_are_formulas_are_guarded_in_what_is_ours_and_numbers_are_not(
-    command: Command, furnished: Path, tmp_path: Path
-) -> None:
+def test_labeled_file_escapes_labels_but_not_numbers(command: Command, furnished: Path, tmp_path: Path) -> None:
     add_formula_adapter(furnished)
     (tmp_path / "posts.csv").write_text("review\n=1+1\n@好\n", "utf-8")
-    found = set()
+    result = set()
     for number in range(len(FORMULA_LABELS)):
         out = tmp_path / f"{number}.csv"
-        told = command.well(
+        output = command.ok(
             "predict", "--file", tmp_path / "posts.csv", "--out", out, "--adapter", f"formula-{number}", "--json"
         )
         rows = table(out, "utf-8")
-        assert [row["review"] for row in rows] == ["=1+1", "@好"]  # the person's own stay
-        counts = objects(told.out)[0]["counts"]
-        assert {unguard(row["predicted"]) for row in rows} == set(counts)
-        found |= {row["predicted"] for row in rows}
-    assert found & {"-1", "+0.5"}
-    assert not {one for one in found if one[0] in "=@＝ " or one == "+1+1"}
+        assert [row["review"] for row in rows] == ["=1+1", "@好"]  # the user's own stay
+        counts = json_lines(output.out)[0]["counts"]
+        assert {unescape_formula(row["predicted"]) for row in rows} == set(counts)
+        result |= {row["predicted"] for row in rows}
+    assert result & {"-1", "+0.5"}
+    assert not {one for one in result if one[0] in "=@＝ " or one == "+1+1"}
 
 
-def test_every_table_of_ours_guards_its_cells(furnished: Path, tmp_path: Path) -> None:
+def test_every_table_escapes_formulas(furnished: Path, tmp_path: Path) -> None:
     history_of(furnished, STARTS)
-    with Workbench.open(furnished) as bench:
-        finish(bench.history.export(tmp_path / "history.csv"))
+    with Workbench.open(furnished) as wb:
+        drain(wb.history.export(tmp_path / "history.csv"))
         rows = table(tmp_path / "history.csv")
         for column in ("text", "label", "adapter", "error"):
-            assert [unguard(row[column]) for row in rows] == STARTS
+            assert [unescape_formula(row[column]) for row in rows] == STARTS
         for text in STARTS[::12]:
-            bench.runs.export(run_of(bench, text), tmp_path / "run.csv", overwrite=True)
+            wb.runs.export(run_of(wb, text), tmp_path / "run.csv", overwrite=True)
             (row,) = table(tmp_path / "run.csv")
-            assert {unguard(name): unguard(cell) for name, cell in row.items()}.get(text, text) == text
+            assert {unescape_formula(name): unescape_formula(cell) for name, cell in row.items()}.get(
+                text, text
+            ) == text
     for path in tmp_path.glob("*.csv"):
         assert not [cell for row in cells(path) for cell in row if RISKY.match(cell)]
 
@@ -181,46 +162,44 @@ def test_every_table_of_ours_guards_its_cells(furnished: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reading", READINGS)
-def test_libreoffice_runs_no_formula_and_gives_every_text_back(
-    reading: str, command: Command, furnished: Path, tmp_path: Path
-) -> None:
+def test_libreoffice_runs_no_escaped_formula(reading: str, command: Command, furnished: Path, tmp_path: Path) -> None:
     """Needs LibreOffice: `apt-get install --no-install-recommends libreoffice-calc`."""
     add_formula_adapter(furnished)
     files = dict(written_files(command, furnished, tmp_path))
     convert(list(files), reading, "fods", tmp_path)
     for path, rows in files.items():
-        found = opened(path.with_suffix(".fods"))
-        assert len(found) == len(rows)
-        for row, wanted in zip(found, rows, strict=True):
-            for cell, text in zip(row, wanted, strict=False):
+        result = opened(path.with_suffix(".fods"))
+        assert len(result) == len(rows)
+        for row, expected in zip(result, rows, strict=True):
+            for cell, text in zip(row, expected, strict=False):
                 check(cell, text)
 
 
 @pytest.mark.slow
-def test_libreoffice_would_run_them_without_the_guard(furnished: Path, tmp_path: Path) -> None:
-    """What is proved above is worth something: unguarded, the same texts are computed. Needs LibreOffice."""
+def test_libreoffice_runs_unescaped_formula(furnished: Path, tmp_path: Path) -> None:
+    """Without escapes, LibreOffice computes the same texts, so the test above proves something."""
     history_of(furnished, STARTS)
     path = tmp_path / "history.csv"
-    with Workbench.open(furnished) as bench:
-        finish(bench.history.export(path, guard=False))
+    with Workbench.open(furnished) as wb:
+        drain(wb.history.export(path, escape_formulas=False))
     convert([path], READINGS[0], "fods", tmp_path)
     formulas = [cell for row in opened(path.with_suffix(".fods")) for cell in row if cell.get(TABLE + "formula")]
     assert len(formulas) > 10
 
 
 @pytest.mark.slow
-def test_libreoffice_saves_the_history_as_csv_and_it_reads_back_equal(furnished: Path, tmp_path: Path) -> None:
+def test_libreoffice_saved_history_reads_back_equal(furnished: Path, tmp_path: Path) -> None:
     """Needs LibreOffice."""
     history_of(furnished, OURS)
     path = tmp_path / "history.csv"
-    with Workbench.open(furnished) as bench:
-        finish(bench.history.export(path))
+    with Workbench.open(furnished) as wb:
+        drain(wb.history.export(path))
     convert([path], READINGS[0], "xlsx", tmp_path)
     convert([path.with_suffix(".xlsx")], None, "csv:Text - txt - csv (StarCalc):44,34,76", tmp_path / "again")
-    found = [row["text"] for row in table(tmp_path / "again" / "history.csv")]
-    wanted = [row["text"] for row in table(path)]
-    assert len(found) == len(wanted)
-    for one, text in zip(found, wanted, strict=True):
+    result = [row["text"] for row in table(tmp_path / "again" / "history.csv")]
+    expected = [row["text"] for row in table(path)]
+    assert len(result) == len(expected)
+    for one, text in zip(result, expected, strict=True):
         assert VALUE.fullmatch(text) or LOST.sub("", one) == LOST.sub("", text)
 
 
@@ -233,7 +212,7 @@ def convert(paths: Sequence[Path], reading: str | None, ending: str, folder: Pat
 
 
 def opened(path: Path) -> list[list[ElementTree.Element]]:
-    """The cells of a flat OpenDocument sheet, repeated ones as often as they stand there."""
+    """Return the cells of a flat OpenDocument sheet, with repetitions."""
     rows = []
     for row in ElementTree.parse(path).iter(TABLE + "table-row"):
         of_row: list[ElementTree.Element] = []
@@ -244,7 +223,7 @@ def opened(path: Path) -> list[list[ElementTree.Element]]:
 
 
 def check(cell: ElementTree.Element, text: str) -> None:
-    """The cell is no formula and no error; a text that no spreadsheet would compute with stands in it unchanged."""
+    """Check that the cell is no formula and no error, and has a text unchanged."""
     assert cell.get(TABLE + "formula") is None, text
     kind = cell.get(OFFICE + "value-type")
     shown = "\n".join("".join(paragraph.itertext()) for paragraph in cell.iter(TEXT + "p"))

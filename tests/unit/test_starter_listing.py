@@ -1,4 +1,4 @@
-"""`bases list` and `adapters list` tell what comes with the program from what is one's own."""
+"""`bases list` and `adapters list` mark the bundled models and the default."""
 
 from __future__ import annotations
 
@@ -6,42 +6,28 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import Command, objects
-
-KINDS = [("bases", "starter", "tiny"), ("adapters", "weibo", "mood")]
+from commands import Command, json_lines
 
 
-@pytest.mark.parametrize(("kind", "bundled", "own"), KINDS)
-def test_what_comes_with_the_program_is_marked(
-    starter: Path, home: Path, stocked: Path, command: Command, kind: str, bundled: str, own: str
-) -> None:
-    shutil.copytree(stocked, home, dirs_exist_ok=True)
-    found = {one["name"]: one["bundled"] for one in objects(command.well(kind, "list", "--json").out)}
-    assert found == {bundled: True, own: False}
-    lines = command.well(kind, "list").out.splitlines()
-    assert [line.split()[0] for line in lines if "comes with weibo-tui" in line] == [bundled]
-
-
-@pytest.mark.parametrize(("kind", "bundled", "own"), KINDS)
-def test_the_star_is_at_the_one_that_is_used_where_none_is_named(
-    starter: Path, home: Path, stocked: Path, command: Command, kind: str, bundled: str, own: str
+@pytest.mark.parametrize(("kind", "bundled", "mine"), [("bases", "starter", "tiny"), ("adapters", "weibo", "mood")])
+def test_list_marks_bundled_models_and_the_default(
+    starter: Path, home: Path, stocked: Path, command: Command, kind: str, bundled: str, mine: str
 ) -> None:
     def default() -> list[str]:
-        return [one["name"] for one in objects(command.well(kind, "list", "--json").out) if one["default"]]
+        return [row["name"] for row in json_lines(command.ok(kind, "list", "--json").out) if row["default"]]
 
     assert default() == [bundled]
-    assert command.well(kind, "list").out.splitlines()[1].startswith(f"*  {bundled}")
+    assert command.ok(kind, "list").out.splitlines()[1].startswith(f"*  {bundled}")
     shutil.copytree(stocked / kind, home / kind)
+    rows = json_lines(command.ok(kind, "list", "--json").out)
+    assert {row["name"]: row["bundled"] for row in rows} == {bundled: True, mine: False}
+    lines = command.ok(kind, "list").out.splitlines()
+    assert [line.strip("* ").split()[0] for line in lines if "comes with weibo-tui" in line] == [bundled]
     assert default() == [bundled]
-    command.well(kind, "use", own)
-    assert default() == [own]
+    command.ok(kind, "use", mine)
+    assert default() == [mine]
 
-
-@pytest.mark.parametrize(("kind", "bundled", "own"), KINDS)
-def test_nothing_is_marked_without_a_starter(
-    home: Path, stocked: Path, command: Command, kind: str, bundled: str, own: str
-) -> None:
-    shutil.copytree(stocked, home, dirs_exist_ok=True)
-    (only,) = objects(command.well(kind, "list", "--json").out)
-    assert (only["name"], only["bundled"], only["default"]) == (own, False, True)
-    assert "comes with weibo-tui" not in command.well(kind, "list").out
+    shutil.rmtree(starter)
+    (row,) = json_lines(command.ok(kind, "list", "--json").out)
+    assert (row["name"], row["bundled"], row["default"]) == (mine, False, True)
+    assert "comes with weibo-tui" not in command.ok(kind, "list").out

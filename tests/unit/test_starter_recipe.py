@@ -1,4 +1,4 @@
-"""The whole way from data sets to a bundled starter, in miniature, on posts that the test makes."""
+"""The recipe from datasets to the bundled starter, in miniature, on generated posts."""
 
 from __future__ import annotations
 
@@ -10,63 +10,70 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import made_up
 import pytest
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.starter.recipe import __main__ as recipe
-from weibo_tui.starter.recipe import bundle as bundling
-from weibo_tui.starter.recipe import models, scoring
-from weibo_tui.starter.recipe.noise_posts import nonsense
-from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, PARTS, SETS, TELLING, make_parts, part_file
-from weibo_tui.text import clean, normalise, repost_segments
+from weibo_tui.starter.recipe import bundle, models, scoring
+from weibo_tui.starter.recipe.noise_posts import noise_posts
+from weibo_tui.starter.recipe.sources import (
+    DATASETS,
+    EMOTIONS,
+    MIN_SHARED_LENGTH,
+    MOODS,
+    PARTS,
+    make_parts,
+    part_file,
+)
+from weibo_tui.text.cleaning import clean, normalize, repost_segments
 from weibo_tui.workbench import TrainingConfig, Workbench
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.workbench.models import STARTER_BASE
 
 CHAIN = "这条转发链里的原话有好几个人转过"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every set that the recipe reads, with posts of our own and one repost chain through two sets."""
+    """Every dataset of the recipe, with generated posts and one repost chain in two datasets."""
     folder = tmp_path_factory.mktemp("data")
-    for number, one in enumerate(SETS):
-        for place, file in enumerate(one.files):
-            rows = made_up.posts(90 if one.labels == MOODS else 150, seed=100 * number + place)
-            chance = random.Random(number)
-            labelled = [(_label(one.labels, label, chance), f"{text}{chance.randint(0, 999)}") for text, label in rows]
-            labelled += [(one.labels[0], f"{chance.choice('好坏')}//@某人{number}:{CHAIN}")] * (number < 2)
+    for number, dataset in enumerate(DATASETS):
+        for index, file in enumerate(dataset.files):
+            posts = made_up.posts(90 if dataset.labels == MOODS else 150, seed=100 * number + index)
+            rng = random.Random(number)
+            labeled = [(_label(dataset.labels, label, rng), f"{text}{rng.randint(0, 999)}") for text, label in posts]
+            labeled += [(dataset.labels[0], f"{rng.choice('好坏')}//@某人{number}:{CHAIN}")] * (number < 2)
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             with (folder / file).open("w", encoding="utf-8", newline="") as out:
-                csv.writer(out).writerows([("label", "review"), *labelled])
+                csv.writer(out).writerows([("label", "review"), *labeled])
     with lzma.open(folder / "corpus.txt.xz", "wt", encoding="utf-8") as corpus:
         corpus.writelines(f"{text}\n" for text, _label in made_up.posts(6_000, seed=7))
     return folder
 
 
-def _label(labels: tuple[str, ...], mood: int, chance: random.Random) -> str:
+def _label(labels: tuple[str, ...], mood: int, rng: random.Random) -> str:
     if labels == MOODS:
         return str(mood)
-    return chance.choice(("happy", "surprise")) if mood else chance.choice(("angry", "sad", "fear", "neutral"))
+    return rng.choice(("happy", "surprise")) if mood else rng.choice(("angry", "sad", "fear", "neutral"))
 
 
 @pytest.fixture(scope="module")
-def made(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """WORK after every step."""
-    work = tmp_path_factory.mktemp("work")
-    package = work / "package"
+    folder = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(models, "TASKS", tuple(_small(task) for task in models.TASKS))
-        patched.setattr(recipe, "BUNDLED", package)
-        recipe.split(data, work)
-        recipe.pretrain(work, tokens=30_000, layers=1, width=64)
-        recipe.adapters(work, epochs=1)
-        recipe.floors(work)
-        recipe.score(work)
-        recipe.write_card(work)
-        recipe.bundle(work)
-    return work
+        patched.setattr(recipe, "BUNDLED", folder / "package")
+        recipe.split(data, folder)
+        recipe.pretrain(folder, tokens=30_000, layers=1, width=64)
+        recipe.adapters(folder, epochs=1)
+        recipe.floors(folder)
+        recipe.score(folder)
+        recipe.write_card(folder)
+        recipe.copy_bundle(folder)
+    return folder
 
 
 def _small(task: models.Task) -> models.Task:
@@ -78,125 +85,98 @@ def rows(path: Path) -> list[tuple[str, str]]:
         return [(row["label"], row["review"]) for row in csv.DictReader(file)]
 
 
-def telling(text: str) -> Iterator[str]:
-    return (part for part in (normalise(text), *repost_segments(text)) if len(part) >= TELLING)
+def segments(posts: list[tuple[str, str]]) -> Iterator[str]:
+    """The texts and segments of posts that may be in one part only."""
+    parts = (part for _label, text in posts for part in (normalize(text), *repost_segments(text)))
+    return (part for part in parts if len(part) >= MIN_SHARED_LENGTH)
 
 
-def test_parts_of_all_sets_share_no_text_and_hold_every_post_once(data: Path, made: Path) -> None:
-    parts = {part: [row for one in SETS for row in rows(part_file(made, part, one.name))] for part in PARTS}
-    texts = {part: {shared for _label, text in found for shared in telling(text)} for part, found in parts.items()}
+def test_parts_share_no_text_and_have_every_post_once(data: Path, work: Path, tmp_path: Path) -> None:
+    parts = {part: [row for one in DATASETS for row in rows(part_file(work, part, one.name))] for part in PARTS}
+    texts = {part: set(segments(posts)) for part, posts in parts.items()}
     assert not texts["train"] & texts["test"]
     assert not texts["train"] & texts["validation"]
     assert not texts["validation"] & texts["test"]
-    given = sorted(row for one in SETS for file in one.files for row in rows(data / file))
-    assert sorted(row for found in parts.values() for row in found) == given
-    for one in SETS:
+    posts = sorted(row for one in DATASETS for file in one.files for row in rows(data / file))
+    assert sorted(row for part in parts.values() for row in part) == posts
+    for one in DATASETS:
         labels = {label for label, _text in rows(data / one.files[0])}
-        assert {label for label, _text in rows(part_file(made, "test", one.name))} == labels
+        assert {label for label, _text in rows(part_file(work, "test", one.name))} == labels
 
-
-def test_the_corpus_holds_the_training_texts_and_none_that_is_measured_on(made: Path) -> None:
-    corpus = (made / "corpus.txt").read_text(encoding="utf-8").splitlines()
-    seen = {part for post in corpus for part in telling(post)}
-    for one in SETS:
-        for part in ("validation", "test"):
-            assert not seen & {
-                shared for _label, text in rows(part_file(made, part, one.name)) for shared in telling(text)
-            }
-        assert {clean(text).text for _label, text in rows(part_file(made, "train", one.name))} <= set(corpus)
+    corpus = (work / "corpus.txt").read_text(encoding="utf-8").splitlines()
+    assert not set(segments([("", post) for post in corpus])) & (texts["validation"] | texts["test"])
+    assert {clean(text).text for _label, text in parts["train"]} <= set(corpus)
     assert not any(re.search("@(?!用户)", post) for post in corpus)
 
-
-def test_parts_are_the_same_each_time(data: Path, made: Path, tmp_path: Path) -> None:
     make_parts(data, tmp_path)
     for path in [*sorted((tmp_path / "parts").rglob("*.csv")), tmp_path / "corpus.txt"]:
-        assert path.read_bytes() == (made / path.relative_to(tmp_path)).read_bytes()
+        assert path.read_bytes() == (work / path.relative_to(tmp_path)).read_bytes()
 
 
-def test_what_is_bundled_judges_posts_of_every_task(made: Path, home: Path) -> None:
-    with Workbench.open(home, starter=made / "package") as bench:
-        assert bench.base_name() == STARTER_BASE
+def test_bundle_predicts_and_has_scores_and_no_posts(data: Path, work: Path, home: Path) -> None:
+    package = work / "package"
+    with Workbench.open(home, starter=package) as wb:
+        assert wb.base_name() == STARTER_BASE
         for task in models.TASKS:
-            (analysis,) = bench.predict(["今天太开心了"], task.adapter, record=False)
+            (analysis,) = wb.predict(["今天太开心了"], task.adapter, record=False)
             assert analysis.label in task.labels.names
-            assert bench.adapters.card(task.adapter).score["n"] == sum(
-                len(rows(part_file(made, "test", name))) for name in task.sets
-            )
-    assert sorted(path.name for path in (made / "package").iterdir()) == ["CARD.md", "adapters", "bases"]
+            card = wb.adapters.card(task.adapter)
+            assert card.base_fingerprint == wb.bases.card(STARTER_BASE).fingerprint
+            assert card.score["n"] == sum(len(rows(part_file(work, "test", name))) for name in task.datasets)
+    assert sorted(path.name for path in package.iterdir()) == ["CARD.md", "adapters", "bases"]
+    full, small = work / "home/bases/pretrained/model.safetensors", package / "bases/starter/model.safetensors"
+    assert small.stat().st_size < 0.3 * full.stat().st_size
+
+    card_text = (package / "CARD.md").read_text(encoding="utf-8")
+    assert all(f"### `{task.adapter}`" in card_text for task in models.TASKS)
+    for one in DATASETS:
+        assert re.search(rf"^\| {one.name} \| \d+ \| [\d.]+% \| [\d.]+% \|", card_text, re.MULTILINE), one.name
+    assert "no licence" in card_text
+    assert "{" not in card_text
+
+    content = b"".join(path.read_bytes() for path in package.rglob("*") if path.is_file())
+    assert not any(text.encode() in content for one in DATASETS for _label, text in rows(data / one.files[0]))
 
 
-def test_base_in_eight_bits_takes_a_quarter_of_the_room_and_is_the_one_adapters_stand_on(
-    made: Path, home: Path
-) -> None:
-    full, small = (
-        path.stat().st_size
-        for path in (made / "home/bases/pretrained/model.safetensors", made / "package/bases/starter/model.safetensors")
-    )
-    assert small < 0.3 * full
-    with Workbench.open(home, starter=made / "package") as bench:
-        fingerprint = bench.bases.card(STARTER_BASE).fingerprint
-        assert {card.base_fingerprint for card in bench.adapters.list()} == {fingerprint}
+def test_finished_steps_do_nothing_and_training_resumes(work: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (work / "starter").rglob("*.safetensors")}
+    recipe.pretrain(work, tokens=30_000, layers=1, width=64)
+    recipe.adapters(work, epochs=1)
+    assert {path: path.stat().st_mtime_ns for path in (work / "starter").rglob("*.safetensors")} == before
 
-
-def test_card_says_scores_floors_failures_and_terms(made: Path) -> None:
-    card = (made / "package" / "CARD.md").read_text(encoding="utf-8")
-    for task in models.TASKS:
-        assert f"### `{task.adapter}`" in card
-    for one in SETS:
-        assert re.search(rf"^\| {one.name} \| \d+ \| [\d.]+% \| [\d.]+% \|", card, re.MULTILINE), one.name
-    assert "no licence" in card
-    assert "{" not in card
-
-
-def test_no_text_of_the_data_is_in_what_is_bundled(data: Path, made: Path) -> None:
-    bundled = b"".join(path.read_bytes() for path in (made / "package").rglob("*") if path.is_file())
-    for one in SETS:
-        for _label, text in rows(data / one.files[0]):
-            assert text.encode() not in bundled
-
-
-def test_steps_that_are_done_are_not_done_again(made: Path, data: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (made / "starter").rglob("*.safetensors")}
-    recipe.pretrain(made, tokens=30_000, layers=1, width=64)
-    recipe.adapters(made, epochs=1)
-    assert {path: path.stat().st_mtime_ns for path in (made / "starter").rglob("*.safetensors")} == before
-
-
-def test_interrupted_training_goes_on_where_it_was(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = _small(models.TASKS[1])
-    with models.opened(made) as bench:
-        files = tuple(part_file(made, "train", name) for name in (*task.sets, task.nonsense))
+    with models.open_workbench(work) as wb:
+        files = tuple(part_file(work, "train", name) for name in (*task.datasets, task.noise))
         plan = TrainingConfig(files, "left", STARTER_BASE, labels=task.labels.names, hyper=task.hyper)
-        events = bench.train(plan)
-        for _event in islice((event for event in events if type(event).__name__ == "StepDone"), 2):
-            pass
-        events.close()  # type: ignore[attr-defined]
-        (run,) = (run for run in bench.runs.list() if run.name == "left")
-        models._go_on(bench, plan)
-        assert [one.id for one in bench.runs.list() if one.name == "left"] == [run.id]
-        assert bench.adapters.card("left").run == run.id
+        events: Any = wb.train(plan)
+        list(islice((event for event in events if type(event).__name__ == "StepDone"), 2))
+        events.close()
+        (run,) = (run for run in wb.runs.list() if run.name == "left")
+        models._run_or_resume(wb, plan)
+        assert [other.id for other in wb.runs.list() if other.name == "left"] == [run.id]
+        assert wb.adapters.card("left").run == run.id
 
 
-@pytest.mark.parametrize(("limit", "bytes_"), [("LARGEST_FILE", 10_000), ("LARGEST_STARTER", 20_000)])
-def test_what_is_too_large_for_a_wheel_is_not_bundled(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, bytes_: int
+@pytest.mark.parametrize("limit", ["MAX_FILE_SIZE", "MAX_STARTER_SIZE"])
+def test_starter_too_large_for_a_wheel_is_refused(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(bundling, limit, bytes_)
+    monkeypatch.setattr(bundle, limit, 10_000)
     with pytest.raises(UserInputError, match="are the most"):
-        bundling.bundle(made / "starter", tmp_path / "package")
+        bundle.copy_bundle(work / "starter", tmp_path / "package")
     assert not (tmp_path / "package").exists()
 
 
-def test_nonsense_bears_each_label_as_often_and_is_a_function_of_its_seed() -> None:
-    for labels in (MOODS, EMOTIONS):
-        found = list(nonsense(3_000, labels, seed=1))
-        assert found == list(nonsense(3_000, labels, seed=1)) != list(nonsense(3_000, labels, seed=2))
-        for label in labels:
-            assert sum(given == label for given, _text in found) == pytest.approx(3_000 / len(labels), rel=0.15)
-        assert all(clean(text).text for _label, text in found)
+@pytest.mark.parametrize("labels", [MOODS, EMOTIONS])
+def test_noise_posts_have_uniform_labels_and_depend_on_seed(labels: tuple[str, ...]) -> None:
+    posts = list(noise_posts(3_000, labels, seed=1))
+    assert posts == list(noise_posts(3_000, labels, seed=1)) != list(noise_posts(3_000, labels, seed=2))
+    for label in labels:
+        assert sum(other == label for other, _text in posts) == pytest.approx(3_000 / len(labels), rel=0.15)
+    assert all(clean(text).text for _label, text in posts)
 
 
-def test_probes_name_labels_that_there_are() -> None:
+def test_probes_expect_existing_labels() -> None:
     labels = {task.adapter: set(task.labels.names) for task in models.TASKS}
     for probe in scoring.read_probes():
         if probe["expected"]:

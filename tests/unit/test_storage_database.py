@@ -1,4 +1,4 @@
-"""The database: its versions, its neighbours, its damage."""
+"""The database: versions, concurrent programs, and damage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import histories
 import pytest
 
 from weibo_tui.errors import CorruptFileError, WeiboTuiError
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.storage.database import Database, DatabaseBusyError, connect
 from weibo_tui.storage.history import Analysis, History
 from weibo_tui.storage.migrations import MIGRATIONS
@@ -41,7 +41,7 @@ def shape(database: sqlite3.Connection) -> list[tuple[str, str]]:
     return database.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
 
 
-def test_a_new_database_is_for_its_owner_only_and_up_to_date(path: Path, database: Database) -> None:
+def test_new_database_is_private_and_up_to_date(path: Path, database: Database) -> None:
     database.execute("CREATE TABLE something (value)")  # brings the write-ahead log into being
     for file in path.parent.iterdir():
         assert file.stat().st_mode & 0o777 == 0o600, file
@@ -53,7 +53,7 @@ def test_a_new_database_is_for_its_owner_only_and_up_to_date(path: Path, databas
 
 
 @pytest.mark.parametrize("version", range(len(MIGRATIONS)))
-def test_a_database_of_any_older_version_is_migrated(path: Path, database: Database, version: int) -> None:
+def test_older_database_is_migrated(path: Path, database: Database, version: int) -> None:
     older = path.with_name("older.db")
     with sqlite3.connect(older) as connection:
         for step in MIGRATIONS[:version]:
@@ -66,7 +66,7 @@ def test_a_database_of_any_older_version_is_migrated(path: Path, database: Datab
     migrated.close()
 
 
-def test_a_migration_that_fails_leaves_the_database_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_migration_leaves_database_unchanged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(path).close()
 
     def half_way(connection: sqlite3.Connection) -> None:
@@ -83,7 +83,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(path: Path, monkey
     database.close()
 
 
-def test_a_newer_database_is_refused_untouched(path: Path, database: Database) -> None:
+def test_newer_database_is_refused_unchanged(path: Path, database: Database) -> None:
     database.execute("PRAGMA user_version = 1000")
     database.close()
     before = path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())
@@ -94,7 +94,7 @@ def test_a_newer_database_is_refused_untouched(path: Path, database: Database) -
 
 
 @pytest.mark.parametrize("damage", ["no database", "cut short", "a page overwritten", "a byte of the shape"])
-def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_one(path: Path, damage: str) -> None:
+def test_damaged_database_is_quarantined_and_replaced(path: Path, damage: str) -> None:
     database = connect(path)
     database.close()
     content = path.read_bytes()
@@ -121,17 +121,17 @@ def test_a_damaged_database_is_named_and_set_aside_and_the_next_try_makes_a_new_
 SETS_ASIDE = """
 import sys
 from pathlib import Path
-from weibo_tui.errors import Damaged
+from weibo_tui.errors import CorruptFileError
 from weibo_tui.storage.database import connect
 sys.stdin.read()
 try:
     connect(Path(sys.argv[1])).close()
-except Damaged:
+except CorruptFileError:
     pass
 """
 
 
-def test_of_programs_that_find_a_damaged_database_at_once_one_sets_it_aside(path: Path) -> None:
+def test_damaged_database_is_quarantined_by_one_of_many(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all " * 100)
     words = [sys.executable, "-c", SETS_ASIDE, str(path)]
@@ -144,7 +144,7 @@ def test_of_programs_that_find_a_damaged_database_at_once_one_sets_it_aside(path
     connect(path).close()
 
 
-def test_a_page_damaged_deep_inside_is_named_and_the_rest_can_be_read(path: Path) -> None:
+def test_damaged_page_is_named_and_rest_is_readable(path: Path) -> None:
     database = connect(path)
     History(database).add([replace(histories.ANALYSIS, text="雨" * 1000)] * 200)
     (root,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'analyses'").fetchone()
@@ -159,22 +159,21 @@ def test_a_page_damaged_deep_inside_is_named_and_the_rest_can_be_read(path: Path
     database.close()
 
 
-def test_a_row_that_makes_no_sense_is_damage(database: Database) -> None:
+def test_undecodable_row_is_damage(database: Database) -> None:
     with pytest.raises(CorruptFileError, match="move it aside"):
         list(database.read(lambda row: int(row[0]), "SELECT 'seven'"))
 
 
-def test_a_text_in_which_a_bit_turned_is_read_as_far_as_it_can_be(database: Database) -> None:
+def test_text_with_flipped_bit_is_read_with_replacement(database: Database) -> None:
     damaged = "今天".encode() + b"\xff" + "好".encode()
     assert list(database.read(lambda row: row[0], "SELECT CAST(? AS TEXT)", (damaged,))) == ["今天\ufffd好"]
 
 
 @pytest.fixture
 def loose(database: Database) -> Database:
-    """A history of three entries in a table that takes whatever a flipped bit may leave."""
+    """A history of three entries in a table without types, since a flipped bit may leave any value."""
     texts = ("风", "雨", "雪")
     History(database).add([replace(histories.ANALYSIS, text=text) for text in texts])
-    # A TEXT column makes a text of a number: columns without a type take what a flipped bit may leave.
     database.execute("CREATE TABLE copy AS SELECT * FROM analyses")
     database.execute("DROP TABLE analyses")
     columns = ", ".join(row[1] for row in database.execute("PRAGMA table_info(copy)"))
@@ -187,20 +186,18 @@ def loose(database: Database) -> Database:
     "change",
     ["text = 7", "confidence = 'high'", "probabilities = '{'", "characters = 'ten'", "label = x'ff'", "adapter = NULL"],
 )
-def test_an_entry_that_the_disk_damaged_says_so_beside_the_others_and_can_be_deleted(
-    loose: Database, change: str, tmp_path: Path
-) -> None:
+def test_damaged_entry_is_shown_and_can_be_deleted(loose: Database, change: str, tmp_path: Path) -> None:
     history = History(loose)
     loose.execute(f"UPDATE analyses SET {change} WHERE id = 2")
     page = history.page(9)
     assert [entry.id for entry in page] == [3, 2, 1]
     assert [entry.error for entry in page if isinstance(entry, Analysis)] == [None, "the disk damaged this entry", None]
-    assert finish(history.export(tmp_path / "out.csv")) == 3
+    assert drain(history.export(tmp_path / "out.csv")) == 3
     history.delete([page[1]])
     assert [entry.id for entry in history.page(9)] == [3, 1]
 
 
-def test_an_entry_without_its_moment_is_shown_as_damaged_first(loose: Database) -> None:
+def test_damaged_entry_without_time_is_shown_first(loose: Database) -> None:
     loose.execute("UPDATE analyses SET created_at = x'01' WHERE id = 2")
     history = History(loose)
     (first,) = history.page(1)
@@ -210,7 +207,7 @@ def test_an_entry_without_its_moment_is_shown_as_damaged_first(loose: Database) 
     assert [entry.id for entry in history.page(9)] == [3, 1]
 
 
-def test_tables_that_our_statements_do_not_fit_are_damage(database: Database) -> None:
+def test_changed_tables_are_damage(database: Database) -> None:
     with pytest.raises(CorruptFileError, match="move it aside"), database.transaction():
         database.execute("INSERT INTO events VALUES ('no such run', 1, '', '', '')")
     database.execute("DROP TABLE analyses")
@@ -218,7 +215,7 @@ def test_tables_that_our_statements_do_not_fit_are_damage(database: Database) ->
         History(database).page(1)
 
 
-def test_a_place_that_cannot_be_is_named(path: Path) -> None:
+def test_impossible_database_path_is_named(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(WeiboTuiError, match=str(path)):
         connect(path)
@@ -226,15 +223,15 @@ def test_a_place_that_cannot_be_is_named(path: Path) -> None:
         connect(Path(os.devnull) / "weibo-tui.db")
 
 
-def test_a_writer_that_waited_in_vain_says_so(path: Path, database: Database) -> None:
+def test_transaction_after_timeout_is_busy(path: Path, database: Database) -> None:
     other = connect(path)
     refused = pytest.raises(DatabaseBusyError, match="busy in another program")
-    with database.transaction(), refused, other.transaction(patience=0):
+    with database.transaction(), refused, other.transaction(timeout=0):
         pass
     other.close()
 
 
-def test_a_transaction_is_all_or_nothing(database: Database) -> None:
+def test_transaction_is_all_or_nothing(database: Database) -> None:
     with pytest.raises(KeyboardInterrupt), database.transaction():
         database.execute("CREATE TABLE something (value)")
         raise KeyboardInterrupt
@@ -259,7 +256,7 @@ for number in range(30):
 """
 
 
-def test_programs_that_start_and_write_at_once_neither_block_nor_break_each_other(path: Path) -> None:
+def test_programs_can_start_and_write_concurrently(path: Path) -> None:
     gate, opens = os.pipe()
     programs = [subprocess.Popen([sys.executable, "-c", PROGRAM, str(path), name], stdin=gate) for name in "abcd"]
     os.close(gate)

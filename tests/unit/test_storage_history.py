@@ -1,4 +1,4 @@
-"""The history keeps its word."""
+"""The history: adding, paging, clearing, and damaged entries."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.storage.codec import LONGEST_NAME
+from weibo_tui.storage.codec import MAX_NAME_LENGTH
 from weibo_tui.storage.database import connect
 from weibo_tui.storage.history import Analysis, Entry, History, LabeledFile
 
 
-def test_what_was_added_comes_back_newest_first_with_its_id(history: History) -> None:
+def test_history_page_is_newest_first_with_ids(history: History) -> None:
     [first, second] = history.add([ANALYSIS, replace(FAILED, created_at=at(1))])
     file = history.add_file(replace(FILE, created_at=at(2)))
     assert history.page(10) == [
@@ -34,16 +34,16 @@ def test_what_was_added_comes_back_newest_first_with_its_id(history: History) ->
     assert history.count() == 3
 
 
-def test_adding_is_all_or_nothing(history: History) -> None:
+def test_history_add_is_all_or_nothing(history: History) -> None:
     unfit = replace(ANALYSIS, text=None)  # type: ignore[arg-type]
     with pytest.raises((AttributeError, sqlite3.IntegrityError)):
         history.add([ANALYSIS, unfit])
     assert history.count() == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20)
 @given(moments=st.lists(st.tuples(st.booleans(), st.integers(0, 4)), max_size=25), size=st.integers(1, 7))
-def test_pages_give_every_entry_once_in_order(
+def test_history_pages_have_every_entry_once(
     tmp_path_factory: pytest.TempPathFactory, moments: list[tuple[bool, int]], size: int
 ) -> None:
     database = connect(tmp_path_factory.mktemp("history") / "weibo-tui.db")
@@ -63,7 +63,7 @@ def test_pages_give_every_entry_once_in_order(
     database.close()
 
 
-def test_what_is_added_meanwhile_does_not_shift_the_pages(history: History) -> None:
+def test_history_pages_do_not_shift_when_entries_are_added(history: History) -> None:
     history.add([replace(ANALYSIS, created_at=at(second)) for second in range(4)])
     [*_, last] = history.page(2)
     history.add([replace(ANALYSIS, created_at=at(9))])
@@ -76,21 +76,21 @@ HOSTILE = [
     "\x1b]8;;http://a\x07link\x1b[31m",
     "[/哈哈] [SEP] '); DROP TABLE analyses; --",
     "\u202ereversed\u2028\ufeff",
-    "长" * 1_000_000,
+    "长" * 100_000,
     "",
 ]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_any_text_is_kept_as_it_is(history: History, text: str) -> None:
-    label = text[:LONGEST_NAME]
+def test_history_keeps_any_text_unchanged(history: History, text: str) -> None:
+    label = text[:MAX_NAME_LENGTH]
     analysis = replace(ANALYSIS, text=text, label=label, error=text, probabilities={label: 1.0})
     [identity] = history.add([analysis])
     history.add_file(file := replace(FILE, path=Path("a" + text.replace("\x00", "")), counts={label: 5}))
     assert history.page(2) == [replace(analysis, id=identity), replace(file, id=1)]
 
 
-def test_clearing_forgets_everything_also_on_the_disk(tmp_path: Path, history: History) -> None:
+def test_history_clear_removes_posts_from_disk(tmp_path: Path, history: History) -> None:
     history.add([replace(ANALYSIS, text=f"雨停了 {number}") for number in range(500)])
     history.add_file(FILE)
     assert history.clear() == 501
@@ -121,7 +121,7 @@ while True:
 """
 
 
-def test_what_was_shown_outlives_kill_9(tmp_path: Path, history: History) -> None:
+def test_history_survives_kill_9(tmp_path: Path, history: History) -> None:
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path / "weibo-tui.db")], stdout=subprocess.PIPE, text=True
     )
@@ -135,14 +135,15 @@ def test_what_was_shown_outlives_kill_9(tmp_path: Path, history: History) -> Non
     assert len(shown) >= 40
 
 
-def test_newest_gives_pages_as_one_without_keeping_them(history: History) -> None:
-    history.add([replace(ANALYSIS, text=str(number), created_at=at(number % 60)) for number in range(2500)])
+def test_history_newest_keeps_one_page_in_memory(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weibo_tui.storage.history._LIST_PAGE_SIZE", 100)
+    history.add([replace(ANALYSIS, text=str(number), created_at=at(number % 60)) for number in range(250)])
     history.add_file(FILE)
-    assert list(history.newest(2400)) == history.page(2400)
+    assert list(history.newest(240)) == history.page(240)
     assert list(history.newest(9999)) == history.page(9999)
     entries = history.newest(10**6)
-    deque(islice(entries, 2400), maxlen=0)
-    assert sum(type(one) is Analysis for one in gc.get_objects()) <= 2000  # two pages
+    deque(islice(entries, 240), maxlen=0)
+    assert sum(type(one) is Analysis for one in gc.get_objects()) <= 200  # two pages
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
-"""Long texts: only their beginning is encoded, and the ids are those of the whole text."""
+"""Long texts: only a beginning is encoded, with the ids of the whole text."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import english
@@ -15,21 +14,21 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, trainers
 from tokenizers import models as kinds
 
 import weibo_tui
-from weibo_tui.engine.tokenizer import LONGEST_TEXT, REACH, PostTokenizer, SpecialTokens
+from weibo_tui.engine.tokenizer import MARGIN, MAX_TEXT_LENGTH, PostTokenizer, SpecialTokens
 from weibo_tui.engine.vocabulary import build_tokenizer
 
 POSTS = [text for text, _label in made_up.posts(300)]
-ROOM = 20
+MAX_LIMIT = 20
 
 
 def unigram() -> Tokenizer:
-    """A SentencePiece vocabulary as T5's: words begin with `▁`, and a text without blanks is one word."""
-    made = Tokenizer(kinds.Unigram())
-    made.normalizer = normalizers.NFKC()
-    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    """Return a SentencePiece tokenizer: words begin with `▁`, and a text without blanks is one word."""
+    tokenizer = Tokenizer(kinds.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(vocab_size=400, unk_token="<unk>", special_tokens=["<unk>"], show_progress=False)
-    made.train_from_iterator([*POSTS, *english.LINES], trainer)
-    return made
+    tokenizer.train_from_iterator([*POSTS, *english.LINES], trainer)
+    return tokenizer
 
 
 def starter() -> Tokenizer:
@@ -50,65 +49,45 @@ TOKENIZERS = {
 REFERENCES = {name: Tokenizer.from_str(definition) for name, definition in DEFINITIONS.items()}
 for reference in REFERENCES.values():
     reference.encode_special_tokens = True
-PIECES = [
-    *POSTS[:20],
-    *models.MARKS,
-    "[哈",
-    "哈]",
-    "x",
-    "abc",
-    " ",
-    "  ",
-    "\n",
-    "😀",
-    "👩\u200d",
-    "e\u0301",
-    "\u0301",
-    "1",
-    "2024",
-]
-PIECES += ["字", "，", "ﷺ", "\u200b", "don't", "'", "[SEP]", "<|endoftext|>"]
+PIECES = [*POSTS[:20], *models.MARKS, *"[哈 哈] x abc 😀 1 2024 字 ， ﷺ don't ' [SEP] <|endoftext|>".split()]
+PIECES += [" ", "  ", "\n", "👩\u200d", "e\u0301", "\u0301", "\u200b"]
 
 
-def whole(name: str, text: str, room: int) -> tuple[list[int], int]:
-    """The ids and characters that reading all of the text gives."""
+def encode_full(name: str, text: str, limit: int) -> tuple[list[int], int]:
+    """Encode the whole text, and return its first ids and the characters that they cover."""
     encoding = REFERENCES[name].encode(text, add_special_tokens=False)
     ids, offsets = encoding.ids, encoding.offsets
-    return ids[:room], min(offsets[room - 1][1], offsets[room][0]) if len(ids) > room else len(text)
+    return ids[:limit], min(offsets[limit - 1][1], offsets[limit][0]) if len(ids) > limit else len(text)
 
 
-def check(name: str, text: str, room: int = ROOM) -> None:
-    encoded = TOKENIZERS[name].encode([text], room)
-    assert (encoded.ids.tolist(), int(encoded.read[0])) == whole(name, text, room)
+def check(name: str, text: str, limit: int = MAX_LIMIT) -> None:
+    encoded = TOKENIZERS[name].encode([text], limit)
+    assert (encoded.ids.tolist(), int(encoded.chars_covered[0])) == encode_full(name, text, limit)
 
 
-# Pieces in runs, so that the place where a beginning ends falls into each of them.
-RUNS = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from([1, 3, 40, REACH])), min_size=1, max_size=12)
+# Repeated pieces, so that the encoded beginning can end inside each of them.
+RUNS = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from([1, 3, 40, MARGIN])), min_size=1, max_size=12)
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-@given(runs=RUNS, shift=st.integers(0, 40), room=st.integers(1, ROOM))
+@given(runs=RUNS, shift=st.integers(0, 40), limit=st.integers(1, MAX_LIMIT))
 @settings(max_examples=10)
-@example(runs=[("x", REACH), ("x", REACH), ("字", REACH)], shift=0, room=1)
-@example(runs=[(" ", REACH), (" ", REACH), ("字", REACH)], shift=0, room=1)
-def test_long_text_ids_are_those_of_the_whole_text(
-    name: str, runs: list[tuple[str, int]], shift: int, room: int
+@example(runs=[("x", MARGIN), ("x", MARGIN), ("字", MARGIN)], shift=0, limit=1)
+@example(runs=[(" ", MARGIN), (" ", MARGIN), ("字", MARGIN)], shift=0, limit=1)
+def test_long_text_ids_equal_those_of_whole_text(
+    name: str, runs: list[tuple[str, int]], shift: int, limit: int
 ) -> None:
-    check(name, "x" * shift + "".join(piece * number for piece, number in runs), room)
+    check(name, "x" * shift + "".join(piece * number for piece, number in runs), limit)
 
 
-def test_word_longer_than_any_cut_is_one_unknown_token() -> None:
-    text = "x" * (LONGEST_TEXT - 2) + " 好"
+def test_longest_word_is_one_unknown_token() -> None:
+    text = "x" * (MAX_TEXT_LENGTH - 2) + " 好"
     for name in TOKENIZERS:
         check(name, text, 3)
 
 
-def test_text_beyond_the_limit_is_not_looked_at() -> None:
+def test_text_beyond_limit_is_ignored() -> None:
     tokenizer = TOKENIZERS["word pieces"]
-    encoded = tokenizer.encode(["x" * (LONGEST_TEXT + 5), "好" * (LONGEST_TEXT + 5)], 3)
-    assert encoded.bodies.tolist() == [1, 3]
-    assert encoded.read.tolist() == [LONGEST_TEXT, 3]
-
-
-def test_definitions_are_of_different_kinds() -> None:
-    assert [json.loads(one)["model"]["type"] for one in DEFINITIONS.values()] == ["WordPiece", "BPE", "Unigram", "BPE"]
+    encoded = tokenizer.encode(["x" * (MAX_TEXT_LENGTH + 5), "好" * (MAX_TEXT_LENGTH + 5)], 3)
+    assert encoded.num_content_tokens.tolist() == [1, 3]
+    assert encoded.chars_covered.tolist() == [MAX_TEXT_LENGTH, 3]

@@ -1,4 +1,4 @@
-"""Several workbenches on one home, in one program or in several: what one changes, the others find."""
+"""Several workbenches on one home, in one program or several, see each other's changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import models
 import pytest
-from commands import Command, listing
+from commands import Command
 
 from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
 from weibo_tui.errors import UserInputError
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def in_thread(work: Callable[[], T]) -> T:
-    """What `work` gives, done by a thread of its own."""
+    """Return the result of `work` in a new thread."""
     answers: list[T] = []
     errors: list[BaseException] = []
 
@@ -42,142 +42,140 @@ def in_thread(work: Callable[[], T]) -> T:
     return answers[0]
 
 
-def verdict(bench: Workbench, adapter: str = "", record: bool = False) -> Analysis:
-    (found,) = bench.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=record)
-    return found
+def predict(wb: Workbench, adapter: str = "", record: bool = False) -> Analysis:
+    (analysis,) = wb.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=record)
+    return analysis
 
 
 # settings
 
 
-def test_default_that_another_workbench_chose_is_used_from_then_on(bench: Workbench) -> None:
-    models.add_adapter(bench, bench.bases.open("small"), "second", seed=4)
+def test_default_set_by_other_workbench_applies(wb: Workbench) -> None:
+    models.add_adapter(wb, wb.bases.open("small"), "second", seed=4)
     with Workbench.open() as other:
-        assert verdict(other).adapter == "mood"
-        bench.use_adapter("second")
+        assert predict(other).adapter == "mood"
+        wb.set_default_adapter("second")
         assert other.adapter_name() == "second"
-        assert verdict(other).adapter == "second"
+        assert predict(other).adapter == "second"
         other.rename_adapter("second", "third")
-        assert verdict(bench).adapter == "third"
-        Settings.save(bench.paths, uncertain_below=1.0, history=False)
-        assert verdict(other).uncertain
+        assert predict(wb).adapter == "third"
+        Settings.save(wb.paths, uncertain_below=1.0, history=False)
+        assert predict(other).uncertain
         assert other.settings.history is False
 
 
-def test_settings_file_broken_meanwhile_changes_nothing_until_it_is_mended(bench: Workbench) -> None:
-    file = bench.paths.settings_file
+def test_broken_settings_file_keeps_last_settings(wb: Workbench) -> None:
+    file = wb.paths.settings_file
     good = file.read_bytes()
     file.write_bytes(b"adapter = ")
-    assert bench.adapter_name() == "mood"
-    assert verdict(bench).adapter == "mood"
+    assert wb.adapter_name() == "mood"
+    assert predict(wb).adapter == "mood"
     with pytest.raises(UserInputError, match="not valid TOML"), Workbench.open():
         pass
     file.write_bytes(good.replace(b'"mood"', b'"gone"'))
     with pytest.raises(UserInputError, match="no adapter 'gone'"):
-        verdict(bench)
+        predict(wb)
 
 
-# what is kept in memory
+# models in memory
 
 
-def test_base_that_another_program_replaced_under_its_name_is_opened_anew(
-    bench: Workbench, home: Path, tmp_path: Path
-) -> None:
-    compute = bench.compute(models.MACHINE)
-    first = bench.open_base("small", compute)
-    assert bench.open_base("small", compute) is first
-    before = verdict(bench).confidence
+def test_base_replaced_by_other_program_is_reopened(wb: Workbench, home: Path, tmp_path: Path) -> None:
+    compute = wb.compute(models.MACHINE)
+    first = wb.open_base("small", compute)
+    assert wb.open_base("small", compute) is first
+    before = predict(wb).confidence
     with Workbench.open() as other:
         other.remove_base("small")
         models.add_base(other, tmp_path, "small", seed=9)
-    replaced = bench.open_base("small", compute)
-    assert replaced.card == bench.bases.card("small") != first.card
-    assert not models.same_bits(replaced.trunk.canonical(), first.trunk.canonical())
+    replaced = wb.open_base("small", compute)
+    assert replaced.card == wb.bases.card("small") != first.card
+    assert not models.same_bits(replaced.backbone.to_hf_state_dict(), first.backbone.to_hf_state_dict())
     with pytest.raises(UserInputError, match="The adapter 'mood' wants the base 'small'"):
-        verdict(bench)
+        predict(wb)
     with Workbench.open() as other:
         other.remove_base("small")
         models.add_base(other, tmp_path / "from", "back", seed=0)
-    assert verdict(bench).confidence == before
+    assert predict(wb).confidence == before
 
 
-def test_adapter_that_another_program_replaced_under_its_name_is_opened_anew(bench: Workbench) -> None:
-    before = verdict(bench).confidence
+def test_adapter_replaced_by_other_program_is_reopened(wb: Workbench) -> None:
+    before = predict(wb).confidence
     with Workbench.open() as other:
         base = other.bases.open("small")
-        adapter = models.adapter_for(base.trunk.config, seed=8, labels=2)
+        adapter = models.adapter_for(base.backbone.config, seed=8, labels=2)
         other.adapters.save(adapter, models.card_for(adapter, base, "mood"), overwrite=True)
-    assert verdict(bench).confidence != before
+    assert predict(wb).confidence != before
 
 
 # threads
 
 
-def test_thread_with_a_workbench_of_its_own_predicts_trains_and_keeps(bench: Workbench, tmp_path: Path) -> None:
-    expected = verdict(bench, record=True)
+def test_thread_with_own_workbench_predicts_and_trains(wb: Workbench, tmp_path: Path) -> None:
+    expected = predict(wb, record=True)
 
     def work() -> tuple[Analysis, str]:
         with Workbench.open() as own:
             events = own.train(models.training_plan(tmp_path))
             run = models.until(events, RunStarted).run
             models.until(events, StepDone)
-            found = verdict(own, record=True)  # between two steps
+            analysis = predict(own, record=True)  # between two steps
             models.until(events, RunFinished)
             deque(events, maxlen=0)
-            return found, run
+            return analysis, run
 
-    found, run = in_thread(work)
-    assert found.probabilities == expected.probabilities
-    assert [entry.id for entry in bench.history.page(10)] == [found.id, expected.id]
-    assert bench.runs.get(run).state == "finished"
-    assert verdict(bench, "trained").adapter == "trained"
+    analysis, run = in_thread(work)
+    assert analysis.probabilities == expected.probabilities
+    assert [entry.id for entry in wb.history.page(10)] == [analysis.id, expected.id]
+    assert wb.runs.get(run).state == "finished"
+    assert predict(wb, "trained").adapter == "trained"
 
 
-def test_workbench_is_usable_from_any_thread(bench: Workbench, tmp_path: Path) -> None:
-    verdict(bench, record=True)  # the database is open in this thread
+def test_workbench_is_usable_from_any_thread(wb: Workbench, tmp_path: Path) -> None:
+    predict(wb, record=True)  # the database is open in this thread
 
     def work() -> tuple[Analysis, str]:
-        events = bench.train(models.training_plan(tmp_path))
+        events = wb.train(models.training_plan(tmp_path))
         run = models.until(events, RunStarted).run
         deque(events, maxlen=0)
-        return verdict(bench, record=True), run
+        return predict(wb, record=True), run
 
-    found, run = in_thread(work)
-    assert [entry.id for entry in bench.history.page(10)] == [found.id, 1]
-    assert bench.runs.get(run).state == "finished"
+    analysis, run = in_thread(work)
+    assert [entry.id for entry in wb.history.page(10)] == [analysis.id, 1]
+    assert wb.runs.get(run).state == "finished"
 
 
-def test_workbench_run_begun_in_thread_is_closed_here(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
+def test_run_started_in_thread_is_closed_in_another(wb: Workbench, tmp_path: Path) -> None:
+    events = wb.train(models.training_plan(tmp_path))
     run = in_thread(lambda: models.until(events, RunStarted).run)
     in_thread(lambda: models.until(events, StepDone))
     events.close()  # type: ignore[attr-defined]
-    assert bench.runs.get(run).state == "stopped"
+    assert wb.runs.get(run).state == "stopped"
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_history_threads_at_once_keep_every_analysis(made: bool, bench: Workbench) -> None:
-    """As several threads of a notebook do, from the first entry of a new database or later on."""
-    analysis = verdict(bench, record=made)
-    before = bench.history.count()
+@pytest.mark.parametrize("exists", [False, True])
+def test_concurrent_threads_record_every_analysis(exists: bool, wb: Workbench) -> None:
+    """In a new database, and in an existing one."""
+    analysis = predict(wb, record=exists)
+    before = wb.history.count()
     start = threading.Barrier(4)
 
     def work() -> list[int]:
         start.wait(60)
         ids = []
         for _time in range(5):
-            ids += bench.history.add([analysis, analysis])
-            assert bench.history.count() % 2 == before  # never the half of what another thread adds
+            ids += wb.history.add([analysis, analysis])
+            assert wb.history.count() % 2 == before  # never half of another thread's entries
         return ids
 
     with ThreadPoolExecutor(4) as pool:
-        ids = [one for future in [pool.submit(work) for _thread in range(4)] for one in future.result()]
+        ids = [id_ for future in [pool.submit(work) for _thread in range(4)] for id_ in future.result()]
     assert len(set(ids)) == 40
-    assert bench.history.count() == before + 40
+    assert wb.history.count() == before + 40
 
 
-def test_thread_sees_a_run_of_another_live(bench: Workbench, tmp_path: Path) -> None:
-    events = bench.train(models.training_plan(tmp_path))
+def test_run_is_visible_to_other_threads(wb: Workbench, tmp_path: Path) -> None:
+    events = wb.train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
     models.until(events, StepDone)
 
@@ -185,46 +183,41 @@ def test_thread_sees_a_run_of_another_live(bench: Workbench, tmp_path: Path) -> 
         with Workbench.open() as own:
             return own.runs.get(run).state, [entry.event["event"] for entry in own.runs.events(run)]
 
-    state, seen = in_thread(look)
-    assert (state, seen[0]) == ("running", "RunStarted")
+    state, names = in_thread(look)
+    assert (state, names[0]) == ("running", "RunStarted")
     events.close()  # type: ignore[attr-defined]
     assert in_thread(look)[0] == "stopped"
 
 
-# a home where nothing is kept yet
+# an empty home
 
 
-READING = ["runs list", "history list", "runs list --json", "history list --json", "bases list", "adapters list"]
+READ_COMMANDS = ["runs list", "history list", "runs list --json", "history list --json", "bases list", "adapters list"]
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_looking_at_a_home_where_nothing_is_kept_leaves_no_trace(there: bool, command: Command, home: Path) -> None:
-    if not there:
-        home.rmdir()
-    before = listing(home)
-    for words in READING:
-        assert len(command.well(*words.split()).out.splitlines()) <= 1  # the head of a table
+def test_read_commands_create_nothing(command: Command, home: Path) -> None:
+    home.rmdir()
+    for words in READ_COMMANDS:
+        assert len(command.ok(*words.split()).out.splitlines()) <= 1  # the header of a table
     for words in ["train --resume x", "bases pretrain --resume x", "runs show x", "runs remove x"]:
         done = command(*words.split())
-        assert (done.code, done.err) == (
-            2,
-            "weibo-tui: There is no run x: 'weibo-tui runs list' shows those that there are.\n",
-        )
-    assert listing(home) == before
+        message = "weibo-tui: There is no run x: 'weibo-tui runs list' shows those that there are.\n"
+        assert (done.code, done.err) == (2, message)
+    assert not home.exists()
 
 
-def test_history_that_was_looked_at_while_empty_takes_and_shows_what_comes(bench: Workbench) -> None:
-    history, runs = bench.history, bench.runs
+def test_history_opened_while_empty_shows_new_entries(wb: Workbench) -> None:
+    history, runs = wb.history, wb.runs
     with Workbench.open() as other:
         shown = other.history
         assert history.page(10) == shown.page(10) == []
         assert runs.list() == other.runs.list() == ()
         assert history.count() == 0
-        assert not bench.paths.database.exists()
-        kept = verdict(bench, record=True)
-        assert kept.id == 1
-        assert history.page(10) == shown.page(10) == [kept]
-        again = verdict(other, record=True)
-        assert history.page(10) == [again, kept]
+        assert not wb.paths.database.exists()
+        first = predict(wb, record=True)
+        assert first.id == 1
+        assert history.page(10) == shown.page(10) == [first]
+        second = predict(other, record=True)
+        assert history.page(10) == [second, first]
     with Workbench.open() as later:
         assert later.history.count() == 2

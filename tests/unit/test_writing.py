@@ -1,4 +1,4 @@
-"""A labelled file keeps all its own cells."""
+"""A labeled file keeps all its own cells."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.datasets.reading import PostTable, open_source, rows
-from weibo_tui.datasets.writing import Added, Predict, check_added, write_labelled
+from weibo_tui.datasets.reading import PostTable, open_table, read_rows
+from weibo_tui.datasets.writing import Added, Predict, check_added_columns, write_labeled
 from weibo_tui.errors import UserInputError
-from weibo_tui.text import LONGEST_POST
+from weibo_tui.text.cleaning import MAX_POST_LENGTH
 
 ADDED: Added = {"predicted": str, "confidence": float, "prob_好": float, "error": str}
-VERDICTS: list[dict[str, Any]] = [
+PREDICTIONS: list[dict[str, Any]] = [
     {"predicted": "好", "confidence": 0.987654321, "prob_好": 1.0, "error": None},
     {"error": "empty post"},
     {"predicted": "差", "confidence": 0.5, "prob_好": 1.25e-9},
@@ -30,9 +30,9 @@ VERDICTS: list[dict[str, Any]] = [
 RENDERED = [["好", "0.987654", "1", ""], ["", "", "", "empty post"], ["差", "0.5", "1.25e-09", ""]]
 
 
-def given_in_turn(verdicts: Iterable[Mapping[str, Any]]) -> Predict[str]:
-    """What gives the next verdicts, and yields the posts that they are for."""
-    waiting = iter(verdicts)
+def predict_in_turn(predictions: Iterable[Mapping[str, Any]]) -> Predict[str]:
+    """Return a function that predicts the next of `predictions`, and yields the posts."""
+    waiting = iter(predictions)
 
     def predict(posts: Sequence[str]) -> Generator[str, None, list[Mapping[str, Any]]]:
         yield from posts
@@ -41,21 +41,21 @@ def given_in_turn(verdicts: Iterable[Mapping[str, Any]]) -> Predict[str]:
     return predict
 
 
-def label(source: PostTable, out: Path, verdicts: Iterable[Mapping[str, Any]] = VERDICTS) -> list[str]:
-    return list(write_labelled(source, out, given_in_turn(verdicts), ADDED, overwrite=True))
+def label(source: PostTable, out: Path, predictions: Iterable[Mapping[str, Any]] = PREDICTIONS) -> list[str]:
+    return list(write_labeled(source, out, predict_in_turn(predictions), ADDED, overwrite=True))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-be"])
 @pytest.mark.parametrize(("name", "delimiter"), [("f.csv", ","), ("f.tsv", "\t"), ("f.csv", ";")])
-def test_a_table_keeps_its_cells_and_its_form(
+def test_labeled_table_keeps_cells_and_form(
     tmp_path: Path, name: str, delimiter: str, encoding: str, newline: str
 ) -> None:
     table = [["id", "text"], ["01", "=1+1, 好"], ["1.50", ""], [" 3 ", '他说"好"\n\r;\t[哈哈]😀']]
     path, out = tmp_path / name, tmp_path / "out"
     with path.open("w", encoding=encoding, newline="") as file:
         csv.writer(file, delimiter=delimiter, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows(table)
-    posts = label(open_source(path, encoding=None if encoding != "utf-16-be" else encoding), out)
+    posts = label(open_table(path, encoding=None if encoding != "utf-16-be" else encoding), out)
     assert posts == [text for _id, text in table[1:]]
     with out.open(encoding=encoding, newline="") as file:
         written = list(csv.reader(file, delimiter=delimiter))
@@ -69,29 +69,29 @@ def test_a_table_keeps_its_cells_and_its_form(
 def test_labeled_file_keeps_semicolons_inside_quotes(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("a b,text\n1,好;=cmd|/C calc!A0;\n2,二\n3,三\n", encoding="utf-8")
-    label(open_source(path), out)
+    label(open_table(path), out)
     lines = out.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith('"a b","text","predicted"')
     assert lines[1].startswith('"1","好;=cmd|/C calc!A0;",')
 
 
-def test_a_utf_16_file_keeps_its_byte_order(tmp_path: Path) -> None:
+def test_labeled_utf_16_file_keeps_byte_order(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_bytes("\ufefftext\n一\n二\n三\n".encode("utf-16-be"))
-    label(open_source(path), out)
+    label(open_table(path), out)
     assert out.read_bytes().startswith("\ufefftext,predicted".encode("utf-16-be"))
 
 
-def test_what_pandas_reads_is_what_it_read_before(tmp_path: Path) -> None:
+def test_labeled_file_reads_equal_in_pandas(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text('id,review\n1,"a,b"\n2,\n3,"多行\n帖子"\n', encoding="utf-8")
-    label(open_source(path), out)
+    label(open_table(path), out)
     before, after = pd.read_csv(path), pd.read_csv(out)
     assert list(after.columns) == ["id", "review", *ADDED]
     pd.testing.assert_frame_equal(after[["id", "review"]], before)
 
 
-def test_json_objects_keep_their_own_text(tmp_path: Path) -> None:
+def test_labeled_jsonl_keeps_its_text(tmp_path: Path) -> None:
     path, out = tmp_path / "f.jsonl", tmp_path / "out.jsonl"
     lines = [
         '{"text": "\\u597d 😀", "n": 1.50, "big": 12345678901234567890123}',
@@ -99,32 +99,32 @@ def test_json_objects_keep_their_own_text(tmp_path: Path) -> None:
         '  {"text":"半\\ud83d","x":[1,{}] }  ',
     ]
     path.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
-    assert label(open_source(path), out) == ["好 😀", "", "半\ud83d"]
+    assert label(open_table(path), out) == ["好 😀", "", "半\ud83d"]
     written = out.read_bytes().decode().split("\r\n")
     assert (
         written[0] == lines[0][:-1] + ', "predicted": "好", "confidence": 0.987654321, "prob_好": 1.0, "error": null}'
     )
-    for before, after, verdict in zip(lines, written, VERDICTS, strict=False):
-        assert json.loads(after) == json.loads(before) | {name: verdict.get(name) for name in ADDED}
+    for before, after, prediction in zip(lines, written, PREDICTIONS, strict=False):
+        assert json.loads(after) == json.loads(before) | {name: prediction.get(name) for name in ADDED}
     assert list(json.loads(written[2])) == ["text", "x", *ADDED]
 
 
-def test_json_in_a_narrow_encoding_escapes_what_it_cannot_hold(tmp_path: Path) -> None:
+def test_labeled_jsonl_escapes_for_narrow_encoding(tmp_path: Path) -> None:
     path, out = tmp_path / "f.jsonl", tmp_path / "out.jsonl"
     path.write_text('{"text": "café"}\n' * 3, encoding="latin-1")
-    label(open_source(path, encoding="latin-1"), out)
+    label(open_table(path, encoding="latin-1"), out)
     assert json.loads(out.read_text(encoding="latin-1").splitlines()[0])["predicted"] == "好"
 
 
-def test_a_table_in_a_narrow_encoding_is_refused_when_it_cannot_hold_a_verdict(tmp_path: Path) -> None:
+def test_labeled_table_in_narrow_encoding_is_refused(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text\ncafé\nthé\nlait\n", encoding="latin-1")
     with pytest.raises(UserInputError, match="has no 好"):
-        label(open_source(path, encoding="latin-1"), out)
+        label(open_table(path, encoding="latin-1"), out)
     assert not out.exists()
 
 
-def test_parquet_keeps_its_schema(tmp_path: Path) -> None:
+def test_labeled_parquet_keeps_its_schema(tmp_path: Path) -> None:
     path, out = tmp_path / "f.parquet", tmp_path / "out.parquet"
     table = pa.table(
         {
@@ -134,16 +134,16 @@ def test_parquet_keeps_its_schema(tmp_path: Path) -> None:
         }
     ).replace_schema_metadata({"made": "by hand"})
     pq.write_table(table, path)
-    assert label(open_source(path), out) == ["一", "", "三"]
+    assert label(open_table(path), out) == ["一", "", "三"]
     written = pq.read_table(out)
     assert written.schema.metadata[b"made"] == b"by hand"
     assert written.select(table.column_names).equals(table)
     assert written.schema.field("confidence").type == pa.float64()
-    assert written.select(list(ADDED)).to_pylist() == [{name: v.get(name) for name in ADDED} for v in VERDICTS]
+    assert written.select(list(ADDED)).to_pylist() == [{name: v.get(name) for name in ADDED} for v in PREDICTIONS]
 
 
 def test_long_rows_are_predicted_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weibo_tui.datasets.parsers.MAX_WINDOW", 100)
+    monkeypatch.setattr("weibo_tui.datasets.parsers.MAX_CHUNK", 100)
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text\n" + f"{'好' * 60}\n" * 3 + "好\n" * 40, encoding="utf-8")
     windows: list[int] = []
@@ -153,19 +153,19 @@ def test_long_rows_are_predicted_few_at_a_time(tmp_path: Path, monkeypatch: pyte
         yield
         return [{}] * len(posts)
 
-    list(write_labelled(open_source(path), out, predict, ADDED, rows=32))
+    list(write_labeled(open_table(path), out, predict, ADDED, rows=32))
     assert windows == [2, 32, 9]
 
 
-def test_post_is_cut_for_prediction_and_whole_in_the_result(tmp_path: Path) -> None:
-    path, post = tmp_path / "f", "好" * (LONGEST_POST + 5)
+def test_long_post_is_cut_for_prediction_only(tmp_path: Path) -> None:
+    path, post = tmp_path / "f", "好" * (MAX_POST_LENGTH + 5)
     for ending, content in ((".csv", f"text\n{post}\n"), (".jsonl", json.dumps({"text": post}) + "\n")):
         source, out = path.with_suffix(ending), tmp_path / f"out{ending}"
         source.write_text(content, encoding="utf-8")
-        assert label(open_source(source), out, [{}]) == [post[:LONGEST_POST]]
-        assert [row.cells["text"] for row in rows(open_source(out))] == [post]
+        assert label(open_table(source), out, [{}]) == [post[:MAX_POST_LENGTH]]
+        assert [row.cells["text"] for row in read_rows(open_table(out))] == [post]
     pq.write_table(pa.table({"text": [post]}), path.with_suffix(".parquet"))
-    assert label(open_source(path.with_suffix(".parquet")), tmp_path / "out.parquet", [{}]) == [post[:LONGEST_POST]]
+    assert label(open_table(path.with_suffix(".parquet")), tmp_path / "out.parquet", [{}]) == [post[:MAX_POST_LENGTH]]
     assert pq.read_table(tmp_path / "out.parquet")["text"].to_pylist() == [post]
 
 
@@ -174,49 +174,50 @@ def write(path: Path) -> Path:
     return path
 
 
-def test_an_added_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+def test_added_column_that_exists_is_refused(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text,error,predicted\n一,,\n", encoding="utf-8")
     with pytest.raises(UserInputError, match="columns named predicted, error already"):
-        label(open_source(path), out)
+        label(open_table(path), out)
     lines = tmp_path / "f.jsonl"
     lines.write_text('{"text": "一"}\n' * 1500 + '{"text": "二", "error": 1}\n', encoding="utf-8")
     with pytest.raises(UserInputError, match="row 1501: it has error already"):
-        label(open_source(lines), out, [{}] * 1501)
+        label(open_table(lines), out, [{}] * 1501)
     assert not out.exists()
 
 
-def test_the_source_and_folders_are_no_places_to_write_to(tmp_path: Path) -> None:
-    source = open_source(write(tmp_path / "f.csv"))
+def test_labeling_into_source_or_folder_is_refused(tmp_path: Path) -> None:
+    source = open_table(write(tmp_path / "f.csv"))
     (tmp_path / "link.csv").symlink_to(tmp_path / "f.csv")
     for name in ("f.csv", "link.csv"):
         with pytest.raises(UserInputError, match="Output and input are the same file"):
-            check_added(source, tmp_path / name, ADDED)
+            check_added_columns(source, tmp_path / name, ADDED)
     with pytest.raises(UserInputError, match="Not a regular file"):
-        check_added(source, tmp_path, ADDED)
+        check_added_columns(source, tmp_path, ADDED)
 
 
-def test_nothing_appears_when_the_writing_stops_before_its_end(tmp_path: Path) -> None:
-    source = open_source(write(tmp_path / "f.csv"))
+def test_labeling_closed_early_writes_nothing(tmp_path: Path) -> None:
+    source = open_table(write(tmp_path / "f.csv"))
     out = tmp_path / "new" / "out.csv"
-    steps = write_labelled(source, out, given_in_turn(VERDICTS), ADDED)
+    steps = write_labeled(source, out, predict_in_turn(PREDICTIONS), ADDED)
     assert next(iter(steps)) == "一"
     del steps
     with pytest.raises(ValueError, match="zip"):
-        label(source, out, VERDICTS[:2])
+        label(source, out, PREDICTIONS[:2])
     assert not out.parent.exists()
 
 
 CELLS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(['"', "\r", "\n", "\r\n", ",", "=1", "\0"])
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]))
-def test_any_cells_come_through(
+def test_labeled_file_keeps_any_cells(
     tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, str]], newline: str
 ) -> None:
     path, out = (tmp_path_factory.getbasetemp() / name for name in ("any-in.csv", "any-out.csv"))
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows([("text", "other"), *table])
-    label(open_source(path, encoding="utf-8"), out, [{"predicted": "好"}] * len(table))
-    found = [(row.cells["text"], row.cells["other"]) for row in rows(open_source(out, encoding="utf-8"))]
-    assert found == table
+    label(open_table(path, encoding="utf-8"), out, [{"predicted": "好"}] * len(table))
+    result = [(row.cells["text"], row.cells["other"]) for row in read_rows(open_table(out, encoding="utf-8"))]
+    assert result == table

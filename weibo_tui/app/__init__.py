@@ -1,1 +1,1 @@
-"""The Textual face. Screens ask the workbench, on threads that are not theirs, and hear of it by messages."""
+"""The Textual app. Screens call the workbench in worker threads and get messages from jobs."""

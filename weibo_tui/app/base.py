@@ -1,105 +1,278 @@
-"""What all screens have in common: the frame around them, errors said in one line, and questions to the threads."""
+"""Base classes of the app and its screens: worker threads, jobs, messages, and the frame around each screen."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import weakref
+from abc import abstractmethod
 from collections.abc import Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
-from textual import events
+from textual import events, getters
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding
 from textual.containers import Vertical
+from textual.content import Content
 from textual.dom import DOMNode
+from textual.message_pump import MessagePump
+from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Footer
+from textual.worker import Worker
 
-from weibo_tui.app.keymap import bindings
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.keymap import bindings, check_keymap
+from weibo_tui.app.services.catalog import Catalog
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.app.services.status import format_status
+from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.app.terminal.textual_private import TextualApp
 from weibo_tui.app.widgets.chrome import Navigation, StatusBar, StatusMessage
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-
-if TYPE_CHECKING:
-    from weibo_tui.app.app import WeiboApp
+from weibo_tui.paths import Paths
+from weibo_tui.registry.cards import AdapterCard
+from weibo_tui.settings import Settings
 
 T = TypeVar("T")
 
-LOWEST = 12
-SLIMMEST = 42
-"""Rows and columns below which there is room for what one does, and for nothing around it."""
+MIN_ROWS = 12
+MIN_COLUMNS = 42
+"""Below these only what is needed to work is shown."""
 
 
-def weibo(node: DOMNode) -> WeiboApp:
-    """The app that `node` stands in, by its own type."""
-    return cast("WeiboApp", node.app)
+class BaseApp(TextualApp, inherit_bindings=False):
+    """The app as its screens know it: settings, worker threads, jobs, messages, and ways to other screens."""
+
+    catalog: reactive[Catalog] = reactive(Catalog())
+    """The installed base models and adapters. `refresh_catalog` reads them again."""
+    status: reactive[Content] = reactive(Content(""))
+    keys_pressed = reactive(0)
+    device = reactive("")
+    """Device and dtype of the engine. Empty until torch is loaded."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        super().__init__()
+        self.paths = Paths.find(home)
+        self.settings = Settings.load(self.paths)
+        self.keymap = check_keymap(self.settings.keys)
+        """Keys from the settings at start, by action name."""
+        self.set_keymap(self.keymap)
+        self.engine = WorkerThread("engine", home)
+        self.records = WorkerThread("records", home)
+        self._home = home
+        self._hub: WorkerThread | None = None
+        self.jobs: list[Job] = []
+        """Jobs that are not over."""
+        self.main_screens: dict[str, MainScreen] = {}
+
+    # ---- worker threads
+
+    @property
+    def hub(self) -> WorkerThread:
+        """The thread for downloads and conversions, started when it is first needed."""
+        if self._hub is None:
+            self._hub = WorkerThread("hub", self._home)
+            self._hub.start()
+        return self._hub
+
+    @property
+    def _threads(self) -> list[WorkerThread]:
+        return [thread for thread in (self.engine, self.records, self._hub) if thread is not None]
+
+    def wake_workers(self) -> None:
+        """Make the threads see at once that a job was paused, resumed or stopped."""
+        for thread in self._threads:
+            thread.wake()
+        self._update_status()
+
+    def stop_workers(self) -> None:
+        """Stop all jobs after their current step and wait for the threads to end. Call it after the app has exited."""
+        for thread in self._threads:
+            thread.close()
+
+    # ---- tasks and messages
+
+    def run_task(
+        self,
+        work: Coroutine[Any, Any, None],
+        group: str = "default",
+        exclusive: bool = False,
+        node: DOMNode | None = None,
+    ) -> None:
+        """Run `work` in the background while `node` exists, and show its error if it fails.
+
+        `exclusive` cancels the other tasks of `group`."""
+        worker: Worker[None] = (node or self).run_worker(
+            partial(self._show_error_of, work), group=group, exclusive=exclusive, exit_on_error=False
+        )
+        weakref.finalize(worker, _close_unstarted, work)
+
+    async def _show_error_of(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self.show_message(user_message(error), "error")
+
+    def show_message(self, message: str, kind: str = "information") -> None:
+        """Show `message` in the message line of the topmost screen that has one.
+
+        `kind` is information, success or error."""
+        for screen in reversed(self.screen_stack):
+            if lines := screen.query(StatusMessage):
+                lines.first().show(message, kind)
+                return
+
+    async def refresh_catalog(self) -> None:
+        """Read the settings, base models and adapters again."""
+        self.settings = Settings.load(self.paths)
+        self.catalog = await self.records.call(Catalog.load)
+
+    # ---- jobs
+
+    def start_job(self, job: Job, thread: WorkerThread | None = None) -> Job:
+        """Start a job on the engine's thread, or on `thread`."""
+        self.jobs.append(job)
+        (thread or self.engine).start_job(job)
+        self._update_status()
+        return job
+
+    def on_job_progress(self, message: JobProgress) -> None:  # noqa: ARG002
+        self._update_status()
+
+    def on_job_finished(self, message: JobFinished) -> None:
+        self.jobs.remove(message.job)
+        if message.error is not None:
+            self.show_message(f"{message.job.title}: {user_message(message.error)}", "error")
+        self._update_status()
+        self.run_task(self.refresh_catalog())
+
+    def watch_catalog(self) -> None:
+        self._update_status()
+
+    def watch_device(self) -> None:
+        self._update_status()
+
+    def _update_status(self) -> None:
+        self.status = format_status(self.device, self.catalog, self.jobs)
+
+    # ---- screens of other features
+
+    async def run_screen_action(self, screen: str, action: str) -> None:
+        """Switch to a main screen and run one of its actions."""
+        await self.switch_mode(screen)
+        await self.main_screens[screen].run_action(action)
+
+    @abstractmethod
+    async def open_training_form(self, base: str = "") -> None:
+        """Switch to the train screen and open its form, with `base` selected if it is given."""
+
+    @abstractmethod
+    async def open_pretraining_form(self) -> None:
+        """Switch to the train screen and open the form for a new base model."""
+
+    @abstractmethod
+    def show_in_history(self, analysis_id: int) -> None:
+        """Switch to the history and put the cursor on a prediction."""
+
+    @abstractmethod
+    def edit_in_prompt(self, post: str) -> None:
+        """Switch to the predict screen and put a post into the prompt."""
+
+    @abstractmethod
+    async def open_evaluation_form(self, card: AdapterCard, owner: MessagePump) -> Job | None:
+        """Ask for an evaluation of an adapter and open its screen.
+
+        Return its job, which the caller starts, or None if the form was closed. `owner` gets the job's messages."""
+
+    @abstractmethod
+    async def open_past_evaluation(self) -> None:
+        """Open an evaluation of this session again. Ask which one if there are several."""
+
+    @property
+    @abstractmethod
+    def has_evaluations(self) -> bool:
+        """True if there is an evaluation to open again."""
+
+
+def get_app(node: DOMNode) -> BaseApp:
+    """Return the app of `node`, typed."""
+    return cast("BaseApp", node.app)
 
 
 class BaseScreen(Screen[T]):
-    """A screen of this house: its keys are described in the person's language, and it asks without waiting."""
+    """Base class of all screens: translates key descriptions and runs tasks in the background."""
 
+    app = getters.app(BaseApp)
     HELP_TEXT = ""
-    """What one does here, for the help; marked for translation."""
-
-    @property
-    def weibo(self) -> WeiboApp:
-        return weibo(self)
+    """Text for the help screen, marked for translation."""
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height < LOWEST, "-lowest")
-        self.set_class(event.size.width < SLIMMEST, "-slimmest")
+        self.set_class(event.size.height < MIN_ROWS, "-lowest")
+        self.set_class(event.size.width < MIN_COLUMNS, "-slimmest")
         self.call_after_refresh(self._show_focused)
 
     def on_descendant_focus(self) -> None:
         self.call_after_refresh(self._show_focused)
 
     def _show_focused(self) -> None:
-        # When the focus came, the place of what has it may not have been known, or another.
+        # When a widget gets the focus, its region may not be known yet, or may still change.
         if self.focused is not None and not self.region.contains_region(self.focused.region):
             self.focused.scroll_visible(animate=False)
 
-    def flash(self, message: str, kind: str = "information") -> None:
-        """Say `message` on the line for news; `kind` is information, success or error."""
-        self.weibo.flash(message, kind)
+    def show_message(self, message: str, kind: str = "information") -> None:
+        """Show `message` in the message line. `kind` is information, success or error."""
+        self.app.show_message(message, kind)
 
-    def do(self, work: Coroutine[Any, Any, None], group: str = "default", latest: bool = False) -> None:
-        """Let `work` go on beside everything else; what fails it is said. `latest` ends what went on in `group`."""
-        self.weibo.do(work, group, latest, node=self)
+    def run_task(self, work: Coroutine[Any, Any, None], group: str = "default", exclusive: bool = False) -> None:
+        """Run `work` in the background while the screen exists, as `BaseApp.run_task` does."""
+        self.app.run_task(work, group, exclusive, node=self)
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
-        return {key: _spoken(active) for key, active in super().active_bindings.items()}
+        return {key: _translate(active) for key, active in super().active_bindings.items()}
 
 
-N_("Dismiss menu")  # the one description of Textual's own that a footer shows
+N_("Dismiss menu")  # the only description of Textual's own that a footer shows
 
 
-def _spoken(active: ActiveBinding) -> ActiveBinding:
+def _translate(active: ActiveBinding) -> ActiveBinding:
     binding = active.binding
     if not binding.description:
         return active
     return active._replace(binding=dataclasses.replace(binding, description=_(binding.description)))
 
 
+def _close_unstarted(work: Coroutine[Any, Any, None]) -> None:
+    # If a worker is cancelled before it starts, Python would warn about a coroutine that was never awaited.
+    if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+        work.close()
+
+
 class MainScreen(BaseScreen[None]):
-    """One of the app's four places: its body between the names of all places and the status."""
+    """One of the app's four main screens, with navigation above its body and the status below."""
 
     NAME = ""
 
     def compose(self) -> ComposeResult:
-        yield Navigation(self.NAME)
+        yield Navigation(self.NAME, self.app.keymap)
         with Vertical(classes="body"):
             yield from self.compose_body()
         yield StatusMessage()
         yield StatusBar()
         yield Footer(show_command_palette=False)
 
+    @abstractmethod
     def compose_body(self) -> Iterable[Widget]:
-        raise NotImplementedError
+        """Return the widgets of the body."""
 
 
 class FormScreen(BaseScreen[T]):
-    """A full screen that is filled in or read, on top of a place, and closed again."""
+    """A full screen on top of a main screen, to fill in or to read."""
 
     BINDINGS = bindings("dialog")
 
@@ -109,15 +282,16 @@ class FormScreen(BaseScreen[T]):
         yield StatusMessage()
         yield Footer(show_command_palette=False)
 
+    @abstractmethod
     def compose_body(self) -> Iterable[Widget]:
-        raise NotImplementedError
+        """Return the widgets of the body."""
 
     def action_close(self) -> None:
         self.dismiss(None)
 
 
 class Dialog(BaseScreen[T], ModalScreen[T]):
-    """A box in the middle that asks one thing."""
+    """A box in the middle of the screen that asks for one thing."""
 
     BINDINGS = bindings("dialog")
 

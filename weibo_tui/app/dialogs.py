@@ -1,4 +1,4 @@
-"""Small questions: yes or no, one of several, one line of text."""
+"""Dialogs for a choice and for one line of text."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import WeiboTuiError
-from weibo_tui.text import visible
+from weibo_tui.text.terminal import sanitize
 
 
 class ChoiceDialog(Dialog[str]):
-    """One of several answers, given as (value, words); gives the value, or None where it was closed.
+    """Asks for one of several answers, given as (value, label). Returns the value, or None if it was closed.
 
-    A question of yes or no is one too: the safe answer stands first, and Enter takes it."""
+    The safe answer comes first, so that Enter takes it."""
 
-    def __init__(self, question: str, answers: Sequence[tuple[str, str]], chosen: str = "") -> None:
+    def __init__(self, question: str, answers: Sequence[tuple[str, str]], default: str = "") -> None:
         super().__init__()
         self._question = question
         self._answers = answers
-        self._chosen = chosen
+        self._default = default
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(self._question), classes="question")
-            yield OptionList(*(Option(plain(words)) for _value, words in self._answers))
+            yield Static(safe_content(self._question), classes="question")
+            yield OptionList(*(Option(safe_content(label)) for _value, label in self._answers))
 
     def on_mount(self) -> None:
-        values = [value for value, _words in self._answers]
-        self.query_one(OptionList).highlighted = values.index(self._chosen) if self._chosen in values else 0
+        values = [value for value, _label in self._answers]
+        self.query_one(OptionList).highlighted = values.index(self._default) if self._default in values else 0
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._answers[event.option_index][0])
 
 
 class InputDialog(Dialog[str]):
-    """One line of text; `check` raises WeiboTuiError for one that will not do, and its words are shown."""
+    """Asks for one line of text. `check` raises WeiboTuiError for an invalid one, and its message is shown."""
 
     def __init__(self, question: str, value: str = "", check: Callable[[str], object] = str) -> None:
         super().__init__()
@@ -52,14 +52,14 @@ class InputDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(self._question), classes="question")
-            yield SingleLineInput(visible(self._value))
+            yield Static(safe_content(self._question), classes="question")
+            yield SingleLineInput(sanitize(self._value))
             yield Static(classes="problem")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         try:
             self._check(event.value)
         except WeiboTuiError as error:
-            self.query_one(".problem", Static).update(plain(explain(error)))
+            self.query_one(".problem", Static).update(safe_content(user_message(error)))
             return
         self.dismiss(event.value)

@@ -1,4 +1,4 @@
-"""Errors in the words of the app: it has fields where the command line has options."""
+"""Error messages for the app, which has fields instead of command-line options."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _FIELDS: Mapping[str, str] = {
     "out": N_("Write the result to"),
     "tokens": N_("Tokens"),
 }
-"""Labels of the fields that stand for options, by the names of those."""
+"""Labels of fields by the name of the command-line option."""
 
 _OPTION = re.compile(rf"(?<![\w/-])--({'|'.join(_FIELDS)})(?![\w-])")
 
 
-def explain(error: Exception) -> str:
-    """Return one sentence about any error, as `log.explain` does, that names fields and no options."""
+def user_message(error: Exception) -> str:
+    """Return a sentence about any error, with fields instead of options."""
     if isinstance(error, WeiboTuiError) and error.in_app:
         return error.in_app
-    return with_fields(log.explain(error))
+    return with_fields(log.user_message(error))
 
 
 def with_fields(message: str) -> str:
-    """Return a message with the labels of fields in place of the options that it names."""
+    """Replace the names of options in a message by the labels of fields."""
     return _OPTION.sub(lambda option: _("“{text}”").format(text=_(_FIELDS[option[1]])), message)

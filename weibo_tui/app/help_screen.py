@@ -1,9 +1,10 @@
-"""F1: what one does here, the keys that work now, and all the others."""
+"""The help screen (F1): help for the current screen, and all keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding
 from textual.containers import VerticalScroll
@@ -12,15 +13,14 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.formatting import plain
-from weibo_tui.app.keymap import KEYS, PLACES, key_names, keys_of
+from weibo_tui.app.formatting import safe_content
+from weibo_tui.app.keymap import KEY_GROUPS, KEYS, key_names, keys_of
 from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width
 
 
 class Help(Dialog[None]):
-    """Help for the screen below it and its focused part."""
+    """Help for the screen below and its focused widget."""
 
     DEFAULT_CSS = """
     Help VerticalScroll { height: 1fr; }
@@ -30,49 +30,49 @@ class Help(Dialog[None]):
 
     def __init__(self, below: Screen[object]) -> None:
         super().__init__()
-        self._about = [
+        self._texts = [
             _(text) for text in (getattr(below.focused, "HELP_TEXT", ""), getattr(below, "HELP_TEXT", "")) if text
         ]
-        self._working = dict(below.active_bindings)
+        self._active = dict(below.active_bindings)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box"):
-            for text in self._about:
+            for text in self._texts:
                 yield Static(paragraph(text), classes="about")
             yield Static(Content("\n").join(self._lines()))
 
     def _lines(self) -> Iterator[Content]:
         yield Content.styled(_("Keys that work now"), "bold $primary")
-        yield from _table(_working_now(self._working))
-        for place, keys in KEYS.items():
+        yield from _table(_active_actions(self._active))
+        for group, keys in KEYS.items():
             yield Content("")
-            yield Content.styled(_(PLACES[place]), "bold $primary")
-            yield from _table(
-                (key_names(keys_of(key, self.weibo.keymap)), _(key.description), key.name) for key in keys
-            )
+            yield Content.styled(_(KEY_GROUPS[group]), "bold $primary")
+            yield from _table((key_names(keys_of(key, self.app.keymap)), _(key.description), key.name) for key in keys)
         yield Content("")
-        yield plain(_('Other keys: in settings.toml, [keys], by the names on the right, as in "cards.copy" = "y".'))
+        yield safe_content(
+            _('Other keys: in settings.toml, [keys], by the names on the right, as in "cards.copy" = "y".')
+        )
 
 
-def _working_now(active: dict[str, ActiveBinding]) -> Iterator[tuple[str, str, str]]:
-    """Each action once, with all its keys."""
+def _active_actions(active: dict[str, ActiveBinding]) -> Iterator[tuple[str, str, str]]:
+    """Yield each action once, with all its keys."""
     keys: dict[tuple[str, str], list[str]] = {}
-    for key, found in active.items():
-        if found.enabled and found.binding.id:
-            keys.setdefault((found.binding.description, found.binding.id), []).append(key)
+    for key, item in active.items():
+        if item.enabled and item.binding.id:
+            keys.setdefault((item.binding.description, item.binding.id), []).append(key)
     for (description, name), pressed in keys.items():
         yield key_names(",".join(pressed)), description, name
 
 
 def _table(rows: Iterator[tuple[str, str, str]]) -> Iterator[Content]:
-    found = list(rows)
-    widths = [max((cell_width(row[column]) for row in found), default=0) for column in (0, 1)]
-    for keys, description, name in found:
+    table = list(rows)
+    widths = [max((cell_len(row[column]) for row in table), default=0) for column in (0, 1)]
+    for keys, description, name in table:
         yield Content.assemble(
             "  ",
             (keys, "bold"),
-            " " * (widths[0] - cell_width(keys) + 2),
+            " " * (widths[0] - cell_len(keys) + 2),
             description,
-            " " * (widths[1] - cell_width(description) + 2),
+            " " * (widths[1] - cell_len(description) + 2),
             (name, "$text-muted"),
         )

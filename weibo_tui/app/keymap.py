@@ -1,6 +1,6 @@
-"""Every key of the app, in one place: the screens bind them, the help and the README list them.
+"""All keys of the app: the screens bind them, and the help and the README list them.
 
-The settings file gives an action other keys by its name: ``[keys]`` with ``"cards.copy" = "y"``.
+The settings change the keys of an action by its name: ``[keys]`` with ``"cards.copy" = "y"``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from textual.binding import Binding, BindingType
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import short
+from weibo_tui.text.terminal import truncate
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`keys` (comma-separated, Textual's names) do `action`. `shown` ones stand in the footer."""
+    """`keys` (comma-separated, Textual's names) run `action`. `shown` keys appear in the footer."""
 
     name: str
     keys: str
@@ -36,7 +36,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("app.history", "f4,alt+3", "go('history')", N_("History"), shown=False),
         Key("app.models", "f5,alt+4", "go('models')", N_("Models"), shown=False),
         Key("app.palette", "ctrl+p", "command_palette", N_("All actions")),
-        Key("app.theme", "ctrl+t", "turn_theme", N_("Dark or light"), shown=False),
+        Key("app.theme", "ctrl+t", "toggle_theme", N_("Dark or light"), shown=False),
         Key("app.quit", "ctrl+q", "quit", N_("Leave"), priority=True),
     ),
     "train": (
@@ -158,7 +158,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     "history_details": (Key("history_details.leave", "enter", "leave", N_("Back to the table")),),
 }
 
-PLACES = {
+KEY_GROUPS = {
     "app": N_("Everywhere"),
     "train": N_("Train"),
     "form": N_("A new training, a new base"),
@@ -182,25 +182,24 @@ PLACES = {
 }
 
 
-_NAMED = {"question_mark": "?", "slash": "/", "pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
+_KEY_NAMES = {"question_mark": "?", "slash": "/", "pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
 
 
-def bindings(place: str) -> list[BindingType]:
-    """The bindings of a screen or widget; their descriptions are translated where they are shown."""
+def bindings(group: str) -> list[BindingType]:
+    """Return the bindings of a screen or widget. Their descriptions are translated when they are shown."""
     return [
         Binding(key.keys, key.action, key.description, show=key.shown, priority=key.priority, id=key.name)
-        for key in KEYS[place]
+        for key in KEYS[group]
     ]
 
 
 def check_keymap(keymap: Mapping[str, str]) -> Mapping[str, str]:
-    """The keys that the settings ask for; UserInputError for an action that there is not, and for one left without
-    keys."""
+    """Return the keys of the settings. Raises UserInputError for an unknown action or one without keys."""
     known = {key.name for key in all_keys()}
     for name, keys in keymap.items():
         if name not in known:
             message = _("The settings give keys to '{name}', which is no action of the app: its help (F1) names them.")
-            raise UserInputError(message.format(name=short(name)))
+            raise UserInputError(message.format(name=truncate(name)))
         if not all(part.strip() for part in keys.split(",")):
             message = _("The settings leave '{name}' without a key: name one, or remove the line.")
             raise UserInputError(message.format(name=name))
@@ -208,31 +207,31 @@ def check_keymap(keymap: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def keys_of(key: Key, keymap: Mapping[str, str]) -> str:
-    """The keys that do what `key` does where `keymap` holds."""
+    """Return the keys for the action of `key` with this keymap."""
     return keymap.get(key.name, key.keys)
 
 
 def first_key(name: str, keymap: Mapping[str, str]) -> str:
-    """The key that a text names for the action `name` where `keymap` holds."""
+    """Return the first key of the action `name`, as texts show it."""
     key = next(key for key in all_keys() if key.name == name)
     return key_names(keys_of(key, keymap).partition(",")[0])
 
 
 def key_names(keys: str) -> str:
-    """Keys as a person reads them: `Ctrl+P, F1`."""
+    """Return keys as users read them: `Ctrl+P, F1`."""
     return ", ".join(_key_name(key.strip()) for key in keys.split(","))
 
 
 def _key_name(key: str) -> str:
-    # A letter of its own stays as it is: g and G are two keys.
-    return key if len(key) == 1 else "+".join(_NAMED.get(part, part.capitalize()) for part in key.split("+"))
+    # A single letter stays as it is: g and G are two keys.
+    return key if len(key) == 1 else "+".join(_KEY_NAMES.get(part, part.capitalize()) for part in key.split("+"))
 
 
 def markdown_table() -> str:
-    """All keys as the README lists them."""
+    """Return all keys as tables for the README."""
     lines = []
-    for place, keys in KEYS.items():
-        lines += [f"**{PLACES[place]}**", "", "| keys | what they do | name in the settings |", "|---|---|---|"]
+    for group, keys in KEYS.items():
+        lines += [f"**{KEY_GROUPS[group]}**", "", "| keys | what they do | name in the settings |", "|---|---|---|"]
         lines += [f"| {key_names(key.keys)} | {key.description} | `{key.name}` |" for key in keys]
         lines.append("")
     return "\n".join(lines)

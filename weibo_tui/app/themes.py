@@ -1,10 +1,10 @@
-"""The two themes of the house, and the colours that every theme needs for labels and curves."""
+"""The dark and the light theme, and the colors of labels and curves for all themes."""
 
 from __future__ import annotations
 
 from textual.theme import Theme
 
-# Told apart in a grey print too: the lightness differs, and every use has a sign or a word beside the colour.
+# They differ in lightness too, and every use has a sign or a word next to the color.
 _DARK = {
     "positive": "#6cc08b",
     "negative": "#f0776c",
@@ -14,7 +14,7 @@ _DARK = {
     "label-4": "#7dcfff",
     "label-5": "#f7768e",
     "label-6": "#9ece6a",
-    # Textual's own are "auto", which a style inside a text draws in plain white or black.
+    # Textual's defaults are "auto", which is plain white or black inside a text.
     "text-muted": "#9096a1",
     "text-disabled": "#565b66",
 }
@@ -76,6 +76,6 @@ LIGHT = Theme(
 )
 
 
-def label_colours(dark: bool) -> dict[str, str]:
-    """Colours of labels and curves, for themes that have none of their own."""
+def label_colors(dark: bool) -> dict[str, str]:
+    """Return the colors of labels and curves for themes that define none."""
     return _DARK if dark else _LIGHT

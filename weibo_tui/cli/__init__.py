@@ -1,4 +1,4 @@
-"""The front door: the commands. Imports nothing heavy before a command needs it."""
+"""Command line. Heavy modules are imported by the commands that need them."""
 
 from __future__ import annotations
 

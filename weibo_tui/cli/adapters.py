@@ -1,24 +1,41 @@
-"""`adapters`: what was trained, brought in, taken out."""
+"""`adapters`: list, show, exchange and remove adapters."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
 from weibo_tui.cli import options
-from weibo_tui.cli.bases import Name, NewName, list_cards, pull_whole
+from weibo_tui.cli.bases import Name, NewName, list_cards
 from weibo_tui.cli.help import Command, Group
-from weibo_tui.cli.output import emit, narrate, narrate_default, one_line, pad, percent, show
+from weibo_tui.cli.output import (
+    echo,
+    echo_default_hint,
+    echo_info,
+    echo_json,
+    one_line,
+    open_workbench,
+    pad,
+    run_with_progress,
+)
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.text import cell_width, truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 
-MOST_CELLS_OF_A_FACT = 1000
+if TYPE_CHECKING:
+    from weibo_tui.workbench import Workbench
+
+MAX_VALUE_CELLS = 1000
+FORMATS = {"native": "ours", "legacy": "original"}
+"""Aliases of the file formats."""
 
 adapters = typer.Typer(
     name="adapters", cls=Group, help=_("What was trained: small, and on one base each."), no_args_is_help=True
@@ -27,28 +44,24 @@ adapters = typer.Typer(
 
 @adapters.command("list", cls=Command, help=_("Show the adapters there are."))
 def list_adapters(json: options.Json = False) -> None:
-    from weibo_tui.workbench import Workbench
-
     def row(card: AdapterCard) -> list[str]:
         without = card.score.get("emoticons", {}).get("without")
         accuracy = [percent(card.score.get("accuracy")), percent(without)]
         return [card.name, card.base, ", ".join(card.labels), *accuracy, card.created_at[:10], ""]
 
     header = [_("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("made"), ""]
-    with Workbench.open() as bench:
-        list_cards(bench.adapters, bench.adapter_name, header, row, json)
+    with open_workbench() as workbench:
+        list_cards(workbench.adapters, workbench.adapter_name, header, row, json)
 
 
 @adapters.command("show", cls=Command, help=_("Show an adapter's card."))
 def show_adapter(name: Name, json: options.Json = False) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        card = bench.adapters.card(name)
+    with open_workbench() as workbench:
+        card = workbench.adapters.card(name)
     if json:
-        emit(asdict(card))
+        echo_json(asdict(card))
         return
-    facts: dict[str, Any] = {
+    rows: dict[str, Any] = {
         _("Adapter"): card.name,
         _("Base"): f"{card.base} ({card.base_fingerprint[:12]}…)",
         _("Labels"): ", ".join(card.labels),
@@ -59,22 +72,21 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
         _("Trained on"): ", ".join(map(str, card.data.get("files", []))),
         _("Made"): card.created_at,
     }
-    width = max(map(cell_width, facts)) + 2
-    for key, value in facts.items():
-        show(pad(key, width) + truncate_cells(one_line(str(value)), MOST_CELLS_OF_A_FACT))
+    width = max(map(cell_len, rows)) + 2
+    for key, value in rows.items():
+        echo(pad(key, width) + truncate_cells(one_line(str(value)), MAX_VALUE_CELLS))
     if card.score:
-        show()
+        echo()
         for line in score_lines(card.score):
-            show(line)
+            echo(line)
 
 
+@adapters.command("set-default", cls=Command, hidden=True)
 @adapters.command("use", cls=Command, help=_("Choose the adapter that is used where none is named."))
-def use_adapter(name: Name) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        bench.use_adapter(name)
-    narrate(_("'{name}' is the adapter now.").format(name=name))
+def set_default_adapter(name: Name) -> None:
+    with open_workbench() as workbench:
+        workbench.set_default_adapter(name)
+    echo_info(_("'{name}' is the adapter now.").format(name=name))
 
 
 @adapters.command(
@@ -85,31 +97,32 @@ def import_adapter(
     name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the card's."))] = "",
     base: Annotated[str, typer.Option(metavar="NAME", help=_("Base of a .pth; else the default one."))] = "",
     labels: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help=_("Labels of a .pth in their order; else negative,positive.")),
+        str | None, typer.Option(metavar="NAMES", help=_("Labels of a .pth in their order; else negative,positive."))
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    from weibo_tui.workbench import Workbench
-    from weibo_tui.workbench.legacy_project import ENDINGS
+    from weibo_tui.workbench import ImportResult
+    from weibo_tui.workbench.legacy_project import SUFFIXES
 
-    if path.suffix in ENDINGS:
-        wanted = name or options.name_after(path.stem, "adapter")
-        named = options.names(labels)
-        imported = pull_whole(lambda bench: bench.import_original(path, wanted, base, named, overwrite))
-    elif base or labels is not None:
+    is_checkpoint = path.suffix in SUFFIXES
+    if not is_checkpoint and (base or labels is not None):
         raise UserInputError(
             _("--base and --labels are for a .pth: the card in {path} names its own.").format(path=path)
         )
-    else:
-        imported = pull_whole(lambda bench: bench.import_adapter(path, name, overwrite))
-    assert imported is not None  # an import that raises nothing ends with it
-    with Workbench.open() as bench:
-        card = bench.adapters.card(imported.card.name)
-        narrate(_("The adapter '{name}' is there.").format(name=card.name))
-        if bench.base_with(card.base_fingerprint) is None:
-            narrate(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
-        narrate_default("adapters", card.name, bench.adapter_name)
+
+    def start(workbench: Workbench) -> Iterator[object]:
+        if is_checkpoint:
+            new_name = name or options.name_after(path.stem, "adapter")
+            return workbench.import_legacy(path, new_name, base, options.label_names(labels), overwrite)
+        return workbench.import_adapter(path, name, overwrite)
+
+    imported = run_with_progress(start, ImportResult)
+    with open_workbench() as workbench:
+        card = workbench.adapters.card(imported.card.name)
+        echo_info(_("The adapter '{name}' is there.").format(name=card.name))
+        if workbench.find_base(card.base_fingerprint) is None:
+            echo_info(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
+        echo_default_hint("adapters", card.name, workbench.adapter_name)
 
 
 @adapters.command(
@@ -118,47 +131,41 @@ def import_adapter(
 def export_adapter(
     name: Name,
     path: Annotated[Path, typer.Argument(help=_("File to write, ending in .zip, .tar.gz or .pth."))],
-    form: Annotated[
+    file_format: Annotated[
         str, typer.Option("--format", metavar="NAME", help=_("ours, or original; else by the file's ending."))
     ] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
-    from weibo_tui.workbench.legacy_project import ENDINGS
+    from weibo_tui.workbench.legacy_project import SUFFIXES
 
-    asked = form or ("original" if path.suffix in ENDINGS else "ours")
-    if asked not in ("ours", "original") or (asked == "original") != (path.suffix in ENDINGS):
-        raise UserInputError(
-            _("{path} cannot be of the format {form}: write ours as .zip or .tar.gz, the original's as .pth.").format(
-                path=path, form=asked
+    is_checkpoint = path.suffix in SUFFIXES
+    file_format = FORMATS.get(file_format, file_format) or ("original" if is_checkpoint else "ours")
+    if file_format not in FORMATS.values() or (file_format == "original") != is_checkpoint:
+        message = _("{path} cannot be of the format {form}: write ours as .zip or .tar.gz, the original's as .pth.")
+        raise UserInputError(message.format(path=path, form=file_format))
+    if is_checkpoint:
+        run_with_progress(lambda workbench: workbench.export_legacy(name, path, overwrite))
+    else:
+        run_with_progress(lambda workbench: workbench.export_adapter(name, path, overwrite))
+    echo(str(path))
+    if is_checkpoint:
+        echo_info(
+            _(
+                "The original's predict script reads posts uncleaned, and judges at their padding: its verdicts may "
+                "differ from those here."
             )
         )
-    if asked == "ours":
-        pull_whole(lambda bench: bench.export_adapter(name, path, overwrite))
-        show(str(path))
-        return
-    pull_whole(lambda bench: bench.export_original(name, path, overwrite))
-    show(str(path))
-    narrate(
-        _(
-            "The original's predict script reads posts uncleaned, and judges at their padding: its verdicts may differ "
-            "from those here."
-        )
-    )
 
 
 @adapters.command("rename", cls=Command, help=_("Give an adapter another name."))
 def rename_adapter(name: Name, new: NewName) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        bench.rename_adapter(name, new)
-    narrate(_("The adapter '{name}' is named '{new}' now.").format(name=name, new=new))
+    with open_workbench() as workbench:
+        workbench.rename_adapter(name, new)
+    echo_info(_("The adapter '{name}' is named '{new}' now.").format(name=name, new=new))
 
 
 @adapters.command("remove", cls=Command, help=_("Delete an adapter."))
 def remove_adapter(name: Name) -> None:
-    from weibo_tui.workbench import Workbench
-
-    with Workbench.open() as bench:
-        bench.remove_adapter(name)
-    narrate(_("The adapter '{name}' is removed.").format(name=name))
+    with open_workbench() as workbench:
+        workbench.remove_adapter(name)
+    echo_info(_("The adapter '{name}' is removed.").format(name=name))

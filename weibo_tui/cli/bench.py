@@ -1,96 +1,106 @@
-"""`bench`: how fast this machine is, beside the plain recipe in the same run."""
+"""`bench`: how fast this machine trains on a base model and predicts with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
-from weibo_tui.cli.output import emit, narrate, stages, table
+from weibo_tui.cli.output import echo_info, echo_json, echo_table, progress_bars
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 
 if TYPE_CHECKING:
-    from weibo_tui.bench.measuring import Comparison, Sample, Target
+    from weibo_tui.workbench.benchmark import BenchmarkResult
 
-SUBJECTS = ("train", "predict", "start", "ui", "history")
+ROWS = 100_000
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("bench", cls=Command, help=_("Measure this machine, beside the plain recipe in the same run."))(bench)
+    app.command("bench", cls=Command, help=_("Measure how fast this machine trains and predicts."))(bench)
 
 
+@options.with_hyperparameters
 def bench(
-    subjects: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SUBJECT]...", help=_("Some of train, predict, start, ui, history; else all of them.")),
-    ] = None,
     base: Annotated[
-        str, typer.Option(metavar="NAME", help=_("Base to measure on; else 12 blocks of width 768, random weights."))
+        str, typer.Option("--base", metavar="NAME", help=_("Base to measure (default: the one to train on)."))
     ] = "",
-    rounds: Annotated[int, typer.Option(min=0, max=1000, help=_("Rounds of each; 0 takes what fits it."))] = 0,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help=_("Estimate how long labeling this file takes."))
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option("--rows", min=1, help=_("Estimate for a file of this many posts (default: 100,000)."))
+    ] = None,
     json: options.Json = False,
+    column: options.TextColumn = None,
+    encoding: options.Encoding = None,
+    machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.bench.measuring import BenchmarkOptions
-    from weibo_tui.bench.subjects import measure
     from weibo_tui.workbench import Workbench
-    from weibo_tui.workbench.hardware import look_at_computer
+    from weibo_tui.workbench.benchmark import benchmark
 
-    unknown = [subject for subject in subjects or () if subject not in SUBJECTS]
-    if unknown:
-        raise UserInputError(
-            _("There is nothing called {subject} to measure: name some of {subjects}.").format(
-                subject=unknown[0], subjects=", ".join(SUBJECTS)
-            )
-        )
-    with Workbench.open() as workbench:
-        computer = look_at_computer(workbench.settings)
-        if base:
-            workbench.bases.path(base)
+    if file is not None and rows is not None:
+        raise UserInputError(_("--file and --rows exclude each other. Give one of them."))
+    with progress_bars(data=json) as stage, Workbench.open() as workbench:
+        workbench.base_name(base)
+        if file is not None:
+            rows = _count_rows(file, column, encoding)
+        for event in benchmark(workbench, base, rows or ROWS, machine):
+            if isinstance(event, Progress):
+                stage.progress(event)
+            else:
+                result = event
     if json:
-        emit(asdict(computer))
-    else:
-        narrate(
-            _("{name}, {cores} cores, {threads} threads, {dtype}").format(
-                name=computer.name, cores=computer.cores, threads=computer.threads, dtype=computer.dtype
-            )
+        echo_json(asdict(result))
+        return
+    echo_info(
+        _("{base} on {device}, {dtype}, {threads} threads").format(
+            base=result.base, device=result.device, dtype=result.dtype, threads=result.threads
         )
-    for subject in subjects or SUBJECTS:
-        found = []
-        with stages(data=json) as stage:
-            for event in measure(subject, BenchmarkOptions(base, rounds)):
-                if isinstance(event, Progress):
-                    stage.progress(event)
-                else:
-                    found.append(event)
-        if json:
-            for comparison in found:
-                emit(comparison.to_json())
-        else:
-            table((subject, "weibo-tui", _("beside it"), _("ratio"), _("bar"), ""), ([*_row(one)] for one in found))
+    )
+    echo_table((_("Task"), _("Speed")), _rows(result))
 
 
-def _row(found: Comparison) -> Iterator[str]:
-    yield found.what
-    yield f"{_spread(found.ours)} {found.unit}"
-    yield "" if found.beside is None else f"{_spread(found.beside)} {found.unit} ({found.beside.name})"
-    yield "" if found.ratio is None else f"{_spread(found.ratio)} x"
-    yield "" if found.bar is None else _limit(found.bar)
-    yield {None: "", True: _("met"), False: _("missed")}[found.met]
+def _count_rows(file: Path, column: str | None, encoding: str | None) -> int:
+    from weibo_tui.datasets.reading import count_rows, open_table
+    from weibo_tui.progress import drain
+
+    return drain(count_rows(open_table(file, column, encoding=encoding)))
 
 
-def _spread(sample: Sample) -> str:
-    """The median, with the least and the greatest where there were several rounds."""
-    figures = f"{sample.median:,.3g}"
-    if len(sample.values) > 1:
-        figures += f" ({min(sample.values):,.3g}–{max(sample.values):,.3g})"
-    return figures
+def _rows(result: BenchmarkResult) -> Iterator[tuple[str, str]]:
+    yield (
+        _("Training"),
+        _("{steps} steps/s, {posts} posts/s").format(
+            steps=_figure(result.steps_per_second), posts=_figure(result.training_posts_per_second)
+        ),
+    )
+    yield _("Labeling a file"), _("{posts} posts/s").format(posts=_figure(result.labeling_posts_per_second))
+    yield _("One post"), _("{milliseconds} ms").format(milliseconds=_figure(result.milliseconds_per_post))
+    yield (
+        _("A file of {rows} posts").format(rows=f"{result.rows:,}"),
+        _("about {duration}").format(duration=_duration(result.labeling_seconds)),
+    )
 
 
-def _limit(bar: Target) -> str:
-    return f"{'≤' if bar.at_most else '≥'} {bar.limit:g}"
+def _figure(value: float) -> str:
+    """Write a number with three significant digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _duration(seconds: float) -> str:
+    """Write a duration in its two largest units, as in 2 h 5 min."""
+    minutes, rest = divmod(max(round(seconds), 1), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
+    if minutes:
+        return _("{minutes} min {seconds} s").format(minutes=minutes, seconds=rest)
+    return _("{seconds} s").format(seconds=rest)

@@ -1,4 +1,4 @@
-"""`audit` and `data get`: what a data set is like before anybody trains on it, and one to begin with."""
+"""`audit` and `data get`: look at a data set, and download one."""
 
 from __future__ import annotations
 
@@ -9,35 +9,31 @@ from typing import Annotated, Any
 import typer
 
 from weibo_tui.cli import options
-from weibo_tui.cli.bases import GOES_ON, pull_whole
+from weibo_tui.cli.bases import CAN_RESUME
 from weibo_tui.cli.help import Command, Group
-from weibo_tui.cli.output import (
-    InterruptedRunError,
-    emit,
-    leave_interrupted,
-    percent,
-    show,
-    stages,
-    until_stopped,
-)
+from weibo_tui.cli.output import echo, echo_json, run_with_progress
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress
+from weibo_tui.presentation.numbers import percent
 
 group = typer.Typer(name="data", cls=Group, help=_("Labelled posts to train on."), no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
+    app.command("inspect", cls=Command, hidden=True)(audit)
     app.command("audit", cls=Command, help=_("Look at a data set: labels, duplicates, lengths, emoticons."))(audit)
     app.add_typer(group)
 
 
+@group.command("download", cls=Command, hidden=True)
 @group.command("get", cls=Command, help=_("Fetch weibo_senti_100k from the Hugging Face Hub: 120,000 labelled posts."))
-def get_data(
-    out: Annotated[Path, typer.Option(metavar="FILE", help=_("CSV file to write."))] = Path("weibo_senti_100k.csv"),
+def download_data(
+    out: Annotated[Path, typer.Option("--out", "--output", "-o", metavar="FILE", help=_("CSV file to write."))] = Path(
+        "weibo_senti_100k.csv"
+    ),
     overwrite: options.Overwrite = False,
 ) -> None:
-    pull_whole(lambda bench: bench.get_data(out, overwrite), GOES_ON)
-    show(str(out))
+    run_with_progress(lambda workbench: workbench.download_data(out, overwrite), stopped=CAN_RESUME)
+    echo(str(out))
 
 
 def audit(
@@ -48,27 +44,19 @@ def audit(
     encoding: options.Encoding = None,
     labels: options.Labels = None,
 ) -> None:
-    from weibo_tui.workbench import AuditPlan, AuditResult, Columns, Workbench
+    from weibo_tui.workbench import AuditConfig, AuditResult, Columns
 
-    plan = AuditPlan(tuple(data), Columns(column, label_column, encoding), options.names(labels))
-    try:
-        with Workbench.open() as bench, stages() as stage, until_stopped(bench.audit(plan)) as events:
-            for event in events:
-                if isinstance(event, Progress):
-                    stage.progress(event)
-                if isinstance(event, AuditResult):
-                    found = event.audit.to_json()
-    except (InterruptedRunError, KeyboardInterrupt):
-        raise leave_interrupted(_("Stopped; nothing was written.")) from None
+    plan = AuditConfig(tuple(data), Columns(column, label_column, encoding), options.label_names(labels))
+    figures = run_with_progress(lambda workbench: workbench.audit(plan), AuditResult).audit.to_json()
     if json:
-        emit(found)
+        echo_json(figures)
         return
-    for line in _lines(found):
-        show(line)
+    for line in _lines(figures):
+        echo(line)
 
 
-def _lines(found: dict[str, Any]) -> Iterator[str]:
-    for file in found["files"]:
+def _lines(figures: dict[str, Any]) -> Iterator[str]:
+    for file in figures["files"]:
         yield _("{path}: {rows} rows, {format}, {encoding}; posts in '{text}', labels in '{label}'").format(
             path=file["path"],
             rows=f"{file['rows']:,}",
@@ -77,27 +65,27 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             text=file["text_column"],
             label=file["label_column"] or "–",
         )
-    used = found["rows"] - found["empty"]
+    used = figures["rows"] - figures["empty"]
     yield _("Rows           {rows}, {empty} of them empty, {unlabelled} without a label").format(
-        rows=f"{found['rows']:,}", empty=found["empty"], unlabelled=found["unlabelled"]
+        rows=f"{figures['rows']:,}", empty=figures["empty"], unlabelled=figures["unlabelled"]
     )
-    for name, number in found["labels"].items():
+    for name, number in figures["labels"].items():
         yield _("Label          {name}: {number} ({share})").format(
             name=name, number=f"{number:,}", share=percent(number / used if used else None)
         )
     yield _("Duplicates     {duplicates} posts stood there before; {contradictions} texts have several labels").format(
-        duplicates=f"{found['duplicates']:,}", contradictions=f"{found['contradictions']:,}"
+        duplicates=f"{figures['duplicates']:,}", contradictions=f"{figures['contradictions']:,}"
     )
-    if found["word_duplicates"]:
+    if figures["word_duplicates"]:
         yield _(
             "               {number} more equal an earlier post but for emoticons, punctuation, digits or topics; "
             "{contradictions} such texts have several labels"
-        ).format(number=f"{found['word_duplicates']:,}", contradictions=f"{found['word_contradictions']:,}")
-    if found["near_duplicates"]:
+        ).format(number=f"{figures['word_duplicates']:,}", contradictions=f"{figures['word_contradictions']:,}")
+    if figures["near_duplicates"]:
         yield _("               {number} more are nearly equal to an earlier post").format(
-            number=f"{found['near_duplicates']:,}"
+            number=f"{figures['near_duplicates']:,}"
         )
-    length = found["length"]
+    length = figures["length"]
     if length["mean"] is not None:
         yield _("Length         mean {mean}, median {median}, longest {max} characters; over 126: {over}").format(
             mean=f"{length['mean']:.0f}",
@@ -105,8 +93,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             max=f"{length['max']:,}",
             over=percent(length["over_126"]),
         )
-    yield _("Reposts        {share}").format(share=percent(found["reposts"]))
-    emoticons = found["emoticons"]
+    yield _("Reposts        {share}").format(share=percent(figures["reposts"]))
+    emoticons = figures["emoticons"]
     yield _("Emoticons      in {share} of the posts").format(share=percent(emoticons["share_with"]))
     if emoticons["linear_accuracy"] is not None:
         yield _(

@@ -1,4 +1,4 @@
-"""`doctor`: what the program stands on, and what is wrong with it."""
+"""`doctor`: show versions, device, folders and models, and report problems."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
-from weibo_tui.cli.output import emit, narrate, one_line, pad, show
+from weibo_tui.cli.output import echo, echo_info, echo_json, one_line, pad
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.text import cell_width, short
+from weibo_tui.presentation.numbers import size
+from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
-    from weibo_tui.storage.database_info import DatabaseInfo
+    from weibo_tui.storage.database import DatabaseInfo
     from weibo_tui.workbench.doctor import DiagnosticReport, Folder, StoredModel
     from weibo_tui.workbench.hardware import Hardware
 
@@ -32,25 +34,25 @@ def doctor(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    from weibo_tui.workbench.doctor import examine
+    from weibo_tui.workbench.doctor import diagnose
 
-    report = examine(network=network)
+    report = diagnose(network=network)
     if json:
-        emit(report.to_json())
+        echo_json(report.to_json())
     else:
-        facts = list(_facts(report))
-        width = max(cell_width(key) for key, _value in facts) + 2
-        for key, value in facts:
-            show((pad(key, width) + one_line(value)).rstrip())
+        rows = list(_rows(report))
+        width = max(cell_len(key) for key, _value in rows) + 2
+        for key, value in rows:
+            echo((pad(key, width) + one_line(value)).rstrip())
         for problem in ("", *report.problems) if report.problems else ():
-            show(problem and "! " + one_line(problem))
+            echo(problem and "! " + one_line(problem))
     if report.problems:
         raise typer.Exit(1)
-    narrate(_("Nothing is wrong."))
+    echo_info(_("Nothing is wrong."))
 
 
-def _facts(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
-    """What is shown, line by line; an empty one between two parts."""
+def _rows(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
+    """Yield names and values; an empty pair separates two parts."""
     names = {"system": _("System")}
     yield from ((names.get(name, name), version) for name, version in report.versions.items())
     yield "", ""
@@ -60,10 +62,10 @@ def _facts(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
     places = {"data": _("Data"), "settings": _("Settings"), "log": _("Log")}
     yield from ((places[name], _folder(folder)) for name, folder in report.folders.items())
     for name, value in report.settings.items():
-        yield _("Setting"), short(f"{name} = {value}", 200)
+        yield _("Setting"), truncate(f"{name} = {value}", 200)
     yield "", ""
-    for title, shelf in {_("Base"): report.bases, _("Adapter"): report.adapters}.items():
-        yield from ((title, _kept(one)) for one in shelf or [None])
+    for title, models in {_("Base"): report.bases, _("Adapter"): report.adapters}.items():
+        yield from ((title, _model(model)) for model in models or [None])
     if report.database is None:
         yield _("History"), _("none yet")
     else:
@@ -77,13 +79,13 @@ def _facts(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
 
 
 def _computer(computer: Hardware) -> Iterator[tuple[str, str]]:
-    why = (
+    reason = (
         _("the first there is of cuda, mps, cpu")
         if computer.chosen_by == "auto"
         else _("as {place} says").format(place=computer.chosen_by)
     )
-    yield _("Device"), f"{computer.device} ({why})"
-    yield (_("Card") if computer.device == "cuda" else _("Processor")), f"{computer.name}, {_size(computer.memory)}"
+    yield _("Device"), f"{computer.device} ({reason})"
+    yield (_("Card") if computer.device == "cuda" else _("Processor")), f"{computer.name}, {size(computer.memory)}"
     yield (
         _("Cores"),
         _("{cores}, {threads} threads to compute with").format(cores=computer.cores, threads=computer.threads),
@@ -92,17 +94,17 @@ def _computer(computer: Hardware) -> Iterator[tuple[str, str]]:
     yield _("Numbers"), _("{native}; a base computes in {dtype}").format(native=native, dtype=computer.dtype)
 
 
-def _database(found: DatabaseInfo) -> str:
-    from weibo_tui.storage.database_info import NEWEST
+def _database(info: DatabaseInfo) -> str:
+    from weibo_tui.storage.database import LATEST_VERSION
 
-    if found.entries is None or found.runs is None:
+    if info.entries is None or info.runs is None:
         return _("{size}, version {version}; this program's own is {newest}").format(
-            size=_size(found.size), version=found.version, newest=NEWEST
+            size=size(info.size), version=info.version, newest=LATEST_VERSION
         )
-    entries = ngettext("{count} entry", "{count} entries", found.entries).format(count=f"{found.entries:,}")
-    runs = ngettext("{count} run", "{count} runs", found.runs).format(count=f"{found.runs:,}")
+    entries = ngettext("{count} entry", "{count} entries", info.entries).format(count=f"{info.entries:,}")
+    runs = ngettext("{count} run", "{count} runs", info.runs).format(count=f"{info.runs:,}")
     return _("{entries}, {runs}, {size}, version {version}").format(
-        entries=entries, runs=runs, size=_size(found.size), version=found.version
+        entries=entries, runs=runs, size=size(info.size), version=info.version
     )
 
 
@@ -110,14 +112,10 @@ def _folder(folder: Folder) -> str:
     state = _("not writable")
     if folder.writable:
         state = _("writable") if folder.exists else _("not made yet")
-    return _("{path} ({state}, {free} free)").format(path=folder.path, state=state, free=_size(folder.free))
+    return _("{path} ({state}, {free} free)").format(path=folder.path, state=state, free=size(folder.free))
 
 
-def _kept(one: StoredModel | None) -> str:
-    if one is None:
+def _model(model: StoredModel | None) -> str:
+    if model is None:
         return _("none yet")
-    return f"{one.name}, {_size(one.size)}" if one.sound else _("{name}, damaged").format(name=one.name)
-
-
-def _size(bytes_: int) -> str:
-    return f"{bytes_ / 1e9:.1f} GB" if bytes_ >= 1e9 else f"{bytes_ / 1e6:.1f} MB"
+    return f"{model.name}, {size(model.size)}" if model.sound else _("{name}, damaged").format(name=model.name)

@@ -1,22 +1,28 @@
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share, and options that are generated from hyper-parameters."""
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from weibo_tui.engine.hyperparameters import Parameter, parameters
 from weibo_tui.locale import gettext as _
 
-DATA, MACHINE, TRAINING = _("Data"), _("Machine"), _("Training")
+DATA = _("Data")
 
 Json = Annotated[bool, typer.Option("--json", help=_("Write one JSON object a line on stdout."))]
 Adapter = Annotated[str, typer.Option("--adapter", metavar="NAME", help=_("Adapter to use; else the default one."))]
 TextColumn = Annotated[
     str | None,
-    typer.Option("--column", metavar="NAME", rich_help_panel=DATA, help=_("Column of the posts; else found.")),
+    typer.Option(
+        "--column", "--text-column", metavar="NAME", rich_help_panel=DATA, help=_("Column of the posts; else found.")
+    ),
 ]
 LabelColumn = Annotated[
     str | None,
@@ -40,15 +46,6 @@ Labels = Annotated[
         help=_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1."),
     ),
 ]
-Device = Annotated[
-    str, typer.Option("--device", metavar="NAME", rich_help_panel=MACHINE, help=_("auto, cuda, mps or cpu."))
-]
-Dtype = Annotated[
-    str, typer.Option("--dtype", metavar="NAME", rich_help_panel=MACHINE, help=_("auto, float32 or bfloat16."))
-]
-Threads = Annotated[
-    int, typer.Option("--threads", rich_help_panel=MACHINE, help=_("CPU threads; 0: as many as serve."))
-]
 Data = Annotated[list[Path], typer.Argument(help=_("Labelled files: CSV, TSV, JSONL or Parquet."), metavar="DATA")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace what is there under that name."))]
 Resume = Annotated[
@@ -57,16 +54,48 @@ Resume = Annotated[
 ]
 
 
-def of(group: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's own name for it
-    """An option of a group of a help page."""
-    return typer.Option(help=help, metavar=metavar, rich_help_panel=group)
+def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each hyper-parameter of the dataclasses among its parameters.
+
+    The command itself is called with instances of the dataclasses. Typer reads the options from `__signature__`."""
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, type] = {}
+    expanded: list[inspect.Parameter] = []
+    for item in signature.parameters.values():
+        if isinstance(item.annotation, type) and hasattr(item.annotation, "__dataclass_fields__"):
+            groups[item.name] = item.annotation
+            expanded += [_option(one) for one in parameters(item.annotation).values() if one.help]
+        else:
+            expanded.append(item)
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        for name, kind in groups.items():
+            values[name] = kind(**{one: values.pop(one) for one, item in parameters(kind).items() if item.help})
+        command(**values)
+
+    run.__signature__ = signature.replace(parameters=expanded)  # type: ignore[attr-defined]
+    return run
 
 
-def names(listed: str | None) -> tuple[str, ...] | None:
-    """The labels that `--labels` lists."""
+def _option(item: Parameter) -> inspect.Parameter:
+    names = [f"--{name}" for name in (item.option_name, item.alias) if name]
+    if isinstance(item.default, bool):
+        names = [f"{name}/--no-{name[2:]}" for name in names]
+    option = typer.Option(*names, help=_(item.help), metavar=item.metavar, rich_help_panel=_(item.group))
+    return inspect.Parameter(
+        item.name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=item.default,
+        annotation=Annotated[type(item.default), option],
+    )
+
+
+def label_names(listed: str | None) -> tuple[str, ...] | None:
+    """Return the labels that `--labels` lists."""
     return None if listed is None else tuple(part.strip() for part in listed.split(","))
 
 
-def name_after(source: str, otherwise: str) -> str:
-    """A name for what is made from the file or folder `source`, as far as names may have its letters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-.")[:64] or otherwise
+def name_after(source: str, default: str) -> str:
+    """Return a name for what is made from the file or folder `source`, in the characters that names may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-.")[:64] or default

@@ -1,4 +1,4 @@
-"""What a person sees: data on stdout, everything else on stderr. Text from outside is made visible first."""
+"""Output: data on stdout, everything else on stderr. Text from outside is made safe for terminals."""
 
 from __future__ import annotations
 
@@ -7,53 +7,66 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from itertools import chain, islice
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
+from rich.cells import cell_len
 
+from weibo_tui.display_names import display_name
 from weibo_tui.errors import UserInputError
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import per_second
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.signals import handle_stop_signals
-from weibo_tui.text import cell_width, truncate_cells, visible
-from weibo_tui.words import word
+from weibo_tui.text.terminal import sanitize, truncate_cells
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-# Cells of the terminal that a column of a table may take.
-MOST_CELLS = 100
-# Bars are redrawn by rich at most this often a second.
-REFRESH = 8
+    from weibo_tui.workbench import Workbench
+
+Result = TypeVar("Result")
+
+MAX_COLUMN_CELLS = 100
+REFRESHES_PER_SECOND = 8
 MEASURED_LINES = 1001
-"""Lines of a table, the header too, that its columns are fitted to."""
+"""Lines of a table, with the header, that set the widths of its columns."""
 
 
-def complain(message: str) -> None:
-    """An error, on one line of stderr."""
+def open_workbench() -> AbstractContextManager[Workbench]:
+    """Open the workbench; the import is here because it takes a second, which `--help` must not wait for."""
+    from weibo_tui.workbench import Workbench
+
+    return Workbench.open()
+
+
+def echo_error(message: str) -> None:
+    """Print an error on one line of stderr."""
     print(f"weibo-tui: {one_line(message)}", file=sys.stderr)
 
 
-def narrate(message: str) -> None:
-    """What a person may want to know while data goes to stdout."""
-    print(visible(message), file=sys.stderr)
+def echo_info(message: str) -> None:
+    """Print a message on stderr, so that stdout holds nothing but data."""
+    print(sanitize(message), file=sys.stderr)
 
 
-def show(text: str = "") -> None:
-    """Data for a person, on stdout."""
-    print(visible(text))
+def echo(text: str = "") -> None:
+    """Print text on stdout."""
+    print(sanitize(text))
 
 
-def emit(value: dict[str, Any]) -> None:
-    """Data for a program: one JSON object on one line of stdout. It is all ASCII where it holds what acts on a
-    terminal (C1, bidi), or what the stream cannot hold (lone surrogates)."""
-    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if visible(line) != line or not _fits(line, sys.stdout.encoding):
-        line = json.dumps(value, allow_nan=False)
+def echo_json(value: dict[str, Any]) -> None:
+    """Print a JSON object on one line of stdout; paths become strings.
+
+    It is all ASCII if it holds characters that act on a terminal (C1, bidi) or that the stream cannot hold."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    if sanitize(line) != line or not _fits(line, sys.stdout.encoding):
+        line = json.dumps(value, allow_nan=False, default=str)
     print(line, flush=True)
 
 
@@ -65,48 +78,38 @@ def _fits(line: str, encoding: str) -> bool:
     return True
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns side by side, each as wide as its widest cell among the first rows; each row on one line.
+def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns that are as wide as their widest cell among the first rows, each row on one line.
 
-    The rest of a long table passes by row by row, so that it takes no memory."""
-    fitted = ([truncate_cells(one_line(cell), MOST_CELLS) for cell in row] for row in rows)
-    lines = chain([list(header)], fitted)
+    Later rows are printed as they come, so that a long table takes no memory."""
+    cut = ([truncate_cells(one_line(cell), MAX_COLUMN_CELLS) for cell in row] for row in rows)
+    lines = chain([list(header)], cut)
     first = list(islice(lines, MEASURED_LINES))
-    widths = [max(map(cell_width, column)) for column in zip(*first, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*first, strict=True)]
     for line in chain(first, lines):
-        cells = map(pad, line, widths)
-        show("  ".join(cells).rstrip())
-
-
-def percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def per_second(rate: float | None, unit: str = "") -> str:
-    """A rate as the note beside a bar says it."""
-    return "" if rate is None else f"{rate:,.0f}{unit}/s"
+        echo("  ".join(map(pad, line, widths)).rstrip())
 
 
 def one_line(text: str) -> str:
-    """Text from outside for one line of the screen."""
-    return " ".join(visible(text).split())
+    """Return text from outside, safe for the terminal and on one line."""
+    return " ".join(sanitize(text).split())
 
 
 def pad(cell: str, width: int) -> str:
-    """The cell, with blanks behind it up to `width` cells of the terminal."""
-    return cell + " " * (width - cell_width(cell))
+    """Return the text with blanks after it, up to `width` cells of the terminal."""
+    return cell + " " * (width - cell_len(cell))
 
 
-def narrate_default(group: str, name: str, choose: Callable[[], str]) -> None:
-    """Say how to make `name` the default of `group` (adapters or bases), unless `choose` gives it already."""
+def echo_default_hint(group: str, name: str, get_default: Callable[[], str]) -> None:
+    """Say how to make `name` the default of `group` (adapters or bases), unless it is."""
     with suppress(UserInputError):
-        if choose() == name:
+        if get_default() == name:
             return
-    narrate(_("To make it the default: weibo-tui {group} use {name}").format(group=group, name=name))
+    echo_info(_("To make it the default: weibo-tui {group} use {name}").format(group=group, name=name))
 
 
 class ProgressBars:
-    """Bars on stderr with rate and time left, one for each stage; nothing where stderr is no terminal."""
+    """Bars on stderr with rate and time left, one at a time; nothing if stderr is no terminal."""
 
     def __init__(self, bars: Bars | None) -> None:
         self._bars = bars
@@ -114,32 +117,32 @@ class ProgressBars:
         self._rate = Rate()
 
     def progress(self, event: Progress) -> None:
-        """Show how far a stage is, and how fast it goes."""
+        """Show the progress and the rate of a stage."""
         scale, unit = (1e6, " MB") if event.unit == "B" else (1, "")
         done, total = event.done / scale, None if event.total is None else event.total / scale
-        self.update(word(event.stage) + unit, done, total, per_second(self._rate.at(done), unit))
+        self.update(display_name(event.stage) + unit, done, total, per_second(self._rate.update(done), unit))
 
     def update(self, name: str, done: float, total: float | None, note: str = "") -> None:
-        """Show the stage `name`; the one shown before is taken away."""
+        """Show the bar of the stage `name` and remove the one before."""
         if self._bars is None:
             return
         if name not in self._tasks:
             for task in self._tasks.values():
                 self._bars.remove_task(task)
             self._tasks = {name: self._bars.add_task(name, total=total, note="")}
-        self._bars.update(self._tasks[name], completed=done, total=total, note=visible(note))
+        self._bars.update(self._tasks[name], completed=done, total=total, note=sanitize(note))
 
     def line(self, message: str) -> None:
-        """A line of narration above the bars."""
+        """Print a message above the bars."""
         if self._bars is None:
-            narrate(message)
+            echo_info(message)
         else:
-            self._bars.console.print(visible(message), markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(sanitize(message), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def stages(data: bool = False) -> Iterator[ProgressBars]:
-    """Bars for the length of the block; none where its `data` goes to a terminal too and would tear them."""
+def progress_bars(data: bool = False) -> Iterator[ProgressBars]:
+    """Show bars during the block; none if it prints `data` to a terminal, because lines and bars would mix."""
     if not sys.stderr.isatty() or (data and sys.stdout.isatty()):
         yield ProgressBars(None)
         return
@@ -158,44 +161,68 @@ def stages(data: bool = False) -> Iterator[ProgressBars]:
         *columns,
         console=Console(stderr=True),
         transient=True,
-        refresh_per_second=REFRESH,
-        redirect_stdout=False,  # else rich takes what is printed to stdout and writes it to its console: to stderr
+        refresh_per_second=REFRESHES_PER_SECOND,
+        redirect_stdout=False,  # otherwise rich prints it on its own console, which is stderr
         redirect_stderr=False,
     ) as bars:
         yield ProgressBars(bars)
 
 
 class InterruptedRunError(Exception):
-    """The person asked to stop, and work was stopped between two events."""
+    """Work was stopped between two events because the user asked for it."""
 
 
 @contextmanager
-def until_stopped(events: Iterator[object]) -> Iterator[Iterator[object]]:
-    """For the block, the events until a signal asks to stop: then Interrupted is raised at the next one. A second
-    Ctrl-C does not wait. However the block ends, the work is closed with it, which saves what there is to save."""
-    wanted = 0
+def interruptible(events: Iterator[object]) -> Iterator[Iterator[object]]:
+    """Give the events during the block; after a stop signal, raise InterruptedRunError at the next one.
 
-    def pulled() -> Iterator[object]:
+    A second Ctrl-C raises KeyboardInterrupt at once. At the end of the block the work is closed, which saves its
+    checkpoint."""
+    received = 0
+
+    def until_signal() -> Iterator[object]:
         for event in events:
             yield event
-            if wanted:
+            if received:
                 raise InterruptedRunError
 
-    def ask(number: int, _frame: FrameType | None) -> None:
-        nonlocal wanted
-        if wanted and number == signal.SIGINT:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        if received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        wanted = number
-        said = _("Stopping after this step …")
-        # Not print: the signal may have come in the midst of one, and that would be an error.
+        received = number
+        message = _("Stopping after this step …")
+        # Not print, which fails if the signal interrupts another print.
         with suppress(OSError):
-            os.write(2, f"\n{said}\n".encode())
+            os.write(2, f"\n{message}\n".encode())
 
-    with handle_stop_signals(ask), closing(events):  # type: ignore[type-var]  # all long work is a generator
-        yield pulled()
+    with handle_stop_signals(stop), closing(events):  # type: ignore[type-var]  # all long work is a generator
+        yield until_signal()
 
 
-def leave_interrupted(hint: str) -> typer.Exit:
-    """The way out after Interrupted: say how to go on, exit 130."""
-    narrate(hint)
+def exit_interrupted(hint: str) -> typer.Exit:
+    """Say how to resume, and return the exit with code 130."""
+    echo_info(hint)
     return typer.Exit(130)
+
+
+def run_with_progress(
+    start: Callable[[Workbench], Iterator[object]],
+    result: type[Result] | None = None,
+    stopped: str = N_("Stopped; nothing was written."),
+) -> Result:
+    """Run work of the workbench with bars, and return the event of the type `result` that it ends with.
+
+    Without `result` there is nothing to return. `stopped` is the message for interrupted work."""
+    last = None
+    try:
+        with open_workbench() as workbench, progress_bars() as bars, interruptible(start(workbench)) as events:
+            for event in events:
+                if isinstance(event, Progress):
+                    bars.progress(event)
+                elif result is not None and isinstance(event, result):
+                    last = event
+    except (InterruptedRunError, KeyboardInterrupt):
+        raise exit_interrupted(_(stopped)) from None
+    assert (last is None) == (result is None)
+    return last  # type: ignore[return-value]

@@ -1,51 +1,43 @@
-"""The score card in words."""
+"""Score card as lines of text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from weibo_tui.cli.output import percent
+from rich.cells import cell_len
+
+from weibo_tui.cli.output import pad
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width
+from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.score_card import ScoreFigures, score_figures
 
 
 def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a score card (`ScoreCard.to_json`). A dash stands for what one from elsewhere lacks."""
-    ci = score.get("accuracy_ci")
-    around = f"  ({percent(ci[0])} – {percent(ci[1])})" if ci else ""
-    emoticons = score.get("emoticons") or {}
-    posts, failed = f"{score.get('n', 0):,}", score.get("failed", 0)
-    yield _("Posts          {n}, {failed} unreadable").format(n=posts, failed=failed)
-    yield _("Accuracy       {accuracy}").format(accuracy=percent(score.get("accuracy"))) + around
-    yield _("  no emoticons {accuracy}").format(accuracy=percent(emoticons.get("without")))
-    yield _("  only those   {accuracy}").format(accuracy=percent(emoticons.get("only")))
-    f1, mcc = percent(score.get("macro_f1")), _number(score.get("mcc"))
-    yield _("Macro F1       {f1}    MCC {mcc}").format(f1=f1, mcc=mcc)
-    ece, brier = _number(score.get("ece")), _number(score.get("brier"))
-    yield _("Calibration    ECE {ece}    Brier {brier}").format(ece=ece, brier=brier)
-    labels: list[str] = list(score.get("labels") or ())
-    if labels:
+    """Yield the lines of a score card (`ScoreCard.to_json`). A dash stands for a missing figure."""
+    figures = score_figures(score)
+    interval = f"  ({figures.interval})" if figures.interval else ""
+    yield _("Posts          {n}, {failed} unreadable").format(n=f"{figures.posts:,}", failed=figures.failed)
+    yield _("Accuracy       {accuracy}").format(accuracy=percent(figures.accuracy)) + interval
+    yield _("  no emoticons {accuracy}").format(accuracy=percent(figures.without_emoticons))
+    yield _("  only those   {accuracy}").format(accuracy=percent(figures.only_emoticons))
+    yield _("Macro F1       {f1}    MCC {mcc}").format(f1=figures.macro_f1, mcc=figures.mcc)
+    yield _("Calibration    ECE {ece}    Brier {brier}").format(ece=figures.ece, brier=figures.brier)
+    if figures.labels:
         yield ""
-        yield from _per_label(score, labels)
+        yield from _per_label(figures)
 
 
-def _per_label(score: Mapping[str, Any], labels: list[str]) -> Iterator[str]:
-    first = max(map(cell_width, [*labels, _("label")])) + 2
-    header = [_("precision"), _("recall"), "F1", _("posts"), "", *(f"→ {label}" for label in labels)]
-    yield _row(_("label"), header, first)
-    for label, row in zip(labels, score.get("confusion") or [()] * len(labels), strict=True):
-        figures = (score.get("per_label") or {}).get(label, {})
-        cells = [percent(figures.get(key)) for key in ("precision", "recall", "f1")]
-        yield _row(label, [*cells, f"{figures.get('support', 0):,}", "", *(f"{count:,}" for count in row)], first)
+def _per_label(figures: ScoreFigures) -> Iterator[str]:
+    width = max(map(cell_len, [*figures.labels, _("label")])) + 2
+    header = [_("precision"), _("recall"), "F1", _("posts"), "", *(f"→ {label}" for label in figures.labels)]
+    yield _row(_("label"), header, width)
+    for label, counts in zip(figures.labels, figures.confusion or [()] * len(figures.labels), strict=True):
+        yield _row(label, [*figures.per_label[label], "", *(f"{count:,}" for count in counts)], width)
 
 
-def _row(name: str, cells: list[str], first: int) -> str:
-    line = name + " " * (first - cell_width(name))
+def _row(name: str, cells: Sequence[str], width: int) -> str:
+    line = pad(name, width)
     for cell in cells:
-        line += " " * max(1, (11 if cell else 2) - cell_width(cell)) + cell
+        line += " " * max(1, (11 if cell else 2) - cell_len(cell)) + cell
     return line.rstrip()
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

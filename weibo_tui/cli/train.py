@@ -1,10 +1,9 @@
-"""`train` and `evaluate`: an adapter made, and an adapter measured."""
+"""`train` and `evaluate`: make an adapter, and measure one."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,31 +15,28 @@ from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import (
     InterruptedRunError,
     ProgressBars,
-    emit,
-    leave_interrupted,
-    narrate,
-    narrate_default,
-    per_second,
-    show,
-    stages,
-    until_stopped,
+    echo,
+    echo_default_hint,
+    echo_info,
+    echo_json,
+    exit_interrupted,
+    interruptible,
+    open_workbench,
+    progress_bars,
+    run_with_progress,
 )
 from weibo_tui.cli.score_card import score_lines
+from weibo_tui.display_names import skipped_rows
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
-from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.engine.hyperparameters import ComputeOptions, DataSplit, Hyperparameters
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import per_second
+from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.progress import Progress, Rate
-from weibo_tui.words import skipped_rows, word
 
 if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
-
-DEFAULT = Hyperparameters()
-
-_data = partial(options.of, options.DATA)
-_training = partial(options.of, options.TRAINING)
-_adapter = partial(options.of, _("Adapter"))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,6 +44,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("evaluate", cls=Command, help=_("Print an adapter's score card on labelled files."))(evaluate)
 
 
+@options.with_hyperparameters
 def train(
     data: Annotated[
         list[Path] | None, typer.Argument(metavar="DATA", help=_("Labelled files: CSV, TSV, JSONL or Parquet."))
@@ -70,106 +67,64 @@ def train(
     label_column: options.LabelColumn = None,
     encoding: options.Encoding = None,
     labels: options.Labels = None,
-    validation: Annotated[float, _data(_("Share of the posts that the best epoch is chosen on."))] = 0.1,
-    test: Annotated[float, _data(_("Share of the posts that the score card is made on."))] = 0.1,
-    epochs: Annotated[int, _training(_("How often each post is seen."))] = DEFAULT.epochs,
-    batch_size: Annotated[int, _training(_("Posts in a batch."))] = DEFAULT.batch_size,
-    accumulation: Annotated[int, _training(_("Batches in a step."))] = DEFAULT.accumulation,
-    learning_rate: Annotated[float, _training(_("Learning rate at its highest."))] = DEFAULT.learning_rate,
-    warmup: Annotated[float, _training(_("Share of the steps in which it rises."))] = DEFAULT.warmup,
-    weight_decay: Annotated[float, _training(_("Weight decay of AdamW."))] = DEFAULT.weight_decay,
-    clip: Annotated[float, _training(_("Norm that gradients are clipped to."))] = DEFAULT.clip,
-    max_length: Annotated[int, _training(_("Tokens of a post that are read."))] = DEFAULT.max_length,
-    class_weights: Annotated[
-        str, _training(_("none, or balanced: rare labels count more."), metavar="NAME")
-    ] = DEFAULT.class_weights,
-    emoticon_dropout: Annotated[
-        float, _training(_("Share of the posts shown without emoticons, so that words are learnt too."))
-    ] = DEFAULT.emoticon_dropout,
-    patience: Annotated[int, _training(_("Epochs without gain before it stops early; 0: never."))] = DEFAULT.patience,
-    seed: Annotated[int, _training(_("Seed of the split, the order and the first weights."))] = DEFAULT.seed,
-    bottleneck: Annotated[int, _adapter(_("Width of the bottlenecks."))] = DEFAULT.bottleneck,
-    blocks: Annotated[
-        str, _adapter(_("Blocks that have one, as in all, last4, 0-5 or 1,3."), metavar="BLOCKS")
-    ] = DEFAULT.blocks,
-    activation: Annotated[str, _adapter(_("Activation function in them."), metavar="NAME")] = DEFAULT.activation,
-    dropout: Annotated[float, _adapter(_("Dropout in them."))] = DEFAULT.dropout,
-    init: Annotated[float, _adapter(_("Standard deviation of the first up-projections."))] = DEFAULT.init,
+    split: DataSplit = DataSplit(),
+    hyper: Hyperparameters = Hyperparameters(),
     keep_states: Annotated[
         bool,
         typer.Option(
             "--keep-states",
+            "--cache-activations",
             rich_help_panel=_("Adapter"),
             help=_("Keep on disk what the blocks below the adapter give, so that later epochs are quick."),
         ),
     ] = False,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    threads: options.Threads = 0,
+    machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, ComputeOptions, TrainingConfig, Workbench
+    from weibo_tui.workbench import Columns, TrainingConfig
     from weibo_tui.workbench.legacy_project import LegacyProject
 
-    here = LegacyProject.find().data
-    if here is not None and not data and not resume:
+    legacy_data = LegacyProject.find().data
+    if legacy_data is not None and not data and not resume:
         message = _("Name the files to train on, as in 'weibo-tui train {path}', or a run with --resume.")
-        raise UserInputError(message.format(path=here))
+        raise UserInputError(message.format(path=legacy_data))
     if bool(data) == bool(resume):
         raise UserInputError(
             _("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more.")
         )
-    with Workbench.open() as bench:
+    with open_workbench() as workbench:
         if not data:
-            follow(bench, bench.resume(resume, name), json)
+            follow(workbench, workbench.resume(resume, name), json)
             return
-        plan = TrainingConfig(
+        config = TrainingConfig(
             data=tuple(data),
             name=name or options.name_after(data[0].stem, "adapter"),
             base=base,
             offline=offline,
             columns=Columns(column, label_column, encoding),
-            labels=options.names(labels),
-            validation=validation,
-            test=test,
-            hyper=Hyperparameters(
-                epochs=epochs,
-                batch_size=batch_size,
-                accumulation=accumulation,
-                learning_rate=learning_rate,
-                warmup=warmup,
-                weight_decay=weight_decay,
-                clip=clip,
-                max_length=max_length,
-                class_weights=class_weights,
-                emoticon_dropout=emoticon_dropout,
-                patience=patience,
-                seed=seed,
-                bottleneck=bottleneck,
-                blocks=blocks,
-                activation=activation,
-                dropout=dropout,
-                init=init,
-            ),
-            machine=ComputeOptions(device, dtype, threads),
+            labels=options.label_names(labels),
+            validation=split.validation,
+            test=split.test,
+            hyper=hyper,
+            machine=machine,
             overwrite=overwrite,
             keep_states=keep_states,
         )
-        follow(bench, bench.train(plan), json)
+        follow(workbench, workbench.train(config), json)
 
 
-def follow(bench: Workbench, events: Iterator[object], json: bool) -> None:
-    """Show a run's events as they come: JSON lines, or bars, a line an epoch, and the score card at the end."""
+def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
+    """Show the events of a run: JSON lines, or bars, a line for each epoch and the score card at the end."""
     run = ""
     finished: RunFinished | None = None
     try:
-        with stages(data=json) as stage, until_stopped(events) as pulled:
-            teller = _EventPrinter(stage)
-            for event in pulled:
+        with progress_bars(data=json) as bars, interruptible(events) as steps:
+            printer = _EventPrinter(bars)
+            for event in steps:
                 if isinstance(event, RunStarted):
                     run = event.run
                 if json and not isinstance(event, Progress):
-                    emit(to_json(event))
-                teller.tell(event)
+                    echo_json(to_json(event))
+                printer.show(event)
                 if isinstance(event, RunFinished):
                     finished = event
     except (InterruptedRunError, KeyboardInterrupt):
@@ -179,51 +134,48 @@ def follow(bench: Workbench, events: Iterator[object], json: bool) -> None:
             hint = _("Stopped with a checkpoint; go on with: weibo-tui train --resume {run}").format(run=run)
         else:
             hint = _("Stopped before the first step; nothing was begun.")
-        raise leave_interrupted(hint) from None
+        raise exit_interrupted(hint) from None
     except WeiboTuiError as error:
-        # A fault of the machine, not of the plan.
+        # The disk or the database failed, not the training, so that it can be resumed.
         if run and isinstance(error.__cause__, OSError | sqlite3.Error):
-            narrate(_("Once that is mended, go on with: weibo-tui train --resume {run}").format(run=run))
+            echo_info(_("Once that is mended, go on with: weibo-tui train --resume {run}").format(run=run))
         raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     if finished.score is not None and not json:
         for line in score_lines(finished.score):
-            show(line)
-    narrate(_("Kept as '{name}' in {path}").format(name=finished.name, path=finished.path))
-    group, choose = ("adapters", bench.adapter_name) if finished.kind == "train" else ("bases", bench.base_name)
-    narrate_default(group, finished.name, choose)
+            echo(line)
+    echo_info(_("Kept as '{name}' in {path}").format(name=finished.name, path=finished.path))
+    is_adapter = finished.kind == "train"
+    get_default = workbench.adapter_name if is_adapter else workbench.base_name
+    echo_default_hint("adapters" if is_adapter else "bases", finished.name, get_default)
 
 
 class _EventPrinter:
-    """Events in words, and as bars."""
+    """Shows events as sentences and bars."""
 
-    def __init__(self, stage: ProgressBars) -> None:
-        self._stage = stage
+    def __init__(self, bars: ProgressBars) -> None:
+        self._bars = bars
         self._tokens = 0
         self._token_rate = Rate()
 
-    def tell(self, event: object) -> None:
+    def show(self, event: object) -> None:
         if isinstance(event, Progress) and event.stage != "step":
-            self._stage.progress(event)
-        elif isinstance(event, RunStarted):
-            self._stage.line(_started(event))
+            self._bars.progress(event)
         elif isinstance(event, StepDone):
             self._tokens += event.tokens
-            rate = per_second(self._token_rate.at(self._tokens), _(" tokens"))
+            rate = per_second(self._token_rate.update(self._tokens), _(" tokens"))
             note = _("loss {loss}, {rate}").format(loss=f"{event.loss:.3f}", rate=rate)
-            self._stage.update(_("training"), event.step, event.steps or None, note)
-        elif isinstance(event, JournalDelayed):
-            self._stage.line(_("Warning: another program is writing to the database. The journal waits for it."))
-        elif isinstance(event, BatchHalved):
-            message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
-            self._stage.line(message.format(tokens=f"{event.tokens:,}"))
-        elif isinstance(event, Evaluated):
-            self._stage.line(_evaluated(event))
+            self._bars.update(_("training"), event.step, event.steps or None, note)
+        elif isinstance(event, RunStarted):
+            self._bars.line(_started(event))
+        elif isinstance(event, Evaluated) and event.accuracy is None and not isfinite(event.loss):
+            message = _("No validation loss after step {step}: the held-out posts are too few or too short.")
+            self._bars.line(message.format(step=f"{event.step:,}"))
+        elif isinstance(event, Evaluated | BatchHalved | JournalDelayed):
+            self._bars.line(describe_event(to_json(event)))
 
 
 def _started(event: RunStarted) -> str:
-    where = f"{event.device}, {event.dtype}"
-    posts = ", ".join(f"{word(part)} {number:,}" for part, number in event.posts.items())
     if event.step:
         message = _("Run {run} goes on behind step {step} ({where}); posts: {posts}.")
     elif event.frozen:
@@ -232,34 +184,19 @@ def _started(event: RunStarted) -> str:
         )
     else:
         message = _("Run {run} ({where}); posts: {posts}; {trainable} numbers are trained.")
+    started = to_json(event)
     return message.format(
         run=event.run,
         base=event.base,
-        where=where,
-        posts=posts,
+        where=compute_setup(started),
+        posts=posts_per_split(started),
         step=f"{event.step:,}",
         trainable=f"{event.trainable:,}",
         frozen=f"{event.frozen:,}",
     )
 
 
-def _evaluated(event: Evaluated) -> str:
-    loss = f"{event.loss:.3f}" if isfinite(event.loss) else _("not a number")
-    if event.accuracy is None or event.macro_f1 is None:
-        if not isfinite(event.loss):
-            message = _("No validation loss after step {step}: the held-out posts are too few or too short.")
-            return message.format(step=f"{event.step:,}")
-        return _("Validation loss {loss} after step {step}.").format(loss=loss, step=f"{event.step:,}")
-    best = _(", the best so far") if event.best else ""
-    return _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy} %, macro F1 {f1} %{best}.").format(
-        epoch=event.epoch,
-        loss=loss,
-        accuracy=f"{100 * event.accuracy:.1f}",
-        f1=f"{100 * event.macro_f1:.1f}",
-        best=best,
-    )
-
-
+@options.with_hyperparameters
 def evaluate(
     data: options.Data,
     adapter: options.Adapter = "",
@@ -271,33 +208,21 @@ def evaluate(
     column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     encoding: options.Encoding = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    threads: options.Threads = 0,
+    machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, ComputeOptions, EvaluationConfig, Workbench
-    from weibo_tui.workbench.evaluation import EvaluationResult
+    from weibo_tui.workbench import Columns, EvaluationConfig, EvaluationResult
 
-    machine = ComputeOptions(device, dtype, threads)
-    plan = EvaluationConfig(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
-    try:
-        with Workbench.open() as bench, stages() as stage, until_stopped(bench.evaluate(plan)) as events:
-            for event in events:
-                if isinstance(event, Progress):
-                    stage.progress(event)
-                if isinstance(event, EvaluationResult):
-                    scored = event
-    except (InterruptedRunError, KeyboardInterrupt):
-        raise leave_interrupted(_("Stopped; nothing was written.")) from None
-    score = scored.score.to_json() | {"seen_in_training": scored.seen_in_training, "unlabeled": scored.unlabeled}
+    config = EvaluationConfig(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
+    result = run_with_progress(lambda workbench: workbench.evaluate(config), EvaluationResult)
+    score = result.score.to_json() | {"seen_in_training": result.seen_in_training, "unlabeled": result.unlabeled}
     if json:
-        emit(score)
+        echo_json(score)
     else:
         for line in score_lines(score):
-            show(line)
-    if scored.unlabeled:
-        narrate(skipped_rows(scored.unlabeled))
-    if scored.warning:
-        narrate(scored.warning)
-    if scored.errors is not None:
-        narrate(_("The posts judged wrongly are in {path}").format(path=scored.errors))
+            echo(line)
+    if result.unlabeled:
+        echo_info(skipped_rows(result.unlabeled))
+    if result.warning:
+        echo_info(result.warning)
+    if result.errors is not None:
+        echo_info(_("The posts judged wrongly are in {path}").format(path=result.errors))

@@ -1,1 +1,1 @@
-"""Labelled files in, labelled files out."""
+"""Tables of posts: reading, auditing, splitting and writing them."""

@@ -1,4 +1,4 @@
-"""What a data set is like before anybody trains on it, and how far emoticons alone give its labels away."""
+"""Figures about a dataset before training on it, and how far emoticons alone predict its labels."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weibo_tui.datasets.labels import MAX_LABELS, find_labels
+from weibo_tui.datasets.labels import MAX_LABELS, resolve_labels
 from weibo_tui.datasets.near_duplicates import near_duplicates
-from weibo_tui.datasets.reading import PostTable, open_source, rows
-from weibo_tui.datasets.splitting import Split, split_steps
+from weibo_tui.datasets.reading import PostTable, open_table, read_rows
+from weibo_tui.datasets.splitting import Split, split_with_progress
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import clean, find_emoticons, is_repost, normalise, words_only
+from weibo_tui.text.cleaning import clean, is_repost, normalize, words_only
+from weibo_tui.text.emoticons import find_emoticons
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 STEP = 1000  # rows between two steps of progress
-READ_WITHIN_128 = 126  # characters that fit into 128 positions beside [CLS] and [SEP]
+MAX_CHARACTERS_OF_128 = 126  # that fit into 128 positions with [CLS] and [SEP]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedFile:
+    """A file as it was read, and the number of its rows."""
+
     path: str
     format: str
     encoding: str
@@ -38,7 +41,7 @@ class AuditedFile:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Characters of a post after cleaning, None without posts. `over_126` is a share of the posts."""
+    """Characters of a cleaned post, None without posts. `over_126` is a share of the posts."""
 
     mean: float | None
     median: float | None
@@ -50,11 +53,11 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Emoticons:
-    """`share_with` is the share of posts that hold an emoticon or emoji.
+    """`share_with` is the share of posts with an emoticon or emoji.
 
-    `linear_accuracy` is that of a logistic regression which sees only how often each emoticon stands in a
-    post, on a hold-out that shares no text with what it learnt from; `majority` that of always saying the
-    most frequent label, on the same posts. Both None without two labels to tell apart.
+    `linear_accuracy` is that of a logistic regression on the counts of each emoticon in a post, on a hold-out that
+    shares no text with its training posts. `majority` is that of always predicting the most frequent label, on the same
+    posts. Without two labels both are missing.
     """
 
     share_with: float | None
@@ -66,12 +69,12 @@ class Emoticons:
 class Audit:
     """The figures of one or several files together.
 
-    `rows` counts all rows, `empty` those whose post is empty once cleaned; the rest is of the other rows.
-    `unlabelled` have no label, or one of a model. `duplicates` are posts whose normalised text stood in an earlier one,
-    `contradictions` normalised texts with different labels, `reposts` the share with a `//@name` mark.
-    `word_duplicates` are further posts that equal an earlier one but for emoticons, punctuation, digits and topics, and
-    `word_contradictions` texts without these that have different labels. `near_duplicates` are further posts that share
-    80 % of their pairs of characters with an earlier one.
+    `rows` counts all rows, `empty` those whose cleaned post is empty. All other figures are of the other rows.
+    `unlabelled` have no label, or a model's. `duplicates` are posts with the normalized text of an earlier one,
+    `contradictions` normalized texts with different labels, `reposts` the share with a `//@name` mark.
+    `word_duplicates` are further posts that equal an earlier one except for emoticons, punctuation, digits and topics,
+    and `word_contradictions` texts without these that have different labels. `near_duplicates` are further posts that
+    share 80 % of their pairs of characters with an earlier one.
     """
 
     files: tuple[AuditedFile, ...]
@@ -89,7 +92,7 @@ class Audit:
     near_duplicates: int
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists, dictionaries, numbers and None."""
+        """Return the figures as lists, dictionaries, numbers and None."""
         return asdict(self)
 
 
@@ -102,72 +105,74 @@ def audit(
     *,
     seed: int = 0,
 ) -> Generator[Progress, None, Audit]:
-    """Read files, with labels or without, and work out their figures, which are the generator's result.
+    """Return the figures of files with or without labels.
 
-    UserInputError for whatever `open_source` refuses, and for labels that do not fit the names in `labels`.
+    Raise UserInputError where `open_table` does, and for labels that do not fit the names in `labels`.
     """
-    sources = [open_source(path, column, label_column, encoding) for path in paths]
+    sources = [open_table(path, column, label_column, encoding) for path in paths]
     posts: list[str] = []
-    found: list[str] = []  # the labels as they stand in the files, empty for none
+    raw_labels: list[str] = []  # as in the files, empty for none
     lengths: list[int] = []
-    bearing: dict[str, set[str]] = {}  # normalised text: the labels it bears
-    read = [0] * len(sources)
+    labels_by_text: dict[str, set[str]] = {}  # of the normalized text
+    row_counts = [0] * len(sources)
     for file, source in enumerate(sources):
-        for row in rows(source):
-            read[file] += 1
+        for row in read_rows(source):
+            row_counts[file] += 1
             length = len(clean(row.text).text)
             if length:
                 posts.append(row.text)
-                found.append(row.label or "")
+                raw_labels.append(row.label or "")
                 lengths.append(length)
-                bearing.setdefault(normalise(row.text), set()).update(found[-1:])
-            if sum(read) % STEP == 0:
-                yield Progress("reading", sum(read))
-    words: dict[str, set[str]] = {}  # what words alone leave of the texts: the labels that it bears
-    for text, given in bearing.items():
-        words.setdefault(words_only(text) or text, set()).update(given)
-    similar = yield from near_duplicates(list(words))
+                labels_by_text.setdefault(normalize(row.text), set()).add(row.label or "")
+            if sum(row_counts) % STEP == 0:
+                yield Progress("reading", sum(row_counts))
+    labels_by_words: dict[str, set[str]] = {}
+    for text, text_labels in labels_by_text.items():
+        labels_by_words.setdefault(words_only(text) or text, set()).update(text_labels)
+    similar = yield from near_duplicates(list(labels_by_words))
     return Audit(
-        files=tuple(map(_file, sources, read)),
-        rows=sum(read),
-        empty=sum(read) - len(posts),
-        unlabelled=found.count(""),
-        labels=_counts(sources, found, labels),
-        duplicates=len(posts) - len(bearing),
-        contradictions=_contradictions(bearing),
+        files=tuple(map(_audited_file, sources, row_counts)),
+        rows=sum(row_counts),
+        empty=sum(row_counts) - len(posts),
+        unlabelled=raw_labels.count(""),
+        labels=_count_labels(sources, raw_labels, labels),
+        duplicates=len(posts) - len(labels_by_text),
+        contradictions=_contradictions(labels_by_text),
         length=_lengths(lengths),
-        emoticons=(yield from _emoticons(posts, found, seed)),
+        emoticons=(yield from _emoticons(posts, raw_labels, seed)),
         reposts=_share(sum(map(is_repost, posts)), len(posts)),
-        word_duplicates=len(bearing) - len(words),
-        word_contradictions=_contradictions(words),
+        word_duplicates=len(labels_by_text) - len(labels_by_words),
+        word_contradictions=_contradictions(labels_by_words),
         near_duplicates=len({later for _earlier, later in similar}),
     )
 
 
-def _contradictions(bearing: Mapping[str, set[str]]) -> int:
-    return sum(len(given - {""}) > 1 for given in bearing.values())
+def _contradictions(labels_by_text: Mapping[str, set[str]]) -> int:
+    return sum(len(labels - {""}) > 1 for labels in labels_by_text.values())
 
 
-def _file(source: PostTable, read: int) -> AuditedFile:
-    place = (str(source.path), source.format, source.encoding)
-    return AuditedFile(*place, source.columns, source.text_column, source.label_column, read)
+def _audited_file(source: PostTable, rows: int) -> AuditedFile:
+    file = (str(source.path), source.format, source.encoding)
+    return AuditedFile(*file, source.columns, source.text_column, source.label_column, rows)
 
 
-def _counts(sources: Sequence[PostTable], found: Sequence[str], named: Sequence[str] | None) -> dict[str, int]:
-    counts = Counter(label for label in found if label)
+def _count_labels(
+    sources: Sequence[PostTable], raw_labels: Sequence[str], names: Sequence[str] | None
+) -> dict[str, int]:
+    counts = Counter(label for label in raw_labels if label)
     if len(counts) > MAX_LABELS:
         columns = ", ".join(dict.fromkeys(source.label_column for source in sources if source.label_column))
         message = _("{column} holds more than {limit} different labels; is it the right column?")
         raise UserInputError(message.format(column=columns, limit=MAX_LABELS))
     if not counts:
         return {}
-    known = find_labels(counts, named)
-    numbers = [0] * len(known.names)
+    labels = resolve_labels(counts, names)
+    totals = [0] * len(labels.names)
     for label, number in counts.items():
-        index = known.index(label)
-        assert index is not None  # find_labels has seen every one
-        numbers[index] += number
-    return dict(zip(known.names, numbers, strict=True))
+        index = labels.index(label)
+        assert index is not None  # resolve_labels knows every one
+        totals[index] += number
+    return dict(zip(labels.names, totals, strict=True))
 
 
 def _lengths(lengths: Sequence[int]) -> Lengths:
@@ -177,31 +182,31 @@ def _lengths(lengths: Sequence[int]) -> Lengths:
 
     values = np.array(lengths)
     median, p90, p99 = map(float, np.quantile(values, (0.5, 0.9, 0.99)))
-    over = float(np.mean(values > READ_WITHIN_128))
+    over = float(np.mean(values > MAX_CHARACTERS_OF_128))
     return Lengths(float(values.mean()), median, p90, p99, int(values.max()), over)
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(part: int, total: int) -> float | None:
+    return part / total if total else None
 
 
-def _emoticons(posts: list[str], found: list[str], seed: int) -> Generator[Progress, None, Emoticons]:
+def _emoticons(posts: list[str], raw_labels: list[str], seed: int) -> Generator[Progress, None, Emoticons]:
     import numpy as np
 
     yield Progress("emoticons", 0, len(posts))
     share = _share(sum(bool(find_emoticons(post)) for post in posts), len(posts))
-    labelled = [index for index, label in enumerate(found) if label]
-    texts = [posts[index] for index in labelled]
-    truth, codes = np.unique([found[index] for index in labelled], return_inverse=True)
-    if len(truth) < 2:
+    labeled = [index for index, label in enumerate(raw_labels) if label]
+    texts = [posts[index] for index in labeled]
+    labels, codes = np.unique([raw_labels[index] for index in labeled], return_inverse=True)
+    if len(labels) < 2:
         return Emoticons(share, None, None)
     try:
-        parts = yield from split_steps(texts, codes.tolist(), validation=0.0, test=0.2, seed=seed)
-    except UserInputError:  # too few groups for a hold-out: nothing to say
+        parts = yield from split_with_progress(texts, codes.tolist(), validation=0.0, test=0.2, seed=seed)
+    except UserInputError:  # too few groups for a hold-out
         return Emoticons(share, None, None)
     majority = float(np.mean(codes[parts.test] == np.bincount(codes[parts.train]).argmax()))
-    seen = any(find_emoticons(texts[index]) for index in parts.train)
-    linear = _linear_accuracy(texts, codes, parts) if seen else majority
+    has_emoticons = any(find_emoticons(texts[index]) for index in parts.train)
+    linear = _linear_accuracy(texts, codes, parts) if has_emoticons else majority
     yield Progress("emoticons", len(posts), len(posts))
     return Emoticons(share, linear, majority)
 
@@ -211,7 +216,7 @@ def _linear_accuracy(texts: Sequence[str], codes: NDArray[np.int64], parts: Spli
     from sklearn.linear_model import LogisticRegression
 
     counter = CountVectorizer(analyzer=find_emoticons)
-    known = counter.fit_transform(texts[index] for index in parts.train)
-    model = LogisticRegression(max_iter=1000).fit(known, codes[parts.train])
+    features = counter.fit_transform(texts[index] for index in parts.train)
+    model = LogisticRegression(max_iter=1000).fit(features, codes[parts.train])
     held_out = counter.transform(texts[index] for index in parts.test)
     return float(model.score(held_out, codes[parts.test]))

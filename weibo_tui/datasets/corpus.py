@@ -1,4 +1,4 @@
-"""A corpus of plain text, one post a line, also squeezed (.xz, .gz)."""
+"""A corpus of plain text, one post a line, also compressed (.xz, .gz)."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from weibo_tui.datasets.encodings import find_encoding
+from weibo_tui.datasets.encodings import detect_encoding
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
-# A longer line is cut into lines of this many characters, so that no file can fill the memory with one.
-LONGEST_LINE = 100_000
-SQUEEZED: dict[str, Callable[..., IO[str]]] = {".xz": lzma.open, ".gz": gzip.open}
+MAX_LINE_LENGTH = 100_000
+"""Characters. A longer line is split, so that no file can fill the memory with one."""
+
+COMPRESSED: dict[str, Callable[..., IO[str]]] = {".xz": lzma.open, ".gz": gzip.open}
 
 
-def lines(path: Path, encoding: str | None = None) -> Iterator[str]:
-    """The lines of a corpus without their ends, empty ones passed over. What is squeezed is UTF-8 unless named.
+def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """Yield the lines of a corpus without their ends, and no empty ones. A compressed file is UTF-8 unless named.
 
-    Raises UserInputError where the file is missing, empty, not of its encoding, or not the archive its name says."""
+    Raise UserInputError where the file is missing, empty, not in its encoding, or not the archive that its name says.
+    """
     if not path.is_file() or not path.stat().st_size:
         raise UserInputError(_("{path} is no file with text in it: check the name.").format(path=path))
-    squeezed = SQUEEZED.get(path.suffix, open)
+    open_text = COMPRESSED.get(path.suffix, open)
     chosen = encoding or "utf-8-sig"
-    if squeezed is open:
-        found = find_encoding(path, encoding)
-        chosen = "utf-8-sig" if found.codec == "utf-8" else found.codec
+    if open_text is open:
+        detected = detect_encoding(path, encoding)
+        chosen = "utf-8-sig" if detected.codec == "utf-8" else detected.codec
     try:
-        with squeezed(path, "rt", encoding=chosen) as file:
-            while line := file.readline(LONGEST_LINE):
+        with open_text(path, "rt", encoding=chosen) as file:
+            while line := file.readline(MAX_LINE_LENGTH):
                 if text := line.strip("\r\n\ufeff"):
                     yield text
     except LookupError as error:

@@ -1,4 +1,4 @@
-"""A labelled data set in memory: the posts of one or several files, raw, and the index of each label."""
+"""A labeled dataset in memory: the raw posts of one or several files, and the index of each label."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from weibo_tui.datasets.labels import LONGEST_LABEL, MAX_LABELS, Labels, find_labels
-from weibo_tui.datasets.reading import PostTable, open_source, rows
+from weibo_tui.datasets.labels import MAX_LABEL_LENGTH, MAX_LABELS, Labels, resolve_labels
+from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import PREPROCESSING, clean, short
+from weibo_tui.text.cleaning import PREPROCESSING, clean
+from weibo_tui.text.terminal import truncate
 
 STEP = 1000  # rows between two steps of progress
-MOST_QUOTED = 20  # labels in a sentence
+MAX_LABELS_IN_MESSAGE = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Posts with something to read in them, in the order of the files, and their labels.
 
-    `places[i]` says where post i stands: the index of its file in `sources`, and its row. `skipped` are
-    the places of rows whose post is empty once cleaned. `digest` is the SHA-256 of posts and label names.
-    `unlabeled` is the number of rows left out because their label is a model's.
+    `places[i]` is where post i was read: the index of its file in `sources`, and its row. `skipped` are the places of
+    rows whose cleaned post is empty. `digest` is the SHA-256 of posts and label names. `unlabeled` is the number of
+    rows left out because their label is a model's.
     """
 
     posts: list[str]
@@ -39,16 +40,16 @@ class Dataset:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The labels' names in order; `labels` are indices into it."""
+        """The names of the labels in order. `labels` are indices into it."""
         return self.label_set.names
 
     def counts(self) -> dict[str, int]:
-        """How many posts bear each label, in the labels' order; zeros too."""
-        found = Counter(self.labels)
-        return {name: found[index] for index, name in enumerate(self.names)}
+        """Return the number of posts of each label, in order, zeros too."""
+        counts = Counter(self.labels)
+        return {name: counts[index] for index, name in enumerate(self.names)}
 
 
-def load(
+def load_dataset(
     paths: Sequence[Path],
     column: str | None = None,
     label_column: str | None = None,
@@ -57,29 +58,28 @@ def load(
     *,
     preprocessing: int = PREPROCESSING,
 ) -> Generator[Progress, None, Dataset]:
-    """Read labelled files; the generator's result is the data set.
+    """Read labeled files and return the dataset.
 
-    `labels` are the names for a new adapter (`--labels`), or the `Labels` of one that is to be evaluated.
-    UserInputError for whatever `open_source` refuses, for a row with a post and no label, and for a label that is
-    not in the set, with its file and row.
+    `labels` are the names for a new adapter (`--labels`), or the `Labels` of one to evaluate. Raise UserInputError
+    where `open_table` does, for a row with a post and no label, and for a label that is not in the set.
     """
-    sources = tuple(open_source(path, column, label_column, encoding, need_label=True) for path in paths)
+    sources = tuple(open_table(path, column, label_column, encoding, need_label=True) for path in paths)
     posts: list[str] = []
-    codes: list[int] = []  # of the labels as they stand in the files, in the order they come up
+    codes: list[int] = []  # of the raw labels, numbered in the order of their first occurrence
     places: list[tuple[int, int]] = []
     skipped: list[tuple[int, int]] = []
-    first: dict[str, tuple[int, int]] = {}  # where each of them comes up first
-    numbers: dict[str, int] = {}
+    first: dict[str, tuple[int, int]] = {}  # the place of each raw label's first occurrence
+    numbers: dict[str, int] = {}  # raw label to code
     done = unlabeled = 0
     for file, source in enumerate(sources):
-        for row in rows(source):
+        for row in read_rows(source):
             place = (file, row.number)
             if not clean(row.text, preprocessing).text.strip():
                 skipped.append(place)
             elif row.predicted:
                 unlabeled += 1
             else:
-                label = _present(source, row.number, row.label)
+                label = _check_label(source, row.number, row.label)
                 if label not in numbers:
                     numbers[label] = _next_number(source, numbers)
                     first[label] = place
@@ -93,18 +93,18 @@ def load(
     if unlabeled and not posts:
         message = _("No labels by a person: {files}. Correct labels in the history, then export it again.")
         raise UserInputError(message.format(files=", ".join(map(str, paths))))
-    known = labels if isinstance(labels, Labels) else find_labels(numbers, labels)
-    indices = [known.index(label) for label in numbers]
+    label_set = labels if isinstance(labels, Labels) else resolve_labels(numbers, labels)
+    indices = [label_set.index(label) for label in numbers]
     for label, index in zip(numbers, indices, strict=True):
         if index is None:
-            raise _not_in_set(known, label, numbers, sources[first[label][0]], first[label][1])
-    found = [index for code in codes if (index := indices[code]) is not None]
-    digest = yield from _digest(posts, found, known.names)
-    return Dataset(posts, found, known, sources, places, skipped, digest, unlabeled)
+            raise _not_in_set(label_set, label, numbers, sources[first[label][0]], first[label][1])
+    codes = [index for code in codes if (index := indices[code]) is not None]
+    digest = yield from _digest(posts, codes, label_set.names)
+    return Dataset(posts, codes, label_set, sources, places, skipped, digest, unlabeled)
 
 
 def check_trainable(dataset: Dataset) -> None:
-    """UserInputError unless there are posts of two labels at least, and of every label that is named."""
+    """Raise UserInputError unless there are posts of at least two labels, and of every label in the set."""
     present = [name for name, number in dataset.counts().items() if number]
     files = ", ".join(str(source.path) for source in dataset.sources)
     if not present:
@@ -118,14 +118,14 @@ def check_trainable(dataset: Dataset) -> None:
         raise UserInputError(message.format(files=files, labels=", ".join(missing)))
 
 
-def _present(source: PostTable, number: int, label: str | None) -> str:
+def _check_label(source: PostTable, number: int, label: str | None) -> str:
     if not label:
         message = _("{path}, row {row}: a post without a label; give it one in {column}, or remove the row.")
         raise UserInputError(message.format(path=source.path, row=number, column=source.label_column))
-    if len(label) > LONGEST_LABEL:
+    if len(label) > MAX_LABEL_LENGTH:
         message = _("{path}, row {row}: {column} holds a label of {number} characters; is it the right column?")
         raise UserInputError(
-            message.format(path=source.path, row=number, column=short(source.label_column or ""), number=len(label))
+            message.format(path=source.path, row=number, column=truncate(source.label_column or ""), number=len(label))
         )
     return label
 
@@ -137,22 +137,26 @@ def _next_number(source: PostTable, numbers: dict[str, int]) -> int:
     return len(numbers)
 
 
-def _not_in_set(labels: Labels, label: str, found: Iterable[str], source: PostTable, number: int) -> UserInputError:
-    """Return what to say of a label that an adapter with `labels` does not know, in data with the labels `found`."""
+def _not_in_set(labels: Labels, label: str, present: Iterable[str], source: PostTable, number: int) -> UserInputError:
     message = _(
         "{path}, row {row}: the label {label} is not in the set ({labels}). The data has the labels {found}. Name them "
         "as the adapter does, or choose an adapter with these labels."
     )
     return UserInputError(
         message.format(
-            path=source.path, row=number, label=short(label), labels=_quoted(labels.names), found=_quoted(found)
+            path=source.path,
+            row=number,
+            label=truncate(label),
+            labels=_join_labels(labels.names),
+            found=_join_labels(present),
         )
     )
 
 
-def _quoted(labels: Iterable[str]) -> str:
+def _join_labels(labels: Iterable[str]) -> str:
     names = list(labels)
-    return ", ".join(map(short, names[:MOST_QUOTED])) + (", …" if len(names) > MOST_QUOTED else "")
+    shown = ", ".join(map(truncate, names[:MAX_LABELS_IN_MESSAGE]))
+    return shown + (", …" if len(names) > MAX_LABELS_IN_MESSAGE else "")
 
 
 def _digest(posts: Sequence[str], labels: Sequence[int], names: Sequence[str]) -> Generator[Progress, None, str]:

@@ -1,7 +1,7 @@
-"""Which encoding a text file is in: told by its byte order mark, by its bytes, or by the user.
+"""Detect the encoding of a text file from its byte order mark or its bytes, unless the user names it.
 
-Small files are looked at whole; of large ones the head, the tail and windows between, so that a file of any
-size opens at once. Should a guess prove wrong further on, reading stops and names the line.
+Small files are read whole, large ones in samples, so that a file of any size opens at once. If a guess proves wrong
+further on, reading stops and names the line.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
-WHOLE = 8 * 2**20  # bytes; files up to here are looked at whole
-WINDOW = 2**18
-WINDOWS = 32
+MAX_WHOLE = 8 * 2**20  # bytes of files that are read whole
+SAMPLE_BYTES = 2**18
+NUM_SAMPLES = 32
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -24,43 +24,45 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (b"\x84\x31\x95\x33", "gb18030"),
 )
-# The characters that no page of Chinese does without, and that bytes of another encoding seldom turn into.
+# Every page of Chinese has some of these, and bytes of another encoding seldom decode to them.
 _COMMON = frozenset("的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会，。！？、：")
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A codec of Python's and the byte order mark that stands before the text (empty for none)."""
+    """A Python codec, and the byte order mark before the text (empty for none)."""
 
     codec: str
     mark: bytes = b""
 
     @property
     def name(self) -> str:
-        """The usual name of the pair: `utf-8-sig` and `utf-16` are those with a mark."""
+        """The usual name: `utf-8-sig` and `utf-16` are those with a mark."""
         if not self.mark:
             return self.codec
         return {"utf-8": "utf-8-sig", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}.get(self.codec, self.codec)
 
     @property
     def holds_everything(self) -> bool:
-        """Whether every Unicode character can be written in it."""
+        """True if every Unicode character can be written in it."""
         return self.codec in ("utf-8", "gb18030") or self.codec.startswith(("utf-16", "utf-32"))
 
 
-def find_encoding(path: Path, named: str | None = None) -> Encoding:
-    """The encoding of a file; `named` settles it. UserInputError for an unknown name, or when none is certain."""
+def detect_encoding(path: Path, name: str | None = None) -> Encoding:
+    """Return the encoding of a file, or the one of this `name`. Raise UserInputError when unknown or uncertain."""
     with path.open("rb") as file:
-        head = file.read(WINDOW)
+        head = file.read(SAMPLE_BYTES)
     marked = next((Encoding(codec, mark) for mark, codec in _MARKS if head.startswith(mark)), None)
-    if named is not None:
-        return named_encoding(named, marked)
-    return marked or _utf16_without_mark(head) or _by_content(path)
+    if name is not None:
+        return named_encoding(name, marked)
+    return marked or _detect_utf16(head) or _detect_by_content(path)
 
 
 def named_encoding(name: str, marked: Encoding | None = None) -> Encoding:
-    """Return the encoding of this name, with the byte order mark of `marked` where that fits. UserInputError for an
-    unknown name."""
+    """Return the encoding of this name, with the byte order mark of `marked` where that fits.
+
+    Raise UserInputError for an unknown name.
+    """
     try:
         "".encode(name)  # refuses codecs that are not of text
         codec = codecs.lookup(name).name
@@ -73,8 +75,8 @@ def named_encoding(name: str, marked: Encoding | None = None) -> Encoding:
     return Encoding("utf-16-le" if codec == "utf-16" else codec)
 
 
-def _utf16_without_mark(head: bytes) -> Encoding | None:
-    """UTF-16 only where it is certain: zero bytes, and a first line that is printable and has ASCII in it."""
+def _detect_utf16(head: bytes) -> Encoding | None:
+    # Only where it is certain: zero bytes, and a first line that is printable and has ASCII in it.
     if b"\x00" not in head:
         return None
     for codec in ("utf-16-le", "utf-16-be"):
@@ -88,11 +90,11 @@ def _utf16_without_mark(head: bytes) -> Encoding | None:
     return None
 
 
-def _by_content(path: Path) -> Encoding:
+def _detect_by_content(path: Path) -> Encoding:
     samples = _samples(path)
     if all(_decodes(sample, "utf-8") for sample in samples):
         return Encoding("utf-8")
-    if all(_decodes(sample, "gb18030") for sample in samples) and _reads_as_chinese(samples):
+    if all(_decodes(sample, "gb18030") for sample in samples) and _is_chinese(samples):
         return Encoding("gb18030")
     line = first_bad_line(path, Encoding("utf-8"))
     message = _(
@@ -103,23 +105,23 @@ def _by_content(path: Path) -> Encoding:
 
 
 def _samples(path: Path) -> list[bytes]:
-    """Pieces of the file, each from the beginning of a line to the end of one; of a small file all of it.
+    """Return parts of the file in whole lines, or all of a small file.
 
-    A newline byte is never part of a longer character in UTF-8 or GB18030, so the pieces decode on their own.
+    A newline byte is never part of a longer character in UTF-8 or GB18030, so each part decodes on its own.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        if size <= WHOLE:
+        if size <= MAX_WHOLE:
             return [file.read()]
         samples = []
-        for index in range(WINDOWS):
-            file.seek((size - WINDOW) * index // (WINDOWS - 1))
-            window = file.read(WINDOW)
+        for index in range(NUM_SAMPLES):
+            file.seek((size - SAMPLE_BYTES) * index // (NUM_SAMPLES - 1))
+            sample = file.read(SAMPLE_BYTES)
             if index > 0:
-                window = window.partition(b"\n")[2]
-            if index < WINDOWS - 1:
-                window = window.rpartition(b"\n")[0]
-            samples.append(window)
+                sample = sample.partition(b"\n")[2]
+            if index < NUM_SAMPLES - 1:
+                sample = sample.rpartition(b"\n")[0]
+            samples.append(sample)
         return samples
 
 
@@ -131,9 +133,8 @@ def _decodes(data: bytes, codec: str) -> bool:
     return True
 
 
-def _reads_as_chinese(samples: list[bytes]) -> bool:
-    """Whether bytes read as GB18030 are Chinese; Big5, Latin-1 and broken UTF-8 often decode as well."""
-    # Counted once: a page of Chinese is few characters, each many times over.
+def _is_chinese(samples: list[bytes]) -> bool:
+    # Big5, Latin-1 and broken UTF-8 often decode as GB18030 too. Each character is counted and checked once.
     counts = Counter("".join(sample.decode("gb18030") for sample in samples))
     counts = Counter({character: number for character, number in counts.items() if not character.isascii()})
     simplified = sum(number for character, number in counts.items() if _in_gb2312(character))
@@ -150,7 +151,7 @@ def _in_gb2312(character: str) -> bool:
 
 
 def first_bad_line(path: Path, encoding: Encoding) -> int | None:
-    """The number of the line, from 1, at which the file ceases to decode; None when it never does."""
+    """Return the number, from 1, of the first line that does not decode, or None."""
     decoder = codecs.getincrementaldecoder(encoding.codec)()
     line = 1
     with path.open("rb") as file:

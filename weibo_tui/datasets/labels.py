@@ -1,4 +1,4 @@
-"""Labels: what stands in a file, the names people read, and the index that the model learns."""
+"""Labels: as written in files, as shown to users, and as the index that the model learns."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 BINARY = ("negative", "positive")
-MAX_LABELS = 1000  # more different ones, and the column is not one of labels
+MAX_LABELS = 1000
+"""Different labels. A column of more is not one of labels."""
 
-LONGEST_LABEL = 1000  # characters
+MAX_LABEL_LENGTH = 1000
+"""Characters."""
 
-# Of more digits it is a word: Python refuses to make a number of thousands of them.
+# More digits are a word, since Python refuses to convert thousands of them.
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _WHOLE_AS_DECIMAL = re.compile(r"([+-]?\d+)\.0+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The labels of a data set in order: `names[i]` is what people read where files say `raw[i]`. Where the files have
-    words, the words are both."""
+    """The labels of a dataset in order: `names[i]` is shown where files say `raw[i]`. Words in files are both."""
 
     names: tuple[str, ...]
     raw: tuple[str, ...]
 
     def index(self, label: str) -> int | None:
-        """The index of a label in a file, as files write it or by name in any case; None for others."""
+        """Return the index of a label in a file, as files write it or by name in any case. Return None for others."""
         for known in (self.raw, self.names):
             if label in known:
                 return known.index(label)
         lowered = [name.casefold() for name in self.names]
         if label.casefold() in lowered:
             return lowered.index(label.casefold())
-        # 0 and 1 mean these two, in whatever order and among whatever others the adapter has them.
-        mood = BINARY[int(label)] if label in ("0", "1") else label
-        return lowered.index(mood) if mood in lowered else None
+        # 0 and 1 mean these two, in any order and among any others of the adapter.
+        name = BINARY[int(label)] if label in ("0", "1") else label
+        return lowered.index(name) if name in lowered else None
 
 
-def raw_label(value: Any) -> str:
-    """A label cell as text: stripped, `1`, `1.0` and `true` of JSON the same; empty when there is none."""
+def normalize_label(value: Any) -> str:
+    """Return a label cell as stripped text, empty without a label. `1`, `1.0` and JSON's `true` are the same."""
     if isinstance(value, bool):
         return str(int(value))
     if value is None or (isinstance(value, float) and isnan(value)):
@@ -53,44 +54,44 @@ def raw_label(value: Any) -> str:
     return decimal[1] if decimal else text
 
 
-def find_labels(found: Iterable[str], named: Sequence[str] | None = None) -> Labels:
-    """The labels of a new adapter: from those in its data, and the names that the user gave (`--labels`).
+def resolve_labels(raw: Iterable[str], names: Sequence[str] | None = None) -> Labels:
+    """Return the labels of a new adapter from those in its data and the user's names (`--labels`).
 
-    0 and 1 are negative and positive unless named. Names are given in the order of the numbers, or are the
-    very words in the files. UserInputError when names and labels do not fit.
+    0 and 1 are negative and positive unless named. Names are in the order of the numbers, or are the words in the
+    files. Raise UserInputError when names and labels do not fit.
     """
-    present = set(found)
-    if named is not None:
-        return _named(present, tuple(name.strip() for name in named))
+    present = set(raw)
+    if names is not None:
+        return _name_labels(present, tuple(name.strip() for name in names))
     if present and present <= {"0", "1", *BINARY}:
         return Labels(BINARY, ("0", "1"))
-    ordered = _in_order(present)
+    ordered = _sorted_labels(present)
     return Labels(ordered, ordered)
 
 
-def known_labels(names: Sequence[str]) -> Labels:
-    """The labels of which only names are known: files say the names, or 0, 1, … in their order."""
+def labels_from_names(names: Sequence[str]) -> Labels:
+    """Return labels of which only the names are known: files have the names, or 0, 1, … in their order."""
     numbers = tuple(map(str, range(len(names))))
     raw = tuple(names) if any(map(_WHOLE_NUMBER.fullmatch, names)) else numbers
     return Labels(tuple(names), raw)
 
 
-def _named(present: set[str], names: tuple[str, ...]) -> Labels:
+def _name_labels(present: set[str], names: tuple[str, ...]) -> Labels:
     if len(set(names)) < len(names) or "" in names:
         message = _("--labels {names}: give each label a name of its own.")
         raise UserInputError(message.format(names=",".join(names)))
-    known = known_labels(names)
+    known = labels_from_names(names)
     if all(known.index(label) is not None for label in present):
-        # Numbers stand for these labels only where the files have numbers.
+        # Numbers mean these labels only where the files have numbers.
         words = present and present.isdisjoint(known.raw)
         return Labels(names, names) if words else known
     if len(present) == len(names) and all(map(_WHOLE_NUMBER.fullmatch, present)):
-        return Labels(names, _in_order(present))
+        return Labels(names, _sorted_labels(present))
     message = _("The data has the labels {found}, and --labels names {names}: name as many, in their order.")
-    raise UserInputError(message.format(found=", ".join(_in_order(present)), names=", ".join(names)))
+    raise UserInputError(message.format(found=", ".join(_sorted_labels(present)), names=", ".join(names)))
 
 
-def _in_order(labels: set[str]) -> tuple[str, ...]:
+def _sorted_labels(labels: set[str]) -> tuple[str, ...]:
     if all(map(_WHOLE_NUMBER.fullmatch, labels)):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))

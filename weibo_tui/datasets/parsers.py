@@ -1,6 +1,6 @@
-"""The records of a table file as they stand in it: cells of CSV and TSV, lines of JSON, batches of Parquet.
+"""Parsers of table files: cells of CSV and TSV, lines of JSON, batches of Parquet.
 
-All of it streams; what cannot be read is UserInputError with the file and the line.
+All of them stream. They raise UserInputError, with the file and the line, for what cannot be read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weibo_tui.datasets.encodings import Encoding, first_bad_line
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import short
+from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,18 +27,18 @@ T = TypeVar("T")
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
-MAX_CELL = 10_000_000  # characters; a larger cell is a quote that nobody closed
+MAX_CELL = 10_000_000  # characters; a larger cell is a quote that was never closed
 MAX_RECORD = 16_000_000  # characters of all cells of a row, or of an object
 MAX_COLUMNS = 10_000
 BATCH = 2048
-MAX_BATCH = 2**24  # bytes of texts that are unpacked at once
-MAX_WINDOW = 2**22  # characters of the records that are held together
+MAX_BATCH = 2**24  # bytes of texts that are decoded at once
+MAX_CHUNK = 2**22  # characters of the records in a chunk
 _MAX_FIXED = 2**16  # bytes of a value in a Parquet column of values of one length
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file of records: where it is and how it is written."""
+    """A file of records, and how it is written."""
 
     path: Path
     format: Format
@@ -48,7 +48,8 @@ class Table:
 
 
 class _Lines:
-    """The lines of a stream; `ended` once it is used up. The lines of one record come to MAX_RECORD at most."""
+    """Iterator over the lines of a stream, `ended` after the last. The lines of one record have at most MAX_RECORD
+    characters."""
 
     def __init__(self, path: Path, stream: io.TextIOWrapper) -> None:
         self.path = path
@@ -78,7 +79,8 @@ class _Lines:
 
 @contextmanager
 def open_lines(path: Path, encoding: Encoding, newline: str | None) -> Iterator[_Lines]:
-    """The decoded lines of a file, behind its byte order mark. UserInputError for bytes that do not decode."""
+    """Open a file for reading its decoded lines, after its byte order mark. Raise UserInputError where they do not
+    decode."""
     try:
         with path.open("rb") as file:
             file.seek(len(encoding.mark))
@@ -89,25 +91,25 @@ def open_lines(path: Path, encoding: Encoding, newline: str | None) -> Iterator[
         raise UserInputError(message.format(path=path, line=line, encoding=encoding.name)) from error
 
 
-def cells(table: Table) -> Iterator[list[str]]:
-    """The rows of a CSV or TSV file, the header first, all of its length; blank lines are none."""
+def read_cells(table: Table) -> Iterator[list[str]]:
+    """Yield the rows of a CSV or TSV file, the header first, all of its length, without blank lines."""
     csv.field_size_limit(MAX_CELL)
     with open_lines(table.path, table.encoding, newline="") as lines:
         reader = csv.reader(lines, delimiter=table.delimiter)
         columns = 0
         while True:
-            begin = reader.line_num + 1
+            start = reader.line_num + 1
             lines.begin_record()
             try:
                 row = next(reader, None)
             except csv.Error as error:
                 message = _("{path}, line {line}: a cell that cannot be read ({reason}); is a quote left open?")
-                raise UserInputError(message.format(path=table.path, line=begin, reason=error)) from error
+                raise UserInputError(message.format(path=table.path, line=start, reason=error)) from error
             if row is None:
                 return
             if lines.ended:  # csv asked for one more line inside a cell
                 message = _("{path}, line {line}: a quote opens here and never closes; close it or double it.")
-                raise UserInputError(message.format(path=table.path, line=begin))
+                raise UserInputError(message.format(path=table.path, line=start))
             if not row:
                 continue
             columns = columns or len(row)
@@ -116,12 +118,12 @@ def cells(table: Table) -> Iterator[list[str]]:
                     "{path}, line {line}: {found} cells where the header has {expected}; "
                     "put a cell that holds the delimiter into quotes."
                 )
-                raise UserInputError(message.format(path=table.path, line=begin, found=len(row), expected=columns))
+                raise UserInputError(message.format(path=table.path, line=start, found=len(row), expected=columns))
             yield row
 
 
-def objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a JSONL file, each stripped, with the object that it says; blank lines are none."""
+def read_objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each line of a JSONL file, stripped, and its object, without blank lines."""
     with open_lines(table.path, table.encoding, newline=None) as lines:
         for line in lines:
             lines.begin_record()
@@ -140,54 +142,54 @@ def objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
             yield text, value
 
 
-def windows(records: Iterable[T], rows: int, characters: Callable[[T], int]) -> Iterator[list[T]]:
-    """Group records into lists of `rows`, or of fewer where they are long."""
-    window: list[T] = []
-    held = 0
+def chunks(records: Iterable[T], rows: int, length: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield lists of `rows` records, or of fewer where their `length` in characters is large."""
+    chunk: list[T] = []
+    size = 0
     for record in records:
-        window.append(record)
-        held += characters(record)
-        if len(window) == rows or held >= MAX_WINDOW:
-            yield window
-            window, held = [], 0
-    if window:
-        yield window
+        chunk.append(record)
+        size += length(record)
+        if len(chunk) == rows or size >= MAX_CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
-def parquet_rows(table: Table) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file, each column's name to its value."""
-    for batch in batches(table):
-        yield from unpacked(table, batch)
+def read_parquet_rows(table: Table) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet file, each a value by column."""
+    for batch in read_batches(table):
+        yield from to_python(table, batch)
 
 
-def unpacked(table: Table, values: pa.RecordBatch | pa.Array) -> list[Any]:
-    """The values of a batch or a column in Python. UserInputError for texts that do not decode."""
+def to_python(table: Table, values: pa.RecordBatch | pa.Array) -> list[Any]:
+    """Return a batch or a column as Python values. Raise UserInputError for texts that do not decode."""
     try:
-        found: list[Any] = values.to_pylist()
+        result: list[Any] = values.to_pylist()
     except UnicodeDecodeError as error:
         message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
         raise UserInputError(message.format(path=table.path, reason=error)) from error
-    return found
+    return result
 
 
-def batches(table: Table) -> Iterator[pa.RecordBatch]:
-    """The rows of a Parquet file, BATCH at a time, or fewer where their texts are long."""
+def read_batches(table: Table) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file, BATCH at a time, or fewer where their texts are long."""
     with open_parquet(table.path) as file:
         schema = file.schema_arrow
         missing = file.metadata.num_rows
-        # As they stand in the file, where a text of any size that many rows have may stand once.
+        # Read as dictionaries, as in the file: it may hold a large text of many rows only once.
         texts = [column.path for column in file.schema if column.physical_type == "BYTE_ARRAY"]
     with open_parquet(table.path, [name for name in texts if name in schema.names]) as file:
         for batch in file.iter_batches(batch_size=BATCH):
             missing -= len(batch)
-            yield from _unpacked(table.path, batch, schema)
-        if missing:  # of metadata that lie the library reads what it can, and says nothing
+            yield from _decode_texts(table.path, batch, schema)
+        if missing:  # the library says nothing where the metadata are wrong
             message = _("{path} does not hold the rows that it says it does: write it again.")
             raise UserInputError(message.format(path=table.path))
 
 
-def _unpacked(path: Path, batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """A batch with its texts in place of where they stand, in parts that the memory holds."""
+def _decode_texts(path: Path, batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield a batch with texts in place of dictionary indices, in parts that fit into memory."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -203,32 +205,34 @@ def _unpacked(path: Path, batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[
     part = total.cumsum() // MAX_BATCH
     starts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(batch)]
     for start, end in pairwise(starts):
-        few = batch.slice(start, end - start)
+        rows = batch.slice(start, end - start)
         columns = [
-            one if one.type == field.type else one.cast(field.type)
-            for one, field in zip(few.columns, schema, strict=True)
+            column if column.type == field.type else column.cast(field.type)
+            for column, field in zip(rows.columns, schema, strict=True)
         ]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _is_text(data_type: pa.DataType) -> bool:
     from pyarrow import types
 
-    return any(is_kind(kind) for is_kind in (types.is_string, types.is_large_string, types.is_binary))
+    return any(is_kind(data_type) for is_kind in (types.is_string, types.is_large_string, types.is_binary))
 
 
 @contextmanager
-def open_parquet(path: Path, packed: Sequence[str] = ()) -> Iterator[Any]:
-    """A `pyarrow.parquet.ParquetFile`, its columns `packed` as dictionaries. UserInputError when the file is damaged or
-    not Parquet."""
+def open_parquet(path: Path, dictionaries: Sequence[str] = ()) -> Iterator[Any]:
+    """Open a `pyarrow.parquet.ParquetFile`, with the columns `dictionaries` as such.
+
+    Raise UserInputError for a damaged file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, read_dictionary=list(packed)) as file:
+        with pq.ParquetFile(path, read_dictionary=list(dictionaries)) as file:
             if any((column.length or 0) > _MAX_FIXED for column in file.schema):
                 raise pa.ArrowInvalid(_("its values are too large"))
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
-        raise UserInputError(message.format(path=path, reason=short(str(error).partition("\n")[0], 200))) from error
+        raise UserInputError(message.format(path=path, reason=truncate(str(error).partition("\n")[0], 200))) from error

@@ -1,4 +1,4 @@
-"""Opening a table of posts: its format, its encoding, and which columns hold the post and the label."""
+"""Tables of posts: their format, their encoding, and the columns of the post and the label."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.datasets.encodings import Encoding, find_encoding
-from weibo_tui.datasets.labels import raw_label
+from weibo_tui.datasets.encodings import Encoding, detect_encoding
+from weibo_tui.datasets.labels import normalize_label
 from weibo_tui.datasets.parsers import (
     MAX_COLUMNS,
     Format,
     Table,
-    cells,
-    objects,
     open_lines,
     open_parquet,
-    parquet_rows,
+    read_cells,
+    read_objects,
+    read_parquet_rows,
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import LONGEST_POST, short, unguard
+from weibo_tui.text.cleaning import MAX_POST_LENGTH
+from weibo_tui.text.spreadsheet import unescape_formula
+from weibo_tui.text.terminal import truncate
 
 TEXT_COLUMNS = (
     *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),
@@ -36,7 +38,7 @@ LABEL_COLUMNS = (
     *("标签", "情感", "情感标签", "情感倾向", "情绪", "类别", "分类", "标注"),
 )
 LABEL_SOURCE = "label_source"
-"""The column of an exported history that says whose the `label` is: `human` or `model`."""
+"""The column of an exported history that says whose its `label` is: `human` or `model`."""
 FORMATS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -47,14 +49,14 @@ FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_OBJECTS_LOOKED_AT = 1000  # the columns of a JSONL file are the keys of its first objects
-_NAMED = 20  # columns that a sentence names
+_MAX_OBJECTS_FOR_COLUMNS = 1000  # the columns of a JSONL file are the keys of its first objects
+_MAX_COLUMNS_IN_MESSAGE = 20
 _STEP = 1000  # rows between two steps of progress
 
 
 @dataclass(frozen=True, slots=True)
 class PostTable:
-    """A table of posts that can be read: every field of it was found in the file."""
+    """A table of posts that can be read, and its columns."""
 
     table: Table
     columns: tuple[str, ...]
@@ -76,11 +78,10 @@ class PostTable:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One row: its number (from 1, header and blank lines not counted), its cells as they are, post, label.
+    """One row: its number (from 1, without header and blank lines), its cells as they are, its post and its label.
 
-    `text` is the post as far as LONGEST_POST characters: nothing reads the rest. `label` is None where the source has
-    no label column, and empty where the cell is, or where its label is `predicted`, by the model. Both are without the
-    guard of an exported history.
+    `text` has at most MAX_POST_LENGTH characters of the post. `label` is None without a label column, and empty where
+    the cell is, or where its label is `predicted` by the model. Both are without the escapes of an exported history.
     """
 
     number: int
@@ -92,27 +93,27 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A table before anybody reads it: how it will be read, and its first rows."""
+    """A table as it will be read, and its first rows."""
 
     source: PostTable
     rows: tuple[TableRow, ...]
 
 
-def open_source(
+def open_table(
     path: Path,
     column: str | None = None,
     label_column: str | None = None,
     encoding: str | None = None,
     need_label: bool = False,
 ) -> PostTable:
-    """Look into a file and find out how to read it.
+    """Return how to read a file.
 
-    UserInputError when it is missing, empty or unreadable, when its encoding cannot be told, and when a column is
-    not there or cannot be told by its name.
+    Raise UserInputError when it is missing, empty or unreadable, when its encoding is uncertain, and when a column does
+    not exist or cannot be recognized by its name.
     """
     try:
         _check_readable(path)
-        table = _table(path, encoding)
+        table = _detect_table(path, encoding)
         columns = _columns(table)
     except PermissionError as error:
         message = _("{path} cannot be read: you have no permission for it.")
@@ -122,14 +123,14 @@ def open_source(
         raise UserInputError(message.format(path=path, reason=error.strerror)) from error
     repeated = next((name for name, number in Counter(columns).items() if number > 1), None)
     if repeated is not None:
-        raise _two_columns(path, repeated)
-    text = _column(path, columns, column, TEXT_COLUMNS, "--column")
+        raise _two_columns_error(path, repeated)
+    text = _find_column(path, columns, column, TEXT_COLUMNS, "--column")
     if text is None and len(columns) == 1:
         text = columns[0]
     if text is None:
         message = _("{path}: which column holds the posts? Say it with --column; there are: {columns}.")
-        raise UserInputError(message.format(path=path, columns=_listed(columns)))
-    label = _column(path, columns, label_column, LABEL_COLUMNS, "--label-column")
+        raise UserInputError(message.format(path=path, columns=_join_columns(columns)))
+    label = _find_column(path, columns, label_column, LABEL_COLUMNS, "--label-column")
     if label == text:
         if label_column is not None:
             message = _("{path}: the column {name} cannot be both post and label.")
@@ -137,34 +138,34 @@ def open_source(
         label = None
     if label is None and need_label:
         message = _("{path}: which column holds the labels? Say it with --label-column; there are: {columns}.")
-        raise UserInputError(message.format(path=path, columns=_listed(columns)))
+        raise UserInputError(message.format(path=path, columns=_join_columns(columns)))
     return PostTable(table, columns, text, label)
 
 
-def rows(source: PostTable) -> Iterator[TableRow]:
-    """Every row of the file in order. UserInputError at the first that cannot be read."""
+def read_rows(source: PostTable) -> Iterator[TableRow]:
+    """Yield every row of the file in order. Raise UserInputError at the first that cannot be read."""
     # Spreadsheets and their users change case and blanks.
-    origin = next((name for name in source.columns if _folded(name) == LABEL_SOURCE), None)
-    is_about_label = source.label_column is not None and _folded(source.label_column) == "label"
-    is_guarded = origin is not None and source.format in ("csv", "tsv")
+    label_source = next((name for name in source.columns if _fold(name) == LABEL_SOURCE), None)
+    has_source = source.label_column is not None and _fold(source.label_column) == "label"
+    is_escaped = label_source is not None and source.format in ("csv", "tsv")
     for number, values in enumerate(_values(source), start=1):
-        label = None if source.label_column is None else raw_label(values.get(source.label_column))
-        predicted = is_about_label and _folded(str(values.get(origin or LABEL_SOURCE))) == "model"
+        label = None if source.label_column is None else normalize_label(values.get(source.label_column))
+        predicted = has_source and _fold(str(values.get(label_source or LABEL_SOURCE))) == "model"
         text = post_text(source, number, values.get(source.text_column))
-        if is_guarded:
-            text, label = unguard(text), label and unguard(label)
+        if is_escaped:
+            text, label = unescape_formula(text), label and unescape_formula(label)
         yield TableRow(number, values, text, "" if predicted else label, predicted)
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return name.strip().casefold()
 
 
 def post_text(source: PostTable, number: int, value: Any) -> str:
-    """Return what the cell of row `number` holds, LONGEST_POST characters at most. UserInputError where it is no
+    """Return the text of the cell of row `number`, at most MAX_POST_LENGTH characters. Raise UserInputError for no
     text."""
     if isinstance(value, str):
-        return value[:LONGEST_POST]
+        return value[:MAX_POST_LENGTH]
     if value is None or (isinstance(value, float) and isnan(value)):  # pandas' empty cell
         return ""
     if isinstance(value, (list, dict, bytes)):
@@ -173,26 +174,25 @@ def post_text(source: PostTable, number: int, value: Any) -> str:
     return str(value)
 
 
-def peek(
+def preview_table(
     path: Path,
     column: str | None = None,
     label_column: str | None = None,
     encoding: str | None = None,
     limit: int = 5,
 ) -> Preview:
-    """Look into a file, as far as its first `limit` rows. UserInputError for whatever `open_source` and `rows`
-    refuse."""
-    source = open_source(path, column, label_column, encoding)
-    return Preview(source, tuple(islice(rows(source), limit)))
+    """Return how a file will be read, and its first `limit` rows. Raise the errors of `open_table` and `read_rows`."""
+    source = open_table(path, column, label_column, encoding)
+    return Preview(source, tuple(islice(read_rows(source), limit)))
 
 
-def count(source: PostTable) -> Generator[Progress, None, int]:
-    """How many rows `rows` will give."""
+def count_rows(source: PostTable) -> Generator[Progress, None, int]:
+    """Return the number of rows of `read_rows`."""
     if source.format == "parquet":
         with open_parquet(source.path) as file:
             return int(file.metadata.num_rows)
     done = -1 if source.format != "jsonl" else 0  # a header is no row
-    records: Iterable[object] = objects(source.table) if source.format == "jsonl" else cells(source.table)
+    records: Iterable[object] = (read_objects if source.format == "jsonl" else read_cells)(source.table)
     for _record in records:
         done += 1
         if done % _STEP == 0:
@@ -202,12 +202,12 @@ def count(source: PostTable) -> Generator[Progress, None, int]:
 
 def _values(source: PostTable) -> Iterator[dict[str, Any]]:
     if source.format == "parquet":
-        yield from parquet_rows(source.table)
+        yield from read_parquet_rows(source.table)
     elif source.format == "jsonl":
-        for _line, values in objects(source.table):
+        for _line, values in read_objects(source.table):
             yield values
     else:
-        for row in islice(cells(source.table), 1, None):
+        for row in islice(read_cells(source.table), 1, None):
             yield dict(zip(source.columns, row, strict=True))
 
 
@@ -223,28 +223,28 @@ def _check_readable(path: Path) -> None:
         raise UserInputError(_("{path} is empty: there are no posts in it.").format(path=path))
 
 
-def _table(path: Path, named: str | None) -> Table:
+def _detect_table(path: Path, encoding_name: str | None) -> Table:
     with path.open("rb") as file:
         head = file.read(4)
-    kind = FORMATS.get(path.suffix.lower())
-    if kind == "parquet" or (kind is None and head == b"PAR1"):
+    format_ = FORMATS.get(path.suffix.lower())
+    if format_ == "parquet" or (format_ is None and head == b"PAR1"):
         return Table(path, "parquet", Encoding("utf-8"))
-    encoding = find_encoding(path, named)
+    encoding = detect_encoding(path, encoding_name)
     with open_lines(path, encoding, newline="") as lines:
         first = next(lines, "")
-    kind = kind or ("jsonl" if first.lstrip().startswith("{") else "csv")
+    format_ = format_ or ("jsonl" if first.lstrip().startswith("{") else "csv")
     newline = "\r\n" if first.endswith("\r\n") else "\r" if first.endswith("\r") else "\n"
-    return Table(path, kind, encoding, _delimiter(kind, first), newline)
+    return Table(path, format_, encoding, _delimiter(format_, first), newline)
 
 
-def _delimiter(kind: Format, header: str) -> str:
-    if kind == "tsv":
+def _delimiter(format_: Format, header: str) -> str:
+    if format_ == "tsv":
         return "\t"
     return next((delimiter for delimiter in ",\t;" if delimiter in header), ",")
 
 
 def _columns(table: Table) -> tuple[str, ...]:
-    """The names of the columns, of a table that has at least one row."""
+    """Return the names of the columns. Raise UserInputError for a table without rows."""
     if table.format == "parquet":
         with open_parquet(table.path) as file:
             columns = tuple(file.schema_arrow.names)
@@ -253,58 +253,62 @@ def _columns(table: Table) -> tuple[str, ...]:
         columns = _keys(table)
         empty = not columns
     else:
-        beginning = list(islice(cells(table), 2))
-        columns = tuple(beginning[0]) if beginning else ()
-        empty = len(beginning) < 2
+        head = list(islice(read_cells(table), 2))
+        columns = tuple(head[0]) if head else ()
+        empty = len(head) < 2
     if empty:
         message = _("{path} has no rows: there are no posts in it.")
         raise UserInputError(message.format(path=table.path))
     if len(columns) > MAX_COLUMNS:
-        raise _too_many_columns(table)
+        raise _too_many_columns_error(table)
     return columns
 
 
 def _keys(table: Table) -> tuple[str, ...]:
-    """The columns of a JSONL file: the keys of its first objects."""
-    found: dict[str, None] = {}
-    for _line, value in islice(objects(table), _OBJECTS_LOOKED_AT):
-        found.update(dict.fromkeys(value))
-        if len(found) > MAX_COLUMNS:
-            raise _too_many_columns(table)
-    return tuple(found)
+    keys: dict[str, None] = {}
+    for _line, value in islice(read_objects(table), _MAX_OBJECTS_FOR_COLUMNS):
+        keys.update(dict.fromkeys(value))
+        if len(keys) > MAX_COLUMNS:
+            raise _too_many_columns_error(table)
+    return tuple(keys)
 
 
-def _too_many_columns(table: Table) -> UserInputError:
+def _too_many_columns_error(table: Table) -> UserInputError:
     message = _("{path} has more than {limit} columns: is this a table of posts?")
     return UserInputError(message.format(path=table.path, limit=MAX_COLUMNS))
 
 
-def _two_columns(path: Path, name: str) -> UserInputError:
+def _two_columns_error(path: Path, name: str) -> UserInputError:
     message = _("{path} has two columns named {name}: give each column a name of its own.")
-    return UserInputError(message.format(path=path, name=repr(short(name))))
+    return UserInputError(message.format(path=path, name=repr(truncate(name))))
 
 
-def _listed(columns: Sequence[str]) -> str:
-    """The names of the columns in a sentence; of very many the first."""
-    more = ["…"] if len(columns) > _NAMED else []
-    return ", ".join([*map(short, columns[:_NAMED]), *more])
+def _join_columns(columns: Sequence[str]) -> str:
+    more = ["…"] if len(columns) > _MAX_COLUMNS_IN_MESSAGE else []
+    return ", ".join([*map(truncate, columns[:_MAX_COLUMNS_IN_MESSAGE]), *more])
 
 
-def _column(path: Path, columns: Sequence[str], named: str | None, usual: Sequence[str], option: str) -> str | None:
-    """The column that the user named, else the first with a usual name, else None; case does not matter, unless two
-    are told apart by nothing else."""
-    if named is not None and named in columns:
-        return named
-    known: dict[str, list[str]] = {}
+def _find_column(
+    path: Path, columns: Sequence[str], requested: str | None, usual: Sequence[str], option: str
+) -> str | None:
+    """Return the column that the user requested, by default the first with a usual name, or None.
+
+    Case does not matter, unless two columns differ in nothing else.
+    """
+    if requested is not None and requested in columns:
+        return requested
+    by_folded_name: dict[str, list[str]] = {}
     for name in columns:
-        known.setdefault(_folded(name), []).append(name)
-    wanted = usual if named is None else [_folded(named)]
-    found = next((known[name] for name in wanted if name in known), None)
-    if found is not None:
-        if len(found) > 1:
-            raise _two_columns(path, found[1].strip())
-        return found[0]
-    if named is None:
+        by_folded_name.setdefault(_fold(name), []).append(name)
+    names = usual if requested is None else [_fold(requested)]
+    matches = next((by_folded_name[name] for name in names if name in by_folded_name), None)
+    if matches is not None:
+        if len(matches) > 1:
+            raise _two_columns_error(path, matches[1].strip())
+        return matches[0]
+    if requested is None:
         return None
     message = _("{path} has no column {name}: choose one with {option}; there are: {columns}.")
-    raise UserInputError(message.format(path=path, name=short(named), option=option, columns=_listed(columns)))
+    raise UserInputError(
+        message.format(path=path, name=truncate(requested), option=option, columns=_join_columns(columns))
+    )

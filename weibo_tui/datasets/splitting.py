@@ -1,14 +1,14 @@
-"""Train, validation and test, so that no text stands in two of them.
+"""Splits into train, validation and test in which no text occurs twice.
 
-Posts that share their normalised text, or any part of a repost chain, form one group, and no group is cut. So do posts
-that share these without emoticons, punctuation, digits and topics, since a score card says what is right without
-emoticons, and near-duplicates. Parts count whatever their length. On weibo_senti_100k "[哈哈]" and its like so weld a
-fifth of the posts into one group, with as many of both labels; it goes to train whole, and enough is left for
-validation and test.
+Posts that share their normalized text, or any part of a repost chain, form one group, and no group is split. The same
+holds for posts that share these without emoticons, punctuation, digits and topics, since a score card has an accuracy
+without emoticons, and for near-duplicates. Parts of any length count. In weibo_senti_100k, "[哈哈]" and the like join a
+fifth of the posts into one group, with as many of both labels. It goes to train, and enough is left for the rest.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Generator, Sequence
@@ -18,23 +18,23 @@ from typing import TYPE_CHECKING, TypeAlias
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress, finish
-from weibo_tui.text import normalise, repost_parts, words_only
+from weibo_tui.progress import Progress, drain
+from weibo_tui.text.cleaning import normalize, repost_parts, words_only
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 STEP = 1000  # posts between two steps of progress
-GROUPING = 2
-"""Version of `group_steps`. A run records the one that it was begun with, and is resumed with the same split."""
+GROUPING_VERSION = 2
+"""Version of `group_posts`. A run records its own, and is resumed with the same split."""
 
 Indices: TypeAlias = "NDArray[np.int64]"
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Indices of posts, ascending; each post is in exactly one of the three."""
+    """Indices of posts, ascending. Each post is in exactly one of the three."""
 
     train: Indices
     validation: Indices
@@ -44,30 +44,29 @@ class Split:
 def split(
     posts: Sequence[str], labels: Sequence[int], validation: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> Split:
-    """`split_steps`, pulled to its end."""
-    return finish(split_steps(posts, labels, validation, test, seed))
+    """Return the split of `split_with_progress`."""
+    return drain(split_with_progress(posts, labels, validation, test, seed))
 
 
-def split_steps(
+def split_with_progress(
     posts: Sequence[str],
     labels: Sequence[int],
     validation: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
-    grouping: int = GROUPING,
+    grouping: int = GROUPING_VERSION,
 ) -> Generator[Progress, None, Split]:
-    """Split posts by group, stratified: each label gives `validation` and `test` of its posts to those parts.
+    """Split posts by group, stratified: each label gives the shares `validation` and `test` of its posts.
 
-    The same posts, labels and seed give the same split on every machine. A label of three groups or more
-    stands in all three parts (unless groups of several labels leave no way), one of fewer in train first.
-    A share of 0 leaves its part empty. UserInputError when the groups are too few to fill every part.
+    The same posts, labels and seed give the same split on every machine. A label of three groups or more is in all
+    three parts (unless groups of several labels make that impossible), one of fewer in train first. A share of 0 leaves
+    its part empty. Raise UserInputError when there are too few groups to fill every part.
     """
     import numpy as np
 
-    groups = yield from group_steps(posts, grouping)
-    shares = {"test": test, "validation": validation}
-    wanted = {part: share for part, share in shares.items() if share > 0}
-    parts = yield from _deal_steps(groups, labels, wanted, seed)
+    groups = yield from group_posts(posts, grouping)
+    shares = {part: share for part, share in (("test", test), ("validation", validation)) if share > 0}
+    parts = yield from _assign_groups(groups, labels, shares, seed)
     if not all(parts.values()):
         message = _(
             "The {posts} posts form {groups} groups of similar texts, too few to train and test on. Add posts that "
@@ -75,19 +74,19 @@ def split_steps(
         )
         raise UserInputError(message.format(posts=len(posts), groups=len(groups)))
     arrays = {part: np.sort(np.array(indices, dtype=np.int64)) for part, indices in parts.items()}
-    none = np.array([], dtype=np.int64)
-    return Split(arrays["train"], arrays.get("validation", none), arrays.get("test", none))
+    empty = np.array([], dtype=np.int64)
+    return Split(arrays["train"], arrays.get("validation", empty), arrays.get("test", empty))
 
 
-def group_steps(posts: Sequence[str], grouping: int = GROUPING) -> Generator[Progress, None, list[list[int]]]:
+def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Generator[Progress, None, list[list[int]]]:
     """Return the groups of posts that share a text, directly or through others, in order of their first posts.
 
     Version 1 compares normalized posts and parts of repost chains. Version 2 also compares what `words_only` leaves of
     each, and near-duplicates of it.
     """
-    parents = list(range(len(posts)))
-    first: dict[str, int] = {}
-    words: dict[str, int] = {}
+    parents = list(range(len(posts)))  # a union-find forest
+    first_by_text: dict[str, int] = {}
+    first_by_words: dict[str, int] = {}
 
     def root(post: int) -> int:
         while parents[post] != post:
@@ -95,84 +94,104 @@ def group_steps(posts: Sequence[str], grouping: int = GROUPING) -> Generator[Pro
             post = parents[post]
         return post
 
-    def join(one: int, other: int) -> None:
-        if one != other:
-            one, other = root(one), root(other)
-            parents[max(one, other)] = min(one, other)
+    def join(post: int, other: int) -> None:
+        if post != other:
+            post, other = root(post), root(other)
+            parents[max(post, other)] = min(post, other)
 
     for index, post in enumerate(posts):
         for part in dict.fromkeys((post, *repost_parts(post))):
-            text = normalise(part)
-            # A post without a text, such as one of a name alone, shares that with its like.
+            text = normalize(part)
+            # A post without a text, for example of a name alone, shares that with others of its kind.
             if text or part is post:
-                join(index, first.setdefault(text, index))
-            if grouping > 1 and (bare := words_only(text)):
-                join(index, words.setdefault(bare, index))
+                join(index, first_by_text.setdefault(text, index))
+            if grouping > 1 and (words := words_only(text)):
+                join(index, first_by_words.setdefault(words, index))
         if (index + 1) % STEP == 0:
             yield Progress("grouping", index + 1, len(posts))
-    texts = list(words)
+    texts = list(first_by_words)
     similar = yield from near_duplicates(texts)
-    for one, other in similar:
-        join(words[texts[one]], words[texts[other]])
+    for earlier, later in similar:
+        join(first_by_words[texts[earlier]], first_by_words[texts[later]])
     groups: dict[int, list[int]] = {}
     for index in range(len(posts)):
         groups.setdefault(root(index), []).append(index)
     return list(groups.values())
 
 
-def _deal_steps(
+def _assign_groups(
     groups: list[list[int]], labels: Sequence[int], shares: dict[str, float], seed: int
 ) -> Generator[Progress, None, dict[str, list[int]]]:
-    """Which posts go to which part: one group of every label to every part, then the rest in random order.
+    """Return the posts of each part: one group of every label in every part, then the rest in random order.
 
-    A group goes to the first part that still wants as many posts of each of its labels, else to train; so a
-    part gets its share and no more, and a group larger than that share is for train.
+    A group goes to the first part that still needs as many posts of each of its labels, otherwise to train. So a part
+    gets no more than its share, and a group larger than that goes to train.
     """
     order = list(range(len(groups)))
     random.Random(seed).shuffle(order)
-    contents = [_content(group, labels) for group in groups]
+    label_counts = [_count_labels(group, labels) for group in groups]
     totals = Counter(labels)
-    wanted = {part: {label: round(share * n) for label, n in totals.items()} for part, share in shares.items()}
+    needed = {part: {label: round(share * n) for label, n in totals.items()} for part, share in shares.items()}
     parts: dict[str, list[int]] = {part: [] for part in (*shares, "train")}
-    placed = _seeds(order, groups, contents, list(parts))
+    assigned = _assign_one_of_each_label(order, groups, label_counts, list(parts))
     for done, group in enumerate(order):
         if done % STEP == 0:
             yield Progress("dealing", done, len(order))
-        content = contents[group]
-        part = placed.get(group) or next(
-            (part for part, want in wanted.items() if all(n <= want[label] for label, n in content.items())),
+        counts = label_counts[group]
+        part = assigned.get(group) or next(
+            (part for part, need in needed.items() if all(n <= need[label] for label, n in counts.items())),
             "train",
         )
-        if part in wanted:
-            for label, n in content.items():
-                wanted[part][label] -= n
+        if part in needed:
+            for label, n in counts.items():
+                needed[part][label] -= n
         parts[part] += groups[group]
     return parts
 
 
-def _content(group: list[int], labels: Sequence[int]) -> dict[int, int]:
-    """How many posts of a group bear each label. Most groups are one post, and a Counter is slow there."""
-    if len(group) == 1:
+def _count_labels(group: list[int], labels: Sequence[int]) -> dict[int, int]:
+    if len(group) == 1:  # as most are, and a Counter is slow there
         return {labels[group[0]]: 1}
     return Counter(labels[post] for post in group)
 
 
-def _seeds(
-    order: list[int], groups: list[list[int]], contents: list[dict[int, int]], parts: list[str]
+def _assign_one_of_each_label(
+    order: list[int], groups: list[list[int]], label_counts: list[dict[int, int]], parts: list[str]
 ) -> dict[int, str]:
-    """One group of every label for every part, the smallest at hand; labels of few groups choose first."""
-    of_label: dict[int, list[int]] = {}
+    """Return the part of one small group of every label for every part. Labels of few groups choose first."""
+    groups_by_label: dict[int, list[int]] = {}
     for group in order:
-        for label in contents[group]:
-            of_label.setdefault(label, []).append(group)
-    placed: dict[int, str] = {}
-    for candidates in sorted(of_label.values(), key=len):
+        for label in label_counts[group]:
+            groups_by_label.setdefault(label, []).append(group)
+    assigned: dict[int, str] = {}
+    for candidates in sorted(groups_by_label.values(), key=len):
         candidates.sort(key=lambda group: len(groups[group]))
-        have = {placed[group] for group in candidates if group in placed}
-        free = [group for group in candidates if group not in placed]
-        needy = [part for part in parts if part not in have]
-        if len(free) < len(needy):
-            filled = Counter(placed.values())
-            needy.sort(key=lambda part: (part != "train", filled[part]))
-        placed.update(zip(free, needy, strict=False))
-    return placed
+        filled = {assigned[group] for group in candidates if group in assigned}
+        free = [group for group in candidates if group not in assigned]
+        missing = [part for part in parts if part not in filled]
+        if len(free) < len(missing):
+            sizes = Counter(assigned.values())
+            missing.sort(key=lambda part: (part != "train", sizes[part]))
+        assigned.update(zip(free, missing, strict=False))
+    return assigned
+
+
+def hash_texts(posts: Sequence[str]) -> Generator[Progress, None, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return two hashes of 64 bits for each post, (n,) and (n,), which keep none of its text.
+
+    The first are equal where `normalize` gives the same text, the second where `words_only` leaves the same of it.
+    """
+    import numpy as np
+
+    texts, words = np.empty(len(posts), np.int64), np.empty(len(posts), np.int64)
+    for index, post in enumerate(posts):
+        text = normalize(post)
+        texts[index], words[index] = _hash(text), _hash(words_only(text) or text)
+        if (index + 1) % STEP == 0:
+            yield Progress("hashing", index + 1, len(posts))
+    return texts, words
+
+
+def _hash(text: str) -> int:
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

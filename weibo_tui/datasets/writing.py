@@ -1,4 +1,4 @@
-"""A file written again with columns added; its own cells, order, format and encoding stay as they are."""
+"""Copies of a table with columns added. Its own cells, order, format and encoding stay as they are."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, TypeVar
 
 from weibo_tui.atomic import check_output, open_output
-from weibo_tui.datasets.parsers import BATCH, batches, cells, objects, open_parquet, unpacked, windows
+from weibo_tui.datasets.parsers import BATCH, chunks, open_parquet, read_batches, read_cells, read_objects, to_python
 from weibo_tui.datasets.reading import PostTable, post_text
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import guard, header_quoting
+from weibo_tui.text.spreadsheet import escape_formula, header_quoting
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 Added = Mapping[str, type[str] | type[float]]
-"""The columns to add, in order, and what they hold; any value may also be None."""
+"""The columns to add, in order, and their types. Any value may also be None."""
 
 T = TypeVar("T")
 Predict: TypeAlias = Callable[[Sequence[str]], Generator[T, None, Sequence[Mapping[str, Any]]]]
-"""Posts to predictions, each a value by column; a column that is left out stays empty."""
+"""Function from posts to predictions, each a value by column. A missing column stays empty."""
 
 
-def check_added(source: PostTable, out: Path, added: Iterable[str]) -> None:
-    """UserInputError when `out` is the source or no regular file, and when the source has a column of an added name."""
+def check_added_columns(source: PostTable, out: Path, added: Iterable[str]) -> None:
+    """Raise UserInputError when `out` is the source or no regular file, or the source has a column of an added name."""
     check_output(out, overwrite=True, inputs=[source.path])
-    taken = [name for name in added if name in source.columns]
-    if taken:
+    existing = [name for name in added if name in source.columns]
+    if existing:
         message = _("{path} has columns named {columns} already: rename them first.")
-        raise UserInputError(message.format(path=source.path, columns=", ".join(taken)))
+        raise UserInputError(message.format(path=source.path, columns=", ".join(existing)))
 
 
-def write_labelled(
+def write_labeled(
     source: PostTable,
     out: Path,
     predict: Predict[T],
@@ -46,15 +46,15 @@ def write_labelled(
     rows: int = BATCH,
     finish: Callable[[Path], None] = lambda _path: None,
 ) -> Iterator[T]:
-    """Write `out`: every row of `source` and after its cells the values of its prediction.
+    """Write every row of `source` to `out`, and after its cells the values of its prediction.
 
-    `predict` gets the posts of the next `rows` rows or fewer, and returns a prediction for each: so cells and
-    predictions come from one reading. What it yields is yielded here. In CSV and TSV numbers have six significant
-    digits at most, and texts that a spreadsheet might take for a formula the guard of `weibo_tui.text`. `out` appears
-    when the last row is written, and not at all when the generator fails or is closed before. `finish` gets the path of
-    the whole file just before it takes the place of `out`. ValueError for more or fewer predictions than posts.
+    `predict` gets the posts of the next `rows` rows or fewer, and returns a prediction for each, so that cells and
+    predictions come from one reading. What it yields is yielded here. In CSV and TSV, numbers have at most six
+    significant digits, and formulas are escaped. `out` appears when the last row is written, and not at all when the
+    generator fails or is closed before. `finish` gets the path of the complete file just before it takes the place of
+    `out`. Raise ValueError for more or fewer predictions than posts.
     """
-    check_added(source, out, added)
+    check_added_columns(source, out, added)
     with open_output(out, "wb", overwrite=overwrite) as file:
         if source.format == "parquet":
             yield from _write_batches(source, file, predict, added)
@@ -80,54 +80,55 @@ def _write_text(source: PostTable, file: IO[bytes], predict: Predict[T], added: 
 
 
 def _write_cells(source: PostTable, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
-    # The writer is told CR LF so that it quotes a cell with either in it (before Python 3.13 it looks for the
-    # line's own end only); each line then gets the end that the file has.
+    # With CR LF as terminator the writer quotes a cell with either in it (before Python 3.13 it looks for the
+    # terminator only). Each line then gets the line end of the file.
     table = source.table
     line = io.StringIO()
 
-    # Every cell is quoted, so that no spreadsheet parts it.
+    # Every cell is quoted, so that no spreadsheet splits it.
     def write(row: list[str], quoting: Literal[0, 1] = csv.QUOTE_ALL) -> None:
         line.seek(0)
         line.truncate()
         csv.writer(line, delimiter=table.delimiter, lineterminator="\r\n", quoting=quoting).writerow(row)
         stream.write(line.getvalue()[:-2] + table.newline)
 
-    records = cells(table)
+    records = read_cells(table)
     header = [*next(records), *added]
     write(header, header_quoting(header))
     text, done = source.columns.index(source.text_column), 0
-    for window in windows(records, rows, lambda row: sum(map(len, row))):
-        posts = [post_text(source, number, row[text]) for number, row in enumerate(window, done + 1)]
+    for chunk in chunks(records, rows, lambda row: sum(map(len, row))):
+        posts = [post_text(source, number, row[text]) for number, row in enumerate(chunk, done + 1)]
         predictions = yield from predict(posts)
-        for row, prediction in zip(window, predictions, strict=True):
+        for row, prediction in zip(chunk, predictions, strict=True):
             write(row + [_cell(prediction.get(name)) for name in added])
-        done += len(window)
+        done += len(chunk)
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return format(value, ".6g")
     text = "" if value is None else str(value)
-    # A label may be a number as well, and -1 is none that a spreadsheet computes with.
-    return text if _NUMBER.fullmatch(text) else guard(text)
+    # A label may be a number too, and a spreadsheet does not compute with -1.
+    return text if _NUMBER.fullmatch(text) else escape_formula(text)
 
 
 def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added: Added, rows: int) -> Iterator[T]:
     table, done = source.table, 0
     escape = not table.encoding.holds_everything
-    for window in windows(objects(table), rows, lambda record: len(record[0])):
-        for number, (_line, value) in enumerate(window, done + 1):
-            taken = [name for name in added if name in value]
-            if taken:
+    for chunk in chunks(read_objects(table), rows, lambda record: len(record[0])):
+        for number, (_line, value) in enumerate(chunk, done + 1):
+            existing = [name for name in added if name in value]
+            if existing:
                 message = _("{path}, row {row}: it has {columns} already: rename them first.")
-                raise UserInputError(message.format(path=table.path, row=number, columns=", ".join(taken)))
-        texts = [value.get(source.text_column) for _line, value in window]
-        predictions = yield from predict([post_text(source, done + 1 + at, text) for at, text in enumerate(texts)])
-        for (line, value), prediction in zip(window, predictions, strict=True):
-            ours = json.dumps({name: prediction.get(name) for name in added}, ensure_ascii=escape)
-            # The object's own text goes on as it stands, so that numbers and escapes keep their form.
-            stream.write(line[:-1].rstrip() + (", " if value else "") + ours[1:] + table.newline)
-        done += len(window)
+                raise UserInputError(message.format(path=table.path, row=number, columns=", ".join(existing)))
+        texts = [value.get(source.text_column) for _line, value in chunk]
+        posts = [post_text(source, number, text) for number, text in enumerate(texts, done + 1)]
+        predictions = yield from predict(posts)
+        for (line, value), prediction in zip(chunk, predictions, strict=True):
+            extra = json.dumps({name: prediction.get(name) for name in added}, ensure_ascii=escape)
+            # The text of the object stays as it is, so that numbers and escapes keep their form.
+            stream.write(line[:-1].rstrip() + (", " if value else "") + extra[1:] + table.newline)
+        done += len(chunk)
 
 
 def _write_batches(source: PostTable, file: IO[bytes], predict: Predict[T], added: Added) -> Iterator[T]:
@@ -140,9 +141,10 @@ def _write_batches(source: PostTable, file: IO[bytes], predict: Predict[T], adde
         schema = schema.append(pa.field(name, pa.float64() if kind is float else pa.string()))
     done = 0
     with pq.ParquetWriter(file, schema) as writer:
-        for batch in batches(source.table):
-            texts = unpacked(source.table, batch.column(source.text_column))
-            predictions = yield from predict([post_text(source, done + 1 + at, text) for at, text in enumerate(texts)])
+        for batch in read_batches(source.table):
+            texts = to_python(source.table, batch.column(source.text_column))
+            posts = [post_text(source, number, text) for number, text in enumerate(texts, done + 1)]
+            predictions = yield from predict(posts)
             columns = [
                 pa.array([prediction.get(name) for prediction in predictions], type=schema.field(name).type)
                 for name in added

@@ -1,8 +1,7 @@
-"""What the blocks below the first bottleneck give of each post, computed once and kept.
+"""Cache of the activations below the first bottleneck, so that several epochs compute them once.
 
-An adapter whose first bottleneck follows block k changes nothing before it: where a training reads its posts several
-times, blocks 0 to k need to see each of them once. What they give is the same in every epoch, so the training is the
-same too, but for the last bits of products in other batches.
+An adapter whose first bottleneck follows block k changes nothing in blocks 0 to k, so their output is the same in every
+epoch. A training with the cache differs from one without it only in the last bits, because its batches differ.
 """
 
 from __future__ import annotations
@@ -18,59 +17,61 @@ from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.oom import in_fitting_batches
+from weibo_tui.engine.oom import map_with_oom_retry
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.progress import Progress
 
 Rows = NDArray[np.float32]
 
 ArrayAllocator = Callable[[int, int], Rows]
-"""Gives rows of so many tokens and such a width to be filled, in memory or in a file."""
+"""Allocates an uninitialized (tokens, width) array, in memory or memory-mapped."""
 
 
 class ActivationCache:
-    """The stream of some posts of `texts` after block `block`, float32, in rows that `room` gives."""
+    """Residual stream after block `block` of the posts `indices`, float32, in an array of `allocate`."""
 
-    def __init__(self, trunk: GPT2, texts: EncodedPosts, which: Indices, block: int, room: ArrayAllocator) -> None:
-        self._trunk = trunk
-        self._texts = texts
-        self._which = which
+    def __init__(
+        self, backbone: GPT2, posts: EncodedPosts, indices: Indices, block: int, allocate: ArrayAllocator
+    ) -> None:
+        self._backbone = backbone
+        self._posts = posts
+        self._indices = indices
         self._block = block
-        ends = np.cumsum(texts.lengths_of(which))
-        self._starts = np.full(len(texts), -1, np.int64)
-        self._starts[which] = ends - texts.lengths_of(which)
-        self._rows = room(int(ends[-1]) if len(ends) else 0, trunk.config.width)
+        ends = np.cumsum(posts.lengths_of(indices))
+        self._starts = np.full(len(posts), -1, np.int64)
+        self._starts[indices] = ends - posts.lengths_of(indices)
+        self._rows = allocate(int(ends[-1]) if len(ends) else 0, backbone.config.width)
 
     @staticmethod
-    def last_block(adapter: Adapter, trunk: GPT2) -> int:
-        """The last block that the adapter leaves as it is; 0 or less where nothing is gained by keeping it. The final
-        block is never kept, because it is computed for one token of each post only."""
-        return min(*adapter.config.blocks, trunk.config.layers - 2)
+    def last_block(adapter: Adapter, backbone: GPT2) -> int:
+        """Return the last block that the adapter does not change; caching pays from block 1 on.
+
+        The final block is never cached, because it is computed for one token of each post only."""
+        return min(*adapter.config.blocks, backbone.config.layers - 2)
 
     def fill(self, padding: int, compute: Compute) -> Iterator[Progress]:
-        """Compute what is kept. Always in the same batches, so that a training that is resumed sees the same bits."""
+        """Compute the activations, always in the same batches, so that a resumed training sees the same bits."""
 
         def compute_rows(batch: Indices) -> Rows:
             with torch.inference_mode():
-                ids, lengths = pad(self._texts, batch, padding, compute.device)
-                rows: Rows = self._trunk.beneath(ids, lengths, self._block).cpu().numpy()
+                ids, lengths = pad(self._posts, batch, padding, compute.device)
+                rows: Rows = self._backbone.forward_lower(ids, lengths, self._block).cpu().numpy()
             return rows
 
         done = 0
-        for batch, rows in in_fitting_batches(self._which, self._texts.lengths, compute, compute_rows):
-            self._rows[self._places(batch)] = rows
+        for batch, rows in map_with_oom_retry(self._indices, self._posts.lengths, compute, compute_rows):
+            self._rows[self._row_indices(batch)] = rows
             done += len(batch)
-            yield Progress("keeping states", done, len(self._which))
+            yield Progress("keeping states", done, len(self._indices))
 
     def pooled(self, batch: Indices, adapter: Adapter, device: torch.device) -> Tensor:
-        """What `GPT2.forward` gives of these posts, (batch, width)."""
-        rows = torch.from_numpy(np.asarray(self._rows[self._places(batch)])).to(device)
-        lengths = torch.from_numpy(self._texts.lengths_of(batch)).to(device)
-        return self._trunk.above(rows, lengths, self._block, adapter)
+        """Return what `GPT2.forward` returns for these posts, (batch, width)."""
+        rows = torch.from_numpy(np.asarray(self._rows[self._row_indices(batch)])).to(device)
+        lengths = torch.from_numpy(self._posts.lengths_of(batch)).to(device)
+        return self._backbone.forward_upper(rows, lengths, self._block, adapter)
 
-    def _places(self, batch: Indices) -> Indices:
-        """The rows of these posts, end to end."""
-        lengths = self._texts.lengths_of(batch)
+    def _row_indices(self, batch: Indices) -> Indices:
+        lengths = self._posts.lengths_of(batch)
         ends = np.cumsum(lengths)
-        places: Indices = np.repeat(self._starts[batch] - (ends - lengths), lengths) + np.arange(ends[-1])
-        return places
+        rows: Indices = np.repeat(self._starts[batch] - (ends - lengths), lengths) + np.arange(ends[-1])
+        return rows

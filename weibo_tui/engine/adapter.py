@@ -1,6 +1,6 @@
-"""The adapter: a bottleneck after each chosen block, and the classification head. All that is trained.
+"""The adapter: a bottleneck after each selected block, and the classification head. Nothing else is trained.
 
-Bottleneck adapters after Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", in the sequential
+Bottleneck adapters as in Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", in the sequential
 single-adapter form of Pfeiffer et al. 2021: `x + up(activation(down(x)))`.
 """
 
@@ -15,20 +15,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weibo_tui.engine.activations import ACTIVATIONS
-from weibo_tui.engine.config import LARGEST
-from weibo_tui.engine.layers import Linear, linear
+from weibo_tui.engine.config import MAX_SIZES
+from weibo_tui.engine.layers import ACTIVATIONS, Linear, linear
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 
-MOST_LABELS = 10_000
-LARGEST_WEIGHT = 1_000_000
-"""In magnitude. Trained weights are near 1; logits of some that are much larger overflow."""
+MAX_LABELS = 10_000
+MAX_WEIGHT = 1_000_000
+"""In magnitude. Trained weights are near 1; much larger ones make logits overflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterConfig:
-    """The shape of an adapter: which blocks of the trunk it follows, how narrow it is, how many labels."""
+    """Shape of an adapter: the blocks of the backbone that bottlenecks follow, their size, the number of labels."""
 
     width: int
     blocks: tuple[int, ...]
@@ -38,13 +37,13 @@ class AdapterConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise UserInputError for a shape that no adapter has: cards come from outside too."""
+        """Raise UserInputError for a shape out of range: cards may come from outside."""
         sound = (
-            0 < self.width <= LARGEST["width"]
-            and 0 < len(self.blocks) <= LARGEST["layers"]
-            and 0 <= min(self.blocks) <= max(self.blocks) < LARGEST["layers"]
-            and 0 < self.bottleneck <= LARGEST["width"]
-            and 0 < self.labels <= MOST_LABELS
+            0 < self.width <= MAX_SIZES["width"]
+            and 0 < len(self.blocks) <= MAX_SIZES["layers"]
+            and 0 <= min(self.blocks) <= max(self.blocks) < MAX_SIZES["layers"]
+            and 0 < self.bottleneck <= MAX_SIZES["width"]
+            and 0 < self.labels <= MAX_LABELS
             and self.activation in ACTIVATIONS
             and 0 <= self.dropout < 1
         )
@@ -53,7 +52,7 @@ class AdapterConfig:
 
 
 class Bottleneck(nn.Module):
-    """Down-projection and up-projection with biases; float32 whatever the trunk computes in."""
+    """Down-projection and up-projection with biases, always float32."""
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
@@ -62,24 +61,26 @@ class Bottleneck(nn.Module):
 
 
 class Adapter(nn.Module):
-    """The bottlenecks by block index, and a head without bias, (batch, width) to logits (batch, labels).
+    """Bottlenecks by block index, and a head without bias, (batch, width) to logits (batch, labels).
 
-    The state dict of this module is the trainable set and the saved set, so the two cannot drift apart."""
+    The state dict is both the trainable set and the saved set, so the two cannot differ."""
 
     def __init__(self, config: AdapterConfig) -> None:
         super().__init__()
         self.config = config
         self._activation = ACTIVATIONS[config.activation]
-        self._noise: torch.Generator | None = None
+        self._generator: torch.Generator | None = None
         self.blocks = nn.ModuleDict(
             {str(index): Bottleneck(config.width, config.bottleneck) for index in config.blocks}
         )
         self.head = Linear(config.width, config.labels, bias=False)
 
     @classmethod
-    def fresh(cls, config: AdapterConfig, seed: int, init: float = 1e-3) -> Adapter:
-        """A near-identity start: up-projections drawn with standard deviation `init` (0 is the identity),
-        down-projections and head at the scale that keeps their output's size, biases zero."""
+    def initialize(cls, config: AdapterConfig, seed: int, init: float = 1e-3) -> Adapter:
+        """Return a new adapter that is nearly the identity.
+
+        Up-projections have standard deviation `init` (0 is the identity), down-projections and head the one that keeps
+        the size of their output; biases are zero."""
         generator = torch.Generator().manual_seed(seed)
         with torch.device("meta"):
             adapter = cls(config)
@@ -96,16 +97,16 @@ class Adapter(nn.Module):
 
     @classmethod
     def load(cls, config: AdapterConfig, tensors: Mapping[str, Tensor]) -> Adapter:
-        """An adapter from its saved tensors, each name and shape asserted; Damaged names the first that is wrong."""
+        """Build an adapter from saved tensors. Raises CorruptFileError that names the first tensor that is wrong."""
         with torch.device("meta"):
             adapter = cls(config)
         expected = {name: tuple(tensor.shape) for name, tensor in adapter.state_dict().items()}
-        found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        for name in sorted(expected.keys() | found.keys()):
-            if expected.get(name) != found.get(name):
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        for name in sorted(expected.keys() | shapes.keys()):
+            if expected.get(name) != shapes.get(name):
                 raise CorruptFileError(
                     _("The adapter's weight {name} has the shape {found} where its card asks for {expected}.").format(
-                        name=name[:100], found=found.get(name), expected=expected.get(name)
+                        name=name[:100], found=shapes.get(name), expected=expected.get(name)
                     )
                 )
         for name, tensor in tensors.items():
@@ -113,53 +114,53 @@ class Adapter(nn.Module):
                 raise CorruptFileError(
                     _("The adapter's weight {name} holds what is no number: train it anew.").format(name=name)
                 )
-            if tensor.numel() and tensor.abs().max() > LARGEST_WEIGHT:
+            if tensor.numel() and tensor.abs().max() > MAX_WEIGHT:
                 raise CorruptFileError(
                     _("Adapter weight {name} exceeds {most}. Train the adapter again.").format(
-                        name=name, most=f"{LARGEST_WEIGHT:,}"
+                        name=name, most=f"{MAX_WEIGHT:,}"
                     )
                 )
         adapter.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
         return adapter.eval()
 
     def seed_dropout(self, seed: int) -> None:
-        """Draw the dropout masks from here on from `seed`: masks are then a function of the step alone."""
-        if self._noise is None:
-            self._noise = torch.Generator(self.head.weight.device)
-        self._noise.manual_seed(seed)
+        """Seed the dropout masks, so that they depend on the step only."""
+        if self._generator is None:
+            self._generator = torch.Generator(self.head.weight.device)
+        self._generator.manual_seed(seed)
 
-    def after(self, index: int, x: Tensor) -> Tensor:
-        """The residual stream (batch, length, width) after block `index`, adapted where a bottleneck follows."""
+    def adapt(self, index: int, x: Tensor) -> Tensor:
+        """Apply the bottleneck that follows block `index`, if any, to the residual stream (…, width)."""
         if str(index) not in self.blocks:
             return x
         bottleneck = cast(Bottleneck, self.blocks[str(index)])
         inner = self._activation(linear(x, bottleneck.down))
         if self.training and self.config.dropout > 0:
-            keep = torch.empty_like(inner).bernoulli_(1 - self.config.dropout, generator=self._noise)
+            keep = torch.empty_like(inner).bernoulli_(1 - self.config.dropout, generator=self._generator)
             inner = inner * keep / (1 - self.config.dropout)
         return linear(inner, bottleneck.up, residual=x)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """Pooled states (batch, width) to logits (batch, labels)."""
+        """Map pooled states (batch, width) to logits (batch, labels)."""
         return F.linear(pooled, self.head.weight)
 
 
 def parse_blocks(text: str, layers: int) -> tuple[int, ...]:
-    """Which blocks `all`, `last4`, `0-5` or `2,5,8-11` name in a trunk of so many layers, counted from 0."""
-    chosen: set[int] = set()
+    """Return the block indices that `all`, `last4`, `0-5` or `2,5,8-11` name in a backbone of `layers` layers."""
+    indices: set[int] = set()
     for part in text.replace(" ", "").split(","):
         if part == "all":
-            chosen.update(range(layers))
+            indices.update(range(layers))
         elif match := re.fullmatch(r"last(\d{1,4})", part):
-            chosen.update(range(layers - int(match[1]), layers))
+            indices.update(range(layers - int(match[1]), layers))
         elif match := re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part):
-            chosen.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+            indices.update(range(int(match[1]), int(match[2] or match[1]) + 1))
         else:
-            chosen.add(-1)
-    if not chosen or min(chosen) < 0 or max(chosen) >= layers:
+            indices.add(-1)
+    if not indices or min(indices) < 0 or max(indices) >= layers:
         raise UserInputError(
             _("The blocks '{text}' are not among this base's {layers}: write all, last4 or 0-{last}.").format(
                 text=text, layers=layers, last=layers - 1
             )
         )
-    return tuple(sorted(chosen))
+    return tuple(sorted(indices))

@@ -1,7 +1,7 @@
-"""Causal attention over posts that lie end to end, by the kernel that is quickest where it runs.
+"""Causal attention over packed posts, by the fastest kernel of each device.
 
-On CPUs that is, in bf16, three plain products (scores, softmax, values): torch's fused kernel is made for long texts,
-and its backward took five times as long at 56 tokens. Elsewhere it is `scaled_dot_product_attention`.
+In bf16 on CPUs these are three plain products (scores, softmax, values): torch's fused kernel is made for long texts,
+and its backward pass takes five times as long at 56 tokens. Otherwise it is `scaled_dot_product_attention`.
 """
 
 from __future__ import annotations
@@ -13,34 +13,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# A batch is filled up to a multiple of these, the smaller one up to SMALL tokens: oneDNN makes and keeps a kernel of a
-# megabyte for each new number of rows. So are the lengths that attention sees, for its products' sake.
-STEP_OF_SMALL, SMALL, STEP, LENGTH_STEP = 16, 256, 64, 8
+# The rows of a batch are rounded up to a multiple of ROW_STEP (SMALL_ROW_STEP up to SMALL rows): oneDNN creates and
+# keeps a kernel of a megabyte for each new number of rows. The length that attention sees is rounded up to LENGTH_STEP.
+SMALL_ROW_STEP, SMALL, ROW_STEP, LENGTH_STEP = 16, 256, 64, 8
 
 
 @dataclass(frozen=True, slots=True)
 class PackedLayout:
-    """Posts end to end, without padding between them: only attention lays them side by side, all else works on rows.
+    """Index maps between packed posts, (tokens, width) without padding, and padded ones, (batch, length, width).
 
-    tokens: rows of the batch, some at the end of no post; length: how long the longest post is taken to be; lengths:
-    (batch,) of the posts; last: (batch,) the row of each post's last token; seen: as in `causal_attention`; places:
-    (real,) where the token of each real row stands when the posts lie side by side, in (batch length); rows: (batch
-    length,) the row at each such place, any row where a place is empty. The last two are None where no place is."""
+    Only attention needs padded posts.
+
+    tokens: packed rows, some of them filling at the end; length: of the padded posts; lengths: (batch,) of the posts;
+    last: (batch,) packed row of each post's last token; attn_mask: as in `causal_attention`; padded_index: (real
+    tokens,) place in (batch * length) of each packed row; packed_index: (batch * length,) the packed row of each place,
+    any row for padding. Posts of one length need neither of the last two."""
 
     tokens: int
     length: int
     lengths: Tensor
     last: Tensor
-    seen: Tensor | None = None
-    places: Tensor | None = None
-    rows: Tensor | None = None
+    attn_mask: Tensor | None = None
+    padded_index: Tensor | None = None
+    packed_index: Tensor | None = None
 
     @classmethod
     def ragged(cls, lengths: Tensor) -> PackedLayout:
-        """Posts of these lengths, (batch,), on their device."""
+        """Return the layout of posts of these lengths, (batch,), on their device."""
         ends = lengths.cumsum(0)
         real, longest = int(ends[-1]), int(lengths.max())
-        step = STEP_OF_SMALL if real <= SMALL else STEP
+        step = SMALL_ROW_STEP if real <= SMALL else ROW_STEP
         length = -(-longest // LENGTH_STEP) * LENGTH_STEP
         starts = (ends - lengths)[:, None]
         column = torch.arange(length, device=lengths.device)
@@ -50,139 +52,141 @@ class PackedLayout:
             length=length,
             lengths=lengths,
             last=ends - 1,
-            places=inside.flatten().nonzero().squeeze(1),
-            rows=torch.where(inside, starts + column, 0).flatten(),
+            padded_index=inside.flatten().nonzero().squeeze(1),
+            packed_index=torch.where(inside, starts + column, 0).flatten(),
         )
 
     @classmethod
-    def full(cls, batch: int, length: int, seen: Tensor | None, device: torch.device) -> PackedLayout:
-        """So many posts of one length."""
+    def uniform(cls, batch: int, length: int, attn_mask: Tensor | None, device: torch.device) -> PackedLayout:
+        """Return the layout of `batch` posts of the same length."""
         lengths = torch.full((batch,), length, device=device)
-        return cls(batch * length, length, lengths, lengths.cumsum(0) - 1, seen)
+        return cls(batch * length, length, lengths, lengths.cumsum(0) - 1, attn_mask)
 
-    def embedded(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Ids (batch, at least the longest), right-padded, to those of the rows and their positions, (tokens,) each."""
-        assert self.places is not None
-        post, position = self.places // self.length, self.places % self.length
-        filling = (0, self.tokens - len(self.places))
+    def pack_ids(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return packed ids and their positions, (tokens,) each, of right-padded ids (batch, length)."""
+        assert self.padded_index is not None
+        post, position = self.padded_index // self.length, self.padded_index % self.length
+        filling = (0, self.tokens - len(self.padded_index))
         return F.pad(ids[post, position], filling), F.pad(position, filling)
 
-    def side_by_side(self, x: Tensor) -> Tensor:
-        """Rows (tokens, width) to (batch, length, width); what stands in empty places means nothing."""
-        if self.rows is not None:
+    def pad(self, x: Tensor) -> Tensor:
+        """Map (tokens, width) to (batch, length, width) with arbitrary values in the padding."""
+        if self.packed_index is not None:
             x = _Pad.apply(x, self)  # type: ignore[no-untyped-call]
         return x.view(len(self.lengths), self.length, -1)
 
-    def end_to_end(self, x: Tensor) -> Tensor:
-        """(batch, length, width) back to rows (tokens, width), zeros where no post is."""
+    def unpad(self, x: Tensor) -> Tensor:
+        """Map (batch, length, width) to (tokens, width) with zeros in the filling."""
         x = x.flatten(0, 1)
-        return x if self.places is None else _Unpad.apply(x, self)  # type: ignore[no-untyped-call]
+        return x if self.padded_index is None else _Unpad.apply(x, self)  # type: ignore[no-untyped-call]
 
 
 class _Pad(torch.autograd.Function):
-    """Rows to places. What is in empty ones comes to nothing, so neither does their gradient count."""
+    """`PackedLayout.pad`. Padding has no effect on the result, so its gradient is ignored."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layout: PackedLayout) -> Tensor:
         ctx.layout = layout
-        rows: Tensor = x.index_select(0, layout.rows)  # type: ignore[arg-type]
-        return rows
+        padded: Tensor = x.index_select(0, layout.packed_index)  # type: ignore[arg-type]
+        return padded
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _to_rows(gradient, ctx.layout), None
+        return _unpad(gradient, ctx.layout), None
 
 
 class _Unpad(torch.autograd.Function):
-    """Places to rows."""
+    """`PackedLayout.unpad`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layout: PackedLayout) -> Tensor:
         ctx.layout = layout
-        return _to_rows(x, layout)
+        return _unpad(x, layout)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         layout = ctx.layout
-        real = len(layout.places)
-        of_places = gradient.new_zeros(len(layout.rows), gradient.shape[1])
-        return of_places.index_copy_(0, layout.places, gradient[:real]), None
+        real = len(layout.padded_index)
+        padded = gradient.new_zeros(len(layout.packed_index), gradient.shape[1])
+        return padded.index_copy_(0, layout.padded_index, gradient[:real]), None
 
 
-def _to_rows(x: Tensor, layout: PackedLayout) -> Tensor:
-    assert layout.places is not None
+def _unpad(x: Tensor, layout: PackedLayout) -> Tensor:
+    assert layout.padded_index is not None
     rows = x.new_empty(layout.tokens, x.shape[1])
-    real = len(layout.places)
-    torch.index_select(x, 0, layout.places, out=rows[:real])
+    real = len(layout.padded_index)
+    torch.index_select(x, 0, layout.padded_index, out=rows[:real])
     rows[real:] = 0
     return rows
 
 
-def causal_attention(qkv: Tensor, heads: int, scale: float, seen: Tensor | None = None) -> Tensor:
-    """Queries, keys and values side by side, (batch, length, 3 width), to what is attended to, (batch, length, width).
+def causal_attention(qkv: Tensor, heads: int, scale: float, attn_mask: Tensor | None = None) -> Tensor:
+    """Map concatenated queries, keys and values (batch, length, 3 width) to attention outputs (batch, length, width).
 
-    `seen` (batch, 1, length, length) is true where the token of a row may look at that of a column; without it that is
-    every token up to its own."""
+    `attn_mask` (batch, 1, length, length) is true where a query (row) may attend to a key (column); without it each
+    token attends to itself and all before it."""
     if qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16:
-        attended: Tensor = _PlainAttention.apply(qkv, heads, scale, seen)  # type: ignore[no-untyped-call]
+        attended: Tensor = _PlainAttention.apply(qkv, heads, scale, attn_mask)  # type: ignore[no-untyped-call]
         return attended
     q, k, v = split_heads(qkv, heads)
-    return _beside(F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=seen is None, scale=scale)[None])
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, is_causal=attn_mask is None, scale=scale)
+    return _merge_heads(out[None])
 
 
 def attention_at(q: Tensor, kv: Tensor, positions: Tensor, heads: int, scale: float) -> Tensor:
-    """The same for one token a post: queries (batch, width) at `positions` (batch,), keys and values side by side
-    (batch, length, 2 width), to (batch, width)."""
+    """Compute causal attention for one query a post, (batch, width), at `positions` (batch,).
+
+    `kv` are concatenated keys and values, (batch, length, 2 width)."""
     k, v = split_heads(kv, heads, 2)
     scores = q.view(len(q), heads, 1, -1) @ k.transpose(2, 3) * scale
-    hidden = torch.arange(kv.shape[1], device=q.device) > positions.view(-1, 1, 1, 1)
-    attended: Tensor = scores.masked_fill(hidden, float("-inf")).softmax(-1) @ v
+    masked = torch.arange(kv.shape[1], device=q.device) > positions.view(-1, 1, 1, 1)
+    attended: Tensor = scores.masked_fill(masked, float("-inf")).softmax(-1) @ v
     return attended.flatten(1)
 
 
 def split_heads(x: Tensor, heads: int, parts: int = 3) -> Tensor:
-    """(batch, length, parts width) to (parts, batch, heads, length, size), a view."""
+    """View (batch, length, parts width) as (parts, batch, heads, length, size)."""
     batch, length, width = x.shape
     return x.view(batch, length, parts, heads, width // parts // heads).permute(2, 0, 3, 1, 4)
 
 
-def _beside(split: Tensor) -> Tensor:
-    """(parts, batch, heads, length, size) to (batch, length, parts width): `split_heads` undone."""
+def _merge_heads(split: Tensor) -> Tensor:
+    """Undo `split_heads`."""
     return split.permute(1, 3, 0, 2, 4).flatten(2)
 
 
 class _PlainAttention(torch.autograd.Function):
-    """softmax(scale Q K^T + mask) V and its gradients, with no copy but those that the products need."""
+    """softmax(scale Q K^T + mask) V and its gradients, with as few copies as possible."""
 
     @staticmethod
-    def forward(ctx: Any, qkv: Tensor, heads: int, scale: float, seen: Tensor | None) -> Tensor:
-        # (3, batch heads, length, size): all products below are over one stack of matrices.
+    def forward(ctx: Any, qkv: Tensor, heads: int, scale: float, attn_mask: Tensor | None) -> Tensor:
+        # (3, batch * heads, length, size), so that all products are batched matrix products
         split = split_heads(qkv, heads).flatten(1, 2).contiguous()
         q, k, v = split
-        probabilities = torch.baddbmm(_hidden(qkv, heads, seen), q, k.transpose(1, 2), alpha=scale).softmax(-1)
+        probabilities = torch.baddbmm(_score_mask(qkv, heads, attn_mask), q, k.transpose(1, 2), alpha=scale).softmax(-1)
         ctx.save_for_backward(split, probabilities)
         ctx.heads, ctx.scale = heads, scale
-        return _beside(torch.bmm(probabilities, v).view(1, len(qkv), heads, qkv.shape[1], -1))
+        return _merge_heads(torch.bmm(probabilities, v).view(1, len(qkv), heads, qkv.shape[1], -1))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         split, probabilities = ctx.saved_tensors
         q, k, v = split
-        of_values = split_heads(gradient, ctx.heads, 1).flatten(0, 2)
-        of_split = torch.empty_like(split)
-        torch.bmm(probabilities.transpose(1, 2), of_values, out=of_split[2])
-        of_probabilities = torch.bmm(of_values, v.transpose(1, 2))
-        of_scores = torch._softmax_backward_data(of_probabilities, probabilities, -1, probabilities.dtype)
-        of_scores *= ctx.scale
-        torch.bmm(of_scores, k, out=of_split[0])
-        torch.bmm(of_scores.transpose(1, 2), q, out=of_split[1])
-        return _beside(of_split.view(3, len(gradient), ctx.heads, *split.shape[2:])), None, None, None
+        grad_values = split_heads(gradient, ctx.heads, 1).flatten(0, 2)
+        grad_split = torch.empty_like(split)
+        torch.bmm(probabilities.transpose(1, 2), grad_values, out=grad_split[2])
+        grad_probabilities = torch.bmm(grad_values, v.transpose(1, 2))
+        grad_scores = torch._softmax_backward_data(grad_probabilities, probabilities, -1, probabilities.dtype)
+        grad_scores *= ctx.scale
+        torch.bmm(grad_scores, k, out=grad_split[0])
+        torch.bmm(grad_scores.transpose(1, 2), q, out=grad_split[1])
+        return _merge_heads(grad_split.view(3, len(gradient), ctx.heads, *split.shape[2:])), None, None, None
 
 
-def _hidden(qkv: Tensor, heads: int, seen: Tensor | None) -> Tensor:
-    """What is added to the scores: minus infinity where a token may not look, (batch heads or 1, length, length)."""
+def _score_mask(qkv: Tensor, heads: int, attn_mask: Tensor | None) -> Tensor:
+    """Return the additive mask, minus infinity where a key is masked, (batch * heads or 1, length, length)."""
     length = qkv.shape[1]
-    if seen is None:
+    if attn_mask is None:
         return qkv.new_full((1, length, length), float("-inf")).triu(1)
-    hidden = torch.zeros_like(seen, dtype=qkv.dtype).masked_fill_(~seen, float("-inf"))
-    return hidden.expand(-1, heads, -1, -1).flatten(0, 1)
+    mask = torch.zeros_like(attn_mask, dtype=qkv.dtype).masked_fill_(~attn_mask, float("-inf"))
+    return mask.expand(-1, heads, -1, -1).flatten(0, 1)

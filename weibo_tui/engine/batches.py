@@ -1,4 +1,4 @@
-"""Batches of posts of like length: attention, which lays them side by side, then computes little on padding."""
+"""Batches of posts of similar length, so that attention, which pads them, computes little on padding."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from weibo_tui.engine.tokenizer import EncodedPosts
 
 Indices = NDArray[np.int64]
 
-# Steps whose posts are sorted among each other: wide enough to pad little, narrow enough to stay random.
+# Steps whose posts are sorted together: enough to pad little, few enough to stay random.
 WINDOW_STEPS = 50
 
 
 def training_steps(lengths: NDArray[np.int64], posts: int, seed: int, epoch: int) -> list[Indices]:
-    """The posts of each optimizer step of one epoch: every post once, `posts` a step, a function of (seed, epoch).
+    """Return the posts of each optimizer step of an epoch, `posts` a step, as a function of (seed, epoch).
 
-    Posts are shuffled, sorted by length within windows, cut into steps, and the steps shuffled."""
+    Posts are shuffled, sorted by length within windows, split into steps, and the steps shuffled."""
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
     steps: list[Indices] = []
     for start in range(0, len(order), posts * WINDOW_STEPS):
         window = order[start : start + posts * WINDOW_STEPS]
         window = window[np.argsort(lengths[window], kind="stable")]
-        steps += [window[at : at + posts] for at in range(0, len(window), posts)]
+        steps += [window[i : i + posts] for i in range(0, len(window), posts)]
     return [steps[i] for i in random.permutation(len(steps))]
 
 
 def micro_batches(indices: Indices, lengths: NDArray[np.int64], tokens: int) -> Iterator[Indices]:
-    """`indices` by falling length, in batches of as many tokens each as comes nearest to `tokens` when all get the
-    same: at most half as many again and one post."""
+    """Split `indices`, the longest posts first, into batches of about the same number of tokens.
+
+    A batch has at most 1.5 * `tokens` and one post more."""
     if not len(indices):
         return
     ordered = indices[np.argsort(-lengths[indices], kind="stable")]
@@ -44,7 +45,7 @@ def micro_batches(indices: Indices, lengths: NDArray[np.int64], tokens: int) -> 
 
 
 def pad(encoded: EncodedPosts, indices: Indices, padding: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids (batch, length), right-padded to the longest, and lengths (batch,); both int64 on `device`."""
+    """Return token ids (batch, length), right-padded, and lengths (batch,), both int64 on `device`."""
     lengths = encoded.lengths_of(indices)
     ids = np.full((len(indices), lengths.max()), padding, np.int64)
     for row, index in enumerate(indices):

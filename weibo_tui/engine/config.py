@@ -1,23 +1,25 @@
-"""The shape of a GPT-2: what a `config.json` says, and whether a model can have it."""
+"""The shape of a GPT-2: read from a `config.json`, checked, and written."""
 
 from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from weibo_tui.engine.activations import ACTIVATIONS
+from weibo_tui.engine.layers import ACTIVATIONS
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
-# No checkpoint in use comes near these; a config.json from outside that exceeds them is not a model.
-LARGEST = {"layers": 200, "heads": 256, "width": 16_384, "positions": 131_072, "vocabulary": 2_000_000}
+# No checkpoint in use comes near these. They limit what a config.json from outside makes the program allocate.
+MAX_SIZES = {"layers": 200, "heads": 256, "width": 16_384, "positions": 131_072, "vocabulary": 2_000_000}
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
 class GPT2Config:
-    """The shape of a trunk. Sizes are counts; `inner` is the width of the feed-forward layer."""
+    """Shape of a backbone. Sizes are counts; `inner` is the width of the feed-forward layer."""
 
     layers: int
     heads: int
@@ -31,9 +33,9 @@ class GPT2Config:
     scale_by_layer: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UserInputError that names every size that makes no model."""
-        wrong = [name for name, most in LARGEST.items() if not 1 <= getattr(self, name) <= most]
-        if not 1 <= self.inner <= 8 * LARGEST["width"]:
+        """Raise UserInputError that names every size out of range."""
+        wrong = [name for name, limit in MAX_SIZES.items() if not 1 <= getattr(self, name) <= limit]
+        if not 1 <= self.inner <= 8 * MAX_SIZES["width"]:
             wrong.append("inner")
         if not wrong and self.width % self.heads:
             wrong.append("heads")
@@ -51,14 +53,14 @@ class GPT2Config:
         if config.get("model_type") != "gpt2" or config.get("add_cross_attention"):
             kind = config.get("model_type") or config.get("architectures")
             raise UserInputError(_("A base must be a GPT-2, and this model is {kind}.").format(kind=_name(kind)))
-        width = _integer(config, "n_embd", 768)
+        width = _number(config, "n_embd", 768)
         return cls(
-            layers=_integer(config, "n_layer", 12),
-            heads=_integer(config, "n_head", 12),
+            layers=_number(config, "n_layer", 12),
+            heads=_number(config, "n_head", 12),
             width=width,
-            positions=_integer(config, "n_positions", 1024),
-            vocabulary=_integer(config, "vocab_size", 50257),
-            inner=_integer(config, "n_inner", 4 * width),
+            positions=_number(config, "n_positions", 1024),
+            vocabulary=_number(config, "vocab_size", 50257),
+            inner=_number(config, "n_inner", 4 * width),
             activation=_name(config.get("activation_function", "gelu_new")),
             epsilon=_number(config, "layer_norm_epsilon", 1e-5),
             scale_attention=bool(config.get("scale_attn_weights", True)),
@@ -66,7 +68,7 @@ class GPT2Config:
         )
 
     def to_hugging_face(self) -> dict[str, Any]:
-        """The `config.json` with which transformers opens the same model."""
+        """Return the `config.json` with which transformers opens the same model."""
         return {
             "architectures": ["GPT2LMHeadModel"],
             "model_type": "gpt2",
@@ -84,8 +86,8 @@ class GPT2Config:
         }
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Name and shape of each canonical tensor: those of transformers' `GPT2Model`, where linear layers
-        are `Conv1D` and hold (in, out)."""
+        """Yield name and shape of each tensor as in transformers' `GPT2Model`, where linear layers are `Conv1D`,
+        (in, out)."""
         width, inner = self.width, self.inner
         yield "wte.weight", (self.vocabulary, width)
         yield "wpe.weight", (self.positions, width)
@@ -105,31 +107,26 @@ class GPT2Config:
         yield "ln_f.bias", (width,)
 
 
-def _integer(config: Mapping[str, Any], key: str, default: int) -> int:
-    value = config.get(key)
-    if value is None:
+def _number(config: Mapping[str, Any], key: str, default: Number) -> Number:
+    """Return a number of the default's type. An integer may be null, which is its default."""
+    whole = isinstance(default, int)
+    value = config.get(key, default)
+    if value is None and whole:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
-        raise UserInputError(
-            _("config.json holds {key}={value} where a whole number belongs.").format(key=key, value=_short(value))
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or abs(value) >= 2**63:
+        message = (
+            _("config.json holds {key}={value} where a whole number belongs.")
+            if whole
+            else _("config.json holds {key}={value} where a number belongs.")
         )
+        raise UserInputError(message.format(key=key, value=_short(value)))
     return value
 
 
 def _name(value: Any) -> str:
-    """A value that is to be a name; whatever else it is, in few words."""
     return value[:40] if isinstance(value, str) else _short(value)
 
 
 def _short(value: Any) -> str:
-    too_long = isinstance(value, int) and abs(value) >= 2**63  # Python itself writes out 4,300 digits at most
+    too_long = isinstance(value, int) and abs(value) >= 2**63  # Python writes out 4,300 digits at most
     return _("a number without end") if too_long else reprlib.repr(value)
-
-
-def _number(config: Mapping[str, Any], key: str, default: float) -> float:
-    value = config.get(key, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) >= 2**63:
-        raise UserInputError(
-            _("config.json holds {key}={value} where a number belongs.").format(key=key, value=_short(value))
-        )
-    return value

@@ -1,4 +1,4 @@
-"""Where and how the engine computes: CUDA, else Apple's MPS, else the CPU; bf16 where the hardware has it natively."""
+"""Device, dtype and threads of a computation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 DEFAULT_THREADS = torch.get_num_threads()
-"""The number of CPU threads that torch chose itself, before anything here sets another."""
+"""The number of CPU threads that torch chooses itself."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """A device, the dtype of the trunk's matrix products, how many tokens a micro-batch holds, or nearly, and the
-    number of CPU threads. A model in memory serves any number of threads, so two that differ only there are equal."""
+    """Device, dtype of the backbone's matrix products, tokens in a micro-batch (about), and CPU threads.
+
+    A model in memory can be used with any number of threads, so `threads` is not compared."""
 
     device: torch.device
     dtype: torch.dtype
@@ -29,48 +30,50 @@ class Compute:
 
     @classmethod
     def choose(cls, device: str = "auto", dtype: str = "auto", threads: int = 0) -> Compute:
-        """The compute that settings name, with its threads in use; `threads` = 0 is torch's own number of CPU threads.
+        """Return the compute that settings name, and use its threads from now on.
 
-        Raises UserInputError where a device that is not there is named."""
-        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-        if device != "auto" and not there.get(device):
+        `auto` is CUDA, MPS or the CPU, whichever exists first, and bf16 where the hardware supports it. `threads` = 0
+        is torch's own number. Raises UserInputError for a device or dtype that does not exist."""
+        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        if device != "auto" and not available.get(device):
             raise UserInputError(
                 _("The device {device} is not there: this machine has {there}.").format(
-                    device=device, there=", ".join(name for name in there if there[name])
+                    device=device, there=", ".join(name for name in available if available[name])
                 )
             )
-        chosen = torch.device(device if device != "auto" else next(name for name in there if there[name]))
+        selected = torch.device(device if device != "auto" else next(name for name in available if available[name]))
         if dtype != "auto" and dtype not in DTYPES:
             raise UserInputError(_("There is no dtype {dtype}: write auto, float32 or bfloat16.").format(dtype=dtype))
-        native = torch.bfloat16 if native_bfloat16(chosen) else torch.float32
-        micro_tokens = 65_536 if chosen.type == "cuda" else 768
-        compute = cls(chosen, DTYPES.get(dtype, native), micro_tokens, threads or DEFAULT_THREADS)
+        native = torch.bfloat16 if native_bfloat16(selected) else torch.float32
+        micro_tokens = 65_536 if selected.type == "cuda" else 768
+        compute = cls(selected, DTYPES.get(dtype, native), micro_tokens, threads or DEFAULT_THREADS)
         compute.use_threads()  # loading a model computes too
         return compute
 
     def use_threads(self) -> None:
         """Let torch use `threads` CPU threads from now on.
 
-        Torch has one number for the whole process. Work that takes turns with other work therefore sets its own number
-        before each of its turns."""
+        The number is global in torch, so jobs that alternate set theirs before each step."""
         torch.set_num_threads(self.threads)
 
     @property
     def dtype_name(self) -> str:
+        """Name of the dtype in settings and cards."""
         return str(self.dtype).removeprefix("torch.")
 
 
 def native_bfloat16(device: torch.device) -> bool:
-    """Whether bf16 matrix products are done by the hardware: CUDA from 8.0 on, AVX512-BF16 or AMX on CPUs."""
+    """Return whether the hardware has bf16 matrix products: CUDA from 8.0 on, AVX512-BF16 or AMX on CPUs."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private, so they may vanish
+        return any(getattr(torch.cpu, name, bool)() for name in tests)
     return False
 
 
 def memory(device: torch.device) -> int:
-    """Peak memory so far, in bytes: the card's where there is one, else the process's."""
+    """Return the peak memory in bytes, of the GPU if it is used, otherwise of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform != "win32":

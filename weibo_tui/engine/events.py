@@ -1,4 +1,4 @@
-"""What long work tells whoever pulls it. Every event is a frozen dataclass; none needs torch to be imported."""
+"""Events that trainings yield, as frozen dataclasses. Importing them does not import torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from weibo_tui.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A training or pretraining begins, or goes on from step `step` of `steps` (0: bounded by time)."""
+    """Start of a training or pretraining, or its resume at step `step` of `steps` (0: limited by time)."""
 
     run: str
     name: str
@@ -31,8 +31,8 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """One optimizer step. `loss` in nats, per post in training and per token in pretraining; `tokens` are real
-    tokens, padding not counted; `seconds` of computing; `memory` the peak so far in bytes."""
+    """Optimizer step. `loss` in nats per post (training) or token (pretraining); `tokens` without padding; `seconds`
+    of computing; `memory` the peak in bytes."""
 
     step: int
     steps: int
@@ -48,8 +48,9 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class BatchHalved:
-    """The memory was too small for step `step`: from it on, micro-batches have `tokens` tokens, half as many. The posts
-    of a step stay the same, and so does its gradient."""
+    """Memory was too small: from step `step` on, micro-batches have `tokens` tokens, half as many as before.
+
+    The posts of a step and its gradient stay the same."""
 
     step: int
     tokens: int
@@ -57,8 +58,8 @@ class BatchHalved:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The validation split after an epoch (or, in pretraining, after a stretch): loss in nats. Accuracy and F1
-    are None in pretraining; `best` says whether this is the best so far."""
+    """Result on the validation split, loss in nats. Pretraining has neither accuracy nor F1. `best` marks the best so
+    far."""
 
     epoch: int
     step: int
@@ -71,7 +72,7 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved:
-    """All that a resume needs is on disk."""
+    """Everything that a resume needs is on disk."""
 
     step: int
     path: str
@@ -79,12 +80,12 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class JournalDelayed:
-    """Another program holds the database. Events wait in memory, and no checkpoint is saved until it is free."""
+    """Another program locks the database. Events stay in memory, and no checkpoint is saved until it is free."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """The run is done and its result kept under `name`; `score` is the score card on the test split."""
+    """End of a run, its result saved as `name`. `score` is the score card on the test split."""
 
     run: str
     name: str
@@ -98,9 +99,9 @@ Event = Progress | RunStarted | StepDone | BatchHalved | Evaluated | CheckpointS
 
 
 def to_json(event: Any) -> dict[str, Any]:
-    """An event as the command line and the journal write it: its name under "event", then its fields.
+    """Return an event as the command line and the journal write it: its name under "event", then its fields.
 
-    A number that JSON cannot hold (NaN, infinity) becomes null."""
+    NaN and infinity become null."""
     return {"event": type(event).__name__} | {key: _finite(v) for key, v in dataclasses.asdict(event).items()}
 
 

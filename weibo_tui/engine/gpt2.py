@@ -1,8 +1,7 @@
-"""The trunk: a compact GPT-2 that any Hugging Face GPT-2 checkpoint loads into.
+"""The backbone: a compact GPT-2 that loads any Hugging Face GPT-2 checkpoint.
 
-Pre-LayerNorm blocks, learned positions, causal self-attention (Radford et al. 2019, "Language Models are
-Unsupervised Multitask Learners"); checked in the tests against transformers' `GPT2Model`. Posts are padded on
-the right, so the causal mask alone keeps padding out of every real token's sight.
+Pre-LayerNorm blocks, learned positions, causal self-attention (Radford et al. 2019, "Language Models are Unsupervised
+Multitask Learners"). The tests compare it with transformers' `GPT2Model`.
 """
 
 from __future__ import annotations
@@ -14,23 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weibo_tui.engine.activations import ACTIVATIONS
 from weibo_tui.engine.attention import PackedLayout, attention_at, causal_attention
 from weibo_tui.engine.config import GPT2Config
-from weibo_tui.engine.layers import Embedding, LayerNorm, Linear, PackedLinear
+from weibo_tui.engine.layers import ACTIVATIONS, Embedding, LayerNorm, Linear, PackedLinear
 from weibo_tui.errors import CorruptFileError
 from weibo_tui.locale import gettext as _
 
 
 class AdapterProtocol(Protocol):
-    """What the trunk needs of an adapter: the residual stream after block `index`, adapted."""
+    """Adapter as the backbone uses it: changes the residual stream after block `index`."""
 
-    def after(self, index: int, x: Tensor) -> Tensor: ...
+    def adapt(self, index: int, x: Tensor) -> Tensor: ...
 
 
 class Block(nn.Module):
-    """One transformer block. The residual stream stays in float32 (float64 where asked); the matrix products
-    run in the dtype of the weights."""
+    """Transformer block. The residual stream is float32 or float64, matrix products have the dtype of the weights."""
 
     def __init__(self, config: GPT2Config, index: int) -> None:
         super().__init__()
@@ -47,22 +44,22 @@ class Block(nn.Module):
         self.mlp_out: Linear | PackedLinear = Linear(config.inner, width)
 
     def forward(self, x: Tensor, layout: PackedLayout) -> Tensor:
-        """Rows (tokens, width) to the same shape."""
-        qkv = layout.side_by_side(self.attn_qkv(self._normed(x)))
-        attended = layout.end_to_end(causal_attention(qkv, self.heads, self.scale, layout.seen))
+        """Map packed rows (tokens, width) to the same shape."""
+        qkv = layout.pad(self.attn_qkv(self._attention_input(x)))
+        attended = layout.unpad(causal_attention(qkv, self.heads, self.scale, layout.attn_mask))
         return self._feed_forward(x + self.attn_out(attended).to(x.dtype))
 
-    def at_last(self, x: Tensor, layout: PackedLayout) -> Tensor:
-        """The block's output at each post's last token only: rows (tokens, width) to (batch, width).
+    def forward_last_token(self, x: Tensor, layout: PackedLayout) -> Tensor:
+        """Map packed rows (tokens, width) to the output at each post's last token, (batch, width).
 
-        Keys and values are needed of all tokens, queries and the feed-forward layer of one."""
-        q, kv = self.attn_qkv(self._normed(x)).split([x.shape[1], 2 * x.shape[1]], dim=1)
+        Keys and values are computed for all tokens, queries and the feed-forward layer for the last one."""
+        q, kv = self.attn_qkv(self._attention_input(x)).split([x.shape[1], 2 * x.shape[1]], dim=1)
         attended = attention_at(
-            q.index_select(0, layout.last), layout.side_by_side(kv), layout.lengths - 1, self.heads, self.scale
+            q.index_select(0, layout.last), layout.pad(kv), layout.lengths - 1, self.heads, self.scale
         )
         return self._feed_forward(x.index_select(0, layout.last) + self.attn_out(attended).to(x.dtype))
 
-    def _normed(self, x: Tensor) -> Tensor:
+    def _attention_input(self, x: Tensor) -> Tensor:
         normed: Tensor = self.ln_1(x).to(self.attn_qkv.weight.dtype)
         return normed
 
@@ -76,8 +73,8 @@ class Block(nn.Module):
         return x + out.to(x.dtype)
 
 
-# canonical name within a block -> module of Block; the last column says whether (in, out) must be turned
-_PARTS = (
+# Name in a Hugging Face block, name in Block, and whether the weight (in, out) must be transposed.
+_BLOCK_NAMES = (
     ("ln_1", "ln_1", False),
     ("attn.c_attn", "attn_qkv", True),
     ("attn.c_proj", "attn_out", True),
@@ -88,7 +85,7 @@ _PARTS = (
 
 
 class GPT2(nn.Module):
-    """A GPT-2 trunk without a language-model head (the token embedding serves as one in pretraining)."""
+    """GPT-2 without a language-model head (pretraining uses the token embedding as one)."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -100,7 +97,7 @@ class GPT2(nn.Module):
 
     @classmethod
     def load(cls, config: GPT2Config, tensors: Mapping[str, Tensor]) -> GPT2:
-        """A frozen trunk from canonical tensors (`GPT2Config.tensors`), each name and shape asserted.
+        """Build a frozen backbone from tensors named as in `GPT2Config.tensors`.
 
         Raises CorruptFileError that names the first tensor that is missing, unknown or of another shape."""
         expected = dict(config.tensors())
@@ -113,32 +110,30 @@ class GPT2(nn.Module):
             raise CorruptFileError(message.format(name=name[:100]))
         for name, shape in expected.items():
             if tuple(tensors[name].shape) != shape:
-                found = tuple(tensors[name].shape)
                 raise CorruptFileError(
                     _("The weight {name} has the shape {found} where config.json asks for {shape}.").format(
-                        name=name, found=found, shape=shape
+                        name=name, found=tuple(tensors[name].shape), shape=shape
                     )
                 )
         with torch.device("meta"):
-            trunk = cls(config)
+            model = cls(config)
         state = {
-            ours: (tensors[theirs].float().t() if turned else tensors[theirs].float()).contiguous()
-            for theirs, ours, turned in _names(config)
+            ours: (tensors[theirs].float().t() if transposed else tensors[theirs].float()).contiguous()
+            for theirs, ours, transposed in _names(config)
         }
-        trunk.load_state_dict(state, strict=True, assign=True)
-        return trunk.eval().requires_grad_(False)
+        model.load_state_dict(state, strict=True, assign=True)
+        return model.eval().requires_grad_(False)
 
-    def canonical(self) -> dict[str, Tensor]:
-        """The weights under the names and in the orientation of `GPT2Config.tensors`, in float32 on the CPU."""
+    def to_hf_state_dict(self) -> dict[str, Tensor]:
+        """Return the weights named and oriented as in `GPT2Config.tensors`, in float32 on the CPU."""
         state = self.state_dict()
         return {
-            theirs: (state[ours].t() if turned else state[ours]).detach().float().cpu().contiguous()
-            for theirs, ours, turned in _names(self.config)
+            theirs: (state[ours].t() if transposed else state[ours]).detach().float().cpu().contiguous()
+            for theirs, ours, transposed in _names(self.config)
         }
 
-    def compute_in(self, dtype: torch.dtype) -> GPT2:
-        """Run the matrix products in `dtype`, in place. Under bfloat16 embeddings, norms and the residual
-        stream stay float32."""
+    def set_compute_dtype(self, dtype: torch.dtype) -> GPT2:
+        """Use `dtype` for matrix products, in place. With bfloat16, embeddings, norms and residual stay float32."""
         self.to(torch.float32 if dtype == torch.bfloat16 else dtype)
         if dtype == torch.bfloat16:
             for module in self.modules():
@@ -147,7 +142,7 @@ class GPT2(nn.Module):
         return self
 
     def pack(self) -> GPT2:
-        """Pack the frozen weights, in place, where that pays; a packed trunk stays on its device and in its dtype."""
+        """Pack the frozen weights, in place, where it is faster. The model then keeps its device and dtype."""
         for block in self._blocks():
             for name, linear in block.named_children():
                 if isinstance(linear, nn.Linear) and PackedLinear.fits(linear):
@@ -156,53 +151,53 @@ class GPT2(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Device of the weights."""
         return self.wte.weight.device
 
     def forward(self, ids: Tensor, lengths: Tensor, adapter: AdapterProtocol | None = None) -> Tensor:
-        """Token ids (batch, length), right-padded, and their lengths (batch,) to the final state at each
-        post's last real token, (batch, width). Nothing is computed on padding."""
+        """Map right-padded token ids (batch, length) and lengths (batch,) to the final state at each post's last token,
+        (batch, width)."""
         layout = PackedLayout.ragged(lengths)
-        return self._pooled(self._embedded(ids, layout), layout, 0, adapter)
+        return self._last_states(self._embed(ids, layout), layout, 0, adapter)
 
-    def beneath(self, ids: Tensor, lengths: Tensor, block: int) -> Tensor:
-        """The stream of all real tokens after block `block`, posts end to end, (tokens, width): what no adapter changes
-        whose first bottleneck comes behind it."""
+    def forward_lower(self, ids: Tensor, lengths: Tensor, block: int) -> Tensor:
+        """Compute the packed stream after block `block`, (tokens, width), before any adapter changes it."""
         layout = PackedLayout.ragged(lengths)
-        x = self._embedded(ids, layout)
-        for below in self._blocks()[: block + 1]:
-            x = below(x, layout)
+        x = self._embed(ids, layout)
+        for lower in self._blocks()[: block + 1]:
+            x = lower(x, layout)
         return x[: int(lengths.sum())]
 
-    def above(self, rows: Tensor, lengths: Tensor, block: int, adapter: AdapterProtocol) -> Tensor:
-        """`forward` from what `beneath` gave for the same posts: (tokens, width) to (batch, width)."""
+    def forward_upper(self, rows: Tensor, lengths: Tensor, block: int, adapter: AdapterProtocol) -> Tensor:
+        """Continue `forward` from the result of `forward_lower`, (tokens, width), to (batch, width)."""
         layout = PackedLayout.ragged(lengths)
         filled = F.pad(rows, (0, 0, 0, layout.tokens - len(rows)))
-        return self._pooled(adapter.after(block, filled), layout, block + 1, adapter)
+        return self._last_states(adapter.adapt(block, filled), layout, block + 1, adapter)
 
-    def _embedded(self, ids: Tensor, layout: PackedLayout) -> Tensor:
-        tokens, positions = layout.embedded(ids)
+    def _embed(self, ids: Tensor, layout: PackedLayout) -> Tensor:
+        tokens, positions = layout.pack_ids(ids)
         x: Tensor = self.wte(tokens) + self.wpe(positions)
         return x
 
-    def _pooled(self, x: Tensor, layout: PackedLayout, first: int, adapter: AdapterProtocol | None) -> Tensor:
-        """The stream before block `first` to the final state at each post's last token."""
+    def _last_states(self, x: Tensor, layout: PackedLayout, first: int, adapter: AdapterProtocol | None) -> Tensor:
+        """Map the stream before block `first` to the final state at each post's last token."""
         final = len(self.blocks) - 1
         for index, block in enumerate(self._blocks()[first:], start=first):
-            x = block.at_last(x, layout) if index == final else block(x, layout)
+            x = block.forward_last_token(x, layout) if index == final else block(x, layout)
             if adapter is not None:
-                x = adapter.after(index, x)
-        pooled: Tensor = self.ln_f(x)
-        return pooled
+                x = adapter.adapt(index, x)
+        states: Tensor = self.ln_f(x)
+        return states
 
-    def states(self, ids: Tensor, positions: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
-        """Token ids (batch, length) to the final state of every position, (batch, length, width).
+    def hidden_states(self, ids: Tensor, positions: Tensor | None = None, attn_mask: Tensor | None = None) -> Tensor:
+        """Map token ids (batch, length) to the final state of every position, (batch, length, width).
 
-        Where a row holds several posts, `positions` (batch, length) count within each, and `seen`, as in
-        `causal_attention`, keeps each to itself."""
+        If a row holds several posts, `positions` (batch, length) count within each post and `attn_mask`, as in
+        `causal_attention`, separates them."""
         batch, length = ids.shape
-        places = self.wpe.weight[:length] if positions is None else self.wpe(positions)
-        x = (self.wte(ids) + places).flatten(0, 1)
-        layout = PackedLayout.full(batch, length, seen, ids.device)
+        embedded = self.wpe.weight[:length] if positions is None else self.wpe(positions)
+        x = (self.wte(ids) + embedded).flatten(0, 1)
+        layout = PackedLayout.uniform(batch, length, attn_mask, ids.device)
         for block in self._blocks():
             x = block(x, layout)
         normed: Tensor = self.ln_f(x)
@@ -213,12 +208,12 @@ class GPT2(nn.Module):
 
 
 def _names(config: GPT2Config) -> Iterator[tuple[str, str, bool]]:
-    """(canonical name, our name, turned) of every tensor."""
+    """Yield (Hugging Face name, our name, whether transposed) of every tensor."""
     yield "wte.weight", "wte.weight", False
     yield "wpe.weight", "wpe.weight", False
     for layer in range(config.layers):
-        for theirs, ours, turned in _PARTS:
-            yield f"h.{layer}.{theirs}.weight", f"blocks.{layer}.{ours}.weight", turned
+        for theirs, ours, transposed in _BLOCK_NAMES:
+            yield f"h.{layer}.{theirs}.weight", f"blocks.{layer}.{ours}.weight", transposed
             yield f"h.{layer}.{theirs}.bias", f"blocks.{layer}.{ours}.bias", False
     yield "ln_f.weight", "ln_f.weight", False
     yield "ln_f.bias", "ln_f.bias", False

@@ -1,38 +1,171 @@
-"""What training and pretraining can be told, with defaults and ranges. Free of torch: forms check as typed."""
+"""Hyper-parameters of training and pretraining, each declared once.
+
+A declaration holds default, range or choices, help and label. Validation, the options of `train` and `bases pretrain`
+(`weibo_tui.cli.options`) and the fields of the forms (`weibo_tui.app.forms.hyperparameter_fields`) follow from it.
+The module imports no torch, so that forms and help pages open at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
 
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 
+DEVICES = ("auto", "cuda", "mps", "cpu")
+DTYPES = ("auto", "float32", "bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
-# Kept apart from the engine's table of functions, which needs torch; a test holds the two together.
+# A copy of the keys of `ACTIVATIONS`, whose module needs torch; a test compares the two.
 ACTIVATION_NAMES = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh")
+TOKEN_UNITS = (N_("characters"), N_("pieces"))
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Declaration of one hyper-parameter. Its texts are English and marked for translation."""
+
+    name: str
+    default: Any
+    help: str = ""
+    """Help of the option; without it there is no option."""
+    label: str = ""
+    """Name of the form field; without it there is no field."""
+    low: float | None = None
+    high: float | None = None
+    exclusive: bool = False
+    """The ends of the range are not allowed."""
+    choices: tuple[str, ...] = ()
+    group: str = N_("Training")
+    """Section of the help page."""
+    option: str = ""
+    """Option where it is not called after the name."""
+    alias: str = ""
+    """Second name of the option, as other programs call it."""
+    metavar: str | None = None
+    form_help: str = ""
+    """Help in the form where it differs."""
+    main: bool = False
+    """The form shows it first, not under "More"."""
+
+    @property
+    def option_name(self) -> str:
+        """Name of the option without its dashes; problems name it so."""
+        return self.option or self.name.replace("_", "-")
+
+    def problem(self, value: Any) -> str:
+        """Return the sentence that refuses `value`, or an empty text."""
+        if self.choices and value not in self.choices:
+            message = _("{name} is {value} and must be one of {allowed}")
+            return message.format(name=self.option_name, value=value, allowed=", ".join(self.choices))
+        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
+            message = _("{name} is {value} and must be from {low} to {high}")
+            return message.format(name=self.option_name, value=value, low=self.low, high=self.high)
+        return ""
+
+
+def parameter(
+    default: Any, about: str = "", label: str = "", low: float | None = None, high: float | None = None, **more: Any
+) -> Any:
+    """Declare a dataclass field as a hyper-parameter; `more` are further fields of `Parameter`."""
+    return field(default=default, metadata={"help": about, "label": label, "low": low, "high": high, **more})
+
+
+def parameters(kind: type) -> dict[str, Parameter]:
+    """Return the hyper-parameters that a dataclass declares, by name."""
+    return {item.name: Parameter(item.name, item.default, **item.metadata) for item in fields(kind)}
+
+
+_adapter = partial(parameter, group=N_("Adapter"))
+_data = partial(parameter, group=N_("Data"))
+_machine = partial(parameter, group=N_("Machine"))
+_model = partial(parameter, group=N_("Model"))
+
+
+def _problems(values: Any) -> Iterator[str]:
+    for item in parameters(type(values)).values():
+        if problem := item.problem(getattr(values, item.name)):
+            yield problem
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptions:
+    """Device, dtype and threads; `auto` and 0 are replaced by the settings, and then by what suits the machine."""
+
+    device: str = _machine("auto", N_("auto, cuda, mps or cpu."), N_("Device"), choices=DEVICES, metavar="NAME")
+    dtype: str = _machine("auto", N_("auto, float32 or bfloat16."), N_("Numbers"), choices=DTYPES, metavar="NAME")
+    threads: int = _machine(0, N_("CPU threads; 0: as many as serve."), N_("Threads"), 0, 1024)
+
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for each value that no machine has."""
+        yield from _problems(self)
+
+    def check(self) -> None:
+        """Raise UserInputError for values that no machine has; a training or pretraining checks them itself."""
+        if problems := list(self.problems()):
+            raise UserInputError("; ".join(problems) + ".")
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """Hyper-parameters of one training; `problems` names every one that is out of range."""
+    """Hyper-parameters of the training of an adapter."""
 
-    epochs: int = 2
-    batch_size: int = 32
-    accumulation: int = 1
-    learning_rate: float = 1e-3
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    max_length: int = 128
-    class_weights: str = "none"
-    emoticon_dropout: float = 0.0
-    patience: int = 0
-    seed: int = 0
-    bottleneck: int = 64
-    blocks: str = "all"
-    activation: str = "gelu"
-    dropout: float = 0.0
-    init: float = 1e-3
+    epochs: int = parameter(2, N_("How often each post is seen."), N_("Epochs"), 1, 1000, main=True)
+    learning_rate: float = parameter(
+        1e-3, N_("Learning rate at its highest."), N_("Learning rate"), 1e-7, 1.0, main=True
+    )
+    batch_size: int = parameter(32, N_("Posts in a batch."), N_("Batch size"), 1, 4096, main=True)
+    max_length: int = parameter(128, N_("Tokens of a post that are read."), N_("Longest post"), 4, 131_072, main=True)
+    emoticon_dropout: float = parameter(
+        0.0,
+        N_("Share of the posts shown without emoticons, so that words are learnt too."),
+        N_("Emoticon dropout"),
+        0.0,
+        1.0,
+        main=True,
+    )
+    patience: int = parameter(
+        0,
+        N_("Epochs without gain before it stops early; 0: never."),
+        N_("Patience"),
+        0,
+        1000,
+        alias="early-stopping-patience",
+    )
+    accumulation: int = parameter(
+        1, N_("Batches in a step."), N_("Accumulation"), 1, 1024, alias="grad-accumulation-steps"
+    )
+    warmup: float = parameter(
+        0.1, N_("Share of the steps in which it rises."), N_("Warm-up"), 0.0, 1.0, alias="warmup-ratio"
+    )
+    weight_decay: float = parameter(0.01, N_("Weight decay of AdamW."), N_("Weight decay"), 0.0, 1.0)
+    clip: float = parameter(
+        1.0, N_("Norm that gradients are clipped to."), N_("Clip"), 1e-3, 1e3, alias="max-grad-norm"
+    )
+    class_weights: str = parameter(
+        "none",
+        N_("none, or balanced: rare labels count more."),
+        N_("Class weights"),
+        choices=CLASS_WEIGHTS,
+        metavar="NAME",
+    )
+    bottleneck: int = _adapter(
+        64, N_("Width of the bottlenecks."), N_("Bottleneck"), 1, 4096, alias="adapter-dim", main=True
+    )
+    blocks: str = _adapter(
+        "all", N_("Blocks that have one, as in all, last4, 0-5 or 1,3."), N_("Blocks"), metavar="BLOCKS", alias="layers"
+    )
+    activation: str = _adapter(
+        "gelu", N_("Activation function in them."), N_("Activation"), choices=ACTIVATION_NAMES, metavar="NAME"
+    )
+    dropout: float = _adapter(0.0, N_("Dropout in them."), N_("Dropout"), 0.0, 0.9)
+    init: float = _adapter(
+        1e-3, N_("Standard deviation of the first up-projections."), N_("First weights"), 0.0, 1.0, alias="init-std"
+    )
+    seed: int = parameter(0, N_("Seed of the split, the order and the first weights."), N_("Seed"), 0, 2**32 - 1)
 
     @property
     def posts_per_step(self) -> int:
@@ -40,79 +173,107 @@ class Hyperparameters:
         return self.batch_size * self.accumulation
 
     def problems(self) -> Iterator[str]:
-        """One sentence for each value that is out of range."""
-        yield from _out_of_range(self, RANGES)
-        for name, allowed in {"class_weights": CLASS_WEIGHTS, "activation": ACTIVATION_NAMES}.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                yield _("{name} is {value} and must be one of {allowed}").format(
-                    name=name.replace("_", "-"), value=value, allowed=", ".join(allowed)
-                )
+        """Yield a sentence for each value that is out of range."""
+        yield from _problems(self)
 
 
-RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, 1000),
-    "batch_size": (1, 4096),
-    "accumulation": (1, 1024),
-    "learning_rate": (1e-7, 1.0),
-    "warmup": (0.0, 1.0),
-    "weight_decay": (0.0, 1.0),
-    "clip": (1e-3, 1e3),
-    "max_length": (4, 131_072),
-    "emoticon_dropout": (0.0, 1.0),
-    "patience": (0, 1000),
-    "seed": (0, 2**32 - 1),
-    "bottleneck": (1, 4096),
-    "dropout": (0.0, 0.9),
-    "init": (0.0, 1.0),
-}
+@dataclass(frozen=True, slots=True)
+class DataSplit:
+    """Shares of the posts that training holds back."""
+
+    validation: float = _data(
+        0.1,
+        N_("Share of the posts that the best epoch is chosen on."),
+        N_("Validation share"),
+        0,
+        0.5,
+        exclusive=True,
+        alias="val-fraction",
+    )
+    test: float = _data(
+        0.1,
+        N_("Share of the posts that the score card is made on."),
+        N_("Test share"),
+        0,
+        0.5,
+        exclusive=True,
+        alias="test-fraction",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class PretrainingHyperparameters:
-    """How long and how to pretrain: bounded by `tokens` seen or by `minutes` of computing; the other is 0.
+    """Hyper-parameters of the pretraining of a base model, which takes `minutes` or `tokens`; the other is 0.
 
-    `recall` weighs what is asked at the suffix against the language model's loss, `hide` is the share of posts
-    whose emoticons are hidden and asked for there."""
+    `recall` weighs the loss at the suffix against the loss of the language model. `hide` is the share of the posts
+    whose emoticons are hidden and predicted at the suffix."""
 
-    minutes: float = 0.0
-    tokens: int = 0
-    context: int = 128
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    warmup: float = 0.03
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    recall: float = 0.5
-    hide: float = 0.5
-    seed: int = 0
+    minutes: float = parameter(
+        0.0,
+        N_("Compute so many minutes; give this or --tokens."),
+        N_("Minutes"),
+        0.0,
+        1e6,
+        form_help=N_("Compute so many minutes; 0 where tokens say how long."),
+        main=True,
+    )
+    tokens: int = parameter(0, N_("Stop behind so many tokens."), N_("Tokens"), 0, 10**14, main=True)
+    learning_rate: float = parameter(1e-3, N_("Learning rate at its highest."), N_("Learning rate"), 1e-7, 1.0)
+    batch_size: int = parameter(16, N_("Windows in a step."), N_("Batch size"), 1, 4096)
+    context: int = parameter(128, N_("Tokens in a window."), N_("Context"), 2, 131_072, alias="seq-len")
+    warmup: float = parameter(0.03, low=0.0, high=1.0)
+    weight_decay: float = parameter(0.1, low=0.0, high=1.0)
+    clip: float = parameter(1.0, low=1e-3, high=1e3)
+    recall: float = parameter(
+        0.5,
+        N_("Weight of recalling the whole post at its end, beside foretelling each next token."),
+        low=0.0,
+        high=100.0,
+        alias="bow-loss-weight",
+    )
+    hide: float = parameter(
+        0.5,
+        N_("Share of the posts whose emoticons are hidden, and to be guessed at the end."),
+        low=0.0,
+        high=1.0,
+        alias="emoticon-mask-rate",
+    )
+    seed: int = parameter(0, N_("Seed of the order and the first weights."), N_("Seed"), 0, 2**32 - 1)
 
     def problems(self) -> Iterator[str]:
-        """One sentence for each value that is out of range."""
+        """Yield a sentence for each value that is out of range."""
         if (self.minutes > 0) == (self.tokens > 0):
             yield _("one of --minutes and --tokens must say how long to pretrain")
-        yield from _out_of_range(self, PRETRAINING_RANGES)
+        yield from _problems(self)
 
 
-PRETRAINING_RANGES: dict[str, tuple[float, float]] = {
-    "minutes": (0.0, 1e6),
-    "tokens": (0, 10**14),
-    "context": (2, 131_072),
-    "batch_size": (1, 4096),
-    "learning_rate": (1e-7, 1.0),
-    "warmup": (0.0, 1.0),
-    "weight_decay": (0.0, 1.0),
-    "clip": (1e-3, 1e3),
-    "recall": (0.0, 100.0),
-    "hide": (0.0, 1.0),
-    "seed": (0, 2**32 - 1),
-}
+@dataclass(frozen=True, slots=True)
+class BaseModelSize:
+    """Size and vocabulary of the GPT-2 that pretraining makes. The ranges are those of the form."""
 
-
-def _out_of_range(values: object, ranges: dict[str, tuple[float, float]]) -> Iterator[str]:
-    for name, (low, high) in ranges.items():
-        value = getattr(values, name)
-        if not low <= value <= high:
-            yield _("{name} is {value} and must be from {low} to {high}").format(
-                name=name.replace("_", "-"), value=value, low=low, high=high
-            )
+    layers: int = _model(6, N_("Blocks."), N_("Layers"), 1, 200, main=True)
+    width: int = _model(320, N_("Width of the hidden states."), N_("Width"), 1, 16_384, alias="hidden-size", main=True)
+    heads: int = _model(5, N_("Attention heads; the width is a multiple of them."), N_("Heads"), 1, 256, main=True)
+    vocabulary: int = _model(
+        8000, N_("Tokens in the vocabulary at most."), N_("Vocabulary"), 100, 2_000_000, option="vocab-size", main=True
+    )
+    positions: int = _model(
+        512,
+        N_("Tokens of the longest text that it can read."),
+        N_("Positions"),
+        1,
+        131_072,
+        alias="max-positions",
+        main=True,
+    )
+    units: str = _model(
+        "characters",
+        N_("What a token is: characters, or pieces of several that stand together often."),
+        N_("Tokens are"),
+        choices=TOKEN_UNITS,
+        alias="tokenizer",
+        main=True,
+    )
+    emoticons: bool = _model(
+        True, N_("Whether frequent emoticons are tokens of their own; by default they are."), N_("Emoticons")
+    )

@@ -1,4 +1,4 @@
-"""The score card: how well verdicts agree with the truth, and how honest their confidence is."""
+"""Metrics of predictions: the score card with accuracies and calibration."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from numpy.typing import ArrayLike, NDArray
 _BINS = 15
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreCard:
-    """What an evaluation found. A figure is None where there is nothing to take it from.
+    """Metrics of an evaluation. A metric is None if it is undefined.
 
-    All are fractions but `mcc`, which runs from -1 to 1, and `brier`, from 0 to 1 with two labels and to 2
-    with more. A label that was never predicted has precision 0, one that never occurs has recall 0.
+    All are fractions except `mcc`, from -1 to 1, and `brier`, from 0 to 1 with two labels and to 2 with more. A label
+    that is never predicted has precision 0, a label that never occurs has recall 0.
     """
 
     n: int  # posts scored
-    failed: int  # posts that could not be read, in none of the other figures
-    accuracy: float | None
-    accuracy_ci: tuple[float, float] | None  # 95 %, see `accuracy_interval`
-    macro_f1: float | None
-    mcc: float | None
+    failed: int  # posts without a prediction, in none of the other metrics
+    accuracy: float | None = None
+    accuracy_ci: tuple[float, float] | None = None  # 95 %, see `accuracy_interval`
+    macro_f1: float | None = None
+    mcc: float | None = None
     per_label: Mapping[str, Mapping[str, float | None]]  # precision, recall, f1, support
     labels: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]  # rows: the truth; columns: the verdict; in the order of `labels`
-    ece: float | None
-    brier: float | None
+    confusion: tuple[tuple[int, ...], ...]  # rows: actual; columns: predicted; in the order of `labels`
+    ece: float | None = None
+    brier: float | None = None
     emoticons: Mapping[str, float | None] = field(
         default_factory=lambda: {"with": None, "without": None, "only": None}
-    )  # accuracy on the posts as they are, with emoticons cut, and with nothing else kept
+    )  # accuracy on the posts themselves, without emoticons, and on emoticons only
 
     def to_json(self) -> dict[str, Any]:
+        """Return the fields by name."""
         return asdict(self)
 
 
@@ -47,31 +48,34 @@ def score(
     failed: int = 0,
     texts: NDArray[np.int64] | None = None,
 ) -> ScoreCard:
-    """The score card of `probabilities` (n, labels) for labels `truth` (n,), less the emoticon accuracies.
+    """Return the score card of `probabilities` (n, labels) for labels `truth` (n,), without emoticon accuracies.
 
-    `truth` holds indices into `names`; rows of `probabilities` sum to 1. There may be no posts at all. Equal
-    numbers in `texts` (n,) are copies of one text; without it, each post is a text of its own.
+    `truth` has indices into `names`; rows of `probabilities` sum to 1; n may be 0. Equal numbers in `texts` (n,) mark
+    copies of a text; by default all texts differ.
     """
     from sklearn import metrics
 
     labels = np.arange(len(names))
-    given = np.asarray(truth, dtype=np.int64)
+    actual = np.asarray(truth, dtype=np.int64)
     p = np.asarray(probabilities, dtype=np.float64).reshape(-1, len(names))
-    if not len(given):
-        return _nothing_scored(names, failed)
-    p = p / p.sum(axis=1, keepdims=True)  # what float32 left over would trouble scikit-learn
-    verdict = p.argmax(axis=1)
-    accuracy, macro_f1 = accuracy_and_macro_f1(given, verdict, len(names))
-    # With one label in truth and verdicts alike nothing can correlate: scikit-learn warns, and says 0.
-    mcc = metrics.matthews_corrcoef(given, verdict) if len(np.union1d(given, verdict)) > 1 else 0.0
+    if not len(actual):
+        undefined: dict[str, float | None] = {"precision": None, "recall": None, "f1": None, "support": 0}
+        confusion = tuple((0,) * len(names) for _name in names)
+        per_label = {name: dict(undefined) for name in names}
+        return ScoreCard(n=0, failed=failed, per_label=per_label, labels=tuple(names), confusion=confusion)
+    p = p / p.sum(axis=1, keepdims=True)  # scikit-learn refuses float32's rounding errors
+    predicted = p.argmax(axis=1)
+    accuracy, macro_f1 = accuracy_and_macro_f1(actual, predicted, len(names))
+    # With a single label scikit-learn warns and returns 0.
+    mcc = metrics.matthews_corrcoef(actual, predicted) if len(np.union1d(actual, predicted)) > 1 else 0.0
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        given, verdict, labels=labels, zero_division=0.0
+        actual, predicted, labels=labels, zero_division=0.0
     )
     return ScoreCard(
-        n=len(given),
+        n=len(actual),
         failed=failed,
         accuracy=accuracy,
-        accuracy_ci=accuracy_interval(accuracy, len(given) if texts is None else effective_size(texts)),
+        accuracy_ci=accuracy_interval(accuracy, len(actual) if texts is None else effective_size(texts)),
         macro_f1=macro_f1,
         mcc=float(mcc),
         per_label={
@@ -84,24 +88,24 @@ def score(
             for i, name in enumerate(names)
         },
         labels=tuple(names),
-        confusion=tuple(map(tuple, metrics.confusion_matrix(given, verdict, labels=labels).tolist())),
-        ece=calibration_error(p.max(axis=1), verdict == given),
-        brier=float(metrics.brier_score_loss(given, p, labels=labels)),
+        confusion=tuple(map(tuple, metrics.confusion_matrix(actual, predicted, labels=labels).tolist())),
+        ece=calibration_error(p.max(axis=1), predicted == actual),
+        brier=float(metrics.brier_score_loss(actual, p, labels=labels)),
     )
 
 
 def accuracy_and_macro_f1(
-    truth: NDArray[np.integer[Any]], verdict: NDArray[np.integer[Any]], labels: int
+    truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], labels: int
 ) -> tuple[float, float]:
-    """Both for indices (n,), n > 0; the F1 is the mean over all `labels`, 0 for one that never occurs."""
+    """Return both for label indices (n,), n > 0. The F1 is the mean over `labels`, 0 for those that never occur."""
     from sklearn import metrics
 
-    f1 = metrics.f1_score(truth, verdict, labels=np.arange(labels), average="macro", zero_division=0.0)
-    return float(metrics.accuracy_score(truth, verdict)), float(f1)
+    f1 = metrics.f1_score(truth, predicted, labels=np.arange(labels), average="macro", zero_division=0.0)
+    return float(metrics.accuracy_score(truth, predicted)), float(f1)
 
 
 def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
-    """Expected calibration error: how far confidence (n,) and hits (n,) lie apart, in 15 equal bins."""
+    """Return the expected calibration error of confidences (n,) and hits (n,) in 15 equal bins."""
     inner_edges = np.linspace(0, 1, _BINS + 1)[1:-1]
     bins = np.digitize(confidence, inner_edges, right=True)
     return float(np.abs(np.bincount(bins, weights=correct - confidence)).sum() / len(confidence))
@@ -116,14 +120,14 @@ def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
     """
     hits, errors, z = n * accuracy, n * (1 - accuracy), 1.959963984540054
     center, width, spread = 2 * hits + z**2, 2 * (n + z**2), z**2 - 1 / n
-    # Up to half a post, the correction alone reaches the end of the scale.
+    # The correction of half a post reaches the end of the scale.
     low = 0.0 if hits <= 0.5 else (center - 1 - z * sqrt(spread - 2 + 4 * accuracy * (errors + 1))) / width
     high = 1.0 if errors <= 0.5 else (center + 1 + z * sqrt(spread + 2 + 4 * accuracy * (errors - 1))) / width
     return max(0.0, low), min(1.0, high)
 
 
 def effective_size(texts: NDArray[np.int64]) -> int:
-    """Return how many independent posts are worth as much as posts whose `texts` (n,) may be equal.
+    """Return the number of independent posts that is equivalent to posts with equal `texts` (n,).
 
     Copies of a text get the same prediction, so they are right or wrong together. The variance of the accuracy is then
     p(1 - p) / n', where n' is Kish's effective sample size: n squared over the sum of the squared numbers of copies,
@@ -132,20 +136,3 @@ def effective_size(texts: NDArray[np.int64]) -> int:
     """
     sizes = np.unique(texts, return_counts=True)[1].astype(np.float64)
     return int(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9)
-
-
-def _nothing_scored(names: Sequence[str], failed: int) -> ScoreCard:
-    undefined: dict[str, float | None] = {"precision": None, "recall": None, "f1": None, "support": 0}
-    return ScoreCard(
-        n=0,
-        failed=failed,
-        accuracy=None,
-        accuracy_ci=None,
-        macro_f1=None,
-        mcc=None,
-        per_label={name: dict(undefined) for name in names},
-        labels=tuple(names),
-        confusion=tuple((0,) * len(names) for _ in names),
-        ece=None,
-        brier=None,
-    )

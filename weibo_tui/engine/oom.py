@@ -1,4 +1,4 @@
-"""Work that does not fit into the device's memory, done in smaller micro-batches."""
+"""Recovery from a lack of memory by smaller micro-batches."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from weibo_tui.engine.device import Compute
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 
-# What torch and oneDNN say on CPUs, for which there is no exception of its own.
-_SAID = re.compile(r"can't allocate memory|not enough memory|could not create a memory", re.IGNORECASE)
+# Messages of torch and oneDNN on CPUs, where no exception type exists.
+_CPU_MESSAGES = re.compile(r"can't allocate memory|not enough memory|could not create a memory", re.IGNORECASE)
 
 T = TypeVar("T")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the memory, the device's or the machine's, was too small."""
+    """Return whether the device or the machine ran out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and _SAID.search(str(error)) is not None
+    return isinstance(error, RuntimeError) and _CPU_MESSAGES.search(str(error)) is not None
 
 
-def halved(compute: Compute, lengths: NDArray[np.int64], error: BaseException) -> Compute:
-    """The same with micro-batches of half as many tokens, once posts of these lengths ended in `error`.
+def halve_micro_batch(compute: Compute, lengths: NDArray[np.int64], error: BaseException) -> Compute:
+    """Return `compute` with half the tokens in a micro-batch, after posts of these `lengths` raised `error`.
 
-    Raises it again where it is of another kind, and WeiboTuiError where each post was a micro-batch of its own."""
+    Raises `error` if it is of another kind, and WeiboTuiError if a micro-batch was a single post."""
     if not is_out_of_memory(error):
         raise error
     if len(lengths) == 1 or compute.micro_tokens < lengths.min():
@@ -46,20 +46,21 @@ def halved(compute: Compute, lengths: NDArray[np.int64], error: BaseException) -
     return replace(compute, micro_tokens=max(1, min(compute.micro_tokens, int(lengths.sum())) // 2))
 
 
-def in_fitting_batches(
-    which: Indices, lengths: NDArray[np.int64], compute: Compute, work: Callable[[Indices], T]
+def map_with_oom_retry(
+    indices: Indices, lengths: NDArray[np.int64], compute: Compute, function: Callable[[Indices], T]
 ) -> Iterator[tuple[Indices, T]]:
-    """`work` on micro-batches of `which`, the longest posts first; in smaller ones from where the memory is too
-    small."""
-    waiting = deque(micro_batches(which, lengths, compute.micro_tokens))
+    """Yield each micro-batch of `indices` with its result of `function`, the longest posts first.
+
+    Where memory is too small, the rest is done in smaller micro-batches."""
+    waiting = deque(micro_batches(indices, lengths, compute.micro_tokens))
     while waiting:
         batch = waiting[0]
         compute.use_threads()
         try:
-            done = work(batch)
+            result = function(batch)
         except (RuntimeError, MemoryError) as error:
-            compute = halved(compute, lengths[batch], error)
+            compute = halve_micro_batch(compute, lengths[batch], error)
             waiting = deque(micro_batches(np.concatenate(list(waiting)), lengths, compute.micro_tokens))
         else:
             waiting.popleft()
-            yield batch, done
+            yield batch, result

@@ -1,6 +1,6 @@
-"""Posts laid end to end in windows of one length, so that pretraining computes on no padding.
+"""Windows of packed posts for pretraining, without padding.
 
-A window may hold many posts; each is kept to itself and counted from position 0, as an adapter will see it.
+A window may hold many posts. Each attends only to itself and starts at position 0, as in use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """ids: (windows, context + 1), the last one only a target; posts: the same shape, which post each id is of."""
+    """Token ids (windows, context + 1), the last of them only a target, and the post index of each id."""
 
     ids: Ids
     posts: Ids
@@ -28,45 +28,45 @@ class Windows:
         return len(self.ids)
 
     def take(self, which: Ids | slice) -> Windows:
-        """The windows `which`, in that order."""
+        """Return the windows `which`, in that order."""
         return Windows(self.ids[which], self.posts[which])
 
     def positions(self) -> Ids:
-        """Each id's place in its post, or in what the window holds of it, (windows, context)."""
+        """Return the position of each id in the part of its post in the window, (windows, context)."""
         posts = self.posts[:, :-1]
-        places = np.broadcast_to(np.arange(posts.shape[1]), posts.shape)
+        columns = np.broadcast_to(np.arange(posts.shape[1]), posts.shape)
         first = np.ones_like(posts, dtype=bool)
         first[:, 1:] = posts[:, 1:] != posts[:, :-1]
-        return places - np.maximum.accumulate(np.where(first, places, 0), axis=1)
+        return columns - np.maximum.accumulate(np.where(first, columns, 0), axis=1)
 
-    def seen(self, device: torch.device) -> Tensor:
-        """What each id may look at: its own post up to itself, bool (windows, 1, context, context)."""
+    def attn_mask(self, device: torch.device) -> Tensor:
+        """Return the causal mask within each post, bool (windows, 1, context, context)."""
         posts = torch.from_numpy(self.posts[:, :-1]).to(device)
         return (posts[:, None, :, None] == posts[:, None, None, :]).tril()
 
 
 def pack(posts: EncodedPosts, context: int) -> Windows:
-    """The posts in their order, in windows of context + 1 ids. Each window begins with a post; the post that
-    overruns its end is cut there. Posts that fill no last window are left out."""
+    """Pack posts in order into windows of context + 1 ids. Each window begins with a post, and the last post is cut
+    off at its end. Posts that do not fill a last window are left out."""
     lengths = posts.lengths.tolist()
-    spans, first, filled = [], 0, 0
-    for index, length in enumerate(lengths):
+    starts, first, filled = [], 0, 0
+    for post, length in enumerate(lengths):
         filled += length
         if filled > context:
-            spans.append(posts.starts[first])
-            first, filled = index + 1, 0
-    places = np.array(spans, np.int64)[:, None] + np.arange(context + 1)
+            starts.append(posts.starts[first])
+            first, filled = post + 1, 0
+    index = np.array(starts, np.int64)[:, None] + np.arange(context + 1)
     of_post = np.repeat(np.arange(len(posts)), posts.lengths)
-    return Windows(posts.ids[places].astype(np.int64), of_post[places])
+    return Windows(posts.ids[index].astype(np.int64), of_post[index])
 
 
-def without(posts: EncodedPosts, marks: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> EncodedPosts:
-    """The posts, those `chosen` (posts,) less the ids in `marks` (vocabulary,), unless nothing else is in them."""
+def drop_tokens(posts: EncodedPosts, token_mask: NDArray[np.bool_], selected: NDArray[np.bool_]) -> EncodedPosts:
+    """Remove the ids of `token_mask` (vocabulary,) from the posts `selected` (posts,), but leave no post empty."""
     of_post = np.repeat(np.arange(len(posts)), posts.lengths)
-    marked = marks[posts.ids]
-    cut = np.bincount(of_post[marked], minlength=len(posts))
-    dropped = marked & (chosen & (cut < posts.bodies))[of_post]
+    masked = token_mask[posts.ids]
+    count = np.bincount(of_post[masked], minlength=len(posts))
+    dropped = masked & (selected & (count < posts.num_content_tokens))[of_post]
     lengths = np.bincount(of_post[~dropped], minlength=len(posts))
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    bodies = posts.bodies - (posts.lengths - lengths).astype(np.int32)
-    return EncodedPosts(posts.ids[~dropped], starts, posts.read, bodies)
+    num_content_tokens = posts.num_content_tokens - (posts.lengths - lengths).astype(np.int32)
+    return EncodedPosts(posts.ids[~dropped], starts, posts.chars_covered, num_content_tokens)

@@ -1,4 +1,4 @@
-"""Verdicts: a trunk, an adapter on it and a tokenizer, as one classifier of posts."""
+"""Predictions: backbone, adapter and tokenizer as a classifier of posts."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from weibo_tui.engine.adapter import Adapter
 from weibo_tui.engine.batches import Indices, pad
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.gpt2 import GPT2
-from weibo_tui.engine.oom import in_fitting_batches
+from weibo_tui.engine.oom import map_with_oom_retry
 from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import LONGEST_POST, clean
+from weibo_tui.text.cleaning import MAX_POST_LENGTH, clean
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One post judged: the index of its label, one calibrated probability a label, and how much was read,
-    counted in the post's own characters."""
+    """Label index of a post, a calibrated probability for each label, and the length of the post.
+
+    `characters_read` of its `characters` are covered by the tokens."""
 
     label: int
     probabilities: tuple[float, ...]
@@ -35,90 +37,85 @@ class Prediction:
 
     @property
     def confidence(self) -> float:
+        """Probability of the predicted label."""
         return self.probabilities[self.label]
 
 
-class EmptyPost:
-    """In place of a verdict: after cleaning, nothing of the post is left that the model could read."""
+@dataclass(frozen=True, slots=True)
+class FailedPost:
+    """Result of a post without a prediction."""
+
+    message: str
 
     @property
     def reason(self) -> str:
-        return _("nothing to read is left of the post after cleaning")
+        """Translated message."""
+        return _(self.message)
 
 
-class NotFinite(EmptyPost):
-    """In place of a verdict: the adapter's output for the post is NaN or infinite, as huge weights make it."""
-
-    @property
-    def reason(self) -> str:
-        return _("the adapter's output for the post is NaN or infinite")
-
-
-UNREADABLE = EmptyPost()
-NOT_FINITE = NotFinite()
+EMPTY_POST = FailedPost(N_("nothing to read is left of the post after cleaning"))
+NOT_FINITE = FailedPost(N_("the adapter's output for the post is NaN or infinite"))
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Logits (posts, labels) to probabilities, divided by the temperature first."""
+    """Return the probabilities of logits (posts, labels), divided by the temperature first."""
     scaled = logits / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
     return probabilities
 
 
-def pooled(
-    trunk: GPT2,
+def pooled_states(
+    backbone: GPT2,
     adapter: Adapter,
-    encoded: EncodedPosts,
+    posts: EncodedPosts,
     batch: Indices,
     padding: int,
     device: torch.device,
-    states: ActivationCache | None = None,
+    cache: ActivationCache | None = None,
 ) -> Tensor:
-    """The adapted trunk's state at the last token of the posts `batch`, (batch, width)."""
-    if states is not None:
-        return states.pooled(batch, adapter, device)
-    ids, lengths = pad(encoded, batch, padding, device)
-    read: Tensor = trunk(ids, lengths, adapter)
-    return read
+    """Return the final state at the last token of the posts `batch`, (batch, width)."""
+    if cache is not None:
+        return cache.pooled(batch, adapter, device)
+    ids, lengths = pad(posts, batch, padding, device)
+    states: Tensor = backbone(ids, lengths, adapter)
+    return states
 
 
-def logits_of(
-    trunk: GPT2,
+def predict_logits(
+    backbone: GPT2,
     adapter: Adapter,
-    encoded: EncodedPosts,
+    posts: EncodedPosts,
     padding: int,
     compute: Compute,
-    which: Indices | None = None,
-    states: ActivationCache | None = None,
+    indices: Indices | None = None,
+    cache: ActivationCache | None = None,
 ) -> Iterator[tuple[Indices, Floats]]:
-    """Logits (posts, labels) in float64 of each micro-batch with the posts' indices, the longest posts first; from what
-    was kept of them where there are `states`.
+    """Yield the indices and the float64 logits (posts, labels) of each micro-batch, the longest posts first.
 
-    The one way from ids to logits outside the training step: validation, test and use all come through here."""
+    Validation, test and use all go through this function."""
 
-    def judge(batch: Indices) -> Floats:
+    def batch_logits(batch: Indices) -> Floats:
         with torch.inference_mode():
-            logits = adapter(pooled(trunk, adapter, encoded, batch, padding, compute.device, states))
-        judged: Floats = logits.cpu().double().numpy()
-        return judged
+            logits = adapter(pooled_states(backbone, adapter, posts, batch, padding, compute.device, cache))
+        result: Floats = logits.cpu().double().numpy()
+        return result
 
-    lengths = encoded.lengths
-    which = np.arange(len(encoded)) if which is None else which
+    indices = np.arange(len(posts)) if indices is None else indices
     was_training = adapter.training
     adapter.eval()
     try:
-        yield from in_fitting_batches(which, lengths, compute, judge)
+        yield from map_with_oom_retry(indices, posts.lengths, compute, batch_logits)
     finally:
         adapter.train(was_training)
 
 
 class Classifier:
-    """Posts to verdicts. `temperature` divides the logits; `preprocessing` is the version of `text.clean`."""
+    """Classifier of posts. `temperature` divides the logits; `preprocessing` is the version of `text.clean`."""
 
     def __init__(
         self,
-        trunk: GPT2,
+        backbone: GPT2,
         adapter: Adapter,
         tokenizer: PostTokenizer,
         compute: Compute,
@@ -127,7 +124,7 @@ class Classifier:
         preprocessing: int,
         temperature: float = 1.0,
     ) -> None:
-        self.trunk = trunk
+        self.backbone = backbone
         self.adapter = adapter
         self.tokenizer = tokenizer
         self.compute = compute
@@ -135,20 +132,21 @@ class Classifier:
         self.preprocessing = preprocessing
         self.temperature = temperature
 
-    def classify(self, posts: Sequence[str]) -> Iterator[list[tuple[int, Prediction | EmptyPost]]]:
-        """Each micro-batch's (index of the post, verdict), not in order; unreadable posts come first. What is the same
-        text once it is cleaned, as many a repost is, is judged once."""
-        cleaned = [clean(post[:LONGEST_POST], self.preprocessing) for post in posts]
-        alike: dict[str, list[int]] = {}
-        for index, one in enumerate(cleaned):
-            alike.setdefault(one.text, []).append(index)
-        texts = list(alike)
+    def iter_batches(self, posts: Sequence[str]) -> Iterator[list[tuple[int, Prediction | FailedPost]]]:
+        """Yield (index of the post, prediction) for each micro-batch, out of order and empty posts first.
+
+        Posts with the same cleaned text, as many reposts have, are computed once."""
+        cleaned = [clean(post[:MAX_POST_LENGTH], self.preprocessing) for post in posts]
+        by_text: dict[str, list[int]] = {}
+        for index, post in enumerate(cleaned):
+            by_text.setdefault(post.text, []).append(index)
+        texts = list(by_text)
         encoded = self.tokenizer.encode(texts, self.max_length)
-        unreadable = [index for text in np.flatnonzero(encoded.bodies == 0) for index in alike[texts[text]]]
-        if unreadable:
-            yield [(index, UNREADABLE) for index in unreadable]
-        padding, readable = self.tokenizer.frame.pad, np.flatnonzero(encoded.bodies)
-        for batch, logits in logits_of(self.trunk, self.adapter, encoded, padding, self.compute, readable):
+        empty = [index for text in np.flatnonzero(encoded.num_content_tokens == 0) for index in by_text[texts[text]]]
+        if empty:
+            yield [(index, EMPTY_POST) for index in empty]
+        padding, readable = self.tokenizer.special_tokens.pad, np.flatnonzero(encoded.num_content_tokens)
+        for batch, logits in predict_logits(self.backbone, self.adapter, encoded, padding, self.compute, readable):
             finite = np.asarray(np.isfinite(logits).all(axis=1))
             probabilities = softmax(np.where(finite[:, None], logits, 0.0), self.temperature)
             yield [
@@ -158,16 +156,16 @@ class Classifier:
                         label=int(row.argmax()),
                         probabilities=tuple(row.tolist()),
                         characters=len(posts[index]),
-                        characters_read=cleaned[index].raw_position(int(encoded.read[text])),
+                        characters_read=cleaned[index].raw_position(int(encoded.chars_covered[text])),
                     )
                     if is_finite
                     else NOT_FINITE,
                 )
                 for text, row, is_finite in zip(batch, probabilities, finite, strict=True)
-                for index in alike[texts[text]]
+                for index in by_text[texts[text]]
             ]
 
-    def verdicts(self, posts: Sequence[str]) -> list[Prediction | EmptyPost]:
-        """Verdicts in the posts' order."""
-        found = dict(pair for batch in self.classify(posts) for pair in batch)
-        return [found[index] for index in range(len(posts))]
+    def predict(self, posts: Sequence[str]) -> list[Prediction | FailedPost]:
+        """Return predictions in the order of the posts."""
+        results = dict(pair for batch in self.iter_batches(posts) for pair in batch)
+        return [results[index] for index in range(len(posts))]

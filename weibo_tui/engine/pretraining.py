@@ -1,6 +1,6 @@
-"""Pretraining a small GPT-2 on plain posts, as a generator of events.
+"""Pretraining of a small GPT-2 on unlabeled posts, as a generator of events.
 
-What is asked of the trunk stands in `objective`. Like training, this touches no file and is resumed from a snapshot.
+Like training, it is resumed from a snapshot. The loss is in `pretraining_loss`.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import PretrainingHyperparameters
-from weibo_tui.engine.packing import Windows, pack, without
+from weibo_tui.engine.packing import Windows, drop_tokens, pack
 from weibo_tui.engine.pretraining_loss import PretrainingLoss
 from weibo_tui.engine.tokenizer import EncodedPosts
-from weibo_tui.engine.training import Snapshot
+from weibo_tui.engine.training import Snapshot, load_optimizer_tensors, optimizer_tensors
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 
-# Posts packed at a time: many enough that a step mixes unlike posts, few enough to be packed at once.
-POSTS_PACKED = 8_192
+# Posts packed at once: enough that a step mixes different posts, few enough for the memory.
+PACK_SIZE = 8_192
 
 
 @dataclass(slots=True)
 class PretrainerState:
-    """`step` optimizer steps done, `taken` of them from the pack `pack` of epoch `epoch`; seconds of computing."""
+    """Progress: `step` optimizer steps, `taken` of them from pack `pack` of epoch `epoch`; seconds of computing."""
 
     epoch: int = 1
     pack: int = 0
@@ -44,14 +44,14 @@ class PretrainerState:
     loss: float = 0.0
 
 
-def fresh_trunk(config: GPT2Config, seed: int) -> GPT2:
-    """A trunk with GPT-2's own initialisation: normal, 0.02, residual projections scaled by their number."""
+def initialize_backbone(config: GPT2Config, seed: int) -> GPT2:
+    """Return a backbone with GPT-2's initialization: N(0, 0.02), residual projections scaled by their number."""
     generator = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
-        trunk = GPT2(config)
-    trunk.to_empty(device="cpu")
+        backbone = GPT2(config)
+    backbone.to_empty(device="cpu")
     with torch.no_grad():
-        for name, parameter in trunk.named_parameters():
+        for name, parameter in backbone.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
             elif "ln_" in name:
@@ -60,104 +60,86 @@ def fresh_trunk(config: GPT2Config, seed: int) -> GPT2:
                 residual = name.endswith(("attn_out.weight", "mlp_out.weight"))
                 spread = 0.02 / (2 * config.layers) ** 0.5 if residual else 0.02
                 parameter.normal_(0.0, spread, generator=generator)
-    return trunk
+    return backbone
 
 
 class Pretrainer:
-    """One pretraining of `trunk`, in place. `validation` posts are held out and only measured on; `marks`
-    (vocabulary,) are true of the ids that are emoticons."""
+    """Pretrains `backbone` in place. `emoticon_mask` (vocabulary,) is true for the ids of emoticons."""
 
     def __init__(
         self,
-        trunk: GPT2,
+        backbone: GPT2,
         train: EncodedPosts,
         validation: EncodedPosts,
-        marks: NDArray[np.bool_],
-        recipe: PretrainingHyperparameters,
+        emoticon_mask: NDArray[np.bool_],
+        hyper: PretrainingHyperparameters,
         compute: Compute,
     ) -> None:
-        self.trunk = trunk.to(compute.device).requires_grad_(True)
+        self.backbone = backbone.to(compute.device).requires_grad_(True)
         self.train = train
         self.validation = validation
-        self.marks = marks
-        self.recipe = recipe
+        self.emoticon_mask = emoticon_mask
+        self.hyper = hyper
         self.compute = compute
-        self.at = PretrainerState()
-        self._objective = PretrainingLoss(self.trunk, train, marks, recipe.recall, compute)
-        self._optimizers = _optimizers(trunk, recipe)
+        self.state = PretrainerState()
+        self._loss = PretrainingLoss(self.backbone, train, emoticon_mask, hyper.recall, compute)
+        self._optimizers = _optimizers(backbone, hyper)
 
     @property
     def steps(self) -> int:
-        """Steps in all; 0 where the bound is time."""
-        return -(-self.recipe.tokens // (self.recipe.batch_size * self.recipe.context))
+        """Total number of steps, or 0 if time is the limit."""
+        return -(-self.hyper.tokens // (self.hyper.batch_size * self.hyper.context))
 
     @property
     def progress(self) -> float:
-        """The share done, from 0 to 1."""
-        if self.recipe.minutes:
-            return min(1.0, self.at.seconds / (60 * self.recipe.minutes))
-        return min(1.0, self.at.step / self.steps)
+        """Share of the work that is done, from 0 to 1."""
+        if self.hyper.minutes:
+            return min(1.0, self.state.seconds / (60 * self.hyper.minutes))
+        return min(1.0, self.state.step / self.steps)
 
     def events(self) -> Iterator[Event]:
-        """Train from where it stands to the bound, then measure on the held-out posts."""
+        """Train from the current state to the limit, then evaluate on the validation posts."""
         while self.progress < 1:
-            order = np.random.default_rng([self.recipe.seed, self.at.epoch]).permutation(len(self.train))
-            before = self.at.step if self.at.pack == self.at.taken == 0 else -1
-            for number in range(self.at.pack, -(-len(order) // POSTS_PACKED)):
-                self.at.pack = number
-                chunk = order[number * POSTS_PACKED : (number + 1) * POSTS_PACKED]
-                yield from self._pack_events(self.train.take(chunk))
+            order = np.random.default_rng([self.hyper.seed, self.state.epoch]).permutation(len(self.train))
+            first_step = self.state.step if self.state.pack == self.state.taken == 0 else -1
+            for pack_index in range(self.state.pack, -(-len(order) // PACK_SIZE)):
+                self.state.pack = pack_index
+                posts = order[pack_index * PACK_SIZE : (pack_index + 1) * PACK_SIZE]
+                yield from self._pack_events(self.train.take(posts))
                 if self.progress >= 1:
                     break
-                self.at.taken = 0
+                self.state.taken = 0
             else:
-                self.at.epoch, self.at.pack = self.at.epoch + 1, 0
-                if self.at.step == before:
+                self.state.epoch, self.state.pack = self.state.epoch + 1, 0
+                if self.state.step == first_step:
                     raise WeiboTuiError(
                         _(
                             "The corpus does not fill one batch of {batch} windows of {context} tokens: give "
                             "more text, or a smaller --batch-size or --context."
-                        ).format(batch=self.recipe.batch_size, context=self.recipe.context)
+                        ).format(batch=self.hyper.batch_size, context=self.hyper.context)
                     )
         yield from self._evaluate()
 
     def snapshot(self) -> Snapshot:
-        """The state after the last optimizer step."""
-        tensors = {f"trunk.{name}": p.detach().cpu().clone() for name, p in self.trunk.named_parameters()}
-        names: dict[Tensor, str] = {parameter: name for name, parameter in self.trunk.named_parameters()}
-        for optimizer in self._optimizers:
-            for parameter, state in optimizer.state.items():
-                for key, tensor in state.items():
-                    tensors[f"optimizer.{key}.{names[parameter]}"] = tensor.detach().cpu().clone()
-        return Snapshot(tensors, asdict(self.at))
+        """Return the state after the last optimizer step."""
+        # `trunk` is the name in checkpoints.
+        tensors = {f"trunk.{name}": p.detach().cpu().clone() for name, p in self.backbone.named_parameters()}
+        return Snapshot(tensors | optimizer_tensors(self._optimizers, self.backbone), asdict(self.state))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from `snapshot`, which a pretraining of the same corpus and recipe made."""
-        self.at = PretrainerState(**snapshot.values)
-        parameters = dict(self.trunk.named_parameters())
-        owners = {
-            parameter: optimizer
-            for optimizer in self._optimizers
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-        }
-        for key, tensor in snapshot.tensors.items():
-            kind, _dot, rest = key.partition(".")
-            if kind == "trunk":
-                parameters[rest].data.copy_(tensor)
-            else:
-                what, _dot, name = rest.partition(".")
-                parameter = parameters[name]
-                place = "cpu" if what == "step" else parameter.device
-                owners[parameter].state[parameter][what] = tensor.clone().to(place)
+        """Continue from a snapshot of a pretraining with the same corpus and hyperparameters."""
+        self.state = PretrainerState(**snapshot.values)
+        for name, parameter in self.backbone.named_parameters():
+            parameter.data.copy_(snapshot.tensors[f"trunk.{name}"])
+        load_optimizer_tensors(self._optimizers, self.backbone, snapshot.tensors)
 
     def _pack_events(self, posts: EncodedPosts) -> Iterator[Event]:
-        size = self.recipe.batch_size
-        random = np.random.default_rng([self.recipe.seed, self.at.epoch, self.at.pack])
-        hidden = random.random(len(posts)) < self.recipe.hide
-        windows = pack(without(posts, self.marks, hidden), self.recipe.context)
+        size = self.hyper.batch_size
+        random = np.random.default_rng([self.hyper.seed, self.state.epoch, self.state.pack])
+        hidden = random.random(len(posts)) < self.hyper.hide
+        windows = pack(drop_tokens(posts, self.emoticon_mask, hidden), self.hyper.context)
         windows = windows.take(random.permutation(len(windows)))
-        for start in range(self.at.taken * size, len(windows) - size + 1, size):
+        for start in range(self.state.taken * size, len(windows) - size + 1, size):
             yield self._step(posts, windows.take(slice(start, start + size)))
             if self.progress >= 1:
                 return
@@ -170,29 +152,27 @@ class Pretrainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-        loss = self._objective.backward(posts, windows, np.random.default_rng([self.recipe.seed, self.at.step, 2]))
-        norm = float(nn.utils.clip_grad_norm_(self.trunk.parameters(), self.recipe.clip))
+        loss = self._loss.backward(posts, windows, np.random.default_rng([self.hyper.seed, self.state.step, 2]))
+        norm = float(nn.utils.clip_grad_norm_(self.backbone.parameters(), self.hyper.clip))
         if not np.isfinite(norm) or not np.isfinite(loss):
             raise WeiboTuiError(
                 _(
                     "The loss is no longer a number at step {step}: pretrain again with a lower --learning-rate "
                     "than {rate}."
-                ).format(step=self.at.step + 1, rate=self.recipe.learning_rate)
+                ).format(step=self.state.step + 1, rate=self.hyper.learning_rate)
             )
         for optimizer in self._optimizers:
             optimizer.step()
         seconds = time.perf_counter() - started
-        at, tokens = self.at, len(windows) * self.recipe.context
-        at.step, at.taken, at.tokens, at.seconds = (
-            at.step + 1,
-            at.taken + 1,
-            at.tokens + tokens,
-            at.seconds + seconds,
-        )
+        state, tokens = self.state, len(windows) * self.hyper.context
+        state.step += 1
+        state.taken += 1
+        state.tokens += tokens
+        state.seconds += seconds
         return StepDone(
-            step=at.step,
+            step=state.step,
             steps=self.steps,
-            epoch=at.epoch,
+            epoch=state.epoch,
             loss=loss,
             learning_rate=rate,
             gradient_norm=norm,
@@ -203,36 +183,37 @@ class Pretrainer:
         )
 
     def _learning_rate(self) -> float:
-        """Linear warm-up over the first share, then a cosine down to a tenth."""
-        warm, done = self.recipe.warmup, self.progress
-        if done < warm:
-            return self.recipe.learning_rate * max(done, 1e-3) / warm
-        left = 0.5 * (1 + np.cos(np.pi * (done - warm) / (1 - warm)))
-        return float(self.recipe.learning_rate * (0.1 + 0.9 * left))
+        """Return the rate of a linear warm-up followed by a cosine decay to a tenth."""
+        warmup, done = self.hyper.warmup, self.progress
+        if done < warmup:
+            return self.hyper.learning_rate * max(done, 1e-3) / warmup
+        cosine = 0.5 * (1 + np.cos(np.pi * (done - warmup) / (1 - warmup)))
+        return float(self.hyper.learning_rate * (0.1 + 0.9 * cosine))
 
     def _evaluate(self) -> Iterator[Event]:
-        """The language-model loss on the held-out posts, over the whole vocabulary, in nats a token."""
-        windows = pack(self.validation, self.recipe.context)
-        losses, tokens = 0.0, 0
-        size = self.recipe.batch_size
+        """Compute the language-model loss on the validation posts over the whole vocabulary, in nats per token."""
+        windows = pack(self.validation, self.hyper.context)
+        total, tokens = 0.0, 0
+        size = self.hyper.batch_size
         for start in range(0, len(windows), size):
             self.compute.use_threads()
-            loss, counted = self._objective.measure(windows.take(slice(start, start + size)))
-            losses, tokens = losses + loss * counted, tokens + counted
+            loss, count = self._loss.measure(windows.take(slice(start, start + size)))
+            total, tokens = total + loss * count, tokens + count
             yield Progress("validation", min(start + size, len(windows)), len(windows))
-        self.at.loss = losses / tokens if tokens else float("nan")
-        yield Evaluated(self.at.epoch, self.at.step, "validation", self.at.loss, None, None, best=tokens > 0)
+        self.state.loss = total / tokens if tokens else float("nan")
+        yield Evaluated(self.state.epoch, self.state.step, "validation", self.state.loss, None, None, best=tokens > 0)
 
 
-def _optimizers(trunk: GPT2, recipe: PretrainingHyperparameters) -> tuple[torch.optim.Optimizer, ...]:
-    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for embeddings and vectors. Muon's steps are
-    scaled to be as large as AdamW's (Liu et al. 2025), so that one learning rate is right for both."""
-    matrices = [p for p in trunk.blocks.parameters() if p.dim() > 1]
-    of_blocks = set(matrices)
-    others = [p for p in trunk.parameters() if p not in of_blocks]
+def _optimizers(backbone: GPT2, hyper: PretrainingHyperparameters) -> tuple[torch.optim.Optimizer, ...]:
+    """Return Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for embeddings and vectors.
+
+    Muon's steps are scaled to the size of AdamW's (Liu et al. 2025), so that both use the same learning rate."""
+    matrices = [p for p in backbone.blocks.parameters() if p.dim() > 1]
+    in_blocks = set(matrices)
+    others = [p for p in backbone.parameters() if p not in in_blocks]
     return (
         torch.optim.Muon(
-            matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+            matrices, lr=hyper.learning_rate, weight_decay=hyper.weight_decay, adjust_lr_fn="match_rms_adamw"
         ),
-        torch.optim.AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
+        torch.optim.AdamW(others, lr=hyper.learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
     )

@@ -1,9 +1,9 @@
-"""What pretraining asks of a trunk: each next token, and at a post's end the post.
+"""The loss of pretraining: each next token, and at the end of a post its bag of words.
 
-The language-model loss of Radford et al. 2019 runs within each post. Behind a post's suffix, where its verdict will be
-read, there is no next token worth foretelling; that state is asked for the post's own tokens instead (bag-of-words
-prediction, Ma et al. 2024, "Drop your Decoder"), also for emoticons that were hidden from it (Felbo et al. 2017,
-"DeepMoji"). So it learns to gather what a post says, and how it is meant, before any label is seen.
+The language-model loss of Radford et al. 2019 is computed within each post. After the suffix there is no meaningful
+next token, so the state there, which later gives the prediction, predicts the tokens of the post instead (Ma et al.
+2024, "Drop your Decoder"), including emoticons that were hidden in the input (Felbo et al. 2017, "DeepMoji"). The
+backbone thus learns to summarize posts, and how they are meant, before it sees labels.
 """
 
 from __future__ import annotations
@@ -23,110 +23,117 @@ from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.packing import Windows
 from weibo_tui.engine.tokenizer import EncodedPosts
 
-# Tokens that are no target of a step and still compete in its softmax, drawn anew each step (Jean et al. 2015).
-RIVALS = 2_048
+# Random tokens in the softmax of each step in addition to its targets (sampled softmax, Jean et al. 2015).
+NUM_NEGATIVES = 2_048
 
-# What differs in size from step to step is rounded up to a multiple of this: oneDNN makes and keeps a kernel for each
-# new shape.
-SIZES = 256
+# Sizes that vary between steps are rounded up to a multiple of this: oneDNN creates and keeps a kernel for each shape.
+SIZE_STEP = 256
 
-# In place of a target where the next token is another post's.
+# Target of an id whose next token belongs to another post.
 NO_TARGET = -100
 
-# In what is asked at the suffix, a token of this share of the corpus weighs half of a rare one (Arora et al. 2017).
-COMMON = 1e-3
+# In the bag of words, a token with this share of the corpus weighs half of a rare one (Arora et al. 2017).
+COMMON_SHARE = 1e-3
 
 
 class PretrainingLoss:
-    """The loss of `trunk`. `train` are the posts that say how frequent each id is, `marks` (vocabulary,) are true of
-    emoticons, `recall` weighs what is asked at the suffix against each next token."""
+    """Loss of `backbone`. The frequencies of ids are those of `train`, `emoticon_mask` (vocabulary,) is true for
+    emoticons, and `recall` is the weight of the bag-of-words loss."""
 
     def __init__(
-        self, trunk: GPT2, train: EncodedPosts, marks: NDArray[np.bool_], recall: float, compute: Compute
+        self, backbone: GPT2, train: EncodedPosts, emoticon_mask: NDArray[np.bool_], recall: float, compute: Compute
     ) -> None:
-        self.trunk = trunk
-        self.marks = marks
+        self.backbone = backbone
+        self.emoticon_mask = emoticon_mask
         self.recall = recall
         self.compute = compute
-        self._weights = _recall_weights(train, trunk.config.vocabulary)
+        self._weights = _token_weights(train, backbone.config.vocabulary)
 
     def backward(self, posts: EncodedPosts, windows: Windows, random: np.random.Generator) -> float:
-        """Add the gradient of the loss over windows of `posts`; its language-model part, in nats a token. `random`
-        chooses the rivals."""
-        states, within = self._states(windows), _within(windows)
-        following, ended = windows.ids[:, 1:].ravel(), np.flatnonzero(~within)
-        rows, bag, shares = self._recalled(posts, windows.posts[:, :-1].ravel()[ended])
-        vocabulary, rivalry = self._vocabulary(np.concatenate([following[within], bag]), random)
-        place = np.zeros(self.trunk.config.vocabulary, np.int64)
-        place[vocabulary] = np.arange(len(vocabulary))
-        whole = [states, self.trunk.wte(self._tensor(vocabulary))]
-        # The gradient stops there first, so that each stretch of logits can go before the next comes.
-        cut, embedded = (part.detach().requires_grad_() for part in whole)
+        """Add the gradient of the loss of windows of `posts`, and return its language-model part in nats per token.
+
+        `random` draws the negatives."""
+        states, same_post = self._hidden_states(windows), _next_is_same_post(windows)
+        next_ids, suffixes = windows.ids[:, 1:].ravel(), np.flatnonzero(~same_post)
+        rows, bag, shares = self._bags_of_words(posts, windows.posts[:, :-1].ravel()[suffixes])
+        sampled, correction = self._sample_vocabulary(np.concatenate([next_ids[same_post], bag]), random)
+        sampled_index = np.zeros(self.backbone.config.vocabulary, np.int64)
+        sampled_index[sampled] = np.arange(len(sampled))
+        inputs = [states, self.backbone.wte(self._tensor(sampled))]
+        # The gradient is first computed up to here, so that each chunk of logits is freed before the next.
+        leaf, embedding = (tensor.detach().requires_grad_() for tensor in inputs)
         loss = 0.0
-        for part in self._losses(cut, np.where(within, place[following], NO_TARGET), embedded, rivalry):
-            part.backward()
-            loss += part.item()
-        if len(ended) and self.recall:
-            suffixes = cut[self._tensor(np.resize(ended, _rounded_up(len(ended))))]
+        targets = np.where(same_post, sampled_index[next_ids], NO_TARGET)
+        for chunk_loss in self._chunk_losses(leaf, targets, embedding, correction):
+            chunk_loss.backward()
+            loss += chunk_loss.item()
+        if len(suffixes) and self.recall:
+            suffix_states = leaf[self._tensor(np.resize(suffixes, _round_up(len(suffixes))))]
             with self._autocast():
-                logits = F.linear(suffixes, embedded)
-            told = (logits.float() + rivalry).log_softmax(-1)[self._tensor(rows), self._tensor(place[bag])]
-            (-self.recall * (told * self._tensor(shares)).sum() / len(ended)).backward()
-        torch.autograd.backward(whole, [cut.grad, embedded.grad])
+                logits = F.linear(suffix_states, embedding)
+            log_p = (logits.float() + correction).log_softmax(-1)[self._tensor(rows), self._tensor(sampled_index[bag])]
+            (-self.recall * (log_p * self._tensor(shares)).sum() / len(suffixes)).backward()
+        torch.autograd.backward(inputs, [leaf.grad, embedding.grad])
         return loss
 
     def measure(self, windows: Windows) -> tuple[float, int]:
-        """The language-model part over the whole vocabulary, in nats a token, and of how many tokens."""
-        within = _within(windows)
-        following = np.where(within, windows.ids[:, 1:].ravel(), NO_TARGET)
+        """Return the language-model loss over the whole vocabulary, in nats per token, and the number of tokens."""
+        same_post = _next_is_same_post(windows)
+        targets = np.where(same_post, windows.ids[:, 1:].ravel(), NO_TARGET)
         with torch.inference_mode():
-            parts = self._losses(self._states(windows), following, self.trunk.wte.weight, 0.0)
-            return sum(part.item() for part in parts), int(within.sum())
+            losses = self._chunk_losses(self._hidden_states(windows), targets, self.backbone.wte.weight, 0.0)
+            return sum(loss.item() for loss in losses), int(same_post.sum())
 
-    def _states(self, windows: Windows) -> Tensor:
-        """The final state of each id but the last of every window, (tokens, width)."""
+    def _hidden_states(self, windows: Windows) -> Tensor:
+        """Return the final state of each id except the last of every window, (tokens, width)."""
         ids, positions = self._tensor(windows.ids[:, :-1]), self._tensor(windows.positions())
         with self._autocast():
-            return self.trunk.states(ids, positions, windows.seen(self.compute.device)).flatten(0, 1)
+            return self.backbone.hidden_states(ids, positions, windows.attn_mask(self.compute.device)).flatten(0, 1)
 
-    def _recalled(self, posts: EncodedPosts, ended: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-        """What the suffixes of the posts `ended` are asked for: (row, id, share) of each id, shares of a row
-        adding up to 1. Half of it goes to the emoticons where there are any: they say how the rest is meant."""
-        whole = posts.take(ended)
-        rows = np.repeat(np.arange(len(ended)), whole.lengths)
-        weights = self._weights[whole.ids]
-        marked = self.marks[whole.ids]
-        of_marks, of_words = (
-            np.bincount(rows, weights * which, minlength=len(ended))[rows] for which in (marked, ~marked)
+    def _bags_of_words(self, posts: EncodedPosts, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """Return (row, id, share) of each target at the suffixes of the posts `indices`.
+
+        The shares of a row add up to 1. Emoticons get half of it, because they say how the rest is meant."""
+        bags = posts.take(indices)
+        rows = np.repeat(np.arange(len(indices)), bags.lengths)
+        weights = self._weights[bags.ids]
+        is_emoticon = self.emoticon_mask[bags.ids]
+        of_emoticons, of_words = (
+            np.bincount(rows, weights * mask, minlength=len(indices))[rows] for mask in (is_emoticon, ~is_emoticon)
         )
-        both = np.where((of_marks > 0) & (of_words > 0), 0.5, 1.0)
-        shares = both * weights / np.where(marked, of_marks, of_words).clip(1e-12)
-        asked = shares > 0
-        return rows[asked], whole.ids[asked].astype(np.int64), shares[asked].astype(np.float32)
+        half = np.where((of_emoticons > 0) & (of_words > 0), 0.5, 1.0)
+        shares = half * weights / np.where(is_emoticon, of_emoticons, of_words).clip(1e-12)
+        used = shares > 0
+        return rows[used], bags.ids[used].astype(np.int64), shares[used].astype(np.float32)
 
-    def _vocabulary(self, targets: NDArray[np.int64], random: np.random.Generator) -> tuple[NDArray[np.int64], Tensor]:
-        """The ids that compete in a step's softmax, and what their logits gain: all targets, and rivals that
-        stand for the rest of the vocabulary by chance."""
-        size = self.trunk.config.vocabulary
+    def _sample_vocabulary(
+        self, targets: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[NDArray[np.int64], Tensor]:
+        """Return the ids of a step's softmax, targets and negatives, and the corrections of their logits.
+
+        With the corrections, the negatives represent the rest of the vocabulary."""
+        size = self.backbone.config.vocabulary
         needed = np.unique(targets)
         rest = np.setdiff1d(np.arange(size), needed, assume_unique=True)
-        wanted = _rounded_up(len(needed) + RIVALS) - len(needed)
-        rivals = rest if len(rest) <= wanted else random.choice(rest, wanted, replace=False)
-        gain = np.zeros(len(needed) + len(rivals), np.float32)
-        gain[len(needed) :] = np.log(max(len(rest), 1) / max(len(rivals), 1))
-        return np.concatenate([needed, rivals]), self._tensor(gain)
+        count = _round_up(len(needed) + NUM_NEGATIVES) - len(needed)
+        negatives = rest if len(rest) <= count else random.choice(rest, count, replace=False)
+        correction = np.zeros(len(needed) + len(negatives), np.float32)
+        correction[len(needed) :] = np.log(max(len(rest), 1) / max(len(negatives), 1))
+        return np.concatenate([needed, negatives]), self._tensor(correction)
 
-    def _losses(
-        self, states: Tensor, targets: NDArray[np.int64], embedded: Tensor, rivalry: Tensor | float
+    def _chunk_losses(
+        self, states: Tensor, targets: NDArray[np.int64], embedding: Tensor, correction: Tensor | float
     ) -> Iterator[Tensor]:
-        """What each stretch of states (tokens, width) adds to the mean cross-entropy; `targets` (tokens,) are rows of
-        `embedded`, or NO_TARGET. Logits are the largest tensors there are, and are never held for a whole batch."""
+        """Yield what each chunk of states (tokens, width) adds to the mean cross-entropy.
+
+        `targets` (tokens,) are rows of `embedding`, or NO_TARGET. Logits are the largest tensors, so that only those of
+        a chunk are in memory."""
         count = int((targets != NO_TARGET).sum())
-        stretch = 2 * self.compute.micro_tokens // 3
-        for part, following in zip(states.split(stretch), self._tensor(targets).split(stretch), strict=True):
+        size = 2 * self.compute.micro_tokens // 3
+        for chunk, target in zip(states.split(size), self._tensor(targets).split(size), strict=True):
             with self._autocast():
-                logits = F.linear(part, embedded)
-            yield F.cross_entropy(logits.float() + rivalry, following, ignore_index=NO_TARGET, reduction="sum") / count
+                logits = F.linear(chunk, embedding)
+            yield F.cross_entropy(logits.float() + correction, target, ignore_index=NO_TARGET, reduction="sum") / count
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.compute.device)
@@ -136,19 +143,19 @@ class PretrainingLoss:
         return torch.autocast(self.compute.device.type, dtype=torch.bfloat16, enabled=low)
 
 
-def _within(windows: Windows) -> NDArray[np.bool_]:
-    """Of each id but the last of every window, whether the next is of the same post, (tokens,)."""
+def _next_is_same_post(windows: Windows) -> NDArray[np.bool_]:
+    """Return, for each id except the last of every window, whether the next id is of the same post, (tokens,)."""
     same: NDArray[np.bool_] = (windows.posts[:, :-1] == windows.posts[:, 1:]).ravel()
     return same
 
 
-def _rounded_up(size: int) -> int:
-    return -(-size // SIZES) * SIZES
+def _round_up(size: int) -> int:
+    return -(-size // SIZE_STEP) * SIZE_STEP
 
 
-def _recall_weights(posts: EncodedPosts, vocabulary: int) -> NDArray[np.float64]:
-    """How much each id counts in what is asked at the suffix: the rarer the more; prefix and suffix nothing."""
+def _token_weights(posts: EncodedPosts, vocabulary: int) -> NDArray[np.float64]:
+    """Return the weight of each id in the bag of words: the rarer the higher; prefix and suffix have none."""
     counts = np.bincount(posts.ids, minlength=vocabulary).astype(np.float64)
     if len(posts):
         counts[[posts.ids[0], posts.ids[-1]]] = np.inf
-    return COMMON / (COMMON + counts / max(len(posts.ids), 1))
+    return COMMON_SHARE / (COMMON_SHARE + counts / max(len(posts.ids), 1))

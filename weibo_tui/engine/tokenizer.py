@@ -1,4 +1,4 @@
-"""From posts to token ids: prefix, the post's own tokens, suffix. One function encodes, for training and use alike."""
+"""Encoding of posts to token ids: prefix, content tokens, suffix. Training and use share the same function."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tokenizers import Encoding, Tokenizer
 from weibo_tui.engine import tokenizer_check
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import LONGEST_POST, Cleaned, clean
+from weibo_tui.text.cleaning import MAX_POST_LENGTH, Cleaned, clean
 
-# An encoding takes some 200 bytes a token, so no more characters than these are encoded at once.
-AT_ONCE = 2**18
-# Characters of a cleaned text that are looked at; a line of a corpus has fewer.
-LONGEST_TEXT = 2**17
-# What is this many characters further on does not change how a word is split: added tokens and patterns have at most
-# `tokenizer_check.LONGEST_PATTERN` characters.
-REACH = 2048
+# Characters that are encoded at once: an encoding takes some 200 bytes per token.
+MAX_BATCH_LENGTH = 2**18
+# Characters of a cleaned text that are encoded at all; lines of a corpus are shorter.
+MAX_TEXT_LENGTH = 2**17
+# Characters after a word that can change how it is split. Added tokens have at most
+# `tokenizer_check.MAX_TOKEN_LENGTH`.
+MARGIN = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """The ids around every post (`[CLS]` and `[SEP]` of a BERT vocabulary), and the id that fills a batch."""
+    """Ids before and after each post (`[CLS]` and `[SEP]` of a BERT vocabulary), and the padding id."""
 
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
@@ -35,51 +35,51 @@ class SpecialTokens:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPosts:
-    """Posts as token ids, laid end to end.
+    """Ragged batch of encoded posts.
 
     ids: int32 (tokens,); starts: int64 (posts + 1,), post i is ids[starts[i]:starts[i + 1]];
-    read: int32 (posts,), how many characters of the cleaned text the ids cover; bodies: int32 (posts,), tokens
-    between prefix and suffix, 0 where the tokenizer found nothing to read."""
+    chars_covered: int32 (posts,), characters of the cleaned text that the ids cover; num_content_tokens: int32
+    (posts,), tokens between prefix and suffix, 0 for an empty post."""
 
     ids: NDArray[np.int32]
     starts: NDArray[np.int64]
-    read: NDArray[np.int32]
-    bodies: NDArray[np.int32]
+    chars_covered: NDArray[np.int32]
+    num_content_tokens: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each post, prefix and suffix counted, (posts,)."""
+        """Number of tokens of each post, with prefix and suffix, (posts,)."""
         return np.diff(self.starts)
 
-    def lengths_of(self, which: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The same of some posts, without a look at all the others."""
-        return self.starts[which + 1] - self.starts[which]
+    def lengths_of(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the lengths of some posts, in time that does not depend on the others."""
+        return self.starts[indices + 1] - self.starts[indices]
 
-    def take(self, which: NDArray[np.int64]) -> EncodedPosts:
-        """The posts `which`, in that order."""
-        lengths = self.lengths_of(which)
+    def take(self, indices: NDArray[np.int64]) -> EncodedPosts:
+        """Return the posts `indices`, in that order."""
+        lengths = self.lengths_of(indices)
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        places = np.repeat(self.starts[which] - starts[:-1], lengths) + np.arange(starts[-1])
-        return EncodedPosts(self.ids[places], starts, self.read[which], self.bodies[which])
+        tokens = np.repeat(self.starts[indices] - starts[:-1], lengths) + np.arange(starts[-1])
+        return EncodedPosts(self.ids[tokens], starts, self.chars_covered[indices], self.num_content_tokens[indices])
 
     @staticmethod
     def join(parts: Sequence[EncodedPosts]) -> EncodedPosts:
-        """One Encoded of all posts of the parts, in order."""
-        lengths = np.concatenate([part.lengths for part in parts]) if parts else np.zeros(0, np.int64)
+        """Concatenate the posts of the parts."""
+        none = np.zeros(0, np.int32)
         return EncodedPosts(
-            ids=np.concatenate([part.ids for part in parts]) if parts else np.zeros(0, np.int32),
-            starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
-            read=np.concatenate([part.read for part in parts]) if parts else np.zeros(0, np.int32),
-            bodies=np.concatenate([part.bodies for part in parts]) if parts else np.zeros(0, np.int32),
+            ids=np.concatenate([none, *(part.ids for part in parts)]),
+            starts=np.concatenate([[0], *(part.lengths for part in parts)], dtype=np.int64).cumsum(),
+            chars_covered=np.concatenate([none, *(part.chars_covered for part in parts)]),
+            num_content_tokens=np.concatenate([none, *(part.num_content_tokens for part in parts)]),
         )
 
 
 @contextmanager
-def rust_errors() -> Iterator[None]:
-    """Raise what the library raises as Damaged: bare Exception, panics, which are none, and lone surrogates."""
+def translate_tokenizer_errors() -> Iterator[None]:
+    """Raise CorruptFileError for what the library raises: Exception itself, panics, and encoding errors."""
     try:
         yield
     except BaseException as error:
@@ -90,22 +90,22 @@ def rust_errors() -> Iterator[None]:
 
 
 class PostTokenizer:
-    """A base's tokenizer with its frame. Names of special tokens in a post encode to characters."""
+    """Tokenizer of a base. Names of special tokens in a post encode to characters."""
 
-    def __init__(self, definition: str, frame: SpecialTokens, vocabulary: int) -> None:
-        """`definition` is the text of a `tokenizer.json`; `vocabulary` the number of embedding rows.
+    def __init__(self, definition: str, special_tokens: SpecialTokens, vocabulary: int) -> None:
+        """Load the text of a `tokenizer.json` for a base with `vocabulary` embedding rows.
 
-        Raises CorruptFileError where the definition cannot be read, UserInputError where it holds what it may not (see
-        `tokenizer_check`) and where an id lies beyond the rows. The library can also abort the process: one from
-        outside is loaded in a child process first (see `registry.isolated`)."""
-        definition = tokenizer_check.canonical(definition)
-        with rust_errors():
+        Raises CorruptFileError if the definition cannot be read, and UserInputError if it is refused (see
+        `tokenizer_check`) or has an id without a row. The library can also abort the process, so a tokenizer from
+        outside is first loaded in a child process (see `registry.isolated`)."""
+        definition = tokenizer_check.check_definition(definition)
+        with translate_tokenizer_errors():
             self._tokenizer = Tokenizer.from_str(definition)
         self._tokenizer.encode_special_tokens = True
-        self.frame = frame
+        self.special_tokens = special_tokens
         self.unknown = self._unknown_id()
-        framing = {f"#{i}": i for i in (*frame.prefix, *frame.suffix, frame.pad)}
-        for token, index in {**self.vocabulary(), **framing}.items():
+        named = {f"#{i}": i for i in (*special_tokens.prefix, *special_tokens.suffix, special_tokens.pad)}
+        for token, index in {**self.vocabulary(), **named}.items():
             if not 0 <= index < vocabulary:
                 raise UserInputError(
                     _(
@@ -114,23 +114,23 @@ class PostTokenizer:
                 )
 
     def vocabulary(self) -> dict[str, int]:
-        """Every token and its id."""
+        """Return every token and its id."""
         tokens: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
         return tokens
 
-    def unread(self, text: str) -> int:
-        """How many characters of a text, blanks aside, no token but the one for the unknown stands for."""
-        with rust_errors():
+    def count_unknown_chars(self, text: str) -> int:
+        """Count the characters of a text, except white space, that only the unknown token covers."""
+        with translate_tokenizer_errors():
             encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        read: set[int] = set()
+        known: set[int] = set()
         for index, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
             if index != self.unknown:
-                read.update(range(start, end))
-        return sum(at not in read and not character.isspace() for at, character in enumerate(text))
+                known.update(range(start, end))
+        return sum(i not in known and not character.isspace() for i, character in enumerate(text))
 
     def lower_cases(self) -> bool:
-        """Whether capital letters are read as small ones."""
-        with rust_errors():
+        """Return whether capital letters are encoded as small ones."""
+        with translate_tokenizer_errors():
             capital, small = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in ("Weibo", "weibo"))
         return capital == small and self.unknown not in small
 
@@ -141,82 +141,82 @@ class PostTokenizer:
     def encode_posts(
         self, posts: Sequence[str], max_length: int, preprocessing: int
     ) -> tuple[list[Cleaned], EncodedPosts]:
-        """Posts as written to their cleaned texts and token ids."""
-        cleaned = [clean(post[:LONGEST_POST], preprocessing) for post in posts]
-        return cleaned, self.encode([one.text for one in cleaned], max_length)
+        """Clean and encode posts."""
+        cleaned = [clean(post[:MAX_POST_LENGTH], preprocessing) for post in posts]
+        return cleaned, self.encode([post.text for post in cleaned], max_length)
 
     def encode(self, texts: Sequence[str], max_length: int) -> EncodedPosts:
-        """Cleaned texts to ids, each cut so that with prefix and suffix it has at most `max_length` tokens.
+        """Encode cleaned texts, truncated to `max_length` tokens with prefix and suffix.
 
-        Of a text at most LONGEST_TEXT characters are looked at, and of a long one only a beginning that holds enough
-        tokens: the ids are those of the whole. Raises UserInputError where prefix and suffix leave no room for a post,
-        Damaged where the tokenizer fails."""
-        prefix, suffix = self.frame.prefix, self.frame.suffix
-        room = max_length - len(prefix) - len(suffix)
-        if room < 1:
+        Of a long text only a beginning with enough tokens is encoded, which gives the same ids, and never more than
+        MAX_TEXT_LENGTH characters. Raises UserInputError if prefix and suffix leave no token for the post, and
+        CorruptFileError if the tokenizer fails."""
+        prefix, suffix = self.special_tokens.prefix, self.special_tokens.suffix
+        max_content = max_length - len(prefix) - len(suffix)
+        if max_content < 1:
             raise UserInputError(
                 _("Of {length} tokens none is left for the post itself: choose a greater --max-length.").format(
                     length=max_length
                 )
             )
         ids: list[int] = []
-        lengths, read, bodies = [], [], []
-        for body, characters in self._bodies(texts, room):
-            read.append(characters)
-            ids += (*prefix, *body, *suffix)
-            lengths.append(len(body) + len(prefix) + len(suffix))
-            bodies.append(len(body))
+        starts, chars_covered, num_content_tokens = [0], [], []
+        for content, characters in self._encode_content(texts, max_content):
+            chars_covered.append(characters)
+            ids += (*prefix, *content, *suffix)
+            starts.append(len(ids))
+            num_content_tokens.append(len(content))
         return EncodedPosts(
             ids=np.array(ids, np.int32),
-            starts=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
-            read=np.array(read, np.int32),
-            bodies=np.array(bodies, np.int32),
+            starts=np.array(starts, np.int64),
+            chars_covered=np.array(chars_covered, np.int32),
+            num_content_tokens=np.array(num_content_tokens, np.int32),
         )
 
-    def _bodies(self, texts: Sequence[str], room: int) -> list[tuple[list[int], int]]:
-        """Return the first `room` ids of each text, and how many of its characters they cover."""
-        bodies: dict[int, tuple[list[int], int]] = {}
-        waiting, length = list(range(len(texts))), 4 * room + REACH
-        while waiting:
-            length = min(length, LONGEST_TEXT)
-            for some in _batches(waiting, [min(len(texts[index]), length) for index in waiting]):
-                with rust_errors():
+    def _encode_content(self, texts: Sequence[str], limit: int) -> list[tuple[list[int], int]]:
+        """Return the first `limit` ids of each text, and the number of its characters that they cover."""
+        results: dict[int, tuple[list[int], int]] = {}
+        pending, length = list(range(len(texts))), 4 * limit + MARGIN
+        while pending:
+            length = min(length, MAX_TEXT_LENGTH)
+            for batch in _batches(pending, [min(len(texts[index]), length) for index in pending]):
+                with translate_tokenizer_errors():
                     encodings = self._tokenizer.encode_batch(
-                        [texts[index][:length] for index in some], add_special_tokens=False
+                        [texts[index][:length] for index in batch], add_special_tokens=False
                     )
-                for index, encoding in zip(some, encodings, strict=True):
-                    looked_at = min(len(texts[index]), LONGEST_TEXT)
-                    if looked_at <= length or _is_settled(encoding, room, length - REACH):
-                        bodies[index] = _body(encoding, room, looked_at)
-            waiting = [index for index in waiting if index not in bodies]
+                for index, encoding in zip(batch, encodings, strict=True):
+                    text_length = min(len(texts[index]), MAX_TEXT_LENGTH)
+                    if text_length <= length or _is_final(encoding, limit, length - MARGIN):
+                        results[index] = _truncate(encoding, limit, text_length)
+            pending = [index for index in pending if index not in results]
             length *= 4
-        return [bodies[index] for index in range(len(texts))]
+        return [results[index] for index in range(len(texts))]
 
 
 def _batches(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Split the indices of texts so that each part has AT_ONCE characters at most, or one text."""
-    part: list[int] = []
+    """Split indices of texts into batches of at most MAX_BATCH_LENGTH characters, or one text."""
+    batch: list[int] = []
     characters = 0
     for index, length in zip(indices, lengths, strict=True):
-        if part and characters + length > AT_ONCE:
-            yield part
-            part, characters = [], 0
-        part.append(index)
+        if batch and characters + length > MAX_BATCH_LENGTH:
+            yield batch
+            batch, characters = [], 0
+        batch.append(index)
         characters += length
-    if part:
-        yield part
+    if batch:
+        yield batch
 
 
-def _is_settled(encoding: Encoding, room: int, end: int) -> bool:
-    """Whether the first `room` tokens, and the next one, are the same in the whole text: their words end at `end`."""
-    word = encoding.token_to_word(room) if len(encoding) > room else None
+def _is_final(encoding: Encoding, limit: int, end: int) -> bool:
+    """Return whether the first `limit` + 1 tokens are those of the whole text, because their words end before `end`."""
+    word = encoding.token_to_word(limit) if len(encoding) > limit else None
     span = encoding.word_to_chars(word) if word is not None else None
     return span is not None and span[1] <= end
 
 
-def _body(encoding: Encoding, room: int, characters: int) -> tuple[list[int], int]:
-    if len(encoding) <= room:
+def _truncate(encoding: Encoding, limit: int, characters: int) -> tuple[list[int], int]:
+    if len(encoding) <= limit:
         return encoding.ids, characters
-    # A character may take several tokens, and is read where all of them are.
+    # A character of several tokens is covered only by all of them.
     offsets = encoding.offsets
-    return encoding.ids[:room], min(offsets[room - 1][1], offsets[room][0])
+    return encoding.ids[:limit], min(offsets[limit - 1][1], offsets[limit][0])

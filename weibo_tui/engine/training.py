@@ -1,14 +1,14 @@
-"""Training an adapter on a frozen trunk, as a generator of events.
+"""Training of an adapter on a frozen backbone, as a generator of events.
 
-It touches no file. Whoever pulls decides the pace: not pulling is a pause, closing is a stop, and `snapshot()`
-between any two events is the state after the last optimizer step, from which `restore` goes on exactly. Every
-random choice is a function of (seed, epoch) or (seed, step), so no generator's state need be kept.
+The caller decides the pace: not iterating is a pause, and closing the generator stops. Between any two events,
+`snapshot()` is the state after the last optimizer step, from which `restore` continues exactly. Every random choice is
+a function of (seed, epoch) or (seed, step), so the state of random generators is not saved.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from weibo_tui.engine.activation_cache import ActivationCache, ArrayAllocator
 from weibo_tui.engine.adapter import Adapter
@@ -26,8 +26,8 @@ from weibo_tui.engine.device import Compute, memory
 from weibo_tui.engine.events import BatchHalved, Evaluated, Event, StepDone
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.engine.oom import halved
-from weibo_tui.engine.prediction import logits_of, pooled
+from weibo_tui.engine.oom import halve_micro_batch
+from weibo_tui.engine.prediction import pooled_states, predict_logits
 from weibo_tui.engine.tokenizer import EncodedPosts
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -38,18 +38,20 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """A split ready to train or measure on: token ids, one label a post, and, for emoticon dropout, the same
-    posts with emoticons cut (a post that is nothing else stays as it is)."""
+    """Encoded posts with labels, and, for emoticon dropout, the same posts without emoticons.
+
+    A post that consists of emoticons keeps them."""
 
     encoded: EncodedPosts
     labels: Labels
-    blind: EncodedPosts | None = None
+    emoticon_free: EncodedPosts | None = None
 
 
 @dataclass(slots=True)
 class TrainerState:
-    """Where a training stands: `step` optimizer steps done in all, `taken` of them in epoch `epoch` (from 1).
-    The best epoch is the one with the highest validation macro F1, the earlier where two are equal."""
+    """Progress of a training: `step` optimizer steps, `taken` of them in epoch `epoch` (from 1).
+
+    The best epoch is the first one with the highest validation macro F1."""
 
     epoch: int = 1
     taken: int = 0
@@ -61,38 +63,66 @@ class TrainerState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A training at a step boundary: tensors by name, and plain values that JSON holds."""
+    """State of a training after an optimizer step: tensors by name, and values for JSON."""
 
     tensors: dict[str, Tensor] = field(repr=False)
     values: dict[str, Any]
 
 
+def optimizer_tensors(optimizers: Iterable[torch.optim.Optimizer], module: nn.Module) -> dict[str, Tensor]:
+    """Return copies of the optimizers' state as `optimizer.<key>.<parameter name>`."""
+    names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
+    return {
+        f"optimizer.{key}.{names[parameter]}": tensor.detach().cpu().clone()
+        for optimizer in optimizers
+        for parameter, state in optimizer.state.items()
+        for key, tensor in state.items()
+    }
+
+
+def load_optimizer_tensors(
+    optimizers: Iterable[torch.optim.Optimizer], module: nn.Module, tensors: Mapping[str, Tensor]
+) -> None:
+    """Load what `optimizer_tensors` returned."""
+    parameters = dict(module.named_parameters())
+    owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+    for name, tensor in tensors.items():
+        kind, key, parameter_name = (*name.split(".", 2), "", "")[:3]
+        if kind == "optimizer":
+            parameter = parameters[parameter_name]
+            # torch keeps the step count of AdamW on the CPU.
+            device = "cpu" if key == "step" else parameter.device
+            owners[parameter].state[parameter][key] = tensor.clone().to(device)
+
+
 class AdapterTrainer:
-    """One training. `adapter` is trained in place and holds the best epoch's weights when `events` is spent."""
+    """Trains `adapter` in place. When `events` ends, it has the weights of the best epoch."""
 
     def __init__(
         self,
-        trunk: GPT2,
+        backbone: GPT2,
         adapter: Adapter,
         train: Examples,
         validation: Examples,
         hyper: Hyperparameters,
         compute: Compute,
         padding: int,
-        room: ArrayAllocator | None = None,
+        allocate: ArrayAllocator | None = None,
     ) -> None:
-        """With `room`, what the blocks below the adapter give of each post is kept there for all epochs."""
-        self.trunk = trunk
+        """`padding` is the padding id. With `allocate`, activations below the adapter are cached in its arrays."""
+        self.backbone = backbone
         self.adapter = adapter
         self.train = train
         self.validation = validation
         self.hyper = hyper
         self.compute = compute
         self.padding = padding
-        self.at = TrainerState()
-        self._texts = EncodedPosts.join([train.encoded, train.blind]) if train.blind else train.encoded
-        self._room = room
-        self._states: dict[str, ActivationCache] = {}
+        self.state = TrainerState()
+        # The variants without emoticons follow the posts themselves.
+        variants = [train.encoded, train.emoticon_free] if train.emoticon_free else None
+        self._variants = EncodedPosts.join(variants) if variants else train.encoded
+        self._allocate = allocate
+        self._caches: dict[str, ActivationCache] = {}
         self._best = _copies(adapter)
         self._weights = self._class_weights()
         self._optimizer = torch.optim.AdamW(
@@ -101,25 +131,26 @@ class AdapterTrainer:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Number of optimizer steps in an epoch."""
         return -(-len(self.train.encoded) // self.hyper.posts_per_step)
 
     @property
     def steps(self) -> int:
-        """Optimizer steps of all epochs."""
+        """Number of optimizer steps in all epochs."""
         return self.steps_per_epoch * self.hyper.epochs
 
     def events(self) -> Iterator[Event]:
-        """Train from where it stands to the end. Raises WeiboTuiError when the loss is no longer a number."""
-        yield from self._keep_states()
+        """Train from the current state to the end. Raises WeiboTuiError when the loss becomes NaN or infinite."""
+        yield from self._fill_caches()
         self.adapter.train()
-        while self.at.epoch <= self.hyper.epochs and not self._out_of_patience():
-            texts = self._epoch_texts(self.at.epoch)
-            lengths = self._texts.lengths_of(texts)
-            steps = training_steps(lengths, self.hyper.posts_per_step, self.hyper.seed, self.at.epoch)
-            for posts in steps[self.at.taken :]:
-                yield from self._step(posts, texts, lengths)
+        while self.state.epoch <= self.hyper.epochs and not self._out_of_patience():
+            variants = self._epoch_variants(self.state.epoch)
+            lengths = self._variants.lengths_of(variants)
+            steps = training_steps(lengths, self.hyper.posts_per_step, self.hyper.seed, self.state.epoch)
+            for posts in steps[self.state.taken :]:
+                yield from self._step(posts, variants, lengths)
             yield from self._validate()
-        if not self.at.best_epoch:
+        if not self.state.best_epoch:
             raise WeiboTuiError(
                 _("Validation loss is not a number after any epoch. Lower the learning rate (now {rate}).").format(
                     rate=self.hyper.learning_rate
@@ -129,72 +160,62 @@ class AdapterTrainer:
         self.adapter.eval()
 
     def snapshot(self) -> Snapshot:
-        """The state after the last optimizer step."""
+        """Return the state after the last optimizer step."""
         tensors = {f"adapter.{name}": tensor for name, tensor in _copies(self.adapter).items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
-        for name, parameter in self.adapter.named_parameters():
-            for key, tensor in self._optimizer.state[parameter].items():
-                tensors[f"optimizer.{key}.{name}"] = tensor.detach().cpu().clone()
-        return Snapshot(tensors, asdict(self.at))
+        tensors |= optimizer_tensors([self._optimizer], self.adapter)
+        return Snapshot(tensors, asdict(self.state))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from `snapshot`, which a training of the same examples and hyper-parameters made."""
-        self.at = TrainerState(**snapshot.values)
+        """Continue from a snapshot of a training with the same examples and hyperparameters."""
+        self.state = TrainerState(**snapshot.values)
         parts = {
             part: {key.removeprefix(part): tensor for key, tensor in snapshot.tensors.items() if key.startswith(part)}
             for part in ("adapter.", "best.")
         }
         self.adapter.load_state_dict(parts["adapter."])
         self._best = parts["best."]
-        if self.at.step:
-            states = self._optimizer.state_dict()
-            states["state"] = {
-                index: {key: snapshot.tensors[f"optimizer.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-                for index, (name, _parameter) in enumerate(self.adapter.named_parameters())
-            }
-            self._optimizer.load_state_dict(states)
+        load_optimizer_tensors([self._optimizer], self.adapter, snapshot.tensors)
 
-    def _epoch_texts(self, epoch: int) -> Indices:
-        """Which of the texts an epoch reads of each post: of a share, drawn anew, the variant without emoticons."""
+    def _epoch_variants(self, epoch: int) -> Indices:
+        """Return the variant of each post in an epoch; a random share is without emoticons."""
         own = np.arange(len(self.train.encoded))
-        if self.train.blind is None:
+        if self.train.emoticon_free is None:
             return own
         random = np.random.default_rng([self.hyper.seed, epoch, 1])
         return np.where(random.random(len(own)) < self.hyper.emoticon_dropout, own + len(own), own)
 
-    def _keep_states(self) -> Iterator[Event]:
-        """Fill the room there is with the states of all texts that some epoch reads."""
-        if self._room is None or self._states:
+    def _fill_caches(self) -> Iterator[Event]:
+        if self._allocate is None or self._caches:
             return
-        read = np.unique([self._epoch_texts(epoch) for epoch in range(1, self.hyper.epochs + 1)])
+        used = np.unique([self._epoch_variants(epoch) for epoch in range(1, self.hyper.epochs + 1)])
         held_out = np.arange(len(self.validation.encoded))
-        block = ActivationCache.last_block(self.adapter, self.trunk)
-        parts = {"train": (self._texts, read), "validation": (self.validation.encoded, held_out)}
-        for name, (texts, which) in parts.items():
-            states = ActivationCache(self.trunk, texts, which, block, self._room)
-            yield from states.fill(self.padding, self.compute)
-            self._states[name] = states
+        block = ActivationCache.last_block(self.adapter, self.backbone)
+        parts = {"train": (self._variants, used), "validation": (self.validation.encoded, held_out)}
+        for name, (posts, indices) in parts.items():
+            cache = ActivationCache(self.backbone, posts, indices, block, self._allocate)
+            yield from cache.fill(self.padding, self.compute)
+            self._caches[name] = cache
 
-    def _step(self, posts: Indices, texts: Indices, lengths: NDArray[np.int64]) -> Iterator[Event]:
-        """One optimizer step on `posts`, each by its text of `texts` with its length of `lengths`; in smaller
-        micro-batches where the memory is too small."""
+    def _step(self, posts: Indices, variants: Indices, lengths: NDArray[np.int64]) -> Iterator[Event]:
+        """Do an optimizer step on `posts`; `variants` and their `lengths` are of all posts."""
         started = time.perf_counter()
         while True:
             try:
-                loss = yield from self._gradient(posts, texts, lengths)
+                loss = yield from self._backward(posts, variants, lengths)
                 break
             except (RuntimeError, MemoryError) as error:
-                self.compute = halved(self.compute, lengths[posts], error)
-            yield BatchHalved(self.at.step + 1, self.compute.micro_tokens)
+                self.compute = halve_micro_batch(self.compute, lengths[posts], error)
+            yield BatchHalved(self.state.step + 1, self.compute.micro_tokens)
         rate = self._learning_rate()
         norm = self._update(loss, rate)
-        self.at.step += 1
-        self.at.taken += 1
-        self.at.seconds += time.perf_counter() - started
+        self.state.step += 1
+        self.state.taken += 1
+        self.state.seconds += time.perf_counter() - started
         yield StepDone(
-            step=self.at.step,
+            step=self.state.step,
             steps=self.steps,
-            epoch=self.at.epoch,
+            epoch=self.state.epoch,
             loss=loss,
             learning_rate=rate,
             gradient_norm=norm,
@@ -204,30 +225,31 @@ class AdapterTrainer:
             memory=memory(self.compute.device),
         )
 
-    def _gradient(self, posts: Indices, texts: Indices, lengths: NDArray[np.int64]) -> Generator[Progress, None, float]:
-        """Leave the gradient of a step in the adapter; the result is the loss. In as many micro-batches as the token
-        budget asks; the gradient is the same."""
+    def _backward(
+        self, posts: Indices, variants: Indices, lengths: NDArray[np.int64]
+    ) -> Generator[Progress, None, float]:
+        """Compute a step's gradient in micro-batches, and return its loss."""
         labels = torch.from_numpy(self.train.labels)
-        whole = float(self._weights[labels[posts]].sum())
+        total_weight = float(self._weights[labels[posts]].sum())
         self._optimizer.zero_grad(set_to_none=True)
-        self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.at.step)
+        self.adapter.seed_dropout(self.hyper.seed * 1_000_003 + self.state.step)
         batches = list(micro_batches(posts, lengths, self.compute.micro_tokens))
         loss = torch.zeros((), device=self.compute.device)
         for number, batch in enumerate(batches, start=1):
             self.compute.use_threads()
             truth = labels[batch].to(self.compute.device)
-            read = pooled(
-                self.trunk,
+            states = pooled_states(
+                self.backbone,
                 self.adapter,
-                self._texts,
-                texts[batch],
+                self._variants,
+                variants[batch],
                 self.padding,
                 self.compute.device,
-                self._states.get("train"),
+                self._caches.get("train"),
             )
-            logits = self.adapter(read)
+            logits = self.adapter(states)
             weights = self._weights.to(self.compute.device, logits.dtype)
-            part = F.cross_entropy(logits, truth, weights, reduction="sum") / whole
+            part = F.cross_entropy(logits, truth, weights, reduction="sum") / total_weight
             part.backward()
             loss = loss + part.detach()
             if number < len(batches):
@@ -235,14 +257,14 @@ class AdapterTrainer:
         return float(loss)
 
     def _update(self, loss: float, rate: float) -> float:
-        """Clip, step, and give the gradient's norm before clipping."""
-        norm = float(torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.hyper.clip))
+        """Clip the gradient, update the adapter, and return the norm before clipping."""
+        norm = float(nn.utils.clip_grad_norm_(self.adapter.parameters(), self.hyper.clip))
         if not np.isfinite(loss) or not np.isfinite(norm):
             raise WeiboTuiError(
                 _(
                     "The loss is no longer a number at step {step}: train again with a lower --learning-rate "
                     "than {rate}."
-                ).format(step=self.at.step + 1, rate=self.hyper.learning_rate)
+                ).format(step=self.state.step + 1, rate=self.hyper.learning_rate)
             )
         for group in self._optimizer.param_groups:
             group["lr"] = rate
@@ -250,9 +272,9 @@ class AdapterTrainer:
         return norm
 
     def _learning_rate(self) -> float:
-        """Linear warm-up, then linear decay to zero, over all steps."""
+        """Return the rate of a linear warm-up followed by a linear decay to zero."""
         warmup = max(1, round(self.hyper.warmup * self.steps))
-        step = self.at.step + 1
+        step = self.state.step + 1
         share = step / warmup if step <= warmup else (self.steps - step + 1) / (self.steps - warmup + 1)
         return self.hyper.learning_rate * share
 
@@ -261,31 +283,31 @@ class AdapterTrainer:
 
         total, done = len(self.validation.encoded), 0
         logits = np.zeros((total, self.adapter.config.labels))
-        states = self._states.get("validation")
-        for batch, part in logits_of(
-            self.trunk, self.adapter, self.validation.encoded, self.padding, self.compute, states=states
+        cache = self._caches.get("validation")
+        for batch, batch_logits in predict_logits(
+            self.backbone, self.adapter, self.validation.encoded, self.padding, self.compute, cache=cache
         ):
-            logits[batch] = part
+            logits[batch] = batch_logits
             done += len(batch)
             yield Progress("validation", done, total)
         finite = np.isfinite(logits).all(axis=1)
-        # A post without a prediction has a label that no post has.
+        # A post without a prediction gets a label that no post has.
         predicted = np.where(finite, logits.argmax(axis=1), self.adapter.config.labels)
         accuracy, macro_f1 = accuracy_and_macro_f1(self.validation.labels, predicted, self.adapter.config.labels)
-        epoch, step = self.at.epoch, self.at.step
-        best = macro_f1 > self.at.best_f1 and bool(finite.all())
+        epoch, step = self.state.epoch, self.state.step
+        best = macro_f1 > self.state.best_f1 and bool(finite.all())
         if best:
-            self.at.best_epoch, self.at.best_f1 = epoch, macro_f1
+            self.state.best_epoch, self.state.best_f1 = epoch, macro_f1
             self._best = _copies(self.adapter)
-        self.at.epoch, self.at.taken = epoch + 1, 0
+        self.state.epoch, self.state.taken = epoch + 1, 0
         loss = negative_log_likelihood(logits, self.validation.labels) if finite.all() else float("nan")
         yield Evaluated(epoch, step, "validation", loss, accuracy, macro_f1, best)
 
     def _out_of_patience(self) -> bool:
-        return 0 < self.hyper.patience <= self.at.epoch - 1 - self.at.best_epoch
+        return 0 < self.hyper.patience <= self.state.epoch - 1 - self.state.best_epoch
 
     def _class_weights(self) -> Tensor:
-        """One weight a label: 1, or for `balanced` posts / (labels * posts of the label), as in scikit-learn."""
+        """Return a weight for each label: 1, or scikit-learn's `balanced`, posts / (labels * posts of the label)."""
         counts = np.bincount(self.train.labels, minlength=self.adapter.config.labels)
         if self.hyper.class_weights == "none":
             return torch.ones(len(counts))

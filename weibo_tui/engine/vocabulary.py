@@ -1,9 +1,8 @@
-"""Vocabularies made from a corpus, and the tokenizers on them: of characters, or of pieces of several.
+"""Training of tokenizers on a corpus: characters, or byte-pair merges of up to three characters.
 
-Both lower-case as BERT does, keep frequent emoticons (`[哈哈]`) as tokens of their own, and are functions of the
-corpus alone. Characters follow BERT-Chinese: Chinese ones are single tokens, other scripts are spelled letter by
-letter with `##` continuations. Pieces are byte-pair merges of up to three characters (Sennrich et al. 2016): a post
-takes two thirds of the tokens, and what a word model would know of words stands in its embeddings.
+Both lower-case as BERT does, keep frequent emoticons (`[哈哈]`) as tokens, and depend on the corpus only. Character
+tokenizers follow BERT-Chinese: Chinese characters are single tokens, other scripts are spelled letter by letter with
+`##` continuations. With merges (Sennrich et al. 2016) a post takes two thirds of the tokens.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from threading import Thread
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,69 +22,59 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from weibo_tui.engine.tokenizer import SpecialTokens
-from weibo_tui.text import find_emoticons, without_emoticons
+from weibo_tui.text.emoticons import find_emoticons, without_emoticons
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-# Seen fewer times than this, a character or an emoticon teaches nothing.
-LEAST_SEEN = 3
-LEAST_EMOTICON = 20
-# Pieces are learned from so many posts at most, drawn at random, and have so many characters at most.
-LEARNED_FROM = 400_000
-LONGEST_PIECE = 3
+# Rarer characters and emoticons are left out: too few examples to learn from.
+MIN_COUNT = 3
+MIN_EMOTICON_COUNT = 20
+# Merges are learned from a random sample of posts of this size.
+SAMPLE_SIZE = 400_000
+MAX_TOKEN_LENGTH = 3
 
 
-class TokenizerTrainer(Protocol):
-    """What makes a tokenizer from cleaned posts, fed a stretch at a time."""
-
-    def add(self, posts: Iterable[str]) -> None: ...
-
-    def tokenizer(self, size: int) -> Iterator[int | Tokenizer]:
-        """A tokenizer of `size` tokens at most. Yields a number that grows now and then, the tokenizer last."""
-        ...
-
-
-class Emoticons:
-    """Counts of bracket emoticons; emoji are characters. Told not to, it counts none and cuts none."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._counts: Counter[str] | None = Counter() if wanted else None
-
-    def cut(self, posts: Iterable[str]) -> Iterator[str]:
-        """The posts without what is counted."""
-        for post in posts:
-            if self._counts is None or "[" not in post:
-                yield post
-                continue
-            self._counts.update(mark for mark in find_emoticons(post) if mark[0] == "[")
-            yield without_emoticons(post)
-
-    def frequent(self) -> list[str]:
-        """Those seen often enough, the most frequent first."""
-        ranked = _ranked(self._counts or Counter())
-        return [mark for mark, count in ranked if count >= LEAST_EMOTICON and mark not in SPECIAL]
-
-
-class CharacterTokenizerTrainer:
-    """Characters, and letters of words."""
+class TokenizerTrainer:
+    """Base class: counts bracket emoticons in cleaned posts. Emoji are characters."""
 
     def __init__(self, emoticons: bool) -> None:
-        self._emoticons = Emoticons(emoticons)
+        self._emoticons: Counter[str] | None = Counter() if emoticons else None
+
+    def add(self, posts: Iterable[str]) -> None:
+        """Count more posts."""
+        raise NotImplementedError
+
+    def train(self, size: int) -> Iterator[int | Tokenizer]:
+        """Yield growing numbers as progress, and last a tokenizer of at most `size` tokens."""
+        raise NotImplementedError
+
+    def _without_emoticons(self, posts: Iterable[str]) -> Iterator[str]:
+        for post in posts:
+            if self._emoticons is None or "[" not in post:
+                yield post
+                continue
+            self._emoticons.update(emoticon for emoticon in find_emoticons(post) if emoticon[0] == "[")
+            yield without_emoticons(post)
+
+    def _frequent_emoticons(self) -> list[str]:
+        counts = _most_common(self._emoticons or Counter())
+        return [emoticon for emoticon, count in counts if count >= MIN_EMOTICON_COUNT and emoticon not in SPECIAL]
+
+
+class CharacterTokenizerTrainer(TokenizerTrainer):
+    """Trains WordPiece tokenizers of single characters."""
+
+    def __init__(self, emoticons: bool) -> None:
+        super().__init__(emoticons)
         self._words: Counter[str] = Counter()
         self._normalizer = BertNormalizer(lowercase=True)
 
     def add(self, posts: Iterable[str]) -> None:
-        # The normalizer sets every Chinese character apart by spaces, so most words here are one character. It takes
-        # some 200 bytes a character, so it gets one post at a time.
-        for text in self._emoticons.cut(posts):
+        # The normalizer puts spaces around every Chinese character, so most words are one character. It takes some 200
+        # bytes per character, so it gets one post at a time.
+        for text in self._without_emoticons(posts):
             self._words.update(self._normalizer.normalize_str(text).split())
 
-    def tokenizer(self, size: int) -> Iterator[int | Tokenizer]:
-        for found in self.tokens(size):
-            yield found if isinstance(found, int) else build_tokenizer(found)
-
-    def tokens(self, size: int) -> Iterator[int | list[str]]:
-        """The `size` tokens: specials, emoticons, then pieces, the most frequent first. Yields the number of
-        words cut so far now and then, the list of tokens last."""
+    def train(self, size: int) -> Iterator[int | Tokenizer]:
         pieces: Counter[str] = Counter()
         split = BertPreTokenizer().pre_tokenize_str
         for number, (word, count) in enumerate(self._words.items(), start=1):
@@ -96,99 +84,97 @@ class CharacterTokenizerTrainer:
                     pieces["##" + letter] += count
             if number % 20_000 == 0:
                 yield number
-        kept = [piece for piece, count in _ranked(pieces) if count >= LEAST_SEEN]
-        yield [*SPECIAL, *self._emoticons.frequent(), *kept][:size]
+        frequent = [piece for piece, count in _most_common(pieces) if count >= MIN_COUNT]
+        yield build_tokenizer([*SPECIAL, *self._frequent_emoticons(), *frequent][:size])
 
 
-class BPETokenizerTrainer:
-    """Byte-pair merges within runs of characters that no white space, punctuation mark or digit parts."""
+class BPETokenizerTrainer(TokenizerTrainer):
+    """Trains byte-pair merges that do not cross white space, punctuation or digits."""
 
     def __init__(self, emoticons: bool) -> None:
-        self._emoticons = Emoticons(emoticons)
+        super().__init__(emoticons)
         self._letters: Counter[str] = Counter()
         self._normalizer = BertNormalizer(lowercase=True, handle_chinese_chars=False)
         self._sample: list[str] = []
-        self._seen = 0
+        self._num_posts = 0
         self._random = random.Random(0)
 
     def add(self, posts: Iterable[str]) -> None:
-        for text in self._emoticons.cut(posts):
+        for text in self._without_emoticons(posts):
             self._letters.update(self._normalizer.normalize_str(text))
-            self._seen += 1
-            if len(self._sample) < LEARNED_FROM:
+            self._num_posts += 1
+            if len(self._sample) < SAMPLE_SIZE:
                 self._sample.append(text)
-            elif (place := self._random.randrange(self._seen)) < LEARNED_FROM:
-                self._sample[place] = text
+            elif (index := self._random.randrange(self._num_posts)) < SAMPLE_SIZE:
+                self._sample[index] = text
 
-    def tokenizer(self, size: int) -> Iterator[int | Tokenizer]:
-        marks = self._emoticons.frequent()[: size // 4]
-        # Chosen here, because of characters that are as frequent as each other the library keeps some by chance.
-        seen = [letter for letter, count in _ranked(self._letters) if count >= LEAST_SEEN and not letter.isspace()]
-        letters = seen[: size // 2]
+    def train(self, size: int) -> Iterator[int | Tokenizer]:
+        emoticons = self._frequent_emoticons()[: size // 4]
+        # Selected here, because the library chooses at random between characters with the same count.
+        frequent = [char for char, count in _most_common(self._letters) if count >= MIN_COUNT and not char.isspace()]
+        letters = frequent[: size // 2]
         tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
         tokenizer.normalizer = self._normalizer
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [BertPreTokenizer(), pre_tokenizers.Digits(individual_digits=True)]
         )
         trainer = trainers.BpeTrainer(
-            vocab_size=size - len(marks),
-            min_frequency=LEAST_EMOTICON,
+            vocab_size=size - len(emoticons),
+            min_frequency=MIN_EMOTICON_COUNT,
             special_tokens=list(SPECIAL),
             initial_alphabet=letters,
             limit_alphabet=len(letters),
-            max_token_length=LONGEST_PIECE + 1,  # the library stops short of it
+            max_token_length=MAX_TOKEN_LENGTH + 1,  # the library excludes the limit
             show_progress=False,
         )
-        # The library learns without a pause for a word of progress, so that goes on beside it.
-        learning = Thread(target=tokenizer.train_from_iterator, args=(self._sample, trainer), daemon=True)
-        learning.start()
+        # The library reports no progress, so it runs in a thread.
+        thread = Thread(target=tokenizer.train_from_iterator, args=(self._sample, trainer), daemon=True)
+        thread.start()
         tenths = 0
-        while learning.is_alive():
-            learning.join(0.1)
+        while thread.is_alive():
+            thread.join(0.1)
             tenths += 1
             yield tenths
-        _frame_posts(tokenizer)
-        tokenizer.add_tokens([AddedToken(mark, normalized=False, special=False) for mark in marks])
+        _add_special_tokens(tokenizer, emoticons)
         yield tokenizer
 
 
-def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
-    """By falling count, equal counts by name, so that the same corpus always gives the same vocabulary."""
+def _most_common(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Sort by count, then by name, so that the same corpus always gives the same vocabulary."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def build_tokenizer(tokens: list[str]) -> Tokenizer:
-    """A `BertTokenizer` (lower-casing) over `tokens`, whose ids are their places."""
+    """Build a lower-casing `BertTokenizer`; the id of a token is its index."""
     tokenizer = Tokenizer(WordPiece({token: index for index, token in enumerate(tokens)}, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.decoder = WordPieceDecoder()
-    _frame_posts(tokenizer)
-    marks = [token for token in tokens[len(SPECIAL) :] if len(token) > 2 and token[0] == "["]
-    tokenizer.add_tokens([AddedToken(mark, normalized=False, special=False) for mark in marks])
+    _add_special_tokens(tokenizer, [token for token in tokens[len(SPECIAL) :] if len(token) > 2 and token[0] == "["])
     return tokenizer
 
 
-def _frame_posts(tokenizer: Tokenizer) -> None:
-    """`[CLS] … [SEP]`, for who opens the tokenizer elsewhere."""
+def _add_special_tokens(tokenizer: Tokenizer, emoticons: list[str]) -> None:
+    # This program adds prefix and suffix itself; the processor is for others that open the tokenizer.
     tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
     )
     tokenizer.add_special_tokens(list(SPECIAL))
+    tokenizer.add_tokens([AddedToken(emoticon, normalized=False, special=False) for emoticon in emoticons])
 
 
-def bert_frame(tokenizer: Tokenizer) -> SpecialTokens:
-    """`[CLS]`, `[SEP]` and `[PAD]` of a tokenizer made here."""
+def bert_special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
+    """Return the ids of `[CLS]`, `[SEP]` and `[PAD]` in a tokenizer of this module."""
     ids: dict[str, int] = tokenizer.get_vocab()
     prefix, suffix, pad = (ids[name] for name in ("[CLS]", "[SEP]", "[PAD]"))
     return SpecialTokens(prefix=(prefix,), suffix=(suffix,), pad=pad)
 
 
-def emoticon_ids(vocabulary: dict[str, int]) -> NDArray[np.bool_]:
-    """Which ids are emoticons or emoji, (vocabulary,)."""
-    marks = np.zeros(len(vocabulary), bool)
+def emoticon_mask(vocabulary: dict[str, int]) -> NDArray[np.bool_]:
+    """Return a mask of the ids of emoticons and emoji, (vocabulary,)."""
+    mask = np.zeros(len(vocabulary), bool)
     for token, index in vocabulary.items():
-        marks[index] = token not in SPECIAL and not without_emoticons(token.removeprefix("##"))
-    return marks
+        mask[index] = token not in SPECIAL and not without_emoticons(token.removeprefix("##"))
+    return mask

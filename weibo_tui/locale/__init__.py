@@ -1,9 +1,9 @@
-"""What a person reads, in their language.
+"""Messages in the language of the user.
 
 The strings in the source are the English catalogue (``weibo_tui.pot`` lists them all); ``zh_CN`` holds the
 Simplified Chinese one. README.md, "Translations", has the commands that bring both up to date.
 
-The language is ``WEIBO_TUI_LANGUAGE``, else ``language`` in the settings file; where these say nothing, or
+The language is ``WEIBO_TUI_LANGUAGE``, or ``language`` in the settings file. Where these say nothing, or
 ``auto``, it is that of LC_ALL, LC_MESSAGES or LANG. It is settled, and the catalogue read, with the first
 message asked for.
 """
@@ -20,12 +20,12 @@ _translations: _gettext.NullTranslations | None = None
 
 
 def gettext(message: str) -> str:
-    """``message`` in the person's language."""
+    """Return ``message`` in the user's language."""
     return _catalogue().gettext(message)
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
-    """The form for ``n`` things in the person's language."""
+    """Return the form for ``n`` things in the user's language."""
     return _catalogue().ngettext(singular, plural, n)
 
 
@@ -35,7 +35,7 @@ def N_(message: str) -> str:  # noqa: N802 - the name that message extraction kn
 
 
 def use(language: str) -> None:
-    """Speak ``language`` ('en' or 'zh_CN') from now on; 'auto' settles it anew at the next message."""
+    """Use ``language`` ('en' or 'zh_CN') from now on; 'auto' detects it at the next message."""
     global _translations  # noqa: PLW0603 - one language a process
     _translations = None if language == "auto" else _read(language)
 
@@ -63,7 +63,7 @@ def _language() -> str:
 
 def _language_in_settings() -> str:
     # Read here and not through weibo_tui.settings, which itself speaks through this module. A file that
-    # cannot be read is none here: settings refuses it, with a message that needs a language.
+    # cannot be read is ignored here: settings refuses it, with a message that needs a language.
     from weibo_tui.settings_file import read_settings_file
 
     try:

@@ -1,4 +1,4 @@
-"""Adapters: folders of exactly two files, `adapter.safetensors` and `card.json`."""
+"""Adapters on disk: folders of two files, `adapter.safetensors` and `card.json`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry import cards, isolated
 from weibo_tui.registry.cards import CARD, AdapterCard
 from weibo_tui.registry.store import ModelStore
-from weibo_tui.text import short
+from weibo_tui.text.terminal import truncate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from weibo_tui.registry.bases import OpenBase
 
 WEIGHTS = "adapter.safetensors"
-TEXTS = "training_texts"
-"""Name of the tensor beside the weights that holds the sorted hashes of the texts that were trained on."""
+TRAINING_TEXTS = "training_texts"
+"""Name of the tensor of the sorted hashes of the training texts, in the file of the weights."""
 
 
 class Adapters(ModelStore[AdapterCard]):
-    """The folder of adapters."""
+    """The store of adapters."""
 
-    kind = AdapterCard
+    card_type = AdapterCard
     files: ClassVar = {WEIGHTS: 2**30}
-    unknown = N_("There is no adapter '{name}': take one of {there}.")
-    none_yet = N_("There is no adapter '{name}' and no other yet: train one with 'weibo-tui train'.")
-    taken = N_("An adapter named '{name}' is there already: choose another --name, or give --overwrite.")
-    no_card = N_("{source} holds no card of an adapter ({reason}): name what 'weibo-tui adapters export' wrote.")
+    unknown_message = N_("There is no adapter '{name}': take one of {there}.")
+    empty_message = N_("There is no adapter '{name}' and no other yet: train one with 'weibo-tui train'.")
+    exists_message = N_("An adapter named '{name}' is there already: choose another --name, or give --overwrite.")
+    card_message = N_("{source} holds no card of an adapter ({reason}): name what 'weibo-tui adapters export' wrote.")
 
     def load(self, name: str, base: OpenBase) -> tuple[Adapter, AdapterCard]:
-        """The adapter on its own base. Raises UserInputError for any other base, and for a card that asks for what the
-        base has not; Damaged where the files are broken."""
+        """Load an adapter for its own base. Raises UserInputError for any other base, or where its card does not fit
+        the base, CorruptFileError where a file is broken."""
         card = self.card(name)
         if card.base_fingerprint != base.card.fingerprint:
             raise UserInputError(
@@ -50,11 +50,11 @@ class Adapters(ModelStore[AdapterCard]):
                     "that base, or train on this one."
                 ).format(name=name, wanted=card.base, fingerprint=card.base_fingerprint[:12], base=base.card.name)
             )
-        trunk = base.trunk.config
+        config = base.backbone.config
         if (
-            card.width != trunk.width
-            or max(card.blocks, default=0) >= trunk.layers
-            or not 1 <= card.max_length <= trunk.positions
+            card.width != config.width
+            or max(card.blocks, default=0) >= config.layers
+            or not 1 <= card.max_length <= config.positions
         ):
             raise UserInputError(
                 _(
@@ -62,19 +62,19 @@ class Adapters(ModelStore[AdapterCard]):
                     "train it anew."
                 ).format(name=name, base=base.card.name)
             )
-        with self.mending(name):
+        with self.bundled_errors(name):
             return read(self.path(name), card), card
 
     def training_texts(self, card: AdapterCard) -> NDArray[np.int64] | None:
-        """Return the sorted hashes of the texts that the adapter was trained on, None where it has no record of them.
+        """Return the sorted hashes of the texts that the adapter was trained on.
 
-        Adapters of earlier versions have none, nor have those that come with the program."""
+        None for bundled adapters and those of earlier versions, which have no such record."""
         import torch
 
         from weibo_tui.registry.weights import read_tensors
 
-        with self.mending(card.name):
-            texts = read_tensors(self.path(card.name) / WEIGHTS, card.weights_sha256).get(TEXTS)
+        with self.bundled_errors(card.name):
+            texts = read_tensors(self.path(card.name) / WEIGHTS, card.weights_sha256).get(TRAINING_TEXTS)
         if texts is None or texts.dtype != torch.int64 or texts.dim() != 1:
             return None
         hashes: NDArray[np.int64] = texts.numpy()
@@ -87,37 +87,37 @@ class Adapters(ModelStore[AdapterCard]):
         overwrite: bool = False,
         texts: NDArray[np.int64] | None = None,
     ) -> AdapterCard:
-        """Keep an adapter under its card's name, with the hashes of its training `texts`. Raises UserInputError where
-        the name is taken."""
+        """Save an adapter under its card's name, with the hashes of its training `texts`. Raises UserInputError where
+        the name exists."""
         self.check_free(card.name, overwrite)
         with atomic_folder(self.folder / card.name, replace=overwrite) as folder:
             return write(folder, adapter, card, texts)
 
     def hashes(self, card: AdapterCard) -> Mapping[str, str]:
+        """See `ModelStore`."""
         return {WEIGHTS: card.weights_sha256}
-
-    def checked(self, card: AdapterCard, folder: Path, source: Path) -> Generator[Progress, None, AdapterCard]:
-        """See `ModelStore`. The weights are loaded once, in a child process, as the card says."""
-        (folder / CARD).write_bytes(cards.write(card))
-        yield from isolated.run(check, source, folder)
-        return card
 
     def check(self, name: str) -> None:
         """See `ModelStore`."""
         read(self.path(name), self.card(name))
 
+    def _verify_import(self, card: AdapterCard, folder: Path, source: Path) -> Generator[Progress, None, AdapterCard]:
+        yield from isolated.run(check, source, folder)
+        return card
+
 
 def write(folder: Path, adapter: Adapter, card: AdapterCard, texts: NDArray[np.int64] | None = None) -> AdapterCard:
-    """Write an adapter into an empty folder, with the hashes of its training `texts`, and read it back; its card, with
-    the hash of the weights."""
+    """Write an adapter into an empty folder, with the hashes of its training `texts`, and load it once.
+
+    Returns the card with the hash of the weights."""
     import numpy as np
     import torch
 
-    from weibo_tui.registry.serialization import save_tensors
+    from weibo_tui.registry.weights import save_tensors
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.state_dict().items()}
     if texts is not None:
-        tensors[TEXTS] = torch.from_numpy(np.unique(texts))
+        tensors[TRAINING_TEXTS] = torch.from_numpy(np.unique(texts))
     save_tensors(tensors, folder / WEIGHTS)
     card = dataclasses.replace(card, weights_sha256=sha256(folder / WEIGHTS))
     (folder / CARD).write_bytes(cards.write(card))
@@ -126,24 +126,24 @@ def write(folder: Path, adapter: Adapter, card: AdapterCard, texts: NDArray[np.i
 
 
 def read(folder: Path, card: AdapterCard) -> Adapter:
-    """Load the adapter in `folder`. Raises UserInputError or CorruptFileError where its weights are not what the card
-    says."""
+    """Load the adapter in `folder`. Raises UserInputError or CorruptFileError where its weights do not match the
+    card."""
     from weibo_tui.engine.adapter import Adapter, AdapterConfig
     from weibo_tui.registry.weights import read_tensors
 
     config = AdapterConfig(card.width, card.blocks, len(card.labels), card.bottleneck, card.activation, card.dropout)
     tensors = read_tensors(folder / WEIGHTS, card.weights_sha256)
-    tensors.pop(TEXTS, None)
+    tensors.pop(TRAINING_TEXTS, None)
     return Adapter.load(config, tensors)
 
 
 def check(source: Path, folder: Path | str) -> None:
-    """Check an adapter that came from `source` and is in `folder`. Raises UserInputError where it cannot be loaded."""
+    """Load the adapter in `folder`, which was copied from `source`. Raises UserInputError where that fails."""
     try:
         read(Path(folder), cards.read(Path(folder) / CARD, AdapterCard))
     except (UserInputError, CorruptFileError) as error:
         raise UserInputError(
             _("{source} is not a working adapter ({reason}). Export it again where it was made.").format(
-                source=source, reason=short(str(error.__cause__ or error).rstrip("."), 300)
+                source=source, reason=truncate(str(error.__cause__ or error).rstrip("."), 300)
             )
         ) from error

@@ -1,6 +1,6 @@
-"""A few named files as one `.zip` or `.tar.gz`, and back with checks: from outside comes anything.
+"""Packing a few named files as one `.zip` or `.tar.gz`, and unpacking an archive from outside with checks.
 
-All of it streams, a piece at a time, so that a base of any size needs no memory, and whoever pulls can do other work.
+Both stream a chunk at a time, so that a base of any size needs little memory and the caller can do other work.
 """
 
 from __future__ import annotations
@@ -14,137 +14,135 @@ import zipfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol, TypeAlias, cast
+from typing import IO, Any, TypeAlias, cast
 
 from weibo_tui.atomic import open_output
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import short
+from weibo_tui.text.terminal import truncate
 
-# An archive of ours holds a few members; the bounds keep a hostile one from being walked for hours.
-MOST_MEMBERS = 16
-LARGEST_OTHER = 2**20
-PIECE = 2**20
-# Weights hardly squeeze; zeros do so a thousand times, and ten gigabytes of them would fill a disk.
-MOST_SQUEEZED = 100
-SPARED = 2**24  # bytes that may be squeezed as much as they like
-LONGEST_REASON = 100  # characters of what comes from an archive, in a sentence about it
-_LONGER_HEADERS = (
-    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
-    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
-)
+CHUNK_SIZE = 2**20
+
+# An exported model has a few members. The limits keep a hostile archive from filling memory, disk or time.
+MAX_MEMBERS = 16
+MAX_OTHER_SIZE = 2**20
+"""Bytes of a member that is skipped, and of the directory or headers that are read at once."""
+
+# Weights hardly compress. Zeros compress a thousandfold, and ten gigabytes of them would fill a disk.
+MAX_RATIO = 100
+MIN_RATIO_SIZE = 2**24
+"""Bytes that may be compressed to any size."""
+
+MAX_QUOTE = 100
+"""Characters that a message quotes from an archive."""
+
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
-# Opens a member of a name and a size, to be written whole.
-Member: TypeAlias = Callable[[str, int], AbstractContextManager[Any]]
-
-
-class Readable(Protocol):
-    """What gives at most so many bytes at once; none, at its end."""
-
-    def read(self, size: int, /) -> bytes: ...
+# Opens a member by its name and size for writing.
+_OpenMember: TypeAlias = Callable[[str, int], AbstractContextManager[Any]]
 
 
 def pack(out: Path, files: Mapping[str, Path | bytes], overwrite: bool = False) -> Generator[Progress, None, None]:
-    """Pack `files` (name in the archive to content), in their order, by the ending of `out`; no times or owners go
-    in. Left before its end, it leaves nothing."""
+    """Pack `files` (name in the archive to content) in their order, by the extension of `out`.
+
+    The archive holds no times and no owners, so the same files give the same bytes. A generator that is closed early
+    leaves no file."""
     if out.suffix == ".zip":
-        form = _zip
+        open_archive = _write_zip
     elif out.name.endswith((".tar.gz", ".tgz")):
-        form = _tar_gz
+        open_archive = _write_tar
     else:
         raise UserInputError(_("{out} must end in .zip or .tar.gz.").format(out=out))
-    sizes = {name: len(one) if isinstance(one, bytes) else one.stat().st_size for name, one in files.items()}
+    sizes = {name: len(item) if isinstance(item, bytes) else item.stat().st_size for name, item in files.items()}
     done = 0
-    with open_output(out, "wb", overwrite=overwrite) as file, form(file) as member:
-        for name, one in files.items():
-            source = io.BytesIO(one) if isinstance(one, bytes) else one.open("rb")
-            with source, member(name, sizes[name]) as packed:
-                while piece := source.read(PIECE):
-                    packed.write(piece)
-                    done += len(piece)
+    with open_output(out, "wb", overwrite=overwrite) as file, open_archive(file) as open_member:
+        for name, item in files.items():
+            source = io.BytesIO(item) if isinstance(item, bytes) else item.open("rb")
+            with source, open_member(name, sizes[name]) as member:
+                while chunk := source.read(CHUNK_SIZE):
+                    member.write(chunk)
+                    done += len(chunk)
                     yield Progress("packing", done, sum(sizes.values()))
 
 
 @contextmanager
-def _zip(file: IO[bytes]) -> Iterator[Member]:
+def _write_zip(file: IO[bytes]) -> Iterator[_OpenMember]:
     with zipfile.ZipFile(file, "w") as archive:
 
-        def member(name: str, size: int) -> IO[bytes]:
+        def open_member(name: str, size: int) -> IO[bytes]:
             entry = zipfile.ZipInfo(name, _EARLIEST)
             entry.compress_type, entry.file_size = zipfile.ZIP_DEFLATED, size
             return archive.open(entry, "w")
 
-        yield member
+        yield open_member
 
 
 @contextmanager
-def _tar_gz(file: IO[bytes]) -> Iterator[Member]:
-    # By hand: `TarFile.addfile` packs a file in one go, and nothing else could be done meanwhile.
-    with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+def _write_tar(file: IO[bytes]) -> Iterator[_OpenMember]:
+    # `TarFile.addfile` writes a whole file in one call and would block the caller.
+    with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream:
 
         @contextmanager
-        def member(name: str, size: int) -> Iterator[gzip.GzipFile]:
+        def open_member(name: str, size: int) -> Iterator[gzip.GzipFile]:
             entry = tarfile.TarInfo(name)
             entry.size = size
-            packed.write(entry.tobuf())
-            yield packed
-            packed.write(bytes(-size % tarfile.BLOCKSIZE))
+            stream.write(entry.tobuf())
+            yield stream
+            stream.write(bytes(-size % tarfile.BLOCKSIZE))
 
-        yield member
-        packed.write(bytes(2 * tarfile.BLOCKSIZE))
+        yield open_member
+        stream.write(bytes(2 * tarfile.BLOCKSIZE))
 
 
-def unpack(source: Path, wanted: Mapping[str, int], folder: Path) -> Generator[Progress, None, dict[str, str]]:
-    """Write the files `wanted` (name to the most bytes it may have) out of an archive or a folder into `folder`; the
-    result is the SHA-256 of each, in hex.
+def unpack(source: Path, limits: Mapping[str, int], folder: Path) -> Generator[Progress, None, dict[str, str]]:
+    """Write the files in `limits` (name to maximum bytes) out of an archive or a folder into `folder`.
 
-    They may stand in one folder of the archive, with a few others, which are passed over. Links, paths that lead
-    elsewhere, and anything larger than it may be are refused with UserInputError."""
-    digests = {name: hashlib.sha256() for name in wanted}
-    for name, piece, progress in _pieces(source, wanted):
+    The result is the SHA-256 of each file in hex. The files may be in one folder of the archive, with a few others,
+    which are skipped. Raises UserInputError for links, paths that lead elsewhere, and files that are too large."""
+    digests = {name: hashlib.sha256() for name in limits}
+    for name, chunk, progress in _read_chunks(source, limits):
         with (folder / name).open("ab") as file:
-            file.write(piece)
-        digests[name].update(piece)
+            file.write(chunk)
+        digests[name].update(chunk)
         yield progress
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
-def read(source: Path, wanted: Mapping[str, int], name: str) -> bytes:
-    """One of the files `wanted`, refused as `unpack` refuses, as far as the archive is read for it."""
-    found = b""
-    for member, piece, _progress in _pieces(source, wanted):
+def read(source: Path, limits: Mapping[str, int], name: str) -> bytes:
+    """Return the content of one of the files in `limits`. Reads no further than that file; raises what `unpack`
+    raises."""
+    content = b""
+    for member, chunk, _progress in _read_chunks(source, limits):
         if member == name:
-            found += piece
-            if not piece:
+            content += chunk
+            if not chunk:
                 break
-    return found
+    return content
 
 
-def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, bytes, Progress]]:
-    """The files `wanted` piece by piece, with how much of the source is read; the last piece of each is empty."""
-    missing = set(wanted)
-    came = 0
+def _read_chunks(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes, Progress]]:
+    """Yield the files in `limits` chunk by chunk, with the progress in the source; the last chunk of each is empty."""
+    missing = set(limits)
+    unpacked = 0
     try:
-        for name, member, raw in _members(source, wanted):
+        for name, member, raw in _open_members(source, limits):
             if name not in missing:
                 raise UserInputError(_("{source} was refused: it holds {name} twice.").format(source=source, name=name))
             missing.remove(name)
-            size, room = os.fstat(raw.fileno()).st_size, wanted[name]
-            while True:
-                piece = member.read(PIECE)
-                room -= len(piece)
-                came += len(piece)
-                if room < 0 or came > max(SPARED, MOST_SQUEEZED * size):
+            total, allowed = os.fstat(raw.fileno()).st_size, limits[name]
+            chunk = b"-"
+            while chunk:
+                chunk = member.read(CHUNK_SIZE)
+                allowed -= len(chunk)
+                unpacked += len(chunk)
+                if allowed < 0 or unpacked > max(MIN_RATIO_SIZE, MAX_RATIO * total):
                     raise _too_large(source, name)
-                yield name, piece, Progress("unpacking", raw.tell(), size)
-                if not piece:
-                    break
+                yield name, chunk, Progress("unpacking", raw.tell(), total)
     except UserInputError:
         raise
-    except Exception as error:  # unpacking hostile bytes raises all kinds
-        reason = getattr(error, "strerror", None) or str(error)[:LONGEST_REASON]
+    except Exception as error:  # hostile bytes make the standard library raise all kinds
+        reason = getattr(error, "strerror", None) or str(error)[:MAX_QUOTE]
         raise UserInputError(
             _("{source} cannot be read as an archive ({reason}): name a .zip or .tar.gz, or a folder.").format(
                 source=source, reason=reason
@@ -158,10 +156,10 @@ def _pieces(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, byte
         )
 
 
-def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, Readable, IO[bytes]]]:
-    """The name of each wanted file, the file to read, and the one on the disk that this reads."""
+def _open_members(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes], IO[bytes]]]:
+    """Yield each file's name, the file to read, and the file on disk that this one reads from."""
     if source.is_dir():
-        for name in wanted:
+        for name in limits:
             path = source / name
             if path.is_file() and not path.is_symlink():
                 with path.open("rb") as raw:
@@ -170,101 +168,82 @@ def _members(source: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, Rea
     if source.exists() and not source.is_file():
         raise UserInputError(_("{source} is not a regular file: save it as one first.").format(source=source))
     with source.open("rb") as raw:
-        if zipfile.is_zipfile(raw):
-            yield from _of_zip(source, raw, wanted)
-        else:
-            raw.seek(0)
-            yield from _of_tar(source, raw, wanted)
+        read_members = _read_zip if zipfile.is_zipfile(raw) else _read_tar
+        raw.seek(0)
+        for name, member in read_members(source, raw, limits):
+            yield name, member, raw
 
 
-def _of_zip(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator[tuple[str, Readable, IO[bytes]]]:
-    with zipfile.ZipFile(cast(IO[bytes], _ChunkedFile(raw))) as archive:
-        for number, member in enumerate(archive.infolist()):
-            if not _is_wanted(member.filename, number, member.is_dir(), wanted, source):
+def _read_zip(source: Path, raw: IO[bytes], limits: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes]]]:
+    file = _LimitedFile(raw)
+    with zipfile.ZipFile(cast(IO[bytes], file)) as archive:
+        file.left = os.fstat(raw.fileno()).st_size  # zipfile reads members in chunks
+        for number, entry in enumerate(archive.infolist()):
+            if not _is_requested(source, entry.filename, number, limits) or entry.is_dir():
                 continue
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # Others may want gigabytes to unpack a kilobyte.
+            # The other methods may need gigabytes to decompress a kilobyte.
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise UserInputError(
                     _("{source} was refused: {name} in it is squeezed in another way than zip's usual one.").format(
-                        source=source, name=short(member.filename, LONGEST_REASON)
+                        source=source, name=truncate(entry.filename, MAX_QUOTE)
                     )
                 )
-            with archive.open(member) as packed:
-                yield PurePosixPath(member.filename).name, packed, raw
+            with archive.open(entry) as member:
+                yield PurePosixPath(entry.filename).name, member
 
 
-class _ChunkedFile:
-    """A file of which nobody reads more than a piece at once: zipfile would read a directory of any size."""
+def _read_tar(source: Path, raw: IO[bytes], limits: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes]]]:
+    with gzip.open(raw) as stream:
+        file = _LimitedFile(cast(IO[bytes], stream))
+        with tarfile.open(fileobj=cast(IO[bytes], file), mode="r|") as archive:
+            for number, entry in enumerate(archive):
+                name = PurePosixPath(entry.name).name
+                if not 0 <= entry.size <= limits.get(name, MAX_OTHER_SIZE):
+                    raise _too_large(source, entry.name)
+                if _is_requested(source, entry.name, number, limits) and not entry.isdir():
+                    member = archive.extractfile(entry) if entry.isreg() and not entry.issparse() else None
+                    if member is None:
+                        raise UserInputError(
+                            _("{source} was refused: {name} in it is a link.").format(
+                                source=source, name=truncate(name, MAX_QUOTE)
+                            )
+                        )
+                    file.left = entry.size + MAX_OTHER_SIZE
+                    yield name, member
+                file.left = 2 * MAX_OTHER_SIZE  # the rest of this member, and the next headers
 
-    def __init__(self, raw: IO[bytes]) -> None:
-        self._raw = raw
-        self.seek, self.tell, self.seekable = raw.seek, raw.tell, raw.seekable
+
+class _LimitedFile:
+    """A file that raises ValueError before more than `left` bytes are read.
+
+    zipfile reads a directory, and tarfile a long header, of any size at once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self.left = MAX_OTHER_SIZE
 
     def read(self, size: int = -1) -> bytes:
-        data = self._raw.read(PIECE + 1 if size < 0 else min(size, PIECE + 1))
-        if len(data) > PIECE:
+        data = self._file.read(self.left + 1 if size < 0 else min(size, self.left + 1))
+        self.left -= len(data)
+        if self.left < 0:
             raise ValueError(_("its directory is too large"))
         return data
 
 
-def _of_tar(source: Path, raw: IO[bytes], wanted: Mapping[str, int]) -> Iterator[tuple[str, Readable, IO[bytes]]]:
-    """The members by their plain headers alone. What the longer headers say, of times, owners and long names, is
-    passed over: tarfile reads them whole, however large they are."""
-    with gzip.open(raw) as stream:
-        members = headers = 0
-        while block := stream.read(tarfile.BLOCKSIZE):
-            if not block.strip(b"\0"):
-                return
-            entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-            name = PurePosixPath(entry.name).name
-            headers += 1
-            # What nobody wants is unpacked to get past it.
-            if not 0 <= entry.size <= wanted.get(name, LARGEST_OTHER) or headers > 4 * MOST_MEMBERS:
-                raise _too_large(source, entry.name)
-            part = _LimitedReader(stream, entry.size)
-            if entry.type not in _LONGER_HEADERS:
-                if _is_wanted(entry.name, members, entry.isdir(), wanted, source):
-                    if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-                        raise UserInputError(
-                            _("{source} was refused: {name} in it is a link.").format(
-                                source=source, name=short(name, LONGEST_REASON)
-                            )
-                        )
-                    yield name, part, raw
-                members += 1
-            while part.read(PIECE):
-                pass
-            stream.read(-entry.size % tarfile.BLOCKSIZE)
-
-
-class _LimitedReader:
-    """The next bytes of a stream, so many of them."""
-
-    def __init__(self, stream: Readable, size: int) -> None:
-        self._stream = stream
-        self._left = size
-
-    def read(self, size: int, /) -> bytes:
-        data = self._stream.read(min(size, self._left))
-        if not data and self._left:
-            raise EOFError(_("it breaks off"))
-        self._left -= len(data)
-        return data
-
-
-def _is_wanted(member: str, number: int, folder: bool, wanted: Mapping[str, int], source: Path) -> bool:
-    """Whether to read a member; one that does not belong there is refused."""
+def _is_requested(source: Path, member: str, number: int, limits: Mapping[str, int]) -> bool:
+    """Return whether to read a member. Raises UserInputError for one that no exported model has."""
     parts = PurePosixPath(member).parts
-    if number >= MOST_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
+    if number >= MAX_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
         raise UserInputError(
             _("{source} was refused: it holds {member}, which does not belong there.").format(
-                source=source, member=short(member, LONGEST_REASON)
+                source=source, member=truncate(member, MAX_QUOTE)
             )
         )
-    return not folder and bool(parts) and parts[-1] in wanted
+    return bool(parts) and parts[-1] in limits
 
 
 def _too_large(source: Path, name: str) -> UserInputError:
     return UserInputError(
-        _("{source} was refused: {name} in it is too large.").format(source=source, name=short(name, LONGEST_REASON))
+        _("{source} was refused: {name} in it is too large.").format(source=source, name=truncate(name, MAX_QUOTE))
     )

@@ -1,7 +1,7 @@
-"""The cards: JSON beside the weights that says what they are. Free of torch, so that listing is quick.
+"""Cards: JSON files that describe the weights in the same folder. Without torch, so that listing is fast.
 
-A card from outside is hostile: its size is bounded, every field's type is checked, and keys that a newer
-version may have added are passed over.
+A card from outside is hostile: its size is limited, and the type of every field is checked. Unknown keys, which a newer
+version may add, are ignored.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from typing import Any, TypeVar
 from weibo_tui.atomic import read_bounded
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import PREPROCESSING
+from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.version import __version__
 
 CARD = "card.json"
-LARGEST_CARD = 4 * 2**20
+MAX_CARD_SIZE = 4 * 2**20
 
-# No card of ours comes near these; what a person is shown of one from outside keeps to them.
-MOST_ITEMS = 10_000
-LONGEST_TEXT = 10_000
-LONGEST_LABEL = 1000
-# A confusion matrix of more labels is not kept in the card, nor are the names of more files.
-MOST_IN_MATRIX = 250
-MOST_FILES = 100
-TEMPERATURES = (1e-4, 1e4)
+# Far more than any card of this program has.
+MAX_ITEMS = 10_000
+MAX_TEXT_LENGTH = 10_000
+MAX_LABEL_LENGTH = 1000
+MAX_MATRIX_LABELS = 250
+"""A card has no confusion matrix of more labels."""
+MAX_DATA_FILES = 100
+"""A card has no more names of training files."""
+TEMPERATURE_RANGE = (1e-4, 1e4)
 _WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 
 Card = TypeVar("Card", "BaseCard", "AdapterCard")
@@ -44,8 +45,10 @@ def _now() -> str:
 
 @dataclass(frozen=True, slots=True)
 class BaseCard:
-    """What a base is: `fingerprint` identifies the model however it is packed (see `weights.fingerprint`),
-    `sha256` each of its files; prefix, suffix and pad are the token ids of the frame; `made` how it came about."""
+    """Description of a base.
+
+    `fingerprint` identifies the model in any file format (see `weights.fingerprint`), `sha256` each of its files.
+    `prefix`, `suffix` and `pad` are ids of special tokens, and `made` is the provenance."""
 
     name: str
     fingerprint: str
@@ -63,11 +66,11 @@ class BaseCard:
 
 @dataclass(frozen=True, slots=True)
 class AdapterCard:
-    """What an adapter is, what it was trained on, and how sure it is.
+    """Description of an adapter, its training data and its calibration.
 
-    Files may say `raw_labels[i]` where people read `labels[i]`. `temperature` was fitted on the validation split
-    with the trunk in `dtype`; `score` is the score card on the test split, `data` names the files, their hash and
-    the split."""
+    `raw_labels[i]` is the value in data files for `labels[i]`. `temperature` was fitted on the validation split with
+    the backbone in `dtype`. `score` is the score card on the test split; `data` has the files, their hash and the
+    split."""
 
     name: str
     base: str
@@ -94,21 +97,22 @@ class AdapterCard:
     format: int = 1
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what would give no verdicts, or wrong ones."""
-        sound = {
-            "labels": len(set(self.labels)) == len(self.labels) > 0 and max(map(len, self.labels)) <= LONGEST_LABEL,
+        """Raise ValueError for fields that would give wrong predictions or none."""
+        lowest, highest = TEMPERATURE_RANGE
+        valid = {
+            "labels": len(set(self.labels)) == len(self.labels) > 0 and max(map(len, self.labels)) <= MAX_LABEL_LENGTH,
             "raw_labels": len(self.raw_labels) == len(self.labels),
             "preprocessing": 0 <= self.preprocessing <= PREPROCESSING,
-            "temperature": TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1],
+            "temperature": lowest <= self.temperature <= highest,
             "data": _is_data(self.data),
             "score": _is_score(self.score),
         }
-        for name in [name for name, is_sound in sound.items() if not is_sound]:
+        for name in [name for name, is_valid in valid.items() if not is_valid]:
             raise ValueError(_("its field {name} is not what it should be").format(name=name))
 
 
 def check_name(name: str) -> str:
-    """`name` if it can name a base or an adapter, else UserInputError."""
+    """Return `name`. Raises UserInputError where no base or adapter can have this name."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", name):
         raise UserInputError(
             _(
@@ -119,33 +123,33 @@ def check_name(name: str) -> str:
 
 
 def check_new_name(name: str) -> str:
-    """Return `name`. Raise UserInputError where `check_name` does, and for names that Windows reserves or cannot
-    hold."""
+    """Return `name`. Raises UserInputError where `check_name` does, and for names that Windows reserves or cannot
+    store."""
     if check_name(name).partition(".")[0].upper() in _WINDOWS_DEVICES or name.endswith("."):
         raise UserInputError(_("The name '{name}' cannot be used on Windows. Choose another name.").format(name=name))
     return name
 
 
 def check_labels(labels: Sequence[str]) -> None:
-    """Raise UserInputError for labels that a card has no room for. Each is in it five times, with its scores."""
+    """Raise UserInputError for labels that are too long for a card, which repeats each of them five times."""
     names = json.dumps(list(labels), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    if 5 * len(names) + 500 * len(labels) > LARGEST_CARD // 2:
+    if 5 * len(names) + 500 * len(labels) > MAX_CARD_SIZE // 2:
         raise UserInputError(
             _("The {number} labels are too long for a card. Use fewer or shorter labels.").format(number=len(labels))
         )
 
 
 def write(card: BaseCard | AdapterCard) -> bytes:
-    """A card as the bytes of its file, with a checksum of its own. A label may hold a lone surrogate, as JSON does."""
+    """Return the bytes of a card's file, with a checksum. A label may hold a lone surrogate, as in JSON."""
     values = asdict(card)
     text = json.dumps(values | {"checksum": _checksum(values)}, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     return text.encode("utf-8", "surrogatepass")
 
 
-def is_as_written(data: bytes) -> bool:
-    """Whether the bytes of a card, which `parse` takes, are of what was written once; so are those without a checksum.
+def checksum_matches(data: bytes) -> bool:
+    """Return whether a card, which `parse` accepts, is as it was written; true for old cards without a checksum.
 
-    A bit may turn in a figure and leave a sound card. It is used all the same: a person may have changed it."""
+    A card that was changed, by a user or a broken disk, is used all the same."""
     values = json.loads(data)
     checksum = values.pop("checksum", None)
     return checksum is None or checksum == _checksum(values)
@@ -155,10 +159,10 @@ def _checksum(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def read(path: Path, kind: type[Card]) -> Card:
-    """The card in the file `path`. Raises CorruptFileError that names the file and what is wrong with it."""
+def read(path: Path, card_type: type[Card]) -> Card:
+    """Load the card in the file `path`. Raises CorruptFileError with the file and the reason."""
     try:
-        return parse(read_bounded(path, LARGEST_CARD), kind)
+        return parse(read_bounded(path, MAX_CARD_SIZE), card_type)
     except (OSError, ValueError) as error:
         raise CorruptFileError(
             _("The card {path} cannot be used ({reason}): remove its folder, then add or train it again.").format(
@@ -167,27 +171,28 @@ def read(path: Path, kind: type[Card]) -> Card:
         ) from error
 
 
-def parse(data: bytes, kind: type[Card]) -> Card:
-    """A card from the bytes of its file. Raises ValueError that says what is wrong."""
+def parse(data: bytes, card_type: type[Card]) -> Card:
+    """Return the card in the bytes of its file. Raises ValueError with the reason."""
     try:
         values = json.loads(data)
     except (RecursionError, UnicodeDecodeError) as error:
         raise ValueError(_("it is not JSON")) from error
     if not isinstance(values, dict):
         raise ValueError(_("it is not a JSON object"))
-    if kind is BaseCard and isinstance(values.get("weights_sha256"), str):  # of 0.1.0, which hashed no other file
+    # Version 0.1.0 hashed the weights only.
+    if card_type is BaseCard and isinstance(values.get("weights_sha256"), str):
         values.setdefault("sha256", {"model.safetensors": values["weights_sha256"]})
-    hints = typing.get_type_hints(kind)
-    known = {one.name: values[one.name] for one in fields(kind) if one.name in values}
+    hints = typing.get_type_hints(card_type)
+    known = {item.name: values[item.name] for item in fields(card_type) if item.name in values}
     if values.get("format", 1) != 1:
         raise ValueError(_("it was written by a newer version of weibo-tui"))
     for name, value in known.items():
         known[name] = tuple(value) if isinstance(value, list) else value
-        if not _fits(known[name], hints[name]):
+        if not _has_type(known[name], hints[name]):
             raise ValueError(_("its field {name} is not what it should be").format(name=name))
     try:
-        card = kind(**known)
-        write(card)  # what cannot be written again (NaN, nested without end) cannot be kept either
+        card = card_type(**known)
+        write(card)  # fails for NaN and for deep nesting
     except TypeError as error:
         raise ValueError(_("a field is missing")) from error
     except RecursionError as error:
@@ -196,47 +201,49 @@ def parse(data: bytes, kind: type[Card]) -> Card:
 
 
 def _is_data(data: Mapping[str, Any]) -> bool:
-    """Whether what there is of the files and the split is what it should be; anything may be missing."""
-    files, counts = data.get("files", []), data.get("labels", {})
-    return isinstance(files, list | tuple) and _fits(tuple(files), tuple[str, ...]) and _holds(counts, int)
+    files = data.get("files", [])
+    return _is_list(files, str) and _is_dict(data.get("labels", {}), int)
 
 
 def _is_score(score: Mapping[str, Any]) -> bool:
-    """The same for a score card (`engine.metrics.ScoreCard.to_json`)."""
-    around, labels, confusion = (score.get(name) or [] for name in ("accuracy_ci", "labels", "confusion"))
+    """Return whether the fields that are there are those of `engine.metrics.ScoreCard.to_json`."""
+    interval, labels, confusion = (score.get(name) or [] for name in ("accuracy_ci", "labels", "confusion"))
     emoticons, per_label = (score.get(name) or {} for name in ("emoticons", "per_label"))
-    if not all(isinstance(one, list | tuple) for one in (around, labels, confusion)) or not isinstance(per_label, dict):
-        return False
     shares = {name: score.get(name) for name in ("accuracy", "macro_f1", "mcc", "ece", "brier")}
-    whole = [isinstance(row, list | tuple) and len(row) == len(labels) for row in confusion]
     return (
-        _holds(shares, float | None)
-        and _holds(emoticons, float | None)
-        and _holds({name: score.get(name, 0) for name in ("n", "failed")}, int)
-        and len(around) in (0, 2)
-        and _holds(dict(enumerate(around)), float)
-        and _fits(tuple(labels), tuple[str, ...])
+        _is_dict(shares, float | None)
+        and _is_dict(emoticons, float | None)
+        and _is_dict({name: score.get(name, 0) for name in ("n", "failed")}, int)
+        and _is_list(interval, float)
+        and len(interval) in (0, 2)
+        and _is_list(labels, str)
+        and _is_list(confusion, list | tuple)
         and len(confusion) in (0, len(labels))
-        and all(whole)
-        and all(_holds(dict(enumerate(row)), int) for row in confusion)
-        and all(_holds(figures, float | None) for figures in per_label.values())
+        and all(_is_list(row, int) and len(row) == len(labels) for row in confusion)
+        and isinstance(per_label, dict)
+        and all(_is_dict(figures, float | None) for figures in per_label.values())
     )
 
 
-def _holds(values: Any, hint: Any) -> bool:
-    return isinstance(values, dict) and all(_fits(value, hint) for value in values.values())
+def _is_dict(values: Any, hint: Any) -> bool:
+    return isinstance(values, dict) and all(_has_type(value, hint) for value in values.values())
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _is_list(values: Any, hint: Any) -> bool:
+    is_list = isinstance(values, list | tuple) and len(values) <= MAX_ITEMS
+    return is_list and all(_has_type(value, hint) for value in values)
+
+
+def _has_type(value: Any, hint: Any) -> bool:
+    """Return whether a JSON value has the type of a field and is not absurdly large."""
     if typing.get_origin(hint) is tuple:
-        few = isinstance(value, tuple) and len(value) <= MOST_ITEMS
-        return few and all(_fits(item, typing.get_args(hint)[0]) for item in value)
+        return _is_list(value, typing.get_args(hint)[0])
     if typing.get_origin(hint) is dict:
         return isinstance(value, dict)
     if hint == float | None:
-        return value is None or _fits(value, float)
+        return value is None or _has_type(value, float)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return isinstance(value, hint) and not (isinstance(value, str) and len(value) > LONGEST_TEXT)
+    return isinstance(value, hint) and not (isinstance(value, str) and len(value) > MAX_TEXT_LENGTH)

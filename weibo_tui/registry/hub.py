@@ -1,7 +1,7 @@
-"""Repositories of the Hugging Face Hub, or of a mirror of it, fetched into a folder. Nothing else opens a socket.
+"""Downloading repositories of the Hugging Face Hub, or of a mirror, into a folder. No other module opens a socket.
 
-What has come before a break stays, and the next try goes on there. It all stands in a folder of its own, beside what
-the program offers, and counts only when each file is the one that the Hub names, by size and by hash.
+A download resumes after a break. The files are in a folder of their own, and are used only when each has the size and
+the hash that the Hub announced.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ if TYPE_CHECKING:
 Kind = Literal["model", "dataset"]
 T = TypeVar("T")
 
-TELL_SECONDS = 0.1
-"""How often a fetch tells how far it is."""
+PROGRESS_SECONDS = 0.1
+"""Interval of the progress events."""
 
-TRIES = 5
-"""How often a connection may break in a row without a byte in between."""
+MAX_RETRIES = 5
+"""Broken connections in a row without a byte in between."""
 
-SPARE = 2**26
+FREE_SPACE = 2**26
 """Bytes that stay free on the disk."""
 
-LARGEST, LARGEST_SMALL = 2**33, 2**26
-"""Bytes that a file may have, and one that stands in no large-file storage, which is read whole."""
+MAX_FILE_SIZE, MAX_SMALL_FILE_SIZE = 2**33, 2**26
+"""Bytes of a file in large-file storage, and of any other, which is hashed in memory."""
 
 _NAME = re.compile(r"([A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file of a repository, with its size in bytes. The hashes are in hex: the SHA-256 of what stands in large-file
-    storage, of all else the SHA-1 that Git names its content by."""
+    """A file of a repository, with its size in bytes and its hash in hex: `sha256` in large-file storage, otherwise
+    `git`, the SHA-1 of the Git object."""
 
     name: str
     size: int
     sha256: str
     git: str
 
-    def is_at(self, path: Path) -> bool:
-        """Whether this file, whole, is what stands at `path`."""
+    def matches(self, path: Path) -> bool:
+        """Return whether the file at `path` is complete and has the right content."""
         if not path.is_file() or path.stat().st_size != self.size:
             return False
         if self.sha256:
@@ -65,7 +65,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository at one commit, with the files that stand in its topmost folder, by name."""
+    """A repository at one commit, with the files in its top folder by name."""
 
     kind: Kind
     name: str
@@ -84,37 +84,38 @@ def check_name(repository: str) -> None:
 
 
 @contextmanager
-def place(folder: Path, kind: Kind, repository: str) -> Iterator[Path]:
-    """For the block, the folder in `folder` that a repository is fetched into, for one program at a time. It stays
-    until the block ends well: then it was of use, and goes."""
+def download_folder(parent: Path, kind: Kind, repository: str) -> Iterator[Path]:
+    """Yield the folder in `parent` for the files of a repository, locked for this process.
+
+    The folder is deleted when the block succeeds, and kept for the next try when it fails."""
     from filelock import FileLock, Timeout
 
     check_name(repository)
-    target = folder / f"{kind}s--{repository.replace('/', '--')}"
+    folder = parent / f"{kind}s--{repository.replace('/', '--')}"
     try:
-        make_private_folder(target)
-        with FileLock(f"{target}.lock", timeout=0):
+        make_private_folder(folder)
+        with FileLock(f"{folder}.lock", timeout=0):
             try:
-                yield target
-                shutil.rmtree(target)
+                yield folder
+                shutil.rmtree(folder)
             finally:
                 with suppress(OSError):
-                    target.rmdir()  # nothing came
+                    folder.rmdir()  # where it is empty
     except Timeout as error:
         raise UserInputError(
             _("{repository} is being fetched by another program already: wait for it.").format(repository=repository)
         ) from error
     except OSError as error:
-        raise hub_client.explained(error, repository, target) from error
+        raise hub_client.translate_error(error, repository, folder) from error
 
 
-def look(kind: Kind, repository: str, file: str) -> Generator[Progress, None, Repository]:
-    """The repository as its main branch is now, in which there is `file`. Raises UserInputError or
+def repo_info(kind: Kind, repository: str, file: str) -> Generator[Progress, None, Repository]:
+    """Fetch the list of files at the head of the main branch, which must have `file`. Raises UserInputError or
     HubUnreachableError."""
 
-    def ask(_meter: ProgressCounter) -> Repository:
+    def request(_counter: ProgressCounter) -> Repository:
         api = hub_client.connect()
-        commit = hub_client.commit_of(api, kind, repository, file)
+        commit = hub_client.head_commit(api, kind, repository, file)
         files = {}
         for entry in hub_client.list_files(api, kind, repository, commit):
             if entry["type"] == "file":
@@ -122,80 +123,80 @@ def look(kind: Kind, repository: str, file: str) -> Generator[Progress, None, Re
                 files[name] = RemoteFile(name, int(entry["size"]), digest, entry["oid"])
         return Repository(kind, repository, commit, files)
 
-    found = yield from _beside("asking", ask, repository, Path())
-    if file not in found.files:
+    info = yield from _run_in_thread("asking", request, repository, Path())
+    if file not in info.files:
         raise UserInputError(
             _("{repository} does not hold {file}: check the name.").format(repository=repository, file=file)
         )
-    return found
+    return info
 
 
-def fetch(repository: Repository, names: Iterable[str], folder: Path) -> Generator[Progress, None, Path]:
-    """Fetch files of a repository, in bytes of all of them; the result is the folder in `folder` that holds them.
+def download_files(repository: Repository, names: Iterable[str], folder: Path) -> Generator[Progress, None, Path]:
+    """Download files of a repository, with progress in bytes; the result is the folder inside `folder` with them.
 
-    Raises UserInputError, HubUnreachableError, or CorruptFileError where a file is not the one that the Hub names: it
-    is gone then."""
+    Raises UserInputError, HubUnreachableError, or CorruptFileError where a file is not as the Hub announced it, and is
+    deleted."""
     target = folder / repository.commit
     for other in folder.iterdir():
         if other != target:
-            shutil.rmtree(other)  # of an older commit, which nobody asks for any more
+            shutil.rmtree(other)  # of an older commit
     files = [repository.files[name] for name in names]
     for file in files:
-        if file.size > (LARGEST if file.sha256 else LARGEST_SMALL):
+        if file.size > (MAX_FILE_SIZE if file.sha256 else MAX_SMALL_FILE_SIZE):
             raise UserInputError(
                 _("{file} of {repository} is too large for what it should be: name another repository.").format(
                     file=file.name, repository=repository.name
                 )
             )
-    _check_room(files, target)
+    _check_space(files, target)
     target.mkdir(mode=0o700, exist_ok=True)
 
-    def download(meter: ProgressCounter) -> None:
+    def download(counter: ProgressCounter) -> None:
         api = hub_client.connect()
         for file in files:
             if (target / file.name).is_file():
-                meter.done += file.size
+                counter.done += file.size
             else:
-                _download(api, repository, file, target, meter)
+                _download(api, repository, file, target, counter)
 
-    yield from _beside("fetching", download, repository.name, target, sum(file.size for file in files))
+    yield from _run_in_thread("fetching", download, repository.name, target, sum(file.size for file in files))
     return target
 
 
-def _check_room(files: Iterable[RemoteFile], target: Path) -> None:
-    """Raise where the disk will not hold what is to come, and once more for what is made of it."""
-    wanted = sum(2 * file.size for file in files if not (target / file.name).is_file()) + SPARE
+def _check_space(files: Iterable[RemoteFile], target: Path) -> None:
+    """Raise WeiboTuiError where the disk has no space for the downloads and, once more, for the conversion."""
+    needed = sum(2 * file.size for file in files if not (target / file.name).is_file()) + FREE_SPACE
     free = shutil.disk_usage(target.parent).free
-    if free < wanted:
+    if free < needed:
         raise WeiboTuiError(
             _(
                 "There is no room in {folder}: {wanted} MB are needed, {free} are free; make room, then try again."
-            ).format(folder=target.parent, wanted=f"{wanted // 10**6:,}", free=f"{free // 10**6:,}")
+            ).format(folder=target.parent, wanted=f"{needed // 10**6:,}", free=f"{free // 10**6:,}")
         )
 
 
-def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path, meter: ProgressCounter) -> None:
-    """Fetch a file, which takes its name when it is the one that the Hub names."""
-    part, begun = folder / f"{file.name}.part", meter.done
+def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path, counter: ProgressCounter) -> None:
+    """Download one file into `<name>.part`, and rename that when its content is right."""
+    part, start = folder / f"{file.name}.part", counter.done
     if part.exists() and part.stat().st_size > file.size:
-        part.unlink()  # of whatever that was
-    tries, before = TRIES, meter.came
+        part.unlink()
+    retries, before = MAX_RETRIES, counter.received
     while True:
         try:
-            meter.done = begun + (part.stat().st_size if part.exists() else 0)
+            counter.done = start + (part.stat().st_size if part.exists() else 0)
             hub_client.download(
-                api, repository.kind, repository.name, repository.commit, file.name, file.size, part, meter.tell
+                api, repository.kind, repository.name, repository.commit, file.name, file.size, part, counter.add
             )
             break
         except Exception as error:
-            if not hub_client.is_transport(error) or not tries:
+            if not hub_client.is_transport(error) or not retries:
                 raise
-        tries = TRIES if meter.came > before else tries - 1
-        before = meter.came
-        if meter.stopped.wait(1):
+        retries = MAX_RETRIES if counter.received > before else retries - 1
+        before = counter.received
+        if counter.stopped.wait(1):
             raise DownloadStoppedError
-    meter.done = begun + file.size
-    if not file.is_at(part):
+    counter.done = start + file.size
+    if not file.matches(part):
         part.unlink()
         raise CorruptFileError(
             _(
@@ -207,46 +208,46 @@ def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path
 
 
 class DownloadStoppedError(Exception):
-    """Nobody waits for the fetch any more."""
+    """The caller closed the download."""
 
 
 class ProgressCounter:
-    """How many bytes are there, and how many came."""
+    """Bytes that are `done`, and that were `received` in this process."""
 
     def __init__(self) -> None:
-        self.done = self.came = 0
+        self.done = self.received = 0
         self.stopped = threading.Event()
 
-    def tell(self, size: int) -> None:
-        """Count `size` bytes that came, or a negative number of those that are gone. Raises DownloadStoppedError."""
+    def add(self, size: int) -> None:
+        """Count `size` received bytes, or a negative number of discarded ones. Raises DownloadStoppedError."""
         if self.stopped.is_set():
             raise DownloadStoppedError
         self.done += size
-        self.came += max(0, size)
+        self.received += max(0, size)
 
 
-def _beside(
+def _run_in_thread(
     stage: str, work: Callable[[ProgressCounter], T], repository: str, folder: Path, total: int | None = None
 ) -> Generator[Progress, None, T]:
-    """What `work` gives, done in a thread, with how far it is meanwhile. Left before its end, it ends by itself."""
-    meter = ProgressCounter()
-    given: list[T] = []
-    failed: list[Exception] = []
+    """Run `work` in a thread, yield its progress, and return its result. Closing the generator stops the thread."""
+    counter = ProgressCounter()
+    results: list[T] = []
+    errors: list[Exception] = []
 
     def run() -> None:
         try:
-            given.append(work(meter))
+            results.append(work(counter))
         except Exception as error:
-            failed.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=run, name="hub", daemon=True)
     thread.start()
     try:
         while thread.is_alive():
-            thread.join(TELL_SECONDS)
-            yield Progress(stage, meter.done, total, "B" if total else "")
+            thread.join(PROGRESS_SECONDS)
+            yield Progress(stage, counter.done, total, "B" if total else "")
     finally:
-        meter.stopped.set()
-    for error in failed:
-        raise hub_client.explained(error, repository, folder) from error
-    return given[0]
+        counter.stopped.set()
+    for error in errors:
+        raise hub_client.translate_error(error, repository, folder) from error
+    return results[0]

@@ -1,6 +1,6 @@
-"""huggingface_hub as this program uses it: quiet, by plain HTTP, and with its errors in a person's words.
+"""Quiet access to the Hugging Face Hub by plain HTTP, with the errors of huggingface_hub as sentences.
 
-A Hub is not trusted: no answer is longer than what was announced or expected, and the token goes to no other host.
+A Hub is not trusted: no response is longer than announced or expected, and the token goes to no other host.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ from weibo_tui.locale import gettext as _
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-PIECE = 2**18
-"""Bytes that a break can cost at most."""
+CHUNK_SIZE = 2**18
+"""Bytes that a broken connection can lose."""
 
 PROBE = ("uer/gpt2-chinese-cluecorpussmall", "config.json")
-"""What is asked for to see whether the Hub answers."""
+"""A public file, to check whether the Hub is reachable."""
 
-
-MOST_PAGES, LARGEST_LISTING = 100, 2**24
-"""Pages that the list of a repository's files may have, and bytes of all of them."""
+MAX_PAGES, MAX_LISTING_SIZE = 100, 2**24
+"""Pages of the list of a repository's files, and bytes of all of them."""
 
 PARTIAL_CONTENT, TOO_MANY_REQUESTS = 206, 429
 
@@ -38,11 +37,11 @@ _COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class HubUnreachableError(WeiboTuiError):
-    """The Hub, or the mirror, does not answer."""
+    """Raised when the Hub, or the mirror, does not answer."""
 
 
 def endpoint() -> str:
-    """The address of the Hub, or of the mirror that HF_ENDPOINT names, without credentials: for messages."""
+    """Return the address of the Hub, or of the mirror in HF_ENDPOINT, without credentials, for messages."""
     return mask_credentials(_endpoint())
 
 
@@ -56,13 +55,13 @@ def _endpoint() -> str:
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return the scheme, host and port of `url`. Raises ValueError for a port that is no number."""
+    """Return the scheme, host and port of `url`. Raises ValueError for an invalid port."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
 
 
 def connect() -> HfApi:
-    """The client. Nothing is asked of the Hub yet. Raises UserInputError where HF_ENDPOINT is no address."""
+    """Return the client, without a request. Raises UserInputError where HF_ENDPOINT is no address."""
     try:
         scheme, host, _port = _origin(_endpoint())
         valid = scheme in ("http", "https") and bool(host) and not re.search(r"\s", _endpoint())
@@ -70,12 +69,12 @@ def connect() -> HfApi:
         valid = False
     if not valid:
         raise UserInputError(_("HF_ENDPOINT is not a valid address. Write it as in https://huggingface.co."))
-    # Not before: the client reads the address when it is imported, and prints parts of one that is none.
+    # After the check: the client reads the address on import, and prints parts of an invalid one.
     from huggingface_hub import HfApi, constants
     from huggingface_hub.utils import logging
 
     constants.HF_HUB_DISABLE_TELEMETRY = True
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # its warnings would go across the screen
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # its warnings would appear in the app
     return HfApi(_endpoint(), library_name="weibo-tui")
 
 
@@ -83,7 +82,7 @@ def connect() -> HfApi:
 def _get(url: str, begin: int = 0) -> Iterator[Any]:
     """Yield the response to a GET request, from byte `begin` on, with its body unread.
 
-    The body is requested uncompressed, and is read by `iter_raw` only: a compressed one could be of any length."""
+    The body is uncompressed, and is read by `iter_raw` only: a compressed one could have any length."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
@@ -102,154 +101,138 @@ def _get(url: str, begin: int = 0) -> Iterator[Any]:
 
 
 def list_files(api: HfApi, kind: str, repository: str, commit: str) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a repository's topmost folder, as the Hub describes them. Raises HubUnreachableError for an
-    answer that is none of a Hub's."""
-    url, left = f"{api.endpoint}/api/{kind}s/{repository}/tree/{commit}", LARGEST_LISTING
-    for _page in range(MOST_PAGES):
+    """Yield the entries of a repository's top folder in the format of the Hub's API. Raises HubUnreachableError for
+    any other response."""
+    url, left = f"{api.endpoint}/api/{kind}s/{repository}/tree/{commit}", MAX_LISTING_SIZE
+    for _page in range(MAX_PAGES):
         body = b""
         with _get(url) as response:
-            for piece in response.iter_raw(PIECE):
-                body += piece
+            for chunk in response.iter_raw(CHUNK_SIZE):
+                body += chunk
                 if len(body) > left:
-                    raise _no_hub()
+                    raise _not_a_hub()
             following = response.links.get("next", {}).get("url")
         left -= len(body)
         try:
             entries = json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise _no_hub() from error
+            raise _not_a_hub() from error
         if not isinstance(entries, list):
-            raise _no_hub()
+            raise _not_a_hub()
         yield from entries
         if not following:
             return
         url = urljoin(url, following)
-    raise _no_hub()
+    raise _not_a_hub()
 
 
 def download(
-    api: HfApi, kind: str, repository: str, commit: str, name: str, size: int, part: Path, tell: Callable[[int], None]
+    api: HfApi, kind: str, repository: str, commit: str, name: str, size: int, part: Path, report: Callable[[int], None]
 ) -> None:
-    """Fetch the rest of a file of `size` bytes into `part`, after what is there of it. `tell` gets the length of each
-    piece, or a negative one where the Hub begins again.
+    """Append the rest of a file of `size` bytes to `part`. `report` gets the length of each chunk, or a negative number
+    where the Hub starts again.
 
-    A file that turns out longer is left as soon as it does. `hf_hub_download` would discard what came before a
-    break."""
+    A file that is longer ends the download. `hf_hub_download` would discard what came before a break."""
     from huggingface_hub import hf_hub_url
 
     url = hf_hub_url(repository, name, repo_type=kind, revision=commit, endpoint=api.endpoint)
     with part.open("ab") as file:
-        begun = file.tell()
-        if begun == size:
+        start = file.tell()
+        if start == size:
             return
-        with _get(url, begun) as response:
-            if begun and response.status_code != PARTIAL_CONTENT:
+        with _get(url, start) as response:
+            if start and response.status_code != PARTIAL_CONTENT:
                 file.seek(0)
                 file.truncate()
-                tell(-begun)
-            for piece in response.iter_raw(PIECE):
-                tell(len(piece))
-                file.write(piece)
+                report(-start)
+            for chunk in response.iter_raw(CHUNK_SIZE):
+                report(len(chunk))
+                file.write(chunk)
                 if file.tell() > size:
                     return
 
 
-def _no_hub() -> HubUnreachableError:
+def _not_a_hub() -> HubUnreachableError:
     return HubUnreachableError(
         _("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.").format(endpoint=endpoint())
     )
 
 
-def commit_of(api: HfApi, kind: str, repository: str, name: str) -> str:
-    """The commit that the main branch is at, in which there is a file `name`."""
+def head_commit(api: HfApi, kind: str, repository: str, name: str) -> str:
+    """Return the commit of the main branch, which must have a file `name`."""
     from huggingface_hub import hf_hub_url
 
     url = hf_hub_url(repository, name, repo_type=kind, endpoint=api.endpoint)
     commit = api.get_hf_file_metadata(url=url).commit_hash
     if not commit or not _COMMIT.fullmatch(commit):
-        raise _no_hub()
+        raise _not_a_hub()
     return commit
 
 
 def check_reachable() -> str:
-    """The address of the Hub or its mirror, which answers. Raises HubUnreachableError where it does not, UserInputError
-    where it may not be asked."""
+    """Return the address of the Hub if it answers. Raises HubUnreachableError where it does not, UserInputError in
+    offline mode."""
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     api = connect()
     try:
-        commit_of(api, "model", *PROBE)
+        head_commit(api, "model", *PROBE)
     except Exception as error:
-        told = explained(error, PROBE[0], Path())
-        if isinstance(told, HubUnreachableError) or isinstance(error, OfflineModeIsEnabled):
-            raise told from error  # whatever else it answers, it answers
+        translated = translate_error(error, PROBE[0], Path())
+        if isinstance(translated, HubUnreachableError) or isinstance(error, OfflineModeIsEnabled):
+            raise translated from error
+        # Any other error is an answer.
     return endpoint()
 
 
 def is_transport(error: BaseException) -> bool:
-    """Whether the connection failed, and not what was asked. Its library differs between versions of the client."""
+    """Return whether the connection failed. The HTTP library differs between versions of the client."""
     return any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
 
 
-def explained(error: Exception, repository: str, folder: Path) -> WeiboTuiError:
-    """`error`, which came of fetching `repository` into `folder`, in a sentence."""
+def translate_error(error: Exception, repository: str, folder: Path) -> WeiboTuiError:
+    """Return an error of downloading `repository` into `folder` as one with a sentence for the user."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        return explained(error.__cause__, repository, folder)
+        return translate_error(error.__cause__, repository, folder)
     if isinstance(error, WeiboTuiError):
         return error
-    place = Path(os.fsdecode(getattr(error, "filename", None) or folder))
-    # One of no file at all is none of writing: SSL_CERT_FILE may name a file that does not exist.
-    if isinstance(error, OSError) and error.errno is not None and not is_transport(error) and place != Path():
-        return cannot_write(place, error)
-    kind, message = _words(error)
+    path = Path(os.fsdecode(getattr(error, "filename", None) or folder))
+    # Without a path it is no failed write: SSL_CERT_FILE may name a missing file.
+    if isinstance(error, OSError) and error.errno is not None and not is_transport(error) and path != Path():
+        return cannot_write(path, error)
+    kind, message = _classify(error)
     reason = mask_credentials(" ".join(str(error).split()))
-    # InvalidURL quotes a piece of an address, such as of a proxy's password.
+    # InvalidURL quotes parts of an address, such as a proxy's password.
     if not reason or type(error).__name__ == "InvalidURL":
         reason = type(error).__name__
     return kind(_(message).format(repository=repository, endpoint=endpoint(), reason=reason))
 
 
-def _words(error: Exception) -> tuple[type[WeiboTuiError], str]:
-    """What kind of error it is here, and a template for the sentence, marked for translation."""
+def _classify(error: Exception) -> tuple[type[WeiboTuiError], str]:
+    """Return the error type and the message template, marked for translation."""
     from huggingface_hub import errors
 
     status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
-    cases = (
-        (
-            isinstance(error, errors.OfflineModeIsEnabled),
-            UserInputError,
-            N_("HF_HUB_OFFLINE forbids every fetch: unset it, or add a base from a local folder."),
-        ),
-        (
-            isinstance(error, errors.GatedRepoError),
-            UserInputError,
-            N_("{repository} is for those who accept its terms at {endpoint}: accept them, and set HF_TOKEN."),
-        ),
-        (
-            isinstance(error, errors.RemoteEntryNotFoundError),
-            UserInputError,
-            N_("{repository} at {endpoint} lacks a file that is needed: check the name."),
-        ),
-        (
-            status in (401, 403, 404),
-            UserInputError,
-            N_("{endpoint} has no {repository}, or not for everybody: check the name, or set HF_TOKEN for it."),
-        ),
-        (
-            status == TOO_MANY_REQUESTS,
-            WeiboTuiError,
-            N_("{endpoint} was asked too often: wait a few minutes, then try again; what has come is kept."),
-        ),
-        (
-            is_transport(error) or isinstance(error, errors.FileMetadataError),
-            HubUnreachableError,
-            N_(
-                "{endpoint} cannot be reached ({reason}): try again, which goes on where it was; name a mirror in "
-                "HF_ENDPOINT; or copy the model's folder here and add it with 'weibo-tui bases add'."
-            ),
-        ),
-        (True, WeiboTuiError, N_("{repository} could not be fetched from {endpoint} ({reason}): try again.")),
-    )
-    return next((kind, message) for holds, kind, message in cases if holds)
+    kind: type[WeiboTuiError] = UserInputError
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        message = N_("HF_HUB_OFFLINE forbids every fetch: unset it, or add a base from a local folder.")
+    elif isinstance(error, errors.GatedRepoError):
+        message = N_("{repository} is for those who accept its terms at {endpoint}: accept them, and set HF_TOKEN.")
+    elif isinstance(error, errors.RemoteEntryNotFoundError):
+        message = N_("{repository} at {endpoint} lacks a file that is needed: check the name.")
+    elif status in (401, 403, 404):
+        message = N_("{endpoint} has no {repository}, or not for everybody: check the name, or set HF_TOKEN for it.")
+    elif status == TOO_MANY_REQUESTS:
+        kind = WeiboTuiError
+        message = N_("{endpoint} was asked too often: wait a few minutes, then try again; what has come is kept.")
+    elif is_transport(error) or isinstance(error, errors.FileMetadataError):
+        kind = HubUnreachableError
+        message = N_(
+            "{endpoint} cannot be reached ({reason}): try again, which goes on where it was; name a mirror in "
+            "HF_ENDPOINT; or copy the model's folder here and add it with 'weibo-tui bases add'."
+        )
+    else:
+        kind, message = WeiboTuiError, N_("{repository} could not be fetched from {endpoint} ({reason}): try again.")
+    return kind, message

@@ -1,7 +1,7 @@
-"""Weights of a base in eight bits: each matrix as int8 with one scale a row, a quarter of the room of float32.
+"""Base weights as int8: each matrix with one scale per row, a quarter of the size of float32.
 
-Symmetric rounding by the largest value of a row (Krishnamoorthi 2018, "Quantizing deep convolutional networks"). It is
-for the disk alone: what is read is float32 again, so computing and fingerprints know nothing of it.
+Symmetric quantization by the largest value of a row (Krishnamoorthi 2018, "Quantizing deep convolutional networks").
+It saves disk space only: tensors are read as float32, for computing and for fingerprints.
 """
 
 from __future__ import annotations
@@ -14,35 +14,38 @@ from torch import Tensor
 from weibo_tui.locale import gettext as _
 
 SCALE = ".scale"
-"""Ends the name of the scales, (rows,), that belong to the int8 matrix named before it."""
+"""Suffix of the name of the scales, (rows,), of an int8 matrix."""
 
-_LARGEST = 127
+_MAX_INT8 = 127
 
 
-def rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices as int8 with their scales; vectors as they are."""
-    written = {}
+def quantize(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return matrices as int8 with their scales, and vectors unchanged."""
+    quantized = {}
     for name, tensor in tensors.items():
         if tensor.dim() != 2:
-            written[name] = tensor
+            quantized[name] = tensor
             continue
-        scale = tensor.float().abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / _LARGEST
-        written[name] = (tensor.float() / scale[:, None]).round().to(torch.int8)
-        written[name + SCALE] = scale
-    return written
+        scale = tensor.float().abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / _MAX_INT8
+        quantized[name] = (tensor.float() / scale[:, None]).round().to(torch.int8)
+        quantized[name + SCALE] = scale
+    return quantized
 
 
-def restored(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `rounded` gave, as float32 under the canonical names; tensors that it did not touch as they are."""
+def dequantize(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the result of `quantize` as float32 under the canonical names; other tensors stay unchanged."""
     scales = {name for name in tensors if name.removesuffix(SCALE) in tensors and name.endswith(SCALE)}
-    return {name: restoring(tensors.__getitem__, tensors)(name) for name in tensors if name not in scales}
+    read = dequantizing_reader(tensors.__getitem__, tensors)
+    return {name: read(name) for name in tensors if name not in scales}
 
 
-def restoring(read: Callable[[str], Tensor], names: Mapping[str, object] | set[str]) -> Callable[[str], Tensor]:
-    """Return a function that reads a tensor by its canonical name, through `read`, of a file that holds `names`. It
-    raises ValueError where a scale is not one number a row."""
+def dequantizing_reader(
+    read: Callable[[str], Tensor], names: Mapping[str, object] | set[str]
+) -> Callable[[str], Tensor]:
+    """Return a function that reads a tensor by its canonical name, through `read`, from a file that holds `names`. It
+    raises ValueError where there is not one scale per row."""
 
-    def restore(name: str) -> Tensor:
+    def read_dequantized(name: str) -> Tensor:
         tensor = read(name)
         if name + SCALE not in names:
             return tensor
@@ -51,4 +54,4 @@ def restoring(read: Callable[[str], Tensor], names: Mapping[str, object] | set[s
             raise ValueError(_("the scales of {name} do not fit").format(name=name))
         return tensor.float() * scale[:, None]
 
-    return restore
+    return read_dequantized

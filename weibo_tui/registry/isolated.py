@@ -1,8 +1,7 @@
-"""Reading files from outside in a child process: where a native library crashes, hangs, takes all memory or prints, it
-does so there.
+"""Reading files from outside in a child process, where a native library may crash, hang, take all memory or print.
 
-The child has no terminal and no network, and limits on its memory and time. It leaves what it made in a folder that
-belongs to the caller, who reads that as data.
+The child has no terminal and no network, and limits on memory and time. It writes its result into a folder of the
+caller, which reads that as data.
 """
 
 from __future__ import annotations
@@ -23,22 +22,24 @@ from typing import Any
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text import short
+from weibo_tui.text.terminal import truncate
 
-# Importing torch takes a quarter of a gigabyte, and weights are in memory several times: read, as float32, written.
+# Bytes. Importing torch needs a quarter of a gigabyte. Weights are in memory several times: read, as float32, written.
 MEMORY = 3 * 2**30
 MEMORY_PER_BYTE = 6
-SECONDS, LONGEST_WAIT = 120.0, 360.0
-"""Of computing, and by the clock, where a slow disk counts too."""
+
+# Seconds of processor time, and by the clock, where a slow disk counts too.
+CPU_SECONDS, MAX_SECONDS = 120.0, 360.0
 BYTES_PER_SECOND = 10 * 2**20
-_POLL = 0.05
-_LONGEST_ANSWER = 2**14
+
+_POLL_SECONDS = 0.05
+_MAX_ANSWER_SIZE = 2**14
 
 _ENVIRONMENT = {
     **dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1"),
-    **dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "2"),  # each takes memory for its stack
-    "CUDA_VISIBLE_DEVICES": "",  # its driver maps more memory than any limit allows
-    **dict.fromkeys(("HF_ENDPOINT", "HF_TOKEN"), ""),  # nothing is fetched there, and no error can quote them
+    **dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "2"),  # each thread needs memory for its stack
+    "CUDA_VISIBLE_DEVICES": "",  # the driver maps more memory than the limit
+    **dict.fromkeys(("HF_ENDPOINT", "HF_TOKEN"), ""),  # so that no error can quote them
 }
 _START = f"""
 import json, sys
@@ -53,19 +54,19 @@ _ERRORS: dict[str, type[WeiboTuiError]] = {
 
 
 def run(task: Callable[..., object], source: Path, *arguments: Any) -> Generator[Progress, None, None]:
-    """Run `task(source, *arguments)` in a child; the arguments are paths or JSON. Closing the generator ends it.
+    """Run `task(source, *arguments)` in a child process; the arguments are paths or JSON values.
 
-    Raises what the task raises of `weibo_tui.errors` and of OSError, and UserInputError where the child died of
-    `source`."""
-    size = _size(source)
-    longer = size / BYTES_PER_SECOND
+    Closing the generator ends the child. Raises the errors of `weibo_tui.errors` and the OSErrors that the task raises,
+    and UserInputError where the child crashes or exceeds a limit."""
+    size = _disk_size(source)
+    more_seconds = size / BYTES_PER_SECOND
     request = {
-        # Not what `-P` and the environment give: this program may have been found in a folder that is on neither.
+        # This program may have been imported from a folder that neither `-P` nor the environment gives.
         "path": list(map(str, sys.path)),
         "task": [task.__module__, task.__qualname__],
-        "arguments": [str(one) if isinstance(one, Path) else one for one in (source.absolute(), *arguments)],
+        "arguments": [str(value) if isinstance(value, Path) else value for value in (source.absolute(), *arguments)],
         "memory": MEMORY + MEMORY_PER_BYTE * size,
-        "seconds": SECONDS + longer,
+        "seconds": CPU_SECONDS + more_seconds,
     }
     with TemporaryDirectory(prefix="weibo-tui-", ignore_cleanup_errors=True) as scratch:
         process = subprocess.Popen(
@@ -73,35 +74,35 @@ def run(task: Callable[..., object], source: Path, *arguments: Any) -> Generator
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | _ENVIRONMENT | {"TMPDIR": scratch},  # what a killed child leaves in it goes too
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the other
+            env=os.environ | _ENVIRONMENT | {"TMPDIR": scratch},  # deleted even if the child is killed
+            start_new_session=True,  # Ctrl-C reaches this process only, which ends the child
         )
         assert process.stdin is not None and process.stdout is not None
         try:
             with suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(request).encode() + b"\n")
                 process.stdin.flush()
-            deadline = time.monotonic() + LONGEST_WAIT + 3 * longer
+            deadline = time.monotonic() + MAX_SECONDS + 3 * more_seconds
             while process.poll() is None and time.monotonic() < deadline:
                 yield Progress("checking", 0)
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(_POLL)
+                    process.wait(_POLL_SECONDS)
             if process.poll() is None:
                 raise UserInputError(
                     _("{source} was refused: reading it takes too long. Get it from elsewhere.").format(source=source)
                 )
-            answer = process.stdout.read(_LONGEST_ANSWER)
+            answer = process.stdout.read(_MAX_ANSWER_SIZE)
         finally:
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 with suppress(OSError):
                     pipe.close()
-    _raise(answer, source)
+    _raise_error(answer, source)
 
 
-def _raise(answer: bytes, source: Path) -> None:
-    """Raise what the child's answer says."""
+def _raise_error(answer: bytes, source: Path) -> None:
+    """Raise the error in the child's answer, if there is one."""
     try:
         values = json.loads(answer)
     except ValueError:
@@ -115,51 +116,50 @@ def _raise(answer: bytes, source: Path) -> None:
         raise _ERRORS[values["error"]](values["message"])
 
 
-def _size(source: Path) -> int:
-    """Bytes of a file, or of the files in a folder, as far as they take room on the disk: a sparse file of any length
-    would raise the limits to any height."""
+def _disk_size(source: Path) -> int:
+    """Return the bytes that a file, or the files in a folder, use on disk. The length of a sparse file would raise the
+    limits without bounds."""
     files = source.iterdir() if source.is_dir() else [source]
-    found = [file.stat() for file in files if file.is_file()]
-    return sum(min(one.st_size, 512 * getattr(one, "st_blocks", one.st_size)) for one in found)
+    stats = [file.stat() for file in files if file.is_file()]
+    return sum(min(stat.st_size, 512 * getattr(stat, "st_blocks", stat.st_size)) for stat in stats)
 
 
 def main(request: dict[str, Any]) -> None:
-    """Be the child: run the task of a request, answer."""
+    """Run the task of a request as the child, and write the answer."""
     answer = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    Thread(target=_end_with_parent, daemon=True).start()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    Thread(target=_exit_with_parent, daemon=True).start()
     module, name = request["task"]
     task = getattr(importlib.import_module(module), name)
     try:
-        _limit(request["memory"], request["seconds"])
+        _set_limits(request["memory"], request["seconds"])
         task(Path(request["arguments"][0]), *request["arguments"][1:])
         values: dict[str, Any] = {}
     except WeiboTuiError as error:
-        values = {"error": type(error).__name__, "message": short(str(error), 2000)}
+        values = {"error": type(error).__name__, "message": truncate(str(error), 2000)}
     except OSError as error:
         values = {"number": error.errno or 0, "path": str(error.filename or request["arguments"][0])}
     os.write(answer, json.dumps(values).encode())
-    os._exit(0)  # nothing of a library that was led astray runs at the exit
+    os._exit(0)  # no exit handler of a library that read hostile data runs
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     sys.stdin.buffer.read(1)
     os._exit(1)
 
 
-def _limit(memory: int, seconds: float) -> None:
-    if sys.platform == "win32":  # the caller's clock alone
+def _set_limits(memory: int, seconds: float) -> None:
+    if sys.platform == "win32":  # only the caller's deadline there
         return
     try:
         import resource
-    except ImportError:  # a Python built without it
+    except ImportError:  # a Python without it
         return
-    for kind, most in (
+    for kind, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_CPU, int(time.process_time() + seconds) + 1),
     ):
         hard = resource.getrlimit(kind)[1]
-        with suppress(OSError, ValueError):  # macOS knows not all of them
-            resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+        with suppress(OSError, ValueError):  # macOS does not support all of them
+            resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))

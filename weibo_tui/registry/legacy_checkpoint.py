@@ -1,10 +1,10 @@
-"""The original project's checkpoint, read as an adapter of ours, and an adapter written as one.
+"""The original project's checkpoint, imported as an adapter, and an adapter exported as one.
 
-Its state dict holds all of a `GPT2ForSequenceClassification` under `gpt2.`, with every block wrapped: the block's own
-tensors under `original_block`, and behind it a bottleneck of 64 with ReLU under `adapter`. It was trained on posts as
-they are, `[CLS]`, at most 126 tokens and `[SEP]`, padded to 128 with `[PAD]`, and judged at the last token that is
-none: what our frame, our pooling and version 0 of `text.clean` come to. Its predict script alone judges elsewhere, at
-the 128th token: it leaves the padding token at `eos`, which no post holds.
+Its state dict has the tensors of a `GPT2ForSequenceClassification` under `gpt2.`. Every block is wrapped: its own
+tensors are under `original_block`, followed by a bottleneck of 64 with ReLU under `adapter`. It was trained on raw
+posts: `[CLS]`, at most 126 tokens and `[SEP]`, padded to 128 with `[PAD]`, and pooled at the last token that is not
+padding. Our special tokens, pooling and version 0 of `text.clean` give the same. Only its predict script pools at the
+128th token, because it leaves the padding token at `eos`, which no post has.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ from weibo_tui.registry.adapters import Adapters, write
 from weibo_tui.registry.adapters import read as read_adapter
 from weibo_tui.registry.bases import CONFIG, WEIGHTS, Bases
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.registry.conversion import own, rewrite_weights
-from weibo_tui.registry.serialization import save_pickle
-from weibo_tui.registry.weights import check_sha256, trunk_on_disk
+from weibo_tui.registry.conversion import clone_tensors, is_plain, rewrite_weights
+from weibo_tui.registry.weights import check_sha256, open_tensors, save_pickle
 
-# What its scripts fix, and a checkpoint that they load must have.
+# Constants in its scripts, which every checkpoint for them must have.
 ACTIVATION = "relu"
 BOTTLENECK = 64
 LABELS = 2
@@ -45,10 +44,10 @@ PREPROCESSING = 0
 _HEAD = "gpt2.score.weight"
 _FIRST = "gpt2.transformer.h.0.adapter.down_project.weight"
 # Buffers that older transformers saved, and the head of a language model.
-_NOT_READ = re.compile(r"gpt2\.(transformer\.h\.\d+\.original_block\.attn\.(bias|masked_bias)|lm_head\.weight)")
+_IGNORED = re.compile(r"gpt2\.(transformer\.h\.\d+\.original_block\.attn\.(bias|masked_bias)|lm_head\.weight)")
 
 
-def take_in(
+def import_model(
     file: Path,
     bases: Bases,
     base: str,
@@ -58,49 +57,46 @@ def take_in(
     raw_labels: Sequence[str],
     overwrite: bool = False,
 ) -> Generator[Progress, None, AdapterCard]:
-    """Keep adapters and head of a checkpoint as the adapter `name`; the result is its card.
+    """Import the adapters and the head of a checkpoint as the adapter `name`; the result is its card.
 
-    Raises UserInputError where the file is no such checkpoint, where the trunk in it is not the base's to the bit, and
-    where it has other labels; Damaged where it is broken. Nothing is left then."""
+    Raises UserInputError where the file is no checkpoint of the original project, has another backbone than the base,
+    bit by bit, or another number of labels; CorruptFileError where it is broken. Then it leaves nothing."""
     adapters.check_free(name, overwrite)
     if not file.is_file():
         raise UserInputError(_("{path} is not there: check the name.").format(path=file))
     yield Progress("reading", 0)
     with atomic_folder(adapters.folder / name, replace=overwrite) as folder:
-        # A file of its own: in a folder of an adapter stands nothing else.
-        with TemporaryDirectory(dir=folder) as place:
-            yield from isolated.run(rewrite_weights, file, Path(place, "read"))
-            adapter, card = yield from _adapter_of(
-                file, load_file(Path(place, "read")), bases, base, name, labels, raw_labels
-            )
+        with TemporaryDirectory(dir=folder) as scratch:
+            copy = Path(scratch, "tensors")
+            yield from isolated.run(rewrite_weights, file, copy)
+            adapter, card = yield from _load_adapter(file, load_file(copy), bases, base, name, labels, raw_labels)
         return write(folder, adapter, card)
 
 
-def _adapter_of(
+def _load_adapter(
     file: Path,
-    found: dict[str, Tensor],
+    state: dict[str, Tensor],
     bases: Bases,
     base: str,
     name: str,
     labels: Sequence[str],
     raw_labels: Sequence[str],
 ) -> Generator[Progress, None, tuple[Adapter, AdapterCard]]:
-    """The adapter in the tensors `found` of the checkpoint `file`, and its card."""
-    lacking = next((key for key in (_HEAD, _FIRST) if key not in found or found[key].dim() != 2), None)
-    if lacking is not None:
+    missing = next((key for key in (_HEAD, _FIRST) if key not in state or state[key].dim() != 2), None)
+    if missing is not None:
         raise UserInputError(
-            _("{file} is no checkpoint of the original project: it has no {name}.").format(file=file, name=lacking)
+            _("{file} is no checkpoint of the original project: it has no {name}.").format(file=file, name=missing)
         )
-    if len(found[_HEAD]) != len(labels):
+    if len(state[_HEAD]) != len(labels):
         raise UserInputError(
             _("{file} knows {number} labels and not {names}: name as many with --labels, in their order.").format(
-                file=file, number=len(found[_HEAD]), names=", ".join(labels)
+                file=file, number=len(state[_HEAD]), names=", ".join(labels)
             )
         )
-    with _trunk(bases, base) as (trunk, read):
-        yield from _compare(file, found, base, trunk, read)
-    shape = _shape(trunk, len(labels), len(found[_FIRST]))
-    adapter = Adapter.load(shape, _adapter(file, found, shape))
+    with _open_base(bases, base) as (config, read):
+        yield from _check_backbone(file, state, base, config, read)
+    shape = AdapterConfig(config.width, tuple(range(config.layers)), len(labels), len(state[_FIRST]), ACTIVATION)
+    adapter = Adapter.load(shape, _adapter_tensors(file, state, shape))
     card = AdapterCard(
         name=name,
         base=base,
@@ -111,7 +107,7 @@ def _adapter_of(
         blocks=shape.blocks,
         bottleneck=shape.bottleneck,
         activation=shape.activation,
-        max_length=min(MAX_LENGTH, trunk.positions),
+        max_length=min(MAX_LENGTH, config.positions),
         preprocessing=PREPROCESSING,
         temperature=1.0,
         dtype="float32",
@@ -124,17 +120,19 @@ def _adapter_of(
 def export(
     adapters: Adapters, name: str, bases: Bases, base: str, out: Path, overwrite: bool = False
 ) -> Generator[Progress, None, None]:
-    """Write the adapter `name`, on its base `base`, as a checkpoint that the original's predict script loads, the
-    same bytes each time. The temperature goes into the head. Raises UserInputError for an adapter of another shape."""
+    """Write the adapter `name` on its base `base` as a checkpoint that the original's predict script loads, with the
+    same bytes each time.
+
+    The temperature is merged into the head. Raises UserInputError for an adapter of another shape."""
     card = adapters.card(name)
-    with _trunk(bases, base) as (trunk, read):
-        _check_shape(card, trunk)
-        names = [canonical for canonical, _sizes in trunk.tensors()]
+    with _open_base(bases, base) as (config, read):
+        _check_shape(card, config)
+        names = [canonical for canonical, _sizes in config.tensors()]
         state = {}
         for done, canonical in enumerate(names):
             yield Progress("reading", done, len(names))
-            # A tensor of a mapped file may bring the whole file along when it is pickled.
-            state[_trunk_key(canonical)] = read(canonical).float().clone()
+            # Pickling a tensor of a mapped file may write the whole file.
+            state[_backbone_key(canonical)] = read(canonical).float().clone()
     for ours, tensor in sorted(read_adapter(adapters.path(name), card).state_dict().items()):
         state[_adapter_key(ours)] = tensor.clone()
     state[_HEAD] /= card.temperature
@@ -144,32 +142,32 @@ def export(
 
 
 @contextmanager
-def _trunk(bases: Bases, name: str) -> Iterator[tuple[GPT2Config, Callable[[str], Tensor]]]:
-    """For the block, the shape of a base's trunk and what reads its tensors one at a time, by canonical name."""
+def _open_base(bases: Bases, name: str) -> Iterator[tuple[GPT2Config, Callable[[str], Tensor]]]:
+    """Open a base and yield its config and a function that reads one tensor by its canonical name."""
     folder, card = bases.path(name), bases.card(name)
     for file in (CONFIG, WEIGHTS):
         if file in card.sha256:
             check_sha256(folder / file, card.sha256[file])
     config = GPT2Config.from_hugging_face(json.loads((folder / CONFIG).read_bytes()))
-    with trunk_on_disk(folder / WEIGHTS, config) as read:
+    with open_tensors(folder / WEIGHTS, config) as read:
         yield config, read
 
 
-def _compare(
-    file: Path, found: dict[str, Tensor], base: str, trunk: GPT2Config, read: Callable[[str], Tensor]
+def _check_backbone(
+    file: Path, state: dict[str, Tensor], base: str, config: GPT2Config, read: Callable[[str], Tensor]
 ) -> Generator[Progress, None, None]:
-    """Take the trunk out of `found`, tensor by tensor. UserInputError names the first that is not the base's."""
-    names = [canonical for canonical, _sizes in trunk.tensors()]
+    """Remove the backbone's tensors from `state`. Raises UserInputError with the first that differs from the base."""
+    names = [canonical for canonical, _sizes in config.tensors()]
     different = None
     for done, canonical in enumerate(names):
         yield Progress("reading", done, len(names))
-        if not _same(found.pop(_trunk_key(canonical), None), read(canonical)):
+        if not _same_bits(state.pop(_backbone_key(canonical), None), read(canonical)):
             different = canonical
             break
-    for key in list(found):
-        if _NOT_READ.fullmatch(key):
-            del found[key]
-        elif ".original_block." in key:  # of a block that the base does not have, where all of its own are the same
+    for key in list(state):
+        if _IGNORED.fullmatch(key):
+            del state[key]
+        elif ".original_block." in key:  # of a block that the base does not have
             different = different or key.replace("original_block.", "").removeprefix("gpt2.transformer.")
     if different is not None:
         raise UserInputError(
@@ -180,54 +178,50 @@ def _compare(
         )
 
 
-def _same(one: Tensor | None, other: Tensor) -> bool:
-    """Whether both hold the same bits, as float32."""
-    if one is None or not _is_plain(one) or one.shape != other.shape:
+def _same_bits(tensor: Tensor | None, other: Tensor) -> bool:
+    """Compare two tensors as float32, bit by bit."""
+    if tensor is None or not _is_weight(tensor) or tensor.shape != other.shape:
         return False
-    bits = [tensor.detach().float().contiguous().view(torch.int32) for tensor in (one, other)]
-    return torch.equal(*bits)
+    return torch.equal(*(value.detach().float().contiguous().view(torch.int32) for value in (tensor, other)))
 
 
-def _is_plain(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and tensor.layout == torch.strided and tensor.device.type == "cpu"
+def _is_weight(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and is_plain(tensor)
 
 
-def _shape(trunk: GPT2Config, labels: int, bottleneck: int) -> AdapterConfig:
-    return AdapterConfig(trunk.width, tuple(range(trunk.layers)), labels, bottleneck, ACTIVATION)
-
-
-def _adapter(file: Path, found: dict[str, Tensor], shape: AdapterConfig) -> dict[str, Tensor]:
-    """The adapter's tensors under our names; UserInputError names the first that is missing, of another shape, or not
-    one of the original's."""
+def _adapter_tensors(file: Path, state: dict[str, Tensor], shape: AdapterConfig) -> dict[str, Tensor]:
+    """Return the adapter's tensors under our names. Raises UserInputError with the first that is missing, has another
+    shape, or is unknown."""
     with torch.device("meta"):
-        wanted = {ours: tuple(tensor.shape) for ours, tensor in Adapter(shape).state_dict().items()}
+        expected = {ours: tuple(tensor.shape) for ours, tensor in Adapter(shape).state_dict().items()}
     tensors = {}
-    for ours, sizes in wanted.items():
+    for ours, sizes in expected.items():
         key = _adapter_key(ours)
-        tensor = found.pop(key, None)
-        if tensor is None or not _is_plain(tensor) or tuple(tensor.shape) != sizes:
+        tensor = state.pop(key, None)
+        if tensor is None or not _is_weight(tensor) or tuple(tensor.shape) != sizes:
             raise UserInputError(
                 _(
                     "{file} is no whole checkpoint of the original project: it lacks {name} of the shape {shape}."
                 ).format(file=file, name=key, shape=sizes)
             )
         tensors[ours] = tensor
-    for key in found:
+    for key in state:
         raise UserInputError(
             _("{file} is no checkpoint of the original project: it holds {name} too.").format(file=file, name=key[:100])
         )
-    return own(file, tensors)
+    return clone_tensors(file, tensors)
 
 
-def _check_shape(card: AdapterCard, trunk: GPT2Config) -> None:
-    """Raise UserInputError for an adapter that the original's scripts cannot load, or would compute otherwise."""
-    has = {
+def _check_shape(card: AdapterCard, config: GPT2Config) -> None:
+    """Raise UserInputError for an adapter that the original's scripts cannot load, or would compute differently."""
+    required = {
         _("bottlenecks of {width}").format(width=BOTTLENECK): card.bottleneck == BOTTLENECK,
-        _("one in each of the {layers} blocks").format(layers=trunk.layers): card.blocks == tuple(range(trunk.layers)),
+        _("one in each of the {layers} blocks").format(layers=config.layers): card.blocks
+        == tuple(range(config.layers)),
         _("the activation {name}").format(name=ACTIVATION): card.activation == ACTIVATION,
         _("{number} labels").format(number=LABELS): len(card.labels) == LABELS,
     }
-    lacking = [what for what, is_so in has.items() if not is_so]
+    lacking = [requirement for requirement, is_met in required.items() if not is_met]
     if lacking:
         raise UserInputError(
             _(
@@ -237,7 +231,7 @@ def _check_shape(card: AdapterCard, trunk: GPT2Config) -> None:
         )
 
 
-def _trunk_key(canonical: str) -> str:
+def _backbone_key(canonical: str) -> str:
     block = re.fullmatch(r"(h\.\d+\.)(.+)", canonical)
     return "gpt2.transformer." + (f"{block[1]}original_block.{block[2]}" if block else canonical)
 

@@ -1,123 +1,137 @@
-"""A folder of named folders, each with a card: what the bases and the adapters have in common.
+"""A folder of models in named folders, each with a card: the common part of `Bases` and `Adapters`.
 
-Behind a person's own folder may stand one that comes with the program, for reading only. A name in both is the
-person's own.
+A second folder may hold the bundled models, for reading only. A user's model hides a bundled one of
+the same name.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Generic
 
-from weibo_tui.atomic import atomic_folder, atomic_write, move_folder, remove_folder
+from weibo_tui.atomic import atomic_folder, atomic_write, move_folder, remove_folder, restore_replaced_folders
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import archives, cards
-from weibo_tui.registry.cards import CARD, LARGEST_CARD, Card, check_name, check_new_name
-from weibo_tui.text import listed
+from weibo_tui.registry.cards import CARD, MAX_CARD_SIZE, Card, check_name, check_new_name
+from weibo_tui.text.terminal import join_names
 
 
-class ModelStore(Generic[Card]):
-    """The folder, the files beside each card (name to the most bytes one from outside may have), and what a person
-    is told of names and of archives that will not do (templates, marked for translation)."""
+class ModelStore(ABC, Generic[Card]):
+    """The models of one kind.
 
-    kind: type[Card]
+    `files` are a model's files without the card, by name, with the maximum bytes of one from outside. The messages are
+    templates for translation."""
+
+    card_type: type[Card]
     files: ClassVar[Mapping[str, int]]
-    unknown: ClassVar[str]
-    none_yet: ClassVar[str]
-    taken: ClassVar[str]
-    no_card: ClassVar[str]
+    unknown_message: ClassVar[str]
+    empty_message: ClassVar[str]
+    exists_message: ClassVar[str]
+    card_message: ClassVar[str]
 
     def __init__(self, folder: Path, bundled: Path | None = None) -> None:
         self.folder = folder
         self._bundled = bundled
+        restore_replaced_folders(folder)
+
+    @abstractmethod
+    def hashes(self, card: Card) -> Mapping[str, str]:
+        """Return the SHA-256 of each file, in hex, as the card has them."""
+
+    @abstractmethod
+    def check(self, name: str) -> None:
+        """Raise UserInputError, CorruptFileError or ValueError where the model cannot be loaded."""
+
+    @abstractmethod
+    def _verify_import(self, card: Card, folder: Path, source: Path) -> Generator[Progress, None, Card]:
+        """Check the files from `source` in `folder` beyond their hashes, and return the card to keep."""
 
     def list(self) -> list[Card]:
-        """All cards, by name; one that is damaged is passed over."""
-        found = []
+        """Return all cards by name, without the corrupt ones."""
+        loaded = []
         for path in self._folders():
-            try:
-                found.append(self._read(path / CARD))
-            except CorruptFileError:
-                continue
-        return found
+            with suppress(CorruptFileError):
+                loaded.append(self._read(path / CARD))
+        return loaded
 
-    def own(self) -> Iterator[Card]:
-        """The cards of what does not come with the program."""
+    def user_models(self) -> Iterator[Card]:
+        """Yield the cards of the models that are not bundled."""
         return (card for card in self.list() if not self.is_bundled(card.name))
 
-    def is_bundled(self, name: str) -> bool:
-        """Whether what has this name comes with the program."""
-        return not (self.folder / name).exists() and self.has_bundled(name)
-
-    def has_bundled(self, name: str) -> bool:
-        """Whether something of this name comes with the program, also where one of the user's own goes before it."""
-        return self._bundled is not None and (self._bundled / name).is_dir()
-
-    def damaged(self) -> Iterator[tuple[str, CorruptFileError]]:
-        """The names of the folders that `list` passes over, with what is wrong and what to do."""
+    def corrupt_models(self) -> Iterator[tuple[str, CorruptFileError]]:
+        """Yield the names of the folders that `list` leaves out, each with the error."""
         for path in self._folders():
             try:
                 self._read(path / CARD)
             except CorruptFileError as error:
                 yield path.name, error
 
+    def is_bundled(self, name: str) -> bool:
+        """Return whether the model of this name is bundled."""
+        return not (self.folder / name).exists() and self.has_bundled(name)
+
+    def has_bundled(self, name: str) -> bool:
+        """Return whether the program comes with a model of this name, even if a user's model hides it."""
+        return self._bundled is not None and (self._bundled / name).is_dir()
+
     def _folders(self) -> Iterator[Path]:
-        """The folders, by name."""
-        places = [place for place in (self._bundled, self.folder) if place is not None]
-        found = {path.name: path for place in places for path in place.glob("[!.]*/")}
-        yield from (found[name] for name in sorted(found))
+        parents = [parent for parent in (self._bundled, self.folder) if parent is not None]
+        folders = {path.name: path for parent in parents for path in parent.glob("[!.]*/")}
+        yield from (folders[name] for name in sorted(folders))
+
+    def _parent(self, name: str) -> Path:
+        return self._bundled if self._bundled is not None and self.is_bundled(name) else self.folder
 
     def path(self, name: str) -> Path:
-        """The folder of `name`, or UserInputError that says which there are."""
-        path = self._place(check_name(name)) / name
+        """Return the folder of `name`. Raises UserInputError with the existing names."""
+        path = self._parent(check_name(name)) / name
         if not (path / CARD).is_file():
-            there = listed(card.name for card in self.list())
-            message = _(self.unknown) if there else _(self.none_yet)
-            raise UserInputError(message.format(name=name, there=there))
+            existing = join_names(card.name for card in self.list())
+            message = _(self.unknown_message) if existing else _(self.empty_message)
+            raise UserInputError(message.format(name=name, there=existing))
         return path
 
     def card(self, name: str) -> Card:
-        """The card of `name`. Raises UserInputError where there is none, Damaged where it cannot be used."""
+        """Return the card of `name`. Raises UserInputError where it does not exist, CorruptFileError where it is
+        unusable."""
         return self._read(self.path(name) / CARD)
 
-    def _place(self, name: str) -> Path:
-        return self._bundled if self._bundled is not None and self.is_bundled(name) else self.folder
-
     def check_free(self, name: str, overwrite: bool = False) -> None:
-        """Raise UserInputError where `name` is no name, or is taken and may not be overwritten."""
+        """Raise UserInputError where `name` is not valid, or exists and may not be overwritten."""
         if (self.folder / check_new_name(name)).exists() and not overwrite:
             in_app = _("'{name}' is there already: choose another name.")
-            raise UserInputError(_(self.taken).format(name=name), in_app.format(name=name))
+            raise UserInputError(_(self.exists_message).format(name=name), in_app.format(name=name))
 
     def free_name(self, name: str) -> str:
-        """Return `name`, or where that is taken, the first free one of `name-2`, `name-3` …"""
+        """Return `name`, or where it exists, the first free one of `name-2`, `name-3` …"""
         numbered = (f"{name[:56]}-{number}" for number in itertools.count(2))
-        return next(one for one in itertools.chain([name], numbered) if not (self.folder / one).exists())
+        return next(free for free in itertools.chain([name], numbered) if not (self.folder / free).exists())
 
     def rename(self, old: str, new: str) -> None:
-        """Give `old` the name `new`. Raises UserInputError where that is no name, or is taken, or `old` is bundled."""
-        self._check_own(old)
+        """Rename a model. Raises UserInputError where `new` is not valid or exists, or `old` is bundled."""
+        self._check_not_bundled(old)
         card, target = self.card(old), self.folder / check_new_name(new)
         if target.exists():
             raise UserInputError(_("'{name}' is there already: choose another name.").format(name=new))
-        # What counts is the folder's name, which comes last: killed before, it is still the old one, and whole.
+        # The folder's name counts and changes last: after a crash the model still has its old name.
         atomic_write(self.path(old) / CARD, cards.write(dataclasses.replace(card, name=new)))
         move_folder(self.path(old), target)
 
     def remove(self, name: str) -> None:
-        """Delete it whole, also where its card is gone. Raises UserInputError where it is bundled."""
-        self._check_own(name)
+        """Delete a model, even if its card is missing. Raises UserInputError where it is bundled."""
+        self._check_not_bundled(name)
         folder = self.folder / check_name(name)
         remove_folder(folder if folder.is_dir() else self.path(name))
 
     def export(self, name: str, out: Path, overwrite: bool = False) -> Generator[Progress, None, None]:
-        """Write it as one `.zip` or `.tar.gz`, the same bytes each time."""
+        """Write a model as one `.zip` or `.tar.gz`, with the same bytes each time."""
         folder, card = self.path(name), cards.write(self.card(name))
         for file in self.files:
             if not (folder / file).is_file():
@@ -126,62 +140,49 @@ class ModelStore(Generic[Card]):
                 )
         yield from archives.pack(out, {CARD: card, **{file: folder / file for file in self.files}}, overwrite)
 
-    def take_in(self, source: Path, name: str = "", overwrite: bool = False) -> Generator[Progress, None, Card]:
-        """Import what `export` wrote, or a folder as it stands here, under its card's name or another; the result is
-        the card. What does not hold what its card promises is refused, and nothing is left of it."""
-        wanted = {CARD: LARGEST_CARD, **self.files}
-        name = name or self._parse(source, archives.read(source, wanted, CARD)).name
+    def import_model(self, source: Path, name: str = "", overwrite: bool = False) -> Generator[Progress, None, Card]:
+        """Import an exported archive, or a model's folder, under its card's name or another; the result is the card.
+
+        Raises UserInputError or CorruptFileError where the files do not match the card, and leaves nothing."""
+        limits = {CARD: MAX_CARD_SIZE, **self.files}
+        name = name or self._parse(source, archives.read(source, limits, CARD)).name
         self.check_free(name, overwrite)
         with atomic_folder(self.folder / name, replace=overwrite) as folder:
-            digests = yield from archives.unpack(source, wanted, folder)
+            digests = yield from archives.unpack(source, limits, folder)
             card = dataclasses.replace(self._parse(source, (folder / CARD).read_bytes()), name=name)
-            promised = self.hashes(card)
+            expected = self.hashes(card)
             for file in self.files:
-                if digests[file] != promised.get(file):
+                if digests[file] != expected.get(file):
                     raise CorruptFileError(
                         _(
                             "{source} is damaged: {file} is not the one that its card names; export it again where it "
                             "was made."
                         ).format(source=source, file=file)
                     )
-            card = yield from self.checked(card, folder, source)
             (folder / CARD).write_bytes(cards.write(card))
-        return card
+            return (yield from self._verify_import(card, folder, source))
 
-    def hashes(self, card: Card) -> Mapping[str, str]:
-        """The SHA-256 that the card promises of each file, in hex."""
-        raise NotImplementedError
-
-    def checked(self, card: Card, folder: Path, source: Path) -> Generator[Progress, None, Card]:  # noqa: ARG002
-        """The card of files from outside, which lie in `folder`, once more is known of them than their hashes."""
-        yield from ()
-        return card
-
-    def check(self, name: str) -> None:
-        """Raise UserInputError, Damaged or ValueError that says why what has this name cannot be loaded."""
-        raise NotImplementedError
-
-    def _check_own(self, name: str) -> None:
+    def _check_not_bundled(self, name: str) -> None:
         if self.is_bundled(check_name(name)):
             raise UserInputError(_("'{name}' comes with weibo-tui and stays as it is.").format(name=name))
 
     def _read(self, path: Path) -> Card:
-        with self.mending(path.parent.name):
-            return dataclasses.replace(cards.read(path, self.kind), name=path.parent.name)
+        with self.bundled_errors(path.parent.name):
+            return dataclasses.replace(cards.read(path, self.card_type), name=path.parent.name)
 
     @contextmanager
-    def mending(self, name: str) -> Iterator[None]:
-        """For the block, damage to what is bundled is told with what mends it."""
+    def bundled_errors(self, name: str) -> Iterator[None]:
+        """For the block, report corrupt files of a bundled model with the advice to install the program again."""
         try:
             yield
         except CorruptFileError as error:
             if not self.is_bundled(name):
                 raise
             message = _("'{name}' came with weibo-tui and is damaged ({folder}): install weibo-tui again.")
-            raise CorruptFileError(message.format(name=name, folder=self._place(name) / name)) from error
+            raise CorruptFileError(message.format(name=name, folder=self._parent(name) / name)) from error
 
     def _parse(self, source: Path, data: bytes) -> Card:
         try:
-            return cards.parse(data, self.kind)
+            return cards.parse(data, self.card_type)
         except ValueError as error:
-            raise UserInputError(_(self.no_card).format(source=source, reason=error)) from error
+            raise UserInputError(_(self.card_message).format(source=source, reason=error)) from error

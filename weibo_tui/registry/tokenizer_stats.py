@@ -1,21 +1,21 @@
-"""How a tokenizer gets on with what people write on Weibo, measured when a base is taken in."""
+"""Statistics of a tokenizer on everyday Weibo text, measured when a base is imported."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weibo_tui.text import clean
+from weibo_tui.text.cleaning import clean
 
 if TYPE_CHECKING:
     from weibo_tui.engine.tokenizer import PostTokenizer
 
-# More of everyday text lost than this, and verdicts on the base will suffer.
-MUCH_UNKNOWN = 0.05
+# Predictions suffer where more of the text is unknown.
+MAX_UNKNOWN_SHARE = 0.05
 
-# A Chinese vocabulary takes about one token for a character, a byte-level one of English two to three.
-MANY_TOKENS = 1.5
+# A Chinese vocabulary needs about one token per character, a byte-level English one two to three.
+MAX_TOKENS_PER_CHARACTER = 1.5
 
-# Everyday Chinese of our own invention: full-width punctuation, capital and small letters, digits, emoticons, emoji.
+# Invented for this purpose: full-width punctuation, capital and small letters, digits, emoticons, emoji.
 EVERYDAY = """\
 今天下班路上突然下起大雨，没带伞，只好在便利店门口站了半个小时[泪]。老板人真好，还给我倒了一杯热水！
 周末和同学去看了那部新电影，前面有点慢，后半段特别感人，旁边的小姑娘从头哭到尾[哈哈]推荐给大家～
@@ -32,15 +32,16 @@ EVERYDAY = """\
 """
 
 
-def token_support(tokenizer: PostTokenizer) -> dict[str, float | bool]:
-    """What a base's card says of its tokenizer: `unknown_share` is the share of the characters of an everyday text,
-    blanks aside, that no token stands for; `tokens_per_character` how many tokens one takes; `lower_cases` whether
-    capital letters read as small ones."""
+def measure_tokenizer(tokenizer: PostTokenizer) -> dict[str, float | bool]:
+    """Return the statistics that a base card has of its tokenizer.
+
+    `unknown_share` is the share of an everyday text's characters, without blanks, that have no token,
+    `tokens_per_character` the number of tokens per character, and `lower_cases` whether case is ignored."""
     text = clean(EVERYDAY).text
     characters = sum(not character.isspace() for character in text)
-    tokens = int(tokenizer.encode([text], max_length=10_000).bodies[0])
+    tokens = int(tokenizer.encode([text], max_length=10_000).num_content_tokens[0])
     return {
-        "unknown_share": round(tokenizer.unread(text) / characters, 4),
+        "unknown_share": round(tokenizer.count_unknown_chars(text) / characters, 4),
         "tokens_per_character": round(tokens / characters, 3),
         "lower_cases": tokenizer.lower_cases(),
     }

@@ -1,1 +1,1 @@
-"""What comes with the program: a small base and adapters on it, with their card and the recipe that made them."""
+"""The bundled base model and its adapters, with their model card and the recipe that made them."""

@@ -1,1 +1,1 @@
-"""What is kept in SQLite: the history of analyses, the runs and their journals."""
+"""SQLite storage: the history of predictions, the runs and their journals."""

@@ -1,4 +1,4 @@
-"""How Python values are put into SQLite columns, and come back the same."""
+"""Python values as SQLite columns, and back."""
 
 from __future__ import annotations
 
@@ -7,70 +7,50 @@ import math
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
-UNREADABLE = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
-"""What reading a row raises where a value in it is not of its kind."""
+DECODE_ERRORS = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+"""Raised by decoding a row where a value in it is not of its kind."""
 
-LONGEST_NAME = 1000
-"""Characters of a label or a name; longer ones are never made, and would hold up the screen."""
+MAX_NAME_LENGTH = 1000
+"""Characters of a label or a name. Longer ones are never written, and would hold up the screen."""
 
 
 def timestamp(moment: datetime | None = None) -> str:
-    """``moment`` (now, if none is given) as ISO-8601 UTC to the millisecond: ``2026-01-31T12:00:00.000Z``.
+    """Return `moment` (default: now) as ISO-8601 UTC to the millisecond: `2026-01-31T12:00:00.000Z`.
 
-    Always of one width, so that the order of the strings is the order of the moments.
+    The width is fixed, so that the strings sort as the moments do.
     """
     utc = (moment or datetime.now(UTC)).astimezone(UTC)
     return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def pack(text: str) -> str | bytes:
-    """``text`` for a TEXT column; `unpack` gives it back exactly, whatever it holds."""
+    """Return `text` for a TEXT column. `unpack` returns it exactly."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        # A lone surrogate is no UTF-8, and SQLite's binding refuses it. A BLOB is kept as it is, whatever the
-        # column's type.
+        # A lone surrogate is not UTF-8, and SQLite's binding refuses it. A BLOB is stored as it is in any column.
         return text.encode("utf-8", "surrogatepass")
     return text
 
 
 def unpack(value: str | bytes) -> str:
-    """The text that `pack` was given."""
+    """Return the text that `pack` got."""
     return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
 
 
 def unpack_name(value: str | bytes) -> str:
-    """Return the label or the name that `pack` was given. Raise ValueError for one that no table has room for."""
+    """Return the label or the name that `pack` got. Raise ValueError for one that no table has room for."""
     name = unpack(value)
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_NAME_LENGTH:
         raise ValueError("too long for a name")
     return name
 
 
 def to_json(value: Any) -> str:
-    """``value`` as JSON in pure ASCII: lone surrogates survive as escapes, numbers not finite become null."""
+    """Return `value` as ASCII JSON. Lone surrogates become escapes, NaN and infinity null."""
     return json.dumps(_finite(value), allow_nan=False, default=os.fspath)
-
-
-def from_json(text: str) -> Any:
-    """Return the value that `to_json` was given. Raise one of UNREADABLE for what it never writes: text that nests too
-    deeply, NaN, or a whole number beyond all floats, which no screen can show."""
-    try:
-        return json.loads(text, parse_int=_whole_number, parse_constant=_no_number)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _whole_number(digits: str) -> int:
-    number = int(digits)
-    float(number)
-    return number
 
 
 def _finite(value: Any) -> Any:

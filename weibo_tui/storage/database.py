@@ -1,4 +1,4 @@
-"""The one SQLite file: opening it, bringing it up to date, and saying for people what is wrong with it."""
+"""The one SQLite file: opening it, bringing it up to date, and naming what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,20 +21,26 @@ import filelock
 from weibo_tui.atomic import cannot_write
 from weibo_tui.errors import CorruptFileError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.codec import UNREADABLE
+from weibo_tui.storage.codec import DECODE_ERRORS
 from weibo_tui.storage.migrations import MIGRATIONS
-from weibo_tui.storage.search import holds
+from weibo_tui.storage.search import contains
 
-BUSY_SECONDS = 10.0
-"""How long one waits for another program's transaction; ours take milliseconds."""
+LATEST_VERSION = len(MIGRATIONS)
+"""Version of the database that this program makes."""
 
-SLICE_SECONDS = 0.25
-"""How long SQLite waits before Python, which answers signals, has its turn."""
+BUSY_TIMEOUT = 10.0
+"""Seconds to wait for another program's transaction. Ours take milliseconds."""
 
-_OUT_OF_REACH = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
-_SHARED = 2**16  # bytes; SQLite shares half as many between the programs that have the database open
+RETRY_SECONDS = 0.25
+"""Seconds that SQLite waits before Python, which answers signals, gets control back."""
+
+_INACCESSIBLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
+# Our statements fit our tables: where they do not, another program has changed the tables.
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
+_MIN_FREE = 2**16  # bytes; SQLite shares half as many between the programs that have the database open
 
 T = TypeVar("T")
+DatabaseT = TypeVar("DatabaseT", bound="Database")
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -47,27 +54,29 @@ class Database(sqlite3.Connection):
 
     path: Path
     _file: os.stat_result | None = None
-    """Of the file when it was opened for writing."""
+    """State of the file when it was opened for writing."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **(options | {"check_same_thread": False}))
         self._lock = threading.RLock()
-        self.create_function("holds", 2, holds, deterministic=True)
-        # A bit that turned makes of a text one that is not UTF-8: the rest of it can be read, and so can other rows.
+        self.create_function("contains", 2, contains, deterministic=True)
+        # A flipped bit may leave text that is not UTF-8. The rest of it, and other rows, can still be read.
         self.text_factory = partial(str, encoding="utf-8", errors="replace")
 
     @contextmanager
-    def faults_named(self) -> Iterator[None]:
-        """Lock other threads out during the block, with `faults_named`."""
-        with self._lock, faults_named(self.path):
+    def exclusive(self) -> Iterator[None]:
+        """Lock other threads out during the block, with `translate_sqlite_errors`."""
+        with self._lock, translate_sqlite_errors(self.path):
             yield
 
     @contextmanager
-    def transaction(self, patience: float = BUSY_SECONDS) -> Iterator[None]:
-        """Write all of the block's statements or none, with `faults_named`. Raises DatabaseBusyError where another
-        program's transaction outlasts `patience` seconds."""
-        with self.faults_named():
-            self._begin(patience)
+    def transaction(self, timeout: float = BUSY_TIMEOUT) -> Iterator[None]:
+        """Write all of the block's statements or none, with `translate_sqlite_errors`.
+
+        Raise DatabaseBusyError where another program's transaction takes more than `timeout` seconds.
+        """
+        with self.exclusive():
+            self._begin(timeout)
             try:
                 yield
                 self.execute("COMMIT")
@@ -78,7 +87,7 @@ class Database(sqlite3.Connection):
 
     def check_in_place(self) -> None:
         """Raise WeiboTuiError where the file is no longer at its path: SQLite would go on writing into the one that was
-        removed, and nobody could read that."""
+        removed, and no user could read that."""
         try:
             is_in_place = self._file is None or os.path.samestat(self._file, self.path.stat())
         except OSError:
@@ -87,147 +96,123 @@ class Database(sqlite3.Connection):
             message = _("The database {path} was removed or replaced. Start weibo-tui again.")
             raise WeiboTuiError(message.format(path=self.path))
 
-    def _begin(self, patience: float) -> None:
-        deadline = time.monotonic() + patience
-        self.execute(f"PRAGMA busy_timeout = {int(1000 * min(patience, SLICE_SECONDS))}")
+    def _begin(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        self.execute(f"PRAGMA busy_timeout = {int(1000 * min(timeout, RETRY_SECONDS))}")
         try:
             while True:
                 try:
-                    # IMMEDIATE: a transaction that begins by reading and goes on to write is not allowed to wait for
-                    # another writer, so it would fail at once where two programs work on one home.
+                    # IMMEDIATE: a transaction that reads before it writes must not wait for another writer, so SQLite
+                    # would fail at once where two programs work on one home.
                     self.execute("BEGIN IMMEDIATE")
                 except sqlite3.OperationalError as error:
-                    if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    if _error_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                         raise
                 else:
                     return
         finally:
-            self.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_SECONDS)}")
+            self.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_TIMEOUT)}")
 
     @contextmanager
     def snapshot(self) -> Iterator[Database]:
-        """Open a connection that sees the database as it is now, whatever is written during the block."""
-        address = address_to_read(self.path, nothing_can_be_made=isinstance(self, ReadOnly))
-        with faults_named(self.path):
-            database = sqlite3.connect(
-                address, BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True, factory=Database
-            )
-        database.path = self.path
+        """Open a connection that sees the database as it is now: writes during the block are not visible."""
+        with translate_sqlite_errors(self.path):
+            database = _connect_read_only(self.path, Database, immutable=isinstance(self, ReadOnlyDatabase))
         try:
-            with database.faults_named():
+            with database.exclusive():
                 database.execute("BEGIN")
                 database.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # a transaction sees nothing before it reads
             yield database
         finally:
             database.close()
 
-    def read(self, make: Callable[[Sequence[Any]], T], query: str, parameters: Parameters = ()) -> Iterator[T]:
-        """What ``make`` makes of each row, with `faults_named`; Damaged where it can make nothing of one."""
-        with self.faults_named():
-            # All at once: whoever iterates may take any time, and no other thread is to wait for that.
+    def read(self, decode: Callable[[Sequence[Any]], T], query: str, parameters: Parameters = ()) -> Iterator[T]:
+        """Yield each row decoded. Raise CorruptFileError where that fails, and what `translate_sqlite_errors` does."""
+        with self.exclusive():
+            # All at once: the caller may iterate slowly, and no other thread is to wait for that.
             rows = self.execute(query, parameters).fetchall()
         for row in rows:
             try:
-                made = make(row)
-            except UNREADABLE as error:
-                raise _damaged(error, self.path) from error
-            yield made
+                value = decode(row)
+            except DECODE_ERRORS as error:
+                raise _corrupt_error(self.path, error) from error
+            yield value
 
 
-class ReadOnly(Database):
-    """A database at a place that takes nothing more: it can be looked at, and says why it keeps nothing."""
+class ReadOnlyDatabase(Database):
+    """A database in a folder that cannot be written. Each transaction raises `refusal`."""
 
     refusal: WeiboTuiError
 
     @contextmanager
-    def transaction(self, patience: float = BUSY_SECONDS) -> Iterator[None]:  # noqa: ARG002
+    def transaction(self, timeout: float = BUSY_TIMEOUT) -> Iterator[None]:  # noqa: ARG002
         raise self.refusal
         yield
 
 
-def connect(path: Path) -> Database:
-    """Open the database at ``path``, made and migrated as needed; for reading only where nothing can be written there.
+@dataclass(frozen=True, slots=True)
+class DatabaseInfo:
+    """Size in bytes, version, and numbers of history entries and runs, None where the version is not ours."""
 
-    WeiboTuiError when it is of a newer version (it stays untouched), busy or out of reach. Damaged when it is no
-    database any more: it is set aside then, under a name that the message tells, and the next try makes a new one.
+    size: int
+    version: int
+    entries: int | None
+    runs: int | None
+
+
+def connect(path: Path) -> Database:
+    """Open the database at `path`, created and migrated as needed. Open it read-only where it cannot be written.
+
+    Raise WeiboTuiError when it is of a newer version (it stays as it is), busy, or inaccessible. Raise CorruptFileError
+    when it is no database: it is quarantined under a name that the message gives, and the next try creates a new one.
     """
-    # One program at a time opens: the switch to WAL heeds no busy timeout and fails beside another's opening.
-    lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS, mode=0o600)
+    # One program at a time opens: the switch to WAL heeds no busy timeout and fails during another's opening.
+    lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_TIMEOUT, mode=0o600)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with lock:
             if not path.exists():
-                # SQLite itself would make a file that others can read.
+                # SQLite itself would create a file that others can read.
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
             try:
                 return _open(path)
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter of a message that quotes damage
-                if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                    raise _set_aside(path, error) from error
+                if _error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                    raise _quarantine(path, error) from error
                 raise
     except filelock.Timeout as error:
-        raise _busy(path) from error
+        raise _busy_error(path) from error
     except OSError as error:
-        refusal = _cannot_keep(path, error)
-        return _open_to_read(path, refusal, error)
+        return _open_read_only(path, _not_writable_error(path, error), error)
     except sqlite3.DatabaseError as error:
-        named = _named(error, path)
-        if _code(error) in _OUT_OF_REACH and isinstance(named, WeiboTuiError):
-            return _open_to_read(path, named, error)
-        raise named from error
-
-
-def _open_to_read(path: Path, refusal: WeiboTuiError, error: Exception) -> ReadOnly:
-    """The database for reading; raises `refusal` where even that cannot be."""
-    try:
-        if not path.stat().st_size:
-            raise refusal from error
-        address = address_to_read(path, nothing_can_be_made=True)
-        database = sqlite3.connect(address, BUSY_SECONDS, isolation_level=None, uri=True, factory=ReadOnly)
-        database.path, database.refusal = path, refusal
-        if int(database.execute("PRAGMA user_version").fetchone()[0]) != len(MIGRATIONS):
-            database.close()
-            raise refusal from error
-    except (OSError, sqlite3.Error):
-        raise refusal from error
-    return database
-
-
-def address_to_read(path: Path, nothing_can_be_made: bool) -> str:
-    """What SQLite opens to read alone. Where nothing can be made beside the file, neither can be what it shares between
-    programs; without a log there, it is not needed: then nobody of ours is writing."""
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    return f"{address}&immutable=1" if nothing_can_be_made and not log_size(path) else address
-
-
-def log_size(path: Path) -> int:
-    """Bytes of the write-ahead log beside the database; 0 where there is none."""
-    log = path.with_name(f"{path.name}-wal")
-    return log.stat().st_size if log.exists() else 0
+        translated = _translate(path, error)
+        if _error_code(error) in _INACCESSIBLE and isinstance(translated, WeiboTuiError):
+            return _open_read_only(path, translated, error)
+        raise translated from error
 
 
 def _open(path: Path) -> Database:
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Database)
+    database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, factory=Database)
     database.path = path
     try:
         database._file = path.stat()
         version = int(database.execute("PRAGMA user_version").fetchone()[0])
-        if version > len(MIGRATIONS):
+        if version > LATEST_VERSION:
             message = _(
                 "The database {path} is of version {found}, made by a newer weibo-tui; this one knows up to "
                 "{known}: update weibo-tui, or choose another home with WEIBO_TUI_HOME."
             )
-            raise WeiboTuiError(message.format(path=path, found=version, known=len(MIGRATIONS)))
-        database.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # reads all of the shape, and finds what is wrong there
+            raise WeiboTuiError(message.format(path=path, found=version, known=LATEST_VERSION))
+        database.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # reads the whole schema, and finds damage in it
         database.execute("PRAGMA journal_mode = WAL")
-        # FULL, though NORMAL outlives kill -9: an analysis that was shown is to outlive a power cut too.
+        # FULL, though NORMAL survives kill -9: an analysis that was shown is to survive a power cut too.
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA foreign_keys = ON")
-        # What is deleted is to be gone from the file too; some builds of SQLite do so by themselves, others not.
+        # Deleted posts must be gone from the file too. Only some builds of SQLite do that by default.
         database.execute("PRAGMA secure_delete = ON")
-        for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+        for number, migrate in enumerate(MIGRATIONS[version:], start=version + 1):
             with database.transaction():
-                step(database)
+                migrate(database)
                 database.execute(f"PRAGMA user_version = {number}")
     except BaseException:
         database.close()
@@ -235,60 +220,108 @@ def _open(path: Path) -> Database:
     return database
 
 
+def _open_read_only(path: Path, refusal: WeiboTuiError, cause: Exception) -> ReadOnlyDatabase:
+    """Open the database for reading. Raise `refusal` where even that is impossible."""
+    try:
+        if not path.stat().st_size:
+            raise refusal from cause
+        database = _connect_read_only(path, ReadOnlyDatabase, immutable=True)
+        database.refusal = refusal
+        if int(database.execute("PRAGMA user_version").fetchone()[0]) != LATEST_VERSION:
+            database.close()
+            raise refusal from cause
+    except (OSError, sqlite3.Error):
+        raise refusal from cause
+    return database
+
+
+def _connect_read_only(path: Path, factory: type[DatabaseT], immutable: bool) -> DatabaseT:
+    """Connect for reading alone. `immutable` is for a folder in which no file can be created.
+
+    SQLite cannot create there what it shares between programs. Without a write-ahead log that is not needed, since
+    then no program is writing.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    if immutable and not _wal_size(path):
+        uri += "&immutable=1"
+    database = sqlite3.connect(uri, BUSY_TIMEOUT, isolation_level=None, uri=True, factory=factory)
+    database.path = path
+    return database
+
+
+def _wal_size(path: Path) -> int:
+    """Return the bytes of the write-ahead log of the database, 0 without one."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+def read_info(path: Path) -> DatabaseInfo:
+    """Return facts about the database at `path`, which must exist, and change nothing, not even its version.
+
+    Raise WeiboTuiError where it is inaccessible, CorruptFileError where it is damaged.
+    """
+    size = path.stat().st_size + _wal_size(path)
+    may_write = os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    with translate_sqlite_errors(path), closing(_connect_read_only(path, Database, not may_write)) as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (result,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if result != "ok":
+            message = _("The database {path} is damaged ({reason}): export the history, then move it aside.")
+            raise CorruptFileError(message.format(path=path, reason=str(result).strip().splitlines()[-1]))
+        if version != LATEST_VERSION:
+            return DatabaseInfo(size, version, None, None)
+        tables = ("analyses", "labelled_files", "runs")
+        analyses, files, runs = (database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
+        return DatabaseInfo(size, version, analyses + files, runs)
+
+
 @contextmanager
-def faults_named(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into WeiboTuiError or CorruptFileError, which name the database at ``path`` and the
-    remedy."""
+def translate_sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into WeiboTuiError or CorruptFileError, which name the database at `path` and the remedy."""
     try:
         yield
     except sqlite3.ProgrammingError:
         raise
-    except sqlite3.Error as error:
-        raise _named(error, path) from error
-    except UnicodeDecodeError as error:  # SQLite's message quotes what it found, and Python could not read that
-        raise _damaged(error, path) from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a message that quotes damage
+        raise _translate(path, error) from error
 
 
-def _named(error: sqlite3.Error, path: Path) -> Exception:
-    code = _code(error)
+def _translate(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> Exception:
+    code = _error_code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return _busy(path)
+        return _busy_error(path)
     if code == sqlite3.SQLITE_FULL:
         return cannot_write(path, OSError(errno.ENOSPC, ""))
-    if code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < _SHARED:
-        # What it shares with other programs found no room: SQLite does not say that it was for lack of space.
+    if code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < _MIN_FREE:
+        # Without space for what it shares with other programs, SQLite does not name the reason.
         return cannot_write(path, OSError(errno.ENOSPC, ""))
-    if code in _OUT_OF_REACH:
+    if code in _INACCESSIBLE:
         message = _("The database {path} is out of reach ({reason}): check the disk and your rights there.")
         return WeiboTuiError(message.format(path=path, reason=error))
-    # Our statements fit our tables: where they do not, somebody or something has changed the tables.
-    mismatches = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, *mismatches):
-        return _damaged(error, path)
-    return error
+    return _corrupt_error(path, error) if code in _CORRUPT else error
 
 
-def _code(error: Exception) -> int:
-    # Without a code it is Python that could not read what the file holds.
+def _error_code(error: Exception) -> int:
+    # An error without a code is Python's, which could not read what the file holds.
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
 
 
-def _set_aside(path: Path, error: Exception) -> CorruptFileError:
-    """Give a damaged database another name, with what SQLite keeps beside it; what to tell of it."""
-    aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S-%f}")
+def _quarantine(path: Path, error: Exception) -> CorruptFileError:
+    """Rename a damaged database, with what SQLite keeps next to it. Return the error that says so."""
+    target = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S-%f}")
     try:
-        for ending in ("-wal", "-shm", ""):  # the database last: killed before, it is damaged still
+        for suffix in ("-wal", "-shm", ""):  # the database last: if killed before, it is still found damaged
             with suppress(FileNotFoundError):
-                path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+                path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
     except OSError:
-        return _damaged(error, path)
+        return _corrupt_error(path, error)
     message = _(
         "The database {path} is damaged ({reason}) and was set aside as {aside}: try again, and a new one is made."
     )
-    return CorruptFileError(message.format(path=path, reason=error, aside=aside.name))
+    return CorruptFileError(message.format(path=path, reason=error, aside=target.name))
 
 
-def _cannot_keep(path: Path, error: OSError) -> WeiboTuiError:
+def _not_writable_error(path: Path, error: OSError) -> WeiboTuiError:
     if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
         return cannot_write(path, error)
     message = _(
@@ -301,12 +334,12 @@ def _cannot_keep(path: Path, error: OSError) -> WeiboTuiError:
     return WeiboTuiError(message.format(path=path), in_app.format(path=path))
 
 
-def _busy(path: Path) -> DatabaseBusyError:
+def _busy_error(path: Path) -> DatabaseBusyError:
     message = _("The database {path} is busy in another program: wait until that is done, then try again.")
     return DatabaseBusyError(message.format(path=path))
 
 
-def _damaged(error: Exception, path: Path) -> CorruptFileError:
+def _corrupt_error(path: Path, error: Exception) -> CorruptFileError:
     message = _(
         "The database {path} is damaged ({reason}): move it aside, with {name}-wal if that is there, and a "
         "new one is made."

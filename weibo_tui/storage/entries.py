@@ -1,28 +1,34 @@
-"""What the history holds, and how each kind of entry is a row of its table."""
+"""Entries of the history, how each kind is a row of its table, and the filter that selects some of them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.codec import UNREADABLE, from_json, pack, to_json, unpack, unpack_name
+from weibo_tui.storage.codec import DECODE_ERRORS, pack, timestamp, to_json, unpack, unpack_name
 
 ANALYSIS_COLUMNS = (
     "id, text, label, confidence, probabilities, uncertain, adapter, truncated, characters, characters_read, "
     "milliseconds, created_at, source, error, corrected"
 )
 FILE_COLUMNS = "id, path, out, adapter, rows, failed, counts, created_at"
-# In place of a moment that is no text. SQLite puts such a row before all others too, where the newest are.
-UNKNOWN_MOMENT = "9999-01-01T00:00:00.000Z"
+
+FILE_SOURCE = "file"
+"""The source that labeled files are found under."""
+
+# In place of a time that is not text. SQLite sorts this row as the newest too.
+_UNKNOWN_TIME = "9999-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """One verdict on one post. A post that failed has an ``error``, the label "" and the confidence None."""
+    """One prediction for one post. A post that failed has an `error`, the label "" and the confidence None."""
 
     text: str
     label: str
@@ -35,24 +41,24 @@ class Analysis:
     characters_read: int
     milliseconds: float
     created_at: str
-    """As `weibo_tui.storage.codec.timestamp` gives it: the history's order stands on it."""
+    """From `weibo_tui.storage.codec.timestamp`, by which the history is sorted."""
     source: str
-    """Where the post came from: ``cli``, ``stdin``, ``app`` or ``python``."""
+    """Where the post came from: `cli`, `stdin`, `app` or `python`."""
     error: str | None = None
     id: int | None = None
-    """Given by the history."""
+    """Assigned by the history."""
     corrected: str | None = None
-    """The label that a person gave instead, or to confirm the verdict."""
+    """The label that a user gave instead, or to confirm the prediction."""
 
     @property
-    def settled_label(self) -> str:
-        """The label that counts: the corrected one where there is one, else the verdict."""
+    def effective_label(self) -> str:
+        """The user's label if there is one, otherwise the predicted one."""
         return self.label if self.corrected is None else self.corrected
 
 
 @dataclass(frozen=True, slots=True)
 class LabeledFile:
-    """A file that was labelled, as one entry: ``counts`` are rows by label, ``failed`` those without one."""
+    """A file that was labeled, as one entry. `counts` are rows by label, `failed` rows without one."""
 
     path: Path
     out: Path
@@ -67,8 +73,71 @@ class LabeledFile:
 Entry = Analysis | LabeledFile
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """Conditions on entries. A field that is None, or an empty text, is no condition.
+
+    Labeled files match by adapter, date and source alone: with any other condition, none match.
+    """
+
+    text: str = ""
+    """Occurs in the post, in upper or lower case. White space counts as it is."""
+    label: str | None = None
+    """`Analysis.effective_label`; "" is that of failed posts."""
+    adapter: str | None = None
+    source: str | None = None
+    """`file` matches labeled files only."""
+    since: date | None = None
+    """A day in UTC, as entries are dated, or a datetime, which without a zone is local time."""
+    until: date | None = None
+    """Likewise, inclusive: a day to its end."""
+    confidence_from: float | None = None
+    confidence_to: float | None = None
+    """Both inclusive."""
+    uncertain: bool | None = None
+    corrected: bool | None = None
+    """True for entries with a user's label."""
+
+    @property
+    def earliest(self) -> str | None:
+        """`since` as a timestamp."""
+        return None if self.since is None else _day_time(self.since, "00:00:00.000")
+
+    @property
+    def latest(self) -> str | None:
+        """`until` as a timestamp."""
+        return None if self.until is None else _day_time(self.until, "23:59:59.999")
+
+    @property
+    def matches_analyses(self) -> bool:
+        """True if an analysis can match at all."""
+        return self.source != FILE_SOURCE
+
+    @property
+    def matches_files(self) -> bool:
+        """True if a labeled file can match at all."""
+        of_posts = (self.label, self.confidence_from, self.confidence_to, self.uncertain, self.corrected)
+        return not self.text and self.source in (None, FILE_SOURCE) and all(field is None for field in of_posts)
+
+
+EVERYTHING = HistoryFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChoices:
+    """Values in the history that a filter can select, sorted. `labels` are effective ones, "" that of failed posts."""
+
+    labels: tuple[str, ...]
+    adapters: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def _day_time(day: date, time: str) -> str:
+    return timestamp(day) if isinstance(day, datetime) else f"{day.isoformat()}T{time}Z"
+
+
 def analysis_row(analysis: Analysis) -> tuple[Any, ...]:
-    """The values of ANALYSIS_COLUMNS."""
+    """Return the values of ANALYSIS_COLUMNS."""
     return (
         analysis.id,
         pack(analysis.text),
@@ -83,42 +152,27 @@ def analysis_row(analysis: Analysis) -> tuple[Any, ...]:
         analysis.milliseconds,
         analysis.created_at,
         analysis.source,
-        _packed(analysis.error),
-        _packed(analysis.corrected),
+        None if analysis.error is None else pack(analysis.error),
+        None if analysis.corrected is None else pack(analysis.corrected),
     )
 
 
 def read_analysis(row: Sequence[Any]) -> Analysis:
-    """The analysis whose ANALYSIS_COLUMNS these are; one that the disk damaged has an error that says so."""
+    """Return the analysis of a row of ANALYSIS_COLUMNS. If the disk damaged it, its error says so."""
     try:
-        return _analysis(row)
-    except UNREADABLE:
-        said, text = _("the disk damaged this entry"), _readable(row[1])
-        return Analysis(
-            id=int(row[0]),
-            text=text,
-            label="",
-            confidence=None,
-            probabilities={},
-            uncertain=False,
-            adapter="",
-            truncated=False,
-            characters=0,
-            characters_read=0,
-            milliseconds=0.0,
-            created_at=_moment(row[11]),
-            source="",
-            error=said,
-        )
+        return _decode_analysis(row)
+    except DECODE_ERRORS:
+        message = _("the disk damaged this entry")
+        unknown = Analysis("", "", None, {}, False, "", False, 0, 0, 0.0, _time(row[11]), "", message)
+        return replace(unknown, id=int(row[0]), text=_legible(row[1]))
 
 
-def _analysis(row: Sequence[Any]) -> Analysis:
-    """Return the analysis of a row. Raise ValueError where a screen could not show it."""
-    confidence, probabilities = row[3], _by_label(row[4], _is_share)
-    if not (confidence is None and row[13] is not None) and not _is_share(confidence):
-        raise ValueError("the confidence is no share")
-    if not isfinite(row[10]) or not isinstance(row[11], str):
-        raise ValueError("the times are none")
+def _decode_analysis(row: Sequence[Any]) -> Analysis:
+    confidence, probabilities, error = row[3], _decode_by_label(row[4], _is_share), row[13]
+    if not _is_share(confidence) and (confidence is not None or error is None):
+        raise ValueError("no confidence")
+    if not isfinite(row[10]):
+        raise ValueError("no duration")
     return Analysis(
         id=int(row[0]),
         text=unpack(row[1]),
@@ -131,15 +185,15 @@ def _analysis(row: Sequence[Any]) -> Analysis:
         characters=int(row[8]),
         characters_read=int(row[9]),
         milliseconds=float(row[10]),
-        created_at=unpack_name(row[11]),
+        created_at=_decode_time(row[11]),
         source=unpack_name(row[12]),
-        error=None if row[13] is None else unpack(row[13]),
+        error=None if error is None else unpack(error),
         corrected=None if row[14] is None else unpack_name(row[14]),
     )
 
 
 def file_row(file: LabeledFile) -> tuple[Any, ...]:
-    """The values of FILE_COLUMNS."""
+    """Return the values of FILE_COLUMNS."""
     return (
         file.id,
         pack(str(file.path)),
@@ -153,52 +207,48 @@ def file_row(file: LabeledFile) -> tuple[Any, ...]:
 
 
 def read_file(row: Sequence[Any]) -> LabeledFile:
-    """The labelled file whose FILE_COLUMNS these are; one that the disk damaged says so in its adapter's place."""
+    """Return the labeled file of a row of FILE_COLUMNS. If the disk damaged it, its adapter's name says so."""
     try:
-        return _labelled_file(row)
-    except UNREADABLE:
-        path, out = (Path(_readable(value)) for value in row[1:3])
-        return LabeledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, _moment(row[7]), int(row[0]))
+        return LabeledFile(
+            id=int(row[0]),
+            path=Path(unpack(row[1])),
+            out=Path(unpack(row[2])),
+            adapter=unpack_name(row[3]),
+            rows=int(row[4]),
+            failed=int(row[5]),
+            counts=_decode_by_label(row[6], lambda count: type(count) is int),
+            created_at=_decode_time(row[7]),
+        )
+    except DECODE_ERRORS:
+        path, out = (Path(_legible(value)) for value in row[1:3])
+        return LabeledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, _time(row[7]), int(row[0]))
 
 
-def _labelled_file(row: Sequence[Any]) -> LabeledFile:
-    if not isinstance(row[7], str):
-        raise ValueError("the moment is none")
-    return LabeledFile(
-        id=int(row[0]),
-        path=Path(unpack(row[1])),
-        out=Path(unpack(row[2])),
-        adapter=unpack_name(row[3]),
-        rows=int(row[4]),
-        failed=int(row[5]),
-        counts=_by_label(row[6], lambda count: type(count) is int),
-        created_at=unpack_name(row[7]),
-    )
+def _decode_time(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no time")
+    return unpack_name(value)
 
 
-def _moment(value: Any) -> str:
-    return value if isinstance(value, str) else UNKNOWN_MOMENT
+def _time(value: Any) -> str:
+    return value if isinstance(value, str) else _UNKNOWN_TIME
 
 
-def _readable(value: Any) -> str:
-    """What can be shown of a text that the disk may have damaged."""
+def _legible(value: Any) -> str:
+    """Return what can be shown of a text that the disk may have damaged."""
     try:
         return unpack(value)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return repr(value)
 
 
-def _by_label(text: str, is_sound: Callable[[Any], bool]) -> dict[str, Any]:
-    """Return the figures by label that a row holds as JSON. Raise ValueError for other JSON."""
-    figures = from_json(text)
-    if not isinstance(figures, dict) or not all(map(is_sound, figures.values())):
-        raise ValueError("the figures are none")
-    return {unpack_name(label): figure for label, figure in figures.items()}
+def _decode_by_label(text: str, is_valid: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return the numbers by label that a row holds as JSON. Raise ValueError for other JSON."""
+    numbers = json.loads(text)
+    if not isinstance(numbers, dict) or not all(map(is_valid, numbers.values())):
+        raise ValueError("no numbers by label")
+    return {unpack_name(label): number for label, number in numbers.items()}
 
 
 def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 1
-
-
-def _packed(text: str | None) -> str | bytes | None:
-    return None if text is None else pack(text)

@@ -1,4 +1,4 @@
-"""The history: every verdict on a post, and every file that was labelled."""
+"""The history: every prediction for a post, and every file that was labeled."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from typing import Any, TypeVar
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.storage import history_queries as selection
 from weibo_tui.storage import search
 from weibo_tui.storage.codec import pack, unpack
-from weibo_tui.storage.csv_export import open_csv
 from weibo_tui.storage.database import Database
 from weibo_tui.storage.entries import (
     ANALYSIS_COLUMNS,
+    EVERYTHING,
     FILE_COLUMNS,
+    FILE_SOURCE,
     Analysis,
     Entry,
+    FilterChoices,
+    HistoryFilter,
     LabeledFile,
     analysis_row,
     file_row,
     read_analysis,
     read_file,
 )
-from weibo_tui.storage.history_filter import EVERYTHING, FILES, FilterChoices, HistoryFilter
-from weibo_tui.storage.history_queries import LAST_ID, HistoryQueries
+from weibo_tui.storage.export import open_csv
+from weibo_tui.storage.history_queries import LAST_ID, HistoryQueries, analysis_queries, file_queries
 
-# What those who use the history need, from one place.
-__all__ = ["EVERYTHING", "FILES", "Analysis", "Entry", "FilterChoices", "History", "HistoryFilter", "LabeledFile"]
+# What users of the history need, from one place.
+__all__ = ["EVERYTHING", "FILE_SOURCE", "Analysis", "Entry", "FilterChoices", "History", "HistoryFilter", "LabeledFile"]
 
 EXPORT_COLUMNS = (
     "id",
@@ -53,82 +55,80 @@ EXPORT_COLUMNS = (
     "label_source",
     "predicted",
 )
-_EXPORTED_AT_ONCE = 2000
-_LISTED_AT_ONCE = 1000
+_EXPORT_PAGE_SIZE = 2000
+_LIST_PAGE_SIZE = 1000
 
-# The neighbours in time of the place (:at, :id), among the analyses that are not late.
+# The neighbors in time of the place (:at, :id), among the analyses that are in order.
 _OLDER = (
     "SELECT id FROM analyses WHERE late = 0 AND (created_at, id) < (:at, :id) ORDER BY created_at DESC, id DESC LIMIT 1"
 )
 _NEWER = "SELECT id FROM analyses WHERE late = 0 AND (created_at, id) > (:at, :id) ORDER BY created_at, id LIMIT 1"
 
-# The least value, then again and again the least above it: one step into the index for each there is.
+# The smallest value, then repeatedly the smallest above it: one index seek for each value.
 _DISTINCT = """
-    WITH RECURSIVE found (value) AS (
+    WITH RECURSIVE item (value) AS (
         SELECT min({column}) FROM analyses
         UNION ALL
-        SELECT (SELECT min({column}) FROM analyses WHERE {column} > value) FROM found WHERE value IS NOT NULL
+        SELECT (SELECT min({column}) FROM analyses WHERE {column} > value) FROM item WHERE value IS NOT NULL
     )
-    SELECT value FROM found WHERE value IS NOT NULL
+    SELECT value FROM item WHERE value IS NOT NULL
 """
 
 T = TypeVar("T", Analysis, LabeledFile)
 
 
 class History:
-    """The analyses and labelled files in the database."""
+    """The analyses and labeled files in the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def check_writable(self) -> None:
-        """WeiboTuiError where nothing can be kept."""
+        """Raise WeiboTuiError where nothing can be stored."""
         with self._writing():
             pass
 
     def add(self, analyses: Iterable[Analysis]) -> list[int]:
-        """Keep ``analyses``, all or none; when this returns they are on disk. Their ids, in order."""
+        """Store `analyses` on disk, all or none. Return their ids, in order."""
         with self._writing():
             return [self._insert_analysis(replace(analysis, id=None)) for analysis in analyses]
 
     def add_file(self, file: LabeledFile) -> int:
-        """Keep ``file`` as one entry; its id."""
+        """Store `file` as one entry. Return its id."""
         with self._writing():
             return self._insert("labelled_files", FILE_COLUMNS, file_row(replace(file, id=None)))
 
-    def has_file(self, file: LabeledFile) -> bool:
-        """Whether what was written to that place at that moment is kept already."""
+    def contains_file(self, file: LabeledFile) -> bool:
+        """Return whether an entry for the same output and time is stored already."""
         query = "SELECT 1 FROM labelled_files WHERE created_at = ? AND out = ?"
         return any(self._database.read(bool, query, (file.created_at, pack(str(file.out)))))
 
     def get(self, analysis_id: int) -> Analysis:
-        """The analysis with this id; UserInputError where there is none."""
+        """Return the analysis with this id. Raise UserInputError without one."""
         return self._get(analysis_id)[0]
 
     def page(
         self,
         limit: int,
         before: Entry | None = None,
-        filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the word for it
+        filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the usual word
         after: Entry | None = None,
     ) -> list[Entry]:
-        """At most ``limit`` entries of both kinds that match, newest first.
+        """Return at most `limit` matching entries of both kinds, newest first.
 
-        They are the newest, or those just older than ``before``, the last entry of a page, or those just newer
-        than ``after``, the first entry of a page. Neither has to match, nor to be there still.
+        They are the newest, or those just older than `before`, the last entry of a page, or those just newer than
+        `after`, the first entry of a page. Neither has to match, or to exist any more.
         """
         newest_first = after is None
-        entries: list[Entry] = [
-            *self._analyses(limit, newest_first, filter, before, after),
-            *self._read(selection.labelled_files(filter, before, after), read_file, FILE_COLUMNS, limit, newest_first),
-        ]
+        files = self._read(file_queries(filter, before, after), read_file, FILE_COLUMNS, limit, newest_first)
+        entries: list[Entry] = [*self._analyses(limit, newest_first, filter, before, after), *files]
         entries.sort(key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id), reverse=newest_first)
         return entries[:limit] if newest_first else entries[:limit][::-1]
 
     def newest(self, limit: int) -> Iterator[Entry]:
-        """Yield at most ``limit`` entries, newest first, of which few are in memory at once."""
+        """Yield at most `limit` entries, newest first, with only one page of them in memory."""
         before: Entry | None = None
-        while limit > 0 and (entries := self.page(min(limit, _LISTED_AT_ONCE), before)):
+        while limit > 0 and (entries := self.page(min(limit, _LIST_PAGE_SIZE), before)):
             yield from entries
             limit -= len(entries)
             before = entries[-1]
@@ -139,51 +139,51 @@ class History:
         at_most: int | None = None,
         after: Entry | None = None,
     ) -> int:
-        """The number of entries of both kinds that match, or only of those newer than ``after``.
+        """Return the number of matching entries of both kinds, or only of those newer than `after`.
 
-        Counting ends at ``at_most``.
+        Counting ends at `at_most`.
         """
-        analyses = selection.analyses(filter, after=after, counted=True)
-        return self._count([*analyses, *selection.labelled_files(filter, after=after)], at_most)
+        analyses = analysis_queries(filter, after=after, count_only=True)
+        return self._count([*analyses, *file_queries(filter, after=after)], at_most)
 
-    def choices(self) -> FilterChoices:
-        """What there is for a filter to ask for."""
+    def filter_choices(self) -> FilterChoices:
+        """Return the values in the history that a filter can select."""
         labels = self._distinct(_DISTINCT.format(column="coalesce(corrected, label)"))
         adapters = self._distinct(_DISTINCT.format(column="adapter"))
         sources = self._distinct(_DISTINCT.format(column="source"))
-        of_files = self._distinct("SELECT DISTINCT adapter FROM labelled_files")
-        if of_files:
-            sources.add(FILES)
-        return FilterChoices(tuple(sorted(labels)), tuple(sorted(adapters | of_files)), tuple(sorted(sources)))
+        adapters_of_files = self._distinct("SELECT DISTINCT adapter FROM labelled_files")
+        if adapters_of_files:
+            sources.add(FILE_SOURCE)
+        return FilterChoices(tuple(sorted(labels)), tuple(sorted(adapters | adapters_of_files)), tuple(sorted(sources)))
 
     def correct(self, analysis_id: int, label: str | None) -> Analysis:
-        """Keep ``label`` beside the verdict, or None: nobody has corrected it. The analysis as it is then.
+        """Store a user's `label` with the prediction, or None to remove it. Return the changed analysis.
 
-        UserInputError where there is no such analysis.
+        Raise UserInputError if the analysis does not exist.
         """
         with self._writing():
-            analysis, late = self._get(analysis_id)
+            analysis, out_of_order = self._get(analysis_id)
             corrected = replace(analysis, corrected=label)
-            search.unindex(self._database, analysis, late)
+            search.unindex(self._database, analysis, out_of_order)
             self._database.execute(
                 "UPDATE analyses SET corrected = ? WHERE id = ?",
                 (None if label is None else pack(label), analysis_id),
             )
-            search.index(self._database, corrected, late)
+            search.index(self._database, corrected, out_of_order)
         return corrected
 
     def delete(self, entries: Iterable[Entry]) -> None:
-        """Forget ``entries``, all or none; one that is gone already is no error. `restore` brings them back."""
+        """Delete `entries`, all or none. It is no error if some are gone already. `restore` brings them back."""
         with self._writing():
             for entry in _by_id(entries):
-                # As it is kept: the entry at hand may be from before a correction.
-                for kept, late in self._kept(entry.id) if isinstance(entry, Analysis) else ():
-                    search.unindex(self._database, kept, late)
+                # As it is stored: the caller's entry may be older than a correction.
+                for stored, out_of_order in self._stored(entry.id) if isinstance(entry, Analysis) else ():
+                    search.unindex(self._database, stored, out_of_order)
                 self._database.execute(f"DELETE FROM {_table(entry)} WHERE id = ?", (entry.id,))
             search.purge(self._database)
 
     def restore(self, entries: Iterable[Entry]) -> None:
-        """Keep deleted ``entries`` again under their ids, all or none; one that is there already stays as it is."""
+        """Store deleted `entries` again under their ids, all or none. One that exists stays as it is."""
         with self._writing():
             for entry in _by_id(entries):
                 if self._database.execute(f"SELECT 1 FROM {_table(entry)} WHERE id = ?", (entry.id,)).fetchone():
@@ -198,27 +198,27 @@ class History:
         path: Path,
         filter: HistoryFilter = EVERYTHING,  # noqa: A002
         bom: bool = True,
-        guard: bool = True,
+        escape_formulas: bool = True,
         overwrite: bool = False,
     ) -> Generator[Progress, None, int]:
-        """Write the analyses that match, oldest first, to the CSV file ``path``; their number, when it is whole.
+        """Write the matching analyses, oldest first, to the CSV file `path`. Return their number.
 
-        `label` is the one that counts: of a person where there is one, and `label_source` is `human` then, otherwise
-        `model`; `predicted` is always the model's. Labelled files are no posts and stay out. The file holds the
-        history of one moment, whatever is added or deleted later. `open_csv` tells how texts are written, and that a
-        generator that is closed before its end leaves the place as it was.
+        `label` is the effective one, and `label_source` says whose it is: `human` or `model`. `predicted` is always the
+        model's. Labeled files are no posts and are left out. The file holds the history as it was at the start. See
+        `open_csv` for how texts are written. A generator that is closed before its end leaves `path` as it was.
         """
         written = 0
         last: Analysis | None = None
-        with open_csv(path, EXPORT_COLUMNS, bom, guard, overwrite) as write, self._database.snapshot() as database:
+        output = open_csv(path, EXPORT_COLUMNS, bom, escape_formulas, overwrite)
+        with output as write, self._database.snapshot() as database:
             history = History(database)
-            total = history._count([*selection.analyses(filter, counted=True)], None)
-            # An entry without its moment comes last, and again after itself: the count is what ends it.
-            while written < total and (some := history._analyses(_EXPORTED_AT_ONCE, False, filter, after=last)):
-                for analysis in some:
+            total = history._count(analysis_queries(filter, count_only=True), None)
+            # An entry without a time comes last, and again after itself: the count is what ends the loop.
+            while written < total and (page := history._analyses(_EXPORT_PAGE_SIZE, False, filter, after=last)):
+                for analysis in page:
                     write(_export_row(analysis))
-                written += len(some)
-                last = some[-1]
+                written += len(page)
+                last = page[-1]
                 yield Progress("writing", written, total)
             if written != total:
                 message = _(
@@ -228,22 +228,22 @@ class History:
         return written
 
     def clear(self) -> int:
-        """Forget all entries; how many there were. The posts leave the disk too, not only the tables."""
+        """Delete all entries, from the disk too. Return how many there were."""
         with self._writing():
             count = self.count()
             self._database.execute("DELETE FROM analyses")
             self._database.execute("DELETE FROM labelled_files")
-            search.empty(self._database)
-        # What was deleted is overwritten already: only the space is still to be given back, where there is room to.
-        with suppress(WeiboTuiError), self._database.faults_named():
+            search.clear(self._database)
+        # The posts are overwritten already. VACUUM frees their space, if the disk has room for it.
+        with suppress(WeiboTuiError), self._database.exclusive():
             self._database.execute("VACUUM")
-        with self._database.faults_named():
+        with self._database.exclusive():
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Begin a transaction in the database that others can read. Not for runs: theirs ends well without it."""
+        """Begin a transaction in a file that is still in place. Runs do without: theirs ends well even if it is not."""
         self._database.check_in_place()
         with self._database.transaction():
             yield
@@ -251,26 +251,25 @@ class History:
     def _insert_analysis(self, analysis: Analysis) -> int:
         place = {"at": analysis.created_at, "id": analysis.id or LAST_ID}
         query = f"SELECT coalesce(({_OLDER}), 0) > :id OR coalesce(({_NEWER}), :id) < :id"
-        late = bool(self._database.execute(query, place).fetchone()[0])
-        row = (*analysis_row(analysis), late)
-        kept = replace(analysis, id=self._insert("analyses", f"{ANALYSIS_COLUMNS}, late", row))
-        search.index(self._database, kept, late)
-        assert kept.id is not None
-        return kept.id
+        out_of_order = bool(self._database.execute(query, place).fetchone()[0])
+        row = (*analysis_row(analysis), out_of_order)
+        identity = self._insert("analyses", f"{ANALYSIS_COLUMNS}, late", row)
+        search.index(self._database, replace(analysis, id=identity), out_of_order)
+        return identity
 
     def _insert(self, table: str, columns: str, row: Sequence[Any]) -> int:
-        places = ", ".join("?" for _value in row)
-        identity = self._database.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row).lastrowid
+        placeholders = ", ".join("?" for _value in row)
+        identity = self._database.execute(f"INSERT INTO {table} ({columns}) VALUES ({placeholders})", row).lastrowid
         assert identity is not None  # an INSERT of one row has one
         return identity
 
     def _get(self, analysis_id: int) -> tuple[Analysis, bool]:
-        for kept in self._kept(analysis_id):
-            return kept
+        for stored in self._stored(analysis_id):
+            return stored
         message = _("The history holds no analysis {id}: it was deleted, or never kept.")
         raise UserInputError(message.format(id=analysis_id))
 
-    def _kept(self, analysis_id: int | None) -> list[tuple[Analysis, bool]]:
+    def _stored(self, analysis_id: int | None) -> list[tuple[Analysis, bool]]:
         query = f"SELECT {ANALYSIS_COLUMNS}, late FROM analyses WHERE id = ?"
         return list(self._database.read(lambda row: (read_analysis(row), bool(row[-1])), query, (analysis_id,)))
 
@@ -278,42 +277,42 @@ class History:
         self,
         limit: int,
         newest_first: bool,
-        asked: HistoryFilter,
+        criteria: HistoryFilter,
         before: Entry | None = None,
         after: Entry | None = None,
     ) -> list[Analysis]:
-        selections = selection.analyses(asked, before, after)
-        found = self._read(selections, read_analysis, ANALYSIS_COLUMNS, limit, newest_first)
-        found.sort(key=lambda analysis: (analysis.created_at, analysis.id), reverse=newest_first)
-        return found[:limit]
+        queries = analysis_queries(criteria, before, after)
+        analyses = self._read(queries, read_analysis, ANALYSIS_COLUMNS, limit, newest_first)
+        analyses.sort(key=lambda analysis: (analysis.created_at, analysis.id), reverse=newest_first)
+        return analyses[:limit]
 
     def _read(
         self,
-        selections: Iterable[HistoryQueries],
-        make: Callable[[Sequence[Any]], T],
+        queries: Iterable[HistoryQueries],
+        decode: Callable[[Sequence[Any]], T],
         columns: str,
         limit: int,
         newest_first: bool,
     ) -> list[T]:
         return [
-            made
-            for one in selections
-            for made in self._database.read(make, one.page(columns, newest_first), one.values | {"limit": limit})
+            entry
+            for query in queries
+            for entry in self._database.read(decode, query.page(columns, newest_first), query.values | {"limit": limit})
         ]
 
-    def _count(self, selections: Sequence[HistoryQueries], at_most: int | None) -> int:
-        found = 0
-        for one in selections:
-            limit = -1 if at_most is None else at_most - found
-            found += sum(self._database.read(lambda row: int(row[0]), one.count(), one.values | {"limit": limit}))
-        return found
+    def _count(self, queries: Iterable[HistoryQueries], at_most: int | None) -> int:
+        count = 0
+        for query in queries:
+            values = query.values | {"limit": -1 if at_most is None else at_most - count}
+            count += sum(self._database.read(lambda row: int(row[0]), query.count(), values))
+        return count
 
     def _distinct(self, query: str) -> set[str]:
         return set(self._database.read(lambda row: unpack(row[0]), query))
 
 
 def _by_id(entries: Iterable[Entry]) -> list[Entry]:
-    # The search index takes what comes in the order of ids ten times as fast.
+    # The search index takes entries ten times as fast in the order of their ids.
     return sorted(entries, key=lambda entry: entry.id or 0)
 
 
@@ -323,7 +322,7 @@ def _table(entry: Entry) -> str:
 
 def _export_row(analysis: Analysis) -> list[Any]:
     values = {
-        "label": analysis.settled_label,
+        "label": analysis.effective_label,
         "label_source": "model" if analysis.corrected is None else "human",
         "predicted": analysis.label,
         "probabilities": json.dumps(analysis.probabilities, ensure_ascii=False),

@@ -1,7 +1,7 @@
-"""The database's shape, as the steps that led to it.
+"""The database schema, as the migrations that led to it.
 
-Each step is one function and takes the file from ``user_version`` n to n + 1. A step that was released is
-never edited: a change of shape is a new step at the end of this file.
+Each migration takes the file from `user_version` n to n + 1. A released one is never edited: a schema change is a new
+migration at the end of this file.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from weibo_tui.storage.search import facets, words
 Migration = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS: list[Migration] = []
-"""In order: the first makes version 1."""
+"""In order. The first creates version 1."""
 
 
-def migration(step: Migration) -> Migration:
-    """Make ``step`` the next migration; it runs in a transaction of its own and must not end it."""
-    MIGRATIONS.append(step)
-    return step
+def migration(function: Migration) -> Migration:
+    """Register the next migration. It runs in its own transaction and must not end it."""
+    MIGRATIONS.append(function)
+    return function
 
 
 @migration
-def keep_a_history(connection: sqlite3.Connection) -> None:
+def create_history(connection: sqlite3.Connection) -> None:
     connection.execute("""
         CREATE TABLE analyses (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -56,13 +56,13 @@ def keep_a_history(connection: sqlite3.Connection) -> None:
             counts TEXT NOT NULL
         )
     """)
-    # An index ends in the row's id by itself: these two serve ORDER BY created_at, id.
+    # An index ends in the row's id anyway: these two serve ORDER BY created_at, id.
     connection.execute("CREATE INDEX analyses_by_time ON analyses (created_at)")
     connection.execute("CREATE INDEX labelled_files_by_time ON labelled_files (created_at)")
 
 
 @migration
-def keep_runs_and_their_journals(connection: sqlite3.Connection) -> None:
+def create_runs_and_events(connection: sqlite3.Connection) -> None:
     connection.execute("""
         CREATE TABLE runs (
             id TEXT PRIMARY KEY,
@@ -90,7 +90,7 @@ def keep_runs_and_their_journals(connection: sqlite3.Connection) -> None:
 
 
 @migration
-def search_and_correct_analyses(connection: sqlite3.Connection) -> None:
+def add_search_and_corrections(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE analyses ADD COLUMN corrected TEXT")
     connection.execute("ALTER TABLE analyses ADD COLUMN late INTEGER NOT NULL DEFAULT 0")
     connection.execute("""
@@ -100,18 +100,18 @@ def search_and_correct_analyses(connection: sqlite3.Connection) -> None:
         )
     """)
     connection.execute("DROP INDEX analyses_by_time")
-    # The confidence stands in it so that a page of a narrow range need not look at every row on the way.
+    # With the confidence, so that a page of a narrow range need not read every row on the way.
     connection.execute("CREATE INDEX analyses_by_time ON analyses (late, created_at, id, confidence)")
     connection.execute("CREATE INDEX analyses_by_label ON analyses (coalesce(corrected, label))")
     connection.execute("CREATE INDEX analyses_by_adapter ON analyses (adapter)")
     connection.execute("CREATE INDEX analyses_by_source ON analyses (source)")
-    # Without a copy of the posts, and with the first character of each word indexed for searches of one.
+    # Without a copy of the posts, and with an index of first characters (4 digits) for searches of one character.
     connection.execute("""
         CREATE VIRTUAL TABLE search USING fts5 (
             words, facets, content = '', columnsize = 0, prefix = '4', tokenize = 'ascii'
         )
     """)
-    kept = connection.execute("SELECT id, text, label, adapter, source, uncertain, late FROM analyses")
+    rows = connection.execute("SELECT id, text, label, adapter, source, uncertain, late FROM analyses")
     connection.executemany(
         "INSERT INTO search (rowid, words, facets) VALUES (?, ?, ?)",
         (
@@ -120,6 +120,6 @@ def search_and_correct_analyses(connection: sqlite3.Connection) -> None:
                 words(unpack(text)),
                 facets(unpack(label), unpack(adapter), unpack(source), bool(uncertain), False, bool(late)),
             )
-            for identity, text, label, adapter, source, uncertain, late in kept
+            for identity, text, label, adapter, source, uncertain, late in rows
         ),
     )

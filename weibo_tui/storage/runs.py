@@ -1,44 +1,54 @@
-"""Runs: each training, its state, its folder and the journal of its events."""
+"""Runs: each training, its state, its folder, and the journal of its events."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 import filelock
 
 from weibo_tui.atomic import cannot_write, folder_aside, make_private_folder
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.codec import UNREADABLE, from_json, pack, timestamp, to_json, unpack, unpack_name
-from weibo_tui.storage.database import BUSY_SECONDS, Database
-from weibo_tui.storage.journal_export import write_json_lines, write_table
-from weibo_tui.text import listed, short
+from weibo_tui.storage.codec import DECODE_ERRORS, pack, timestamp, to_json, unpack, unpack_name
+from weibo_tui.storage.database import BUSY_TIMEOUT, Database, DatabaseBusyError
+from weibo_tui.storage.export import write_event_table, write_json_lines
+from weibo_tui.text.terminal import join_names, truncate
 
 State = Literal["running", "finished", "stopped", "failed", "interrupted"]
-"""As shown. ``interrupted`` is never stored: it is a running one whose process is gone."""
+"""State as shown. `interrupted` is never stored: it is a running one whose process is gone."""
 
 DAMAGED = "Damaged"
-"""In place of an event that the disk damaged."""
+"""Name of an event that the disk damaged."""
 
-PATIENCE_SECONDS = 600.0
-"""How long a run waits at its checkpoints and its end for another program's transaction."""
+WRITE_TIMEOUT = 600.0
+"""Seconds that a run waits for another program's transaction at its checkpoints and its end."""
 
-_CLAIM_SECONDS = 0.5
-_EVENTS_AT_ONCE = 1000
+COMMIT_SECONDS = 0.5
+"""Seconds between two commits of a journal."""
+
+MAX_PENDING = 10_000
+"""Events that may wait in memory. With more, the run waits too."""
+
+_STEP_TIMEOUT = 0.1  # seconds that a commit between two steps waits for another program's transaction
+_LOCK_TIMEOUT = 0.5  # seconds, since a listing in another program tries the lock for an instant
+_PAGE_SIZE = 1000
 _COLUMNS = "id, kind, name, plan, state, created_at, updated_at, step, steps, summary"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training. ``step`` and ``steps`` (None: not known) are the latest that its events gave."""
+    """One training. `step` and `steps` (None: not known) are the latest that its events gave."""
 
     id: str
     kind: str
@@ -54,7 +64,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One event as the journal keeps it: ``seq`` counts from 1 within the run, ``at`` is when it happened."""
+    """One event as it is stored. `seq` counts from 1 within the run, `at` is the time of the event."""
 
     seq: int
     at: str
@@ -62,18 +72,17 @@ class JournalEntry:
 
 
 class Runs:
-    """The runs in the database, and their folders under ``folder``."""
+    """The runs in the database, and their folders under `folder`."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
         self._folder = folder
 
     def create(self, kind: str, name: str, plan: Mapping[str, Any]) -> Run:
-        """A new running run with an empty folder. Claim it at once: others take it for interrupted else."""
+        """Create a running run with an empty folder. Lock it at once, or other programs show it as interrupted."""
         moment = datetime.now(UTC)
         now = timestamp(moment)
         run_id = self._new_folder(f"{moment:%Y%m%d-%H%M%S}")
-        folder = self.folder(run_id)
         try:
             with self._database.transaction():
                 self._database.execute(
@@ -82,12 +91,12 @@ class Runs:
                     (run_id, kind, pack(name), to_json(plan), now, now),
                 )
         except BaseException:
-            folder.rmdir()
+            self.folder(run_id).rmdir()
             raise
         return self.get(run_id)
 
     def _new_folder(self, moment: str) -> str:
-        """The id of a run that begins at `moment`, whose folder is made: several may begin in one second."""
+        """Make the folder of a run that begins at `moment`. Return its id: several may begin in one second."""
         folder = self._folder
         try:
             make_private_folder(folder)
@@ -101,7 +110,7 @@ class Runs:
             raise cannot_write(folder, error) from error
 
     def folder(self, run_id: str) -> Path:
-        """Where the run keeps its checkpoints."""
+        """Return the folder of the run's checkpoint."""
         if not re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run_id):
             # The id becomes a path that `remove` deletes: one from a tampered database must not climb out.
             message = _("The database {path} holds a run that is none ({run}): move the database aside.")
@@ -109,14 +118,13 @@ class Runs:
         return self._folder / run_id
 
     @contextmanager
-    def claim(self, run_id: str) -> Iterator[None]:
-        """Hold the run for this process, as the one that works on it; UserInputError when another does.
+    def lock(self, run_id: str) -> Iterator[None]:
+        """Lock the run for this process, which works on it. Raise UserInputError while another does.
 
-        The claim ends with the block, or with the process however that ends.
+        The lock ends with the block, or with the process however that ends.
         """
         run_id = self.get(run_id).id
-        # A moment's patience: a listing in another program tries the lock for an instant.
-        lock = self._lock(run_id, _CLAIM_SECONDS)
+        lock = self._file_lock(run_id, _LOCK_TIMEOUT)
         try:
             lock.acquire()
         except filelock.Timeout as error:
@@ -125,27 +133,28 @@ class Runs:
         except OSError as error:
             raise cannot_write(Path(lock.lock_file), error) from error
         try:
-            self.get(run_id)  # it may have been removed while we waited
+            self.get(run_id)  # it may have been removed during the wait
             yield
         finally:
             lock.release()
 
-    def record(
+    def append_events(
         self,
         run_id: str,
         events: Iterable[Mapping[str, Any]],
         after: int | None = None,
-        patience: float = BUSY_SECONDS,
+        timeout: float = BUSY_TIMEOUT,
     ) -> int:
-        """Append ``events`` to the run's journal, all or none; the seq of the last (0: the journal is empty).
+        """Append `events` to the run's journal, all or none. Return the seq of the last (0: the journal is empty).
 
-        Each has the key ``event``, its kind. ``at`` is when it happened (now, if missing); whole numbers under ``step``
-        and ``steps`` move the run's. Numbers that are not finite are kept as null. ``after`` is the seq to go on from,
-        if known; what stands behind it from an earlier try is written over. Raises DatabaseBusyError where another
-        program's transaction outlasts ``patience`` seconds."""
+        Each has its name under `event`, and may have its time under `at` (default: now). Integers under `step` and
+        `steps` update the run's. NaN and infinity are stored as null. `after` is the seq to continue from, if known;
+        later events, from an earlier try, are overwritten. Raise DatabaseBusyError where another program's transaction
+        takes more than `timeout` seconds.
+        """
         events = list(events)
         now = timestamp()
-        with self._database.transaction(patience):
+        with self._database.transaction(timeout):
             last = self.last_seq(run_id) if after is None else after
             self._database.executemany(
                 "INSERT OR REPLACE INTO events (run_id, seq, at, event, data) VALUES (?, ?, ?, ?, ?)",
@@ -161,13 +170,13 @@ class Runs:
         return last + len(events)
 
     def last_seq(self, run_id: str) -> int:
-        """The seq of the journal's last event, 0 when it is empty."""
+        """Return the seq of the journal's last event, 0 when it is empty."""
         query = "SELECT coalesce(max(seq), 0) FROM events WHERE run_id = ?"
         (last,) = self._database.read(lambda row: int(row[0]), query, (run_id,))
         return last
 
     def truncate(self, run_id: str, after: int) -> None:
-        """Forget the events with a seq above ``after``: what a run does that goes back to its checkpoint."""
+        """Delete the events with a seq above `after`, for a run that continues from its checkpoint."""
         with self._database.transaction():
             self._database.execute("DELETE FROM events WHERE run_id = ? AND seq > ?", (run_id, after))
             self._database.execute(
@@ -183,116 +192,118 @@ class Runs:
         state: Literal["finished", "stopped", "failed"],
         summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record how the run ended, with much patience: what was computed must not be lost to another program."""
-        self._set_state(run_id, state, None if summary is None else to_json(summary), PATIENCE_SECONDS)
+        """Record how the run ended. Wait long for that: what was computed must not be lost to another program."""
+        self._set_state(run_id, state, None if summary is None else to_json(summary), WRITE_TIMEOUT)
 
-    def reopen(self, run_id: str) -> None:
-        """Make a run that ended, or was interrupted, a running one again."""
+    def mark_running(self, run_id: str) -> None:
+        """Record that a run that ended, or was interrupted, is running again."""
         self._set_state(run_id, "running", None)
 
     def list(self) -> tuple[Run, ...]:
-        """All runs, newest first."""
+        """Return all runs, newest first."""
         query = f"SELECT {_COLUMNS} FROM runs ORDER BY created_at DESC, id DESC"
-        return tuple(self._database.read(self._run, query))
+        return tuple(self._database.read(self._read_run, query))
 
     def get(self, run_id: str) -> Run:
-        """The run with this id, or the only one whose id begins with it; UserInputError where that is not one."""
+        """Return the run with this id, or the only one whose id begins with it. Raise UserInputError otherwise."""
         query = f"SELECT {_COLUMNS} FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id"
-        found = tuple(self._database.read(self._run, query, (len(run_id), pack(run_id)))) if run_id else ()
-        if len(found) == 1:
-            return found[0]
-        if found:
+        runs = tuple(self._database.read(self._read_run, query, (len(run_id), pack(run_id)))) if run_id else ()
+        if len(runs) == 1:
+            return runs[0]
+        if runs:
             message = _("Several runs begin with {run} ({ids}): give more of the id.")
-            raise UserInputError(message.format(run=run_id, ids=listed(run.id for run in found)))
+            raise UserInputError(message.format(run=run_id, ids=join_names(run.id for run in runs)))
         message = _("There is no run {run}: 'weibo-tui runs list' shows those that there are.")
         raise UserInputError(message.format(run=run_id))
 
     def events(self, run_id: str, after: int = 0) -> Iterator[JournalEntry]:
-        """The run's events with a seq above ``after``, in order: after the last one seen, what is new."""
+        """Yield the run's events with a seq above `after`, in order."""
         query = "SELECT seq, at, data FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
         entries: Sequence[JournalEntry]
         while True:
-            # Page by page: a query left open while the reader takes its time holds up SQLite's checkpoints.
-            entries = tuple(self._database.read(_entry, query, (run_id, after, _EVENTS_AT_ONCE)))
+            # Page by page: a query left open by a slow reader holds up SQLite's checkpoints.
+            entries = tuple(self._database.read(_read_entry, query, (run_id, after, _PAGE_SIZE)))
             yield from entries
-            if len(entries) < _EVENTS_AT_ONCE:
+            if len(entries) < _PAGE_SIZE:
                 return
             after = entries[-1].seq
 
     def export(self, run_id: str, path: Path, overwrite: bool = False) -> int:
-        """Write the run's events, each with its ``seq`` and ``at``, to ``path``; their number.
+        """Write the run's events, each with its `seq` and `at`, to `path`. Return their number.
 
-        JSON lines; where ``path`` ends in .csv, a table of all fields that are single values.
+        JSON lines, or where `path` ends in .csv, a table of all fields that are single values.
         """
         run_id = self.get(run_id).id
-        last = self.last_seq(run_id)  # a run that goes on writing is exported up to here
+        last = self.last_seq(run_id)  # a running run continues to write
 
         def read() -> Iterator[dict[str, Any]]:
             entries = itertools.takewhile(lambda entry: entry.seq <= last, self.events(run_id))
             return ({**entry.event, "seq": entry.seq, "at": entry.at} for entry in entries)
 
         if path.suffix.lower() == ".csv":
-            return write_table(path, read, overwrite)
+            return write_event_table(path, read, overwrite)
         return write_json_lines(path, read(), overwrite)
 
     def remove(self, run_id: str) -> None:
-        """Delete the run, its journal and its folder; UserInputError for the beginning of an id alone, and while a
-        process works on it."""
+        """Delete the run, its journal and its folder.
+
+        Raise UserInputError for the beginning of an id alone, and while a process works on it.
+        """
         run = self.get(run_id)
         if run.id != run_id:
             message = _("{beginning} is only the beginning of run {run} ('{name}'). Give the full id to remove it.")
-            raise UserInputError(message.format(beginning=run_id, run=run.id, name=short(run.name)))
-        # The folder goes for good when the row has, and comes back where that may not be.
-        with self.claim(run_id), folder_aside(self.folder(run_id)), self._database.transaction():
+            raise UserInputError(message.format(beginning=run_id, run=run.id, name=truncate(run.name)))
+        # The folder is deleted after the row, and comes back where that fails.
+        with self.lock(run_id), folder_aside(self.folder(run_id)), self._database.transaction():
             self._database.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
     def rename(self, run_id: str, name: str, plan: Mapping[str, Any]) -> None:
-        """Give the run another name, and the plan that says so; UserInputError while a process works on it."""
-        with self.claim(run_id), self._database.transaction():
+        """Give the run another name, and the plan that says so. Raise UserInputError while a process works on it."""
+        with self.lock(run_id), self._database.transaction():
             self._database.execute(
                 "UPDATE runs SET name = ?, plan = ?, updated_at = ? WHERE id = ?",
                 (pack(name), to_json(plan), timestamp(), run_id),
             )
 
-    def _set_state(self, run_id: str, state: str, summary: str | None, patience: float = BUSY_SECONDS) -> None:
-        with self._database.transaction(patience):
+    def _set_state(self, run_id: str, state: str, summary: str | None, timeout: float = BUSY_TIMEOUT) -> None:
+        with self._database.transaction(timeout):
             self._database.execute(
                 "UPDATE runs SET state = ?, summary = ?, updated_at = ? WHERE id = ?",
                 (state, summary, timestamp(), run_id),
             )
 
-    def _run(self, row: Sequence[Any]) -> Run:
-        """The run whose _COLUMNS these are; one that the disk damaged has failed, and its summary says so."""
+    def _read_run(self, row: Sequence[Any]) -> Run:
+        """Return the run of a row of _COLUMNS. If the disk damaged it, it has failed, and its summary says so."""
         try:
-            return self._sound_run(row)
-        except (*UNREADABLE, CorruptFileError):
-            texts = [short(value if isinstance(value, str) else repr(value)) for value in row[:7]]
+            return self._decode_run(row)
+        except (*DECODE_ERRORS, CorruptFileError):
+            texts = [truncate(value if isinstance(value, str) else repr(value)) for value in row[:7]]
             run_id, kind, name, _plan, _state, created_at, updated_at = texts
-            damage = {"error": _("the disk damaged this run")}
-            return Run(run_id, kind, name, "failed", created_at, updated_at, 0, None, {}, damage)
+            summary = {"error": _("the disk damaged this run")}
+            return Run(run_id, kind, name, "failed", created_at, updated_at, 0, None, {}, summary)
 
-    def _sound_run(self, row: Sequence[Any]) -> Run:
+    def _decode_run(self, row: Sequence[Any]) -> Run:
         run_id, kind, name, plan, state, created_at, updated_at, step, steps, summary = row
         return Run(
             id=run_id,
             kind=unpack_name(kind),
             name=unpack_name(name),
-            state="interrupted" if state == "running" and not self._is_claimed(run_id) else state,
+            state="interrupted" if state == "running" and not self._is_locked(run_id) else state,
             created_at=unpack_name(created_at),
             updated_at=unpack_name(updated_at),
             step=int(step),
             steps=None if steps is None else int(steps),
-            plan=dict(from_json(plan)),
-            summary=None if summary is None else dict(from_json(summary)),
+            plan=dict(json.loads(plan)),
+            summary=None if summary is None else dict(json.loads(summary)),
         )
 
-    def _lock(self, run_id: str, seconds: float) -> filelock.BaseFileLock:
-        # Not thread-local: a generator that holds a claim may be closed by another thread than began it.
+    def _file_lock(self, run_id: str, timeout: float) -> filelock.BaseFileLock:
+        # Not thread-local: a generator that holds a lock may be closed by another thread than began it.
         path = self.folder(run_id) / "lock"
-        return filelock.FileLock(path, timeout=seconds, mode=0o600, thread_local=False)
+        return filelock.FileLock(path, timeout=timeout, mode=0o600, thread_local=False)
 
-    def _is_claimed(self, run_id: str) -> bool:
-        lock = self._lock(run_id, 0)
+    def _is_locked(self, run_id: str) -> bool:
+        lock = self._file_lock(run_id, 0)
         if not Path(lock.lock_file).exists():
             return False
         try:
@@ -300,18 +311,77 @@ class Runs:
         except filelock.Timeout:
             return True
         except OSError:
-            return False  # the folder went away, or is not ours to write: nobody of ours works there
+            return False  # the folder went away, or is not ours to write: no process of ours works there
         lock.release()
         return False
 
 
-def _entry(row: Sequence[Any]) -> JournalEntry:
+class Journal:
+    """Collects a run's events and commits them about twice a second, and when its block is left in any way.
+
+    For the one process that has locked the run. No background thread: commits happen when events are added. While
+    another program locks the database, events wait in memory and the run continues.
+    """
+
+    def __init__(self, runs: Runs, run_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._runs = runs
+        self._run_id = run_id
+        self._clock = clock
+        self._pending: list[dict[str, Any]] = []
+        self._committed = runs.last_seq(run_id)
+        self._next_commit = clock()  # the first event is committed at once, so that others see the run live
+        self.delayed = False
+        """True while another program prevents commits."""
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last event that was added, committed or not."""
+        return self._committed + len(self._pending)
+
+    def add(self, event: Mapping[str, Any]) -> int:
+        """Add `event` (see `Runs.append_events`). Return its seq."""
+        self._pending.append({"at": timestamp(), **event})
+        seq = self.last_seq
+        if self._clock() >= self._next_commit:
+            self.commit(wait=len(self._pending) > MAX_PENDING)
+        return seq
+
+    def commit(self, wait: bool = True) -> bool:
+        """Write pending events now. Return whether that is done. After an error they stay pending.
+
+        Unless `wait`, a database that another program locks is no error: the next commit tries again.
+        """
+        self._next_commit = self._clock() + COMMIT_SECONDS
+        if self._pending:
+            timeout = WRITE_TIMEOUT if wait else _STEP_TIMEOUT
+            try:
+                # With the seq to begin at, a commit that Ctrl-C interrupted after SQLite's own can be repeated.
+                self._runs.append_events(self._run_id, self._pending, after=self._committed, timeout=timeout)
+            except DatabaseBusyError:
+                self.delayed = True
+                if wait:
+                    raise
+                return False
+            self._committed, self._pending = self.last_seq, []
+        self.delayed = False
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.commit()
+
+
+def _read_entry(row: Sequence[Any]) -> JournalEntry:
     try:
-        event = dict(from_json(row[2]))
+        event = dict(json.loads(row[2]))
         if not isinstance(event["event"], str):
-            raise TypeError("the event's kind is none")
+            raise TypeError("no event name")
         return JournalEntry(seq=int(row[0]), at=unpack(row[1]), event=event)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return JournalEntry(seq=int(row[0]), at=timestamp(), event={"event": DAMAGED})
 
 

@@ -1,11 +1,11 @@
-"""What a person does: open a base and an adapter, predict, train, evaluate, label a file. Both faces call this."""
+"""The workbench: what a user does with models and posts. The command line and the app call only this package."""
 
 from __future__ import annotations
 
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.workbench.config import (
-    AuditPlan,
+    AuditConfig,
     Columns,
-    ComputeOptions,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
@@ -15,7 +15,7 @@ from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
 from weibo_tui.workbench.workbench import AuditResult, ImportResult, Workbench
 
 __all__ = [
-    "AuditPlan",
+    "AuditConfig",
     "AuditResult",
     "Columns",
     "ComputeOptions",

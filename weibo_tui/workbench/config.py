@@ -1,26 +1,38 @@
-"""What long work is asked for. A plan checks all its fields at once and can be kept as JSON."""
+"""Configurations of long work: each checks all its fields at once, and can be stored as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from weibo_tui.atomic import check_output
-from weibo_tui.datasets.splitting import GROUPING
-from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
+from weibo_tui import atomic
+from weibo_tui.datasets.splitting import GROUPING_VERSION
+from weibo_tui.engine.hyperparameters import (
+    TOKEN_UNITS,
+    BaseModelSize,
+    ComputeOptions,
+    DataSplit,
+    Hyperparameters,
+    PretrainingHyperparameters,
+)
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import check_name
-from weibo_tui.workbench.labeling_checkpoint import place_of
+from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
+
+_SPLIT = DataSplit()
+_SIZE = BaseModelSize()
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How to read labelled files; None is found by itself."""
+    """Columns and encoding of labeled files; None is detected."""
 
     text: str | None = None
     label: str | None = None
@@ -28,62 +40,50 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class ComputeOptions:
-    """Where to compute; `auto` and 0 leave it to the settings, and these to the machine."""
-
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int = 0
-
-    def check(self) -> None:
-        """UserInputError that names everything that no machine has; for use without a plan, which checks it too."""
-        _refuse(_machine_problems(self))
-
-
-@dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Train an adapter `name` on labelled files. `validation` and `test` are shares of the posts. A `base` that is
-    named as a repository of the Hub, and is not here yet, is fetched first, unless `offline`. With `keep_states` what
-    the blocks below the adapter give of each post is kept on disk, and computed only once. `grouping` is the version of
-    `group_steps` that splits the posts."""
+    """Train an adapter `name` on labeled files.
+
+    `validation` and `test` are fractions of the posts. A `base` that is a Hugging Face repository is downloaded first,
+    unless `offline`. With `keep_states`, the activations below the adapter are computed once and cached on disk.
+    `grouping` is the version of `group_steps` that splits the posts."""
 
     data: tuple[Path, ...]
     name: str
     base: str = ""
     columns: Columns = Columns()
     labels: tuple[str, ...] | None = None
-    validation: float = 0.1
-    test: float = 0.1
+    validation: float = _SPLIT.validation
+    test: float = _SPLIT.test
     hyper: Hyperparameters = Hyperparameters()
     machine: ComputeOptions = ComputeOptions()
     overwrite: bool = False
     checkpoint_seconds: float = 60.0
     offline: bool = False
     keep_states: bool = False
-    grouping: int = GROUPING
+    grouping: int = GROUPING_VERSION
 
     def __post_init__(self) -> None:
-        _refuse(self._problems())
+        _raise_if_errors(self._errors())
         check_name(self.name)
 
-    def _problems(self) -> Iterator[str]:
+    def _errors(self) -> Iterator[str]:
         if not self.data:
             yield _("no file to train on is named")
         for name in ("validation", "test"):
             if not 0 < getattr(self, name) < 0.5:
                 yield _("{name} is {value} and must lie between 0 and 0.5").format(name=name, value=getattr(self, name))
         yield from self.hyper.problems()
-        yield from _machine_problems(self.machine)
+        yield from self.machine.problems()
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as `from_json` reads it, paths absolute so that a resume from another folder finds them."""
-        return _plain(dataclasses.replace(self, data=tuple(path.absolute() for path in self.data)))
+        """Return JSON values for `from_json`, with absolute paths, so that a run can be resumed from any folder."""
+        return _to_json(dataclasses.replace(self, data=tuple(path.absolute() for path in self.data)))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         return cls(
             **{
-                "grouping": 1,  # of plans from before there were others
+                "grouping": 1,  # of runs that are older than the field
                 **values,
                 "data": tuple(map(Path, values["data"])),
                 "columns": Columns(**values["columns"]),
@@ -96,8 +96,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
-    """Measure an adapter on a labelled file; `errors` is where to write the posts it got wrong, where
-    `overwrite` lets a file be replaced."""
+    """Evaluate an adapter on labeled files. `errors` is the file for the posts that were predicted wrongly."""
 
     data: tuple[Path, ...]
     adapter: str = ""
@@ -111,8 +110,8 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditPlan:
-    """Look at files before anybody trains on them; `labels` names the labels in order."""
+class AuditConfig:
+    """Inspect labeled files before training; `labels` names the labels in order."""
 
     data: tuple[Path, ...]
     columns: Columns = Columns()
@@ -121,7 +120,7 @@ class AuditPlan:
 
 @dataclass(frozen=True, slots=True)
 class LabelingConfig:
-    """Write `out`: the file `source` with verdicts added. None of the source's cells changes."""
+    """Write the file `source` with added predictions to `out`. The source's own cells do not change."""
 
     source: Path
     out: Path
@@ -133,38 +132,37 @@ class LabelingConfig:
 
     def __post_init__(self) -> None:
         self.machine.check()
-        # A labelling that was cut off may have written all but its last word. Not Path.exists, which raises for a name
-        # that is too long.
-        is_begun = os.path.exists(place_of(self.out))  # noqa: PTH110
-        check_output(self.out, self.overwrite or is_begun, [self.source])
+        # A killed labeling may have written its result already. Path.exists raises for a name that is too long.
+        is_resumed = os.path.exists(checkpoint_path(self.out))  # noqa: PTH110
+        atomic.check_output(self.out, self.overwrite or is_resumed, [self.source])
 
 
-UNITS = ("characters", "pieces")
+UNITS = TOKEN_UNITS
 
 
 @dataclass(frozen=True, slots=True)
 class PretrainingConfig:
-    """Make a base `name` from the plain text in `corpus`, one post a line."""
+    """Pretrain a base `name` on the plain text in `corpus`, one post a line."""
 
     corpus: Path
     name: str
-    layers: int = 6
-    width: int = 320
-    heads: int = 5
-    vocabulary: int = 8000
-    positions: int = 512
-    units: str = "characters"
-    emoticons: bool = True
+    layers: int = _SIZE.layers
+    width: int = _SIZE.width
+    heads: int = _SIZE.heads
+    vocabulary: int = _SIZE.vocabulary
+    positions: int = _SIZE.positions
+    units: str = _SIZE.units
+    emoticons: bool = _SIZE.emoticons
     encoding: str | None = None
     recipe: PretrainingHyperparameters = field(default_factory=PretrainingHyperparameters)
     machine: ComputeOptions = ComputeOptions()
     checkpoint_seconds: float = 120.0
 
     def __post_init__(self) -> None:
-        _refuse(self._problems())
+        _raise_if_errors(self._errors())
         check_name(self.name)
 
-    def _problems(self) -> Iterator[str]:
+    def _errors(self) -> Iterator[str]:
         if self.units not in UNITS:
             yield _("{name} is {value} and must be one of {allowed}").format(
                 name="units", value=self.units, allowed=", ".join(UNITS)
@@ -176,10 +174,10 @@ class PretrainingConfig:
                 value=self.recipe.context, positions=self.positions
             )
         yield from self.recipe.problems()
-        yield from _machine_problems(self.machine)
+        yield from self.machine.problems()
 
     def to_json(self) -> dict[str, Any]:
-        return _plain(dataclasses.replace(self, corpus=self.corpus.absolute()))
+        return _to_json(dataclasses.replace(self, corpus=self.corpus.absolute()))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -193,32 +191,18 @@ class PretrainingConfig:
         )
 
 
-def _machine_problems(machine: ComputeOptions) -> Iterator[str]:
-    for name, allowed in {
-        "device": ("auto", "cuda", "mps", "cpu"),
-        "dtype": ("auto", "float32", "bfloat16"),
-    }.items():
-        if getattr(machine, name) not in allowed:
-            yield _("{name} is {value} and must be one of {allowed}").format(
-                name=name, value=getattr(machine, name), allowed=", ".join(allowed)
-            )
-    if not 0 <= machine.threads <= 1024:
-        yield _("threads is {value} and must be from 0 to 1024").format(value=machine.threads)
+def _raise_if_errors(errors: Iterator[str]) -> None:
+    if message := "; ".join(errors):
+        raise UserInputError(message + ".")
 
 
-def _refuse(problems: Iterator[str]) -> None:
-    found = list(problems)
-    if found:
-        raise UserInputError("; ".join(found) + ".")
-
-
-def _plain(plan: TrainingConfig | PretrainingConfig) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, Path):
-            return str(value)
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-    values: dict[str, Any] = plain(dataclasses.asdict(plan))
+def _to_json(config: TrainingConfig | PretrainingConfig) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))  # paths become strings
     return values
+
+
+def check_output(paths: Paths, out: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Raise UserInputError unless `out` can be written: no file of the home, and see `atomic.check_output`."""
+    if paths.owns(out):
+        raise UserInputError(_("File belongs to weibo-tui: {path}. Choose another output file.").format(path=out))
+    atomic.check_output(out, overwrite, inputs)

@@ -1,4 +1,4 @@
-"""What the program stands on, looked at without changing it: where one part is broken, the others are told still."""
+"""Diagnosis of the installation. It changes nothing, and a broken part does not hide the others."""
 
 from __future__ import annotations
 
@@ -22,30 +22,29 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
-from weibo_tui.registry.cards import CARD, Card, is_as_written
-from weibo_tui.registry.file_status import condition
+from weibo_tui.registry.cards import CARD, Card, checksum_matches
+from weibo_tui.registry.file_status import file_status
 from weibo_tui.registry.hub_client import check_reachable, mask_credentials
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings
-from weibo_tui.storage.database_info import NEWEST, DatabaseInfo, inspect
-from weibo_tui.text import short
+from weibo_tui.storage.database import LATEST_VERSION, DatabaseInfo, read_info
+from weibo_tui.text.terminal import truncate
 from weibo_tui.version import __version__
-from weibo_tui.workbench.hardware import Hardware, look_at_computer
+from weibo_tui.workbench.hardware import Hardware, detect_hardware
 
-LEAST_FREE = 2 * 10**9
-"""Bytes that a base from the Hub, and the checkpoints of a training, want at least."""
+MIN_FREE_BYTES = 2 * 10**9
+"""Disk space that a base from the Hub and the checkpoints of a training need."""
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "textual", "numpy", "pandas")
 
-# Of those whose value may hold a password or is one, it is told only that they are set.
+# The report contains the values of VARIABLES. Of SECRETS it only says that they are set.
 VARIABLES = ("HF_ENDPOINT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HOME")
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder of the program; `free` in bytes on its disk. One that is not there yet counts as writable where it can
-    be made."""
+    """A folder of the program, and the free bytes on its disk. A missing folder is writable if it can be created."""
 
     path: str
     exists: bool
@@ -55,7 +54,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A base or an adapter, its `size` in bytes, and whether its files are what was written."""
+    """A base or an adapter, its `size` in bytes, and whether its files are intact."""
 
     name: str
     size: int
@@ -64,9 +63,10 @@ class StoredModel:
 
 @dataclass(frozen=True, slots=True)
 class DiagnosticReport:
-    """What was found; a part that could not be looked at is empty or None. `settings` are those that differ from the
-    defaults. `hub` is the address that answered, where it was asked for. `problems` are sentences that say what to do.
-    """
+    """The result of a diagnosis; a part that failed is empty or None.
+
+    `settings` are those that differ from the defaults. `hub` is the address that answered. `problems` are sentences
+    that say what to do."""
 
     versions: dict[str, str]
     computer: Hardware | None
@@ -84,28 +84,28 @@ class DiagnosticReport:
         return asdict(self)
 
 
-def examine(home: Path | None = None, network: bool = False) -> DiagnosticReport:
-    """Look at everything, and at no other machine unless `network`. Raises nothing: what is wrong is in `problems`."""
+def diagnose(home: Path | None = None, network: bool = False) -> DiagnosticReport:
+    """Check everything, the Hugging Face Hub only with `network`. Raises nothing; errors are in `problems`."""
     doctor = _Doctor(Paths.find(home))
     settings = doctor.settings()
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "versions": doctor.versions(),
         "computer": doctor.computer(settings),
         "folders": doctor.folders(),
-        "settings": _changed(settings),
-        "bases": tuple(doctor.shelf(doctor.bases)),
-        "adapters": tuple(doctor.shelf(doctor.adapters)),
+        "settings": _changed_settings(settings),
+        "bases": tuple(doctor.models(doctor.bases)),
+        "adapters": tuple(doctor.models(doctor.adapters)),
         "database": doctor.database(),
         "terminal": doctor.terminal(),
         "variables": _variables(),
         "hub": doctor.hub() if network else None,
     }
-    doctor.together(settings)
-    return DiagnosticReport(**found, problems=tuple(dict.fromkeys(doctor.problems)))
+    doctor.check_consistency(settings)
+    return DiagnosticReport(**results, problems=tuple(dict.fromkeys(doctor.problems)))
 
 
 class _Doctor:
-    """Looks at one part after the other, and gathers what is wrong."""
+    """Checks one part after the other and collects the problems."""
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
@@ -114,99 +114,84 @@ class _Doctor:
         self.problems: list[str] = []
 
     @contextmanager
-    def _looking_at(self, part: str) -> Iterator[None]:
-        """For the block: an error in it is a problem, and the other parts are looked at still."""
+    def _collect_errors(self, part: str) -> Iterator[None]:
+        """Add an error in the block to the problems."""
         try:
             yield
         except WeiboTuiError as error:
             self.problems.append(str(error))
-        except Exception as error:  # whatever it is, the person came here to be told of it
+        except Exception as error:  # the report must be complete
             message = _("{part} cannot be looked at ({kind}: {reason}): install weibo-tui again, or report it.")
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "–"
             self.problems.append(message.format(part=part, kind=type(error).__name__, reason=reason))
 
     def settings(self) -> Settings:
-        with self._looking_at(str(self.paths.settings_file)):
+        with self._collect_errors(str(self.paths.settings_file)):
             return Settings.load(self.paths)
         return Settings()
 
     def versions(self) -> dict[str, str]:
-        found = {"weibo-tui": __version__, "Python": platform.python_version(), "system": platform.platform()}
+        versions = {"weibo-tui": __version__, "Python": platform.python_version(), "system": platform.platform()}
         for package in PACKAGES:
             try:
-                found[package] = metadata.version(package)
+                versions[package] = metadata.version(package)
             except metadata.PackageNotFoundError:
                 self.problems.append(
                     _("The package {package} is missing: install weibo-tui again.").format(package=package)
                 )
-        found["SQLite"] = sqlite3.sqlite_version
+        versions["SQLite"] = sqlite3.sqlite_version
         with closing(sqlite3.connect(":memory:")) as memory:
             try:
-                memory.execute("CREATE VIRTUAL TABLE found USING fts5 (text)")
+                memory.execute("CREATE VIRTUAL TABLE test USING fts5 (text)")
             except sqlite3.OperationalError:
                 message = _("This Python's SQLite {version} has no FTS5, which the history needs: take another Python.")
                 self.problems.append(message.format(version=sqlite3.sqlite_version))
-        return found
+        return versions
 
     def computer(self, settings: Settings) -> Hardware | None:
-        with self._looking_at("torch"):
-            return look_at_computer(settings)
+        with self._collect_errors("torch"):
+            return detect_hardware(settings)
         return None
 
     def folders(self) -> dict[str, Folder]:
-        found = {}
+        folders = {}
         for name, path in {"data": self.paths.data, "settings": self.paths.config, "log": self.paths.state}.items():
-            with self._looking_at(str(path)):
-                found[name] = folder = _folder(path)
+            with self._collect_errors(str(path)):
+                folders[name] = folder = _folder(path)
                 if not folder.writable:
                     message = _("Nothing can be written to {path}: check your rights there, and the disk.")
                     self.problems.append(message.format(path=path))
-                if name == "data" and folder.free < LEAST_FREE:
+                if name == "data" and folder.free < MIN_FREE_BYTES:
                     message = _("There are only {free} GB free for {path}: make room, {least} GB at least.")
-                    free, least = f"{folder.free / 1e9:.1f}", f"{LEAST_FREE / 1e9:.0f}"
+                    free, least = f"{folder.free / 1e9:.1f}", f"{MIN_FREE_BYTES / 1e9:.0f}"
                     self.problems.append(message.format(path=path, free=free, least=least))
-        return found
+        return folders
 
-    def shelf(self, shelf: ModelStore[Card]) -> Iterator[StoredModel]:
-        """What is on a shelf, each file compared with what its card promises."""
-        with self._looking_at(str(shelf.folder)):
-            for card in shelf.list():
-                sound = False
-                folder = shelf.path(card.name)
-                with self._looking_at(str(folder)), shelf.mending(card.name):
-                    wrong = [
-                        file
-                        for file, promised in shelf.hashes(card).items()
-                        if not (path := folder / file).is_file() or sha256(path) != promised
-                    ]
-                    if not is_as_written((folder / CARD).read_bytes()):
-                        wrong.append(CARD)
-                    if not wrong:
-                        try:
-                            shelf.check(card.name)
-                        except (ValueError, UserInputError, CorruptFileError) as unfit:
-                            wrong.append(short(str(unfit).rstrip("."), 300))
-                    if wrong:
-                        message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
-                        raise CorruptFileError(message.format(folder=folder, files=", ".join(wrong), name=card.name))
-                    sound = True
-                yield StoredModel(card.name, condition(shelf, card.name).size, sound)
-            for name, error in shelf.damaged():
+    def models(self, store: ModelStore[Card]) -> Iterator[StoredModel]:
+        """Yield the models of a store, after comparing their files with the hashes in their cards."""
+        with self._collect_errors(str(store.folder)):
+            for card in store.list():
+                is_sound = False
+                with self._collect_errors(str(store.path(card.name))), store.bundled_errors(card.name):
+                    _check_files(store, card)
+                    is_sound = True
+                yield StoredModel(card.name, file_status(store, card.name).size, is_sound)
+            for name, error in store.corrupt_models():
                 self.problems.append(str(error))
                 yield StoredModel(name, 0, False)
 
     def database(self) -> DatabaseInfo | None:
         if not self.paths.database.exists():
             return None
-        with self._looking_at(str(self.paths.database)):
-            found = inspect(self.paths.database)
-            if found.version > NEWEST:
+        with self._collect_errors(str(self.paths.database)):
+            info = read_info(self.paths.database)
+            if info.version > LATEST_VERSION:
                 message = _(
                     "The database {path} is of version {found}, made by a newer weibo-tui; this one knows up to "
                     "{known}: update weibo-tui, or choose another home with WEIBO_TUI_HOME."
                 )
-                self.problems.append(message.format(path=self.paths.database, found=found.version, known=NEWEST))
-            return found
+                self.problems.append(message.format(path=self.paths.database, found=info.version, known=LATEST_VERSION))
+            return info
         return None
 
     def terminal(self) -> dict[str, str]:
@@ -228,16 +213,16 @@ class _Doctor:
         }
 
     def hub(self) -> str | None:
-        with self._looking_at("Hugging Face Hub"):
+        with self._collect_errors("Hugging Face Hub"):
             return check_reachable()
         return None
 
-    def together(self, settings: Settings) -> None:
-        """What only shows when the parts are laid beside each other."""
-        with self._looking_at(str(self.paths.data)):
-            prints = {card.fingerprint for card in self.bases.list()}
+    def check_consistency(self, settings: Settings) -> None:
+        """Check that adapters have their bases, and that the default models exist."""
+        with self._collect_errors(str(self.paths.data)):
+            fingerprints = {card.fingerprint for card in self.bases.list()}
             for card in self.adapters.list():
-                if card.base_fingerprint not in prints:
+                if card.base_fingerprint not in fingerprints:
                     message = _(
                         "The adapter '{name}' wants the base '{base}' ({fingerprint}…), which is not here: add it."
                     )
@@ -254,25 +239,44 @@ class _Doctor:
                 self.problems.append(message.format(name=settings.adapter))
 
 
-def _changed(settings: Settings) -> dict[str, Any]:
+def _check_files(store: ModelStore[Card], card: Card) -> None:
+    folder = store.path(card.name)
+    problems = [
+        file
+        for file, digest in store.hashes(card).items()
+        if not (path := folder / file).is_file() or sha256(path) != digest
+    ]
+    if not checksum_matches((folder / CARD).read_bytes()):
+        problems.append(CARD)
+    if not problems:
+        try:
+            store.check(card.name)
+        except (ValueError, UserInputError, CorruptFileError) as error:
+            problems.append(truncate(str(error).rstrip("."), 300))
+    if problems:
+        message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
+        raise CorruptFileError(message.format(folder=folder, files=", ".join(problems), name=card.name))
+
+
+def _changed_settings(settings: Settings) -> dict[str, Any]:
     return {
-        one.name: dict(value) if one.name == "keys" else value
-        for one in fields(Settings)
-        if (value := getattr(settings, one.name)) != one.metadata["default"]
+        field.name: dict(value) if field.name == "keys" else value
+        for field in fields(Settings)
+        if (value := getattr(settings, field.name)) != field.metadata["default"]
     }
 
 
 def _folder(path: Path) -> Folder:
-    """A folder as it is, or as it would be made under the first above it that is there."""
-    there = next(one for one in (path, *path.parents) if one.exists())
+    """Return the state of a folder; that of a missing one is taken from its first existing parent."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
     try:
-        with tempfile.TemporaryFile(dir=there):  # rights alone do not tell: a disk may be mounted for reading only
+        with tempfile.TemporaryFile(dir=existing):  # permissions are not enough: a disk may be mounted read-only
             writable = True
     except OSError:
         writable = False
-    return Folder(str(path), path.is_dir(), writable, shutil.disk_usage(there).free)
+    return Folder(str(path), path.is_dir(), writable, shutil.disk_usage(existing).free)
 
 
 def _variables() -> dict[str, str]:
-    found = {name: mask_credentials(os.environ[name]) for name in VARIABLES if os.environ.get(name)}
-    return found | {name: _("set") for name in SECRETS if os.environ.get(name) or os.environ.get(name.lower())}
+    values = {name: mask_credentials(os.environ[name]) for name in VARIABLES if os.environ.get(name)}
+    return values | {name: _("set") for name in SECRETS if os.environ.get(name) or os.environ.get(name.lower())}

@@ -1,4 +1,4 @@
-"""Bases and data from the Hugging Face Hub, or from a mirror of it, each fetched once and kept."""
+"""Downloads of bases and data from the Hugging Face Hub or a mirror."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import hub, hub_client
 from weibo_tui.registry.cards import BaseCard
-from weibo_tui.workbench.home import Home
+from weibo_tui.workbench.models import ModelLoader
 
 BASE = "uer/gpt2-chinese-cluecorpussmall"
 BASE_SIZE = 420 * 10**6
-"""Bytes, or about so many, that fetching it takes: its 102 million numbers and what old versions kept beside them."""
+"""Approximate bytes of its download: 102 million parameters, and buffers that old versions of transformers stored."""
 
-# For those who ask before they fetch.
+# The command line and the app use these before a download.
 check_name, endpoint = hub.check_name, hub_client.endpoint
 
 DATA, DATA_FILE = "dirtycomputer/weibo_senti_100k", "weibo_senti_100k.csv"
@@ -29,7 +29,7 @@ CONFIG = "config.json"
 _TOKENIZER = re.compile(
     r"tokenizer\.json|vocab\.(txt|json)|merges\.txt|(tokenizer_config|special_tokens_map|added_tokens)\.json"
 )
-# As transformers looks for them: the safe form before the pickle, one file before several.
+# In the order in which transformers looks for them: safetensors before pickle, one file before several.
 _WEIGHTS = (
     re.compile(r"model\.safetensors"),
     re.compile(r"model(-\d{5}-of-\d{5}\.safetensors|\.safetensors\.index\.json)"),
@@ -38,49 +38,48 @@ _WEIGHTS = (
 )
 
 
-def get_base(home: Home, repository: str, name: str = "") -> Generator[Progress, None, BaseCard]:
-    """`Workbench.get_base`."""
+def download_base(models: ModelLoader, repository: str, name: str = "") -> Generator[Progress, None, BaseCard]:
+    """Download and import a base; see `Workbench.download_base`."""
     from weibo_tui.engine.config import GPT2Config
 
     hub.check_name(repository)
-    there = home.base_from(repository)
-    if there is not None and name in ("", there.name):
-        return there
+    existing = models.find_downloaded(repository)
+    if existing is not None and name in ("", existing.name):
+        return existing
     name = name or repository.rpartition("/")[2][:64]
-    home.bases.check_free(name)
-    with hub.place(home.paths.downloads, "model", repository) as folder:
-        found = yield from hub.look("model", repository, CONFIG)
-        small = yield from hub.fetch(found, [CONFIG], folder)
-        GPT2Config.from_hugging_face(_read_json(small / CONFIG))  # another model is refused before it is fetched
-        whole = yield from hub.fetch(found, [CONFIG, *_wanted(found)], folder)
+    models.bases.check_free(name)
+    with hub.download_folder(models.paths.downloads, "model", repository) as folder:
+        info = yield from hub.repo_info("model", repository, CONFIG)
+        config_folder = yield from hub.download_files(info, [CONFIG], folder)
+        GPT2Config.from_hugging_face(_read_json(config_folder / CONFIG))  # refuse other models before the download
+        model_folder = yield from hub.download_files(info, [CONFIG, *_model_files(info)], folder)
         yield Progress("converting", 0)
-        made = {"repository": repository, "revision": found.commit}
-        card = yield from home.bases.take_in_folder(whole, name, origin=repository, made=made)
+        provenance = {"repository": repository, "revision": info.commit}
+        card = yield from models.bases.import_folder(model_folder, name, origin=repository, made=provenance)
     return card
 
 
-def get_data(home: Home, out: Path, overwrite: bool = False) -> Generator[Progress, None, None]:
-    """`Workbench.get_data`."""
-    home.check_output(out, overwrite)
-    with hub.place(home.paths.downloads, "dataset", DATA) as folder:
-        found = yield from hub.look("dataset", DATA, DATA_FILE)
-        whole = yield from hub.fetch(found, [DATA_FILE], folder)
-        size, done = (whole / DATA_FILE).stat().st_size, 0
-        with (whole / DATA_FILE).open("rb") as source, open_output(out, "wb", overwrite=overwrite) as file:
-            while piece := source.read(2**20):
-                done += file.write(piece)
+def download_data(downloads: Path, out: Path, overwrite: bool = False) -> Generator[Progress, None, None]:
+    """Download weibo_senti_100k, by way of the folder `downloads`; see `Workbench.download_data`."""
+    with hub.download_folder(downloads, "dataset", DATA) as folder:
+        info = yield from hub.repo_info("dataset", DATA, DATA_FILE)
+        path = (yield from hub.download_files(info, [DATA_FILE], folder)) / DATA_FILE
+        size, done = path.stat().st_size, 0
+        with path.open("rb") as source, open_output(out, "wb", overwrite=overwrite) as file:
+            while chunk := source.read(2**20):
+                done += file.write(chunk)
                 yield Progress("writing", done, size, unit="B")
 
 
-def _wanted(found: hub.Repository) -> Iterable[str]:
-    """The files of a model that count here: its tokenizer, and its weights in one form."""
-    for form in _WEIGHTS:
-        weights = [name for name in found.files if form.fullmatch(name)]
+def _model_files(info: hub.Repository) -> Iterable[str]:
+    """Return the files of the tokenizer and of the weights in one format."""
+    for pattern in _WEIGHTS:
+        weights = [name for name in info.files if pattern.fullmatch(name)]
         if weights:
-            return [name for name in found.files if _TOKENIZER.fullmatch(name)] + weights
+            return [name for name in info.files if _TOKENIZER.fullmatch(name)] + weights
     raise UserInputError(
         _("{repository} holds no weights: neither model.safetensors nor pytorch_model.bin is in it.").format(
-            repository=found.name
+            repository=info.name
         )
     )
 

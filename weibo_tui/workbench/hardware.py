@@ -1,4 +1,4 @@
-"""Where the engine computes, in words for people and plain values for programs."""
+"""Description of the machine that the engine computes on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _VARIABLE = "WEIBO_TUI_DEVICE"
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The device, and who chose it: "auto", or the setting or variable that names it. `name` is the card's or the
-    processor's; `memory` in bytes is its own. `dtype` is what a base computes with; `bfloat16` whether the hardware
-    does that by itself."""
+    """A device, with its name, its own `memory` in bytes, and the dtype in use.
+
+    `chosen_by` is "auto", or the setting or variable that names the device. `bfloat16` tells whether the hardware
+    supports that dtype natively."""
 
     device: str
     chosen_by: str
@@ -29,8 +30,8 @@ class Hardware:
     bfloat16: bool
 
 
-def look_at_computer(settings: Settings) -> Hardware:
-    """The computer as the settings use it. Raises UserInputError where they name a device that is not there."""
+def detect_hardware(settings: Settings) -> Hardware:
+    """Return the hardware that the settings select. Raises UserInputError where they name a missing device."""
     import psutil
     import torch
 
@@ -38,14 +39,14 @@ def look_at_computer(settings: Settings) -> Hardware:
 
     compute = Compute.choose(settings.device, settings.dtype, settings.threads)
     if compute.device.type == "cuda":
-        card = torch.cuda.get_device_properties(compute.device)
-        name, memory = card.name, card.total_memory
+        gpu = torch.cuda.get_device_properties(compute.device)
+        name, memory = gpu.name, gpu.total_memory
     else:
-        name, memory = _processor(), psutil.virtual_memory().total
-    named_in = _VARIABLE if os.environ.get(_VARIABLE) else "settings.toml"
+        name, memory = _processor_name(), psutil.virtual_memory().total
+    chosen_by = _VARIABLE if os.environ.get(_VARIABLE) else "settings.toml"
     return Hardware(
         device=compute.device.type,
-        chosen_by="auto" if settings.device == "auto" else named_in,
+        chosen_by="auto" if settings.device == "auto" else chosen_by,
         name=name,
         memory=memory,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -55,9 +56,9 @@ def look_at_computer(settings: Settings) -> Hardware:
     )
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
     except (OSError, ValueError):
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
+        match = None
+    return match[1] if match else platform.processor() or platform.machine()

@@ -1,7 +1,6 @@
-"""Labelling a file: window by window of rows its predictions into a file beside the result, its cells with them into
-the result, which takes its place when it is whole.
+"""Labeling of a file: window by window, predictions go to a checkpoint, and labeled rows to the result.
 
-A killed labelling goes on from the predictions that were kept (`partial.py`).
+A killed labeling continues from its checkpoint.
 """
 
 from __future__ import annotations
@@ -16,26 +15,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.atomic import file_exists, sha256
-from weibo_tui.datasets.reading import count, open_source
-from weibo_tui.datasets.writing import Added, check_added, write_labelled
+from weibo_tui.datasets.reading import count_rows, open_table
+from weibo_tui.datasets.writing import Added, check_added_columns, write_labeled
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.storage.history import LabeledFile
-from weibo_tui.workbench.config import LabelingConfig
-from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.labeling_checkpoint import LabelingCheckpoint, open_partial, place_of
+from weibo_tui.storage.history import History, LabeledFile
+from weibo_tui.workbench.config import LabelingConfig, check_output
+from weibo_tui.workbench.labeling_checkpoint import LabelingCheckpoint, checkpoint_path, open_checkpoint
+from weibo_tui.workbench.models import ModelLoader
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.prediction import Classifier, EmptyPost, Prediction
+    from weibo_tui.engine.prediction import Classifier, FailedPost, Prediction
 
 WINDOW = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class LabelingResult:
-    """A file is labelled: `counts` are rows by label, `failed` those with an error, `continued` the rows that an
-    earlier, killed labelling had done; `posts_per_second` of what was judged this time."""
+    """The last event of a labeling: `counts` of rows by label, and rows with an error.
+
+    `continued` is the number of rows from the checkpoint; `posts_per_second` is the speed of the others."""
 
     out: str
     rows: int
@@ -45,119 +45,119 @@ class LabelingResult:
     posts_per_second: float
 
 
-def label_file(home: Home, plan: LabelingConfig) -> Iterator[object]:
-    """`Workbench.label_file`."""
-    for output in (plan.out, place_of(plan.out)):
-        home.check_output(output, overwrite=True, inputs=[plan.source])
-    adapter = home.adapter_name(plan.adapter)
-    card = home.adapters.card(adapter)
-    columns = plan.columns
-    source = open_source(plan.source, columns.text, columns.label, columns.encoding)
+def label_file(models: ModelLoader, history: History | None, config: LabelingConfig) -> Iterator[object]:
+    """Label a file, and add it to the history if there is one; see `Workbench.label_file`."""
+    for output in (config.out, checkpoint_path(config.out)):
+        check_output(models.paths, output, overwrite=True, inputs=[config.source])
+    adapter = models.adapter_name(config.adapter)
+    card = models.adapters.card(adapter)
+    columns = config.columns
+    source = open_table(config.source, columns.text, columns.label, columns.encoding)
     added: Added = {
         "predicted": str,
         "confidence": float,
         **{f"prob_{label}": float for label in card.labels},
         "error": str,
     }
-    check_added(source, plan.out, added)
-    history = home.history if plan.record and home.settings.history else None
+    check_added_columns(source, config.out, added)
     if history is not None:
         history.check_writable()  # before the work rather than after it
-    state = _state(plan.source)
-    total = yield from count(source)
-    classifier = home.classifier(adapter, plan.machine)
-    reading = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
-    key = hashlib.sha256(json.dumps([*reading, str(classifier.compute), list(added)]).encode()).hexdigest()
-    with open_partial(plan.out, key) as partial:
-        yield from partial.read()
-        work = _Labeling(plan, classifier, card.labels, tuple(added), partial, total, state)
-        work.check_out()
-        partial.begin(plan.overwrite)
+    source_state = _file_state(config.source)
+    total = yield from count_rows(source)
+    classifier = models.classifier(adapter, config.machine)
+    model = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
+    key = hashlib.sha256(json.dumps([*model, str(classifier.compute), list(added)]).encode()).hexdigest()
+    with open_checkpoint(config.out, key) as checkpoint:
+        yield from checkpoint.read()
+        labeling = _Labeling(config, classifier, card.labels, tuple(added), checkpoint, total, source_state)
+        labeling.check_out()
+        checkpoint.start(config.overwrite)
         started = time.perf_counter()
-        replaces = plan.overwrite or plan.out.exists()
-        yield from write_labelled(
-            source, plan.out, work.predict, added, overwrite=replaces, rows=WINDOW, finish=work.finish
+        overwrite = config.overwrite or config.out.exists()
+        yield from write_labeled(
+            source, config.out, labeling.predict, added, overwrite=overwrite, rows=WINDOW, finish=labeling.finish
         )
         seconds = max(time.perf_counter() - started, 1e-9)
-        counts = dict(work.counts)
-        failed = work.rows - work.counts.total()
+        counts = dict(labeling.counts)
+        failed = labeling.rows - labeling.counts.total()
         if history is not None:
-            paths = plan.source.absolute(), plan.out.absolute()
-            entry = LabeledFile(*paths, adapter, work.rows, failed, counts, work.finished)
-            if not history.has_file(entry):  # else it was killed behind this
+            paths = config.source.absolute(), config.out.absolute()
+            entry = LabeledFile(*paths, adapter, labeling.rows, failed, counts, labeling.finished_at)
+            if not history.contains_file(entry):  # a labeling that was killed after this line has added it
                 history.add_file(entry)
-        # Last: killed before, the same command comes here again.
-        partial.remove()
-    rate = (work.rows - work.continued) / seconds
-    yield LabelingResult(str(plan.out), work.rows, failed, counts, work.continued, rate)
+        # Last, so that after a kill before this line the same command comes here again.
+        checkpoint.remove()
+    rate = (labeling.rows - labeling.continued) / seconds
+    yield LabelingResult(str(config.out), labeling.rows, failed, counts, labeling.continued, rate)
 
 
 class _Labeling:
-    """What a labeling has done so far: `rows`, `continued` of them from the partial file, and `counts` by label."""
+    """The state of a labeling: `rows` so far, `continued` of them from the checkpoint, and `counts` by label."""
 
     def __init__(
         self,
-        plan: LabelingConfig,
+        config: LabelingConfig,
         classifier: Classifier,
         labels: tuple[str, ...],
         added: tuple[str, ...],
-        partial: LabelingCheckpoint,
+        checkpoint: LabelingCheckpoint,
         total: int,
-        state: tuple[int, int],
+        source_state: tuple[int, int],
     ) -> None:
-        self._plan = plan
+        self._config = config
         self._classifier = classifier
         self._labels = labels
         self._added = added
-        self._partial = partial
+        self._checkpoint = checkpoint
         self._total = total
-        self._state = state
+        self._source_state = source_state
         self.rows = self.continued = 0
         self.counts: Counter[str] = Counter()
-        self.finished = ""
+        self.finished_at = ""
 
     def predict(self, posts: Sequence[str]) -> Generator[Progress, None, list[dict[str, Any]]]:
-        """Return the predictions of the next rows. A window that was not kept whole is predicted whole, so that its
-        batches, and with them the last bits of its probabilities, are those of a labeling that nothing stopped."""
-        values = self._partial.take(self.rows + 1, posts, self._plan.overwrite)
+        """Return the values of the added columns for the next rows.
+
+        A window is either loaded or predicted as a whole, so that batches and the last bits of probabilities do not
+        depend on interruptions."""
+        values = self._checkpoint.load(self.rows + 1, posts, self._config.overwrite)
         if values is not None:
             self.continued += len(posts)
             yield Progress("labelling", self.rows + len(posts), self._total)
         else:
-            found: dict[int, Prediction | EmptyPost] = {}
-            for batch in self._classifier.classify(posts):
-                found.update(batch)
-                yield Progress("labelling", self.rows + len(found), self._total)
-            values = [self._values(found[index]) for index in range(len(posts))]
-            self._partial.add(self.rows + 1, posts, values)
+            predictions: dict[int, Prediction | FailedPost] = {}
+            for batch in self._classifier.iter_batches(posts):
+                predictions.update(batch)
+                yield Progress("labelling", self.rows + len(predictions), self._total)
+            values = [self._values(predictions[index]) for index in range(len(posts))]
+            self._checkpoint.add(self.rows + 1, posts, values)
         self.rows += len(posts)
-        predictions = [dict(zip(self._added, row, strict=True)) for row in values]
-        self.counts.update(one["predicted"] for one in predictions if one["predicted"] is not None)
-        return predictions
+        rows = [dict(zip(self._added, row, strict=True)) for row in values]
+        self.counts.update(row["predicted"] for row in rows if row["predicted"] is not None)
+        return rows
 
     def check_out(self) -> None:
-        """Raise UserInputError where the result would replace a file that is not an earlier one of this labeling."""
-        plan = self._plan
-        if plan.out.exists() and not plan.overwrite and not self._partial.is_result(plan.out):
-            raise file_exists(plan.out)
+        """Raise UserInputError where the result would replace a file that is not an earlier result of this labeling."""
+        config = self._config
+        if config.out.exists() and not config.overwrite and not self._checkpoint.is_result(config.out):
+            raise file_exists(config.out)
 
     def finish(self, path: Path) -> None:
-        """Check that the whole result in `path` may take its place, and note that it does."""
-        if _state(self._plan.source) != self._state:
+        """Check that the complete result in `path` may replace the output file, and record its hash."""
+        if _file_state(self._config.source) != self._source_state:
             message = _("{path} changed while it was labelled. Give the same command again.")
-            raise UserInputError(message.format(path=self._plan.source))
+            raise UserInputError(message.format(path=self._config.source))
         self.check_out()
-        self.finished = self._partial.finish(sha256(path))
+        self.finished_at = self._checkpoint.finish(sha256(path))
 
-    def _values(self, verdict: Prediction | EmptyPost) -> list[Any]:
-        """The values of the added columns."""
+    def _values(self, prediction: Prediction | FailedPost) -> list[Any]:
         from weibo_tui.engine.prediction import Prediction
 
-        if not isinstance(verdict, Prediction):
-            return [*[None] * (len(self._added) - 1), verdict.reason]
-        return [self._labels[verdict.label], verdict.confidence, *verdict.probabilities, None]
+        if not isinstance(prediction, Prediction):
+            return [*[None] * (len(self._added) - 1), prediction.reason]
+        return [self._labels[prediction.label], prediction.confidence, *prediction.probabilities, None]
 
 
-def _state(path: Path) -> tuple[int, int]:
-    about = path.stat()
-    return about.st_size, about.st_mtime_ns
+def _file_state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,9 +1,9 @@
-"""The predictions that a labeling has so far, in `<out>.partial` beside its result: a killed one goes on from them.
+"""Checkpoint of a labeling: its predictions so far, in `<out>.partial`, from which a killed labeling continues.
 
-A header names the adapter that made them. Then each line holds the predictions of one window of rows: a checksum, the
-number of its first row, how many rows it has, a hash of their posts, and one JSON array. So a line counts only where
-the file that is read now has the same posts in the same rows, and nothing but its own bytes can make it false. Lines
-are only ever added. A line of row 0 says which bytes the finished result has, and when it was finished.
+The header identifies the adapter. Each line holds the predictions of one window of rows: a checksum, the number of its
+first row, the number of rows, a hash of their posts, and a JSON array. A line is used only if its checksum is valid and
+the source has the same posts in the same rows. Lines are only appended. A line of row 0 holds the SHA-256 of the
+finished result, and the time of its completion.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from weibo_tui.atomic import NO_FOLLOW, cannot_write, lock_file, sha256
+from weibo_tui.atomic import NO_FOLLOW, cannot_write, sha256
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
 
 SYNC_SECONDS = 5.0
-_OURS = b'{"weibo-tui labelling": '
-_FLAGS: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # of POSIX, and of Windows
-_LONGEST_LINE = 2**27  # bytes; a window of 2,048 rows and 1,000 labels has 50 MB
+_MAGIC = b'{"weibo-tui labelling": '
+_FLAGS: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # POSIX, and Windows
+_MAX_LINE_BYTES = 2**27  # a window of 2,048 rows and 1,000 labels has 50 MB
 
 
 class _Line(NamedTuple):
@@ -38,37 +38,37 @@ class _Line(NamedTuple):
     digest: bytes
 
 
-def place_of(out: Path) -> Path:
-    """Where the verdicts for `out` are kept until it is whole."""
+def checkpoint_path(out: Path) -> Path:
+    """Return the path of the checkpoint for the result `out`."""
     return Path(f"{out}.partial")  # a folder such as "/" has no name
 
 
 class LabelingCheckpoint:
-    """The file, held against other programs. Made by `open_partial`."""
+    """An open checkpoint file, locked against other programs; see `open_checkpoint`."""
 
     def __init__(self, path: Path, descriptor: int, reader: IO[bytes], key: str) -> None:
         self.path = path
-        # No buffer: what does not find room on the disk must not come once more when the file is closed.
+        # Unbuffered: closing the file must not write again what a full disk refused.
         self._descriptor = descriptor
         self._reader = reader
         self._header = json.dumps({"weibo-tui labelling": key}).encode() + b"\n"
         self._lines: dict[int, _Line] = {}
-        self._fits = self._is_torn = self.is_removed = False
-        self._unread = 0
+        self._is_same_adapter = self._is_torn = self.is_removed = False
+        self._invalid_lines = 0
         self._synced = time.monotonic()
 
     def read(self) -> Iterator[Progress]:
-        """Find the lines that are whole. Raise UserInputError where the file holds something that is not ours."""
+        """Index the valid lines. Raises UserInputError where the file is not a checkpoint."""
         header = self._reader.readline(1000)
-        if not _OURS.startswith(header[: len(_OURS)]):
-            raise _not_ours(self.path)
-        self._fits = header == self._header
+        if not _MAGIC.startswith(header[: len(_MAGIC)]):
+            raise _no_checkpoint(self.path)
+        self._is_same_adapter = header == self._header
         offset = len(header)
-        while data := self._reader.readline(_LONGEST_LINE):
-            check, _space, payload = data.partition(b" ")
+        while data := self._reader.readline(_MAX_LINE_BYTES):
+            checksum, _space, payload = data.partition(b" ")
             self._is_torn = not data.endswith(b"\n")
-            if self._is_torn or check != _checksum(header, payload):
-                self._unread += 1
+            if self._is_torn or checksum != _checksum(header, payload):
+                self._invalid_lines += 1
             else:
                 row, rows, digest, _values = payload.split(b" ", 3)
                 self._lines[int(row)] = _Line(offset, len(data), int(rows), digest)
@@ -76,18 +76,18 @@ class LabelingCheckpoint:
             offset += len(data)
 
     def is_result(self, out: Path) -> bool:
-        """Whether `out` is the finished result, which a labeling killed after that left in its place."""
-        return self._fits and 0 in self._lines and self._lines[0].digest == sha256(out).encode()
+        """Return True where `out` is the finished result, left by a labeling that was killed after writing it."""
+        return self._is_same_adapter and 0 in self._lines and self._lines[0].digest == sha256(out).encode()
 
-    def begin(self, overwrite: bool) -> None:
-        """Make the file ready to be added to. Raise UserInputError where that drops another adapter's predictions,
+    def start(self, overwrite: bool) -> None:
+        """Prepare the file for new lines. Raises UserInputError where that would drop predictions by another adapter,
         unless `overwrite`."""
-        if self._fits:
+        if self._is_same_adapter:
             if self._is_torn:
                 self._write(b"\n")
             return
-        # An earlier version wrote one row a line, without a checksum.
-        rows = sum(line.rows for line in self._lines.values()) or self._unread
+        # An earlier version wrote one line per row, without a checksum.
+        rows = sum(line.rows for line in self._lines.values()) or self._invalid_lines
         if rows and not overwrite:
             message = _(
                 "{path} holds {rows} predictions by another adapter or version. "
@@ -97,15 +97,16 @@ class LabelingCheckpoint:
                 "{path} holds {rows} predictions by another adapter or version. "
                 "Remove that file, or write the result to another one."
             )
-            about = {"path": self.path, "rows": f"{rows:,}"}
-            raise UserInputError(message.format(**about), in_app.format(**about))
+            values = {"path": self.path, "rows": f"{rows:,}"}
+            raise UserInputError(message.format(**values), in_app.format(**values))
         self._lines.clear()
         os.truncate(self._descriptor, 0)
         self._write(self._header)
 
-    def take(self, row: int, posts: Sequence[str], overwrite: bool) -> list[list[Any]] | None:
-        """Return the predictions of the rows from `row` on, None where the file does not have all of them. Raise
-        UserInputError where it has those of other posts, unless `overwrite`."""
+    def load(self, row: int, posts: Sequence[str], overwrite: bool) -> list[list[Any]] | None:
+        """Return the predictions of the rows from `row` on, None unless the file has all of them.
+
+        Raises UserInputError where it has those of other posts, unless `overwrite`."""
         line = self._lines.get(row)
         if line is None:
             return None
@@ -121,38 +122,40 @@ class LabelingCheckpoint:
                 "{path} holds {rows} predictions of other posts, from row {row} on. "
                 "Remove that file, or write the result to another one."
             )
-            about = {"path": self.path, "rows": f"{rows:,}", "row": row}
-            raise UserInputError(message.format(**about), in_app.format(**about))
-        if line.rows < len(posts):  # the file has grown since
+            context = {"path": self.path, "rows": f"{rows:,}", "row": row}
+            raise UserInputError(message.format(**context), in_app.format(**context))
+        if line.rows < len(posts):  # the source has grown since
             return None
-        self._reader.seek(line.offset)
-        values: list[list[Any]] = json.loads(self._reader.read(line.length).split(b" ", 4)[4])
+        values: list[list[Any]] = self._values(line)
         return values
 
     def add(self, row: int, posts: Sequence[str], predictions: Sequence[Sequence[Any]]) -> None:
-        """Keep the predictions of the rows from `row` on; they are on the disk for certain within seconds."""
-        self._add(row, len(posts), _digest(posts), predictions)
+        """Append the predictions of the rows from `row` on, and fsync every few seconds."""
+        self._append(row, len(posts), _digest(posts), predictions)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             os.fsync(self._descriptor)
             self._synced = time.monotonic()
 
-    def finish(self, result: str) -> str:
-        """Return the moment at which the result with this SHA-256 was finished: the same when asked again."""
+    def finish(self, digest: str) -> str:
+        """Record that the result with this SHA-256 is finished. Returns the time, the same after a kill."""
         line = self._lines.get(0)
-        if line is not None and line.digest == result.encode():
-            self._reader.seek(line.offset)
-            return str(json.loads(self._reader.read(line.length).split(b" ", 4)[4]))
-        finished = timestamp()
-        self._add(0, 0, result.encode(), finished)
-        return finished
+        if line is not None and line.digest == digest.encode():
+            return str(self._values(line))
+        finished_at = timestamp()
+        self._append(0, 0, digest.encode(), finished_at)
+        return finished_at
 
     def remove(self) -> None:
-        """Delete the file. One that has come under its name since is not ours and stays."""
-        self.is_removed = _has_name(self._descriptor, self.path)
+        """Delete the file, unless another one has its name by now."""
+        self.is_removed = _is_at(self._descriptor, self.path)
         if self.is_removed and sys.platform != "win32":
             self.path.unlink()
 
-    def _add(self, row: int, rows: int, digest: bytes, values: object) -> None:
+    def _values(self, line: _Line) -> Any:
+        self._reader.seek(line.offset)
+        return json.loads(self._reader.read(line.length).split(b" ", 4)[4])
+
+    def _append(self, row: int, rows: int, digest: bytes, values: object) -> None:
         payload = b"%d %d %b %b\n" % (row, rows, digest, json.dumps(values).encode())
         self._write(_checksum(self._header, payload) + b" " + payload)
 
@@ -165,57 +168,55 @@ class LabelingCheckpoint:
 
 
 @contextmanager
-def open_partial(out: Path, key: str) -> Iterator[LabelingCheckpoint]:
-    """The verdicts for `out` so far. UserInputError while another program works on them or where something that is not
-    ours is in their place, WeiboTuiError where that cannot be written; a block that fails leaves what there is."""
-    path = place_of(out)
+def open_checkpoint(out: Path, key: str) -> Iterator[LabelingCheckpoint]:
+    """Open and lock the checkpoint for the result `out`; it stays if the block fails.
+
+    Raises UserInputError while another program uses it or where another file has its name, and WeiboTuiError where it
+    cannot be written."""
+    path = checkpoint_path(out)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Not through a link, which anybody may have laid where many write, and without waiting at a pipe.
+        # Follow no link, which anybody could create in a shared folder, and do not block at a pipe.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | NO_FOLLOW | _FLAGS, 0o600)
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode) or not _is_own(about):
-            raise _not_ours(path)
-        _hold(descriptor, path, out)
-        # The same file, whatever has come under its name since.
+        status = os.fstat(descriptor)
+        user = getattr(os, "geteuid", None)  # Windows has none, and its home folders are private
+        if not stat.S_ISREG(status.st_mode) or (user is not None and status.st_uid != user()):
+            raise _no_checkpoint(path)
+        _lock(descriptor, path, out)
+        # A duplicate, because another file may have the name by now.
         with os.fdopen(os.dup(descriptor), "rb") as reader:
-            partial = LabelingCheckpoint(path, descriptor, reader, key)
-            yield partial
+            checkpoint = LabelingCheckpoint(path, descriptor, reader, key)
+            yield checkpoint
     finally:
         os.close(descriptor)
-    if partial.is_removed and sys.platform == "win32":  # an open file cannot be deleted there
+    if checkpoint.is_removed and sys.platform == "win32":  # Windows cannot delete an open file
         path.unlink(missing_ok=True)
 
 
-def _is_own(about: os.stat_result) -> bool:
-    user = getattr(os, "geteuid", None)  # Windows has none, and its home folders are private
-    return user is None or about.st_uid == user()
+def _lock(descriptor: int, path: Path, out: Path) -> None:
+    from filelock import lock_descriptor
 
-
-def _hold(descriptor: int, path: Path, out: Path) -> None:
-    message = _("{path} is being written by another program: wait until it is done, or choose another --out.")
-    try:
-        lock_file(descriptor)
-    except BlockingIOError as error:
-        raise UserInputError(message.format(path=out)) from error
-    except OSError:
-        pass  # a file system without locks: then nobody is held off
-    if not _has_name(descriptor, path):  # another program was done with it, and removed it, before it was held
+    is_locked = True
+    with suppress(OSError):  # a file system without locks
+        is_locked = lock_descriptor(descriptor, blocking=False)
+    # Another program may have finished and removed the file just before it was locked.
+    if not is_locked or not _is_at(descriptor, path):
+        message = _("{path} is being written by another program: wait until it is done, or choose another --out.")
         raise UserInputError(message.format(path=out))
 
 
-def _has_name(descriptor: int, path: Path) -> bool:
-    """Return True where the open file is the one that `path` names now."""
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return True where `path` names the open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False
 
 
-def _not_ours(path: Path) -> UserInputError:
+def _no_checkpoint(path: Path) -> UserInputError:
     message = _("{path} is where the verdicts so far are kept, and holds something else: move it away.")
     return UserInputError(message.format(path=path))
 

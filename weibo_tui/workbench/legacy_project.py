@@ -1,4 +1,4 @@
-"""What the original project left in a folder: found by name, and offered."""
+"""Files of the original project in a folder, recognized by their names."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ BASE = Path("models", "gpt2-chinese")
 DATA = Path("dataset", "weibo_senti_100k.csv")
 CHECKPOINT = Path("best_weibo_sentiment_model.pth")
 
-# A file of one of these is its checkpoint, or whatever else torch saved; our own exports are archives.
-ENDINGS = (".pth", ".pt", ".bin")
+SUFFIXES = (".pth", ".pt", ".bin")
+"""File suffixes of checkpoints that torch saved; our own exports are archives."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegacyProject:
-    """The model folder, the labelled posts and the trained checkpoint: the path of each that is there."""
+    """Paths of the model folder, the labeled posts and the trained checkpoint, each None if missing."""
 
     base: Path | None
     data: Path | None
@@ -24,7 +24,7 @@ class LegacyProject:
 
     @classmethod
     def find(cls, folder: Path = Path()) -> Self:
-        """Look in `folder`, for names alone: nothing is opened."""
+        """Find the files in `folder` without opening them."""
         return cls(
             base=folder / BASE if _is_file(folder / BASE / "config.json") else None,
             data=folder / DATA if _is_file(folder / DATA) else None,
@@ -32,13 +32,13 @@ class LegacyProject:
         )
 
     @property
-    def found(self) -> tuple[Path, ...]:
-        """Those that are there, in the order in which they are taken in: the others need the base."""
+    def paths(self) -> tuple[Path, ...]:
+        """The existing paths in the order of import: the others need the base."""
         return tuple(path for path in (self.base, self.checkpoint, self.data) if path is not None)
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a folder that this account may not look into
+    except OSError:  # no permission
         return False

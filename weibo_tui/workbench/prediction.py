@@ -1,93 +1,72 @@
-"""Posts to analyses: verdicts in words, with how long they took, kept in the history."""
+"""Prediction of single posts: label, confidence and duration of each, recorded in the history."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.history import Analysis
-from weibo_tui.workbench.config import ComputeOptions
-from weibo_tui.workbench.home import Home
+from weibo_tui.storage.history import Analysis, History
+from weibo_tui.workbench.models import ModelLoader
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.prediction import EmptyPost, Prediction
+    from weibo_tui.engine.prediction import FailedPost, Prediction
 
-# Posts that are judged together in a stream: enough to fill batches of like length, few enough to answer soon.
 WINDOW = 256
+"""Posts of a stream that are predicted together: enough to batch by length, few enough to answer soon."""
 
 
 def predict(
-    home: Home,
+    models: ModelLoader,
     posts: Iterable[str],
     adapter: str,
-    record: bool | None,
+    get_history: Callable[[], History | None],
     source: str,
     machine: ComputeOptions,
     window: int,
 ) -> Iterator[Analysis]:
-    """`Workbench.predict`."""
-    name = home.adapter_name(adapter)
-    labels = home.adapters.card(name).labels
-    classifier = home.classifier(name, machine)
-    waiting = iter(posts)
-    uncertain_below = home.settings.uncertain_below
-    while some := list(islice(waiting, window)):
+    """Predict posts in windows; see `Workbench.predict`. `get_history` is called only if there is something to add."""
+    name = models.adapter_name(adapter)
+    labels = models.adapters.card(name).labels
+    classifier = models.classifier(name, machine)
+    remaining = iter(posts)
+    uncertain_below = models.settings.uncertain_below
+    while texts := list(islice(remaining, window)):
         started = time.perf_counter()
-        verdicts = classifier.verdicts(some)
-        milliseconds = (time.perf_counter() - started) * 1000 / len(some)
+        predictions = classifier.predict(texts)
+        milliseconds = (time.perf_counter() - started) * 1000 / len(texts)
+        context = {"adapter": name, "source": source, "milliseconds": milliseconds}
         analyses = [
-            analysis(
-                post,
-                verdict,
-                labels,
-                uncertain_below,
-                adapter=name,
-                source=source,
-                milliseconds=milliseconds,
-            )
-            for post, verdict in zip(some, verdicts, strict=True)
+            _analysis(text, prediction, labels, uncertain_below, **context)
+            for text, prediction in zip(texts, predictions, strict=True)
         ]
-        wanted = home.settings.history if record is None else record
-        # Among others a post that nobody could read is a row of the history; alone it is bad input and leaves none.
-        if wanted and any(one.error is None for one in analyses):
-            ids = home.history.add(analyses)
-            analyses = [dataclasses.replace(one, id=i) for one, i in zip(analyses, ids, strict=True)]
+        # An unreadable post is recorded among others; alone it is invalid input and leaves no trace.
+        if any(analysis.error is None for analysis in analyses) and (history := get_history()) is not None:
+            ids = history.add(analyses)
+            analyses = [dataclasses.replace(analysis, id=i) for analysis, i in zip(analyses, ids, strict=True)]
         yield from analyses
 
 
-def analysis(
-    post: str, verdict: Prediction | EmptyPost, labels: Sequence[str], uncertain_below: float, **about: Any
+def _analysis(
+    text: str, prediction: Prediction | FailedPost, labels: Sequence[str], uncertain_below: float, **context: Any
 ) -> Analysis:
-    """A verdict in words, as the history keeps it."""
-    from weibo_tui.engine.prediction import EmptyPost
+    from weibo_tui.engine.prediction import FailedPost
 
-    if isinstance(verdict, EmptyPost):
-        return Analysis(
-            text=post,
-            label="",
-            confidence=None,
-            probabilities={},
-            uncertain=False,
-            truncated=False,
-            characters=len(post),
-            characters_read=0,
-            created_at=timestamp(),
-            error=verdict.reason,
-            **about,
-        )
+    values: dict[str, Any] = {"text": text, "created_at": timestamp(), **context}
+    if isinstance(prediction, FailedPost):
+        values |= {"label": "", "confidence": None, "probabilities": {}, "uncertain": False, "truncated": False}
+        return Analysis(**values, characters=len(text), characters_read=0, error=prediction.reason)
     return Analysis(
-        text=post,
-        label=labels[verdict.label],
-        confidence=verdict.confidence,
-        probabilities=dict(zip(labels, verdict.probabilities, strict=True)),
-        uncertain=verdict.confidence < uncertain_below,
-        truncated=verdict.characters_read < verdict.characters,
-        characters=verdict.characters,
-        characters_read=verdict.characters_read,
-        created_at=timestamp(),
-        **about,
+        **values,
+        label=labels[prediction.label],
+        confidence=prediction.confidence,
+        probabilities=dict(zip(labels, prediction.probabilities, strict=True)),
+        uncertain=prediction.confidence < uncertain_below,
+        truncated=prediction.characters_read < prediction.characters,
+        characters=prediction.characters,
+        characters_read=prediction.characters_read,
     )

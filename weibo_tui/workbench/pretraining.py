@@ -1,4 +1,4 @@
-"""Making a base from plain text: count a vocabulary, encode, pretrain, keep. Also goes on with an interrupted one."""
+"""Pretraining of a base on plain text: train a tokenizer, encode, train, save."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.atomic import atomic_write, sha256
-from weibo_tui.datasets.corpus import lines
-from weibo_tui.datasets.parsers import windows
-from weibo_tui.engine.events import Event, RunFinished, RunStarted
+from weibo_tui.datasets.corpus import read_lines
+from weibo_tui.datasets.parsers import chunks
+from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.storage.runs import Run
-from weibo_tui.text import PREPROCESSING, clean
+from weibo_tui.storage.runs import Run, Runs
+from weibo_tui.text.cleaning import PREPROCESSING, clean
 from weibo_tui.workbench.config import PretrainingConfig
-from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.runs import ActiveRun, at_work, begun_with, check_resumable, check_unreserved, settled
+from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.runs import (
+    RunSession,
+    check_name_unreserved,
+    check_resumable,
+    load_run_config,
+    resolved_options,
+    run_session,
+)
 
 if TYPE_CHECKING:
     from weibo_tui.engine.device import Compute
@@ -27,214 +34,210 @@ if TYPE_CHECKING:
     from weibo_tui.engine.tokenizer import EncodedPosts, SpecialTokens
 
 KIND = "pretrain"
-# Posts cleaned, counted or encoded between two yields.
-STRETCH = 2000
-# Of so many posts one is held out for validation, up to MOST_HELD_OUT.
-HELD_OUT_EVERY, MOST_HELD_OUT = 200, 2000
+BATCH = 2000
+"""Posts that are cleaned, counted or encoded between two yields."""
+VALIDATION_EVERY, MAX_VALIDATION = 200, 2000
+"""One post of this many is held out for validation, up to a maximum."""
 TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedPretraining:
-    """All that a pretraining needs; making it again from the same corpus and tokenizer gives the same."""
+    """The inputs of a pretraining, a deterministic function of its corpus and tokenizer."""
 
     tokenizer: str
-    frame: SpecialTokens
+    special_tokens: SpecialTokens
     compute: Compute
-    pretraining: Pretrainer
+    trainer: Pretrainer
 
 
-def pretrain(home: Home, plan: PretrainingConfig) -> Iterator[object]:
-    """`Workbench.pretrain`."""
+def pretrain(models: ModelLoader, runs: Runs, config: PretrainingConfig) -> Iterator[object]:
+    """Pretrain a base; see `Workbench.pretrain`."""
     from weibo_tui.engine.config import GPT2Config
 
-    home.bases.check_free(plan.name)
-    check_unreserved(home, KIND, plan.name)
-    GPT2Config(plan.layers, plan.heads, plan.width, plan.positions, plan.vocabulary, 4 * plan.width)
-    tokenizer, frame = yield from _count_vocabulary(plan)
-    prepared = yield from _prepare(home, plan, tokenizer, frame)
-    plan = replace(plan, machine=settled(prepared.compute))
-    kept = {
-        "plan": plan.to_json(),
-        "corpus": sha256(plan.corpus),
-        "frame": _frame_to_json(frame),
+    models.bases.check_free(config.name)
+    check_name_unreserved(runs, KIND, config.name)
+    # Refuse invalid sizes before the corpus is read.
+    GPT2Config(config.layers, config.heads, config.width, config.positions, config.vocabulary, 4 * config.width)
+    tokenizer, special_tokens = yield from _train_tokenizer(config)
+    prepared = yield from _prepare(models, config, tokenizer, special_tokens)
+    config = replace(config, machine=resolved_options(prepared.compute))
+    stored = {
+        "plan": config.to_json(),
+        "corpus": sha256(config.corpus),
+        "frame": {
+            "prefix": list(special_tokens.prefix),
+            "suffix": list(special_tokens.suffix),
+            "pad": special_tokens.pad,
+        },
         "tokenizer": hashlib.sha256(tokenizer.encode()).hexdigest(),
     }
-    run = home.runs.create(KIND, plan.name, kept)
-    atomic_write(home.runs.folder(run.id) / TOKENIZER, tokenizer.encode())
-    with at_work(home, run, prepared.pretraining, plan.checkpoint_seconds) as work:
-        yield from _run(home, plan, prepared, work)
+    run = runs.create(KIND, config.name, stored)
+    atomic_write(runs.folder(run.id) / TOKENIZER, tokenizer.encode())
+    with run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
+        yield from _run(models, config, prepared, session)
 
 
-def resume(home: Home, run: Run) -> Iterator[object]:
-    """`Workbench.resume` for a pretraining."""
+def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
+    """Resume a pretraining; see `Workbench.resume`."""
     from weibo_tui.registry.weights import check_sha256
 
     check_resumable(run)
-    plan, corpus, frame = begun_with(run, _begun_with)
-    if not _kept_already(home, plan.name, run):
-        home.bases.check_free(plan.name)
-    check_unreserved(home, KIND, plan.name, run.id)
-    if sha256(plan.corpus) != corpus:
-        raise UserInputError(
-            _("The corpus {path} has changed since run {run} began: pretrain anew.").format(
-                path=plan.corpus, run=run.id
-            )
-        )
-    tokenizer = home.runs.folder(run.id) / TOKENIZER
+    config, corpus, special_tokens = load_run_config(run, _parse_stored)
+    if not _is_saved(models, config.name, run):
+        models.bases.check_free(config.name)
+    check_name_unreserved(runs, KIND, config.name, run.id)
+    if sha256(config.corpus) != corpus:
+        message = _("The corpus {path} has changed since run {run} began: pretrain anew.")
+        raise UserInputError(message.format(path=config.corpus, run=run.id))
+    tokenizer = runs.folder(run.id) / TOKENIZER
     check_sha256(tokenizer, run.plan.get("tokenizer", sha256(tokenizer)))
-    prepared = yield from _prepare(home, plan, tokenizer.read_text(encoding="utf-8"), frame)
-    with at_work(home, run, prepared.pretraining, plan.checkpoint_seconds, resumed=True) as work:
-        yield from _run(home, plan, prepared, work)
+    prepared = yield from _prepare(models, config, tokenizer.read_text(encoding="utf-8"), special_tokens)
+    with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
+        yield from _run(models, config, prepared, session)
 
 
-def _posts(plan: PretrainingConfig) -> Iterator[str]:
-    """The corpus as the model reads it, one cleaned post at a time; what is empty then is passed over."""
-    for line in lines(plan.corpus, plan.encoding):
+def _parse_stored(values: Mapping[str, Any]) -> tuple[PretrainingConfig, str, SpecialTokens]:
+    """Parse `Run.plan`: the config, the SHA-256 of the corpus, and the frame of the tokenizer."""
+    from weibo_tui.engine.tokenizer import SpecialTokens
+
+    special_tokens = values["frame"]
+    config = PretrainingConfig.from_json(values["plan"])
+    special = SpecialTokens(
+        tuple(special_tokens["prefix"]), tuple(special_tokens["suffix"]), int(special_tokens["pad"])
+    )
+    return config, str(values["corpus"]), special
+
+
+def _posts(config: PretrainingConfig) -> Iterator[str]:
+    """Yield the cleaned posts of the corpus, without empty ones."""
+    for line in read_lines(config.corpus, config.encoding):
         if text := clean(line, PREPROCESSING).text:
             yield text
 
 
-def _count_vocabulary(plan: PretrainingConfig) -> Generator[Progress, None, tuple[str, SpecialTokens]]:
-    """A tokenizer definition and its frame, counted from the corpus."""
-    from weibo_tui.engine.vocabulary import BPETokenizerTrainer, CharacterTokenizerTrainer, TokenizerTrainer, bert_frame
+def _train_tokenizer(config: PretrainingConfig) -> Generator[Progress, None, tuple[str, SpecialTokens]]:
+    """Train a tokenizer on the corpus, and return its JSON and its frame."""
+    from weibo_tui.engine.vocabulary import (
+        BPETokenizerTrainer,
+        CharacterTokenizerTrainer,
+        TokenizerTrainer,
+        bert_special_tokens,
+    )
 
-    makers: dict[str, Callable[[bool], TokenizerTrainer]] = {
+    trainers: dict[str, Callable[[bool], TokenizerTrainer]] = {
         "characters": CharacterTokenizerTrainer,
         "pieces": BPETokenizerTrainer,
     }
-    maker, done = makers[plan.units](plan.emoticons), 0
-    for stretch in windows(_posts(plan), STRETCH, len):
-        maker.add(stretch)
-        done += len(stretch)
+    trainer, done = trainers[config.units](config.emoticons), 0
+    for batch in chunks(_posts(config), BATCH, len):
+        trainer.add(batch)
+        done += len(batch)
         yield Progress("counting characters", done, None)
-    for found in maker.tokenizer(plan.vocabulary):
-        if not isinstance(found, int):
-            return found.to_str(), bert_frame(found)
-        yield Progress("making the vocabulary", found, None)
-    raise AssertionError("a maker's last word is its tokenizer")
+    for step in trainer.train(config.vocabulary):
+        if not isinstance(step, int):
+            return step.to_str(), bert_special_tokens(step)
+        yield Progress("making the vocabulary", step, None)
+    raise AssertionError("the last step is the tokenizer")
 
 
 def _prepare(
-    home: Home, plan: PretrainingConfig, definition: str, frame: SpecialTokens
+    models: ModelLoader, config: PretrainingConfig, definition: str, special_tokens: SpecialTokens
 ) -> Generator[Progress, None, PreparedPretraining]:
+    """Encode the corpus and initialize the model."""
     from weibo_tui.engine.config import GPT2Config
-    from weibo_tui.engine.pretraining import Pretrainer, fresh_trunk
+    from weibo_tui.engine.pretraining import Pretrainer, initialize_backbone
     from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
-    from weibo_tui.engine.vocabulary import emoticon_ids
+    from weibo_tui.engine.vocabulary import emoticon_mask
 
-    tokenizer = PostTokenizer(definition, frame, plan.vocabulary)
-    config = GPT2Config(
-        layers=plan.layers,
-        heads=plan.heads,
-        width=plan.width,
-        positions=plan.positions,
+    tokenizer = PostTokenizer(definition, special_tokens, config.vocabulary)
+    model_config = GPT2Config(
+        layers=config.layers,
+        heads=config.heads,
+        width=config.width,
+        positions=config.positions,
         vocabulary=len(tokenizer.vocabulary()),
-        inner=4 * plan.width,
+        inner=4 * config.width,
     )
-    train: list[EncodedPosts] = []
-    held_out: list[EncodedPosts] = []
-    held, done = HeldOut(), 0
-    for stretch in windows(_posts(plan), STRETCH, len):
-        apart = list(map(held.has, stretch))
-        for part, wanted in ((train, False), (held_out, True)):
-            chosen = [post for post, is_apart in zip(stretch, apart, strict=True) if is_apart == wanted]
-            part.append(tokenizer.encode(chosen, plan.positions))
-        done += len(stretch)
+    parts: dict[bool, list[EncodedPosts]] = {False: [], True: []}
+    split, done = ValidationSplit(), 0
+    for batch in chunks(_posts(config), BATCH, len):
+        is_validation = list(map(split.contains, batch))
+        for key, part in parts.items():
+            posts = [post for post, other in zip(batch, is_validation, strict=True) if other == key]
+            part.append(tokenizer.encode(posts, config.positions))
+        done += len(batch)
         yield Progress("encoding", done, None)
-    compute = home.compute(plan.machine)
-    pretraining = Pretrainer(
-        fresh_trunk(config, plan.recipe.seed),
-        EncodedPosts.join(train),
-        EncodedPosts.join(held_out),
-        emoticon_ids(tokenizer.vocabulary()),
-        plan.recipe,
+    compute = models.compute(config.machine)
+    trainer = Pretrainer(
+        initialize_backbone(model_config, config.recipe.seed),
+        EncodedPosts.join(parts[False]),
+        EncodedPosts.join(parts[True]),
+        emoticon_mask(tokenizer.vocabulary()),
+        config.recipe,
         compute,
     )
-    return PreparedPretraining(definition, frame, compute, pretraining)
+    return PreparedPretraining(definition, special_tokens, compute, trainer)
 
 
-class HeldOut:
-    """Which posts are held out: chosen by their text, so that no copy of one is learned from."""
+class ValidationSplit:
+    """The posts that are held out for validation. They are chosen by text, so that copies stay together."""
 
     def __init__(self) -> None:
-        self._chosen: set[str] = set()
+        self._posts: set[str] = set()
 
-    def has(self, post: str) -> bool:
-        if post in self._chosen:
+    def contains(self, post: str) -> bool:
+        """Decide whether `post` is held out, from the posts so far."""
+        if post in self._posts:
             return True
-        if len(self._chosen) == MOST_HELD_OUT or zlib.crc32(post.encode()) % HELD_OUT_EVERY:
+        if len(self._posts) == MAX_VALIDATION or zlib.crc32(post.encode()) % VALIDATION_EVERY:
             return False
-        self._chosen.add(post)
+        self._posts.add(post)
         return True
 
 
-def _run(home: Home, plan: PretrainingConfig, prepared: PreparedPretraining, work: ActiveRun) -> Iterator[Event]:
+def _run(
+    models: ModelLoader, config: PretrainingConfig, prepared: PreparedPretraining, session: RunSession
+) -> Iterator[Event]:
     from weibo_tui.registry.conversion import Checkpoint
 
-    pretraining, compute = prepared.pretraining, prepared.compute
-    trunk = pretraining.trunk
-    yield work.tell(
-        RunStarted(
-            run=work.run.id,
-            name=plan.name,
-            kind=KIND,
-            base=plan.name,
-            device=str(compute.device),
-            dtype=compute.dtype_name,
-            threads=plan.machine.threads,
-            step=pretraining.at.step,
-            steps=pretraining.steps,
-            epochs=0,
-            posts={"train": len(pretraining.train), "validation": len(pretraining.validation)},
-            trainable=sum(parameter.numel() for parameter in trunk.parameters()),
-            frozen=0,
-        )
+    trainer, compute = prepared.trainer, prepared.compute
+    backbone = trainer.backbone
+    yield session.start(
+        compute,
+        base=config.name,
+        threads=config.machine.threads,
+        step=trainer.state.step,
+        steps=trainer.steps,
+        epochs=0,
+        posts={"train": len(trainer.train), "validation": len(trainer.validation)},
+        trainable=sum(parameter.numel() for parameter in backbone.parameters()),
+        frozen=0,
     )
-    yield from work.pull(pretraining)
-    at = pretraining.at
-    made = {
-        "corpus": plan.corpus.name,
-        "corpus_sha256": work.run.plan["corpus"],
-        "plan": plan.to_json(),
-        "tokens": at.tokens,
-        "epochs": at.epoch,
-        "seconds": round(at.seconds, 1),
-        "validation_loss": at.loss if at.loss == at.loss else None,
+    yield from session.iter_events(trainer)
+    state = trainer.state
+    validation_loss = state.loss if state.loss == state.loss else None  # NaN without validation posts
+    provenance = {
+        "corpus": config.corpus.name,
+        "corpus_sha256": session.run.plan["corpus"],
+        "plan": config.to_json(),
+        "tokens": state.tokens,
+        "epochs": state.epoch,
+        "seconds": round(state.seconds, 1),
+        "validation_loss": validation_loss,
         "dtype": compute.dtype_name,
-        "run": work.run.id,
+        "run": session.run.id,
     }
-    work.check_folder()
-    if _kept_already(home, plan.name, work.run):
-        home.bases.remove(plan.name)
-    # A base that was added or renamed since may have taken the name: what was made is kept all the same.
-    name = home.bases.free_name(plan.name)
-    checkpoint = Checkpoint(trunk.config, trunk.canonical(), prepared.tokenizer, prepared.frame)
-    home.bases.create(name, checkpoint, source="pretrained", made=made)
-    finished = RunFinished(
-        run=work.run.id,
-        name=name,
-        kind=KIND,
-        path=str(home.bases.path(name)),
-        best_epoch=None,
-        score=None,
-    )
-    yield work.finish(finished, {"tokens": at.tokens, "validation_loss": made["validation_loss"]})
+    session.check_folder()
+    if _is_saved(models, config.name, session.run):
+        models.bases.remove(config.name)
+    # A base that was added or renamed during the run may have taken the name.
+    name = models.bases.free_name(config.name)
+    checkpoint = Checkpoint(backbone.config, backbone.to_hf_state_dict(), prepared.tokenizer, prepared.special_tokens)
+    models.bases.create(name, checkpoint, source="pretrained", made=provenance)
+    yield session.finish(name, models.bases.path(name), {"tokens": state.tokens, "validation_loss": validation_loss})
 
 
-def _kept_already(home: Home, name: str, run: Run) -> bool:
-    """Whether the run was cut off between keeping its base and saying so; then it makes the same one again."""
-    return any(card.name == name and card.made.get("run") == run.id for card in home.bases.list())
-
-
-def _begun_with(values: Mapping[str, Any]) -> tuple[PretrainingConfig, str, SpecialTokens]:
-    """What `Run.plan` says: the plan, the SHA-256 of the corpus, and the frame of its vocabulary."""
-    from weibo_tui.engine.tokenizer import SpecialTokens
-
-    frame = values["frame"]
-    plan = PretrainingConfig.from_json(values["plan"])
-    return plan, str(values["corpus"]), SpecialTokens(tuple(frame["prefix"]), tuple(frame["suffix"]), int(frame["pad"]))
-
-
-def _frame_to_json(frame: SpecialTokens) -> dict[str, object]:
-    return {"prefix": list(frame.prefix), "suffix": list(frame.suffix), "pad": frame.pad}
+def _is_saved(models: ModelLoader, name: str, run: Run) -> bool:
+    """Return True where the run was killed after saving its base; a resume then creates the same one again."""
+    return any(card.name == name and card.made.get("run") == run.id for card in models.bases.list())

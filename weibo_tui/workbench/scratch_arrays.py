@@ -1,4 +1,4 @@
-"""Room on disk for numbers that a training needs while it runs, and nobody afterwards."""
+"""Temporary memory-mapped arrays for training."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ if TYPE_CHECKING:
     from weibo_tui.engine.activation_cache import ArrayAllocator, Rows
 
 
-def room_in(folder: Path) -> ArrayAllocator:
-    """Rows in files without a name in `folder`: they are gone with the process, however it ends.
+def array_allocator(folder: Path) -> ArrayAllocator:
+    """Return a function that allocates float32 arrays (tokens, width) in unnamed files in `folder`.
 
-    Giving them raises WeiboTuiError where the disk has not the space, before any is used."""
+    The files vanish with the process. The function raises WeiboTuiError where the disk has not enough space."""
     import numpy as np
 
-    def rows(tokens: int, width: int) -> Rows:
+    def allocate(tokens: int, width: int) -> Rows:
         if not tokens:
             return np.zeros((0, width), np.float32)
         try:
             make_private_folder(folder)
             with TemporaryFile(dir=folder) as file:
-                # A mapped page that finds no space later would kill the process.
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, tokens * width * 4)
-                return np.memmap(
-                    file, np.float32, "r+" if hasattr(os, "posix_fallocate") else "w+", shape=(tokens, width)
-                )
+                if not hasattr(os, "posix_fallocate"):
+                    return np.memmap(file, np.float32, "w+", shape=(tokens, width))
+                # A mapped page without disk space would kill the process.
+                os.posix_fallocate(file.fileno(), 0, tokens * width * 4)
+                return np.memmap(file, np.float32, "r+", shape=(tokens, width))
         except OSError as error:
             raise cannot_write(folder, error) from error
 
-    return rows
+    return allocate

@@ -1,4 +1,4 @@
-"""Training an adapter from files to a card: read, split, encode, train, calibrate, test, keep."""
+"""Training of an adapter, from files to a card: read, split, encode, train, calibrate, evaluate, save."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from weibo_tui.datasets.dataset import Dataset, check_trainable, load
-from weibo_tui.datasets.splitting import Split, split_steps
-from weibo_tui.datasets.text_hashes import text_hashes
-from weibo_tui.engine.events import Event, RunFinished, RunStarted
+from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
+from weibo_tui.datasets.splitting import Split, hash_texts, split_with_progress
+from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.storage.runs import Run
-from weibo_tui.text import PREPROCESSING, without_emoticons
+from weibo_tui.storage.runs import Run, Runs
+from weibo_tui.text.cleaning import PREPROCESSING
+from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.workbench.config import TrainingConfig
-from weibo_tui.workbench.downloads import get_base
+from weibo_tui.workbench.downloads import download_base
 from weibo_tui.workbench.evaluation import score_posts
-from weibo_tui.workbench.home import Home
-from weibo_tui.workbench.runs import ActiveRun, at_work, begun_with, check_resumable, check_unreserved, settled
-from weibo_tui.workbench.scratch_arrays import room_in
+from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.runs import (
+    RunSession,
+    check_name_unreserved,
+    check_resumable,
+    load_run_config,
+    resolved_options,
+    run_session,
+)
+from weibo_tui.workbench.scratch_arrays import array_allocator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,91 +41,87 @@ if TYPE_CHECKING:
     from weibo_tui.registry.bases import OpenBase
 
 KIND = "train"
-# Posts encoded between two yields.
-STRETCH = 1000
+ENCODE_BATCH = 1000
+"""Posts that are encoded between two yields."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedTraining:
-    """All that a training needs, made from its plan; making it again gives the same."""
+    """The inputs of a training, a deterministic function of its config and data."""
 
     base: OpenBase
     compute: Compute
     dataset: Dataset
     split: Split
-    training: AdapterTrainer
+    trainer: AdapterTrainer
 
 
-def train(home: Home, plan: TrainingConfig) -> Iterator[object]:
-    """`Workbench.train`."""
-    home.adapters.check_free(plan.name, plan.overwrite)
-    check_unreserved(home, KIND, plan.name)
-    if "/" in plan.base and not plan.offline:
-        card = yield from get_base(home, plan.base)
-        plan = replace(plan, base=card.name)
-    plan = replace(plan, base=home.base_name(plan.base))
-    prepared = yield from _prepare(home, plan)
-    plan = replace(plan, machine=settled(prepared.compute))
-    kept = {"plan": plan.to_json(), "data": prepared.dataset.digest, "base": prepared.base.card.fingerprint}
-    run = home.runs.create(KIND, plan.name, kept)
-    with at_work(home, run, prepared.training, plan.checkpoint_seconds) as work:
-        yield from _run(home, plan, prepared, work)
+def train(models: ModelLoader, runs: Runs, config: TrainingConfig) -> Iterator[object]:
+    """Train an adapter; see `Workbench.train`."""
+    models.adapters.check_free(config.name, config.overwrite)
+    check_name_unreserved(runs, KIND, config.name)
+    if "/" in config.base and not config.offline:
+        card = yield from download_base(models, config.base)
+        config = replace(config, base=card.name)
+    config = replace(config, base=models.base_name(config.base))
+    prepared = yield from _prepare(models, config)
+    config = replace(config, machine=resolved_options(prepared.compute))
+    stored = {"plan": config.to_json(), "data": prepared.dataset.digest, "base": prepared.base.card.fingerprint}
+    run = runs.create(KIND, config.name, stored)
+    with run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
+        yield from _run(models, config, prepared, session)
 
 
-def resume(home: Home, run: Run) -> Iterator[object]:
-    """`Workbench.resume` for a training."""
+def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
+    """Resume a training; see `Workbench.resume`."""
     check_resumable(run)
-    plan, data, fingerprint = begun_with(
+    config, data, fingerprint = load_run_config(
         run, lambda values: (TrainingConfig.from_json(values["plan"]), str(values["data"]), str(values["base"]))
     )
-    # It may have been renamed since, or another may have come under its name.
-    plan = replace(plan, base=home.base_with(fingerprint, plan.base) or plan.base)
-    if any(card.name == plan.name and card.run == run.id for card in home.adapters.list()):
-        # It was cut off between keeping its adapter and saying so: the same one is made again.
-        plan = replace(plan, overwrite=True)
-    home.adapters.check_free(plan.name, plan.overwrite)
-    check_unreserved(home, KIND, plan.name, run.id)
-    prepared = yield from _prepare(home, plan)
+    # The base may have another name by now.
+    config = replace(config, base=models.find_base(fingerprint, config.base) or config.base)
+    if any(card.name == config.name and card.run == run.id for card in models.adapters.list()):
+        # The run was killed after saving its adapter, and creates the same one again.
+        config = replace(config, overwrite=True)
+    models.adapters.check_free(config.name, config.overwrite)
+    check_name_unreserved(runs, KIND, config.name, run.id)
+    prepared = yield from _prepare(models, config)
     if prepared.dataset.digest != data:
-        raise UserInputError(
-            _("The data of run {run} has changed since it began ({files}): train anew.").format(
-                run=run.id, files=", ".join(map(str, plan.data))
-            )
-        )
+        message = _("The data of run {run} has changed since it began ({files}): train anew.")
+        raise UserInputError(message.format(run=run.id, files=", ".join(map(str, config.data))))
     if prepared.base.card.fingerprint != fingerprint:
-        raise UserInputError(
-            _("The base '{base}' is not the one that run {run} began with: train anew.").format(
-                base=plan.base, run=run.id
-            )
-        )
-    with at_work(home, run, prepared.training, plan.checkpoint_seconds, resumed=True) as work:
-        yield from _run(home, plan, prepared, work)
+        message = _("The base '{base}' is not the one that run {run} began with: train anew.")
+        raise UserInputError(message.format(base=config.base, run=run.id))
+    with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
+        yield from _run(models, config, prepared, session)
 
 
-def _prepare(home: Home, plan: TrainingConfig) -> Generator[Progress, None, PreparedTraining]:
-    """Read, split and encode; everything that can be wrong with the plan is found here, before a run is made."""
+def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress, None, PreparedTraining]:
+    """Read, split and encode the data. All errors in the config are found here, before a run is created."""
     from weibo_tui.engine.activation_cache import ActivationCache
     from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
     from weibo_tui.engine.training import AdapterTrainer
 
-    columns, hyper = plan.columns, plan.hyper
-    dataset = yield from load(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
+    columns, hyper = config.columns, config.hyper
+    dataset = yield from load_dataset(config.data, columns.text, columns.label, columns.encoding, config.labels)
     check_trainable(dataset)
     cards.check_labels(dataset.names)
-    split = yield from split_steps(dataset.posts, dataset.labels, plan.validation, plan.test, hyper.seed, plan.grouping)
-    compute = home.compute(plan.machine)
-    base = home.open_base(plan.base, compute)
-    config = base.trunk.config
-    if hyper.max_length > config.positions:
+    split = yield from split_with_progress(
+        dataset.posts, dataset.labels, config.validation, config.test, hyper.seed, config.grouping
+    )
+    compute = models.compute(config.machine)
+    base = models.open_base(config.base, compute)
+    model_config = base.backbone.config
+    if hyper.max_length > model_config.positions:
         raise UserInputError(
             _("The base '{base}' reads {positions} tokens at most: choose a --max-length up to that.").format(
-                base=plan.base, positions=config.positions
+                base=config.base, positions=model_config.positions
             )
         )
-    adapter = Adapter.fresh(
+    adapter = Adapter.initialize(
         AdapterConfig(
-            width=config.width,
-            blocks=parse_blocks(hyper.blocks, config.layers),
+            width=model_config.width,
+            blocks=parse_blocks(hyper.blocks, model_config.layers),
             labels=len(dataset.names),
             bottleneck=hyper.bottleneck,
             activation=hyper.activation,
@@ -127,43 +130,45 @@ def _prepare(home: Home, plan: TrainingConfig) -> Generator[Progress, None, Prep
         hyper.seed,
         hyper.init,
     )
-    if plan.keep_states and ActivationCache.last_block(adapter, base.trunk) < 1:
+    if config.keep_states and ActivationCache.last_block(adapter, base.backbone) < 1:
         raise UserInputError(
             _("The adapter follows blocks from the first on, which leaves no states to keep: give --blocks last4.")
         )
-    examples = yield from _examples(base.tokenizer, dataset, split.train, plan, blind=hyper.emoticon_dropout > 0)
-    held_out = yield from _examples(base.tokenizer, dataset, split.validation, plan, blind=False)
-    training = AdapterTrainer(
-        base.trunk,
+    examples = yield from _examples(
+        base.tokenizer, dataset, split.train, config, emoticon_free=hyper.emoticon_dropout > 0
+    )
+    held_out = yield from _examples(base.tokenizer, dataset, split.validation, config, emoticon_free=False)
+    trainer = AdapterTrainer(
+        base.backbone,
         adapter.to(compute.device),
         examples,
         held_out,
         hyper,
         compute,
-        base.tokenizer.frame.pad,
-        room_in(home.paths.runs) if plan.keep_states else None,
+        base.tokenizer.special_tokens.pad,
+        array_allocator(models.paths.runs) if config.keep_states else None,
     )
-    return PreparedTraining(base, compute, dataset, split, training)
+    return PreparedTraining(base, compute, dataset, split, trainer)
 
 
 def _examples(
-    tokenizer: PostTokenizer, dataset: Dataset, which: NDArray[np.int64], plan: TrainingConfig, blind: bool
+    tokenizer: PostTokenizer, dataset: Dataset, indices: NDArray[np.int64], config: TrainingConfig, emoticon_free: bool
 ) -> Generator[Progress, None, Examples]:
     import numpy as np
 
     from weibo_tui.engine.training import Examples
 
-    posts = [dataset.posts[index] for index in which]
-    encoded = yield from _encode(tokenizer, posts, plan.hyper.max_length)
+    posts = [dataset.posts[index] for index in indices]
+    encoded = yield from _encode(tokenizer, posts, config.hyper.max_length)
     without = None
-    if blind:
-        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), plan.hyper.max_length)
-        # A post that is nothing but emoticons has no variant without.
+    if emoticon_free:
+        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), config.hyper.max_length)
+        # A post of emoticons only has no variant without them.
         own = np.arange(len(posts))
         joined = type(encoded).join([encoded, without])
-        without = joined.take(np.where(without.bodies > 0, own + len(posts), own))
-    readable = np.flatnonzero(encoded.bodies)
-    labels = np.array([dataset.labels[index] for index in which], np.int64)
+        without = joined.take(np.where(without.num_content_tokens > 0, own + len(posts), own))
+    readable = np.flatnonzero(encoded.num_content_tokens)
+    labels = np.array([dataset.labels[index] for index in indices], np.int64)
     return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
 
 
@@ -171,128 +176,115 @@ def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> 
     from weibo_tui.engine.tokenizer import EncodedPosts
 
     parts = []
-    for start in range(0, len(posts), STRETCH):
-        stretch = posts[start : start + STRETCH]
-        parts.append(tokenizer.encode_posts(stretch, max_length, PREPROCESSING)[1])
-        yield Progress("encoding", start + len(stretch), len(posts))
+    for start in range(0, len(posts), ENCODE_BATCH):
+        batch = posts[start : start + ENCODE_BATCH]
+        parts.append(tokenizer.encode_posts(batch, max_length, PREPROCESSING)[1])
+        yield Progress("encoding", start + len(batch), len(posts))
     return EncodedPosts.join(parts)
 
 
-def _run(home: Home, plan: TrainingConfig, prepared: PreparedTraining, work: ActiveRun) -> Iterator[Event]:
+def _run(
+    models: ModelLoader, config: TrainingConfig, prepared: PreparedTraining, session: RunSession
+) -> Iterator[Event]:
     import numpy as np
 
-    training, compute = prepared.training, prepared.compute
-    split, unlabeled = prepared.split, prepared.dataset.unlabeled
-    yield work.tell(
-        RunStarted(
-            run=work.run.id,
-            name=plan.name,
-            kind=KIND,
-            base=plan.base,
-            device=str(compute.device),
-            dtype=compute.dtype_name,
-            threads=plan.machine.threads,
-            step=training.at.step,
-            steps=training.steps,
-            epochs=plan.hyper.epochs,
-            posts={
-                "train": len(split.train),
-                "validation": len(split.validation),
-                "test": len(split.test),
-                **({"unlabeled": unlabeled} if unlabeled else {}),
-            },
-            trainable=_count(training.adapter),
-            frozen=prepared.base.card.parameters,
-        )
+    trainer, split, unlabeled = prepared.trainer, prepared.split, prepared.dataset.unlabeled
+    yield session.start(
+        prepared.compute,
+        base=config.base,
+        threads=config.machine.threads,
+        step=trainer.state.step,
+        steps=trainer.steps,
+        epochs=config.hyper.epochs,
+        posts={**_sizes(split), **({"unlabeled": unlabeled} if unlabeled else {})},
+        trainable=_count_parameters(trainer.adapter),
+        frozen=prepared.base.card.parameters,
     )
-    yield from work.pull(training)
-    texts, words = yield from text_hashes(prepared.dataset.posts)
-    card = yield from _measure(plan, prepared, work.run, words[split.test])
-    work.check_folder()
-    if not plan.overwrite:
-        # An adapter that was imported or renamed since may have taken the name: what was trained is kept all the same.
-        card = replace(card, name=home.adapters.free_name(card.name))
-    # Those of the validation split too: the best epoch was chosen by them.
-    seen = np.concatenate([texts[split.train], texts[split.validation]])
-    card = home.adapters.save(training.adapter, card, plan.overwrite, seen)
-    finished = RunFinished(
-        run=work.run.id,
-        name=card.name,
-        kind=KIND,
-        path=str(home.adapters.path(card.name)),
-        best_epoch=training.at.best_epoch,
-        score=card.score,
-    )
-    yield work.finish(finished, {"best_epoch": training.at.best_epoch, "score": card.score})
+    yield from session.iter_events(trainer)
+    texts, words = yield from hash_texts(prepared.dataset.posts)
+    card = yield from _evaluate(config, prepared, session.run, words[split.test])
+    session.check_folder()
+    if not config.overwrite:
+        # An adapter that was imported or renamed during the run may have taken the name.
+        card = replace(card, name=models.adapters.free_name(card.name))
+    # The validation split counts as training data, because it chose the best epoch.
+    training_texts = np.concatenate([texts[split.train], texts[split.validation]])
+    card = models.adapters.save(trainer.adapter, card, config.overwrite, training_texts)
+    best_epoch, score = trainer.state.best_epoch, card.score
+    summary = {"best_epoch": best_epoch, "score": score}
+    yield session.finish(card.name, models.adapters.path(card.name), summary, best_epoch, score)
 
 
-def _measure(
-    plan: TrainingConfig, prepared: PreparedTraining, run: Run, words: NDArray[np.int64]
+def _evaluate(
+    config: TrainingConfig, prepared: PreparedTraining, run: Run, words: NDArray[np.int64]
 ) -> Generator[Progress, None, AdapterCard]:
-    """Temperature on the validation split, score card on the test split, and the card that says both. `words` are the
-    hashes of the test split's posts' words."""
+    """Fit the temperature on the validation split, score the test split, and return the card with both.
+
+    `words`, (test posts,), are hashes from `hash_texts`."""
     import numpy as np
 
     from weibo_tui.engine.calibration import fit_temperature
-    from weibo_tui.engine.prediction import Classifier, logits_of
+    from weibo_tui.engine.prediction import Classifier, predict_logits
 
-    training, dataset, split = prepared.training, prepared.dataset, prepared.split
-    compute, base, held_out = prepared.compute, prepared.base, prepared.training.validation
+    trainer, dataset, split = prepared.trainer, prepared.dataset, prepared.split
+    compute, base, held_out = prepared.compute, prepared.base, prepared.trainer.validation
     logits, done = np.zeros((len(held_out.encoded), len(dataset.names))), 0
-    for batch, part in logits_of(training.trunk, training.adapter, held_out.encoded, training.padding, compute):
+    for batch, part in predict_logits(trainer.backbone, trainer.adapter, held_out.encoded, trainer.padding, compute):
         logits[batch] = part
         done += len(batch)
         yield Progress("calibration", done, len(logits))
     classifier = Classifier(
-        training.trunk,
-        training.adapter,
+        trainer.backbone,
+        trainer.adapter,
         base.tokenizer,
         compute,
-        max_length=plan.hyper.max_length,
+        max_length=config.hyper.max_length,
         preprocessing=PREPROCESSING,
         temperature=fit_temperature(logits, held_out.labels),
     )
     posts = [dataset.posts[index] for index in split.test]
-    score, _judged = yield from score_posts(
+    score, _predictions = yield from score_posts(
         classifier, posts, words, [dataset.labels[index] for index in split.test], dataset.names
     )
-    config = training.adapter.config
+    shape = trainer.adapter.config
     return AdapterCard(
-        name=plan.name,
-        base=plan.base,
+        name=config.name,
+        base=config.base,
         base_fingerprint=base.card.fingerprint,
         labels=dataset.names,
         raw_labels=dataset.label_set.raw,
-        width=config.width,
-        blocks=config.blocks,
-        bottleneck=config.bottleneck,
-        activation=config.activation,
-        dropout=config.dropout,
-        max_length=plan.hyper.max_length,
+        width=shape.width,
+        blocks=shape.blocks,
+        bottleneck=shape.bottleneck,
+        activation=shape.activation,
+        dropout=shape.dropout,
+        max_length=config.hyper.max_length,
         preprocessing=PREPROCESSING,
         temperature=classifier.temperature,
         dtype=compute.dtype_name,
-        parameters=_count(training.adapter),
-        data=_about(dataset, split, plan),
-        hyperparameters=asdict(plan.hyper),
-        score=score.to_json() | ({} if len(dataset.names) <= cards.MOST_IN_MATRIX else {"confusion": ()}),
+        parameters=_count_parameters(trainer.adapter),
+        data=_data_info(dataset, split, config),
+        hyperparameters=asdict(config.hyper),
+        score=score.to_json() | ({} if len(dataset.names) <= cards.MAX_MATRIX_LABELS else {"confusion": ()}),
         run=run.id,
     )
 
 
-def _about(dataset: Dataset, split: Split, plan: TrainingConfig) -> dict[str, Any]:
+def _data_info(dataset: Dataset, split: Split, config: TrainingConfig) -> dict[str, Any]:
     return {
-        "files": [str(source.path.name) for source in dataset.sources[: cards.MOST_FILES]],
-        "more_files": max(0, len(dataset.sources) - cards.MOST_FILES),
+        "files": [str(source.path.name) for source in dataset.sources[: cards.MAX_DATA_FILES]],
+        "more_files": max(0, len(dataset.sources) - cards.MAX_DATA_FILES),
         "sha256": dataset.digest,
         "labels": dataset.counts(),
         "skipped": len(dataset.skipped),
-        "train": len(split.train),
-        "validation": len(split.validation),
-        "test": len(split.test),
-        "split_seed": plan.hyper.seed,
+        **_sizes(split),
+        "split_seed": config.hyper.seed,
     }
 
 
-def _count(module: Any) -> int:
+def _sizes(split: Split) -> dict[str, int]:
+    return {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
+
+
+def _count_parameters(module: Any) -> int:
     return sum(parameter.numel() for parameter in module.parameters())

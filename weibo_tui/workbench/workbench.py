@@ -1,51 +1,188 @@
-"""The workbench: the one object that the command line, the app and a notebook hold."""
+"""The workbench: the object that the command line, the app and a notebook use."""
 
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
 
 from weibo_tui.datasets.auditing import Audit, audit
-from weibo_tui.datasets.labels import BINARY, find_labels
-from weibo_tui.datasets.reading import Preview, peek
-from weibo_tui.progress import Progress
+from weibo_tui.datasets.labels import BINARY, resolve_labels
+from weibo_tui.datasets.reading import Preview, preview_table
+from weibo_tui.engine.hyperparameters import ComputeOptions
+from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.locale import gettext as _
+from weibo_tui.paths import Paths
+from weibo_tui.progress import Progress, drain
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
-from weibo_tui.workbench import downloads as fetching
-from weibo_tui.workbench import evaluation, prediction, pretraining, training
-from weibo_tui.workbench import labeling as labelling
+from weibo_tui.settings import Settings, find_paths
+from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter
+from weibo_tui.storage.lazy_database import connect_lazily
+from weibo_tui.storage.runs import Runs
+from weibo_tui.workbench import downloads, evaluation, labeling, prediction, pretraining, runs, training
 from weibo_tui.workbench.config import (
-    AuditPlan,
+    AuditConfig,
     Columns,
-    ComputeOptions,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
     TrainingConfig,
+    check_output,
 )
-from weibo_tui.workbench.home import Home
 from weibo_tui.workbench.legacy_project import LegacyProject
-from weibo_tui.workbench.runs import leave_running, renamed
+from weibo_tui.workbench.models import ModelLoader
+
+if TYPE_CHECKING:
+    from weibo_tui.engine.device import Compute
+    from weibo_tui.engine.prediction import Classifier
+    from weibo_tui.registry.bases import OpenBase
+    from weibo_tui.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """An audit is done."""
+    """The last event of an audit."""
 
     audit: Audit
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """A base or an adapter was taken in."""
+    """The last event of an import: the card of the new base or adapter."""
 
     card: BaseCard | AdapterCard
 
 
-class Workbench(Home):
-    """Everything a face needs. Use `Workbench.open`, as a context manager."""
+class Workbench:
+    """Everything that a user does with a home folder, from any thread. Open it with `Workbench.open`.
+
+    Several may be open at once, also in other programs: each sees what the others change. Heavy libraries are imported
+    at first use, so that opening one is cheap."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.models = ModelLoader(paths)
+        self.bases, self.adapters = self.models.bases, self.models.adapters
+        self._lock = threading.Lock()
+        self._open_database: Database | None = None
+
+    @classmethod
+    @contextmanager
+    def open(cls, home: Path | None = None, starter: Path | None = None) -> Iterator[Self]:
+        """Open the workbench of a home folder, by default the user's. Nothing is created until something is saved.
+        `starter` replaces the folder of the bundled models."""
+        paths = find_paths(home)
+        workbench = cls(paths if starter is None else replace(paths, starter=starter.absolute()))
+        try:
+            yield workbench
+        finally:
+            if workbench._open_database is not None:
+                workbench._open_database.close()
+
+    @property
+    def _database(self) -> Database:
+        with self._lock:
+            self._open_database = self._open_database or connect_lazily(self.paths.database)
+            return self._open_database
+
+    @cached_property
+    def history(self) -> History:
+        return History(self._database)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self._database, self.paths.runs)
+
+    @property
+    def settings(self) -> Settings:
+        """The current settings. While the file cannot be read, as during editing, the last ones apply."""
+        return self.models.settings
+
+    def check_output(self, out: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
+        """Raise UserInputError unless `out` can be written: not a file of the home, and see `atomic.check_output`."""
+        check_output(self.paths, out, overwrite, inputs)
+
+    def base_name(self, name: str = "") -> str:
+        """Resolve the name of a base; see `ModelLoader.base_name`."""
+        return self.models.base_name(name)
+
+    def adapter_name(self, name: str = "") -> str:
+        """Resolve the name of an adapter; see `ModelLoader.adapter_name`."""
+        return self.models.adapter_name(name)
+
+    def find_base(self, fingerprint: str, name: str = "") -> str | None:
+        """Return the name of the base with this fingerprint; see `ModelLoader.find_base`."""
+        return self.models.find_base(fingerprint, name)
+
+    def compute(self, machine: ComputeOptions) -> Compute:
+        """Return the device, dtype and threads of `machine`, with the settings as defaults."""
+        return self.models.compute(machine)
+
+    def open_base(self, name: str, compute: Compute) -> OpenBase:
+        """Load a base onto its device; see `ModelLoader.open_base`."""
+        return self.models.open_base(name, compute)
+
+    def classifier(self, adapter: str = "", machine: ComputeOptions = ComputeOptions()) -> Classifier:
+        """Return an adapter on its base, ready to predict; see `ModelLoader.classifier`."""
+        return self.models.classifier(adapter, machine)
+
+    def add_base(self, folder: Path, name: str) -> BaseCard:
+        """Import a local Hugging Face folder as the base `name`, and wait for it."""
+        return drain(self.bases.import_folder(folder, name))
+
+    def set_default_adapter(self, name: str) -> None:
+        """Make `name` the adapter that predicts by default."""
+        self.adapters.path(name)
+        self._save_settings(adapter=name)
+
+    def set_default_base(self, name: str) -> None:
+        """Make `name` the base that is trained on by default."""
+        self.bases.path(name)
+        self._save_settings(base=name)
+
+    def rename_base(self, old: str, new: str) -> None:
+        """Rename a base. Its adapters stay valid, because they refer to it by fingerprint."""
+        self.bases.rename(old, new)
+        self._replace("base", old, new)
+
+    def rename_adapter(self, old: str, new: str) -> None:
+        """Rename an adapter."""
+        self.adapters.rename(old, new)
+        self._replace("adapter", old, new)
+
+    def remove_base(self, name: str) -> None:
+        """Delete a base. Raises UserInputError while a training on it is in progress."""
+        self._check_unused(name)
+        self.bases.remove(name)
+        self._replace("base", name, "")
+
+    def _check_unused(self, base: str) -> None:
+        fingerprint = ""
+        with suppress(WeiboTuiError):  # `remove` reports a damaged or missing base
+            fingerprint = self.bases.card(base).fingerprint
+        for run in self.runs.list():
+            if run.state == "running" and run.plan.get("base") == fingerprint:
+                message = _("The base '{name}' is in use by run {run}. Stop that run first.")
+                raise UserInputError(message.format(name=base, run=run.id))
+
+    def remove_adapter(self, name: str) -> None:
+        """Delete an adapter."""
+        self.adapters.remove(name)
+        self._replace("adapter", name, "")
+
+    def _replace(self, kind: Literal["base", "adapter"], old: str, new: str) -> None:
+        """Drop a removed or renamed model from memory, and `new` takes its place where it was the default."""
+        self.models.evict(bases=kind == "base")
+        if getattr(self.settings, kind) == old:
+            self._save_settings(**{kind: new})
+
+    def _save_settings(self, **changes: str) -> None:
+        Settings.save(self.paths, **changes)
 
     def predict(
         self,
@@ -57,64 +194,70 @@ class Workbench(Home):
         machine: ComputeOptions = ComputeOptions(),
         window: int = prediction.WINDOW,
     ) -> Iterator[Analysis]:
-        """Judge posts, in order, `window` at a time. They are kept in the history unless `record`, or without it
-        the setting, says no. A post with nothing to read gives an Analysis with an error and no label."""
-        return prediction.predict(self, posts, adapter, record, source, machine, window)
+        """Predict posts in order, `window` at a time. `record` adds them to the history (default: the setting).
+
+        An unreadable post gives an Analysis with an error and without a label."""
+
+        def get_history() -> History | None:
+            return self.history if (self.settings.history if record is None else record) else None
+
+        return prediction.predict(self.models, posts, adapter, get_history, source, machine, window)
 
     def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
-        """How a table of posts will be read, and its first `limit` rows, as quickly as somebody types its path.
-        Raises UserInputError where it cannot be read so."""
-        return peek(path, columns.text, columns.label, columns.encoding, limit)
+        """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.
 
-    def audit(self, plan: AuditPlan) -> Iterator[object]:
-        """Look at labelled files: an iterator of progress, `AuditResult` the last."""
-        columns = plan.columns
-        found = yield from audit(plan.data, columns.text, columns.label, columns.encoding, plan.labels)
-        yield AuditResult(found)
+        Raises UserInputError where it cannot be read that way."""
+        return preview_table(path, columns.text, columns.label, columns.encoding, limit)
 
-    def train(self, plan: TrainingConfig) -> Iterator[object]:
-        """Train an adapter: an iterator of events, `RunFinished` the last. Closing it stops with a checkpoint."""
-        return training.train(self, plan)
+    def audit(self, config: AuditConfig) -> Iterator[object]:
+        """Inspect labeled files: an iterator of progress that ends with an `AuditResult`."""
+        columns = config.columns
+        result = yield from audit(config.data, columns.text, columns.label, columns.encoding, config.labels)
+        yield AuditResult(result)
 
-    def pretrain(self, plan: PretrainingConfig) -> Iterator[object]:
-        """Make a base from plain text: an iterator of events, `RunFinished` the last."""
-        return pretraining.pretrain(self, plan)
+    def train(self, config: TrainingConfig) -> Iterator[object]:
+        """Train an adapter: an iterator of events that ends with `RunFinished`. Closing it stops with a checkpoint."""
+        return training.train(self.models, self.runs, config)
+
+    def pretrain(self, config: PretrainingConfig) -> Iterator[object]:
+        """Pretrain a base on plain text: an iterator of events that ends with `RunFinished`."""
+        return pretraining.pretrain(self.models, self.runs, config)
 
     def resume(self, run_id: str, name: str = "") -> Iterator[object]:
-        """Go on with an interrupted, stopped or failed run from its checkpoint, exactly. What it makes gets its own
-        name, or `name` where that is given."""
+        """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result."""
         run = self.runs.get(run_id)
         if name and name != run.name:
-            run = renamed(self, run, name)
+            run = runs.rename(self.models, self.runs, run, name)
         resume = training.resume if run.kind == training.KIND else pretraining.resume
-        return resume(self, run)
+        return resume(self.models, self.runs, run)
 
-    def leave_running(self, run_id: str) -> subprocess.Popen[bytes]:
-        """Go on with a run in a process of its own, detached from this one; see `runs.leave_running`."""
-        return leave_running(self, self.runs.get(run_id))
+    def detach_run(self, run_id: str) -> subprocess.Popen[bytes]:
+        """Resume a run in a background process; see `runs.detach`."""
+        return runs.detach(self.paths, self.runs, self.runs.get(run_id))
 
-    def evaluate(self, plan: EvaluationConfig) -> Iterator[object]:
-        """Measure an adapter on labelled files: an iterator of events, `EvaluationResult` the last."""
-        return evaluation.evaluate(self, plan)
+    def evaluate(self, config: EvaluationConfig) -> Iterator[object]:
+        """Evaluate an adapter on labeled files: an iterator of events that ends with an `EvaluationResult`."""
+        return evaluation.evaluate(self.models, config)
 
-    def write_errors(self, scored: evaluation.EvaluationResult, out: Path, overwrite: bool = False) -> None:
-        """Write the posts that an evaluation found judged wrongly into a CSV file."""
+    def write_errors(self, result: evaluation.EvaluationResult, out: Path, overwrite: bool = False) -> None:
+        """Write the posts that an evaluation predicted wrongly to a CSV file."""
         self.check_output(out, overwrite)
-        scored.write_errors(out, overwrite)
+        result.write_errors(out, overwrite)
 
-    def label_file(self, plan: LabelingConfig) -> Iterator[object]:
-        """Label a file: an iterator of events, `LabelingResult` the last. Goes on where a killed one was."""
-        return labelling.label_file(self, plan)
+    def label_file(self, config: LabelingConfig) -> Iterator[object]:
+        """Label a file: an iterator of events that ends with a `LabelingResult`. Continues a killed labeling."""
+        history = self.history if config.record and self.settings.history else None
+        yield from labeling.label_file(self.models, history, config)
 
     def export_history(
         self,
         out: Path,
-        filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the word for it
+        filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the usual word
         bom: bool = True,
         guard: bool = True,
         overwrite: bool = False,
     ) -> Generator[Progress, None, int]:
-        """Write the analyses that match as CSV; see `History.export`."""
+        """Write the matching analyses as CSV; see `History.export`."""
         self.check_output(out, overwrite)
         return (yield from self.history.export(out, filter, bom, guard, overwrite))
 
@@ -124,44 +267,43 @@ class Workbench(Home):
         return self.runs.export(run_id, out, overwrite)
 
     def export_base(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write a base as one `.zip` or `.tar.gz`: an iterator of progress."""
+        """Write a base as a `.zip` or `.tar.gz`: an iterator of progress."""
         self.check_output(out, overwrite)
         yield from self.bases.export(name, out, overwrite)
 
     def export_adapter(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write an adapter as one `.zip` or `.tar.gz`: an iterator of progress."""
+        """Write an adapter as a `.zip` or `.tar.gz`: an iterator of progress."""
         self.check_output(out, overwrite)
         yield from self.adapters.export(name, out, overwrite)
 
-    def get_base(self, repository: str = fetching.BASE, name: str = "") -> Iterator[object]:
-        """Fetch a GPT-2 from the Hub, or from the mirror that HF_ENDPOINT names: an iterator of progress,
-        `ImportResult` the last. What has come stays where it is left, and the next try goes on there; one that is here
-        already is not fetched again."""
-        card = yield from fetching.get_base(self, repository, name)
+    def download_base(self, repository: str = downloads.BASE, name: str = "") -> Iterator[object]:
+        """Download a GPT-2 from the Hugging Face Hub or the mirror in HF_ENDPOINT, unless it is here already.
+
+        An iterator of progress that ends with an `ImportResult`. An interrupted download continues where it stopped."""
+        card = yield from downloads.download_base(self.models, repository, name)
         yield ImportResult(card)
 
-    def get_data(self, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Fetch weibo_senti_100k, labelled posts, from the Hub into the CSV file `out`: an iterator of progress."""
-        return fetching.get_data(self, out, overwrite)
+    def download_data(self, out: Path, overwrite: bool = False) -> Iterator[object]:
+        """Download weibo_senti_100k, a set of labeled posts, into the CSV file `out`: an iterator of progress."""
+        self.check_output(out, overwrite)
+        yield from downloads.download_data(self.paths.downloads, out, overwrite)
 
     def import_folder(self, folder: Path, name: str) -> Iterator[object]:
-        """Take in a local Hugging Face folder as the base `name`: an iterator of progress, `ImportResult` the last."""
-        card = yield from self.bases.take_in_folder(folder, name)
+        """Import a local Hugging Face folder as the base `name`: progress, then an `ImportResult`."""
+        card = yield from self.bases.import_folder(folder, name)
         yield ImportResult(card)
 
     def import_base(self, source: Path, name: str = "") -> Iterator[object]:
-        """Take in an exported base, under its own name or another: an iterator of progress, `ImportResult` the
-        last."""
-        card = yield from self.bases.take_in(source, name)
+        """Import an exported base under its own name or `name`: progress, then an `ImportResult`."""
+        card = yield from self.bases.import_model(source, name)
         yield ImportResult(card)
 
     def import_adapter(self, source: Path, name: str = "", overwrite: bool = False) -> Iterator[object]:
-        """Take in an exported adapter, under its own name or another: an iterator of progress, `ImportResult` the
-        last."""
-        card = yield from self.adapters.take_in(source, name, overwrite)
+        """Import an exported adapter under its own name or `name`: progress, then an `ImportResult`."""
+        card = yield from self.adapters.import_model(source, name, overwrite)
         yield ImportResult(card)
 
-    def import_original(
+    def import_legacy(
         self,
         checkpoint: Path,
         name: str,
@@ -169,29 +311,31 @@ class Workbench(Home):
         labels: Sequence[str] | None = None,
         overwrite: bool = False,
     ) -> Iterator[object]:
-        """Take in the original project's checkpoint as the adapter `name` on `base`, whose trunk must be the one in
-        it (default: the chosen one, else what was added from the original's folder, else the default); `labels` name
-        its labels in their order, else negative and positive: an iterator of progress, `ImportResult` the last."""
+        """Import a checkpoint of the original project as the adapter `name`: progress, then an `ImportResult`.
+
+        Its backbone must be that of `base` (default: the default base, or the one that was added from the
+        original project's folder). `labels` name the labels in order (default: negative, positive)."""
         from weibo_tui.registry import legacy_checkpoint
 
-        named = find_labels((), labels or BINARY)
-        base = self.base_name(base or self.settings.base or self._base_of_original())
-        card = yield from legacy_checkpoint.take_in(
-            checkpoint, self.bases, base, self.adapters, name, named.names, named.raw, overwrite
+        label_set = resolve_labels((), labels or BINARY)
+        base = self.base_name(base or self.settings.base or self._legacy_base())
+        card = yield from legacy_checkpoint.import_model(
+            checkpoint, self.bases, base, self.adapters, name, label_set.names, label_set.raw, overwrite
         )
         yield ImportResult(card)
 
-    def _base_of_original(self) -> str:
-        """Return the base that was added from the original project's folder, empty where none was."""
+    def _legacy_base(self) -> str:
+        """Return the base that was added from the original project's folder, or an empty string."""
         folder = LegacyProject.find().base
         source = "" if folder is None else str(folder.absolute())
         return next((card.name for card in self.bases.list() if source and card.source == source), "")
 
-    def export_original(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write an adapter, with its base, as a checkpoint that the original project's predict script loads: an
-        iterator of progress. Raises UserInputError where its shape is not the original's."""
+    def export_legacy(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
+        """Write an adapter and its base as a checkpoint that the original project loads: an iterator of progress.
+
+        Raises UserInputError where the shape differs from the original's."""
         from weibo_tui.registry import legacy_checkpoint
 
         self.check_output(out, overwrite)
-        base = self.base_of(self.adapters.card(name))
+        base = self.models.base_of(self.adapters.card(name))
         yield from legacy_checkpoint.export(self.adapters, name, self.bases, base, out, overwrite)

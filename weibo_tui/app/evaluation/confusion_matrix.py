@@ -1,10 +1,11 @@
-"""The confusion matrix as a table of cells that one moves over."""
+"""The confusion matrix as a table with a cell cursor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Offset, Size
@@ -17,17 +18,17 @@ from weibo_tui.app.formatting import label_name
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width, truncate_cells, visible
+from weibo_tui.text.terminal import sanitize, truncate_cells
 
-_NARROWEST, _WIDEST = 8, 14
-"""Cells of a column."""
-_WIDEST_NAME = 24
+_MIN_WIDTH, _MAX_WIDTH = 8, 14
+"""Width of a column in cells."""
+_MAX_NAME_WIDTH = 24
 _LEVELS = (0.02, 0.1, 0.3)
-"""Shares of a row from which on a cell is shaded more."""
+"""Shares of a row from which on a cell has a stronger color."""
 
 
 class ConfusionMatrix(ScrollView, can_focus=True):
-    """Rows: the truth; columns: the verdict. Names stay in sight while the cells scroll."""
+    """Rows are actual labels, columns predicted labels. The names stay in view while the cells scroll."""
 
     HELP_TEXT = N_(
         "The confusion matrix: a row for each label that posts bear, a column for each verdict; right verdicts stand "
@@ -67,57 +68,56 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         """The cursor is on another cell."""
 
     class Opened(Message):
-        """A cell was chosen."""
+        """Enter or a click on the cursor chose a cell."""
 
     def __init__(self) -> None:
         super().__init__()
         self._labels: Sequence[str] = ()
         self._names: list[str] = []
         self._counts: Sequence[Sequence[int]] = ()
-        self._longest_name = self._digits = 0
+        self._longest_name = self._max_digits = 0
 
     def show(self, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
-        """Show the counts (rows: truth, columns: verdict); the cursor begins at the commonest mistake."""
+        """Show counts (rows: actual, columns: predicted), with the cursor on the most frequent error."""
         self._labels, self._counts = labels, counts
-        self._names = [" ".join(visible(label_name(label)).split()) for label in labels]
-        self._longest_name = max(map(cell_width, self._names), default=0)
-        self._digits = max((len(f"{max(row):,}") for row in counts if row), default=0)
-        self.cursor = _commonest_mistake(counts)
-        self._arrange()
+        self._names = [" ".join(sanitize(label_name(label)).split()) for label in labels]
+        self._longest_name = max(map(cell_len, self._names), default=0)
+        self._max_digits = max((len(f"{max(row):,}") for row in counts if row), default=0)
+        self.cursor = _most_frequent_error(counts)
+        self._update_size()
 
     @property
     def cell(self) -> tuple[str, str, int]:
-        """The label, the verdict and the count of the cell under the cursor."""
+        """The actual label, the predicted label and the count of the cell under the cursor."""
         return self._labels[self.cursor.y], self._labels[self.cursor.x], self._counts[self.cursor.y][self.cursor.x]
 
     # ---- measures
 
     @property
     def _name_width(self) -> int:
-        longest = max(self._longest_name, cell_width(_corner()))
-        return min(longest, _WIDEST_NAME, max(10, self.size.width // 3)) + 1
+        longest = max(self._longest_name, cell_len(_corner()))
+        return min(longest, _MAX_NAME_WIDTH, max(10, self.size.width // 3)) + 1
 
     @property
     def _cell_width(self) -> int:
-        all_in_sight = (self.size.width - self._name_width) // max(1, len(self._names))
-        return max(_NARROWEST, self._digits + 3, min(self._longest_name + 2, _WIDEST, all_in_sight))
+        available = (self.size.width - self._name_width) // max(1, len(self._names))
+        return max(_MIN_WIDTH, self._max_digits + 3, min(self._longest_name + 2, _MAX_WIDTH, available))
 
-    def _arrange(self) -> None:
+    def _update_size(self) -> None:
         size = Size(self._name_width + len(self._names) * self._cell_width, len(self._names) + 1)
         self.virtual_size = size
         self.styles.height = size.height + (1 if size.width > self.size.width > 0 else 0)
-        self._follow()
+        self._scroll_to_cursor()
         self.refresh(layout=True)
 
     def on_resize(self) -> None:
-        self._arrange()
+        self._update_size()
 
-    def _follow(self) -> None:
-        """Scroll so far that the cursor's cell is seen."""
-        wide, left = self._cell_width, self.cursor.x * self._cell_width
-        room, tall = self.size.width - self._name_width, self.scrollable_content_region.height - 1
-        x = min(max(self.scroll_x, left + wide - room), left)
-        y = min(max(self.scroll_y, self.cursor.y + 1 - tall), self.cursor.y)
+    def _scroll_to_cursor(self) -> None:
+        left, right = self.cursor.x * self._cell_width, (self.cursor.x + 1) * self._cell_width
+        width, height = self.size.width - self._name_width, self.scrollable_content_region.height - 1
+        x = min(max(self.scroll_x, right - width), left)
+        y = min(max(self.scroll_y, self.cursor.y + 1 - height), self.cursor.y)
         self.scroll_to(max(0, x), max(0, y), animate=False, force=True)
 
     # ---- what is drawn
@@ -129,31 +129,31 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         row = y - 1 + self.scroll_offset.y
         if y and row >= len(self._names):
             return Strip.blank(self.size.width, style)
-        head = self._piece(self._names[row] if y else _corner(), self._name_width, row == self.cursor.y and y > 0)
-        room, wide, left = self.size.width - self._name_width, self._cell_width, self.scroll_offset.x
-        columns = range(left // wide, min(len(self._names), (left + room) // wide + 1))
-        cells = Strip(self._row(row, columns) if y else self._heads(columns))
-        shown = cells.crop(left % wide, left % wide + room)
-        return Strip.join([Strip([head]), shown]).adjust_cell_length(self.size.width, style).apply_style(style)
+        name = self._row_name(self._names[row] if y else _corner(), row == self.cursor.y and y > 0)
+        width, cell, left = self.size.width - self._name_width, self._cell_width, self.scroll_offset.x
+        columns = range(left // cell, min(len(self._names), (left + width) // cell + 1))
+        cells = Strip(self._row(row, columns) if y else self._header(columns)).crop(left % cell, left % cell + width)
+        return Strip.join([Strip([name]), cells]).adjust_cell_length(self.size.width, style).apply_style(style)
 
-    def _piece(self, name: str, width: int, here: bool) -> Segment:
+    def _row_name(self, name: str, at_cursor: bool) -> Segment:
+        width = self._name_width
         text = truncate_cells(name, width - 1)
-        style = self.get_component_rich_style("matrix--here" if here else "matrix--name")
-        return Segment(text + " " * (width - cell_width(text)), style)
+        style = self.get_component_rich_style("matrix--here" if at_cursor else "matrix--name")
+        return Segment(text + " " * (width - cell_len(text)), style)
 
-    def _heads(self, columns: range) -> Iterator[Segment]:
+    def _header(self, columns: range) -> Iterator[Segment]:
         width = self._cell_width
         for column in columns:
             text = truncate_cells(self._names[column], width - 2)
             style = self.get_component_rich_style("matrix--here" if column == self.cursor.x else "matrix--name")
-            yield Segment(" " * (width - 1 - cell_width(text)) + text + " ", style)
+            yield Segment(" " * (width - 1 - cell_len(text)) + text + " ", style)
 
     def _row(self, row: int, columns: range) -> Iterator[Segment]:
         counts, width = self._counts[row], self._cell_width
-        whole = max(1, sum(counts))
+        total = max(1, sum(counts))
         for column in columns:
             count = counts[column]
-            level = sum(count / whole >= share for share in _LEVELS)
+            level = sum(count / total >= share for share in _LEVELS)
             kind = f"{'right' if row == column else 'wrong'}-{level}" if count else "none"
             name = "cursor" if self.cursor == (column, row) and self.has_focus else kind
             text = f"{count:,}" if count else "·"
@@ -169,7 +169,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
 
     def watch_cursor(self) -> None:
         if self._labels:
-            self._follow()
+            self._scroll_to_cursor()
             self.refresh()
             self.post_message(self.Moved())
 
@@ -190,15 +190,11 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self.cursor = Offset(column, row)
 
 
-def _commonest_mistake(counts: Sequence[Sequence[int]]) -> Offset:
-    """Its cell; the first one where there is none."""
-    most, place = 0, Offset(0, 0)
-    for at, row in enumerate(counts):
-        wrong = [*row[:at], 0, *row[at + 1 :]]
-        if max(wrong) > most:
-            most = max(wrong)
-            place = Offset(wrong.index(most), at)
-    return place
+def _most_frequent_error(counts: Sequence[Sequence[int]]) -> Offset:
+    """Return its cell (column, row), the first cell if there is no error."""
+    errors = [(count, -y, -x) for y, row in enumerate(counts) for x, count in enumerate(row) if x != y and count]
+    _count, y, x = max(errors, default=(0, 0, 0))
+    return Offset(-x, -y)
 
 
 def _corner() -> str:

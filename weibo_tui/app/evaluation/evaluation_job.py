@@ -1,22 +1,20 @@
-"""Evaluations while the app lives: how far each is, and what came of it."""
+"""An evaluation of this session: its progress by stage, and its result."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
 from textual.content import Content
 
-from weibo_tui.app.formatting import bar, duration, percent
+from weibo_tui.app.formatting import bar
 from weibo_tui.app.services.jobs import Job
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.progress import Progress
-from weibo_tui.text import cell_width
-from weibo_tui.words import word
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult
-
-KEPT = 5
-"""So many stay: each holds its posts."""
 
 _STAGES = ("reading", "hashing", "evaluating", "without emoticons", "only emoticons")
 _PASSES = _STAGES[2:]
@@ -24,19 +22,19 @@ _PASSES = _STAGES[2:]
 
 @dataclass(eq=False)
 class Evaluation:
-    """One of them: its plan and job, the latest progress of each stage, and its result or what failed it."""
+    """An evaluation, with the latest progress of each stage, and its result or its error message."""
 
-    plan: EvaluationConfig
+    config: EvaluationConfig
     job: Job
     stages: dict[str, Progress] = field(default_factory=dict)
-    scored: EvaluationResult | None = None
+    result: EvaluationResult | None = None
     problem: str = ""
 
-    def told(self, events: Sequence[object]) -> None:
-        """Take in what its job tells."""
+    def update(self, events: Sequence[object]) -> None:
+        """Process events of the job."""
         for event in events:
             if isinstance(event, EvaluationResult):
-                self.scored = event
+                self.result = event
             elif isinstance(event, Progress) and event.stage in _STAGES:
                 self.stages[event.stage] = event
 
@@ -44,29 +42,29 @@ class Evaluation:
     def title(self) -> str:
         """The adapter and the files."""
         return _("{adapter} on {files}").format(
-            adapter=self.plan.adapter, files=", ".join(path.name for path in self.plan.data)
+            adapter=self.config.adapter, files=", ".join(path.name for path in self.config.data)
         )
 
     @property
     def outcome(self) -> str:
-        """How it stands, in a few words."""
-        if self.scored is not None:
-            return _("{share} right").format(share=percent(self.scored.score.accuracy))
-        return self.problem or word(self.job.state)
+        """The result, the error or the state in a few words."""
+        if self.result is not None:
+            return _("{share} right").format(share=percent(self.result.score.accuracy))
+        return self.problem or display_name(self.job.state)
 
     def lines(self, width: int) -> Iterator[Content]:
-        """How far it is: a line a stage."""
-        names = max(cell_width(word(stage)) for stage in _STAGES) + 2
+        """Yield the progress, a line for each stage."""
+        column = max(cell_len(display_name(stage)) for stage in _STAGES) + 2
         for stage in _STAGES:
-            yield self._line(stage, names, max(6, min(30, width - names - 34)))
+            yield self._line(stage, column, max(6, min(30, width - column - 34)))
 
-    def _line(self, stage: str, names: int, cells: int) -> Content:
-        name = word(stage) + " " * (names - cell_width(word(stage)))
-        place, begun = _STAGES.index(stage), max(map(_STAGES.index, self.stages), default=-1)
-        if place > begun:
+    def _line(self, stage: str, column: int, cells: int) -> Content:
+        name = display_name(stage) + " " * (column - cell_len(display_name(stage)))
+        index, current = _STAGES.index(stage), max(map(_STAGES.index, self.stages), default=-1)
+        if index > current:
             return Content.styled(f"  {name}", "$text-disabled")
         progress = self.stages.get(stage)
-        if place < begun or (progress is not None and progress.done == progress.total):
+        if index < current or (progress is not None and progress.done == progress.total):
             return Content.assemble(("✓ ", "$text-success"), name)
         return Content.assemble(("▸ ", "$primary"), name, *(self._figures(progress, cells) if progress else ()))
 
@@ -83,8 +81,8 @@ class Evaluation:
                 yield _(" · about {time} left").format(time=duration(left))
 
     def _seconds_left(self, progress: Progress) -> float | None:
-        """Of all passes together, taking those to come for as slow as this one."""
+        """Return the seconds until the last pass ends, at the rate of this one."""
         if not self.job.per_second or not progress.total or progress.stage not in _PASSES:
             return None
-        passes_to_come = len(_PASSES) - 1 - _PASSES.index(progress.stage)
-        return (progress.total - progress.done + passes_to_come * progress.total) / self.job.per_second
+        remaining_passes = len(_PASSES) - 1 - _PASSES.index(progress.stage)
+        return (progress.total - progress.done + remaining_passes * progress.total) / self.job.per_second

@@ -1,4 +1,4 @@
-"""What an adapter is to be measured on."""
+"""The form for an evaluation: the labeled files and how they are read."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import one_line, plain
+from weibo_tui.app.formatting import safe_content, safe_line
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
-from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.workbench import AuditPlan, Columns, EvaluationConfig
+from weibo_tui.workbench import AuditConfig, Columns, EvaluationConfig
 
 _COLUMNS = ("text_column", "label_column", "encoding")
-_MOST_LABELS = 30
+_MAX_LABELS = 30
 
 
 class EvaluationForm(PlanForm[EvaluationConfig]):
-    """Only files must be named: posts with labels that the adapter knows."""
+    """Only files are required: posts with labels that the adapter knows."""
 
     HELP_TEXT = N_(
         "Measure an adapter on labelled files (CSV, TSV, JSONL or Parquet) that it was not trained on. Type a path, "
@@ -46,69 +46,69 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
     }
     """
 
-    def __init__(self, card: AdapterCard, typed: dict[str, Any] | None = None) -> None:
-        super().__init__(typed)
+    def __init__(self, card: AdapterCard, values: dict[str, Any] | None = None) -> None:
+        super().__init__(values)
         self._card = card
-        self._files = FileList(self._typed.get("files", ()), sorted(FORMATS))
-        self._wrong = PathInput(save=True, suffixes=(".csv",), placeholder=_("nowhere"))
+        self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
+        self._errors = PathInput(save=True, suffixes=(".csv",), placeholder=_("nowhere"))
         self._preview = DataPreview(audit=False)
 
     def compose_body(self) -> Iterable[Widget]:
         card = self._card
-        known = ", ".join(
+        labels = ", ".join(
             name if name == raw else f"{name} ({raw})"
-            for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MOST_LABELS]
+            for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MAX_LABELS]
         )
-        more = ", …" if len(card.labels) > _MOST_LABELS else ""
-        yield Static(plain(_("Measure '{name}'").format(name=card.name)), classes="title")
+        more = ", …" if len(card.labels) > _MAX_LABELS else ""
+        yield Static(safe_content(_("Measure '{name}'").format(name=card.name)), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Container(id="left"):
-                yield Static(plain(_("Labelled posts")), classes="section")
+                yield Static(safe_content(_("Labelled posts")), classes="section")
                 yield self._files
                 yield from self.fields(*column_fields(), encoding_field())
-                yield Static(one_line(_("Its labels: {labels}").format(labels=known + more)), classes="about")
-                yield Static(plain(_("Write the posts judged wrongly to")), classes="section")
-                yield self._wrong
+                yield Static(safe_line(_("Its labels: {labels}").format(labels=labels + more)), classes="about")
+                yield Static(safe_content(_("Write the posts judged wrongly to")), classes="section")
+                yield self._errors
             with Container(id="right"):
                 yield self._preview
 
     def on_mount(self) -> None:
         self._files.take_focus()
-        self.changed()
+        self.update_dependents()
 
-    def changed(self) -> None:
-        """Look at how the files are to be read now."""
+    def update_dependents(self) -> None:
+        """Show how the files are read with the options of the form."""
         if self._fields:
-            self._preview.look(AuditPlan(tuple(self._files.files), self._columns()))
+            self._preview.load(AuditConfig(tuple(self._files.files), self._columns()))
 
     def on_file_list_changed(self) -> None:
-        self._typed["files"] = list(self._files.files)
+        self._values["files"] = list(self._files.files)
         self._problem.update("")
-        self.changed()
+        self.update_dependents()
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        found = event.peeks[0].source if event.peeks else None
+        source = event.previews[0].source if event.previews else None
         for name in _COLUMNS:
-            self._fields[name].suggest(str(getattr(found, name, None) or ""))
+            self._fields[name].suggest(str(getattr(source, name, None) or ""))
 
     def _columns(self) -> Columns:
         return Columns(*(self._fields[name].value for name in _COLUMNS))
 
     def output(self) -> PathInput | None:
-        return self._wrong if self._wrong.value.strip() else None
+        return self._errors if self._errors.value.strip() else None
 
     def plan(self) -> EvaluationConfig:
-        if self._files.untaken:
+        if self._files.pending:
             raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
         if not self._files.files:
             raise UserInputError(_("Name a file to measure it on first."))
-        wrong = self._wrong.path if self.output() else None
-        if wrong is not None and (problem := judge(wrong, save=True).problem):
+        errors = self._errors.path if self.output() else None
+        if errors is not None and (problem := check_path(errors, save=True).problem):
             raise UserInputError(problem)
         return EvaluationConfig(
             data=tuple(map(Path, self._files.files)),
             adapter=self._card.name,
             columns=self._columns(),
-            errors=wrong,
-            overwrite=wrong is not None and self._may_replace == wrong,
+            errors=errors,
+            overwrite=errors is not None and self._replaceable == errors,
         )

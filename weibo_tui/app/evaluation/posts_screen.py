@@ -1,38 +1,135 @@
-"""The posts of one cell of a confusion matrix, the surest first, and one of them whole."""
+"""The posts of one cell of a confusion matrix, by confidence, and a single post."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import ClassVar
 
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual import events
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
-from weibo_tui.app.evaluation.post_list import PostList
-from weibo_tui.app.formatting import bar, label_colour, one_line, percent, plain, verdict
+from weibo_tui.app.formatting import bar, label_color, label_content, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width, truncate_cells
+from weibo_tui.presentation.numbers import percent
+from weibo_tui.text.terminal import sanitize, truncate_cells
 from weibo_tui.workbench import EvaluatedPost, EvaluationResult
 
-AT_ONCE = 200
-"""Posts fetched at a time."""
-NEAR = 50
-"""Posts before the end of those that are here at which more are fetched."""
-BAR = 10
-MOST_LABELS = 60
-"""Labels whose probabilities are shown, and always the one that the file gives."""
-LONGEST = 20_000
-"""Characters of a post that are shown; it is copied whole."""
+PAGE = 200
+"""Posts that are loaded at a time."""
+PREFETCH = 50
+"""Posts after the cursor below which more are loaded."""
+BAR_CELLS = 10
+MAX_LABELS = 60
+"""Labels whose probabilities are shown, and always the actual one."""
+MAX_CHARACTERS = 20_000
+"""Characters of a post that are shown; a copy has all of them."""
+
+
+class PostList(ScrollView, can_focus=True):
+    """Confidence and text of each post, one a line; only the lines in view are drawn."""
+
+    HELP_TEXT = N_("The posts of one cell of the confusion matrix, the surest first. Enter opens one whole.")
+    BINDINGS = bindings("posts")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"posts--confidence", "posts--cursor"}
+    DEFAULT_CSS = """
+    PostList {
+        overflow-x: hidden; scrollbar-size-vertical: 1;
+        & > .posts--confidence { color: $text-muted; }
+        & > .posts--cursor { background: $panel; }
+        &:focus > .posts--cursor { background: $primary 25%; }
+    }
+    """
+
+    cursor: reactive[int] = reactive(0)
+
+    class Moved(Message):
+        """The cursor is on another post."""
+
+    class Opened(Message):
+        """A post was chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posts: list[EvaluatedPost] = []
+
+    @property
+    def post(self) -> EvaluatedPost | None:
+        """The post under the cursor."""
+        return self.posts[self.cursor] if self.posts else None
+
+    def add(self, posts: Sequence[EvaluatedPost]) -> None:
+        """Add posts at the end."""
+        first = not self.posts
+        self.posts += posts
+        self.virtual_size = Size(0, len(self.posts))
+        self.refresh()
+        if first and posts:
+            self.post_message(self.Moved())
+
+    def render_line(self, y: int) -> Strip:
+        row, width = y + self.scroll_offset.y, self.scrollable_content_region.width
+        if row >= len(self.posts):
+            return Strip.blank(width, self.rich_style)
+        post = self.posts[row]
+        # Cut before the line breaks are joined: a post may have a megabyte.
+        text = truncate_cells(" ".join(sanitize(post.text[: 4 * width]).split()), max(0, width - 11))
+        confidence = Segment(
+            f" {percent(post.confidence):>8} ", self.get_component_rich_style("posts--confidence", partial=True)
+        )
+        line = Strip([confidence, Segment(text + " " * (width - 10 - cell_len(text)))])
+        style = self.get_component_rich_style("posts--cursor") if row == self.cursor else self.rich_style
+        return line.adjust_cell_length(width).apply_style(style)
+
+    def validate_cursor(self, cursor: int) -> int:
+        return min(max(cursor, 0), max(0, len(self.posts) - 1))
+
+    def watch_cursor(self) -> None:
+        region = Region(0, self.cursor, 1, 1)
+        self.scroll_to_region(region, animate=False, force=True)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def action_move(self, posts: int) -> None:
+        self.cursor += posts
+
+    def action_page(self, pages: int) -> None:
+        self.cursor += pages * max(1, self.scrollable_content_region.height - 1)
+
+    def action_first(self) -> None:
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        self.cursor = len(self.posts) - 1
+
+    def action_open(self) -> None:
+        if self.posts:
+            self.post_message(self.Opened())
+
+    def on_click(self, event: events.Click) -> None:
+        row = event.y + self.scroll_offset.y
+        if row < len(self.posts):
+            if row == self.cursor:
+                self.action_open()
+            self.cursor = row
 
 
 class CellPostsScreen(FormScreen[None]):
-    """A list of posts, with the one under the cursor beside it where there is room."""
+    """A list of posts, with the one under the cursor next to it where there is room."""
 
     HELP_TEXT = N_("Posts with one label and one verdict, the surest first. Enter opens one whole, c copies it.")
     BINDINGS = bindings("post")
@@ -46,22 +143,17 @@ class CellPostsScreen(FormScreen[None]):
     }
     """
 
-    def __init__(self, scored: EvaluationResult, label: str, judged: str) -> None:
+    def __init__(self, result: EvaluationResult, label: str, predicted: str) -> None:
         super().__init__()
-        self._score = scored.score
-        self._label, self._judged = label, judged
-        self._posts: Iterator[EvaluatedPost] = scored.posts(label, judged)
+        self._score = result.score
+        self._label, self._predicted = label, predicted
+        self._posts: Iterator[EvaluatedPost] = result.posts(label, predicted)
         self._fetching = False
 
     def compose_body(self) -> Iterable[Widget]:
         labels = self._score.labels
-        count = self._score.confusion[labels.index(self._label)][labels.index(self._judged)]
-        title = [
-            Content.assemble(_("labelled"), " ", verdict(self._label, labels)),
-            Content.assemble(_("judged"), " ", verdict(self._judged, labels)),
-            plain(ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")),
-        ]
-        yield Static(Content(" · ").join(title), classes="title")
+        count = self._score.confusion[labels.index(self._label)][labels.index(self._predicted)]
+        yield Static(Content(" · ").join(cell_title(self._label, self._predicted, labels, count)), classes="title")
         with Horizontal():
             yield PostList()
             yield PostDetails()
@@ -70,26 +162,26 @@ class CellPostsScreen(FormScreen[None]):
         self._fetch()
 
     def _fetch(self) -> None:
-        # One at a time, and never given up: what the iterator gave would be lost.
+        # One at a time, and never cancelled: what the iterator returned would be lost.
         if not self._fetching:
             self._fetching = True
-            self.do(self._more())
+            self.run_task(self._load_page())
 
-    async def _more(self) -> None:
-        posts = await self.weibo.records.ask(lambda _bench: list(islice(self._posts, AT_ONCE)))
-        self._fetching = len(posts) < AT_ONCE  # those were the last
+    async def _load_page(self) -> None:
+        posts = await self.app.records.call(lambda _wb: list(islice(self._posts, PAGE)))
+        self._fetching = len(posts) < PAGE  # those were the last
         self.query_one(PostList).add(posts)
 
     def on_post_list_moved(self) -> None:
         posts = self.query_one(PostList)
         self.query_one(PostDetails).show(posts.post, self._score.labels)
-        if posts.to_come < NEAR:
+        if len(posts.posts) - 1 - posts.cursor < PREFETCH:
             self._fetch()
         self.refresh_bindings()
 
     def on_post_list_opened(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
-            self.weibo.push_screen(PostScreen(post, self._score.labels))
+            self.app.push_screen(PostScreen(post, self._score.labels))
 
     def action_copy(self) -> None:
         if (post := self.query_one(PostList).post) is not None:
@@ -97,7 +189,7 @@ class CellPostsScreen(FormScreen[None]):
 
 
 class PostScreen(FormScreen[None]):
-    """One of them, as long as it is."""
+    """A single post in full."""
 
     HELP_TEXT = N_("One post, whole, with the probability of each label. The arrows scroll it, c copies it.")
     BINDINGS = bindings("post")
@@ -118,7 +210,7 @@ class PostScreen(FormScreen[None]):
 
 
 class PostDetails(VerticalScroll):
-    """A post, its verdict with all probabilities, and the place it stands at."""
+    """A post, its probabilities, and its file and row."""
 
     DEFAULT_CSS = """
     PostDetails { padding: 1 2; scrollbar-size-vertical: 1; }
@@ -129,44 +221,53 @@ class PostDetails(VerticalScroll):
         yield Static()
 
     def show(self, post: EvaluatedPost | None, labels: tuple[str, ...]) -> None:
-        """Show another post, from its beginning."""
-        self.query_one(Static).update(
-            ResponsiveText(lambda width: _lines(post, labels, width)) if post is not None else ""
-        )
+        """Show a post from its top, or nothing."""
+        text = ResponsiveText(lambda width: _lines(post, labels, width)) if post is not None else ""
+        self.query_one(Static).update(text)
         self.scroll_home(animate=False)
 
 
+def cell_title(label: str, predicted: str, labels: Sequence[str], count: int) -> list[Content]:
+    """Return the parts of the title of a cell: actual label, predicted label, number of posts."""
+    return [
+        Content.assemble(_("labelled"), " ", label_content(label, labels)),
+        Content.assemble(_("judged"), " ", label_content(predicted, labels)),
+        safe_content(ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")),
+    ]
+
+
 def copy_post(screen: FormScreen[None], post: EvaluatedPost) -> None:
-    """Put the post's text on the clipboard, as the file has it."""
+    """Copy the text of a post to the clipboard."""
     screen.app.copy_to_clipboard(post.text)
-    screen.flash(_("The post is copied."), "success")
+    screen.show_message(_("The post is copied."), "success")
 
 
 def _lines(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
-    yield from plain(post.text[:LONGEST]).wrap(width)
-    if (rest := len(post.text) - LONGEST) > 0:
+    yield from safe_content(post.text[:MAX_CHARACTERS]).wrap(width)
+    if (rest := len(post.text) - MAX_CHARACTERS) > 0:
         more = _("… and {n} characters more: copied, it is whole.").format(n=f"{rest:,}")
         yield from Content.styled(more, "$text-muted").wrap(width)
     yield Content("")
-    yield from _shares(post, labels, width)
+    yield from _share_lines(post, labels, width)
     yield Content("")
-    yield from one_line(_("{path}, row {row}").format(path=post.path, row=f"{post.row:,}"), "$text-muted").wrap(width)
+    place = _("{path}, row {row}").format(path=post.path, row=f"{post.row:,}")
+    yield from safe_line(place, "$text-muted").wrap(width)
 
 
-def _shares(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
-    """The probabilities, the highest first, with the label that the file gives."""
-    given = "  " + _("← label")
+def _share_lines(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
+    """Yield the probabilities, highest first, with the actual label marked."""
+    mark = "  " + _("← label")
     by_share = sorted(post.probabilities, key=lambda label: -post.probabilities[label])
-    told = by_share[:MOST_LABELS] + [label for label in by_share[MOST_LABELS:] if label == post.label]
-    names = {label: " ".join(verdict(label, labels).plain.split()) for label in told}
-    room = max(6, width - BAR - 9 - cell_width(given))
-    widest = min(room, max(map(cell_width, names.values())))
-    for label in told:
-        name, share = truncate_cells(names[label], widest), post.probabilities[label]
-        colour = label_colour(label, labels)
+    shown = by_share[:MAX_LABELS] + [label for label in by_share[MAX_LABELS:] if label == post.label]
+    names = {label: " ".join(label_content(label, labels).plain.split()) for label in shown}
+    room = max(6, width - BAR_CELLS - 9 - cell_len(mark))
+    longest = min(room, max(map(cell_len, names.values())))
+    for label in shown:
+        name, share = truncate_cells(names[label], longest), post.probabilities[label]
+        color = label_color(label, labels)
         yield Content.assemble(
-            plain(name + " " * (widest + 1 - cell_width(name)), colour),
-            bar(share, BAR, colour),
+            safe_content(name + " " * (longest + 1 - cell_len(name)), color),
+            bar(share, BAR_CELLS, color),
             f"{percent(share):>8}",
-            (given if label == post.label else "", "$text-muted"),
+            (mark if label == post.label else "", "$text-muted"),
         )

@@ -1,4 +1,4 @@
-"""An evaluation: how far it is, then the score card and the confusion matrix, whose cells open their posts."""
+"""The evaluation screen: the progress, then the score card and the confusion matrix with the posts of its cells."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from textual.widgets import Static
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.evaluation_job import Evaluation
-from weibo_tui.app.evaluation.posts_screen import CellPostsScreen
-from weibo_tui.app.formatting import percent, plain, verdict
+from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, cell_title
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
-from weibo_tui.locale import N_, ngettext
+from weibo_tui.display_names import skipped_rows
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.words import skipped_rows
+from weibo_tui.presentation.numbers import percent
 
 
 class EvaluationScreen(FormScreen[None]):
-    """Shows an evaluation, at work or done; the work goes on when it is closed."""
+    """Shows a running or finished evaluation; closing it does not stop the evaluation."""
 
     HELP_TEXT = N_(
         "An evaluation compares the verdicts of an adapter with the labels of a file: with the posts as they are, with "
@@ -35,8 +36,8 @@ class EvaluationScreen(FormScreen[None]):
     DEFAULT_CSS = """
     EvaluationScreen {
         .title { height: auto; padding: 0 1; background: $panel; text-style: bold; }
-        .news { height: auto; padding: 1 1 0 1; }
-        .news.-empty { display: none; }
+        .notes { height: auto; padding: 1 1 0 1; }
+        .notes.-empty { display: none; }
         #work { height: auto; padding: 1 1; }
         #result { height: 1fr; display: none; scrollbar-size-vertical: 1; }
         #cells { height: auto; padding: 1 1 0 1; }
@@ -56,8 +57,8 @@ class EvaluationScreen(FormScreen[None]):
         self.evaluation = evaluation
 
     def compose_body(self) -> Iterable[Widget]:
-        yield Static(plain(self.evaluation.title), classes="title")
-        yield Static(classes="news")
+        yield Static(safe_content(self.evaluation.title), classes="title")
+        yield Static(classes="notes")
         yield Static(id="work")
         with VerticalScroll(id="result"):
             with Vertical(id="cells"):
@@ -66,92 +67,83 @@ class EvaluationScreen(FormScreen[None]):
             yield ScoreView(unseen=False)
 
     def on_mount(self) -> None:
-        self.tell()
+        self.update()
 
-    def tell(self) -> None:
-        """Show how the evaluation stands now."""
+    def update(self) -> None:
+        """Show the current state of the evaluation."""
         if not self.query(ScoreView):
-            return  # it was over before this was drawn; that is told then
-        evaluation = self.evaluation
-        news = self._news()
-        self.query_one(".news", Static).update(news)
-        self.query_one(".news", Static).set_class(not news, "-empty")
+            return  # not composed yet
+        notes = self._notes()
+        self.query_one(".notes", Static).update(notes)
+        self.query_one(".notes", Static).set_class(not notes, "-empty")
         self.refresh_bindings()
-        scored = evaluation.scored
-        if scored is None:
-            self.query_one("#work", Static).update(ResponsiveText(evaluation.lines))
+        result = self.evaluation.result
+        if result is None:
+            self.query_one("#work", Static).update(ResponsiveText(self.evaluation.lines))
         elif not self.has_class("-done"):
             self.add_class("-done")
-            # The matrix stands beside it, with its cells to open.
-            self.query_one(ScoreView).show({**scored.score.to_json(), "confusion": ()})
+            # Without its own matrix: the one next to it has cells to open.
+            self.query_one(ScoreView).show({**result.score.to_json(), "confusion": ()})
             matrix = self.query_one(ConfusionMatrix)
-            matrix.show(scored.score.labels, scored.score.confusion)
+            matrix.show(result.score.labels, result.score.confusion)
             matrix.focus()
 
-    def _news(self) -> Content:
-        """What there is to know before the figures."""
-        scored, job = self.evaluation.scored, self.evaluation.job
-        if scored is None:
+    def _notes(self) -> Content:
+        result, job = self.evaluation.result, self.evaluation.job
+        if result is None:
             if self.evaluation.problem:
-                return plain(self.evaluation.problem, "$text-error")
+                return safe_content(self.evaluation.problem, "$text-error")
             if job.outcome == "stopped":
                 return Content(_("It was stopped; nothing of it is kept."))
             return Content(_("stopping …") if job.stopping else "")
         lines = []
-        if scored.warning:
-            style = "$text-warning" if scored.seen_in_training else "$text-muted"
-            lines.append(plain(scored.warning, style))
-        if scored.unlabeled:
-            lines.append(plain(skipped_rows(scored.unlabeled)))
-        if scored.errors is not None:
-            lines.append(plain(_("The posts judged wrongly are in {path}.").format(path=scored.errors)))
+        if result.warning:
+            style = "$text-warning" if result.seen_in_training else "$text-muted"
+            lines.append(safe_content(result.warning, style))
+        if result.unlabeled:
+            lines.append(safe_content(skipped_rows(result.unlabeled)))
+        if result.errors is not None:
+            lines.append(safe_content(_("The posts judged wrongly are in {path}.").format(path=result.errors)))
         return Content("\n").join(lines)
 
     def on_confusion_matrix_moved(self) -> None:
-        assert self.evaluation.scored is not None  # it is what the matrix shows
-        score = self.evaluation.scored.score
-        label, judged, count = self.query_one(ConfusionMatrix).cell
-        labels = score.labels
-        posts = ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")
-        whole = sum(score.confusion[labels.index(label)])
-        parts = [
-            Content.assemble(_("labelled"), " ", verdict(label, labels)),
-            Content.assemble(_("judged"), " ", verdict(judged, labels)),
-            plain(posts),
-        ]
-        if whole:
-            parts.append(plain(_("{share} of the row").format(share=percent(count / whole))))
+        assert self.evaluation.result is not None  # the matrix shows it
+        score = self.evaluation.result.score
+        label, predicted, count = self.query_one(ConfusionMatrix).cell
+        parts = cell_title(label, predicted, score.labels, count)
+        if total := sum(score.confusion[score.labels.index(label)]):
+            parts.append(safe_content(_("{share} of the row").format(share=percent(count / total))))
         self.query_one("#cell", Static).update(Content(" · ").join(parts))
 
     def on_confusion_matrix_opened(self) -> None:
-        scored = self.evaluation.scored
-        label, judged, count = self.query_one(ConfusionMatrix).cell
-        if scored is not None and count:
-            self.weibo.push_screen(CellPostsScreen(scored, label, judged))
+        result = self.evaluation.result
+        label, predicted, count = self.query_one(ConfusionMatrix).cell
+        if result is not None and count:
+            self.app.push_screen(CellPostsScreen(result, label, predicted))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        scored = self.evaluation.scored
+        result = self.evaluation.result
         if action == "stop":
             return self.evaluation.job.outcome is None
         if action == "write":
-            return scored is not None and bool(scored.score.n)
+            return result is not None and bool(result.score.n)
         return True
 
     def action_stop(self) -> None:
         self.evaluation.job.stop()
-        self.weibo.nudge()
-        self.tell()
+        self.app.wake_workers()
+        self.update()
 
     def action_write(self) -> None:
-        self.do(self._write(), group="write", latest=True)
+        self.run_task(self._write(), group="write", exclusive=True)
 
     async def _write(self) -> None:
-        scored = self.evaluation.scored
-        assert scored is not None  # the key does not work before
-        name = f"{self.evaluation.plan.adapter}-wrong.csv"
+        result = self.evaluation.result
+        assert result is not None  # otherwise the key does not work
+        name = f"{self.evaluation.config.adapter}-wrong.csv"
         dialog = PathDialog(_("Where to write the posts judged wrongly"), name, save=True)
-        path = await self.weibo.push_screen_wait(dialog)
+        path = await self.app.push_screen_wait(dialog)
         if path is None:
             return
-        await self.weibo.records.ask(lambda bench: bench.write_errors(scored, path, dialog.overwrite))
-        self.flash(_("{path} is written.").format(path=path), "success")
+        await self.app.records.call(lambda wb: wb.write_errors(result, path, dialog.overwrite))
+        self.show_message(_("{path} is written.").format(path=path), "success")

@@ -1,34 +1,36 @@
-"""What an audit of labelled files found, and what it means for a training."""
+"""Audit of labeled files: its figures, and what they mean for a training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import SIGNS, bar, label_colour, label_name, one_line, percent
+from weibo_tui.app.formatting import SIGNS, bar, label_color, label_name, safe_line
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width, truncate_cells, visible, wrap_cells
+from weibo_tui.presentation.numbers import percent
+from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 if TYPE_CHECKING:
     from weibo_tui.datasets.auditing import Audit, Emoticons, Lengths
 
 SUGGESTED_DROPOUT = "0.5"
-MOST_LABELS = 12
+MAX_LABELS = 12
 _LABEL_CELLS = 14
 
 
 def gives_away(emoticons: Emoticons) -> bool:
-    """Whether emoticons alone tell most of what the commonest label does not."""
+    """Return whether emoticons alone predict most of the labels that the majority baseline gets wrong."""
     linear, majority = emoticons.linear_accuracy, emoticons.majority
     return linear is not None and majority is not None and linear - majority > 0.5 * (1 - majority)
 
 
 class AuditView(Static):
-    """The figures of an audit."""
+    """Figures of an audit."""
 
     DEFAULT_CSS = "AuditView { height: auto; }"
 
@@ -40,38 +42,38 @@ class AuditView(Static):
 
 
 def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
-    """The lines of an audit, for a width in cells. A warning comes first, where it is seen without scrolling."""
+    """Yield the lines of an audit, for a width in cells. A warning comes first, visible without scrolling."""
     heads = (_("Rows"), _("Length"), _("Duplicates"), _("Contradictions"), _("Reposts"), _("Emoticons"))
-    first = max(map(cell_width, heads)) + 2
+    first = max(map(cell_len, heads)) + 2
 
-    def told(head: str, text: str) -> Iterator[Content]:
-        for number, line in enumerate(wrap_cells(visible(text), max(8, width - first))):
+    def row(head: str, text: str) -> Iterator[Content]:
+        for number, line in enumerate(wrap_cells(sanitize(text), max(8, width - first))):
             name = "" if number else head
-            yield Content.assemble((name + " " * (first - cell_width(name)), "$text-muted"), line)
+            yield Content.assemble((name + " " * (first - cell_len(name)), "$text-muted"), line)
 
     emoticons = audit.emoticons
     if gives_away(emoticons):
         yield from _meaning(emoticons, width)
         yield Content("")
-    yield from told(heads[0], _rows(audit))
+    yield from row(heads[0], _rows(audit))
     yield from _labels(audit, width)
-    yield from told(heads[1], _lengths(audit.length))
-    yield from told(heads[2], _("{number} posts stood there before").format(number=f"{audit.duplicates:,}"))
+    yield from row(heads[1], _lengths(audit.length))
+    yield from row(heads[2], _("{number} posts stood there before").format(number=f"{audit.duplicates:,}"))
     if audit.word_duplicates:
         message = _("{number} more with the same words")
-        yield from told("", message.format(number=f"{audit.word_duplicates:,}"))
+        yield from row("", message.format(number=f"{audit.word_duplicates:,}"))
     if audit.near_duplicates:
-        yield from told("", _("{number} more nearly equal an earlier post").format(number=f"{audit.near_duplicates:,}"))
-    yield from told(heads[3], _("{number} texts have several labels").format(number=f"{audit.contradictions:,}"))
+        yield from row("", _("{number} more nearly equal an earlier post").format(number=f"{audit.near_duplicates:,}"))
+    yield from row(heads[3], _("{number} texts have several labels").format(number=f"{audit.contradictions:,}"))
     if audit.word_contradictions > audit.contradictions:
         message = _("{number} counting words alone")
-        yield from told("", message.format(number=f"{audit.word_contradictions:,}"))
-    yield from told(heads[4], percent(audit.reposts))
-    yield from told(heads[5], _("in {share} of the posts").format(share=percent(emoticons.share_with)))
+        yield from row("", message.format(number=f"{audit.word_contradictions:,}"))
+    yield from row(heads[4], percent(audit.reposts))
+    yield from row(heads[5], _("in {share} of the posts").format(share=percent(emoticons.share_with)))
     if emoticons.linear_accuracy is None:
         return
     alone = _("alone they predict {accuracy} of the labels (always the commonest: {majority})")
-    yield from told("", alone.format(accuracy=percent(emoticons.linear_accuracy), majority=percent(emoticons.majority)))
+    yield from row("", alone.format(accuracy=percent(emoticons.linear_accuracy), majority=percent(emoticons.majority)))
     if not gives_away(emoticons):
         yield Content("")
         yield from _meaning(emoticons, width)
@@ -88,20 +90,20 @@ def _rows(audit: Audit) -> str:
 
 def _labels(audit: Audit, width: int) -> Iterator[Content]:
     labels = list(audit.labels)
-    whole = sum(audit.labels.values())
-    most = max(audit.labels.values(), default=1)
-    for label, count in list(audit.labels.items())[:MOST_LABELS]:
-        name = truncate_cells(" ".join(visible(label_name(label)).split()), _LABEL_CELLS - 1)
-        colour = label_colour(label, labels)
+    total = sum(audit.labels.values())
+    largest = max(audit.labels.values(), default=1)
+    for label, count in list(audit.labels.items())[:MAX_LABELS]:
+        name = truncate_cells(" ".join(sanitize(label_name(label)).split()), _LABEL_CELLS - 1)
+        colour = label_color(label, labels)
         yield Content.assemble(
             (SIGNS.get(label, "●") + " ", colour),
-            one_line(name),
-            " " * (_LABEL_CELLS - cell_width(name)),
-            f"{count:>9,}  {percent(count / whole if whole else None):>7}  ",
-            bar(count / most if most else 0.0, max(4, min(24, width - _LABEL_CELLS - 24)), colour),
+            safe_line(name),
+            " " * (_LABEL_CELLS - cell_len(name)),
+            f"{count:>9,}  {percent(count / total if total else None):>7}  ",
+            bar(count / largest if largest else 0.0, max(4, min(24, width - _LABEL_CELLS - 24)), colour),
         )
-    if len(labels) > MOST_LABELS:
-        more = _("and {number} labels more").format(number=len(labels) - MOST_LABELS)
+    if len(labels) > MAX_LABELS:
+        more = _("and {number} labels more").format(number=len(labels) - MAX_LABELS)
         yield Content.styled(more, "$text-muted")
 
 

@@ -1,7 +1,8 @@
-"""What the forms for long work share: fields that are checked as one types, remembered, and made into a plan."""
+"""Base class of forms that start a job."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,8 +13,8 @@ from textual.widgets import Button, Collapsible, Footer, Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
@@ -25,7 +26,7 @@ Plan = TypeVar("Plan")
 
 
 class PlanForm(FormScreen[Plan]):
-    """Gives the plan that was filled in, or None. `typed` keeps the texts of the fields from one time to the next."""
+    """Returns the plan, or None if it was closed. `values` keeps the texts of the fields for the next time."""
 
     BINDINGS = bindings("form")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-wide"), (150, "-roomy")]  # noqa: RUF012 - as Screen declares it
@@ -48,19 +49,19 @@ class PlanForm(FormScreen[Plan]):
     }
     """
 
-    def __init__(self, typed: dict[str, Any] | None = None) -> None:
+    def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__()
-        self._typed = typed if typed is not None else {}
+        self._values = values if values is not None else {}
         self._fields: dict[str, Field] = {}
         self._problem = Static(classes="problem")
-        self._proposed = ""
-        self._may_replace: Path | None = None
+        self._proposed_name = ""
+        self._replaceable: Path | None = None
         """The output file that the user agreed to replace."""
 
     def fields(self, *specs: FieldSpec) -> Iterator[Field]:
-        """The fields, with what was typed into them last."""
+        """Yield the fields with their last texts."""
         for spec in specs:
-            field = Field(spec, self._typed.get(spec.name))
+            field = Field(spec, self._values.get(spec.name))
             self._fields[spec.name] = field
             yield field
 
@@ -68,69 +69,70 @@ class PlanForm(FormScreen[Plan]):
         with Vertical(classes="body"):
             yield from self.compose_body()
         with Horizontal(classes="start"):
-            yield Button(plain(_("Start")), variant="primary", id="start")
+            yield Button(safe_content(_("Start")), variant="primary", id="start")
             yield self._problem
         yield StatusMessage()
         yield Footer(show_command_palette=False)
 
     def on_field_changed(self, event: Field.Changed) -> None:
-        self._typed[event.field.spec.name] = event.field.text
+        self._values[event.field.spec.name] = event.field.text
         self._problem.update("")
-        self.changed()
+        self.update_dependents()
 
-    def changed(self) -> None:
-        """For what follows from the fields."""
+    def update_dependents(self) -> None:
+        """Update what depends on the fields."""
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "start":
             self.action_start()
 
     def output(self) -> PathInput | None:
-        """Return the line that names the file to write, where one is named."""
+        """Return the input for the file to write, if the form has one."""
         return None
 
     def action_start(self) -> None:
         output = self.output()
-        if output is not None and output.path.is_file() and self._may_replace != output.path:
-            self.do(self._ask_to_replace(output))
+        if output is not None and output.path.is_file() and self._replaceable != output.path:
+            self.run_task(self._ask_to_replace(output))
             return
-        wrong = [field for field in self._fields.values() if field.problem]
-        if wrong:
-            self._refuse(_("{field}: {problem}").format(field=_(wrong[0].spec.label), problem=wrong[0].problem))
-            for folded in wrong[0].ancestors_with_self:
-                if isinstance(folded, Collapsible):
-                    folded.collapsed = False
-            self.call_after_refresh(wrong[0].take_focus)
+        invalid = [field for field in self._fields.values() if field.problem]
+        if invalid:
+            field = invalid[0]
+            self._show_problem(_("{field}: {problem}").format(field=_(field.spec.label), problem=field.problem))
+            for parent in field.ancestors_with_self:
+                if isinstance(parent, Collapsible):
+                    parent.collapsed = False
+            self.call_after_refresh(field.take_focus)
             return
         try:
             plan = self.plan()
         except UserInputError as error:
-            self._refuse(explain(error))
+            self._show_problem(user_message(error))
             return
-        self._typed.pop("name", None)  # the next one needs another
+        self._values.pop("name", None)  # the next one needs another name
         self.dismiss(plan)
 
     async def _ask_to_replace(self, output: PathInput) -> None:
         question = _("{path} is there already.").format(path=output.path)
         answers = [("other", _("Choose another place")), ("replace", _("Replace it"))]
-        if await self.weibo.push_screen_wait(ChoiceDialog(question, answers)) == "replace":
-            self._may_replace = output.path
+        if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "replace":
+            self._replaceable = output.path
             self.action_start()
         else:
             output.focus()
 
-    def _refuse(self, problem: str) -> None:
-        self._problem.update(plain(problem))
+    def _show_problem(self, problem: str) -> None:
+        self._problem.update(safe_content(problem))
 
     def propose_name(self, name: str) -> None:
-        """Name it so, unless the person has named it otherwise."""
-        if self._fields["name"].text in ("", self._proposed):
-            self._proposed = self._fields["name"].text = name
+        """Propose a name, unless the user has typed another."""
+        if self._fields["name"].text in ("", self._proposed_name):
+            self._proposed_name = self._fields["name"].text = name
 
     def values(self, *names: str) -> dict[str, Any]:
-        """The values of fields by name."""
+        """Return the values of fields by name."""
         return {name: self._fields[name].value for name in names}
 
+    @abstractmethod
     def plan(self) -> Plan:
-        """The plan; UserInputError for what no field knows of."""
-        raise NotImplementedError
+        """Return the plan. Raises UserInputError for problems that involve several fields."""

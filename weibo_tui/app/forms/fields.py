@@ -1,4 +1,4 @@
-"""Lines of a form: a name, a place to type or choose, and beside it what it means or what is wrong with it."""
+"""Fields of forms: a label, an input or a selection, and a help text or error."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Select, Static
 
-from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import visible
+from weibo_tui.text.terminal import sanitize
 
-Reader = Callable[[str], Any]
-"""The value that a text stands for; UserInputError, in a few words, where it stands for none."""
+Parser = Callable[[str], Any]
+"""Parses a text. Raises UserInputError, with a message of a few words, if it is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A field: what it is called and explained by (both marked for translation), what stands in it at first, how its
-    text is read. With `choices`, given as (value, words), it is chosen and not typed."""
+    """A field: name, label and help text (both marked for translation), default, and parser.
+
+    With `choices`, as (value, label), it is a selection."""
 
     name: str
     label: str
-    about: str
+    help_text: str
     default: str = ""
-    read: Reader = str
+    parse: Parser = str
     choices: tuple[tuple[str, str], ...] = ()
     range: str = ""
 
@@ -42,7 +43,7 @@ class FieldSpec:
 class Field(Container):
     """A field of a form, checked with each key."""
 
-    SCOPED_CSS = False  # what it looks like in a -narrow screen is said of the screen
+    SCOPED_CSS = False  # the screen's CSS styles it for narrow screens
     DEFAULT_CSS = """
     Field {
         height: auto; layout: horizontal;
@@ -60,7 +61,7 @@ class Field(Container):
     """
 
     class Changed(Message):
-        """Something else stands in it now."""
+        """The value changed."""
 
         def __init__(self, field: Field) -> None:
             super().__init__()
@@ -74,16 +75,16 @@ class Field(Container):
         text = spec.default if text is None else text
         self._input: Input | Select[str]
         if spec.choices:
-            options = [(plain(_(words)), value) for value, words in spec.choices]
-            known = [value for value, _words in spec.choices]
-            value = next((one for one in (text, spec.default) if one in known), known[0])
+            options = [(safe_content(_(label)), value) for value, label in spec.choices]
+            values = [value for value, _label in spec.choices]
+            value = next((option for option in (text, spec.default) if option in values), values[0])
             self._input = Select(options, value=value, allow_blank=False, compact=True)
         else:
-            self._input = SingleLineInput(visible(text), placeholder=spec.default)
+            self._input = SingleLineInput(sanitize(text), placeholder=spec.default)
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="entry"):
-            yield Static(plain(_(self.spec.label)), classes="label")
+            yield Static(safe_content(_(self.spec.label)), classes="label")
             yield self._input
         yield self._note
 
@@ -92,7 +93,7 @@ class Field(Container):
 
     @property
     def text(self) -> str:
-        """What stands in it; what it has at first where it was emptied."""
+        """The text, or the default if it is empty."""
         if isinstance(self._input, Select):
             return str(self._input.value)
         return self._input.value.strip() or self.spec.default
@@ -103,18 +104,18 @@ class Field(Container):
 
     @property
     def value(self) -> Any:
-        """What its text stands for; UserInputError where that is nothing."""
-        return self.spec.read(self.text)
+        """The parsed text. Raises UserInputError if it is invalid."""
+        return self.spec.parse(self.text)
 
     def suggest(self, text: str) -> None:
-        """Say what is taken where nothing is typed."""
+        """Show what is used if nothing is typed."""
         assert isinstance(self._input, Input)
-        self._input.placeholder = visible(text)
+        self._input.placeholder = sanitize(text)
 
     def take_focus(self) -> None:
         self._input.focus()
 
-    # A class and not :focus-within, which Textual looks at only where a rule for the field itself asks for it.
+    # A class, because Textual updates :focus-within only for rules about the field itself.
 
     def on_descendant_focus(self) -> None:
         self.add_class("-entered")
@@ -123,20 +124,20 @@ class Field(Container):
         self.remove_class("-entered")
 
     def check(self) -> None:
-        """Look at what stands in it, and say what is wrong with it."""
+        """Parse the text and show what is wrong with it."""
         try:
-            self.spec.read(self.text)
+            self.spec.parse(self.text)
         except WeiboTuiError as error:
-            self.problem = explain(error)
+            self.problem = user_message(error)
         else:
             self.problem = ""
-        shown = self.problem if self.text else ""  # what is still to be filled in is not wrong yet
-        self.set_class(bool(shown), "-wrong")
-        self._note.update(plain(shown) if shown else self._about())
+        problem = self.problem if self.text else ""  # an empty field is not an error yet
+        self.set_class(bool(problem), "-wrong")
+        self._note.update(safe_content(problem) if problem else self._help())
 
-    def _about(self) -> Content:
-        about = plain(_(self.spec.about)) if self.spec.about else Content()
-        return Content.assemble(about, (f"  {self.spec.range}", "$text-disabled")) if self.spec.range else about
+    def _help(self) -> Content:
+        text = safe_content(_(self.spec.help_text)) if self.spec.help_text else Content()
+        return Content.assemble(text, (f"  {self.spec.range}", "$text-disabled")) if self.spec.range else text
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -149,41 +150,43 @@ class Field(Container):
         self.post_message(self.Changed(self))
 
 
-def whole(low: float, high: float) -> Reader:
-    """Reads a whole number from `low` to `high`."""
+def whole_number(low: float, high: float) -> Parser:
+    """Return a parser for whole numbers from `low` to `high`."""
 
-    def read(text: str) -> int:
+    def parse(text: str) -> int:
         digits = text.replace(",", "").replace("_", "")
         if re.fullmatch(r"-?\d{1,18}", digits) and low <= int(digits) <= high:
             return int(digits)
-        raise UserInputError(_("a whole number from {low} to {high}").format(low=short(low), high=short(high)))
+        raise UserInputError(
+            _("a whole number from {low} to {high}").format(low=format_limit(low), high=format_limit(high))
+        )
 
-    return read
+    return parse
 
 
-def decimal(low: float, high: float, within: bool = False) -> Reader:
-    """Reads a number from `low` to `high`; `within`: the ends themselves not."""
+def decimal_number(low: float, high: float, exclusive: bool = False) -> Parser:
+    """Return a parser for numbers from `low` to `high`, without the ends if `exclusive`."""
 
-    def read(text: str) -> float:
+    def parse(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if isfinite(value) and (low < value < high if within else low <= value <= high):
+        if isfinite(value) and (low < value < high if exclusive else low <= value <= high):
             return value
-        words = _("a number between {low} and {high}") if within else _("a number from {low} to {high}")
-        raise UserInputError(words.format(low=short(low), high=short(high)))
+        words = _("a number between {low} and {high}") if exclusive else _("a number from {low} to {high}")
+        raise UserInputError(words.format(low=format_limit(low), high=format_limit(high)))
 
-    return read
+    return parse
 
 
-def short(value: float) -> str:
-    """A limit, or a default: as few digits as it can be typed with."""
+def format_limit(value: float) -> str:
+    """Return a number with as few digits as possible, as it may be typed."""
     return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:g}"
 
 
-def names(text: str) -> tuple[str, ...] | None:
-    """Names with commas between them; None for no text."""
+def parse_names(text: str) -> tuple[str, ...] | None:
+    """Return comma-separated names, None for an empty text."""
     return tuple(part.strip() for part in text.split(",")) if text else None
 
 
@@ -192,5 +195,5 @@ def optional(text: str) -> str | None:
 
 
 def as_choices(values: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Values that are their own words."""
+    """Return values that are their own labels."""
     return tuple((value, value) for value in values)

@@ -1,4 +1,4 @@
-"""Files that are chosen one after the other, and can be taken out again."""
+"""A list of files to choose one by one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import one_line
+from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
@@ -24,14 +24,14 @@ class _ChosenFiles(OptionList):
     BINDINGS = bindings("files")
 
     class Remove(Message):
-        """The file that the cursor is on is to go."""
+        """The file under the cursor must be removed."""
 
     def action_remove(self) -> None:
         self.post_message(self.Remove())
 
 
 class FileList(Vertical):
-    """A line to type or choose a path in, and below it the files that were chosen."""
+    """A path input with the chosen files below it."""
 
     DEFAULT_CSS = """
     FileList {
@@ -46,41 +46,41 @@ class FileList(Vertical):
     """
 
     class Changed(Message):
-        """Other files are chosen now."""
+        """The chosen files changed."""
 
     def __init__(self, files: Iterable[Path] = (), suffixes: Collection[str] = ()) -> None:
         super().__init__()
         self.files = list(files)
-        self._typed = PathInput(suffixes=suffixes, placeholder=_("a file with posts and labels; Enter takes it"))
+        self._input = PathInput(suffixes=suffixes, placeholder=_("a file with posts and labels; Enter takes it"))
         self._chosen = _ChosenFiles(markup=False)
 
     def compose(self) -> ComposeResult:
-        yield self._typed
+        yield self._input
         yield self._chosen
 
     def on_mount(self) -> None:
         self._show()
 
     def take_focus(self) -> None:
-        self._typed.focus()
+        self._input.focus()
 
     @property
-    def untaken(self) -> str:
-        """What is typed and was not taken yet."""
-        return self._typed.value.strip()
+    def pending(self) -> str:
+        """Text of the input that was not added yet."""
+        return self._input.value.strip()
 
-    def take(self, path: Path) -> None:
-        """Choose a file, and be ready for the next."""
+    def add(self, path: Path) -> None:
+        """Add a file and clear the input."""
         path = path.absolute()
         if path not in self.files:
             self.files.append(path)
-        self._typed.value = ""
+        self._input.value = ""
         self._show()
         self.post_message(self.Changed())
 
     def on_path_input_chosen(self, event: PathInput.Chosen) -> None:
         event.stop()
-        self.take(event.path)
+        self.add(event.path)
 
     def on__chosen_files_remove(self) -> None:
         index = self._chosen.highlighted
@@ -93,11 +93,11 @@ class FileList(Vertical):
         self.post_message(self.Changed())
 
     def _show(self, index: int = 0) -> None:
-        self._chosen.set_options(Option(_named(path)) for path in self.files)
+        self._chosen.set_options(Option(_prompt(path)) for path in self.files)
         self._chosen.highlighted = min(index, len(self.files) - 1) if self.files else None
         self.set_class(bool(self.files), "-some")
 
 
-def _named(path: Path) -> Content:
-    """The name first: it is what tells files apart where there is no room for the folder."""
-    return Content.assemble(one_line(path.name), "  ", one_line(str(path.parent), "$text-muted"))
+def _prompt(path: Path) -> Content:
+    """Return the name, then the folder, which may be cut off."""
+    return Content.assemble(safe_line(path.name), "  ", safe_line(str(path.parent), "$text-muted"))

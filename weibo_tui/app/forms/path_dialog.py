@@ -1,4 +1,4 @@
-"""Asks where a file is, or where to write one."""
+"""A dialog for a path."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 
 
 class PathDialog(Dialog[Path]):
-    """A path, completed as it is typed; `check` raises WeiboTuiError for one that will not do. With `save` it is a
-    place to write to: where a file is already, it is to be said twice."""
+    """Asks for a path. `check` raises WeiboTuiError for an invalid one.
+
+    With `save` it is a file to write: Enter twice replaces an existing one."""
 
     DEFAULT_CSS = """
     PathDialog .box { width: 90; min-height: 9; }
@@ -38,35 +39,35 @@ class PathDialog(Dialog[Path]):
         self._question = question
         self._save = save
         self._check = check
-        self._typed = PathInput(value, suffixes, save=save, folders=folders)
-        self._warned_of: Path | None = None
+        self._input = PathInput(value, suffixes, save=save, folders=folders)
+        self._warned_path: Path | None = None
         self.overwrite = False
-        """The user agreed to replace the file at the path that was given."""
+        """True if the user agreed to replace the existing file."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(self._question), classes="question")
-            yield self._typed
+            yield Static(safe_content(self._question), classes="question")
+            yield self._input
             yield Static(classes="problem")
 
     def on_mount(self) -> None:
-        self._typed.focus()
+        self._input.focus()
 
     def on_path_input_changed(self) -> None:
-        self._object("")
+        self._show_problem("")
 
     def on_path_input_chosen(self, event: PathInput.Chosen) -> None:
         try:
             self._check(event.path)
         except WeiboTuiError as error:
-            self._object(explain(error))
+            self._show_problem(user_message(error))
             return
-        if self._save and event.exists and self._warned_of != event.path:
-            self._warned_of = event.path
-            self._object(_("{path} is there already: Enter once more replaces it.").format(path=event.path))
+        if self._save and event.exists and self._warned_path != event.path:
+            self._warned_path = event.path
+            self._show_problem(_("{path} is there already: Enter once more replaces it.").format(path=event.path))
         else:
             self.overwrite = self._save and event.exists
             self.dismiss(event.path)
 
-    def _object(self, problem: str) -> None:
-        self.query_one(".problem", Static).update(plain(problem))
+    def _show_problem(self, problem: str) -> None:
+        self.query_one(".problem", Static).update(safe_content(problem))

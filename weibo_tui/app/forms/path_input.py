@@ -1,12 +1,15 @@
-"""A line for a path, which knows what is there."""
+"""An input for a path, with completion and a list of files."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from textual import events, on, work
 from textual.actions import SkipAction
@@ -18,24 +21,73 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import plain
-from weibo_tui.app.forms.aside import aside
-from weibo_tui.app.forms.path_completion import MOST, Completions, as_path, complete, is_typeable, judge
-from weibo_tui.app.forms.path_field import PathField
+from weibo_tui.app.formatting import safe_content
+from weibo_tui.app.forms.path_completion import (
+    MAX_SUGGESTIONS,
+    Completions,
+    as_path,
+    check_path,
+    complete,
+    is_typeable,
+    parse_dropped_paths,
+)
 from weibo_tui.app.keymap import bindings
+from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
-from weibo_tui.text import visible
+from weibo_tui.text.terminal import sanitize
 
-LINES = 8
-"""Lines of the list that are seen at once; it scrolls."""
+MAX_LIST_ROWS = 8
+
+T = TypeVar("T")
+
+
+class PathField(Input, inherit_bindings=False):
+    """The text line of a PathInput. It accepts dropped files, and a key takes its suggestion."""
+
+    BINDINGS = Input.BINDINGS  # without the keys that scroll up and down
+    HELP_TEXT = N_(
+        "The path of a file. Tab or Right takes what is suggested, Down shows what there is; a file may be dropped on"
+        " the terminal."
+    )
+
+    class Dropped(Message):
+        """Files were dropped on the terminal, or paths pasted in quotes or as URIs."""
+
+        def __init__(self, paths: list[str]) -> None:
+            super().__init__()
+            self.paths = paths
+
+    suggestion = ""
+
+    def take_suggestion(self) -> bool:
+        """Take the suggestion for the text before the cursor. Return False without one."""
+        matches = self.suggestion.casefold().startswith(self.value.casefold()) and self.suggestion != self.value
+        if not (self.value and matches and self.cursor_at_end):
+            return False
+        self.value = self.suggestion
+        self.cursor_position = len(self.value)
+        return True
+
+    def suggest(self, text: str, suggestion: str) -> None:
+        """Show a suggestion for `text`, if it is still the value."""
+        self.suggestion = suggestion
+        self.post_message(SuggestionReady(text, suggestion))
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        paths = parse_dropped_paths(event.text)
+        if paths == [event.text.strip()]:
+            self.replace(sanitize(paths[0]), *self.selection)
+        elif paths:
+            self.post_message(self.Dropped(paths))
 
 
 class PathInput(Widget):
-    """A line for the path of a file, completed as it is typed; with `save`, for a place to write a file to.
+    """An input for the path of a file, completed while it is typed; with `save`, of a file to write.
 
-    Enter, or a file taken from the list, posts `Chosen` where the path will do, and says why where it will not. Of
-    several files that are dropped on the terminal at once, each is chosen.
+    Enter, or a file taken from the list, posts `Chosen` if the path is valid, and otherwise shows what is wrong. If
+    several files are dropped on the terminal at once, each is chosen.
     """
 
     BINDINGS = bindings("path")
@@ -45,39 +97,31 @@ class PathInput(Widget):
     PathInput PathField {{ width: 1fr; }}
     PathInput ._open {{ width: 3; text-align: center; background: $panel; color: $text-muted; }}
     PathInput ._open:hover {{ color: $text; }}
-    PathInput ._said {{ height: auto; padding: 0 1; display: none; color: $text-warning; }}
-    PathInput ._said.-problem {{ color: $text-error; }}
+    PathInput ._message {{ height: auto; padding: 0 1; display: none; color: $text-warning; }}
+    PathInput ._message.-problem {{ color: $text-error; }}
     PathInput OptionList {{
-        display: none; overlay: screen; width: 1fr; height: auto; max-height: {LINES};
+        display: none; overlay: screen; width: 1fr; height: auto; max-height: {MAX_LIST_ROWS};
         border: none; padding: 0; background: $panel;
     }}
     PathInput .option-list--option {{ padding: 0 1; }}
     """
 
     class Changed(Message):
-        """Something was typed, pasted or taken; it need not be a path yet."""
+        """The text changed. It may not be a path yet."""
 
         def __init__(self, path_input: PathInput, value: str) -> None:
             super().__init__()
             self.path_input = path_input
             self.value = value
 
-        @property
-        def control(self) -> PathInput:
-            return self.path_input
-
     class Chosen(Message):
-        """A path that will do. `exists` says, of a place to write to, that a file is there already."""
+        """A valid path was chosen. With `save`, `exists` says that there is a file already."""
 
         def __init__(self, path_input: PathInput, path: Path, exists: bool) -> None:
             super().__init__()
             self.path_input = path_input
             self.path = path
             self.exists = exists
-
-        @property
-        def control(self) -> PathInput:
-            return self.path_input
 
     def __init__(
         self,
@@ -87,26 +131,25 @@ class PathInput(Widget):
         folders: bool = False,
         placeholder: str = "",
         id: str | None = None,  # noqa: A002
-        classes: str = "",
     ) -> None:
-        """Only files with one of `suffixes` (lower case, with the dot) are suggested; any may be typed. With `folders`
-        a folder will do too."""
-        super().__init__(id=id, classes=classes)
+        """Only files with one of `suffixes` (lower case, with the dot) are suggested, but any may be typed. With
+        `folders` a folder is valid too."""
+        super().__init__(id=id)
         self._suffixes = tuple(suffixes)
         self._save = save
         self._folders = folders
-        self._field = PathField(visible(value), placeholder=placeholder)
+        self._field = PathField(sanitize(value), placeholder=placeholder)
         self._list = _Names(markup=False)
-        self._said = Static(classes="_said")
-        self._found = Completions()
-        self._found_for = value
+        self._message = Static(classes="_message")
+        self._completions = Completions()
+        self._completed_text = value
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield self._field
             yield _Opener("▼", classes="_open", markup=False)
         yield self._list
-        yield self._said
+        yield self._message
 
     def focus(self, scroll_visible: bool = True) -> PathInput:
         self._field.focus(scroll_visible)
@@ -114,119 +157,106 @@ class PathInput(Widget):
 
     @property
     def value(self) -> str:
-        """What is typed."""
+        """The typed text."""
         return self._field.value
 
     @value.setter
     def value(self, value: str) -> None:
-        self._field.value = visible(value)
+        self._field.value = sanitize(value)
         self._field.cursor_position = len(self._field.value)
 
     @property
     def path(self) -> Path:
-        """The path that is typed, whether it is there or not; `~` is the home folder."""
+        """The typed path, existing or not; `~` is the home folder."""
         return as_path(self.value)
 
     @property
     def is_open(self) -> bool:
-        """Whether the list is seen."""
+        """True while the list is visible."""
         return self._list.display
 
-    # ---- what is there
+    # ---- completion
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
+    def _text_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self._say("")
+        self._show_message("")
+        self._field.suggestion = ""
         self.post_message(self.Changed(self, event.value))
-        self._look_up(event.value)
+        self._complete(event.value)
 
-    @work(group="look up", exclusive=True)
-    async def _look_up(self, text: str) -> None:
-        given_up = threading.Event()
-
-        def look() -> tuple[Completions, str]:
-            return complete(text, self._suffixes, given_up.is_set), self._notice(text)
-
-        try:
-            self._found, notice = await aside(look)
-        finally:
-            given_up.set()
-        self._found_for = text
+    @work(group="complete", exclusive=True)
+    async def _complete(self, text: str) -> None:
+        self._completions, notice = await run_in_thread(lambda: (complete(text, self._suffixes), self._notice(text)))
+        self._completed_text = text
         if notice:
-            self._say(notice, problem=False)
-        values = [self._found.head + name for name in self._found.names]
+            self._show_message(notice, problem=False)
+        values = [self._completions.head + name for name in self._completions.names]
         if values and text and text not in values:
-            self._field.post_message(SuggestionReady(text, values[0]))
+            self._field.suggest(text, values[0])
         if self.is_open:
             self._fill_list()
 
     def _notice(self, text: str) -> str:
-        """What to know of a place to write to while it is typed."""
+        """Return a message about a file to write, while its path is typed."""
         if not self._save or not text:
             return ""
-        place = judge(as_path(text), save=True)
-        if place.kind == "folder":  # one on the way
+        check = check_path(as_path(text), save=True)
+        if check.kind == "folder":  # the name is still to be typed
             return ""
-        return place.problem or (_("This file is there already.") if place.kind == "file" else "")
+        return check.problem or (_("This file is there already.") if check.kind == "file" else "")
 
-    def _say(self, text: str, problem: bool = True) -> None:
-        self._said.update(plain(text))
-        self._said.display = bool(text)
-        self._said.set_class(problem, "-problem")
+    def _show_message(self, text: str, problem: bool = True) -> None:
+        self._message.update(safe_content(text))
+        self._message.display = bool(text)
+        self._message.set_class(problem, "-problem")
 
-    # ---- the list below
+    # ---- list
 
     def open_list(self) -> None:
-        """Show what may follow; it is looked up anew."""
+        """Show the possible names in a list."""
         self._field.focus()
         self._list.clear_options()
         self._list.display = True
-        self._look_up(self.value)
+        self._complete(self.value)
 
     def close_list(self) -> None:
         self._list.display = False
 
     def _fill_list(self) -> None:
         self._list.set_options(self._options())
-        # Enter takes a name that is there already, or what is typed, where a new one may be meant.
-        self._list.highlighted = 0 if self._found.names and not self._save else None
-        # Below the line; above it where there is more room.
+        # Enter takes an existing name, or the typed text where a new name may be meant.
+        self._list.highlighted = 0 if self._completions.names and not self._save else None
+        # Below the line, or above it if there is more room.
         above, below = self._field.region.y, self.screen.size.height - self._field.region.bottom
-        height = min(self._list.option_count, LINES)
+        height = min(self._list.option_count, MAX_LIST_ROWS)
         upwards = height > below and above > below
         height = min(height, max(above if upwards else below, 1))
         self._list.styles.max_height = height
         self._list.styles.offset = (0, -height - self._field.region.height if upwards else 0)
 
     def _options(self) -> Iterator[Option]:
-        for name in self._found.names:
-            yield Option(plain(name), id=self._found.head + name)
-        if self._found.more:
-            yield Option(plain(_("more than {number}: type on").format(number=MOST)), disabled=True)
-        if self._found.untypeable:
-            message = ngettext(
-                "{number} name is left out that cannot be typed",
-                "{number} names are left out that cannot be typed",
-                self._found.untypeable,
-            )
-            yield Option(plain(message.format(number=self._found.untypeable)), disabled=True)
-        elif not self._found.names:
-            yield Option(plain(_("nothing here that fits")), disabled=True)
+        for name in self._completions.names:
+            yield Option(safe_content(name), id=self._completions.head + name)
+        if self._completions.more:
+            text = _("more than {number}: type on").format(number=MAX_SUGGESTIONS)
+            yield Option(safe_content(text), disabled=True)
+        elif not self._completions.names:
+            yield Option(safe_content(_("nothing here that fits")), disabled=True)
 
     @on(OptionList.OptionSelected)
-    def _picked(self, event: OptionList.OptionSelected) -> None:
+    def _name_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        assert event.option.id is not None  # only names can be taken
+        assert event.option.id is not None  # the other options are disabled
         self.value = event.option.id
         if self.value.endswith(os.sep):
-            return  # the list goes on with what is in it
+            return  # the list shows the folder next
         self.close_list()
         if not self._save:
             self._choose([self.value])
 
     @on(OptionList.OptionHighlighted)
-    def _pointed_at(self, event: OptionList.OptionHighlighted) -> None:
+    def _name_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
 
     def on_descendant_blur(self) -> None:
@@ -237,7 +267,7 @@ class PathInput(Widget):
     def action_complete(self) -> None:
         if not self._field.take_suggestion():
             self.close_list()
-            raise SkipAction  # to the next field, then
+            raise SkipAction  # move to the next field
 
     def action_down(self) -> None:
         if self.is_open:
@@ -258,9 +288,9 @@ class PathInput(Widget):
     # ---- choosing
 
     @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
+    def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self.is_open and self._list.highlighted is not None and self._found_for == event.value:
+        if self.is_open and self._list.highlighted is not None and self._completed_text == event.value:
             self._list.action_select()
         elif event.value:
             self.close_list()
@@ -269,11 +299,11 @@ class PathInput(Widget):
     @work(group="choose", exclusive=True)
     async def _choose(self, values: list[str]) -> None:
         for value in values:
-            place = await aside(partial(judge, as_path(value), self._save))
-            if place.problem and not (self._folders and place.kind == "folder"):
-                self._say(place.problem)
+            check = await run_in_thread(partial(check_path, as_path(value), self._save))
+            if check.problem and not (self._folders and check.kind == "folder"):
+                self._show_message(check.problem)
             else:
-                self.post_message(self.Chosen(self, place.path, place.kind == "file"))
+                self.post_message(self.Chosen(self, check.path, check.kind == "file"))
 
     def on_path_field_dropped(self, event: PathField.Dropped) -> None:
         event.stop()
@@ -285,7 +315,7 @@ class PathInput(Widget):
 
 
 class _Names(OptionList):
-    """The list; the line keeps the focus while it is used by mouse."""
+    """The list. The line keeps the focus while it is used by mouse."""
 
     FOCUS_ON_CLICK = False
 
@@ -294,3 +324,20 @@ class _Opener(Static):
     def on_click(self, event: events.Click) -> None:
         event.stop()
         self.query_ancestor(PathInput).open_list()
+
+
+async def run_in_thread(function: Callable[[], T]) -> T:
+    """Return the result of `function`, called in a daemon thread.
+
+    Neither the event loop nor the exit of the program waits for it: a disk that is gone may never answer."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # from here on it cannot be cancelled, only abandoned
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(future)

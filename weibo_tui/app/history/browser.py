@@ -1,4 +1,4 @@
-"""The history's table with its details, loaded piece by piece from the records' thread."""
+"""The history table with its details, loaded page by page in the records thread."""
 
 from __future__ import annotations
 
@@ -12,36 +12,48 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from weibo_tui.app.base import weibo
+from weibo_tui.app.base import get_app
 from weibo_tui.app.history.details import DetailsDialog, EntryDetails
-from weibo_tui.app.history.rows import pattern
+from weibo_tui.app.history.rows import search_pattern
 from weibo_tui.app.history.table import EntryTable
-from weibo_tui.app.history.window import PAGE, HistoryBuffer, Key, again, around, key_of, newer_than, newest, oldest
+from weibo_tui.app.history.window import (
+    PAGE,
+    HistoryBuffer,
+    Key,
+    count_newer,
+    key_of,
+    load_around,
+    load_newest,
+    load_oldest,
+    reload,
+)
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import EVERYTHING, Entry, History, HistoryFilter
 
-_AHEAD = 30
-"""Rows beyond the view that are loaded before anybody asks for them."""
-_WIDE, _HIGH = 110, 22
-"""Cells from which on the details have room beside the table, or below it."""
+_PREFETCH = 30
+"""Rows beyond the view that are loaded in advance."""
+_MIN_WIDTH, _MIN_HEIGHT = 110, 22
+"""Cells from which on the details have room next to the table, or below it."""
+
+Load = Callable[[History, HistoryFilter], HistoryBuffer]
 
 
 class HistoryBrowser(Container):
-    """Shows the entries that match a filter, and the one under the cursor in full where there is room for it."""
+    """Shows the entries that match a filter, and the details of the one under the cursor where there is room."""
 
     DEFAULT_CSS = """
     HistoryBrowser {
         height: 1fr;
-        & .hall { height: 1fr; layout: vertical; }
+        & .content { height: 1fr; layout: vertical; }
         & EntryTable { height: 3fr; }
         & EntryDetails { display: none; height: 2fr; }
-        & .where { height: 1; padding: 0 1; color: $text-muted; }
+        & .position { height: 1; padding: 0 1; color: $text-muted; }
         & .range { width: 1fr; }
-        & .marks { width: auto; color: $primary; }
+        & .selection { width: auto; color: $primary; }
         &.-high EntryDetails { display: block; }
         &.-wide {
-            & .hall { layout: horizontal; }
+            & .content { layout: horizontal; }
             & EntryTable { width: 2fr; height: 1fr; }
             & EntryDetails { display: block; width: 1fr; min-width: 46; height: 1fr; padding: 1 2; }
         }
@@ -53,25 +65,25 @@ class HistoryBrowser(Container):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = EVERYTHING
-        """What is shown of the history."""
+        self.filter = EVERYTHING
         self.marked: dict[Key, Entry] = {}
-        """Entries that were marked, also those that are not loaded any more."""
-        self._window: HistoryBuffer | None = None
-        self._total: int | None = None
+        """The marked entries, also those that are not in memory any more."""
+        self.total: int | None = None
+        """The number of entries that match, None before they are counted."""
+        self._buffer: HistoryBuffer | None = None
         self._fetching = False
 
     def compose(self) -> ComposeResult:
-        with Container(classes="hall"):
+        with Container(classes="content"):
             yield EntryTable()
             yield EntryDetails()
-        with Horizontal(classes="where"):
+        with Horizontal(classes="position"):
             yield Static(classes="range")
-            yield Static(classes="marks")
+            yield Static(classes="selection")
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width >= _WIDE, "-wide")
-        self.set_class(event.size.height >= _HIGH, "-high")
+        self.set_class(event.size.width >= _MIN_WIDTH, "-wide")
+        self.set_class(event.size.height >= _MIN_HEIGHT, "-high")
 
     @property
     def table(self) -> EntryTable:
@@ -79,106 +91,102 @@ class HistoryBrowser(Container):
 
     @property
     def entry(self) -> Entry | None:
-        """The one under the cursor."""
+        """The entry under the cursor."""
         return self.table.entry
-
-    @property
-    def total(self) -> int | None:
-        """How many entries match; None before they were counted."""
-        return self._total
 
     # ---- what to show
 
-    def ask_for(self, asked: HistoryFilter) -> None:
-        """Show the newest of what this asks for."""
-        self.asked = asked
-        self._total = None
-        self._load(self._open(newest, 0))
+    def _set_filter(self, query: HistoryFilter) -> None:
+        if query != self.filter:
+            self.filter = query
+            self.total = None
+
+    def apply_filter(self, query: HistoryFilter) -> None:
+        """Show the newest entries that match."""
+        self._set_filter(query)
+        self._run(self._open(load_newest, 0))
 
     def refresh_entries(self) -> None:
-        """Look again at what is shown; the cursor stays on its entry, and that where it is on the screen."""
+        """Reload the entries; the cursor stays on its entry and in its place on the screen."""
         self.refresh_around(self.entry)
 
     def refresh_around(self, entry: Entry | None) -> None:
-        """Look again, with the cursor on this one of the entries that are loaded."""
-        if entry is None or self._window is None:
-            self._load(self._open(newest, 0))
+        """Reload the entries with the cursor on `entry`, which is one of those in memory."""
+        if entry is None or self._buffer is None:
+            self._run(self._open(load_newest, 0))
         else:
-            self._load(self._refresh(entry))
+            self._run(self._reload(entry))
 
-    def go_to(self, entry: Entry, asked: HistoryFilter | None = None) -> None:
-        """Show this entry among its neighbours, of what is shown or of what else is asked."""
-        if asked is not None and asked != self.asked:
-            self.asked = asked
-            self._total = None
-        self._load(self._open_around(entry))
+    def go_to(self, entry: Entry, query: HistoryFilter | None = None) -> None:
+        """Show this entry among its neighbors, with another filter where one is given."""
+        if query is not None:
+            self._set_filter(query)
+        self._run(self._open_around(entry))
 
     def go_to_newest(self) -> None:
-        if self._window is not None and self._window.more_newer:
-            self._load(self._open(newest, 0))
+        if self._buffer is not None and self._buffer.more_newer:
+            self._run(self._open(load_newest, 0))
         else:
             self.table.go_to(0)
 
     def go_to_oldest(self) -> None:
-        if self._window is not None and self._window.more_older:
-            self._load(self._open(oldest, PAGE))
+        if self._buffer is not None and self._buffer.more_older:
+            self._run(self._open(load_oldest, PAGE))
         else:
             self.table.go_to(len(self.table.entries))
 
-    def neighbour(self, gone: dict[Key, Entry]) -> Entry | None:
-        """The entry that the cursor goes to when these are gone: the next older, else the next newer one."""
+    def neighbor(self, deleted: dict[Key, Entry]) -> Entry | None:
+        """Return the entry for the cursor after a deletion: the next older one, otherwise the next newer one."""
         entries, cursor = self.table.entries, self.table.cursor
-        for entry in [*entries[cursor:], *reversed(entries[:cursor])]:
-            if key_of(entry) not in gone:
-                return entry
-        return None
+        candidates = [*entries[cursor:], *reversed(entries[:cursor])]
+        return next((entry for entry in candidates if key_of(entry) not in deleted), None)
 
     # ---- loading
 
-    def _load(self, work: Coroutine[Any, Any, None]) -> None:
-        weibo(self).do(work, "rows", latest=True, node=self)
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        get_app(self).run_task(work, "rows", exclusive=True, node=self)
 
-    async def _ask(self, question: Callable[[History, HistoryFilter], HistoryBuffer]) -> HistoryBuffer:
-        asked = self.asked
-        return await weibo(self).records.ask(lambda bench: question(bench.history, asked))
+    async def _load(self, load: Load) -> HistoryBuffer:
+        query = self.filter
+        return await get_app(self).records.call(lambda wb: load(wb.history, query))
 
-    async def _open(self, question: Callable[[History, HistoryFilter], HistoryBuffer], cursor: int) -> None:
-        self._put(await self._ask(question), cursor, cursor, anew=True)
+    async def _open(self, load: Load, cursor: int) -> None:
+        self._show(await self._load(load), cursor, cursor, reset=True)
 
     async def _open_around(self, entry: Entry) -> None:
-        window = await self._ask(lambda history, asked: around(history, entry, asked))
-        cursor = window.index(key_of(entry)) or 0
-        self._put(window, cursor, cursor - self.table.rows // 2, anew=True)
+        buffer = await self._load(lambda history, query: load_around(history, entry, query))
+        cursor = buffer.index(key_of(entry)) or 0
+        self._show(buffer, cursor, cursor - self.table.rows // 2, reset=True)
 
-    async def _refresh(self, entry: Entry) -> None:
-        assert self._window is not None
+    async def _reload(self, entry: Entry) -> None:
+        assert self._buffer is not None
         table, before = self.table, self.table.cursor
-        at_top = table.top == 0 and not self._window.more_newer
-        window = await self._ask(lambda history, asked: again(history, entry, at_top, asked))
+        at_top = table.top == 0 and not self._buffer.more_newer
+        buffer = await self._load(lambda history, query: reload(history, entry, at_top, query))
         if table.cursor != before and table.entry is not None:
-            entry = table.entry  # the person has moved on meanwhile
-        found = window.index(key_of(entry))
-        cursor = table.cursor if found is None else found
-        self._put(window, cursor, 0 if at_top and table.top == 0 else cursor - (table.cursor - table.top))
+            entry = table.entry  # the user moved on while it loaded
+        index = buffer.index(key_of(entry))
+        cursor = table.cursor if index is None else index
+        self._show(buffer, cursor, 0 if at_top and table.top == 0 else cursor - (table.cursor - table.top))
 
-    def _put(self, window: HistoryBuffer, cursor: int, top: int, anew: bool = False) -> None:
-        if window.first is None and not anew and self._window is not None:
-            window.first = self._window.first  # until it is counted again
-        self._window = window
-        self._show_window(cursor, top, anew)
-        weibo(self).do(self._count(window), "count", latest=True, node=self)
+    def _show(self, buffer: HistoryBuffer, cursor: int, top: int, reset: bool = False) -> None:
+        if buffer.first is None and not reset and self._buffer is not None:
+            buffer.first = self._buffer.first  # until it is counted again
+        self._buffer = buffer
+        self._show_buffer(cursor, top, reset)
+        get_app(self).run_task(self._count(buffer), "count", exclusive=True, node=self)
 
-    async def _count(self, window: HistoryBuffer) -> None:
-        """How many there are, asked apart, so that the rows need not wait for it."""
-        asked = self.asked
-        self._total = await weibo(self).records.ask(lambda bench: bench.history.count(asked))
-        if window is self._window and window.more_newer:
-            at = window.entries[0]
-            newer = await weibo(self).records.ask(lambda bench: newer_than(bench.history, at, asked))
-            place = window.index(key_of(at))
-            if newer is not None and place is not None:
-                window.first = newer - place
-        self._tell_where()
+    async def _count(self, buffer: HistoryBuffer) -> None:
+        # Separate from loading, so that the rows need not wait for it.
+        query, records = self.filter, get_app(self).records
+        self.total = await records.call(lambda wb: wb.history.count(query))
+        if buffer is self._buffer and buffer.more_newer:
+            first = buffer.entries[0]
+            newer = await records.call(lambda wb: count_newer(wb.history, first, query))
+            index = buffer.index(key_of(first))
+            if newer is not None and index is not None:
+                buffer.first = newer - index
+        self._show_position()
         self.post_message(self.Changed())
 
     async def _fetch(self, older: bool) -> None:
@@ -187,76 +195,77 @@ class HistoryBrowser(Container):
             return
         self._fetching = True
         try:
-            window, asked = self._window, self.asked
-            assert window is not None
-            end = window.entries[-1 if older else 0]
-            beyond = {"before": end} if older else {"after": end}
-            page = await weibo(self).records.ask(lambda bench: bench.history.page(PAGE, filter=asked, **beyond))
-            if window is self._window:
-                moved = window.add_older(page) if older else window.add_newer(page)
-                self._show_window(self.table.cursor + moved, self.table.top + moved)
+            buffer, query = self._buffer, self.filter
+            assert buffer is not None
+            end = buffer.entries[-1 if older else 0]
+            place = {"before": end} if older else {"after": end}
+            page = await get_app(self).records.call(lambda wb: wb.history.page(PAGE, filter=query, **place))
+            if buffer is self._buffer:
+                moved = buffer.add_older(page) if older else buffer.add_newer(page)
+                self._show_buffer(self.table.cursor + moved, self.table.top + moved)
         finally:
             self._fetching = False
 
-    def _load_ahead(self) -> None:
-        table, window = self.table, self._window
-        if window is None or not window.entries:
+    def _prefetch(self) -> None:
+        table, buffer = self.table, self._buffer
+        if buffer is None or not buffer.entries:
             return
-        if window.more_older and table.top + table.rows + _AHEAD > len(window.entries):
-            weibo(self).do(self._fetch(older=True), "rows", node=self)
-        elif window.more_newer and table.top < _AHEAD:
-            weibo(self).do(self._fetch(older=False), "rows", node=self)
+        if buffer.more_older and table.top + table.rows + _PREFETCH > len(buffer.entries):
+            get_app(self).run_task(self._fetch(older=True), "rows", node=self)
+        elif buffer.more_newer and table.top < _PREFETCH:
+            get_app(self).run_task(self._fetch(older=False), "rows", node=self)
 
     # ---- what is seen
 
-    def _show_window(self, cursor: int, top: int, anew: bool = False) -> None:
-        assert self._window is not None
-        self.table.load(self._window.entries, cursor, top, pattern(self.asked.text), anew)
+    def _show_buffer(self, cursor: int, top: int, reset: bool = False) -> None:
+        assert self._buffer is not None
+        self.table.load(self._buffer.entries, cursor, top, search_pattern(self.filter.text), not reset)
         self._show_marks()
         self._show_entry()
-        self._load_ahead()
+        self._prefetch()
 
     def _show_entry(self) -> None:
         details = self.query_one(EntryDetails)
         if details.display:
-            details.show(self.entry, pattern(self.asked.text))
-        self._tell_where()
+            details.show(self.entry, search_pattern(self.filter.text))
+        self._show_position()
         self.post_message(self.Changed())
 
-    def _tell_where(self) -> None:
-        """Which part of how many is seen."""
-        window, table = self._window, self.table
-        words = ""
-        if window is not None and window.entries:
-            total = "…" if self._total is None else f"{self._total:,}"
-            matching = self.asked != EVERYTHING
-            if window.first is None:
-                words = (_("of {total} that match") if matching else _("of {total}")).format(total=total)
+    def _show_position(self) -> None:
+        buffer, table = self._buffer, self.table
+        text = ""
+        if buffer is not None and buffer.entries:
+            total = "…" if self.total is None else f"{self.total:,}"
+            filtered = self.filter != EVERYTHING
+            if buffer.first is None:
+                text = (_("of {total} that match") if filtered else _("of {total}")).format(total=total)
             else:
-                begin = window.first + table.top + 1
-                end = min(begin + table.rows - 1, window.first + len(window.entries))
-                text = _("{begin:,}–{end:,} of {total} that match") if matching else _("{begin:,}–{end:,} of {total}")
-                words = text.format(begin=begin, end=end, total=total)
-        self.query_one(".range", Static).update(Content(words), layout=False)
+                begin = buffer.first + table.top + 1
+                end = min(begin + table.rows - 1, buffer.first + len(buffer.entries))
+                template = (
+                    _("{begin:,}–{end:,} of {total} that match") if filtered else _("{begin:,}–{end:,} of {total}")
+                )
+                text = template.format(begin=begin, end=end, total=total)
+        self.query_one(".range", Static).update(Content(text), layout=False)
 
     def on_entry_table_moved(self) -> None:
         self._show_entry()
-        self._load_ahead()
+        self._prefetch()
 
     def on_entry_table_opened(self) -> None:
         details = self.query_one(EntryDetails)
         if details.display:
             self.screen.set_focus(details)
         elif self.entry is not None:
-            self.app.push_screen(DetailsDialog(self.entry, pattern(self.asked.text)))
+            self.app.push_screen(DetailsDialog(self.entry, search_pattern(self.filter.text)))
 
     def on_entry_details_exited(self) -> None:
         self.screen.set_focus(self.table)
 
     # ---- marks
 
-    def mark(self) -> None:
-        """Mark the entry under the cursor, or take its mark away, and go on to the next."""
+    def toggle_mark(self) -> None:
+        """Mark or unmark the entry under the cursor, and go on to the next."""
         if self.entry is None:
             return
         key = key_of(self.entry)
@@ -265,13 +274,12 @@ class HistoryBrowser(Container):
         self._show_marks()
         self.table.action_move(1)
 
-    def unmark(self) -> None:
-        """Take all marks away."""
+    def clear_marks(self) -> None:
         self.marked.clear()
         self._show_marks()
 
     def _show_marks(self) -> None:
         self.table.mark([key_of(entry) in self.marked for entry in self.table.entries] if self.marked else [])
         count = len(self.marked)
-        words = ngettext("{count:,} marked", "{count:,} marked", count).format(count=count) if count else ""
-        self.query_one(".marks", Static).update(Content(words))
+        text = ngettext("{count:,} marked", "{count:,} marked", count).format(count=count) if count else ""
+        self.query_one(".selection", Static).update(Content(text))

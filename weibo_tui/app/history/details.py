@@ -1,8 +1,7 @@
-"""All that the history knows of one entry: beside the table where there is room, else in a box over it."""
+"""The details of one history entry: beside the table where there is room, otherwise in a dialog."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from textual.app import ComposeResult
@@ -12,22 +11,23 @@ from textual.message import Message
 from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.formatting import bar, label_colour, local_time, number, one_line, percent, plain, verdict
-from weibo_tui.app.history.rows import FOUND
+from weibo_tui.app.formatting import bar, label_color, label_content, local_time, safe_content, safe_line
+from weibo_tui.app.history.rows import MATCH_STYLE, Pattern
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import number, percent
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 
-_SHOWN = 5_000
-"""Characters of a post; the rest of a longer one is only told of, for wrapping takes time."""
-_BAR = 20
-_LABEL = 14
+_MAX_CHARACTERS = 5_000
+"""Characters of a post that are shown; wrapping more takes too long."""
+_BAR_CELLS = 20
+_LABEL_CELLS = 14
 
 
 class EntryDetails(VerticalScroll):
-    """One entry in full, scrolled where it is longer than the room for it."""
+    """One entry in full, scrolled where it is longer than the view."""
 
     BINDINGS = bindings("history_details")
     HELP_TEXT = N_("The whole post, its verdict and what is known of it. Arrows and PgUp/PgDn scroll.")
@@ -40,15 +40,19 @@ class EntryDetails(VerticalScroll):
     """
 
     class Exited(Message):
-        """The person is done with it."""
+        """A key to leave the details was pressed."""
 
     def compose(self) -> ComposeResult:
         yield Static()
 
-    def show(self, entry: Entry | None, found: re.Pattern[str] | None = None) -> None:
-        """Show another entry, or none; what `found` finds in its post is marked."""
-        facts = list(_about(entry, found)) if entry is not None else []
-        self.query_one(Static).update(DescriptionList(facts) if facts else "")
+    def show(self, entry: Entry | None, pattern: Pattern = None) -> None:
+        """Show an entry, or nothing; the matches of `pattern` in its post are marked."""
+        items: list[DescriptionItem] = []
+        if isinstance(entry, Analysis):
+            items = list(_analysis_items(entry, pattern))
+        elif entry is not None:
+            items = list(_file_items(entry))
+        self.query_one(Static).update(DescriptionList(items) if items else "")
         self.scroll_home(animate=False)
 
     def action_leave(self) -> None:
@@ -56,85 +60,77 @@ class EntryDetails(VerticalScroll):
 
 
 class DetailsDialog(Dialog[None]):
-    """The details in a box, for windows too small to have them beside the table."""
+    """The details in a dialog, for windows too small to have them beside the table."""
 
-    def __init__(self, entry: Entry, found: re.Pattern[str] | None) -> None:
+    def __init__(self, entry: Entry, pattern: Pattern) -> None:
         super().__init__()
         self._entry = entry
-        self._found = found
+        self._pattern = pattern
 
     def compose(self) -> ComposeResult:
         yield EntryDetails(classes="box")
 
     def on_mount(self) -> None:
-        self.query_one(EntryDetails).show(self._entry, self._found)
+        self.query_one(EntryDetails).show(self._entry, self._pattern)
 
     def on_entry_details_exited(self) -> None:
         self.dismiss(None)
 
 
-def _about(entry: Entry, found: re.Pattern[str] | None) -> Iterator[DescriptionItem]:
-    return _about_analysis(entry, found) if isinstance(entry, Analysis) else _about_file(entry)
-
-
-def _about_analysis(analysis: Analysis, found: re.Pattern[str] | None) -> Iterator[DescriptionItem]:
+def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[DescriptionItem]:
     labels = tuple(analysis.probabilities)
     if analysis.error is None:
-        judged = verdict(analysis.label, labels, analysis.uncertain)
-        yield _line(Content.assemble(judged, "  ", (percent(analysis.confidence), "bold")))
+        predicted = label_content(analysis.label, labels, analysis.uncertain)
+        yield _line(Content.assemble(predicted, "  ", (percent(analysis.confidence), "bold")))
         if analysis.confidence is not None:
-            yield _line(bar(analysis.confidence, _BAR, label_colour(analysis.label, labels)))
+            yield _line(bar(analysis.confidence, _BAR_CELLS, label_color(analysis.label, labels)))
     else:
         yield _line(Content.styled("✗ " + _("failed"), "bold $text-error"))
-        yield _line(plain(analysis.error, "$text-error"))
+        yield _line(safe_content(analysis.error, "$text-error"))
     if analysis.uncertain:
         yield _line(Content.styled(_("uncertain: less sure than the settings ask for"), "$text-warning"))
     if analysis.corrected is not None:
-        yield _line(Content.assemble(_("corrected to"), " ", verdict(analysis.corrected, labels)))
-    yield _line(Content(""))
-    post = plain(analysis.text[:_SHOWN])
-    yield _line(post.highlight_regex(found, style=FOUND) if found is not None else post)
-    if len(analysis.text) > _SHOWN:
+        yield _line(Content.assemble(_("corrected to"), " ", label_content(analysis.corrected, labels)))
+    yield _line()
+    post = safe_content(analysis.text[:_MAX_CHARACTERS])
+    yield _line(post.highlight_regex(pattern, style=MATCH_STYLE) if pattern is not None else post)
+    if (hidden := len(analysis.text) - _MAX_CHARACTERS) > 0:
         message = _("… and {count:,} characters more: copy the post to have them all.")
-        yield _line(Content.styled(message.format(count=len(analysis.text) - _SHOWN), "$text-muted"))
-    yield _line(Content(""))
+        yield _line(Content.styled(message.format(count=hidden), "$text-muted"))
+    yield _line()
     for label, share in sorted(analysis.probabilities.items(), key=lambda pair: -(pair[1] or 0.0)):
-        yield _line(_share(verdict(label, labels), share, percent(share), label_colour(label, labels)))
-    yield _line(Content(""))
-    yield from _facts(analysis)
-
-
-def _facts(analysis: Analysis) -> Iterator[DescriptionItem]:
+        yield _share(label, labels, share, percent(share))
+    yield _line()
     read = _("{read:,} of {count:,} characters").format(read=analysis.characters_read, count=analysis.characters)
-    yield DescriptionItem(_("adapter"), one_line(analysis.adapter))
-    yield DescriptionItem(_("source"), one_line(analysis.source))
+    yield DescriptionItem(_("adapter"), safe_line(analysis.adapter))
+    yield DescriptionItem(_("source"), safe_line(analysis.source))
     yield DescriptionItem(_("when"), Content(local_time(analysis.created_at, seconds=True)))
     yield DescriptionItem(_("read"), Content.styled(read, "$text-warning" if analysis.truncated else ""))
     yield DescriptionItem(_("took"), Content(_("{time} ms").format(time=number(analysis.milliseconds, 1))))
 
 
-def _about_file(file: LabeledFile) -> Iterator[DescriptionItem]:
+def _file_items(file: LabeledFile) -> Iterator[DescriptionItem]:
     yield _line(Content.styled("▤ " + _("a labelled file"), "bold"))
-    yield _line(Content(""))
+    yield _line()
     labels = tuple(file.counts)
     for label, count in sorted(file.counts.items(), key=lambda pair: -pair[1]):
-        figure = f"{count:,} · {percent(count / file.rows if file.rows else None)}"
-        yield _line(_share(verdict(label, labels), count / max(file.rows, 1), figure, label_colour(label, labels)))
-    yield _line(Content(""))
+        share = count / file.rows if file.rows else None
+        yield _share(label, labels, count / max(file.rows, 1), f"{count:,} · {percent(share)}")
+    yield _line()
     yield DescriptionItem(_("posts"), Content(f"{file.rows:,}"))
     if file.failed:
         failed = ngettext("{count:,} post has no label", "{count:,} posts have no label", file.failed)
         yield DescriptionItem(_("failed"), Content.styled(failed.format(count=file.failed), "$text-error"))
-    yield DescriptionItem(_("adapter"), one_line(file.adapter))
+    yield DescriptionItem(_("adapter"), safe_line(file.adapter))
     yield DescriptionItem(_("when"), Content(local_time(file.created_at, seconds=True)))
-    yield DescriptionItem(_("file"), one_line(str(file.path)))
-    yield DescriptionItem(_("labelled"), one_line(str(file.out)))
+    yield DescriptionItem(_("file"), safe_line(str(file.path)))
+    yield DescriptionItem(_("labelled"), safe_line(str(file.out)))
 
 
-def _line(content: Content) -> DescriptionItem:
-    return DescriptionItem(value=content)
+def _line(content: Content | None = None) -> DescriptionItem:
+    return DescriptionItem(value=content or Content(""))
 
 
-def _share(name: Content, share: float | None, figure: str, colour: str) -> Content:
-    shown = name.truncate(_LABEL, ellipsis=True, pad=True)
-    return Content.assemble(shown, " ", bar(share or 0.0, _BAR, colour), " ", figure)
+def _share(label: str, labels: tuple[str, ...], share: float | None, figure: str) -> DescriptionItem:
+    name = label_content(label, labels).truncate(_LABEL_CELLS, ellipsis=True, pad=True)
+    return _line(Content.assemble(name, " ", bar(share or 0.0, _BAR_CELLS, label_color(label, labels)), " ", figure))

@@ -1,4 +1,4 @@
-"""Where a CSV file of the history is to be written, what of it, and how."""
+"""The dialog that asks where and how to export the history."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from textual.widgets import Button, Static
 
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
-from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.export_status import ExportOptions
-from weibo_tui.app.history.filter_dialog import described
+from weibo_tui.app.history.filter_dialog import filter_terms
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import EVERYTHING, FILES, History, HistoryFilter
+from weibo_tui.storage.entries import FILE_SOURCE
+from weibo_tui.storage.history import EVERYTHING, History, HistoryFilter
 
 _YES = "yes"
 
 
 class ExportForm(Dialog[ExportOptions]):
-    """Gives the plan. A file that is there already is replaced only when the person says so."""
+    """Asks for the options of an export. An existing file is replaced only after a question."""
 
     BINDINGS = bindings("form")
 
@@ -49,25 +50,25 @@ class ExportForm(Dialog[ExportOptions]):
     }
     """
 
-    def __init__(self, asked: HistoryFilter) -> None:
+    def __init__(self, query: HistoryFilter) -> None:
         super().__init__()
-        self._asked = asked
-        self._place = PathInput(str(_default_place()), (".csv",), save=True)
+        self._filter = query
+        self._path = PathInput(str(_default_path()), (".csv",), save=True)
         self._problem = Static(classes="problem")
         self._count = Static(classes="count")
-        whole, shown = ("all", N_("the whole history")), ("shown", N_("what is shown"))
+        choices = (("shown", N_("what is shown")), ("all", N_("the whole history")))
+        terms = [_("“{text}”").format(text=query.text)] if query.text else []
+        about = " · ".join(terms + filter_terms(query))
         self._what = Field(
-            FieldSpec(
-                "what", N_("Posts of"), _words(asked), choices=(whole,) if asked == EVERYTHING else (shown, whole)
-            )
+            FieldSpec("what", N_("Posts of"), about, choices=choices[1:] if query == EVERYTHING else choices)
         )
         self._bom = Field(_switch("bom", N_("Begin with BOM"), N_("Excel needs it to read Chinese")))
         self._guard = Field(_switch("guard", N_("Guard formulas"), N_("a ' before texts such as =1+1")))
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(_("Export to a CSV file")), classes="question")
-            yield self._place
+            yield Static(safe_content(_("Export to a CSV file")), classes="question")
+            yield self._path
             yield self._problem
             yield self._count
             with VerticalScroll(classes="fields", can_focus=False):
@@ -75,15 +76,15 @@ class ExportForm(Dialog[ExportOptions]):
                 yield self._bom
                 yield self._guard
             with Horizontal(classes="buttons"):
-                yield Button(plain(_("Export")), variant="primary", id="export")
-                yield Button(plain(_("Cancel")), id="cancel")
+                yield Button(safe_content(_("Export")), variant="primary", id="export")
+                yield Button(safe_content(_("Cancel")), id="cancel")
 
     def on_mount(self) -> None:
-        self._place.focus()
-        self._tell_count()
+        self._path.focus()
+        self.on_field_changed()
 
     def on_field_changed(self) -> None:
-        self._tell_count()
+        self.run_task(self._show_count(self._selected_filter()), "count", exclusive=True)
 
     def on_path_input_changed(self) -> None:
         self._problem.update("")
@@ -98,58 +99,50 @@ class ExportForm(Dialog[ExportOptions]):
             self.action_start()
 
     def action_start(self) -> None:
-        self.do(self._finish(), latest=True)
+        self.run_task(self._finish(), exclusive=True)
 
     async def _finish(self) -> None:
-        path = self._place.path.absolute()
-        place = await self.weibo.records.ask(lambda _bench: judge(path, save=True))
-        problem = place.problem if self._place.value.strip() else _("Name the file to write.")
-        self._problem.update(plain(problem))
+        path = self._path.path.absolute()
+        check = await self.app.records.call(lambda _wb: check_path(path, save=True))
+        problem = check.problem if self._path.value.strip() else _("Name the file to write.")
+        self._problem.update(safe_content(problem))
         if problem:
             return
-        exists = place.kind != "nothing"
+        exists = check.kind != "nothing"
         if exists:
             answers = [("", _("Keep it")), ("replace", _("Replace it"))]
             question = _("{path} is there already.").format(path=path)
-            if await self.weibo.push_screen_wait(ChoiceDialog(question, answers)) != "replace":
+            if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "replace":
                 return
         bom, guard = self._bom.value == _YES, self._guard.value == _YES
-        self.dismiss(ExportOptions(path, self._chosen(), bom, guard, overwrite=exists))
+        self.dismiss(ExportOptions(path, self._selected_filter(), bom, guard, overwrite=exists))
 
-    def _chosen(self) -> HistoryFilter:
-        return self._asked if self._what.value == "shown" else EVERYTHING
+    def _selected_filter(self) -> HistoryFilter:
+        return self._filter if self._what.value == "shown" else EVERYTHING
 
-    def _tell_count(self) -> None:
-        self.do(self._tell(self._chosen()), "count", latest=True)
-
-    async def _tell(self, asked: HistoryFilter) -> None:
-        found = await self.weibo.records.ask(lambda bench: _posts(bench.history, asked))
-        words = ngettext("{count:,} post", "{count:,} posts", found).format(count=found)
-        self._count.update(plain(words))
+    async def _show_count(self, query: HistoryFilter) -> None:
+        count = await self.app.records.call(lambda wb: _count_posts(wb.history, query))
+        text = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
+        self._count.update(safe_content(text))
 
 
 def _switch(name: str, label: str, about: str) -> FieldSpec:
     return FieldSpec(name, label, about, choices=((_YES, N_("yes")), ("no", N_("no"))))
 
 
-def _posts(history: History, asked: HistoryFilter) -> int:
-    """How many rows the file will have: the labelled files among the entries stay out."""
-    if asked.source == FILES:
+def _count_posts(history: History, query: HistoryFilter) -> int:
+    """Return the number of rows of the export, which leaves out the labeled files."""
+    if query.source == FILE_SOURCE:
         return 0
-    files = history.count(replace(asked, source=FILES)) if asked.source is None else 0
-    return history.count(asked) - files
+    files = history.count(replace(query, source=FILE_SOURCE)) if query.source is None else 0
+    return history.count(query) - files
 
 
-def _words(asked: HistoryFilter) -> str:
-    found = [_("“{text}”").format(text=asked.text)] if asked.text else []
-    return " · ".join(found + described(asked))
-
-
-def _default_place() -> Path:
-    """A file in the home folder that is not there yet."""
+def _default_path() -> Path:
+    """Return the path of a new file in the home folder."""
     name = f"weibo-history-{date.today():%Y%m%d}"
-    place, number = Path.home() / f"{name}.csv", 1
-    while place.exists():
+    path, number = Path.home() / f"{name}.csv", 1
+    while path.exists():
         number += 1
-        place = Path.home() / f"{name}-{number}.csv"
-    return place
+        path = Path.home() / f"{name}-{number}.csv"
+    return path

@@ -1,4 +1,4 @@
-"""An export at work, on one line: how far it is, and in the end where the file is."""
+"""The progress of an export on one line, and in the end the path of the file."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from pathlib import Path
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.base import weibo
-from weibo_tui.app.formatting import bar, one_line, percent, plain
+from weibo_tui.app.base import get_app
+from weibo_tui.app.formatting import bar, safe_content, safe_line
 from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.history import HistoryFilter
 
-_BAR = 20
+_BAR_CELLS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What goes where: `path` is absolute."""
+    """Options of an export; `path` is absolute."""
 
     path: Path
-    asked: HistoryFilter
+    filter: HistoryFilter
     bom: bool = True
     guard: bool = True
     overwrite: bool = False
 
 
 class ExportLine(Static):
-    """Begins an export on the records' thread and tells of it; not seen while there is nothing to tell."""
+    """Runs an export in the records thread and shows its progress; hidden while there is nothing to show."""
 
     DEFAULT_CSS = """
     ExportLine { height: auto; padding: 0 1; background: $surface; display: none; }
@@ -38,66 +39,67 @@ class ExportLine(Static):
     """
 
     job: Job | None = None
-    """The export that is at work."""
+    """The running export."""
 
-    def begin(self, plan: ExportOptions) -> None:
-        """Write the file; its place goes to the clipboard when it is whole."""
-        app = weibo(self)
+    def start(self, options: ExportOptions) -> None:
+        """Write the file, and copy its path to the clipboard when it is done."""
+        app = get_app(self)
+        self._path = path = options.path
         job = Job(
             "export",
-            plan.path.name,
-            begin=lambda bench: bench.export_history(plan.path, plan.asked, plan.bom, plan.guard, plan.overwrite),
+            path.name,
+            lambda wb: wb.export_history(path, options.filter, options.bom, options.guard, options.overwrite),
             owner=self,
         )
-        self._path = plan.path
-        self.job = app.begin(job, app.records)
+        self.job = app.start_job(job, app.records)
         self.add_class("-shown")
-        self._draw(job)
+        self._show_progress(job)
 
     def stop(self) -> None:
-        """End the export; it leaves no file, and the one that was there before as it was."""
+        """Stop the export; no file is written, and an existing file stays as it was."""
         if self.job is not None:
             self.job.stop()
-            weibo(self).nudge()
+            get_app(self).wake_workers()
 
     @property
-    def is_over(self) -> bool:
-        """Whether it tells of an export that is done."""
+    def is_done(self) -> bool:
+        """True while the line shows a finished export."""
         return self.job is None and self.has_class("-shown")
 
-    def clear_away(self) -> None:
+    def hide(self) -> None:
         self.remove_class("-shown")
 
     def on_job_progress(self) -> None:
         if self.job is not None:
-            self._draw(self.job)
+            self._show_progress(self.job)
 
     def on_job_finished(self, message: JobFinished) -> None:
         self.job = None
         if message.job.outcome == "done":
-            self._tell_done(message.job)
-        else:
-            self.remove_class("-shown")
-            if message.job.outcome == "stopped":
-                weibo(self).flash(_("The export was stopped: no file was written."))
+            self._show_done(message.job)
+            return
+        self.hide()
+        if message.job.outcome == "stopped":
+            get_app(self).show_message(_("The export was stopped: no file was written."))
 
-    def _tell_done(self, job: Job) -> None:
+    def _show_done(self, job: Job) -> None:
         self.app.copy_to_clipboard(str(self._path))
-        written = job.progress.done if job.progress is not None else 0
-        words = ngettext("{count:,} post", "{count:,} posts", written).format(count=written)
-        message = _("{posts} written, and the file's place copied:").format(posts=words)
-        self.update(Content.assemble(("✓ ", "$text-success"), message, " ", one_line(str(self._path), "bold")))
+        count = job.progress.done if job.progress is not None else 0
+        posts = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
+        message = _("{posts} written, and the file's place copied:").format(posts=posts)
+        self.update(Content.assemble(("✓ ", "$text-success"), message, " ", safe_line(str(self._path), "bold")))
 
-    def _draw(self, job: Job) -> None:
+    def _show_progress(self, job: Job) -> None:
         done, total = (job.progress.done, job.progress.total or 0) if job.progress is not None else (0, 0)
         share = done / total if total else 0.0
+        figures = "  " + _("{done:,} of {total:,}").format(done=done, total=total) if total else ""
         self.update(
             Content.assemble(
-                one_line(_("Exporting {file}").format(file=job.title)),
+                safe_line(_("Exporting {file}").format(file=job.title)),
                 "  ",
-                bar(share, _BAR, "$primary"),
+                bar(share, _BAR_CELLS, "$primary"),
                 "  ",
                 percent(share, 0),
-                plain("  " + _("{done:,} of {total:,}").format(done=done, total=total) if total else "", "$text-muted"),
+                safe_content(figures, "$text-muted"),
             )
         )

@@ -1,4 +1,4 @@
-"""Which entries of the history are to be shown: a box of fields, checked as they are filled in."""
+"""The dialog that asks which history entries to show, with fields that are checked while they are filled in."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import label_name, plain
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.formatting import label_name, safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import EVERYTHING, FILES, FilterChoices, HistoryFilter
+from weibo_tui.storage.entries import FILE_SOURCE
+from weibo_tui.storage.history import EVERYTHING, FilterChoices, HistoryFilter
 
-_LAST_MOMENT = time(23, 59, 59, 999_000)  # moments are kept to the millisecond
+_END_OF_DAY = time(23, 59, 59, 999_000)  # timestamps are stored to the millisecond
 _ANY = ""
 
 
 class FilterDialog(Dialog[HistoryFilter]):
-    """Gives the filter that was filled in, with the text of the one it began with."""
+    """Asks for a filter; the search text stays that of the filter that the dialog starts with."""
 
     HELP_TEXT = N_("What is left empty asks for nothing. Enter shows what matches.")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-normal")]  # noqa: RUF012 - as Textual declares it
@@ -41,83 +42,81 @@ class FilterDialog(Dialog[HistoryFilter]):
     }
     """
 
-    def __init__(self, asked: HistoryFilter, choices: FilterChoices) -> None:
+    def __init__(self, query: HistoryFilter, choices: FilterChoices) -> None:
         super().__init__()
-        self._asked = asked
-        self._labels = _with(choices.labels, asked.label)
-        self._adapters = _with(choices.adapters, asked.adapter)
-        self._sources = _with(choices.sources, asked.source)
+        self._initial = query
+        self._labels = _with_current(choices.labels, query.label)
+        self._adapters = _with_current(choices.adapters, query.adapter)
+        self._sources = _with_current(choices.sources, query.source)
         self._outcome = Static(classes="outcome")
         self._fields = {spec.name: Field(spec, text) for spec, text in self._specs()}
 
     def _specs(self) -> list[tuple[FieldSpec, str]]:
-        """The fields, and what stands in them at first."""
-        asked = self._asked
-        labels, sources = [_label_words(one) for one in self._labels], [_source_words(one) for one in self._sources]
-        day, share = "2026-01-31", "0–100 %"
+        """Return the fields with their initial texts."""
+        query = self._initial
+        labels, sources = list(map(_label_text, self._labels)), list(map(_source_text, self._sources))
+        low, high = _share_text(query.confidence_from), _share_text(query.confidence_to)
+        only = [_("only those")]
         return [
-            (_choice("label", N_("Label"), labels), _number(self._labels, asked.label)),
-            (_choice("adapter", N_("Adapter"), self._adapters), _number(self._adapters, asked.adapter)),
-            (_choice("source", N_("Source"), sources), _number(self._sources, asked.source)),
-            (FieldSpec("since", N_("From the day"), "", read=_day, range=day), _day_text(asked.since)),
-            (FieldSpec("until", N_("To the day"), "", read=_day, range=day), _day_text(asked.until)),
-            (
-                FieldSpec("least", N_("Confidence from"), "", read=_share, range=share),
-                _share_text(asked.confidence_from),
-            ),
-            (FieldSpec("most", N_("Confidence to"), "", read=_share, range=share), _share_text(asked.confidence_to)),
-            (_choice("uncertain", N_("Uncertain"), [_("only those")]), "0" if asked.uncertain else _ANY),
-            (_choice("corrected", N_("Corrected"), [_("only those")]), "0" if asked.corrected else _ANY),
+            (_choice("label", N_("Label"), labels), _index(self._labels, query.label)),
+            (_choice("adapter", N_("Adapter"), self._adapters), _index(self._adapters, query.adapter)),
+            (_choice("source", N_("Source"), sources), _index(self._sources, query.source)),
+            (_day_field("since", N_("From the day")), _day_text(query.since)),
+            (_day_field("until", N_("To the day")), _day_text(query.until)),
+            (_share_field("least", N_("Confidence from")), low),
+            (_share_field("most", N_("Confidence to")), high),
+            (_choice("uncertain", N_("Uncertain"), only), "0" if query.uncertain else _ANY),
+            (_choice("corrected", N_("Corrected"), only), "0" if query.corrected else _ANY),
         ]
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
-            yield Static(plain(_("Show only")), classes="question")
+            yield Static(safe_content(_("Show only")), classes="question")
             with VerticalScroll(classes="fields", can_focus=False):
                 yield from self._fields.values()
             yield self._outcome
             with Horizontal(classes="buttons"):
-                yield Button(plain(_("Show")), variant="primary", id="apply")
-                yield Button(plain(_("Everything")), id="everything")
+                yield Button(safe_content(_("Show")), variant="primary", id="apply")
+                yield Button(safe_content(_("Everything")), id="everything")
 
     def on_mount(self) -> None:
-        self._look()
+        self._check()
 
     def on_field_changed(self) -> None:
-        self._look()
+        self._check()
 
     def on_input_submitted(self) -> None:
         self._apply()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "everything":
-            self.dismiss(replace(EVERYTHING, text=self._asked.text))
+            self.dismiss(replace(EVERYTHING, text=self._initial.text))
         else:
             self._apply()
 
     def _apply(self) -> None:
-        asked = self._look()
-        if asked is not None:
-            self.dismiss(asked)
+        query = self._check()
+        if query is not None:
+            self.dismiss(query)
 
-    def _look(self) -> HistoryFilter | None:
-        """The filter that the fields make, or None with the reason said in the box."""
-        asked, problem = None, ""
+    def _check(self) -> HistoryFilter | None:
+        """Return the filter of the fields, or show in the dialog what is wrong with it."""
+        query, problem = None, ""
         try:
-            asked = self._read()
+            query = self._read()
         except UserInputError as error:
-            problem = explain(error)
-        self.query_one("#apply", Button).disabled = asked is None
-        if asked is None:
-            self._outcome.update(plain(problem, "$text-error"))
+            problem = user_message(error)
+        self.query_one("#apply", Button).disabled = query is None
+        if query is None:
+            self._outcome.update(safe_content(problem, "$text-error"))
         else:
-            self.do(self._count(asked), "count", latest=True)
-        return asked
+            self.run_task(self._count(query), "count", exclusive=True)
+        return query
 
-    async def _count(self, asked: HistoryFilter) -> None:
-        found = await self.weibo.records.ask(lambda bench: bench.history.count(asked))
-        words = ngettext("{count:,} entry", "{count:,} entries", found)
-        self._outcome.update(plain(words.format(count=found), "$text-muted"))
+    async def _count(self, query: HistoryFilter) -> None:
+        count = await self.app.records.call(lambda wb: wb.history.count(query))
+        text = ngettext("{count:,} entry", "{count:,} entries", count)
+        self._outcome.update(safe_content(text.format(count=count), "$text-muted"))
 
     def _read(self) -> HistoryFilter:
         for field in self._fields.values():
@@ -129,13 +128,13 @@ class FilterDialog(Dialog[HistoryFilter]):
         if value["least"] is not None and value["most"] is not None and value["least"] > value["most"]:
             raise UserInputError(_("The least confidence is above the highest: exchange them."))
         return HistoryFilter(
-            text=self._asked.text,
-            label=_chosen(self._labels, value["label"]),
-            adapter=_chosen(self._adapters, value["adapter"]),
-            source=_chosen(self._sources, value["source"]),
-            # Moments on this machine's clock, as the table shows them; a bare day would be one in UTC.
+            text=self._initial.text,
+            label=_item(self._labels, value["label"]),
+            adapter=_item(self._adapters, value["adapter"]),
+            source=_item(self._sources, value["source"]),
+            # Local times, as the table shows them; a bare day would be one in UTC.
             since=datetime.combine(value["since"], time.min) if value["since"] else None,
-            until=datetime.combine(value["until"], _LAST_MOMENT) if value["until"] else None,
+            until=datetime.combine(value["until"], _END_OF_DAY) if value["until"] else None,
             confidence_from=value["least"],
             confidence_to=value["most"],
             uncertain=value["uncertain"] != _ANY or None,
@@ -143,54 +142,62 @@ class FilterDialog(Dialog[HistoryFilter]):
         )
 
 
-def described(asked: HistoryFilter) -> list[str]:
-    """What a filter asks for beside the text, in a few words each."""
-    found = []
-    if asked.label is not None:
-        found.append(_("label {name}").format(name=_label_words(asked.label)))
-    if asked.adapter is not None:
-        found.append(_("adapter {name}").format(name=asked.adapter))
-    if asked.source is not None:
-        found.append(_("source {name}").format(name=_source_words(asked.source)))
-    if asked.since is not None:
-        found.append(_("from {day}").format(day=_day_text(asked.since)))
-    if asked.until is not None:
-        found.append(_("to {day}").format(day=_day_text(asked.until)))
-    if asked.confidence_from is not None or asked.confidence_to is not None:
-        low, high = _share_text(asked.confidence_from) or "0", _share_text(asked.confidence_to) or "100"
-        found.append(_("confidence {low}–{high} %").format(low=low, high=high))
-    if asked.uncertain:
-        found.append(_("uncertain"))
-    if asked.corrected:
-        found.append(_("corrected"))
-    return found
+def filter_terms(query: HistoryFilter) -> list[str]:
+    """Return the conditions of a filter in a few words each, without the search text."""
+    terms = []
+    if query.label is not None:
+        terms.append(_("label {name}").format(name=_label_text(query.label)))
+    if query.adapter is not None:
+        terms.append(_("adapter {name}").format(name=query.adapter))
+    if query.source is not None:
+        terms.append(_("source {name}").format(name=_source_text(query.source)))
+    if query.since is not None:
+        terms.append(_("from {day}").format(day=_day_text(query.since)))
+    if query.until is not None:
+        terms.append(_("to {day}").format(day=_day_text(query.until)))
+    if query.confidence_from is not None or query.confidence_to is not None:
+        low, high = _share_text(query.confidence_from) or "0", _share_text(query.confidence_to) or "100"
+        terms.append(_("confidence {low}–{high} %").format(low=low, high=high))
+    if query.uncertain:
+        terms.append(_("uncertain"))
+    if query.corrected:
+        terms.append(_("corrected"))
+    return terms
 
 
-def _choice(name: str, label: str, words: Sequence[str]) -> FieldSpec:
-    """A field for one of several values, known by its number: values may be any text, also an empty one."""
-    values = [(str(number), " ".join(word.split()) or "–") for number, word in enumerate(words)]
-    return FieldSpec(name, label, "", choices=((_ANY, N_("any")), *values))
+def _choice(name: str, label: str, texts: Sequence[str]) -> FieldSpec:
+    """Return a field that chooses an index into `texts`: the values may be any text, also an empty one."""
+    choices = [(str(index), " ".join(text.split()) or "–") for index, text in enumerate(texts)]
+    return FieldSpec(name, label, "", choices=((_ANY, N_("any")), *choices))
 
 
-def _with(values: tuple[str, ...], chosen: str | None) -> tuple[str, ...]:
-    """The values, and what was chosen before though the history holds it no more."""
-    return values if chosen is None or chosen in values else (*values, chosen)
+def _day_field(name: str, label: str) -> FieldSpec:
+    return FieldSpec(name, label, "", parse=_day, range="2026-01-31")
 
 
-def _number(values: tuple[str, ...], chosen: str | None) -> str:
-    return _ANY if chosen is None else str(values.index(chosen))
+def _share_field(name: str, label: str) -> FieldSpec:
+    return FieldSpec(name, label, "", parse=_share, range="0–100 %")
 
 
-def _chosen(values: tuple[str, ...], number: str) -> str | None:
-    return values[int(number)] if number else None
+def _with_current(values: tuple[str, ...], current: str | None) -> tuple[str, ...]:
+    """Return the values and the current one, which the history may not contain any more."""
+    return values if current is None or current in values else (*values, current)
 
 
-def _label_words(label: str) -> str:
+def _index(values: tuple[str, ...], value: str | None) -> str:
+    return _ANY if value is None else str(values.index(value))
+
+
+def _item(values: tuple[str, ...], index: str) -> str | None:
+    return values[int(index)] if index else None
+
+
+def _label_text(label: str) -> str:
     return label_name(label) if label else _("failed")
 
 
-def _source_words(source: str) -> str:
-    return _("labelled files") if source == FILES else source
+def _source_text(source: str) -> str:
+    return _("labelled files") if source == FILE_SOURCE else source
 
 
 def _day(text: str) -> date | None:
@@ -200,7 +207,7 @@ def _day(text: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         day = date.min
-    if not 1970 <= day.year < date.max.year:  # of those outside, a time zone may make what Python cannot hold
+    if not 1970 <= day.year < date.max.year:  # outside, a time zone shift may overflow
         raise UserInputError(_("a day, as in 2026-01-31"))
     return day
 

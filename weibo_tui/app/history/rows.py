@@ -1,145 +1,176 @@
-"""Entries of the history as lines of a table, in cells of a terminal."""
+"""The columns of the history table, and its entries as lines of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import label_name, local_time, one_line, percent, verdict
+from weibo_tui.app.formatting import label_content, label_name, local_time, safe_line
+from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text import visible
+from weibo_tui.text.terminal import sanitize
 
-FOUND = "bold underline $warning"
-"""How what was searched for is marked; the line under it is seen without colour too."""
+MATCH_STYLE = "bold underline $warning"
+"""The style of search matches; the underline shows without color too."""
 
-_READ = 2000
+_MAX_CHARACTERS = 2000
 """Characters of a post that a row may show."""
-_BEFORE = 6
-"""Characters before what was found, where the row begins in the middle of the post."""
-_MARKED = "✓ "
-_ROOMY = 76
-"""Cells from which on there is room for whole dates and for the adapter."""
+_CONTEXT = 6
+"""Characters before a match in a row that begins in the middle of its post."""
+_MARK = "✓ "
+_WIDE = 76
+"""Cells from which on there is room for whole dates, the adapter and the source."""
+
+Pattern = re.Pattern[str] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Widths in cells; a column of none is left out."""
+class Column:
+    """A column of the table: its title (marked for translation), and the function that shows an entry in a number of
+    cells.
 
-    when: int
-    verdict: int
-    confidence: int
-    post: int
-    adapter: int
-    source: int
-    gap: int
+    `wide` and `narrow` are the smallest and the largest width, in tables with and without room for all columns. A
+    width of 0 hides the column. `stretch` gives it the cells that the other columns leave.
+    """
 
-    @classmethod
-    def fit(cls, width: int, entries: Iterable[Entry], at_least: Columns | None = None) -> Columns:
-        """The columns for a table of `width` cells that shows `entries`. Verdict and adapter are not narrower than
-        in `at_least`, so that nothing moves to and fro from page to page."""
-        cells = [(_verdict(entry).cell_length, one_line(entry.adapter).cell_length) for entry in entries]
-        verdicts, adapters = (max(found) for found in zip(*cells, strict=True)) if cells else (0, 0)
-        if at_least is not None:
-            verdicts, adapters = max(verdicts, at_least.verdict), max(adapters, at_least.adapter)
-        roomy = width >= _ROOMY
-        when, confidence, gap = (16, 7, 2) if roomy else (5, 5, 1)
-        verdict_width = min(max(verdicts, 10), 24 if roomy else 14)
-        adapter = min(max(adapters, 7), 16) if roomy else 0
-        source = 6 if roomy else 0
-        taken = len(_MARKED) + sum(one + gap for one in (when, verdict_width, confidence, adapter, source) if one)
-        return cls(when, verdict_width, confidence, max(width - taken, 4), adapter, source, gap)
+    title: str
+    cell: Callable[[Entry, int, Pattern], Content]
+    wide: tuple[int, int]
+    narrow: tuple[int, int] = (0, 0)
+    right: bool = False
+    stretch: bool = False
 
-    def header(self) -> Content:
-        """The columns' names."""
-        names = [_("when"), _("verdict"), _("sure"), _("post"), _("adapter"), _("source")]
-        return self._line("", [Content(name) for name in names])
+    def fit(self, entries: Sequence[Entry], wide: bool, previous: int) -> int:
+        """Return the width for these entries, not below `previous` where the column may be as wide."""
+        smallest, largest = self.wide if wide else self.narrow
+        if smallest == largest:
+            return smallest
+        longest = max((self.cell(entry, largest, None).cell_length for entry in entries), default=0)
+        return min(max(longest, previous, smallest), largest)
 
-    def row(self, entry: Entry, found: re.Pattern[str] | None = None, marked: bool = False) -> Content:
-        """An entry as one line. What `found` finds in the post is marked, and shown though it stands far behind."""
-        roomy = self.when > 5
-        when = local_time(entry.created_at)
-        cells = [
-            Content.styled(when if roomy else _short_time(when), "$text-muted"),
-            _verdict(entry),
-            _confidence(entry, 1 if roomy else 0),
-            _post(entry, self.post, found) if isinstance(entry, Analysis) else _about_file(entry),
-            one_line(entry.adapter, "$text-muted"),
-            one_line(entry.source if isinstance(entry, Analysis) else _("file"), "$text-muted"),
-        ]
-        return self._line(_MARKED if marked else "", cells)
-
-    def _line(self, mark: str, cells: list[Content]) -> Content:
-        widths = (self.when, self.verdict, self.confidence, self.post, self.adapter, self.source)
+    def draw(self, content: Content, width: int) -> Content:
+        """Fit a cell's content into `width` cells."""
         # Textual's own measure: it decides where the next cell begins on the screen.
-        fitted = [
-            (cell.truncate(width, ellipsis=True).pad_left(max(width - cell.cell_length, 0)))
-            if place == 2
-            else cell.truncate(width, ellipsis=True, pad=True)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-            if width
-        ]
-        return Content.assemble((mark.ljust(len(_MARKED)), "bold $primary"), Content(" " * self.gap).join(fitted))
+        cut = content.truncate(width, ellipsis=True, pad=not self.right)
+        return cut.pad_left(max(width - cut.cell_length, 0)) if self.right else cut
 
 
-def pattern(text: str) -> re.Pattern[str] | None:
-    """Finds a search in what is shown of a post, where any white space may have become a blank."""
-    words = visible(text).split()
-    return re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE) if words else None
+def _time(entry: Entry, width: int, _pattern: Pattern) -> Content:
+    time = local_time(entry.created_at)
+    today = f"{datetime.now():%Y-%m-%d}"
+    if width < len(today):
+        time = time[11:] if time[:10] == today else time[5:10] if time[:4] == today[:4] else time[:4]
+    return Content.styled(time, "$text-muted")
 
 
-def _short_time(when: str) -> str:
-    """The time of day where it was today, else the day, or the year where that is another."""
-    now = f"{datetime.now():%Y-%m-%d}"
-    return when[11:] if when[:10] == now else when[5:10] if when[:4] == now[:4] else when[:4]
-
-
-def _confidence(entry: Entry, digits: int) -> Content:
-    if not isinstance(entry, Analysis) or entry.error is not None:
-        return Content("")
-    return Content(percent(entry.confidence, digits))
-
-
-def _verdict(entry: Entry) -> Content:
-    """The verdict, and behind an arrow what a person made of it."""
+def _prediction(entry: Entry, _width: int, _pattern: Pattern) -> Content:
+    """Return the predicted label, and after an arrow the one that the user gave instead."""
     if isinstance(entry, LabeledFile):
         return Content.styled("▤ " + _("file"), "$text-muted")
     labels = tuple(entry.probabilities)
-    judged = (
-        Content.styled("✗ " + _("failed"), "$text-error")
-        if entry.error is not None
-        else _one_line(verdict(entry.label, labels, entry.uncertain))
-    )
+    if entry.error is not None:
+        predicted = Content.styled("✗ " + _("failed"), "$text-error")
+    else:
+        predicted = _join_lines(label_content(entry.label, labels, entry.uncertain))
     if entry.corrected is None:
-        return judged
-    return Content.assemble(judged[:1], ("→", "$text-muted"), _one_line(verdict(entry.corrected, labels)))
+        return predicted
+    return Content.assemble(predicted[:1], ("→", "$text-muted"), _join_lines(label_content(entry.corrected, labels)))
 
 
-def _one_line(label: Content) -> Content:
+def _join_lines(label: Content) -> Content:
     return label if "\n" not in label.plain and "\t" not in label.plain else Content(" ".join(label.plain.split()))
 
 
-def _post(analysis: Analysis, width: int, found: re.Pattern[str] | None) -> Content:
-    if found is None:
-        return one_line(analysis.text[: 4 * width])  # far more than has room
-    shown = one_line(analysis.text[:_READ])
-    first = found.search(shown.plain)
-    if first is not None and shown[: first.end()].cell_length > width - 1:
-        begin = max(first.start() - _BEFORE, 0)
-        while begin and shown[begin - 1 :].cell_length < width:  # no room stays empty where the post ends
-            begin -= 1
-        shown = Content.assemble("…" if begin else "", shown[begin:])
-    return shown.highlight_regex(found, style=FOUND)
+def _confidence(entry: Entry, width: int, _pattern: Pattern) -> Content:
+    if not isinstance(entry, Analysis) or entry.error is not None:
+        return Content("")
+    return Content(percent(entry.confidence, 1 if width > 5 else 0))
 
 
-def _about_file(file: LabeledFile) -> Content:
+def _post(entry: Entry, width: int, pattern: Pattern) -> Content:
+    """Return a post with the matches of `pattern` marked, from a place where the first of them is in sight."""
+    if isinstance(entry, LabeledFile):
+        return _file_summary(entry)
+    if pattern is None:
+        return safe_line(entry.text[: 4 * width])  # more than has room
+    text = safe_line(entry.text[:_MAX_CHARACTERS])
+    match = pattern.search(text.plain)
+    if match is not None and text[: match.end()].cell_length > width - 1:
+        start = max(match.start() - _CONTEXT, 0)
+        while start and text[start - 1 :].cell_length < width:  # no room stays empty where the post ends
+            start -= 1
+        text = Content.assemble("…" if start else "", text[start:])
+    return text.highlight_regex(pattern, style=MATCH_STYLE)
+
+
+def _file_summary(file: LabeledFile) -> Content:
     rows = ngettext("{count:,} post", "{count:,} posts", file.rows).format(count=file.rows)
     parts = [rows, *(f"{label_name(label)} {count:,}" for label, count in file.counts.items())]
     if file.failed:
         parts.append(_("{count:,} failed").format(count=file.failed))
-    return one_line(f"{file.path.name} → {file.out.name} · {' · '.join(parts)}")
+    return safe_line(f"{file.path.name} → {file.out.name} · {' · '.join(parts)}")
+
+
+def _adapter(entry: Entry, _width: int, _pattern: Pattern) -> Content:
+    return safe_line(entry.adapter, "$text-muted")
+
+
+def _source(entry: Entry, _width: int, _pattern: Pattern) -> Content:
+    return safe_line(entry.source if isinstance(entry, Analysis) else _("file"), "$text-muted")
+
+
+COLUMNS = (
+    Column(N_("when"), _time, (16, 16), (5, 5)),
+    Column(N_("verdict"), _prediction, (10, 24), (10, 14)),
+    Column(N_("sure"), _confidence, (7, 7), (5, 5), right=True),
+    Column(N_("post"), _post, (4, 4), (4, 4), stretch=True),
+    Column(N_("adapter"), _adapter, (7, 16)),
+    Column(N_("source"), _source, (6, 6)),
+)
+"""The table's columns, from left to right."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """The widths of `COLUMNS` in cells, 0 for a hidden one, and the gap between two columns."""
+
+    widths: tuple[int, ...]
+    gap: int
+
+    @classmethod
+    def fit(cls, width: int, entries: Sequence[Entry], previous: RowLayout | None = None) -> RowLayout:
+        """Return the layout of a table of `width` cells that shows `entries`.
+
+        No column is narrower than in `previous`, so that columns do not move from page to page."""
+        wide = width >= _WIDE
+        gap = 2 if wide else 1
+        before = previous.widths if previous is not None else (0,) * len(COLUMNS)
+        widths = [column.fit(entries, wide, old) for column, old in zip(COLUMNS, before, strict=True)]
+        used = len(_MARK) + sum(widths) + gap * (sum(map(bool, widths)) - 1)
+        rest = max(width - used, 0)
+        return cls(tuple(size + rest * column.stretch for column, size in zip(COLUMNS, widths, strict=True)), gap)
+
+    def header(self) -> Content:
+        """Return the line of the columns' titles."""
+        return self._line("", lambda column, _width: Content(_(column.title)))
+
+    def row(self, entry: Entry, pattern: Pattern = None, marked: bool = False) -> Content:
+        """Return an entry as one line, with the matches of `pattern` in its post marked."""
+        return self._line(_MARK if marked else "", lambda column, width: column.cell(entry, width, pattern))
+
+    def _line(self, mark: str, cell: Callable[[Column, int], Content]) -> Content:
+        visible_columns = [(column, width) for column, width in zip(COLUMNS, self.widths, strict=True) if width]
+        cells = [column.draw(cell(column, width), width) for column, width in visible_columns]
+        return Content.assemble((mark.ljust(len(_MARK)), "bold $primary"), Content(" " * self.gap).join(cells))
+
+
+def search_pattern(text: str) -> Pattern:
+    """Return a pattern that finds a search in the text as shown, where any white space may have become a blank."""
+    words = sanitize(text).split()
+    return re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE) if words else None

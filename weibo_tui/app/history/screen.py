@@ -1,4 +1,4 @@
-"""The history: all that was judged, to be searched, read, corrected, deleted and exported."""
+"""The history screen: search, read, correct, delete and export past predictions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from weibo_tui.app.base import MainScreen
-from weibo_tui.app.formatting import one_line, plain
+from weibo_tui.app.formatting import safe_content, safe_line
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.edits import HistoryEdits
 from weibo_tui.app.history.export_dialog import ExportForm
 from weibo_tui.app.history.export_status import ExportLine
-from weibo_tui.app.history.filter_dialog import FilterDialog, described
+from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
 from weibo_tui.app.history.window import key_of
-from weibo_tui.app.keymap import all_keys, bindings, key_names, keys_of
+from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -26,22 +26,24 @@ from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
 
 _NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest")
 _NEED_AN_ANALYSIS = ("correct", "to_prompt")
-_SOMETIMES = ("search", "filter", "unfilter", "correct", "delete", "undo", "export", "stop_export", "clear")
-"""Actions that stand in the footer, or stop working with those."""
+_CONDITIONAL = ("search", "filter", "unfilter", "correct", "delete", "undo", "export", "stop_export", "clear")
+"""Actions whose keys are in the footer, or stop working with those."""
 
 
 class SearchField(SingleLineInput):
-    """Where one types what is to be found."""
+    """The search text; the history is searched as it is typed."""
 
     BINDINGS = bindings("history_search")
     HELP_TEXT = N_("The posts that hold what you type, in upper or lower case, are found while you type.")
 
     def action_leave(self) -> None:
-        # At once, not by a message: the next key, which may be there already, is the table's.
+        # Not by a message: the next key may be waiting already, and is the table's.
         self.screen.set_focus(self.screen.query_one(HistoryBrowser).table)
 
 
 class HistoryScreen(MainScreen):
+    """A search field, the filter, the table with its details, and a running export."""
+
     NAME = "history"
     HELP_TEXT = N_(
         "Everything that was judged is kept here until you delete it. Search and filter, correct a label, and export "
@@ -59,9 +61,10 @@ class HistoryScreen(MainScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._wanted: int | None = None
+        self._pending_id: int | None = None
+        """The analysis to show when the screen opens."""
         self._working: list[bool | None] = []
-        self._filter_words: list[str] = []
+        self._filter_terms: list[str] = []
 
     def compose_body(self) -> Iterable[Widget]:
         yield SearchField(placeholder=_("{key} searches the posts").format(key=self._key("history.search")))
@@ -78,22 +81,22 @@ class HistoryScreen(MainScreen):
 
     def show(self, analysis_id: int) -> None:
         """Open the history with this analysis under the cursor; search and filter are cleared for it."""
-        self._wanted = analysis_id
+        self._pending_id = analysis_id
         if self.is_current:
             self.on_screen_resume()
         else:
-            self.weibo.switch_mode(self.NAME)
+            self.app.switch_mode(self.NAME)
 
     def on_screen_resume(self) -> None:
-        if self._wanted is not None:
-            self.do(self._show(self._wanted), "show", latest=True)
-            self._wanted = None
+        if self._pending_id is not None:
+            self.run_task(self._show(self._pending_id), "show", exclusive=True)
+            self._pending_id = None
         else:
             self.browser.refresh_entries()
 
     async def _show(self, analysis_id: int) -> None:
         try:
-            analysis = await self.weibo.records.ask(lambda bench: bench.history.get(analysis_id))
+            analysis = await self.app.records.call(lambda wb: wb.history.get(analysis_id))
         except Exception:
             self.browser.refresh_entries()
             raise
@@ -102,68 +105,62 @@ class HistoryScreen(MainScreen):
         self.set_focus(self.browser.table)
 
     def on_history_browser_changed(self) -> None:
-        self.browser.table.notice = self._notice()
-        self._show_filter(self.browser.asked)
-        self._show_keys()
+        self.browser.table.placeholder = self._placeholder()
+        self._show_filter(self.browser.filter)
+        self._update_keys()
 
     def on_descendant_focus(self) -> None:
-        self._show_keys()
+        self._update_keys()
 
     def on_job_finished(self) -> None:
-        self._show_keys()
+        self._update_keys()
 
-    def _show_keys(self) -> None:
-        """The footer is made anew only where other keys work: that takes a while, and rows are passed quickly."""
-        working = [self.check_action(action, ()) for action in _SOMETIMES]
+    def _update_keys(self) -> None:
+        # Only where other keys work now: a new footer takes a while, and the cursor passes rows quickly.
+        working = [self.check_action(action, ()) for action in _CONDITIONAL]
         if working != self._working:
             self._working = working
             self.refresh_bindings()
 
-    def _show_filter(self, asked: HistoryFilter) -> None:
-        words = described(asked)
-        if words == self._filter_words:
+    def _show_filter(self, query: HistoryFilter) -> None:
+        terms = filter_terms(query)
+        if terms == self._filter_terms:
             return
-        self._filter_words = words
-        key = self._key("history.unfilter")
-        line = Content.assemble(
-            one_line(" · ".join(words), "$secondary"),
-            ("   " + _("{key} clears").format(key=key), "$text-muted"),
-        )
+        self._filter_terms = terms
+        hint = "   " + _("{key} clears").format(key=self._key("history.unfilter"))
         filters = self.query_one(".filters", Static)
-        filters.set_class(bool(words), "-shown")
-        filters.update(line)
+        filters.set_class(bool(terms), "-shown")
+        filters.update(Content.assemble(safe_line(" · ".join(terms), "$secondary"), (hint, "$text-muted")))
 
-    def _notice(self) -> Content:
-        """What stands in the table's place while it is empty."""
+    def _placeholder(self) -> Content:
+        """Return the text for an empty table."""
         if self.browser.total is None:
             return Content("")
-        if self.browser.asked.text:
-            text = _("No post holds this. {key} clears the search.")
-            return plain(text.format(key=self._key("history.back")))
-        if self.browser.asked != EVERYTHING:
-            text = _("No entry matches. {key} clears the filter.")
-            return plain(text.format(key=self._key("history.unfilter")))
-        if not self.weibo.settings.history:
-            return plain(_("The settings say that no verdicts are kept: history = false."))
-        text = _(
-            "Every verdict will stand here, to be searched, corrected and exported. {key} leads to the prompt: type a "
-            "post there and press Enter."
-        )
-        return plain(text.format(key=self._key("app.predict")))
+        if self.browser.filter.text:
+            text, key = _("No post holds this. {key} clears the search."), "history.back"
+        elif self.browser.filter != EVERYTHING:
+            text, key = _("No entry matches. {key} clears the filter."), "history.unfilter"
+        elif not self.app.settings.history:
+            return safe_content(_("The settings say that no verdicts are kept: history = false."))
+        else:
+            key = "app.predict"
+            text = _(
+                "Every verdict will stand here, to be searched, corrected and exported. {key} leads to the prompt: "
+                "type a post there and press Enter."
+            )
+        return safe_content(text.format(key=self._key(key)))
 
-    def _key(self, name: str) -> str:
-        """The key that does an action, as the person has it."""
-        keys = keys_of(next(key for key in all_keys() if key.name == name), self.weibo.keymap)
-        return key_names(keys.partition(",")[0])
+    def _key(self, action: str) -> str:
+        return first_key(action, self.app.keymap)
 
     # ---- search and filter
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self._ask_for(replace(self.browser.asked, text=event.value))
+        self._apply_filter(replace(self.browser.filter, text=event.value))
 
-    def _ask_for(self, asked: HistoryFilter) -> None:
-        if asked != self.browser.asked:
-            self.browser.ask_for(asked)
+    def _apply_filter(self, query: HistoryFilter) -> None:
+        if query != self.browser.filter:
+            self.browser.apply_filter(query)
 
     def _clear_search(self) -> None:
         with self.prevent(Input.Changed):
@@ -174,62 +171,62 @@ class HistoryScreen(MainScreen):
 
     def action_unfilter(self) -> None:
         self._clear_search()
-        self._ask_for(EVERYTHING)
+        self._apply_filter(EVERYTHING)
 
     def action_filter(self) -> None:
-        self.do(self._filter())
+        self.run_task(self._open_filter())
 
-    async def _filter(self) -> None:
-        choices = await self.weibo.records.ask(lambda bench: bench.history.choices())
-        asked = await self.weibo.push_screen_wait(FilterDialog(self.browser.asked, choices))
-        if asked is not None:
-            self._ask_for(asked)
+    async def _open_filter(self) -> None:
+        choices = await self.app.records.call(lambda wb: wb.history.filter_choices())
+        query = await self.app.push_screen_wait(FilterDialog(self.browser.filter, choices))
+        if query is not None:
+            self._apply_filter(query)
 
     def action_back(self) -> None:
-        """One step back: out of the details, or one thing less of what was typed, marked and told."""
+        """Leave the details, or clear the search, a finished export or the marks."""
         field, export = self.query_one(SearchField), self.query_one(ExportLine)
         if isinstance(self.focused, EntryDetails) or (field.has_focus and not field.value):
             self.set_focus(self.browser.table)
         elif field.has_focus:
             field.value = ""
-        elif export.is_over:
-            export.clear_away()
+        elif export.is_done:
+            export.hide()
         elif self.browser.marked:
-            self.browser.unmark()
+            self.browser.clear_marks()
         else:
             field.value = ""
 
-    # ---- what is done to entries
+    # ---- actions on entries
 
     def action_mark(self) -> None:
-        self.browser.mark()
+        self.browser.toggle_mark()
 
     def action_copy(self) -> None:
         entry = self.browser.entry
         if isinstance(entry, Analysis):
             self.app.copy_to_clipboard(entry.text)
-            self.flash(_("The post is copied."), "success")
+            self.show_message(_("The post is copied."), "success")
         elif entry is not None:
             self.app.copy_to_clipboard(str(entry.out))
-            self.flash(_("The place of the labelled file is copied."), "success")
+            self.show_message(_("The place of the labelled file is copied."), "success")
 
     def action_correct(self) -> None:
         if isinstance(self.browser.entry, Analysis):
-            self.do(self.edits.correct(self.browser.entry))
+            self.run_task(self.edits.correct(self.browser.entry))
 
     def action_delete(self) -> None:
-        entry = self.browser.entry
-        if entry is not None:
-            self.do(self.edits.delete(dict(self.browser.marked) or {key_of(entry): entry}, self._key("history.undo")))
+        if (entry := self.browser.entry) is not None:
+            entries = dict(self.browser.marked) or {key_of(entry): entry}
+            self.run_task(self.edits.delete(entries, self._key("history.undo")))
 
     def action_undo(self) -> None:
-        self.do(self.edits.undo())
+        self.run_task(self.edits.undo())
 
     def action_clear(self) -> None:
         if self.query_one(ExportLine).job is None:
-            self.do(self._clear())
+            self.run_task(self._clear())
         else:
-            self.flash(_("An export is at work: wait for its end, or stop it."), "error")
+            self.show_message(_("An export is at work: wait for its end, or stop it."), "error")
 
     async def _clear(self) -> None:
         if await self.edits.clear():
@@ -237,24 +234,19 @@ class HistoryScreen(MainScreen):
             self.browser.refresh_around(None)
 
     def action_to_prompt(self) -> None:
-        from weibo_tui.app.predict.screen import PredictScreen
-
-        predict, entry = self.weibo.places["predict"], self.browser.entry
-        assert isinstance(predict, PredictScreen)
-        if isinstance(entry, Analysis):
-            predict.bring(entry.text)
-            self.weibo.switch_mode(predict.NAME)
+        if isinstance(self.browser.entry, Analysis):
+            self.app.edit_in_prompt(self.browser.entry.text)
 
     # ---- export
 
     def action_export(self) -> None:
-        self.do(self._export())
+        self.run_task(self._export())
 
     async def _export(self) -> None:
-        plan = await self.weibo.push_screen_wait(ExportForm(self.browser.asked))
-        if plan is not None:
-            self.query_one(ExportLine).begin(plan)
-            self._show_keys()
+        options = await self.app.push_screen_wait(ExportForm(self.browser.filter))
+        if options is not None:
+            self.query_one(ExportLine).start(options)
+            self._update_keys()
 
     def action_stop_export(self) -> None:
         self.query_one(ExportLine).stop()
@@ -273,20 +265,20 @@ class HistoryScreen(MainScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if not self.is_mounted:
             return True
-        entry = self.browser.entry
+        entry, filtered = self.browser.entry, self.browser.filter != EVERYTHING
         if action in _NEED_AN_ENTRY:
             return entry is not None
         if action in _NEED_AN_ANALYSIS:
             return isinstance(entry, Analysis)
         exporting = self.query_one(ExportLine).job is not None
-        some = entry is not None or self.browser.asked != EVERYTHING
-        works = {
+        some = entry is not None or filtered
+        working = {
             "search": some and not self.query_one(SearchField).has_focus,
             "filter": some,
-            "unfilter": self.browser.asked != EVERYTHING,
+            "unfilter": filtered,
             "undo": self.edits.can_undo,
             "export": entry is not None and not exporting,
             "stop_export": exporting,
             "clear": some,
         }
-        return works.get(action, True)
+        return working.get(action, True)

@@ -1,8 +1,7 @@
-"""A table of the history's entries that holds what is loaded and no more, and asks for more near its ends."""
+"""The history table: draws the loaded entries, and moves a cursor over them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -15,19 +14,19 @@ from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
 
-from weibo_tui.app.history.rows import Columns
+from weibo_tui.app.history.rows import Pattern, RowLayout
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
 from weibo_tui.storage.history import Entry
 
-_WHEEL = 3
+_WHEEL_ROWS = 3
 """Rows that one notch of the mouse wheel moves."""
-_MARGIN = 2  # beside the notice
+_MARGIN = 2
+"""Cells next to the placeholder."""
 
 
 class EntryTable(Widget, can_focus=True):
-    """Rows, one of which has the cursor, under a header. It draws each line itself, so that replacing the rows keeps
-    every row where it is on the screen."""
+    """Rows with a cursor, under a header. It draws each line itself, so that a replaced row stays where it is."""
 
     ALLOW_SELECT = False
     BINDINGS = bindings("history_table")
@@ -45,11 +44,11 @@ class EntryTable(Widget, can_focus=True):
     }
     """
 
-    notice = reactive(Content(""))
-    """What stands here while there are no entries."""
+    placeholder = reactive(Content(""))
+    """The text that an empty table shows."""
 
     class Moved(Message):
-        """The cursor or the view is somewhere else, or a key tried to bring it beyond an end."""
+        """The cursor or the view has moved, or a key tried to move it beyond an end."""
 
     class Opened(Message):
         """The entry under the cursor was chosen, by Enter or by a click on it."""
@@ -61,41 +60,41 @@ class EntryTable(Widget, can_focus=True):
         self.top = 0
         """The first row in view."""
         self._marked: Sequence[bool] = ()
-        self._found: re.Pattern[str] | None = None
-        self._columns: Columns | None = None
+        self._pattern: Pattern = None
+        self._row_layout: RowLayout | None = None
 
     @property
     def rows(self) -> int:
-        """How many rows there is room for."""
+        """The number of rows in view."""
         return max(self.size.height - 1, 1)
 
     @property
     def entry(self) -> Entry | None:
-        """The one under the cursor."""
+        """The entry under the cursor."""
         return self.entries[self.cursor] if self.cursor < len(self.entries) else None
 
-    def load(self, entries: Sequence[Entry], cursor: int, top: int, found: re.Pattern[str] | None, anew: bool) -> None:
-        """Show these rows. `anew`: they have nothing to do with those before, and the columns may be others."""
+    def load(self, entries: Sequence[Entry], cursor: int, top: int, pattern: Pattern, keep_widths: bool) -> None:
+        """Show `entries` with the matches of `pattern` marked. `keep_widths` lets no column become narrower."""
         self.entries = entries
-        self._found = found
-        self._columns = Columns.fit(self.size.width, entries, None if anew else self._columns)
+        self._pattern = pattern
+        self._row_layout = RowLayout.fit(self.size.width, entries, self._row_layout if keep_widths else None)
         self.cursor = max(min(cursor, len(entries) - 1), 0)
         self.top = top
-        self._keep_in_view()
+        self._scroll_to_cursor()
         self.refresh()
 
     def mark(self, marked: Sequence[bool]) -> None:
-        """Show which rows are marked, one value for each."""
+        """Show which rows are marked, one value a row."""
         self._marked = marked
         self.refresh()
 
     def go_to(self, row: int) -> None:
-        """Put the cursor on a row, or on the nearest there is."""
+        """Put the cursor on a row, or on the nearest that exists."""
         before, self.cursor = self.cursor, max(min(row, len(self.entries) - 1), 0)
         top = self.top
-        self._keep_in_view()
+        self._scroll_to_cursor()
         if self.top == top:
-            self.refresh(*(Region(0, 1 + one - top, self.size.width, 1) for one in {before, self.cursor}))
+            self.refresh(*(Region(0, 1 + index - top, self.size.width, 1) for index in {before, self.cursor}))
         else:
             self.refresh()
         self.post_message(self.Moved())
@@ -104,12 +103,12 @@ class EntryTable(Widget, can_focus=True):
         self.top = max(min(row, len(self.entries) - self.rows), 0)
         self.refresh()
 
-    def _keep_in_view(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         self.top = max(min(self.top, self.cursor, len(self.entries) - self.rows), self.cursor - self.rows + 1, 0)
 
     def on_resize(self, event: events.Resize) -> None:
-        self._columns = Columns.fit(event.size.width, self.entries)
-        self._keep_in_view()
+        self._row_layout = RowLayout.fit(event.size.width, self.entries)
+        self._scroll_to_cursor()
         self.refresh()
         self.post_message(self.Moved())
 
@@ -117,16 +116,16 @@ class EntryTable(Widget, can_focus=True):
         width = self.size.width
         row = self.top + y - 1
         if not self.entries:
-            lines = self.notice.wrap(max(width - 2 * _MARGIN, 1))
+            lines = self.placeholder.wrap(max(width - 2 * _MARGIN, 1))
             line = Content(" " * _MARGIN) + lines[y - 1] if 0 < y <= len(lines) else Content("")
             return Visual.to_strips(self, line, width, 1, self.visual_style, pad=True)[0]
-        if self._columns is None or row >= len(self.entries):
+        if self._row_layout is None or row >= len(self.entries):
             return Strip.blank(width, self.visual_style.rich_style)
         if y == 0:
-            line, style = self._columns.header(), self.get_visual_style("entry-table--header")
+            line, style = self._row_layout.header(), self.get_visual_style("entry-table--header")
         else:
             marked = row < len(self._marked) and self._marked[row]
-            line = self._columns.row(self.entries[row], self._found, marked)
+            line = self._row_layout.row(self.entries[row], self._pattern, marked)
             style = self.get_visual_style("entry-table--cursor") if row == self.cursor else self.visual_style
         return Visual.to_strips(self, line, width, 1, style, pad=True)[0]
 
@@ -153,13 +152,13 @@ class EntryTable(Widget, can_focus=True):
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
-        self._scroll(_WHEEL)
+        self._scroll(_WHEEL_ROWS)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
-        self._scroll(-_WHEEL)
+        self._scroll(-_WHEEL_ROWS)
 
     def _scroll(self, rows: int) -> None:
-        """Move the view; the cursor stays on its row as long as that can be seen."""
+        # The cursor stays on its row as long as that is in view.
         self._view_from(self.top + rows)
         self.go_to(max(min(self.cursor, self.top + self.rows - 1), self.top))

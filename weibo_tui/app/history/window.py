@@ -1,6 +1,6 @@
-"""The part of the history that is in memory: a few hundred rows, loaded further at either end as one comes near it.
+"""The part of the history that is in memory: a few hundred entries, extended at either end as the cursor nears it.
 
-The questions stand here too. They are for the records' thread.
+The functions that read the history run in the records thread.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from weibo_tui.storage.history import Analysis, Entry, History, HistoryFilter
 
 PAGE = 100
-"""Entries that one question asks for."""
+"""Entries that are read at a time."""
 
-KEPT = 3 * PAGE
-"""Entries that are kept; those far from the cursor go when more come."""
+MAX_ENTRIES = 3 * PAGE
+"""Entries in memory; those far from the cursor are dropped when more come."""
 
 Key = tuple[bool, int | None]
-"""Tells an entry from all others: whether it is an analysis, and its id among those."""
+"""Identifies an entry: whether it is an analysis, and its id."""
 
 
 def key_of(entry: Entry) -> Key:
@@ -26,9 +26,9 @@ def key_of(entry: Entry) -> Key:
 
 @dataclass
 class HistoryBuffer:
-    """Neighbouring entries, newest first, and whether there are more on either side.
+    """Neighboring entries, newest first, and whether there are more at either end.
 
-    `first` is the number of entries that are newer than all of these; None while nobody has counted them.
+    `first` is the number of entries newer than all of these, None until they are counted.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -37,14 +37,14 @@ class HistoryBuffer:
     first: int | None = 0
 
     def index(self, key: Key) -> int | None:
-        """Where the entry with this key stands."""
-        return next((place for place, entry in enumerate(self.entries) if key_of(entry) == key), None)
+        """Return the index of the entry with this key."""
+        return next((index for index, entry in enumerate(self.entries) if key_of(entry) == key), None)
 
     def add_older(self, page: list[Entry]) -> int:
-        """Take in the page behind the last entry; by how much the entries moved up for it."""
+        """Add the page after the last entry. Return by how many rows the other entries move."""
         self.more_older = len(page) == PAGE
         entries = self.entries + page
-        dropped = max(len(entries) - KEPT, 0)
+        dropped = max(len(entries) - MAX_ENTRIES, 0)
         self.entries = entries[dropped:]
         self.more_newer = self.more_newer or dropped > 0
         if self.first is not None:
@@ -52,59 +52,59 @@ class HistoryBuffer:
         return -dropped
 
     def add_newer(self, page: list[Entry]) -> int:
-        """Take in the page before the first entry; by how much the entries moved down for it."""
+        """Add the page before the first entry. Return by how many rows the other entries move."""
         self.more_newer = len(page) == PAGE
         entries = page + self.entries
-        self.more_older = self.more_older or len(entries) > KEPT
-        self.entries = entries[:KEPT]
-        # Entries that came since they were counted make it too few: never fewer than none.
+        self.more_older = self.more_older or len(entries) > MAX_ENTRIES
+        self.entries = entries[:MAX_ENTRIES]
+        # Entries that were added since the count make it too small.
         if self.first is not None:
             self.first = max(self.first - len(page), 0) if self.more_newer else 0
         return len(page)
 
 
-def newest(history: History, asked: HistoryFilter) -> HistoryBuffer:
-    """The newest entries that match."""
-    entries = history.page(PAGE, filter=asked)
+def load_newest(history: History, query: HistoryFilter) -> HistoryBuffer:
+    """Load the newest entries that match."""
+    entries = history.page(PAGE, filter=query)
     return HistoryBuffer(entries, more_older=len(entries) == PAGE)
 
 
-def oldest(history: History, asked: HistoryFilter) -> HistoryBuffer:
-    """The oldest entries that match."""
+def load_oldest(history: History, query: HistoryFilter) -> HistoryBuffer:
+    """Load the oldest entries that match."""
     before_all = Analysis("", "", None, {}, False, "", False, 0, 0, 0.0, created_at="", source="", id=0)
-    entries = history.page(PAGE, filter=asked, after=before_all)
+    entries = history.page(PAGE, filter=query, after=before_all)
     full = len(entries) == PAGE
     return HistoryBuffer(entries, more_newer=full, first=None if full else 0)
 
 
-def around(history: History, entry: Entry, asked: HistoryFilter) -> HistoryBuffer:
-    """The entries around the place of `entry`, which is among them if it matches and still is there."""
-    newer = history.page(PAGE, filter=asked, after=entry)
-    rest = history.page(PAGE + 1, filter=asked, before=newer[-1] if newer else None)
+def load_around(history: History, entry: Entry, query: HistoryFilter) -> HistoryBuffer:
+    """Load the entries around the place of `entry`, which is among them if it matches and still exists."""
+    newer = history.page(PAGE, filter=query, after=entry)
+    rest = history.page(PAGE + 1, filter=query, before=newer[-1] if newer else None)
     more_newer = len(newer) == PAGE
     return HistoryBuffer(newer + rest, more_newer, len(rest) > PAGE, first=None if more_newer else 0)
 
 
-def again(history: History, entry: Entry, at_top: bool, asked: HistoryFilter) -> HistoryBuffer:
-    """The entries as they are now: the newest, where those were shown and `entry` still is among them."""
-    window = newest(history, asked)
-    return window if at_top and window.index(key_of(entry)) is not None else around(history, entry, asked)
+def reload(history: History, entry: Entry, at_top: bool, query: HistoryFilter) -> HistoryBuffer:
+    """Load the newest entries where `at_top` is set and `entry` is among them, otherwise those around `entry`."""
+    buffer = load_newest(history, query)
+    return buffer if at_top and buffer.index(key_of(entry)) is not None else load_around(history, entry, query)
 
 
-def newer_than(history: History, entry: Entry, asked: HistoryFilter) -> int | None:
-    """How many entries that match are newer than `entry`; None where its moment cannot be read."""
+def count_newer(history: History, entry: Entry, query: HistoryFilter) -> int | None:
+    """Return the number of matching entries newer than `entry`, None if its timestamp is damaged."""
     try:
         moment = datetime.fromisoformat(entry.created_at).astimezone(UTC) + timedelta(milliseconds=1)
     except ValueError:
         return None
-    since = asked.since if isinstance(asked.since, datetime) else None
-    found = history.count(replace(asked, since=moment if since is None else max(moment, since.astimezone(UTC))))
-    # A batch of posts may be judged within one millisecond; those are told apart by their ids.
-    place = entry
-    while page := history.page(PAGE, filter=asked, after=place):
-        together = sum(one.created_at == entry.created_at for one in page)
-        found += together
-        if together < len(page):
+    since = query.since if isinstance(query.since, datetime) else None
+    count = history.count(replace(query, since=moment if since is None else max(moment, since.astimezone(UTC))))
+    # The posts of a batch may have the same millisecond; their ids order them.
+    newest = entry
+    while page := history.page(PAGE, filter=query, after=newest):
+        same_moment = sum(other.created_at == entry.created_at for other in page)
+        count += same_moment
+        if same_moment < len(page):
             break
-        place = page[0]
-    return found
+        newest = page[0]
+    return count

@@ -1,117 +1,122 @@
-"""What is done with a base or an adapter that is here: chosen, renamed, deleted."""
+"""Actions on a base or an adapter: make it the default, rename it, delete it.
+
+Each asks the user, makes the change, and returns what the screen is to show.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from weibo_tui.app.base import BaseApp
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
-from weibo_tui.app.formatting import size
 from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import size
 from weibo_tui.registry.cards import BaseCard, check_name
 from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
 
-if TYPE_CHECKING:
-    from weibo_tui.app.models.screen import ModelsScreen
-
-_MOST_NAMED = 6
+_MAX_NAMES = 6
 
 
-async def use(screen: ModelsScreen, item: IntactModel) -> None:
-    """Make it the one that is used where none is named."""
-    choose = Workbench.use_base if item.kind == "base" else Workbench.use_adapter
-    await screen.weibo.records.ask(lambda bench: choose(bench, item.name))
-    await screen.changed(item.kind, item.name)
-    said = _("Adapters are trained on '{name}' now.") if item.kind == "base" else _("'{name}' reads the posts now.")
-    screen.flash(said.format(name=item.name), "success")
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that was made: the model to show, and the message for the user."""
+
+    kind: Kind
+    name: str
+    message: str
 
 
-async def rename(screen: ModelsScreen, item: IntactModel) -> None:
-    """Ask for another name, and give it."""
-    await _check_unused(screen, item)
+async def use(app: BaseApp, item: IntactModel) -> Change:
+    """Make a model the default."""
+    set_default = Workbench.set_default_base if item.kind == "base" else Workbench.set_default_adapter
+    await app.records.call(lambda wb: set_default(wb, item.name))
+    text = _("Adapters are trained on '{name}' now.") if item.kind == "base" else _("'{name}' reads the posts now.")
+    return Change(item.kind, item.name, text.format(name=item.name))
+
+
+async def rename(app: BaseApp, inventory: Inventory, item: IntactModel) -> Change | None:
+    """Ask for another name, and rename a model."""
+    await _check_unused(app, inventory, item)
 
     def check(name: str) -> None:
         if name != item.name:
-            check_free(screen.inventory, item.kind, name)
+            check_free(inventory, item.kind, name)
 
     question = _("A new name for '{name}':").format(name=item.name)
-    new = await screen.weibo.push_screen_wait(InputDialog(question, item.name, check))
+    new = await app.push_screen_wait(InputDialog(question, item.name, check))
     if new is None or new == item.name:
-        return
-    give = Workbench.rename_base if item.kind == "base" else Workbench.rename_adapter
-    await screen.weibo.engine.ask(lambda bench: give(bench, item.name, new))  # there it may be in memory
-    await screen.changed(item.kind, new)
-    screen.flash(_("'{old}' is called '{new}' now.").format(old=item.name, new=new), "success")
+        return None
+    rename_model = Workbench.rename_base if item.kind == "base" else Workbench.rename_adapter
+    await app.engine.call(lambda wb: rename_model(wb, item.name, new))  # which may have it in memory
+    return Change(item.kind, new, _("'{old}' is called '{new}' now.").format(old=item.name, new=new))
 
 
-async def delete(screen: ModelsScreen, entry: ModelEntry) -> None:
-    """Ask, and delete it."""
-    await _check_unused(screen, entry)
-    question = "\n".join(_about_to_delete(entry, screen.inventory))
+async def delete(app: BaseApp, inventory: Inventory, entry: ModelEntry) -> Change | None:
+    """Ask, and delete a model."""
+    await _check_unused(app, inventory, entry)
+    question = "\n".join(_deletion_question(entry, inventory))
     answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
-    if await screen.weibo.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
-        return
+    if await app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
+        return None
     remove = Workbench.remove_base if entry.kind == "base" else Workbench.remove_adapter
-    await screen.weibo.engine.ask(lambda bench: remove(bench, entry.name))  # there it may be in memory
-    await screen.changed(entry.kind, entry.name)
-    screen.flash(_("'{name}' is deleted.").format(name=entry.name), "success")
+    await app.engine.call(lambda wb: remove(wb, entry.name))  # which may have it in memory
+    return Change(entry.kind, entry.name, _("'{name}' is deleted.").format(name=entry.name))
 
 
 def check_free(inventory: Inventory, kind: Kind, name: str) -> None:
-    """UserInputError for what cannot be a name, or is one already."""
+    """Raise UserInputError if `name` is invalid or in use."""
     if check_name(name) in inventory.names(kind):
         raise UserInputError(_("'{name}' is there already: choose another name.").format(name=name))
 
 
-def _about_to_delete(entry: ModelEntry, inventory: Inventory) -> list[str]:
-    kind = _("Delete the base '{name}'{size}?") if entry.kind == "base" else _("Delete the adapter '{name}'{size}?")
-    condition = entry.condition if isinstance(entry, ModelItem) else None
-    said = [kind.format(name=entry.name, size="" if condition is None else f" ({size(condition.size)})")]
-    if standing := _falling(entry, inventory):
+def _deletion_question(entry: ModelEntry, inventory: Inventory) -> list[str]:
+    text = _("Delete the base '{name}'{size}?") if entry.kind == "base" else _("Delete the adapter '{name}'{size}?")
+    files = entry.files if isinstance(entry, ModelItem) else None
+    lines = [text.format(name=entry.name, size="" if files is None else f" ({size(files.size)})")]
+    if orphans := _orphaned_adapters(entry, inventory):
         message = ngettext(
             "{n} adapter stands on it, and cannot judge without it: {names}.",
             "{n} adapters stand on it, and cannot judge without it: {names}.",
-            len(standing),
+            len(orphans),
         )
-        names = ", ".join(standing[:_MOST_NAMED]) + (", …" if len(standing) > _MOST_NAMED else "")
-        said.append(message.format(n=len(standing), names=names))
-    if isinstance(entry, ModelItem) and entry.chosen:
-        said.append(_("It is the one that is used where none is named."))
-    said.append(_("It is gone for good then."))
-    return said
+        names = ", ".join(orphans[:_MAX_NAMES]) + (", …" if len(orphans) > _MAX_NAMES else "")
+        lines.append(message.format(n=len(orphans), names=names))
+    if isinstance(entry, ModelItem) and entry.default:
+        lines.append(_("It is the one that is used where none is named."))
+    return [*lines, _("It is gone for good then.")]
 
 
-def _falling(entry: ModelEntry, inventory: Inventory) -> list[str]:
-    """The adapters that lose their base with it: none where the same base is here under another name too."""
+def _orphaned_adapters(entry: ModelEntry, inventory: Inventory) -> list[str]:
+    """Return the adapters that lose their base with `entry`: none if the same base has another name too."""
     if not isinstance(entry, ModelItem) or not isinstance(entry.card, BaseCard):
         return []
-    same = [item for item in inventory.bases if item.card.fingerprint == entry.card.fingerprint]
-    return inventory.standing_on(entry.card) if len(same) == 1 else []
+    return inventory.adapters_of(entry.card) if len(inventory.bases_like(entry.card.fingerprint)) == 1 else []
 
 
-async def _check_unused(screen: ModelsScreen, entry: ModelEntry) -> None:
-    """UserInputError while work goes on with it, here or in another program."""
+async def _check_unused(app: BaseApp, inventory: Inventory, entry: ModelEntry) -> None:
+    """Raise UserInputError while a job or another program uses the model."""
     if not isinstance(entry, ModelItem):
         return
-    runs = await screen.weibo.records.ask(lambda bench: [run for run in bench.runs.list() if run.state == "running"])
-    busy = [job.title for job in screen.weibo.jobs if _works_with(job, entry, screen.inventory)]
-    busy += [run.name for run in runs if _stands_on(run, entry) and run.name not in busy]
-    if busy:
+    runs = await app.records.call(lambda wb: [run for run in wb.runs.list() if run.state == "running"])
+    users = [job.title for job in app.jobs if _job_uses(job, entry, inventory)]
+    users += [run.name for run in runs if _run_uses(run, entry) and run.name not in users]
+    if users:
         message = _("'{name}' is at work ({titles}): wait until that is done, or stop it.")
-        raise UserInputError(message.format(name=entry.name, titles=", ".join(busy)))
+        raise UserInputError(message.format(name=entry.name, titles=", ".join(users)))
 
 
-def _works_with(job: Job, item: IntactModel, inventory: Inventory) -> bool:
+def _job_uses(job: Job, item: IntactModel, inventory: Inventory) -> bool:
     if item.kind == "adapter":
         return job.adapter == item.name
-    judging = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name == job.adapter]
-    return job.base == item.name or any(base is not None and base.name == item.name for base in judging)
+    bases = [inventory.base_of(adapter.card) for adapter in inventory.adapters if adapter.name == job.adapter]
+    return job.base == item.name or any(base is not None and base.name == item.name for base in bases)
 
 
-def _stands_on(run: Run, item: IntactModel) -> bool:
-    """Whether a training was begun with this base, whatever its name was then."""
+def _run_uses(run: Run, item: IntactModel) -> bool:
+    # By the fingerprint: the base may have had another name when the run started.
     return isinstance(item.card, BaseCard) and run.plan.get("base") == item.card.fingerprint

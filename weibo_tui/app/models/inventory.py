@@ -1,4 +1,4 @@
-"""What the models screen shows: the bases and adapters with what is known of their files, and the damaged ones."""
+"""The bases and adapters of the models screen, with the state of their files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.explanation import user_message
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.registry.file_status import FileStatus, condition
+from weibo_tui.registry.file_status import FileStatus, file_status
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.workbench import Workbench
 
@@ -21,13 +21,16 @@ Card = TypeVar("Card", BaseCard, AdapterCard)
 
 @dataclass(frozen=True, slots=True)
 class ModelItem(Generic[Card]):
-    """A base or an adapter; `condition` is None where its files could not be looked at. One that is `bundled` comes
-    with the program, and stays as it is."""
+    """A base or an adapter.
+
+    `files` is None if its files cannot be read, `default` marks the one that is used if none is named, `bundled`
+    a bundled one, which cannot be changed.
+    """
 
     kind: Kind
     card: Card
-    condition: FileStatus | None
-    chosen: bool
+    files: FileStatus | None
+    default: bool
     bundled: bool
 
     @property
@@ -37,7 +40,7 @@ class ModelItem(Generic[Card]):
 
 @dataclass(frozen=True, slots=True)
 class CorruptModel:
-    """A folder whose card cannot be used; `problem` says why, and what to do."""
+    """A folder with an unusable card; `problem` says why, and what to do."""
 
     kind: Kind
     name: str
@@ -51,51 +54,53 @@ ModelEntry: TypeAlias = IntactModel | CorruptModel
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All that there is, by name."""
+    """All bases and adapters, sorted by name, and the corrupt ones."""
 
     bases: tuple[ModelItem[BaseCard], ...] = ()
     adapters: tuple[ModelItem[AdapterCard], ...] = ()
-    broken: tuple[CorruptModel, ...] = ()
+    corrupt: tuple[CorruptModel, ...] = ()
 
     @classmethod
-    def of(cls, bench: Workbench, stock: Catalog) -> Inventory:
-        """Look at the files of what is in stock, and for what is damaged and therefore is not."""
-        bases, adapters = bench.bases, bench.adapters
+    def load(cls, wb: Workbench, catalog: Catalog) -> Inventory:
+        """Read the state of the files of the catalog's models, and find corrupt models."""
+        bases, adapters = wb.bases, wb.adapters
         return cls(
-            tuple(_item("base", bases, card, stock.base) for card in stock.bases),
-            tuple(_item("adapter", adapters, card, stock.adapter) for card in stock.adapters),
-            (*_broken("base", bases), *_broken("adapter", adapters)),
+            tuple(_item("base", bases, card, catalog.base) for card in catalog.bases),
+            tuple(_item("adapter", adapters, card, catalog.adapter) for card in catalog.adapters),
+            (*_corrupt("base", bases), *_corrupt("adapter", adapters)),
         )
 
     def entries(self, kind: Kind) -> Iterator[ModelEntry]:
-        """The bases or the adapters, those that are damaged behind the others."""
+        """Yield the bases or the adapters, the corrupt ones last."""
         yield from self.bases if kind == "base" else self.adapters
-        yield from (one for one in self.broken if one.kind == kind)
+        yield from (entry for entry in self.corrupt if entry.kind == kind)
 
     def names(self, kind: Kind) -> list[str]:
-        """The names that are taken."""
+        """Return the names in use."""
         return [entry.name for entry in self.entries(kind)]
 
-    def base_of(self, card: AdapterCard) -> ModelItem[BaseCard] | None:
-        """The base that an adapter stands on, whatever its name here; None where it is not here."""
-        fitting = [item for item in self.bases if item.card.fingerprint == card.base_fingerprint]
-        return next((item for item in fitting if item.name == card.base), fitting[0] if fitting else None)
+    def bases_like(self, fingerprint: str) -> list[ModelItem[BaseCard]]:
+        """Return the bases with this fingerprint; the same base may be here under several names."""
+        return [item for item in self.bases if item.card.fingerprint == fingerprint]
 
-    def standing_on(self, base: BaseCard) -> list[str]:
-        """The adapters that this base, or another with its fingerprint, is for."""
+    def base_of(self, card: AdapterCard) -> ModelItem[BaseCard] | None:
+        """Return the base of an adapter, which may have another name here than in the adapter's card."""
+        bases = self.bases_like(card.base_fingerprint)
+        return next((item for item in bases if item.name == card.base), bases[0] if bases else None)
+
+    def adapters_of(self, base: BaseCard) -> list[str]:
+        """Return the names of the adapters of this base."""
         return [item.name for item in self.adapters if item.card.base_fingerprint == base.fingerprint]
 
 
-def _item(kind: Kind, shelf: ModelStore[Card], card: Card, chosen: str) -> ModelItem[Card]:
-    name = card.name
-    return ModelItem(kind, card, _condition(shelf, name), name == chosen, shelf.is_bundled(name))
+def _item(kind: Kind, store: ModelStore[Card], card: Card, default: str) -> ModelItem[Card]:
+    files = None
+    with suppress(WeiboTuiError):  # removed since it was listed
+        files = file_status(store, card.name)
+    return ModelItem(kind, card, files, card.name == default, store.is_bundled(card.name))
 
 
-def _broken(kind: Kind, shelf: ModelStore[Card]) -> Iterator[CorruptModel]:
-    return (CorruptModel(kind, name, explain(error), shelf.is_bundled(name)) for name, error in shelf.damaged())
-
-
-def _condition(shelf: ModelStore[Card], name: str) -> FileStatus | None:
-    with suppress(WeiboTuiError):  # it went away since it was listed
-        return condition(shelf, name)
-    return None
+def _corrupt(kind: Kind, store: ModelStore[Card]) -> Iterator[CorruptModel]:
+    return (
+        CorruptModel(kind, name, user_message(error), store.is_bundled(name)) for name, error in store.corrupt_models()
+    )

@@ -1,4 +1,4 @@
-"""The card of a base or an adapter: what it is, how it came about, what stands on it, how good it is."""
+"""The card of a base or an adapter: what it is, its provenance, its score, and what depends on it."""
 
 from __future__ import annotations
 
@@ -11,35 +11,26 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import (
-    NO_FIGURE,
-    duration,
-    label_colour,
-    label_name,
-    local_time,
-    one_line,
-    percent,
-    plain,
-    size,
-)
+from weibo_tui.app.formatting import label_color, label_name, local_time, safe_content, safe_line
 from weibo_tui.app.models.inventory import CorruptModel, Inventory, ModelEntry, ModelItem
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.text import truncate_cells
+from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench.downloads import BASE_SIZE
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.workbench.models import STARTER_BASE
 
-# A card from elsewhere may hold megabytes of anything: so much of it is shown.
-_LONGEST = 400
-_MOST_NAMES = 40
+# A card from elsewhere may contain megabytes of anything.
+_MAX_CELLS = 400
+_MAX_NAMES = 40
 
 
 class ModelCard(VerticalScroll):
-    """One card at a time, scrolled with the arrows."""
+    """One card, scrolled with the arrows."""
 
     HELP_TEXT = N_("The card of what is chosen at the left. The arrows scroll it, Tab and Esc lead back to the list.")
     DEFAULT_CSS = """
@@ -53,73 +44,63 @@ class ModelCard(VerticalScroll):
         yield ScoreView()
 
     def show(self, entry: ModelEntry | None, inventory: Inventory) -> None:
-        """Show the card of `entry`, from its beginning."""
-        self.query_one("#facts", Static).update(
-            DescriptionList(list(_facts(entry, inventory)) if entry is not None else [])
-        )
+        """Show the card of an entry from its top, or nothing."""
+        items = list(_items(entry, inventory)) if entry is not None else []
+        self.query_one("#facts", Static).update(DescriptionList(items))
         score = entry.card.score if isinstance(entry, ModelItem) and isinstance(entry.card, AdapterCard) else {}
         self.query_one(ScoreView).show(score)
         self.scroll_home(animate=False)
 
 
-def _facts(entry: ModelEntry, inventory: Inventory) -> Iterator[DescriptionItem]:
-    yield DescriptionItem(value=one_line(entry.name, "bold $primary"))
+def _items(entry: ModelEntry, inventory: Inventory) -> Iterator[DescriptionItem]:
+    yield DescriptionItem(value=safe_line(entry.name, "bold $primary"))
     if isinstance(entry, CorruptModel):
-        yield DescriptionItem(value=plain(entry.problem, "$text-error"))
+        yield DescriptionItem(value=safe_content(entry.problem, "$text-error"))
         return
-    if entry.condition is not None and entry.condition.missing:
+    if entry.files is not None and entry.files.missing:
         missing = _("Missing here: {files}. Delete it, then make it or take it in again.")
-        yield DescriptionItem(
-            value=Content.styled(missing.format(files=", ".join(entry.condition.missing)), "$text-error")
-        )
+        yield _note(missing.format(files=", ".join(entry.files.missing)), "$text-error")
     if entry.bundled:
-        yield DescriptionItem(value=Content.styled(_("It comes with weibo-tui, and stays as it is."), "$text-muted"))
+        yield _note(_("It comes with weibo-tui, and stays as it is."), "$text-muted")
     card = entry.card
-    yield from (
-        _base_facts(card, entry, inventory) if isinstance(card, BaseCard) else _adapter_facts(card, entry, inventory)
-    )
+    if isinstance(card, BaseCard):
+        yield from _base_items(card, entry, inventory)
+    else:
+        yield from _adapter_items(card, entry, inventory.base_of(card))
 
 
-def _base_facts(card: BaseCard, item: ModelItem[Any], inventory: Inventory) -> Iterator[DescriptionItem]:
-    if item.chosen:
-        yield DescriptionItem(
-            value=Content.styled(_("The base that is trained on where none is named."), "$text-muted")
-        )
+def _base_items(card: BaseCard, item: ModelItem[Any], inventory: Inventory) -> Iterator[DescriptionItem]:
+    if item.default:
+        yield _note(_("The base that is trained on where none is named."), "$text-muted")
     if item.bundled and card.name == STARTER_BASE:
-        yield DescriptionItem(value=_small())
+        text = _(
+            "It is small: quick, also without a GPU, but adapters on it err more often than on a full GPT-2. In the "
+            "list, g fetches uer's ({size} MB), as 'weibo-tui bases get' does."
+        )
+        yield _note(text.format(size=BASE_SIZE // 10**6))
     yield DescriptionItem()
     yield DescriptionItem(_("Parameters"), Content(_count(card.parameters)))
-    condition = item.condition
-    if condition is not None and (shape := condition.shape) is not None:
-        said = _("{layers} layers, {width} wide, {heads} heads").format(
-            layers=shape.layers, width=shape.width, heads=shape.heads
-        )
-        yield DescriptionItem(_("Shape"), Content(said))
-        yield DescriptionItem(
-            _("Positions"), Content(_("{positions} tokens at most").format(positions=f"{shape.positions:,}"))
-        )
+    files = item.files
+    if files is not None and (shape := files.shape) is not None:
+        text = _("{layers} layers, {width} wide, {heads} heads")
+        text = text.format(layers=shape.layers, width=shape.width, heads=shape.heads)
+        yield DescriptionItem(_("Shape"), Content(text))
+        positions = _("{positions} tokens at most").format(positions=f"{shape.positions:,}")
+        yield DescriptionItem(_("Positions"), Content(positions))
         yield DescriptionItem(_("Vocabulary"), Content(_("{tokens} tokens").format(tokens=f"{shape.vocabulary:,}")))
-    if condition is not None:
-        yield DescriptionItem(_("On the disk"), Content(size(condition.size)))
+    if files is not None:
+        yield DescriptionItem(_("On the disk"), Content(size(files.size)))
     yield DescriptionItem(_("Fingerprint"), _cut(card.fingerprint))
     yield DescriptionItem(_("From"), Content.assemble(_source(card, item.bundled), ", ", local_time(card.created_at)))
-    yield from _made(card.made)
-    standing = inventory.standing_on(card)
+    yield from _provenance_items(card.made)
+    adapters = inventory.adapters_of(card)
     yield DescriptionItem()
-    if standing:
-        title = ngettext("{n} adapter stands on it", "{n} adapters stand on it", len(standing))
-        yield DescriptionItem(title.format(n=len(standing)))
-        yield DescriptionItem(value=_names(standing))
+    if adapters:
+        title = ngettext("{n} adapter stands on it", "{n} adapters stand on it", len(adapters))
+        yield DescriptionItem(title.format(n=len(adapters)))
+        yield DescriptionItem(value=_names(adapters))
     else:
         yield DescriptionItem(_("No adapter stands on it"))
-
-
-def _small() -> Content:
-    said = _(
-        "It is small: quick, also without a GPU, but adapters on it err more often than on a full GPT-2. In the list, "
-        "g fetches uer's ({size} MB), as 'weibo-tui bases get' does."
-    )
-    return Content(said.format(size=BASE_SIZE // 10**6))
 
 
 def _source(card: BaseCard, bundled: bool) -> Content:
@@ -128,155 +109,152 @@ def _source(card: BaseCard, bundled: bool) -> Content:
     return Content(_("pretrained for weibo-tui") if bundled else _("pretrained here"))
 
 
-def _made(made: Mapping[str, Any]) -> Iterator[DescriptionItem]:
-    """How a pretrained base came about; one from elsewhere keeps other things here."""
-    if "corpus" not in made:
+def _provenance_items(provenance: Mapping[str, Any]) -> Iterator[DescriptionItem]:
+    """Yield how a base was pretrained; a base from elsewhere has other keys here."""
+    if "corpus" not in provenance:
         return
     yield DescriptionItem()
     yield DescriptionItem(_("Made from text"))
-    if text := _text(made.get("corpus")):
-        yield DescriptionItem(_("Corpus"), _cut(text))
-    if (tokens := _figure(made.get("tokens"))) is not None:
+    if corpus := _text(provenance.get("corpus")):
+        yield DescriptionItem(_("Corpus"), _cut(corpus))
+    if (tokens := _number(provenance.get("tokens"))) is not None:
         yield DescriptionItem(_("Read"), Content(_("{tokens} tokens").format(tokens=f"{tokens:,.0f}")))
-    if (seconds := _figure(made.get("seconds"))) is not None:
-        yield DescriptionItem(_("Computed"), Content.assemble(duration(seconds), "  ", _cut(_text(made.get("dtype")))))
-    if (loss := _figure(made.get("validation_loss"))) is not None:
+    if (seconds := _number(provenance.get("seconds"))) is not None:
+        dtype = _cut(_text(provenance.get("dtype")))
+        yield DescriptionItem(_("Computed"), Content.assemble(duration(seconds), "  ", dtype))
+    if (loss := _number(provenance.get("validation_loss"))) is not None:
         yield DescriptionItem(_("Validation loss"), Content(f"{loss:.3f}"))
-    if run := _text(made.get("run")):
+    if run := _text(provenance.get("run")):
         yield DescriptionItem(_("Run"), _cut(run))
 
 
-def _adapter_facts(card: AdapterCard, item: ModelItem[Any], inventory: Inventory) -> Iterator[DescriptionItem]:
-    if item.chosen:
-        yield DescriptionItem(
-            value=Content.styled(_("The adapter that reads posts where none is named."), "$text-muted")
-        )
+def _adapter_items(
+    card: AdapterCard, item: ModelItem[Any], base: ModelItem[BaseCard] | None
+) -> Iterator[DescriptionItem]:
+    if item.default:
+        yield _note(_("The adapter that reads posts where none is named."), "$text-muted")
     yield DescriptionItem()
-    base = inventory.base_of(card)
-    yield DescriptionItem(_("Base"), _base_named(card, base))
+    yield DescriptionItem(_("Base"), _base_name(card, base))
     yield DescriptionItem(_("Labels"), _labels(card))
     yield DescriptionItem(_("Trainable"), _trainable(card, base))
-    if item.condition is not None:
-        yield DescriptionItem(_("On the disk"), Content(size(item.condition.size)))
+    if item.files is not None:
+        yield DescriptionItem(_("On the disk"), Content(size(item.files.size)))
     yield DescriptionItem(_("Blocks"), _blocks(card, base))
     yield DescriptionItem(_("Reads"), Content(_("{length} tokens of a post").format(length=_count(card.max_length))))
     yield DescriptionItem(_("Temperature"), Content.assemble(f"{card.temperature:.3f}, ", _cut(card.dtype)))
     yield DescriptionItem()
     yield DescriptionItem(_("Trained"))
     yield DescriptionItem(_("When"), Content(local_time(card.created_at)))
-    yield from _data(card.data)
-    if hyper := _hyperparameters(card.hyperparameters):
-        yield DescriptionItem(_("With"), hyper)
+    yield from _data_items(card.data)
+    values = card.hyperparameters
+    names = [field.name for field in fields(Hyperparameters) if field.name in values]
+    if names:
+        settings = [_cut(f"{name.replace('_', '-')} {_text(values[name])}") for name in names]
+        yield DescriptionItem(_("With"), Content(", ").join(settings))
     if card.run:
         yield DescriptionItem(_("Run"), _cut(card.run))
     yield DescriptionItem()
     yield DescriptionItem(_("Measured") if card.score else _("It was never measured: e does it."))
 
 
-def _base_named(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
+def _base_name(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
+    name = card.base[:64]
     if base is None:
-        missing = _("{base} ({fingerprint}…), which is not here: take it in, or it cannot judge").format(
-            base=card.base[:64], fingerprint=card.base_fingerprint[:12]
-        )
-        return plain(missing, "$text-error")
+        text = _("{base} ({fingerprint}…), which is not here: take it in, or it cannot judge")
+        return safe_content(text.format(base=name, fingerprint=card.base_fingerprint[:12]), "$text-error")
     if base.name == card.base:
-        return plain(base.name)
-    return plain(_("{base} (which it knew as {old})").format(base=base.name, old=card.base[:64]))
+        return safe_content(base.name)
+    return safe_content(_("{base} (which it knew as {old})").format(base=base.name, old=name))
 
 
 def _trainable(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
-    """How many parameters were trained, and what share of all they are."""
-    own, others = _figure(card.parameters), None if base is None else _figure(base.card.parameters)
-    told = _("{n} parameters").format(n=_count(card.parameters))
-    if own and others:
-        told = _("{told}, {share} of base and adapter").format(told=told, share=percent(own / (own + others), 2))
-    return Content(told)
+    """Return the number of trained parameters, and their share of all."""
+    trained, frozen = _number(card.parameters), None if base is None else _number(base.card.parameters)
+    text = _("{n} parameters").format(n=_count(card.parameters))
+    if trained and frozen:
+        share = percent(trained / (trained + frozen), 2)
+        text = _("{told}, {share} of base and adapter").format(told=text, share=share)
+    return Content(text)
 
 
 def _labels(card: AdapterCard) -> Content:
-    """The labels in their colours, with how many posts bore each."""
+    """Return the labels in their colors, each with its number of posts."""
     counts = card.data.get("labels")
     counts = counts if isinstance(counts, dict) else {}
     parts = []
-    for label in card.labels[:_MOST_NAMES]:
-        count = _figure(counts.get(label))
-        parts.append(
-            Content.assemble(
-                one_line(truncate_cells(label_name(label), _LONGEST), label_colour(label, card.labels)),
-                (f" {count:,.0f}" if count is not None else "", "$text-muted"),
-            )
-        )
+    for label in card.labels[:_MAX_NAMES]:
+        count = _number(counts.get(label))
+        name = safe_line(truncate_cells(label_name(label), _MAX_CELLS), label_color(label, card.labels))
+        parts.append(Content.assemble(name, (f" {count:,.0f}" if count is not None else "", "$text-muted")))
     return Content.assemble(Content(", ").join(parts), _more(len(card.labels)))
 
 
 def _blocks(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
-    shape = base.condition.shape if base is not None and base.condition is not None else None
-    numbers = _ranges(card.blocks)
-    of_all = _("{blocks} of {layers}").format(blocks=numbers, layers=shape.layers) if shape is not None else numbers
-    told = _("{blocks}, bottleneck {bottleneck}, {activation}").format(
-        blocks=of_all, bottleneck=_count(card.bottleneck), activation=card.activation[:64]
+    shape = base.files.shape if base is not None and base.files is not None else None
+    blocks = _ranges(card.blocks)
+    if shape is not None:
+        blocks = _("{blocks} of {layers}").format(blocks=blocks, layers=shape.layers)
+    text = _("{blocks}, bottleneck {bottleneck}, {activation}").format(
+        blocks=blocks, bottleneck=_count(card.bottleneck), activation=card.activation[:64]
     )
-    return _cut(told)
+    return _cut(text)
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """`0–3, 7`."""
-    runs: list[list[int]] = []
+    """Return numbers as `0–3, 7`."""
+    ranges: list[list[int]] = []
     for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [number]
         else:
-            runs.append([number])
-    return ", ".join("–".join(map(str, run)) for run in runs[:_MOST_NAMES])
+            ranges.append([number])
+    return ", ".join("–".join(map(str, ends)) for ends in ranges[:_MAX_NAMES])
 
 
-def _data(data: Mapping[str, Any]) -> Iterator[DescriptionItem]:
-    """What an adapter was trained on."""
-    if files := [_text(file) for file in _sequence(data.get("files"))]:
-        yield DescriptionItem(_("On"), _names(files))
-    parts = {
-        _("{n} to train on"): _figure(data.get("train")),
-        _("{n} to validate"): _figure(data.get("validation")),
-        _("{n} to test"): _figure(data.get("test")),
-        _("{n} without text"): _figure(data.get("skipped")) or None,
+def _data_items(data: Mapping[str, Any]) -> Iterator[DescriptionItem]:
+    files = data.get("files")
+    if isinstance(files, list | tuple) and files:
+        yield DescriptionItem(_("On"), _names([_text(file) for file in files]))
+    counts = {
+        _("{n} to train on"): _number(data.get("train")),
+        _("{n} to validate"): _number(data.get("validation")),
+        _("{n} to test"): _number(data.get("test")),
+        _("{n} without text"): _number(data.get("skipped")) or None,
     }
-    if said := [name.format(n=f"{count:,.0f}") for name, count in parts.items() if count is not None]:
-        yield DescriptionItem(_("Posts"), Content(", ".join(said)))
-    if (seed := _figure(data.get("split_seed"))) is not None:
+    if parts := [text.format(n=f"{count:,.0f}") for text, count in counts.items() if count is not None]:
+        yield DescriptionItem(_("Posts"), Content(", ".join(parts)))
+    if (seed := _number(data.get("split_seed"))) is not None:
         yield DescriptionItem(_("Split"), Content(_("with the seed {seed}").format(seed=f"{seed:.0f}")))
 
 
-def _hyperparameters(values: Mapping[str, Any]) -> Content:
-    known = [one.name for one in fields(Hyperparameters) if one.name in values]
-    told = [f"{name.replace('_', '-')} {_text(values[name])}" for name in known]
-    return Content(", ").join(map(_cut, told))
+# ---- values of a card, which may be anything
+
+
+def _note(text: str, style: str = "") -> DescriptionItem:
+    return DescriptionItem(value=Content.styled(text, style))
 
 
 def _names(names: Sequence[str]) -> Content:
-    return Content.assemble(one_line(", ".join(name[:_LONGEST] for name in names[:_MOST_NAMES])), _more(len(names)))
+    shown = ", ".join(name[:_MAX_CELLS] for name in names[:_MAX_NAMES])
+    return Content.assemble(safe_line(shown), _more(len(names)))
 
 
-def _more(number: int) -> Content:
-    return Content(_(" and {n} more").format(n=f"{number - _MOST_NAMES:,}") if number > _MOST_NAMES else "")
+def _more(count: int) -> Content:
+    return Content(_(" and {n} more").format(n=f"{count - _MAX_NAMES:,}") if count > _MAX_NAMES else "")
 
 
 def _cut(text: str) -> Content:
-    return one_line(truncate_cells(text, _LONGEST))
+    return safe_line(truncate_cells(text, _MAX_CELLS))
 
 
 def _text(value: object) -> str:
-    """A single value out of a card; of anything else nothing."""
     return str(value) if isinstance(value, str | int | float) else ""
 
 
-def _figure(value: object) -> float | None:
+def _number(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15 else None
 
 
 def _count(value: object) -> str:
-    figure = _figure(value)
-    return NO_FIGURE if figure is None else f"{figure:,.0f}"
-
-
-def _sequence(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()
+    number = _number(value)
+    return NO_FIGURE if number is None else f"{number:,.0f}"

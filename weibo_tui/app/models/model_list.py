@@ -1,4 +1,4 @@
-"""Bases above, adapters below, in one list that the arrows run through."""
+"""The list of bases and adapters."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import NO_FIGURE, label_name, one_line, percent, size
+from weibo_tui.app.formatting import label_name, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.models.inventory import CorruptModel, IntactModel, Inventory, Kind, ModelEntry
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import NO_FIGURE, percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 
-_LABELS_TOLD = 12
+_MAX_LABELS = 12
 
 
 class ModelList(OptionList):
-    """Each entry in two lines: its name, and its few figures."""
+    """The bases above the adapters; an entry has a line with its name, and lines with its figures."""
 
     HELP_TEXT = N_(
         "The arrows go through bases and adapters; * marks the one that is used where none is named. Enter opens the "
@@ -44,12 +45,12 @@ class ModelList(OptionList):
 
     @property
     def entry(self) -> ModelEntry | None:
-        """The one that the cursor is on."""
+        """The entry under the cursor."""
         option = self.highlighted_option
         return self._entries.get(option.id or "") if option is not None else None
 
     def show(self, inventory: Inventory) -> None:
-        """List what there is; the cursor stays on its entry, or goes to the next where that is gone."""
+        """List an inventory; the cursor stays on its entry, or goes to the next if that is gone."""
         before, index = self.entry, self.highlighted
         self._entries = {}
         options: list[Option] = []
@@ -59,7 +60,7 @@ class ModelList(OptionList):
         self._go_to(_key(before) if before is not None else "", index)
 
     def select(self, kind: Kind, name: str) -> None:
-        """Put the cursor on an entry, if it is there."""
+        """Put the cursor on an entry, if it exists."""
         if (key := f"{kind}:{name}") in self._entries:
             self.highlighted = self.get_option_index(key)
 
@@ -70,17 +71,17 @@ class ModelList(OptionList):
             self._entries[_key(entry)] = entry
             yield Option(_lines(entry), id=_key(entry))
         if not entries:
-            yield Option(Content(_no_base() if kind == "base" else _no_adapter()), disabled=True)
+            yield Option(Content(_hint(kind)), disabled=True)
         if kind == "base":
             yield Option("", disabled=True)
 
     def _go_to(self, key: str, index: int | None) -> None:
-        there = [self.get_option_index(one) for one in self._entries]
+        indices = [self.get_option_index(entry_key) for entry_key in self._entries]
         if key in self._entries:
             self.highlighted = self.get_option_index(key)
-        elif there:
-            later = (one for one in there if index is not None and one >= index)
-            self.highlighted = next(later, there[0] if index is None else there[-1])
+        elif indices:
+            later = (other for other in indices if index is not None and other >= index)
+            self.highlighted = next(later, indices[0] if index is None else indices[-1])
         else:
             self.highlighted = None
 
@@ -89,40 +90,38 @@ def _key(entry: ModelEntry) -> str:
     return f"{entry.kind}:{entry.name}"
 
 
-def _no_base() -> str:
+def _hint(kind: Kind) -> str:
+    if kind == "adapter":
+        return _("None yet.\nF3: train one on your posts.\ni: take one in from a file.")
     return _(
         "None yet.\ng: fetch one from the Hub.\ni: take one in, from a file or\na Hugging Face folder.\n"
         "p: make one from plain text."
     )
 
 
-def _no_adapter() -> str:
-    return _("None yet.\nF3: train one on your posts.\ni: take one in from a file.")
-
-
 def _lines(entry: ModelEntry) -> Content:
     if isinstance(entry, CorruptModel):
-        return Content("\n").join(
-            [one_line("! " + entry.name, "bold $text-error"), Content.styled("  " + _("damaged"), "$text-error")]
-        )
-    lacking = entry.condition is not None and bool(entry.condition.missing)
+        name = safe_line("! " + entry.name, "bold $text-error")
+        return Content("\n").join([name, Content.styled("  " + _("damaged"), "$text-error")])
+    incomplete = entry.files is not None and bool(entry.files.missing)
     name = Content.assemble(
-        ("* " if entry.chosen else "  ", "bold $primary"),
-        one_line(entry.name, "bold"),
-        ("  " + _("files are missing") if lacking else "", "$text-error"),
+        ("* " if entry.default else "  ", "bold $primary"),
+        safe_line(entry.name, "bold"),
+        ("  " + _("files are missing") if incomplete else "", "$text-error"),
         ("  " + _("comes with weibo-tui") if entry.bundled else "", "$text-muted"),
     )
-    figures = (Content.assemble("  ", one_line(line, "$text-muted")) for line in _figures(entry))
+    figures = (Content.assemble("  ", safe_line(line, "$text-muted")) for line in _figures(entry))
     return Content("\n").join([name, *figures])
 
 
 def _figures(item: IntactModel) -> Iterator[str]:
     card = item.card
     if isinstance(card, BaseCard):
-        parameters = _("{parameters} parameters").format(parameters=short_number(card.parameters))
-        yield parameters if item.condition is None else f"{parameters} · {size(item.condition.size)}"
+        parameters = _("{parameters} parameters").format(parameters=format_count(card.parameters))
+        yield parameters if item.files is None else f"{parameters} · {size(item.files.size)}"
         return
-    labels = ", ".join(map(label_name, card.labels[:_LABELS_TOLD])) + ("…" if len(card.labels) > _LABELS_TOLD else "")
+    more = "…" if len(card.labels) > _MAX_LABELS else ""
+    labels = ", ".join(map(label_name, card.labels[:_MAX_LABELS])) + more
     yield _("{labels} · on {base}").format(labels=labels, base=card.base)
     accuracy, without = (_share(value) for value in (card.score.get("accuracy"), _without_emoticons(card)))
     if accuracy:
@@ -135,12 +134,12 @@ def _without_emoticons(card: AdapterCard) -> object:
 
 
 def _share(value: object) -> str:
-    """A share out of a card, which may come from elsewhere and hold anything."""
+    # A card from elsewhere may contain anything.
     return percent(value) if isinstance(value, int | float) and 0 <= value <= 1 else ""
 
 
-def short_number(count: float) -> str:
-    """`940`, `12.3 K`, `102 M`; a dash for what no model has."""
+def format_count(count: float) -> str:
+    """Return a count as `940`, `12.3 K` or `102 M`, a dash if no model can have it."""
     if not 0 <= count < 1e15:
         return NO_FIGURE
     for unit in ("", "K", "M"):

@@ -1,29 +1,24 @@
-"""Bases and adapters: their cards, and what is done with them."""
+"""The models screen: bases and adapters, their cards, and the actions on them."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any, TypeAlias
 
 from textual.containers import Horizontal
+from textual.message_pump import MessagePump
 from textual.widget import Widget
 
-from weibo_tui.app.base import FormScreen, MainScreen
-from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.evaluation.evaluation_job import KEPT, Evaluation
-from weibo_tui.app.evaluation.form import EvaluationForm
-from weibo_tui.app.evaluation.screen import EvaluationScreen
-from weibo_tui.app.explanation import explain
+from weibo_tui.app.base import BaseApp, FormScreen, MainScreen
 from weibo_tui.app.keymap import bindings, first_key
-from weibo_tui.app.models import actions as upkeep
-from weibo_tui.app.models import import_export as exchange
-from weibo_tui.app.models import outside
+from weibo_tui.app.models import actions, import_export
+from weibo_tui.app.models.actions import Change
+from weibo_tui.app.models.import_export import JobRequest
 from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.models.model_card import ModelCard
 from weibo_tui.app.models.model_list import ModelList
-from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
-from weibo_tui.app.services.worker import WorkerThread
-from weibo_tui.app.train.screen import TrainScreen
+from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.app.widgets.job_progress import JobLine
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
@@ -31,9 +26,12 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import ImportResult
 
+Result: TypeAlias = Change | JobRequest | None
+Import: TypeAlias = Callable[[BaseApp, Inventory, MessagePump], Coroutine[Any, Any, JobRequest | None]]
+
 
 class ModelsScreen(MainScreen):
-    """The list at the left, the card of what is chosen at the right; where that is too narrow, behind Enter."""
+    """The list on the left, the selected card on the right; in a narrow window Enter opens the card."""
 
     NAME = "models"
     HELP_TEXT = N_(
@@ -54,13 +52,8 @@ class ModelsScreen(MainScreen):
     def __init__(self) -> None:
         super().__init__()
         self.inventory = Inventory()
-        self.evaluations: list[Evaluation] = []
-        """The last ones, the newest last."""
-        self._at_work: dict[Job, dict[str, str]] = {}
-        """Its jobs that are not over, with what is said of some outcomes."""
-        self._opened: EvaluationScreen | None = None
-        self._typed: dict[str, Any] = {}
-        """What was typed into the form last."""
+        self._requests: dict[Job, JobRequest] = {}
+        """The unfinished jobs of this screen, newest last."""
 
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal():
@@ -69,41 +62,40 @@ class ModelsScreen(MainScreen):
         yield JobLine()
 
     def on_mount(self) -> None:
-        self.watch(self.app, "stock", self._stock_changed)
+        self.watch(self.app, "catalog", self._catalog_changed)
 
     def on_screen_resume(self) -> None:
-        # Another program may have changed something, or broken it, which the stock does not tell.
-        self.do(self.look_anew())
+        # Another program may have changed or broken a file, which the catalog does not notice.
+        self.run_task(self.refresh_models())
 
-    async def look_anew(self) -> None:
-        """Look at what there is, in the stock and in the files."""
-        await self.weibo.restock()
-        await self._look()
+    async def refresh_models(self) -> None:
+        """Reload the catalog and the state of the files."""
+        await self.app.refresh_catalog()
+        await self._load_inventory()
 
-    def _stock_changed(self) -> None:
-        self.do(self._look(), group="look", latest=True)
+    def _catalog_changed(self) -> None:
+        self.run_task(self._load_inventory(), group="look", exclusive=True)
 
-    async def _look(self) -> None:
-        stock = self.weibo.stock
-        found = await self.weibo.records.ask(lambda bench: Inventory.of(bench, stock))
-        if found != self.inventory or not self.query_one(ModelList).option_count:
-            self.inventory = found
-            self.query_one(ModelList).show(found)
+    async def _load_inventory(self) -> None:
+        catalog = self.app.catalog
+        inventory = await self.app.records.call(lambda wb: Inventory.load(wb, catalog))
+        if inventory != self.inventory or not self.query_one(ModelList).option_count:
+            self.inventory = inventory
+            self.query_one(ModelList).show(inventory)
             self._show_card()
 
-    async def changed(self, kind: Kind, name: str) -> None:
-        """Look again at what there is, after a base or an adapter changed, and put the cursor on it."""
-        await self.look_anew()
+    async def _select(self, kind: Kind, name: str) -> None:
+        await self.refresh_models()
         self.query_one(ModelList).select(kind, name)
 
     @property
     def entry(self) -> ModelEntry | None:
-        """What the cursor is on."""
+        """The entry under the cursor."""
         return self.query_one(ModelList).entry
 
     @property
-    def whole(self) -> IntactModel:
-        """The same, in actions that `check_action` allows only where it is not damaged."""
+    def selected_item(self) -> IntactModel:
+        """The same, in actions that `check_action` allows for intact models only."""
         entry = self.entry
         assert isinstance(entry, ModelItem)
         return entry
@@ -116,33 +108,33 @@ class ModelsScreen(MainScreen):
         self.refresh_bindings()
 
     def on_option_list_option_selected(self) -> None:
-        # A click; where the card is in sight already, that is all.
+        # By a click; a card next to the list is shown already.
         if self.has_class("-narrow"):
             self.action_open_card()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         entry = self.entry if self.query(ModelList) else None
         item = entry if isinstance(entry, ModelItem) else None
-        works = {
-            "use": item is not None and not item.chosen,
+        allowed = {
+            "use": item is not None and not item.default,
             "evaluate": item is not None and item.kind == "adapter",
             "train": item is not None and item.kind == "base",
             "export": item is not None,
             "rename": item is not None and not item.bundled,
             "delete": entry is not None and not entry.bundled,
             "open_card": entry is not None,
-            "last": bool(self.evaluations),
-            "stop": bool(self._at_work),
+            "last": self.app.has_evaluations,
+            "stop": bool(self._requests),
             "back": bool(self.query("ModelCard:focus")),
         }
-        return works.get(action, True)
+        return allowed.get(action, True)
 
-    # ---- what the keys do
+    # ---- actions
 
     def action_open_card(self) -> None:
-        """Show the card on a screen of its own, or go to it where it is beside the list."""
+        """Show the card on its own screen, or focus it where it is next to the list."""
         if self.has_class("-narrow") and (entry := self.entry) is not None:
-            self.weibo.push_screen(ModelCardScreen(entry, self.inventory))
+            self.app.push_screen(ModelCardScreen(entry, self.inventory))
         else:
             self.set_focus(self.query_one(ModelCard))
 
@@ -150,135 +142,110 @@ class ModelsScreen(MainScreen):
         self.set_focus(self.query_one(ModelList))
 
     def action_use(self) -> None:
-        self._change(upkeep.use(self, self.whole))
+        self._run(partial(actions.use, self.app, self.selected_item))
 
     def action_rename(self) -> None:
-        self._change(upkeep.rename(self, self.whole))
+        self._run(partial(actions.rename, self.app, self.inventory, self.selected_item))
 
     def action_delete(self) -> None:
         if (entry := self.entry) is not None:
-            self._change(upkeep.delete(self, entry))
-
-    def action_get(self) -> None:
-        self._change(outside.fetch(self))
-
-    def action_take_base(self) -> None:
-        """Take in the model folder of the original project, which the first start offers."""
-        self._change(outside.take_base(self))
-
-    def action_take_checkpoint(self) -> None:
-        """Take in the original project's adapter, which the first start offers."""
-        self._change(outside.take_checkpoint(self))
-
-    def action_import(self) -> None:
-        self._change(exchange.take_in(self))
+            self._run(partial(actions.delete, self.app, self.inventory, entry))
 
     def action_export(self) -> None:
-        self._change(exchange.write_out(self, self.whole))
+        self._run(partial(import_export.export_model, self.app, self.selected_item, self))
 
-    def action_evaluate(self) -> None:
-        self._change(self._evaluate(self.whole))
+    def action_import(self) -> None:
+        self._run(partial(import_export.import_model, self.app, self.inventory, self))
+
+    def action_get(self) -> None:
+        self._run(partial(import_export.download_base, self.app, self.inventory, self))
+
+    def action_take_base(self) -> None:
+        """Import the base of the original project, which the first start offers."""
+        self._run(partial(self._import_legacy, import_export.import_legacy_base))
+
+    def action_take_checkpoint(self) -> None:
+        """Import the adapter of the original project, which the first start offers."""
+        self._run(partial(self._import_legacy, import_export.import_legacy_adapter))
+
+    async def _import_legacy(self, import_: Import) -> JobRequest | None:
+        await self.refresh_models()  # the screen was just opened, and the names in use are not known yet
+        return await import_(self.app, self.inventory, self)
 
     def action_train(self) -> None:
-        self._change(self._train(self.whole.name))
+        self._run(partial(self.app.open_training_form, self.selected_item.name))
 
     def action_pretrain(self) -> None:
-        self._change(self._train())
+        self._run(self.app.open_pretraining_form)
 
-    async def _train(self, base: str = "") -> None:
-        """Begin a training on `base`, or without it a pretraining, at the place where that is seen."""
-        train = self.weibo.places["train"]
-        assert isinstance(train, TrainScreen)
-        await self.weibo.switch_mode("train")
-        train.do(train.begin_training(base) if base else train.begin_pretraining(), group="new", latest=True)
+    def action_evaluate(self) -> None:
+        self._run(partial(self._evaluate, self.selected_item))
 
-    def action_last(self) -> None:
-        self._change(self._open_again())
-
-    def _change(self, work: Coroutine[Any, Any, None]) -> None:
-        self.do(work, group="change", latest=True)
-
-    # ---- evaluations
-
-    async def _evaluate(self, item: IntactModel) -> None:
+    async def _evaluate(self, item: IntactModel) -> JobRequest | None:
         assert isinstance(item.card, AdapterCard)
         if self.inventory.base_of(item.card) is None:
             message = _("'{name}' cannot judge: its base '{base}' is not here, take that in first.")
             raise UserInputError(message.format(name=item.name, base=item.card.base))
-        plan = await self.weibo.push_screen_wait(EvaluationForm(item.card, self._typed))
-        if plan is not None:
-            job = Job("evaluate", plan.adapter, lambda bench: bench.evaluate(plan), self, adapter=plan.adapter)
-            self.evaluations = [*self.evaluations, Evaluation(plan, job)][-KEPT:]
-            self.begin(job)
-            self._open(self.evaluations[-1])
+        job = await self.app.open_evaluation_form(item.card, self)
+        return None if job is None else JobRequest(job)
 
-    async def _open_again(self) -> None:
-        newest_first = self.evaluations[::-1]
-        chosen = "0"
-        if len(newest_first) > 1:
-            answers = [(str(at), f"{one.title}: {one.outcome}") for at, one in enumerate(newest_first)]
-            chosen = await self.weibo.push_screen_wait(ChoiceDialog(_("Which evaluation?"), answers)) or ""
-        if chosen:
-            self._open(newest_first[int(chosen)])
+    def action_last(self) -> None:
+        self._run(self.app.open_past_evaluation)
 
-    def _open(self, evaluation: Evaluation) -> None:
-        self._opened = EvaluationScreen(evaluation)
-        self.weibo.push_screen(self._opened)
+    def _run(self, action: Callable[[], Coroutine[Any, Any, Result]]) -> None:
+        self.run_task(self._finish(action), group="change", exclusive=True)
+
+    async def _finish(self, action: Callable[[], Coroutine[Any, Any, Result]]) -> None:
+        result = await action()
+        if isinstance(result, JobRequest):
+            self._start(result)
+        elif result is not None:
+            await self._select(result.kind, result.name)
+            self.show_message(result.message, "success")
 
     # ---- jobs
 
-    def begin(self, job: Job, thread: WorkerThread | None = None, done: str = "", stopped: str = "") -> None:
-        """Begin a job of this screen's; `done` or `stopped` is said when it is that."""
-        self._at_work[job] = {"done": done, "stopped": stopped}
-        self.weibo.begin(job, thread)
-        self._tell_last()
+    def _start(self, request: JobRequest) -> None:
+        self._requests[request.job] = request
+        self.app.start_job(request.job, request.worker)
+        self._show_job()
         self.refresh_bindings()
 
     def action_stop(self) -> None:
-        """Stop what was begun here last."""
-        list(self._at_work)[-1].stop()
-        self.weibo.nudge()
-        self._tell_last()
+        """Stop the newest job of this screen."""
+        list(self._requests)[-1].stop()
+        self.app.wake_workers()
+        self._show_job()
 
-    def _tell_last(self) -> None:
-        """Say how far it is what the key for it would stop."""
-        self.query_one(JobLine).show(next(reversed(self._at_work), None))
+    def _show_job(self) -> None:
+        # The job that the key would stop.
+        self.query_one(JobLine).show(next(reversed(self._requests), None))
 
-    def on_job_progress(self, message: JobProgress) -> None:
-        self._tell_last()
-        for evaluation in self.evaluations:
-            if evaluation.job is message.job:
-                evaluation.told(message.events)
-                self._tell(evaluation)
+    def on_job_progress(self) -> None:
+        self._show_job()
 
     def on_job_finished(self, message: JobFinished) -> None:
-        said = self._at_work.pop(message.job, {}).get(message.job.state)
-        if said:
-            self.flash(said, "success" if message.job.outcome == "done" else "information")
-        self._tell_last()
-        for evaluation in self.evaluations:
-            if evaluation.job is message.job:
-                evaluation.problem = explain(message.error) if message.error is not None else ""
-                self._tell(evaluation)
+        request = self._requests.pop(message.job, None)
+        if request is not None and message.job.outcome == "done" and request.done:
+            self.show_message(request.done, "success")
+        elif request is not None and message.job.outcome == "stopped" and request.stopped:
+            self.show_message(request.stopped)
+        self._show_job()
         self.refresh_bindings()
         if isinstance(message.result, ImportResult):
-            self.do(self._imported(message.result.card))
+            self.run_task(self._show_imported(message.result.card))
 
-    def _tell(self, evaluation: Evaluation) -> None:
-        if self._opened is not None and self._opened.is_running and self._opened.evaluation is evaluation:
-            self._opened.tell()
-
-    async def _imported(self, card: BaseCard | AdapterCard) -> None:
-        await self.changed("base" if isinstance(card, BaseCard) else "adapter", card.name)
-        said = _("'{name}' is here.").format(name=card.name)
-        if isinstance(self.entry, ModelItem) and not self.entry.chosen:
-            key = first_key("models.use", self.weibo.keymap)
-            said += " " + _("Press {key} to make it the default.").format(key=key)
-        self.flash(said, "success")
+    async def _show_imported(self, card: BaseCard | AdapterCard) -> None:
+        await self._select("base" if isinstance(card, BaseCard) else "adapter", card.name)
+        text = _("'{name}' is here.").format(name=card.name)
+        if isinstance(self.entry, ModelItem) and not self.entry.default:
+            key = first_key("models.use", self.app.keymap)
+            text += " " + _("Press {key} to make it the default.").format(key=key)
+        self.show_message(text, "success")
 
 
 class ModelCardScreen(FormScreen[None]):
-    """A card on a screen of its own, where there is no room for it beside the list."""
+    """A card on its own screen, for narrow windows."""
 
     def __init__(self, entry: ModelEntry, inventory: Inventory) -> None:
         super().__init__()

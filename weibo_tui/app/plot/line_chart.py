@@ -1,14 +1,12 @@
-"""Curves that grow while one looks on: the loss, the accuracy, the learning rate of runs.
-
-Drawn by the program itself. The plotting widgets that there are for Textual pull in a plotting library or NumPy, and
-join what lies on both sides of a missing value; here a gap stays a gap.
-"""
+"""A widget for curves that grow: loss, accuracy and learning rate of runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import isnan
 from typing import ClassVar, Self
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -17,20 +15,23 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from weibo_tui.app.plot.legend import TITLE, legend
-from weibo_tui.app.plot.render import AXIS, LABEL, NOTE, CellStyle, draw
+from weibo_tui.app.plot.axes import format_number
+from weibo_tui.app.plot.render import AXIS, LABEL, NOTE, CellStyle, StyledRow, StyledText, draw, marker
 from weibo_tui.app.plot.series import Series
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import NO_FIGURE
+from weibo_tui.text.terminal import sanitize, truncate_cells
 
-COLOURS = 6
-_RAW = 0.45  # how much of its colour a raw curve keeps under the smoothed one
+NUM_COLORS = 6
+TITLE = CellStyle("title")
+_RAW_BLEND = 0.45  # share of its color that a raw curve keeps under the smoothed one
+_MAX_NAME_WIDTH = 28  # cells
 
 
 class LineChart(Widget):
-    """Several series over one another, with a title and a legend that gives the last value of each.
+    """Several series in one chart, with a title and a legend that shows the last value of each.
 
-    Adding a point costs no drawing: that is done once for each frame in which the widget is seen. Toggle `log_y` and
-    `smoothing` at any time.
+    Adding a point draws nothing: the chart is drawn once per frame while it is visible.
     """
 
     ALLOW_SELECT = False
@@ -38,7 +39,7 @@ class LineChart(Widget):
         "curves--title",
         "curves--axis",
         "curves--label",
-        *(f"curves--{number}" for number in range(1, COLOURS + 1)),
+        *(f"curves--{number}" for number in range(1, NUM_COLORS + 1)),
     }
     DEFAULT_CSS = """
     LineChart {
@@ -65,12 +66,11 @@ class LineChart(Widget):
         log_y: bool = False,
         smoothing: bool = True,
         id: str | None = None,  # noqa: A002
-        classes: str = "",
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(id=id)
         self._series: list[Series] = []
         self._lines: list[Strip] | None = None
-        self._drawn_for = Size(0, 0)
+        self._drawn_size = Size(0, 0)
         self.set_reactive(LineChart.title, title)
         self.set_reactive(LineChart.log_y, log_y)
         self.set_reactive(LineChart.smoothing, smoothing)
@@ -80,16 +80,16 @@ class LineChart(Widget):
         return tuple(self._series)
 
     def set_series(self, series: Iterable[Series]) -> None:
-        """Show these instead. A series keeps its colour, whatever is shown beside it."""
+        """Show these series instead."""
         self._series = list(series)
         self.refresh()
 
     def add(self, name: str, x: float, y: float | None) -> None:
-        """Append a point to the series of that name (a new one, in the next free colour); see `Series.add`."""
-        series = next((one for one in self._series if one.name == name), None)
+        """Append a point to the series of that name. A new series gets the next free color. See `Series.add`."""
+        series = next((item for item in self._series if item.name == name), None)
         if series is None:
-            taken = {one.colour for one in self._series}
-            series = Series(name, next(colour for colour in range(len(taken) + 1) if colour not in taken))
+            used = {item.color for item in self._series}
+            series = Series(name, next(color for color in range(len(used) + 1) if color not in used))
             self._series.append(series)
         series.add(x, y)
         self.refresh()
@@ -99,8 +99,8 @@ class LineChart(Widget):
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_line(self, y: int) -> Strip:
-        if self._lines is None or self._drawn_for != self.size:
-            self._drawn_for = self.size
+        if self._lines is None or self._drawn_size != self.size:
+            self._drawn_size = self.size
             self._lines = self._draw(*self.size)
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width)
 
@@ -109,18 +109,59 @@ class LineChart(Widget):
         rows = legend(title, self._series, width, max(1, height // 4), self.smoothing) if height > 1 else []
         rows += draw(self._series, width, height - len(rows), self.log_y, self.smoothing)
         styles = self._styles()
-        return [Strip(Segment(text, styles[ink]) for text, ink in row) for row in rows]
+        return [Strip(Segment(text, styles[style]) for text, style in row) for row in rows]
 
     def _styles(self) -> dict[CellStyle, Style]:
-        styles = {ink: self.get_component_rich_style(f"curves--{ink.part}") for ink in (TITLE, AXIS, LABEL)}
+        styles = {style: self.get_component_rich_style(f"curves--{style.part}") for style in (TITLE, AXIS, LABEL)}
         styles[NOTE] = styles[LABEL]
-        _around, background = self.background_colors
-        ground = background
-        if background.ansi is not None:  # the terminal's own, which only the terminal knows
-            ground = Color(0, 0, 0) if self.app.current_theme.dark else Color(255, 255, 255)
-        for colour in {series.colour for series in self._series}:
-            bright = self.get_component_styles(f"curves--{colour % COLOURS + 1}").color
-            dim = ground.blend(bright, _RAW)
-            styles[CellStyle("curve", colour)] = Style.from_color(bright.rich_color, background.rich_color)
-            styles[CellStyle("raw", colour)] = Style.from_color(dim.rich_color, background.rich_color)
+        _parent, background = self.background_colors
+        base = background
+        if background.ansi is not None:  # the terminal's own color, which only the terminal knows
+            base = Color(0, 0, 0) if self.app.current_theme.dark else Color(255, 255, 255)
+        for color in {series.color for series in self._series}:
+            bright = self.get_component_styles(f"curves--{color % NUM_COLORS + 1}").color
+            dim = base.blend(bright, _RAW_BLEND)
+            styles[CellStyle("curve", color)] = Style.from_color(bright.rich_color, background.rich_color)
+            styles[CellStyle("raw", color)] = Style.from_color(dim.rich_color, background.rich_color)
         return styles
+
+
+def legend(title: str, series: Sequence[Series], width: int, max_rows: int, smoothing: bool = True) -> list[StyledRow]:
+    """Return the title and the series' entries in up to `max_rows` rows. Entries without room are counted: `+2`.
+
+    A single series has no marker.
+    """
+    title = truncate_cells(_one_line(title), width - (len(f"  +{len(series)}") if series and max_rows == 1 else 0))
+    rows: list[StyledRow] = [[StyledText(title, TITLE)] if title else []]
+    used = cell_len(title)
+    for number, item in enumerate(series):
+        left = len(series) - number
+        several = len(series) > 1
+        if used and len(rows) < max_rows and used + 2 + cell_len(_entry(item, width, several, smoothing)) > width:
+            rows.append([])
+            used = 0
+        room = width - (len(f"  +{left - 1}") if left > 1 and len(rows) == max_rows else 0)
+        text = _entry(item, room, several, smoothing)
+        if used and used + 2 + cell_len(text) > room:
+            rows[-1].append(StyledText(f"  +{left}", TITLE))
+            break
+        if used:
+            rows[-1].append(StyledText("  ", TITLE))
+            used += 2
+        rows[-1].append(StyledText(text, CellStyle("curve", item.color)))
+        used += cell_len(text)
+    return rows
+
+
+def _entry(series: Series, width: int, several: bool, smoothing: bool) -> str:
+    """Return marker, name and value. A long name is cut, the value only if it alone does not fit."""
+    number = series.smooth if smoothing and series.smoothing > 0 and not isnan(series.value) else series.value
+    value = NO_FIGURE if isnan(number) else format_number(number)
+    prefix = marker(series.color) + " " if several else ""
+    room = width - cell_len(prefix) - len(value) - 1
+    name = truncate_cells(_one_line(series.name), max(0, min(room, _MAX_NAME_WIDTH)))
+    return truncate_cells(f"{prefix}{name} {value}" if name else prefix + value, width)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(sanitize(text).split())

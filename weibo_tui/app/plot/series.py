@@ -6,122 +6,122 @@ from dataclasses import dataclass
 from math import inf, isfinite, isnan, nan
 
 SMOOTHING = 0.95
-"""How much of the smoothed curve stays with each new value; about its last twenty values count."""
-MOST = 1024
-"""Stretches that are kept of a curve: more than a wide terminal has dots in a row. An even number."""
+"""Weight of the smoothed curve at each new value. About the last twenty values count."""
+MAX_BUCKETS = 1024
+"""Buckets kept of a curve, more than a wide terminal has dots in a row. An even number."""
 
 
 @dataclass(slots=True)
 class Bucket:
-    """Neighbouring points taken together, one point at first; `x` is that of the last.
+    """Neighboring points of a curve, at first a single one; `x` is that of the last.
 
-    `low` and `high` bound the values and `least_positive` those above zero, `smooth` is the smoothed curve behind
-    them; each is NaN where there are none. `broken` says that a gap lies among the points: the curve then starts
-    anew here.
+    `low` and `high` are the bounds of the values, `min_positive` is the smallest value above zero, `smooth` the
+    smoothed curve at the last point. Each is NaN if there is no such value. `after_gap` says that a gap is among the
+    points, so that the curve starts again here.
     """
 
     x: float
     low: float
     high: float
-    least_positive: float
+    min_positive: float
     smooth: float
-    broken: bool
+    after_gap: bool
 
-    def take_in(self, later: Bucket) -> None:
-        """Become one with the stretch behind this one."""
+    def merge(self, later: Bucket) -> None:
+        """Add the points of the next bucket."""
         self.x = later.x
-        self.broken |= later.broken
+        self.after_gap |= later.after_gap
         if isnan(later.low):
             return
         self.low = later.low if isnan(self.low) else min(self.low, later.low)
         self.high = later.high if isnan(self.high) else max(self.high, later.high)
-        if not self.least_positive < later.least_positive and not isnan(later.least_positive):
-            self.least_positive = later.least_positive
+        if not self.min_positive < later.min_positive and not isnan(later.min_positive):
+            self.min_positive = later.min_positive
         self.smooth = later.smooth
 
 
 class Series:
-    """A curve: points in the order of x, their bounds, and the curve smoothed exponentially.
+    """A curve: points in the order of x, their bounds, and an exponentially smoothed curve.
 
-    However many points are added, at most MOST stretches are kept: two neighbours become one when there is no more
-    room, and the lowest and the highest value of each stretch stay, so that no spike is lost.
+    At most MAX_BUCKETS are kept, however many points are added: when there are more, two neighbors are merged. The
+    lowest and highest value of each bucket stay, so that no spike is lost.
     """
 
-    def __init__(self, name: str, colour: int = 0, smoothing: float = SMOOTHING) -> None:
-        """`colour` counts through the theme's colours and stays with the curve; `smoothing` is from 0, none, to 1."""
+    def __init__(self, name: str, color: int = 0, smoothing: float = SMOOTHING) -> None:
+        """`color` counts the theme's colors and stays with the curve. `smoothing` is from 0 (none) to 1."""
         self.name = name
-        self.colour = colour
+        self.color = color
         self.smoothing = smoothing
-        self.stretches: list[Bucket] = []
+        self.buckets: list[Bucket] = []
         self.first = nan
-        self._forget()
+        self._reset_bounds()
 
-    def _forget(self) -> None:
-        self.low, self.high, self.least_positive = inf, -inf, inf
+    def _reset_bounds(self) -> None:
+        self.low, self.high, self.min_positive = inf, -inf, inf
         self.value = self.smooth = nan
-        self._points_each = 1
+        self._points_per_bucket = 1
         self._points_in_last = 0
         self._weight_of_start = 1.0
 
     def add(self, x: float, y: float | None) -> None:
-        """Append a point; `y` is None, NaN or infinite for a gap, which counts for no bound.
+        """Append a point; `y` is None, NaN or infinite for a gap.
 
-        An `x` that is there already, or lies behind the last, takes the curve back to it: a run that was killed
-        repeats the steps since its checkpoint. A point whose `x` is not finite has no place and is left out.
+        An `x` at or before the last one removes the points from there on: a killed run repeats the steps since its
+        checkpoint. A point whose `x` is not finite is ignored.
         """
         if not isfinite(x):
             return
-        if self.stretches and x <= self.stretches[-1].x:
-            self._go_back(x)
+        if self.buckets and x <= self.buckets[-1].x:
+            self._rewind(x)
         x, y = float(x), nan if y is None or not isfinite(y) else float(y)
         self.value = y
         if isnan(y):
-            point = Bucket(x, nan, nan, nan, nan, broken=True)
+            point = Bucket(x, nan, nan, nan, nan, after_gap=True)
         else:
-            self._count_in(y)
-            point = Bucket(x, y, y, y if y > 0 else nan, self.smooth, broken=False)
-        if not self.stretches:
+            self._update_bounds(y)
+            point = Bucket(x, y, y, y if y > 0 else nan, self.smooth, after_gap=False)
+        if not self.buckets:
             self.first = x
-        if self._points_in_last < self._points_each and self.stretches:
-            self.stretches[-1].take_in(point)
+        if self._points_in_last < self._points_per_bucket and self.buckets:
+            self.buckets[-1].merge(point)
             self._points_in_last += 1
         else:
-            if len(self.stretches) == MOST:
+            if len(self.buckets) == MAX_BUCKETS:
                 self._halve()
-            self.stretches.append(point)
+            self.buckets.append(point)
             self._points_in_last = 1
 
-    def _count_in(self, y: float) -> None:
+    def _update_bounds(self, y: float) -> None:
         self.low = min(self.low, y)
         self.high = max(self.high, y)
         if y > 0:
-            self.least_positive = min(self.least_positive, y)
-        # The start, which was no value at all, has lost its weight to the values (the correction that Adam knows).
+            self.min_positive = min(self.min_positive, y)
+        # Correct the bias of the start, which had no value, as Adam does.
         self._weight_of_start *= self.smoothing
         share = (1 - self.smoothing) / (1 - self._weight_of_start)
         smooth = y if isnan(self.smooth) else (1 - share) * self.smooth + share * y
         self.smooth = min(max(smooth, self.low), self.high)
 
     def _halve(self) -> None:
-        kept, taken = self.stretches[::2], self.stretches[1::2]
-        for stretch, later in zip(kept, taken, strict=True):
-            stretch.take_in(later)
-        self.stretches = kept
-        self._points_each *= 2
+        even, odd = self.buckets[::2], self.buckets[1::2]
+        for bucket, later in zip(even, odd, strict=True):
+            bucket.merge(later)
+        self.buckets = even
+        self._points_per_bucket *= 2
 
-    def _go_back(self, x: float) -> None:
-        while self.stretches and self.stretches[-1].x >= x:
-            self.stretches.pop()
-        points_each = self._points_each
-        self._forget()
-        if not self.stretches:
+    def _rewind(self, x: float) -> None:
+        while self.buckets and self.buckets[-1].x >= x:
+            self.buckets.pop()
+        points = self._points_per_bucket
+        self._reset_bounds()
+        if not self.buckets:
             return
-        self._points_each = self._points_in_last = points_each
-        for stretch in self.stretches:
-            if not isnan(stretch.low):
-                self.low = min(self.low, stretch.low)
-                self.high = max(self.high, stretch.high)
-                self.smooth = stretch.smooth
-                self._weight_of_start *= self.smoothing**points_each
-            if not isnan(stretch.least_positive):
-                self.least_positive = min(self.least_positive, stretch.least_positive)
+        self._points_per_bucket = self._points_in_last = points
+        for bucket in self.buckets:
+            if not isnan(bucket.low):
+                self.low = min(self.low, bucket.low)
+                self.high = max(self.high, bucket.high)
+                self.smooth = bucket.smooth
+                self._weight_of_start *= self.smoothing**points
+            if not isnan(bucket.min_positive):
+                self.min_positive = min(self.min_positive, bucket.min_positive)

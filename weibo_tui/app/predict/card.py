@@ -1,10 +1,12 @@
-"""Cards of the conversation: something that was asked, and what came of it, drawn in one piece.
+"""Cards of the predict screen: a post or a labeled file with its result, and the parts that their lines consist of.
 
-A card is one widget, whatever it shows, so that hundreds of them scroll and reflow at once.
+Each card is one widget, so that hundreds of them scroll and reflow at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 
 from textual import events
@@ -14,30 +16,27 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from weibo_tui.app.base import weibo
-from weibo_tui.app.formatting import plain
-from weibo_tui.app.predict.card_parts import (
-    about,
-    count_parts,
-    flow,
-    moment,
-    path_lines,
-    rows_part,
-    share_part,
-    time_taken,
-    verdict_parts,
-)
+from weibo_tui.app.base import get_app
+from weibo_tui.app.formatting import bar, label_color, label_content, local_time, safe_content, safe_line
+from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text import visible, wrap_cells
+from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 FOLDED_LINES = 6
-LARGEST_SHOWN = 10_000
-"""Characters of a post that an open card shows."""
+MAX_CHARACTERS = 10_000
+"""Characters of a post that an expanded card shows."""
+NARROW = 72
+"""Cells below which bars are short."""
+MAX_LABEL_CELLS = 24
+
+GAP = Content("  ")
+DOT = Content.styled(" · ", "$text-disabled")
 
 
 class Card(Widget):
-    """One thing in the conversation; its subclasses say its lines for a width."""
+    """A card of the list; its subclasses return its lines for a width."""
 
     DEFAULT_CSS = """
     Card {
@@ -47,7 +46,7 @@ class Card(Widget):
     Card:hover { background: $surface; }
     """
 
-    opened = reactive(False, layout=True)
+    expanded = reactive(False, layout=True)
 
     class Clicked(Message):
         """A card was clicked, the `chain`-th time in a row."""
@@ -58,7 +57,7 @@ class Card(Widget):
             self.chain = chain
 
     class ActionsChanged(Message):
-        """A card can be asked for other things than before."""
+        """The card allows other actions than before."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,39 +65,39 @@ class Card(Widget):
 
     @property
     def entry(self) -> Entry | None:
-        """What the history keeps of it, if it keeps anything."""
+        """The entry of the history that the card shows, if there is one."""
         return None
 
     @property
-    def to_copy(self) -> str:
-        """What copying the card copies."""
+    def clipboard_text(self) -> str:
+        """The text that copying the card copies."""
         raise NotImplementedError
 
     @property
-    def opens(self) -> bool:
-        """Whether there is more to see than it shows at first."""
+    def expandable(self) -> bool:
+        """True if there is more to see than the card shows at first."""
         return False
 
     @property
-    def at_work(self) -> bool:
-        """Whether something is being done that it will show."""
+    def busy(self) -> bool:
+        """True while the result is pending."""
         return False
 
     def lines(self, width: int) -> list[Content]:
         raise NotImplementedError
 
     def show_change(self) -> None:
-        """Draw it again, and lay out the conversation only where it has become higher or lower."""
+        """Draw the card again, and lay out the list only where the card's height has changed."""
         if not self.is_mounted or self._drawn is None:
             self._drawn = None
             return
-        width, _opened, before = self._drawn
+        width, _expanded, before = self._drawn
         self._drawn = None
         self.refresh(layout=len(self._lines(width)) != len(before))
 
     def _lines(self, width: int) -> list[Content]:
-        if self._drawn is None or self._drawn[:2] != (width, self.opened):
-            self._drawn = width, self.opened, self.lines(max(width, 10))
+        if self._drawn is None or self._drawn[:2] != (width, self.expanded):
+            self._drawn = width, self.expanded, self.lines(max(width, 10))
         return self._drawn[2]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
@@ -115,7 +114,7 @@ class Card(Widget):
 
 
 class PostCard(Card):
-    """A post and its verdict, or that it waits for one, or why there is none."""
+    """A post with its prediction, or with the reason why it has no prediction."""
 
     def __init__(self, text: str, adapter: str, analysis: Analysis | None = None) -> None:
         super().__init__()
@@ -125,20 +124,18 @@ class PostCard(Card):
         self.failure = "" if analysis is None else analysis.error or ""
 
     def show(self, analysis: Analysis) -> None:
-        """The verdict has come."""
+        """Show the prediction."""
         self.analysis = analysis
-        self.failure = analysis.error or ""
-        self.show_change()
-        self.post_message(self.ActionsChanged())
+        self.fail(analysis.error or "")
 
-    def fail(self, why: str) -> None:
-        """There will be no verdict."""
-        self.failure = why
+    def fail(self, message: str) -> None:
+        """Show why there is no prediction."""
+        self.failure = message
         self.show_change()
         self.post_message(self.ActionsChanged())
 
     @property
-    def at_work(self) -> bool:
+    def busy(self) -> bool:
         return self.analysis is None and not self.failure
 
     @property
@@ -146,46 +143,45 @@ class PostCard(Card):
         return self.analysis if self.analysis is not None and self.analysis.id is not None else None
 
     @property
-    def to_copy(self) -> str:
+    def clipboard_text(self) -> str:
         return self.text
 
     @property
-    def opens(self) -> bool:
+    def expandable(self) -> bool:
         return True
 
     def lines(self, width: int) -> list[Content]:
         lines = self._post_lines(width)
+        analysis = self.analysis
         if self.failure:
-            return [*lines, *(plain(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width))]
-        if self.analysis is None:
-            return [*lines, *flow([Content.styled("…", "bold $text-muted")], about(self.adapter), width)]
-        took, at = time_taken(self.analysis.milliseconds), moment(self.analysis.created_at)
-        shorter = None if self.opened else about(self.analysis.adapter, at)
-        lines += flow(verdict_parts(self.analysis, width), about(self.analysis.adapter, took, at), width, shorter)
-        if self.opened:
-            others = sorted(self.analysis.probabilities.items(), key=lambda pair: -pair[1])
-            lines += [
-                share_part(self.analysis, label, width) for label, _share in others if label != self.analysis.label
-            ]
+            return [*lines, *failure_lines(self.failure, width)]
+        if analysis is None:
+            return [*lines, *flow([Content.styled("…", "bold $text-muted")], details(self.adapter), width)]
+        time, duration = _short_time(analysis.created_at), _milliseconds(analysis.milliseconds)
+        short = None if self.expanded else details(analysis.adapter, time)
+        lines += flow(_prediction_parts(analysis, width), details(analysis.adapter, duration, time), width, short)
+        if self.expanded:
+            labels = sorted(analysis.probabilities, key=lambda label: -analysis.probabilities[label])
+            lines += [_share_part(analysis, label, width) for label in labels if label != analysis.label]
         return lines
 
     def _post_lines(self, width: int) -> list[Content]:
-        shown = visible(self.text[:LARGEST_SHOWN]).strip("\n").expandtabs(4)
-        # A folded one is not gone through beyond its fold: there may be hundreds, and all are laid out anew at once.
-        lines = list(islice(wrap_cells(shown, width), None if self.opened else FOLDED_LINES + 1))
-        hidden = max(len(self.text) - LARGEST_SHOWN, 0)
-        if not self.opened and len(lines) > FOLDED_LINES:
+        text = sanitize(self.text[:MAX_CHARACTERS]).strip("\n").expandtabs(4)
+        # Of a folded card only what is seen is wrapped: hundreds of cards may be laid out at once.
+        lines = list(islice(wrap_cells(text, width), None if self.expanded else FOLDED_LINES + 1))
+        hidden = max(len(self.text) - MAX_CHARACTERS, 0)
+        if not self.expanded and len(lines) > FOLDED_LINES:
             lines = lines[: FOLDED_LINES - 1]
-            hidden += len(shown) - sum(map(len, lines))
-        drawn = [Content(line) for line in lines]
+            hidden += len(text) - sum(map(len, lines))
+        contents = [Content(line) for line in lines]
         if hidden > 0:
             more = ngettext("… {count} more character", "… {count} more characters", hidden)
-            drawn.append(plain(more.format(count=f"{hidden:,}"), "$text-muted"))
-        return drawn
+            contents.append(safe_content(more.format(count=f"{hidden:,}"), "$text-muted"))
+        return contents
 
 
 class FileCard(Card):
-    """A file that was labelled before, as the history keeps it."""
+    """A labeled file of the history."""
 
     def __init__(self, file: LabeledFile) -> None:
         super().__init__()
@@ -196,23 +192,122 @@ class FileCard(Card):
         return self.file
 
     @property
-    def to_copy(self) -> str:
+    def clipboard_text(self) -> str:
         return str(self.file.out)
 
     def lines(self, width: int) -> list[Content]:
-        labels = weibo(self).stock.labels(self.file.adapter)
+        file = self.file
+        parts = [
+            rows_part(file.rows),
+            *count_parts(file.counts, file.failed, get_app(self).catalog.labels(file.adapter)),
+        ]
         return [
-            *path_lines("▤ ", str(self.file.out), width),
-            *flow(
-                [rows_part(self.file.rows), *count_parts(self.file.counts, self.file.failed, labels)],
-                about(self.file.adapter, moment(self.file.created_at)),
-                width,
-            ),
+            *path_lines(str(file.out), width),
+            *flow(parts, details(file.adapter, _short_time(file.created_at)), width),
         ]
 
 
-def card_of(entry: Entry) -> Card:
-    """The card of what the history keeps."""
+def create_card(entry: Entry) -> Card:
+    """Create the card of an entry of the history."""
     if isinstance(entry, LabeledFile):
         return FileCard(entry)
     return PostCard(entry.text, entry.adapter, entry)
+
+
+# ---- the parts of a card's lines
+
+
+def flow(parts: Sequence[Content], right: Content, width: int, short: Content | None = None) -> list[Content]:
+    """Put `parts` side by side on as many lines as necessary, with `right` at the end of the last one.
+
+    Where there is no room for `right`, `short` takes its place, otherwise it gets its own line."""
+    lines: list[Content] = []
+    for part in parts:
+        if lines and lines[-1].cell_length + 2 + part.cell_length <= width:
+            lines[-1] = Content.assemble(lines[-1], GAP, part)
+        else:
+            lines.append(part)
+    room = width - 2 - lines[-1].cell_length if lines else 0
+    if right.cell_length > room and short is not None and short.cell_length <= room:
+        right = short
+    elif right.cell_length > room:
+        lines.append(Content(""))
+    lines[-1] = Content.assemble(lines[-1], " " * (width - lines[-1].cell_length - right.cell_length), right)
+    return lines
+
+
+def details(*parts: str) -> Content:
+    """Return the end of a card's line: adapter, duration, time."""
+    return DOT.join(safe_line(part, "$text-muted") for part in parts if part)
+
+
+def path_lines(path: str, width: int) -> list[Content]:
+    """Return a path on as many lines as it needs: a cut path is of no use."""
+    first, *more = wrap_cells(sanitize(path), width - 2)
+    return [Content.assemble(("▤ ", "$primary"), first), *(Content("  " + line) for line in more)]
+
+
+def failure_lines(message: str, width: int) -> list[Content]:
+    return [safe_content(line, "$text-error") for line in wrap_cells(f"✗ {sanitize(message)}", width)]
+
+
+def rows_part(rows: int) -> Content:
+    return Content.styled(ngettext("{count} row", "{count} rows", rows).format(count=f"{rows:,}"), "bold")
+
+
+def count_parts(counts: Mapping[str, int], failed: int, labels: Sequence[str]) -> list[Content]:
+    """Return the number of posts of each label, most frequent first, and of the failed ones."""
+    labels = labels or sorted(counts)
+    parts = [
+        Content.assemble(label_content(label, labels), f" {counts[label]:,}")
+        for label in sorted(counts, key=lambda label: -counts[label])
+    ]
+    if failed:
+        parts.append(safe_content(_("{count} without a label").format(count=f"{failed:,}"), "$text-error"))
+    return parts
+
+
+def _prediction_parts(analysis: Analysis, width: int) -> list[Content]:
+    labels = list(analysis.probabilities)
+    parts = [_share_part(analysis, analysis.label, width)]
+    if analysis.uncertain:
+        parts.append(safe_content(_("uncertain"), "$text-warning"))
+    if analysis.corrected == analysis.label:
+        parts.append(safe_content(_("confirmed"), "$text-muted"))
+    elif analysis.corrected is not None:
+        label = label_content(analysis.corrected, labels)
+        parts.append(Content.assemble((_("corrected:"), "$text-muted"), " ", label))
+    if analysis.truncated:
+        read = _("read {read} of {all} characters").format(
+            read=f"{analysis.characters_read:,}", all=f"{analysis.characters:,}"
+        )
+        parts.append(safe_content(read, "$text-muted"))
+    return parts
+
+
+def _share_part(analysis: Analysis, label: str, width: int) -> Content:
+    """Return a label with its probability as a bar and a figure, in the same columns for all labels of an adapter."""
+    labels = list(analysis.probabilities)
+    longest = max((label_content(name, labels).cell_length for name in labels), default=0)
+    room = min(longest, MAX_LABEL_CELLS)
+    color = label_color(label, labels)
+    predicted = label == analysis.label
+    share = analysis.probabilities.get(label, analysis.confidence or 0.0)
+    name = label_content(label, labels, predicted and analysis.uncertain)
+    if name.cell_length > room:
+        name = Content.styled(truncate_cells(name.plain, room), f"bold {color}")
+    return Content.assemble(
+        name.pad_right(room - name.cell_length),
+        "  ",
+        bar(share, 6 if width < NARROW else 10, color),
+        (f" {percent(share):>7}", "bold" if predicted else ""),
+    )
+
+
+def _short_time(timestamp: str) -> str:
+    """Return a stored time as local time, without the date of today."""
+    return local_time(timestamp).removeprefix(f"{datetime.now():%Y-%m-%d} ")
+
+
+def _milliseconds(count: float) -> str:
+    return f"{count / 1000:.1f} s" if count >= 1000 else f"{count:.0f} ms"

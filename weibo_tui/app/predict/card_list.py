@@ -1,4 +1,4 @@
-"""Cards one below the other, the newest last, and a cursor that moves over them."""
+"""A list of cards, the newest last, with a cursor."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from textual.reactive import reactive
 
 from weibo_tui.app.predict.card import Card
 
-MOST = 200
-"""Cards that are kept when a new one comes; the oldest go."""
-NEAR_THE_TOP = 3
-LINES_AT_ONCE = 3
-"""Lines of a high card that one key moves on over."""
+MAX_CARDS = 200
+"""Cards that stay when a new one is added; the oldest are removed."""
+TOP_MARGIN = 3
+"""Cards or lines from the top at which older cards are requested."""
+SCROLL_LINES = 3
+"""Lines of a high card that one key scrolls."""
 
 
 class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
-    """The cursor is seen while the list has the focus; the newest card stays in sight until one looks elsewhere."""
+    """Shows a cursor while it has the focus; the newest card stays in view until the user scrolls."""
 
     DEFAULT_CSS = """
     CardList {
@@ -33,41 +34,41 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
     cursor: reactive[Card | None] = reactive(None)
 
     class Trimmed(Message):
-        """The oldest cards are gone from it."""
+        """The oldest cards were removed."""
 
     class Filled(Message):
-        """Cards are there now, where there were none."""
+        """Cards were added to an empty list."""
 
     class AtTop(Message):
-        """One has come to the oldest card, and may want older ones."""
+        """The oldest card is near, and older ones may be needed."""
 
     @property
     def cards(self) -> list[Card]:
         return [card for card in self.children if isinstance(card, Card) and card.display]
 
     def append(self, *cards: Card) -> None:
-        """Newest cards, which come into sight; the oldest ones go where there are too many."""
-        there = self.cards
-        too_many = [card for card in there[: max(0, len(there) + len(cards) - MOST)] if not card.at_work]
-        if too_many:
-            self.remove_children(too_many)
+        """Add the newest cards and scroll to them; the oldest ones are removed where there are too many."""
+        existing = self.cards
+        surplus = [card for card in existing[: max(0, len(existing) + len(cards) - MAX_CARDS)] if not card.busy]
+        if surplus:
+            self.remove_children(surplus)
             self.call_after_refresh(self.post_message, self.Trimmed())
         self.mount(*cards)
         self.remove_class("-empty")
         self.anchor()
-        if cards and not there:
+        if cards and not existing:
             self.post_message(self.Filled())
 
-    def look_back(self, cards: Sequence[Card]) -> None:
-        """Older cards above; what is in sight stays where it is."""
-        there = self.cards
-        if not cards or not there:
+    def prepend(self, cards: Sequence[Card]) -> None:
+        """Add older cards at the top; what is in view stays where it is."""
+        existing = self.cards
+        if not cards or not existing:
             self.append(*cards)
             return
-        width = there[0].content_size.width
+        width = existing[0].content_size.width
         added = sum(card.get_content_height(self.size, self.size, width) + 1 for card in cards)
         self.mount(*cards, before=0)
-        # Set behind the back of Textual, which would scroll first and lay out then: what is in sight would flicker.
+        # Without Textual's watchers, which would scroll before the layout: what is in view would flicker.
         self.set_reactive(VerticalScroll.scroll_y, self.scroll_y + added)
         self.set_reactive(VerticalScroll.scroll_target_y, self.scroll_y)
 
@@ -77,17 +78,17 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self.call_after_refresh(move_bar)
 
     def hide(self, card: Card) -> None:
-        """Take a card away that may be shown again."""
+        """Hide a card that may be shown again."""
         cards = self.cards
-        at = cards.index(card)
+        index = cards.index(card)
         card.display = False
         self.set_class(not self.cards, "-empty")
         if card is self.cursor:
-            left = cards[:at] + cards[at + 1 :]
-            self.cursor = left[min(at, len(left) - 1)] if left else None
+            remaining = cards[:index] + cards[index + 1 :]
+            self.cursor = remaining[min(index, len(remaining) - 1)] if remaining else None
 
-    def show_again(self, card: Card) -> None:
-        """A hidden card in its place, and the cursor on it."""
+    def unhide(self, card: Card) -> None:
+        """Show a hidden card in its place, with the cursor on it."""
         card.display = True
         self.remove_class("-empty")
         self.call_after_refresh(self.go_to, card)
@@ -99,23 +100,23 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
             before.remove_class("-cursor")
         if now is not None:
             now.add_class("-cursor")
-        self.offer()
+        self.update_actions()
 
-    def offer(self) -> None:
-        """For what depends on the card that is marked."""
+    def update_actions(self) -> None:
+        """Called when the card under the cursor, or what it allows, has changed."""
 
     def on_focus(self) -> None:
         cards = self.cards
         if self.cursor not in cards:
             self.cursor = cards[-1] if cards else None
-        self._bring_into_sight()
+        self._scroll_to_cursor()
 
     def go_to(self, card: Card | None) -> None:
         if card is not None:
             self.cursor = card
-            self._bring_into_sight()
+            self._scroll_to_cursor()
 
-    def _bring_into_sight(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         if self.cursor is None:
             return
         # The blank row below belongs to the card, so that the next one does not stick to it.
@@ -130,8 +131,8 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
             self.scroll_to_region(Region(0, top, 1, height), animate=False, immediate=True, force=True)
 
     def _scroll_within(self, lines: int) -> bool:
-        """Move on over an open card that is higher than the window; whether there was more of it to see."""
-        if self.cursor is None or not self.cursor.opened:
+        """Scroll an expanded card that is higher than the view. Return False if there is no more of it to see."""
+        if self.cursor is None or not self.cursor.expanded:
             return False
         region, height = self.cursor.virtual_region, self.content_size.height
         hidden = region.bottom - self.scroll_y - height if lines > 0 else self.scroll_y - region.y
@@ -144,23 +145,22 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
     def _step(self, cards: Sequence[Card], step: int) -> None:
         if not cards:
             return
-        at = cards.index(self.cursor) if self.cursor in cards else len(cards)
-        wanted = at + step
-        self.go_to(cards[min(max(wanted, 0), len(cards) - 1)])
-        if wanted < NEAR_THE_TOP:
+        index = (cards.index(self.cursor) if self.cursor in cards else len(cards)) + step
+        self.go_to(cards[min(max(index, 0), len(cards) - 1)])
+        if index < TOP_MARGIN:
             self.post_message(self.AtTop())
 
     def action_move(self, step: int) -> None:
-        if not self._scroll_within(step * LINES_AT_ONCE):
+        if not self._scroll_within(step * SCROLL_LINES):
             self._step(self.cards, step)
 
     def action_page(self, pages: int) -> None:
-        """A window's height up or down: to the card that is nearest there."""
+        """Go up or down by the height of the view, to the nearest card."""
         cards, height = self.cards, self.content_size.height
         if self.cursor not in cards or self._scroll_within(pages * (height - 1)):
             return
-        aim = self.cursor.virtual_region.y + pages * height
-        nearest = min(range(len(cards)), key=lambda at: abs(cards[at].virtual_region.y - aim))
+        target = self.cursor.virtual_region.y + pages * height
+        nearest = min(range(len(cards)), key=lambda index: abs(cards[index].virtual_region.y - target))
         self._step(cards, (nearest - cards.index(self.cursor)) or pages)
 
     def action_first(self) -> None:
@@ -170,21 +170,21 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._step(self.cards, len(self.children))
 
     def action_open(self) -> None:
-        if self.cursor is not None and self.cursor.opens:
-            self.cursor.opened = not self.cursor.opened
-            self.call_after_refresh(self._bring_into_sight)
+        if self.cursor is not None and self.cursor.expandable:
+            self.cursor.expanded = not self.cursor.expanded
+            self.call_after_refresh(self._scroll_to_cursor)
 
     def on_card_clicked(self, message: Card.Clicked) -> None:
         message.stop()
-        again = self.has_focus and message.card is self.cursor
+        repeated = self.has_focus and message.card is self.cursor
         self.screen.set_focus(self, scroll_visible=False)
         self.go_to(message.card)
-        if message.chain > 1 and message.card.opens:
-            message.card.opened = True
-        elif again:
+        if message.chain > 1 and message.card.expandable:
+            message.card.expanded = True
+        elif repeated:
             self.action_open()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if new_value < old_value and new_value <= NEAR_THE_TOP:
+        if new_value < old_value and new_value <= TOP_MARGIN:
             self.post_message(self.AtTop())

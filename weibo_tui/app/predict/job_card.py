@@ -1,4 +1,4 @@
-"""Cards of long work in the conversation: how far it is, then what came of it, in the same place."""
+"""Cards of running jobs: the progress, then the result in the same place."""
 
 from __future__ import annotations
 
@@ -7,28 +7,38 @@ from collections.abc import Iterator, Sequence
 
 from textual.content import Content
 
-from weibo_tui.app.base import weibo
-from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import bar, duration, plain
+from weibo_tui.app.base import get_app
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.formatting import bar, safe_content
 from weibo_tui.app.keymap import first_key
-from weibo_tui.app.predict.card import Card, PostCard
-from weibo_tui.app.predict.card_parts import NARROW, about, count_parts, flow, path_lines, rows_part
+from weibo_tui.app.predict.card import (
+    NARROW,
+    Card,
+    PostCard,
+    count_parts,
+    details,
+    failure_lines,
+    flow,
+    path_lines,
+    rows_part,
+)
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.presentation.numbers import duration
 from weibo_tui.progress import Progress
-from weibo_tui.storage.history import FILES, Analysis, Entry, HistoryFilter, LabeledFile
-from weibo_tui.text import visible, wrap_cells
-from weibo_tui.words import word
+from weibo_tui.storage.history import FILE_SOURCE, Analysis, Entry, HistoryFilter, LabeledFile
+from weibo_tui.text.terminal import wrap_cells
 from weibo_tui.workbench import LabelingConfig, Workbench
 from weibo_tui.workbench.labeling import LabelingResult
 
-STRETCH = 16
-"""Pasted posts that are judged together: whoever asks for something else waits for no more than these."""
+CHUNK = 16
+"""Pasted posts that are predicted together; other requests wait no longer than for these."""
 
 
 class JobCard(Card):
-    """A card that owns a job, and shows what that tells."""
+    """A card that owns a job and shows its progress."""
 
     def __init__(self, adapter: str) -> None:
         super().__init__()
@@ -37,63 +47,60 @@ class JobCard(Card):
         self.failure = ""
 
     @property
-    def at_work(self) -> bool:
+    def busy(self) -> bool:
         return self.job is None or self.job.outcome is None
 
-    def begin(self, job: Job) -> None:
-        self.job = weibo(self).begin(job)
+    def start(self, job: Job) -> None:
+        self.job = get_app(self).start_job(job)
         self.post_message(self.ActionsChanged())
 
-    def tell(self, event: object) -> None:
-        """One event of the job, for what is shown of it beside how far it is."""
+    def handle_event(self, event: object) -> None:
+        """Process one event of the job, apart from its progress."""
 
     def on_job_progress(self, message: JobProgress) -> None:
         for event in message.events:
-            self.tell(event)
+            self.handle_event(event)
         self.show_change()
 
     def on_job_finished(self, message: JobFinished) -> None:
-        self.failure = "" if message.error is None else explain(message.error)
+        self.failure = "" if message.error is None else user_message(message.error)
         self.show_change()
         self.post_message(self.ActionsChanged())
 
     def progress_lines(self, width: int) -> list[Content]:
-        """The bar, how far it is, how fast, and for how long still."""
+        """Return the lines with the bar, the counts, the rate and the time left."""
         if self.job is None or (progress := self.job.progress) is None or not progress.total:
             return [Content.styled("…", "bold $text-muted")]
-        pieces = [bar(progress.done / progress.total, 10 if width < NARROW else 20, "$primary")]
+        parts = [bar(progress.done / progress.total, 10 if width < NARROW else 20, "$primary")]
         if self.job.stopping:
-            return flow([*pieces, plain(_("stopping …"))], Content(""), width)
-        pieces.append(plain(f"{word(progress.stage)} {progress.done:,} / {progress.total:,}"))
+            return flow([*parts, safe_content(_("stopping …"))], Content(""), width)
+        parts.append(safe_content(f"{display_name(progress.stage)} {progress.done:,} / {progress.total:,}"))
         if (seconds := self.job.seconds_left) is not None:
-            pieces.append(plain(_("{rate} posts/s").format(rate=f"{self.job.per_second:,.0f}")))
-            pieces.append(plain(_("{time} left").format(time=duration(seconds))))
-        return flow(pieces, Content(""), width)
-
-    def failure_lines(self, width: int) -> list[Content]:
-        return [plain(line, "$text-error") for line in wrap_cells(f"✗ {visible(self.failure)}", width)]
+            parts.append(safe_content(_("{rate} posts/s").format(rate=f"{self.job.per_second:,.0f}")))
+            parts.append(safe_content(_("{time} left").format(time=duration(seconds))))
+        return flow(parts, Content(""), width)
 
 
 class LabelingCard(JobCard):
-    """A file that is being labelled."""
+    """A file that is being labeled."""
 
-    def __init__(self, plan: LabelingConfig) -> None:
-        super().__init__(plan.adapter)
-        self.plan = plan
-        self.done: LabelingResult | None = None
+    def __init__(self, config: LabelingConfig) -> None:
+        super().__init__(config.adapter)
+        self.config = config
+        self.result: LabelingResult | None = None
         self._entry: LabeledFile | None = None
 
     def on_mount(self) -> None:
-        plan = self.plan
-        self.begin(Job("label", plan.source.name, lambda bench: bench.label_file(plan), self, adapter=plan.adapter))
+        config = self.config
+        self.start(Job("label", config.source.name, lambda wb: wb.label_file(config), self, adapter=config.adapter))
 
     @property
-    def to_copy(self) -> str:
-        return str(self.plan.out.absolute())
+    def clipboard_text(self) -> str:
+        return str(self.config.out.absolute())
 
-    def tell(self, event: object) -> None:
+    def handle_event(self, event: object) -> None:
         if isinstance(event, LabelingResult):
-            self.done = event
+            self.result = event
 
     @property
     def entry(self) -> Entry | None:
@@ -101,45 +108,43 @@ class LabelingCard(JobCard):
 
     def on_job_finished(self, message: JobFinished) -> None:
         super().on_job_finished(message)
-        if self.done is not None:
-            weibo(self).do(self._find_entry(), node=self)
+        if self.result is not None:
+            get_app(self).run_task(self._find_entry(), node=self)
 
     async def _find_entry(self) -> None:
-        """What the history has kept of it, so that it can be deleted from there."""
-        newest = await weibo(self).records.ask(lambda bench: bench.history.page(10, filter=HistoryFilter(source=FILES)))
-        files = [entry for entry in newest if isinstance(entry, LabeledFile)]
-        self._entry = next((file for file in files if file.out == self.plan.out.absolute()), None)
+        # The card can delete its entry from the history.
+        files = await get_app(self).records.call(
+            lambda wb: wb.history.page(10, filter=HistoryFilter(source=FILE_SOURCE))
+        )
+        out = self.config.out.absolute()
+        self._entry = next((file for file in files if isinstance(file, LabeledFile) and file.out == out), None)
 
     def lines(self, width: int) -> list[Content]:
-        if self.done is not None:
-            return [*path_lines("▤ ", self.to_copy, width), *self._result_lines(self.done, width)]
-        lines = path_lines("▤ ", f"{self.plan.source} → {self.plan.out.name}", width)
+        if self.result is not None:
+            return [*path_lines(self.clipboard_text, width), *self._result_lines(self.result, width)]
+        lines = path_lines(f"{self.config.source} → {self.config.out.name}", width)
         if self.failure:
-            return [*lines, *self.failure_lines(width)]
+            return [*lines, *failure_lines(self.failure, width)]
         if self.job is not None and self.job.outcome == "stopped":
-            return [
-                *lines,
-                *flow([plain(line) for line in wrap_cells(self._stopped(), width)], about(self.adapter), width),
-            ]
+            done = self.job.progress.done if self.job.progress is not None else 0
+            key = first_key("cards.again", get_app(self).keymap)
+            message = _("stopped at {count} rows; {key} goes on").format(count=f"{done:,}", key=key)
+            parts = [safe_content(line) for line in wrap_cells(message, width)]
+            return [*lines, *flow(parts, details(self.adapter), width)]
         return [*lines, *self.progress_lines(width)]
 
-    def _stopped(self) -> str:
-        done = f"{self.job.progress.done:,}" if self.job is not None and self.job.progress is not None else "0"
-        key = first_key("cards.again", weibo(self).keymap)
-        return _("stopped at {count} rows; {key} goes on").format(count=done, key=key)
-
-    def _result_lines(self, done: LabelingResult, width: int) -> list[Content]:
-        labels = weibo(self).stock.labels(self.adapter)
-        parts = [rows_part(done.rows), *count_parts(done.counts, done.failed, labels)]
-        if done.continued:
-            told = _("{count} of them done before").format(count=f"{done.continued:,}")
-            parts.append(plain(told, "$text-muted"))
-        rate = _("{rate} posts/s").format(rate=f"{done.posts_per_second:,.0f}")
-        return flow(parts, about(self.adapter, rate), width)
+    def _result_lines(self, result: LabelingResult, width: int) -> list[Content]:
+        labels = get_app(self).catalog.labels(self.adapter)
+        parts = [rows_part(result.rows), *count_parts(result.counts, result.failed, labels)]
+        if result.continued:
+            resumed = _("{count} of them done before").format(count=f"{result.continued:,}")
+            parts.append(safe_content(resumed, "$text-muted"))
+        rate = _("{rate} posts/s").format(rate=f"{result.posts_per_second:,.0f}")
+        return flow(parts, details(self.adapter, rate), width)
 
 
 class BatchCard(JobCard):
-    """Many posts that were pasted: how many are judged, and what as. `cards` are those of the last ones."""
+    """Many pasted posts, counted by label. `cards` are those of the last posts."""
 
     def __init__(self, posts: Sequence[str], cards: Sequence[PostCard], adapter: str) -> None:
         super().__init__(adapter)
@@ -148,49 +153,52 @@ class BatchCard(JobCard):
         self._counts: Counter[str] = Counter()
         self._failed = 0
 
+    @property
+    def _done(self) -> int:
+        return self._counts.total() + self._failed
+
     def on_mount(self) -> None:
         title = ngettext("{count} post", "{count} posts", len(self._posts)).format(count=f"{len(self._posts):,}")
-        self.begin(Job("predict", title, self._judge, owner=self))
+        self.start(Job("predict", title, self._predict, owner=self))
 
-    def _judge(self, bench: Workbench) -> Iterator[object]:
-        analyses = bench.predict(self._posts, self.adapter, source="app", window=STRETCH)
+    def _predict(self, wb: Workbench) -> Iterator[object]:
+        analyses = wb.predict(self._posts, self.adapter, source="app", window=CHUNK)
         for done, analysis in enumerate(analyses, start=1):
             yield analysis
             yield Progress("judging", done, len(self._posts))
 
     @property
-    def to_copy(self) -> str:
+    def clipboard_text(self) -> str:
         return "\n".join(self._posts)
 
-    def tell(self, event: object) -> None:
+    def handle_event(self, event: object) -> None:
         if not isinstance(event, Analysis):
             return
+        index = self._done - (len(self._posts) - len(self._cards))
         if event.error is None:
             self._counts[event.label] += 1
         else:
             self._failed += 1
-        at = self._counts.total() + self._failed - 1 - (len(self._posts) - len(self._cards))
-        if at >= 0:
-            self._cards[at].show(event)
+        if index >= 0:
+            self._cards[index].show(event)
 
     def on_job_finished(self, message: JobFinished) -> None:
         super().on_job_finished(message)
         for card in self._cards:
-            if card.at_work:
+            if card.busy:
                 card.fail(self.failure or _("stopped before it was judged"))
 
     def lines(self, width: int) -> list[Content]:
         count = len(self._posts)
-        head = ngettext("{count} pasted post", "{count} pasted posts", count).format(count=f"{count:,}")
-        judged = self._counts.total() + self._failed
-        if judged < count and not self.at_work:
-            head = _("{done} of {posts}").format(done=f"{judged:,}", posts=head)
-        parts = [Content.assemble(("▤ ", "$primary"), (head, "bold"))]
-        parts += count_parts(self._counts, self._failed, weibo(self).stock.labels(self.adapter))
+        title = ngettext("{count} pasted post", "{count} pasted posts", count).format(count=f"{count:,}")
+        if self._done < count and not self.busy:
+            title = _("{done} of {posts}").format(done=f"{self._done:,}", posts=title)
+        parts = [Content.assemble(("▤ ", "$primary"), (title, "bold"))]
+        parts += count_parts(self._counts, self._failed, get_app(self).catalog.labels(self.adapter))
         if len(self._cards) < count:
             above = _("the last {count} above").format(count=len(self._cards))
-            parts.append(plain(above, "$text-muted"))
-        lines = flow(parts, about(self.adapter), width)
+            parts.append(safe_content(above, "$text-muted"))
+        lines = flow(parts, details(self.adapter), width)
         if self.failure:
-            return [*lines, *self.failure_lines(width)]
-        return [*lines, *self.progress_lines(width)] if self.at_work else lines
+            return [*lines, *failure_lines(self.failure, width)]
+        return [*lines, *self.progress_lines(width)] if self.busy else lines

@@ -1,4 +1,4 @@
-"""Which file is to be labelled, by which adapter, and where the result goes."""
+"""The form for labeling a file: the file, the adapter and the output."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import FieldSpec, as_choices
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
-from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditPlan, Columns, LabelingConfig
+from weibo_tui.workbench import AuditConfig, Columns, LabelingConfig
 
 
 class LabelingForm(PlanForm[LabelingConfig]):
-    """Only the file must be named: the result goes beside it."""
+    """Only the file is required; by default the output is written next to it."""
 
     HELP_TEXT = N_(
         "Label a whole file (CSV, TSV, JSONL or Parquet): the result has its rows, order and cells unchanged, and "
@@ -47,45 +47,40 @@ class LabelingForm(PlanForm[LabelingConfig]):
         self._source = PathInput(suffixes=sorted(FORMATS), placeholder=_("a file of posts"))
         self._out = PathInput(save=True, suffixes=sorted(FORMATS), placeholder=_("beside the file"))
         self._preview = DataPreview(audit=False)
-        self._beside = ""
-        """The place that was proposed, as long as nobody has typed another."""
+        self._suggested = ""
+        """The suggested output path, until the user types another."""
 
     def compose_body(self) -> Iterable[Widget]:
-        stock = self.weibo.stock
-        yield Static(plain(_("Label a file")), classes="title")
+        yield Static(safe_content(_("Label a file")), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Container(id="left"):
-                yield Static(plain(_("Posts")), classes="section")
+                yield Static(safe_content(_("Posts")), classes="section")
                 yield self._source
-                yield Static(plain(_("Write the result to")), classes="section")
+                yield Static(safe_content(_("Write the result to")), classes="section")
                 yield self._out
-                yield Static(plain(_("How")), classes="section")
-                yield from self.fields(
-                    _adapter(stock),
-                    column_fields()[0],
-                    encoding_field(),
-                )
+                yield Static(safe_content(_("How")), classes="section")
+                yield from self.fields(_adapter_field(self.app.catalog), column_fields()[0], encoding_field())
             with Container(id="right"):
                 yield self._preview
 
     def on_mount(self) -> None:
         self._source.focus()
-        self.changed()
+        self.update_dependents()
 
-    def changed(self) -> None:
-        """Look at how the file is to be read now."""
+    def update_dependents(self) -> None:
+        """Show how the file is read with the options of the form."""
         if self._fields:
             files = (self._source.path,) if self._source.value.strip() else ()
-            self._preview.look(AuditPlan(files, self._columns()))
+            self._preview.load(AuditConfig(files, self._columns()))
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()
         self._problem.update("")
         if event.path_input is self._source:
-            if self._out.value == self._beside:
-                self._beside = str(_beside(self._source.path)) if self._source.path.name else ""
-                self._out.value = self._beside
-            self.changed()
+            if self._out.value == self._suggested:
+                self._suggested = str(_default_output(self._source.path)) if self._source.path.name else ""
+                self._out.value = self._suggested
+            self.update_dependents()
 
     def on_path_input_chosen(self, event: PathInput.Chosen) -> None:
         event.stop()
@@ -95,9 +90,9 @@ class LabelingForm(PlanForm[LabelingConfig]):
             self.action_start()
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        found = event.peeks[0].source if event.peeks else None
+        source = event.previews[0].source if event.previews else None
         for name in ("text_column", "encoding"):
-            self._fields[name].suggest(str(getattr(found, name, None) or ""))
+            self._fields[name].suggest(str(getattr(source, name, None) or ""))
 
     def _columns(self) -> Columns:
         return Columns(text=self._fields["text_column"].value, encoding=self._fields["encoding"].value)
@@ -109,20 +104,20 @@ class LabelingForm(PlanForm[LabelingConfig]):
         source = self._source.path
         if not self._source.value.strip():
             raise UserInputError(_("Name a file of posts first."))
-        if problem := judge(source, save=False).problem:
+        if problem := check_path(source, save=False).problem:
             raise UserInputError(problem)
-        out = self._out.path if self._out.value.strip() else _beside(source)
-        if problem := judge(out, save=True).problem:
+        out = self._out.path if self._out.value.strip() else _default_output(source)
+        if problem := check_path(out, save=True).problem:
             raise UserInputError(problem)
         return LabelingConfig(
-            source, out, self._fields["adapter"].value, self._columns(), overwrite=self._may_replace == out
+            source, out, self._fields["adapter"].value, self._columns(), overwrite=self._replaceable == out
         )
 
 
-def _adapter(stock: Catalog) -> FieldSpec:
-    choices = as_choices([card.name for card in stock.adapters])
-    return FieldSpec("adapter", N_("Adapter"), N_("It judges the posts."), stock.adapter, choices=choices)
+def _adapter_field(catalog: Catalog) -> FieldSpec:
+    choices = as_choices([card.name for card in catalog.adapters])
+    return FieldSpec("adapter", N_("Adapter"), N_("It judges the posts."), catalog.adapter, choices=choices)
 
 
-def _beside(source: Path) -> Path:
+def _default_output(source: Path) -> Path:
     return source.with_name(f"{source.stem}.labelled{source.suffix}")

@@ -1,4 +1,4 @@
-"""The prompt: several lines, sent by Enter, with the posts sent before behind the arrow keys."""
+"""The prompt: several lines that Enter sends; the arrow keys recall earlier posts."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from textual.keys import Keys
 from textual.message import Message
 from textual.widgets import TextArea
 
-from weibo_tui.app.base import weibo
+from weibo_tui.app.base import get_app
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import HIGHEST_PILE, visible
+from weibo_tui.text.terminal import MAX_COMBINING_MARKS, sanitize
 
-# Terminals without an extended keyboard protocol send this for Alt+Enter, which Textual would take for Enter.
+# Terminals without an extended keyboard protocol send this for Alt+Enter, which Textual would read as Enter.
 cast("dict[str, object]", ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (Keys.ControlJ,))
 
-NO_LETTER = "\ufffd"
-LARGEST = 10_000
-"""Characters that can be written: of a post much longer than this, TextArea takes seconds to draw a key."""
+REPLACEMENT = "\ufffd"
+MAX_CHARACTERS = 10_000
+"""Characters that fit: with many more, TextArea takes seconds to draw a key."""
 
 
 class Prompt(TextArea):
-    """Where posts are written. `past` gives those sent before, the newest first."""
+    """The field for posts. `history` returns the posts sent before, newest first."""
 
     HELP_TEXT = N_(
         "The prompt: write or paste a post and press Enter for the verdict. Ctrl+J or Alt+Enter begins a new line. "
@@ -47,14 +47,14 @@ class Prompt(TextArea):
     """
 
     class Sent(Message):
-        """A post is to be judged."""
+        """Enter sends a post."""
 
         def __init__(self, post: str) -> None:
             super().__init__()
             self.post = post
 
     class SeveralLines(Message):
-        """A paste of several lines: one post, or one each?"""
+        """Several lines were pasted: one post, or one each."""
 
         def __init__(self, text: str, lines: Sequence[str]) -> None:
             super().__init__()
@@ -62,57 +62,58 @@ class Prompt(TextArea):
             self.lines = lines
 
     class TooLarge(Message):
-        """A text was to be written that has more characters than there is room for; nothing was."""
+        """A text was not inserted, because it has too many characters."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
     class AtOldest(Message):
-        """One walks past the oldest post that `past` gives."""
+        """A key went past the oldest post that `history` returns."""
 
     class Exited(Message):
-        """One goes from the prompt to the cards."""
+        """A key to leave the prompt was pressed."""
 
-    def __init__(self, past: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, history: Callable[[], Sequence[str]]) -> None:
         # Without a blinking cursor: an app that waits draws nothing.
         super().__init__(soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False)
         self.cursor_blink = False
         self.match_cursor_bracket = False
-        self._past = past
-        self._at = 0
+        self._history = history
+        self._position = 0
+        """Which of the posts is recalled; 0 is the draft."""
         self._draft = ""
         self._recalled = ""
 
     def on_mount(self) -> None:
-        keymap = weibo(self).keymap
+        keymap = get_app(self).keymap
         placeholder = _("A post to judge: {send} sends, {line} begins a new line")
         self.placeholder = Content(
             placeholder.format(send=first_key("prompt.send", keymap), line=first_key("prompt.new_line", keymap))
         )
 
     def get_line(self, line_index: int) -> Text:
-        # What was pasted goes to the model as it is; on the screen a control character is one letter that shows it,
-        # so that columns still count characters.
+        # The model gets the text as it is. On screen a control character is one letter, so that columns
+        # still count characters.
         line = self.document.get_line(line_index)
-        if visible(line) != line:
+        if sanitize(line) != line:
             line = "".join(_letters(line))
         return Text(line, end="", no_wrap=True)
 
-    def put(self, text: str) -> None:
-        """Replace what is written, with the cursor behind it."""
+    def replace_text(self, text: str) -> None:
+        """Replace the whole text, and put the cursor at its end."""
         self.text = text
         self.move_cursor(self.document.end)
 
     def insert_text(self, text: str) -> None:
-        """Write `text` where the cursor is, in place of what is selected; nothing, where it is too large."""
-        if len(text) > 1 and len(self.text) - len(self.selected_text) + len(text) > LARGEST:
+        """Insert `text` at the cursor, in place of the selection. A text that is too large is not inserted."""
+        if len(text) > 1 and len(self.text) - len(self.selected_text) + len(text) > MAX_CHARACTERS:
             self.post_message(self.TooLarge(text))
             return
         self.replace(text, *self.selection, maintain_selection_offset=False)
 
-    def take(self, text: str) -> None:
-        """Text that was pasted."""
+    def paste(self, text: str) -> None:
+        """Insert a pasted line; of several lines, ask first."""
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) > 1:
             self.post_message(self.SeveralLines(text, lines))
@@ -122,17 +123,17 @@ class Prompt(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
-        self.take(event.text)
+        self.paste(event.text)
 
     async def _on_key(self, event: events.Key) -> None:
         active = None if event.is_printable else self.screen.active_bindings.get(event.key)
         if active is not None and active.enabled and active.node is self:
-            event.prevent_default()  # where a key sends, TextArea would begin a line
+            event.prevent_default()  # TextArea would insert a line break
 
     def action_send(self) -> None:
         post = self.text
         if post.strip():
-            self._at = 0
+            self._position = 0
             self.text = ""
             self.post_message(self.Sent(post))
 
@@ -143,37 +144,37 @@ class Prompt(TextArea):
         self.post_message(self.Exited())
 
     def action_older(self) -> None:
-        if self._walking or self.navigator.is_first_wrapped_line(self.cursor_location):
-            self._walk(1)
+        if self._is_recalled or self.navigator.is_first_wrapped_line(self.cursor_location):
+            self._recall(1)
         else:
             self.action_cursor_up()
 
     def action_newer(self) -> None:
-        if self._walking or (self._at and self.navigator.is_last_wrapped_line(self.cursor_location)):
-            self._walk(-1)
+        if self._is_recalled or (self._position and self.navigator.is_last_wrapped_line(self.cursor_location)):
+            self._recall(-1)
         else:
             self.action_cursor_down()
 
     @property
-    def _walking(self) -> bool:
-        """Whether what was fetched stands there untouched: then Up and Down need not cross its lines first."""
-        return self._at > 0 and self.text == self._recalled and self.cursor_at_end_of_text
+    def _is_recalled(self) -> bool:
+        """True while a recalled post is unchanged: Up and Down need not cross its lines first."""
+        return self._position > 0 and self.text == self._recalled and self.cursor_at_end_of_text
 
-    def _walk(self, step: int) -> None:
-        if not self._at or self.text != self._recalled:
-            self._at, self._draft = 0, self.text
-        past = [post for post in self._past() if len(post) <= LARGEST]
-        if self._at + step > len(past):
+    def _recall(self, step: int) -> None:
+        if not self._position or self.text != self._recalled:
+            self._position, self._draft = 0, self.text
+        posts = [post for post in self._history() if len(post) <= MAX_CHARACTERS]
+        if self._position + step > len(posts):
             self.post_message(self.AtOldest())
-        elif self._at + step >= 0:
-            self._at += step
-            self.put(past[self._at - 1] if self._at else self._draft)
-            self._recalled = self.text  # which has line ends of its own
+        elif self._position + step >= 0:
+            self._position += step
+            self.replace_text(posts[self._position - 1] if self._position else self._draft)
+            self._recalled = self.text  # its line ends may differ
 
 
 def _letters(line: str) -> Iterator[str]:
-    pile = 0
+    marks = 0
     for character in line:
-        pile = pile + 1 if category(character) in ("Mn", "Me") else 0
-        shown = visible(character)
-        yield shown if len(shown) == 1 and pile <= HIGHEST_PILE else NO_LETTER
+        marks = marks + 1 if category(character) in ("Mn", "Me") else 0
+        letter = sanitize(character)
+        yield letter if len(letter) == 1 and marks <= MAX_COMBINING_MARKS else REPLACEMENT

@@ -1,4 +1,4 @@
-"""Predict: posts in, verdicts out, like a conversation; and whole files beside it."""
+"""The predict screen: posts and their predictions, and files to label."""
 
 from __future__ import annotations
 
@@ -6,37 +6,39 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import ActiveBinding
 from textual.content import Content
 from textual.widget import Widget
+from textual.widgets import OptionList
 
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.explanation import explain
-from weibo_tui.app.formatting import SIGNS, label_colour, label_name, one_line
-from weibo_tui.app.history.screen import HistoryScreen
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.formatting import SIGNS, label_color, label_name, safe_line
 from weibo_tui.app.keymap import KEYS, bindings, keys_of
 from weibo_tui.app.predict.card import PostCard
-from weibo_tui.app.predict.conversation import PredictionList
 from weibo_tui.app.predict.job_card import BatchCard, LabelingCard
 from weibo_tui.app.predict.label_file_form import LabelingForm
-from weibo_tui.app.predict.prompt import LARGEST, Prompt
+from weibo_tui.app.predict.prediction_list import PredictionList
+from weibo_tui.app.predict.prompt import MAX_CHARACTERS, Prompt
 from weibo_tui.app.predict.welcome import Welcome
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import Analysis
-from weibo_tui.text import cell_width
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.legacy_project import LegacyProject
 
-SHOWN_OF_MANY = 20
-"""Pasted posts that get cards; of more than these the last do."""
-LEAVE = "q"
+MAX_BATCH_CARDS = 20
+"""Pasted posts that get a card; of more posts the last ones do."""
+QUIT_COMMAND = "q"
 
 
 class PredictScreen(MainScreen):
+    """The list of predictions with the prompt below; at the first start a welcome takes the place of the list."""
+
     NAME = "predict"
     HELP_TEXT = N_(
         "Posts are judged one after the other, also while a training runs, and kept in the history. Ctrl+G chooses "
@@ -52,223 +54,213 @@ class PredictScreen(MainScreen):
     def __init__(self) -> None:
         super().__init__()
         self._ready = False
-        self._begun = False
-        """Whether there were posts, or something of one's own: what is said at the first start is over then."""
-        self._originals = LegacyProject(None, None, None)
+        self._in_use = False
+        """True once there was a post, or a model of the user's own; the welcome is not shown any more then."""
+        self._legacy = LegacyProject(None, None, None)
 
     def compose_body(self) -> Iterable[Widget]:
-        self.conversation = PredictionList()
+        self.prediction_list = PredictionList()
         self.welcome = Welcome()
         self.welcome.display = False
-        self.prompt = Prompt(lambda: self.conversation.posts)
-        yield self.conversation
+        self.prompt = Prompt(lambda: self.prediction_list.posts)
+        yield self.prediction_list
         yield self.welcome
         yield self.prompt
 
     def on_mount(self) -> None:
-        self.watch(self.app, "stock", self._show_stock)
+        self.watch(self.app, "catalog", self._show_catalog)
         self.prompt.focus()
-        self.do(self._look_around())
+        self.run_task(self._load())
 
-    async def _look_around(self) -> None:
-        await self.weibo.restock()
-        if not self.weibo.stock.adapters or self.weibo.stock.untouched:
-            self._originals = await self.weibo.records.ask(lambda _bench: LegacyProject.find())
+    async def _load(self) -> None:
+        await self.app.refresh_catalog()
+        if not self.app.catalog.adapters or self.app.catalog.only_bundled:
+            self._legacy = await self.app.records.call(lambda _wb: LegacyProject.find())
         self._ready = True
-        self._show_whether_ready(self.weibo.stock)
+        self._update_welcome(self.app.catalog)
 
-    # ---- what there is to judge with
+    # ---- the models
 
-    def _show_stock(self, stock: Catalog) -> None:
-        """Name the adapter and its labels above the prompt."""
-        labels = stock.labels(stock.adapter)
-        named = [
-            one_line(f"{SIGNS.get(label, '●')} {label_name(label)}", label_colour(label, labels)) for label in labels
+    def _show_catalog(self, catalog: Catalog) -> None:
+        """Show the adapter and its labels above the prompt."""
+        labels = catalog.labels(catalog.adapter)
+        names = [
+            safe_line(f"{SIGNS.get(label, '●')} {label_name(label)}", label_color(label, labels)) for label in labels
         ]
-        self.prompt.border_title = Content("  ").join([one_line(stock.adapter, "bold"), *named]) if labels else None
+        title = Content("  ").join([safe_line(catalog.adapter, "bold"), *names])
+        self.prompt.border_title = title if labels else None
         if self._ready:
-            self._show_whether_ready(stock)
+            self._update_welcome(catalog)
 
-    def _show_whether_ready(self, stock: Catalog) -> None:
-        lacking = not stock.adapters
-        self._begun = self._begun or bool(self.conversation.cards) or not (lacking or stock.untouched)
-        welcoming = lacking or not self._begun
-        self.conversation.set_class(not welcoming and not self.conversation.cards, "-empty")
-        if welcoming:
-            self.welcome.show(stock, self._originals)
-        if welcoming != self.welcome.display:
-            self.welcome.display = welcoming
-            self.set_focus(self.welcome.query_one("OptionList") if lacking else self.prompt)
+    def _update_welcome(self, catalog: Catalog) -> None:
+        no_adapter = not catalog.adapters
+        self._in_use = self._in_use or bool(self.prediction_list.cards) or not (no_adapter or catalog.only_bundled)
+        welcome = no_adapter or not self._in_use
+        self.prediction_list.set_class(not welcome and not self.prediction_list.cards, "-empty")
+        if welcome:
+            self.welcome.show(catalog, self._legacy)
+        if welcome != self.welcome.display:
+            self.welcome.display = welcome
+            self.set_focus(self.welcome.query_one(OptionList) if no_adapter else self.prompt)
         self.refresh_bindings()
 
     def on_card_list_filled(self) -> None:
         if self._ready:
-            self._show_whether_ready(self.weibo.stock)
+            self._update_welcome(self.app.catalog)
 
     def on_welcome_chosen(self, message: Welcome.Chosen) -> None:
-        self.do(self._go_and(message.place, message.action))
+        self.run_task(self.app.run_screen_action(message.screen_name, message.action))
 
-    async def _go_and(self, name: str, action: str) -> None:
-        await self.weibo.switch_mode(name)
-        await self.weibo.places[name].run_action(action)
-
-    # ---- asking
+    # ---- posts
 
     def on_prompt_sent(self, message: Prompt.Sent) -> None:
-        if message.post.strip() == LEAVE:
-            self.do(self._leave())
-        elif self._ready and not self.weibo.stock.adapter:
-            self.do(self._judge_when_chosen(message.post))
+        if message.post.strip() == QUIT_COMMAND:
+            self.run_task(self._quit())
+        elif self._ready and not self.app.catalog.adapter:
+            self.run_task(self._predict_when_chosen(message.post))
         else:
-            self._judge(message.post, self.weibo.stock.adapter)
+            self._predict(message.post, self.app.catalog.adapter)
 
-    async def _leave(self) -> None:
+    async def _quit(self) -> None:
         await self.app.run_action("app.quit")
 
-    async def _judge_when_chosen(self, post: str) -> None:
-        self.prompt.put(post)
-        if await self._has_adapter():
-            self.prompt.put("")
-            self._judge(post, self.weibo.stock.adapter)
+    async def _predict_when_chosen(self, post: str) -> None:
+        self.prompt.replace_text(post)
+        if await self._ensure_adapter():
+            self.prompt.replace_text("")
+            self._predict(post, self.app.catalog.adapter)
 
-    async def _has_adapter(self) -> bool:
-        """Whether there is an adapter to judge with, which may have to be chosen first."""
-        if not self.weibo.stock.adapters:
-            self.flash(_("There is no adapter to judge it with yet: train or import one first."), "error")
-        elif not self.weibo.stock.adapter:
+    async def _ensure_adapter(self) -> bool:
+        """Ask for an adapter if none is chosen. Return False if none was chosen."""
+        if not self.app.catalog.adapters:
+            self.show_message(_("There is no adapter to judge it with yet: train or import one first."), "error")
+        elif not self.app.catalog.adapter:
             await self._choose_adapter()
-        return bool(self.weibo.stock.adapter)
+        return bool(self.app.catalog.adapter)
 
-    def _judge(self, post: str, adapter: str) -> None:
+    def _predict(self, post: str, adapter: str) -> None:
         card = PostCard(post, adapter)
-        self.conversation.append(card)
-        self.do(self._answer(card))
+        self.prediction_list.append(card)
+        self.run_task(self._show_prediction(card))
 
-    async def _answer(self, card: PostCard) -> None:
+    async def _show_prediction(self, card: PostCard) -> None:
         try:
-            card.show(await self.weibo.engine.ask(partial(_analyse, card.text, card.adapter)))
+            card.show(await self.app.engine.call(partial(_analyze, card.text, card.adapter)))
         except Exception as error:
-            card.fail(explain(error))
-            await self.weibo.restock()  # another program may have renamed or removed the adapter
+            card.fail(user_message(error))
+            await self.app.refresh_catalog()  # another program may have renamed or removed the adapter
 
     def on_prompt_too_large(self, message: Prompt.TooLarge) -> None:
-        self.do(self._take_large(message.text))
+        self.run_task(self._predict_large(message.text))
 
-    async def _take_large(self, post: str) -> None:
-        """Judge a post that cannot be written, if the person agrees."""
+    async def _predict_large(self, post: str) -> None:
+        """Predict a post that is too large for the prompt, if the user agrees."""
         question = _("This post has {count} characters, too many for the prompt. Judge it as it is?")
         answers = [("", _("No")), ("judge", _("Judge it"))]
-        asked = await self.weibo.push_screen_wait(ChoiceDialog(question.format(count=f"{len(post):,}"), answers))
-        if asked == "judge" and await self._has_adapter():
-            self._judge(post, self.weibo.stock.adapter)
+        answer = await self.app.push_screen_wait(ChoiceDialog(question.format(count=f"{len(post):,}"), answers))
+        if answer == "judge" and await self._ensure_adapter():
+            self._predict(post, self.app.catalog.adapter)
 
     def on_prompt_several_lines(self, message: Prompt.SeveralLines) -> None:
-        self.do(self._take_lines(message.text, message.lines))
+        self.run_task(self._add_lines(message.text, message.lines))
 
-    async def _take_lines(self, text: str, lines: Sequence[str]) -> None:
+    async def _add_lines(self, text: str, lines: Sequence[str]) -> None:
         question = _("{count} lines were pasted. What are they?").format(count=f"{len(lines):,}")
         each = _("{count} posts, each judged").format(count=f"{len(lines):,}")
-        answer = await self.weibo.push_screen_wait(ChoiceDialog(question, [("one", _("One post")), ("each", each)]))
+        answer = await self.app.push_screen_wait(ChoiceDialog(question, [("one", _("One post")), ("each", each)]))
         if answer == "one":
             self.prompt.insert_text(text)
-        elif answer == "each" and await self._has_adapter():
-            adapter = self.weibo.stock.adapter
-            cards = [PostCard(line, adapter) for line in lines[-SHOWN_OF_MANY:]]
-            self.conversation.append(*cards, BatchCard(lines, cards, adapter))
+        elif answer == "each" and await self._ensure_adapter():
+            adapter = self.app.catalog.adapter
+            cards = [PostCard(line, adapter) for line in lines[-MAX_BATCH_CARDS:]]
+            self.prediction_list.append(*cards, BatchCard(lines, cards, adapter))
 
     # ---- choosing the adapter
 
     def action_choose_adapter(self) -> None:
-        self.do(self._choose_adapter())
+        self.run_task(self._choose_adapter())
 
     async def _choose_adapter(self) -> None:
-        name = await self._ask_for_adapter(_("Which adapter is to judge from now on?"), self.weibo.stock.adapter)
+        name = await self._ask_adapter(_("Which adapter is to judge from now on?"), self.app.catalog.adapter)
         if name:
-            await self.weibo.records.ask(lambda bench: bench.use_adapter(name))
-            await self.weibo.restock()
-            self.flash(_("{name} judges from now on.").format(name=name), "success")
+            await self.app.records.call(lambda wb: wb.set_default_adapter(name))
+            await self.app.refresh_catalog()
+            self.show_message(_("{name} judges from now on.").format(name=name), "success")
 
-    async def _ask_for_adapter(self, question: str, chosen: str) -> str | None:
-        cards = self.weibo.stock.adapters
-        widest = max(cell_width(card.name) for card in cards)
+    async def _ask_adapter(self, question: str, current: str) -> str | None:
+        cards = self.app.catalog.adapters
+        column = max(cell_len(card.name) for card in cards) + 3
         answers = [
-            (
-                card.name,
-                card.name + " " * (widest + 3 - cell_width(card.name)) + ", ".join(map(label_name, card.labels)),
-            )
+            (card.name, card.name + " " * (column - cell_len(card.name)) + ", ".join(map(label_name, card.labels)))
             for card in cards
         ]
-        return await self.weibo.push_screen_wait(ChoiceDialog(question, answers, chosen))
+        return await self.app.push_screen_wait(ChoiceDialog(question, answers, current))
 
     # ---- the prompt and the cards
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
-        """On the cards, the footer has no room for what is the same as in the prompt."""
+        """Hide the screen's own keys in the footer while the cards have the focus, for want of room."""
         return {
-            key: _unshown(active) if self.focused is self.conversation and active.node is self else active
+            key: _hidden(active) if self.focused is self.prediction_list and active.node is self else active
             for key, active in super().active_bindings.items()
         }
 
     def on_screen_resume(self) -> None:
-        self.conversation.look_again()
+        self.prediction_list.refresh_entries()
 
     def on_prompt_at_oldest(self) -> None:
         if self.welcome.display and not self.prompt.text:
-            self.set_focus(self.welcome.query_one("OptionList"))
-        self.conversation.fetch_older()
+            self.set_focus(self.welcome.query_one(OptionList))
+        self.prediction_list.fetch_older()
 
     def on_prompt_exited(self) -> None:
-        if self.conversation.cards:
-            self.conversation.action_last()
-            self.set_focus(self.conversation)
+        if self.prediction_list.cards:
+            self.prediction_list.action_last()
+            self.set_focus(self.prediction_list)
 
     def action_write(self) -> None:
         self.set_focus(self.prompt)
 
     def on_key(self, event: events.Key) -> None:
-        """What is typed anywhere goes into the prompt, less the keys of the cards, also those that do nothing now."""
-        taken = event.key in self.active_bindings or (self.focused is self.conversation and self._of_cards(event.key))
-        if event.is_printable and event.character and not taken:
+        """Send what is typed anywhere to the prompt, except the keys of the cards, which may do nothing now."""
+        reserved = event.key in self.active_bindings or (
+            self.focused is self.prediction_list and self._is_card_key(event.key)
+        )
+        if event.is_printable and event.character and not reserved:
             event.stop()
             self.set_focus(self.prompt)
             self.prompt.insert_text(event.character)
 
-    def _of_cards(self, pressed: str) -> bool:
-        keys = (keys_of(key, self.weibo.keymap) for key in KEYS["cards"])
-        return any(pressed == key.strip() for of_action in keys for key in of_action.split(","))
+    def _is_card_key(self, pressed: str) -> bool:
+        keys = (keys_of(key, self.app.keymap) for key in KEYS["cards"])
+        return any(pressed == key.strip() for action_keys in keys for key in action_keys.split(","))
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
         self.set_focus(self.prompt)
-        self.prompt.take(event.text)
+        self.prompt.paste(event.text)
 
     def on_prediction_list_exited(self) -> None:
         self.action_write()
 
-    def on_prediction_list_again(self, message: PredictionList.Again) -> None:
+    def on_prediction_list_repeat(self, message: PredictionList.Repeat) -> None:
         if isinstance(message.card, LabelingCard):
-            self.conversation.append(LabelingCard(message.card.plan))
+            self.prediction_list.append(LabelingCard(message.card.config))
         elif isinstance(message.card, PostCard):
-            self.do(self._judge_again(message.card))
+            self.run_task(self._predict_again(message.card))
 
-    async def _judge_again(self, card: PostCard) -> None:
-        name = await self._ask_for_adapter(_("Which adapter is to judge this post?"), card.adapter)
+    async def _predict_again(self, card: PostCard) -> None:
+        name = await self._ask_adapter(_("Which adapter is to judge this post?"), card.adapter)
         if name:
-            self._judge(card.text, name)
-
-    def on_prediction_list_show_in_history(self, message: PredictionList.ShowInHistory) -> None:
-        history = self.weibo.places["history"]
-        assert isinstance(history, HistoryScreen)
-        history.show(message.analysis_id)
+            self._predict(card.text, name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        return bool(self.weibo.stock.adapters) if action in ("choose_adapter", "label_file") else True
+        return bool(self.app.catalog.adapters) if action in ("choose_adapter", "label_file") else True
 
-    def bring(self, post: str) -> None:
-        """Put a post from elsewhere into the prompt, to be judged again or changed first; undo brings back what was
-        there."""
-        if len(post) <= LARGEST:  # else it is not written there, and what is stays
+    def edit_post(self, post: str) -> None:
+        """Put a post into the prompt, to be changed or predicted again; undo restores the draft."""
+        if len(post) <= MAX_CHARACTERS:  # a larger one is not written, and the draft stays
             self.prompt.select_all()
         self.prompt.insert_text(post)
         self.set_focus(self.prompt)
@@ -276,18 +268,18 @@ class PredictScreen(MainScreen):
     # ---- files
 
     def action_label_file(self) -> None:
-        self.do(self._label_file())
+        self.run_task(self._label_file())
 
     async def _label_file(self) -> None:
-        plan = await self.weibo.push_screen_wait(LabelingForm())
-        if plan is not None:
-            self.conversation.append(LabelingCard(plan))
+        config = await self.app.push_screen_wait(LabelingForm())
+        if config is not None:
+            self.prediction_list.append(LabelingCard(config))
 
 
-def _unshown(active: ActiveBinding) -> ActiveBinding:
+def _hidden(active: ActiveBinding) -> ActiveBinding:
     return active._replace(binding=dataclasses.replace(active.binding, show=False))
 
 
-def _analyse(post: str, adapter: str, bench: Workbench) -> Analysis:
-    (analysis,) = bench.predict([post], adapter, source="app")
+def _analyze(post: str, adapter: str, wb: Workbench) -> Analysis:
+    (analysis,) = wb.predict([post], adapter, source="app")
     return analysis

@@ -1,4 +1,4 @@
-"""What stands above the prompt at the first start: what judges posts, or that nothing does yet, and the ways on."""
+"""The welcome above the prompt at the first start: which models there are, and what to do next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.widgets.responsive_text import paragraph
@@ -20,7 +20,7 @@ from weibo_tui.workbench.legacy_project import LegacyProject
 
 
 class Welcome(VerticalScroll, can_focus=False):
-    """Says what is there and what is missing, and lets one choose what to do about it."""
+    """Explains what is there and what is missing, and offers the next steps."""
 
     BINDINGS = bindings("welcome")
     DEFAULT_CSS = """
@@ -30,7 +30,7 @@ class Welcome(VerticalScroll, can_focus=False):
         & .title { text-style: bold; color: $primary; }
         & OptionList, & OptionList:focus { height: auto; background: $background; border: none; padding: 0; }
         & OptionList:focus { background-tint: $foreground 0%; }
-        /* Beside the prompt, where one writes, it offers nothing louder than the rest. */
+        /* The prompt has the focus: no option stands out. */
         &.-aside OptionList:blur > .option-list--option-highlighted {
             color: $foreground; background: $background; text-style: none;
         }
@@ -38,11 +38,11 @@ class Welcome(VerticalScroll, can_focus=False):
     """
 
     class Chosen(Message):
-        """`place` is where the chosen way begins, `action` what begins it there."""
+        """A step was chosen: `action` of the main screen `screen_name`."""
 
-        def __init__(self, place: str, action: str) -> None:
+        def __init__(self, screen_name: str, action: str) -> None:
             super().__init__()
-            self.place = place
+            self.screen_name = screen_name
             self.action = action
 
     def compose(self) -> ComposeResult:
@@ -50,17 +50,16 @@ class Welcome(VerticalScroll, can_focus=False):
         yield Static(classes="explanation")
         yield OptionList(markup=False)
 
-    def show(self, stock: Catalog, originals: LegacyProject) -> None:
-        """Say it for what there is: what comes with the program; bases, but no adapter; nothing; and what the original
-        project left here."""
+    def show(self, catalog: Catalog, legacy: LegacyProject) -> None:
+        """Show the text and the steps for the installed models and the files of the original project."""
         title = _("Nothing to judge posts with yet")
-        if stock.untouched:
+        if catalog.only_bundled:
             title = _("Ready: write a post below")
             explanation = _(
                 "A small model that comes with weibo-tui judges it, on this machine. It errs more often than one on "
                 "the full Chinese GPT-2 would. Tab leads to the ways on from here:"
             )
-        elif stock.bases:
+        elif catalog.bases:
             explanation = _(
                 "A base is here: a Chinese GPT-2, which stays as it is. An adapter is what tells moods apart: a few "
                 "megabytes, trained on it in minutes from a file of posts with labels (CSV, TSV, JSONL, Parquet)."
@@ -70,34 +69,34 @@ class Welcome(VerticalScroll, can_focus=False):
                 "weibo-tui judges the mood of Weibo posts with a base, a Chinese GPT-2 that stays as it is, and an "
                 "adapter, a few megabytes trained on it from posts with labels. Both are files on this machine."
             )
-        self.set_class(stock.untouched, "-aside")
-        self.query_one(".title", Static).update(plain(title))
+        self.set_class(catalog.only_bundled, "-aside")
+        self.query_one(".title", Static).update(safe_content(title))
         self.query_one(".explanation", Static).update(paragraph(explanation))
         options = self.query_one(OptionList)
-        chosen = options.highlighted_option
-        ways = dict(_ways(stock, originals))
-        options.set_options(Option(plain(words), id=way) for way, words in ways.items())
-        options.highlighted = [*ways].index(chosen.id) if chosen is not None and chosen.id in ways else 0
+        selected = options.highlighted_option
+        steps = dict(_steps(catalog, legacy))
+        options.set_options(Option(safe_content(text), id=step) for step, text in steps.items())
+        options.highlighted = [*steps].index(selected.id) if selected is not None and selected.id in steps else 0
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        place, _dot, action = str(event.option_id).partition(".")
-        self.post_message(self.Chosen(place, action))
+        screen_name, _dot, action = str(event.option_id).partition(".")
+        self.post_message(self.Chosen(screen_name, action))
 
 
-def _ways(stock: Catalog, originals: LegacyProject) -> Iterator[tuple[str, str]]:
-    """Where each way begins and what begins it there, and what it is called: what is at hand first."""
-    if originals.base is not None and not stock.base_of(originals):
-        yield "models.take_base", _("Take in the base in {folder}").format(folder=originals.base)
-    if originals.checkpoint is not None and stock.own_bases:
-        yield "models.take_checkpoint", _("Take in the adapter in {path}").format(path=originals.checkpoint)
-    if originals.data is not None and stock.bases:
-        yield "train.new_on_original", _("Train on {path}").format(path=originals.data)
-    if stock.bases:
+def _steps(catalog: Catalog, legacy: LegacyProject) -> Iterator[tuple[str, str]]:
+    """Yield the steps as (`screen.action`, title), first those for which the files are here already."""
+    if legacy.base is not None and not catalog.base_of(legacy):
+        yield "models.take_base", _("Take in the base in {folder}").format(folder=legacy.base)
+    if legacy.checkpoint is not None and catalog.own_bases:
+        yield "models.take_checkpoint", _("Take in the adapter in {path}").format(path=legacy.checkpoint)
+    if legacy.data is not None and catalog.bases:
+        yield "train.new_on_original", _("Train on {path}").format(path=legacy.data)
+    if catalog.bases:
         yield "train.new", _("Train an adapter on posts with labels")
-    if not stock.own_bases:
+    if not catalog.own_bases:
         words = _("Fetch uer's Chinese GPT-2 from Hugging Face ({size} MB)")
         yield "models.get", words.format(size=BASE_SIZE // 10**6)
     yield "models.import", _("Import a base or an adapter that somebody gave you")
     yield "models.pretrain", _("Make a base of your own from plain text")
-    if originals.data is not None and not stock.bases:
-        yield "train.new_on_original", _("Train on {path}").format(path=originals.data)
+    if legacy.data is not None and not catalog.bases:
+        yield "train.new_on_original", _("Train on {path}").format(path=legacy.data)

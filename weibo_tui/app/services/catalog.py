@@ -1,4 +1,4 @@
-"""What there is to work with: the bases and adapters, and which of each is used where none is named."""
+"""The installed base models and adapters, and the default of each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from weibo_tui.workbench.legacy_project import LegacyProject
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Cards by name; `base` and `adapter` are empty where none is chosen or there is none. `own_bases` and
-    `own_adapters` name those that do not come with the program."""
+    """Cards sorted by name. `base` and `adapter` are the defaults, or empty.
+
+    `own_bases` and `own_adapters` name those that are not bundled with the program."""
 
     bases: tuple[BaseCard, ...] = ()
     adapters: tuple[AdapterCard, ...] = ()
@@ -24,35 +25,35 @@ class Catalog:
     own_adapters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, bench: Workbench) -> Catalog:
+    def load(cls, wb: Workbench) -> Catalog:
         base = adapter = ""
         with suppress(WeiboTuiError):
-            base = bench.base_name()
+            base = wb.base_name()
         with suppress(WeiboTuiError):
-            adapter = bench.adapter_name()
+            adapter = wb.adapter_name()
         return cls(
-            tuple(bench.bases.list()),
-            tuple(bench.adapters.list()),
+            tuple(wb.bases.list()),
+            tuple(wb.adapters.list()),
             base,
             adapter,
-            tuple(card.name for card in bench.bases.own()),
-            tuple(card.name for card in bench.adapters.own()),
+            tuple(card.name for card in wb.bases.user_models()),
+            tuple(card.name for card in wb.adapters.user_models()),
         )
 
     @property
-    def untouched(self) -> bool:
-        """Whether what comes with the program can judge, and nothing of one's own is there."""
+    def only_bundled(self) -> bool:
+        """True if the bundled models can predict and the user has none of their own."""
         return bool(self.adapters) and not self.own_bases and not self.own_adapters
 
     def base_from(self, repository: str) -> BaseCard | None:
-        """The base that was fetched from a repository of the Hub."""
+        """Return the base model that was downloaded from a repository of the Hub."""
         return next((card for card in self.bases if card.made.get("repository") == repository), None)
 
-    def base_of(self, originals: LegacyProject) -> str:
-        """The base that was taken in from the folder which the original project left; empty where none was."""
-        source = "" if originals.base is None else str(originals.base.absolute())
+    def base_of(self, legacy: LegacyProject) -> str:
+        """Return the name of the base model imported from the original project, or an empty string."""
+        source = "" if legacy.base is None else str(legacy.base.absolute())
         return next((card.name for card in self.bases if source and card.source == source), "")
 
     def labels(self, adapter: str) -> tuple[str, ...]:
-        """The labels of an adapter, in order; none where it is gone."""
+        """Return the labels of an adapter in order, empty if it does not exist."""
         return next((card.labels for card in self.adapters if card.name == adapter), ())

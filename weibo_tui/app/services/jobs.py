@@ -1,4 +1,4 @@
-"""Long work that the app has begun: what it is, how far it is, and the messages that tell of it."""
+"""Jobs: long work that a worker thread does, and messages about it."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ _numbers = itertools.count(1)
 
 @dataclass(eq=False)
 class Job:
-    """One long piece of work: `begin` gives its events, the last of which is its result.
+    """Long work: `iterate` yields its events, and the last event is its result.
 
-    Screens read it, and ask by `pause`, `go_on` and `stop`; the thread that does it writes the rest. `run` is the id
-    of a training's or a pretraining's run, known once that has begun.
+    Screens read it and call `pause`, `resume` and `stop`; the worker thread writes the rest. `run` is the id of a
+    training's or pretraining's run, known once it has started.
     """
 
     kind: Kind
     title: str
-    begin: Callable[[Workbench], Iterator[object]]
+    iterate: Callable[[Workbench], Iterator[object]]
     owner: MessagePump
     base: str = ""
-    """The base and the adapter that it works with: they are neither deleted nor renamed meanwhile."""
+    """Base model and adapter in use. They cannot be deleted or renamed until the job is over."""
     adapter: str = ""
     number: int = field(default_factory=lambda: next(_numbers))
     run: str = ""
     progress: Progress | None = None
-    begun: bool = False
+    started: bool = False
     outcome: Outcome | None = None
     error: Exception | None = None
     """The error of a job that failed."""
     pausing: bool = False
     stopping: bool = False
     detached: bool = False
-    """Whether its run goes on in another process once the job is stopped."""
+    """True if its run continues in another process once the job is stopped."""
     per_second: float | None = None
-    """The pace of the stage that it is in, in pieces of its `progress`."""
+    """Speed of the current stage, in units of `progress`."""
     _rate: Rate = field(default_factory=Rate, repr=False)
 
     @property
@@ -58,35 +58,35 @@ class Job:
             return "stopping"
         if self.pausing:
             return "paused"
-        return "working" if self.begun else "waiting"
+        return "working" if self.started else "waiting"
 
     def advance(self, progress: Progress) -> None:
-        """It is so far; for the thread that does it."""
+        """Set the progress. Called by the worker thread."""
         if self.progress is None or self.progress.stage != progress.stage:
             self._rate = Rate()
-        self.progress, self.per_second = progress, self._rate.at(progress.done)
+        self.progress, self.per_second = progress, self._rate.update(progress.done)
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the stage that it is in will still take; None while nobody knows."""
+        """Estimated remaining time of the current stage, None if unknown."""
         if self.progress is None or self.progress.total is None or not self.per_second:
             return None
         return (self.progress.total - self.progress.done) / self.per_second
 
     def pause(self) -> None:
-        """Pull no further event until `go_on`: what pausing a generator is."""
+        """Take no further event until `resume`."""
         self.pausing = True
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self.pausing = False
 
     def stop(self) -> None:
-        """Close it behind the step that it is in; training keeps a checkpoint."""
+        """Close it after the current step. A training saves a checkpoint."""
         self.stopping = True
 
 
 class JobProgress(Message):
-    """A job is further: the events since the last time, of each run of Progress only the latest."""
+    """New events of a job. Of consecutive Progress events only the latest is included."""
 
     def __init__(self, job: Job, events: list[object]) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class JobProgress(Message):
 
 
 class JobFinished(Message):
-    """A job is over, as its state says: `result` is the last event of one that is done, `error` what failed it."""
+    """A job is over. `result` is its last event if it is done, `error` is set if it failed."""
 
     def __init__(self, job: Job, result: object = None, error: Exception | None = None) -> None:
         super().__init__()

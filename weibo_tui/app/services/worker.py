@@ -1,8 +1,7 @@
-"""Threads that own a workbench each and do what screens ask for.
+"""Worker threads: each owns a workbench, answers calls of screens, and runs jobs.
 
-The engine's thread alone owns the device, and computes; the records' thread alone reads and writes for the screens
-what is kept in SQLite; the hub's waits for the network. None touches a widget: answers go back through the event
-loop, and long work posts messages.
+Only the engine's thread uses the device, and only the records' thread uses SQLite for screens. The hub's thread waits
+for the network. No thread touches a widget: results return through the event loop, and jobs post messages.
 """
 
 from __future__ import annotations
@@ -24,68 +23,68 @@ from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, Outcome
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import record_fault
+from weibo_tui.log import log_exception
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import Workbench
 
-TELL_SECONDS = 0.1
-"""How often at most a job's events are posted."""
+POST_SECONDS = 0.1
+"""Minimum interval between messages of a job."""
 
-BREATH, BREATH_SECONDS = 0.0005, 0.02
-"""How long the thread stands aside for the event loop, and how often."""
+GIL_PAUSE_SECONDS, GIL_INTERVAL_SECONDS = 0.0005, 0.02
+"""Duration and interval of pauses for the event loop."""
 
 T = TypeVar("T")
 
 
 class WorkerThread(threading.Thread):
-    """Serves questions as they come, and between two pulls of a long job too; several long jobs take turns."""
+    """Answers calls as they come, also between two steps of a job. Several jobs take turns."""
 
     def __init__(self, name: str, home: Path | None = None) -> None:
         super().__init__(name=name, daemon=True)
         self._home = home
-        self._bench: Workbench | None = None
+        self._workbench: Workbench | None = None
         self._resources = ExitStack()
-        self._questions: deque[_Request] = deque()
+        self._calls: deque[_Call] = deque()
         self._jobs: deque[_RunningJob] = deque()
         self._wake = threading.Condition()
         self._closing = False
-        self._breathed = 0.0
+        self._last_pause = 0.0
 
-    async def ask(self, question: Callable[[Workbench], T]) -> T:
-        """What `question` answers, given the thread's workbench. Whoever no longer waits for it is not answered.
+    async def call(self, function: Callable[[Workbench], T]) -> T:
+        """Return `function(workbench)`, called in the thread. A cancelled call is skipped.
 
-        Raises what the question raises, and WeiboTuiError where the thread ends before it gets to it."""
-        asked = _Request(question)
+        Raises what `function` raises, and WeiboTuiError if the thread ends first."""
+        call = _Call(function)
         with self._wake:
             if self._closing:
-                raise _too_late()
-            self._questions.append(asked)
+                raise _app_closing_error()
+            self._calls.append(call)
             self._wake.notify()
-        answer: T = await asked.future
-        return answer
+        result: T = await call.future
+        return result
 
-    def begin(self, job: Job) -> None:
-        """Take on a long job; its owner hears of it by JobProgress and JobFinished. For use in the event loop."""
-        pulled = _RunningJob(job)
+    def start_job(self, job: Job) -> None:
+        """Start a job, whose owner gets JobProgress and JobFinished. Call it in the event loop."""
+        running = _RunningJob(job)
         with self._wake:
             if not self._closing:
-                self._jobs.append(pulled)
+                self._jobs.append(running)
                 self._wake.notify()
                 return
-        pulled.stop(self._open)
+        running.stop(self._open)
 
-    def nudge(self) -> None:
-        """Look again at what was asked of the jobs; for use after pause, go_on or stop."""
+    def wake(self) -> None:
+        """Check the jobs again. Call it after pause, resume or stop."""
         with self._wake:
             self._wake.notify()
 
     def close(self, wait: bool = True) -> None:
-        """Stop all jobs, each with its checkpoint, and end behind the step that is being done; `wait` for that."""
+        """Stop all jobs, with checkpoints, and end the thread after the current step. `wait` for that."""
         with self._wake:
             self._closing = True
             self._wake.notify()
         if not self.is_alive():
-            self._give_up()  # it was never started: nobody else does it
+            self._cancel_pending()  # it was never started
         elif wait:
             self.join()
 
@@ -94,125 +93,124 @@ class WorkerThread(threading.Thread):
             with self._resources:
                 try:
                     while self._wait():
-                        self._answer()
-                        self._pull()
-                        self._breathe()
+                        self._answer_calls()
+                        self._advance_job()
+                        self._yield_gil()
                 finally:
-                    self._give_up()
-        except Exception as error:  # nobody is left to be told, and Python would print it over the screen
-            record_fault(error)
+                    self._cancel_pending()
+        except Exception as error:  # Python would print it over the screen
+            log_exception(error)
 
     def _open(self) -> Workbench:
-        """The thread's workbench, opened by the first request that needs it. A request that cannot open it fails, and
-        the next one tries again."""
-        if self._bench is None:
-            self._bench = self._resources.enter_context(Workbench.open(self._home))
-        return self._bench
+        """Return the thread's workbench, opened when it is first needed. If that fails, the next call tries again."""
+        if self._workbench is None:
+            self._workbench = self._resources.enter_context(Workbench.open(self._home))
+        return self._workbench
 
     def _wait(self) -> bool:
-        """Sleep until there is something to do; whether to go on."""
+        """Wait for work. Return False if the thread must end."""
         with self._wake:
-            self._wake.wait_for(lambda: self._closing or self._questions or any(one.ready for one in self._jobs))
+            self._wake.wait_for(lambda: self._closing or self._calls or any(job.ready for job in self._jobs))
             return not self._closing
 
-    def _answer(self) -> None:
-        while self._questions:
-            self._questions.popleft().answer(self._open)
+    def _answer_calls(self) -> None:
+        while self._calls:
+            self._calls.popleft().answer(self._open)
 
-    def _pull(self) -> None:
-        """One event of the job whose turn it is."""
+    def _advance_job(self) -> None:
+        """Advance the next job by one event."""
         with self._wake:
-            pulled = next((one for one in self._jobs if one.ready), None)
-            if pulled is None:
+            running = next((job for job in self._jobs if job.ready), None)
+            if running is None:
                 return
-            self._jobs.remove(pulled)
-            self._jobs.append(pulled)  # the others first, next time
-        if not pulled.pull(self._open):
+            self._jobs.remove(running)
+            self._jobs.append(running)  # at the end of the queue
+        if not running.advance(self._open):
             with self._wake:
-                self._jobs.remove(pulled)
+                self._jobs.remove(running)
             if not self._jobs:
                 gc.unfreeze()
 
-    def _breathe(self) -> None:
-        """Let the event loop have the interpreter. Work that lets go of it often and takes it back at once, as with
-        each block of a file, keeps it for up to a second else: Python ends only a turn that is not interrupted."""
-        if time.monotonic() - self._breathed > BREATH_SECONDS:
-            time.sleep(BREATH)
-            self._breathed = time.monotonic()
+    def _yield_gil(self) -> None:
+        """Let the event loop run. Work that releases the GIL often, as for each block of a file, otherwise keeps it
+        for up to a second, because each release starts Python's switch interval again."""
+        if time.monotonic() - self._last_pause > GIL_INTERVAL_SECONDS:
+            time.sleep(GIL_PAUSE_SECONDS)
+            self._last_pause = time.monotonic()
 
-    def _give_up(self) -> None:
-        """Stop what is at work and refuse what was asked: nobody waits for ever for a thread that is gone."""
+    def _cancel_pending(self) -> None:
+        """Stop the jobs and fail the calls, so that nothing waits for a thread that has ended."""
         with self._wake:
             self._closing = True
             jobs, self._jobs = self._jobs, deque()
-            questions, self._questions = self._questions, deque()
-        for pulled in jobs:
-            pulled.stop(self._open)
-        for question in questions:
-            question.settle(error=_too_late())
+            calls, self._calls = self._calls, deque()
+        for running in jobs:
+            running.stop(self._open)
+        for call in calls:
+            call.set_result(error=_app_closing_error())
 
 
-def _too_late() -> WeiboTuiError:
+def _app_closing_error() -> WeiboTuiError:
     return WeiboTuiError(_("The app is being left: this was not done any more."))
 
 
-class _Request:
-    """Asked in the event loop, answered in the thread."""
+class _Call:
+    """A call from the event loop, answered in the thread."""
 
-    def __init__(self, question: Callable[[Workbench], Any]) -> None:
-        self._question = question
+    def __init__(self, function: Callable[[Workbench], Any]) -> None:
+        self._function = function
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def answer(self, open_bench: Callable[[], Workbench]) -> None:
+    def answer(self, open_workbench: Callable[[], Workbench]) -> None:
         if self.future.cancelled():
             return
         try:
-            answer = self._question(open_bench())
-        except StopIteration:  # which no future takes
-            self.settle(error=RuntimeError("the question ended in StopIteration"))
-        except BaseException as error:  # whatever it is, it is the asker's
-            self.settle(error=error)
+            result = self._function(open_workbench())
+        except StopIteration:  # a future does not accept it
+            self.set_result(error=RuntimeError("the function raised StopIteration"))
+        except BaseException as error:  # any error belongs to the caller
+            self.set_result(error=error)
         else:
-            self.settle(answer)
+            self.set_result(result)
 
-    def settle(self, answer: Any = None, error: BaseException | None = None) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the app is gone, and nobody waits
-            self.future.get_loop().call_soon_threadsafe(self._settle, answer, error)
+    def set_result(self, result: Any = None, error: BaseException | None = None) -> None:
+        with suppress(RuntimeError):  # the loop is closed, so the app has exited
+            self.future.get_loop().call_soon_threadsafe(self._set_result, result, error)
 
-    def _settle(self, answer: Any, error: BaseException | None) -> None:
+    def _set_result(self, result: Any, error: BaseException | None) -> None:
         if self.future.cancelled():
             return
         if error is None:
-            self.future.set_result(answer)
+            self.future.set_result(result)
         else:
             self.future.set_exception(error)
 
 
 class _RunningJob:
-    """A job and its generator, in the hands of the thread."""
+    """A job and its generator."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self._events: Iterator[object] | None = None
         self._last: object = None
-        self._teller = _EventPoster(job)
+        self._poster = _EventPoster(job)
 
     @property
     def ready(self) -> bool:
         return self.job.stopping or not self.job.pausing
 
-    def pull(self, open_bench: Callable[[], Workbench]) -> bool:
-        """One event on, or the end of it; whether there may be more."""
+    def advance(self, open_workbench: Callable[[], Workbench]) -> bool:
+        """Take one event. Return False at the end."""
         if self.job.stopping:
-            self.stop(open_bench)
+            self.stop(open_workbench)
             return False
         try:
             if self._events is None:
-                bench = open_bench()
-                self.job.begun = True
-                self._events = iter(self.job.begin(bench))
-                # Where the garbage collector walks over torch and all else that stays, every thread stands still for
-                # a quarter of a second, several times a minute.
+                wb = open_workbench()
+                self.job.started = True
+                self._events = iter(self.job.iterate(wb))
+                # Otherwise the garbage collector walks over torch and stops all threads for a quarter of a second,
+                # several times a minute.
                 gc.freeze()
             self._last = next(self._events)
         except StopIteration:
@@ -221,83 +219,82 @@ class _RunningJob:
         except Exception as error:
             self._end("failed", error=error)
             return False
-        self._keep(self._last)
+        self._apply(self._last)
         return True
 
-    def stop(self, open_bench: Callable[[], Workbench]) -> None:
-        """Close the generator, in which a training keeps its checkpoint, and start the process that goes on with a
-        detached run."""
+    def stop(self, open_workbench: Callable[[], Workbench]) -> None:
+        """Close the generator, so that a training saves a checkpoint, and start the process of a detached run."""
         try:
             if isinstance(self._events, Generator):
                 self._events.close()
             if self.job.detached:
-                open_bench().leave_running(self.job.run)
+                open_workbench().detach_run(self.job.run)
         except Exception as error:
             self._end("failed", error=error)
         else:
             self._end("stopped")
 
-    def _keep(self, event: object) -> None:
+    def _apply(self, event: object) -> None:
         if isinstance(event, RunStarted):
             self.job.run = event.run
-            gc.freeze()  # the data set too
+            gc.freeze()  # the dataset too
         if isinstance(event, StepDone) and event.steps:
             self.job.advance(Progress("training", event.step, event.steps))
         if isinstance(event, Progress) and event.stage != "step":
             self.job.advance(event)
-        self._teller.tell(event)
+        self._poster.post(event)
 
     def _end(self, outcome: Outcome, result: object = None, error: Exception | None = None) -> None:
         self.job.outcome, self.job.error = outcome, error
-        self._teller.end(JobFinished(self.job, result, error))
+        self._poster.end(JobFinished(self.job, result, error))
 
 
 class _EventPoster:
-    """Posts a job's events, gathered: from the event loop, so that none waits for the step behind it to be done."""
+    """Posts a job's events in batches, from the event loop, so that no event waits for the next step."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._loop = asyncio.get_running_loop()
-        self._context = copy_context()  # Textual finds the app by it
+        self._context = copy_context()  # Textual finds the app through it
         self._lock = threading.Lock()
-        self._untold: list[object] = []
-        self._arranged = False
+        self._pending: list[object] = []
+        self._scheduled = False
         self._next = 0.0
 
-    def tell(self, event: object) -> None:
-        """Post `event` soon. Of Progress upon Progress only the latest is."""
+    def post(self, event: object) -> None:
+        """Post `event` soon. Of consecutive Progress events only the latest is posted."""
         with self._lock:
-            if self._untold and isinstance(event, Progress) and isinstance(self._untold[-1], Progress):
-                self._untold.pop()
-            self._untold.append(event)
-            arranged, self._arranged = self._arranged, True
-        if not arranged:
-            self._in_loop(self._arrange)
+            if self._pending and isinstance(event, Progress) and isinstance(self._pending[-1], Progress):
+                self._pending.pop()
+            self._pending.append(event)
+            scheduled, self._scheduled = self._scheduled, True
+        if not scheduled:
+            self._in_loop(self._schedule)
 
     def end(self, message: JobFinished) -> None:
-        """Post what is untold, then `message`."""
+        """Post the pending events, then `message`."""
         self._in_loop(self._end, message)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the app is gone, and nobody listens
+        with suppress(RuntimeError):  # the loop is closed, so the app has exited
             self._loop.call_soon_threadsafe(call, *arguments, context=self._context)
 
-    def _arrange(self) -> None:
-        self._loop.call_at(max(self._next, self._loop.time()), self._tell)
+    def _schedule(self) -> None:
+        self._loop.call_at(max(self._next, self._loop.time()), self._flush)
 
-    def _tell(self) -> None:
+    def _flush(self) -> None:
         with self._lock:
-            events, self._untold = self._untold, []
-            self._arranged = False
+            events, self._pending = self._pending, []
+            self._scheduled = False
         if events:
-            self._next = self._loop.time() + TELL_SECONDS
-            self._post(JobProgress(self._job, events))
+            self._next = self._loop.time() + POST_SECONDS
+            self._send(JobProgress(self._job, events))
 
     def _end(self, message: JobFinished) -> None:
-        self._tell()
-        self._post(message)
+        self._flush()
+        self._send(message)
 
-    def _post(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         owner = self._job.owner
         if not (owner.is_running and owner.post_message(message)):
-            owner.app.post_message(message)  # the screen is not open any more; the app keeps account of all jobs
+            owner.app.post_message(message)  # the screen is closed; the app tracks all jobs

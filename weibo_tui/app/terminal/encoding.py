@@ -1,4 +1,4 @@
-"""What the terminal is spoken to in."""
+"""The encoding of the terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from weibo_tui.locale import gettext as _
 
 
 def terminal_encoding() -> str:
-    """What the terminal is spoken to in: the locale's encoding, and UTF-8 where the locale has none but ASCII.
+    """Return the locale's encoding, or UTF-8 if that is ASCII.
 
-    UserInputError for a terminal that cannot show the app."""
+    Raises UserInputError if the terminal cannot show the app."""
     if os.environ.get("TERM") == "dumb":
         message = _(
             "This terminal (TERM=dumb) shows plain lines only: open another one for the app, or use the commands that "
@@ -21,7 +21,7 @@ def terminal_encoding() -> str:
         )
         raise UserInputError(message)
     name = codecs.lookup(locale.getencoding()).name
-    if name == "ascii":  # no locale was chosen, which says nothing of the terminal; Python itself does the same
+    if name == "ascii":  # no locale is set; Python uses UTF-8 too
         return "utf-8"
     try:
         "─中文".encode(name)

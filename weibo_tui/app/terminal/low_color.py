@@ -1,5 +1,6 @@
-"""For terminals of 16 colours, or of none: what the themes say by shades is said by the terminal's own colours and by
-reversed letters. Else a marked row would be as black as all others, and grey words black on black."""
+"""A filter for terminals with 16 colors or none: it replaces shades by the terminal's own colors and reverse video.
+
+Otherwise a selected row would be as black as the others, and gray words black on black."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
 
-_HUE = 12 / 360
-"""How far from the hue that marks things another may be and mean the same."""
-_NEAR = 12
-"""In steps of 256: how far from a theme's grounds another ground may be and mean nothing."""
-_GREYS = {None, 0, 7, 8, 15}
+_MAX_HUE_DISTANCE = 12 / 360
+"""Largest distance from the primary hue that still counts as a highlight."""
+_MAX_RGB_DISTANCE = 12
+"""Largest distance, of 256 steps, from a theme's backbackgrounds that still counts as plain."""
+_GRAYS = {None, 0, 7, 8, 15}
 
 
 class LowColorFilter(LineFilter):
@@ -25,33 +26,33 @@ class LowColorFilter(LineFilter):
         self._app = app
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
-        colours = self._app.theme_variables
-        marks = colours["primary"]
-        grounds = (colours["background"], colours["surface"], colours["panel"])
+        colors = self._app.theme_variables
+        primary = colors["primary"]
+        backgrounds = (colors["background"], colors["surface"], colors["panel"])
         return [
-            Segment(text, None if style is None else _settled(style, marks, grounds), control)
+            Segment(text, None if style is None else _simplify(style, primary, backgrounds), control)
             for text, style, control in segments
         ]
 
 
 @lru_cache(4096)
-def _settled(style: Style, marks: str, grounds: tuple[str, ...]) -> Style:
-    """The style in the terminal's own colours; reversed where its ground marks something."""
-    about = {
+def _simplify(style: Style, primary: str, backgrounds: tuple[str, ...]) -> Style:
+    """Return the style in the terminal's own colors, reversed if its background is a highlight."""
+    attributes = {
         name: getattr(style, name) for name in ("bold", "dim", "italic", "underline", "strike", "reverse") if style
     }
-    if style.bgcolor is not None and _marks(Color.from_rich_color(style.bgcolor), marks, grounds):
-        return Style(**{**about, "reverse": not style.reverse})
-    grey = style.color is None or style.color.downgrade(ColorSystem.STANDARD).number in _GREYS
-    return Style(color=None if grey else style.color, **about)
+    if style.bgcolor is not None and _is_highlight(Color.from_rich_color(style.bgcolor), primary, backgrounds):
+        return Style(**{**attributes, "reverse": not style.reverse})
+    gray = style.color is None or style.color.downgrade(ColorSystem.STANDARD).number in _GRAYS
+    return Style(color=None if gray else style.color, **attributes)
 
 
-def _marks(ground: Color, marks: str, grounds: tuple[str, ...]) -> bool:
-    if min(_distance(ground, Color.parse(plain)) for plain in grounds) <= _NEAR:
+def _is_highlight(color: Color, primary: str, backgrounds: tuple[str, ...]) -> bool:
+    if min(_distance(color, Color.parse(background)) for background in backgrounds) <= _MAX_RGB_DISTANCE:
         return False
-    apart = abs(ground.hsl.h - Color.parse(marks).hsl.h)
-    return ground.hsl.s < 0.2 or min(apart, 1 - apart) <= _HUE
+    distance = abs(color.hsl.h - Color.parse(primary).hsl.h)
+    return color.hsl.s < 0.2 or min(distance, 1 - distance) <= _MAX_HUE_DISTANCE
 
 
-def _distance(one: Color, other: Color) -> int:
-    return max(abs(a - b) for a, b in zip(one.rgb, other.rgb, strict=True))
+def _distance(first: Color, second: Color) -> int:
+    return max(abs(a - b) for a, b in zip(first.rgb, second.rgb, strict=True))

@@ -1,4 +1,4 @@
-"""What is drawn, on its way to the terminal: one that takes nothing, or is gone, holds nobody up."""
+"""Output to the terminal in a thread, so that a terminal that is stuck or gone blocks nothing."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import select
 import threading
 from collections.abc import Callable
 
-MOST_BYTES = 256 * 1024
-"""What may wait for a slow terminal; what is drawn beyond that is left out, and all of it drawn anew later."""
-PIECE = 16 * 1024
+MAX_PENDING_BYTES = 256 * 1024
+"""Output that may wait for a slow terminal. What exceeds it is dropped, and the screen is drawn again later."""
+CHUNK_BYTES = 16 * 1024
 
 
 class TerminalOutput:
-    """A file to write to, for Textual's driver: a thread hands on to `fileno` what was written, in `encoding`.
+    """A file for Textual's driver. A thread writes everything to `fileno`, in `encoding`.
 
-    That thread calls `gone` when the terminal takes nothing any more, and `behind` when it has taken everything after
-    something was left out.
+    The thread calls `on_gone` when the terminal is gone, and `on_dropped` when it has caught up after it dropped
+    output.
     """
 
-    def __init__(self, fileno: int, encoding: str, gone: Callable[[], None], behind: Callable[[], None]) -> None:
+    def __init__(self, fileno: int, encoding: str, on_gone: Callable[[], None], on_dropped: Callable[[], None]) -> None:
         self._fileno = fileno
         self._encoding = encoding
-        self._gone = gone
-        self._behind = behind
-        self._waiting = bytearray()
+        self._on_gone = on_gone
+        self._on_dropped = on_dropped
+        self._pending = bytearray()
         self._change = threading.Condition()
-        self._left_out = False
-        self._keeps_all = False
+        self._dropped = False
+        self._keep_all = False
         self._closed = False
         self._broken = False
-        # A daemon: in a write that never ends it is left behind.
+        # A daemon, because a write may never return.
         self._thread = threading.Thread(target=self._run, name="terminal-output", daemon=True)
         self._thread.start()
 
@@ -38,23 +38,23 @@ class TerminalOutput:
         data = text.encode(self._encoding, "replace")
         with self._change:
             if not self._broken:
-                if self._waiting and not self._keeps_all and len(self._waiting) + len(data) > MOST_BYTES:
-                    self._left_out = True
+                if self._pending and not self._keep_all and len(self._pending) + len(data) > MAX_PENDING_BYTES:
+                    self._dropped = True
                 else:
-                    self._waiting += data
+                    self._pending += data
                     self._change.notify()
         return len(text)
 
     def flush(self) -> None:
-        """Nothing: the thread is at it."""
+        """Do nothing: the thread writes."""
 
     def keep_all(self) -> None:
-        """Leave out nothing from now on: what sets the terminal in order again comes."""
+        """Drop nothing from now on, because the sequences that restore the terminal follow."""
         with self._change:
-            self._keeps_all = True
+            self._keep_all = True
 
     def close(self, seconds: float) -> None:
-        """Wait until the terminal has taken what was written, but no longer than `seconds`."""
+        """Wait until everything is written, at most `seconds`."""
         with self._change:
             self._closed = True
             self._change.notify()
@@ -63,30 +63,30 @@ class TerminalOutput:
     def _run(self) -> None:
         while data := self._next():
             try:
-                self._hand_on(data)
+                self._write(data)
             except OSError:
                 with self._change:
                     self._broken = True
-                self._gone()
+                self._on_gone()
                 return
 
     def _next(self) -> bytes:
-        """What was written meanwhile; nothing when it is closed."""
+        """Wait for output and return it, empty when closed."""
         with self._change:
-            caught_up = self._left_out and not self._waiting
-            self._left_out = self._left_out and not caught_up
+            caught_up = self._dropped and not self._pending
+            self._dropped = self._dropped and not caught_up
         if caught_up:
-            self._behind()
+            self._on_dropped()
         with self._change:
-            self._change.wait_for(lambda: self._waiting or self._closed)
-            data = bytes(self._waiting)
-            self._waiting.clear()
+            self._change.wait_for(lambda: self._pending or self._closed)
+            data = bytes(self._pending)
+            self._pending.clear()
         return data
 
-    def _hand_on(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
             try:
-                left = left[os.write(self._fileno, left[:PIECE]) :]
-            except BlockingIOError:  # another program made the terminal so, which is shared
+                rest = rest[os.write(self._fileno, rest[:CHUNK_BYTES]) :]
+            except BlockingIOError:  # another program made the shared terminal non-blocking
                 select.select([], [self._fileno], [])

@@ -1,4 +1,4 @@
-"""The signals that ask the app to leave: of a person, of the system, and of a terminal that goes away."""
+"""Exit on signals: Ctrl-C, SIGTERM, and SIGHUP when the terminal goes away."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from weibo_tui.signals import handle_stop_signals
 
 
 @contextmanager
-def signals_heeded(leave: Callable[[], None]) -> Iterator[None]:
-    """For the block, `leave` at the signals that ask for it.
+def exit_on_signals(request_exit: Callable[[], None]) -> Iterator[None]:
+    """Call `request_exit` at stop signals during the block. A second Ctrl-C raises KeyboardInterrupt.
 
-    Not by the event loop's own handlers, which are gone with it: a lost connection sends its signal more than once,
-    and the second must not end the process in the midst of what the first has begun. Only Ctrl-C does not wait twice.
+    The event loop's own handlers do not last long enough: a lost connection sends its signal more than once, and the
+    second one must not end the process while the first exit is still saving.
     """
     interrupted = False
 
-    def heed(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal interrupted
         if number == signal.SIGINT and interrupted:
             raise KeyboardInterrupt
         interrupted = interrupted or number == signal.SIGINT
-        leave()
+        request_exit()
 
-    with handle_stop_signals(heed):
+    with handle_stop_signals(handle):
         yield

@@ -1,4 +1,4 @@
-"""The curves of runs, one measure a chart: the loss large, the others in rows; or one that has all the room."""
+"""The charts of runs, one per metric: the loss large and the others in rows, or one in full size."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from weibo_tui.app.plot.line_chart import LineChart
-from weibo_tui.app.train.run_metrics import MEASURES, Metric, RunMetrics
+from weibo_tui.app.train.run_metrics import METRICS, Metric, RunMetrics
 from weibo_tui.locale import gettext as _
 
 _SMALL_ROWS = 7
-_FEWEST_ROWS, _MOST_ROWS = 9, 20
-"""Of the large chart."""
+_MIN_LARGE_ROWS, _MAX_LARGE_ROWS = 9, 20
 _ROWS_BELOW = 6
-"""Left for what stands below, where the room allows."""
-# A pretraining has windows and not posts, and is measured once, when it is over.
-_NOT_OF_PRETRAINING = ("validation_loss", "accuracy", "macro_f1", "posts_per_second")
+"""Rows left below the charts if there is room."""
+# A pretraining has windows instead of posts, and is evaluated once, at its end.
+_TRAINING_ONLY = ("validation_loss", "accuracy", "macro_f1", "posts_per_second")
 
 
 class ChartGrid(Container):
-    """Charts of the runs that are shown."""
+    """Charts of the visible runs."""
 
     DEFAULT_CSS = """
     ChartGrid { layout: grid; grid-gutter: 1 3; }
@@ -29,11 +28,12 @@ class ChartGrid(Container):
 
     def __init__(self) -> None:
         super().__init__()
-        self._measures: list[Metric] = list(MEASURES)
+        self._metrics: list[Metric] = list(METRICS)
         self._zoomed = 0
-        self._room = 0
+        self._rows = 0
         self._charts = {
-            one.name: LineChart(_(one.title), smoothing=one.smoothing > 0, id=f"chart-{one.name}") for one in MEASURES
+            metric.name: LineChart(_(metric.title), smoothing=metric.smoothing > 0, id=f"chart-{metric.name}")
+            for metric in METRICS
         }
         self.log_y = False
         self.smoothing = True
@@ -45,55 +45,55 @@ class ChartGrid(Container):
     def zoomed(self) -> bool:
         return self.has_class("-zoomed")
 
-    def show(self, records: Sequence[RunMetrics], kind: str) -> None:
-        """Draw these runs, and the measures that a run of this kind has."""
-        measures = [one for one in MEASURES if kind == "train" or one.name not in _NOT_OF_PRETRAINING]
-        if measures != self._measures:
-            self._measures, self._zoomed = measures, 0
-            self.lay_out(self._room)
-        for measure in measures:
-            self._charts[measure.name].set_series(record.series[measure.name] for record in records)
+    def show(self, runs: Sequence[RunMetrics], kind: str) -> None:
+        """Draw these runs with the metrics that a run of this kind has."""
+        visible = [metric for metric in METRICS if kind == "train" or metric.name not in _TRAINING_ONLY]
+        if visible != self._metrics:
+            self._metrics, self._zoomed = visible, 0
+            self.fit(self._rows)
+        for metric in visible:
+            self._charts[metric.name].set_series(item.series[metric.name] for item in runs)
 
-    def turn_log(self) -> None:
-        """Logarithmic axes where values spread over decades, or linear ones again."""
+    def toggle_log(self) -> None:
+        """Toggle logarithmic axes for metrics whose values spread over decades."""
         self.log_y = not self.log_y
-        for measure in MEASURES:
-            self._charts[measure.name].log_y = self.log_y and measure.spread
+        for metric in METRICS:
+            self._charts[metric.name].log_y = self.log_y and metric.spread
 
-    def turn_smoothing(self) -> None:
-        """The smoothed curve over the raw one, or that alone."""
+    def toggle_smoothing(self) -> None:
+        """Toggle the smoothed curves."""
         self.smoothing = not self.smoothing
-        for measure in MEASURES:
-            self._charts[measure.name].smoothing = self.smoothing and measure.smoothing > 0
+        for metric in METRICS:
+            self._charts[metric.name].smoothing = self.smoothing and metric.smoothing > 0
 
-    def zoom(self, measure: str = "") -> None:
-        """Give a chart all the room, the last one where none is named; or let all be seen again."""
-        names = [one.name for one in self._measures]
-        if measure in names:
-            self._zoomed = names.index(measure)
+    def zoom(self, metric: str = "") -> None:
+        """Show one chart in full size (without a metric, the last one), or all again."""
+        names = [metric.name for metric in self._metrics]
+        if metric in names:
+            self._zoomed = names.index(metric)
         self.toggle_class("-zoomed")
-        self.lay_out(self._room)
+        self.fit(self._rows)
 
-    def turn(self, by: int) -> None:
-        """Let the next chart, or the one before, have the room."""
-        self._zoomed = (self._zoomed + by) % len(self._measures)
-        self.lay_out(self._room)
+    def cycle(self, by: int) -> None:
+        """Zoom the next or the previous chart."""
+        self._zoomed = (self._zoomed + by) % len(self._metrics)
+        self.fit(self._rows)
 
-    def lay_out(self, room: int) -> None:
-        """Lay the charts out, in a window of `room` rows."""
-        self._room = room
-        shown = [self._measures[self._zoomed]] if self.zoomed else self._measures
+    def fit(self, rows: int) -> None:
+        """Lay out the charts in a window of `rows` rows."""
+        self._rows = rows
+        visible = [self._metrics[self._zoomed]] if self.zoomed else self._metrics
         for name, chart in self._charts.items():
-            chart.display = any(one.name == name for one in shown)
+            chart.display = any(metric.name == name for metric in visible)
         width = self.size.width
         columns = 1 if self.zoomed or width < 48 else 2 if width < 104 else 4
-        rows = -(-(len(shown) - 1) // columns)
-        large = room - rows * (_SMALL_ROWS + 1) - _ROWS_BELOW
+        small = -(-(len(visible) - 1) // columns)
+        large = rows - small * (_SMALL_ROWS + 1) - _ROWS_BELOW
         self.styles.grid_size_columns = columns
-        self._charts[self._measures[0].name].styles.column_span = columns
+        self._charts[self._metrics[0].name].styles.column_span = columns
         if self.zoomed:
             self.styles.grid_rows, self.styles.height = "1fr", "100%"
         else:
-            heights = [min(max(large, _FEWEST_ROWS), _MOST_ROWS), *[_SMALL_ROWS] * rows]
+            heights = [min(max(large, _MIN_LARGE_ROWS), _MAX_LARGE_ROWS), *[_SMALL_ROWS] * small]
             self.styles.grid_rows = " ".join(map(str, heights))
-            self.styles.height = sum(heights) + rows  # left to itself it would count those that are not seen too
+            self.styles.height = sum(heights) + small  # the default would count hidden charts too

@@ -1,26 +1,37 @@
-"""A run as it goes on: how far it is, its curves, its log, and in the end its score card."""
+"""One run: its state and progress, its charts, its log, and its score card once it is finished."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from math import isnan
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
 from textual.events import Click, Resize
 from textual.message import Message
 from textual.widgets import Static
 
+from weibo_tui.app.formatting import bar, join_fitting, local_time, safe_content, safe_line
 from weibo_tui.app.plot.line_chart import LineChart
 from weibo_tui.app.train.chart_grid import ChartGrid
-from weibo_tui.app.train.monitor_head import head_lines, log_lines
+from weibo_tui.app.train.run_list import STATE_COLORS, state_label
 from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
+from weibo_tui.app.widgets.job_progress import byte_progress
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
+from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 SIDE_BY_SIDE = 112
-"""Cells from which on score card and log stand side by side."""
+"""Minimum width in cells for score card and log side by side."""
+_MAX_NAME_WIDTH = 40
+_MAX_ERROR_LINES = 4
 
 
 class _Body(VerticalScroll):
@@ -31,7 +42,7 @@ class _Body(VerticalScroll):
 
 
 class Monitor(Vertical):
-    """Everything about one run, and the curves of those that are laid over it."""
+    """Everything about one run, with the curves of the runs that are overlaid."""
 
     DEFAULT_CSS = """
     Monitor {
@@ -53,13 +64,13 @@ class Monitor(Vertical):
     """
 
     class Zoomed(Message):
-        """One chart has all the room now, or no longer."""
+        """A chart was zoomed in or out."""
 
     def __init__(self) -> None:
         super().__init__()
         self._head = Static(classes="head")
         self._log = Static(classes="log")
-        self._told: tuple[LogLine, ...] = ()
+        self._shown_log: tuple[LogLine, ...] = ()
         self._score = ScoreView()
         self._charts = ChartGrid()
         self._facts = Container(self._score, self._log, id="facts")
@@ -75,18 +86,18 @@ class Monitor(Vertical):
 
     def _arrange(self) -> None:
         above = self._facts.size.height if self.has_class("-scored") else 0
-        self._charts.lay_out(self._body.size.height - above)
+        self._charts.fit(self._body.size.height - above)
 
     @property
     def charts(self) -> ChartGrid:
         return self._charts
 
     def enter(self) -> None:
-        """Take the focus, so that the arrows scroll."""
+        """Take the focus, so that the arrow keys scroll."""
         self.screen.set_focus(self._body)
 
     def zoom(self, measure: str = "") -> None:
-        """Give a chart all the room, the last one where none is named; or let everything be seen again."""
+        """Show one chart in full size (without a metric, the last one), or everything again."""
         self._charts.zoom(measure)
         self.set_class(self._charts.zoomed, "-zoomed")
         self._body.scroll_home(animate=False)
@@ -96,31 +107,31 @@ class Monitor(Vertical):
         if isinstance(event.widget, LineChart):
             self.zoom((event.widget.id or "").removeprefix("chart-"))
 
-    def show(self, entry: RunEntry, records: Sequence[RunMetrics]) -> None:
-        """Show a run with all that is known of it; the first of `records` is its own, if it has one."""
-        own = records[0] if records and entry.run is not None and records[0].run_id == entry.run.id else None
+    def show(self, entry: RunEntry, metrics: Sequence[RunMetrics]) -> None:
+        """Show a run. The first of `metrics` is its own, if it has one."""
+        own = metrics[0] if metrics and entry.run is not None and metrics[0].run_id == entry.run.id else None
         self.show_head(entry, own)
-        self._charts.show(records, entry.kind)
+        self._charts.show(metrics, entry.kind)
         self._show_log(own)
         summary = entry.run.summary if entry.run is not None else None
         score = summary.get("score") if summary and entry.state == "finished" else None
         self._score.show(score if isinstance(score, dict) else {})
         self._set_scored(bool(score))
 
-    def show_head(self, entry: RunEntry, record: RunMetrics | None) -> None:
-        """Show how far it is, and nothing else."""
-        lines = list(head_lines(entry, record, max(1, self._head.size.width)))
-        fits = len(lines) == self._head.size.height  # then nothing else moves, and need not be laid out
-        self._head.update(ResponsiveText(lambda width: head_lines(entry, record, width)), layout=not fits)
+    def show_head(self, entry: RunEntry, metrics: RunMetrics | None) -> None:
+        """Update the lines above the charts only."""
+        lines = list(head_lines(entry, metrics, max(1, self._head.size.width)))
+        fits = len(lines) == self._head.size.height  # then no layout is needed
+        self._head.update(ResponsiveText(lambda width: head_lines(entry, metrics, width)), layout=not fits)
 
-    def _show_log(self, record: RunMetrics | None) -> None:
-        told = () if record is None else tuple(record.log)
-        if told != self._told:
-            self._told = told
-            self._log.update(ResponsiveText(lambda width: log_lines(told, width)))
+    def _show_log(self, metrics: RunMetrics | None) -> None:
+        log = () if metrics is None else tuple(metrics.log)
+        if log != self._shown_log:
+            self._shown_log = log
+            self._log.update(ResponsiveText(lambda width: log_lines(log, width)))
 
     def _set_scored(self, scored: bool) -> None:
-        """The score card is what one looks for when a run is over: it comes before the curves then."""
+        """Put the score card above the charts once a run is finished."""
         if scored != self.has_class("-scored"):
             self.set_class(scored, "-scored")
             if scored:
@@ -128,3 +139,116 @@ class Monitor(Vertical):
             else:
                 self._body.move_child(self._facts, after=self._charts)
             self.call_after_refresh(self._arrange)
+
+
+def head_lines(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Iterator[Content]:
+    """Yield the lines above the charts. `metrics` is None if there is no run yet, or it has not been read."""
+    yield _title(entry, metrics, width)
+    if entry.error:
+        for line in list(wrap_cells(sanitize(entry.error), width))[:_MAX_ERROR_LINES]:
+            yield Content.styled(line, "$text-error")
+    if entry.state == "finished" and entry.run is not None:
+        yield from _result(entry)
+    else:
+        yield from _progress(entry, metrics, width)
+    if metrics is not None and metrics.step:
+        yield join_fitting(_figures(metrics), width)
+
+
+def _title(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Content:
+    name = truncate_cells(" ".join(sanitize(entry.name).split()), _MAX_NAME_WIDTH)
+    left = Content.assemble(state_label(entry.state), "  ", (name, "bold"))
+    details = [display_name(entry.kind)]
+    if metrics is not None and metrics.started:
+        started = metrics.started
+        if entry.kind == "train":
+            details.append(_("base {name}").format(name=started.get("base")))
+        details.append(f"{started.get('device')} {started.get('dtype')}")
+    if entry.run is not None:
+        details.append(local_time(entry.run.created_at))
+    room = width - left.cell_length - 2
+    while details and len(" · ".join(details)) > room:
+        details.pop()
+    right = safe_line(" · ".join(details), "$text-muted")
+    return Content.assemble(left, " " * max(0, width - left.cell_length - right.cell_length), right)
+
+
+def _result(entry: RunEntry) -> Iterator[Content]:
+    if entry.kind != "train":
+        yield safe_line(_("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name))
+    else:
+        yield safe_line(_("Saved as adapter '{name}'. Press u to make it the default.").format(name=entry.name))
+
+
+def _progress(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Iterator[Content]:
+    stage, share = entry.stage, _share(entry, metrics)
+    parts = [] if stage is not None and stage.stage != "validation" else list(_progress_parts(entry, metrics, share))
+    if stage is not None:
+        done = f" {stage.done:,}" if stage.done else ""
+        if stage.total:
+            done = f" {percent(stage.done / stage.total, 0)}"
+            share = share if parts else stage.done / stage.total
+        parts.append(Content.assemble((display_name(stage.stage), STATE_COLORS[entry.state]), done))
+        if entry.job is not None:
+            parts += map(safe_content, byte_progress(entry.job))
+    yield bar(share or 0.0, width, STATE_COLORS[entry.state])
+    yield join_fitting(parts or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
+
+
+def _share(entry: RunEntry, metrics: RunMetrics | None) -> float | None:
+    step, steps = entry.steps
+    return step / steps if steps else metrics.share if metrics is not None else None
+
+
+def _progress_parts(entry: RunEntry, metrics: RunMetrics | None, share: float | None) -> Iterator[Content]:
+    step, steps = entry.steps
+    if share is not None:
+        yield Content.styled(percent(share, 0), "bold")
+    left = metrics.seconds_left() if metrics is not None and entry.state == "running" else None
+    if left is not None and left > 0:
+        yield Content.styled(_("{time} left").format(time=duration(left)), "bold")
+    if step:
+        text = _("step {step} of {steps}") if steps else _("step {step}")
+        yield Content(text.format(step=f"{step:,}", steps=f"{steps:,}"))
+    if metrics is not None and metrics.epoch:
+        epochs = metrics.started.get("epochs")
+        text = _("epoch {epoch} of {epochs}") if epochs else _("epoch {epoch}")
+        yield safe_content(text.format(epoch=metrics.epoch, epochs=epochs))
+    if step and share == 1 and entry.state == "running" and entry.job is None:
+        yield Content(_("measuring what it has learnt"))
+
+
+def _figures(metrics: RunMetrics) -> Iterator[Content]:
+    def figure(name: str, value: str) -> Content:
+        return Content.assemble((f"{name} ", "$text-muted"), value)
+
+    def smooth(name: str) -> float:
+        return metrics.series[name].smooth
+
+    yield figure(_("loss"), _number(smooth("loss")))
+    if metrics.best_accuracy is not None:
+        yield figure(_("best accuracy"), percent(metrics.best_accuracy))
+    if metrics.kind == "train":
+        yield figure(_("posts/s"), _number(smooth("posts_per_second"), 0))
+    yield figure(_("tokens/s"), _number(smooth("tokens_per_second"), 0))
+    memory = metrics.series["memory"].value
+    yield figure(_("memory"), NO_FIGURE if isnan(memory) else size(memory))
+    yield figure(_("computing"), duration(metrics.seconds))
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return NO_FIGURE if isnan(value) else f"{value:,.{digits}f}"
+
+
+def log_lines(log: Sequence[LogLine], width: int) -> Iterator[Content]:
+    """Yield the log as lines, the newest entry first."""
+    today = f"{datetime.now():%Y-%m-%d}"
+    for line in reversed(log):
+        time = local_time(line.at, seconds=True)
+        time = time[11:] if time.startswith(today) else time[5:]
+        for number, text in enumerate(wrap_cells(_one_line(line.text), max(8, width - len(time) - 2))):
+            yield Content.assemble((" " * len(time) if number else time, "$text-muted"), "  ", text)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(sanitize(text).split())

@@ -1,4 +1,4 @@
-"""A new base: from which text, how large, for how long."""
+"""The form for a new base model, pretrained on plain text."""
 
 from __future__ import annotations
 
@@ -10,38 +10,24 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.base import PlanForm
-from weibo_tui.app.forms.fields import FieldSpec, decimal, short, whole
-from weibo_tui.app.forms.hyperparameter_fields import (
-    encoding_field,
-    machine_fields,
-    name_after,
-    name_field,
-    recipe_fields,
-)
-from weibo_tui.app.forms.path_completion import judge
+from weibo_tui.app.forms.hyperparameter_fields import name_after, name_field, parameter_fields, recipe_fields
+from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.engine.hyperparameters import PRETRAINING_RANGES, PretrainingHyperparameters
+from weibo_tui.engine.hyperparameters import BaseModelSize, ComputeOptions, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import ComputeOptions, PretrainingConfig
+from weibo_tui.workbench import PretrainingConfig
 
 SUFFIXES = (".txt", ".xz", ".gz")
 SIZES = ("layers", "width", "heads", "vocabulary", "positions")
 _MINUTES = "30"
-_LIMITS = {
-    "layers": (1, 200),
-    "width": (1, 16_384),
-    "heads": (1, 256),
-    "vocabulary": (100, 2_000_000),
-    "positions": (1, 131_072),
-}
 
 
 class PretrainingForm(PlanForm[PretrainingConfig]):
-    """What a pretraining needs: a text, and how long it may take."""
+    """Asks for a text, a time or token budget, and the size of the model."""
 
     HELP_TEXT = N_(
         "A new base, a small GPT-2 that learns Chinese from plain text with one post a line. Half an hour on a laptop "
@@ -50,138 +36,95 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
     DEFAULT_CSS = """
     PretrainingForm {
         & #fields { height: 1fr; padding: 0 1; }
-        & .told { height: auto; padding-left: 19; color: $text-muted; }
-        & .told.-wrong { color: $text-error; }
+        & .size { height: auto; padding-left: 19; color: $text-muted; }
+        & .size.-wrong { color: $text-error; }
     }
     """
 
-    def __init__(self, typed: dict[str, Any] | None = None) -> None:
-        super().__init__(typed)
-        self._typed.setdefault("minutes", _MINUTES)
+    def __init__(self, values: dict[str, Any] | None = None) -> None:
+        super().__init__(values)
+        self._values.setdefault("minutes", _MINUTES)
         self._corpus = PathInput(
-            self._typed.get("corpus", ""), SUFFIXES, placeholder=_("a text file with one post a line")
+            self._values.get("corpus", ""), SUFFIXES, placeholder=_("a text file with one post a line")
         )
-        self._told = Static(classes="told")
+        self._note = Static(classes="size")
 
     def compose_body(self) -> Iterable[Widget]:
-        self._taken = {card.name for card in self.weibo.stock.bases} | {
-            job.title for job in self.weibo.jobs if job.kind == "pretrain"
+        self._used_names = {card.name for card in self.app.catalog.bases} | {
+            job.title for job in self.app.jobs if job.kind == "pretrain"
         }
-        yield Static(plain(_("New base")), classes="title")
+        yield Static(safe_content(_("New base")), classes="title")
         with VerticalScroll(id="fields", can_focus=False):
-            yield Static(plain(_("Text")), classes="section")
+            yield Static(safe_content(_("Text")), classes="section")
             yield self._corpus
-            yield from self.fields(name_field(N_("Name of the base; else the file's."), self._taken))
-            yield Static(plain(_("For how long")), classes="section")
-            yield from self.fields(*_bounds())
-            yield Static(plain(_("Model")), classes="section")
-            yield from self.fields(*_sizes(), _units())
-            yield self._told
+            yield from self.fields(name_field(N_("Name of the base; else the file's."), self._used_names))
+            yield Static(safe_content(_("For how long")), classes="section")
+            yield from self.fields(*parameter_fields(PretrainingHyperparameters, main=True))
+            yield Static(safe_content(_("Model")), classes="section")
+            yield from self.fields(*parameter_fields(BaseModelSize, main=True))
+            yield self._note
             with Collapsible(title=_("More")):
-                yield from self.fields(*recipe_fields(), _emoticons(), encoding_field(), *machine_fields())
+                yield from self.fields(*recipe_fields())
 
     def on_mount(self) -> None:
         self._corpus.focus()
-        self.changed()
+        self.update_dependents()
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()
-        self._typed["corpus"] = event.value
+        self._values["corpus"] = event.value
         self._problem.update("")
         if event.value:
-            self.propose_name(name_after(Path(event.value).name.partition(".")[0], "base", self._taken))
+            self.propose_name(name_after(Path(event.value).name.partition(".")[0], "base", self._used_names))
 
     def on_path_input_chosen(self, event: PathInput.Chosen) -> None:
         event.stop()
         self._fields["name"].take_focus()
 
-    def changed(self) -> None:
-        """Say how large it will be."""
+    def update_dependents(self) -> None:
+        """Show the number of parameters."""
         sizes = [self._fields[name] for name in SIZES if name in self._fields]
         if len(sizes) < len(SIZES) or any(field.problem for field in sizes):
-            self._told.update("")
+            self._note.update("")
             return
         values = self.values(*SIZES)
-        count = parameters(values["layers"], values["width"], values["vocabulary"], values["positions"])
+        count = count_parameters(values["layers"], values["width"], values["vocabulary"], values["positions"])
         text = _("{count} million parameters").format(count=f"{count / 1e6:,.1f}")
-        odd = _odd_heads(values)
-        self._told.update(plain(odd or text))
-        self._told.set_class(bool(odd), "-wrong")
+        problem = _check_heads(values)
+        self._note.update(safe_content(problem or text))
+        self._note.set_class(bool(problem), "-wrong")
 
     def plan(self) -> PretrainingConfig:
         corpus = self._corpus.path
         if not self._corpus.value.strip():
             raise UserInputError(_("Name a text to learn from first."))
-        if problem := judge(corpus, save=False).problem:
+        if problem := check_path(corpus, save=False).problem:
             raise UserInputError(problem)
         if (self._fields["minutes"].value > 0) == (self._fields["tokens"].value > 0):
             raise UserInputError(_("Say for how long, either in minutes or in tokens; the other is 0."))
         sizes = self.values(*SIZES)
-        if odd := _odd_heads(sizes):
-            raise UserInputError(odd)
+        if problem := _check_heads(sizes):
+            raise UserInputError(problem)
         return PretrainingConfig(
             corpus=corpus,
-            emoticons=self._fields["emoticons"].value == "yes",
             recipe=PretrainingHyperparameters(
                 **self.values("minutes", "tokens", "context", "batch_size", "learning_rate", "seed")
             ),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
-            **self.values("name", "units", "encoding"),
+            **self.values("name", "units", "emoticons", "encoding"),
             **sizes,
         )
 
 
-def parameters(layers: int, width: int, vocabulary: int, positions: int) -> int:
-    """The number of parameters of a GPT-2 whose feed-forward layers are four times as wide; the output shares the
-    embedding. The vocabulary may turn out smaller than asked for, and with it this."""
+def count_parameters(layers: int, width: int, vocabulary: int, positions: int) -> int:
+    """Return the number of parameters of a GPT-2 with tied embeddings and feed-forward layers of 4 × `width`.
+
+    It is an upper bound, because the vocabulary may become smaller than requested."""
     return (vocabulary + positions) * width + layers * (12 * width**2 + 13 * width) + 2 * width
 
 
-def _odd_heads(sizes: dict[str, int]) -> str:
-    """Why so many heads do not do for the width; empty where they do."""
+def _check_heads(sizes: dict[str, int]) -> str:
+    """Return what is wrong with the number of heads for this width, empty if nothing."""
     if sizes["width"] % sizes["heads"] == 0:
         return ""
     return _("The width must be a multiple of the heads: {width} is none of {heads}.").format(**sizes)
-
-
-def _bounds() -> list[FieldSpec]:
-    minutes = decimal(*PRETRAINING_RANGES["minutes"])
-    tokens = whole(*PRETRAINING_RANGES["tokens"])
-    return [
-        FieldSpec("minutes", N_("Minutes"), N_("Compute so many minutes; 0 where tokens say how long."), "0", minutes),
-        FieldSpec("tokens", N_("Tokens"), N_("Stop behind so many tokens."), "0", tokens),
-    ]
-
-
-def _sizes() -> list[FieldSpec]:
-    about = (
-        ("layers", N_("Layers"), N_("Blocks.")),
-        ("width", N_("Width"), N_("Width of the hidden states.")),
-        ("heads", N_("Heads"), N_("Attention heads; the width is a multiple of them.")),
-        ("vocabulary", N_("Vocabulary"), N_("Tokens in the vocabulary at most.")),
-        ("positions", N_("Positions"), N_("Tokens of the longest text that it can read.")),
-    )
-    default = PretrainingConfig(Path(), "base", recipe=PretrainingHyperparameters(minutes=1))
-    return [
-        FieldSpec(
-            name,
-            label,
-            text,
-            str(getattr(default, name)),
-            whole(*_LIMITS[name]),
-            range=" – ".join(map(short, _LIMITS[name])),
-        )
-        for name, label, text in about
-    ]
-
-
-def _units() -> FieldSpec:
-    about = N_("What a token is: characters, or pieces of several that stand together often.")
-    choices = (("characters", N_("characters")), ("pieces", N_("pieces")))
-    return FieldSpec("units", N_("Tokens are"), about, "characters", choices=choices)
-
-
-def _emoticons() -> FieldSpec:
-    about = N_("Whether frequent emoticons are tokens of their own; by default they are.")
-    choices = (("yes", N_("yes")), ("no", N_("no")))
-    return FieldSpec("emoticons", N_("Emoticons"), about, "yes", choices=choices)

@@ -1,4 +1,4 @@
-"""A run as its journal tells it: curves, figures and a log, in bounded memory."""
+"""The metrics of a run, read from its journal: curves, numbers and a log, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from math import isfinite
 from typing import Any
 
-from weibo_tui.app.formatting import percent
 from weibo_tui.app.plot.series import SMOOTHING, Series
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import figure
+from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.storage.runs import DAMAGED, JournalEntry, Run, Runs
-from weibo_tui.words import word
 
 LOG_LINES = 200
-PACE_SECONDS = 60.0
-"""How far back one looks for the pace that the time left is told from."""
-READ_AT_ONCE = 2000
+ETA_WINDOW_SECONDS = 60.0
+"""Time span for the pace that the remaining time is estimated from."""
+MAX_ENTRIES_PER_READ = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a curve shows. `smoothing` is that of the smoothed curve, 0 for none; `spread` ones spread over decades,
-    and may have a logarithmic axis."""
+    """A metric with a chart. `smoothing` is 0 for none. `spread` metrics may have a logarithmic axis."""
 
     name: str
     title: str
@@ -34,7 +32,7 @@ class Metric:
     spread: bool = False
 
 
-MEASURES = (
+METRICS = (
     Metric("loss", N_("Loss"), SMOOTHING, spread=True),
     Metric("validation_loss", N_("Validation loss"), spread=True),
     Metric("accuracy", N_("Accuracy, %")),
@@ -49,126 +47,123 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """What happened, and when (ISO-8601, UTC). `kind` is that of the event."""
+    """One line of the log: time (ISO-8601, UTC), kind of the event, and text."""
 
     at: str
     kind: str
     text: str
 
 
-def read_on(runs: Runs, run_id: str, last: JournalEntry | None) -> tuple[bool, list[JournalEntry]]:
-    """What the journal holds behind `last`, READ_AT_ONCE entries at most. True before it says that `last` is no
-    longer there, so that the entries are from the beginning: a run that is resumed goes back to its checkpoint."""
+def read_new_entries(runs: Runs, run_id: str, last: JournalEntry | None) -> tuple[bool, list[JournalEntry]]:
+    """Return (reset, entries): at most MAX_ENTRIES_PER_READ entries of the journal after `last`.
+
+    `reset` is True if `last` no longer exists, because a resumed run went back to its checkpoint. The entries then
+    start at the beginning."""
     if last is not None:
-        found = list(islice(runs.events(run_id, after=last.seq - 1), READ_AT_ONCE + 1))
-        if found and found[0] == last:
-            return False, found[1:]
-    return last is not None, list(islice(runs.events(run_id), READ_AT_ONCE))
+        entries = list(islice(runs.events(run_id, after=last.seq - 1), MAX_ENTRIES_PER_READ + 1))
+        if entries and entries[0] == last:
+            return False, entries[1:]
+    return last is not None, list(islice(runs.events(run_id), MAX_ENTRIES_PER_READ))
 
 
 class RunMetrics:
-    """What the journal of a run has told so far. A journal that somebody meddled with may lack anything."""
+    """Everything known from the journal of a run. A damaged journal may lack any value."""
 
     def __init__(self, run: Run) -> None:
         self.run_id = run.id
         self.kind = run.kind
         self.name = run.name
-        self._seconds_planned = _seconds_planned(run)
-        self.colour = 0
-        self._forget()
+        self._planned_seconds = _planned_seconds(run)
+        self.color = 0
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.last: JournalEntry | None = None
         self.started: Mapping[str, Any] = {}
         self.best: Mapping[str, Any] = {}
         self.step = self.steps = self.epoch = 0
         self.seconds = 0.0
-        """Seconds of computing."""
+        """Computing time in seconds."""
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self.series = {one.name: Series(self.name, self.colour, one.smoothing) for one in MEASURES}
+        self.series = {metric.name: Series(self.name, self.color, metric.smoothing) for metric in METRICS}
         self._marks: deque[tuple[float, float]] = deque()
 
-    def take(self, anew: bool, entries: Iterable[JournalEntry]) -> None:
-        """Take in what `read_on` found."""
-        if anew:
-            self._forget()
+    def apply(self, reset: bool, entries: Iterable[JournalEntry]) -> None:
+        """Add the result of `read_new_entries`."""
+        if reset:
+            self._reset()
         for entry in entries:
-            self._take(entry)
+            self._apply(entry)
             self.last = entry
 
-    def paint(self, colour: int, name: str) -> None:
-        """Give all curves this colour, and this name in their legends."""
-        self.colour = colour
+    def set_label(self, color: int, name: str) -> None:
+        """Set the color of all curves and their name in legends."""
+        self.color = color
         for series in self.series.values():
-            series.colour, series.name = colour, name
+            series.color, series.name = color, name
 
     @property
     def best_accuracy(self) -> float | None:
-        """Accuracy on the validation split of the best epoch so far."""
-        return _figure(self.best, "accuracy")
+        """Validation accuracy of the best epoch so far."""
+        return _number(self.best, "accuracy")
 
     @property
     def share(self) -> float | None:
-        """The share of the steps, or of the minutes, that is done; None where neither is known."""
+        """The share of the steps or minutes that is done, None if unknown."""
         return self._share(self.step, self.seconds)
 
     def seconds_left(self) -> float | None:
-        """How long still, at the pace of the last while."""
+        """Return the remaining time at the recent pace, None if unknown."""
         if self.share is None or len(self._marks) < 2:
             return None
-        (began, first), (now, share) = self._marks[0], self._marks[-1]
-        return (1 - share) * (now - began) / (share - first) if share > first and now > began else None
+        (start, first), (now, share) = self._marks[0], self._marks[-1]
+        return (1 - share) * (now - start) / (share - first) if share > first and now > start else None
 
-    def forget_pace(self) -> None:
-        """Tell the time left from what comes now; for use after a pause."""
+    def reset_eta(self) -> None:
+        """Estimate the remaining time from new steps only. Call it after a pause."""
         self._marks.clear()
 
     def _share(self, step: float, seconds: float) -> float | None:
-        if self._seconds_planned:
-            return min(1.0, seconds / self._seconds_planned)
+        if self._planned_seconds:
+            return min(1.0, seconds / self._planned_seconds)
         return min(1.0, step / self.steps) if self.steps else None
 
-    def _take(self, entry: JournalEntry) -> None:
+    def _apply(self, entry: JournalEntry) -> None:
         event = entry.event
         kind = str(event.get("event"))
         if kind == "StepDone":
-            self._step(entry.at, event)
+            self._apply_step(entry.at, event)
         elif kind == "RunStarted":
             self.started = event
-            self.steps = int(_figure(event, "steps") or 0)
-            self.forget_pace()
-            self._say(entry.at, kind, _begun(event))
-        elif kind == "BatchHalved":
-            tokens = f"{int(_figure(event, 'tokens') or 0):,}"
-            message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
-            self._say(entry.at, kind, message.format(tokens=tokens))
-        elif kind == "JournalDelayed":
-            message = _("Warning: another program is writing to the database. The journal waits for it.")
-            self._say(entry.at, kind, message)
+            self.steps = int(_number(event, "steps") or 0)
+            self.reset_eta()
+            self._add_log(entry.at, kind, _start_text(event))
+        elif kind in ("BatchHalved", "JournalDelayed"):
+            self._add_log(entry.at, kind, describe_event(event))
         elif kind == "Evaluated":
-            self._evaluation(entry.at, event)
+            self._apply_evaluation(entry.at, event)
         elif kind == "CheckpointSaved":
             if self.log and self.log[-1].kind == kind:
-                self.log.pop()  # the last of several is what a resume goes on from
-            step = int(_figure(event, "step") or 0)
-            self._say(entry.at, kind, _("Checkpoint behind step {step}.").format(step=f"{step:,}"))
+                self.log.pop()  # a run resumes from the last one
+            step = int(_number(event, "step") or 0)
+            self._add_log(entry.at, kind, _("Checkpoint behind step {step}.").format(step=f"{step:,}"))
         elif kind == DAMAGED:
-            self._say(entry.at, kind, _("The disk damaged an entry of the journal here."))
+            self._add_log(entry.at, kind, _("The disk damaged an entry of the journal here."))
         elif kind == "RunFinished":
-            self._say(entry.at, kind, _("Finished, and kept as '{name}'.").format(name=event.get("name")))
+            self._add_log(entry.at, kind, _("Finished, and kept as '{name}'.").format(name=event.get("name")))
 
-    def _step(self, at: str, event: Mapping[str, Any]) -> None:
-        step = _figure(event, "step")
+    def _apply_step(self, at: str, event: Mapping[str, Any]) -> None:
+        step = _number(event, "step")
         if step is None:
             return
-        self.step, self.epoch = int(step), int(_figure(event, "epoch") or 0)
-        self.steps = int(_figure(event, "steps") or 0)
-        seconds = _figure(event, "seconds") or 0.0
+        self.step, self.epoch = int(step), int(_number(event, "epoch") or 0)
+        self.steps = int(_number(event, "steps") or 0)
+        seconds = _number(event, "seconds") or 0.0
         self.seconds += seconds
         for name in ("loss", "learning_rate", "memory", "gradient_norm"):
-            self.series[name].add(step, _figure(event, name))
+            self.series[name].add(step, _number(event, name))
         for name in ("posts", "tokens"):
-            count = _figure(event, name)
+            count = _number(event, name)
             self.series[f"{name}_per_second"].add(step, count / seconds if count is not None and seconds > 0 else None)
         self._mark(at)
 
@@ -181,57 +176,42 @@ class RunMetrics:
         if share is None:
             return
         self._marks.append((moment, share))
-        while len(self._marks) > 2 and moment - self._marks[0][0] > PACE_SECONDS:
+        while len(self._marks) > 2 and moment - self._marks[0][0] > ETA_WINDOW_SECONDS:
             self._marks.popleft()
 
-    def _evaluation(self, at: str, event: Mapping[str, Any]) -> None:
-        step = _figure(event, "step")
+    def _apply_evaluation(self, at: str, event: Mapping[str, Any]) -> None:
+        step = _number(event, "step")
         if step is not None:
-            self.series["validation_loss"].add(step, _figure(event, "loss"))
+            self.series["validation_loss"].add(step, _number(event, "loss"))
             for name in ("accuracy", "macro_f1"):
-                share = _figure(event, name)
+                share = _number(event, name)
                 self.series[name].add(step, None if share is None else 100 * share)
         if event.get("best") or not self.best:
             self.best = event
-        self._say(at, "Evaluated", _evaluation(event))
+        self._add_log(at, "Evaluated", describe_event(event))
 
-    def _say(self, at: str, kind: str, text: str) -> None:
+    def _add_log(self, at: str, kind: str, text: str) -> None:
         self.log.append(LogLine(at, kind, text))
 
 
-def _begun(event: Mapping[str, Any]) -> str:
-    where = f"{event.get('device')}, {event.get('dtype')}"
-    step = int(_figure(event, "step") or 0)
+def _start_text(event: Mapping[str, Any]) -> str:
+    device = compute_setup(event)
+    step = int(_number(event, "step") or 0)
     if step:
-        return _("Goes on behind step {step} ({where}).").format(step=f"{step:,}", where=where)
-    posts = event.get("posts")
-    posts = posts if isinstance(posts, Mapping) else {}
+        return _("Goes on behind step {step} ({where}).").format(step=f"{step:,}", where=device)
     return _("Begun ({where}); posts: {posts}; {trainable} numbers are trained.").format(
-        where=where,
-        posts=", ".join(f"{word(str(part))} {int(_figure(posts, part) or 0):,}" for part in posts),
-        trainable=f"{int(_figure(event, 'trainable') or 0):,}",
+        where=device,
+        posts=posts_per_split(event),
+        trainable=f"{int(_number(event, 'trainable') or 0):,}",
     )
 
 
-def _evaluation(event: Mapping[str, Any]) -> str:
-    loss, accuracy, f1 = (_figure(event, name) for name in ("loss", "accuracy", "macro_f1"))
-    shown = "–" if loss is None else f"{loss:.3f}"
-    if accuracy is None:
-        step = int(_figure(event, "step") or 0)
-        return _("Validation loss {loss} after step {step}.").format(loss=shown, step=f"{step:,}")
-    best = _(", the best so far") if event.get("best") else ""
-    return _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}{best}.").format(
-        epoch=event.get("epoch"), loss=shown, accuracy=percent(accuracy), f1=percent(f1), best=best
-    )
-
-
-def _seconds_planned(run: Run) -> float:
-    """How long a pretraining that is bounded by time computes; 0 for any other run."""
+def _planned_seconds(run: Run) -> float:
+    """Return the time budget of a pretraining that has one, otherwise 0."""
     plan = run.plan.get("plan")
     recipe = plan.get("recipe") if isinstance(plan, Mapping) else None
-    return 60 * (_figure(recipe, "minutes") or 0.0) if isinstance(recipe, Mapping) else 0.0
+    return 60 * (_number(recipe, "minutes") or 0.0) if isinstance(recipe, Mapping) else 0.0
 
 
-def _figure(values: Mapping[str, Any], name: str) -> float | None:
-    value = values.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
+def _number(values: Mapping[str, Any], name: str) -> float | None:
+    return figure(values.get(name))

@@ -1,4 +1,4 @@
-"""A new training: which files, on which base, how; and what is in the files before it begins."""
+"""The form for a new training, with a preview of its files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.audit_view import SUGGESTED_DROPOUT
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
-from weibo_tui.app.forms.fields import names
+from weibo_tui.app.forms.fields import parse_names
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.hyperparameter_fields import (
     base_field,
@@ -30,13 +30,13 @@ from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditPlan, Columns, ComputeOptions, TrainingConfig
+from weibo_tui.workbench import AuditConfig, Columns, ComputeOptions, TrainingConfig
 
-HYPER = tuple(one.name for one in fields(Hyperparameters))
+HYPER = tuple(field.name for field in fields(Hyperparameters))
 
 
 class TrainingForm(PlanForm[TrainingConfig]):
-    """What a training needs. Only the files must be named; everything else has a value that often serves."""
+    """Asks for files, base model and hyperparameters. Only the files have no default."""
 
     HELP_TEXT = N_(
         "A new training. Type the path of a labelled file (CSV, TSV, JSONL or Parquet), Enter takes it; several are "
@@ -58,32 +58,32 @@ class TrainingForm(PlanForm[TrainingConfig]):
     }
     """
 
-    def __init__(self, typed: dict[str, Any] | None = None, base: str = "") -> None:
-        """`base` is chosen at first, instead of the default one."""
-        super().__init__(typed)
+    def __init__(self, values: dict[str, Any] | None = None, base: str = "") -> None:
+        """`base` is selected at first if it is given, otherwise the default."""
+        super().__init__(values)
         if base:
-            self._typed["base"] = base
-        self._files = FileList(self._typed.get("files", ()), sorted(FORMATS))
+            self._values["base"] = base
+        self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
         self._preview = DataPreview()
 
     def compose_body(self) -> Iterable[Widget]:
-        stock = self.weibo.stock
-        self._taken = {card.name for card in stock.adapters} | {
-            job.title for job in self.weibo.jobs if job.kind == "train"
+        catalog = self.app.catalog
+        self._used_names = {card.name for card in catalog.adapters} | {
+            job.title for job in self.app.jobs if job.kind == "train"
         }
-        yield Static(plain(_("New training")), classes="title")
+        yield Static(safe_content(_("New training")), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Vertical(id="data"):
-                yield Static(plain(_("Labelled posts")), classes="section")
+                yield Static(safe_content(_("Labelled posts")), classes="section")
                 yield self._files
                 yield from self.fields(*column_fields())
             yield self._preview.add_class("scrolls")
             with Vertical(id="settings", classes="scrolls"):
-                yield Static(plain(_("Adapter")), classes="section")
-                about = N_("Name of the adapter; else the first file's.")
-                base = base_field(stock, self.weibo.settings.base)
-                yield from self.fields(name_field(about, self._taken), base)
-                yield Static(plain(_("Training")), classes="section")
+                yield Static(safe_content(_("Adapter")), classes="section")
+                help_text = N_("Name of the adapter; else the first file's.")
+                base = base_field(catalog, self.app.settings.base)
+                yield from self.fields(name_field(help_text, self._used_names), base)
+                yield Static(safe_content(_("Training")), classes="section")
                 yield from self.fields(*first_fields())
                 with Collapsible(title=_("More")):
                     yield from self.fields(*more_fields())
@@ -91,27 +91,27 @@ class TrainingForm(PlanForm[TrainingConfig]):
     def on_mount(self) -> None:
         self._files.take_focus()
         self._propose_name()
-        self.changed()
+        self.update_dependents()
 
-    def changed(self) -> None:
-        """Look into the files as they are to be read now."""
+    def update_dependents(self) -> None:
+        """Preview the files with the current columns and labels."""
         if self._fields:
-            self._preview.look(AuditPlan(tuple(self._files.files), self._columns(), self._labels()))
+            self._preview.load(AuditConfig(tuple(self._files.files), self._columns(), self._labels()))
 
     def on_file_list_changed(self) -> None:
-        self._typed["files"] = list(self._files.files)
+        self._values["files"] = list(self._files.files)
         self._problem.update("")
         self._propose_name()
-        self.changed()
+        self.update_dependents()
 
     def _propose_name(self) -> None:
         if self._files.files:
-            self.propose_name(name_after(self._files.files[0].stem, "adapter", self._taken))
+            self.propose_name(name_after(self._files.files[0].stem, "adapter", self._used_names))
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        found = event.peeks[0].source if event.peeks else None
+        source = event.previews[0].source if event.previews else None
         for name in ("text_column", "label_column", "encoding"):
-            self._fields[name].suggest(str(getattr(found, name, None) or ""))
+            self._fields[name].suggest(str(getattr(source, name, None) or ""))
 
     def on_data_preview_suggested(self) -> None:
         self._fields["emoticon_dropout"].text = SUGGESTED_DROPOUT
@@ -120,11 +120,11 @@ class TrainingForm(PlanForm[TrainingConfig]):
         return Columns(*(self._fields[name].value for name in ("text_column", "label_column", "encoding")))
 
     def _labels(self) -> tuple[str, ...] | None:
-        return names(self._fields["labels"].text)
+        return parse_names(self._fields["labels"].text)
 
     def plan(self) -> TrainingConfig:
         files = list(self._files.files)
-        if self._files.untaken:
+        if self._files.pending:
             raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
         if not files:
             raise UserInputError(_("Name a file to train on first."))

@@ -1,9 +1,10 @@
-"""The frame around every place: where one is, what was said last, and what is at work."""
+"""The frame around a main screen: navigation, message line and status bar."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -11,45 +12,41 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import plain
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import KEYS, key_names, keys_of
 from weibo_tui.locale import gettext as _
-from weibo_tui.text import cell_width
 
-if TYPE_CHECKING:
-    from weibo_tui.app.app import WeiboApp
-
-FLASH_SECONDS = 6.0
+MESSAGE_SECONDS = 6.0
 
 
 class Navigation(Horizontal):
-    """The names of the places, the one that is open marked; a click goes there."""
+    """The names of the main screens. The current one is marked, and a click opens one."""
 
     DEFAULT_CSS = """
     Navigation { height: 1; background: $panel; }
     Navigation .brand { width: auto; padding: 0 1; color: $primary; text-style: bold; }
     Navigation.-short .brand, Navigation.-shortest .brand { display: none; }
     Navigation.-shortest _Tab { display: none; }
-    Navigation.-shortest _Tab.-here { display: block; }
+    Navigation.-shortest _Tab.-current { display: block; }
     """
 
-    PLACES = ("predict", "train", "history", "models")
+    SCREENS = ("predict", "train", "history", "models")
 
-    def __init__(self, here: str) -> None:
+    def __init__(self, current: str, keymap: Mapping[str, str]) -> None:
         super().__init__()
-        self._here = here
+        self._current = current
+        self._keymap = keymap
 
     def compose(self) -> ComposeResult:
         yield Static("weibo-tui", classes="brand", markup=False)
         keys = {key.name.partition(".")[2]: key for key in KEYS["app"]}
-        keymap = cast("WeiboApp", self.app).keymap
-        for place in self.PLACES:
-            first = keys_of(keys[place], keymap).partition(",")[0]
-            yield _Tab(place, f"{key_names(first)} {_(keys[place].description)}", self._here)
+        for screen in self.SCREENS:
+            first = keys_of(keys[screen], self._keymap).partition(",")[0]
+            yield _Tab(screen, f"{key_names(first)} {_(keys[screen].description)}", self._current)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Leave out what there is no room for, the place where one is last."""
-        names = [cell_width(str(tab.content)) + 2 for tab in self.query(Static)]
+        """Hide what has no room, the current screen last."""
+        names = [cell_len(str(tab.content)) + 2 for tab in self.query(Static)]
         self.set_class(sum(names[1:]) <= event.size.width < sum(names), "-short")
         self.set_class(event.size.width < sum(names[1:]), "-shortest")
 
@@ -58,19 +55,19 @@ class _Tab(Static):
     DEFAULT_CSS = """
     _Tab { width: auto; padding: 0 1; color: $text-muted; }
     _Tab:hover { background: $boost; }
-    _Tab.-here { background: $background; color: $text; text-style: bold; }
+    _Tab.-current { background: $background; color: $text; text-style: bold; }
     """
 
-    def __init__(self, place: str, title: str, here: str) -> None:
-        super().__init__(plain(title), classes="-here" if place == here else "")
-        self._place = place
+    def __init__(self, screen: str, title: str, current: str) -> None:
+        super().__init__(safe_content(title), classes="-current" if screen == current else "")
+        self._screen_name = screen
 
     async def on_click(self) -> None:
-        await self.app.run_action(f"app.go('{self._place}')")
+        await self.app.run_action(f"app.go('{self._screen_name}')")
 
 
 class StatusMessage(Static):
-    """The one line for what just happened. An error stays until the next key, other news for a while."""
+    """The line for messages. An error stays until the next key, other messages for a while."""
 
     DEFAULT_CSS = """
     StatusMessage { height: auto; max-height: 6; padding: 0 1; display: none; background: $panel; }
@@ -79,29 +76,29 @@ class StatusMessage(Static):
     StatusMessage.-success { background: $success 20%; color: $text; }
     """
 
-    _clock: Timer | None = None
+    _timer: Timer | None = None
 
     def show(self, message: str, kind: str = "information") -> None:
-        self.update(plain(message))
+        self.update(safe_content(message))
         self.set_classes(f"-shown -{kind}")
-        if self._clock is not None:
-            self._clock.stop()
-        self._clock = None if kind == "error" else self.set_timer(FLASH_SECONDS, self.clear_away)
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = None if kind == "error" else self.set_timer(MESSAGE_SECONDS, self.hide)
 
-    def clear_away(self) -> None:
+    def hide(self) -> None:
         self.remove_class("-shown")
 
     def on_mount(self) -> None:
-        # After the key has done what it does, so that an error that it brings stays.
+        # After the key is handled, so that an error that it causes stays.
         self.watch(self.app, "keys_pressed", self._on_any_key, init=False)
 
     def _on_any_key(self) -> None:
         if self.has_class("-error"):
-            self.clear_away()
+            self.hide()
 
 
 class StatusBar(Static):
-    """Device, base, adapter, and the job that is running, all from the app's `status`."""
+    """Device, models and jobs, from the app's `status`."""
 
     DEFAULT_CSS = "StatusBar { height: 1; padding: 0 1; background: $surface; color: $text-muted; }"
 

@@ -1,46 +1,46 @@
-"""Names with their values, one below the other: what a card says."""
+"""A list of names and values, as on a model card."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
-from weibo_tui.text import cell_width
 
 GAP = 2
-SLIMMEST_VALUE = 24
-"""Cells: with fewer beside its name, a value goes below it."""
+MIN_VALUE_WIDTH = 24
+"""Cells. A value with less room next to its name goes below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescriptionItem:
-    """A value with its name. Without a value it is a heading, without a name a line that takes the whole width."""
+    """A name and a value. Without a value it is a heading, without a name a line of full width."""
 
     name: str = ""
     value: Content | None = None
 
 
 class DescriptionList(ResponsiveText):
-    """Facts as wide as they are shown: names in a column, values wrapped beside them."""
+    """Names in one column, and wrapped values next to them."""
 
-    def __init__(self, facts: Sequence[DescriptionItem]) -> None:
-        names = max((cell_width(fact.name) for fact in facts if fact.value is not None), default=0) + GAP
-        super().__init__(lambda width: (line for fact in facts for line in _lines(fact, names, width)))
+    def __init__(self, items: Sequence[DescriptionItem]) -> None:
+        names = max((cell_len(item.name) for item in items if item.value is not None), default=0) + GAP
+        super().__init__(lambda width: (line for item in items for line in _lines(item, names, width)))
 
 
-def _lines(fact: DescriptionItem, names: int, width: int) -> Iterator[Content]:
-    if fact.value is None:
-        yield from Content.styled(fact.name, "bold $primary").wrap(width)
-    elif not fact.name:
-        yield from fact.value.wrap(width)
-    elif width - names < SLIMMEST_VALUE:
-        yield Content.styled(fact.name, "$text-muted")
-        for line in fact.value.wrap(max(1, width - GAP)):
+def _lines(item: DescriptionItem, names: int, width: int) -> Iterator[Content]:
+    if item.value is None:
+        yield from Content.styled(item.name, "bold $primary").wrap(width)
+    elif not item.name:
+        yield from item.value.wrap(width)
+    elif width - names < MIN_VALUE_WIDTH:
+        yield Content.styled(item.name, "$text-muted")
+        for line in item.value.wrap(max(1, width - GAP)):
             yield Content.assemble(" " * GAP, line)
     else:
-        name = Content.styled(fact.name + " " * (names - cell_width(fact.name)), "$text-muted")
-        for number, line in enumerate(fact.value.wrap(width - names)):
+        name = Content.styled(item.name + " " * (names - cell_len(item.name)), "$text-muted")
+        for number, line in enumerate(item.value.wrap(width - names)):
             yield Content.assemble(" " * names if number else name, line)

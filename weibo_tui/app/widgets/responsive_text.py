@@ -1,4 +1,4 @@
-"""Text that is laid out for the width that it is shown in."""
+"""Text that is laid out for its width."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
-from weibo_tui.app.formatting import plain
-from weibo_tui.text import visible, wrap_cells
+from weibo_tui.app.formatting import safe_content
+from weibo_tui.text.terminal import sanitize, wrap_cells
 
 
 class ResponsiveText(Visual):
-    """What `lines` gives for a width in cells, for a Static to show; no line may be wider."""
+    """A visual for a Static that shows `lines(width)`, with the width in cells. No line may be wider."""
 
     def __init__(self, lines: Callable[[int], Iterable[Content]]) -> None:
         self._lines = lines
-        self._drawn = (0, Content(""))
+        self._cache = (0, Content(""))
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
         return self._content(width).render_strips(width, height, style, options)
@@ -31,11 +31,11 @@ class ResponsiveText(Visual):
         return self._content(width).get_height(rules, width)
 
     def _content(self, width: int) -> Content:
-        if self._drawn[0] != width:
-            self._drawn = width, Content("\n").join(self._lines(max(1, width)))
-        return self._drawn[1]
+        if self._cache[0] != width:
+            self._cache = width, Content("\n").join(self._lines(max(1, width)))
+        return self._cache[1]
 
 
 def paragraph(text: str) -> ResponsiveText:
-    """A text of sentences, broken between wide characters too: Textual breaks at blanks only, while there are any."""
-    return ResponsiveText(lambda width: map(plain, wrap_cells(visible(text), width)))
+    """Return a text that is also wrapped between wide characters. Textual wraps only at spaces if there are any."""
+    return ResponsiveText(lambda width: map(safe_content, wrap_cells(sanitize(text), width)))

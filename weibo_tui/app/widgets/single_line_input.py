@@ -1,24 +1,24 @@
-"""A line to type in."""
+"""An input for one line of text."""
 
 from __future__ import annotations
 
 from textual import events
 from textual.widgets import Input
 
-from weibo_tui.text import visible
+from weibo_tui.text.terminal import sanitize
 
-LONGEST = 4096
-"""Characters of a paste that are taken: as many as a path may have."""
+MAX_PASTE = 4096
+"""Characters taken from a paste: the longest path."""
 
 
 class SingleLineInput(Input):
-    """An Input that is one line whatever it is given, and makes visible what would act on a terminal in a paste."""
+    """An Input that stays one line, and shows control characters of a paste."""
 
-    def _on_paste(self, event: events.Paste) -> None:
+    def on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
         first = next(iter(event.text.splitlines()), "")
-        self.replace(visible(first[:LONGEST])[:LONGEST], *self.selection)
+        self.replace(sanitize(first[:MAX_PASTE])[:MAX_PASTE], *self.selection)
 
     def validate_value(self, value: str) -> str:
         return value.replace("\n", " ").replace("\t", " ")

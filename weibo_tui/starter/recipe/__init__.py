@@ -1,13 +1,13 @@
-"""How the starter was made: one command a step, seeded, and each goes on where it was left.
+"""The recipe of the bundled models: one seeded command per step; an interrupted step resumes.
 
-    python -m weibo_tui.starter.recipe split DATA WORK      the data, in parts that share no text; the corpus
-    python -m weibo_tui.starter.recipe pretrain WORK        the base, and the same in eight bits
-    python -m weibo_tui.starter.recipe adapters WORK        the adapters on it, calibrated (--only NAME one of them)
-    python -m weibo_tui.starter.recipe floors WORK          what a linear model gets on the same split
-    python -m weibo_tui.starter.recipe score WORK           the score cards, and verdicts on the probes
-    python -m weibo_tui.starter.recipe card WORK            the model card
-    python -m weibo_tui.starter.recipe bundle WORK          all of it to its place in the package
+    python -m weibo_tui.starter.recipe split DATA WORK      split the data into parts without common texts
+    python -m weibo_tui.starter.recipe pretrain WORK        make the base, and the same base as int8
+    python -m weibo_tui.starter.recipe adapters WORK        train and calibrate the adapters (--only NAME)
+    python -m weibo_tui.starter.recipe floors WORK          score linear baselines on the same split
+    python -m weibo_tui.starter.recipe score WORK           score the adapters, and predict the probes
+    python -m weibo_tui.starter.recipe card WORK            write the model card
+    python -m weibo_tui.starter.recipe bundle WORK          copy all of it into the package
 
-DATA holds the sets as `sources.SETS` names them. WORK is a folder for everything that comes on the way: `parts/`,
-`corpus.txt`, a `home/` with runs, and `starter/`, which is what is bundled in the end.
+DATA has the files in `sources.DATASETS`. WORK is a folder for intermediate results: `parts/`, `corpus.txt`, a `home/`
+with runs, and `starter/`, which is bundled at the end.
 """

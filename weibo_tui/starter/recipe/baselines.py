@@ -1,7 +1,4 @@
-"""The floor: what a linear model of characters gets on the same split, which an adapter has to beat.
-
-TF-IDF over character 1- to 3-grams and logistic regression (scikit-learn), as it is used where nothing is pretrained.
-"""
+"""The baseline on the same split: TF-IDF over character 1- to 3-grams and logistic regression (scikit-learn)."""
 
 from __future__ import annotations
 
@@ -15,38 +12,40 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
 from weibo_tui.starter.recipe.models import Task
-from weibo_tui.starter.recipe.sources import BLIND, read_part
-from weibo_tui.text import clean, without_emoticons
+from weibo_tui.starter.recipe.sources import EMOTICON_FREE, read_part
+from weibo_tui.text.cleaning import clean
+from weibo_tui.text.emoticons import without_emoticons
 
-# Seen in fewer posts, an n-gram tells of these posts alone.
-LEAST_POSTS = 3
+# Rarer n-grams are noise.
+MIN_POSTS = 3
 
 
-def floors(work: Path, task: Task) -> dict[str, Mapping[str, float]]:
-    """Accuracy and macro F1 on the test part of each of the task's sets; weibo_senti also with emoticons cut."""
-    rows = [row for part in ("train", "validation") for name in task.sets for row in read_part(work, part, name)]
-    if "weibo_senti" in task.sets:
+def score_baselines(work: Path, task: Task) -> dict[str, Mapping[str, float]]:
+    """Return accuracy and macro F1 on the test part of each dataset of the task; of weibo_senti also without
+    emoticons."""
+    rows = [row for part in ("train", "validation") for name in task.datasets for row in read_part(work, part, name)]
+    if "weibo_senti" in task.datasets:
         rows += [(label, without_emoticons(text)) for label, text in rows]
     model = make_pipeline(
-        TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=LEAST_POSTS, sublinear_tf=True, dtype=np.float32),
+        TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=MIN_POSTS, sublinear_tf=True, dtype=np.float32),
         LogisticRegression(C=4.0, solver="liblinear" if len(task.labels.raw) == 2 else "lbfgs", max_iter=300),
     )
     model.fit([clean(text).text for _label, text in rows], [label for label, _text in rows])
-    found: dict[str, Mapping[str, float]] = {}
-    for name in task.sets:
+    scores: dict[str, Mapping[str, float]] = {}
+    for name in task.datasets:
         test = read_part(work, "test", name)
-        found[name] = _score(model, test)
+        scores[name] = _score(model, test)
         if name == "weibo_senti":
-            blind = [(label, without_emoticons(text)) for label, text in test]
-            found[BLIND] = _score(model, [row for row in blind if clean(row[1]).text])
-    return found
+            emoticon_free = [(label, without_emoticons(text)) for label, text in test]
+            scores[EMOTICON_FREE] = _score(model, [row for row in emoticon_free if clean(row[1]).text])
+    return scores
 
 
 def _score(model: object, rows: Sequence[tuple[str, str]]) -> Mapping[str, float]:
-    truth = [label for label, _text in rows]
+    labels = [label for label, _text in rows]
     predicted = model.predict([clean(text).text for _label, text in rows])  # type: ignore[attr-defined]
     return {
         "n": len(rows),
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "macro_f1": float(f1_score(truth, predicted, average="macro")),
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "macro_f1": float(f1_score(labels, predicted, average="macro")),
     }

@@ -1,4 +1,4 @@
-"""The model card: everything that was measured, in one Markdown file, written by the recipe alone."""
+"""The model card in Markdown, generated from the measurements."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
 from weibo_tui.registry.cards import BaseCard
 from weibo_tui.starter.recipe.models import TASKS, Task
-from weibo_tui.starter.recipe.scoring import SURE, is_wrong
-from weibo_tui.starter.recipe.sources import BLIND, SETS, TEST, VALIDATION
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.starter.recipe.scoring import MAX_NOISE_CONFIDENCE, is_wrong
+from weibo_tui.starter.recipe.sources import DATASETS, EMOTICON_FREE, TEST, VALIDATION
+from weibo_tui.workbench.models import STARTER_BASE
 
 MODEL_CARD = "CARD.md"
-HIGHEST_ECE = 0.03
+MAX_ECE = 0.03
 
 
-def render(work: Path, scores: Mapping[str, Any], floors: Mapping[str, Any]) -> str:
-    """The card, from what `scoring.scores` and `floors.floors` found."""
+def render(work: Path, scores: Mapping[str, Any], baselines: Mapping[str, Any]) -> str:
+    """Return the card, from the results of `scoring.score_adapters` and `baselines.score_baselines`."""
     parts = {
         "base": _base(Bases(work / "starter" / "bases").card(STARTER_BASE)),
-        "sets": _table(("set", "what it is"), ((f"`{one.name}`", one.about) for one in SETS)),
+        "sets": _table(("set", "what it is"), ((f"`{dataset.name}`", dataset.description) for dataset in DATASETS)),
         "shares": f"{TEST:.0%} of each label of each set are the test part, {VALIDATION:.0%} the validation part",
         "adapters": _adapters(work),
-        "scores": "\n\n".join(_scores(task, scores[task.adapter]["sets"], floors[task.adapter]) for task in TASKS),
-        "nonsense": _nonsense(scores),
+        "scores": "\n\n".join(_scores(task, scores[task.adapter]["sets"], baselines[task.adapter]) for task in TASKS),
+        "nonsense": _noise(scores),
         "failures": _failures(scores),
-        "sure": f"{SURE:.0%}",
+        "sure": f"{MAX_NOISE_CONFIDENCE:.0%}",
     }
     template = resources.files(__package__).joinpath("card.md").read_text(encoding="utf-8")
     return template.format(**parts)
@@ -51,10 +51,10 @@ def _base(card: BaseCard) -> str:
 
 
 def _adapters(work: Path) -> str:
-    found = {card.name: card for card in Adapters(work / "starter" / "adapters").list()}
+    stored = {card.name: card for card in Adapters(work / "starter" / "adapters").list()}
     rows = []
     for task in TASKS:
-        card = found[task.adapter]
+        card = stored[task.adapter]
         size = (work / "starter" / "adapters" / card.name / "adapter.safetensors").stat().st_size
         hyper = ", ".join(
             f"{name.replace('_', ' ')} {card.hyperparameters[name]}"
@@ -65,47 +65,49 @@ def _adapters(work: Path) -> str:
     return _table(("adapter", "labels", "posts trained on", "size", "trained with"), rows)
 
 
-def _scores(task: Task, cards: Mapping[str, Any], floors: Mapping[str, Any]) -> str:
+def _scores(task: Task, cards: Mapping[str, Any], baselines: Mapping[str, Any]) -> str:
     rows = []
-    for name in task.sets:
+    for name in task.datasets:
         card = cards[name]
-        rows.append(_row(name, card["n"], card["accuracy"], card["macro_f1"], card["ece"], floors[name]))
+        rows.append(_row(name, card["n"], card["accuracy"], card["macro_f1"], card["ece"], baselines[name]))
         if name == "weibo_senti":
-            rows.append(_row(BLIND, floors[BLIND]["n"], card["emoticons"]["without"], None, None, floors[BLIND]))
-    whole = cards["all"]
-    low, high = whole["accuracy_ci"]
+            baseline = baselines[EMOTICON_FREE]
+            rows.append(_row(EMOTICON_FREE, baseline["n"], card["emoticons"]["without"], None, None, baseline))
+    total = cards["all"]
+    low, high = total["accuracy_ci"]
     interval = f"95 % interval {low:.1%} to {high:.1%}"
-    figures = (f"{whole['n']:,}", f"{whole['accuracy']:.1%}", "", f"{whole['macro_f1']:.1%}", "", f"{whole['ece']:.3f}")
+    figures = (f"{total['n']:,}", f"{total['accuracy']:.1%}", "", f"{total['macro_f1']:.1%}", "", f"{total['ece']:.3f}")
     rows.append(("all of them", *figures, interval))
     head = ("set", "posts", "accuracy", "floor", "macro F1", "floor", "ECE", "against the floor")
     return f"### `{task.adapter}`\n\n{_table(head, rows)}"
 
 
 def _row(
-    name: str, posts: int, accuracy: float, macro_f1: float | None, ece: float | None, floor: Mapping[str, Any]
+    name: str, posts: int, accuracy: float, macro_f1: float | None, ece: float | None, baseline: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    gain = 100 * (accuracy - floor["accuracy"])
-    verdict = f"{gain:+.1f} points" + ("" if gain >= 0 else ", missed")
-    if ece is not None and ece > HIGHEST_ECE:
-        verdict += f"; ECE above {HIGHEST_ECE}"
+    gain = 100 * (accuracy - baseline["accuracy"])
+    comparison = f"{gain:+.1f} points" + ("" if gain >= 0 else ", missed")
+    if ece is not None and ece > MAX_ECE:
+        comparison += f"; ECE above {MAX_ECE}"
     return (
         name,
         f"{posts:,}",
         f"{accuracy:.1%}",
-        f"{floor['accuracy']:.1%}",
+        f"{baseline['accuracy']:.1%}",
         "" if macro_f1 is None else f"{macro_f1:.1%}",
-        f"{floor['macro_f1']:.1%}",
+        f"{baseline['macro_f1']:.1%}",
         "" if ece is None else f"{ece:.3f}",
-        verdict,
+        comparison,
     )
 
 
-def _nonsense(scores: Mapping[str, Any]) -> str:
+def _noise(scores: Mapping[str, Any]) -> str:
     rows = []
     for task in TASKS:
-        sure = [probe["confidence"] for probe in _probes(scores, task) if probe["kind"] == "nonsense"]
-        rows.append((f"`{task.adapter}`", str(len(sure)), f"{max(sure):.2f}", str(sum(value > SURE for value in sure))))
-    return _table(("adapter", "probes", "highest confidence", f"above {SURE}"), rows)
+        confidences = [probe["confidence"] for probe in _probes(scores, task) if probe["kind"] == "nonsense"]
+        too_high = sum(confidence > MAX_NOISE_CONFIDENCE for confidence in confidences)
+        rows.append((f"`{task.adapter}`", str(len(confidences)), f"{max(confidences):.2f}", str(too_high)))
+    return _table(("adapter", "probes", "highest confidence", f"above {MAX_NOISE_CONFIDENCE}"), rows)
 
 
 def _failures(scores: Mapping[str, Any]) -> str:
@@ -113,17 +115,17 @@ def _failures(scores: Mapping[str, Any]) -> str:
     for task in TASKS:
         for probe in _probes(scores, task):
             if is_wrong(probe):
-                meant = probe["expected"] or f"at most {SURE}"
-                said = f"{probe['label']} {probe['confidence']:.2f}"
-                rows.append((probe["kind"], probe["text"], meant, said, f"`{task.adapter}`"))
+                expected = probe["expected"] or f"at most {MAX_NOISE_CONFIDENCE}"
+                actual = f"{probe['label']} {probe['confidence']:.2f}"
+                rows.append((probe["kind"], probe["text"], expected, actual, f"`{task.adapter}`"))
     total = sum(len(_probes(scores, task)) for task in TASKS)
     table = _table(("kind", "post", "meant", "verdict", "adapter"), rows)
     return f"Of {total} verdicts on probes {len(rows)} are wrong:\n\n{table}"
 
 
 def _probes(scores: Mapping[str, Any], task: Task) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = scores[task.adapter]["probes"]
-    return found
+    probes: Sequence[Mapping[str, Any]] = scores[task.adapter]["probes"]
+    return probes
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""The base and its adapters, made by the program itself. A step goes on where it was left, and does nothing twice."""
+"""Making the base and its adapters. A step resumes where it was interrupted, and does nothing twice."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from weibo_tui.atomic import atomic_write
 from weibo_tui.cli.train import follow
-from weibo_tui.datasets.dataset import load
+from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.engine.calibration import fit_temperature
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
-from weibo_tui.progress import finish
+from weibo_tui.progress import drain
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import TOKENIZER, Bases
@@ -22,22 +22,22 @@ from weibo_tui.registry.cards import CARD
 from weibo_tui.registry.conversion import Checkpoint
 from weibo_tui.starter.recipe.sources import EMOTIONS, MOODS, SEED, part_file
 from weibo_tui.workbench import PretrainingConfig, TrainingConfig, Workbench
-from weibo_tui.workbench.evaluation import judge
-from weibo_tui.workbench.home import STARTER_BASE
+from weibo_tui.workbench.evaluation import predict_probabilities
+from weibo_tui.workbench.models import STARTER_BASE
 
 PRETRAINED = "pretrained"
-"""The base in full, before it is rounded to eight bits; it stays in the home of WORK."""
+"""The base before quantization, which stays in the home of WORK."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An adapter to be made: the sets that it is trained and scored on, by the names of their files in a part, its
-    labels (as files write them, and as people read them), and how it is trained."""
+    """An adapter to train: its datasets, by the names of their files in a part, its labels, the file of noise posts,
+    and its hyper-parameters."""
 
     adapter: str
-    sets: tuple[str, ...]
+    datasets: tuple[str, ...]
     labels: Labels
-    nonsense: str
+    noise: str
     hyper: Hyperparameters
 
 
@@ -64,30 +64,34 @@ TASKS = (
 )
 
 
-def opened(work: Path) -> AbstractContextManager[Workbench]:
-    """The workbench of WORK, behind whose own folders stands the starter that is being made."""
+def open_workbench(work: Path) -> AbstractContextManager[Workbench]:
+    """Return the workbench of WORK, with the starter in WORK as the bundled models."""
     return Workbench.open(work / "home", starter=work / "starter")
 
 
 def pretrain(work: Path, plan: PretrainingConfig) -> None:
-    """Make the base, then round it to eight bits; adapters are trained on it as it is bundled."""
-    with opened(work) as bench:
-        if not any(card.name == PRETRAINED for card in bench.bases.list()):
-            _go_on(bench, plan)
+    """Make the base and quantize it; the adapters are trained on the quantized base."""
+    with open_workbench(work) as wb:
+        if not any(card.name == PRETRAINED for card in wb.bases.list()):
+            _run_or_resume(wb, plan)
         bundled = Bases(work / "starter" / "bases")
         if not (bundled.folder / STARTER_BASE).exists():
-            base = bench.bases.open(PRETRAINED)
-            definition = (bench.bases.path(PRETRAINED) / TOKENIZER).read_text(encoding="utf-8")
-            checkpoint = Checkpoint(base.trunk.config, base.trunk.canonical(), definition, base.tokenizer.frame)
-            # Where the corpus lay is nobody's business.
-            plan_kept = base.card.made["plan"] | {"name": STARTER_BASE, "corpus": base.card.made["corpus"]}
-            made = base.card.made | {"plan": plan_kept}
-            bundled.create(STARTER_BASE, checkpoint, base.card.source, made, eight_bits=True)
+            base = wb.bases.open(PRETRAINED)
+            definition = (wb.bases.path(PRETRAINED) / TOKENIZER).read_text(encoding="utf-8")
+            checkpoint = Checkpoint(
+                base.backbone.config, base.backbone.to_hf_state_dict(), definition, base.tokenizer.special_tokens
+            )
+            # The path of the corpus is private.
+            plan = base.card.made["plan"] | {"name": STARTER_BASE, "corpus": base.card.made["corpus"]}
+            made = base.card.made | {"plan": plan}
+            bundled.create(STARTER_BASE, checkpoint, base.card.source, made, int8=True)
 
 
-def plan_of(work: Path, minutes: float = 0.0, tokens: int = 0, layers: int = 6, width: int = 320) -> PretrainingConfig:
-    """The base's plan: what fits 25 MB, and what two cores make good use of in about an hour. With an accelerator,
-    give it 1e9 tokens or more and the same shape; the adapters' recipe stays as it is."""
+def pretraining_config(
+    work: Path, minutes: float = 0.0, tokens: int = 0, layers: int = 6, width: int = 320
+) -> PretrainingConfig:
+    """Return a configuration that fits 25 MB, and that two cores train in about an hour. With an accelerator use 1e9
+    tokens or more and the same shape; the adapters' recipe stays the same."""
     return PretrainingConfig(
         work / "corpus.txt",
         PRETRAINED,
@@ -104,24 +108,24 @@ def plan_of(work: Path, minutes: float = 0.0, tokens: int = 0, layers: int = 6, 
 
 
 def train(work: Path, task: Task, epochs: int = 0) -> None:
-    """Train the adapter, fit its temperature on posts with a meaning, and lay it beside the base in half precision. It
-    is trained for so many `epochs`, or for its task's own."""
-    made = Adapters(work / "starter" / "adapters")
-    with opened(work) as bench:
-        if not (made.folder / task.adapter).exists():
-            if not any(card.name == task.adapter for card in bench.adapters.list()):
-                _go_on(bench, _plan_of(work, task, epochs))
-            _calibrate(bench, task, [part_file(work, "validation", name) for name in task.sets])
-            adapter, card = bench.adapters.load(task.adapter, bench.bases.open(STARTER_BASE))
-            made.save(adapter.half(), card)
-        if not bench.adapters.is_bundled(task.adapter):
-            bench.remove_adapter(task.adapter)
+    """Train an adapter for `epochs`, or for those of its task, fit its temperature on meaningful posts, and save it in
+    half precision."""
+    trained = Adapters(work / "starter" / "adapters")
+    with open_workbench(work) as wb:
+        if not (trained.folder / task.adapter).exists():
+            if not any(card.name == task.adapter for card in wb.adapters.list()):
+                _run_or_resume(wb, _training_config(work, task, epochs))
+            _calibrate(wb, task, [part_file(work, "validation", name) for name in task.datasets])
+            adapter, card = wb.adapters.load(task.adapter, wb.bases.open(STARTER_BASE))
+            trained.save(adapter.half(), card)
+        if not wb.adapters.is_bundled(task.adapter):
+            wb.remove_adapter(task.adapter)
 
 
-def _plan_of(work: Path, task: Task, epochs: int) -> TrainingConfig:
-    """The posts it is scored on stand apart: of the others little is held out, to choose the epoch by."""
+def _training_config(work: Path, task: Task, epochs: int) -> TrainingConfig:
+    """Return the configuration. The test posts are in files of their own, so few posts are held out here."""
     return TrainingConfig(
-        tuple(part_file(work, "train", name) for name in (*task.sets, task.nonsense)),
+        tuple(part_file(work, "train", name) for name in (*task.datasets, task.noise)),
         task.adapter,
         base=STARTER_BASE,
         labels=task.labels.names,
@@ -131,24 +135,24 @@ def _plan_of(work: Path, task: Task, epochs: int) -> TrainingConfig:
     )
 
 
-def _go_on(bench: Workbench, plan: PretrainingConfig | TrainingConfig) -> None:
-    """Resume the plan's run where one was left, else begin it."""
-    left = [run for run in bench.runs.list() if run.name == plan.name and run.state != "finished"]
-    if left:
-        follow(bench, bench.resume(left[0].id), json=False)
+def _run_or_resume(wb: Workbench, plan: PretrainingConfig | TrainingConfig) -> None:
+    """Resume the unfinished run of the plan, or start one."""
+    unfinished = [run for run in wb.runs.list() if run.name == plan.name and run.state != "finished"]
+    if unfinished:
+        follow(wb, wb.resume(unfinished[0].id), json=False)
     elif isinstance(plan, PretrainingConfig):
-        follow(bench, bench.pretrain(plan), json=False)
+        follow(wb, wb.pretrain(plan), json=False)
     else:
-        follow(bench, bench.train(plan), json=False)
+        follow(wb, wb.train(plan), json=False)
 
 
-def _calibrate(bench: Workbench, task: Task, files: list[Path]) -> None:
-    """Set the card's temperature by the validation posts: those that training holds out are nonsense in part."""
-    classifier = bench.classifier(task.adapter)
+def _calibrate(wb: Workbench, task: Task, files: list[Path]) -> None:
+    """Fit the temperature on the validation posts, because those that training holds out are partly noise."""
+    classifier = wb.classifier(task.adapter)
     classifier.temperature = 1.0
-    dataset = finish(load(files, "review", "label", "utf-8", task.labels))
-    judged = finish(judge(classifier, dataset.posts, len(dataset.names), "calibration"))
-    logits = np.log(judged.probabilities.clip(1e-12))
-    temperature = fit_temperature(logits, np.array(dataset.labels, np.int64)[judged.readable])
-    card = replace(bench.adapters.card(task.adapter), temperature=temperature)
-    atomic_write(bench.adapters.path(task.adapter) / CARD, cards.write(card))
+    dataset = drain(load_dataset(files, "review", "label", "utf-8", task.labels))
+    result = drain(predict_probabilities(classifier, dataset.posts, len(dataset.names), "calibration"))
+    logits = np.log(result.probabilities.clip(1e-12))
+    temperature = fit_temperature(logits, np.array(dataset.labels, np.int64)[result.readable])
+    card = replace(wb.adapters.card(task.adapter), temperature=temperature)
+    atomic_write(wb.adapters.path(task.adapter) / CARD, cards.write(card))

@@ -1,4 +1,4 @@
-"""What the adapters get on posts that nothing was trained on or chosen by, and on probes that everybody can read."""
+"""Scores of the adapters on the test part, and their predictions for the probes in probes.csv."""
 
 from __future__ import annotations
 
@@ -12,62 +12,65 @@ from typing import Any
 from weibo_tui.atomic import atomic_write
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import CARD
-from weibo_tui.starter.recipe.models import TASKS, Task, opened
+from weibo_tui.starter.recipe.models import TASKS, Task, open_workbench
 from weibo_tui.starter.recipe.sources import part_file
-from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import EvaluationConfig, Workbench
 from weibo_tui.workbench.evaluation import EvaluationResult
 
-SURE = 0.7
-"""A post without a meaning is to be judged no surer than this."""
+MAX_NOISE_CONFIDENCE = 0.7
+"""The highest acceptable confidence for a meaningless post."""
 
 
-def scores(work: Path) -> dict[str, Any]:
-    """The score card of every adapter on each of its sets and on all of them together (`all`, which the adapter's own
-    card gets), and what it says of each probe."""
-    with opened(work) as bench:
+def score_adapters(work: Path) -> dict[str, Any]:
+    """Return each adapter's score card on each of its datasets and on all together, and its predictions for the probes.
+
+    The score card on `all` is also saved in the adapter's own card."""
+    with open_workbench(work) as wb:
         return {
-            task.adapter: {"sets": _of_sets(bench, work, task), "probes": _of_probes(bench, task)} for task in TASKS
+            task.adapter: {"sets": _score_datasets(wb, work, task), "probes": _predict_probes(wb, task)}
+            for task in TASKS
         }
 
 
-def _of_sets(bench: Workbench, work: Path, task: Task) -> dict[str, Mapping[str, Any]]:
-    files: dict[str, tuple[Path, ...]] = {name: (part_file(work, "test", name),) for name in task.sets}
+def _score_datasets(wb: Workbench, work: Path, task: Task) -> dict[str, Mapping[str, Any]]:
+    files: dict[str, tuple[Path, ...]] = {name: (part_file(work, "test", name),) for name in task.datasets}
     files["all"] = tuple(path for paths in files.values() for path in paths)
-    found = {name: _score(bench, task.adapter, paths) for name, paths in files.items()}
-    path = bench.adapters.path(task.adapter) / CARD
-    card = bench.adapters.card(task.adapter)
-    atomic_write(path, cards.write(dataclasses.replace(card, score=dict(found["all"]))))
-    return found
+    scores = {name: _score(wb, task.adapter, paths) for name, paths in files.items()}
+    path = wb.adapters.path(task.adapter) / CARD
+    card = wb.adapters.card(task.adapter)
+    atomic_write(path, cards.write(dataclasses.replace(card, score=dict(scores["all"]))))
+    return scores
 
 
-def _score(bench: Workbench, adapter: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
-    *_progress, last = bench.evaluate(EvaluationConfig(files, adapter))
+def _score(wb: Workbench, adapter: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
+    *_progress, last = wb.evaluate(EvaluationConfig(files, adapter))
     assert isinstance(last, EvaluationResult)
     return last.score.to_json()
 
 
-def _of_probes(bench: Workbench, task: Task) -> list[Mapping[str, Any]]:
+def _predict_probes(wb: Workbench, task: Task) -> list[Mapping[str, Any]]:
     probes = [row for row in read_probes() if row["adapter"] in (task.adapter, "any")]
-    verdicts = bench.predict([row["text"] for row in probes], task.adapter, record=False)
+    predictions = wb.predict([row["text"] for row in probes], task.adapter, record=False)
     return [
-        {"kind": row["kind"], "text": row["text"], "expected": row["expected"], **_verdict(analysis)}
-        for row, analysis in zip(probes, verdicts, strict=True)
+        {
+            "kind": row["kind"],
+            "text": row["text"],
+            "expected": row["expected"],
+            "label": analysis.label,
+            "confidence": analysis.confidence,
+        }
+        for row, analysis in zip(probes, predictions, strict=True)
     ]
 
 
-def _verdict(analysis: Analysis) -> Mapping[str, Any]:
-    return {"label": analysis.label, "confidence": analysis.confidence}
-
-
 def read_probes() -> list[dict[str, str]]:
-    """Posts of our own, with what is meant: for which adapter, of which kind, and the label, empty for nonsense."""
+    """Return posts with the adapter, the kind, and the expected label, which is empty for noise."""
     table = resources.files(__package__).joinpath("probes.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(table.splitlines()))
 
 
 def is_wrong(probe: Mapping[str, Any]) -> bool:
-    """Whether a probe was judged as it is not meant: another label, or too sure of what means nothing."""
+    """Return whether a prediction has another label than expected, or is too confident for noise."""
     if probe["expected"]:
         return bool(probe["label"] != probe["expected"])
-    return bool(probe["confidence"] > SURE)
+    return bool(probe["confidence"] > MAX_NOISE_CONFIDENCE)

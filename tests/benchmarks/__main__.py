@@ -1,0 +1,57 @@
+"""Compare this project with other programs and hold it to targets: `python tests/benchmarks [SUITE]… [--rounds N]`.
+
+The suites are train, predict, start, ui and history (default: all, half an hour). What is compared runs in processes
+of its own, in turn, round after round, so that memory and warm caches are not shared. `--target NAME ARGUMENTS` is
+how one of these processes is started: it prints its figures as one JSON object on the last line of stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+SUITES = ("train", "predict", "start", "ui", "history")
+
+
+def main() -> None:
+    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]  # `benchmarks` and `weibo_tui`
+    parser = argparse.ArgumentParser(prog="python tests/benchmarks", description="Compare with other programs.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} (default: all)")
+    parser.add_argument("--base", default="", help="base model (default: 12 blocks of width 768, random weights)")
+    parser.add_argument("--rounds", type=int, default=0, help="rounds (default: 3 to 7, by suite)")
+    parser.add_argument("--json", action="store_true", help="write one JSON object a line")
+    parser.add_argument("--target", nargs=2, metavar=("NAME", "ARGUMENTS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.target:
+        _run_target(*options.target)
+        return
+    for name in options.suites:
+        if name not in SUITES:
+            parser.error(f"unknown suite {name}")
+    _run_suites(options.suites or SUITES, options.base, options.rounds, options.json)
+
+
+def _run_target(name: str, arguments: str) -> None:
+    from benchmarks import targets
+
+    print(json.dumps(targets.load(name)(**json.loads(arguments))))
+
+
+def _run_suites(names: Sequence[str], base: str, rounds: int, as_json: bool) -> None:
+    from benchmarks import runner, suites  # with torch, which not every target needs
+
+    from weibo_tui.progress import Progress
+
+    for name in names:
+        for event in suites.SUITES[name](runner.BenchmarkOptions(base, rounds)):
+            if isinstance(event, Progress):
+                print(f"{name}: {event.stage} {event.done:,} of {event.total:,}", file=sys.stderr)
+            else:
+                print(json.dumps(event.to_json()) if as_json else event.row(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

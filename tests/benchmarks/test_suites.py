@@ -1,0 +1,35 @@
+"""The suites run to their end with small parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks import suites
+from benchmarks.runner import BenchmarkOptions, Comparison
+
+pytestmark = pytest.mark.slow
+
+
+def test_event_loop_suite_measures_each_phase(home: Path) -> None:
+    events = suites.measure_event_loop(BenchmarkOptions(rounds=2), seconds=0.2, number=200, large=400, alone=2)
+    rows = {event.name: event for event in events if isinstance(event, Comparison)}
+    held = [name for name, row in rows.items() if row.threshold]
+    assert held == ["training, its monitor shown: delay, p95", "training, its monitor shown: delay, worst"]
+    for phase in suites.PHASES.values():
+        late = rows[f"{phase}: delay, p95"].notes["late"]
+        assert late["p50"] <= late["p95"] <= late["p99"] <= late["max"] == rows[f"{phase}: delay, worst"].ours.median
+    step = rows["step of that training"]
+    assert step.baseline is not None
+    assert step.ours.median > 0 < step.baseline.median
+    assert not list(home.iterdir())
+
+
+def test_history_and_start_suites_measure_each_row(home: Path) -> None:
+    events = [*suites.measure_history(BenchmarkOptions(rounds=2), 300), *suites.measure_start(BenchmarkOptions("", 1))]
+    rows = [event for event in events if isinstance(event, Comparison)]
+    assert len(rows) == 14
+    assert sum(row.threshold is not None for row in rows) == 10
+    assert all(row.ours.median > 0 for row in rows)
+    assert all(len(row.ours.values) == 2 and row.notes["analyses"] == 300 for row in rows if row.suite == "history")
+    assert not list(home.iterdir())

@@ -1,0 +1,229 @@
+"""The list of predictions on the predict screen: cards from the history and from this session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.widgets import Static
+
+from weibo_tui.app.base import get_app
+from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.formatting import safe_content
+from weibo_tui.app.keymap import bindings, first_key
+from weibo_tui.app.predict.card import Card, PostCard, create_card
+from weibo_tui.app.predict.card_list import CardList
+from weibo_tui.app.predict.job_card import JobCard, LabelingCard
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
+from weibo_tui.storage.history import Analysis, Entry
+from weibo_tui.workbench import Workbench
+
+PAGE = 50
+"""Entries of the history that are loaded at a time."""
+MAX_OLDER_CARDS = 600
+"""Cards up to which older entries are loaded."""
+
+CARD_ACTIONS: Mapping[str, Callable[[Card], bool]] = {
+    "open": lambda card: card.expandable,
+    "copy_card": lambda _card: True,
+    "judge_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.busy,
+    "show_in_history": lambda card: isinstance(card.entry, Analysis),
+    "delete_card": lambda card: not card.busy,
+    "stop_work": lambda card: isinstance(card, JobCard) and card.busy,
+}
+"""The actions on the card under the cursor, and when they work."""
+
+
+class PredictionList(CardList):
+    """Posts and files with their results."""
+
+    HELP_TEXT = N_(
+        "The cards: posts and their verdicts, the newest last. The marked one can be opened (all labels, the whole "
+        "post), copied, judged again by another adapter, shown in the history or deleted. Any other letter goes "
+        "back to the prompt, and stands in it."
+    )
+    BINDINGS = bindings("cards")
+    DEFAULT_CSS = """
+    PredictionList .hint { display: none; width: 100%; height: auto; padding: 0 2 1 2; color: $text-muted; }
+    PredictionList.-empty .hint { display: block; }
+    """
+
+    class Exited(Message):
+        """A key to leave the cards was pressed."""
+
+    class Repeat(Message):
+        """Asks to predict the post or the file of a card again."""
+
+        def __init__(self, card: Card) -> None:
+            super().__init__()
+            self.card = card
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deleted: list[Card] = []
+        self._allowed: list[bool | None] = []
+        self._fetching = False
+        self._all_fetched = False
+        self._oldest: Entry | None = None
+
+    def compose(self) -> ComposeResult:
+        hint = _("Verdicts will stand here, the newest last. Write a post below, or paste as many as you like.")
+        yield Static(safe_content(hint), classes="hint")
+
+    def on_mount(self) -> None:
+        self.fetch_older()
+
+    def allow_focus(self) -> bool:
+        """Return False for a list without any card, which Tab skips."""
+        return bool(self.cards or self._deleted)
+
+    @property
+    def posts(self) -> list[str]:
+        """The posts of all cards, newest first, without repetitions in a row."""
+        posts = [card.text for card in reversed(self.cards) if isinstance(card, PostCard)]
+        return [post for index, post in enumerate(posts) if not index or post != posts[index - 1]]
+
+    # ---- the history
+
+    @property
+    def _entries(self) -> dict[Card, Entry]:
+        return {card: card.entry for card in self.cards if card.entry is not None}
+
+    def fetch_older(self) -> None:
+        """Load the page of the history before the entries that were loaded."""
+        app = get_app(self)
+        if len(self.children) > MAX_OLDER_CARDS:
+            key = first_key("app.history", app.keymap)
+            app.show_message(_("Those from before are in the history: {key}.").format(key=key))
+        elif not self._fetching and not self._all_fetched:
+            self._fetching = True
+            app.run_task(self._fetch(), node=self)
+
+    async def _fetch(self) -> None:
+        try:
+            entries = await get_app(self).records.call(partial(_load_page, limit=PAGE, before=self._oldest))
+        finally:
+            self._fetching = False
+        self._all_fetched = len(entries) < PAGE
+        self._oldest = entries[-1] if entries else self._oldest
+        known = set(map(_key, self._entries.values()))
+        self.prepend([create_card(entry) for entry in reversed(entries) if _key(entry) not in known])
+
+    def on_card_list_at_top(self) -> None:
+        self.fetch_older()
+
+    def on_card_list_trimmed(self) -> None:
+        # The removed cards can be loaded again.
+        self._oldest = next(iter(self._entries.values()), None)
+        self._all_fetched = False
+
+    def refresh_entries(self) -> None:
+        """Update the cards of entries that were corrected or deleted on the history screen."""
+        if entries := self._entries:
+            get_app(self).run_task(self._refresh(entries), node=self)
+
+    async def _refresh(self, shown: Mapping[Card, Entry]) -> None:
+        entries = await get_app(self).records.call(partial(_load_page, limit=len(shown)))
+        by_key = {_key(entry): entry for entry in entries}
+        full = len(entries) == len(shown)
+        for card, entry in shown.items():
+            current = by_key.get(_key(entry))
+            if isinstance(card, PostCard) and isinstance(current, Analysis) and current != entry:
+                card.show(current)
+            elif current is None and card.display and not (full and _order(entry) < _order(entries[-1])):
+                self.hide(card)
+
+    # ---- actions on the card under the cursor
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "bring_back":
+            return bool(self._deleted)
+        if action in CARD_ACTIONS:
+            return self.cursor is not None and CARD_ACTIONS[action](self.cursor)
+        return True
+
+    def update_actions(self) -> None:
+        """Draw the footer again, where other actions are allowed now."""
+        allowed = [self.check_action(action, ()) for action in (*CARD_ACTIONS, "bring_back")]
+        if allowed != self._allowed:
+            self._allowed = allowed
+            self.refresh_bindings()
+
+    def on_card_actions_changed(self, message: Card.ActionsChanged) -> None:
+        message.stop()
+        self.update_actions()
+
+    def action_judge_again(self) -> None:
+        if self.cursor is not None:
+            self.post_message(self.Repeat(self.cursor))
+
+    def action_show_in_history(self) -> None:
+        if self.cursor is not None and self.cursor.entry is not None and self.cursor.entry.id is not None:
+            get_app(self).show_in_history(self.cursor.entry.id)
+
+    def action_leave(self) -> None:
+        self.post_message(self.Exited())
+
+    def action_copy_card(self) -> None:
+        if self.cursor is not None:
+            self.app.copy_to_clipboard(self.cursor.clipboard_text)
+            get_app(self).show_message(_("Copied."), "success")
+
+    def action_delete_card(self) -> None:
+        if self.cursor is not None:
+            get_app(self).run_task(self._delete(self.cursor), node=self)
+
+    async def _delete(self, card: Card) -> None:
+        if (entry := card.entry) is not None:
+            question = _("Delete this from the history? {key} brings it back, until the program is left.")
+            question = question.format(key=first_key("cards.undo", get_app(self).keymap))
+            answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
+            if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
+                return
+            await get_app(self).records.call(lambda wb: wb.history.delete([entry]))
+        self._deleted.append(card)
+        self.hide(card)
+        self.update_actions()
+        if not self.cards:
+            self.action_leave()
+
+    def action_bring_back(self) -> None:
+        get_app(self).run_task(self._restore(), node=self)
+
+    async def _restore(self) -> None:
+        card = self._deleted.pop()
+        if (entry := card.entry) is not None:
+            await get_app(self).records.call(lambda wb: wb.history.restore([entry]))
+        if card.is_attached:
+            self.unhide(card)
+        self.update_actions()
+
+    def action_stop_work(self) -> None:
+        if isinstance(self.cursor, JobCard) and self.cursor.job is not None:
+            get_app(self).run_task(self._stop(self.cursor.job), node=self)
+
+    async def _stop(self, job: Job) -> None:
+        question = _("Stop {title}? What is done so far is kept.").format(title=job.title)
+        answers = [("on", _("Let it go on")), ("stop", _("Stop it"))]
+        if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "stop":
+            job.stop()
+            get_app(self).wake_workers()
+
+
+def _load_page(wb: Workbench, limit: int, before: Entry | None = None) -> list[Entry]:
+    # Reading creates no database.
+    return wb.history.page(limit, before) if wb.paths.database.exists() else []
+
+
+def _key(entry: Entry) -> tuple[type[Entry], int | None]:
+    """Return the identity of an entry, which a correction does not change."""
+    return type(entry), entry.id
+
+
+def _order(entry: Entry) -> tuple[str, bool, int]:
+    """Return a sort key for the order of the history."""
+    return entry.created_at, isinstance(entry, Analysis), entry.id or 0

@@ -1,0 +1,98 @@
+"""`history`: list, export and clear the recorded predictions."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from weibo_tui.cli import options
+from weibo_tui.cli.help import Command, Group
+from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, one_line, open_workbench
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import percent
+from weibo_tui.progress import drain
+from weibo_tui.text.terminal import truncate_cells
+
+if TYPE_CHECKING:
+    from weibo_tui.storage.history import Entry
+
+history = typer.Typer(name="history", cls=Group, help=_("The verdicts that were kept."), no_args_is_help=True)
+
+POST_CELLS = 60
+"""Cells of a post in the list."""
+
+
+@history.command("list", cls=Command, help=_("Show the newest verdicts."))
+def list_history(
+    limit: Annotated[int, typer.Option(help=_("How many."), min=1, max=1_000_000)] = 20, json: options.Json = False
+) -> None:
+    from weibo_tui.storage.history import Analysis
+
+    with open_workbench() as workbench:
+        entries = workbench.history.newest(limit)
+        if json:
+            for entry in entries:
+                kind = "analysis" if isinstance(entry, Analysis) else "file"
+                echo_json({"kind": kind} | asdict(entry))
+        else:
+            echo_table([_("time (UTC)"), _("verdict"), "", _("adapter"), _("post")], map(_cells, entries))
+
+
+def _cells(entry: Entry) -> list[str]:
+    """Return the cells of an entry in the list."""
+    from weibo_tui.storage.history import Analysis
+
+    if isinstance(entry, Analysis):
+        prediction = [entry.label or _("error"), percent(entry.confidence)]
+        post = one_line(entry.text)
+    else:
+        prediction = [_("file"), ""]
+        post = _("{rows} rows of {path}").format(rows=f"{entry.rows:,}", path=entry.path)
+    return [entry.created_at[:16].replace("T", " "), *prediction, entry.adapter, truncate_cells(post, POST_CELLS)]
+
+
+@history.command("export", cls=Command, help=_("Write all verdicts as CSV that opens in a spreadsheet."))
+def export_history(
+    path: Annotated[Path, typer.Argument(help=_("CSV file to write."))],
+    bom: Annotated[
+        bool,
+        typer.Option("--bom/--no-bom", help=_("Whether it begins with a BOM, which Excel needs; by default it does.")),
+    ] = True,
+    guard: Annotated[
+        bool,
+        typer.Option(
+            "--guard/--no-guard",
+            "--escape-formulas/--no-escape-formulas",
+            help=_("Whether ' stands before cells that a spreadsheet would take for a formula; by default it does."),
+        ),
+    ] = True,
+    overwrite: options.Overwrite = False,
+) -> None:
+    with open_workbench() as workbench:
+        written = drain(workbench.export_history(path, bom=bom, guard=guard, overwrite=overwrite))
+    echo(str(path))
+    echo_info(_("{written} verdicts written.").format(written=f"{written:,}"))
+
+
+@history.command("clear", cls=Command, help=_("Forget all verdicts."))
+def clear_history(yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask."))] = False) -> None:
+    with open_workbench() as workbench:
+        question = _("Forget all {number} entries of the history?").format(number=f"{workbench.history.count():,}")
+        if not yes and not _confirm(question):
+            raise UserInputError(_("Nothing was forgotten: answer y, or give --yes."))
+        cleared = workbench.history.clear()
+    echo_info(_("{gone} entries are forgotten.").format(gone=f"{cleared:,}"))
+
+
+def _confirm(question: str) -> bool:
+    """Ask on stderr; anything but a yes is a no, also the end of the input."""
+    print(question, "[y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)
+    return answer.strip().lower() in ("y", "yes")

@@ -1,0 +1,95 @@
+"""`runs`: list, show, export and remove trainings and their journals."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weibo_tui.cli import options
+from weibo_tui.cli.help import Command, Group
+from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, open_workbench
+from weibo_tui.display_names import display_name
+from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import NO_FIGURE, number, percent
+
+runs = typer.Typer(name="runs", cls=Group, help=_("Trainings, and their journals."), no_args_is_help=True)
+
+Run = Annotated[str, typer.Argument(help=_("Its id, or the beginning of it."))]
+
+
+@runs.command("list", cls=Command, help=_("Show all runs, the newest first."))
+def list_runs(json: options.Json = False) -> None:
+    with open_workbench() as workbench:
+        all_runs = workbench.runs.list()
+    if json:
+        for run in all_runs:
+            echo_json(asdict(run))
+        return
+    echo_table(
+        [_("run"), _("kind"), _("name"), _("state"), _("step"), _("begun (UTC)")],
+        [
+            [
+                run.id,
+                display_name(run.kind),
+                run.name,
+                display_name(run.state),
+                f"{run.step:,}" + (f"/{run.steps:,}" if run.steps else ""),
+                run.created_at[:16].replace("T", " "),
+            ]
+            for run in all_runs
+        ],
+    )
+
+
+@runs.command("show", cls=Command, help=_("Show a run: its state and its evaluations."))
+def show_run(run: Run, json: options.Json = False) -> None:
+    with open_workbench() as workbench:
+        record = workbench.runs.get(run)
+        evaluations = [entry.event for entry in workbench.runs.events(record.id) if entry.event["event"] == "Evaluated"]
+    if json:
+        echo_json(asdict(record) | {"evaluations": evaluations})
+        return
+    echo(
+        _("Run {id}: {kind} '{name}', {state}").format(
+            id=record.id, kind=display_name(record.kind), name=record.name, state=display_name(record.state)
+        )
+    )
+    echo(
+        _("Step {step} of {steps}, begun {begun}").format(
+            step=f"{record.step:,}", steps=f"{record.steps or 0:,}", begun=record.created_at
+        )
+    )
+    if record.summary and "error" in record.summary:
+        echo(str(record.summary["error"]))
+    for event in evaluations:
+        echo(
+            _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}").format(
+                epoch=event.get("epoch", NO_FIGURE),
+                loss=number(event.get("loss")),
+                accuracy=percent(event.get("accuracy")),
+                f1=percent(event.get("macro_f1")),
+            )
+        )
+    if record.state in ("stopped", "failed", "interrupted"):
+        echo_info(_("Go on with: weibo-tui train --resume {run}").format(run=record.id))
+
+
+@runs.command("export", cls=Command, help=_("Write a run's journal as JSON lines, or as CSV."))
+def export_run(
+    run: Run,
+    path: Annotated[Path, typer.Argument(help=_("File to write; a table where it ends in .csv."))],
+    overwrite: options.Overwrite = False,
+) -> None:
+    with open_workbench() as workbench:
+        workbench.export_run(run, path, overwrite)
+    echo(str(path))
+
+
+@runs.command("remove", cls=Command, help=_("Delete a run and its checkpoint; what it made stays."))
+def remove_run(run: Annotated[str, typer.Argument(help=_("Its id, in full."))]) -> None:
+    with open_workbench() as workbench:
+        workbench.runs.remove(run)
+    echo_info(_("Run {run} is removed.").format(run=run))

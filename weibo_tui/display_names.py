@@ -1,0 +1,70 @@
+"""Translated names of identifiers: stages, splits, kinds of work and their states."""
+
+from __future__ import annotations
+
+from weibo_tui.locale import N_, gettext, ngettext
+
+DISPLAY_NAMES = frozenset(
+    {
+        N_("asking"),
+        N_("fetch"),
+        N_("fetching"),
+        N_("converting"),
+        N_("checking"),
+        N_("reading"),
+        N_("hashing"),
+        N_("grouping"),
+        N_("dealing"),
+        N_("emoticons"),
+        N_("encoding"),
+        N_("counting"),
+        N_("counting characters"),
+        N_("making the vocabulary"),
+        N_("training"),
+        N_("validation"),
+        N_("calibration"),
+        N_("evaluating"),
+        N_("without emoticons"),
+        N_("only emoticons"),
+        N_("keeping states"),
+        N_("labelling"),
+        N_("judging"),
+        N_("measuring"),
+        N_("writing"),
+        N_("packing"),
+        N_("unpacking"),
+        N_("train"),
+        N_("test"),
+        N_("unlabeled"),
+        N_("pretrain"),
+        N_("predict"),
+        N_("evaluate"),
+        N_("audit"),
+        N_("export"),
+        N_("import"),
+        N_("waiting"),
+        N_("working"),
+        N_("paused"),
+        N_("stopping"),
+        N_("done"),
+        N_("running"),
+        N_("finished"),
+        N_("stopped"),
+        N_("failed"),
+        N_("interrupted"),
+    }
+)
+
+
+def display_name(identifier: str) -> str:
+    """Return the name of an identifier in the user's language."""
+    return gettext(identifier)
+
+
+def skipped_rows(count: int) -> str:
+    """Return the sentence about skipped rows that have no label of a person."""
+    return ngettext(
+        "{count:,} row skipped: its label is the model's.",
+        "{count:,} rows skipped: their labels are the model's.",
+        count,
+    ).format(count=count)

@@ -1,0 +1,1 @@
+"""Plain text that the command line and the app both show."""

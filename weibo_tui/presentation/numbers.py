@@ -1,0 +1,45 @@
+"""Numbers as text: shares, rates, sizes, durations."""
+
+from __future__ import annotations
+
+import math
+
+NO_FIGURE = "–"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return `97.5 %` for 0.975."""
+    return NO_FIGURE if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return `1,234.500`, or a dash for a missing number and for NaN."""
+    return NO_FIGURE if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
+
+
+def per_second(rate: float | None, unit: str = "") -> str:
+    """Return `1,234 tokens/s`, or nothing while the rate is unknown."""
+    return "" if rate is None else f"{rate:,.0f}{unit}/s"
+
+
+def duration(seconds: float) -> str:
+    """Return `0:07`, `12:30` or `3:04:05`."""
+    if not math.isfinite(seconds):
+        return NO_FIGURE
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in the unit that leaves one to three digits before the point."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.95 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def figure(value: object) -> float | None:
+    """Return a value from a file if it is a finite number."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None

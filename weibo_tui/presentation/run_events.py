@@ -1,0 +1,48 @@
+"""Sentences about the events of a run, from the JSON objects of its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from weibo_tui.display_names import display_name
+from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import NO_FIGURE, figure, percent
+
+
+def compute_setup(started: Mapping[str, Any]) -> str:
+    """Return the device and the dtype of a run."""
+    return f"{started.get('device')}, {started.get('dtype')}"
+
+
+def posts_per_split(started: Mapping[str, Any]) -> str:
+    """Return the number of posts in each split of a run, as in `train 800, validation 100, test 100`."""
+    posts = started.get("posts")
+    posts = posts if isinstance(posts, Mapping) else {}
+    return ", ".join(f"{display_name(str(split))} {int(figure(count) or 0):,}" for split, count in posts.items())
+
+
+def describe_event(event: Mapping[str, Any]) -> str:
+    """Return a sentence about an evaluation, a halved batch or a delayed journal."""
+    match event.get("event"):
+        case "Evaluated":
+            return _evaluation(event)
+        case "BatchHalved":
+            message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
+            return message.format(tokens=f"{int(figure(event.get('tokens')) or 0):,}")
+        case "JournalDelayed":
+            return _("Warning: another program is writing to the database. The journal waits for it.")
+        case kind:
+            raise ValueError(kind)
+
+
+def _evaluation(event: Mapping[str, Any]) -> str:
+    loss, accuracy, f1 = (figure(event.get(name)) for name in ("loss", "accuracy", "macro_f1"))
+    loss_text = NO_FIGURE if loss is None else f"{loss:.3f}"
+    if accuracy is None:
+        step = f"{int(figure(event.get('step')) or 0):,}"
+        return _("Validation loss {loss} after step {step}.").format(loss=loss_text, step=step)
+    best = _(", the best so far") if event.get("best") else ""
+    return _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}{best}.").format(
+        epoch=event.get("epoch"), loss=loss_text, accuracy=percent(accuracy), f1=percent(f1), best=best
+    )

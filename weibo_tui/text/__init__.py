@@ -1,0 +1,1 @@
+"""Posts as text: cleaning, emoticons, and making text safe for a terminal and a spreadsheet."""

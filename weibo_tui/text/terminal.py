@@ -1,0 +1,115 @@
+"""Text from outside made safe for a terminal, and cut and wrapped to its cells."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from rich.cells import cell_len
+
+from weibo_tui.text.cleaning import INVISIBLE, MARK
+from weibo_tui.text.emoticons import EMOJI, EMOJI_SEQUENCE, ICONS, SIGNS
+
+MAX_COMBINING_MARKS = 10
+"""Marks on one letter that are shown. More of them reach over many lines, and one cell may hold a megabyte."""
+
+# Newline and tab stay. These would move the cursor, hide text, or turn the line around.
+_UNSAFE = re.compile(rf"[\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029\ufffc{INVISIBLE}]")
+_EMOJI_JOINERS = re.compile(rf"(?<=[0-9#*{ICONS}{SIGNS}])(?:[\ufe0e\ufe0f]\u200d?|\u200d)")
+_CHAIN = re.compile(rf"(?P<shown>(?:{EMOJI}\u200d){{{MAX_COMBINING_MARKS}}})(?:{EMOJI}\u200d)+")
+_MARKS = re.compile(rf"{MARK}{{{MAX_COMBINING_MARKS + 1},}}")
+# What a screen shows as one thing.
+_GLYPHS = re.compile(rf"(?:{EMOJI_SEQUENCE}|.)[\u0300-\u036f\ufe0f\u20e3]*", re.DOTALL)
+# Punctuation that no line begins with, or ends with, in Chinese.
+_CLOSING = frozenset("，。、；：？！…）］｝〕】》」』”’～·")
+_OPENING = frozenset("（［｛〔【《「『“‘")
+
+
+def sanitize(text: str) -> str:
+    """Return text from outside made safe for a terminal. Newline and tab stay; other control characters are shown.
+
+    ESC becomes `␛`, other C0 controls their picture, C1 controls `\\x9b`. Bidi and zero-width characters, lone
+    surrogates, and combining marks after the first ten of a letter become `<U+202E>`. The joiners inside an emoji stay,
+    up to ten of them, so that it remains one picture.
+    """
+    joiners = {index for match in _EMOJI_JOINERS.finditer(text) for index in range(*match.span())}
+    for chain in _CHAIN.finditer(text):
+        joiners.difference_update(range(chain.end("shown"), chain.end()))
+    shown = _UNSAFE.sub(lambda match: match[0] if match.start() in joiners else _escape(ord(match[0])), text)
+    return _MARKS.sub(_limit_marks, shown)
+
+
+def _limit_marks(match: re.Match[str]) -> str:
+    pieces, marks = [], 0
+    for character in match[0]:
+        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        pieces.append(character if marks <= MAX_COMBINING_MARKS else _escape(ord(character)))
+    return "".join(pieces)
+
+
+def _escape(code: int) -> str:
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if code < 0xA0:
+        return f"\\x{code:02x}"
+    return f"<U+{code:04X}>"
+
+
+def truncate(text: str, limit: int = 60) -> str:
+    """Return a name or a value from outside for a sentence about it, in `limit` characters and `…`."""
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def join_names(names: Iterable[str], limit: int = 6) -> str:
+    """Return names for a sentence about them, truncated. After `limit` names, add `…` and the number of all."""
+    shown = list(map(truncate, names))
+    return ", ".join(shown) if len(shown) <= limit else f"{', '.join(shown[:limit])}, … ({len(shown):,})"
+
+
+def truncate_cells(text: str, width: int) -> str:
+    """Return `text` cut to `width` terminal cells, with `…` for what was cut. An emoji is never cut apart."""
+    used = end = 0
+    for match in _GLYPHS.finditer(text):
+        used += _glyph_cells(match[0])
+        if used > width:
+            return text[:end] + "…" if width > 0 else ""
+        if used < width:
+            end = match.end()
+    return text
+
+
+def wrap_cells(text: str, width: int) -> Iterator[str]:
+    """Yield the lines of `text`, each in at most `width` terminal cells, without blanks at their ends.
+
+    Lines are broken after blanks and between wide characters, and within a word that is too long.
+    """
+    for line in text.split("\n"):
+        begin = used = 0
+        break_at = break_used = 0  # where the line may be broken, and the cells up to there
+        before = " "
+        for match in _GLYPHS.finditer(line):
+            glyph, cells = match[0], _glyph_cells(match[0])
+            if _may_break(before, glyph):
+                break_at, break_used = match.start(), used
+            if used + cells > width and glyph != " " and match.start() > begin:
+                if break_at <= begin:
+                    break_at, break_used = match.start(), used
+                yield line[begin:break_at].rstrip(" ")
+                begin, used = break_at, used - break_used
+            used += cells
+            before = glyph
+        yield line[begin:].rstrip(" ")
+
+
+def _may_break(before: str, after: str) -> bool:
+    if before == " ":
+        return after != " "
+    wide = _glyph_cells(before) == 2 or _glyph_cells(after) == 2
+    return wide and after != " " and after[0] not in _CLOSING and before[0] not in _OPENING
+
+
+def _glyph_cells(glyph: str) -> int:
+    return 1 if glyph == "\t" else cell_len(glyph)

@@ -1,0 +1,199 @@
+"""Base models and adapters in use: resolve their names, open them, and keep them in memory."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from weibo_tui.engine.hyperparameters import ComputeOptions
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import gettext as _
+from weibo_tui.paths import Paths
+from weibo_tui.registry import cards
+from weibo_tui.registry.adapters import Adapters
+from weibo_tui.registry.bases import Bases
+from weibo_tui.registry.store import ModelStore
+from weibo_tui.settings import Settings
+from weibo_tui.text.terminal import join_names
+from weibo_tui.workbench.legacy_project import LegacyProject
+
+if TYPE_CHECKING:
+    from weibo_tui.engine.device import Compute
+    from weibo_tui.engine.prediction import Classifier
+    from weibo_tui.registry.bases import OpenBase
+    from weibo_tui.registry.cards import AdapterCard, BaseCard
+
+STARTER_BASE, STARTER_ADAPTER = "starter", "weibo"
+"""The bundled models, which are the defaults until the user chooses others."""
+
+MAX_CLASSIFIERS = 8
+"""Classifiers in memory; the least recently used is dropped."""
+
+
+class ModelLoader:
+    """The base models and adapters of a home folder, for use from any thread."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.bases = Bases(paths.bases, paths.starter / "bases")
+        self.adapters = Adapters(paths.adapters, paths.starter / "adapters")
+        self._settings = Settings.load(paths)
+        self._lock = threading.RLock()
+        """Prevents two threads from loading the same model twice."""
+        self._open_base: tuple[tuple[BaseCard, Compute], OpenBase] | None = None
+        self._classifiers: dict[tuple[bytes, bytes, ComputeOptions], Classifier] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The current settings. While the file cannot be read, as during editing, the last ones apply."""
+        with suppress(UserInputError):
+            self._settings = Settings.load(self.paths)
+        return self._settings
+
+    def base_name(self, name: str = "") -> str:
+        """Return `name`, or else the default base, the bundled one, or the only one.
+
+        The name of a Hugging Face repository stands for the base that was downloaded from it. Raises UserInputError
+        where no base qualifies."""
+        chosen = name or self.settings.base or _fallback(self.bases, STARTER_BASE)
+        if not chosen:
+            raise UserInputError(_no_base(self.bases))
+        if "/" in chosen:
+            card = self.find_downloaded(chosen)
+            if card is None:
+                message = _("The base {repository} is not here: fetch it with 'weibo-tui bases get {repository}'.")
+                raise UserInputError(message.format(repository=chosen))
+            return card.name
+        self.bases.path(chosen)
+        return chosen
+
+    def adapter_name(self, name: str = "") -> str:
+        """Return `name`, or else the default adapter, the bundled one, or the only one.
+
+        Raises UserInputError where no adapter qualifies."""
+        chosen = name or self.settings.adapter or _fallback(self.adapters, STARTER_ADAPTER)
+        if not chosen:
+            raise UserInputError(_no_adapter(self.adapters))
+        self.adapters.path(chosen)
+        return chosen
+
+    def find_downloaded(self, repository: str) -> BaseCard | None:
+        """Return the base that was downloaded from this Hugging Face repository."""
+        return next((card for card in self.bases.list() if card.made.get("repository") == repository), None)
+
+    def find_base(self, fingerprint: str, name: str = "") -> str | None:
+        """Return the name of the base with this fingerprint; `name` is preferred if several have it."""
+        names = [card.name for card in self.bases.list() if card.fingerprint == fingerprint]
+        return name if name in names else next(iter(names), None)
+
+    def base_of(self, adapter: AdapterCard) -> str:
+        """Return the name of the base that an adapter was trained on. Raises UserInputError where it is missing."""
+        base = self.find_base(adapter.base_fingerprint, adapter.base)
+        if base is None:
+            raise UserInputError(
+                _(
+                    "The adapter '{name}' wants the base '{base}' (fingerprint {fingerprint}…), which is not "
+                    "here: add it with 'weibo-tui bases add'."
+                ).format(name=adapter.name, base=adapter.base, fingerprint=adapter.base_fingerprint[:12])
+            )
+        return base
+
+    def compute(self, machine: ComputeOptions) -> Compute:
+        """Return the device, dtype and threads of `machine`, with the settings as defaults."""
+        from weibo_tui.engine.device import Compute
+
+        machine.check()
+        resolved = self._resolve(machine)
+        return Compute.choose(resolved.device, resolved.dtype, resolved.threads)
+
+    def _resolve(self, machine: ComputeOptions) -> ComputeOptions:
+        settings = self.settings
+        return ComputeOptions(
+            machine.device if machine.device != "auto" else settings.device,
+            machine.dtype if machine.dtype != "auto" else settings.dtype,
+            machine.threads or settings.threads,
+        )
+
+    def open_base(self, name: str, compute: Compute) -> OpenBase:
+        """Load the base `name` onto its device. One stays in memory, shared by training and prediction."""
+        card = self.bases.card(name)
+        with self._lock:
+            if self._open_base is None or self._open_base[0] != (card, compute):
+                # Two large base models may not fit into memory at once.
+                self.evict(bases=True)
+                base = self.bases.open(name)
+                base.backbone.set_compute_dtype(compute.dtype).to(compute.device).pack()
+                self._open_base = (card, compute), base
+            return self._open_base[1]
+
+    def classifier(self, adapter: str = "", machine: ComputeOptions = ComputeOptions()) -> Classifier:
+        """Return the adapter (default: the default adapter) on its base, ready to predict, from memory if possible.
+
+        Raises UserInputError where its base is missing."""
+        name = self.adapter_name(adapter)
+        card = self.adapters.card(name)
+        base_name = self.base_of(card)
+        # The complete cards, because two adapters may share their weights and differ in temperature or length.
+        key = (cards.write(card), cards.write(self.bases.card(base_name)), self._resolve(machine))
+        with self._lock:
+            # Inserted again at the end, so that the first is the least recently used.
+            classifier = self._classifiers.pop(key, None) or self._load_classifier(name, base_name, machine)
+            self._classifiers[key] = classifier
+            if len(self._classifiers) > MAX_CLASSIFIERS:
+                del self._classifiers[next(iter(self._classifiers))]
+        return classifier
+
+    def evict(self, *, bases: bool) -> None:
+        """Drop all classifiers from memory, and the base too where `bases`."""
+        with self._lock:
+            self._classifiers.clear()
+            if bases:
+                self._open_base = None
+
+    def _load_classifier(self, name: str, base_name: str, machine: ComputeOptions) -> Classifier:
+        from weibo_tui.engine.prediction import Classifier
+
+        compute = self.compute(machine)
+        base = self.open_base(base_name, compute)
+        adapter, card = self.adapters.load(name, base)
+        return Classifier(
+            base.backbone,
+            adapter.to(compute.device),
+            base.tokenizer,
+            compute,
+            max_length=card.max_length,
+            preprocessing=card.preprocessing,
+            temperature=card.temperature,
+        )
+
+
+def _fallback(store: ModelStore[Any], starter: str) -> str:
+    """Return the bundled model, or the only model, or an empty string."""
+    if store.has_bundled(starter):
+        return starter
+    names = [card.name for card in store.list()]
+    return names[0] if len(names) == 1 else ""
+
+
+def _no_base(bases: Bases) -> str:
+    if names := [card.name for card in bases.user_models()]:
+        message = _("There are several bases ({there}) and none is chosen: name one with --base.")
+        return message.format(there=join_names(names))
+    if (folder := LegacyProject.find().base) is not None:
+        message = _("There is no base yet: take in the one that lies here with 'weibo-tui bases add {folder}'.")
+        return message.format(folder=folder)
+    return _("There is no base yet: add one with 'weibo-tui bases add', or make one with 'weibo-tui bases pretrain'.")
+
+
+def _no_adapter(adapters: Adapters) -> str:
+    if names := [card.name for card in adapters.user_models()]:
+        message = _(
+            "There are several adapters ({there}) and none is chosen: name one with --adapter, or choose one with "
+            "'weibo-tui adapters use'."
+        )
+        return message.format(there=join_names(names))
+    if (path := LegacyProject.find().checkpoint) is not None:
+        message = _("There is no adapter yet: take in the one that lies here with 'weibo-tui adapters import {path}'.")
+        return message.format(path=path)
+    return _("There is no adapter yet: train one with 'weibo-tui train', or import one.")
