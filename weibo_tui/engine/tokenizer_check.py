@@ -40,7 +40,6 @@ COMPONENTS = {
     "model": frozenset(["WordPiece", "BPE", "Unigram", "WordLevel"]),
 }
 SEQUENCES = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers"}
-ADDED_TOKEN_KEYS = frozenset(["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
 # What encodes a text. Posts are framed, cut and padded by this program, and ids are not decoded.
 USED_KEYS = ("normalizer", "pre_tokenizer", "model", "added_tokens")
 # The patterns of GPT-2 and of its successors.
