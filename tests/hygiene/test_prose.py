@@ -22,6 +22,7 @@ MAX_TEST_NAME = 60
 # Words that a docstring or comment does without, and what to write instead.
 BANNED = {
     r"\banew\b": "again",
+    r"\bbeside\b": "next to, compared with",
     r"\bwhoever\b": "name the caller or the user",
     r"\bwhatever\b": "any, all",
     r"\bthereby\b": "so",

@@ -189,7 +189,7 @@ def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) ->
             assert matrix.cursor == Offset(column, row)
             count = score.confusion[row][column]
             await until(pilot, lambda: f"{count} post" in text_of(screen, "#cell"))  # noqa: B023
-        await pilot.click(matrix, offset=(matrix.size.width - 1, 0))  # beside the cells
+        await pilot.click(matrix, offset=(matrix.size.width - 1, 0))  # next to the cells
         assert matrix.cursor == Offset(0, 0)
 
         await pilot.press("enter")

@@ -1,4 +1,4 @@
-"""The forms for a new training and a new base: checked as one types, with a look into the files beside."""
+"""The forms for a new training and a new base: fields are checked while typing, and the files are previewed."""
 
 from __future__ import annotations
 

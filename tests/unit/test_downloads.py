@@ -50,7 +50,7 @@ OTHER_FORMATS = ("pytorch_model.bin", "model-00001-of-00002.safetensors", "model
 
 @pytest.fixture
 def model(hub: Hub, tmp_path: Path) -> dict[str, bytes]:
-    """The files of a model on the Hub, beside others that are not needed."""
+    """The files of a model on the Hub, among others that are not needed."""
     folder = models.write_folder(tmp_path / "there", models.reference(n_embd=128))
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     others = dict.fromkeys(OTHER_FORMATS, b"x") | {"README.md": b"#", "tf_model.h5": bytes(20_000)}

@@ -26,8 +26,8 @@ def earlier(tmp_path: Path) -> Path:
     with tarfile.open(DATA) as archive:
         archive.extractall(tmp_path, filter="data")
     with closing(sqlite3.connect(tmp_path / "home" / "weibo-tui.db")) as database, database:
-        # Where the posts were when the run began.
-        plans = "UPDATE runs SET plan = replace(plan, '/tmp/earlier/work/', ?)"
+        # Stands in the archive for the folder of the posts.
+        plans = "UPDATE runs SET plan = replace(plan, '/weibo-tui-test-data/', ?)"
         database.execute(plans, (json.dumps(f"{tmp_path}/")[1:-1],))
     return tmp_path
 

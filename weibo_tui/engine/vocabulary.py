@@ -8,6 +8,7 @@ tokenizers follow BERT-Chinese: Chinese characters are single tokens, other scri
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from threading import Thread
@@ -33,19 +34,19 @@ SAMPLE_SIZE = 400_000
 MAX_TOKEN_LENGTH = 3
 
 
-class TokenizerTrainer:
+class TokenizerTrainer(ABC):
     """Base class: counts bracket emoticons in cleaned posts. Emoji are characters."""
 
     def __init__(self, emoticons: bool) -> None:
         self._emoticons: Counter[str] | None = Counter() if emoticons else None
 
+    @abstractmethod
     def add(self, posts: Iterable[str]) -> None:
         """Count more posts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train(self, size: int) -> Iterator[int | Tokenizer]:
         """Yield growing numbers as progress, and last a tokenizer of at most `size` tokens."""
-        raise NotImplementedError
 
     def _without_emoticons(self, posts: Iterable[str]) -> Iterator[str]:
         for post in posts:

@@ -1,4 +1,4 @@
-"""The details of one history entry: beside the table where there is room, otherwise in a dialog."""
+"""The details of one history entry: next to the table where there is room, otherwise in a dialog."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class EntryDetails(VerticalScroll):
 
 
 class DetailsDialog(Dialog[None]):
-    """The details in a dialog, for windows too small to have them beside the table."""
+    """The details in a dialog, for windows too small to have them next to the table."""
 
     def __init__(self, entry: Entry, pattern: Pattern) -> None:
         super().__init__()

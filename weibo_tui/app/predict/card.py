@@ -5,6 +5,7 @@ Each card is one widget, so that hundreds of them scroll and reflow at once.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -69,9 +70,9 @@ class Card(Widget):
         return None
 
     @property
+    @abstractmethod
     def clipboard_text(self) -> str:
         """The text that copying the card copies."""
-        raise NotImplementedError
 
     @property
     def expandable(self) -> bool:
@@ -83,8 +84,9 @@ class Card(Widget):
         """True while the result is pending."""
         return False
 
+    @abstractmethod
     def lines(self, width: int) -> list[Content]:
-        raise NotImplementedError
+        """Return the lines of the card at a width."""
 
     def show_change(self) -> None:
         """Draw the card again, and lay out the list only where the card's height has changed."""
