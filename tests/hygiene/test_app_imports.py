@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
+
+from weibo_tui.workbench.doctor import PACKAGES
 
 HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "torch", "tokenizers", "transformers"}
 
@@ -46,3 +51,10 @@ def test_first_screen_needs_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", PAINTED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not HEAVY & set(done.stdout.split())
+
+
+def test_doctor_lists_packages_of_the_dependencies() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {name.replace("_", "-") for name in PACKAGES} <= {
+        re.split(r"[<>=]", line)[0].replace("_", "-") for line in project["dependencies"]
+    }
