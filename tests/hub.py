@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,6 +19,10 @@ from urllib.parse import urlsplit
 COMMIT = "1f" * 20
 LARGE = 10_000
 """Bytes above which a file is in large-file storage: at another address, with its SHA-256."""
+
+
+TOO_LONG = 2**24
+"""Bytes that no list of files has."""
 
 
 def git_sha1(content: bytes) -> str:
@@ -151,6 +157,13 @@ def garbled(answer: Answer, content: bytes) -> None:
     answer.give(206 if answer.headers.get("Range") else 200, bytes(len(content)), {})
 
 
+def interrupting(answer: Answer, content: bytes) -> None:
+    """Send a first part, and then Ctrl-C to this process."""
+    answer.give(200, content[: len(content) // 2], {}, length=len(content))
+    os.kill(os.getpid(), signal.SIGINT)
+    answer.close_connection = True
+
+
 def longer(answer: Answer, content: bytes) -> None:
     """Send more than the file has, up to 64 MiB."""
     answer.give(200, content, {}, length=2**26)
@@ -162,14 +175,14 @@ def longer(answer: Answer, content: bytes) -> None:
 
 
 def compressed(answer: Answer, content: bytes) -> None:
-    """Send a list of files of 64 MiB, compressed to 64 KiB."""
-    answer.give(200, gzip.compress(content + b" " * 2**26), {"Content-Encoding": "gzip"})
+    """Send a list of files that is too long, compressed to a thousandth."""
+    answer.give(200, gzip.compress(content + b" " * TOO_LONG, 1), {"Content-Encoding": "gzip"})
 
 
 def too_long(answer: Answer, content: bytes) -> None:
-    """Send a list of files of 64 MiB."""
+    """Send a list of files that is too long."""
     with suppress(OSError):
-        answer.give(200, content + b" " * 2**26, {})
+        answer.give(200, content + b" " * TOO_LONG, {})
 
 
 def endless_pages(answer: Answer, content: bytes) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import models
 import torch
 from torch import Tensor, nn
-from transformers import BertTokenizer, GPT2ForSequenceClassification, GPT2Model
+
+if TYPE_CHECKING:
+    from transformers import GPT2Model
 
 # `[PAD]`, which its training script sets, and the end of text of the English GPT-2, which its predict script keeps.
 TRAINED_PAD, PREDICTED_PAD = 0, 50256
@@ -44,6 +46,8 @@ class Original(nn.Module):
     """The model `backbone` with an adapter after each block and a head, with random weights."""
 
     def __init__(self, backbone: GPT2Model, seed: int = 0, labels: int = 2, bottleneck: int = 64) -> None:
+        from transformers import GPT2ForSequenceClassification
+
         super().__init__()
         config = type(backbone.config).from_dict(backbone.config.to_dict() | {"num_labels": labels})
         self.gpt2 = GPT2ForSequenceClassification(config)
@@ -59,6 +63,8 @@ class Original(nn.Module):
 
     def predict(self, posts: Sequence[str], folder: Path, pad: int = TRAINED_PAD) -> Tensor:
         """Return the probabilities (posts, labels) of its scripts; `folder` has the model."""
+        from transformers import BertTokenizer
+
         encoding = BertTokenizer.from_pretrained(folder)(
             list(posts), max_length=LENGTH, padding="max_length", truncation=True, return_tensors="pt"
         )

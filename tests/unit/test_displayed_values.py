@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import re
 import signal
+import sys
 import tempfile
 import tty
 from pathlib import Path
@@ -15,6 +17,7 @@ from at_work import app_at_work
 from commands import json_lines, start
 from terminal import Terminal
 
+from weibo_tui.cli import main
 from weibo_tui.workbench import Workbench
 
 PREDICTED = re.compile(r"第(\d+)碗面真好吃 *\n *[▲▼?] (?:positive|negative)")
@@ -76,10 +79,29 @@ def printed_by_batch(chance: random.Random) -> set[str]:
     return {line["text"] for line in json_lines(output[: output.rfind("\n") + 1])}
 
 
-def test_prediction_printed_line_by_line_is_recorded(furnished: Path) -> None:
-    printed = printed_by_command(random.Random(1))
-    assert printed
-    assert printed <= recorded(furnished)
+class TypedText(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("kind", [TypedText, io.TextIOWrapper])
+def test_printed_prediction_is_recorded_before(
+    furnished: Path, monkeypatch: pytest.MonkeyPatch, kind: type[io.TextIOWrapper]
+) -> None:
+    printed: dict[str, bool] = {}
+
+    class Output(io.TextIOWrapper):
+        def write(self, line: str) -> int:
+            printed.update((post["text"], post["text"] in recorded(furnished)) for post in json_lines(line.strip()))
+            return len(line)
+
+    posts = [f"第{number}盘饺子真好吃" for number in range(5)]
+    monkeypatch.setattr(sys, "argv", ["weibo-tui", "predict", "-", "--json"])
+    monkeypatch.setattr(sys, "stdin", kind(io.BytesIO("\n".join(posts).encode()), encoding="utf-8"))
+    monkeypatch.setattr(sys, "stdout", Output(io.BytesIO()))
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert printed == dict.fromkeys(posts, True)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import os
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,10 @@ def entry(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, link: str = "
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
+@cache
 def zeros(size: int) -> bytes:
     """Return a gzip stream of `size` zeros."""
-    step = 2**26
+    step = 2**22
     return gzip.compress(bytes(step), 1) * (size // step)
 
 
@@ -53,7 +55,7 @@ def zipped(*names: str, content: bytes = b"{}", method: int = zipfile.ZIP_DEFLAT
 
 def zip_of_zeros() -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("card.json", "{}")
         with archive.open("weights", "w") as member:
             for _time in range(64):
@@ -65,9 +67,9 @@ GOOD = file("card.json") + file("weights")
 BOMBS: dict[str, Callable[[], bytes]] = {
     "long header": lambda: gzip.compress(entry("x", GIGABYTES // 2, tarfile.XHDTYPE)) + zeros(2**28) + tar(GOOD),
     "long name": lambda: gzip.compress(entry("x", GIGABYTES // 2, tarfile.GNUTYPE_LONGNAME)) + zeros(2**28),
-    "many headers": lambda: tar(*[entry("x", 0, tarfile.XGLTYPE)] * 10_000, GOOD),
+    "many headers": lambda: tar(entry("x", 0, tarfile.XGLTYPE) * 10_000, GOOD),
     "many members": lambda: tar(entry("x") * 20_000, GOOD),
-    "many members in a zip": lambda: zipped(*map(str, range(5_000)), "card.json", "weights"),
+    "many members in a zip": lambda: zipped(*map(str, range(500)), "card.json", "weights"),
     "large other member": lambda: gzip.compress(entry("padding", 10**13) + bytes(2048)),
     "large member": lambda: zipped("card.json", "weights", content=bytes(2**20 + 1)),
     "zeros in a tar": lambda: gzip.compress(file("card.json") + entry("weights", 2**28)) + zeros(2**28),

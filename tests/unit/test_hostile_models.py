@@ -13,7 +13,6 @@ import pytest
 import safetensors.torch
 import torch
 from bounds import little_memory, sparse
-from commands import listing
 
 from weibo_tui.engine.config import MAX_SIZES, GPT2Config
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
@@ -69,23 +68,23 @@ def one(shape: list[int], begin: int = 0, end: int = 16) -> dict[str, object]:
     return {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
 
 
-LIES: dict[str, bytes] = {
-    "empty": b"",
-    "header beyond the file": (2**40).to_bytes(8, "little") + b"{}",
-    "header of 90 megabytes": header(b"{" + b" " * 90_000_000 + b"}"),
-    "many tensors": header({f"n{n}": one([0], 0, 0) for n in range(100_000)}),
-    "more than the file": header({"a": one([2**20], 0, 2**22)}) + bytes(16),
-    "overflow": header({"a": one([2**62, 8])}) + bytes(16),
-    "negative": header({"a": one([-4])}) + bytes(16),
-    "overlap": header({"a": one([4]), "b": one([4], 8, 24)}) + bytes(24),
-    "deep": header(b"[" * 10**5) + bytes(16),
+LIES: dict[str, Callable[[], bytes]] = {
+    "empty": bytes,
+    "header beyond the file": lambda: (2**40).to_bytes(8, "little") + b"{}",
+    "header of megabytes": lambda: header(b"{" + b" " * 5_000_000 + b"}"),
+    "many tensors": lambda: header({f"n{n}": one([0], 0, 0) for n in range(100_000)}),
+    "more than the file": lambda: header({"a": one([2**20], 0, 2**22)}) + bytes(16),
+    "overflow": lambda: header({"a": one([2**62, 8])}) + bytes(16),
+    "negative": lambda: header({"a": one([-4])}) + bytes(16),
+    "overlap": lambda: header({"a": one([4]), "b": one([4], 8, 24)}) + bytes(24),
+    "deep": lambda: header(b"[" * 10**5) + bytes(16),
 }
 
 
 @pytest.mark.parametrize("content", LIES.values(), ids=LIES)
-def test_hostile_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_hostile_safetensors_file_is_refused(tmp_path: Path, content: Callable[[], bytes]) -> None:
     file = tmp_path / "model.safetensors"
-    file.write_bytes(content)
+    file.write_bytes(content())
     config = models.config_of(models.reference())
     with little_memory():
         for read in (conversion.read_weights, weights.read_tensors):
@@ -105,25 +104,23 @@ def test_file_of_gigabytes_is_not_read(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "bases").exists()
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
-def test_base_with_nan_or_infinity_is_refused(tmp_path: Path, value: float) -> None:
-    source = models.write_folder(tmp_path / "from", models.reference())
-    tensors = safetensors.torch.load_file(source / "model.safetensors")
-    tensors["wpe.weight"][1, 2] = value
-    safetensors.torch.save_file(tensors, source / "model.safetensors")
-    with pytest.raises(UserInputError, match="wpe.weight holds what is no number"):
-        Bases(tmp_path / "bases").add(source, "one")
-    assert not (tmp_path / "bases").exists()
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("-inf"), 3e38])
-def test_adapter_with_overflowing_weights_is_not_saved(adapters: Adapters, base: OpenBase, value: float) -> None:
+def test_weights_with_nan_or_overflow_are_refused(
+    adapters: Adapters, base: OpenBase, tmp_path: Path, value: float
+) -> None:
     adapter, card = adapters.load("mood", base)
     with torch.no_grad():
         adapter.head.weight[0, 0] = value
     with pytest.raises(CorruptFileError, match="head.weight (holds what is no number|exceeds 1,000,000)"):
         adapters.save(adapter, card, overwrite=True)
     adapters.load("mood", base)
+    if value == 3e38:  # of a base it may be wanted
+        return
+    source = models.write_folder(tmp_path / "from", models.reference())
+    edit_weights(source, lambda tensors: tensors["wpe.weight"][1, 2].fill_(value))
+    with pytest.raises(UserInputError, match="wpe.weight holds what is no number"):
+        Bases(tmp_path / "bases").add(source, "one")
+    assert not (tmp_path / "bases").exists()
 
 
 def deep_list() -> list[Any]:
@@ -133,77 +130,68 @@ def deep_list() -> list[Any]:
     return deep
 
 
-SIZES = ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size", "n_inner")
-NOT_SIZES: tuple[Any, ...] = (0, -1, 2.5, "12", True, [], {})
-CONFIGS: dict[str, Any] = {
-    **{f"{name} too large": {name: 10**9} for name in SIZES},
-    **{f"n_layer {value!r}": {"n_layer": value} for value in NOT_SIZES},
-    "4300 digits": {"n_embd": int("9" * 4300)},
-    "long list": {"n_layer": [1] * 10**6},
-    "deep list": {"n_layer": deep_list()},
-    "long activation": {"activation_function": "x" * 10**6},
-    "list as activation": {"activation_function": [["gelu"]] * 10**5},
-    "epsilon NaN": {"layer_norm_epsilon": float("nan")},
-    "epsilon of 4300 digits": {"layer_norm_epsilon": int("9" * 4300)},
-    "heads that do not divide": {"n_head": 5},
-    "long model type": {"model_type": "x" * 10**6},
-    "deep model type": {"model_type": deep_list()},
-}
-
-
-@pytest.mark.parametrize("changes", CONFIGS.values(), ids=CONFIGS)
-def test_hostile_config_is_refused(changes: dict[str, Any]) -> None:
-    values = models.config_of(models.reference()).to_hugging_face() | changes
-    with little_memory(2**27), pytest.raises(UserInputError) as refused:
-        GPT2Config.from_hugging_face(values)
-    assert "\n" not in str(refused.value)
-    assert len(str(refused.value)) < 300
+def test_hostile_config_is_refused() -> None:
+    valid = models.config_of(models.reference()).to_hugging_face()
+    not_sizes: list[Any] = [0, -1, 2.5, "12", True, [], {}, [1] * 10**6, deep_list()]
+    hostile: list[dict[str, Any]] = [
+        *({name: 10**9} for name in ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size", "n_inner")),
+        *({"n_layer": value} for value in not_sizes),
+        {"n_embd": int("9" * 4300)},
+        {"activation_function": "x" * 10**6},
+        {"activation_function": [["gelu"]] * 10**5},
+        {"layer_norm_epsilon": float("nan")},
+        {"layer_norm_epsilon": int("9" * 4300)},
+        {"n_head": 5},
+        {"model_type": "x" * 10**6},
+        {"model_type": deep_list()},
+    ]
+    with little_memory(2**27):
+        for changes in hostile:
+            with pytest.raises(UserInputError) as refused:
+                GPT2Config.from_hugging_face(valid | changes)
+            assert "\n" not in str(refused.value)
+            assert len(str(refused.value)) < 300
 
 
 def test_largest_shape_allocates_nothing_before_weights(tmp_path: Path) -> None:
     source = models.write_folder(tmp_path / "from", models.reference())
-    sizes = {
-        "n_layer": MAX_SIZES["layers"],
-        "n_embd": MAX_SIZES["width"],
-        "n_head": 1,
-        "vocab_size": MAX_SIZES["vocabulary"],
-    }
+    names = {"layers": "n_layer", "width": "n_embd", "vocabulary": "vocab_size"}
+    sizes = {"n_head": 1} | {name: MAX_SIZES[ours] for ours, name in names.items()}
     config = json.loads((source / "config.json").read_bytes()) | sizes
     (source / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with little_memory(), pytest.raises(CorruptFileError, match="The weights lack"):
         Bases(tmp_path / "bases").add(source, "one")
 
 
-SHARDS: dict[str, list[str]] = {
-    "outside": ["../../other.safetensors"],
-    "absolute": ["/tmp/other.safetensors"],
-    "pipe": ["pipe.safetensors"],
-    "endless": ["zero.safetensors"],
-    "many": [f"{number}.safetensors" for number in range(10_000)],
-    "empty": [""],
-}
-
-
-@pytest.mark.parametrize("shards", SHARDS.values(), ids=SHARDS)
-def test_index_reads_files_of_its_folder_only(tmp_path: Path, shards: list[str]) -> None:
+def test_index_reads_files_of_its_folder_only(tmp_path: Path) -> None:
     source = models.write_folder(tmp_path / "from", models.reference())
     (source / "model.safetensors").rename(tmp_path / "other.safetensors")
     os.mkfifo(source / "pipe.safetensors")
     (source / "zero.safetensors").symlink_to("/dev/zero")
+    for shards in (
+        ["../../other.safetensors"],
+        ["/tmp/other.safetensors"],
+        ["pipe.safetensors"],
+        ["zero.safetensors"],
+        [f"{number}.safetensors" for number in range(10_000)],
+        [""],
+    ):
+        write_index(source, shards)
+        with little_memory(), pytest.raises(WeiboTuiError) as refused:
+            Bases(tmp_path / "bases").add(source, "one")
+        assert "\n" not in str(refused.value)
+        assert not (tmp_path / "bases").exists()
+
+
+def write_index(source: Path, shards: list[str]) -> None:
     shard_of = {f"w{number}": name for number, name in enumerate(shards)}
     (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shard_of}), encoding="utf-8")
-    before = listing(tmp_path / "bases")
-    with little_memory(), pytest.raises(WeiboTuiError) as refused:
-        Bases(tmp_path / "bases").add(source, "one")
-    assert "\n" not in str(refused.value)
-    assert listing(tmp_path / "bases") == before
 
 
 def test_shard_in_several_entries_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = models.write_folder(tmp_path / "from", models.reference())
     (source / "model.safetensors").rename(source / "m.safetensors")
-    shard_of = {f"w{number}": f"{number}/m.safetensors" for number in range(9)}
-    (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shard_of}), encoding="utf-8")
+    write_index(source, [f"{number}/m.safetensors" for number in range(9)])
     files: list[Path] = []
     read_weights = conversion.read_weights
 
@@ -216,11 +204,15 @@ def test_shard_in_several_entries_is_read_once(tmp_path: Path, monkeypatch: pyte
     assert files == [source / "m.safetensors"]
 
 
+def edit_weights(source: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    tensors = safetensors.torch.load_file(source / "model.safetensors")
+    change(tensors)
+    safetensors.torch.save_file(tensors, source / "model.safetensors")
+
+
 def test_hostile_tensor_name_gives_a_short_sentence(tmp_path: Path) -> None:
     source = models.write_folder(tmp_path / "from", models.reference())
-    tensors = safetensors.torch.load_file(source / "model.safetensors")
-    tensors["x\n\x1b[2J" * 10**4] = torch.ones(1)
-    safetensors.torch.save_file(tensors, source / "model.safetensors")
+    edit_weights(source, lambda tensors: tensors.update({"x\n\x1b[2J" * 10**4: torch.ones(1)}))
     with pytest.raises(CorruptFileError) as refused:
         Bases(tmp_path / "bases").add(source, "one")
     assert len(str(refused.value)) < 300

@@ -6,21 +6,17 @@ import importlib
 import json
 import os
 import runpy
-import shutil
 from pathlib import Path
 
 import models
 import pytest
-import torch
 from commands import listing
-from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.progress import drain
 from weibo_tui.registry import isolated
-from weibo_tui.registry.adapters import Adapters
-from weibo_tui.registry.bases import Bases, OpenBase
+from weibo_tui.registry.bases import Bases
 
 TERMINAL = "\x1b]0;x\x07\x1b]52;c;aGk=\x07"
 ABORTING = {
@@ -37,8 +33,8 @@ def write_json(path: Path, **changes: object) -> None:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A model folder with a `tokenizer.json`."""
-    return models.write_folder(tmp_path / "from", models.reference(), tokens="tokenizer.json")
+    """A model folder."""
+    return models.write_folder(tmp_path / "from", models.reference())
 
 
 def test_import_in_child_equals_import_here(tmp_path: Path, source: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -56,10 +52,15 @@ def test_import_in_child_equals_import_here(tmp_path: Path, source: Path, capfd:
 
 
 def test_aborting_tokenizer_is_refused(tmp_path: Path, source: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (source / "tokenizer.json").write_text(json.dumps(ABORTING), encoding="utf-8")
+    bases = Bases(tmp_path / "bases")
+    bases.add(source, "small")
+    (bases.path("small") / "tokenizer.json").write_text(json.dumps(ABORTING), encoding="utf-8")
+    card = bases.card("small")
+    hashed = card.sha256 | {"tokenizer.json": sha256(bases.path("small") / "tokenizer.json")}
+    write_json(bases.path("small") / "card.json", sha256=hashed)
     before = listing(tmp_path)
-    with pytest.raises(UserInputError, match="from was refused: reading it crashes"):
-        drain(Bases(tmp_path / "bases").import_folder(source, "one"))
+    with pytest.raises(UserInputError, match="small was refused: reading it crashes"):
+        drain(bases.import_model(bases.path("small"), "one"))
     assert listing(tmp_path) == before
     assert capfd.readouterr() == ("", "")
 
@@ -116,15 +117,3 @@ def test_closing_ends_the_child(tmp_path: Path) -> None:
     steps.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text(encoding="ascii")), 0)
-
-
-def test_import_of_broken_weights_keeps_the_old_adapter(tmp_path: Path, adapters: Adapters, base: OpenBase) -> None:
-    shutil.copytree(adapters.path("mood"), tmp_path / "mood")
-    weights = load_file(tmp_path / "mood" / "adapter.safetensors")
-    save_file(weights | {"head.weight": torch.zeros(7, 7)}, tmp_path / "mood" / "adapter.safetensors")
-    write_json(tmp_path / "mood" / "card.json", weights_sha256=sha256(tmp_path / "mood" / "adapter.safetensors"))
-    before = listing(adapters.folder)
-    with pytest.raises(UserInputError, match="mood is not a working adapter .*head.weight has the shape"):
-        drain(adapters.import_model(tmp_path / "mood", overwrite=True))
-    assert listing(adapters.folder) == before
-    adapters.load("mood", base)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from commands import Command, listing
 from torch import Tensor
 
 from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.registry.bases import Bases
 from weibo_tui.workbench import ImportResult, Workbench
 
 POSTS = [
@@ -28,28 +30,35 @@ POSTS = [
 DOWN = "gpt2.transformer.h.0.adapter.down_project.weight"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "project"
-    path.mkdir()
-    return path
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, originals.Original]:
+    """Return a folder with the original project and a home that has its base, and the model."""
+    folder = tmp_path_factory.mktemp("made")
+    original = originals.write_original(folder / "project")
+    Bases(folder / "home" / "bases").add(folder / "project" / "models" / "gpt2-chinese", "uer")
+    return folder, original
 
 
 @pytest.fixture
-def original(folder: Path) -> originals.Original:
-    return originals.write_original(folder)
+def original(made: tuple[Path, originals.Original]) -> originals.Original:
+    return made[1]
 
 
 @pytest.fixture
-def checkpoint(original: originals.Original, folder: Path) -> Path:
-    return folder / "best_weibo_sentiment_model.pth"
+def model(made: tuple[Path, originals.Original]) -> Path:
+    return made[0] / "project" / "models" / "gpt2-chinese"
 
 
 @pytest.fixture
-def wb(home: Path, original: originals.Original, folder: Path) -> Iterator[Workbench]:
+def checkpoint(made: tuple[Path, originals.Original], tmp_path: Path) -> Path:
+    return Path(shutil.copy(made[0] / "project" / "best_weibo_sentiment_model.pth", tmp_path))
+
+
+@pytest.fixture
+def wb(home: Path, made: tuple[Path, originals.Original]) -> Iterator[Workbench]:
     """A workbench with the original project's base."""
+    shutil.copytree(made[0] / "home", home, dirs_exist_ok=True)
     with Workbench.open(home) as opened:
-        opened.add_base(folder / "models" / "gpt2-chinese", "uer")
         yield opened
 
 
@@ -75,25 +84,19 @@ def change(checkpoint: Path, alter: Callable[[dict[Any, Any]], object]) -> None:
 
 
 def test_checkpoint_predicts_as_its_training_script(
-    wb: Workbench, original: originals.Original, checkpoint: Path, folder: Path
+    wb: Workbench, original: originals.Original, checkpoint: Path, model: Path
 ) -> None:
+    """Its predict script pools at the 128th token instead, which is padding except in the longest posts."""
     card = import_checkpoint(wb, checkpoint).card
     assert card == wb.adapters.card("theirs")
-    model = folder / "models" / "gpt2-chinese"
     theirs = original.predict(POSTS, model).numpy()
-    assert np.abs(predict(wb, "theirs") - theirs).max() < 1e-5
+    ours = predict(wb, "theirs")
+    assert np.abs(ours - theirs).max() < 1e-5
     assert np.abs(theirs[:, 0] - 0.5).max() > 0.1
     lengths = [one.truncated for one in wb.predict(POSTS, "theirs", record=False, machine=models.MACHINE)]
     assert lengths == [False, False, False, False, True]
 
-
-def test_predict_script_of_the_original_pools_padding(
-    wb: Workbench, original: originals.Original, checkpoint: Path, folder: Path
-) -> None:
-    """It pools at the 128th token, which is padding except in the longest posts."""
-    import_checkpoint(wb, checkpoint)
-    predicted = original.predict(POSTS, folder / "models" / "gpt2-chinese", originals.PREDICTED_PAD).numpy()
-    apart = np.abs(predict(wb, "theirs") - predicted).max(axis=1)
+    apart = np.abs(ours - original.predict(POSTS, model, originals.PREDICTED_PAD).numpy()).max(axis=1)
     assert (apart[:-1] > 1e-5).all()
     assert apart[:-1].max() > 0.1
     assert apart[-1] < 1e-5
@@ -125,7 +128,7 @@ def test_import_and_export_change_no_byte(wb: Workbench, checkpoint: Path, tmp_p
     assert out[0].read_bytes() == out[1].read_bytes()
 
 
-def test_exported_adapter_predicts_the_same_in_the_original(wb: Workbench, folder: Path, tmp_path: Path) -> None:
+def test_exported_adapter_predicts_the_same_in_the_original(wb: Workbench, model: Path, tmp_path: Path) -> None:
     """The temperature of a calibrated adapter is in the head there."""
     base = wb.bases.open("uer")
     ours = models.adapter_for(base.backbone.config, 3, 2, bottleneck=64, activation="relu")
@@ -135,32 +138,29 @@ def test_exported_adapter_predicts_the_same_in_the_original(wb: Workbench, folde
     list(wb.export_legacy("ours", out))
     theirs = originals.Original(models.reference(9, n_positions=160), seed=9)
     theirs.load_state_dict(torch.load(out, map_location="cpu"), strict=True)
-    expected = theirs.predict(POSTS, folder / "models" / "gpt2-chinese").numpy()
+    expected = theirs.predict(POSTS, model).numpy()
     assert np.abs(predict(wb, "ours") - expected).max() < 1e-5
     import_checkpoint(wb, out, "back")
     assert np.abs(predict(wb, "back") - expected).max() < 1e-5
 
 
-@pytest.mark.parametrize(
-    ("shape", "labels", "missing"),
-    [
+def test_adapter_of_another_shape_is_not_exported(wb: Workbench, tmp_path: Path) -> None:
+    base = wb.bases.open("uer")
+    shapes: tuple[tuple[dict[str, Any], int, str], ...] = (
         ({"blocks": (1,)}, 2, "one in each of the 2 blocks"),
         ({"activation": "gelu"}, 2, "the activation relu"),
         ({"bottleneck": 8}, 2, "bottlenecks of 64"),
         ({}, 3, "2 labels"),
         ({"bottleneck": 8, "activation": "tanh"}, 2, "bottlenecks of 64, the activation relu"),
-    ],
-)
-def test_adapter_of_another_shape_is_not_exported(
-    wb: Workbench, tmp_path: Path, shape: dict[str, Any], labels: int, missing: str
-) -> None:
-    base = wb.bases.open("uer")
-    adapter = models.adapter_for(base.backbone.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape))
-    wb.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])))
-    before = listing(tmp_path)
-    with pytest.raises(UserInputError, match=f"cannot load the adapter 'other', for it wants {missing}: "):
-        list(wb.export_legacy("other", tmp_path / "out" / "other.pth"))
-    assert listing(tmp_path) == before
+    )
+    for shape, labels, missing in shapes:
+        adapter = models.adapter_for(
+            base.backbone.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape)
+        )
+        wb.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])), overwrite=True)
+        with pytest.raises(UserInputError, match=f"cannot load the adapter 'other', for it wants {missing}: "):
+            list(wb.export_legacy("other", tmp_path / "out" / "other.pth"))
+        assert not (tmp_path / "out").exists()
 
 
 def test_closed_export_and_missing_base_leave_nothing(wb: Workbench, checkpoint: Path, tmp_path: Path) -> None:
@@ -176,23 +176,17 @@ def test_closed_export_and_missing_base_leave_nothing(wb: Workbench, checkpoint:
     assert {path for path in listing(tmp_path) if ".partial" in path} == {p for p in before if ".partial" in p} == set()
 
 
-def test_buffers_of_older_transformers_are_ignored(wb: Workbench, checkpoint: Path) -> None:
+def test_buffers_parameters_and_shared_storages_are_read(wb: Workbench, checkpoint: Path) -> None:
     import_checkpoint(wb, checkpoint)
     block = "gpt2.transformer.h.0.original_block.attn."
     old = {block + "bias": torch.ones(1, 1, 160, 160).tril().bool(), block + "masked_bias": torch.tensor(-1e4)}
-    change(checkpoint, lambda state: state.update(old | {"gpt2.lm_head.weight": torch.zeros(3, 32)}))
-    import_checkpoint(wb, checkpoint, "old")
-    assert weights(wb, "old") == weights(wb, "theirs")
-
-
-def test_parameters_and_shared_storages_are_imported(wb: Workbench, checkpoint: Path) -> None:
-    import_checkpoint(wb, checkpoint)
 
     def entwine(state: dict[Any, Any]) -> None:
         up = "gpt2.transformer.h.0.adapter.up_project.weight"
         both = torch.stack([state[DOWN], state[up].t()])
         state[DOWN], state[up] = both[0], both[1].t()
         state["gpt2.score.weight"] = torch.nn.Parameter(state["gpt2.score.weight"])
+        state.update(old | {"gpt2.lm_head.weight": torch.zeros(3, 32)})
 
     change(checkpoint, entwine)
     import_checkpoint(wb, checkpoint, "entwined")
@@ -273,16 +267,15 @@ def test_checkpoint_with_code_is_refused_and_not_run(
     assert marker.is_dir()
 
 
-@pytest.mark.parametrize("spoil", [models.cut, lambda path: path.write_bytes(b""), lambda path: path.write_text("a")])
-def test_broken_checkpoint_is_reported(
-    command: Command, wb: Workbench, checkpoint: Path, tmp_path: Path, spoil: Callable[[Path], object]
-) -> None:
-    spoil(checkpoint)
-    before = listing(tmp_path)
-    done = command("adapters", "import", checkpoint)
-    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
-    assert "is damaged" in done.err
-    assert listing(tmp_path) == before
+def test_broken_checkpoint_is_reported(command: Command, wb: Workbench, checkpoint: Path, tmp_path: Path) -> None:
+    whole = checkpoint.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"a"):
+        checkpoint.write_bytes(content)
+        before = listing(tmp_path)
+        done = command("adapters", "import", checkpoint)
+        assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+        assert "is damaged" in done.err
+        assert listing(tmp_path) == before
 
 
 def test_invalid_arguments_are_one_line_and_leave_nothing(

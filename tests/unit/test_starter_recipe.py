@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     for number, dataset in enumerate(DATASETS):
         for index, file in enumerate(dataset.files):
-            posts = made_up.posts(90 if dataset.labels == MOODS else 150, seed=100 * number + index)
+            posts = made_up.posts(60 if dataset.labels == MOODS else 90, seed=100 * number + index)
             rng = random.Random(number)
             labeled = [(_label(dataset.labels, label, rng), f"{text}{rng.randint(0, 999)}") for text, label in posts]
             labeled += [(dataset.labels[0], f"{rng.choice('好坏')}//@某人{number}:{CHAIN}")] * (number < 2)
@@ -49,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with (folder / file).open("w", encoding="utf-8", newline="") as out:
                 csv.writer(out).writerows([("label", "review"), *labeled])
     with lzma.open(folder / "corpus.txt.xz", "wt", encoding="utf-8") as corpus:
-        corpus.writelines(f"{text}\n" for text, _label in made_up.posts(6_000, seed=7))
+        corpus.writelines(f"{text}\n" for text, _label in made_up.posts(1_500, seed=7))
     return folder
 
 
@@ -67,7 +67,7 @@ def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patched.setattr(models, "TASKS", tuple(_small(task) for task in models.TASKS))
         patched.setattr(recipe, "BUNDLED", folder / "package")
         recipe.split(data, folder)
-        recipe.pretrain(folder, tokens=30_000, layers=1, width=64)
+        recipe.pretrain(folder, tokens=4_000, layers=1, width=64)
         recipe.adapters(folder, epochs=1)
         recipe.floors(folder)
         recipe.score(folder)
@@ -140,7 +140,7 @@ def test_bundle_predicts_and_has_scores_and_no_posts(data: Path, work: Path, hom
 
 def test_finished_steps_do_nothing_and_training_resumes(work: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (work / "starter").rglob("*.safetensors")}
-    recipe.pretrain(work, tokens=30_000, layers=1, width=64)
+    recipe.pretrain(work, tokens=4_000, layers=1, width=64)
     recipe.adapters(work, epochs=1)
     assert {path: path.stat().st_mtime_ns for path in (work / "starter").rglob("*.safetensors")} == before
 
