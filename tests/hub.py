@@ -59,13 +59,7 @@ class Answer(BaseHTTPRequestHandler):
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the base class's name for it
         pass
 
-    def do_HEAD(self) -> None:
-        self._answer()
-
     def do_GET(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
         path = urlsplit(self.path).path
         self.hub.requests.append(f"{self.command} {path}")
         if "Authorization" in self.headers:
@@ -79,6 +73,9 @@ class Answer(BaseHTTPRequestHandler):
             self._large(path.removeprefix("/large/"))
         else:
             self._resolve(path.strip("/"))
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _tree(self, path: str) -> None:
         name, _tree, _revision = path.removeprefix("/api/").partition("/tree/")
@@ -141,12 +138,16 @@ class Answer(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(content)
 
+    def give_part(self, content: bytes, length: int) -> None:
+        """Send the first bytes of a response of the length."""
+        self.give(206 if self.headers.get("Range") else 200, content, {}, length)
+
 
 def cut(after: int) -> Callable[[Answer, bytes], None]:
     """Close the connection after some bytes."""
 
     def send(answer: Answer, content: bytes) -> None:
-        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, length=len(content))
+        answer.give_part(content[:after], len(content))
         answer.close_connection = True
 
     return send
@@ -154,12 +155,12 @@ def cut(after: int) -> Callable[[Answer, bytes], None]:
 
 def garbled(answer: Answer, content: bytes) -> None:
     """Send other bytes of the same number."""
-    answer.give(206 if answer.headers.get("Range") else 200, bytes(len(content)), {})
+    answer.give_part(bytes(len(content)), len(content))
 
 
 def interrupting(answer: Answer, content: bytes) -> None:
     """Send a first part, and then Ctrl-C to this process."""
-    answer.give(200, content[: len(content) // 2], {}, length=len(content))
+    answer.give_part(content[: len(content) // 2], len(content))
     os.kill(os.getpid(), signal.SIGINT)
     answer.close_connection = True
 
@@ -200,7 +201,7 @@ def slow(gate: threading.Event, after: int) -> Callable[[Answer, bytes], None]:
     """Send some bytes, and the rest when the gate opens."""
 
     def send(answer: Answer, content: bytes) -> None:
-        answer.give(206 if answer.headers.get("Range") else 200, content[:after], {}, length=len(content))
+        answer.give_part(content[:after], len(content))
         answer.wfile.flush()
         gate.wait(60)
         answer.wfile.write(content[after:])

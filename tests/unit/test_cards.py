@@ -1,23 +1,28 @@
-"""A card is read back unchanged; an invalid one is refused with a sentence."""
+"""A card is read back unchanged; an invalid or absurd one, and a bad name, is refused with a sentence."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import models
 import pytest
-from commands import Command
+from bounds import little_memory
+from commands import Command, listing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.errors import CorruptFileError, UserInputError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.registry import cards
+from weibo_tui.registry.adapters import Adapters
+from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import Workbench
 
@@ -26,27 +31,12 @@ BASE_CARD = BaseCard(
 )
 
 
-def adapter_card(**changes: Any) -> AdapterCard:
-    fields: dict[str, Any] = {
-        "name": "a",
-        "base": "b",
-        "base_fingerprint": "f" * 64,
-        "labels": ("坏", "好"),
-        "raw_labels": ("0", "1"),
-        "width": 32,
-        "blocks": (0, 1),
-        "bottleneck": 8,
-        "activation": "gelu",
-        "max_length": 32,
-        "preprocessing": 1,
-        "temperature": 1.5,
-        "dtype": "float32",
-        "parameters": 99,
-    }
-    return AdapterCard(**(fields | changes))
+ADAPTER_CARD = AdapterCard(
+    "a", "b", "f" * 64, ("坏", "好"), ("0", "1"), 32, (0, 1), 8, "gelu", 32, 1, 1.5, "float32", 99
+)
 
 
-@pytest.mark.parametrize("card", [BASE_CARD, adapter_card(), adapter_card(labels=("\ud83d", "好"), temperature=2)])
+@pytest.mark.parametrize("card", [BASE_CARD, ADAPTER_CARD, replace(ADAPTER_CARD, labels=("\ud83d", "好"))])
 def test_card_is_read_back_unchanged(card: BaseCard | AdapterCard, tmp_path: Path) -> None:
     (tmp_path / "card.json").write_bytes(cards.write(card))
     card_type: type[AdapterCard] = type(card)  # type: ignore[assignment]
@@ -58,7 +48,7 @@ def with_values(card: BaseCard | AdapterCard, **changes: Any) -> bytes:
 
 
 def test_unknown_field_is_ignored_and_new_format_refused() -> None:
-    card = adapter_card()
+    card = ADAPTER_CARD
     assert cards.parse(with_values(card, mood=1), AdapterCard) == card
     with pytest.raises(ValueError, match="newer version"):
         cards.parse(with_values(card, format=2), AdapterCard)
@@ -94,15 +84,15 @@ def test_invalid_field_is_refused(tmp_path: Path) -> None:
         {"score": {"per_label": {"a": {"f1": "x"}}}},
     ]
     for changes in invalid:
-        (tmp_path / "card.json").write_bytes(with_values(adapter_card(), **changes))
+        (tmp_path / "card.json").write_bytes(with_values(ADAPTER_CARD, **changes))
         message = f"card.json cannot be used .its field (raw_)?{next(iter(changes))} is not what it should be"
         with pytest.raises(CorruptFileError, match=message):
             cards.read(tmp_path / "card.json", AdapterCard)
 
 
 def test_missing_field_is_refused() -> None:
-    values = json.loads(cards.write(adapter_card()))
-    for field in dataclasses.fields(AdapterCard)[:14]:
+    values = json.loads(cards.write(ADAPTER_CARD))
+    for field in fields(AdapterCard)[:14]:
         with pytest.raises(ValueError, match="a field is missing"):
             cards.parse(json.dumps({name: values[name] for name in values if name != field.name}).encode(), AdapterCard)
 
@@ -127,7 +117,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-FIELDS = st.sampled_from(sorted({one.name for card in (AdapterCard, BaseCard) for one in dataclasses.fields(card)}))
+FIELDS = st.sampled_from(sorted({field.name for card in (AdapterCard, BaseCard) for field in fields(card)}))
 
 
 @settings(max_examples=25)
@@ -143,7 +133,7 @@ def test_any_bytes_are_a_value_error(data: bytes) -> None:
 @given(st.dictionaries(FIELDS, JSON, min_size=1, max_size=3))
 def test_any_field_changed_gives_a_card_or_a_value_error(changes: dict[str, Any]) -> None:
     with suppress(ValueError):
-        card = cards.parse(with_values(adapter_card(), **changes), AdapterCard)
+        card = cards.parse(with_values(ADAPTER_CARD, **changes), AdapterCard)
         assert cards.parse(cards.write(card), AdapterCard) == card
     with suppress(ValueError):
         base = cards.parse(with_values(BASE_CARD, **changes), BaseCard)
@@ -162,7 +152,7 @@ def test_partial_score_card_is_shown(command: Command, wb: Workbench) -> None:
 
 
 def test_checksum_shows_a_changed_figure() -> None:
-    written = cards.write(adapter_card(temperature=1.25))
+    written = cards.write(replace(ADAPTER_CARD, temperature=1.25))
     changed = written.replace(b"1.25", b"1.35")
     assert changed != written
     assert cards.checksum_matches(written)
@@ -186,8 +176,69 @@ def test_card_has_room_for_a_thousand_short_labels() -> None:
     figures = {label: {"precision": 1 / 3, "recall": 1 / 3, "f1": 1 / 3, "support": 9} for label in labels}
     score: dict[str, Any] = {"labels": list(labels), "per_label": figures, "confusion": []}
     data = {"labels": dict.fromkeys(labels, 9)}
-    written = cards.write(adapter_card(labels=labels, raw_labels=labels, score=score, data=data))
+    written = cards.write(replace(ADAPTER_CARD, labels=labels, raw_labels=labels, score=score, data=data))
     assert len(written) < cards.MAX_CARD_SIZE
     assert cards.parse(written, AdapterCard).labels == labels
     with pytest.raises(UserInputError, match="The 1000 labels are too long for a card"):
         cards.check_labels([label + "好" * 900 for label in labels])
+
+
+INVALID = ("../x", "/etc/passwd", "a\x1b[2Jb")
+CARDS: dict[str, dict[str, Any]] = {
+    "many labels": {name: list(map(str, range(20_000))) for name in ("labels", "raw_labels")},
+    "long label": {"labels": ["x" * 10**6, "y"]},
+    "many blocks": {"blocks": [0] * 10**5},
+    "large block": {"blocks": [10**40]},
+    "large parameters": {"parameters": 10**4000},
+    "long name": {"base": "x" * 10**6},
+    "low temperature": {"temperature": 1e-300},
+    "high temperature": {"temperature": 1e8},
+}
+
+
+def test_card_with_absurd_sizes_is_refused(adapters: Adapters) -> None:
+    values = json.loads((adapters.path("mood") / "card.json").read_bytes())
+    for changes in CARDS.values():
+        with pytest.raises(ValueError, match="its field .* is not what it should be") as refused:
+            cards.parse(json.dumps(values | changes).encode(), AdapterCard)
+        assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("changes", [{"width": 10**9}, {"bottleneck": 10**9}, {"blocks": list(range(9000))}], ids=str)
+def test_adapter_with_absurd_shape_allocates_nothing(
+    adapters: Adapters, base: OpenBase, changes: dict[str, Any]
+) -> None:
+    path = adapters.path("mood") / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changes), encoding="utf-8")
+    with little_memory(2**28), pytest.raises(WeiboTuiError) as refused:
+        adapters.load("mood", base)
+    assert len(str(refused.value)) < 700
+
+
+def test_invalid_name_is_refused() -> None:
+    for name in ("..", ".", "a/b", "a\\b", "", "a\nb", "名", "a b", *INVALID, ".hidden", "x" * 65):
+        with pytest.raises(UserInputError, match="cannot be used: take 1 to 64 of the characters"):
+            cards.check_name(name)
+
+
+def test_invalid_name_is_refused_by_every_command(command: Command, adapters: Adapters, tmp_path: Path) -> None:
+    source = models.write_folder(tmp_path / "from", models.reference())
+    before = {path: digest for path, digest in listing(tmp_path).items() if not path.startswith("home")}
+    commands: tuple[tuple[str | Path, ...], ...] = (
+        ("bases", "add", source, "--name", "NAME"),
+        ("bases", "remove", "--yes", "NAME"),
+        ("bases", "export", "NAME", tmp_path / "out.zip"),
+        ("bases", "import", source, "--name", "NAME"),
+        ("adapters", "import", adapters.path("mood"), "--name", "NAME"),
+        ("adapters", "show", "NAME"),
+        ("adapters", "use", "NAME"),
+        ("adapters", "remove", "--yes", "NAME"),
+        ("adapters", "export", "NAME", tmp_path / "out.zip"),
+        ("runs", "show", "NAME"),
+        ("runs", "remove", "--yes", "NAME"),
+        ("predict", "--adapter", "NAME", "好"),
+    )
+    for name, words in zip(cycle(INVALID), commands, strict=False):
+        done = command(*(name if word == "NAME" else word for word in words))
+        assert (done.code, done.err.count("\n")) == (2, 1), (words, done)
+        assert {path: digest for path, digest in listing(tmp_path).items() if not path.startswith("home")} == before

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import random
 import re
 import signal
 import sys
-import tempfile
-import tty
 from pathlib import Path
 
 import pytest
 from at_work import app_at_work
-from commands import json_lines, start
+from commands import json_lines
 from terminal import Terminal
 
 from weibo_tui.cli import main
@@ -46,39 +43,6 @@ def shown_in_app(home: Path, posts: Path, chance: random.Random) -> set[str]:
     return shown
 
 
-def printed_by_command(chance: random.Random) -> set[str]:
-    """Return the posts with predictions on stdout when `predict -` was killed, which read typed lines."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    with start("predict", "-", "--json", stdin=slave) as process:
-        os.close(slave)
-        assert process.stdout
-        lines = []
-        for number in range(chance.randrange(2, 40)):
-            os.write(master, f"第{number}盘饺子真好吃\n".encode())
-            if number % 3 == 2:  # several wait, mostly
-                lines.append(process.stdout.readline())
-        process.kill()
-        lines.append(process.stdout.read())
-    os.close(master)
-    output = b"".join(lines).decode()
-    return {line["text"] for line in json_lines(output[: output.rfind("\n") + 1])}
-
-
-def printed_by_batch(chance: random.Random) -> set[str]:
-    """Return the same for a pipe, which is predicted in batches."""
-    with tempfile.TemporaryFile() as posts:
-        posts.write("".join(f"第{number}杯茶真好喝\n" for number in range(20_000)).encode())
-        posts.seek(0)
-        with start("predict", "-", "--json", stdin=posts) as process:
-            assert process.stdout
-            lines = [process.stdout.readline() for _time in range(chance.randrange(1, 2000))]
-            process.kill()
-            lines.append(process.stdout.read())
-    output = b"".join(lines).decode()
-    return {line["text"] for line in json_lines(output[: output.rfind("\n") + 1])}
-
-
 class TypedText(io.TextIOWrapper):
     def isatty(self) -> bool:
         return True
@@ -108,11 +72,3 @@ def test_printed_prediction_is_recorded_before(
 @pytest.mark.parametrize("seed", range(25))
 def test_prediction_shown_in_app_is_recorded(seed: int, furnished: Path, posts_file: Path) -> None:
     assert shown_in_app(furnished, posts_file, random.Random(seed)) <= recorded(furnished)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
-def test_printed_predictions_are_recorded(seed: int, furnished: Path) -> None:
-    printed = printed_by_command(random.Random(seed)) | printed_by_batch(random.Random(seed))
-    assert printed
-    assert printed <= recorded(furnished)

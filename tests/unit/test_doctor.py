@@ -8,6 +8,7 @@ import platform
 import shutil
 import sqlite3
 import sys
+from collections import deque
 from contextlib import closing
 from dataclasses import replace
 from importlib import metadata
@@ -55,9 +56,9 @@ def test_doctor_reports_intact_home(command: Command, wb: Workbench, home: Path)
     assert computer["memory"] > 10**8
     assert computer["cores"] >= 1
     assert computer["dtype"] == ("bfloat16" if computer["bfloat16"] else "float32")
-    assert [(name, folder["path"]) for name, folder in values["folders"].items()] == [
-        (name, str(home)) for name in ("data", "settings", "log")
-    ]
+    assert {name: folder["path"] for name, folder in values["folders"].items()} == dict.fromkeys(
+        ("data", "settings", "log"), str(home)
+    )
     assert all(folder["exists"] and folder["writable"] for folder in values["folders"].values())
     assert values["folders"]["data"]["free"] == pytest.approx(shutil.disk_usage(home).free, rel=0.1)
     assert values["settings"] == {"base": "small", "adapter": "mood"}
@@ -87,7 +88,7 @@ def test_doctor_creates_nothing(command: Command, home: Path) -> None:
     assert not home.exists()
 
 
-@pytest.mark.parametrize("version", [0, 1, len(MIGRATIONS) - 1, 1000])
+@pytest.mark.parametrize("version", [0, len(MIGRATIONS) - 1, 1000])
 def test_doctor_leaves_database_version_unchanged(command: Command, home: Path, version: int) -> None:
     path = home / "weibo-tui.db"
     with closing(sqlite3.connect(path)) as database:
@@ -135,9 +136,6 @@ def test_doctor_hides_secrets(command: Command, home: Path, monkeypatch: pytest.
         assert "somebody" not in output
 
 
-# damage
-
-
 def flip_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
@@ -152,7 +150,7 @@ def reshape_head(folder: Path) -> None:
     (folder / "card.json").write_bytes(cards.write(hashed))
 
 
-def check_problems(command: Command, home: Path, expected: list[tuple[str, str]]) -> None:
+def check_problems(command: Command, home: Path, *expected: tuple[str, str]) -> None:
     """Check that `doctor` reports exactly these problems with their remedies, and changes nothing."""
     before = listing(home)
     done = command("doctor", "--json")
@@ -190,45 +188,39 @@ def test_doctor_reports_damaged_models_and_lost_defaults(
     check_problems(
         command,
         home,
-        [
-            ("adapters/mood is damaged (adapter.safetensors)", "remove 'mood'"),
-            ("head.weight has the shape (7, 7)", "remove 'reshaped'"),
-            ("adapters/figure is damaged (card.json)", "train it again"),
-            ("adapters/broken/card.json cannot be used", "remove its folder"),
-            ("bases/small is damaged (model.safetensors)", "remove 'small'"),
-            ("bases/other is damaged (tokenizer.json)", "remove 'other'"),
-            ("'orphan' wants the base 'lost'", "add it"),
-            ("The adapter 'gone' is the default", "adapters use"),
-            ("The base 'gone' is the default", "bases use"),
-        ],
+        ("adapters/mood is damaged (adapter.safetensors)", "remove 'mood'"),
+        ("head.weight has the shape (7, 7)", "remove 'reshaped'"),
+        ("adapters/figure is damaged (card.json)", "train it again"),
+        ("adapters/broken/card.json cannot be used", "remove its folder"),
+        ("bases/small is damaged (model.safetensors)", "remove 'small'"),
+        ("bases/other is damaged (tokenizer.json)", "remove 'other'"),
+        ("'orphan' wants the base 'lost'", "add it"),
+        ("The adapter 'gone' is the default", "adapters use"),
+        ("The base 'gone' is the default", "bases use"),
     )
 
 
 @pytest.mark.parametrize("damage", ["no database", "overwritten", "folder"])
 def test_doctor_reports_damaged_database_and_settings(command: Command, wb: Workbench, home: Path, damage: str) -> None:
-    list(wb.predict(["今天的面真好吃"] * 50, machine=models.MACHINE))
+    list(wb.predict(["今天的面真好吃" * 10] * 20, machine=models.MACHINE))
     wb._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     wb._database.close()
     wb._open_database = None
     path = home / "weibo-tui.db"
     for suffix in ("-wal", "-shm"):
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-    match damage:
-        case "no database":
-            path.write_text("no database at all, " * 500)
-        case "overwritten":
-            content = path.read_bytes()
-            path.write_bytes(content[: 4096 * 3] + b"\xff" * (len(content) - 4096 * 3))
-        case _:
-            path.unlink()
-            path.mkdir()
+    content = path.read_bytes()
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    elif damage == "overwritten":
+        path.write_bytes(content[: 4096 * 3] + b"\xff" * (len(content) - 4096 * 3))
+    else:
+        path.write_text("no database at all, " * 500)
     settings = b"device = cpu" if damage == "folder" else b"\xff\xfe\x00"
     (home / "settings.toml").write_bytes(settings)
     problem = ("is out of reach", "check the disk") if damage == "folder" else ("weibo-tui.db is damaged", "move")
-    check_problems(command, home, [problem, ("settings.toml is not valid", "correct it")])
-
-
-# the machine
+    check_problems(command, home, problem, ("settings.toml is not valid", "correct it"))
 
 
 def test_doctor_reports_unwritable_folders(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,9 +271,6 @@ def test_doctor_reports_encoding_without_chinese(home: Path, monkeypatch: pytest
     assert "iso-8859-1 has no Chinese" in problem
 
 
-# the Hub
-
-
 def test_doctor_asks_hub_only_with_network_option(command: Command, home: Path, hub: Hub) -> None:
     assert report(command.ok("doctor", "--network", "--json"))["hub"] == os.environ["HF_ENDPOINT"]
     assert len(hub.requests) == 1
@@ -291,11 +280,11 @@ def test_doctor_asks_hub_only_with_network_option(command: Command, home: Path, 
     assert len(hub.requests) == count
 
 
-@pytest.mark.parametrize("status", [401, 404, 429])
-def test_doctor_with_refusing_hub_is_consistent(command: Command, home: Path, hub: Hub, status: int) -> None:
-    hub.statuses.extend([(status, {"Retry-After": "0"})] * 20)
-    done = command("doctor", "--network", "--json")
-    assert (report(done)["hub"] is None) == bool(report(done)["problems"]) == bool(done.code)
+def test_doctor_with_refusing_hub_is_consistent(command: Command, home: Path, hub: Hub) -> None:
+    for status in (401, 429):
+        hub.statuses = deque([(status, {"Retry-After": "0"})] * 20)
+        done = command("doctor", "--network", "--json")
+        assert (report(done)["hub"] is None) == bool(report(done)["problems"]) == bool(done.code)
 
 
 def test_doctor_reports_unreachable_hub(

@@ -64,7 +64,7 @@ def header(values: object) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def one(shape: list[int], begin: int = 0, end: int = 16) -> dict[str, object]:
+def tensor(shape: list[int], begin: int = 0, end: int = 16) -> dict[str, object]:
     return {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
 
 
@@ -72,11 +72,11 @@ LIES: dict[str, Callable[[], bytes]] = {
     "empty": bytes,
     "header beyond the file": lambda: (2**40).to_bytes(8, "little") + b"{}",
     "header of megabytes": lambda: header(b"{" + b" " * 5_000_000 + b"}"),
-    "many tensors": lambda: header({f"n{n}": one([0], 0, 0) for n in range(100_000)}),
-    "more than the file": lambda: header({"a": one([2**20], 0, 2**22)}) + bytes(16),
-    "overflow": lambda: header({"a": one([2**62, 8])}) + bytes(16),
-    "negative": lambda: header({"a": one([-4])}) + bytes(16),
-    "overlap": lambda: header({"a": one([4]), "b": one([4], 8, 24)}) + bytes(24),
+    "many tensors": lambda: header({f"n{n}": tensor([0], 0, 0) for n in range(100_000)}),
+    "more than the file": lambda: header({"a": tensor([2**20], 0, 2**22)}) + bytes(16),
+    "overflow": lambda: header({"a": tensor([2**62, 8])}) + bytes(16),
+    "negative": lambda: header({"a": tensor([-4])}) + bytes(16),
+    "overlap": lambda: header({"a": tensor([4]), "b": tensor([4], 8, 24)}) + bytes(24),
     "deep": lambda: header(b"[" * 10**5) + bytes(16),
 }
 

@@ -74,20 +74,20 @@ BOMBS: dict[str, Definition] = {
 }
 
 
-@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-def test_tokenizer_bomb_is_refused(bomb: Definition) -> None:
-    text = json.dumps(definition(**bomb))
-    with little_memory(), pytest.raises(UserInputError, match="The tokenizer was refused, ") as refused:
-        load(text)
-    assert "\n" not in str(refused.value)
-    assert len(str(refused.value)) < 300
+def test_tokenizer_bomb_is_refused() -> None:
+    for bomb in BOMBS.values():
+        text = json.dumps(definition(**bomb))
+        with little_memory(), pytest.raises(UserInputError, match="The tokenizer was refused, ") as refused:
+            load(text)
+        assert "\n" not in str(refused.value)
+        assert len(str(refused.value)) < 300
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"model": 1}', "[" * 10**5, '{"model": {}, "model": {}}'])
-def test_invalid_definition_is_a_sentence(text: str) -> None:
-    with pytest.raises(WeiboTuiError, match="The tokenizer") as refused:
-        load(text)
-    assert "\n" not in str(refused.value)
+def test_invalid_definition_is_a_sentence() -> None:
+    for text in ("", "[]", '{"model": 1}', "[" * 10**5, '{"model": {}, "model": {}}'):
+        with pytest.raises(WeiboTuiError, match="The tokenizer") as refused:
+            load(text)
+        assert "\n" not in str(refused.value)
 
 
 def test_definition_too_large_is_not_parsed() -> None:
@@ -166,7 +166,7 @@ def test_tokenizers_of_gpt2_and_of_bert_are_accepted() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 2**40) | st.text(max_size=4) | st.just("Sequence"),
-    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=4), one, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
 )
 TYPES = st.sampled_from(sorted(kind for kinds in tokenizer_check.COMPONENTS.values() for kind in kinds))
 

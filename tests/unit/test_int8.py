@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import models
@@ -13,12 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from weibo_tui.engine.config import GPT2Config
 from weibo_tui.progress import drain
-from weibo_tui.registry.bases import CONFIG, TOKENIZER, WEIGHTS, Bases, OpenBase
+from weibo_tui.registry.bases import WEIGHTS, Bases, OpenBase
 from weibo_tui.registry.conversion import Checkpoint
 from weibo_tui.registry.int8 import SCALE, dequantize, quantize
-from weibo_tui.registry.weights import open_tensors
 
 VALUES = st.floats(-1e4, 1e4, width=32)
 MATRICES = st.integers(1, 5).flatmap(
@@ -50,15 +47,16 @@ def test_vectors_and_float_tensors_stay_unchanged() -> None:
     assert models.same_bits(dequantize(plain), plain)
 
 
+def checkpoint(base: OpenBase) -> Checkpoint:
+    definition, special_tokens = base.tokenizer._tokenizer.to_str(), base.tokenizer.special_tokens
+    return Checkpoint(base.backbone.config, base.backbone.to_hf_state_dict(), definition, special_tokens)
+
+
 @pytest.fixture
 def small(base: OpenBase, tmp_path: Path) -> Bases:
     """A store of bases with one int8 base, `small`."""
     bases = Bases(tmp_path / "bases")
-    definition = base.tokenizer._tokenizer.to_str()
-    checkpoint = Checkpoint(
-        base.backbone.config, base.backbone.to_hf_state_dict(), definition, base.tokenizer.special_tokens
-    )
-    bases.create("small", checkpoint, "elsewhere", {}, int8=True)
+    bases.create("small", checkpoint(base), "elsewhere", {}, int8=True)
     return bases
 
 
@@ -66,13 +64,7 @@ def test_int8_base_is_small_and_matches_its_fingerprint(small: Bases, base: Open
     opened = small.open("small")
     full = sum(tensor.nbytes for tensor in base.backbone.to_hf_state_dict().values())
     assert (small.path("small") / WEIGHTS).stat().st_size < 0.6 * full  # short rows: the scales are a large part
-    again = Checkpoint(
-        opened.backbone.config,
-        opened.backbone.to_hf_state_dict(),
-        (small.path("small") / TOKENIZER).read_text(encoding="utf-8"),
-        opened.tokenizer.special_tokens,
-    )
-    plain = Bases(tmp_path / "plain").create("plain", again, "elsewhere", {})
+    plain = Bases(tmp_path / "plain").create("plain", checkpoint(opened), "elsewhere", {})
     assert plain.fingerprint == opened.card.fingerprint != base.card.fingerprint
     assert plain.parameters == opened.card.parameters == base.card.parameters
 
@@ -93,8 +85,4 @@ def test_file_with_wrong_scales_is_refused(small: Bases) -> None:
     for wrong in (tensors[name][:-1], tensors[name][:, None]):
         safetensors.torch.save_file(tensors | {name: wrong.contiguous()}, path)
         with pytest.raises(ValueError, match="not those that config.json asks for"):
-            open_tensors(path, small_config(small)).__enter__()
-
-
-def small_config(bases: Bases) -> GPT2Config:
-    return GPT2Config.from_hugging_face(json.loads((bases.path("small") / CONFIG).read_bytes()))
+            small.check("small")

@@ -45,12 +45,13 @@ def test_import_in_child_equals_import_here(tmp_path: Path, source: Path, capfd:
     token = {"__type": "AddedToken", "content": "[UNK]", TERMINAL: 1}
     settings = {"chat_template": "{{ x }}", "tokenizer_file": "/dev/zero", "auto_map": {"A": "b"}}
     write_json(source / "tokenizer_config.json", unk_token=token, **settings)
-    there = drain(bases.import_folder(source, "there"))
-    assert (there.fingerprint, there.sha256, there.source) == (here.fingerprint, here.sha256, here.source)
+    child = drain(bases.import_folder(source, "there"))
+    assert (child.fingerprint, child.sha256, child.source) == (here.fingerprint, here.sha256, here.source)
     assert listing(bases.path("there")).keys() == listing(bases.path("here")).keys()
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_aborting_tokenizer_is_refused(tmp_path: Path, source: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bases = Bases(tmp_path / "bases")
     bases.add(source, "small")

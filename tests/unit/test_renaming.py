@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import made_up
 import models
 import pytest
 from commands import listing
 
-from weibo_tui.engine.events import RunFinished, RunStarted, StepDone
+from weibo_tui.engine.events import RunFinished, RunStarted
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.progress import drain
 from weibo_tui.registry import store
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import OpenBase
-from weibo_tui.workbench import PretrainingConfig, Workbench
+from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.runs import RunSession
 
 
@@ -50,12 +49,13 @@ def test_invalid_existing_and_missing_names_are_refused(adapters: Adapters, base
     assert listing(adapters.folder) == before
 
 
+def die(*_arguments: object) -> NoReturn:
+    raise WeiboTuiError("the power went")
+
+
 def test_interrupted_renaming_keeps_the_old_name(
     adapters: Adapters, base: OpenBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(*_arguments: object) -> NoReturn:
-        raise WeiboTuiError("the power went")
-
     card = adapters.card("mood")
     with monkeypatch.context() as patch:
         patch.setattr(store, "move_folder", die)
@@ -107,17 +107,9 @@ def test_new_base_of_the_old_name_is_not_mistaken(wb: Workbench, tmp_path: Path)
         confidence(wb)
 
 
-def stopped(events: Any) -> str:
-    """Stop a run after its first step and return its id."""
-    run = str(models.until(events, RunStarted).run)
-    models.until(events, StepDone)
-    events.close()
-    return run
-
-
 def test_training_resumes_after_its_base_was_renamed(wb: Workbench, tmp_path: Path) -> None:
-    deque(wb.train(models.training_plan(tmp_path, "whole")), maxlen=0)
-    run = stopped(wb.train(models.training_plan(tmp_path, "parted")))
+    deque(wb.train(models.training_plan(tmp_path, "whole", 24)), maxlen=0)
+    run = models.stop_after(wb.train(models.training_plan(tmp_path, "parted")), 1)
     wb.rename_base("small", "little")
     models.add_base(wb, tmp_path / "from", "small", seed=9)
     started = models.until(resumed := wb.resume(run), RunStarted)
@@ -130,16 +122,10 @@ def test_training_resumes_after_its_base_was_renamed(wb: Workbench, tmp_path: Pa
 
 
 def test_pretraining_makes_a_renamed_base_again(wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_arguments: object) -> NoReturn:
-        raise OSError("the power went")
-
-    corpus = made_up.write_corpus(tmp_path / "corpus.txt", 300)
-    sizes: dict[str, Any] = {"layers": 1, "width": 16, "heads": 2, "positions": 32, "vocabulary": 300}
-    plan = PretrainingConfig(corpus, "made", **sizes, recipe=models.RECIPE, machine=models.MACHINE)
     with monkeypatch.context() as patch:
         patch.setattr(RunSession, "finish", die)
-        with pytest.raises(OSError, match="the power went"):
-            deque(wb.pretrain(plan), maxlen=0)
+        with pytest.raises(WeiboTuiError, match="the power went"):
+            deque(wb.pretrain(models.pretraining_plan(tmp_path, "made")), maxlen=0)
     wb.rename_base("made", "kept")
     (run,) = wb.runs.list()
     deque(wb.resume(run.id), maxlen=0)

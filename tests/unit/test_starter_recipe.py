@@ -17,7 +17,7 @@ import pytest
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.starter.recipe import __main__ as recipe
-from weibo_tui.starter.recipe import bundle, models, scoring
+from weibo_tui.starter.recipe import models, scoring
 from weibo_tui.starter.recipe.noise_posts import noise_posts
 from weibo_tui.starter.recipe.sources import (
     DATASETS,
@@ -72,7 +72,7 @@ def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         recipe.floors(folder)
         recipe.score(folder)
         recipe.write_card(folder)
-        recipe.copy_bundle(folder)
+        recipe.bundle(folder)
     return folder
 
 
@@ -92,16 +92,16 @@ def segments(posts: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def test_parts_share_no_text_and_have_every_post_once(data: Path, work: Path, tmp_path: Path) -> None:
-    parts = {part: [row for one in DATASETS for row in rows(part_file(work, part, one.name))] for part in PARTS}
+    parts = {part: [row for dataset in DATASETS for row in rows(part_file(work, part, dataset.name))] for part in PARTS}
     texts = {part: set(segments(posts)) for part, posts in parts.items()}
     assert not texts["train"] & texts["test"]
     assert not texts["train"] & texts["validation"]
     assert not texts["validation"] & texts["test"]
-    posts = sorted(row for one in DATASETS for file in one.files for row in rows(data / file))
+    posts = sorted(row for dataset in DATASETS for file in dataset.files for row in rows(data / file))
     assert sorted(row for part in parts.values() for row in part) == posts
-    for one in DATASETS:
-        labels = {label for label, _text in rows(data / one.files[0])}
-        assert {label for label, _text in rows(part_file(work, "test", one.name))} == labels
+    for dataset in DATASETS:
+        labels = {label for label, _text in rows(data / dataset.files[0])}
+        assert {label for label, _text in rows(part_file(work, "test", dataset.name))} == labels
 
     corpus = (work / "corpus.txt").read_text(encoding="utf-8").splitlines()
     assert not set(segments([("", post) for post in corpus])) & (texts["validation"] | texts["test"])
@@ -129,13 +129,13 @@ def test_bundle_predicts_and_has_scores_and_no_posts(data: Path, work: Path, hom
 
     card_text = (package / "CARD.md").read_text(encoding="utf-8")
     assert all(f"### `{task.adapter}`" in card_text for task in models.TASKS)
-    for one in DATASETS:
-        assert re.search(rf"^\| {one.name} \| \d+ \| [\d.]+% \| [\d.]+% \|", card_text, re.MULTILINE), one.name
+    for dataset in DATASETS:
+        assert re.search(rf"^\| {dataset.name} \| \d+ \| [\d.]+% \| [\d.]+% \|", card_text, re.MULTILINE), dataset.name
     assert "no licence" in card_text
     assert "{" not in card_text
 
     content = b"".join(path.read_bytes() for path in package.rglob("*") if path.is_file())
-    assert not any(text.encode() in content for one in DATASETS for _label, text in rows(data / one.files[0]))
+    assert not any(text.encode() in content for dataset in DATASETS for _label, text in rows(data / dataset.files[0]))
 
 
 def test_finished_steps_do_nothing_and_training_resumes(work: Path) -> None:
@@ -157,13 +157,12 @@ def test_finished_steps_do_nothing_and_training_resumes(work: Path) -> None:
         assert wb.adapters.card("left").run == run.id
 
 
-@pytest.mark.parametrize("limit", ["MAX_FILE_SIZE", "MAX_STARTER_SIZE"])
-def test_starter_too_large_for_a_wheel_is_refused(
-    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
-) -> None:
-    monkeypatch.setattr(bundle, limit, 10_000)
-    with pytest.raises(UserInputError, match="are the most"):
-        bundle.copy_bundle(work / "starter", tmp_path / "package")
+def test_starter_too_large_for_a_wheel_is_refused(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "BUNDLED", tmp_path / "package")
+    for limit in ("MAX_FILE_SIZE", "MAX_STARTER_SIZE"):
+        with monkeypatch.context() as patch, pytest.raises(UserInputError, match="are the most"):
+            patch.setattr(recipe, limit, 10_000)
+            recipe.bundle(work)
     assert not (tmp_path / "package").exists()
 
 

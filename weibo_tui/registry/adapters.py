@@ -56,12 +56,11 @@ class Adapters(ModelStore[AdapterCard]):
             or max(card.blocks, default=0) >= config.layers
             or not 1 <= card.max_length <= config.positions
         ):
-            raise UserInputError(
-                _(
-                    "The card of the adapter '{name}' does not fit its base '{base}': import the adapter again, or "
-                    "train it anew."
-                ).format(name=name, base=base.card.name)
+            message = _(
+                "The card of the adapter '{name}' does not fit its base '{base}': import the adapter again, or "
+                "train it anew."
             )
+            raise UserInputError(message.format(name=name, base=base.card.name))
         with self.bundled_errors(name):
             return read(self.path(name), card), card
 
@@ -142,8 +141,7 @@ def check(source: Path, folder: Path | str) -> None:
     try:
         read(Path(folder), cards.read(Path(folder) / CARD, AdapterCard))
     except (UserInputError, CorruptFileError) as error:
+        message = _("{source} is not a working adapter ({reason}). Export it again where it was made.")
         raise UserInputError(
-            _("{source} is not a working adapter ({reason}). Export it again where it was made.").format(
-                source=source, reason=truncate(str(error.__cause__ or error).rstrip("."), 300)
-            )
+            message.format(source=source, reason=truncate(str(error.__cause__ or error).rstrip("."), 300))
         ) from error

@@ -143,17 +143,13 @@ def _read_chunks(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str,
         raise
     except Exception as error:  # hostile bytes make the standard library raise all kinds
         reason = getattr(error, "strerror", None) or str(error)[:MAX_QUOTE]
-        raise UserInputError(
-            _("{source} cannot be read as an archive ({reason}): name a .zip or .tar.gz, or a folder.").format(
-                source=source, reason=reason
-            )
-        ) from error
+        message = _("{source} cannot be read as an archive ({reason}): name a .zip or .tar.gz, or a folder.")
+        raise UserInputError(message.format(source=source, reason=reason)) from error
     if missing:
-        raise UserInputError(
-            _(
-                "{source} lacks {missing}: name what 'weibo-tui bases export' or 'weibo-tui adapters export' wrote."
-            ).format(source=source, missing=", ".join(sorted(missing)))
+        message = _(
+            "{source} lacks {missing}: name what 'weibo-tui bases export' or 'weibo-tui adapters export' wrote."
         )
+        raise UserInputError(message.format(source=source, missing=", ".join(sorted(missing))))
 
 
 def _open_members(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes], IO[bytes]]]:
@@ -183,11 +179,8 @@ def _read_zip(source: Path, raw: IO[bytes], limits: Mapping[str, int]) -> Iterat
                 continue
             # The other methods may need gigabytes to decompress a kilobyte.
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise UserInputError(
-                    _("{source} was refused: {name} in it is squeezed in another way than zip's usual one.").format(
-                        source=source, name=truncate(entry.filename, MAX_QUOTE)
-                    )
-                )
+                message = _("{source} was refused: {name} in it is squeezed in another way than zip's usual one.")
+                raise UserInputError(message.format(source=source, name=truncate(entry.filename, MAX_QUOTE)))
             with archive.open(entry) as member:
                 yield PurePosixPath(entry.filename).name, member
 
@@ -203,11 +196,8 @@ def _read_tar(source: Path, raw: IO[bytes], limits: Mapping[str, int]) -> Iterat
                 if _is_requested(source, entry.name, number, limits) and not entry.isdir():
                     member = archive.extractfile(entry) if entry.isreg() and not entry.issparse() else None
                     if member is None:
-                        raise UserInputError(
-                            _("{source} was refused: {name} in it is a link.").format(
-                                source=source, name=truncate(name, MAX_QUOTE)
-                            )
-                        )
+                        message = _("{source} was refused: {name} in it is a link.")
+                        raise UserInputError(message.format(source=source, name=truncate(name, MAX_QUOTE)))
                     file.left = entry.size + MAX_OTHER_SIZE
                     yield name, member
                 file.left = 2 * MAX_OTHER_SIZE  # the rest of this member, and the next headers
@@ -235,15 +225,11 @@ def _is_requested(source: Path, member: str, number: int, limits: Mapping[str, i
     """Return whether to read a member. Raises UserInputError for one that no exported model has."""
     parts = PurePosixPath(member).parts
     if number >= MAX_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
-        raise UserInputError(
-            _("{source} was refused: it holds {member}, which does not belong there.").format(
-                source=source, member=truncate(member, MAX_QUOTE)
-            )
-        )
+        message = _("{source} was refused: it holds {member}, which does not belong there.")
+        raise UserInputError(message.format(source=source, member=truncate(member, MAX_QUOTE)))
     return bool(parts) and parts[-1] in limits
 
 
 def _too_large(source: Path, name: str) -> UserInputError:
-    return UserInputError(
-        _("{source} was refused: {name} in it is too large.").format(source=source, name=truncate(name, MAX_QUOTE))
-    )
+    message = _("{source} was refused: {name} in it is too large.")
+    return UserInputError(message.format(source=source, name=truncate(name, MAX_QUOTE)))

@@ -71,11 +71,8 @@ class Bases(ModelStore[BaseCard]):
             try:
                 config, tokenizer = _read(folder, card)
             except (OSError, *_INVALID) as error:
-                raise CorruptFileError(
-                    _("The base {folder} is damaged ({reason}): remove it and add it again.").format(
-                        folder=folder, reason=str(error).rstrip(".")
-                    )
-                ) from error
+                message = _("The base {folder} is damaged ({reason}): remove it and add it again.")
+                raise CorruptFileError(message.format(folder=folder, reason=str(error).rstrip("."))) from error
             tensors = read_tensors(folder / WEIGHTS, card.sha256.get(WEIGHTS, ""))
             return OpenBase(card, GPT2.load(config, tensors), tokenizer)
 
@@ -155,17 +152,11 @@ def check(source: Path, folder: Path | str) -> None:
         with open_tensors(folder / WEIGHTS, config) as read:
             actual = drain(fingerprint(config, read, tokenizer))
     except _INVALID as error:
-        raise UserInputError(
-            _("{source} was refused, it is no base that works ({reason}): export it again where it was made.").format(
-                source=source, reason=truncate(str(error).rstrip("."), 300)
-            )
-        ) from error
+        message = _("{source} was refused, it is no base that works ({reason}): export it again where it was made.")
+        raise UserInputError(message.format(source=source, reason=truncate(str(error).rstrip("."), 300))) from error
     if actual != card.fingerprint:
-        raise UserInputError(
-            _("{source} was refused: it is not the base that its card says; export it again where it was made.").format(
-                source=source
-            )
-        )
+        message = _("{source} was refused: it is not the base that its card says; export it again where it was made.")
+        raise UserInputError(message.format(source=source))
     # A config from outside may name code, which transformers would offer to run.
     _write_configs(folder, config, tokenizer)
     card = replace(

@@ -104,7 +104,7 @@ class AdapterCard:
             "raw_labels": len(self.raw_labels) == len(self.labels),
             "preprocessing": 0 <= self.preprocessing <= PREPROCESSING,
             "temperature": lowest <= self.temperature <= highest,
-            "data": _is_data(self.data),
+            "data": _is_list(self.data.get("files", []), str) and _is_dict(self.data.get("labels", {}), int),
             "score": _is_score(self.score),
         }
         for name in [name for name, is_valid in valid.items() if not is_valid]:
@@ -114,11 +114,10 @@ class AdapterCard:
 def check_name(name: str) -> str:
     """Return `name`. Raises UserInputError where no base or adapter can have this name."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", name):
-        raise UserInputError(
-            _(
-                "The name '{name}' cannot be used: take 1 to 64 of the characters A-Z a-z 0-9 . _ - and no dot first."
-            ).format(name=name)
+        message = _(
+            "The name '{name}' cannot be used: take 1 to 64 of the characters A-Z a-z 0-9 . _ - and no dot first."
         )
+        raise UserInputError(message.format(name=name))
     return name
 
 
@@ -134,9 +133,8 @@ def check_labels(labels: Sequence[str]) -> None:
     """Raise UserInputError for labels that are too long for a card, which repeats each of them five times."""
     names = json.dumps(list(labels), ensure_ascii=False).encode("utf-8", "surrogatepass")
     if 5 * len(names) + 500 * len(labels) > MAX_CARD_SIZE // 2:
-        raise UserInputError(
-            _("The {number} labels are too long for a card. Use fewer or shorter labels.").format(number=len(labels))
-        )
+        message = _("The {number} labels are too long for a card. Use fewer or shorter labels.")
+        raise UserInputError(message.format(number=len(labels)))
 
 
 def write(card: BaseCard | AdapterCard) -> bytes:
@@ -164,11 +162,8 @@ def read(path: Path, card_type: type[Card]) -> Card:
     try:
         return parse(read_bounded(path, MAX_CARD_SIZE), card_type)
     except (OSError, ValueError) as error:
-        raise CorruptFileError(
-            _("The card {path} cannot be used ({reason}): remove its folder, then add or train it again.").format(
-                path=path, reason=error
-            )
-        ) from error
+        message = _("The card {path} cannot be used ({reason}): remove its folder, then add or train it again.")
+        raise CorruptFileError(message.format(path=path, reason=error)) from error
 
 
 def parse(data: bytes, card_type: type[Card]) -> Card:
@@ -198,11 +193,6 @@ def parse(data: bytes, card_type: type[Card]) -> Card:
     except RecursionError as error:
         raise ValueError(_("it is not JSON")) from error
     return card
-
-
-def _is_data(data: Mapping[str, Any]) -> bool:
-    files = data.get("files", [])
-    return _is_list(files, str) and _is_dict(data.get("labels", {}), int)
 
 
 def _is_score(score: Mapping[str, Any]) -> bool:

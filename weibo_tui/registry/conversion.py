@@ -63,11 +63,8 @@ def read_folder(folder: Path) -> Checkpoint:
     """Read a local Hugging Face folder. Raises UserInputError where it has no GPT-2, CorruptFileError where a file is
     broken."""
     if not (folder / "config.json").is_file():
-        raise UserInputError(
-            _("{folder} is no model folder: it has no config.json; name the folder that holds it.").format(
-                folder=folder
-            )
-        )
+        message = _("{folder} is no model folder: it has no config.json; name the folder that holds it.")
+        raise UserInputError(message.format(folder=folder))
     config = GPT2Config.from_hugging_face(_read_json(folder / "config.json"))
     tokenizer, special_tokens = _read_tokenizer(folder)
     tensors: dict[str, Tensor] = {}
@@ -89,9 +86,8 @@ def _weight_files(folder: Path) -> list[Path]:
                 raise CorruptFileError(_("{path} names no weight files: copy it again.").format(path=index))
             # Only the file names count: an index from outside must not lead out of its folder.
             return [folder / name for name in sorted({Path(str(shard)).name for shard in shards.values()})]
-    raise UserInputError(
-        _("{folder} holds no weights: model.safetensors or pytorch_model.bin must be in it.").format(folder=folder)
-    )
+    message = _("{folder} holds no weights: model.safetensors or pytorch_model.bin must be in it.")
+    raise UserInputError(message.format(folder=folder))
 
 
 def read_weights(file: Path) -> Mapping[str, Tensor]:
@@ -115,19 +111,17 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
         if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
             raise _too_large(file) from error
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):  # a name that torch does not allow
-            raise UserInputError(
-                _(
-                    "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
-                    "one of weights alone."
-                ).format(file=file)
-            ) from error
+            message = _(
+                "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
+                "one of weights alone."
+            )
+            raise UserInputError(message.format(file=file)) from error
         # For a file of another format torch's message is a page long.
         unknown = isinstance(error, pickle.UnpicklingError) or not str(error)
         unknown = unknown or (isinstance(error, ValueError) and file.suffix != ".safetensors")
         reason = _("it holds no weights") if unknown else str(error).splitlines()[0][:200]
-        raise CorruptFileError(
-            _("{file} is damaged ({reason}): fetch or copy it again.").format(file=file, reason=reason)
-        ) from error
+        message = _("{file} is damaged ({reason}): fetch or copy it again.")
+        raise CorruptFileError(message.format(file=file, reason=reason)) from error
     if not isinstance(state, dict) or not all(isinstance(key, str) and is_plain(value) for key, value in state.items()):
         raise _not_weights(file)
     return state
@@ -161,9 +155,8 @@ def _clone(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _too_large(file: Path) -> UserInputError:
-    return UserInputError(
-        _("{file} was refused: it unpacks to more than it is large; get the model from elsewhere.").format(file=file)
-    )
+    message = _("{file} was refused: it unpacks to more than it is large; get the model from elsewhere.")
+    return UserInputError(message.format(file=file))
 
 
 def _not_weights(file: Path) -> UserInputError:
@@ -172,22 +165,25 @@ def _not_weights(file: Path) -> UserInputError:
 
 def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
     """Read the folder's tokenizer with transformers, and the ids that it puts around a post and for padding."""
-    from transformers import AutoTokenizer, BertTokenizer, logging
+    from transformers import logging
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns about old files
 
     has_json = (folder / "tokenizer.json").is_file()
     if not has_json and not any((folder / name).is_file() for name in ("vocab.txt", "vocab.json")):
-        raise UserInputError(
-            _("{folder} holds no tokenizer: vocab.txt or tokenizer.json must be in it.").format(folder=folder)
-        )
+        message = _("{folder} holds no tokenizer: vocab.txt or tokenizer.json must be in it.")
+        raise UserInputError(message.format(folder=folder))
     try:
         with TemporaryDirectory() as copy:
             has_class = _copy_tokenizer(folder, Path(copy))
             with translate_tokenizer_errors():
                 if not has_class and not has_json and (folder / "vocab.txt").is_file():
+                    from transformers import BertTokenizer
+
                     tokenizer: Any = BertTokenizer.from_pretrained(copy, local_files_only=True)
                 else:
+                    from transformers import AutoTokenizer
+
                     tokenizer = AutoTokenizer.from_pretrained(copy, local_files_only=True, trust_remote_code=False)
         backend = tokenizer.backend_tokenizer
         backend.no_truncation()
@@ -200,11 +196,8 @@ def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
         raise error if str(folder) in str(error) else UserInputError(f"{folder}: {error}") from error
     except Exception as error:  # transformers raises all kinds
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise UserInputError(
-            _("The tokenizer in {folder} cannot be read ({reason}): copy the model's tokenizer files again.").format(
-                folder=folder, reason=reason
-            )
-        ) from error
+        message = _("The tokenizer in {folder} cannot be read ({reason}): copy the model's tokenizer files again.")
+        raise UserInputError(message.format(folder=folder, reason=reason)) from error
     start = next((at for at in range(len(framed)) if framed[at : at + len(body)] == body), 0)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     special_tokens = SpecialTokens(
@@ -237,9 +230,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(read_bounded(path, MAX_JSON_SIZE))
     except (OSError, ValueError, RecursionError) as error:
-        raise CorruptFileError(
-            _("{path} cannot be read ({reason}): copy it again.").format(path=path, reason=error)
-        ) from error
+        message = _("{path} cannot be read ({reason}): copy it again.")
+        raise CorruptFileError(message.format(path=path, reason=error)) from error
     if not isinstance(value, dict):
         raise CorruptFileError(_("{path} is not a JSON object: copy it again.").format(path=path))
     return value

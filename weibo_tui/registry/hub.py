@@ -76,11 +76,8 @@ class Repository:
 def check_name(repository: str) -> None:
     """Raise UserInputError where no repository can have this name."""
     if not _NAME.fullmatch(repository) or ".." in repository or "--" in repository:
-        raise UserInputError(
-            _("'{name}' is no name of the Hub's: write it as in uer/gpt2-chinese-cluecorpussmall.").format(
-                name=repository
-            )
-        )
+        message = _("'{name}' is no name of the Hub's: write it as in uer/gpt2-chinese-cluecorpussmall.")
+        raise UserInputError(message.format(name=repository))
 
 
 @contextmanager
@@ -102,9 +99,8 @@ def download_folder(parent: Path, kind: Kind, repository: str) -> Iterator[Path]
                 with suppress(OSError):
                     folder.rmdir()  # where it is empty
     except Timeout as error:
-        raise UserInputError(
-            _("{repository} is being fetched by another program already: wait for it.").format(repository=repository)
-        ) from error
+        message = _("{repository} is being fetched by another program already: wait for it.")
+        raise UserInputError(message.format(repository=repository)) from error
     except OSError as error:
         raise hub_client.translate_error(error, repository, folder) from error
 
@@ -125,9 +121,8 @@ def repo_info(kind: Kind, repository: str, file: str) -> Generator[Progress, Non
 
     info = yield from _run_in_thread("asking", request, repository, Path())
     if file not in info.files:
-        raise UserInputError(
-            _("{repository} does not hold {file}: check the name.").format(repository=repository, file=file)
-        )
+        message = _("{repository} does not hold {file}: check the name.")
+        raise UserInputError(message.format(repository=repository, file=file))
     return info
 
 
@@ -143,11 +138,8 @@ def download_files(repository: Repository, names: Iterable[str], folder: Path) -
     files = [repository.files[name] for name in names]
     for file in files:
         if file.size > (MAX_FILE_SIZE if file.sha256 else MAX_SMALL_FILE_SIZE):
-            raise UserInputError(
-                _("{file} of {repository} is too large for what it should be: name another repository.").format(
-                    file=file.name, repository=repository.name
-                )
-            )
+            message = _("{file} of {repository} is too large for what it should be: name another repository.")
+            raise UserInputError(message.format(file=file.name, repository=repository.name))
     _check_space(files, target)
     target.mkdir(mode=0o700, exist_ok=True)
 
@@ -168,10 +160,9 @@ def _check_space(files: Iterable[RemoteFile], target: Path) -> None:
     needed = sum(2 * file.size for file in files if not (target / file.name).is_file()) + FREE_SPACE
     free = shutil.disk_usage(target.parent).free
     if free < needed:
+        message = _("There is no room in {folder}: {wanted} MB are needed, {free} are free; make room, then try again.")
         raise WeiboTuiError(
-            _(
-                "There is no room in {folder}: {wanted} MB are needed, {free} are free; make room, then try again."
-            ).format(folder=target.parent, wanted=f"{needed // 10**6:,}", free=f"{free // 10**6:,}")
+            message.format(folder=target.parent, wanted=f"{needed // 10**6:,}", free=f"{free // 10**6:,}")
         )
 
 

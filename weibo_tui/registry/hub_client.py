@@ -153,9 +153,8 @@ def download(
 
 
 def _not_a_hub() -> HubUnreachableError:
-    return HubUnreachableError(
-        _("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.").format(endpoint=endpoint())
-    )
+    message = _("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.")
+    return HubUnreachableError(message.format(endpoint=endpoint()))
 
 
 def head_commit(api: HfApi, kind: str, repository: str, name: str) -> str:

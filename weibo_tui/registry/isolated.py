@@ -88,9 +88,8 @@ def run(task: Callable[..., object], source: Path, *arguments: Any) -> Generator
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_POLL_SECONDS)
             if process.poll() is None:
-                raise UserInputError(
-                    _("{source} was refused: reading it takes too long. Get it from elsewhere.").format(source=source)
-                )
+                message = _("{source} was refused: reading it takes too long. Get it from elsewhere.")
+                raise UserInputError(message.format(source=source))
             answer = process.stdout.read(_MAX_ANSWER_SIZE)
         finally:
             process.kill()

@@ -69,52 +69,43 @@ def import_model(
         with TemporaryDirectory(dir=folder) as scratch:
             copy = Path(scratch, "tensors")
             yield from isolated.run(rewrite_weights, file, copy)
-            adapter, card = yield from _load_adapter(file, load_file(copy), bases, base, name, labels, raw_labels)
+            adapter, positions = yield from _load_adapter(file, load_file(copy), bases, base, labels)
+        shape = adapter.config
+        card = AdapterCard(
+            name=name,
+            base=base,
+            base_fingerprint=bases.card(base).fingerprint,
+            labels=tuple(labels),
+            raw_labels=tuple(raw_labels),
+            width=shape.width,
+            blocks=shape.blocks,
+            bottleneck=shape.bottleneck,
+            activation=shape.activation,
+            max_length=min(MAX_LENGTH, positions),
+            preprocessing=PREPROCESSING,
+            temperature=1.0,
+            dtype="float32",
+            parameters=sum(parameter.numel() for parameter in adapter.parameters()),
+            data={"checkpoint": file.name},
+        )
         return write(folder, adapter, card)
 
 
 def _load_adapter(
-    file: Path,
-    state: dict[str, Tensor],
-    bases: Bases,
-    base: str,
-    name: str,
-    labels: Sequence[str],
-    raw_labels: Sequence[str],
-) -> Generator[Progress, None, tuple[Adapter, AdapterCard]]:
+    file: Path, state: dict[str, Tensor], bases: Bases, base: str, labels: Sequence[str]
+) -> Generator[Progress, None, tuple[Adapter, int]]:
+    """Return the adapter in a checkpoint, and the number of positions of its base."""
     missing = next((key for key in (_HEAD, _FIRST) if key not in state or state[key].dim() != 2), None)
     if missing is not None:
-        raise UserInputError(
-            _("{file} is no checkpoint of the original project: it has no {name}.").format(file=file, name=missing)
-        )
+        message = _("{file} is no checkpoint of the original project: it has no {name}.")
+        raise UserInputError(message.format(file=file, name=missing))
     if len(state[_HEAD]) != len(labels):
-        raise UserInputError(
-            _("{file} knows {number} labels and not {names}: name as many with --labels, in their order.").format(
-                file=file, number=len(state[_HEAD]), names=", ".join(labels)
-            )
-        )
+        message = _("{file} knows {number} labels and not {names}: name as many with --labels, in their order.")
+        raise UserInputError(message.format(file=file, number=len(state[_HEAD]), names=", ".join(labels)))
     with _open_base(bases, base) as (config, read):
         yield from _check_backbone(file, state, base, config, read)
     shape = AdapterConfig(config.width, tuple(range(config.layers)), len(labels), len(state[_FIRST]), ACTIVATION)
-    adapter = Adapter.load(shape, _adapter_tensors(file, state, shape))
-    card = AdapterCard(
-        name=name,
-        base=base,
-        base_fingerprint=bases.card(base).fingerprint,
-        labels=tuple(labels),
-        raw_labels=tuple(raw_labels),
-        width=shape.width,
-        blocks=shape.blocks,
-        bottleneck=shape.bottleneck,
-        activation=shape.activation,
-        max_length=min(MAX_LENGTH, config.positions),
-        preprocessing=PREPROCESSING,
-        temperature=1.0,
-        dtype="float32",
-        parameters=sum(parameter.numel() for parameter in adapter.parameters()),
-        data={"checkpoint": file.name},
-    )
-    return adapter, card
+    return Adapter.load(shape, _adapter_tensors(file, state, shape)), config.positions
 
 
 def export(
@@ -170,12 +161,11 @@ def _check_backbone(
         elif ".original_block." in key:  # of a block that the base does not have
             different = different or key.replace("original_block.", "").removeprefix("gpt2.transformer.")
     if different is not None:
-        raise UserInputError(
-            _(
-                "{file} belongs to another base than '{base}', the first tensor that differs is {name}: name its own "
-                "with --base."
-            ).format(file=file, base=base, name=different[:100])
+        message = _(
+            "{file} belongs to another base than '{base}', the first tensor that differs is {name}: name its own "
+            "with --base."
         )
+        raise UserInputError(message.format(file=file, base=base, name=different[:100]))
 
 
 def _same_bits(tensor: Tensor | None, other: Tensor) -> bool:
@@ -199,16 +189,12 @@ def _adapter_tensors(file: Path, state: dict[str, Tensor], shape: AdapterConfig)
         key = _adapter_key(ours)
         tensor = state.pop(key, None)
         if tensor is None or not _is_weight(tensor) or tuple(tensor.shape) != sizes:
-            raise UserInputError(
-                _(
-                    "{file} is no whole checkpoint of the original project: it lacks {name} of the shape {shape}."
-                ).format(file=file, name=key, shape=sizes)
-            )
+            message = _("{file} is no whole checkpoint of the original project: it lacks {name} of the shape {shape}.")
+            raise UserInputError(message.format(file=file, name=key, shape=sizes))
         tensors[ours] = tensor
     for key in state:
-        raise UserInputError(
-            _("{file} is no checkpoint of the original project: it holds {name} too.").format(file=file, name=key[:100])
-        )
+        message = _("{file} is no checkpoint of the original project: it holds {name} too.")
+        raise UserInputError(message.format(file=file, name=key[:100]))
     return clone_tensors(file, tensors)
 
 

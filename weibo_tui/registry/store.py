@@ -135,9 +135,8 @@ class ModelStore(ABC, Generic[Card]):
         folder, card = self.path(name), cards.write(self.card(name))
         for file in self.files:
             if not (folder / file).is_file():
-                raise CorruptFileError(
-                    _("{path} is missing: remove its folder and make it again.").format(path=folder / file)
-                )
+                message = _("{path} is missing: remove its folder and make it again.")
+                raise CorruptFileError(message.format(path=folder / file))
         yield from archives.pack(out, {CARD: card, **{file: folder / file for file in self.files}}, overwrite)
 
     def import_model(self, source: Path, name: str = "", overwrite: bool = False) -> Generator[Progress, None, Card]:
@@ -153,12 +152,11 @@ class ModelStore(ABC, Generic[Card]):
             expected = self.hashes(card)
             for file in self.files:
                 if digests[file] != expected.get(file):
-                    raise CorruptFileError(
-                        _(
-                            "{source} is damaged: {file} is not the one that its card names; export it again where it "
-                            "was made."
-                        ).format(source=source, file=file)
+                    message = _(
+                        "{source} is damaged: {file} is not the one that its card names; export it again where it "
+                        "was made."
                     )
+                    raise CorruptFileError(message.format(source=source, file=file))
             (folder / CARD).write_bytes(cards.write(card))
             return (yield from self._verify_import(card, folder, source))
 

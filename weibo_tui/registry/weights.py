@@ -61,11 +61,8 @@ def check_sha256(path: Path, expected: str) -> None:
     if not path.is_file():
         raise CorruptFileError(_("{path} is missing: remove its folder and make it again.").format(path=path))
     if sha256(path) != expected:
-        raise CorruptFileError(
-            _("{path} is damaged: its content is not what was written; remove its folder and make it again.").format(
-                path=path
-            )
-        )
+        message = _("{path} is damaged: its content is not what was written; remove its folder and make it again.")
+        raise CorruptFileError(message.format(path=path))
 
 
 def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
@@ -78,9 +75,8 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
         check_header(path)
         return dequantize(safetensors.torch.load_file(path))
     except (SafetensorError, OSError, ValueError) as error:
-        raise CorruptFileError(
-            _("{path} is damaged ({reason}): remove its folder and make it again.").format(path=path, reason=error)
-        ) from error
+        message = _("{path} is damaged ({reason}): remove its folder and make it again.")
+        raise CorruptFileError(message.format(path=path, reason=error)) from error
 
 
 def check_header(path: Path) -> None:
@@ -126,9 +122,8 @@ def fingerprint(
     for done, (name, shape) in enumerate(expected, start=1):
         values = read(name).float()
         if not values.isfinite().all():
-            raise UserInputError(
-                _("The weight {name} holds what is no number: get the model from elsewhere.").format(name=name)
-            )
+            message = _("The weight {name} holds what is no number: get the model from elsewhere.")
+            raise UserInputError(message.format(name=name))
         digest.update(f"{name} {shape}".encode())
         digest.update(np.ascontiguousarray(values.numpy(), "<f4").reshape(-1).data)
         yield Progress("hashing", done, len(expected))
@@ -156,11 +151,8 @@ def load_snapshot(path: Path) -> tuple[Snapshot, dict[str, int]]:
     except (CorruptFileError, SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         # Only the reason, because `read_tensors` names the file too.
         reason = error.__cause__ if isinstance(error, CorruptFileError) else error
-        raise CorruptFileError(
-            _("The checkpoint {path} is damaged ({reason}): train again from the start.").format(
-                path=path, reason=reason
-            )
-        ) from error
+        message = _("The checkpoint {path} is damaged ({reason}): train again from the start.")
+        raise CorruptFileError(message.format(path=path, reason=reason)) from error
 
 
 def _snapshot_sha256(tensors: Mapping[str, Tensor], values: str) -> str:

@@ -136,9 +136,8 @@ class _Doctor:
             try:
                 versions[package] = metadata.version(package)
             except metadata.PackageNotFoundError:
-                self.problems.append(
-                    _("The package {package} is missing: install weibo-tui again.").format(package=package)
-                )
+                message = _("The package {package} is missing: install weibo-tui again.")
+                self.problems.append(message.format(package=package))
         versions["SQLite"] = sqlite3.sqlite_version
         with closing(sqlite3.connect(":memory:")) as memory:
             try:
@@ -220,8 +219,9 @@ class _Doctor:
     def check_consistency(self, settings: Settings) -> None:
         """Check that adapters have their bases, and that the default models exist."""
         with self._collect_errors(str(self.paths.data)):
-            fingerprints = {card.fingerprint for card in self.bases.list()}
-            for card in self.adapters.list():
+            bases, adapters = self.bases.list(), self.adapters.list()
+            fingerprints = {card.fingerprint for card in bases}
+            for card in adapters:
                 if card.base_fingerprint not in fingerprints:
                     message = _(
                         "The adapter '{name}' wants the base '{base}' ({fingerprint}…), which is not here: add it."
@@ -229,10 +229,10 @@ class _Doctor:
                     self.problems.append(
                         message.format(name=card.name, base=card.base, fingerprint=card.base_fingerprint[:12])
                     )
-            if settings.base and settings.base not in {card.name for card in self.bases.list()}:
+            if settings.base and settings.base not in {card.name for card in bases}:
                 message = _("The base '{name}' is the default and is not there: choose one with 'weibo-tui bases use'.")
                 self.problems.append(message.format(name=settings.base))
-            if settings.adapter and settings.adapter not in {card.name for card in self.adapters.list()}:
+            if settings.adapter and settings.adapter not in {card.name for card in adapters}:
                 message = _(
                     "The adapter '{name}' is the default and is not there: choose one with 'weibo-tui adapters use'."
                 )

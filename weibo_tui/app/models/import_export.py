@@ -23,7 +23,7 @@ from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.registry.detect import detect_card
+from weibo_tui.registry.file_status import detect_card
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE, check_name, endpoint
 from weibo_tui.workbench.legacy_project import LegacyProject

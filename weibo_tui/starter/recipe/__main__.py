@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from weibo_tui.atomic import atomic_write
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.atomic import atomic_folder, atomic_write
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.paths import BUNDLED
-from weibo_tui.starter.recipe import baselines, bundle, card, models, scoring
+from weibo_tui.starter.recipe import card, models, scoring
 from weibo_tui.starter.recipe.sources import make_parts
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -22,6 +23,9 @@ Work = Annotated[Path, typer.Argument(help="Folder for intermediate results.")]
 
 BASELINES = "floors.json"
 SCORES = "scores.json"
+
+# Bytes that the wheel has room for.
+MAX_FILE_SIZE, MAX_STARTER_SIZE = 15_000_000, 25_000_000
 
 
 @app.command()
@@ -48,6 +52,8 @@ def adapters(work: Work, only: str = "", epochs: int = 0) -> None:
 @app.command()
 def floors(work: Work) -> None:
     """Fit and score the linear baselines."""
+    from weibo_tui.starter.recipe import baselines  # scikit-learn takes seconds, which the other steps do not need
+
     _write_json(work / BASELINES, {task.adapter: baselines.score_baselines(work, task) for task in models.TASKS})
 
 
@@ -64,10 +70,25 @@ def write_card(work: Work) -> None:
     atomic_write(work / "starter" / card.MODEL_CARD, card.render(work, *results).encode())
 
 
-@app.command("bundle")
-def copy_bundle(work: Work) -> None:
-    """Check the sizes, and copy the starter into the package."""
-    bundle.copy_bundle(work / "starter", BUNDLED)
+@app.command()
+def bundle(work: Work) -> None:
+    """Copy the starter into the package, unless a file or all of it is too large."""
+    starter = work / "starter"
+    sizes = {path: path.stat().st_size for path in starter.rglob("*") if path.is_file()}
+    for path, size in sizes.items():
+        if size > MAX_FILE_SIZE:
+            raise UserInputError(f"{path} has {size:,} bytes, and {MAX_FILE_SIZE:,} are the most.")
+    if sum(sizes.values()) > MAX_STARTER_SIZE:
+        raise UserInputError(f"{starter} has {sum(sizes.values()):,} bytes, and {MAX_STARTER_SIZE:,} are the most.")
+    for kind in ("bases", "adapters"):
+        with atomic_folder(BUNDLED / kind, replace=True) as folder:
+            shutil.copytree(starter / kind, folder, dirs_exist_ok=True)
+    atomic_write(BUNDLED / card.MODEL_CARD, (starter / card.MODEL_CARD).read_bytes())
+    # Files are private when written, but all users of an installation need these.
+    for part in (BUNDLED / card.MODEL_CARD, BUNDLED / "bases", BUNDLED / "adapters"):
+        for path in (part, *part.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    print(f"{len(sizes)} files, {sum(sizes.values()):,} bytes, in {BUNDLED}")
 
 
 def _write_json(path: Path, values: Any) -> None:

@@ -1,4 +1,4 @@
-"""A home made by an earlier version opens, with all that is in it.
+"""Homes in archives open: the one that other tests copy, and one made by an earlier version.
 
 `tests/data/earlier_home.tar.xz` was made by commit d30bf19 with its command line, on invented posts: a small base
 (`bases pretrain`), an adapter trained on it, a history with every kind of entry, settings, a run that was stopped at
@@ -14,7 +14,34 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import stocked
 from commands import Command, json_lines
+
+from weibo_tui.registry import cards
+from weibo_tui.storage.database import LATEST_VERSION
+
+
+def test_archive_has_current_formats(tmp_path: Path) -> None:
+    folder = stocked.unpack(tmp_path)
+    with closing(sqlite3.connect(folder / "weibo-tui.db")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (LATEST_VERSION,)
+    for kind, path in {cards.BaseCard: "bases/tiny", cards.AdapterCard: "adapters/mood"}.items():
+        data = (folder / path / "card.json").read_bytes()
+        assert json.loads(cards.write(cards.parse(data, kind))) == json.loads(data)
+
+
+@pytest.mark.slow
+def test_training_gives_the_archive(tmp_path: Path) -> None:
+    trained, unpacked = stocked.train(tmp_path / "trained"), stocked.unpack(tmp_path / "unpacked")
+    for path in ("bases/tiny", "adapters/mood"):
+        names = [sorted(file.name for file in (home / path).iterdir()) for home in (trained, unpacked)]
+        assert names[0] == names[1]
+    scores = [
+        json.loads((home / "adapters/mood/card.json").read_text("utf-8"))["score"] for home in (trained, unpacked)
+    ]
+    assert scores[0].keys() == scores[1].keys()
+    assert abs(scores[0]["accuracy"] - scores[1]["accuracy"]) < 0.05
+
 
 DATA = Path(__file__).parents[1] / "data" / "earlier_home.tar.xz"
 FIRST = "今天的面真好吃"
