@@ -72,7 +72,7 @@ LIES: dict[str, Callable[[], bytes]] = {
     "empty": bytes,
     "header beyond the file": lambda: (2**40).to_bytes(8, "little") + b"{}",
     "header of megabytes": lambda: header(b"{" + b" " * 5_000_000 + b"}"),
-    "many tensors": lambda: header({f"n{n}": tensor([0], 0, 0) for n in range(100_000)}),
+    "many tensors": lambda: header(dict.fromkeys(map(str, range(80_000)), tensor([0], 0, 0))),
     "more than the file": lambda: header({"a": tensor([2**20], 0, 2**22)}) + bytes(16),
     "overflow": lambda: header({"a": tensor([2**62, 8])}) + bytes(16),
     "negative": lambda: header({"a": tensor([-4])}) + bytes(16),
@@ -104,23 +104,23 @@ def test_file_of_gigabytes_is_not_read(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "bases").exists()
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("-inf"), 3e38])
-def test_weights_with_nan_or_overflow_are_refused(
-    adapters: Adapters, base: OpenBase, tmp_path: Path, value: float
-) -> None:
-    adapter, card = adapters.load("mood", base)
-    with torch.no_grad():
-        adapter.head.weight[0, 0] = value
-    with pytest.raises(CorruptFileError, match="head.weight (holds what is no number|exceeds 1,000,000)"):
-        adapters.save(adapter, card, overwrite=True)
-    adapters.load("mood", base)
-    if value == 3e38:  # of a base it may be wanted
-        return
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_base_with_nan_or_infinity_is_refused(tmp_path: Path, value: float) -> None:
     source = models.write_folder(tmp_path / "from", models.reference())
     edit_weights(source, lambda tensors: tensors["wpe.weight"][1, 2].fill_(value))
     with pytest.raises(UserInputError, match="wpe.weight holds what is no number"):
         Bases(tmp_path / "bases").add(source, "one")
     assert not (tmp_path / "bases").exists()
+
+
+def test_adapter_with_overflowing_weights_is_not_saved(adapters: Adapters, base: OpenBase) -> None:
+    for value in (float("nan"), float("-inf"), 3e38):
+        adapter, card = adapters.load("mood", base)
+        with torch.no_grad():
+            adapter.head.weight[0, 0] = value
+        with pytest.raises(CorruptFileError, match="head.weight (holds what is no number|exceeds 1,000,000)"):
+            adapters.save(adapter, card, overwrite=True)
+    adapters.load("mood", base)
 
 
 def deep_list() -> list[Any]:
