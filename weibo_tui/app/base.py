@@ -172,10 +172,6 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Switch to the train screen and open its form, with `base` selected if it is given."""
 
     @abstractmethod
-    async def open_pretraining_form(self) -> None:
-        """Switch to the train screen and open the form for a new base model."""
-
-    @abstractmethod
     def show_in_history(self, analysis_id: int) -> None:
         """Switch to the history and put the cursor on a prediction."""
 
