@@ -11,26 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import models
-import pytest
 import torch
-import typer
 from commands import Command, json_lines, listing, table
 from made_up import numeral
 from safetensors.torch import load_file, save_file
 
 from weibo_tui.atomic import sha256
-from weibo_tui.cli.main import app
+from weibo_tui.cli.main import command_line
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import WEIGHTS
 from weibo_tui.text.spreadsheet import unescape_formula
 from weibo_tui.workbench import Workbench
-
-
-@pytest.fixture(scope="module")
-def program() -> Any:
-    """Return the whole command line, which takes a while to put together."""
-    return typer.main.get_command(app)
-
 
 ALIASES = (
     "train: --column x / --text-column x",
@@ -57,9 +48,9 @@ ALIASES = (
 )
 
 
-def test_option_aliases_set_the_same_values(program: Any) -> None:
+def test_option_aliases_set_the_same_values() -> None:
     def parse(words: str, arguments: str) -> dict[str, Any]:
-        command = program
+        command: Any = command_line()
         for name in words.split():
             command = command.commands[name]
         values: dict[str, Any] = command.make_context(words, arguments.split()).params
@@ -72,7 +63,8 @@ def test_option_aliases_set_the_same_values(program: Any) -> None:
         assert parse(words, first) == parse(words, second) != defaults, case
 
 
-def test_command_aliases_are_the_same_but_hidden(program: Any, command: Command) -> None:
+def test_command_aliases_are_the_same_but_hidden(command: Command) -> None:
+    program: Any = command_line()
     for names in ("bases get download", "data get download", "bases use set-default", "adapters use set-default"):
         group, name, alias = names.split()
         check_alias(program.commands[group].commands, name, alias, command.ok(group, "--help").out)

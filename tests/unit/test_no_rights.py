@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from commands import listing
-from disk_commands import COMMANDS, MACHINE, Place, furnish
+from commands import MACHINE, listing
+from disk_commands import COMMANDS, Place, furnish
 from disks import Shell, can_mount, check_message, open_folder, read_only, stranger, writable
 
 from weibo_tui.atomic import atomic_folder, remove_folder
