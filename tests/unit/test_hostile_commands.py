@@ -248,4 +248,5 @@ def test_many_hostile_texts_do_no_harm(
 
 
 def test_hostile_labels_do_no_harm(command: Command, furnished: Path, tmp_path: Path) -> None:
-    hostile_labels(command, tmp_path, ["=1+1", "\x1b[31m怒\u202e\n[/b]", "9" * 5000])
+    hostile_labels(command, tmp_path, ["=1+1", "\x1b[31m怒\u202e\n[/b]", "9" * 100])
+    command.ok("adapters", "show", "h")  # they were not refused
