@@ -18,6 +18,9 @@ import pytest
 
 from weibo_tui.cli import main
 
+MACHINE = "--device cpu --dtype float32 --threads 1".split()
+"""Options of a command whose results must be equal to another's."""
+
 
 @dataclass(frozen=True)
 class CommandResult:

@@ -14,13 +14,12 @@ from typing import Any
 import histories
 import made_up
 import models
-from commands import CommandResult
-from disks import Shell, check_told, kept, leftovers
+from commands import MACHINE, CommandResult
+from disks import Shell, check_message, kept, leftovers
 
 from weibo_tui.progress import drain
 from weibo_tui.workbench import Workbench
 
-MACHINE = "--device cpu --dtype float32 --threads 1".split()
 TRAINING = "--epochs 1 --batch-size 16 --bottleneck 64 --seed 3"
 PRETRAINING = "--tokens 4000 --context 32 --layers 3 --width 64 --heads 2 --positions 64 --batch-size 8"
 
@@ -128,23 +127,23 @@ def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, An
     place.restore()
     before, entries = kept(shell.seen), place.entries()
     options = fault()
-    done = shell.run(*words, **options)
+    result = shell.run(*words, **options)
     shell.free()
-    if done.code:
-        check_told(done, str(shell.disk))
+    if result.code:
+        check_message(result, str(shell.disk))
         # The entry of a file may be stored first, and entries may be deleted before the database shrinks.
         assert place.entries() == entries or name in ("a labelled file", "no history")
         _check_whole(before, kept(shell.seen))
         again = shell.run(*words)
         assert again.code == 0, again.err
     assert not leftovers(shell.seen)
-    return done
+    return result
 
 
 def _check_whole(before: dict[str, str], after: dict[str, str]) -> None:
     databases = [path for path in before if path.endswith(".db")]
-    done = [LABELLED] if f"{LABELLED}.partial" in after else []  # the same command resumes it
-    for path in before.keys() - {*databases, *done}:
+    resumed = [LABELLED] if f"{LABELLED}.partial" in after else []  # the same command resumes it
+    for path in before.keys() - {*databases, *resumed}:
         assert after.get(path) == before[path], path
     new = [path for path in after.keys() - before.keys() if not path.startswith("home/runs/")]
     assert new in ([], [f"{LABELLED}.partial"])

@@ -79,7 +79,7 @@ class Shell:
         with tempfile.TemporaryDirectory() as log_folder:
             names = [f"{log_folder}/out", f"{log_folder}/err"]
             request = {
-                "arguments": [str(one) for one in arguments],
+                "arguments": [str(word) for word in arguments],
                 "environment": dict(environment or os.environ),
                 "user": user,
                 "largest": largest,
@@ -173,17 +173,15 @@ def stranger() -> int | None:
 # ---- what must hold
 
 
-def check_told(done: CommandResult, *places: str | Path) -> str:
+def check_message(result: CommandResult, *places: str | Path) -> str:
     """Return the error of a failed command: one line that names one of `places`, without a traceback."""
-    assert done.code in (1, 2), done
-    assert "Traceback" not in done.err, done.err
-    assert "Exception ignored" not in done.err, done.err
-    said = [line for line in done.err.splitlines() if line.startswith("weibo-tui: ")]
-    assert len(said) == 1, done.err
-    assert done.err.splitlines()[-1] == said[0], done.err
-    assert not places or any(str(place) in said[0] for place in places), said[0]
-    assert "nobody foresaw" not in said[0], said[0]
-    return said[0]
+    assert result.code in (1, 2), result
+    for words in ("Traceback", "Exception ignored", "nobody foresaw"):
+        assert words not in result.err, result.err
+    message = result.err.splitlines()[-1]
+    assert [line for line in result.err.splitlines() if line.startswith("weibo-tui: ")] == [message], result.err
+    assert not places or any(str(place) in message for place in places), message
+    return message
 
 
 def kept(folder: Path) -> dict[str, str]:

@@ -91,6 +91,14 @@ def job(begin: Callable[[Workbench], Iterator[object]], owner: MessagePump) -> J
     return Job("train", "a training", begin, owner)
 
 
+async def begin(thread: WorkerThread, work: Work, owner: MessagePump) -> Job:
+    """Start a job and wait for its first step."""
+    started = job(work, owner)
+    thread.start_job(started)
+    await work.step_started()
+    return started
+
+
 async def close(thread: WorkerThread) -> asyncio.Task[None]:
     """Start to close the thread, and return the task that waits for its end."""
     closing = asyncio.create_task(asyncio.to_thread(thread.close))

@@ -4,56 +4,20 @@ from __future__ import annotations
 
 from weibo_tui.locale import N_, gettext, ngettext
 
-DISPLAY_NAMES = frozenset(
-    {
-        N_("asking"),
-        N_("fetch"),
-        N_("fetching"),
-        N_("converting"),
-        N_("checking"),
-        N_("reading"),
-        N_("hashing"),
-        N_("grouping"),
-        N_("dealing"),
-        N_("emoticons"),
-        N_("encoding"),
-        N_("counting"),
-        N_("counting characters"),
-        N_("making the vocabulary"),
-        N_("training"),
-        N_("validation"),
-        N_("calibration"),
-        N_("evaluating"),
-        N_("without emoticons"),
-        N_("only emoticons"),
-        N_("keeping states"),
-        N_("labelling"),
-        N_("judging"),
-        N_("measuring"),
-        N_("writing"),
-        N_("packing"),
-        N_("unpacking"),
-        N_("train"),
-        N_("test"),
-        N_("unlabeled"),
-        N_("pretrain"),
-        N_("predict"),
-        N_("evaluate"),
-        N_("audit"),
-        N_("export"),
-        N_("import"),
-        N_("waiting"),
-        N_("working"),
-        N_("paused"),
-        N_("stopping"),
-        N_("done"),
-        N_("running"),
-        N_("finished"),
-        N_("stopped"),
-        N_("failed"),
-        N_("interrupted"),
-    }
+_STAGES = (
+    *(N_("asking"), N_("fetching"), N_("converting"), N_("checking"), N_("packing"), N_("unpacking")),
+    *(N_("reading"), N_("hashing"), N_("grouping"), N_("dealing"), N_("emoticons"), N_("encoding")),
+    *(N_("counting"), N_("counting characters"), N_("making the vocabulary"), N_("keeping states")),
+    *(N_("training"), N_("calibration"), N_("evaluating"), N_("without emoticons"), N_("only emoticons")),
+    *(N_("labelling"), N_("judging"), N_("measuring"), N_("writing")),
 )
+_SPLITS = (N_("train"), N_("validation"), N_("test"), N_("unlabeled"))
+_KINDS = (N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("fetch"))
+_STATES = (
+    *(N_("waiting"), N_("working"), N_("paused"), N_("stopping"), N_("done"), N_("running")),
+    *(N_("finished"), N_("stopped"), N_("failed"), N_("interrupted")),
+)
+DISPLAY_NAMES = frozenset(_STAGES + _SPLITS + _KINDS + _STATES)
 
 
 def display_name(identifier: str) -> str:

@@ -26,5 +26,3 @@ class UserInputError(WeiboTuiError):
 
 class CorruptFileError(WeiboTuiError):
     """A file of the home folder, or a weights file, is corrupt."""
-
-    exit_code = 1

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
-from at_work import app_at_work, plan
-from stage import Scene, app_of, drawn, play, see, until
+from at_work import app_at_work, check_run, plan, started_run
+from stage import Scene, app_of, drawn, see, until
 from terminal import Terminal
 from textual.pilot import Pilot
 
 from weibo_tui.app.app import WeiboApp, launch
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.paths import Paths
-from weibo_tui.storage.runs import Run
+from weibo_tui.engine.events import StepDone
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench import runs as workbench_runs
 
 
 async def train(pilot: Pilot[None], posts: Path) -> Job:
-    """Start a training and pause it after its first step."""
+    """Start a training that pauses after its first step."""
     app = app_of(pilot)
-    job = app.start_job(Job("train", "second", lambda wb: wb.train(plan(posts)), app.screen))
-    await see(pilot, lambda: job.progress is not None and job.progress.stage == "training")
-    job.pause()
+
+    def iterate(wb: Workbench) -> Iterator[object]:
+        with closing(wb.train(plan(posts, 2))) as events:  # type: ignore[type-var]
+            for event in events:
+                if isinstance(event, StepDone) and event.step == 1:
+                    job.pause()
+                yield event
+
+    job = Job("train", "second", iterate, app.screen)
+    app.start_job(job)
+    await see(pilot, lambda: job.pausing)
     return job
 
 
@@ -58,76 +67,64 @@ def launched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
     return code
 
 
-def runs(home: Path) -> list[Run]:
-    with Workbench.open(home) as wb:
-        return [run for run in wb.runs.list() if run.name == "second"]
+def test_quit_can_be_cancelled_and_keeps_a_checkpoint(
+    furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = furnished / "settings.toml"
 
-
-def the_run(home: Path) -> Run:
-    (run,) = runs(home)
-    return run
-
-
-def test_quit_without_jobs_exits_at_once(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        await pilot.press("ctrl+q")
-        assert pilot.app.is_running is False or app_of(pilot).exiting
-
-    assert play(scene).return_code == 0
-
-
-def test_quit_during_training_can_be_cancelled(furnished: Path, posts_file: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        job = await train(pilot, posts_file)
+        app = app_of(pilot)
+        label = Job("label", "a.csv", lambda _wb: iter([1]), app.screen)
+        label.pause()
+        app.start_job(label)
         await ask_to_quit(pilot)
-        assert "At work: second" in drawn(pilot)
-        await pilot.press("ctrl+q")  # opens no second dialog
-        assert len(app_of(pilot).screen_stack) == 2
+        assert "Stop and leave" in drawn(pilot)
+        assert "process of its own" not in drawn(pilot)  # it has no run
+        await pilot.press("escape")
+        label.resume()
+        app.wake_workers()
+        await until(pilot, lambda: not app.jobs)
+        job = await train(pilot, few)
         for key in ("enter", "escape"):
-            await pilot.press(key)
-            await until(pilot, lambda: not isinstance(app_of(pilot).screen, ChoiceDialog))
-            assert job.state == "paused"
             await ask_to_quit(pilot)
-
-    play(scene)
-
-
-def test_quit_and_stop_keeps_a_checkpoint(furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        await train(pilot, posts_file)
+            assert "At work: second" in drawn(pilot)
+            await pilot.press("ctrl+q")  # opens no second dialog
+            assert len(app.screen_stack) == 2
+            await pilot.press(key)
+            await until(pilot, lambda: not isinstance(app.screen, ChoiceDialog))
+            assert job.state == "paused"
+        settings.write_text("adapter = ", encoding="utf-8")  # damaged settings do not matter
         await ask_to_quit(pilot)
         await pilot.press("down", "enter")
 
     assert launched(scene, monkeypatch) == 0
-    run = the_run(furnished)
-    assert run.state == "stopped"
-    assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
+    settings.unlink()
+    check_run(furnished, "stopped")
 
 
-def test_quit_and_detach_finishes_in_another_process(
-    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left: list[subprocess.Popen[bytes]] = []  # other tests detach runs too
-    monkeypatch.setattr(workbench_runs, "_background_processes", left)
+def test_quit_and_detach_starts_another_process(furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes: list[subprocess.Popen[bytes]] = []  # other tests detach runs too
+    monkeypatch.setattr(workbench_runs, "_background_processes", processes)
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))  # test_runs_left lets a detached run finish
 
     async def scene(pilot: Pilot[None]) -> None:
-        await train(pilot, posts_file)
+        await train(pilot, few)
         await ask_to_quit(pilot)
         await pilot.press("down", "down", "enter")
 
     assert launched(scene, monkeypatch) == 0
-    (process,) = left
+    (process,) = processes
     assert process.wait(timeout=60) == 0
-    run = the_run(furnished)
-    assert run.state == "finished"
-    assert (furnished / "adapters" / "second" / "card.json").exists()
+    run = check_run(furnished, "stopped")
+    assert isinstance(process.args, list)
+    assert process.args[-3:] == ["train", "--resume", run.id]
 
 
 def test_quit_and_detach_failure_is_reported(
-    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        job = await train(pilot, posts_file)
+        job = await train(pilot, few)
         (furnished / "runs" / job.run / "output.log").mkdir()
         await ask_to_quit(pilot)
         await pilot.press("down", "down", "enter")
@@ -135,85 +132,48 @@ def test_quit_and_detach_failure_is_reported(
     assert launched(scene, monkeypatch) == 1
     assert capsys.readouterr().err.startswith("weibo-tui: second: ")
     assert "WeiboTuiError" in (furnished / "weibo-tui.log").read_text("utf-8")
-    run = the_run(furnished)
-    assert run.state == "stopped"
-    assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
-
-
-def test_quit_with_damaged_settings_keeps_a_checkpoint(
-    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = Paths.find().settings_file
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await train(pilot, posts_file)
-        settings.write_text("adapter = ", encoding="utf-8")
-        await ask_to_quit(pilot)
-        await pilot.press("down", "enter")
-
-    assert launched(scene, monkeypatch) == 0
-    settings.unlink()
-    assert the_run(furnished).state == "stopped"
+    check_run(furnished, "stopped")
 
 
 def test_quit_after_the_run_finished_detaches_nothing(
-    furnished: Path, posts_file: Path, monkeypatch: pytest.MonkeyPatch
+    furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
-        job = await train(pilot, posts_file)
+        job = await train(pilot, few)
         await ask_to_quit(pilot)
         job.resume()
         app.wake_workers()
         await until(pilot, lambda: job.state == "done")
         await pilot.press("down", "down", "enter")
 
-    left = list(workbench_runs._background_processes)
+    before = list(workbench_runs._background_processes)
     assert launched(scene, monkeypatch) == 0
-    assert workbench_runs._background_processes == left
-    assert the_run(furnished).state == "finished"
-
-
-def test_quit_with_a_job_without_run_offers_stop_only(furnished: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        app = app_of(pilot)
-        job = Job("label", "a.csv", lambda _wb: iter([1]), app.screen)
-        job.pause()
-        app.start_job(job)
-        await ask_to_quit(pilot)
-        assert "Stop and leave" in drawn(pilot)
-        assert "process of its own" not in drawn(pilot)
-
-    play(scene)
+    assert workbench_runs._background_processes == before
+    check_run(furnished, "finished")
 
 
 # ---- as a program in a terminal
-
-
-def terminate(terminal: Terminal) -> None:
-    terminal.process.send_signal(signal.SIGTERM)
 
 
 def interrupt(terminal: Terminal) -> None:
     terminal.process.send_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("end", [terminate, interrupt, Terminal.hang_up])
+@pytest.mark.slow  # test_resize_storm sends SIGTERM, and test_terminal_gone closes the terminal without a signal
+@pytest.mark.parametrize("end", [interrupt, Terminal.hang_up])
 def test_signal_stops_a_training_with_a_checkpoint(
     end: Callable[[Terminal], None], furnished: Path, posts_file: Path
 ) -> None:
     with Terminal(app_at_work("train", posts_file)) as terminal:
-        terminal.wait_until(lambda: any(run.step for run in runs(furnished)), "a step of the training")
+        terminal.wait_until(lambda: started_run(furnished), "a step of the training")
         end(terminal)
         if end is Terminal.hang_up:
             assert terminal.process.wait(timeout=60) == 0
         else:
             assert terminal.wait_for_end() == 0
             assert terminal.in_order
-    run = the_run(furnished)
-    assert run.state == "stopped"
-    assert run.step > 0
-    assert (furnished / "runs" / run.id / "checkpoint.safetensors").exists()
+    check_run(furnished, "stopped")
 
 
 BROKEN = """
@@ -221,32 +181,33 @@ import sys
 from weibo_tui.app import app as main
 
 def fail(app):
-    raise ValueError("what a post said")
+    raise {}
 
 main.WeiboApp.action_toggle_theme = fail
+main.WeiboApp._warm_up = main.WeiboApp.refresh_catalog  # without torch
 sys.exit(main.launch())
 """
 
 
-def test_unexpected_error_ends_with_a_sentence(home: Path) -> None:
-    with Terminal([sys.executable, "-c", BROKEN]) as terminal:
+def break_app(error: str) -> tuple[int, str]:
+    """Raise an error in the app. Return the exit code, and the text in the terminal, which must be in order."""
+    with Terminal([sys.executable, "-c", BROKEN.format(error)]) as terminal:
         terminal.wait_for("no adapter")
         terminal.press("ctrl+t")
-        assert terminal.wait_for_end() == 1
+        code = terminal.wait_for_end()
         assert terminal.in_order
-        said = " ".join(terminal.text.split())
-    assert said.startswith("An error that nobody foresaw (ValueError)")
-    assert said.endswith("please report it.")
-    assert "Traceback" not in said
-    assert "what a post said" not in said
-    assert "what a post said" not in (home / "weibo-tui.log").read_text("utf-8")
+        return code, " ".join(terminal.text.split())
+
+
+def test_unexpected_error_ends_with_a_sentence(home: Path) -> None:
+    code, message = break_app("ValueError('what a post said')")
+    assert code == 1
+    assert message.startswith("An error that nobody foresaw (ValueError)")
+    assert message.endswith("please report it.")
+    assert "Traceback" not in message
+    assert "what a post said" not in message + (home / "weibo-tui.log").read_text("utf-8")
 
 
 def test_second_interrupt_restores_the_terminal(home: Path) -> None:
     # At the second one, the handler raises KeyboardInterrupt wherever the event loop is.
-    program = BROKEN.replace('ValueError("what a post said")', "KeyboardInterrupt")
-    with Terminal([sys.executable, "-c", program]) as terminal:
-        terminal.wait_for("no adapter")
-        terminal.press("ctrl+t")
-        terminal.wait_for_end()
-        assert terminal.in_order
+    break_app("KeyboardInterrupt")

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
+import made_up
 import pytest
+from at_work import LIGHT_APP
 from terminal import Terminal
 
 POST = "今天的面真好吃[哈哈]"
 OTHER = "网上的裙子太差了[怒]"
 PREDICTION = re.compile("[▲▼?] (positive|negative) +[━╸·]")
-
-
-@pytest.fixture
-def with_base(home: Path, stocked: Path) -> Path:
-    """A home with the base `tiny` and nothing else."""
-    shutil.copytree(stocked / "bases", home / "bases")
-    return home
+WELCOME = "Nothing to judge posts with yet"
 
 
 def fill(terminal: Terminal, tabs: int, text: str) -> None:
@@ -28,21 +26,20 @@ def fill(terminal: Terminal, tabs: int, text: str) -> None:
     terminal.wait_for(text)
 
 
-def train(terminal: Terminal, posts: Path) -> None:
+def train(terminal: Terminal, posts: str) -> None:
     """Train from the welcome screen to the score card, with a resized window."""
     terminal.wait_for("Train an adapter")
     terminal.press("enter")
     terminal.wait_for("Labelled posts")
-    terminal.paste(str(posts))
-    terminal.wait_for(posts.name)
+    terminal.paste(posts)
+    terminal.wait_for(posts)
     terminal.press("enter")
     terminal.wait_for("Contradictions")
     fill(terminal, 5, "moods")  # past the list of files, two columns and the list of those that were chosen
-    fill(terminal, 2, "8")  # epochs
+    fill(terminal, 2, "1")  # epochs
     fill(terminal, 1, "0.01")  # learning rate
     terminal.resize(60, 20)
     terminal.press("ctrl+s")
-    terminal.wait_until(lambda: "of 200" in terminal.text or "✓ finished" in terminal.text, "the monitor")
     terminal.wait_for("✓ finished")
     terminal.resize(100, 30)
     terminal.wait_for("without emoticons")
@@ -57,19 +54,15 @@ def predict(terminal: Terminal, post: str, number: int) -> str:
     return str(PREDICTION.findall(terminal.text)[-1])
 
 
-def export(terminal: Terminal, path: Path) -> None:
-    terminal.press("e")
-    terminal.wait_for("Export to a CSV file")
-    terminal.press("end", "ctrl+u", str(path))
-    terminal.wait_for(path.name)
-    terminal.press("enter")
-    terminal.wait_for("1 post written")
-
-
-def test_terminal_from_training_to_exported_prediction(with_base: Path, posts_file: Path, tmp_path: Path) -> None:
+def test_terminal_from_training_to_exported_prediction(
+    home: Path, stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(stocked / "bases", home / "bases")
+    made_up.write_posts(tmp_path / "posts.csv", 200, seed=1)
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "出.csv"
-    with Terminal(columns=100, rows=30) as terminal:
-        train(terminal, posts_file)
+    with Terminal() as terminal:
+        train(terminal, "posts.csv")
         terminal.press("u")
         terminal.wait_for("'moods' reads posts from now on")
         terminal.press("f2")
@@ -80,8 +73,12 @@ def test_terminal_from_training_to_exported_prediction(with_base: Path, posts_fi
         terminal.wait_for("1–2 of 2")
         terminal.press("/", "好吃")
         terminal.wait_until(lambda: POST in terminal.text and OTHER not in terminal.text, "what was searched for")
+        terminal.press("enter", "e")
+        terminal.wait_for("Export to a CSV file")
+        terminal.press("end", "ctrl+u", str(path))
+        terminal.wait_for(path.name)
         terminal.press("enter")
-        export(terminal, path)
+        terminal.wait_for("1 post written")
         terminal.press("f2")
         terminal.wait_for("Send")
         terminal.press("q")
@@ -95,11 +92,41 @@ def test_terminal_from_training_to_exported_prediction(with_base: Path, posts_fi
     assert (row["text"], row["label"], row["adapter"]) == (POST, label, "moods")
 
 
-def test_terminal_click_opens_a_screen(home: Path) -> None:
-    with Terminal(columns=60, rows=20) as terminal:
-        terminal.wait_for("Nothing to judge posts with yet")
-        for place, words in {"F5": "Import", "F4": "Every verdict", "F3": "New", "F2": "Nothing to judge"}.items():
+def click_until(terminal: Terminal, place: str, words: str) -> None:
+    """Click more than once, because Textual drops a click on a screen that it is still laying out."""
+
+    def is_open() -> bool:
+        if words not in terminal.text:
             terminal.click(place)
-            terminal.wait_for(words)
+        return words in terminal.text
+
+    terminal.wait_until(is_open, words)
+
+
+def check_suspension(terminal: Terminal) -> None:
+    """After each way to suspend and resume it, the app is drawn again."""
+    for stop in (signal.SIGTSTP, signal.SIGSTOP, signal.SIGCONT):
+        terminal.process.send_signal(stop)
+        if stop == signal.SIGTSTP:
+            terminal.wait_until(lambda: terminal.in_order, "the shell's terminal")
+        if stop != signal.SIGCONT:
+            os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOWAIT)
+        terminal.listen(0.05)
+        terminal.screen.reset()
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_for(WELCOME)
+
+
+def test_terminal_clicks_suspension_and_tiny_size_work(home: Path) -> None:
+    with Terminal(LIGHT_APP, columns=60, rows=20) as terminal:
+        terminal.wait_for(WELCOME)
+        for place, words in (("F5", "Import"), ("F4", "Every verdict"), ("F3", "no base to train on"), ("F2", WELCOME)):
+            click_until(terminal, place, words)
+        check_suspension(terminal)
+        terminal.resize(20, 5)
+        for key, screen in {"f3": "Train", "f4": "History", "f5": "Models", "f2": "Predict"}.items():
+            terminal.press(key)
+            terminal.wait_for(screen)
         terminal.press("ctrl+q")
-        assert terminal.wait_for_end() == 0
+        assert terminal.wait_for_end(20) == 0
+        assert terminal.in_order

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import subprocess
+import sys
 from collections import deque
 from pathlib import Path
 
-import models
 import pytest
-from commands import environment, listing, start
+from at_work import plan
+from commands import MACHINE, environment, listing, start
 from stage import app_of, drawn, message_line, play, until
+from textual import events
 from textual.pilot import Pilot
 
 from weibo_tui.engine.events import RunStarted, StepDone
-from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import UserInputError
-from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
+from weibo_tui.workbench import Workbench
 
 POSTS = [f"第{number}碗面真好吃" for number in range(40)]
-MACHINE = "--device cpu --dtype float32 --threads 1".split()
 
 
 def texts(home: Path) -> list[str]:
@@ -30,29 +32,41 @@ def texts(home: Path) -> list[str]:
 def stopped_run(posts: Path, epochs: int = 2) -> str:
     """Train for some steps, stop, and return the run."""
     with Workbench.open() as wb:
-        hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
-        events = wb.train(
-            TrainingConfig((posts,), "second", hyper=hyper, machine=ComputeOptions("cpu", "float32", threads=1))
-        )
-        run = str(models.until(events, RunStarted).run)
-        models.until(events, StepDone, 5)
-        events.close()  # type: ignore[attr-defined]
+        steps = wb.train(plan(posts, epochs))
+        run = next(event.run for event in steps if isinstance(event, RunStarted))
+        next(event for event in steps if isinstance(event, StepDone) and event.step == 2)
+        steps.close()  # type: ignore[attr-defined]
     return run
 
 
-def test_app_and_commands_keep_all_predictions(furnished: Path, tmp_path: Path) -> None:
+ADDS = """
+import sys
+from dataclasses import replace
+from histories import ANALYSIS
+from weibo_tui.workbench import Workbench
+with Workbench.open() as wb:
+    for post in sys.argv[1:]:
+        wb.history.add([replace(ANALYSIS, text=post)])
+"""
+
+
+def test_app_and_programs_keep_all_predictions(
+    furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     posts = POSTS[:8]
     others = [
-        start("predict", *posts[:6], "--json", *MACHINE),
+        subprocess.Popen([sys.executable, "-c", ADDS, *posts[:6]]),
         start("history", "export", tmp_path / "out.csv"),
     ]
 
     async def scene(pilot: Pilot[None]) -> None:
         for post in posts[6:]:
-            await pilot.press(*post, "enter")
+            pilot.app.post_message(events.Paste(post))
+            await pilot.press("enter")
         for process in others:
-            _out, err = process.communicate(timeout=60)
-            assert process.returncode == 0, err
+            process.communicate(timeout=60)
+            assert process.returncode == 0
         await until(pilot, lambda: len(texts(furnished)) == len(posts))
         await pilot.press("f4")
         await until(pilot, lambda: f"of {len(posts)}" in drawn(pilot))
@@ -62,21 +76,21 @@ def test_app_and_commands_keep_all_predictions(furnished: Path, tmp_path: Path) 
     assert texts(furnished) == sorted(posts)
 
 
-def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, posts_file: Path) -> None:
-    run = stopped_run(posts_file)
-    with Workbench.open() as one, Workbench.open() as other:
+def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, few: Path) -> None:
+    run = stopped_run(few)
+    with Workbench.open() as first, Workbench.open() as other:
         late = other.resume(run)
         next(late)  # it has checked the run and prepares
-        deque(one.resume(run), maxlen=0)
-        entries = one.runs.last_seq(run)
+        deque(first.resume(run), maxlen=0)
+        entries = first.runs.last_seq(run)
         with pytest.raises(UserInputError, match="finished"):
             deque(late, maxlen=0)
-        assert one.runs.get(run).state == "finished"
-        assert one.runs.last_seq(run) == entries
+        assert first.runs.get(run).state == "finished"
+        assert first.runs.last_seq(run) == entries
 
 
-def test_app_resume_of_an_active_run_is_refused(furnished: Path, posts_file: Path) -> None:
-    run = stopped_run(posts_file)
+def test_app_resume_of_an_active_run_is_refused(furnished: Path, few: Path) -> None:
+    run = stopped_run(few)
     with Workbench.open() as other:
 
         async def scene(pilot: Pilot[None]) -> None:
@@ -103,9 +117,9 @@ def test_two_resumes_of_a_run_one_wins(_time: int, furnished: Path, posts_file: 
     loser = next(process for process in both if process.poll() is not None)
     winner = next(process for process in both if process is not loser)
     _out, err = loser.communicate(timeout=60)
-    said = err.decode().splitlines()
+    message = err.decode().splitlines()
     assert loser.returncode == 2
-    assert re.fullmatch(f"weibo-tui: Run {run} is at work in another program: .*", said[-1])
+    assert re.fullmatch(f"weibo-tui: Run {run} is at work in another program: .*", message[-1])
     assert winner.poll() is None
     winner.send_signal(signal.SIGTERM)
     winner.communicate(timeout=60)
@@ -120,8 +134,8 @@ def test_two_trainings_of_one_name_make_one_adapter(furnished: Path, few: Path) 
     ends = [process.communicate(timeout=120) for process in both]
     assert sorted(process.returncode for process in both) == [0, 2], ends
     loser = next(number for number, process in enumerate(both) if process.returncode == 2)
-    said = ends[loser][1].decode().splitlines()[-1]
-    assert re.search("The name 'twin' is reserved by run|An adapter named 'twin' is there already", said)
+    message = ends[loser][1].decode().splitlines()[-1]
+    assert re.search("The name 'twin' is reserved by run|An adapter named 'twin' is there already", message)
     with Workbench.open() as wb:
         card = wb.adapters.card("twin")
         assert wb.runs.get(card.run).state == "finished"

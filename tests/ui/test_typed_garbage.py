@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from at_work import LIGHT_APP
 from terminal import KEYS, Terminal
 
 PASTE, PASTED = b"\x1b[200~", b"\x1b[201~"
@@ -50,12 +50,8 @@ def a_sequence(chance: random.Random) -> bytes:
 
 def a_mouse(chance: random.Random) -> bytes:
     def one() -> bytes:
-        button, x, y = (
-            chance.choice([0, 1, 2, 32, 35, 64, 65, 66, 67, 99]),
-            chance.randint(-3, 120),
-            chance.randint(0, 40),
-        )
-        return f"\x1b[<{button};{x};{y}{chance.choice('Mm')}".encode()
+        button = chance.choice([0, 1, 2, 32, 35, 64, 65, 66, 67, 99])
+        return f"\x1b[<{button};{chance.randint(-3, 120)};{chance.randint(0, 40)}{chance.choice('Mm')}".encode()
 
     old = b"\x1b[M" + chance.randbytes(3)
     return b"".join(one() for _time in range(chance.choice([1, 2, 50]))) + chance.choice([b"", old])
@@ -76,22 +72,7 @@ def a_key(chance: random.Random) -> bytes:
     return KEYS[chance.choice([name for name in KEYS if name != "ctrl+q"])].encode()
 
 
-KINDS: list[Callable[[random.Random], bytes]] = [
-    bytes_at_random,
-    half_a_character,
-    a_sequence,
-    a_mouse,
-    a_paste,
-    an_answer,
-    a_key,
-    a_key,
-]
-
-
-def garbage(seed: int, count: int) -> Iterator[bytes]:
-    chance = random.Random(seed)
-    for _time in range(count):
-        yield chance.choice(KINDS)(chance).replace(CTRL_Q, b"")
+KINDS = (bytes_at_random, half_a_character, a_sequence, a_mouse, a_paste, an_answer, a_key, a_key)
 
 
 def check_lives(terminal: Terminal, home: Path) -> None:
@@ -102,15 +83,6 @@ def check_lives(terminal: Terminal, home: Path) -> None:
     assert terminal.in_order
     log = home / "weibo-tui.log"
     assert not log.exists(), log.read_text("utf-8")
-
-
-def throw(home: Path, seed: int, count: int) -> None:
-    with Terminal() as terminal:
-        terminal.wait_for("adapter mood")
-        for data in garbage(seed, count):
-            if terminal.process.poll() is None:
-                terminal.send(data)
-        check_lives(terminal, home)
 
 
 # Each of these once ended the input of the app, or the app itself.
@@ -126,7 +98,7 @@ ONCE_FATAL = {
 
 @pytest.mark.parametrize("at_once", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_garbage_that_once_ended_the_app_is_survived(at_once: bool, furnished: Path) -> None:
-    with Terminal() as terminal:
+    with Terminal(LIGHT_APP) as terminal:
         terminal.wait_for("adapter mood")
         for data in [b"".join(ONCE_FATAL.values())] if at_once else ONCE_FATAL.values():
             terminal.send(data)
@@ -140,7 +112,13 @@ def test_garbage_that_once_ended_the_app_is_survived(at_once: bool, furnished: P
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 22))
 def test_random_garbage_is_survived(seed: int, furnished: Path) -> None:
-    throw(furnished, seed, 300)
+    chance = random.Random(seed)
+    with Terminal() as terminal:
+        terminal.wait_for("adapter mood")
+        for _time in range(300):
+            if terminal.process.poll() is None:
+                terminal.send(chance.choice(KINDS)(chance).replace(CTRL_Q, b""))
+        check_lives(terminal, furnished)
 
 
 @pytest.mark.slow

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from steps import Owner, Work, job, play
+from steps import Owner, Work, begin, job, play
 
 from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import UserInputError
 from weibo_tui.paths import Paths
 from weibo_tui.workbench import Workbench
@@ -28,34 +29,31 @@ def test_call_runs_in_the_thread_with_its_workbench() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("error", [UserInputError("no"), pytest.fail.Exception("no")])
-def test_call_failure_is_raised_to_its_caller_only(error: BaseException) -> None:
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (UserInputError("no"), UserInputError),
+        (pytest.fail.Exception("no"), pytest.fail.Exception),
+        (StopIteration(), RuntimeError),  # a future does not accept StopIteration
+    ],
+    ids=repr,
+)
+def test_call_failure_is_raised_to_its_caller_only(error: BaseException, raised: type[BaseException]) -> None:
     def fails(_wb: Workbench) -> None:
         raise error
 
     async def scene(thread: WorkerThread) -> None:
-        with pytest.raises(type(error)):
+        with pytest.raises(raised):
             await asyncio.gather(thread.call(fails))
         assert await thread.call(lambda _wb: 1) == 1
 
     play(scene)
 
 
-def test_call_stop_iteration_becomes_runtime_error() -> None:
-    """A future does not accept StopIteration."""
-
-    async def scene(thread: WorkerThread) -> None:
-        with pytest.raises(RuntimeError, match="StopIteration"):
-            await thread.call(lambda _wb: next(iter([])))
-
-    play(scene)
-
-
 def test_call_is_answered_between_two_steps() -> None:
     async def scene(thread: WorkerThread) -> None:
-        work, owner = Work(), Owner()
-        thread.start_job(job(work, owner))
-        await work.step_started()
+        work = Work()
+        await begin(thread, work, Owner())
         requests = asyncio.gather(*(thread.call(lambda _wb, n=n: (n, work.done)) for n in range(3)))  # type: ignore[misc]
         await asyncio.sleep(0)
         work.allow(1)
@@ -68,8 +66,7 @@ def test_call_is_answered_between_two_steps() -> None:
 def test_call_cancelled_before_its_turn_is_skipped() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, requests = Work(), []
-        thread.start_job(job(work, Owner()))
-        await work.step_started()
+        await begin(thread, work, Owner())
         gone = asyncio.create_task(thread.call(lambda _wb: requests.append("gone")))
         there = asyncio.create_task(thread.call(lambda _wb: requests.append("there")))
         await asyncio.sleep(0)
@@ -109,15 +106,15 @@ def test_call_without_workbench_fails_and_next_retries(home: Path) -> None:
 
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
-        one = job(lambda _wb: iter([1]), owner)
+        task = job(lambda _wb: iter([1]), owner)
         for _time in range(2):
             with pytest.raises(UserInputError, match="not valid TOML"):
                 await thread.call(lambda wb: wb)
-        thread.start_job(one)
+        thread.start_job(task)
         finished = await owner.finished.get()
         assert isinstance(finished.error, UserInputError)
-        assert one.error is finished.error
-        assert (one.state, one.started) == ("failed", False)
+        assert task.error is finished.error
+        assert (task.state, task.started) == ("failed", False)
         settings.unlink()
         wb = await thread.call(lambda wb: wb)
         assert await thread.call(lambda again: again is wb)
@@ -130,15 +127,18 @@ def test_call_without_workbench_fails_and_next_retries(home: Path) -> None:
 # ---- jobs
 
 
-def test_job_last_event_is_the_result() -> None:
+def test_job_last_event_is_the_result_and_gives_the_run() -> None:
+    started = RunStarted("r1", "mood", "train", "tiny", "cpu", "float32", 1, 0, 1, 1, {}, 1, 1)
+
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
-        one = job(lambda _wb: iter(["first", "last"]), owner)
-        assert one.state == "waiting"
-        thread.start_job(one)
+        task = job(lambda _wb: iter(["first", started]), owner)
+        assert task.state == "waiting"
+        thread.start_job(task)
         finished = await owner.finished.get()
-        assert (finished.job, finished.result, finished.error, one.state) == (one, "last", None, "done")
-        assert owner.events == ["first", "last"]
+        assert (finished.job, finished.result, finished.error, task.state) == (task, started, None, "done")
+        assert owner.events == ["first", started]
+        assert task.run == "r1"
 
     play(scene)
 
@@ -156,10 +156,9 @@ def test_jobs_take_turns() -> None:
             return steps
 
         holding = Work(1)
-        thread.start_job(job(holding, owner))
-        await holding.step_started()
-        thread.start_job(job(work("a"), owner))
-        thread.start_job(job(work("b"), owner))
+        await begin(thread, holding, owner)
+        for name in "ab":
+            thread.start_job(job(work(name), owner))
         holding.allow(1)
         for _ended in range(3):
             await owner.finished.get()
@@ -171,19 +170,17 @@ def test_jobs_take_turns() -> None:
 def test_job_paused_does_nothing_while_another_runs() -> None:
     async def scene(thread: WorkerThread) -> None:
         paused, other, owner = Work(), Work(5), Owner()
-        one = job(paused, owner)
-        thread.start_job(one)
-        await paused.step_started()
-        one.pause()
-        assert one.state == "paused"
+        task = await begin(thread, paused, owner)
+        task.pause()
+        assert task.state == "paused"
         paused.allow(1000)
         other.allow(5)
         thread.start_job(job(other, owner))
         await owner.finished.get()
         assert (paused.done, other.done) == (1, 5)
-        one.resume()
+        task.resume()
         thread.wake()
-        assert (await owner.finished.get()).job is one
+        assert (await owner.finished.get()).job is task
         assert paused.done == 1000
 
     play(scene)
@@ -192,13 +189,11 @@ def test_job_paused_does_nothing_while_another_runs() -> None:
 def test_job_events_before_a_pause_are_posted_during_it() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
-        one = job(work, owner)
-        thread.start_job(one)
+        task = await begin(thread, work, owner)
         for _step in range(3):
-            await work.step_started()
             work.allow(1)
-        await work.step_started()
-        one.pause()
+            await work.step_started()
+        task.pause()
         work.allow(1)
         while owner.events != [1, 2, 3, 4]:
             await asyncio.sleep(0)
@@ -210,19 +205,17 @@ def test_job_events_before_a_pause_are_posted_during_it() -> None:
 def test_job_stopped_is_closed_after_its_step(paused: bool) -> None:
     async def scene(thread: WorkerThread) -> None:
         work, owner = Work(), Owner()
-        one = job(work, owner)
-        thread.start_job(one)
-        await work.step_started()
+        task = await begin(thread, work, owner)
         if paused:
-            one.pause()
+            task.pause()
             work.allow(1)
             await thread.call(lambda _wb: None)
-        one.stop()
-        assert one.state == "stopping"
+        task.stop()
+        assert task.state == "stopping"
         thread.wake()
         work.allow(1)
         finished = await owner.finished.get()
-        assert (finished.result, finished.error, one.state) == (None, None, "stopped")
+        assert (finished.result, finished.error, task.state) == (None, None, "stopped")
         assert work.closed
         assert work.done == 1
 
@@ -232,37 +225,29 @@ def test_job_stopped_is_closed_after_its_step(paused: bool) -> None:
 def test_job_stopped_before_its_start_never_starts() -> None:
     async def scene(thread: WorkerThread) -> None:
         first, never, owner = Work(1), Work(), Owner()
-        thread.start_job(job(first, owner))
-        await first.step_started()
-        one = job(never, owner)
-        thread.start_job(one)
-        one.stop()
+        await begin(thread, first, owner)
+        task = job(never, owner)
+        thread.start_job(task)
+        task.stop()
         first.allow(1)
         assert {(await owner.finished.get()).job.state for _job in range(2)} == {"done", "stopped"}
-        assert not one.started
+        assert not task.started
 
     play(scene)
 
 
-def fails_at_once(_wb: Workbench) -> Iterator[object]:
-    raise UserInputError("no data")
+@pytest.mark.parametrize("events", [[], [1]])
+def test_job_failure_is_reported_and_the_thread_continues(events: list[object]) -> None:
+    def fails(_wb: Workbench) -> Iterator[object]:
+        yield from events
+        raise UserInputError("no space")
 
-
-def fails_later(_wb: Workbench) -> Iterator[object]:
-    yield 1
-    raise UserInputError("no space")
-
-
-@pytest.mark.parametrize(("begin", "events"), [(fails_at_once, []), (fails_later, [1])])
-def test_job_failure_is_reported_and_the_thread_continues(
-    begin: Callable[[Workbench], Iterator[object]], events: list[object]
-) -> None:
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
-        one = job(begin, owner)
-        thread.start_job(one)
+        task = job(fails, owner)
+        thread.start_job(task)
         finished = await owner.finished.get()
-        assert one.state == "failed"
+        assert task.state == "failed"
         assert isinstance(finished.error, UserInputError)
         assert owner.events == events
         assert await thread.call(lambda _wb: 1) == 1
@@ -281,13 +266,13 @@ def test_job_failure_while_stopping_is_reported() -> None:
             raise UserInputError("no space")
 
     async def scene(thread: WorkerThread) -> None:
-        one = job(fails_when_closed, owner)
-        thread.start_job(one)
+        task = job(fails_when_closed, owner)
+        thread.start_job(task)
         await work.step_started()
-        one.stop()
+        task.stop()
         work.allow(1)
         finished = await owner.finished.get()
-        assert one.state == "failed"
+        assert task.state == "failed"
         assert isinstance(finished.error, UserInputError)
 
     play(scene)

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from steps import Owner, Work, close, job, play
+from steps import Owner, Work, begin, close, job, play
 from textual.message import Message
 
 from weibo_tui.app.services.worker import POST_SECONDS, WorkerThread
-from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import Workbench
@@ -58,33 +57,19 @@ def test_events_consecutive_progress_posts_the_latest() -> None:
 
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
-        one = job(work, owner)
+        task = job(work, owner)
         hold = Work(1)
-        thread.start_job(job(hold, Owner()))
-        await hold.step_started()
-        thread.start_job(one)
+        await begin(thread, hold, Owner())
+        thread.start_job(task)
         hold.allow(1)
         await owner.finished.get()
         # The clock does not move: the first message has the first events, the last message the rest.
         *_some, encoded, training = owner.events
         assert (encoded, training) == ("encoded", Progress("training", 49, 50))
         assert len(owner.events) <= 4
-        assert one.progress == training
+        assert task.progress == training
 
     play(scene, Clockwork)
-
-
-def test_job_gets_the_id_of_its_run() -> None:
-    started = RunStarted("r1", "mood", "train", "tiny", "cpu", "float32", 1, 0, 1, 1, {}, 1, 1)
-
-    async def scene(thread: WorkerThread) -> None:
-        owner = Owner()
-        one = job(lambda _wb: iter([started]), owner)
-        thread.start_job(one)
-        await owner.finished.get()
-        assert one.run == "r1"
-
-    play(scene)
 
 
 # ---- the end
@@ -94,13 +79,10 @@ def test_close_stops_every_job_and_posts_its_events() -> None:
     async def scene(thread: WorkerThread) -> None:
         owner = Owner()
         at_work, paused, waiting = Work(), Work(), Work()
-        jobs = [job(work, owner) for work in (paused, at_work, waiting)]
-        thread.start_job(jobs[0])
-        await paused.step_started()
+        jobs = [await begin(thread, paused, owner)]
         jobs[0].pause()
         paused.allow(1)
-        thread.start_job(jobs[1])
-        await at_work.step_started()
+        jobs += [await begin(thread, at_work, owner), job(waiting, owner)]
         thread.start_job(jobs[2])
         closing = await close(thread)
         at_work.allow(1)
@@ -108,28 +90,17 @@ def test_close_stops_every_job_and_posts_its_events() -> None:
         assert not thread.is_alive()
         for _job in jobs:
             await owner.finished.get()
-        assert [one.state for one in jobs] == ["stopped"] * 3
+        assert [task.state for task in jobs] == ["stopped"] * 3
         assert (paused.closed, at_work.closed, waiting.begun.acquire(blocking=False)) == (True, True, False)
         assert sorted(map(str, owner.events)) == ["1", "1"]
 
     play(scene)
 
 
-def test_close_ends_an_idle_thread() -> None:
-    async def scene(thread: WorkerThread) -> None:
-        await thread.call(lambda _wb: None)
-        thread.close()
-        assert not thread.is_alive()
-        thread.close()
-
-    play(scene)
-
-
 def test_close_fails_pending_calls() -> None:
     async def scene(thread: WorkerThread) -> None:
-        work, owner = Work(), Owner()
-        thread.start_job(job(work, owner))
-        await work.step_started()
+        work = Work()
+        await begin(thread, work, Owner())
         waiting = asyncio.create_task(thread.call(lambda _wb: None))
         await asyncio.sleep(0)
         closing = await close(thread)
@@ -142,14 +113,17 @@ def test_close_fails_pending_calls() -> None:
     play(scene)
 
 
-def test_close_stops_later_jobs() -> None:
+def test_close_ends_an_idle_thread_and_stops_later_jobs() -> None:
     async def scene(thread: WorkerThread) -> None:
-        thread.close()
+        await thread.call(lambda _wb: None)
+        for _time in range(2):
+            thread.close()
+            assert not thread.is_alive()
         owner = Owner()
-        one = job(Work(), owner)
-        thread.start_job(one)
-        assert (await owner.finished.get()).job is one
-        assert (one.state, one.started) == ("stopped", False)
+        task = job(Work(), owner)
+        thread.start_job(task)
+        assert (await owner.finished.get()).job is task
+        assert (task.state, task.started) == ("stopped", False)
 
     play(scene)
 
@@ -176,8 +150,7 @@ def test_close_after_the_event_loop_is_silent() -> None:
 
     async def scene() -> None:
         thread.start()
-        thread.start_job(job(work, Owner()))
-        await work.step_started()
+        await begin(thread, work, Owner())
         requests = asyncio.create_task(thread.call(lambda _wb: None))
         await asyncio.sleep(0)
         requests.cancel()
@@ -207,9 +180,9 @@ class Gone(Owner):
 def test_events_of_a_closed_screen_go_to_the_app() -> None:
     async def scene(thread: WorkerThread) -> None:
         app = Owner()
-        one = job(lambda _wb: iter([1]), Gone(app))
-        thread.start_job(one)
-        assert (await app.finished.get()).job is one
+        task = job(lambda _wb: iter([1]), Gone(app))
+        thread.start_job(task)
+        assert (await app.finished.get()).job is task
         assert app.events == [1]
 
     play(scene)

@@ -13,7 +13,6 @@ from weibo_tui.atomic import (
     atomic_folder,
     atomic_open,
     atomic_write,
-    check_output,
     make_private_folder,
     open_output,
     remove_folder,
@@ -144,19 +143,6 @@ def test_output_that_appears_during_block_is_kept(
         (place / "other").write_bytes(b"theirs")
     assert (place / "other").read_bytes() == b"theirs"
     assert len([*place.iterdir()]) == 2
-
-
-def test_output_with_any_name_of_an_input_is_refused(place: Path) -> None:
-    data, folder = place / "data", place / "folder"
-    data.write_bytes(b"mine")
-    folder.mkdir()
-    (place / "link").symlink_to(data)
-    (place / "hard").hardlink_to(data)
-    for out in (data, place / "link", place / "hard", folder / ".." / "data"):
-        for overwrite in (False, True):
-            with pytest.raises(UserInputError, match="Output and input are the same file"):
-                check_output(out, overwrite, [place / "other", data])
-    check_output(place / "new", inputs=[data])
 
 
 def test_atomic_folder_appears_at_block_end(place: Path) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from commands import Command, json_lines, table
 
@@ -27,18 +24,18 @@ def test_predict_text_is_one_line(command: Command, furnished: Path) -> None:
 
 def test_predict_json_has_promised_keys(command: Command, furnished: Path) -> None:
     posts = ["今天的面真好吃", "昨天的电影太差了[怒]", "好" * 200]
-    found = json_lines(command.ok("predict", "--json", *posts).out)
-    assert [one["text"] for one in found] == posts
+    results = json_lines(command.ok("predict", "--json", *posts).out)
+    assert [row["text"] for row in results] == posts
     keys = ["text", "label", "confidence", "probabilities", "uncertain", "adapter", "truncated"]
-    assert all(list(one) == keys for one in found)
-    assert [one["label"] for one in found[:2]] == ["positive", "negative"]
-    assert [one["truncated"] for one in found] == [False, False, True]
-    for one in found:
-        assert one["adapter"] == "mood"
-        assert list(one["probabilities"]) == ["negative", "positive"]
-        assert sum(one["probabilities"].values()) == pytest.approx(1)
-        assert one["confidence"] == max(one["probabilities"].values()) == one["probabilities"][one["label"]]
-        assert one["uncertain"] == (one["confidence"] < 0.75)
+    assert all(list(row) == keys for row in results)
+    assert [row["label"] for row in results[:2]] == ["positive", "negative"]
+    assert [row["truncated"] for row in results] == [False, False, True]
+    for row in results:
+        assert row["adapter"] == "mood"
+        assert list(row["probabilities"]) == ["negative", "positive"]
+        assert sum(row["probabilities"].values()) == pytest.approx(1)
+        assert row["confidence"] == max(row["probabilities"].values()) == row["probabilities"][row["label"]]
+        assert row["uncertain"] == (row["confidence"] < 0.75)
 
 
 def test_stdin_lines_are_predicted_like_arguments(command: Command, furnished: Path) -> None:
@@ -50,10 +47,10 @@ def test_stdin_lines_are_predicted_like_arguments(command: Command, furnished: P
 def test_stdin_blank_line_gives_error_row(command: Command, furnished: Path) -> None:
     lines = "今天的面真好吃\n\n \t\r\n太差了\n\n".encode()
     result = command.ok("predict", "-", "--json", stdin=lines)
-    found = json_lines(result.out)
-    assert [one["text"] for one in found] == ["今天的面真好吃", "", " \t", "太差了", ""]
-    assert [one["label"] for one in found] == ["positive", None, None, "negative", None]
-    assert ["error" in one for one in found] == [False, True, True, False, True]
+    results = json_lines(result.out)
+    assert [row["text"] for row in results] == ["今天的面真好吃", "", " \t", "太差了", ""]
+    assert [row["label"] for row in results] == ["positive", None, None, "negative", None]
+    assert ["error" in row for row in results] == [False, True, True, False, True]
     assert result.err == "weibo-tui: 3 of 5 posts could not be read.\n"
     shown = command.ok("predict", "-", stdin=lines).out.splitlines()
     assert [line.split()[0] for line in shown] == ["positive", "error", "error", "negative", "error"]
@@ -63,7 +60,7 @@ def test_stdin_blank_line_gives_error_row(command: Command, furnished: Path) -> 
 def test_stdin_encoding_option_is_used(encoding: str, command: Command, furnished: Path) -> None:
     posts = ["今天的面真好吃", "太差了"]
     result = command.ok("predict", "-", "--json", "--encoding", encoding, stdin="\n".join(posts).encode(encoding))
-    assert ([one["text"] for one in json_lines(result.out)], result.err) == (posts, "")
+    assert ([row["text"] for row in json_lines(result.out)], result.err) == (posts, "")
 
 
 def test_stdin_undecodable_line_is_named_once(command: Command, furnished: Path) -> None:
@@ -78,19 +75,19 @@ def test_stdin_undecodable_line_is_named_once(command: Command, furnished: Path)
 
 
 def test_stdin_carriage_return_ends_no_line(command: Command, furnished: Path) -> None:
-    found = json_lines(command.ok("predict", "-", "--json", stdin="今天\r真好\r\n太差了".encode()).out)
-    assert [one["text"] for one in found] == ["今天\r真好", "太差了"]
+    results = json_lines(command.ok("predict", "-", "--json", stdin="今天\r真好\r\n太差了".encode()).out)
+    assert [row["text"] for row in results] == ["今天\r真好", "太差了"]
 
 
 def test_stdin_line_over_limit_is_cut(command: Command, furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weibo_tui.cli.predict.MAX_LINE", 300)
     lines = ["好" * 300, "好" * 301, "好" * 2000, "今天的面真好吃"]
     result = command.ok("predict", "-", "--json", stdin="\n".join(lines).encode())
-    found = json_lines(result.out)
-    assert [one["text"] for one in found] == [line[:300] for line in lines]
-    assert [one["truncated"] for one in found] == [True, True, True, False]
-    said = "Line {} is longer than 300 characters: the rest of it was not read."
-    assert result.err.splitlines() == [said.format(2), said.format(3)]
+    results = json_lines(result.out)
+    assert [row["text"] for row in results] == [line[:300] for line in lines]
+    assert [row["truncated"] for row in results] == [True, True, True, False]
+    message = "Line {} is longer than 300 characters: the rest of it was not read."
+    assert result.err.splitlines() == [message.format(2), message.format(3)]
 
 
 def test_giant_post_counts_characters_read(furnished: Path) -> None:
@@ -104,17 +101,17 @@ def test_giant_post_counts_characters_read(furnished: Path) -> None:
 def test_unreadable_post_among_others_is_a_row(command: Command, furnished: Path) -> None:
     for posts in (["", "今天的面真好吃", "http://t.cn/a"], ["今天的面真好吃", "\u200b", "@小林"]):
         result = command.ok("predict", "--json", *posts)
-        found = json_lines(result.out)
-        assert [one["text"] for one in found] == posts
-        failed = [one for one in found if one["label"] is None]
+        results = json_lines(result.out)
+        assert [row["text"] for row in results] == posts
+        failed = [row for row in results if row["label"] is None]
         assert failed
-        for one in failed:
-            assert one["confidence"] is None
-            assert one["probabilities"] == {}
-            assert "nothing to read" in one["error"]
+        for row in failed:
+            assert row["confidence"] is None
+            assert row["probabilities"] == {}
+            assert "nothing to read" in row["error"]
         assert result.err == f"weibo-tui: {len(failed)} of 3 posts could not be read.\n"
         assert [line.split()[0] for line in command.ok("predict", *posts).out.splitlines()] == [
-            one["label"] or "error" for one in found
+            row["label"] or "error" for row in results
         ]
 
 
@@ -122,8 +119,8 @@ def test_history_records_unless_no_history(command: Command, furnished: Path) ->
     command.ok("predict", "--no-history", "今天的面真好吃")
     assert command.ok("history", "list", "--json").out == ""
     command.ok("predict", "今天的面真好吃", "", "太差了")
-    found = json_lines(command.ok("history", "list", "--json").out)
-    assert [(one["kind"], one["text"], one["label"]) for one in found] == [
+    results = json_lines(command.ok("history", "list", "--json").out)
+    assert [(row["kind"], row["text"], row["label"]) for row in results] == [
         ("analysis", "太差了", "negative"),
         ("analysis", "", ""),
         ("analysis", "今天的面真好吃", "positive"),
@@ -133,46 +130,41 @@ def test_history_records_unless_no_history(command: Command, furnished: Path) ->
     assert "太差了" in shown[1]
 
 
-def write_csv(path: Path, encoding: str, delimiter: str, end: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "encoding", "delimiter", "end"),
+    [
+        ("csv", "utf-8", ",", "\n"),
+        ("csv", "utf-8-sig", ",", "\r\n"),  # as Excel writes it
+        ("csv", "gb18030", ",", "\r\n"),
+        ("csv", "utf-16", ";", "\n"),
+        ("tsv", "utf-8", "\t", "\n"),
+    ],
+)
+def test_labeled_table_keeps_cells_and_encoding(
+    kind: str, encoding: str, delimiter: str, end: str, command: Command, furnished: Path, tmp_path: Path
+) -> None:
     rows = [
         ["id", "review", "备注"],
         ["001", "今天的面真好吃", ""],
         ["2", "太差了，真的", 'a "b"\r\nc'],
         ["3", "", "=1"],
     ]
-    with path.open("w", encoding=encoding, newline="") as file:
-        csv.writer(file, delimiter=delimiter, lineterminator=end).writerows(rows)
-
-
-WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "csv": ("utf-8", lambda path: write_csv(path, "utf-8", ",", "\n")),
-    "excel.csv": ("utf-8-sig", lambda path: write_csv(path, "utf-8-sig", ",", "\r\n")),
-    "chinese.csv": ("gb18030", lambda path: write_csv(path, "gb18030", ",", "\r\n")),
-    "wide.csv": ("utf-16", lambda path: write_csv(path, "utf-16", ";", "\n")),
-    "tsv": ("utf-8", lambda path: write_csv(path, "utf-8", "\t", "\n")),
-}
-
-
-@pytest.mark.parametrize("kind", WRITERS)
-def test_labeled_table_keeps_cells_and_encoding(kind: str, command: Command, furnished: Path, tmp_path: Path) -> None:
-    encoding, write = WRITERS[kind]
     source, out = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
-    write(source)
+    with source.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter, lineterminator=end).writerows(rows)
     before = source.read_bytes()
-    result = command.ok("predict", "--file", source, "--out", out, "--json")
+    (result,) = json_lines(command.ok("predict", "--file", source, "--out", out, "--json").out)
     assert source.read_bytes() == before
-    assert list(json_lines(result.out)[0]) == ["out", "rows", "failed", "counts", "continued", "posts_per_second"]
-    assert json_lines(result.out)[0]["counts"] == {"positive": 1, "negative": 1}
-    delimiter = "\t" if kind == "tsv" else ";" if kind == "wide.csv" else ","
-    with source.open(encoding=encoding, newline="") as given, out.open(encoding=encoding, newline="") as written:
-        was, now = list(csv.reader(given, delimiter=delimiter)), list(csv.reader(written, delimiter=delimiter))
-    assert [row[:3] for row in now] == was
-    assert now[0][3:] == ADDED
-    assert [row[3] for row in now[1:]] == ["positive", "negative", ""]
-    assert [bool(row[7]) for row in now[1:]] == [False, False, True]
+    assert list(result) == ["out", "rows", "failed", "counts", "continued", "posts_per_second"]
+    assert result["counts"] == {"positive": 1, "negative": 1}
+    with out.open(encoding=encoding, newline="") as file:
+        header, *labeled = csv.reader(file, delimiter=delimiter)
+    assert [header[:3], *(row[:3] for row in labeled)] == rows
+    assert header[3:] == ADDED
+    assert [row[3] for row in labeled] == ["positive", "negative", ""]
+    assert [bool(row[7]) for row in labeled] == [False, False, True]
     assert out.read_bytes()[:2] == before[:2]  # the byte order mark, where there is one
-    ends = [path.read_text(encoding).count("\r\n") for path in (source, out)]
-    assert ends[0] == ends[1]
+    assert out.read_bytes().decode(encoding).count("\r\n") == before.decode(encoding).count("\r\n")
 
 
 def test_labeled_jsonl_keeps_its_lines(command: Command, furnished: Path, tmp_path: Path) -> None:
@@ -186,6 +178,9 @@ def test_labeled_jsonl_keeps_its_lines(command: Command, furnished: Path, tmp_pa
 
 
 def test_labeled_parquet_keeps_its_schema(command: Command, furnished: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
     given = pa.table(
         {

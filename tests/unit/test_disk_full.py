@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from disk_commands import LABELLED, Place, check_nothing_lost, furnish
-from disks import Shell, can_mount, check_told, leftovers, open_folder
+from disk_commands import COMMANDS, LABELLED, Place, check_nothing_lost, furnish
+from disks import Shell, can_mount, check_message, leftovers, open_folder
 from hub import Answer, Hub
 
 from weibo_tui import log
@@ -20,7 +20,22 @@ from weibo_tui.atomic import atomic_folder
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.registry.weights import save_pickle
 
+LEVELS = (0, 8, 28, 48, 96, 160, 256, 448, 768, 1536, 3072, 6144)
+"""Free KiB."""
+LARGEST = (8, 32, 64, 256, 512, 4096)
+"""Maximum KiB of a file."""
+
 mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
+
+
+def filling(place: Place, left: int) -> Callable[[], dict[str, int]]:
+    """Return a fault that leaves `left` KiB on the disk."""
+
+    def fill() -> dict[str, int]:
+        place.shell.fill(left)
+        return {}
+
+    return fill
 
 
 @pytest.fixture(scope="module")
@@ -38,36 +53,30 @@ def place(furnished_disk: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     return furnished_disk
 
 
-@mounts
-@pytest.mark.parametrize(
-    ("name", "left"),
-    [
-        ("settings", 0),
-        ("a verdict", 8),
-        ("a verdict", 48),
-        ("a history export", 0),
-        ("a labelled file", 96),
-        ("the original's checkpoint", 160),
-        ("an imported adapter over another", 16),
-        ("an adapter's name", 0),
-        ("no run", 28),
-    ],
-)
-def test_command_on_full_disk_loses_nothing(name: str, left: int, place: Place) -> None:
-    def full() -> dict[str, int]:
-        place.shell.fill(left)
-        return {}
+QUICK = {
+    "settings": 0,
+    "a verdict": 8,
+    "a history export": 0,
+    "the original's checkpoint": 160,
+    "an adapter's name": 0,
+    "no run": 28,
+}
+"""Free KiB for a command. The slow tests below try all commands with all sizes."""
 
-    assert "no space left" in check_nothing_lost(place, name, full).err
+
+@mounts
+@pytest.mark.parametrize(("name", "left"), QUICK.items())
+def test_command_on_full_disk_loses_nothing(name: str, left: int, place: Place) -> None:
+    assert "no space left" in check_nothing_lost(place, name, filling(place, left)).err
 
 
 @mounts
 def test_full_disk_allows_listing_and_removing(place: Place) -> None:
     place.shell.fill(0)
     for words in (["history", "list"], ["runs", "list"], ["runs", "show", place.run], ["adapters", "list"]):
-        done = place.shell.run(*words)
-        assert (done.code, done.err) == (0, "")
-        assert done.out.count("\n") > 1
+        result = place.shell.run(*words)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.count("\n") > 1
     for words in (["adapters", "remove", "fitting"], ["bases", "remove", "deep"]):
         assert place.shell.run(*words).code == 0
     assert sorted(path.name for path in (place.home / "adapters").iterdir()) == ["mood"]
@@ -77,7 +86,7 @@ def test_full_disk_allows_listing_and_removing(place: Place) -> None:
 @mounts
 def test_training_after_full_disk_is_resumed(place: Place) -> None:
     place.shell.fill(192)
-    check_told(place.shell.run(*place.words("a trained adapter")), place.shell.disk or "")
+    check_message(place.shell.run(*place.words("a trained adapter")), place.shell.disk or "")
     assert not (place.home / "adapters" / "another").exists()
     place.shell.free()
     newest = json.loads(place.shell.run("runs", "list", "--json").out.splitlines()[0])
@@ -93,7 +102,7 @@ def test_labeling_after_full_disk_is_resumed(place: Place) -> None:
     complete = (place.shell.seen / LABELLED).read_bytes()
     place.restore()
     place.shell.fill(192)
-    assert "no space left" in check_told(place.shell.run(*words), place.shell.disk or "")
+    assert "no space left" in check_message(place.shell.run(*words), place.shell.disk or "")
     place.shell.free()
     again = place.shell.run(*words)
     assert json.loads(again.out)["continued"] > 0
@@ -105,8 +114,8 @@ def test_labeling_after_full_disk_is_resumed(place: Place) -> None:
 @mounts
 def test_cached_activations_on_full_disk_stop_training(place: Place) -> None:
     place.shell.fill(64)
-    done = place.shell.run(*place.words("a trained adapter, from kept states"))
-    assert "no space left" in check_told(done, f"{place.shell.disk}/home")
+    result = place.shell.run(*place.words("a trained adapter, from kept states"))
+    assert "no space left" in check_message(result, f"{place.shell.disk}/home")
     assert not leftovers(place.shell.seen)
 
 
@@ -121,11 +130,11 @@ def test_download_after_full_disk_is_resumed(place: Place, hub: Hub) -> None:
         answer.give(200, rest, {})
 
     hub.faults.append(become_full)
-    done = place.shell.run(*words)
-    assert "no space left" in check_told(done, f"{place.shell.disk}/home/downloads")
+    result = place.shell.run(*words)
+    assert "no space left" in check_message(result, f"{place.shell.disk}/home/downloads")
     assert (place.shell.seen / LABELLED).read_text() == "what stood here before"
     place.shell.fill(1024)
-    assert "There is no room" in check_told(place.shell.run(*words), f"{place.shell.disk}/home/downloads")
+    assert "There is no room" in check_message(place.shell.run(*words), f"{place.shell.disk}/home/downloads")
     place.shell.free()
     assert place.shell.run(*words).code == 0
     assert (place.shell.seen / LABELLED).read_bytes() == content
@@ -139,7 +148,9 @@ def test_new_home_on_full_disk_stays_empty(place: Place) -> None:
     place.shell.fill(0)
     for words in (["adapters", "list"], ["history", "list"]):
         assert place.shell.run(*words).code == 0
-    check_told(place.shell.run("bases", "add", place.elsewhere / "folder", "--name", "new"), f"{place.shell.disk}/home")
+    check_message(
+        place.shell.run("bases", "add", place.elsewhere / "folder", "--name", "new"), f"{place.shell.disk}/home"
+    )
     assert not list((place.shell.seen / "home").glob("*/*"))
 
 
@@ -187,3 +198,55 @@ def test_log_is_rotated(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = sorted(path.name for path in home.iterdir())
     assert files == ["weibo-tui.log", *(f"weibo-tui.log.{number}" for number in range(1, log.MAX_OLD_LOGS + 1))]
     assert all(path.stat().st_size <= 100 for path in home.iterdir())
+
+
+# ---- a disk that becomes full anywhere in any command
+
+
+@pytest.mark.slow
+@mounts
+@pytest.mark.parametrize("name", COMMANDS)
+def test_disk_full_anywhere_loses_nothing(name: str, place: Place) -> None:
+    codes: list[int] = []
+    for left in LEVELS:
+        codes.append(check_nothing_lost(place, name, filling(place, left)).code)
+        if codes[-2:] == [0, 0]:
+            break
+    assert codes == sorted(codes, reverse=True)  # no room, then room, and nothing else
+    assert codes[-1] == 0
+    assert codes[0] == (0 if name in ("no adapter", "no base") else 1)
+
+
+@pytest.mark.slow
+@mounts
+@pytest.mark.parametrize("name", COMMANDS)
+def test_file_size_limit_loses_nothing(name: str, place: Place) -> None:
+    codes = [
+        check_nothing_lost(place, name, lambda largest=largest: {"largest": largest * 1024}).code  # type: ignore[misc]
+        for largest in LARGEST
+    ]
+    assert codes == sorted(codes, reverse=True)
+    assert codes[-1] == 0
+
+
+@pytest.mark.slow
+@mounts
+@pytest.mark.parametrize("left", [64, 128, 192, 256, 320, 448])
+def test_training_after_full_disk_has_equal_bytes(left: int, place: Place) -> None:
+    shell, words = place.shell, place.words("a trained adapter")
+    weights = place.home / "adapters" / "another" / "adapter.safetensors"
+    place.restore()
+    assert shell.run(*words).code == 0
+    undisturbed = weights.read_bytes()
+    place.restore()
+    shell.fill(left)
+    result = shell.run(*words)
+    shell.free()
+    if result.code:
+        check_message(result, str(shell.disk))
+        assert not weights.exists()
+        newest = json.loads(shell.run("runs", "list", "--json").out.splitlines()[0])
+        assert newest["state"] in ("failed", "interrupted")
+        resumed = shell.run("train", "--resume", newest["id"])
+        assert resumed.code == 0, resumed.err
+    assert weights.read_bytes() == undisturbed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import random
 import shutil
@@ -11,15 +10,16 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import made_up
 import pytest
-from commands import Command, environment, json_lines, start
+from commands import MACHINE, Command, environment, json_lines, start
+
+pytestmark = pytest.mark.slow
 
 OPTIONS = "--name cut --epochs 2 --batch-size 8 --dropout 0.1 --emoticon-dropout 0.5 --bottleneck 16 --seed 3".split()
-MACHINE = "--device cpu --dtype float32 --threads 1".split()
 STEPS = 200
 ROWS = 30_000
 
@@ -41,18 +41,41 @@ sys.addaudithook(watch)
 from weibo_tui.cli import main
 main()
 """
+Words = list[str | Path]
 
 
-@dataclass(frozen=True)
-class Uninterrupted:
+class Uninterrupted(NamedTuple):
     """The result of an uninterrupted command, and its seconds."""
 
     result: bytes
     seconds: float
 
 
-def quietly(*arguments: str | Path, **options: object) -> subprocess.Popen[bytes]:
-    return start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+def begin(words: Words, **options: object) -> subprocess.Popen[bytes]:
+    return start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+
+def run_whole(words: Words, home: Path, result: str) -> Uninterrupted:
+    """Run a command in a home, and return the file that it makes there."""
+    began = time.monotonic()
+    with begin(words, env=environment(WEIBO_TUI_HOME=str(home))) as process:
+        assert process.wait() == 0
+    return Uninterrupted((home / result).read_bytes(), time.monotonic() - began)
+
+
+def kill_within(words: Words, seconds: float) -> bool:
+    """Run a command and kill it after `seconds`. Return True if it has ended before."""
+    with begin(words) as process:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+    return process.returncode == 0
+
+
+def kill_before_write(number: int, places: str, words: Words) -> bool:
+    """Run a command and kill it before its write `number` to a file. Return True if it has ended before."""
+    program = [sys.executable, "-c", DIES, str(number), places, *map(str, words)]
+    return subprocess.run(program, capture_output=True, check=False).returncode == 0
 
 
 def age(folder: Path) -> None:
@@ -61,85 +84,73 @@ def age(folder: Path) -> None:
         os.utime(leftover, (0, 0))
 
 
-def dying(number: int, places: str, *arguments: str | Path) -> int:
-    """Run a command that is killed before its write `number` to a file. Return its exit code."""
-    words = [sys.executable, "-c", DIES, str(number), places, *map(str, arguments)]
-    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
+@pytest.fixture(scope="module")
+def whole_home(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(stocked, home, dirs_exist_ok=True)
+    return home
 
 
-def kill_within(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Kill a process after `seconds`, unless it has ended."""
-    with process, suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    process.kill()
-    process.wait()
+# ---- training
 
 
 @pytest.fixture(scope="module")
-def trained(stocked: Path, posts_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
-    """The weights of an uninterrupted training."""
-    home = tmp_path_factory.mktemp("undisturbed")
-    shutil.copytree(stocked, home, dirs_exist_ok=True)
-    began = time.monotonic()
-    with quietly("train", posts_file, *OPTIONS, *MACHINE, env=environment(WEIBO_TUI_HOME=str(home))) as process:
-        assert process.wait() == 0
-    return Uninterrupted((home / "adapters/cut/adapter.safetensors").read_bytes(), time.monotonic() - began)
+def training(posts_file: Path) -> Words:
+    return ["train", posts_file, *OPTIONS, *MACHINE]
 
 
-def resume_training(command: Command, home: Path, posts: Path) -> None:
-    """Resume a killed training, as a user does."""
+@pytest.fixture(scope="module")
+def trained(training: Words, whole_home: Path) -> Uninterrupted:
+    return run_whole(training, whole_home, "adapters/cut/adapter.safetensors")
+
+
+def check_training(command: Command, home: Path, training: Words, trained: Uninterrupted) -> None:
+    """Resume a killed training as a user does. It ends as one run, with each step once and the same weights."""
     age(home)
     runs = [run for run in json_lines(command.ok("runs", "list", "--json").out) if run["name"] == "cut"]
-    assert len(runs) <= 1
     if not runs:
-        command.ok("train", posts, *OPTIONS, *MACHINE)
+        command.ok(*training)
     elif runs[0]["state"] != "finished":
         assert runs[0]["state"] == "interrupted"
         command.ok("train", "--resume", runs[0]["id"])
-
-
-def check_training(command: Command, home: Path, trained: Uninterrupted) -> None:
-    """Check that one run is finished, with each step once and the weights of the uninterrupted one."""
     assert (home / "adapters/cut/adapter.safetensors").read_bytes() == trained.result
     (run,) = (run for run in json_lines(command.ok("runs", "list", "--json").out) if run["name"] == "cut")
     assert (run["state"], run["step"]) == ("finished", STEPS)
     command.ok("runs", "export", run["id"], home / "journal.jsonl", "--overwrite")
-    journal = [json.loads(line) for line in (home / "journal.jsonl").read_text("utf-8").splitlines()]
+    journal = json_lines((home / "journal.jsonl").read_text("utf-8"))
     assert [event["step"] for event in journal if event["event"] == "StepDone"] == list(range(1, STEPS + 1))
     assert [event["event"] for event in journal].count("RunFinished") == 1
     # A checkpoint that the last word was too late for goes with the next run.
-    left = {path.name for path in (home / "runs" / run["id"]).iterdir()}
-    assert left <= {"lock", "checkpoint.safetensors"}
+    assert {path.name for path in (home / "runs" / run["id"]).iterdir()} <= {"lock", "checkpoint.safetensors"}
     assert list(home.rglob("*.partial")) == []
     command.ok("predict", "真好吃", "--adapter", "cut")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trial", range(50))
 def test_training_killed_at_random_is_resumed_equal(
-    trial: int, command: Command, furnished: Path, posts_file: Path, trained: Uninterrupted
+    trial: int, command: Command, furnished: Path, training: Words, trained: Uninterrupted
 ) -> None:
     chance = random.Random(trial)
-    kill_within(quietly("train", posts_file, *OPTIONS, *MACHINE), chance.uniform(0, trained.seconds))
+    kill_within(training, chance.uniform(0, trained.seconds))
     for run in furnished.glob("runs/*/checkpoint.safetensors"):
         if chance.random() < 0.5:  # and once more on its way from there
-            kill_within(quietly("train", "--resume", run.parent.name), chance.uniform(0, trained.seconds))
-    resume_training(command, furnished, posts_file)
-    check_training(command, furnished, trained)
+            kill_within(["train", "--resume", run.parent.name], chance.uniform(0, trained.seconds))
+    check_training(command, furnished, training, trained)
 
 
-@pytest.mark.slow
 def test_training_killed_before_any_write_is_resumed_equal(
-    command: Command, furnished: Path, stocked: Path, posts_file: Path, trained: Uninterrupted
+    command: Command, furnished: Path, stocked: Path, training: Words, trained: Uninterrupted
 ) -> None:
     number = 0
-    while dying(number, str(furnished), "train", posts_file, *OPTIONS, *MACHINE) != 0:
-        resume_training(command, furnished, posts_file)
-        check_training(command, furnished, trained)
+    while not kill_before_write(number, str(furnished), training):
+        check_training(command, furnished, training, trained)
         shutil.rmtree(furnished)
         shutil.copytree(stocked, furnished)
         number += 1
     assert number > 20
+
+
+# ---- labeling
 
 
 @pytest.fixture(scope="module")
@@ -152,24 +163,18 @@ def many_posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def labeled(stocked: Path, many_posts: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
-    """The file of an uninterrupted labeling."""
-    home = tmp_path_factory.mktemp("undisturbed")
-    shutil.copytree(stocked, home, dirs_exist_ok=True)
-    out, began = home / "out.csv", time.monotonic()
-    with quietly(*labeling(many_posts, out), env=environment(WEIBO_TUI_HOME=str(home))) as process:
-        assert process.wait() == 0
-    return Uninterrupted(out.read_bytes(), time.monotonic() - began)
-
-
-def labeling(source: Path, out: Path) -> list[str | Path]:
+def labeling(source: Path, out: Path) -> Words:
     return ["predict", "--file", source, "--out", out, *MACHINE]
 
 
-def check_labeling(command: Command, many_posts: Path, out: Path, labeled: Uninterrupted, complete: bool) -> None:
+@pytest.fixture(scope="module")
+def labeled(whole_home: Path, many_posts: Path) -> Uninterrupted:
+    return run_whole(labeling(many_posts, whole_home / "out.csv"), whole_home, "out.csv")
+
+
+def check_labeling(command: Command, many_posts: Path, out: Path, labeled: Uninterrupted, is_done: bool) -> None:
     age(out.parent)
-    if not complete:
+    if not is_done:
         command.ok(*labeling(many_posts, out))
     assert out.read_bytes() == labeled.result
     assert [path.name for path in out.parent.glob("*out.csv*")] == ["out.csv"]
@@ -177,24 +182,21 @@ def check_labeling(command: Command, many_posts: Path, out: Path, labeled: Unint
     assert [entry["rows"] for entry in entries] == [ROWS]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trial", range(25))
 def test_labeling_killed_at_random_has_each_row_once(
     trial: int, command: Command, furnished: Path, many_posts: Path, labeled: Uninterrupted, tmp_path: Path
 ) -> None:
-    chance, out = random.Random(trial), tmp_path / "out.csv"
-    process = quietly(*labeling(many_posts, out))
-    kill_within(process, chance.uniform(0, labeled.seconds))
-    check_labeling(command, many_posts, out, labeled, complete=process.returncode == 0)
+    out = tmp_path / "out.csv"
+    is_done = kill_within(labeling(many_posts, out), random.Random(trial).uniform(0, labeled.seconds))
+    check_labeling(command, many_posts, out, labeled, is_done)
 
 
-@pytest.mark.slow
 def test_labeling_killed_before_any_write_has_each_row_once(
     command: Command, furnished: Path, stocked: Path, many_posts: Path, labeled: Uninterrupted, tmp_path: Path
 ) -> None:
     number, out = 0, tmp_path / "out.csv"
-    while dying(number, f"{furnished}:{tmp_path}", *labeling(many_posts, out)) != 0:
-        check_labeling(command, many_posts, out, labeled, complete=False)
+    while not kill_before_write(number, f"{furnished}:{tmp_path}", labeling(many_posts, out)):
+        check_labeling(command, many_posts, out, labeled, is_done=False)
         shutil.rmtree(furnished)
         shutil.copytree(stocked, furnished)
         out.unlink()

@@ -10,63 +10,64 @@ from pathlib import Path
 
 import made_up
 import pytest
-from commands import start
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.registry.cards import check_name, check_new_name
 
 FOLDER = Path(__file__).parents[1] / "no_posix"
-APP = """
-import asyncio
+PROGRAM = """
+import asyncio, json, sys
 from weibo_tui.app.app import WeiboApp
+from weibo_tui.cli import main
 from weibo_tui.workbench import Workbench
 
-async def main():
+for words in json.load(sys.stdin):
+    sys.argv = ["weibo-tui", *words]
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code == 0, words
+
+async def predict():
     app = WeiboApp()
     async with app.run_test() as pilot:
-        await pilot.press(*"今天真好", "enter")
-        while not await app.records.call(lambda wb: wb.history.count()):
+        await pilot.press(*"明天真好", "enter")
+        while await app.records.call(lambda wb: wb.history.count()) < 3:
             await asyncio.sleep(0.01)
     app.stop_workers()
 
-asyncio.run(asyncio.wait_for(main(), 120))
+asyncio.run(asyncio.wait_for(predict(), 120))
 with Workbench.open() as wb:
-    print(wb.history.count())
+    assert wb.history.count() == 3
 """
 
 
-@pytest.fixture
-def environment(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inherited = os.environ.get("PYTHONPATH", "")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(FOLDER), inherited])))
-
-
-@pytest.mark.usefixtures("environment")
-def test_commands_work_without_posix(tmp_path: Path) -> None:
-    made_up.write_posts(tmp_path / "posts.csv", 60, seed=1)
-    for words in (
+def test_commands_and_app_work_without_posix(furnished: Path, tmp_path: Path) -> None:
+    posts = str(made_up.write_posts(tmp_path / "posts.csv", 60, seed=1))
+    commands = [
         ["predict", "今天真好", "--json"],
-        ["predict", "--file", tmp_path / "posts.csv", "--out", tmp_path / "out.csv"],
-        ["train", tmp_path / "posts.csv", "--name", "own", "--epochs", "1"],
-        ["history", "export", tmp_path / "history.csv"],
+        ["predict", "--file", posts, "--out", str(tmp_path / "out.csv")],
+        ["train", posts, "--name", "own", "--epochs", "1"],
+        ["history", "export", str(tmp_path / "history.csv")],
         ["doctor"],
-    ):
-        process = start(*words)
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err.decode()
-        if words[0] == "predict" and "--json" in words:
-            assert json.loads(out)["adapter"] == "mood"
+    ]
+    variables = {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(FOLDER), os.environ.get("PYTHONPATH")])),
+        # Textual's driver for Linux imports termios.
+        "TEXTUAL_DRIVER": "textual.drivers.headless_driver:HeadlessDriver",
+    }
+    process = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps(commands).encode(),
+        env=os.environ | variables,
+        capture_output=True,
+        timeout=400,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr.decode()
+    assert json.loads(process.stdout.splitlines()[0])["adapter"] == "mood"
     assert len((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()) == 61
     assert "今天真好" in (tmp_path / "history.csv").read_text("utf-8-sig")
-
-
-@pytest.mark.usefixtures("environment")
-def test_app_predicts_without_posix(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Textual's driver for Linux imports termios.
-    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.headless_driver:HeadlessDriver")
-    process = subprocess.run([sys.executable, "-c", APP], capture_output=True, timeout=400, check=False)
-    assert process.returncode == 0, process.stderr.decode()
-    assert process.stdout.split() == [b"1"]
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.v1", "com1", "LPT9", "own."])

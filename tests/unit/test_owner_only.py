@@ -8,13 +8,11 @@ from pathlib import Path
 
 import models
 import pytest
-from commands import Command
+from commands import MACHINE, Command
 
 from weibo_tui.engine.events import StepDone
 from weibo_tui.log import log_exception
 from weibo_tui.workbench import Workbench
-
-MACHINE = "--device cpu --dtype float32 --threads 1".split()
 
 
 @pytest.fixture

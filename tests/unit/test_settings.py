@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -40,12 +41,10 @@ def test_environment_overrides_file(paths: Paths, monkeypatch: pytest.MonkeyPatc
     assert isinstance(settings.uncertain_below, float)
 
 
-@pytest.mark.parametrize(("text", "value"), [("0", False), ("No", False), ("true", True), ("on", True)])
-def test_boolean_in_environment_is_parsed(
-    text: str, value: bool, paths: Paths, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WEIBO_TUI_HISTORY", text)
-    assert Settings.load(paths).history is value
+def test_boolean_in_environment_is_parsed(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, value in (("0", False), ("No", False), ("true", True), ("on", True)):
+        monkeypatch.setenv("WEIBO_TUI_HISTORY", text)
+        assert Settings.load(paths).history is value
 
 
 def test_load_names_all_invalid_values(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,8 +66,9 @@ def test_load_names_all_invalid_values(paths: Paths, monkeypatch: pytest.MonkeyP
         assert part in message
 
 
-def test_unknown_setting_is_a_warning_and_is_preserved(paths: Paths) -> None:
+def test_unknown_setting_is_a_short_warning_and_is_preserved(paths: Paths) -> None:
     text = '# mine\nadaptor = "x"\nthreads = 2\n\n[tool]\nxyzzy = 1\n'
+    assert unknown_settings(paths) == ""
     paths.settings_file.write_text(text)
     assert Settings.load(paths).threads == 2
     Settings.save(paths, threads=3)
@@ -76,12 +76,6 @@ def test_unknown_setting_is_a_warning_and_is_preserved(paths: Paths) -> None:
     warning = unknown_settings(paths)
     assert f"Unknown settings in {paths.settings_file}" in warning
     assert "'adaptor' (did you mean adapter?), 'tool'" in warning
-
-
-def test_warning_about_unknown_settings_is_short(paths: Paths) -> None:
-    assert unknown_settings(paths) == ""
-    paths.settings_file.write_text("threads = 2\n")
-    assert unknown_settings(paths) == ""
     paths.settings_file.write_text("".join(f"{'x' * 200}{number} = 1\n" for number in range(2000)))
     warning = unknown_settings(paths)
     assert len(warning) < 600
@@ -104,22 +98,27 @@ def test_save_beyond_maximum_size_is_refused(paths: Paths, monkeypatch: pytest.M
     assert Settings.load(paths).threads == 0
 
 
-@pytest.mark.parametrize("kind", ["a pipe", "endless", "too large", "too deep"])
-def test_settings_file_that_is_not_small_is_refused(kind: str, paths: Paths) -> None:
-    file = paths.settings_file
-    match kind:
-        case "a pipe":
-            os.mkfifo(file)
-        case "endless":
-            file.symlink_to("/dev/zero")
-        case "too large":
-            file.write_bytes(b"#" * (MAX_BYTES + 1))
-        case _:
-            file.write_text("keys = " + "[" * 3000 + "]" * 3000)
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "endless": lambda file: file.symlink_to("/dev/zero"),
+    "too large": lambda file: file.write_bytes(b"#" * (MAX_BYTES + 1)),
+    "too deep": lambda file: file.write_text("keys = " + "[" * 3000 + "]" * 3000),
+    "no value": lambda file: file.write_text("threads = "),
+    "not UTF-8": lambda file: file.write_bytes(b"base = '\xff'"),
+    "twice": lambda file: file.write_text("threads = 1\nthreads = 2"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_file_that_is_not_small_toml_is_refused_unchanged(kind: str, paths: Paths) -> None:
+    UNREADABLE[kind](paths.settings_file)
+    before = paths.settings_file.lstat()
     assert gettext("no such message") == "no such message"
     for act in (lambda: Settings.load(paths), lambda: Settings.save(paths, threads=1), lambda: unknown_settings(paths)):
         with pytest.raises(UserInputError, match="settings.toml is not valid TOML"):
             act()
+    after = paths.settings_file.lstat()
+    assert (after.st_ino, after.st_mtime_ns, after.st_size) == (before.st_ino, before.st_mtime_ns, before.st_size)
 
 
 CHANGES = """
@@ -142,15 +141,6 @@ def test_concurrent_saves_are_both_kept(paths: Paths) -> None:
     assert [program.wait() for program in both] == [0, 0]
     settings = Settings.load(paths)
     assert (settings.base, settings.adapter) == ("9", "9")
-
-
-@pytest.mark.parametrize("content", [b"threads = ", b"base = '\xff'", b"threads = 1\nthreads = 2"])
-def test_file_that_is_not_toml_is_refused_unchanged(paths: Paths, content: bytes) -> None:
-    paths.settings_file.write_bytes(content)
-    for act in (lambda: Settings.load(paths), lambda: Settings.save(paths, threads=1)):
-        with pytest.raises(UserInputError, match="settings.toml is not valid TOML"):
-            act()
-    assert paths.settings_file.read_bytes() == content
 
 
 def test_file_that_cannot_be_read_is_refused(paths: Paths) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from weibo_tui.app.terminal.signals import exit_on_signals
 from weibo_tui.cli.output import InterruptedRunError, interruptible
+from weibo_tui.signals import handle_stop_signals
 
 STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -25,40 +25,31 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def three_events() -> Iterator[object]:
-    yield from range(3)
+@each_signal
+def test_signal_calls_stop_unless_ignored_at_start(number: signal.Signals) -> None:
+    calls: list[None] = []
+    for handler, count in ((signal.SIG_IGN, 0), (signal.SIG_DFL, 1)):
+        signal.signal(number, handler)
+        with handle_stop_signals(lambda: calls.append(None)):
+            os.kill(os.getpid(), number)
+        assert len(calls) == count
+        assert signal.getsignal(number) is handler
+
+
+def test_signal_repeated_stops_and_second_interrupt_raises() -> None:
+    calls: list[None] = []
+    with pytest.raises(KeyboardInterrupt), handle_stop_signals(lambda: calls.append(None)):
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+            os.kill(os.getpid(), number)
+    assert len(calls) == 4
 
 
 @each_signal
-def test_command_ignores_signal_ignored_at_start(number: signal.Signals) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    with interruptible(three_events()) as events:
-        os.kill(os.getpid(), number)
-        assert list(events) == [0, 1, 2]
-    assert signal.getsignal(number) is signal.SIG_IGN
+def test_command_stops_after_its_step_at_signal(number: signal.Signals) -> None:
+    def three_events() -> Iterator[object]:
+        yield from range(3)
 
-
-@each_signal
-def test_command_stops_at_signal_and_restores_handler(number: signal.Signals) -> None:
     with pytest.raises(InterruptedRunError), interruptible(three_events()) as events:
         assert next(events) == 0
         os.kill(os.getpid(), number)
         list(events)
-    assert signal.getsignal(number) is signal.SIG_DFL
-
-
-@each_signal
-def test_app_ignores_signal_ignored_at_start(number: signal.Signals) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    calls: list[None] = []
-    with exit_on_signals(lambda: calls.append(None)):
-        os.kill(os.getpid(), number)
-    assert not calls
-
-
-@each_signal
-def test_app_exits_at_signal(number: signal.Signals) -> None:
-    calls: list[None] = []
-    with exit_on_signals(lambda: calls.append(None)):
-        os.kill(os.getpid(), number)
-    assert calls == [None]

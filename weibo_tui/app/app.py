@@ -31,13 +31,13 @@ from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.terminal.key_queue import KeyQueue, Typed
 from weibo_tui.app.terminal.low_color import LowColorFilter
-from weibo_tui.app.terminal.signals import exit_on_signals
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import log_exception
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings, unknown_settings
+from weibo_tui.signals import handle_stop_signals
 from weibo_tui.text.terminal import sanitize, truncate
 from weibo_tui.workbench import ComputeOptions, Workbench
 
@@ -118,10 +118,6 @@ class WeiboApp(BaseApp, inherit_bindings=False):
     async def open_training_form(self, base: str = "") -> None:
         await self.switch_mode(self._train.NAME)
         self._train.run_task(self._train.start_training(base), group="new", exclusive=True)
-
-    async def open_pretraining_form(self) -> None:
-        await self.switch_mode(self._train.NAME)
-        self._train.run_task(self._train.start_pretraining(), group="new", exclusive=True)
 
     def show_in_history(self, analysis_id: int) -> None:
         self._history.show(analysis_id)
@@ -234,7 +230,7 @@ def launch(home: Path | None = None) -> int:
     At exit, runs stop with a checkpoint or continue in another process. If a job fails during exit, the error goes to
     stderr and the log, and the exit code is 1."""
     app = WeiboApp(home)
-    with exit_on_signals(app.request_exit):
+    with handle_stop_signals(app.request_exit):
         try:
             app.run()
         except KeyboardInterrupt:  # a second Ctrl-C during exit

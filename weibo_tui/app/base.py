@@ -25,10 +25,10 @@ from textual.widgets import Footer
 from textual.worker import Worker
 
 from weibo_tui.app.explanation import user_message
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings, check_keymap
 from weibo_tui.app.services.catalog import Catalog
-from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
-from weibo_tui.app.services.status import format_status
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, describe_job
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.terminal.textual_private import TextualApp
 from weibo_tui.app.widgets.chrome import Navigation, StatusBar, StatusMessage
@@ -158,7 +158,12 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self._update_status()
 
     def _update_status(self) -> None:
-        self.status = format_status(self.device, self.catalog, self.jobs)
+        base, adapter = self.catalog.base, self.catalog.adapter
+        parts = [safe_content(self.device or _("loading …"))]
+        if base:
+            parts.append(safe_content(_("base {name}").format(name=base)))
+        parts.append(safe_content(_("adapter {name}").format(name=adapter) if adapter else _("no adapter")))
+        self.status = Content(" │ ").join([*parts, *map(describe_job, self.jobs)])
 
     # ---- screens of other features
 
@@ -170,10 +175,6 @@ class BaseApp(TextualApp, inherit_bindings=False):
     @abstractmethod
     async def open_training_form(self, base: str = "") -> None:
         """Switch to the train screen and open its form, with `base` selected if it is given."""
-
-    @abstractmethod
-    async def open_pretraining_form(self) -> None:
-        """Switch to the train screen and open the form for a new base model."""
 
     @abstractmethod
     def show_in_history(self, analysis_id: int) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weibo_tui.cli import options, pretrain
+from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import (
     echo,
@@ -21,6 +21,8 @@ from weibo_tui.cli.output import (
     open_workbench,
     run_with_progress,
 )
+from weibo_tui.cli.train import follow
+from weibo_tui.engine.hyperparameters import BaseModelSize, ComputeOptions, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 bases = typer.Typer(name="bases", cls=Group, help=_("The frozen GPT-2s that adapters stand on."), no_args_is_help=True)
 
+TOKEN_UNITS = {"char": "characters", "bpe": "pieces"}
+"""Aliases of the units."""
 CAN_RESUME = N_("Stopped; what has come is kept, and the same command goes on there.")
 
 Name = Annotated[str, typer.Argument(help=_("Its name."))]
@@ -149,7 +153,41 @@ def _describe_base(card: BaseCard) -> None:
         echo_info(message.format(tokens=f"{tokens:.1f}"))
 
 
-pretrain.add_to(bases)
+@bases.command("pretrain", cls=Command, help=_("Make a small GPT-2 base from plain text."))
+@options.with_hyperparameters
+def pretrain_base(
+    corpus: Annotated[
+        Path | None, typer.Argument(help=_("Text file with one post a line, also as .xz or .gz."))
+    ] = None,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help=_("Name of the base (default: the file's, or the resumed run's)."))
+    ] = "",
+    resume: options.Resume = "",
+    json: options.Json = False,
+    encoding: options.Encoding = None,
+    recipe: PretrainingHyperparameters = PretrainingHyperparameters(),
+    size: BaseModelSize = BaseModelSize(),
+    machine: ComputeOptions = ComputeOptions(),
+) -> None:
+    from weibo_tui.workbench import PretrainingConfig
+
+    if (corpus is None) == (not resume):
+        raise UserInputError(
+            _("Name the text to learn from, or a run with --resume: 'weibo-tui bases pretrain --help' says more.")
+        )
+    with open_workbench() as workbench:
+        if corpus is None:
+            follow(workbench, workbench.resume(resume, name), json)
+            return
+        config = PretrainingConfig(
+            corpus=corpus,
+            name=name or options.name_after(corpus.name.partition(".")[0], "base"),
+            encoding=encoding,
+            recipe=recipe,
+            machine=machine,
+            **asdict(replace(size, units=TOKEN_UNITS.get(size.units, size.units))),
+        )
+        follow(workbench, workbench.pretrain(config), json)
 
 
 @bases.command("set-default", cls=Command, hidden=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from weibo_tui.cli import adapters, bases, bench, data, doctor, history, predict, runs, train
@@ -102,9 +104,17 @@ def _prepare_streams() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
+@cache
+def command_line() -> TyperGroup:
+    """Return all commands. Cached for programs that call `main` more than once, because it takes 20 ms."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
 def _run() -> int:
     try:
-        return typer.main.get_command(app).main(prog_name="weibo-tui", standalone_mode=False) or 0
+        return command_line().main(prog_name="weibo-tui", standalone_mode=False) or 0
     except (Exception, KeyboardInterrupt) as error:
         return _report(error)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from itertools import chain, islice
-from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -178,19 +176,17 @@ def interruptible(events: Iterator[object]) -> Iterator[Iterator[object]]:
 
     A second Ctrl-C raises KeyboardInterrupt at once. At the end of the block the work is closed, which saves its
     checkpoint."""
-    received = 0
+    is_stopping = False
 
     def until_signal() -> Iterator[object]:
         for event in events:
             yield event
-            if received:
+            if is_stopping:
                 raise InterruptedRunError
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received = number
+    def stop() -> None:
+        nonlocal is_stopping
+        is_stopping = True
         message = _("Stopping after this step …")
         # Not print, which fails if the signal interrupts another print.
         with suppress(OSError):

@@ -13,7 +13,7 @@ from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, open_workbench
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import NO_FIGURE, number, percent
+from weibo_tui.presentation.run_events import describe_event
 
 runs = typer.Typer(name="runs", cls=Group, help=_("Trainings, and their journals."), no_args_is_help=True)
 
@@ -65,14 +65,7 @@ def show_run(run: Run, json: options.Json = False) -> None:
     if record.summary and "error" in record.summary:
         echo(str(record.summary["error"]))
     for event in evaluations:
-        echo(
-            _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}").format(
-                epoch=event.get("epoch", NO_FIGURE),
-                loss=number(event.get("loss")),
-                accuracy=percent(event.get("accuracy")),
-                f1=percent(event.get("macro_f1")),
-            )
-        )
+        echo(describe_event(event))
     if record.state in ("stopped", "failed", "interrupted"):
         echo_info(_("Go on with: weibo-tui train --resume {run}").format(run=record.id))
 

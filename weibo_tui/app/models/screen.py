@@ -176,7 +176,7 @@ class ModelsScreen(MainScreen):
         self._run(partial(self.app.open_training_form, self.selected_item.name))
 
     def action_pretrain(self) -> None:
-        self._run(self.app.open_pretraining_form)
+        self._run(partial(self.app.run_screen_action, "train", "pretrain"))
 
     def action_evaluate(self) -> None:
         self._run(partial(self._evaluate, self.selected_item))

@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from textual.content import Content
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from weibo_tui.app.formatting import safe_content
+from weibo_tui.display_names import display_name
+from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.workbench import Workbench
 
@@ -102,3 +107,21 @@ class JobFinished(Message):
         self.job = job
         self.result = result
         self.error = error
+
+
+def describe_job(job: Job) -> Content:
+    """Return kind, progress and remaining time of a job, for the status bar."""
+    # "label" and "train" alone are nouns in the catalog: a column, and a split.
+    kind = {"label": "labelling", "train": "training"}.get(job.kind, job.kind)
+    text = display_name(kind)
+    if job.kind != "fetch":
+        text += f" {job.title}"
+    if job.state != "working":
+        text += f" ({display_name(job.state)})"
+    if (progress := job.progress) is not None and progress.total:
+        text += f" {percent(progress.done / progress.total, 0)}"
+    if job.state == "working" and (seconds := job.seconds_left) is not None:
+        text += " " + _("{time} left").format(time=duration(seconds))
+    if job.kind == "fetch":
+        text += f" {job.title}"  # last, because a long name hides what follows it
+    return safe_content(text, "$primary")

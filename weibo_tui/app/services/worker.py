@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from pathlib import Path
@@ -44,7 +45,7 @@ class WorkerThread(threading.Thread):
         self._home = home
         self._workbench: Workbench | None = None
         self._resources = ExitStack()
-        self._calls: deque[_Call] = deque()
+        self._calls: deque[tuple[Callable[[Workbench], Any], Future[Any]]] = deque()
         self._jobs: deque[_RunningJob] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -54,14 +55,13 @@ class WorkerThread(threading.Thread):
         """Return `function(workbench)`, called in the thread. A cancelled call is skipped.
 
         Raises what `function` raises, and WeiboTuiError if the thread ends first."""
-        call = _Call(function)
+        future: Future[T] = Future()
         with self._wake:
             if self._closing:
                 raise _app_closing_error()
-            self._calls.append(call)
+            self._calls.append((function, future))
             self._wake.notify()
-        result: T = await call.future
-        return result
+        return await asyncio.wrap_future(future)
 
     def start_job(self, job: Job) -> None:
         """Start a job, whose owner gets JobProgress and JobFinished. Call it in the event loop."""
@@ -115,7 +115,15 @@ class WorkerThread(threading.Thread):
 
     def _answer_calls(self) -> None:
         while self._calls:
-            self._calls.popleft().answer(self._open)
+            function, future = self._calls.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(function(self._open()))
+            except StopIteration:  # asyncio does not accept it
+                future.set_exception(RuntimeError("the function raised StopIteration"))
+            except BaseException as error:  # any error belongs to the caller
+                future.set_exception(error)
 
     def _advance_job(self) -> None:
         """Advance the next job by one event."""
@@ -146,44 +154,13 @@ class WorkerThread(threading.Thread):
             calls, self._calls = self._calls, deque()
         for running in jobs:
             running.stop(self._open)
-        for call in calls:
-            call.set_result(error=_app_closing_error())
+        for _function, future in calls:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(_app_closing_error())
 
 
 def _app_closing_error() -> WeiboTuiError:
     return WeiboTuiError(_("The app is being left: this was not done any more."))
-
-
-class _Call:
-    """A call from the event loop, answered in the thread."""
-
-    def __init__(self, function: Callable[[Workbench], Any]) -> None:
-        self._function = function
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-    def answer(self, open_workbench: Callable[[], Workbench]) -> None:
-        if self.future.cancelled():
-            return
-        try:
-            result = self._function(open_workbench())
-        except StopIteration:  # a future does not accept it
-            self.set_result(error=RuntimeError("the function raised StopIteration"))
-        except BaseException as error:  # any error belongs to the caller
-            self.set_result(error=error)
-        else:
-            self.set_result(result)
-
-    def set_result(self, result: Any = None, error: BaseException | None = None) -> None:
-        with suppress(RuntimeError):  # the loop is closed, so the app has exited
-            self.future.get_loop().call_soon_threadsafe(self._set_result, result, error)
-
-    def _set_result(self, result: Any, error: BaseException | None) -> None:
-        if self.future.cancelled():
-            return
-        if error is None:
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(error)
 
 
 class _RunningJob:
