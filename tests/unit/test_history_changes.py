@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -95,9 +96,9 @@ def test_entry_can_be_restored_after_clearing(history: History) -> None:
 def test_delete_and_restore_are_all_or_nothing(database: Database, history: History) -> None:
     history.add([ANALYSIS, ANALYSIS])
     entries = history.page(2)
-    unfit = replace(entries[0], text=None)  # type: ignore[arg-type]
+    unfit = replace(entries[0], text=object())  # type: ignore[arg-type]
     history.delete(entries)
-    with pytest.raises(AttributeError):
+    with pytest.raises(sqlite3.ProgrammingError):
         history.restore([entries[1], unfit])
     assert history.count() == history.count(HistoryFilter(text="雨停")) == 0
     history.restore(entries)

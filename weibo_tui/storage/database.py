@@ -290,10 +290,10 @@ def _translate(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> Excepti
     code = _error_code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _busy_error(path)
-    if code == sqlite3.SQLITE_FULL:
-        return cannot_write(path, OSError(errno.ENOSPC, ""))
-    if code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < _MIN_FREE:
-        # Without space for what it shares with other programs, SQLite does not name the reason.
+    # Without space for what it shares with other programs, SQLite does not name the reason.
+    if code == sqlite3.SQLITE_FULL or (
+        code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < _MIN_FREE
+    ):
         return cannot_write(path, OSError(errno.ENOSPC, ""))
     if code in _INACCESSIBLE:
         message = _("The database {path} is out of reach ({reason}): check the disk and your rights there.")
