@@ -8,7 +8,6 @@ from typing import Any
 
 import models
 from tokenizers import ByteLevelBPETokenizer
-from transformers import GPT2Model
 
 END = "<|endoftext|>"
 LINES = [
@@ -39,15 +38,11 @@ def write_folder(folder: Path, *, tokenizer: str = "vocab.json", spare_rows: int
     else:
         trained.save(str(folder / "tokenizer.json"))
         write_json(folder / "tokenizer_config.json", tokenizer_class="GPT2Tokenizer", model_max_length=64)
-    model = reference(len(vocabulary) + spare_rows)
-    values = model.config.to_dict() | {"bos_token_id": vocabulary[END], "eos_token_id": vocabulary[END]}
+    model = models.reference(vocab_size=len(vocabulary) + spare_rows)
+    values = model.config | {"bos_token_id": vocabulary[END], "eos_token_id": vocabulary[END]}
     write_json(folder / "config.json", **(values | {"architectures": ["GPT2LMHeadModel"]} | config))
     models.write_weights(folder / "model.safetensors", models.weights_of(model))
     return folder
-
-
-def reference(rows: int) -> GPT2Model:
-    return models.reference(vocab_size=rows)
 
 
 def write_json(path: Path, **values: Any) -> None:

@@ -59,7 +59,7 @@ def keep(history: History, entries: list[Entry]) -> list[Entry]:
     ]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(data=st.data(), entries=st.lists(ENTRIES, max_size=30), size=st.integers(1, 7))
 def test_pages_both_ways_match_plain_filter(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, entries: list[Entry], size: int

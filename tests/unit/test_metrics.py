@@ -42,7 +42,7 @@ def to_json(card: ScoreCard) -> dict[str, Any]:
 
 
 @given(cases())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_score_equals_scikit_learn_and_definitions(case: Case) -> None:
     from sklearn import metrics
 

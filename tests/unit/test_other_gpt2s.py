@@ -19,7 +19,6 @@ import uer
 from commands import Command, listing
 from engine_helpers import rows_of
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, GPT2LMHeadModel, GPT2Model
 
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.registry.bases import Bases, OpenBase
@@ -47,6 +46,8 @@ def opened(bases: Bases) -> OpenBase:
 
 
 def test_english_gpt2_pads_with_end_of_text(folder: Path, opened: OpenBase) -> None:
+    from transformers import AutoTokenizer
+
     end = opened.tokenizer.vocabulary()[english.END]
     assert AutoTokenizer.from_pretrained(folder).pad_token_id is None
     assert (opened.card.prefix, opened.card.suffix, opened.card.pad) == ((), (), end)
@@ -55,6 +56,8 @@ def test_english_gpt2_pads_with_end_of_text(folder: Path, opened: OpenBase) -> N
 
 
 def test_english_gpt2_equals_transformers(folder: Path, bases: Bases, opened: OpenBase) -> None:
+    from transformers import AutoTokenizer, GPT2Model
+
     theirs = AutoTokenizer.from_pretrained(folder)
     posts = [CHINESE, "the rain in the morning", "Weibo 2024, ok?", "x"]
     encoded = opened.tokenizer.encode(posts, 64)
@@ -73,6 +76,8 @@ def test_tokenizer_json_gives_same_base_as_merges(tmp_path: Path, opened: OpenBa
 
 
 def test_backbone_and_language_model_give_same_base(tmp_path: Path) -> None:
+    from transformers import GPT2LMHeadModel, GPT2Model
+
     bases, prints = Bases(tmp_path / "bases"), []
     for name in ("GPT2Model", "GPT2LMHeadModel"):
         source = english.write_folder(tmp_path / name)
@@ -158,6 +163,8 @@ def weights(name: str, shape: tuple[int, ...]) -> Callable[[Path], None]:
 
 def added_pad_token(folder: Path) -> None:
     """Add a padding token to the tokenizer, and no row to the model."""
+    from transformers import AutoTokenizer
+
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
     tokenizer.save_pretrained(folder)
@@ -165,7 +172,7 @@ def added_pad_token(folder: Path) -> None:
 
 def bomb_in_second_shard(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    plain = GPT2Model(models.reference(vocab_size=len(english.bpe().get_vocab(with_added_tokens=True))).config)
+    plain = models.reference(vocab_size=len(english.bpe().get_vocab(with_added_tokens=True)))
     uer.write_weights(folder, plain, uer.Packing(shards=2, prefix="", head="none"))
     torch.save({"h.0.ln_1.bias": Bomb(folder / "ran")}, folder / "pytorch_model-00002-of-00002.bin")
 
