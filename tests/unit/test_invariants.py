@@ -178,15 +178,8 @@ def test_trainer_workbench_and_cli_probabilities_agree(home: Path, command: Comm
             if dtype == "float32":
                 models.add_base(wb, home / "from")
             base = wb.open_base("small", wb.compute(machine))
-            training = AdapterTrainer(
-                base.backbone,
-                Adapter.initialize(AdapterConfig(32, (0, 1), 2, 8), seed=1),
-                models.examples(made_up.posts(32, seed=2)),
-                models.examples(labeled),
-                HYPER,
-                models.compute(wb.compute(machine).dtype, micro_tokens=150),  # other batches than predict's
-                base.tokenizer.special_tokens.pad,
-            )
+            parts = models.examples(made_up.posts(32, seed=2)), models.examples(labeled)
+            training = models.trainer(base.backbone, HYPER, *parts, micro_tokens=150)  # other batches than predict's
             (validated,) = [event for event in training.events() if isinstance(event, Evaluated)]
             logits = all_logits(base.backbone, training.adapter, training.validation.encoded, training.compute)
             card = models.card_for(training.adapter, base, dtype, temperature=1.7, dtype=dtype)
