@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from histories import ANALYSIS, FILE, at
 
-from weibo_tui.errors import UserInputError
 from weibo_tui.storage.database import Database
 from weibo_tui.storage.history import Analysis, History, HistoryFilter
 
@@ -38,11 +37,6 @@ def test_failed_post_can_be_corrected(history: History) -> None:
     history.correct(identity, "negative")
     assert history.count(HistoryFilter(label="negative", text="雨停")) == 1
     assert history.count(HistoryFilter(label="")) == 0
-
-
-def test_correcting_unknown_analysis_is_refused(history: History) -> None:
-    with pytest.raises(UserInputError, match="no analysis 7: it was deleted"):
-        history.correct(7, "negative")
 
 
 def test_deleted_entries_are_restored_unchanged(history: History) -> None:

@@ -39,13 +39,6 @@ def test_history_add_is_all_or_nothing(history: History) -> None:
     assert history.count() == 0
 
 
-def test_history_pages_do_not_shift_when_entries_are_added(history: History) -> None:
-    history.add([replace(ANALYSIS, created_at=at(second)) for second in range(4)])
-    [*_, last] = history.page(2)
-    history.add([replace(ANALYSIS, created_at=at(9))])
-    assert [entry.created_at for entry in history.page(2, before=last)] == [at(1), at(0)]
-
-
 HOSTILE = [
     "\ud83d lone \udcff",
     "\x00begins and ends in NUL\x00",
