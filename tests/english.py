@@ -39,7 +39,7 @@ def write_folder(folder: Path, *, tokenizer: str = "vocab.json", spare_rows: int
         trained.save(str(folder / "tokenizer.json"))
         write_json(folder / "tokenizer_config.json", tokenizer_class="GPT2Tokenizer", model_max_length=64)
     model = models.reference(vocab_size=len(vocabulary) + spare_rows)
-    values = model.config.to_dict() | {"bos_token_id": vocabulary[END], "eos_token_id": vocabulary[END]}
+    values = model.config | {"bos_token_id": vocabulary[END], "eos_token_id": vocabulary[END]}
     write_json(folder / "config.json", **(values | {"architectures": ["GPT2LMHeadModel"]} | config))
     models.write_weights(folder / "model.safetensors", models.weights_of(model))
     return folder

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import safetensors.torch
 import torch
 from made_up import BAD, BAD_MARKS, ENDINGS, GOOD, GOOD_MARKS, OPENINGS, THINGS, write_corpus, write_posts
 from torch import Tensor
-from transformers import GPT2Config as ReferenceConfig
-from transformers import GPT2Model
 
+from weibo_tui.engine.activation_cache import ArrayAllocator
 from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.engine.device import Compute
 from weibo_tui.engine.events import RunStarted, StepDone
-from weibo_tui.engine.gpt2 import GPT2
+from weibo_tui.engine.gpt2 import GPT2, Block
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
-from weibo_tui.engine.training import Examples
+from weibo_tui.engine.training import AdapterTrainer, Examples
 from weibo_tui.engine.vocabulary import SPECIAL, bert_special_tokens, build_tokenizer
 from weibo_tui.registry.bases import OpenBase
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.workbench import ComputeOptions, PretrainingConfig, TrainingConfig, Workbench
+
+if TYPE_CHECKING:
+    from transformers import GPT2Model
 
 torch.set_num_threads(1)  # several threads on such small models mostly wait for each other
 CPU = torch.device("cpu")
@@ -54,53 +58,58 @@ def compute(dtype: torch.dtype = torch.float32, micro_tokens: int = 2048) -> Com
     return Compute(CPU, dtype, micro_tokens)
 
 
-def reference(seed: int = 0, **changes: Any) -> GPT2Model:
-    """Return a GPT-2 of transformers with weights as large as after training, not as initialized."""
-    sizes: dict[str, Any] = {
-        "n_layer": 2,
-        "n_head": 4,
-        "n_embd": 32,
-        "n_positions": 64,
-        "vocab_size": len(TOKENS),
-    } | changes
-    quiet: dict[str, Any] = {
-        "resid_pdrop": 0.0,
-        "embd_pdrop": 0.0,
-        "attn_pdrop": 0.0,
-        "bos_token_id": None,
-        "eos_token_id": None,
-    }
-    model = GPT2Model(ReferenceConfig(**(sizes | quiet)))
-    model.train(False)
-    randomise(model, seed)
-    return model
+@dataclass(frozen=True)
+class Checkpoint:
+    """Config and weights of a GPT-2 as transformers stores them."""
+
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+
+    def to_transformers(self) -> GPT2Model:
+        """Return transformers' own model, whose import takes seconds."""
+        from transformers import GPT2Config, GPT2Model
+
+        off: dict[str, Any] = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+        model = GPT2Model(GPT2Config(**self.config, **off, bos_token_id=None, eos_token_id=None))
+        model.load_state_dict(self.weights)
+        model.train(False)
+        return model
 
 
-def randomise(model: torch.nn.Module, seed: int) -> None:
+def reference(seed: int = 0, **changes: Any) -> Checkpoint:
+    """Return a GPT-2 with random weights as large as after training, not as initialized."""
+    sizes = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 64, "vocab_size": len(TOKENS)}
+    config: dict[str, Any] = {"model_type": "gpt2"} | sizes | changes
+    weights = {name: torch.empty(shape) for name, shape in GPT2Config.from_hugging_face(config).tensors()}
+    randomize(weights.items(), seed)
+    return Checkpoint(config, weights)
+
+
+def randomize(weights: Iterable[tuple[str, Tensor]], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
+        for name, weight in weights:
+            noise = torch.randn(weight.shape, generator=generator)
             if "ln_" in name and name.endswith("weight"):
-                parameter.copy_(1 + 0.3 * noise)
-            elif parameter.dim() == 1:
-                parameter.copy_(0.3 * noise)
+                weight.copy_(1 + 0.3 * noise)
+            elif weight.dim() == 1:
+                weight.copy_(0.3 * noise)
             elif name.endswith(("wte.weight", "wpe.weight")):
-                parameter.copy_(0.7 * noise)
+                weight.copy_(0.7 * noise)
             else:
-                parameter.copy_(1.5 * noise / parameter.shape[0] ** 0.5)
+                weight.copy_(1.5 * noise / weight.shape[0] ** 0.5)
 
 
-def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Return copies of the parameters of a transformers model by name."""
-    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+def weights_of(model: Checkpoint) -> dict[str, Tensor]:
+    """Return copies of the weights by name."""
+    return {name: weight.clone() for name, weight in model.weights.items()}
 
 
-def config_of(model: GPT2Model) -> GPT2Config:
-    return GPT2Config.from_hugging_face(model.config.to_dict())
+def config_of(model: Checkpoint) -> GPT2Config:
+    return GPT2Config.from_hugging_face(model.config)
 
 
-def backbone_of(model: GPT2Model, dtype: torch.dtype = torch.float32) -> GPT2:
+def backbone_of(model: Checkpoint, dtype: torch.dtype = torch.float32) -> GPT2:
     """Return the same model as ours, ready to use."""
     return GPT2.load(config_of(model), weights_of(model)).set_compute_dtype(dtype).pack()
 
@@ -117,6 +126,7 @@ def adapter_for(config: GPT2Config, seed: int = 0, labels: int = 3, **changes: A
     return adapter.eval()
 
 
+@functools.cache
 def tokenizer() -> PostTokenizer:
     built = build_tokenizer(TOKENS)
     return PostTokenizer(built.to_str(), bert_special_tokens(built), len(TOKENS))
@@ -143,6 +153,27 @@ def examples(posts: Sequence[tuple[str, int]], *, emoticon_free: bool = False, m
     )
 
 
+def trainer(
+    backbone: GPT2,
+    hyper: Hyperparameters,
+    train: Examples,
+    validation: Examples,
+    *,
+    blocks: tuple[int, ...] = (0, 1),
+    micro_tokens: int = 2048,
+    allocate: ArrayAllocator | None = None,
+) -> AdapterTrainer:
+    """Return the training of a new adapter for two labels, in float64 where the backbone is."""
+    dtype = cast(Block, backbone.blocks[0]).mlp_in.weight.dtype
+    config = AdapterConfig(backbone.config.width, blocks, 2, hyper.bottleneck, dropout=hyper.dropout)
+    adapter = Adapter.initialize(config, hyper.seed).to(torch.float64 if dtype == torch.float64 else torch.float32)
+    return AdapterTrainer(backbone, adapter, train, validation, hyper, compute(dtype, micro_tokens), 0, allocate)
+
+
+def steps_of(events: Iterable[object]) -> list[StepDone]:
+    return [event for event in events if isinstance(event, StepDone)]
+
+
 def same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     """Return True for the same names with the same bits."""
 
@@ -167,11 +198,11 @@ def batch(rows: Sequence[Sequence[int]], length: int = 0, padding: int = 0) -> t
 
 
 def write_folder(
-    folder: Path, model: GPT2Model, *, weights: str = "model.safetensors", tokens: str = "vocab.txt"
+    folder: Path, model: Checkpoint, *, weights: str = "model.safetensors", tokens: str = "vocab.txt"
 ) -> Path:
     """Write a Hugging Face folder of `model`; `weights` and `tokens` are the file names."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = model.config.to_dict() | {"pad_token_id": 0}
+    config = model.config | {"pad_token_id": 0}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     write_weights(folder / weights, weights_of(model))
     if tokens == "vocab.txt":

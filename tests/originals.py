@@ -58,7 +58,7 @@ class Original(nn.Module):
             self.gpt2.transformer.h[index] = adapted
             added.append(adapted.adapter)
         for number, module in enumerate(added):
-            models.randomise(module, seed + number)
+            models.randomize(module.named_parameters(), seed + number)
         self.eval()
 
     def predict(self, posts: Sequence[str], folder: Path, pad: int = TRAINED_PAD) -> Tensor:
@@ -78,6 +78,6 @@ def write_original(folder: Path, seed: int = 0, **changes: Any) -> Original:
     """Write the original project's model and trained checkpoint into `folder`."""
     backbone = models.reference(seed, **({"n_positions": 160} | changes))
     models.write_folder(folder / "models" / "gpt2-chinese", backbone, weights="pytorch_model.bin")
-    original = Original(backbone, seed)
+    original = Original(backbone.to_transformers(), seed)
     torch.save(original.state_dict(), folder / "best_weibo_sentiment_model.pth")
     return original

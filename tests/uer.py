@@ -10,20 +10,20 @@ from typing import Any
 
 import models
 import torch
+from models import Checkpoint
 from torch import Tensor
-from transformers import GPT2Config, GPT2Model
 
 VOCABULARY = 21_128
 PUNCTUATION = "，。！？；：、“”‘’（）《》…～·—【】￥～"
 
 
-def tokens() -> list[str]:
-    """Return the 21,128 lines of `vocab.txt`. As in BERT-Chinese, [UNK] is 100, and letters are lower case."""
+def tokens(number: int) -> list[str]:
+    """Return the lines of `vocab.txt`. As in BERT-Chinese, [UNK] is 100, and letters are lower case."""
     special = ["[PAD]", *(f"[unused{number}]" for number in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     ascii_marks = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
     pieces = ["##" + one for one in ascii_marks if one.isalnum()]
     known = list(dict.fromkeys([*special, "<S>", "<T>", *ascii_marks, *pieces, *PUNCTUATION]))
-    return known + [chr(0x4E00 + number) for number in range(VOCABULARY - len(known))]
+    return known + [chr(0x4E00 + index) for index in range(number - len(known))]
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Packing:
     dtype: torch.dtype = torch.float32
 
 
-def reference(layers: int = 12, heads: int = 12, width: int = 768, seed: int = 0) -> GPT2Model:
-    """Return transformers' model with weights of the size that training gives them."""
-    return models.reference(seed, n_layer=layers, n_head=heads, n_embd=width, n_positions=1024, vocab_size=VOCABULARY)
+def reference(layers: int, heads: int, width: int, vocabulary: int = VOCABULARY) -> Checkpoint:
+    """Return a model with weights of the size that training gives them."""
+    return models.reference(n_layer=layers, n_head=heads, n_embd=width, n_positions=1024, vocab_size=vocabulary)
 
 
-def write_folder(folder: Path, model: GPT2Model, packing: Packing = Packing(), lower_case: bool = False) -> Path:
+def write_folder(folder: Path, model: Checkpoint, packing: Packing = Packing(), lower_case: bool = False) -> Path:
     folder.mkdir(parents=True)
-    write_json(folder / "config.json", _config(model.config))
+    write_json(folder / "config.json", CONFIG | model.config)
     write_weights(folder, model, packing)
-    (folder / "vocab.txt").write_text("\n".join(tokens()) + "\n", encoding="utf-8")
+    (folder / "vocab.txt").write_text("\n".join(tokens(model.config["vocab_size"])) + "\n", encoding="utf-8")
     write_json(
         folder / "tokenizer_config.json",
         {"do_lower_case": lower_case, "tokenizer_class": "BertTokenizer", "model_max_length": 1024},
@@ -58,7 +58,7 @@ def write_folder(folder: Path, model: GPT2Model, packing: Packing = Packing(), l
     return folder
 
 
-def write_weights(folder: Path, model: GPT2Model, packing: Packing) -> None:
+def write_weights(folder: Path, model: Checkpoint, packing: Packing) -> None:
     """Write the weight files, and the index of shards."""
     tensors = dict(_tensors(model, packing))
     stem, ending = packing.files.split(".")
@@ -77,43 +77,36 @@ def write_weights(folder: Path, model: GPT2Model, packing: Packing) -> None:
     write_json(folder / f"{packing.files}.index.json", {"metadata": {"total_size": size}, "weight_map": placed})
 
 
-def _tensors(model: GPT2Model, packing: Packing) -> Iterator[tuple[str, Tensor]]:
-    for name, parameter in model.named_parameters():
-        yield packing.prefix + name, parameter.detach().to(packing.dtype, copy=True)
+def _tensors(model: Checkpoint, packing: Packing) -> Iterator[tuple[str, Tensor]]:
+    for name, weight in model.weights.items():
+        yield packing.prefix + name, weight.to(packing.dtype, copy=True)
     if packing.buffers:
-        positions = model.config.n_positions
-        for layer in range(model.config.n_layer):
+        positions = model.config["n_positions"]
+        for layer in range(model.config["n_layer"]):
             mask = torch.ones(1, 1, positions, positions, dtype=torch.uint8).tril()
             yield f"{packing.prefix}h.{layer}.attn.bias", mask
             yield f"{packing.prefix}h.{layer}.attn.masked_bias", torch.tensor(-1e4)
     if packing.head != "none":
-        head = model.wte.weight.detach().to(packing.dtype, copy=True)
+        head = model.weights["wte.weight"].to(packing.dtype, copy=True)
         yield "lm_head.weight", head if packing.head == "tied" else head.flip(0).contiguous()
 
 
-def _config(shape: GPT2Config) -> dict[str, Any]:
-    """Return the `config.json` that transformers wrote in 2020."""
-    return {
-        "activation_function": "gelu_new",
-        "architectures": ["GPT2LMHeadModel"],
-        "attn_pdrop": 0.1,
-        "embd_pdrop": 0.1,
-        "gradient_checkpointing": False,
-        "initializer_range": 0.02,
-        "layer_norm_epsilon": 1e-05,
-        "model_type": "gpt2",
-        "n_ctx": shape.n_positions,
-        "n_embd": shape.n_embd,
-        "n_head": shape.n_head,
-        "n_inner": None,
-        "n_layer": shape.n_layer,
-        "n_positions": shape.n_positions,
-        "output_past": True,
-        "resid_pdrop": 0.1,
-        "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 320}},
-        "tokenizer_class": "BertTokenizer",
-        "vocab_size": shape.vocab_size,
-    }
+# As transformers wrote it in 2020.
+CONFIG = {
+    "activation_function": "gelu_new",
+    "architectures": ["GPT2LMHeadModel"],
+    "attn_pdrop": 0.1,
+    "embd_pdrop": 0.1,
+    "gradient_checkpointing": False,
+    "initializer_range": 0.02,
+    "layer_norm_epsilon": 1e-05,
+    "n_ctx": 1024,
+    "n_inner": None,
+    "output_past": True,
+    "resid_pdrop": 0.1,
+    "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 320}},
+    "tokenizer_class": "BertTokenizer",
+}
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

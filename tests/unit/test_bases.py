@@ -103,7 +103,7 @@ PACKED: dict[str, tuple[str, Change, str]] = {
 def write_base(folder: Path, file: str = SAFETENSORS, change: Change = dict, kind: str = "vocab.txt") -> Path:
     folder.mkdir(parents=True)
     model = models.reference()
-    (folder / "config.json").write_text(json.dumps(model.config.to_dict() | {"pad_token_id": 0}), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(model.config | {"pad_token_id": 0}), encoding="utf-8")
     write_weights(folder, file, change(models.weights_of(model)))
     tokenizer_files(folder, kind)
     return folder
@@ -122,8 +122,8 @@ def test_fingerprint_is_the_same_in_every_format(tmp_path: Path) -> None:
 
     from transformers import GPT2LMHeadModel
 
-    language = GPT2LMHeadModel(models.reference().config)
-    language.transformer.load_state_dict(models.reference().state_dict())
+    language = GPT2LMHeadModel(models.reference().to_transformers().config)
+    language.transformer.load_state_dict(models.reference().weights)
     language.save_pretrained(tmp_path / "language")
     tokenizer_files(tmp_path / "language", "tokenizer.json")
     assert bases.add(tmp_path / "language", "language").fingerprint == stored["safetensors"][0]
@@ -177,7 +177,7 @@ def test_stored_base_is_private_complete_and_removable(tmp_path: Path) -> None:
     }
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert bases.list() == [card] == [bases.card("one")]
-    assert card.parameters == sum(parameter.numel() for parameter in models.reference().parameters())
+    assert card.parameters == sum(weight.numel() for weight in models.reference().weights.values())
     with pytest.raises(UserInputError, match="base named 'one' is there already"):
         bases.add(source, "one")
     with pytest.raises(UserInputError, match="no base 'two': take one of one"):

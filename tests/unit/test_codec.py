@@ -35,7 +35,7 @@ def test_unpack_reverses_pack(text: str) -> None:
     assert unpack(pack(text)) == text
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT,

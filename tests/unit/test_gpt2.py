@@ -37,8 +37,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_variant_equals_transformers(changes: dict[str, Any]) -> None:
-    plain = models.reference(**changes).double()
-    backbone = models.backbone_of(plain, torch.float64)
+    model = models.reference(**changes)
+    plain, backbone = model.to_transformers().double(), models.backbone_of(model, torch.float64)
     ids, lengths = models.batch(models.ragged(6, 30))
     with torch.no_grad():
         expected = plain(ids).last_hidden_state
@@ -92,30 +92,9 @@ def test_bfloat16_training_logits_equal_inference() -> None:
     assert (trained.softmax(1) - used.softmax(1)).abs().max() < 0.01
 
 
-def test_padding_and_other_posts_have_no_effect() -> None:
-    backbone = models.backbone_of(models.reference(), torch.float64)
-    ids, lengths = models.batch(models.ragged(8, 30))
-    changed = ids.clone()
-    changed[torch.arange(ids.shape[1]) >= lengths[:, None]] = 9
-    changed[0] = ids[0].flip(0)
-    with torch.no_grad():
-        one, other = backbone(ids, lengths), backbone(changed, lengths)
-    assert torch.equal(one[1:], other[1:])
-    assert not torch.allclose(one[0], other[0])
-
-
 def weights() -> tuple[GPT2Config, dict[str, Tensor]]:
     plain = models.reference()
     return models.config_of(plain), models.weights_of(plain)
-
-
-def test_load_names_missing_or_unknown_weight() -> None:
-    config, tensors = weights()
-    with pytest.raises(CorruptFileError, match="hold h.2.ln_1.weight, which"):
-        GPT2.load(config, tensors | {"h.2.ln_1.weight": torch.ones(32)})
-    del tensors["h.1.attn.c_attn.bias"]
-    with pytest.raises(CorruptFileError, match="lack h.1.attn.c_attn.bias"):
-        GPT2.load(config, tensors)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("h.0.mlp.c_fc.weight", (128, 32)), ("ln_f.bias", ())])
@@ -182,12 +161,12 @@ def test_config_invalid_is_refused(key: str) -> None:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
+    max_leaves=3,
 )
 
 
 @given(st.sampled_from(sorted(GPT2Config.from_hugging_face(VALID).to_hugging_face())), JSON)
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_config_any_value_is_accepted_or_refused(key: str, value: Any) -> None:
     try:
         config = GPT2Config.from_hugging_face(VALID | {key: value})

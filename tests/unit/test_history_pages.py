@@ -59,7 +59,7 @@ def keep(history: History, entries: list[Entry]) -> list[Entry]:
     ]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(data=st.data(), entries=st.lists(ENTRIES, max_size=30), size=st.integers(1, 7))
 def test_pages_both_ways_match_plain_filter(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, entries: list[Entry], size: int
@@ -101,8 +101,10 @@ def test_get_by_id_starts_a_page(history: History) -> None:
     assert chosen == replace(ANALYSIS, id=ids[4], created_at=at(4))
     assert [entry.created_at for entry in [chosen, *history.page(2, before=chosen)]] == [at(4), at(3), at(2)]
     assert [entry.created_at for entry in history.page(2, after=chosen)] == [at(6), at(5)]
-    with pytest.raises(UserInputError, match="no analysis 99"):
+    with pytest.raises(UserInputError, match="no analysis 99: it was deleted"):
         history.get(99)
+    with pytest.raises(UserInputError, match="no analysis 99: it was deleted"):
+        history.correct(99, "negative")
 
 
 def test_page_between_two_entries_has_those_between(history: History) -> None:

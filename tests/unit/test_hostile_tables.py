@@ -33,8 +33,8 @@ def refusal(path: Path) -> str:
     return message
 
 
-def text(content: str) -> Callable[[Path], object]:
-    return lambda path: path.write_text(content, encoding="utf-8")
+def text(content: Callable[[], str]) -> Callable[[Path], object]:
+    return lambda path: path.write_text(content(), encoding="utf-8")
 
 
 def in_cells(path: Path) -> None:
@@ -44,34 +44,38 @@ def in_cells(path: Path) -> None:
 
 
 TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "columns by the million": (".csv", text("a," * 10**6 + "\n1\n"), "."),
+    "columns by the million": (".csv", text(lambda: "a," * 10**6 + "\n1\n"), "."),
     "columns by the ten thousand": (
         ".csv",
-        text(",".join(map(str, range(20_000))) + "\n" + "," * 19_999 + "\n"),
+        text(lambda: ",".join(map(str, range(20_000))) + "\n" + "," * 19_999 + "\n"),
         f"more than {MAX_COLUMNS} columns",
     ),
-    "columns that cannot be told": (".csv", text(",".join(map(str, range(9000))) + "\n" + "," * 8999), "0, 1, 2, "),
-    "a column of a long name": (".csv", text("x" * 10**6 + ",y\n1,2\n"), "xxx…, y"),
-    "two of a long name": (".csv", text("x" * 10**6 + "," + "x" * 10**6 + "\n1,2\n"), "two columns named"),
-    "two that differ by a blank": (".csv", text("text, Text\na,b\n"), "two columns named 'Text'"),
-    "a cell of 100 megabytes": (".csv", text("text\na\n" + "x" * 10**8 + "\n"), "line 3"),
+    "columns that cannot be told": (
+        ".csv",
+        text(lambda: ",".join(map(str, range(9000))) + "\n" + "," * 8999),
+        "0, 1, 2, ",
+    ),
+    "a column of a long name": (".csv", text(lambda: "x" * 10**6 + ",y\n1,2\n"), "xxx…, y"),
+    "two of a long name": (".csv", text(lambda: "x" * 10**6 + "," + "x" * 10**6 + "\n1,2\n"), "two columns named"),
+    "two that differ by a blank": (".csv", text(lambda: "text, Text\na,b\n"), "two columns named 'Text'"),
+    "a cell of 100 megabytes": (".csv", text(lambda: "text\na\n" + "x" * 10**8 + "\n"), "line 3"),
     "a row of many lines": (".csv", in_cells, f"more than {MAX_RECORD} characters"),
     "a quote without end": (".csv", lambda path: sparse(path, 10**9, b'text,label\n"'), "line 2"),
     "a line without end": (".csv", lambda path: sparse(path, 10**9, b"text,label\n"), "line 2"),
     "an object without end": (".jsonl", lambda path: sparse(path, 10**9, b'{"text": "'), "line 1"),
     "keys by the million": (
         ".jsonl",
-        text(json.dumps({"text": "a", **dict.fromkeys(map(str, range(10**5)))})),
+        text(lambda: json.dumps({"text": "a", **dict.fromkeys(map(str, range(10**5)))})),
         f"more than {MAX_COLUMNS} columns",
     ),
     "keys of their own in each row": (
         ".jsonl",
-        text("\n".join(json.dumps(dict.fromkeys(map(str, range(n * 99, n * 99 + 99)))) for n in range(500))),
+        text(lambda: "\n".join(json.dumps(dict.fromkeys(map(str, range(n * 99, n * 99 + 99)))) for n in range(500))),
         f"more than {MAX_COLUMNS} columns",
     ),
-    "lists in lists": (".jsonl", text('{"text": ' + "[" * 10**6), "line 1: no JSON"),
-    "lists beside lists": (".jsonl", text('{"text": [' + "[]," * 10**5), "line 1: no JSON"),
-    "a number without end": (".jsonl", text('{"text": ' + "9" * 10**6 + "}"), "line 1: no JSON"),
+    "lists in lists": (".jsonl", text(lambda: '{"text": ' + "[" * 10**6), "line 1: no JSON"),
+    "lists beside lists": (".jsonl", text(lambda: '{"text": [' + "[]," * 10**5), "line 1: no JSON"),
+    "a number without end": (".jsonl", text(lambda: '{"text": ' + "9" * 10**6 + "}"), "line 1: no JSON"),
     "half of each encoding": (
         ".csv",
         lambda path: path.write_bytes("text\n今天\n".encode() + "今天\n".encode("gb18030")),
@@ -134,14 +138,14 @@ def parquet(path: Path, table: pa.Table, **options: object) -> Path:
 
 
 def test_parquet_of_repeated_giant_text_needs_little_memory(tmp_path: Path) -> None:
-    """The file holds the text once. Decoded in every row, it would be ten gigabytes."""
-    giant = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["好" * (10**7 // 3)]))
+    """The file holds the text once. Decoded in every row, it would be three gigabytes."""
+    giant = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["好" * 10**6]))
     path = parquet(tmp_path / "a.parquet", pa.table({"text": giant}), store_schema=False)
     assert path.stat().st_size < 2**24
     with little_memory(LITTLE):
         source = open_table(path)
         result = [row for row, _number in zip(read_rows(source), range(5), strict=False)]
-    assert [len(row.cells["text"]) for row in result] == [10**7 // 3] * 5
+    assert [len(row.cells["text"]) for row in result] == [10**6] * 5
     assert [row.text for row in result] == ["好" * MAX_POST_LENGTH] * 5
     huge = pa.DictionaryArray.from_arrays(pa.array([0] * 9, pa.int32()), pa.array(["x" * (5 * MAX_RECORD)]))
     assert "a row of more than" in refusal(parquet(path, pa.table({"text": huge}), store_schema=False))

@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -23,7 +24,7 @@ import models
 import numpy as np
 import pytest
 import torch
-from commands import Command
+from commands import Command, json_lines, table
 from engine_helpers import all_logits, rows_of
 from safetensors.torch import load_file
 from torch import Tensor
@@ -53,18 +54,9 @@ POSTS = [text for text, _label in made_up.posts(60, seed=4)]
 
 
 def training_of(backbone: GPT2, hyper: Hyperparameters, number: int, *, micro_tokens: int = 2048) -> AdapterTrainer:
-    adapter = Adapter.initialize(AdapterConfig(backbone.config.width, (0, 1), 2, hyper.bottleneck), seed=0)
     posts = made_up.posts(number + 20, seed=3)
-    dtype = backbone.blocks[0].mlp_in.weight.dtype  # type: ignore[union-attr]
-    return AdapterTrainer(
-        backbone,
-        adapter,
-        models.examples(posts[20:]),
-        models.examples(posts[:20]),
-        hyper,
-        models.compute(dtype, micro_tokens),  # type: ignore[arg-type]
-        padding=0,
-    )
+    parts = models.examples(posts[20:]), models.examples(posts[:20])
+    return models.trainer(backbone, hyper, *parts, micro_tokens=micro_tokens)
 
 
 def difference(one: Tensor, other: Tensor) -> float:
@@ -124,7 +116,7 @@ def test_zero_adapter_equals_transformers() -> None:
     plain = models.reference(**sizes)
     reference = GPT2ForSequenceClassification(config)
     reference.train(False)
-    reference.transformer.load_state_dict(plain.state_dict())
+    reference.transformer.load_state_dict(plain.weights)
     # transformers pools at the last token that is not padding, so no post may end in id 0.
     ids, lengths = models.batch([[max(index, 1) for index in row] for row in models.ragged(12, 64)])
     inside = torch.arange(ids.shape[1]) < lengths[:, None]
@@ -186,15 +178,8 @@ def test_trainer_workbench_and_cli_probabilities_agree(home: Path, command: Comm
             if dtype == "float32":
                 models.add_base(wb, home / "from")
             base = wb.open_base("small", wb.compute(machine))
-            training = AdapterTrainer(
-                base.backbone,
-                Adapter.initialize(AdapterConfig(32, (0, 1), 2, 8), seed=1),
-                models.examples(made_up.posts(32, seed=2)),
-                models.examples(labeled),
-                HYPER,
-                models.compute(wb.compute(machine).dtype, micro_tokens=150),  # other batches than predict's
-                base.tokenizer.special_tokens.pad,
-            )
+            parts = models.examples(made_up.posts(32, seed=2)), models.examples(labeled)
+            training = models.trainer(base.backbone, HYPER, *parts, micro_tokens=150)  # other batches than predict's
             (validated,) = [event for event in training.events() if isinstance(event, Evaluated)]
             logits = all_logits(base.backbone, training.adapter, training.validation.encoded, training.compute)
             card = models.card_for(training.adapter, base, dtype, temperature=1.7, dtype=dtype)
@@ -342,10 +327,10 @@ def sorted_files(folder: Path) -> list[Path]:
         copies = [text, f"转发 //@某人:{quoted}", repost, f" {quoted.upper()}！"]
         tables[1].append((copies[number % 4], label))
     paths = []
-    for number, table in enumerate(tables):
+    for number, rows in enumerate(tables):
         paths.append(folder / f"sorted-{number}.csv")
         with paths[-1].open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("review", "label"), *table])
+            csv.writer(file).writerows([("review", "label"), *rows])
     return paths
 
 
@@ -410,8 +395,7 @@ def test_empty_post_is_an_error_row(home: Path, tmp_path: Path, command: Command
         with source.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("review", "label"), *rows])
         done = models.until(wb.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE)), LabelingResult)
-        with out.open(encoding="utf-8", newline="") as file:
-            labeled = list(csv.DictReader(file))
+        labeled = table(out, "utf-8")
         assert [bool(row["error"]) for row in labeled] == [False, True, False, True, False, True]
         for row in labeled:
             values = [row["predicted"], row["confidence"], row["prob_negative"], row["prob_positive"]]
@@ -425,66 +409,32 @@ def test_empty_post_is_an_error_row(home: Path, tmp_path: Path, command: Command
         assert sum(map(sum, scored.score.confusion)) == 3
 
 
-WITHOUT_SOCKETS = """
-import json, socket, sys
-
-def refuse(event, arguments):
-    if event == "socket.__new__" and arguments[1] in (socket.AF_INET, socket.AF_INET6):
-        raise PermissionError("a socket was made")
-    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        raise PermissionError("an address was asked for")
-
-sys.addaudithook(refuse)
-for forbidden in (socket.socket, lambda: socket.create_connection(("example.org", 80))):
-    try:
-        forbidden()
-    except PermissionError:
-        continue
-    raise SystemExit("sockets are not blocked")
-
-from weibo_tui.cli import main
-
-for line in json.loads(sys.argv[1]):
-    sys.argv = ["weibo-tui", *line]
-    try:
-        main()
-    except SystemExit as error:
-        if error.code:
-            raise SystemExit(f"{line[0]} exited with {error.code}")
-    print("done", line[0], file=sys.stderr, flush=True)
-"""
-
-
 # 14
-def test_commands_work_without_sockets(tmp_path: Path) -> None:
-    posts = str(made_up.write_posts(tmp_path / "posts.csv", 60))
-    corpus = str(made_up.write_corpus(tmp_path / "corpus.txt", 400))
-    folder = str(models.write_folder(tmp_path / "hf", models.reference()))
+def test_commands_work_without_sockets(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoSocket(socket.socket):
+        def __init__(self, family: int = socket.AF_INET, *others: Any, **options: Any) -> None:
+            if family in (socket.AF_INET, socket.AF_INET6):
+                pytest.fail("a socket was made")
+            super().__init__(family, *others, **options)
+
+    monkeypatch.setattr(socket, "socket", NoSocket)
+    posts = made_up.write_posts(tmp_path / "posts.csv", 60)
+    corpus = made_up.write_corpus(tmp_path / "corpus.txt", 400)
+    folder = models.write_folder(tmp_path / "hf", models.reference())
     cpu = ["--threads", "1", "--dtype", "float32"]
-    small = ["--layers", "1", "--width", "16", "--heads", "2", "--positions", "32", "--context", "16"]
-    commands = [
-        ["bases", "pretrain", corpus, "--name", "own", "--tokens", "1000", *small, *cpu],
-        ["bases", "add", folder, "--name", "added"],
-        ["train", posts, "--base", "own", "--name", "mood", "--epochs", "1", "--max-length", "32", "--json", *cpu],
-        ["adapters", "use", "mood"],
-        ["adapters", "export", "mood", str(tmp_path / "mood.zip")],
-        ["adapters", "import", str(tmp_path / "mood.zip"), "--name", "again"],
-        ["predict", "今天的面真好吃[哈哈]", "--json", *cpu],
-        ["predict", "--file", posts, "--out", str(tmp_path / "out.csv"), *cpu],
-        ["evaluate", posts, "--adapter", "again", "--json", *cpu],
-        ["audit", posts, "--json"],
-        ["history", "list", "--json"],
-        ["runs", "list", "--json"],
-    ]
-    child = subprocess.run(
-        [sys.executable, "-c", WITHOUT_SOCKETS, json.dumps(commands)], capture_output=True, text=True, check=False
-    )
-    assert child.returncode == 0, child.stderr[-3000:]
-    done = [line for line in child.stderr.splitlines() if line.startswith("done ")]
-    assert len(done) == len(commands)
-    printed = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
-    assert [one["n"] for one in printed if "emoticons" in one and "n" in one and "event" not in one] == [60]
-    predictions = [one["label"] for one in printed if one.get("text") == "今天的面真好吃[哈哈]"]
-    assert predictions
-    assert set(predictions) <= {"negative", "positive"}
-    assert {one["name"] for one in printed if one.get("state") == "finished"} == {"own", "mood"}
+    small = "--layers 1 --width 16 --heads 2 --positions 32 --context 16".split()
+    command.ok("bases", "pretrain", corpus, "--name", "own", "--tokens", "1000", *small, *cpu)
+    command.ok("bases", "add", folder, "--name", "added")
+    command.ok("train", posts, "--base", "own", "--name", "mood", "--epochs", "1", "--max-length", "32", *cpu)
+    command.ok("adapters", "use", "mood")
+    command.ok("adapters", "export", "mood", tmp_path / "mood.zip")
+    command.ok("adapters", "import", tmp_path / "mood.zip", "--name", "again")
+    (prediction,) = json_lines(command.ok("predict", "今天的面真好吃[哈哈]", "--json", *cpu).out)
+    assert prediction["label"] in ("negative", "positive")
+    command.ok("predict", "--file", posts, "--out", tmp_path / "out.csv", *cpu)
+    (score,) = json_lines(command.ok("evaluate", posts, "--adapter", "again", "--json", *cpu).out)
+    assert score["n"] == 60
+    command.ok("audit", posts, "--json")
+    command.ok("history", "list", "--json")
+    runs = json_lines(command.ok("runs", "list", "--json").out)
+    assert {run["name"] for run in runs if run["state"] == "finished"} == {"own", "mood"}

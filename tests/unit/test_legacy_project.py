@@ -198,7 +198,7 @@ def test_exported_adapter_predicts_the_same_in_the_original(wb: Workbench, model
     wb.adapters.save(ours, card)
     out = tmp_path / "ours.pth"
     list(wb.export_legacy("ours", out))
-    theirs = originals.Original(models.reference(9, n_positions=160), seed=9)
+    theirs = originals.Original(models.reference(9, n_positions=160).to_transformers(), seed=9)
     theirs.load_state_dict(torch.load(out, map_location="cpu"), strict=True)
     expected = theirs.predict(POSTS, model).numpy()
     assert np.abs(predict(wb, "ours") - expected).max() < 1e-5

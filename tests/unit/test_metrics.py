@@ -42,7 +42,7 @@ def to_json(card: ScoreCard) -> dict[str, Any]:
 
 
 @given(cases())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_score_equals_scikit_learn_and_definitions(case: Case) -> None:
     from sklearn import metrics
 
@@ -91,22 +91,6 @@ def test_accuracy_interval_equals_scipy() -> None:
         for hits in {0, 1, n // 2, n - 1, n}:
             expected = binomtest(hits, n).proportion_ci(method="wilsoncc")
             assert accuracy_interval(hits / n, n) == pytest.approx(tuple(expected), abs=1e-9)
-
-
-@pytest.mark.parametrize("accuracy", [0.5, 0.9, 0.99])
-def test_accuracy_interval_covers_truth(accuracy: float) -> None:
-    from scipy.stats import binom
-
-    for n in (5, 10, 30, 100, 1000):
-        intervals = [accuracy_interval(hits / n, n) for hits in range(n + 1)]
-        covering = [hits for hits, (low, high) in enumerate(intervals) if low <= accuracy <= high]
-        assert binom.pmf(covering, n, accuracy).sum() >= 0.94
-
-
-def test_accuracy_interval_of_five_hits_is_wide() -> None:
-    card = score([0] * 5, [[0.9, 0.1]] * 5, ["a", "b"])
-    assert card.accuracy == 1.0
-    assert card.accuracy_ci == pytest.approx((0.4629, 1.0), abs=1e-4)
 
 
 def test_accuracy_interval_counts_copies_once() -> None:

@@ -15,8 +15,7 @@ from engine_helpers import all_logits
 from models import HYPER
 from torch import Tensor
 
-from weibo_tui.engine.adapter import Adapter, AdapterConfig
-from weibo_tui.engine.events import BatchHalved, StepDone
+from weibo_tui.engine.events import BatchHalved
 from weibo_tui.engine.gpt2 import GPT2
 from weibo_tui.engine.oom import map_with_oom_retry
 from weibo_tui.engine.training import AdapterTrainer
@@ -44,24 +43,20 @@ def memory_for(backbone: GPT2, tokens: int, error: type[Exception] = torch.OutOf
 
 
 def training_on(backbone: GPT2) -> AdapterTrainer:
-    hyper = replace(HYPER, epochs=1, dropout=0.1, emoticon_dropout=0.0)
-    config = AdapterConfig(backbone.config.width, (0, 1), 2, hyper.bottleneck, dropout=0.0)
-    compute = models.compute(torch.float64, micro_tokens=10_000)
-    adapter = Adapter.initialize(config, hyper.seed).double()
-    examples = models.examples(POSTS)
-    return AdapterTrainer(backbone, adapter, examples, models.examples(POSTS[:20]), hyper, compute, padding=0)
+    hyper = replace(HYPER, epochs=1, dropout=0.0, emoticon_dropout=0.0)
+    return models.trainer(backbone, hyper, models.examples(POSTS), models.examples(POSTS[:20]), micro_tokens=10_000)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
 def test_training_out_of_memory_halves_micro_batches(error: type[Exception]) -> None:
     undisturbed = training_on(models.backbone_of(models.reference(), torch.float64))
-    expected = [event for event in undisturbed.events() if isinstance(event, StepDone)]
+    expected = models.steps_of(undisturbed.events())
     backbone = models.backbone_of(models.reference(), torch.float64)
     training = training_on(backbone)
     with memory_for(backbone, 70, error) as successful:
         events = list(training.events())
     halvings = [event for event in events if isinstance(event, BatchHalved)]
-    steps = [event for event in events if isinstance(event, StepDone)]
+    steps = models.steps_of(events)
     assert halvings
     assert halvings[0].step == 1
     assert [event.tokens for event in halvings] == sorted({event.tokens for event in halvings}, reverse=True)

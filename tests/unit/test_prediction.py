@@ -101,13 +101,6 @@ def test_predict_logits_restores_training_mode() -> None:
     assert first.dtype == np.float64
 
 
-def test_predict_logits_of_selected_posts() -> None:
-    encoded = models.tokenizer().encode_posts(POSTS, 32, 1)[1]
-    indices = np.array([7, 3, 20])
-    batches = [batch for batch, _logits in predict_logits(BACKBONE, ADAPTER, encoded, 0, models.compute(), indices)]
-    assert sorted(np.concatenate(batches)) == [3, 7, 20]
-
-
 @given(
     arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.floats(-1e6, 1e6)),
     st.floats(0.05, 20),

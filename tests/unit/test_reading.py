@@ -22,14 +22,6 @@ from weibo_tui.progress import drain
 
 POSTS = ["今天的天气真好，[哈哈]", "堵车了，\n烦！", '他说"好"', " =1+1 ", "[泪]"]
 TABLE = 'label,review\n1,"今天的天气真好，[哈哈]"\n0,"堵车了，\n烦！"\n1,"他说""好"""\n0, =1+1 \n0.0,[泪]\n'
-ENCODINGS = {
-    "utf-8": "utf-8",
-    "utf-8-sig": "utf-8-sig",
-    "gb18030": "gb18030",
-    "utf-16": "utf-16",
-    "utf-16-le": "utf-16-le",
-    "utf-16-be": "utf-16-be",
-}
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -53,12 +45,12 @@ def read(path: Path, **options: Any) -> tuple[PostTable, list[TableRow]]:
     return source, result
 
 
-@pytest.mark.parametrize(("codec", "name"), ENCODINGS.items())
-def test_csv_encoding_is_detected_or_named(tmp_path: Path, codec: str, name: str) -> None:
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-le", "utf-16-be"])
+def test_csv_encoding_is_detected_or_named(tmp_path: Path, codec: str) -> None:
     path = write(tmp_path / "posts.csv", TABLE, codec)
     for options in ({}, {"encoding": codec}):
         source, result = read(path, **options)
-        assert source.encoding == name
+        assert source.encoding == codec
         assert (source.text_column, source.label_column) == ("review", "label")
         assert [row.text for row in result] == POSTS
         assert [row.label for row in result] == ["1", "0", "1", "0", "0"]
@@ -247,9 +239,9 @@ def test_short_and_traditional_gb18030_is_detected(tmp_path: Path, text: str) ->
 
 
 def test_large_file_encoding_is_detected_from_its_middle(tmp_path: Path) -> None:
-    plain = "text,label\n" + "plain words only,1\n" * 500_000
+    plain = "text,label\n" + "plain words only,1\n" * 480_000
     assert len(plain) > encodings.MAX_WHOLE
-    chinese = "今天的天气真好,0\n" * 100_000
+    chinese = "今天的天气真好,0\n" * 50_000
     for codec in ("utf-8", "gb18030"):
         path = write(tmp_path / "posts.csv", plain + chinese, codec)
         assert encodings.detect_encoding(path).codec == codec
@@ -259,7 +251,7 @@ def test_wrong_encoding_guess_names_the_line(tmp_path: Path) -> None:
     line = b"plain words only,1\n"
     odd = "今天真好,0\n".encode("gb18030")
     path = tmp_path / "posts.csv"
-    path.write_bytes(b"text,label\n" + line * 20_000 + odd + line * 2_000_000)  # between two windows
+    path.write_bytes(b"text,label\n" + line * 20_000 + odd + line * 1_000_000)  # between two windows
     assert open_table(path).encoding == "utf-8"
     message = refusal(path)
     assert "line 20002: this is not utf-8" in message
@@ -267,9 +259,8 @@ def test_wrong_encoding_guess_names_the_line(tmp_path: Path) -> None:
     assert next(islice(read_rows(open_table(path, encoding="gbk")), 20_000, None)).text == "今天真好"
 
 
-@pytest.mark.parametrize("codec", ENCODINGS)
-def test_preview_has_columns_and_first_rows(tmp_path: Path, codec: str) -> None:
-    path = write(tmp_path / "posts.csv", TABLE, codec)
+def test_preview_has_columns_and_first_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "posts.csv", TABLE, "utf-16")
     result = preview_table(path, limit=3)
     assert result.source == open_table(path)
     assert (result.source.text_column, result.source.label_column) == ("review", "label")

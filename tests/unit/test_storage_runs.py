@@ -20,13 +20,6 @@ from weibo_tui.storage.runs import Journal, JournalEntry, Run, Runs
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = connect(tmp_path / "weibo-tui.db")
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def runs(database: Database, tmp_path: Path) -> Runs:
     return Runs(database, tmp_path / "runs")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from engine_helpers import rows_of
+from models import steps_of
 from torch import Tensor
 
-from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.batches import training_steps
 from weibo_tui.engine.events import Evaluated, StepDone
 from weibo_tui.engine.gpt2 import GPT2
@@ -44,22 +44,10 @@ def make(
     *,
     micro_tokens: int = 2048,
     blocks: tuple[int, ...] = (0, 1),
-    dtype: torch.dtype = torch.float32,
 ) -> AdapterTrainer:
-    config = AdapterConfig(backbone.config.width, blocks, 2, hyper.bottleneck, dropout=hyper.dropout)
-    return AdapterTrainer(
-        backbone,
-        Adapter.initialize(config, hyper.seed).to(dtype),
-        train or models.examples(POSTS, emoticon_free=hyper.emoticon_dropout > 0),
-        models.examples(HELD_OUT),
-        hyper,
-        models.compute(dtype, micro_tokens),
-        padding=0,
-    )
-
-
-def steps_of(events: Iterator[object]) -> list[StepDone]:
-    return [event for event in events if isinstance(event, StepDone)]
+    train = train or models.examples(POSTS, emoticon_free=hyper.emoticon_dropout > 0)
+    held_out = models.examples(HELD_OUT)
+    return models.trainer(backbone, hyper, train, held_out, blocks=blocks, micro_tokens=micro_tokens)
 
 
 def first_gradients(training: AdapterTrainer) -> tuple[StepDone, dict[str, Tensor]]:
@@ -72,17 +60,15 @@ def first_gradients(training: AdapterTrainer) -> tuple[StepDone, dict[str, Tenso
 def test_gradient_does_not_depend_on_micro_batches(class_weights: str) -> None:
     backbone = models.backbone_of(models.reference(), torch.float64)
     hyper = replace(HYPER, class_weights=class_weights, clip=1e3, accumulation=2)
-    result = [
-        first_gradients(make(backbone, hyper, dtype=torch.float64, micro_tokens=tokens)) for tokens in (10**6, 200, 1)
-    ]
+    result = [first_gradients(make(backbone, hyper, micro_tokens=tokens)) for tokens in (10**6, 200, 1)]
     assert result[0][1].keys() == dict(make(backbone, hyper).adapter.named_parameters()).keys()
 
     # The same with a single batch and torch's loss.
-    training = make(backbone, hyper, dtype=torch.float64)
+    training = make(backbone, hyper)
     lengths = training.train.encoded.lengths
     posts = training_steps(lengths, 32, hyper.seed, 1)[0]
     rows = training.train.encoded.take(posts)
-    ids, sizes = models.batch([rows.ids[a:b].tolist() for a, b in zip(rows.starts[:-1], rows.starts[1:], strict=True)])
+    ids, sizes = models.batch(rows_of(rows))
     weight = None
     if class_weights == "balanced":
         from sklearn.utils.class_weight import compute_class_weight
@@ -94,9 +80,7 @@ def test_gradient_does_not_depend_on_micro_batches(class_weights: str) -> None:
         training.adapter(backbone(ids, sizes, training.adapter)), torch.from_numpy(training.train.labels[posts]), weight
     )
     loss.backward()
-    norm = (
-        torch.stack([p.grad.square().sum() for p in training.adapter.parameters() if p.grad is not None]).sum().sqrt()
-    )
+    norm = torch.nn.utils.get_total_norm([p.grad for p in training.adapter.parameters() if p.grad is not None])
     near = 1e-9 if weight is None else 1e-6  # class weights are float32
     for step, gradients in result:
         assert step.loss == pytest.approx(loss.item(), rel=near)
@@ -173,12 +157,9 @@ def test_validation_is_on_held_out_posts(backbone: GPT2) -> None:
     training = make(backbone, replace(HYPER, epochs=1))
     (evaluated,) = [event for event in training.events() if isinstance(event, Evaluated)]
     encoded = training.validation.encoded
-    logits = []
     with torch.no_grad():
-        for place in range(len(encoded)):
-            row = encoded.ids[encoded.starts[place] : encoded.starts[place + 1]].tolist()
-            ids, lengths = models.batch([row])
-            logits.append(training.adapter(backbone(ids, lengths, training.adapter)))
+        batches = [models.batch([row]) for row in rows_of(encoded)]
+        logits = [training.adapter(backbone(ids, lengths, training.adapter)) for ids, lengths in batches]
     truth = torch.from_numpy(training.validation.labels)
     assert evaluated.loss == pytest.approx(F.cross_entropy(torch.cat(logits), truth).item(), abs=1e-5)
     assert evaluated.accuracy == (torch.cat(logits).argmax(1) == truth).double().mean().item()
@@ -202,19 +183,15 @@ def test_resume_from_any_event_gives_same_adapter(backbone: GPT2) -> None:
         losses += [event.loss] if isinstance(event, StepDone) else []
     assert {"step", "validation", "StepDone", "Evaluated"} == set(kinds)
     assert kinds.count("step") > 2
-    # For each kind of event the first and one in the middle.
-    places = {places[at] for kind in set(kinds) for places in [[i for i, k in enumerate(kinds) if k == kind]]
-              for at in (0, len(places) // 2)}  # fmt: skip
-    for place in places:
+    of_kind = {kind: [place for place, other in enumerate(kinds) if other == kind] for kind in kinds}
+    for place in (places[len(places) // 2] for places in of_kind.values()):
         resumed = make(backbone, RANDOM, micro_tokens=300)
         resumed.restore(snapshots[place])
         rest = [step.loss for step in steps_of(resumed.events())]
         assert rest == losses[len(losses) - len(rest) :], kinds[place]
         assert models.same_bits(resumed.adapter.state_dict(), undisturbed.adapter.state_dict()), kinds[place]
-        assert (resumed.state.best_epoch, resumed.state.best_f1) == (
-            undisturbed.state.best_epoch,
-            undisturbed.state.best_f1,
-        )
+        assert resumed.state.best_epoch == undisturbed.state.best_epoch
+        assert resumed.state.best_f1 == undisturbed.state.best_f1
 
 
 def test_dropout_changes_training(backbone: GPT2) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
 import made_up
 import pytest
+from bounds import peak_memory, reset_peak_memory
 from tokenizers import Tokenizer
 
 from weibo_tui.engine.tokenizer import PostTokenizer
@@ -160,13 +159,7 @@ def test_emoticon_mask_has_emoticons_and_emoji() -> None:
 
 
 def test_long_lines_take_little_memory() -> None:
-    program = """
-from resource import RUSAGE_SELF, getrusage
-from weibo_tui.engine.vocabulary import BPETokenizerTrainer, CharacterTokenizerTrainer
-before = getrusage(RUSAGE_SELF).ru_maxrss
-for trainer in (CharacterTokenizerTrainer, BPETokenizerTrainer):
-    trainer(True).add(["好" * 100_000] * 10)
-print((getrusage(RUSAGE_SELF).ru_maxrss - before) * 1024)
-"""
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
-    assert int(output) < 100 * 2**20
+    before = reset_peak_memory()
+    for trainer in TRAINERS:
+        trainer(True).add(["好" * 100_000] * 10)
+    assert peak_memory() - before < 100 * 2**20

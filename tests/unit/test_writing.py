@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -83,6 +82,8 @@ def test_labeled_utf_16_file_keeps_byte_order(tmp_path: Path) -> None:
 
 
 def test_labeled_file_reads_equal_in_pandas(tmp_path: Path) -> None:
+    import pandas as pd
+
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text('id,review\n1,"a,b"\n2,\n3,"多行\n帖子"\n', encoding="utf-8")
     label(open_table(path), out)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from weibo_tui.datasets.encodings import detect_encoding
+from weibo_tui.datasets.encodings import detect_encoding, named_encoding
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
@@ -27,19 +27,13 @@ def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
     if not path.is_file() or not path.stat().st_size:
         raise UserInputError(_("{path} is no file with text in it: check the name.").format(path=path))
     open_text = COMPRESSED.get(path.suffix, open)
-    chosen = encoding or "utf-8-sig"
-    if open_text is open:
-        detected = detect_encoding(path, encoding)
-        chosen = "utf-8-sig" if detected.codec == "utf-8" else detected.codec
+    detected = detect_encoding(path, encoding) if open_text is open else named_encoding(encoding or "utf-8")
+    chosen = "utf-8-sig" if detected.codec == "utf-8" else detected.codec
     try:
         with open_text(path, "rt", encoding=chosen) as file:
             while line := file.readline(MAX_LINE_LENGTH):
                 if text := line.strip("\r\n\ufeff"):
                     yield text
-    except LookupError as error:
-        raise UserInputError(
-            _("There is no encoding {name}: write utf-8, gb18030 or utf-16.").format(name=encoding)
-        ) from error
     except UnicodeDecodeError as error:
         raise UserInputError(
             _("{path} is not in {encoding}: name its encoding with --encoding.").format(path=path, encoding=chosen)

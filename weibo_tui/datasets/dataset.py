@@ -14,7 +14,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import PREPROCESSING, clean
-from weibo_tui.text.terminal import truncate
+from weibo_tui.text.terminal import join_names, truncate
 
 STEP = 1000  # rows between two steps of progress
 MAX_LABELS_IN_MESSAGE = 20
@@ -147,16 +147,10 @@ def _not_in_set(labels: Labels, label: str, present: Iterable[str], source: Post
             path=source.path,
             row=number,
             label=truncate(label),
-            labels=_join_labels(labels.names),
-            found=_join_labels(present),
+            labels=join_names(labels.names, MAX_LABELS_IN_MESSAGE),
+            found=join_names(present, MAX_LABELS_IN_MESSAGE),
         )
     )
-
-
-def _join_labels(labels: Iterable[str]) -> str:
-    names = list(labels)
-    shown = ", ".join(map(truncate, names[:MAX_LABELS_IN_MESSAGE]))
-    return shown + (", …" if len(names) > MAX_LABELS_IN_MESSAGE else "")
 
 
 def _digest(posts: Sequence[str], labels: Sequence[int], names: Sequence[str]) -> Generator[Progress, None, str]:

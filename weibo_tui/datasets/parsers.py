@@ -156,12 +156,6 @@ def chunks(records: Iterable[T], rows: int, length: Callable[[T], int]) -> Itera
         yield chunk
 
 
-def read_parquet_rows(table: Table) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a Parquet file, each a value by column."""
-    for batch in read_batches(table):
-        yield from to_python(table, batch)
-
-
 def to_python(table: Table, values: pa.RecordBatch | pa.Array) -> list[Any]:
     """Return a batch or a column as Python values. Raise UserInputError for texts that do not decode."""
     try:

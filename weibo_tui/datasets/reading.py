@@ -18,16 +18,17 @@ from weibo_tui.datasets.parsers import (
     Table,
     open_lines,
     open_parquet,
+    read_batches,
     read_cells,
     read_objects,
-    read_parquet_rows,
+    to_python,
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import MAX_POST_LENGTH
 from weibo_tui.text.spreadsheet import unescape_formula
-from weibo_tui.text.terminal import truncate
+from weibo_tui.text.terminal import join_names, truncate
 
 TEXT_COLUMNS = (
     *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),
@@ -129,7 +130,7 @@ def open_table(
         text = columns[0]
     if text is None:
         message = _("{path}: which column holds the posts? Say it with --column; there are: {columns}.")
-        raise UserInputError(message.format(path=path, columns=_join_columns(columns)))
+        raise UserInputError(message.format(path=path, columns=join_names(columns, _MAX_COLUMNS_IN_MESSAGE)))
     label = _find_column(path, columns, label_column, LABEL_COLUMNS, "--label-column")
     if label == text:
         if label_column is not None:
@@ -138,7 +139,7 @@ def open_table(
         label = None
     if label is None and need_label:
         message = _("{path}: which column holds the labels? Say it with --label-column; there are: {columns}.")
-        raise UserInputError(message.format(path=path, columns=_join_columns(columns)))
+        raise UserInputError(message.format(path=path, columns=join_names(columns, _MAX_COLUMNS_IN_MESSAGE)))
     return PostTable(table, columns, text, label)
 
 
@@ -202,7 +203,8 @@ def count_rows(source: PostTable) -> Generator[Progress, None, int]:
 
 def _values(source: PostTable) -> Iterator[dict[str, Any]]:
     if source.format == "parquet":
-        yield from read_parquet_rows(source.table)
+        for batch in read_batches(source.table):
+            yield from to_python(source.table, batch)
     elif source.format == "jsonl":
         for _line, values in read_objects(source.table):
             yield values
@@ -260,7 +262,8 @@ def _columns(table: Table) -> tuple[str, ...]:
         message = _("{path} has no rows: there are no posts in it.")
         raise UserInputError(message.format(path=table.path))
     if len(columns) > MAX_COLUMNS:
-        raise _too_many_columns_error(table)
+        message = _("{path} has more than {limit} columns: is this a table of posts?")
+        raise UserInputError(message.format(path=table.path, limit=MAX_COLUMNS))
     return columns
 
 
@@ -269,23 +272,13 @@ def _keys(table: Table) -> tuple[str, ...]:
     for _line, value in islice(read_objects(table), _MAX_OBJECTS_FOR_COLUMNS):
         keys.update(dict.fromkeys(value))
         if len(keys) > MAX_COLUMNS:
-            raise _too_many_columns_error(table)
+            break
     return tuple(keys)
-
-
-def _too_many_columns_error(table: Table) -> UserInputError:
-    message = _("{path} has more than {limit} columns: is this a table of posts?")
-    return UserInputError(message.format(path=table.path, limit=MAX_COLUMNS))
 
 
 def _two_columns_error(path: Path, name: str) -> UserInputError:
     message = _("{path} has two columns named {name}: give each column a name of its own.")
     return UserInputError(message.format(path=path, name=repr(truncate(name))))
-
-
-def _join_columns(columns: Sequence[str]) -> str:
-    more = ["…"] if len(columns) > _MAX_COLUMNS_IN_MESSAGE else []
-    return ", ".join([*map(truncate, columns[:_MAX_COLUMNS_IN_MESSAGE]), *more])
 
 
 def _find_column(
@@ -309,6 +302,5 @@ def _find_column(
     if requested is None:
         return None
     message = _("{path} has no column {name}: choose one with {option}; there are: {columns}.")
-    raise UserInputError(
-        message.format(path=path, name=truncate(requested), option=option, columns=_join_columns(columns))
-    )
+    there = join_names(columns, _MAX_COLUMNS_IN_MESSAGE)
+    raise UserInputError(message.format(path=path, name=truncate(requested), option=option, columns=there))

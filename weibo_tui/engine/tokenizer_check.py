@@ -26,15 +26,8 @@ COMPONENTS = {
     "normalizer": frozenset(["BertNormalizer", "NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "ByteLevel"]),
     "pre_tokenizer": frozenset(
         [
-            "BertPreTokenizer",
-            "Whitespace",
-            "WhitespaceSplit",
-            "UnicodeScripts",
-            "ByteLevel",
-            "Metaspace",
-            "Digits",
-            "Punctuation",
-            "Split",
+            *("BertPreTokenizer", "Whitespace", "WhitespaceSplit", "UnicodeScripts", "ByteLevel", "Metaspace"),
+            *("Digits", "Punctuation", "Split"),
         ]
     ),
     "model": frozenset(["WordPiece", "BPE", "Unigram", "WordLevel"]),

@@ -150,6 +150,45 @@ class ReadOnlyDatabase(Database):
         yield
 
 
+class LazyDatabase(Database):
+    """Empty tables in memory, replaced by the file once this program or another has created it."""
+
+    _opened: Database | None = None
+
+    @contextmanager
+    def transaction(self, timeout: float = BUSY_TIMEOUT) -> Iterator[None]:
+        with self._lock:  # guards the file's connection too, which no other thread has
+            self._opened = self._opened or connect(self.path)
+            with self._opened.transaction(timeout):
+                yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Database]:
+        if (opened := self._file_database()) is None:
+            yield self
+        else:
+            with opened.snapshot() as database:
+                yield database
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        opened = self._file_database()
+        return super().execute(*arguments) if opened is None else opened.execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        opened = self._file_database()
+        return super().executemany(*arguments) if opened is None else opened.executemany(*arguments)
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+        super().close()
+
+    def _file_database(self) -> Database | None:
+        if self._opened is None and self.path.exists():
+            self._opened = connect(self.path)
+        return self._opened
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseInfo:
     """Size in bytes, version, and numbers of history entries and runs, None where the version is not ours."""
@@ -189,6 +228,19 @@ def connect(path: Path) -> Database:
         if _error_code(error) in _INACCESSIBLE and isinstance(translated, WeiboTuiError):
             return _open_read_only(path, translated, error)
         raise translated from error
+
+
+def connect_lazily(path: Path) -> Database:
+    """Open the database at `path`. Without a file, return one that reads as empty until it is written to."""
+    if path.exists():
+        return connect(path)
+    lazy = sqlite3.connect(":memory:", isolation_level=None, factory=LazyDatabase)
+    lazy.path = path
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+        for migrate in MIGRATIONS:
+            migrate(empty)
+        empty.backup(lazy)
+    return lazy
 
 
 def _open(path: Path) -> Database:
@@ -290,10 +342,10 @@ def _translate(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> Excepti
     code = _error_code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _busy_error(path)
-    if code == sqlite3.SQLITE_FULL:
-        return cannot_write(path, OSError(errno.ENOSPC, ""))
-    if code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < _MIN_FREE:
-        # Without space for what it shares with other programs, SQLite does not name the reason.
+    # Without space for what it shares with other programs, SQLite does not name the reason.
+    if code == sqlite3.SQLITE_FULL or (
+        code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < _MIN_FREE
+    ):
         return cannot_write(path, OSError(errno.ENOSPC, ""))
     if code in _INACCESSIBLE:
         message = _("The database {path} is out of reach ({reason}): check the disk and your rights there.")

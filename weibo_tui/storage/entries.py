@@ -136,25 +136,15 @@ def _day_time(day: date, time: str) -> str:
     return timestamp(day) if isinstance(day, datetime) else f"{day.isoformat()}T{time}Z"
 
 
-def analysis_row(analysis: Analysis) -> tuple[Any, ...]:
-    """Return the values of ANALYSIS_COLUMNS."""
-    return (
-        analysis.id,
-        pack(analysis.text),
-        pack(analysis.label),
-        analysis.confidence,
-        to_json(analysis.probabilities),
-        analysis.uncertain,
-        pack(analysis.adapter),
-        analysis.truncated,
-        analysis.characters,
-        analysis.characters_read,
-        analysis.milliseconds,
-        analysis.created_at,
-        analysis.source,
-        None if analysis.error is None else pack(analysis.error),
-        None if analysis.corrected is None else pack(analysis.corrected),
-    )
+def entry_row(entry: Entry, columns: str) -> tuple[Any, ...]:
+    """Return the values of ANALYSIS_COLUMNS or FILE_COLUMNS, which are the names of the fields."""
+    return tuple(_encode(getattr(entry, column)) for column in columns.split(", "))
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, dict):
+        return to_json(value)
+    return pack(str(value)) if isinstance(value, str | Path) else value
 
 
 def read_analysis(row: Sequence[Any]) -> Analysis:
@@ -189,20 +179,6 @@ def _decode_analysis(row: Sequence[Any]) -> Analysis:
         source=unpack_name(row[12]),
         error=None if error is None else unpack(error),
         corrected=None if row[14] is None else unpack_name(row[14]),
-    )
-
-
-def file_row(file: LabeledFile) -> tuple[Any, ...]:
-    """Return the values of FILE_COLUMNS."""
-    return (
-        file.id,
-        pack(str(file.path)),
-        pack(str(file.out)),
-        pack(file.adapter),
-        file.rows,
-        file.failed,
-        to_json(file.counts),
-        file.created_at,
     )
 
 

@@ -25,8 +25,7 @@ from weibo_tui.storage.entries import (
     FilterChoices,
     HistoryFilter,
     LabeledFile,
-    analysis_row,
-    file_row,
+    entry_row,
     read_analysis,
     read_file,
 )
@@ -37,23 +36,8 @@ from weibo_tui.storage.history_queries import LAST_ID, HistoryQueries, analysis_
 __all__ = ["EVERYTHING", "FILE_SOURCE", "Analysis", "Entry", "FilterChoices", "History", "HistoryFilter", "LabeledFile"]
 
 EXPORT_COLUMNS = (
-    "id",
-    "created_at",
-    "text",
-    "label",
-    "confidence",
-    "adapter",
-    "uncertain",
-    "truncated",
-    "characters",
-    "characters_read",
-    "milliseconds",
-    "source",
-    "probabilities",
-    "error",
-    "corrected",
-    "label_source",
-    "predicted",
+    *("id", "created_at", "text", "label", "confidence", "adapter", "uncertain", "truncated", "characters"),
+    *("characters_read", "milliseconds", "source", "probabilities", "error", "corrected", "label_source", "predicted"),
 )
 _EXPORT_PAGE_SIZE = 2000
 _LIST_PAGE_SIZE = 1000
@@ -96,7 +80,7 @@ class History:
     def add_file(self, file: LabeledFile) -> int:
         """Store `file` as one entry. Return its id."""
         with self._writing():
-            return self._insert("labelled_files", FILE_COLUMNS, file_row(replace(file, id=None)))
+            return self._insert("labelled_files", FILE_COLUMNS, entry_row(replace(file, id=None), FILE_COLUMNS))
 
     def contains_file(self, file: LabeledFile) -> bool:
         """Return whether an entry for the same output and time is stored already."""
@@ -191,7 +175,7 @@ class History:
                 if isinstance(entry, Analysis):
                     self._insert_analysis(entry)
                 else:
-                    self._insert("labelled_files", FILE_COLUMNS, file_row(entry))
+                    self._insert("labelled_files", FILE_COLUMNS, entry_row(entry, FILE_COLUMNS))
 
     def export(
         self,
@@ -252,7 +236,7 @@ class History:
         place = {"at": analysis.created_at, "id": analysis.id or LAST_ID}
         query = f"SELECT coalesce(({_OLDER}), 0) > :id OR coalesce(({_NEWER}), :id) < :id"
         out_of_order = bool(self._database.execute(query, place).fetchone()[0])
-        row = (*analysis_row(analysis), out_of_order)
+        row = (*entry_row(analysis, ANALYSIS_COLUMNS), out_of_order)
         identity = self._insert("analyses", f"{ANALYSIS_COLUMNS}, late", row)
         search.index(self._database, replace(analysis, id=identity), out_of_order)
         return identity

@@ -125,11 +125,8 @@ def _id(entry: Entry) -> int:
 
 
 def _values_not_indexed(criteria: HistoryFilter) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if criteria.confidence_from is not None:
-        values["confidence_from"] = criteria.confidence_from
-    if criteria.confidence_to is not None:
-        values["confidence_to"] = criteria.confidence_to
+    bounds = {"confidence_from": criteria.confidence_from, "confidence_to": criteria.confidence_to}
+    values: dict[str, Any] = {name: value for name, value in bounds.items() if value is not None}
     needle = fold(criteria.text)
     if len(needle) > MAX_SEARCH_LENGTH:
         values["needle"] = pack(needle)

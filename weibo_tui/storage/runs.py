@@ -156,11 +156,12 @@ class Runs:
         now = timestamp()
         with self._database.transaction(timeout):
             last = self.last_seq(run_id) if after is None else after
+            data = [to_json({key: value for key, value in event.items() if key != "at"}) for event in events]
             self._database.executemany(
                 "INSERT OR REPLACE INTO events (run_id, seq, at, event, data) VALUES (?, ?, ?, ?, ?)",
                 [
-                    (run_id, seq, event.get("at", now), event["event"], to_json(_without_at(event)))
-                    for seq, event in enumerate(events, start=last + 1)
+                    (run_id, last + number, event.get("at", now), event["event"], text)
+                    for number, (event, text) in enumerate(zip(events, data, strict=True), start=1)
                 ],
             )
             self._database.execute(
@@ -383,10 +384,6 @@ def _read_entry(row: Sequence[Any]) -> JournalEntry:
         return JournalEntry(seq=int(row[0]), at=unpack(row[1]), event=event)
     except DECODE_ERRORS:
         return JournalEntry(seq=int(row[0]), at=timestamp(), event={"event": DAMAGED})
-
-
-def _without_at(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in event.items() if key != "at"}
 
 
 def _latest(events: Sequence[Mapping[str, Any]], field: str) -> int | None:

@@ -25,6 +25,8 @@ MAX_SEARCH_LENGTH = 256
 """Characters of a search that the index looks up. FTS5's effort for a phrase grows faster than its length."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_UNCERTAIN = {True: "uncertain", False: "certain"}
+_CORRECTED = {True: "corrected", False: "uncorrected"}
 _CHARACTERS_CACHED = 2**16
 _PAGES_PURGED = 500
 
@@ -51,13 +53,8 @@ def words(text: str) -> str:
 
 def facets(label: str, adapter: str, source: str, uncertain: bool, corrected: bool, out_of_order: bool) -> str:
     """Return the facets that an analysis is indexed under. `label` is the effective one."""
-    terms = [
-        _facet("label", label),
-        _facet("adapter", adapter),
-        _facet("source", source),
-        _uncertain(uncertain),
-        _corrected(corrected),
-    ]
+    terms = [_facet(name, value) for name, value in (("label", label), ("adapter", adapter), ("source", source))]
+    terms += [_UNCERTAIN[uncertain], _CORRECTED[corrected]]
     return " ".join([*terms, "late"] if out_of_order else terms)
 
 
@@ -66,9 +63,9 @@ def match_expression(criteria: HistoryFilter) -> str:
     values = {"label": criteria.label, "adapter": criteria.adapter, "source": criteria.source}
     terms = [_facet(name, value) for name, value in values.items() if value is not None]
     if criteria.uncertain is not None:
-        terms.append(_uncertain(criteria.uncertain))
+        terms.append(_UNCERTAIN[criteria.uncertain])
     if criteria.corrected is not None:
-        terms.append(_corrected(criteria.corrected))
+        terms.append(_CORRECTED[criteria.corrected])
     parts = [f"facets : {term}" for term in terms]
     if criteria.text:
         parts.append(f"words : {_phrase(fold(criteria.text)[:MAX_SEARCH_LENGTH])}")
@@ -118,14 +115,6 @@ def _phrase(needle: str) -> str:
 def _facet(name: str, value: str) -> str:
     # A digest, since FTS5 would drop the end of a longer word.
     return name + blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _uncertain(uncertain: bool) -> str:
-    return "uncertain" if uncertain else "certain"
-
-
-def _corrected(corrected: bool) -> str:
-    return "corrected" if corrected else "uncorrected"
 
 
 @lru_cache(_CHARACTERS_CACHED)

@@ -21,8 +21,8 @@ from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress, drain
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.settings import Settings, find_paths
+from weibo_tui.storage.database import connect_lazily
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter
-from weibo_tui.storage.lazy_database import connect_lazily
 from weibo_tui.storage.runs import Runs
 from weibo_tui.workbench import downloads, evaluation, labeling, prediction, pretraining, runs, training
 from weibo_tui.workbench.config import (
