@@ -219,7 +219,7 @@ def test_train_pauses_and_stops_but_refuses_changed_data(furnished: Path, few: P
 
 
 def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Path) -> None:
-    hyper = Hyperparameters(epochs=30, batch_size=8, bottleneck=8, max_length=32, emoticon_dropout=0.5, dropout=0.1)
+    hyper = Hyperparameters(epochs=8, batch_size=8, bottleneck=8, max_length=32, emoticon_dropout=0.5, dropout=0.1)
     with Workbench.open() as wb:
         deque(wb.train(plan(few, "whole", hyper)), maxlen=0)
     bells: list[int] = []
