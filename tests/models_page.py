@@ -62,14 +62,17 @@ class ModelsPage:
         await pilot.press("f5")
         await until(pilot, lambda: page.screen.is_mounted and page.list.option_count)
         if base or adapter:
-            await until(pilot, lambda: page.screen.inventory.names("base"))
+            await until(pilot, lambda: page.names("base"))
             await page.select(base, adapter)
         return page
+
+    def names(self, kind: Kind) -> list[str]:
+        return self.screen.inventory.names(kind)
 
     async def select(self, base: str = "", adapter: str = "") -> None:
         kind: Kind = "base" if base else "adapter"
         name = base or adapter
-        await until(self.pilot, lambda: name in self.screen.inventory.names(kind))
+        await until(self.pilot, lambda: name in self.names(kind))
         self.list.select(kind, name)
         await until(self.pilot, lambda: self.screen.entry is not None and self.screen.entry.name == name)
 

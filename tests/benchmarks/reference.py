@@ -13,8 +13,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from benchmarks.bases import BenchmarkBase, adapter_on, open_base
-from benchmarks.engine import BATCH_SIZE
+from benchmarks.engine import BATCH_SIZE, BenchmarkBase, adapter_on, open_base
 from benchmarks.runner import Figures
 from tokenizers import Tokenizer
 from torch import Tensor, nn

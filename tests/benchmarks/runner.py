@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from weibo_tui.errors import WeiboTuiError
@@ -37,6 +40,9 @@ class Sample:
     @property
     def median(self) -> float:
         return statistics.median(self.values)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "median": self.median, "rounds": list(self.values)}
 
     def scale(self, factor: float) -> Sample:
         """Convert the values to another unit."""
@@ -81,20 +87,13 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as plain values."""
-
-        def plain(sample: Sample | None) -> dict[str, Any] | None:
-            if sample is None:
-                return None
-            return {"name": sample.name, "median": sample.median, "rounds": list(sample.values)}
-
+        samples = {"ours": self.ours, "baseline": self.baseline, "ratio": self.ratio}
         return {
             "suite": self.suite,
             "name": self.name,
             "unit": self.unit,
-            "ours": plain(self.ours),
-            "baseline": plain(self.baseline),
-            "ratio": plain(self.ratio),
-            "threshold": self.threshold and {"limit": self.threshold.limit, "at_most": self.threshold.at_most},
+            **{name: sample and sample.to_json() for name, sample in samples.items()},
+            "threshold": self.threshold and asdict(self.threshold),
             "passed": self.passed,
             **self.notes,
         }
@@ -170,3 +169,21 @@ def process_error(name: str, output: str) -> WeiboTuiError:
     """Make the error of a process that failed, from what it wrote."""
     reason = (output.strip().splitlines() or ["no output"])[-1]
     return WeiboTuiError(f"The benchmark {name} failed ({reason}).")
+
+
+# ---- temporary homes, so that a benchmark neither sees nor changes the user's own files
+
+
+@contextmanager
+def temp_folder() -> Iterator[Path]:
+    """Make a folder that exists for the length of the block."""
+    with TemporaryDirectory(prefix="weibo-tui-benchmark-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def temp_home() -> Iterator[dict[str, str]]:
+    """Make an empty home for the length of the block, and give the environment of a process that uses it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WEIBO_TUI_")}
+    with temp_folder() as home:
+        yield environment | {"WEIBO_TUI_HOME": str(home), "WEIBO_TUI_LANGUAGE": "en"}

@@ -21,8 +21,9 @@ from benchmarks.runner import (
     process_error,
     run_process,
     run_target,
+    temp_folder,
+    temp_home,
 )
-from benchmarks.temp_home import temp_folder, temp_home
 
 from weibo_tui.engine.device import Compute
 from weibo_tui.progress import Progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.evaluation import posts_screen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.form import EvaluationForm
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, PostDetails, PostList, PostScreen
@@ -40,11 +42,12 @@ NAMES = (
 )
 
 
-async def open_form(pilot: Pilot[None], adapter: str = "mood") -> ModelsScreen:
-    page = await ModelsPage.open(pilot, adapter=adapter)
+async def open_form(pilot: Pilot[None], adapter: str = "mood") -> Any:
+    """Open the form from the models screen, wherever the app is."""
+    await pilot.press("escape", "escape")
+    await ModelsPage.open(pilot, adapter=adapter)
     await pilot.press("e")
-    await screen_of(pilot, EvaluationForm)
-    return page.screen
+    return await screen_of(pilot, EvaluationForm)
 
 
 async def choose_file(pilot: Pilot[None], path: Path) -> None:
@@ -56,13 +59,6 @@ async def choose_file(pilot: Pilot[None], path: Path) -> None:
     await until(pilot, lambda: path in files.files)
 
 
-async def start(pilot: Pilot[None], path: Path) -> EvaluationScreen:
-    """Start an evaluation from the open form, and wait for its result."""
-    await choose_file(pilot, path)
-    await pilot.press("ctrl+s")
-    return await result_screen(pilot)
-
-
 async def result_screen(pilot: Pilot[None]) -> EvaluationScreen:
     screen: EvaluationScreen = await screen_of(pilot, EvaluationScreen)
     await until(pilot, lambda: screen.evaluation.result is not None and screen.has_class("-done"))
@@ -71,9 +67,11 @@ async def result_screen(pilot: Pilot[None]) -> EvaluationScreen:
 
 
 async def evaluate(pilot: Pilot[None], path: Path, adapter: str = "mood") -> tuple[EvaluationScreen, EvaluationResult]:
-    """Go from the models screen to the result."""
+    """Open the form, start an evaluation and wait for its result."""
     await open_form(pilot, adapter)
-    screen = await start(pilot, path)
+    await choose_file(pilot, path)
+    await pilot.press("ctrl+s")
+    screen = await result_screen(pilot)
     assert screen.evaluation.result is not None
     return screen, screen.evaluation.result
 
@@ -86,37 +84,18 @@ def text_of(screen: Any, selector: str) -> str:
     return str(screen.query_one(selector, Static).render())
 
 
-@pytest.fixture
-def hostile_file(tmp_path: Path) -> Path:
-    """Posts with what breaks a screen in them, and some that are long."""
-    path = tmp_path / "[b]hostile.csv"
+def write_posts(path: Path, rows: Iterable[tuple[object, str]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["label", "review"])
-        for number in range(40):
-            writer.writerow([number % 2, f"{HOSTILE} {number} 真好吃" * (1 + number % 3)])
-        writer.writerow([1, "长" * 30_000])
-        writer.writerow([0, " "])
+        csv.writer(file).writerows([("label", "review"), *rows])
     return path
 
 
-@pytest.fixture
-def seven(furnished: Path, tmp_path: Path) -> Path:
-    """A file for `seven`, an adapter with seven labels that are long and hostile."""
-    with Workbench.open() as wb:
-        models.add_adapter(wb, wb.bases.open("tiny"), "seven", labels=NAMES)
-    path = tmp_path / "seven.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["label", "review"])
-        writer.writerows([number % 7, f"今天的面真好吃{'啊' * (number % 11)}{number}"] for number in range(210))
-    return path
+def test_form_keeps_its_file_and_asks_before_replacing(furnished: Path, few: Path, tmp_path: Path) -> None:
+    out = tmp_path / "wrong.csv"
+    out.write_text("mine")
 
-
-def test_form_shows_and_remembers_the_file(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
-        screen = await open_form(pilot)
-        form = pilot.app.screen
+        form = await open_form(pilot)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Name a file" in all_text(form))
         form.query_one(FileList).query_one(Input).value = str(few)
@@ -126,23 +105,13 @@ def test_form_shows_and_remembers_the_file(furnished: Path, few: Path) -> None:
         await until(pilot, lambda: "posts in 'review', labels in 'label'" in all_text(form.query_one(DataPreview)))
         assert "negative (0), positive (1)" in all_text(form)
         await pilot.press("escape")
-        await until(pilot, lambda: pilot.app.screen is screen)
+        assert isinstance(pilot.app.screen, ModelsScreen)
         assert app_of(pilot).evaluations.items == []
         await pilot.press("e")
         form = await screen_of(pilot, EvaluationForm)
         assert form.query_one(FileList).files == [few]
 
-    play(scene, size=(140, 40))
-
-
-def test_errors_file_is_replaced_only_after_a_question(furnished: Path, few: Path, tmp_path: Path) -> None:
-    out = tmp_path / "wrong.csv"
-    out.write_text("mine")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await open_form(pilot)
-        await choose_file(pilot, few)
-        pilot.app.screen.query(PathInput).last().value = str(out)
+        form.query(PathInput).last().value = str(out)
         await pilot.press("ctrl+s")
         await screen_of(pilot, ChoiceDialog)
         await pilot.press("enter")
@@ -153,7 +122,7 @@ def test_errors_file_is_replaced_only_after_a_question(furnished: Path, few: Pat
         await pilot.press("down", "enter")
         assert str(out) in text_of(await result_screen(pilot), ".notes")
 
-    play(scene)
+    play(scene, size=(140, 40))
     assert out.read_text("utf-8-sig").startswith("text,label,predicted,confidence")
 
 
@@ -212,8 +181,13 @@ def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) ->
     play(scene, size=(60, 20))
 
 
-def test_past_evaluations_cells_and_errors_file(furnished: Path, few: Path, posts_file: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.csv"
+def test_past_evaluations_cells_and_errors_file(
+    furnished: Path, few: Path, posts_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posts_screen, "PAGE", 20)
+    monkeypatch.setattr(posts_screen, "PREFETCH", 5)
+    out, known = tmp_path / "out.csv", tmp_path / "known.csv"
+    known.write_text("".join(posts_file.read_text("utf-8").splitlines(keepends=True)[:101]), "utf-8")
 
     async def scene(pilot: Pilot[None]) -> None:
         first, _result = await evaluate(pilot, few)
@@ -222,12 +196,8 @@ def test_past_evaluations_cells_and_errors_file(furnished: Path, few: Path, post
         again = await screen_of(pilot, EvaluationScreen)
         assert again is not first and again.evaluation is first.evaluation
         assert again.has_class("-done")
-        await pilot.press("escape", "e")
-        await screen_of(pilot, EvaluationForm)
-        screen = await start(pilot, posts_file)
-        assert "of 1,000 posts are in the adapter's training data" in text_of(screen, ".notes")
-        result = screen.evaluation.result
-        assert result is not None
+        screen, result = await evaluate(pilot, known)
+        assert "of 100 posts are in the adapter's training data" in text_of(screen, ".notes")
         confusion = result.score.confusion
 
         # Each cell opens its posts, by confidence.
@@ -250,6 +220,7 @@ def test_past_evaluations_cells_and_errors_file(furnished: Path, few: Path, post
                 assert confidences == sorted(confidences, reverse=True)
                 await pilot.press("escape")
                 await until(pilot, lambda: pilot.app.screen is screen)
+        assert max(map(max, confusion)) > 40
 
         await pilot.press("w")
         dialog = await screen_of(pilot, PathDialog)
@@ -279,6 +250,7 @@ def test_evaluation_is_stopped_or_continues_without_its_screen(
     other.write_text("label,review\n1,好\n[b]7,差\n", "utf-8")
 
     async def start_paused(pilot: Pilot[None]) -> EvaluationScreen:
+        await open_form(pilot)
         await choose_file(pilot, few)
         await pilot.press("ctrl+s")
         screen: EvaluationScreen = await screen_of(pilot, EvaluationScreen)
@@ -287,7 +259,6 @@ def test_evaluation_is_stopped_or_continues_without_its_screen(
 
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
-        models_screen = await open_form(pilot)
         start_job = app.engine.start_job
 
         def start_and_pause(job: Any) -> None:
@@ -304,11 +275,9 @@ def test_evaluation_is_stopped_or_continues_without_its_screen(
             assert screen.evaluation.result is None
             assert not screen.check_action("stop", ())
             assert not screen.check_action("write", ())
-            await pilot.press("escape", "e")
-            await screen_of(pilot, EvaluationForm)
             screen = await start_paused(pilot)
         await pilot.press("escape")
-        await screen_of(pilot, ModelsScreen)
+        models_screen = await screen_of(pilot, ModelsScreen)
         assert app.jobs
         assert models_screen.check_action("stop", ())
         screen.evaluation.job.resume()
@@ -320,8 +289,7 @@ def test_evaluation_is_stopped_or_continues_without_its_screen(
         assert (await screen_of(pilot, EvaluationScreen)).has_class("-done")
 
         # A file with other labels is refused.
-        await pilot.press("escape", "e")
-        await screen_of(pilot, EvaluationForm)
+        await open_form(pilot)
         await choose_file(pilot, other)
         await pilot.press("ctrl+s")
         screen = await screen_of(pilot, EvaluationScreen)
@@ -333,17 +301,18 @@ def test_evaluation_is_stopped_or_continues_without_its_screen(
 # ---- hostile and large
 
 
-def test_hostile_posts_are_shown_as_text(furnished: Path, hostile_file: Path) -> None:
+def test_hostile_posts_and_seven_long_labels_are_shown(furnished: Path, tmp_path: Path) -> None:
+    hostile = [(number % 2, f"{HOSTILE} {number} 真好吃" * (1 + number % 3)) for number in range(40)]
+    hostile_file = write_posts(tmp_path / "[b]hostile.csv", [*hostile, (1, "长" * 30_000), (0, " ")])
+    posts = [(number % 7, f"今天的面真好吃{'啊' * (number % 11)}{number}") for number in range(70)]
+    seven_file = write_posts(tmp_path / "seven.csv", posts)
+    with Workbench.open() as wb:
+        models.add_adapter(wb, wb.bases.open("tiny"), "seven", labels=NAMES)
+
     async def scene(pilot: Pilot[None]) -> None:
         screen, result = await evaluate(pilot, hostile_file)
         assert result.score.failed == 1
-        cells = [
-            (count, row, column)
-            for row, counts in enumerate(result.score.confusion)
-            for column, count in enumerate(counts)
-        ]
-        _count, row, column = max(cells)
-        screen.query_one(ConfusionMatrix).cursor = Offset(column, row)
+        select_largest_cell(screen.query_one(ConfusionMatrix), result)
         await pilot.press("enter")
         opened = await screen_of(pilot, CellPostsScreen)
         listed = opened.query_one(PostList)
@@ -353,37 +322,30 @@ def test_hostile_posts_are_shown_as_text(furnished: Path, hostile_file: Path) ->
             assert not set(text) & set("\x1b\u202e\x9b")
         await pilot.press("end", "enter")
         await screen_of(pilot, PostScreen)
+        await pilot.press("escape")
 
-    play(scene)
-
-
-def test_seven_long_labels_scroll_in_a_small_window(seven: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        screen, result = await evaluate(pilot, seven, "seven")
+        await pilot.resize_terminal(60, 20)
+        screen, result = await evaluate(pilot, seven_file, "seven")
         counts = result.score.confusion
+        assert sum(map(sum, counts)) == 70
         matrix = screen.query_one(ConfusionMatrix)
         matrix.cursor = Offset(0, 0)
         await pilot.pause()
         assert "truth" in lines(matrix).split("\n")[0]
         assert "anger" in lines(matrix)
         assert "\x1b" not in lines(matrix)
-        for _step in range(8):
+        for step in range(1, 7):
             await pilot.press("right", "down")
-        await pilot.pause()
+            assert matrix.cursor == Offset(step, step)
+            assert f"▸{counts[step][step] or '·'}" in lines(matrix)
+        await pilot.press("right", "down")
         assert matrix.cursor == Offset(6, 6)
-        assert "▸" in lines(matrix) and "[b]" in lines(matrix)
+        assert "[b]" in lines(matrix)
         assert f"{counts[6][6]} post" in text_of(screen, "#cell")
-        assert sum(map(sum, counts)) == 210
-        for row in range(7):
-            for column in range(7):
-                matrix.cursor = Offset(column, row)
-                await pilot.pause()
-                assert f"▸{counts[row][column] or '·'}" in lines(matrix)
 
         # A click moves the cursor, and another one opens the cell.
         await pilot.resize_terminal(160, 40)
-        row, column = next((i, j) for i in range(7) for j in range(7) if counts[i][j])
-        matrix.cursor = Offset(column, row)
+        column, row = select_largest_cell(matrix, result)
         await pilot.pause()
         x = cell_len(lines(matrix).split("\n")[row + 1].partition("▸")[0]) + 1
         matrix.cursor = Offset(column, (row + 1) % 7)
@@ -393,4 +355,12 @@ def test_seven_long_labels_scroll_in_a_small_window(seven: Path) -> None:
         await pilot.click(matrix, offset=(x, row + 1))
         await screen_of(pilot, CellPostsScreen)
 
-    play(scene, size=(60, 20))
+    play(scene)
+
+
+def select_largest_cell(matrix: ConfusionMatrix, result: EvaluationResult) -> Offset:
+    """Put the cursor on the cell with most posts."""
+    rows = enumerate(result.score.confusion)
+    _count, row, column = max((count, row, column) for row, counts in rows for column, count in enumerate(counts))
+    matrix.cursor = Offset(column, row)
+    return matrix.cursor

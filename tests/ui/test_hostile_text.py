@@ -13,8 +13,8 @@ from textual import events
 from textual.pilot import Pilot
 
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
-from weibo_tui.app.evaluation.evaluation_job import Evaluation
-from weibo_tui.app.models.import_export import JobRequest
+from weibo_tui.app.evaluation.screen import Evaluation
+from weibo_tui.app.models.actions import JobRequest
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.job_card import LabelingCard
 from weibo_tui.app.predict.screen import PredictScreen

@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from weibo_tui.app import themes
 from weibo_tui.app.plot.line_chart import LineChart
-from weibo_tui.app.plot.series import Series
+from weibo_tui.app.plot.series import SMOOTHING, Series
 
 Scene = Callable[[Pilot[None], "Counted"], Coroutine[Any, Any, None]]
 
@@ -65,14 +65,24 @@ def curve_colors(chart: LineChart) -> set[str]:
     return {segment.style.color.name for segment in curves if segment.style is not None and segment.style.color}
 
 
+def series(name: str, *values: float | None, color: int = 0, smoothing: float = SMOOTHING) -> Series:
+    """Return a series with a point at each of the steps 0, 1, 2, …"""
+    result = Series(name, color, smoothing)
+    for step, value in enumerate(values):
+        result.add(step, value)
+    return result
+
+
 def test_chart_shows_points_and_draws_once_per_frame() -> None:
     async def scene(pilot: Pilot[None], chart: Counted) -> None:
         assert "No values yet" in text(chart)
         await pilot.pause()
         before = chart.rendered
+        train, validation = series("train"), series("validation", color=1)
         for step in range(1000):
-            chart.add("train", step, 1 / (1 + step))
-            chart.add("validation", step, 0.5)
+            train.add(step, 1 / (1 + step))
+            validation.add(step, 0.5)
+            chart.set_series([train, validation])
         assert chart.rendered == before
         await pilot.pause()
         assert chart.rendered <= before + 2 * chart.size.height
@@ -88,9 +98,10 @@ def test_chart_shows_points_and_draws_once_per_frame() -> None:
 
 
 def test_chart_log_axis_and_smoothing_can_be_toggled() -> None:
+    values = [10.0 ** (-step / 50) * (1.5 if step % 2 else 0.5) for step in range(200)]
+
     async def scene(pilot: Pilot[None], chart: Counted) -> None:
-        for step in range(1, 200):
-            chart.add("train", step, 10.0 ** (-step / 50) * (1.5 if step % 2 else 0.5))
+        chart.set_series([series("train", *values)])
         await pilot.pause()
         linear = text(chart)
         assert len(curve_colors(chart)) == 2
@@ -108,33 +119,26 @@ def test_chart_log_axis_and_smoothing_can_be_toggled() -> None:
     play(scene)
 
 
-def test_chart_series_keep_their_color_of_the_theme() -> None:
+def test_chart_series_have_their_color_of_the_theme() -> None:
     async def scene(pilot: Pilot[None], chart: Counted) -> None:
-        chart.set_series([Series("one", 0, smoothing=0), Series("two", 1, smoothing=0)])
-        for step in range(50):
-            chart.add("one", step, step)
-            chart.add("two", step, -step)
+        up, down = range(50), range(0, -50, -1)
+        chart.set_series([series("one", *up, smoothing=0), series("two", *down, color=1, smoothing=0)])
         for theme, dark in ((themes.DARK.name, True), (themes.LIGHT.name, False)):
             pilot.app.theme = theme
             await pilot.pause()
             colors = themes.label_colors(dark)
             assert curve_colors(chart) == {colors["label-1"], colors["label-2"]}
-        chart.set_series([series for series in chart.series if series.name == "two"])
-        chart.add("three", 1, 1.0)
-        assert {series.name: series.color for series in chart.series} == {"two": 1, "three": 0}
 
     play(scene)
 
 
 def test_chart_fits_any_size_and_shows_hostile_names() -> None:
     async def scene(pilot: Pilot[None], chart: Counted) -> None:
-        chart.add("[red]x[/red][/哈哈]\u202e", 1, 1.0)
+        chart.set_series([series("[red]x[/red][/哈哈]\u202e", 1.0)])
         await pilot.pause()
         assert text(chart).splitlines()[0].rstrip() == "[/哈哈] ␛[31m  [red]x[/red][/哈哈]<U+202E> 1"
-        chart.set_series([])
-        for step in range(50):
-            chart.add("训练", step, 1 / (1 + step))
-            chart.add("验证", step, None if step % 3 else 0.5)
+        train = series("训练", *(1 / (1 + step) for step in range(50)))
+        chart.set_series([train, series("验证", *(None if step % 3 else 0.5 for step in range(50)), color=1)])
         for size in ((10, 3), (1, 1), (3, 2), (40, 10), (160, 40), (60, 16)):
             await pilot.resize_terminal(*size)
             await pilot.pause()

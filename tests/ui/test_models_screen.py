@@ -6,7 +6,6 @@ import json
 import shutil
 import tarfile
 import zipfile
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -44,25 +43,26 @@ def change_card(folder: Path, **changes: Any) -> None:
     card.write_text(json.dumps(json.loads(card.read_text("utf-8")) | changes), "utf-8")
 
 
-async def open_import(pilot: Pilot[None], path: Path) -> None:
-    await pilot.press("i")
-    await screen_of(pilot, PathDialog)
+async def press_for(pilot: Pilot[None], key: str, kind: type) -> Any:
+    """Press a key that opens a screen of this type."""
+    await pilot.press(key)
+    return await screen_of(pilot, kind)
+
+
+async def open_import(pilot: Pilot[None], path: Path, *words: str) -> None:
+    """Choose a file to import. With `words`, the question about it must have them, and is answered with yes."""
+    await press_for(pilot, "i", PathDialog)
     await answer(pilot, str(path))
+    if words:
+        await screen_of(pilot, ChoiceDialog)
+        assert all(word in question(pilot) for word in words), question(pilot)
+        await pilot.press("enter")
 
 
-async def confirm(pilot: Pilot[None]) -> None:
-    """Take the second answer of a question."""
-    await screen_of(pilot, ChoiceDialog)
-    await pilot.press("down", "enter")
-
-
-async def labels_of(page: ModelsPage, post: str, adapter: str = "") -> list[str]:
+async def label_of(page: ModelsPage, post: str, adapter: str = "") -> str:
     """The label that the engine predicts."""
-
-    def predict(wb: Workbench) -> list[str]:
-        return [analysis.label for analysis in wb.predict([post], adapter, record=False)]
-
-    return await page.app.engine.call(predict)
+    (analysis,) = await page.app.engine.call(lambda wb: list(wb.predict([post], adapter, record=False)))
+    return analysis.label
 
 
 # ---- the list and the cards
@@ -109,81 +109,64 @@ def test_list_and_cards_show_figures(two: Path) -> None:
         await until(pilot, lambda: "another" in page.text)
         assert page.entry.lstrip().startswith("other")
 
-    play(scene, size=(120, 60))
-
-
-def test_narrow_window_opens_the_card_on_a_screen(furnished: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        page = await ModelsPage.open(pilot, base="tiny")
+        # In a narrow window the card has its own screen.
+        await page.select(base="tiny")
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
         assert not page.screen.query_one(ModelCard).display
-        await pilot.press("enter")
-        form = await screen_of(pilot, ModelCardScreen)
+        form = await press_for(pilot, "enter", ModelCardScreen)
         await until(pilot, lambda: "2 layers" in card_text(form))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is page.screen)
 
-    play(scene, size=(60, 20))
+    play(scene, size=(120, 60))
 
 
-def test_empty_home_explains_how_to_get_models(home: Path) -> None:
+def test_empty_home_explains_itself_and_converts_a_folder(home: Path, tmp_path: Path) -> None:
+    source = models.write_folder(tmp_path / "my model[b]", models.reference())
+
     async def scene(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot)
         await until(pilot, lambda: "None yet" in page.text)
         bases, adapters = page.text.split("Adapters")
         assert "i: " in bases and "p: " in bases
         assert "F3: " in adapters and "i: " in adapters
-        for key in "uetxdr":
-            await pilot.press(key)
+        await pilot.press(*"uetxdr")
         assert pilot.app.screen is page.screen
-        await pilot.press("p")
-        await screen_of(pilot, PretrainingForm)
+        await press_for(pilot, "p", PretrainingForm)
         assert page.app.current_mode == "train"
+        await pilot.press("escape", "f5")
+        await open_import(pilot, source, "Hugging Face", "my model[b]")
+        await screen_of(pilot, InputDialog)
+        assert pilot.app.screen.query_one(Input).value == "my-model-b"
+        await pilot.press("enter")
+        await until(pilot, lambda: page.names("base") == ["my-model-b"])
+        await until(pilot, lambda: "* my-model-b" in page.text)
+        assert str(source).replace(" ", "") in page.card.replace(" ", "")
 
-    play(scene)
-
-
-def test_corrupt_models_are_explained_and_deleted(two: Path) -> None:
-    (two / "adapters" / "other" / "card.json").write_text("{", "utf-8")
-    (two / "bases" / "bare").mkdir()
-    (two / "adapters" / "mood" / "adapter.safetensors").unlink()
-
-    async def scene(pilot: Pilot[None]) -> None:
-        page = await ModelsPage.open(pilot, adapter="mood")
-        assert "files are missing" in page.entry
-        assert "Missing here: adapter.safetensors." in page.card
-        for on in ({"adapter": "other"}, {"base": "bare"}):
-            (name,) = on.values()
-            assert f"! {name}\n  damaged" in page.text
-            await page.select(**on)
-            await until(pilot, lambda: "remove its folder" in page.card)
-            await pilot.press("u", "x", "r", "e", "t", "d")  # the others do not work on a corrupt model
-            await confirm(pilot)
-            await until(pilot, lambda: name not in page.text)  # noqa: B023
-        assert not (two / "adapters" / "other").exists()
-        assert not (two / "bases" / "bare").exists()
-
-    play(scene)
+    play(scene, size=(160, 40))
 
 
-def test_hostile_cards_are_shown_as_text(two: Path) -> None:
+def test_hostile_and_damaged_models_are_shown_and_deleted(two: Path) -> None:
     labels = [HOSTILE, "[哈哈]" * 200, *(f"[label {n}]" for n in range(60))]
     change_card(
         two / "adapters" / "other",
         labels=labels,
         raw_labels=list(map(str, range(len(labels)))),
-        base=HOSTILE,
-        activation=HOSTILE,
-        dtype=HOSTILE,
-        run=HOSTILE,
+        **dict.fromkeys(("base", "activation", "dtype", "run", "created_at"), HOSTILE),
         parameters=2**62,
         data={"files": [HOSTILE], "labels": {HOSTILE: 10**12}, "train": "x", "split_seed": -1},
         hyperparameters={"epochs": HOSTILE, "seed": {"a": 1}, "blocks": ["x"]},
         score={"accuracy": 1e8, "labels": [HOSTILE], "emoticons": {HOSTILE: -3.0}, "ece": None},
-        created_at=HOSTILE,
     )
     change_card(two / "adapters" / "mood", base="elsewhere", base_fingerprint="ab" * 32)
+    (two / "adapters" / "mood" / "adapter.safetensors").unlink()
     change_card(two / "bases" / "tiny", source=HOSTILE, made={"corpus": HOSTILE, "tokens": "[b]", "seconds": -1})
     (two / "bases" / "tiny" / "config.json").write_text('{"n_layer": "[b]"}', "utf-8")
+    corrupt = two / "adapters" / "corrupt"
+    corrupt.mkdir()
+    (corrupt / "card.json").write_text("{", "utf-8")
+    (two / "bases" / "bare").mkdir()
 
     async def scene(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot, adapter="other")
@@ -193,10 +176,23 @@ def test_hostile_cards_are_shown_as_text(two: Path) -> None:
         assert "and 22 more" in text
         await page.select(base="tiny")
         await until(pilot, lambda: "[/哈哈][b]␛[31m" in page.card)
-        await page.select(adapter="mood")  # its base is missing
+        await page.select(adapter="mood")
+        assert "files are missing" in page.entry
+        assert "Missing here: adapter.safetensors." in page.card
         assert "elsewhere (abababababab…), which is not here" in page.card
         await pilot.press("e")
         await message(pilot, "its base 'elsewhere' is not here")
+        for on in ({"adapter": "corrupt"}, {"base": "bare"}):
+            (name,) = on.values()
+            assert f"! {name}\n  damaged" in page.text
+            await page.select(**on)
+            await until(pilot, lambda: "remove its folder" in page.card)
+            await pilot.press(*"uxret")  # the keys of intact models
+            await press_for(pilot, "d", ChoiceDialog)
+            await pilot.press("down", "enter")
+            await until(pilot, lambda: name not in page.text)  # noqa: B023
+        assert not corrupt.exists()
+        assert not (two / "bases" / "bare").exists()
 
     play(scene, size=(120, 60))
 
@@ -204,7 +200,7 @@ def test_hostile_cards_are_shown_as_text(two: Path) -> None:
 # ---- use, train, rename, delete
 
 
-def test_use_sets_the_default_and_train_opens_the_form(two: Path) -> None:
+def test_models_are_made_default_trained_on_and_renamed(two: Path) -> None:
     shutil.copytree(two / "bases" / "tiny", two / "bases" / "again")
 
     async def scene(pilot: Pilot[None]) -> None:
@@ -219,73 +215,40 @@ def test_use_sets_the_default_and_train_opens_the_form(two: Path) -> None:
         await pilot.press("u")
         await until(pilot, lambda: "* again" in page.text)
         await page.select(base="tiny")
-        await pilot.press("t")
-        form = await screen_of(pilot, TrainingForm)
+        await pilot.press("u")
+        await until(pilot, lambda: "* tiny" in page.text)
+        form = await press_for(pilot, "t", TrainingForm)
         assert page.app.current_mode == "train"
         assert form.query_one("#field-base", Field).text == "tiny"
+        await pilot.press("escape", "f5")
 
-    app = play(scene)
-    settings = Settings.load(app.paths)
-    assert (settings.adapter, settings.base) == ("other", "again")
-
-
-def test_renamed_models_stay_default_and_connected(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        page = await ModelsPage.open(pilot, adapter="mood")
-        await pilot.press("r")
-        await screen_of(pilot, InputDialog)
-        await answer(pilot, "other")
-        assert "'other' is there already" in problem(pilot)
+        await page.select(adapter="other")
+        await press_for(pilot, "r", InputDialog)
+        await answer(pilot, "mood")
+        assert "'mood' is there already" in problem(pilot)
         await answer(pilot, "../mood")
         assert "cannot be used" in problem(pilot)
         await answer(pilot, "feeling")
         await until(pilot, lambda: "* feeling" in page.text)
         assert page.entry.startswith("* feeling")
-        assert "mood" not in page.text
+        assert "other" not in page.text
+        shutil.rmtree(two / "bases" / "again")
         await page.select(base="tiny")
-        await pilot.press("r")
-        await screen_of(pilot, InputDialog)
+        await press_for(pilot, "r", InputDialog)
         await answer(pilot, "small")
         await until(pilot, lambda: "* small" in page.text)
         assert "2 adapters stand on it" in page.card
         await page.select(adapter="feeling")
         await until(pilot, lambda: "small (which it knew as tiny)" in page.card)
-        assert await labels_of(page, "今天的面真好吃", "feeling") == ["positive"]
+        assert await label_of(page, "今天的面真好吃", "feeling") == "positive"
 
     app = play(scene)
-    assert Settings.load(app.paths).adapter == "feeling"
+    settings = Settings.load(app.paths)
+    assert (settings.adapter, settings.base) == ("feeling", "small")
     assert (two / "adapters" / "feeling").is_dir()
 
 
-def test_delete_asks_first_and_names_what_depends_on_it(two: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        page = await ModelsPage.open(pilot, base="tiny")
-        await pilot.press("delete")
-        await screen_of(pilot, ChoiceDialog)
-        assert "2 adapters stand on it" in question(pilot) and "mood, other" in question(pilot)
-        assert "used where none is named" in question(pilot)
-        await pilot.press("enter")  # the safe answer
-        await until(pilot, lambda: pilot.app.screen is page.screen)
-        await page.select(adapter="other")
-        await pilot.press("d")
-        await screen_of(pilot, ChoiceDialog)
-        assert "Delete the adapter 'other'" in question(pilot)
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: "other" not in page.text)
-        assert not (two / "adapters" / "other").exists()
-        assert page.entry.startswith("* mood")
-        await page.select(base="tiny")
-        await pilot.press("d")
-        await confirm(pilot)
-        await until(pilot, lambda: "tiny" not in page.text.split("Adapters")[0])
-        await page.select(adapter="mood")
-        await until(pilot, lambda: "which is not here" in page.card)
-
-    app = play(scene)
-    assert Settings.load(app.paths).base == ""
-
-
-def test_models_in_use_are_not_deleted_or_renamed(furnished: Path, few: Path, tmp_path: Path) -> None:
+def test_delete_asks_first_and_refuses_models_in_use(two: Path, few: Path, tmp_path: Path) -> None:
     config = LabelingConfig(few, tmp_path / "labelled.csv", "mood")
 
     async def scene(pilot: Pilot[None]) -> None:
@@ -307,11 +270,28 @@ def test_models_in_use_are_not_deleted_or_renamed(furnished: Path, few: Path, tm
                 page.screen.query_one(StatusMessage).show("")
                 await pilot.press("d")
                 await message(pilot, "'tiny' is at work (theirs)")
-        await page.select(adapter="mood")
-        await pilot.press("d")
-        await screen_of(pilot, ChoiceDialog)
 
-    play(scene)
+        await press_for(pilot, "delete", ChoiceDialog)
+        assert "2 adapters stand on it" in question(pilot) and "mood, other" in question(pilot)
+        assert "used where none is named" in question(pilot)
+        await pilot.press("enter")  # the safe answer
+        await until(pilot, lambda: pilot.app.screen is page.screen)
+        await page.select(adapter="other")
+        await press_for(pilot, "d", ChoiceDialog)
+        assert "Delete the adapter 'other'" in question(pilot)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "other" not in page.text)
+        assert not (two / "adapters" / "other").exists()
+        assert page.entry.startswith("* mood")
+        await page.select(base="tiny")
+        await press_for(pilot, "d", ChoiceDialog)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "tiny" not in page.text.split("Adapters")[0])
+        await page.select(adapter="mood")
+        await until(pilot, lambda: "which is not here" in page.card)
+
+    app = play(scene)
+    assert Settings.load(app.paths).base == ""
 
 
 # ---- import and export
@@ -321,17 +301,25 @@ def test_exported_models_are_imported_elsewhere(furnished: Path, tmp_path: Path)
     async def export(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot)
         for on, name in (({"adapter": "mood"}, "mood.zip"), ({"base": "tiny"}, "tiny.tar.gz")):
+            path = tmp_path / name
+            path.write_text("precious")
             await page.select(**on)
-            await pilot.press("x")
-            await screen_of(pilot, PathDialog)
+            await press_for(pilot, "x", PathDialog)
             await answer(pilot, str(tmp_path / "model.rar"))
             await until(pilot, lambda: ".zip or .tar.gz" in problem(pilot))
-            (tmp_path / name).write_text("precious")
-            await answer(pilot, str(tmp_path / name))
+            await answer(pilot, str(path))
             await until(pilot, lambda: "is there already" in problem(pilot))
-            assert (tmp_path / name).read_text() == "precious"
+            assert path.read_text() == "precious"
             await pilot.press("enter")
-            await message(pilot, f"{tmp_path / name} is written")
+            await message(pilot, f"{path} is written")
+
+        for reason, path in bad_archives(tmp_path).items():
+            await open_import(pilot, path)
+            await message(pilot, reason)
+            await until(pilot, lambda: pilot.app.screen is page.screen)
+        await open_import(pilot, forged_archive(tmp_path), "forged")
+        await message(pilot, "is damaged")
+        assert page.names("adapter") == ["mood"]
 
     play(export, size=(160, 40))
     shutil.rmtree(furnished / "adapters")
@@ -339,26 +327,18 @@ def test_exported_models_are_imported_elsewhere(furnished: Path, tmp_path: Path)
 
     async def import_(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot)
-        await open_import(pilot, tmp_path / "mood.zip")
-        await screen_of(pilot, ChoiceDialog)
-        assert "The adapter 'mood'" in question(pilot) and "negative, positive" in question(pilot)
-        assert "'tiny'" in question(pilot) and "which is not here" in question(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: page.screen.inventory.names("adapter") == ["mood"])
-        await open_import(pilot, tmp_path / "tiny.tar.gz")
-        await screen_of(pilot, ChoiceDialog)
-        assert "The base 'tiny'" in question(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: page.screen.inventory.names("base") == ["tiny"])
+        words = ("The adapter 'mood'", "negative, positive", "'tiny'", "which is not here")
+        await open_import(pilot, tmp_path / "mood.zip", *words)
+        await until(pilot, lambda: page.names("adapter") == ["mood"])
+        await open_import(pilot, tmp_path / "tiny.tar.gz", "The base 'tiny'")
+        await until(pilot, lambda: page.names("base") == ["tiny"])
         await until(pilot, lambda: "tiny" in page.entry)
         await page.select(adapter="mood")
         await until(pilot, lambda: "not here" not in page.card)
-        assert await labels_of(page, "昨天的面太差了") == ["negative"]
+        assert await label_of(page, "昨天的面太差了") == "negative"
 
-        await open_import(pilot, furnished / "adapters" / "mood")  # under a name that is in use
-        await screen_of(pilot, ChoiceDialog)
-        assert "stands on the base 'tiny', which is here" in question(pilot)
-        await pilot.press("enter")
+        # A name that is in use must be replaced.
+        await open_import(pilot, furnished / "adapters" / "mood", "stands on the base 'tiny', which is here")
         await screen_of(pilot, InputDialog)
         assert "'mood' is there already" in question(pilot)
         await answer(pilot, "mood")
@@ -370,38 +350,16 @@ def test_exported_models_are_imported_elsewhere(furnished: Path, tmp_path: Path)
     play(import_)
 
 
-def test_hugging_face_folder_is_converted(home: Path, tmp_path: Path) -> None:
-    source = models.write_folder(tmp_path / "my model[b]", models.reference())
-
-    async def scene(pilot: Pilot[None]) -> None:
-        page = await ModelsPage.open(pilot)
-        await open_import(pilot, source)
-        await screen_of(pilot, ChoiceDialog)
-        assert "Hugging Face" in question(pilot) and "my model[b]" in question(pilot)
-        await pilot.press("enter")
-        await screen_of(pilot, InputDialog)
-        assert pilot.app.screen.query_one(Input).value == "my-model-b"
-        await pilot.press("enter")
-        await until(pilot, lambda: page.screen.inventory.names("base") == ["my-model-b"])
-        assert "* my-model-b" in page.text
-        assert str(source).replace(" ", "") in page.card.replace(" ", "")
-
-    play(scene, size=(160, 40))
-
-
-def hostile_archives(folder: Path, card: bytes) -> dict[str, Path]:
+def bad_archives(folder: Path) -> dict[str, Path]:
     """Archives that must be refused, each with words of the reason."""
-    climbing = folder / "climbing.zip"
+    climbing, linked, cut, strange = (folder / name for name in ("a.zip", "b.tar.gz", "c.zip", "d.zip"))
     with zipfile.ZipFile(climbing, "w") as archive:
-        archive.writestr("../../card.json", card)
-    linked = folder / "linked.tar.gz"
+        archive.writestr("../../card.json", b"{}")
     with tarfile.open(linked, "w:gz") as tar:
         entry = tarfile.TarInfo("card.json")
         entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(entry)
-    cut = folder / "cut.zip"
     cut.write_bytes(climbing.read_bytes()[:40])
-    strange = folder / "strange.zip"
     with zipfile.ZipFile(strange, "w") as archive:
         archive.writestr("card.json", b'{"base_fingerprint": 3, "name": "[/x]"}')
     return {
@@ -413,26 +371,10 @@ def hostile_archives(folder: Path, card: bytes) -> dict[str, Path]:
     }
 
 
-def test_bad_archives_are_refused(furnished: Path, tmp_path: Path) -> None:
-    refused = hostile_archives(tmp_path, (furnished / "adapters" / "mood" / "card.json").read_bytes())
-    with Workbench.open() as wb:
-        deque(wb.export_adapter("mood", tmp_path / "mood.zip"), maxlen=0)
-    forged = tmp_path / "forged.zip"
-    with zipfile.ZipFile(tmp_path / "mood.zip") as intact, zipfile.ZipFile(forged, "w") as archive:
-        card = json.loads(intact.read("card.json")) | {"name": "forged"}
-        archive.writestr("card.json", json.dumps(card))
+def forged_archive(folder: Path) -> Path:
+    """Copy `mood.zip` with weights that are not those of its card."""
+    forged = folder / "forged.zip"
+    with zipfile.ZipFile(folder / "mood.zip") as intact, zipfile.ZipFile(forged, "w") as archive:
+        archive.writestr("card.json", json.dumps(json.loads(intact.read("card.json")) | {"name": "forged"}))
         archive.writestr("adapter.safetensors", intact.read("adapter.safetensors")[:-1] + b"\0")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        page = await ModelsPage.open(pilot, adapter="mood")
-        for reason, path in refused.items():
-            await open_import(pilot, path)
-            await message(pilot, reason)
-            await until(pilot, lambda: pilot.app.screen is page.screen)
-        await open_import(pilot, forged)  # whose weights are not those of its card
-        await screen_of(pilot, ChoiceDialog)
-        await pilot.press("enter")
-        await message(pilot, "is damaged")
-        assert page.screen.inventory.names("adapter") == ["mood"]
-
-    play(scene, size=(160, 40))
+    return forged

@@ -12,8 +12,7 @@ from textual.widgets import OptionList, Static
 
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.plot.line_chart import LineChart
-from weibo_tui.app.train.chart_grid import ChartGrid
-from weibo_tui.app.train.monitor import Monitor
+from weibo_tui.app.train.monitor import ChartGrid, Monitor
 from weibo_tui.app.train.run_metrics import METRICS
 from weibo_tui.app.train.run_store import MAX_OVERLAID
 from weibo_tui.app.train.screen import TrainScreen
@@ -56,7 +55,7 @@ def create_runs(number: int) -> list[str]:
     return ids[::-1]
 
 
-def test_monitor_keys_zoom_and_change_axes(furnished: Path) -> None:
+def test_monitor_zooms_changes_axes_and_follows_the_size(furnished: Path) -> None:
     async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
         def charts_with(attribute: str) -> set[str]:
             return {name for name in visible_charts(train) if getattr(chart(train, name), attribute)}
@@ -86,7 +85,52 @@ def test_monitor_keys_zoom_and_change_axes(furnished: Path) -> None:
         await pilot.press("z")
         assert len(visible_charts(train)) == len(METRICS)
 
+        await pilot.resize_terminal(160, 50)
+        await check_wide(pilot, train)
+        await pilot.resize_terminal(60, 20)
+        await check_narrow(pilot, train)
+
     play_train(scene)
+
+
+async def check_wide(pilot: Pilot[None], train: TrainScreen) -> None:
+    """Check list, log, score card and zoom by click."""
+    await pilot.pause()
+    runs, monitor = train.query_one("#runs", OptionList), train.query_one(Monitor)
+    assert runs.region.right <= monitor.region.x
+    log = monitor.query_one(".log", Static)
+    lines = [strip.text.strip() for strip in log.render_lines(log.size.region)]
+    assert "Finished, and kept as 'mood'." in lines[0]
+    assert "Checkpoint behind step" in lines[1]
+    assert "Epoch 6: validation loss" in " ".join(lines)
+    assert "Begun (cpu, float32); posts: train 800, validation 100, test 100" in " ".join(lines)
+    await pilot.click(chart(train, "loss"))
+    assert visible_charts(train) == ["loss"]
+    await pilot.click(chart(train, "loss"))
+    assert len(visible_charts(train)) == len(METRICS)
+    score = train.query_one(ScoreView)
+    assert score.display
+    assert score.region.y < train.query_one(ChartGrid).region.y
+    await pilot.press("down")
+    await until(pilot, lambda: not score.display)
+    assert visible_charts(train) == ["loss", "learning_rate", "tokens_per_second", "memory", "gradient_norm"]
+    await pilot.press("enter")
+    assert runs.display
+    await pilot.press("escape")
+
+
+async def check_narrow(pilot: Pilot[None], train: TrainScreen) -> None:
+    """Check that the monitor is below the list, and Enter opens it."""
+    await pilot.pause()
+    runs, monitor = train.query_one("#runs", OptionList), train.query_one(Monitor)
+    assert runs.region.bottom <= monitor.region.y
+    assert monitor.size.height > 8
+    await pilot.press("enter")
+    assert not runs.display
+    assert pilot.app.focused is not runs
+    await pilot.press("escape")
+    assert runs.display
+    assert pilot.app.focused is runs
 
 
 def test_monitor_overlays_runs_in_their_own_colors(furnished: Path) -> None:
@@ -111,47 +155,6 @@ def test_monitor_overlays_runs_in_their_own_colors(furnished: Path) -> None:
         assert "5 runs at most" in str(train.query_one(StatusMessage).render())
 
     play_train(scene)
-
-
-def test_monitor_wide_shows_list_log_score_and_zooms_by_click(furnished: Path) -> None:
-    async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
-        runs, monitor = train.query_one("#runs", OptionList), train.query_one(Monitor)
-        assert runs.region.right <= monitor.region.x
-        log = monitor.query_one(".log", Static)
-        lines = [strip.text.strip() for strip in log.render_lines(log.size.region)]
-        assert "Finished, and kept as 'mood'." in lines[0]
-        assert "Checkpoint behind step" in lines[1]
-        assert "Epoch 6: validation loss" in " ".join(lines)
-        assert "Begun (cpu, float32); posts: train 800, validation 100, test 100" in " ".join(lines)
-        await pilot.click(chart(train, "loss"))
-        assert visible_charts(train) == ["loss"]
-        await pilot.click(chart(train, "loss"))
-        assert len(visible_charts(train)) == len(METRICS)
-        score = train.query_one(ScoreView)
-        assert score.display
-        assert score.region.y < train.query_one(ChartGrid).region.y
-        await pilot.press("down")
-        await until(pilot, lambda: not score.display)
-        assert visible_charts(train) == ["loss", "learning_rate", "tokens_per_second", "memory", "gradient_norm"]
-        await pilot.press("enter")
-        assert runs.display
-
-    play_train(scene, (160, 50))
-
-
-def test_monitor_narrow_is_below_the_list_and_enter_opens_it(furnished: Path) -> None:
-    async def scene(pilot: Pilot[None], train: TrainScreen) -> None:
-        runs, monitor = train.query_one("#runs", OptionList), train.query_one(Monitor)
-        assert runs.region.bottom <= monitor.region.y
-        assert monitor.size.height > 8
-        await pilot.press("enter")
-        assert not runs.display
-        assert pilot.app.focused is not runs
-        await pilot.press("escape")
-        assert runs.display
-        assert pilot.app.focused is runs
-
-    play_train(scene, (60, 20))
 
 
 def test_monitor_hostile_names_and_errors_are_shown(furnished: Path) -> None:

@@ -71,6 +71,7 @@ class Line:
         return str(static.content) if static.display else ""
 
     async def settle(self) -> None:
+        await self.pilot.pause()
         await self.app.workers.wait_for_complete()
         await self.pilot.pause()
 
@@ -82,7 +83,6 @@ class Line:
 
     async def type(self, text: str) -> None:
         self.field.insert_text_at_cursor(text)
-        await self.pilot.pause()
         await self.settle()
 
     async def press(self, *keys: str) -> None:
@@ -91,7 +91,6 @@ class Line:
 
     async def paste(self, text: str) -> None:
         self.field.post_message(events.Paste(text))
-        await self.pilot.pause()
         await self.settle()
 
 

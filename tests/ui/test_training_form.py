@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import made_up
+import pytest
+from models_page import screen_of
 from stage import drawn, play, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, OptionList, Select, Static
 
 from weibo_tui.app.app import WeiboApp
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.audit_view import AuditView
 from weibo_tui.app.forms.base import PlanForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.file_list import FileList
+from weibo_tui.app.forms.hyperparameter_fields import more_fields, name_field, parameter_fields
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.train.pretraining_form import PretrainingForm, count_parameters
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.train.training_form import HYPER, TrainingForm
 from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 from weibo_tui.workbench.config import UNITS
+from weibo_tui.workbench.downloads import BASE
 
 Scene = Callable[[Pilot[None], Any], Coroutine[Any, Any, None]]
-FormType = TypeVar("FormType", bound=PlanForm[Any])
 
 
 def play_form(scene: Scene, key: str = "n", size: tuple[int, int] = (100, 30)) -> None:
@@ -65,6 +68,17 @@ async def choose(pilot: Pilot[None], form: PlanForm[Any], path: Path) -> None:
     await until(pilot, lambda: path in form.query_one(FileList).files)
 
 
+async def remove_first(pilot: Pilot[None], form: PlanForm[Any]) -> None:
+    """Remove the first of the chosen files."""
+    form.query_one("_ChosenFiles", OptionList).focus()
+    await pilot.press("home", "delete")
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def shown(widget: Any) -> str:
     """Return the text of a widget and its children without line breaks."""
     parts = [*widget.query(Static), widget]
@@ -74,23 +88,6 @@ def shown(widget: Any) -> str:
 
 def problem(form: PlanForm[Any]) -> str:
     return str(form.query_one(".start .problem", Static).render())
-
-
-def test_form_starts_a_training_that_makes_an_adapter(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        app = cast(WeiboApp, pilot.app)
-        await choose(pilot, form, few)
-        assert field(form, "name").value == "few"
-        for name, text in {"epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}.items():
-            await type_into(pilot, form, name, text)
-        await pilot.press("ctrl+s")
-        train = cast(TrainScreen, app.main_screens["train"])
-        await until(pilot, lambda: train.entry is not None and train.entry.state == "finished")
-        await until(pilot, lambda: any(card.name == "few" for card in app.catalog.adapters))
-        card = next(card for card in app.catalog.adapters if card.name == "few")
-        assert (card.max_length, card.bottleneck, card.base) == (32, 8, "tiny")
-
-    play_form(scene)
 
 
 WRONG = (
@@ -108,27 +105,18 @@ WRONG = (
 )
 
 
-def test_form_invalid_value_is_explained_and_not_started(furnished: Path, few: Path) -> None:
+def test_fields_refuse_wrong_values() -> None:
+    fields = [*parameter_fields(Hyperparameters, main=True), *more_fields(), name_field("", {"mood"})]
+    specs = {spec.name: spec for spec in fields}
+    for name, wrong, words in WRONG:
+        with pytest.raises(UserInputError, match=words):
+            specs[name].parse(wrong)
+
+
+def test_form_explains_wrong_values_and_starts_a_training(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, few)
-        for name, wrong, words in WRONG:
-            entered = await type_into(pilot, form, name, wrong)
-            assert words in entered.problem
-            assert entered.has_class("-wrong")
-            assert words in str(entered.query_one(".note", Static).render())
-            form.action_start()
-            assert words in problem(form)
-            await until(pilot, partial(getattr, entered.query_one(Input), "has_focus"))
-            assert not any(parent.collapsed for parent in entered.ancestors if isinstance(parent, Collapsible))
-            await type_into(pilot, form, name, "")
-            assert not entered.has_class("-wrong")
-        assert pilot.app.screen is form
-
-    play_form(scene)
-
-
-def test_form_needs_a_file_and_has_all_defaults(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        app = cast(WeiboApp, pilot.app)
+        assert field(form, "base").spec.choices == (("tiny", "tiny"), (BASE, f"{BASE} (420 MB, is fetched first)"))
         await type_into(pilot, form, "name", "fresh")
         await pilot.click(form.query_one("#start", Button))
         assert "Name a file to train on first" in problem(form)
@@ -140,89 +128,85 @@ def test_form_needs_a_file_and_has_all_defaults(furnished: Path, few: Path) -> N
         assert set(HYPER) == set(Hyperparameters.__dataclass_fields__)
         assert form.plan() == TrainingConfig((few,), "few", "tiny", labels=None, machine=ComputeOptions())
 
-    play_form(scene)
+        for name, wrong, words in WRONG[::3]:
+            entered = await type_into(pilot, form, name, wrong)
+            assert words in entered.problem
+            assert entered.has_class("-wrong")
+            assert words in str(entered.query_one(".note", Static).render())
+            form.action_start()
+            assert words in problem(form)
+            await until(pilot, partial(getattr, entered.query_one(Input), "has_focus"))
+            assert not any(parent.collapsed for parent in entered.ancestors if isinstance(parent, Collapsible))
+            await type_into(pilot, form, name, "")
+            assert not entered.has_class("-wrong")
+        assert app.screen is form
 
-
-def test_form_keeps_texts_and_ends_its_audit_when_closed(furnished: Path, few: Path) -> None:
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, few)
-        await type_into(pilot, form, "epochs", "7")
-        await type_into(pilot, form, "patience", "3")
+        # Closing the form ends its audit and keeps the texts.
+        await type_into(pilot, form, "epochs", "1")
+        await type_into(pilot, form, "bottleneck", "8")
         preview = form.query_one(DataPreview)
         await until(pilot, lambda: preview._thread is not None)
         thread = preview._thread
         assert thread is not None
         await pilot.press("escape")
-        await until(pilot, lambda: pilot.app.screen is not form)
         await until(pilot, lambda: not thread.is_alive())
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(pilot.app.screen, TrainingForm))
-        await pilot.pause()
-        again = cast(TrainingForm, pilot.app.screen)
-        assert (again.plan().hyper.epochs, again.plan().hyper.patience, again.plan().data) == (7, 3, (few,))
+        form = await screen_of(pilot, TrainingForm)
+        assert (form.plan().hyper.epochs, form.plan().hyper.bottleneck, form.plan().data) == (1, 8, (few,))
+        await type_into(pilot, form, "max_length", "32")
+        await type_into(pilot, form, "name", "few")
+        await pilot.press("ctrl+s")
+        train = cast(TrainScreen, app.main_screens["train"])
+        await until(pilot, lambda: train.entry is not None and train.entry.state == "finished")
+        await until(pilot, lambda: any(card.name == "few" for card in app.catalog.adapters))
+        card = next(card for card in app.catalog.adapters if card.name == "few")
+        assert (card.max_length, card.bottleneck, card.base) == (32, 8, "tiny")
 
     play_form(scene)
 
 
-def test_form_files_can_be_removed_and_the_first_names_it(furnished: Path, few: Path, tmp_path: Path) -> None:
+def test_form_files_can_be_removed_and_are_previewed(furnished: Path, few: Path, tmp_path: Path) -> None:
     more = made_up.write_posts(tmp_path / "more [b].csv", 20, seed=8)
     mood = made_up.write_posts(tmp_path / "mood.csv", 20, seed=8)
-
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        files = form.query_one(FileList)
-        options = files.query_one("_ChosenFiles", OptionList)
-        await choose(pilot, form, mood)
-        assert field(form, "name").value == "mood-2"  # there is an adapter `mood`
-        options.focus()
-        await pilot.press("delete")
-        assert files.files == []
-        for path in (few, more, few):
-            await choose(pilot, form, path)
-        assert files.files == [few, more]
-        assert "more [b].csv" in shown(options)
-        assert field(form, "name").value == "few"
-        await type_into(pilot, form, "name", "mine")
-        options.focus()
-        await pilot.press("delete")
-        assert files.files == [more]
-        assert field(form, "name").value == "mine"
-
-    play_form(scene, size=(160, 40))
-
-
-def test_preview_shows_format_first_rows_and_audit(furnished: Path, tmp_path: Path) -> None:
     posts = made_up.posts(60, seed=3)
-    data = tmp_path / "known.csv"
     # Two posts are duplicates, one of them with both labels; one row is empty.
     rows = [*posts, posts[0], (posts[1][0], 1 - posts[1][1]), ("", 1)]
-    data.write_text("text,sentiment\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+    known = write(tmp_path / "known.csv", "text,sentiment", *(f"{text},{label}" for text, label in rows))
+    marks = ("[泪]", "[哈哈]")
+    lines = (f"{number % 2},第{made_up.numeral(number)}天的早饭{marks[number % 2]}" for number in range(80))
+    marked = write(tmp_path / "marked.csv", "label,review", *lines)
 
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, data)
+        await choose(pilot, form, mood)
+        assert field(form, "name").value == "mood-2"  # there is an adapter `mood`
+        await remove_first(pilot, form)
+        assert form.query_one(FileList).files == []
+        for path in (few, more, few):
+            await choose(pilot, form, path)
+        assert form.query_one(FileList).files == [few, more]
+        assert "more [b].csv" in shown(form.query_one("_ChosenFiles", OptionList))
+        assert field(form, "name").value == "few"
+        await type_into(pilot, form, "name", "mine")
+        await remove_first(pilot, form)
+        assert form.query_one(FileList).files == [more]
+        assert field(form, "name").value == "mine"
+        await remove_first(pilot, form)
+
+        await choose(pilot, form, known)
         preview = form.query_one(DataPreview)
-        await until(pilot, lambda: "Duplicates" in shown(preview.query_one(AuditView)))
+        audit = preview.query_one(".audit", Static)
+        await until(pilot, lambda: "63, 1 of them empty" in shown(audit))
         assert "known.csv: csv, utf-8; posts in 'text', labels in 'sentiment'" in shown(preview)
         assert posts[0][0][:6] in shown(preview)
-        audit = shown(preview.query_one(AuditView))
-        for figure in ("63, 1 of them empty", "Duplicates 2 posts", "Contradictions 1 texts", "negative", "positive"):
-            assert figure in audit, figure
+        for figure in ("Duplicates 2 posts", "Contradictions 1 texts", "negative", "positive"):
+            assert figure in shown(audit), figure
         assert field(form, "text_column").query_one(Input).placeholder == "text"
         assert field(form, "label_column").query_one(Input).placeholder == "sentiment"
+        await remove_first(pilot, form)
 
-    play_form(scene, size=(160, 50))
-
-
-def test_preview_suggests_dropout_if_emoticons_give_labels_away(furnished: Path, tmp_path: Path) -> None:
-    marks = ("[泪]", "[哈哈]")
-    data = tmp_path / "marked.csv"
-    rows = [f"{number % 2},第{made_up.numeral(number)}天的早饭{marks[number % 2]}" for number in range(80)]
-    data.write_text("label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
-
-    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
-        await choose(pilot, form, data)
-        preview = form.query_one(DataPreview)
+        await choose(pilot, form, marked)
         await until(pilot, lambda: preview.has_class("-gives-away"))
-        assert "nearly give the labels away" in shown(preview.query_one(AuditView))
+        assert "nearly give the labels away" in shown(audit)
         await pilot.click(preview.query_one(Button))
         assert form.plan().hyper.emoticon_dropout == 0.5
         assert not preview.has_class("-gives-away")
@@ -231,11 +215,9 @@ def test_preview_suggests_dropout_if_emoticons_give_labels_away(furnished: Path,
 
 
 def test_preview_unreadable_and_hostile_files(furnished: Path, tmp_path: Path) -> None:
-    data = tmp_path / "[b]odd[哈哈].csv"
-    rows = [f"[red]{number % 2}\x1b,[/哈哈]第{number}条\u202e[doge]\x9b31m" for number in range(30)]
-    data.write_text("[/b]label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    odd = tmp_path / "odd.csv"
-    odd.write_text("a,b\n1,2\n", encoding="utf-8")
+    lines = (f"[red]{number % 2}\x1b,[/哈哈]第{number}条\u202e[doge]\x9b31m" for number in range(30))
+    data = write(tmp_path / "[b]odd[哈哈].csv", "[/b]label,review", *lines)
+    odd = write(tmp_path / "odd.csv", "a,b", "1,2")
 
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, odd)
@@ -244,8 +226,7 @@ def test_preview_unreadable_and_hostile_files(furnished: Path, tmp_path: Path) -
         await type_into(pilot, form, "text_column", "a")
         await type_into(pilot, form, "label_column", "b")
         await until(pilot, lambda: "posts in 'a', labels in 'b'" in shown(preview))
-        form.query_one(FileList).query_one("_ChosenFiles", OptionList).focus()
-        await pilot.press("delete")
+        await remove_first(pilot, form)
         await type_into(pilot, form, "text_column", "")
         await type_into(pilot, form, "label_column", "[/b]label")
         await choose(pilot, form, data)

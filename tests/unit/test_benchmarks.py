@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import bases, engine, history_data, reference
+from benchmarks import engine, history_data
 from benchmarks.pseudo_terminal import open_terminal
 from benchmarks.runner import Comparison, Figures, Rounds, Sample, Threshold, run_target
 
@@ -32,7 +32,7 @@ OURS, BASELINE = Sample("weibo-tui", (4.0, 2.0, 3.0)), Sample("reference", (2.0,
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure on a small base."""
-    monkeypatch.setattr(bases, "USUAL_SIZE", SMALL)
+    monkeypatch.setattr(engine, "USUAL_SIZE", SMALL)
 
 
 def test_sample_posts_have_the_lengths_of_weibo_posts() -> None:
@@ -112,8 +112,10 @@ def test_history_filters_match_part_of_the_data(tmp_path: Path) -> None:
 
 
 def test_reference_computes_what_the_engine_computes(small: None) -> None:
-    base = bases.random_base(SMALL)
-    adapter = effective(bases.adapter_on(base.backbone))
+    from benchmarks import reference  # imports transformers
+
+    base = engine.random_base(SMALL)
+    adapter = effective(engine.adapter_on(base.backbone))
     model = reference.ReferenceModel(base, adapter)
     model.model.eval()
     texts = sample_posts(12)
@@ -144,6 +146,8 @@ def effective(adapter: Adapter) -> Adapter:
 
 
 def test_every_target_returns_positive_figures(small: None) -> None:
+    from benchmarks import reference
+
     for figures in (
         engine.train("", "float32", steps=2, warm_up=1),
         engine.train("", "float32", steps=2, last=1, warm_up=1),

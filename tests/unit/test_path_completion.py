@@ -15,23 +15,18 @@ from weibo_tui.app.forms.path_completion import MAX_SUGGESTIONS, as_path, check_
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with different files."""
-    made = tmp_path / "work"
-    (made / "data").mkdir(parents=True)
+    path = tmp_path / "work"
+    (path / "data").mkdir(parents=True)
     for name in ("posts2.csv", "posts10.csv", "[b]x[.csv", "微博 数据.jsonl", "notes.txt", ".hidden.csv", "data/a.csv"):
-        (made / name).write_text("label,review\n")
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("HOME", str(made))
-    return made
+        (path / name).write_text("label,review\n")
+    monkeypatch.chdir(path)
+    monkeypatch.setenv("HOME", str(path))
+    return path
 
 
 def test_complete_sorts_folders_first_and_numbers_naturally() -> None:
-    assert complete("", [".csv", ".jsonl"]).names == (
-        "data/",
-        "[b]x[.csv",
-        "posts2.csv",
-        "posts10.csv",
-        "微博 数据.jsonl",
-    )
+    names = ("data/", "[b]x[.csv", "posts2.csv", "posts10.csv", "微博 数据.jsonl")
+    assert complete("", [".csv", ".jsonl"]).names == names
     assert complete("", [".txt"]).names == ("data/", "notes.txt")
     assert complete("POSTS").names == ("posts2.csv", "posts10.csv")
     assert complete("data/").names == ("a.csv",)
@@ -55,7 +50,7 @@ def test_complete_tilde_is_the_home_folder_or_a_name(folder: Path) -> None:
 def test_complete_names_that_cannot_be_typed_are_left_out() -> None:
     for name in (b"esc\x1b[2J.csv", b"line\nbreak.csv", "\u202evsc.csv".encode(), b"gbk-\xb0\xa1.csv"):
         Path(os.fsdecode(name)).touch()
-    assert complete("", [".csv", ".txt"]).names == (*("data/", "[b]x[.csv", "notes.txt", "posts2.csv", "posts10.csv"),)
+    assert complete("", [".csv"]).names == ("data/", "[b]x[.csv", "posts2.csv", "posts10.csv")
 
 
 def test_complete_ignores_broken_links_and_pipes(folder: Path) -> None:
@@ -78,9 +73,9 @@ def test_complete_and_check_path_accept_any_text(text: str) -> None:
 def test_complete_many_names_gives_the_first(folder: Path) -> None:
     for number in range(MAX_SUGGESTIONS + 50):
         (folder / "data" / f"{number}.csv").touch()
-    found = complete("data/")
-    assert found.names == tuple(f"{number}.csv" for number in range(MAX_SUGGESTIONS))
-    assert found.more
+    result = complete("data/")
+    assert result.names == tuple(f"{number}.csv" for number in range(MAX_SUGGESTIONS))
+    assert result.more
 
 
 @pytest.mark.parametrize(
@@ -125,6 +120,6 @@ def test_parse_dropped_paths_reads_what_terminals_paste(text: str, paths: list[s
 )
 def test_check_path_explains_problems(path: str, save: bool, problem: str) -> None:
     os.mkfifo("pipe")
-    said = check_path(Path(path), save).problem
-    assert problem in said
-    assert bool(problem) == bool(said)
+    message = check_path(Path(path), save).problem
+    assert problem in message
+    assert bool(problem) == bool(message)

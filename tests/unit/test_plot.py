@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import inf, nan
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -26,15 +27,15 @@ STEPS = st.lists(NUMBERS | st.none(), max_size=60).map(lambda values: list(enume
 ORDINARY = st.floats(-1e9, 1e9)
 
 
-def series(points: Sequence[Point], name: str = "loss", color: int = 0, smoothing: float = 0.95) -> Series:
-    made = Series(name, color, smoothing)
+def series(points: Iterable[Point], name: str = "loss", color: int = 0, smoothing: float = 0.95) -> Series:
+    result = Series(name, color, smoothing)
     for x, y in points:
-        made.add(x, y)
-    return made
+        result.add(x, y)
+    return result
 
 
-def steps(values: Sequence[float | None], **options: object) -> Series:
-    return series(list(enumerate(values)), **options)  # type: ignore[arg-type]
+def steps(values: Iterable[float | None], **options: Any) -> Series:
+    return series(enumerate(values), **options)
 
 
 def lines(rows: Sequence[StyledRow]) -> list[str]:
@@ -51,31 +52,37 @@ def plot(rows: Sequence[StyledRow]) -> list[str]:
     return [line[line.index(side[0]) + 1 :] for line in lines(rows) if (side := re.findall("[┤│]", line))]
 
 
+def inked(rows: Sequence[StyledRow]) -> list[bool]:
+    """Return for each column of the plot whether it has dots."""
+    return ["".join(column).strip() != "" for column in zip(*plot(rows), strict=True)]
+
+
 # ---- series
 
 
 def test_series_long_stays_bounded_and_keeps_spikes() -> None:
-    made = Series("loss")
-    for step in range(300_000):
-        made.add(step, 100.0 if step == 254_321 else -3.0 if step == 123_456 else 1.0)
-    assert len(made.buckets) <= MAX_BUCKETS
-    assert (made.low, made.high) == (-3.0, 100.0)
-    assert sum(bucket.high == 100.0 for bucket in made.buckets) == 1
-    assert sum(bucket.low == -3.0 for bucket in made.buckets) == 1
-    assert (made.first, made.buckets[-1].x) == (0, 299_999)
+    long = steps(100.0 if step == 44_321 else -3.0 if step == 23_456 else 1.0 for step in range(50_000))
+    assert len(long.buckets) <= MAX_BUCKETS
+    assert (long.low, long.high) == (-3.0, 100.0)
+    assert sum(bucket.high == 100.0 for bucket in long.buckets) == 1
+    assert sum(bucket.low == -3.0 for bucket in long.buckets) == 1
+    assert (long.first, long.buckets[-1].x) == (0, 49_999)
+    assert dots(plot(draw([long], 60, 20))[0])  # the highest value is drawn
 
 
 @settings(max_examples=40)
 @given(points=POINTS)
 def test_series_bounds_are_those_of_finite_values(points: list[Point]) -> None:
-    made = series(points)
-    left: list[Point] = []
+    result = series(points)
+    expected: list[Point] = []
     for x, y in points:
         if math.isfinite(x):
-            left = [point for point in left if point[0] < x] + [(x, y)]
-    values = [y for _x, y in left if y is not None and math.isfinite(y)]
-    assert (made.low, made.high) == (min(values, default=inf), max(values, default=-inf))
-    assert made.min_positive == min((value for value in values if value > 0), default=inf)
+            expected = [point for point in expected if point[0] < x] + [(x, y)]
+    assert [bucket.x for bucket in result.buckets] == [x for x, _y in expected]
+    values = [y for _x, y in expected if y is not None and math.isfinite(y)]
+    assert (result.low, result.high) == (min(values, default=inf), max(values, default=-inf))
+    assert result.min_positive == min((value for value in values if value > 0), default=inf)
+    assert math.isnan(result.smooth) or result.low <= result.smooth <= result.high
 
 
 @given(values=st.lists(ORDINARY, min_size=1, max_size=50), smoothing=st.floats(0, 0.999))
@@ -84,12 +91,6 @@ def test_series_smooth_is_the_exponential_mean(values: list[float], smoothing: f
     mean = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
     size = max(map(abs, values))
     assert steps(values, smoothing=smoothing).smooth == pytest.approx(mean, rel=1e-6, abs=1e-6 * size)
-
-
-@given(values=st.lists(NUMBERS | st.none(), max_size=50))
-def test_series_smooth_stays_within_bounds(values: list[float | None]) -> None:
-    made = steps(values)
-    assert math.isnan(made.smooth) or made.low <= made.smooth <= made.high
 
 
 def test_series_gap_does_not_change_smooth() -> None:
@@ -102,12 +103,6 @@ def test_series_resumed_run_overwrites_later_points() -> None:
     assert killed.buckets[:2] == undisturbed.buckets[:2]
     assert (killed.low, killed.high, killed.value) == (0.7, 1.0, 0.7)
     assert killed.smooth == pytest.approx(undisturbed.smooth)
-
-
-def test_series_point_without_finite_x_is_ignored() -> None:
-    made = series([(1, 0.5), (nan, 7.0), (inf, 8.0), (2, 0.4)])
-    assert [bucket.x for bucket in made.buckets] == [1, 2]
-    assert made.high == 0.5
 
 
 # ---- drawing
@@ -124,15 +119,14 @@ def test_series_point_without_finite_x_is_ignored() -> None:
 def test_draw_fills_its_cells_exactly(
     points: list[list[Point]], width: int, height: int, log_y: bool, smoothing: bool
 ) -> None:
-    made = [series(each, color=number) for number, each in enumerate(points)]
-    rows = lines(draw(made, width, height, log_y, smoothing))
+    curves = [series(each, color=number) for number, each in enumerate(points)]
+    rows = lines(draw(curves, width, height, log_y, smoothing))
     assert [cell_len(row) for row in rows] == [width] * (height if width > 0 else 0) * (height > 0)
 
 
-@settings(max_examples=40)
-@given(width=st.integers(10, 100), height=st.integers(3, 30))
-def test_draw_single_value_is_a_dot(width: int, height: int) -> None:
-    assert dots("".join(lines(draw([steps([0.5])], width, height)))) == 1
+def test_draw_single_value_is_a_dot() -> None:
+    for width, height in ((10, 3), (11, 30), (60, 20), (100, 4)):
+        assert dots("".join(lines(draw([steps([0.5])], width, height)))) == 1
 
 
 @settings(max_examples=40)
@@ -160,25 +154,22 @@ def test_draw_without_values_says_why(values: list[float | None], log_y: bool, w
 def test_draw_gap_is_not_bridged() -> None:
     values = [0.1 * step if step < 40 or step > 60 else nan for step in range(101)]
     for smoothing in (True, False):
-        columns = list(zip(*plot(draw([steps(values)], 80, 20, smoothing=smoothing)), strict=True))
-        drawn = ["".join(column).strip() != "" for column in columns]
+        drawn = inked(draw([steps(values)], 80, 20, smoothing=smoothing))
         assert all(drawn[: int(0.38 * len(drawn))])
         assert not any(drawn[int(0.42 * len(drawn)) : int(0.58 * len(drawn))])
         assert all(drawn[int(0.62 * len(drawn)) :])
 
 
 def test_draw_gap_in_a_long_series_is_visible() -> None:
-    made = steps([1.0 if step < 40_000 or step > 60_000 else None for step in range(100_000)])
-    columns = list(zip(*plot(draw([made], 80, 20)), strict=True))
-    blank = [number for number, column in enumerate(columns) if not "".join(column).strip()]
+    drawn = inked(draw([steps(1.0 if step < 8000 or step > 12_000 else None for step in range(20_000))], 80, 20))
+    blank = [number for number, has_dots in enumerate(drawn) if not has_dots]
     assert blank == list(range(blank[0], blank[-1] + 1))
-    assert (blank[0] / len(columns), blank[-1] / len(columns)) == pytest.approx((0.4, 0.6), abs=0.03)
+    assert (blank[0] / len(drawn), blank[-1] / len(drawn)) == pytest.approx((0.4, 0.6), abs=0.03)
 
 
 def test_draw_log_axis_has_gaps_for_values_below_zero() -> None:
     values = [1.0] * 40 + [0.0] * 20 + [-2.0] * 20 + [10.0] * 40
-    columns = list(zip(*plot(draw([steps(values, smoothing=0)], 80, 20, log_y=True)), strict=True))
-    drawn = ["".join(column).strip() != "" for column in columns]
+    drawn = inked(draw([steps(values, smoothing=0)], 80, 20, log_y=True))
     assert drawn[5] and not drawn[len(drawn) // 2] and drawn[-5]
 
 
@@ -186,11 +177,6 @@ def test_draw_steep_curve_has_no_holes() -> None:
     for values in ([0.0, 1.0], [1.0, 0.0], [0.0, 1.0, 0.0] * 30, [0.0] * 50 + [1.0] + [0.0] * 50):
         rows = plot(draw([steps(values, smoothing=0)], 60, 20))
         assert all(dots(row) for row in rows)
-
-
-def test_draw_spike_of_a_long_series_is_visible() -> None:
-    rows = plot(draw([steps([5.0 if step == 7777 else 1.0 for step in range(50_000)])], 60, 20))
-    assert dots(rows[0])
 
 
 def test_draw_smoothed_curve_has_raw_values_below() -> None:
@@ -208,14 +194,10 @@ def test_draw_several_curves_have_markers() -> None:
     assert "●" not in "".join(lines(draw([up], 60, 20)))
 
 
-def test_draw_x_axis_labels_both_ends() -> None:
-    below = lines(draw([series([(step, 1 / (1 + step)) for step in range(1, 1235)])], 80, 20))[-1]
-    assert below.split() == ["1", "500", "1000", "1234"]
-
-
-def test_draw_x_axis_of_integers_has_no_halves() -> None:
-    below = lines(draw([series([(1, 0.5), (2, 0.6), (3, 0.7)])], 120, 20))[-1]
-    assert below.split() == ["1", "2", "3"]
+def test_draw_x_axis_labels_ends_and_whole_numbers() -> None:
+    for last, width, labels in ((1234, 80, "1 500 1000 1234"), (3, 120, "1 2 3")):
+        below = lines(draw([series((step, 1 / step) for step in range(1, last + 1))], width, 20))[-1]
+        assert " ".join(below.split()) == labels
 
 
 # ---- axes
@@ -233,12 +215,7 @@ def test_linear_ticks_are_multiples_of_1_2_or_5(low: float, span: float, most: i
     assert gaps == pytest.approx([step] * len(gaps), rel=1e-6)
     assert f"{step:.0e}"[0] in "125"
     assert step == pytest.approx(float(f"{step:.0e}"), rel=1e-6)
-
-
-@given(low=ORDINARY, span=st.floats(1e-3, 1e9))
-def test_linear_has_three_to_seven_ticks(low: float, span: float) -> None:
-    assume(span > 1e-5 * max(abs(low), abs(low + span)))
-    assert 3 <= len(linear(low, low + span, 5).ticks) <= 7
+    assert 3 <= len(linear(low, high, 5).ticks) <= 7
 
 
 @given(low=st.floats(1e-290, 1e300), factor=st.floats(1.001, 1e290))
@@ -297,13 +274,10 @@ def test_format_number_is_short(value: float, text: str) -> None:
 
 
 def test_legend_shows_names_and_last_values() -> None:
-    made = [steps([0.5, 0.25], name="mood", smoothing=0), steps([1.0, None], name="other", color=1)]
-    assert lines(legend("Loss", made, 80, 1)) == ["Loss  ● mood 0.25  ▲ other –"]
-
-
-def test_legend_hostile_names_stay_on_one_line() -> None:
-    made = [steps([1.0], name="[red]a[/red]\x1b[2J\nb\u202e")]
-    assert lines(legend("[/b]\n", made, 80, 1)) == ["[/b]  [red]a[/red]␛[2J b<U+202E> 1"]
+    curves = [steps([0.5, 0.25], name="mood", smoothing=0), steps([1.0, None], name="other", color=1)]
+    assert lines(legend("Loss", curves, 80, 1)) == ["Loss  ● mood 0.25  ▲ other –"]
+    hostile = [steps([1.0], name="[red]a[/red]\x1b[2J\nb\u202e")]
+    assert lines(legend("[/b]\n", hostile, 80, 1)) == ["[/b]  [red]a[/red]␛[2J b<U+202E> 1"]
 
 
 @settings(max_examples=40)
@@ -314,15 +288,15 @@ def test_legend_hostile_names_stay_on_one_line() -> None:
     most=st.integers(1, 4),
 )
 def test_legend_fits_its_rows(title: str, names: list[str], width: int, most: int) -> None:
-    made = [steps([0.123456], name=name, color=number) for number, name in enumerate(names)]
-    rows = legend(title, made, width, most)
+    curves = [steps([0.123456], name=name, color=number) for number, name in enumerate(names)]
+    rows = legend(title, curves, width, most)
     assert len(rows) <= most
     for row in rows:
         assert sum(cell_len(piece.text) for piece in row) <= width
 
 
 def test_legend_counts_curves_without_room() -> None:
-    made = [steps([0.5], name=f"run-{number}", color=number) for number in range(5)]
-    rows = lines(legend("Loss", made, 30, 2))
+    curves = [steps([0.5], name=f"run-{number}", color=number) for number in range(5)]
+    rows = lines(legend("Loss", curves, 30, 2))
     assert len(rows) == 2
     assert rows[-1].endswith("+1")

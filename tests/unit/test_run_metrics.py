@@ -47,121 +47,122 @@ def entries(*events: Mapping[str, Any], every: float = 1.0, first: int = 1) -> I
         yield JournalEntry(seq, at, dict(event))
 
 
-def record(*events: Mapping[str, Any], **how: Any) -> RunMetrics:
-    made = RunMetrics(run())
-    made.apply(False, entries(*events, **how))
-    return made
+def record(*events: Mapping[str, Any], **options: Any) -> RunMetrics:
+    metrics = RunMetrics(run())
+    metrics.apply(False, entries(*events, **options))
+    return metrics
 
 
-def texts(found: RunMetrics) -> list[str]:
-    return [line.text for line in found.log]
+def texts(metrics: RunMetrics) -> list[str]:
+    return [line.text for line in metrics.log]
 
 
 @pytest.fixture
-def runs(home: Path) -> Iterator[Runs]:
-    with Workbench.open(home) as wb:
-        yield wb.runs
+def wb(home: Path) -> Iterator[Workbench]:
+    with Workbench.open(home) as opened:
+        yield opened
+
+
+@pytest.fixture
+def runs(wb: Workbench) -> Runs:
+    return wb.runs
+
+
+def create(runs: Runs, *events: Mapping[str, Any]) -> Run:
+    """Create a run with a journal."""
+    created = runs.create("train", "mood", {})
+    runs.append_events(created.id, list(events))
+    return created
 
 
 def test_metrics_steps_become_series() -> None:
-    found = record(STARTED, *(step(number) for number in range(1, 51)))
-    assert (found.step, found.steps, found.epoch, found.seconds) == (50, 100, 1, 25.0)
-    assert found.share == 0.5
-    assert found.series["loss"].value == 1 / 50
-    assert found.series["loss"].high == 1.0
-    assert found.series["posts_per_second"].value == 64
-    assert found.series["tokens_per_second"].value == 1280
-    assert found.series["memory"].value == 10**9
+    metrics = record(STARTED, *(step(number) for number in range(1, 51)))
+    assert (metrics.step, metrics.steps, metrics.epoch, metrics.seconds) == (50, 100, 1, 25.0)
+    assert metrics.share == 0.5
+    assert metrics.series["loss"].value == 1 / 50
+    assert metrics.series["loss"].high == 1.0
+    assert metrics.series["posts_per_second"].value == 64
+    assert metrics.series["tokens_per_second"].value == 1280
+    assert metrics.series["memory"].value == 10**9
 
 
 def test_metrics_seconds_left_uses_the_recent_pace() -> None:
     slow = [step(number) for number in range(1, 11)]
-    found = record(STARTED, *slow, every=10.0)
-    assert found.seconds_left() == pytest.approx(900)
+    metrics = record(STARTED, *slow, every=10.0)
+    assert metrics.seconds_left() == pytest.approx(900)
     # Ten times as fast from here on: the last minute counts.
-    found.apply(False, entries(*(step(number) for number in range(11, 91)), every=1.0, first=111))
-    assert found.seconds_left() == pytest.approx(10, rel=0.01)
+    metrics.apply(False, entries(*(step(number) for number in range(11, 91)), every=1.0, first=111))
+    assert metrics.seconds_left() == pytest.approx(10, rel=0.01)
     assert record(STARTED, step(1)).seconds_left() is None
 
 
 def test_metrics_seconds_left_ignores_a_pause() -> None:
-    found = record(STARTED, step(1), step(2))
-    found.reset_eta()
-    assert found.seconds_left() is None
-    found.apply(False, entries(step(3), step(4), first=5000))
-    assert found.seconds_left() == pytest.approx(96)
+    metrics = record(STARTED, step(1), step(2))
+    metrics.reset_eta()
+    assert metrics.seconds_left() is None
+    metrics.apply(False, entries(step(3), step(4), first=5000))
+    assert metrics.seconds_left() == pytest.approx(96)
 
 
 def test_metrics_pretraining_share_uses_seconds() -> None:
-    found = RunMetrics(run({"plan": {"recipe": {"minutes": 0.5}}}, kind="pretrain"))
-    found.apply(False, entries(*(step(number, steps=0) for number in range(1, 31)), every=1.0))
-    assert found.share == 0.5
-    assert found.seconds_left() == pytest.approx(30)
+    metrics = RunMetrics(run({"plan": {"recipe": {"minutes": 0.5}}}, kind="pretrain"))
+    metrics.apply(False, entries(*(step(number, steps=0) for number in range(1, 31)), every=1.0))
+    assert metrics.share == 0.5
+    assert metrics.seconds_left() == pytest.approx(30)
 
 
 def test_metrics_evaluations_keep_the_best_and_are_logged() -> None:
     first = {"event": "Evaluated", "epoch": 1, "step": 50, "loss": 0.4, "accuracy": 0.9, "macro_f1": 0.89, "best": True}
     second = first | {"epoch": 2, "step": 100, "loss": 0.5, "accuracy": 0.88, "best": False}
-    found = record(STARTED, first, second)
-    assert found.best_accuracy == 0.9
-    assert found.series["accuracy"].value == 88
-    assert found.series["validation_loss"].high == 0.5
-    assert texts(found)[1] == "Epoch 1: validation loss 0.400, accuracy 90.0 %, macro F1 89.0 %, the best so far."
-    assert "the best so far" not in texts(found)[2]
+    metrics = record(STARTED, first, second)
+    assert metrics.best_accuracy == 0.9
+    assert metrics.series["accuracy"].value == 88
+    assert metrics.series["validation_loss"].high == 0.5
+    assert texts(metrics)[1] == "Epoch 1: validation loss 0.400, accuracy 90.0 %, macro F1 89.0 %, the best so far."
+    assert "the best so far" not in texts(metrics)[2]
 
 
 def test_metrics_log_keeps_the_last_of_several_checkpoints() -> None:
-    found = record(STARTED, *({"event": "CheckpointSaved", "step": number, "path": "x"} for number in (10, 20, 30)))
-    assert texts(found)[1:] == ["Checkpoint behind step 30."]
+    metrics = record(STARTED, *({"event": "CheckpointSaved", "step": number, "path": "x"} for number in (10, 20, 30)))
+    assert texts(metrics)[1:] == ["Checkpoint behind step 30."]
 
 
-def test_journal_is_read_from_the_last_entry(runs: Runs) -> None:
-    kept = runs.create("train", "mood", {})
-    runs.append_events(kept.id, [STARTED, step(1), step(2)])
-    is_reset, found = read_new_entries(runs, kept.id, None)
-    assert (is_reset, [entry.seq for entry in found]) == (False, [1, 2, 3])
-    assert read_new_entries(runs, kept.id, found[-1]) == (False, [])
-    runs.append_events(kept.id, [step(3)])
-    is_reset, more = read_new_entries(runs, kept.id, found[-1])
-    assert (is_reset, [entry.seq for entry in more]) == (False, [4])
-
-
-def test_long_journal_is_read_in_parts(runs: Runs) -> None:
-    kept = runs.create("train", "mood", {})
-    runs.append_events(kept.id, [step(number) for number in range(1, MAX_ENTRIES_PER_READ + 11)])
-    first = read_new_entries(runs, kept.id, None)[1]
-    assert len(first) == MAX_ENTRIES_PER_READ
-    assert [entry.seq for entry in read_new_entries(runs, kept.id, first[-1])[1]] == list(
-        range(MAX_ENTRIES_PER_READ + 1, MAX_ENTRIES_PER_READ + 11)
-    )
+def test_journal_is_read_in_parts_from_the_last_entry(runs: Runs) -> None:
+    run_id = create(runs, STARTED, *(step(number) for number in range(1, MAX_ENTRIES_PER_READ))).id
+    reset, first = read_new_entries(runs, run_id, None)
+    assert (reset, [entry.seq for entry in first]) == (False, list(range(1, MAX_ENTRIES_PER_READ + 1)))
+    assert read_new_entries(runs, run_id, first[-1]) == (False, [])
+    runs.append_events(run_id, [step(MAX_ENTRIES_PER_READ)])
+    reset, more = read_new_entries(runs, run_id, first[-1])
+    assert (reset, [entry.seq for entry in more]) == (False, [MAX_ENTRIES_PER_READ + 1])
+    runs.append_events(run_id, [step(MAX_ENTRIES_PER_READ + 1)])
+    assert len(read_new_entries(runs, run_id, None)[1]) == MAX_ENTRIES_PER_READ
 
 
 @pytest.mark.parametrize("steps_since", [0, 1, 10])
 def test_journal_reset_to_a_checkpoint_is_read_again(runs: Runs, steps_since: int) -> None:
     """However much the resumed run has written since: the entry that was the last is another one then."""
-    kept = runs.create("train", "mood", {})
-    runs.append_events(kept.id, [STARTED, *(step(number) for number in range(1, 6))])
-    found = RunMetrics(kept)
-    found.apply(*read_new_entries(runs, kept.id, None))
-    runs.truncate(kept.id, 3)
-    runs.append_events(kept.id, [STARTED | {"step": 2}, *(step(3 + number, loss=9.0) for number in range(steps_since))])
-    is_reset, entries_now = read_new_entries(runs, kept.id, found.last)
-    found.apply(is_reset, entries_now)
-    assert is_reset
-    assert [entry.seq for entry in entries_now] == list(range(1, 5 + steps_since))
-    assert found.step == 2 + steps_since
-    assert found.seconds == 0.5 * (2 + steps_since)
-    assert texts(found) == [texts(found)[0], "Goes on behind step 2 (cpu, float32)."]
+    created = create(runs, STARTED, *(step(number) for number in range(1, 6)))
+    metrics = RunMetrics(created)
+    metrics.apply(*read_new_entries(runs, created.id, None))
+    runs.truncate(created.id, 3)
+    later = (step(3 + number, loss=9.0) for number in range(steps_since))
+    runs.append_events(created.id, [STARTED | {"step": 2}, *later])
+    reset, new_entries = read_new_entries(runs, created.id, metrics.last)
+    metrics.apply(reset, new_entries)
+    assert reset
+    assert [entry.seq for entry in new_entries] == list(range(1, 5 + steps_since))
+    assert (metrics.step, metrics.seconds) == (2 + steps_since, 0.5 * (2 + steps_since))
+    assert texts(metrics) == [texts(metrics)[0], "Goes on behind step 2 (cpu, float32)."]
 
 
 def test_journal_of_a_deleted_run_is_empty(runs: Runs) -> None:
-    kept = runs.create("train", "mood", {})
-    runs.append_events(kept.id, [STARTED, step(1)])
-    found = RunMetrics(kept)
-    found.apply(*read_new_entries(runs, kept.id, None))
-    runs.truncate(kept.id, 0)
-    found.apply(*read_new_entries(runs, kept.id, found.last))
-    assert (found.step, found.last, texts(found)) == (0, None, [])
+    created = create(runs, STARTED, step(1))
+    metrics = RunMetrics(created)
+    metrics.apply(*read_new_entries(runs, created.id, None))
+    runs.truncate(created.id, 0)
+    metrics.apply(*read_new_entries(runs, created.id, metrics.last))
+    assert (metrics.step, metrics.last, texts(metrics)) == (0, None, [])
 
 
 def test_journal_with_damaged_entries_is_read() -> None:
@@ -177,52 +178,52 @@ def test_journal_with_damaged_entries_is_read() -> None:
         {"event": "CheckpointSaved"},
         {"event": "RunFinished"},
     ]
-    found = record(*odd)
-    found.apply(False, [JournalEntry(50, "some day", step(3))])
-    assert found.step == 3
-    assert len(found.log) == 5
+    metrics = record(*odd)
+    metrics.apply(False, [JournalEntry(50, "some day", step(3))])
+    assert metrics.step == 3
+    assert len(metrics.log) == 5
 
 
 def test_store_keeps_overlaid_metrics_and_evicts_others(runs: Runs) -> None:
-    seen = RunStore()
-    made = [runs.create("train", f"run-{number}", {}) for number in range(MAX_METRICS + 8)]
-    seen.runs = runs.list()
-    assert all(seen.toggle(one) for one in made[:MAX_OVERLAID])
-    assert not seen.toggle(made[MAX_OVERLAID])
-    for one in made:
-        seen.visible_metrics(one)
-    assert len(seen.metrics) <= MAX_METRICS + 1
-    assert set(seen.overlaid) <= set(seen.metrics)
+    created = [runs.create("train", f"run-{number}", {}) for number in range(MAX_METRICS + 8)]
+    store = RunStore(runs.list())
+    assert all(store.toggle(item) for item in created[:MAX_OVERLAID])
+    assert not store.toggle(created[MAX_OVERLAID])
+    for item in created:
+        store.visible_metrics(item)
+    assert len(store.metrics) <= MAX_METRICS + 1
+    assert set(store.overlaid) <= set(store.metrics)
 
 
 def test_store_overlaid_runs_keep_their_colors(runs: Runs) -> None:
-    seen = RunStore()
     one, two, three = (runs.create("train", name, {}) for name in ("one", "two", "three"))
-    seen.runs = runs.list()
-    assert [record.color for record in seen.visible_metrics(one)] == [0]
-    seen.toggle(one)
-    seen.toggle(two)
-    assert (seen.color(one.id), seen.color(two.id), seen.color(three.id)) == (0, 1, None)
-    assert {record.name: record.color for record in seen.visible_metrics(three)} == {"three": 2, "one": 0, "two": 1}
-    seen.toggle(one)
-    assert [(record.name, record.color) for record in seen.visible_metrics(three)] == [("three", 0), ("two", 1)]
-    assert seen.visible_metrics(two)[0].series["loss"].name == ""
-    assert seen.visible_metrics(three)[1].series["loss"].name == "two"
+    store = RunStore(runs.list())
+
+    def colors(selected: Run) -> list[tuple[str, int]]:
+        return [(metrics.name, metrics.color) for metrics in store.visible_metrics(selected)]
+
+    assert colors(one) == [("one", 0)]
+    store.toggle(one)
+    store.toggle(two)
+    assert [store.color(item.id) for item in (one, two, three)] == [0, 1, None]
+    assert colors(three) == [("three", 2), ("one", 0), ("two", 1)]
+    store.toggle(one)
+    assert colors(three) == [("three", 0), ("two", 1)]
+    assert store.visible_metrics(two)[0].series["loss"].name == ""
+    assert store.visible_metrics(three)[1].series["loss"].name == "two"
 
 
-def test_store_ignores_entries_of_evicted_metrics(home: Path) -> None:
-    with Workbench.open(home) as wb:
-        kept = wb.runs.create("train", "mood", {})
-        wb.runs.append_events(kept.id, [STARTED, step(1)])
-        seen = RunStore(wb.runs.list())
-        (shown,) = seen.visible_metrics(seen.runs[0])
-        seen.apply(poll(wb, False, {kept.id: None}), {kept.id: None})
-        wb.runs.append_events(kept.id, [step(2)])
-        late = poll(wb, False, {kept.id: shown.last})
-        seen.metrics.clear()
-        (rebuilt,) = seen.visible_metrics(seen.runs[0])
-        seen.apply(late, {kept.id: shown.last})
-        assert rebuilt.last is None
+def test_store_ignores_entries_of_evicted_metrics(wb: Workbench) -> None:
+    run_id = create(wb.runs, STARTED, step(1)).id
+    store = RunStore(wb.runs.list())
+    (metrics,) = store.visible_metrics(store.runs[0])
+    store.apply(poll(wb, False, {run_id: None}), {run_id: None})
+    wb.runs.append_events(run_id, [step(2)])
+    late = poll(wb, False, {run_id: metrics.last})
+    store.metrics.clear()
+    (rebuilt,) = store.visible_metrics(store.runs[0])
+    store.apply(late, {run_id: metrics.last})
+    assert rebuilt.last is None
 
 
 def lines(score: Mapping[str, Any], width: int = 60) -> str:
@@ -245,20 +246,8 @@ def test_score_card_shows_all_numbers() -> None:
         "emoticons": {"with": 0.9, "without": 0.7, "only": None},
     }
     shown = lines(score)
-    for figure in (
-        "90.0 %",
-        "80.0 % – 95.0 %",
-        "70.0 %",
-        "–",
-        "0.810",
-        "0.020",
-        "0.050",
-        "91.0 %",
-        "40",
-        "2",
-        "18",
-        "17",
-    ):
+    figures = "90.0 %, 80.0 % – 95.0 %, 70.0 %, –, 0.810, 0.020, 0.050, 91.0 %, 40, 2, 18, 17"
+    for figure in figures.split(", "):
         assert figure in shown, figure
     assert all(len(line) <= 60 for line in shown.splitlines())
 
@@ -290,8 +279,8 @@ def test_score_card_with_damaged_values_is_shown(score: Mapping[str, Any]) -> No
 
 
 def test_metrics_log_shows_warnings() -> None:
-    found = record(STARTED, {"event": "BatchHalved", "step": 1, "tokens": 12_000}, {"event": "Damaged"}, step(1))
-    assert texts(found)[1:] == [
+    metrics = record(STARTED, {"event": "BatchHalved", "step": 1, "tokens": 12_000}, {"event": "Damaged"}, step(1))
+    assert texts(metrics)[1:] == [
         "The memory was too small: each step is computed in parts of 12,000 tokens from here on.",
         "The disk damaged an entry of the journal here.",
     ]

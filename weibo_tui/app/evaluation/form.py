@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from textual.containers import Container, VerticalScroll
@@ -11,24 +10,20 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.formatting import safe_content, safe_line
-from weibo_tui.app.forms.base import PlanForm
-from weibo_tui.app.forms.data_preview import DataPreview
-from weibo_tui.app.forms.file_list import FileList
+from weibo_tui.app.forms.base import FilesForm
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
-from weibo_tui.workbench import AuditConfig, Columns, EvaluationConfig
+from weibo_tui.workbench import AuditConfig, EvaluationConfig
 
-_COLUMNS = ("text_column", "label_column", "encoding")
 _MAX_LABELS = 30
 
 
-class EvaluationForm(PlanForm[EvaluationConfig]):
+class EvaluationForm(FilesForm[EvaluationConfig]):
     """Only files are required: posts with labels that the adapter knows."""
 
     HELP_TEXT = N_(
@@ -47,11 +42,9 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
     """
 
     def __init__(self, card: AdapterCard, values: dict[str, Any] | None = None) -> None:
-        super().__init__(values)
+        super().__init__(values, audit=False)
         self._card = card
-        self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
         self._errors = PathInput(save=True, suffixes=(".csv",), placeholder=_("nowhere"))
-        self._preview = DataPreview(audit=False)
 
     def compose_body(self) -> Iterable[Widget]:
         card = self._card
@@ -72,43 +65,23 @@ class EvaluationForm(PlanForm[EvaluationConfig]):
             with Container(id="right"):
                 yield self._preview
 
-    def on_mount(self) -> None:
-        self._files.take_focus()
-        self.update_dependents()
-
     def update_dependents(self) -> None:
         """Show how the files are read with the options of the form."""
         if self._fields:
-            self._preview.load(AuditConfig(tuple(self._files.files), self._columns()))
-
-    def on_file_list_changed(self) -> None:
-        self._values["files"] = list(self._files.files)
-        self._problem.update("")
-        self.update_dependents()
-
-    def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        source = event.previews[0].source if event.previews else None
-        for name in _COLUMNS:
-            self._fields[name].suggest(str(getattr(source, name, None) or ""))
-
-    def _columns(self) -> Columns:
-        return Columns(*(self._fields[name].value for name in _COLUMNS))
+            self._preview.load(AuditConfig(tuple(self._files.files), self.columns()))
 
     def output(self) -> PathInput | None:
         return self._errors if self._errors.value.strip() else None
 
     def plan(self) -> EvaluationConfig:
-        if self._files.pending:
-            raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
-        if not self._files.files:
-            raise UserInputError(_("Name a file to measure it on first."))
+        data = self.files(_("Name a file to measure it on first."))
         errors = self._errors.path if self.output() else None
         if errors is not None and (problem := check_path(errors, save=True).problem):
             raise UserInputError(problem)
         return EvaluationConfig(
-            data=tuple(map(Path, self._files.files)),
+            data=data,
             adapter=self._card.name,
-            columns=self._columns(),
+            columns=self.columns(),
             errors=errors,
             overwrite=errors is not None and self._replaceable == errors,
         )

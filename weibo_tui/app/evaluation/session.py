@@ -8,9 +8,8 @@ from textual.message_pump import MessagePump
 
 from weibo_tui.app.base import BaseApp
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.evaluation.evaluation_job import Evaluation
 from weibo_tui.app.evaluation.form import EvaluationForm
-from weibo_tui.app.evaluation.screen import EvaluationScreen
+from weibo_tui.app.evaluation.screen import Evaluation, EvaluationScreen
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.locale import gettext as _

@@ -15,12 +15,16 @@ from weibo_tui.app.base import FormScreen
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
+from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import Field, FieldSpec
+from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.chrome import StatusMessage
+from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.workbench import Columns
 
 Plan = TypeVar("Plan")
 
@@ -136,3 +140,41 @@ class PlanForm(FormScreen[Plan]):
     @abstractmethod
     def plan(self) -> Plan:
         """Return the plan. Raises UserInputError for problems that involve several fields."""
+
+
+class FilesForm(PlanForm[Plan]):
+    """Base class of forms for several labeled files, which are previewed with the chosen columns.
+
+    Textual calls its message handlers after those of the subclass."""
+
+    COLUMNS = ("text_column", "label_column", "encoding")
+
+    def __init__(self, values: dict[str, Any] | None, audit: bool) -> None:
+        super().__init__(values)
+        self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
+        self._preview = DataPreview(audit)
+
+    def on_mount(self) -> None:
+        self._files.take_focus()
+        self.update_dependents()
+
+    def on_file_list_changed(self) -> None:
+        self._values["files"] = list(self._files.files)
+        self._problem.update("")
+        self.update_dependents()
+
+    def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
+        source = event.previews[0].source if event.previews else None
+        for name in self.COLUMNS:
+            self._fields[name].suggest(str(getattr(source, name, None) or ""))
+
+    def columns(self) -> Columns:
+        return Columns(*(self._fields[name].value for name in self.COLUMNS))
+
+    def files(self, problem: str) -> tuple[Path, ...]:
+        """Return the chosen files. Raises UserInputError with `problem` if no file is chosen."""
+        if self._files.pending:
+            raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
+        if not self._files.files:
+            raise UserInputError(problem)
+        return tuple(self._files.files)

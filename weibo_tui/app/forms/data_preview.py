@@ -16,8 +16,7 @@ from textual.widgets import Button, Static
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.explanation import user_message
-from weibo_tui.app.formatting import safe_content, safe_line
-from weibo_tui.app.forms.audit_view import AuditView, gives_away
+from weibo_tui.app.formatting import SIGNS, bar, label_color, label_name, safe_content, safe_line
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import display_name
@@ -25,17 +24,21 @@ from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.progress import Progress
-from weibo_tui.text.terminal import sanitize, truncate_cells
-from weibo_tui.workbench import AuditConfig, AuditResult, Workbench
+from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
+from weibo_tui.workbench import AuditConfig, AuditResult
 
 if TYPE_CHECKING:
+    from weibo_tui.datasets.auditing import Audit, Emoticons, Lengths
     from weibo_tui.datasets.reading import Preview
 
 DEBOUNCE_SECONDS = 0.3
 """Pause in typing before files are read."""
 PROGRESS_SECONDS = 0.1
+SUGGESTED_DROPOUT = "0.5"
+MAX_LABELS = 12
 _ROWS = 3
 _LABEL_CELLS = 10
+_AUDIT_LABEL_CELLS = 14
 
 
 class DataPreview(Vertical):
@@ -76,7 +79,7 @@ class DataPreview(Vertical):
         self._problem = Static(classes="problem")
         self._rows = Static(classes="rows")
         self._progress = Static(classes="progress")
-        self._audit = AuditView()
+        self._audit = Static(classes="audit")
 
     def compose(self) -> ComposeResult:
         yield Static(safe_content(_("What is in the files")), classes="section")
@@ -123,12 +126,12 @@ class DataPreview(Vertical):
         if self._thread is None:
             self._thread = WorkerThread("audit", get_app(self).paths.data)  # it uses no file of the home
             self._thread.start()
-        audit = _AuditSteps(plan)
-        while not isinstance(event := await self._thread.call(audit.advance), AuditResult):
+        events = await self._thread.call(lambda wb: wb.audit(plan))
+        while not isinstance(event := await self._thread.call(lambda _wb: _advance(events)), AuditResult):
             if isinstance(event, Progress):
                 self._show_part(self._progress, _progress_text(event))
         self._show_part(self._progress, "")
-        self._audit.show(event.audit)
+        self._audit.update(ResponsiveText(lambda width: audit_lines(event.audit, width)))
         self.set_class(gives_away(event.audit.emoticons), "-gives-away")
 
     def _clear(self) -> None:
@@ -137,7 +140,7 @@ class DataPreview(Vertical):
         for part in (self._problem, self._progress):
             self._show_part(part, "")
         self._rows.update("")
-        self._audit.clear()
+        self._audit.update("")
         self.remove_class("-gives-away")
 
     def _show_part(self, part: Static, text: str) -> None:
@@ -150,22 +153,13 @@ class DataPreview(Vertical):
         self.post_message(self.Suggested())
 
 
-class _AuditSteps:
-    """An audit in steps of a tenth of a second, so that it can be abandoned."""
-
-    def __init__(self, plan: AuditConfig) -> None:
-        self._plan = plan
-        self._events: Iterator[object] | None = None
-
-    def advance(self, wb: Workbench) -> object:
-        """Run for one step and return its last event."""
-        if self._events is None:
-            self._events = wb.audit(self._plan)
-        until = time.monotonic() + PROGRESS_SECONDS
-        event = next(self._events)
-        while not isinstance(event, AuditResult) and time.monotonic() < until:
-            event = next(self._events)
-        return event
+def _advance(events: Iterator[object]) -> object:
+    """Run an audit for a tenth of a second, so that it can be abandoned. Return its last event."""
+    until = time.monotonic() + PROGRESS_SECONDS
+    event = next(events)
+    while not isinstance(event, AuditResult) and time.monotonic() < until:
+        event = next(events)
+    return event
 
 
 def _progress_text(progress: Progress) -> str:
@@ -196,3 +190,101 @@ def _row_lines(previews: Sequence[Preview], width: int) -> Iterator[Content]:
     for row, label in zip(rows, labels, strict=True):
         post = truncate_cells(" ".join(sanitize(row.text).split()), max(1, width - first))
         yield Content.assemble(safe_line(label, "$text-muted"), " " * (first - cell_len(label)), safe_line(post))
+
+
+# ---- the audit
+
+
+def gives_away(emoticons: Emoticons) -> bool:
+    """Return whether emoticons alone predict most of the labels that the majority baseline gets wrong."""
+    linear, majority = emoticons.linear_accuracy, emoticons.majority
+    return linear is not None and majority is not None and linear - majority > 0.5 * (1 - majority)
+
+
+def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
+    """Yield the lines of an audit, for a width in cells. A warning comes first, visible without scrolling."""
+    heads = (_("Rows"), _("Length"), _("Duplicates"), _("Contradictions"), _("Reposts"), _("Emoticons"))
+    first = max(map(cell_len, heads)) + 2
+
+    def row(head: str, text: str) -> Iterator[Content]:
+        for number, line in enumerate(wrap_cells(sanitize(text), max(8, width - first))):
+            name = "" if number else head
+            yield Content.assemble((name + " " * (first - cell_len(name)), "$text-muted"), line)
+
+    emoticons = audit.emoticons
+    if gives_away(emoticons):
+        yield from _meaning_lines(emoticons, width)
+        yield Content("")
+    yield from row(heads[0], _row_counts(audit))
+    yield from _label_lines(audit, width)
+    yield from row(heads[1], _length_text(audit.length))
+    yield from row(heads[2], _("{number} posts stood there before").format(number=f"{audit.duplicates:,}"))
+    if audit.word_duplicates:
+        message = _("{number} more with the same words")
+        yield from row("", message.format(number=f"{audit.word_duplicates:,}"))
+    if audit.near_duplicates:
+        yield from row("", _("{number} more nearly equal an earlier post").format(number=f"{audit.near_duplicates:,}"))
+    yield from row(heads[3], _("{number} texts have several labels").format(number=f"{audit.contradictions:,}"))
+    if audit.word_contradictions > audit.contradictions:
+        message = _("{number} counting words alone")
+        yield from row("", message.format(number=f"{audit.word_contradictions:,}"))
+    yield from row(heads[4], percent(audit.reposts))
+    yield from row(heads[5], _("in {share} of the posts").format(share=percent(emoticons.share_with)))
+    if emoticons.linear_accuracy is None:
+        return
+    alone = _("alone they predict {accuracy} of the labels (always the commonest: {majority})")
+    yield from row("", alone.format(accuracy=percent(emoticons.linear_accuracy), majority=percent(emoticons.majority)))
+    if not gives_away(emoticons):
+        yield Content("")
+        yield from _meaning_lines(emoticons, width)
+
+
+def _row_counts(audit: Audit) -> str:
+    parts = [f"{audit.rows:,}"]
+    if audit.empty:
+        parts.append(_("{number} of them empty").format(number=f"{audit.empty:,}"))
+    if audit.unlabelled:
+        parts.append(_("{number} without a label").format(number=f"{audit.unlabelled:,}"))
+    return ", ".join(parts)
+
+
+def _label_lines(audit: Audit, width: int) -> Iterator[Content]:
+    labels = list(audit.labels)
+    total = sum(audit.labels.values())
+    largest = max(audit.labels.values(), default=1)
+    for label, count in list(audit.labels.items())[:MAX_LABELS]:
+        name = truncate_cells(" ".join(sanitize(label_name(label)).split()), _AUDIT_LABEL_CELLS - 1)
+        colour = label_color(label, labels)
+        yield Content.assemble(
+            (SIGNS.get(label, "●") + " ", colour),
+            safe_line(name),
+            " " * (_AUDIT_LABEL_CELLS - cell_len(name)),
+            f"{count:>9,}  {percent(count / total if total else None):>7}  ",
+            bar(count / largest if largest else 0.0, max(4, min(24, width - _AUDIT_LABEL_CELLS - 24)), colour),
+        )
+    if len(labels) > MAX_LABELS:
+        more = _("and {number} labels more").format(number=len(labels) - MAX_LABELS)
+        yield Content.styled(more, "$text-muted")
+
+
+def _length_text(length: Lengths) -> str:
+    if length.mean is None or length.median is None or length.max is None:
+        return "–"
+    text = _("mean {mean}, median {median}, longest {max} characters; {over} over the 126 that 128 tokens hold")
+    return text.format(
+        mean=f"{length.mean:.0f}", median=f"{length.median:.0f}", max=f"{length.max:,}", over=percent(length.over_126)
+    )
+
+
+def _meaning_lines(emoticons: Emoticons, width: int) -> Iterator[Content]:
+    if gives_away(emoticons):
+        style = "$text-warning"
+        text = _(
+            "The emoticons nearly give the labels away, so an adapter may learn them and not the words. An emoticon "
+            "dropout of 0.5 shows it half of the posts without: it must learn both."
+        )
+    else:
+        style = "$text-muted"
+        text = _("The emoticons do not give the labels away: what it learns, it learns from words.")
+    for line in wrap_cells(text, width):
+        yield Content.styled(line, style)

@@ -23,11 +23,8 @@ class _ChosenFiles(OptionList):
     HELP_TEXT = N_("The files that are chosen. Delete takes out the one that the cursor is on.")
     BINDINGS = bindings("files")
 
-    class Remove(Message):
-        """The file under the cursor must be removed."""
-
     def action_remove(self) -> None:
-        self.post_message(self.Remove())
+        self.query_ancestor(FileList).remove_highlighted()
 
 
 class FileList(Vertical):
@@ -82,7 +79,7 @@ class FileList(Vertical):
         event.stop()
         self.add(event.path)
 
-    def on__chosen_files_remove(self) -> None:
+    def remove_highlighted(self) -> None:
         index = self._chosen.highlighted
         if index is None:
             return

@@ -47,11 +47,6 @@ def column_fields() -> list[FieldSpec]:
     ]
 
 
-def first_fields() -> list[FieldSpec]:
-    """Return the fields of a training that are always visible."""
-    return parameter_fields(Hyperparameters, main=True)
-
-
 def more_fields() -> list[FieldSpec]:
     """Return the fields of a training under "More"."""
     about_labels = N_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1.")

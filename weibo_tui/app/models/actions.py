@@ -1,25 +1,40 @@
-"""Actions on a base or an adapter: make it the default, rename it, delete it.
+"""Actions of the models screen: use, rename, delete, export and import bases and adapters.
 
-Each asks the user, makes the change, and returns what the screen is to show.
+Each asks the user. It then makes the change, or returns the job to start.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from textual.message_pump import MessagePump
 
 from weibo_tui.app.base import BaseApp
 from weibo_tui.app.dialogs import ChoiceDialog, InputDialog
+from weibo_tui.app.explanation import user_message
+from weibo_tui.app.forms.hyperparameter_fields import name_after
+from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.errors import UserInputError
+from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.presentation.numbers import size
-from weibo_tui.registry.cards import BaseCard, check_name
+from weibo_tui.presentation.numbers import percent, size
+from weibo_tui.registry.cards import AdapterCard, BaseCard, check_name
+from weibo_tui.registry.file_status import detect_card
 from weibo_tui.storage.runs import Run
 from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.downloads import BASE, BASE_SIZE, endpoint
+from weibo_tui.workbench.downloads import check_name as check_repository
+from weibo_tui.workbench.legacy_project import LegacyProject
 
 _MAX_NAMES = 6
+_MAX_NAME_LENGTH = 60
+"""Characters that are shown of a name in a file."""
+_MAX_LABELS = 12
+_SUFFIXES = (".zip", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +135,155 @@ def _job_uses(job: Job, item: IntactModel, inventory: Inventory) -> bool:
 def _run_uses(run: Run, item: IntactModel) -> bool:
     # By the fingerprint: the base may have had another name when the run started.
     return isinstance(item.card, BaseCard) and run.plan.get("base") == item.card.fingerprint
+
+
+# ---- import and export: from files, from the Hub, and from the original project's folder
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job to start on a worker (default: the engine), with messages for some outcomes."""
+
+    job: Job
+    worker: WorkerThread | None = None
+    done: str = ""
+    stopped: str = ""
+
+
+async def export_model(app: BaseApp, item: IntactModel, owner: MessagePump) -> JobRequest | None:
+    """Ask for a file to export a base or an adapter to."""
+    question = _("Where to write '{name}' (.zip or .tar.gz):").format(name=item.name)
+    dialog = PathDialog(question, f"{item.name}.zip", save=True, suffixes=_SUFFIXES, check=_check_suffix)
+    out = await app.push_screen_wait(dialog)
+    if out is None:
+        return None
+    export = Workbench.export_base if item.kind == "base" else Workbench.export_adapter
+    base, adapter = (item.name, "") if item.kind == "base" else ("", item.name)
+    job = Job(
+        "export", item.name, lambda wb: export(wb, item.name, out, dialog.overwrite), owner, base=base, adapter=adapter
+    )
+    return JobRequest(job, app.records, done=_("{path} is written.").format(path=out))
+
+
+async def import_model(app: BaseApp, inventory: Inventory, owner: MessagePump) -> JobRequest | None:
+    """Ask for a file or a folder, show what it contains, and import it."""
+    question = _("An exported adapter or base (.zip, .tar.gz or its folder), or a Hugging Face folder of a GPT-2:")
+    source = await app.push_screen_wait(PathDialog(question, folders=True, suffixes=_SUFFIXES))
+    if source is None:
+        return None
+    card = await app.records.call(lambda _wb: detect_card(source))
+    answers = [("take", _("Take it in")), ("leave", _("Leave it"))]
+    if await app.push_screen_wait(ChoiceDialog(_describe(card, source, inventory), answers)) != "take":
+        return None
+    if card is None:
+        suggested = name_after(source.absolute().name, "base", inventory.names("base"))
+        name = await _ask_name(app, inventory, "base", suggested)
+        return None if name is None else _import_folder(app, source, name, owner)
+    kind: Kind = "adapter" if isinstance(card, AdapterCard) else "base"
+    name = card.name
+    try:
+        check_free(inventory, kind, name)
+    except WeiboTuiError as error:
+        name = await _ask_name(app, inventory, kind, name, user_message(error))
+    if name is None:
+        return None
+    if kind == "adapter":
+        return JobRequest(Job("import", name, lambda wb: wb.import_adapter(source, name), owner), app.records)
+    # On the engine: the fingerprint is computed, which needs torch.
+    return JobRequest(Job("import", name, lambda wb: wb.import_base(source, name), owner))
+
+
+async def download_base(app: BaseApp, inventory: Inventory, owner: MessagePump) -> JobRequest | None:
+    """Ask for a repository on the Hub, and download the base in it."""
+
+    def check(text: str) -> None:
+        check_repository(repository := text.strip())
+        if (card := app.catalog.base_from(repository)) is not None:
+            raise UserInputError(_("It is here already, as '{name}'.").format(name=card.name))
+        if any(repository in (job.title, job.base) for job in app.jobs):
+            raise UserInputError(_("It is being fetched already."))
+
+    question = [
+        _("Which GPT-2, by its repository on the Hub? {base} takes {size} MB.").format(
+            base=BASE, size=BASE_SIZE // 10**6
+        ),
+        _("It is fetched once, from {address}; nothing else is sent. HF_ENDPOINT names a mirror.").format(
+            address=endpoint()
+        ),
+    ]
+    text = await app.push_screen_wait(InputDialog("\n".join(question), BASE, check))
+    if text is None:
+        return None
+    repository = text.strip()
+    name = name_after(repository.rpartition("/")[2], "base", inventory.names("base"))
+    stopped = _("Stopped. What has come of {repository} is kept: the next fetch goes on there.")
+    return JobRequest(
+        Job("fetch", repository, lambda wb: wb.download_base(repository, name), owner),
+        app.hub,
+        stopped=stopped.format(repository=repository),
+    )
+
+
+async def import_legacy_base(app: BaseApp, inventory: Inventory, owner: MessagePump) -> JobRequest:
+    """Import the model folder of the original project."""
+    folder = (await _find_legacy(app)).base
+    if folder is None:
+        raise UserInputError(_("It is not here any more."))
+    return _import_folder(app, folder, name_after(folder.name, "base", inventory.names("base")), owner)
+
+
+async def import_legacy_adapter(app: BaseApp, inventory: Inventory, owner: MessagePump) -> JobRequest:
+    """Import the checkpoint of the original project, on its base if that was imported, otherwise on the default."""
+    legacy = await _find_legacy(app)
+    checkpoint = legacy.checkpoint
+    if checkpoint is None:
+        raise UserInputError(_("It is not here any more."))
+    base = app.catalog.base_of(legacy) or app.catalog.base
+    name = name_after(checkpoint.stem, "adapter", inventory.names("adapter"))
+    job = Job("import", name, lambda wb: wb.import_legacy(checkpoint, name, base), owner, base=base)
+    return JobRequest(job, app.hub)
+
+
+async def _find_legacy(app: BaseApp) -> LegacyProject:
+    return await app.records.call(lambda _wb: LegacyProject.find())
+
+
+def _import_folder(app: BaseApp, folder: Path, name: str, owner: MessagePump) -> JobRequest:
+    # Not on the engine or the records: predictions and the history need not wait for it.
+    return JobRequest(Job("import", name, lambda wb: wb.import_folder(folder, name), owner), app.hub)
+
+
+async def _ask_name(app: BaseApp, inventory: Inventory, kind: Kind, name: str, problem: str = "") -> str | None:
+    question = problem or _("A name for it:")
+    return await app.push_screen_wait(
+        InputDialog(question, name[:64], lambda typed: check_free(inventory, kind, typed))
+    )
+
+
+def _describe(card: AdapterCard | BaseCard | None, source: Path, inventory: Inventory) -> str:
+    """Return a few lines about the contents of a file; without a card it is a Hugging Face folder."""
+    if card is None:
+        return _("A model of Hugging Face's layout; nothing in it is executed: {path}").format(path=source)
+    name = card.name[:_MAX_NAME_LENGTH]
+    if isinstance(card, BaseCard):
+        text = _("The base '{name}', {parameters} parameters.")
+        lines = [text.format(name=name, parameters=f"{card.parameters:,}")]
+        if same := [item.name for item in inventory.bases_like(card.fingerprint)]:
+            lines.append(_("The same base is here already: {names}.").format(names=", ".join(same)))
+        return "\n".join(lines)
+    labels = ", ".join(label[:_MAX_NAME_LENGTH] for label in card.labels[:_MAX_LABELS])
+    more = ", …" if len(card.labels) > _MAX_LABELS else ""
+    lines = [_("The adapter '{name}'.").format(name=name), _("Labels: {labels}").format(labels=labels + more)]
+    if isinstance(accuracy := card.score.get("accuracy"), float) and 0 <= accuracy <= 1:
+        lines.append(_("Accuracy by its card: {share}").format(share=percent(accuracy)))
+    if (base := inventory.base_of(card)) is not None:
+        lines.append(_("It stands on the base '{base}', which is here.").format(base=base.name))
+    else:
+        text = _("It stands on the base '{base}' ({fingerprint}…), which is not here: take that in too.")
+        lines.append(text.format(base=card.base[:_MAX_NAME_LENGTH], fingerprint=card.base_fingerprint[:12]))
+    return "\n".join(lines)
+
+
+def _check_suffix(path: Path) -> None:
+    if not path.name.endswith(_SUFFIXES):
+        raise UserInputError(_("{out} must end in .zip or .tar.gz.").format(out=path))

@@ -12,9 +12,8 @@ from textual.widget import Widget
 
 from weibo_tui.app.base import BaseApp, FormScreen, MainScreen
 from weibo_tui.app.keymap import bindings, first_key
-from weibo_tui.app.models import actions, import_export
-from weibo_tui.app.models.actions import Change
-from weibo_tui.app.models.import_export import JobRequest
+from weibo_tui.app.models import actions
+from weibo_tui.app.models.actions import Change, JobRequest
 from weibo_tui.app.models.inventory import IntactModel, Inventory, Kind, ModelEntry, ModelItem
 from weibo_tui.app.models.model_card import ModelCard
 from weibo_tui.app.models.model_list import ModelList
@@ -152,21 +151,21 @@ class ModelsScreen(MainScreen):
             self._run(partial(actions.delete, self.app, self.inventory, entry))
 
     def action_export(self) -> None:
-        self._run(partial(import_export.export_model, self.app, self.selected_item, self))
+        self._run(partial(actions.export_model, self.app, self.selected_item, self))
 
     def action_import(self) -> None:
-        self._run(partial(import_export.import_model, self.app, self.inventory, self))
+        self._run(partial(actions.import_model, self.app, self.inventory, self))
 
     def action_get(self) -> None:
-        self._run(partial(import_export.download_base, self.app, self.inventory, self))
+        self._run(partial(actions.download_base, self.app, self.inventory, self))
 
     def action_take_base(self) -> None:
         """Import the base of the original project, which the first start offers."""
-        self._run(partial(self._import_legacy, import_export.import_legacy_base))
+        self._run(partial(self._import_legacy, actions.import_legacy_base))
 
     def action_take_checkpoint(self) -> None:
         """Import the adapter of the original project, which the first start offers."""
-        self._run(partial(self._import_legacy, import_export.import_legacy_adapter))
+        self._run(partial(self._import_legacy, actions.import_legacy_adapter))
 
     async def _import_legacy(self, import_: Import) -> JobRequest | None:
         await self.refresh_models()  # the screen was just opened, and the names in use are not known yet

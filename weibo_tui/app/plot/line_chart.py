@@ -31,7 +31,7 @@ _MAX_NAME_WIDTH = 28  # cells
 class LineChart(Widget):
     """Several series in one chart, with a title and a legend that shows the last value of each.
 
-    Adding a point draws nothing: the chart is drawn once per frame while it is visible.
+    Setting the series draws nothing: the chart is drawn once per frame while it is visible.
     """
 
     ALLOW_SELECT = False
@@ -56,42 +56,20 @@ class LineChart(Widget):
     }
     """
 
-    title = reactive("")
     log_y = reactive(False)
     smoothing = reactive(True)
 
-    def __init__(
-        self,
-        title: str = "",
-        log_y: bool = False,
-        smoothing: bool = True,
-        id: str | None = None,  # noqa: A002
-    ) -> None:
+    def __init__(self, title: str, smoothing: bool = True, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._series: list[Series] = []
+        self._title = title
+        self.series: tuple[Series, ...] = ()
         self._lines: list[Strip] | None = None
         self._drawn_size = Size(0, 0)
-        self.set_reactive(LineChart.title, title)
-        self.set_reactive(LineChart.log_y, log_y)
         self.set_reactive(LineChart.smoothing, smoothing)
-
-    @property
-    def series(self) -> tuple[Series, ...]:
-        return tuple(self._series)
 
     def set_series(self, series: Iterable[Series]) -> None:
         """Show these series instead."""
-        self._series = list(series)
-        self.refresh()
-
-    def add(self, name: str, x: float, y: float | None) -> None:
-        """Append a point to the series of that name. A new series gets the next free color. See `Series.add`."""
-        series = next((item for item in self._series if item.name == name), None)
-        if series is None:
-            used = {item.color for item in self._series}
-            series = Series(name, next(color for color in range(len(used) + 1) if color not in used))
-            self._series.append(series)
-        series.add(x, y)
+        self.series = tuple(series)
         self.refresh()
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
@@ -105,9 +83,9 @@ class LineChart(Widget):
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width)
 
     def _draw(self, width: int, height: int) -> list[Strip]:
-        title = _("{title} (log)").format(title=self.title) if self.log_y else self.title
-        rows = legend(title, self._series, width, max(1, height // 4), self.smoothing) if height > 1 else []
-        rows += draw(self._series, width, height - len(rows), self.log_y, self.smoothing)
+        title = _("{title} (log)").format(title=self._title) if self.log_y else self._title
+        rows = legend(title, self.series, width, max(1, height // 4), self.smoothing) if height > 1 else []
+        rows += draw(self.series, width, height - len(rows), self.log_y, self.smoothing)
         styles = self._styles()
         return [Strip(Segment(text, styles[style]) for text, style in row) for row in rows]
 
@@ -118,7 +96,7 @@ class LineChart(Widget):
         base = background
         if background.ansi is not None:  # the terminal's own color, which only the terminal knows
             base = Color(0, 0, 0) if self.app.current_theme.dark else Color(255, 255, 255)
-        for color in {series.color for series in self._series}:
+        for color in {series.color for series in self.series}:
             bright = self.get_component_styles(f"curves--{color % NUM_COLORS + 1}").color
             dim = base.blend(bright, _RAW_BLEND)
             styles[CellStyle("curve", color)] = Style.from_color(bright.rich_color, background.rich_color)

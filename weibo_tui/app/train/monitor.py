@@ -15,9 +15,8 @@ from textual.widgets import Static
 
 from weibo_tui.app.formatting import bar, join_fitting, local_time, safe_content, safe_line
 from weibo_tui.app.plot.line_chart import LineChart
-from weibo_tui.app.train.chart_grid import ChartGrid
 from weibo_tui.app.train.run_list import STATE_COLORS, state_label
-from weibo_tui.app.train.run_metrics import LogLine, RunMetrics
+from weibo_tui.app.train.run_metrics import METRICS, LogLine, Metric, RunMetrics
 from weibo_tui.app.train.run_store import RunEntry
 from weibo_tui.app.widgets.job_progress import byte_progress
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
@@ -32,6 +31,92 @@ SIDE_BY_SIDE = 112
 """Minimum width in cells for score card and log side by side."""
 _MAX_NAME_WIDTH = 40
 _MAX_ERROR_LINES = 4
+_SMALL_ROWS = 7
+_MIN_LARGE_ROWS, _MAX_LARGE_ROWS = 9, 20
+_ROWS_BELOW = 6
+"""Rows left below the charts if there is room."""
+# A pretraining has windows instead of posts, and is evaluated once, at its end.
+_TRAINING_ONLY = ("validation_loss", "accuracy", "macro_f1", "posts_per_second")
+
+
+class ChartGrid(Container):
+    """Charts of the visible runs."""
+
+    DEFAULT_CSS = """
+    ChartGrid { layout: grid; grid-gutter: 1 3; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._metrics: list[Metric] = list(METRICS)
+        self._zoomed = 0
+        self._rows = 0
+        self._charts = {
+            metric.name: LineChart(_(metric.title), smoothing=metric.smoothing > 0, id=f"chart-{metric.name}")
+            for metric in METRICS
+        }
+        self.log_y = False
+        self.smoothing = True
+
+    def compose(self) -> ComposeResult:
+        yield from self._charts.values()
+
+    @property
+    def zoomed(self) -> bool:
+        return self.has_class("-zoomed")
+
+    def show(self, runs: Sequence[RunMetrics], kind: str) -> None:
+        """Draw these runs with the metrics that a run of this kind has."""
+        visible = [metric for metric in METRICS if kind == "train" or metric.name not in _TRAINING_ONLY]
+        if visible != self._metrics:
+            self._metrics, self._zoomed = visible, 0
+            self.fit(self._rows)
+        for metric in visible:
+            self._charts[metric.name].set_series(item.series[metric.name] for item in runs)
+
+    def toggle_log(self) -> None:
+        """Toggle logarithmic axes for metrics whose values spread over decades."""
+        self.log_y = not self.log_y
+        for metric in METRICS:
+            self._charts[metric.name].log_y = self.log_y and metric.spread
+
+    def toggle_smoothing(self) -> None:
+        """Toggle the smoothed curves."""
+        self.smoothing = not self.smoothing
+        for metric in METRICS:
+            self._charts[metric.name].smoothing = self.smoothing and metric.smoothing > 0
+
+    def zoom(self, metric: str = "") -> None:
+        """Show one chart in full size (without a metric, the last one), or all again."""
+        names = [metric.name for metric in self._metrics]
+        if metric in names:
+            self._zoomed = names.index(metric)
+        self.toggle_class("-zoomed")
+        self.fit(self._rows)
+
+    def cycle(self, by: int) -> None:
+        """Zoom the next or the previous chart."""
+        self._zoomed = (self._zoomed + by) % len(self._metrics)
+        self.fit(self._rows)
+
+    def fit(self, rows: int) -> None:
+        """Lay out the charts in a window of `rows` rows."""
+        self._rows = rows
+        visible = [self._metrics[self._zoomed]] if self.zoomed else self._metrics
+        for name, chart in self._charts.items():
+            chart.display = any(metric.name == name for metric in visible)
+        width = self.size.width
+        columns = 1 if self.zoomed or width < 48 else 2 if width < 104 else 4
+        small = -(-(len(visible) - 1) // columns)
+        large = rows - small * (_SMALL_ROWS + 1) - _ROWS_BELOW
+        self.styles.grid_size_columns = columns
+        self._charts[self._metrics[0].name].styles.column_span = columns
+        if self.zoomed:
+            self.styles.grid_rows, self.styles.height = "1fr", "100%"
+        else:
+            heights = [min(max(large, _MIN_LARGE_ROWS), _MAX_LARGE_ROWS), *[_SMALL_ROWS] * small]
+            self.styles.grid_rows = " ".join(map(str, heights))
+            self.styles.height = sum(heights) + small  # the default would count hidden charts too
 
 
 class _Body(VerticalScroll):
@@ -72,9 +157,9 @@ class Monitor(Vertical):
         self._log = Static(classes="log")
         self._shown_log: tuple[LogLine, ...] = ()
         self._score = ScoreView()
-        self._charts = ChartGrid()
+        self.charts = ChartGrid()
         self._facts = Container(self._score, self._log, id="facts")
-        self._body = _Body(self._charts, self._facts)
+        self._body = _Body(self.charts, self._facts)
 
     def compose(self) -> ComposeResult:
         yield self._head
@@ -86,11 +171,7 @@ class Monitor(Vertical):
 
     def _arrange(self) -> None:
         above = self._facts.size.height if self.has_class("-scored") else 0
-        self._charts.fit(self._body.size.height - above)
-
-    @property
-    def charts(self) -> ChartGrid:
-        return self._charts
+        self.charts.fit(self._body.size.height - above)
 
     def enter(self) -> None:
         """Take the focus, so that the arrow keys scroll."""
@@ -98,8 +179,8 @@ class Monitor(Vertical):
 
     def zoom(self, measure: str = "") -> None:
         """Show one chart in full size (without a metric, the last one), or everything again."""
-        self._charts.zoom(measure)
-        self.set_class(self._charts.zoomed, "-zoomed")
+        self.charts.zoom(measure)
+        self.set_class(self.charts.zoomed, "-zoomed")
         self._body.scroll_home(animate=False)
         self.post_message(self.Zoomed())
 
@@ -111,7 +192,7 @@ class Monitor(Vertical):
         """Show a run. The first of `metrics` is its own, if it has one."""
         own = metrics[0] if metrics and entry.run is not None and metrics[0].run_id == entry.run.id else None
         self.show_head(entry, own)
-        self._charts.show(metrics, entry.kind)
+        self.charts.show(metrics, entry.kind)
         self._show_log(own)
         summary = entry.run.summary if entry.run is not None else None
         score = summary.get("score") if summary and entry.state == "finished" else None
@@ -135,9 +216,9 @@ class Monitor(Vertical):
         if scored != self.has_class("-scored"):
             self.set_class(scored, "-scored")
             if scored:
-                self._body.move_child(self._facts, before=self._charts)
+                self._body.move_child(self._facts, before=self.charts)
             else:
-                self._body.move_child(self._facts, after=self._charts)
+                self._body.move_child(self._facts, after=self.charts)
             self.call_after_refresh(self._arrange)
 
 
@@ -181,7 +262,7 @@ def _result(entry: RunEntry) -> Iterator[Content]:
 
 
 def _progress(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Iterator[Content]:
-    stage, share = entry.stage, _share(entry, metrics)
+    stage, share = entry.stage, entry.share(metrics)
     parts = [] if stage is not None and stage.stage != "validation" else list(_progress_parts(entry, metrics, share))
     if stage is not None:
         done = f" {stage.done:,}" if stage.done else ""
@@ -193,11 +274,6 @@ def _progress(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Iterat
             parts += map(safe_content, byte_progress(entry.job))
     yield bar(share or 0.0, width, STATE_COLORS[entry.state])
     yield join_fitting(parts or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
-
-
-def _share(entry: RunEntry, metrics: RunMetrics | None) -> float | None:
-    step, steps = entry.steps
-    return step / steps if steps else metrics.share if metrics is not None else None
 
 
 def _progress_parts(entry: RunEntry, metrics: RunMetrics | None, share: float | None) -> Iterator[Content]:

@@ -77,8 +77,8 @@ class RunList(OptionList):
     }
     """
 
-    def __init__(self) -> None:
-        super().__init__(markup=False)
+    def __init__(self, id: str) -> None:  # noqa: A002
+        super().__init__(markup=False, id=id)
         self._rows: list[RunRow] = []
 
     @property

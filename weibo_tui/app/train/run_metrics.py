@@ -110,7 +110,9 @@ class RunMetrics:
     @property
     def share(self) -> float | None:
         """The share of the steps or minutes that is done, None if unknown."""
-        return self._share(self.step, self.seconds)
+        if self._planned_seconds:
+            return min(1.0, self.seconds / self._planned_seconds)
+        return min(1.0, self.step / self.steps) if self.steps else None
 
     def seconds_left(self) -> float | None:
         """Return the remaining time at the recent pace, None if unknown."""
@@ -122,11 +124,6 @@ class RunMetrics:
     def reset_eta(self) -> None:
         """Estimate the remaining time from new steps only. Call it after a pause."""
         self._marks.clear()
-
-    def _share(self, step: float, seconds: float) -> float | None:
-        if self._planned_seconds:
-            return min(1.0, seconds / self._planned_seconds)
-        return min(1.0, step / self.steps) if self.steps else None
 
     def _apply(self, entry: JournalEntry) -> None:
         event = entry.event

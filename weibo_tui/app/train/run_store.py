@@ -107,6 +107,11 @@ class RunEntry:
             return step.step, step.steps
         return (0, 0) if self.run is None else (self.run.step, self.run.steps or 0)
 
+    def share(self, metrics: RunMetrics | None) -> float | None:
+        """Return the share that is done, None if unknown."""
+        step, steps = self.steps
+        return step / steps if steps else metrics.share if metrics is not None else None
+
     @property
     def _local(self) -> LocalRun:
         assert self.local is not None  # without a run there is a job

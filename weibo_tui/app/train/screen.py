@@ -74,7 +74,7 @@ class TrainScreen(MainScreen):
         self.form_values: dict[str, dict[str, Any]] = {"train": {}, "pretrain": {}}
         """Texts of the forms when they were used last."""
         self.store = RunStore()
-        self._list = RunList()
+        self._list = RunList(id="runs")
         self._monitor = Monitor()
         self._ticks = 0
         self._timer: Timer | None = None
@@ -86,7 +86,6 @@ class TrainScreen(MainScreen):
         """Runs whose journals must be read once, active or not."""
 
     def compose_body(self) -> Iterable[Widget]:
-        self._list.id = "runs"
         with Horizontal(id="split"):
             yield self._list
             yield self._monitor
@@ -158,8 +157,7 @@ class TrainScreen(MainScreen):
     @property
     def entry(self) -> RunEntry | None:
         """The selected run."""
-        key = self._list.key
-        return self.store.entry(key)
+        return self.store.entry(self._list.key)
 
     def _visible_metrics(self) -> list[RunMetrics]:
         entry = self.entry
@@ -186,13 +184,11 @@ class TrainScreen(MainScreen):
 
     def _row(self, entry: RunEntry) -> RunRow:
         metrics = self.store.metrics.get(entry.key)
-        step, steps = entry.steps
-        share = step / steps if steps else metrics.share if metrics is not None else None
         summary = entry.run.summary if entry.run is not None else None
         score = (summary or {}).get("score")
         accuracy = score.get("accuracy") if isinstance(score, dict) else metrics.best_accuracy if metrics else None
         color = self.store.color(entry.key)
-        return RunRow(entry.key, entry.name, entry.kind, entry.state, share, entry.at, accuracy, color)
+        return RunRow(entry.key, entry.name, entry.kind, entry.state, entry.share(metrics), entry.at, accuracy, color)
 
     def _advice(self) -> str:
         if not self.app.catalog.bases:
@@ -261,26 +257,19 @@ class TrainScreen(MainScreen):
         self._show()
         self._poll_now()
 
-    def _job(self) -> Job | None:
-        entry = self.entry
-        return None if entry is None else entry.job
-
     # ---- actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         entry = self.entry
         state = None if entry is None else entry.state
-        is_local = entry is not None and entry.job is not None
+        job, run = (None, None) if entry is None else (entry.job, entry.run)
         allowed = {
-            "pause": is_local and state != "stopping",
-            "stop": is_local and state != "stopping",
-            "resume": not is_local
-            and entry is not None
-            and entry.run is not None
-            and state in ("interrupted", "stopped", "failed"),
+            "pause": job is not None and state != "stopping",
+            "stop": job is not None and state != "stopping",
+            "resume": job is None and run is not None and state in ("interrupted", "stopped", "failed"),
             "use": entry is not None and entry.kind == "train" and state == "finished",
-            "overlay": entry is not None and entry.run is not None,
-            "export": entry is not None and entry.run is not None,
+            "overlay": run is not None,
+            "export": run is not None,
             "delete": entry is not None,
             "zoom": entry is not None,
             "turn": self._monitor.charts.zoomed,
@@ -328,7 +317,7 @@ class TrainScreen(MainScreen):
         self.follow(Job(kind, run.name, lambda wb: wb.resume(run.id), owner=self, run=run.id, base=base))
 
     def action_pause(self) -> None:
-        if (job := self._job()) is None:
+        if (entry := self.entry) is None or (job := entry.job) is None:
             return
         if job.pausing:
             job.resume()
@@ -343,7 +332,7 @@ class TrainScreen(MainScreen):
         self.run_task(self._stop(), group="stop", exclusive=True)
 
     async def _stop(self) -> None:
-        if (job := self._job()) is None:
+        if (entry := self.entry) is None or (job := entry.job) is None:
             return
         question = _("Stop '{name}'? What it has learnt is kept, and r goes on from there.").format(name=job.title)
         answers = [("stay", _("Let it go on")), ("stop", _("Stop"))]
@@ -418,15 +407,13 @@ class TrainScreen(MainScreen):
             raise UserInputError(_("'{name}' is at work: stop it first.").format(name=entry.name))
         if (run := entry.run) is not None:
             question = _("Delete the run '{name}' with its journal and its checkpoint? What it made stays.")
-            if not await self._confirm(question.format(name=run.name), _("Delete")):
+            answers = [("no", _("Cancel")), ("yes", _("Delete"))]
+            if await self.app.push_screen_wait(ChoiceDialog(question.format(name=run.name), answers)) != "yes":
                 return
             await self.app.records.call(lambda wb: wb.runs.remove(run.id))
         self.store.remove(entry.key)
         self._show()
         self._poll_now()
-
-    async def _confirm(self, question: str, words: str) -> bool:
-        return await self.app.push_screen_wait(ChoiceDialog(question, [("no", _("Cancel")), ("yes", words)])) == "yes"
 
 
 def _finished(event: RunFinished) -> str:
@@ -439,5 +426,3 @@ def _finished(event: RunFinished) -> str:
 def _check_journal_file(path: Path) -> None:
     if path.suffix.lower() not in (".csv", ".jsonl"):
         raise UserInputError(_("The name must end in .csv or .jsonl."))
-    if not path.parent.is_dir():
-        raise UserInputError(_("There is no folder {folder}: check the name.").format(folder=path.parent))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from textual.containers import Vertical, VerticalScroll
@@ -12,30 +11,26 @@ from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.audit_view import SUGGESTED_DROPOUT
-from weibo_tui.app.forms.base import PlanForm
-from weibo_tui.app.forms.data_preview import DataPreview
+from weibo_tui.app.forms.base import FilesForm
+from weibo_tui.app.forms.data_preview import SUGGESTED_DROPOUT
 from weibo_tui.app.forms.fields import parse_names
-from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.hyperparameter_fields import (
     base_field,
     column_fields,
-    first_fields,
     more_fields,
     name_after,
     name_field,
+    parameter_fields,
 )
-from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditConfig, Columns, ComputeOptions, TrainingConfig
+from weibo_tui.workbench import AuditConfig, ComputeOptions, TrainingConfig
 
 HYPER = tuple(field.name for field in fields(Hyperparameters))
 
 
-class TrainingForm(PlanForm[TrainingConfig]):
+class TrainingForm(FilesForm[TrainingConfig]):
     """Asks for files, base model and hyperparameters. Only the files have no default."""
 
     HELP_TEXT = N_(
@@ -60,11 +55,9 @@ class TrainingForm(PlanForm[TrainingConfig]):
 
     def __init__(self, values: dict[str, Any] | None = None, base: str = "") -> None:
         """`base` is selected at first if it is given, otherwise the default."""
-        super().__init__(values)
+        super().__init__(values, audit=True)
         if base:
             self._values["base"] = base
-        self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
-        self._preview = DataPreview()
 
     def compose_body(self) -> Iterable[Widget]:
         catalog = self.app.catalog
@@ -84,53 +77,33 @@ class TrainingForm(PlanForm[TrainingConfig]):
                 base = base_field(catalog, self.app.settings.base)
                 yield from self.fields(name_field(help_text, self._used_names), base)
                 yield Static(safe_content(_("Training")), classes="section")
-                yield from self.fields(*first_fields())
+                yield from self.fields(*parameter_fields(Hyperparameters, main=True))
                 with Collapsible(title=_("More")):
                     yield from self.fields(*more_fields())
 
     def on_mount(self) -> None:
-        self._files.take_focus()
         self._propose_name()
-        self.update_dependents()
 
     def update_dependents(self) -> None:
         """Preview the files with the current columns and labels."""
         if self._fields:
-            self._preview.load(AuditConfig(tuple(self._files.files), self._columns(), self._labels()))
+            labels = parse_names(self._fields["labels"].text)
+            self._preview.load(AuditConfig(tuple(self._files.files), self.columns(), labels))
 
     def on_file_list_changed(self) -> None:
-        self._values["files"] = list(self._files.files)
-        self._problem.update("")
         self._propose_name()
-        self.update_dependents()
 
     def _propose_name(self) -> None:
         if self._files.files:
             self.propose_name(name_after(self._files.files[0].stem, "adapter", self._used_names))
 
-    def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        source = event.previews[0].source if event.previews else None
-        for name in ("text_column", "label_column", "encoding"):
-            self._fields[name].suggest(str(getattr(source, name, None) or ""))
-
     def on_data_preview_suggested(self) -> None:
         self._fields["emoticon_dropout"].text = SUGGESTED_DROPOUT
 
-    def _columns(self) -> Columns:
-        return Columns(*(self._fields[name].value for name in ("text_column", "label_column", "encoding")))
-
-    def _labels(self) -> tuple[str, ...] | None:
-        return parse_names(self._fields["labels"].text)
-
     def plan(self) -> TrainingConfig:
-        files = list(self._files.files)
-        if self._files.pending:
-            raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
-        if not files:
-            raise UserInputError(_("Name a file to train on first."))
         return TrainingConfig(
-            data=tuple(map(Path, files)),
-            columns=self._columns(),
+            data=self.files(_("Name a file to train on first.")),
+            columns=self.columns(),
             hyper=Hyperparameters(**self.values(*HYPER)),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
             **self.values("name", "base", "labels", "validation", "test"),
