@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import histories
 import made_up
-from stage import app_of, drawn, until
+from stage import app_of, drawn, play, press, see
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
@@ -24,6 +25,7 @@ from weibo_tui.workbench import Workbench
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANALYSIS = replace(histories.ANALYSIS, adapter="mood", source="app", created_at=timestamp(START))
+FAILED = replace(histories.FAILED, adapter="mood", source="app", created_at=timestamp(START))
 FILE = replace(histories.FILE, out=Path("/data/posts.labelled.csv"), adapter="mood", created_at=timestamp(START))
 HOSTILE = "[doge] [/哈哈] [b]x \x1b[31m\x1b]8;;http://a\x07 \u202e\u200b\x9b \t=1+1\n第二行"
 
@@ -53,20 +55,13 @@ def predictions(count: int) -> list[Analysis]:
     return analyses
 
 
-def keep(home: Path, entries: Iterable[Entry]) -> list[Entry]:
+def keep(home: Path, entries: Sequence[Entry] = ()) -> list[Entry]:
     """Add entries to the history of a home. Return all that it holds, newest first."""
     with Workbench.open(home) as wb:
+        wb.history.add([entry for entry in entries if isinstance(entry, Analysis)])
         for entry in entries:
-            if isinstance(entry, Analysis):
-                wb.history.add([entry])
-            else:
+            if not isinstance(entry, Analysis):
                 wb.history.add_file(entry)
-        return wb.history.page(1_000_000)
-
-
-def kept(home: Path) -> list[Entry]:
-    """Return all entries in the history of a home, newest first."""
-    with Workbench.open(home) as wb:
         return wb.history.page(1_000_000)
 
 
@@ -91,8 +86,7 @@ class Scene:
     async def open(cls, pilot: Pilot[None]) -> Scene:
         """Open the history by its key, and wait until its entries are counted."""
         scene = cls(pilot)
-        await pilot.press("f4")
-        await scene.settled()
+        await scene.press("f4")
         return scene
 
     @property
@@ -111,7 +105,7 @@ class Scene:
 
     @property
     def in_table(self) -> bool:
-        """Return whether the table has the focus."""
+        """True while the table has the focus."""
         return self.app.focused is self.browser.table
 
     @property
@@ -126,13 +120,13 @@ class Scene:
         return str(self.screen.query_one(".range", Static).content)
 
     @property
-    def lines(self) -> list[str]:
-        """The open screen, line by line."""
-        return drawn(self.pilot).splitlines()
+    def text(self) -> str:
+        """The open screen."""
+        return drawn(self.pilot)
 
     @property
-    def text(self) -> str:
-        return drawn(self.pilot)
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
 
     @property
     def details(self) -> str:
@@ -143,26 +137,30 @@ class Scene:
 
     async def press(self, *keys: str) -> None:
         """Press keys, and wait for the result."""
-        await self.pilot.press(*keys)
+        await press(self.pilot, *keys)
         await self.settled()
 
     async def settled(self) -> None:
         """Wait until a dialog is open, or all queries are answered and drawn."""
-        await self.pilot.pause()
-        await until(self.pilot, lambda: self.app.screen is not self.screen or not self._waiting())
-        await self.pilot.pause()
+        if self._waiting():
+            await see(self.pilot, lambda: not self._waiting())
+            await self.pilot.pause()
 
     def _waiting(self) -> bool:
-        return any(one.node in (self.screen, self.browser) and not one.is_finished for one in self.app.workers)
+        nodes = (self.screen, self.browser)
+        return self.app.screen is self.screen and any(
+            worker.node in nodes and not worker.is_finished for worker in self.app.workers
+        )
 
     async def until_dialog(self, kind: type) -> None:
         """Wait until a dialog of this kind is open."""
-        await until(self.pilot, lambda: isinstance(self.app.screen, kind))
+        await see(self.pilot, lambda: isinstance(self.app.screen, kind))
         await self.pilot.pause()
 
     async def until_closed(self) -> None:
         """Wait until the dialog is closed and its action done."""
-        await until(self.pilot, lambda: self.app.screen is self.screen)
+        await see(self.pilot, lambda: self.app.screen is self.screen)
+        await self.pilot.pause()
         await self.settled()
 
     async def choose(self, words: str) -> None:
@@ -170,10 +168,19 @@ class Scene:
         answers = self.app.screen.query_one(OptionList)
         prompts = [str(option.prompt) for option in answers.options]
         answers.highlighted = prompts.index(words)
-        await self.pilot.press("enter")
+        await press(self.pilot, "enter")
 
-    def typed(self, text: str) -> None:
-        """Set the text of the focused field."""
-        field = self.app.focused
-        assert isinstance(field, Input)
-        field.value = text
+    async def answer(self, key: str, words: str) -> None:
+        """Press a key that opens a dialog, and choose the option with these words."""
+        await self.press(key)
+        await self.choose(words)
+        await self.until_closed()
+
+
+def play_history(act: Callable[[Scene], Coroutine[Any, Any, None]], size: tuple[int, int] = (100, 30)) -> None:
+    """Run the app, and `act` on its open history screen."""
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await act(await Scene.open(pilot))
+
+    play(scene, size)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from stage import play, see, until
+from stage import play, press, see, until
 from textual import events
 from textual.pilot import Pilot
 from textual.widgets import OptionList
@@ -65,6 +65,10 @@ class Pane:
         for key in keys:
             self.app.post_message(events.Key(key, key if len(key) == 1 else {"enter": "\r"}.get(key)))
 
+    async def press(self, *keys: str) -> None:
+        """Press keys without a pause in between, then wait until the app is idle."""
+        await press(self.pilot, *keys)
+
     async def see(self, happened: Callable[[], object]) -> None:
         """Wait until `happened` is true, without waiting for the app to be idle."""
         await see(self.pilot, happened)
@@ -75,8 +79,7 @@ class Pane:
 
     async def send(self, *texts: str) -> None:
         for text in texts:
-            await self.write(text)
-            await self.pilot.press("enter")
+            await self.press(*text, "enter")
 
     async def wait_predicted(self, count: int) -> None:
         await until(self.pilot, lambda: len([card for card in self.posts if not card.busy]) == count)

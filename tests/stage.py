@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from textual import events
 from textual.pilot import Pilot
 
 from weibo_tui.app.app import WeiboApp
@@ -16,6 +17,8 @@ from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.errors import WeiboTuiError
 
 Scene = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
+
+CHARACTERS = {"space": " ", "slash": "/", "enter": "\r"}
 
 
 def play(scene: Scene, size: tuple[int, int] = (100, 30)) -> WeiboApp:
@@ -69,6 +72,13 @@ async def see(pilot: Pilot[None], happened: Callable[[], object], seconds: float
 async def until(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 60.0) -> None:
     """Run the app until `happened` is true, then until it is idle. Fail after `seconds`."""
     await see(pilot, happened, seconds)
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys without a pause in between, then wait until the app is idle. `pilot.press` waits after each key."""
+    for key in keys:
+        pilot.app.post_message(events.Key(key, CHARACTERS.get(key, key if len(key) == 1 else None)))
     await pilot.pause()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from browsing import ANALYSIS, FILE, HOSTILE, Scene, at, keep, kept, predictions
-from stage import message_line, play, until
-from textual.pilot import Pilot
+from browsing import ANALYSIS, FAILED, FILE, HOSTILE, Scene, at, keep, play_history, predictions
+from stage import message_line, until
 from textual.widgets import OptionList
 
 from weibo_tui.app.dialogs import ChoiceDialog
@@ -16,119 +15,94 @@ from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import Workbench
 
 
-async def delete(history: Scene, answer: str = "Delete") -> None:
-    await history.press("d")
-    await history.choose(answer)
-    await history.until_closed()
+def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:
+    hostile = replace(
+        ANALYSIS, text=HOSTILE, adapter="gone", label="[b]", probabilities={"[b]": 0.9, HOSTILE: 0.1}, created_at=at(1)
+    )
+    entries = keep(furnished, [FAILED, hostile, replace(FILE, created_at=at(2)), replace(ANALYSIS, created_at=at(3))])
 
-
-def test_corrected_label_is_stored_with_the_predicted(home: Path) -> None:
-    entries = keep(home, predictions(30))
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        await history.press("down", "l")
-        assert f"What is the label of “{history.post}”?" in history.text
-        await pilot.press("escape")
-        await history.until_closed()
-        assert kept(home) == entries
+    async def act(history: Scene) -> None:
+        await until(history.pilot, lambda: history.app.catalog.adapters)
         await history.press("l")
-        await history.choose("negative")
+        assert f"What is the label of “{ANALYSIS.text}”?" in history.text
+        await history.press("escape")
         await history.until_closed()
-        assert isinstance(history.entry, Analysis)
-        assert (history.entry.label, history.entry.corrected) == ("positive", "negative")
-        assert "▲→▼ negative" in history.lines[4]
+        assert keep(furnished) == entries
+        await history.answer("l", "negative")
+        corrected = replace(ANALYSIS, id=entries[0].id, created_at=at(3), corrected="negative")
+        assert history.entry == keep(furnished)[0] == corrected
+        assert "▲→▼ negative" in history.lines[3]
         assert "corrected to ▼ negative" in history.details
-        assert kept(home)[1] == history.entry
-        await history.press("l")
-        await history.choose("as judged: positive")
-        await history.until_closed()
-        assert kept(home)[1] == replace(history.entry, corrected=None)
+        await history.answer("l", "as judged: positive")
+        assert keep(furnished) == entries
         assert "corrected" not in history.details
 
-    play(scene)
-
-
-def test_label_choices_fit_the_kind_of_entry(furnished: Path) -> None:
-    failed = replace(ANALYSIS, label="", confidence=None, probabilities={}, error="The post is empty.")
-    hostile = replace(ANALYSIS, adapter="gone", label="[b]", probabilities={"[b]": 0.9, HOSTILE: 0.1}, created_at=at(1))
-    keep(furnished, [failed, hostile, replace(FILE, created_at=at(2))])
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        await until(pilot, lambda: history.app.catalog.adapters)
+        await history.press("down", "l", "c")  # a file has no label
+        assert history.app.screen is history.screen
         assert "Correct" not in history.lines[-1]
-        await history.press("l")  # a file has no label
-        assert pilot.app.screen is history.screen
-        await history.press("down", "l")
+        assert history.app.clipboard == str(FILE.out)
+        await history.press("down", "y")
+        assert history.app.clipboard == HOSTILE
+        assert message_line(history.pilot) == "The post is copied."
+        await history.press("l")
         await history.until_dialog(ChoiceDialog)
-        pilot.app.screen.query_one(OptionList).highlighted = 2
-        await pilot.press("enter")
+        history.app.screen.query_one(OptionList).highlighted = 2
+        await history.press("enter")
         await history.until_closed()
-        assert [entry.corrected for entry in kept(furnished) if isinstance(entry, Analysis)] == [HOSTILE, None]
+        assert [entry.corrected for entry in keep(furnished)[2:] if isinstance(entry, Analysis)] == [HOSTILE, None]
         await history.press("down", "l")  # a failed post gets one of the labels of its adapter
-        prompts = [str(option.prompt) for option in pilot.app.screen.query_one(OptionList).options]
+        prompts = [str(option.prompt) for option in history.app.screen.query_one(OptionList).options]
         assert prompts == ["as judged: failed", "negative", "positive"]
         await history.choose("positive")
         await history.until_closed()
-        assert "✗→▲ positive" in history.lines[5]
+        assert "✗→▲ positive" in history.lines[6]
 
-    play(scene)
+        await history.press("g", "r")
+        predict = history.app.main_screens["predict"]
+        assert isinstance(predict, PredictScreen)
+        await until(history.pilot, lambda: history.app.screen is predict)
+        assert predict.prompt.text == ANALYSIS.text
+
+    play_history(act)
 
 
-def test_deletion_is_asked_for_and_undone_last_first(home: Path) -> None:
+def test_deletions_are_undone_last_first(home: Path) -> None:
+    (home / "settings.toml").write_text('[keys]\n"history.unfilter" = "z"\n"history.undo" = "ctrl+u"\n')
     entries = keep(home, [*predictions(30), replace(FILE, created_at=at(28))])
 
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
+    async def act(history: Scene) -> None:
         assert "Undo" not in history.lines[-1]
         await history.press("d")
         assert f"Delete “{history.post}”?" in history.text
-        await pilot.press("enter")  # the safe answer comes first
+        await history.press("enter")  # the safe answer comes first
         await history.until_closed()
-        assert kept(home) == entries
+        assert keep(home) == entries
         await history.press("down", "down")
         for index in (2, 3):
-            await delete(history)
-            assert message_line(pilot) == "1 entry deleted; u brings it back."
+            await history.answer("d", "Delete")
+            assert message_line(history.pilot) == "1 entry deleted; Ctrl+U brings it back."  # a key from the settings
             assert history.entry == entries[index + 1]
             assert history.where.endswith(f" of {32 - index}")
-        assert kept(home) == [entry for entry in entries if entry not in entries[2:4]]
+        assert keep(home) == entries[:2] + entries[4:]
         for index in (3, 2):
-            await history.press("u")
+            await history.press("ctrl+u")
             assert history.entry == entries[index]
-        assert kept(home) == history.entries == entries
+        assert keep(home) == history.entries == entries
         assert "Undo" not in history.lines[-1]
         await history.press("d")
         with Workbench.open(home) as wb:  # another program deletes it first
             wb.history.delete([entries[2]])
         await history.choose("Delete")
         await history.until_closed()
-        assert history.entries == [*entries[:2], *entries[3:]]
+        assert history.entries == entries[:2] + entries[3:]
 
-    play(scene)
-
-
-def test_last_entry_is_deleted_and_restored(home: Path) -> None:
-    (home / "settings.toml").write_text('[keys]\n"history.unfilter" = "z"\n"history.undo" = "ctrl+u"\n')
-    entries = keep(home, [ANALYSIS])
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        await delete(history)
-        assert "Ctrl+U brings it back" in message_line(pilot)  # a key from the settings
-        assert "Every verdict will stand here" in history.text
-        await history.press("ctrl+u")
-        assert history.entries == entries
-
-    play(scene)
+    play_history(act)
 
 
-def test_marked_entries_are_deleted_and_restored_together(home: Path) -> None:
-    entries = keep(home, predictions(430))
+def test_marked_and_all_entries_are_deleted(home: Path) -> None:
+    entries = keep(home, predictions(330))
 
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
+    async def act(history: Scene) -> None:
         await history.press("space", "space", "up", "space")  # the same key unmarks
         assert "1 marked" in history.text
         await history.press("escape")
@@ -137,64 +111,46 @@ def test_marked_entries_are_deleted_and_restored_together(home: Path) -> None:
         assert history.entry == entries[3]
         assert "✓" in history.lines[3]
         assert "2 marked" in history.text
-        await history.press("G", "space")
-        assert "3 marked" in history.text
+        await history.press("G")
+        await history.press("space")
         with Workbench.open(home) as wb:  # after it was marked
             wb.history.correct(entries[0].id or 0, "calm")
         await history.press("d")
         assert "Delete 3 marked entries?" in history.text
         await history.choose("Delete")
         await history.until_closed()
-        assert message_line(pilot) == "3 entries deleted; u brings them back."
-        assert kept(home) == [entry for entry in entries if entry not in (entries[0], entries[2], entries[-1])]
+        assert message_line(history.pilot) == "3 entries deleted; u brings them back."
+        assert keep(home) == [entries[1], *entries[3:-1]]
         assert "marked" not in history.text
         await history.press("u")
-        first, *others = kept(home)
+        first, *others = keep(home)
         assert isinstance(first, Analysis)
         assert first.corrected == "calm"
         assert others == entries[1:]
 
-    play(scene)
-
-
-def test_clearing_the_history_cannot_be_undone(home: Path) -> None:
-    entries = keep(home, predictions(30))
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        await delete(history)
         await history.press("X")
-        assert "Delete all 29 entries of the history? This cannot be undone." in history.text
+        assert "Delete all 330 entries of the history? This cannot be undone." in history.text
         await history.choose("Keep them")
         await history.until_closed()
-        assert kept(home) == entries[1:]
-        await history.press("X")
-        await history.choose("Delete all")
-        await history.until_closed()
-        assert kept(home) == []
+        assert keep(home) == [first, *others]
+        await history.answer("X", "Delete all")
+        assert keep(home) == []
         assert "Every verdict will stand here" in history.text
-        assert "Undo" not in history.lines[-1]
+        assert "F2 leads to the prompt" in history.text
+        assert not {"Undo", "Filter"} & set(history.lines[-1].split())  # nor any other key that would do nothing
         await history.press("u")
-        assert kept(home) == []
+        assert keep(home) == []
 
-    play(scene)
+        last = keep(home, [ANALYSIS])
+        await history.press("R")
+        await history.answer("d", "Delete")
+        assert "Every verdict will stand here" in history.text
+        await history.press("u")
+        assert history.entries == last
+        await history.answer("d", "Delete")
+        (home / "settings.toml").write_text("history = false\n")
+        await history.app.refresh_catalog()
+        await history.press("R")
+        assert "no verdicts are kept" in history.text
 
-
-def test_entries_are_copied_and_brought_to_the_prompt(home: Path) -> None:
-    keep(home, [replace(ANALYSIS, text=HOSTILE), replace(FILE, created_at=at(1)), replace(ANALYSIS, created_at=at(2))])
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        await history.press("down", "c")
-        assert pilot.app.clipboard == "/data/posts.labelled.csv"
-        await history.press("down", "y")
-        assert pilot.app.clipboard == HOSTILE
-        assert message_line(pilot) == "The post is copied."
-        await history.press("g")
-        await pilot.press("r")
-        predict = history.app.main_screens["predict"]
-        assert isinstance(predict, PredictScreen)
-        await until(pilot, lambda: pilot.app.screen is predict)
-        assert predict.prompt.text == ANALYSIS.text
-
-    play(scene)
+    play_history(act)

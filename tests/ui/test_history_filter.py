@@ -7,30 +7,27 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from browsing import ANALYSIS, FILE, Scene, at, keep, predictions
-from stage import play, until
-from textual.pilot import Pilot
+from browsing import ANALYSIS, FAILED, FILE, Scene, at, keep, play_history, predictions
+from stage import until
 from textual.widgets import Button, Static
 
 from weibo_tui.app.forms.fields import Field
-from weibo_tui.app.history.filter_dialog import FilterDialog
+from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
 from weibo_tui.app.history.screen import SearchField
 from weibo_tui.storage.history import EVERYTHING, Analysis, Entry
 
-
-def analyses(matches: Callable[[Analysis], bool]) -> Callable[[Entry], bool]:
-    return lambda entry: isinstance(entry, Analysis) and matches(entry)
-
-
-FILTERS: list[tuple[str, str, str, Callable[[Entry], bool]]] = [
-    ("label", "1", "label negative", analyses(lambda one: one.effective_label == "negative")),
-    ("label", "0", "label failed", analyses(lambda one: one.error is not None)),
-    ("adapter", "0", "adapter [b]", lambda entry: entry.adapter == "[b]"),
-    ("source", "2", "source labelled files", lambda entry: not isinstance(entry, Analysis)),
-    ("least", "90", "confidence 90–100 %", analyses(lambda one: (one.confidence or 0) >= 0.9)),
-    ("most", "70 %", "confidence 0–70 %", analyses(lambda one: one.confidence is not None and one.confidence <= 0.7)),
-    ("uncertain", "0", "uncertain", analyses(lambda one: one.uncertain)),
-    ("corrected", "0", "corrected", analyses(lambda one: one.corrected is not None)),
+DAY = f"{datetime.fromisoformat(ANALYSIS.created_at).astimezone():%Y-%m-%d}"
+FILTERS: list[tuple[str, str, str, Callable[[Analysis], bool]]] = [
+    ("label", "=negative", "label negative", lambda analysis: analysis.effective_label == "negative"),
+    ("label", "=", "label failed", lambda analysis: analysis.error is not None),
+    ("adapter", "=[b]", "adapter [b]", lambda analysis: analysis.adapter == "[b]"),
+    ("source", "=file", "source labelled files", lambda _analysis: False),
+    ("least", "90", "confidence 90–100 %", lambda analysis: (analysis.confidence or 0) >= 0.9),
+    ("most", "70 %", "confidence 0–70 %", lambda analysis: (analysis.confidence or 1) <= 0.7),
+    ("uncertain", "=only those", "uncertain", lambda analysis: analysis.uncertain),
+    ("corrected", "=only those", "corrected", lambda analysis: analysis.corrected is not None),
+    ("since", "2026-03-09", "from 2026-03-09", lambda analysis: analysis.created_at > at(9999)),
+    ("until", "2026-02-27", "to 2026-02-27", lambda _analysis: False),
 ]
 PROBLEMS: list[tuple[dict[str, str], str]] = [
     ({"since": "tomorrow"}, "From the day: a day, as in 2026-01-31"),
@@ -42,98 +39,78 @@ PROBLEMS: list[tuple[dict[str, str], str]] = [
 ]
 
 
-async def fill_in(history: Scene, **fields: str) -> None:
+def fill_in(history: Scene, **fields: str) -> None:
     for name, text in fields.items():
         history.app.screen.query_one(f"#field-{name}", Field).text = text
-    await history.pilot.pause()
+
+
+def outcome(history: Scene) -> str:
+    return str(history.app.screen.query_one(".outcome", Static).content)
 
 
 async def apply(history: Scene, **fields: str) -> None:
     """Open the dialog, fill it in, and press its button."""
-    await history.pilot.press("f")
-    await history.until_dialog(FilterDialog)
-    await fill_in(history, **fields)
+    await history.press("f")
+    fill_in(history, **fields)
+    await history.pilot.pause()
     await history.pilot.click("#apply")
     await history.until_closed()
 
 
-def test_filter_shows_its_matches_and_terms(home: Path) -> None:
-    failed = replace(ANALYSIS, label="", confidence=None, probabilities={}, error="The post is empty.")
-    entries = keep(
-        home,
-        [
-            *predictions(40),
-            replace(failed, created_at=at(50)),
-            replace(ANALYSIS, adapter="[b]", source="cli", corrected="negative", created_at=at(51)),
-            replace(FILE, created_at=at(52)),
-        ],
-    )
+def test_filter_counts_matches_and_shows_problems(home: Path) -> None:
+    others = [
+        *(FAILED, replace(ANALYSIS, adapter="[b]", source="cli", corrected="negative")),
+        replace(ANALYSIS, created_at=at(20_000)),
+    ]
+    entries = keep(home, [*predictions(40), *others, FILE])
 
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
+    async def act(history: Scene) -> None:
+        await history.press("f")
         for field, value, terms, matches in FILTERS:
-            await apply(history, **{field: value})
-            assert history.entries == [entry for entry in entries if matches(entry)], terms
-            assert f" {terms}   x clears" in history.text
-            await history.press("x")
-            assert history.entries == entries
-            assert "clears" not in history.text
-
-    play(scene)
-
-
-def test_filter_days_are_local_days(home: Path) -> None:
-    keep(home, predictions(5))  # on the first of March, at noon in UTC
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        day = f"{datetime.fromisoformat(ANALYSIS.created_at).astimezone():%Y-%m-%d}"
-        for since, until_day, count in ((day, day, 5), ("2026-03-03", "", 0), ("", "2026-02-27", 0)):
-            await apply(history, since=since, until=until_day)
-            assert len(history.entries) == count
-
-    play(scene)
-
-
-def test_filter_problems_are_shown_while_typing(home: Path) -> None:
-    keep(home, predictions(5))
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        await pilot.press("f")
-        await history.until_dialog(FilterDialog)
+            expected = [entry for entry in entries if isinstance(entry, Analysis) and matches(entry)]
+            count = len(expected) or int(field == "source")
+            await until(history.pilot, lambda: f"{len(entries)} entries" in outcome(history))
+            fill_in(history, **{field: value})
+            await until(history.pilot, lambda: outcome(history) == f"{count} entr{'y' if count == 1 else 'ies'}")  # noqa: B023
+            dialog = history.app.screen
+            assert isinstance(dialog, FilterDialog)
+            assert filter_terms(dialog._read()) == [terms]
+            fill_in(history, **{field: ""})
         for fields, problem in PROBLEMS:
-            await until(pilot, lambda: "5 entries" in history.text)
-            await fill_in(history, **fields)
-            assert problem in str(pilot.app.screen.query_one(".outcome", Static).content)
-            assert pilot.app.screen.query_one("#apply", Button).disabled
-            await fill_in(history, **dict.fromkeys(fields, ""))
-        await pilot.press("escape")
+            await until(history.pilot, lambda: f"{len(entries)} entries" in outcome(history))
+            fill_in(history, **fields)
+            await history.pilot.pause()
+            assert problem in outcome(history)
+            assert history.app.screen.query_one("#apply", Button).disabled
+            fill_in(history, **dict.fromkeys(fields, ""))
+        await history.press("escape")
         await history.until_closed()
         assert history.browser.filter == EVERYTHING
 
-    play(scene)
+    play_history(act)
 
 
-def test_filter_without_matches_names_clear_key(home: Path) -> None:
-    entries = keep(home, predictions(60))
+def test_filter_shows_its_matches_until_cleared(home: Path) -> None:
+    entries = keep(home, predictions(60))  # on the first of March, at noon in UTC
 
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        await apply(history, corrected="0")
-        assert "No entry matches. x clears the filter." in history.text
-        await history.press("f")
-        await history.until_dialog(FilterDialog)
-        await pilot.click("#everything")
-        await history.until_closed()
-        assert history.entries == entries
+    def matches(entry: Entry) -> bool:
+        return isinstance(entry, Analysis) and entry.uncertain and "2" in entry.text
 
+    async def act(history: Scene) -> None:
         await history.press("slash", "2", "enter")  # a search besides the filter
-        await apply(history, uncertain="0")
-        expected = [one for one in entries if isinstance(one, Analysis) and one.uncertain and "2" in one.text]
-        assert history.entries == expected
+        await apply(history, uncertain="=only those", since=DAY, until=DAY)
+        assert history.entries == list(filter(matches, entries))
+        assert f" from {DAY} · to {DAY} · uncertain   x clears" in history.text
         await history.press("x")
         assert history.screen.query_one(SearchField).value == ""
         assert history.entries == entries
+        assert "clears" not in history.text
 
-    play(scene)
+        await apply(history, corrected="=only those")
+        assert "No entry matches. x clears the filter." in history.text
+        await history.press("f")
+        await history.pilot.click("#everything")
+        await history.until_closed()
+        assert history.entries == entries
+
+    play_history(act)

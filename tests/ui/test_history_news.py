@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from browsing import ANALYSIS, Scene, at, keep, predictions
+from browsing import ANALYSIS, Scene, at, keep, play_history, predictions
 from stage import message_line, play, until
 from textual.pilot import Pilot
 
@@ -13,7 +13,7 @@ from weibo_tui.app.history.screen import SearchField
 from weibo_tui.storage.history import Entry
 from weibo_tui.workbench import Workbench
 
-MANY = 530
+MANY = 430
 
 
 def check_position(history: Scene, entries: list[Entry]) -> None:
@@ -25,8 +25,7 @@ def check_position(history: Scene, entries: list[Entry]) -> None:
 def test_history_refresh_keeps_cursor_and_view(home: Path) -> None:
     entries = keep(home, predictions(150))
 
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
+    async def act(history: Scene) -> None:
         await history.press("down", "down", "f2")
         [new, *_others] = keep(home, [replace(ANALYSIS, text="新的", created_at=at(160))])
         await history.press("f4")
@@ -44,17 +43,21 @@ def test_history_refresh_keeps_cursor_and_view(home: Path) -> None:
         assert history.where.endswith(" of 154")
         check_position(history, everything)
 
-    play(scene)
+    play_history(act)
 
 
 def test_history_shows_an_analysis_among_its_neighbors(home: Path) -> None:
     # The oldest half has one timestamp, and only the ids order it.
-    entries = keep(home, [replace(one, created_at=max(one.created_at, at(260))) for one in predictions(MANY)])
+    entries = keep(home, [replace(one, created_at=max(one.created_at, at(210))) for one in predictions(MANY)])
 
     async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
+        history = Scene(pilot)
+        history.screen.show(999)
+        await until(pilot, lambda: "no analysis 999" in message_line(pilot))
+        await history.settled()
+        assert history.entries == entries[:100]
         await history.press("slash", "没", "f2")
-        for index in (400, 0, MANY - 1, 210, 525):
+        for index in (330, 0, MANY - 1, 160, 425):
             history.screen.show(entries[index].id or 0)
             await until(pilot, lambda: pilot.app.screen is history.screen)
             await history.settled()
@@ -62,19 +65,6 @@ def test_history_shows_an_analysis_among_its_neighbors(home: Path) -> None:
             assert history.post in history.text
             assert history.screen.query_one(SearchField).value == ""
             check_position(history, entries)
-
-    play(scene)
-
-
-def test_history_errors_are_shown(home: Path) -> None:
-    entries = keep(home, predictions(5))
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = Scene(pilot)
-        history.screen.show(999)
-        await until(pilot, lambda: "no analysis 999" in message_line(pilot))
-        await history.settled()
-        assert history.entries == entries
         with Workbench.open(home) as wb:
             wb.history.count()
             wb._database.execute("DROP TABLE search")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from browsing import ANALYSIS, FILE, HOSTILE, Scene, at, keep, predictions
+from browsing import ANALYSIS, FAILED, FILE, HOSTILE, Scene, at, keep, play_history, predictions
 from pane import Pane
 from stage import drawn, play, until
 from textual.pilot import Pilot
@@ -15,32 +15,16 @@ from weibo_tui.app.history.details import DetailsDialog, EntryDetails
 from weibo_tui.storage.history import Entry
 from weibo_tui.workbench import Workbench
 
-MANY = 530
-SIZES = [(60, 20), (100, 30), (160, 50)]
-FAILED = replace(ANALYSIS, label="", confidence=None, probabilities={}, error="The post is empty.")
-
-
-def rows(history: Scene) -> list[str]:
-    """The lines of the table, the header first."""
-    table = history.browser.table
-    return [table.render_line(y).text for y in range(table.size.height)]
-
-
-# ---- what is shown
-
-
-def test_empty_history_explains_itself(home: Path) -> None:
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        assert "Every verdict will stand here" in history.text
-        assert "F2 leads to the prompt" in history.text
-        assert "Filter" not in history.lines[-1]  # nor any other key that would do nothing
-        (home / "settings.toml").write_text("history = false\n")
-        await history.app.refresh_catalog()
-        await history.press("R")
-        assert "no verdicts are kept" in history.text
-
-    play(scene)
+MANY = 330
+STRANGE = [
+    "中文和 English 混着写",
+    "👍🏽 ❤️ 1️⃣ 🇨🇳 👨‍👩‍👧 表情",
+    "e\u0301\u0301 각 हिन्दी ﾊﾝｶｸ \u3000全角",
+    HOSTILE,
+    "字" * 300,
+    "x" * 300,
+    "",
+]
 
 
 def test_history_survives_damaged_values(furnished: Path) -> None:
@@ -48,7 +32,7 @@ def test_history_survives_damaged_values(furnished: Path) -> None:
         *("confidence = NULL", "confidence = 9e999", "probabilities = '{\"positive\": null}'", "probabilities = 'NaN'"),
         *("milliseconds = 9e999", "created_at = x'ff'", "created_at = '0001-01-01T00:00:00.000Z'"),
     ]
-    keep(furnished, [*(replace(entry, source="app") for entry in predictions(len(changes) + 1)), FILE])
+    keep(furnished, [*predictions(len(changes) + 1), FILE])
     with Workbench.open(furnished) as wb, wb.history._database.transaction():
         for number, change in enumerate(changes, start=1):
             wb.history._database.execute(f"UPDATE analyses SET {change} WHERE id = {number}")
@@ -70,7 +54,8 @@ def test_rows_and_details_show_all_kinds_of_entries(home: Path) -> None:
     uncertain = replace(
         ANALYSIS, uncertain=True, truncated=True, characters=190, characters_read=126, corrected="negative"
     )
-    kinds: list[Entry] = [FILE, FAILED, replace(ANALYSIS, uncertain=True), uncertain, ANALYSIS]
+    strange = [replace(ANALYSIS, text=text) for text in STRANGE]
+    kinds: list[Entry] = [*strange, FILE, FAILED, replace(ANALYSIS, uncertain=True), uncertain, ANALYSIS]
     keep(home, [replace(entry, created_at=at(minute)) for minute, entry in enumerate(kinds)])
     details: list[tuple[str, ...]] = [
         ("▲ positive  93.8 %", "▼ negative", "6.2 %", "雨停了，去江边走走[太阳]", "13 of 13 characters", "8.5 ms"),
@@ -80,10 +65,10 @@ def test_rows_and_details_show_all_kinds_of_entries(home: Path) -> None:
         ("/data/posts.labelled.csv", "▲ positive", "3 · 60.0 %"),
     ]
 
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        _header, newest, corrected, unsure, failed, file, *_blank = rows(history)
-        when = datetime.fromisoformat(at(4)).astimezone()
+    async def act(history: Scene) -> None:
+        table = history.browser.table
+        newest, corrected, unsure, failed, file = (table.render_line(y).text for y in range(1, 6))
+        when = datetime.fromisoformat(at(len(kinds) - 1)).astimezone()
         assert newest.split() == [
             *f"{when:%Y-%m-%d %H:%M}".split(),
             *"▲ positive 93.8 % 雨停了，去江边走走[太阳] mood app".split(),
@@ -96,33 +81,13 @@ def test_rows_and_details_show_all_kinds_of_entries(home: Path) -> None:
             for text in words:
                 assert text in history.details
             await history.press("down")
-        await pilot.press("enter")
-        assert isinstance(pilot.app.focused, EntryDetails)
-        await pilot.press("enter")
+        await history.press("enter")
+        assert isinstance(history.app.focused, EntryDetails)
+        await history.press("enter")
         assert history.in_table
 
-    play(scene, size=(160, 50))
-
-
-STRANGE = [
-    "中文和 English 混着写",
-    "👍🏽 ❤️ 1️⃣ 🇨🇳 👨‍👩‍👧 表情",
-    "e\u0301\u0301 각 हिन्दी ﾊﾝｶｸ \u3000全角",
-    HOSTILE,
-    "字" * 300,
-    "x" * 300,
-    "",
-]
-
-
-def test_columns_line_up_for_any_text(home: Path) -> None:
-    keep(home, [replace(ANALYSIS, text=text, created_at=at(m)) for m, text in enumerate(STRANGE)])
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        table = history.browser.table
-        for size in SIZES:
-            await pilot.resize_terminal(*size)
+        for size in ((160, 50), (100, 30), (60, 20)):  # the columns line up for any text
+            await history.pilot.resize_terminal(*size)
             await history.settled()
             strips = [table.render_line(y) for y in range(table.size.height)]
             assert {strip.cell_length for strip in strips} == {table.size.width}
@@ -132,60 +97,22 @@ def test_columns_line_up_for_any_text(home: Path) -> None:
             for name, value in (("adapter", "mood"), ("source", "app")):
                 if name in header:
                     begin = header.index(name)
-                    assert {strip.crop(begin).text[: len(value)] for strip in strips[1:8]} == {value}
+                    assert {strip.crop(begin).text[: len(value)] for strip in strips[6:13]} == {value}
 
-    play(scene)
-
-
-def test_hostile_texts_are_shown_as_text(home: Path) -> None:
-    analysis = replace(
-        ANALYSIS,
-        text=HOSTILE,
-        label=HOSTILE,
-        probabilities={HOSTILE: 0.9, "[/b]": 0.1},
-        adapter=HOSTILE,
-        source="[b]",
-        corrected="[/b]",
-    )
-    failed = replace(analysis, error=HOSTILE, created_at=at(1))
-    file = replace(FILE, path=Path(f"/data/{HOSTILE}"), adapter=HOSTILE, counts={HOSTILE: 5}, created_at=at(2))
-    keep(home, [analysis, failed, file])
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        for size in SIZES:
-            await pilot.resize_terminal(*size)
-            await history.press("g")
-            for _row in range(3):
-                text = history.text
-                if isinstance(pilot.app.focused, EntryDetails):
-                    await pilot.press("escape")
-                await pilot.press("enter")
-                await pilot.pause()
-                text += history.text
-                await pilot.press("escape")
-                await history.press("down")
-                assert "[doge] [/哈哈]" in text
-                assert not set(text) & set("\x1b\x07\x9b\u202e\u200b")
-
-    play(scene)
-
-
-# ---- moving
+    play_history(act, size=(160, 50))
 
 
 def test_cursor_moves_through_the_whole_history(home: Path) -> None:
     entries = keep(home, [*predictions(MANY), replace(FILE, created_at=at(77))])
 
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
+    async def act(history: Scene) -> None:
         table = history.browser.table
         height = table.rows
         assert history.entries == entries[:100]
-        assert history.where == f"1–{height} of 531"
+        assert history.where == f"1–{height} of {MANY + 1}"
         await history.press(*["pagedown"] * 6)
         for index in range(table.cursor + 1, 110):  # single steps pass the end of a page
-            await pilot.press("j")
+            await history.press("j")
             assert history.entry == entries[index]
         await history.press("g")
         assert history.entry == entries[0]
@@ -201,45 +128,40 @@ def test_cursor_moves_through_the_whole_history(home: Path) -> None:
             assert len(history.entries) <= 300
         await history.press("G")
         assert history.entry == entries[-1]
-        assert history.where == f"{531 - height + 1}–531 of 531"
+        assert history.where == f"{MANY + 2 - height}–{MANY + 1} of {MANY + 1}"
         await history.press("k")
         assert history.entry == entries[-2]
         await history.press("g")
         assert history.entry == entries[0]
-        assert history.where == f"1–{height} of 531"
+        assert history.where == f"1–{height} of {MANY + 1}"
 
-    play(scene)
+    play_history(act)
 
 
-def test_mouse_selects_a_row_and_opens_it(home: Path) -> None:
+def test_mouse_and_small_window_open_an_entry(home: Path) -> None:
     entries = keep(home, [*predictions(40), replace(ANALYSIS, text="长" * 1_000_000, created_at=at(-1))])
 
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        await pilot.click("EntryTable", offset=(20, 4))
+    async def act(history: Scene) -> None:
+        await history.pilot.click("EntryTable", offset=(20, 4))
         assert history.entry == entries[3]
-        await pilot.click("EntryTable", offset=(20, 4), times=2)
-        await until(pilot, lambda: isinstance(pilot.app.focused, EntryDetails))
-        await pilot.press("escape")
-        await history.press("G", "enter")  # a very long post is cut
-        history.screen.query_one(EntryDetails).scroll_end(animate=False)
-        await pilot.pause()
+        await history.pilot.click("EntryTable", offset=(20, 4), times=2)
+        await until(history.pilot, lambda: isinstance(history.app.focused, EntryDetails))
+        await history.press("escape", "G")
+        await history.press("enter")  # a very long post is cut
+        details = history.screen.query_one(EntryDetails)
+        details.scroll_end(animate=False)
+        await history.pilot.pause()
         assert "995,000 characters more" in history.details
 
-    play(scene)
-
-
-def test_small_window_opens_details_in_a_dialog(home: Path) -> None:
-    keep(home, predictions(3))
-
-    async def scene(pilot: Pilot[None]) -> None:
-        history = await Scene.open(pilot)
-        assert not history.screen.query_one(EntryDetails).display
+        await history.press("escape", "g")
+        await history.pilot.resize_terminal(60, 20)
+        await history.settled()
+        assert not details.display
         await history.press("down", "enter")
         await history.until_dialog(DetailsDialog)
         assert history.post in history.text
         assert "characters" in history.text
-        await pilot.press("enter")
+        await history.press("enter")
         await history.until_closed()
 
-    play(scene, size=(60, 20))
+    play_history(act)

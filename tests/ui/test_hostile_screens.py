@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from histories import ANALYSIS, FILE
 from hostile import as_file_name, texts
-from hostile_stage import go, loaded, look, play, press
+from hostile_stage import go, loaded, look, paste, play, send_pasted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up import numeral
-from stage import app_of, drawn, until
-from textual import events
+from stage import app_of, press, until
 from textual.app import App
 from textual.pilot import Pilot
 
@@ -28,22 +27,21 @@ from weibo_tui.storage.runs import Journal
 from weibo_tui.workbench import Workbench
 
 SIZE = (110, 30)
-FEW = st.lists(texts(12), min_size=1, max_size=1)
-FOUND = st.lists(texts(12), min_size=2, max_size=4)
+POSTS = st.lists(texts(12), min_size=2, max_size=4)
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-Tour = Callable[[Path, Path, list[str]], None]
+Tour = Callable[[Path, list[str]], None]
 
 
-def keep(home: Path, found: list[str]) -> None:
+def keep(home: Path, posts: list[str]) -> None:
     """Fill the history and the runs with these texts, in every column."""
     with Workbench.open(home) as wb:
         wb.history.clear()
         for run in wb.runs.list():
             wb.runs.remove(run.id)
-        for text in found:
+        for text in posts:
             entry = replace(ANALYSIS, text=text, label=text, adapter=text, probabilities={text: 0.9, "[b]": 0.1})
             (identity,) = wb.history.add([entry])
-            wb.history.correct(identity, found[0])
+            wb.history.correct(identity, posts[0])
             wb.history.add([replace(ANALYSIS, text=text, label="", confidence=None, probabilities={}, error=text)])
             name = as_file_name(text)
             wb.history.add_file(replace(FILE, path=Path(name), out=Path(name), adapter=text, counts={text: 3}))
@@ -56,27 +54,17 @@ def keep(home: Path, found: list[str]) -> None:
             wb.runs.finish(run.id, "failed", {"error": text})
 
 
-async def paste(pilot: Pilot[None], text: str) -> None:
-    pilot.app.post_message(events.Paste(text))
-    await pilot.pause()
-
-
-def cards_and_prompt(home: Path, folder: Path, found: list[str]) -> None:
+def cards_and_prompt(folder: Path, posts: list[str]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await loaded(pilot)
-        for text in found:
-            await paste(pilot, text)
-            await look(pilot)
-            if app_of(pilot).screen.is_modal:
-                await press(pilot, "enter")
-                await until(pilot, lambda: not app_of(pilot).screen.is_modal)
-            await look(pilot)
-            await press(pilot, "enter", "up")
+        for text in posts:
+            await send_pasted(pilot, text)
+            await press(pilot, "up")
             await look(pilot)
             await press(pilot, "ctrl+u")
         await until(pilot, lambda: not any(card.busy for card in cards(pilot).cards))
         await press(pilot, "escape")
-        for _card in cards(pilot).cards[-3 * len(found) :]:
+        for _card in cards(pilot).cards[-3 * len(posts) :]:
             await press(pilot, "space", "c")
             await look(pilot)
             await press(pilot, "space", "up")
@@ -90,10 +78,10 @@ def cards(pilot: Pilot[None]) -> PredictionList:
     return place.prediction_list
 
 
-def history(home: Path, folder: Path, found: list[str]) -> None:
+def history(folder: Path, posts: list[str]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f4", "history")
-        for _entry in range(3 * len(found)):
+        for _entry in range(3 * len(posts)):
             await press(pilot, "c")
             await look(pilot)
             for key in ("d", "l", "enter"):
@@ -101,7 +89,7 @@ def history(home: Path, folder: Path, found: list[str]) -> None:
                 await look(pilot)
                 await press(pilot, "escape")
             await press(pilot, "down")
-        for text in found:
+        for text in posts:
             await press(pilot, "slash")
             await paste(pilot, text)
             await look(pilot)
@@ -113,17 +101,17 @@ def history(home: Path, folder: Path, found: list[str]) -> None:
             await press(pilot, "enter", "tab")
         await look(pilot)
         await press(pilot, "escape", "e")
-        await paste(pilot, str(folder / (as_file_name(found[0]) + ".csv")))
+        await paste(pilot, str(folder / (as_file_name(posts[0]) + ".csv")))
         await look(pilot)
         await press(pilot, "escape")
 
     play(scene, SIZE)
 
 
-def runs(home: Path, folder: Path, found: list[str]) -> None:
+def runs(folder: Path, posts: list[str]) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await go(pilot, "f3", "train")
-        for _run in found:
+        for _run in posts:
             await press(pilot, "o", "down")
             await look(pilot)
         await press(pilot, "d")
@@ -132,12 +120,12 @@ def runs(home: Path, folder: Path, found: list[str]) -> None:
     play(scene, SIZE)
 
 
-def files(home: Path, folder: Path, found: list[str]) -> None:
+def files(folder: Path, posts: list[str]) -> None:
     """The training form and its preview, with hostile file names, columns, labels and posts."""
-    place = folder / as_file_name(found[-1])
+    place = folder / as_file_name(posts[-1])
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
-    for text in found:
+    for text in posts:
         labels = (text.encode("utf-8", "replace").decode(), "乙")
         rows = [{"label": labels[n % 2], "review": f"{text}{numeral(n)}", text: text} for n in range(8)]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
@@ -147,7 +135,7 @@ def files(home: Path, folder: Path, found: list[str]) -> None:
         await go(pilot, "f3", "train")
         await press(pilot, "n")
         await paste(pilot, f"{place}/")
-        for _file in found:
+        for _file in posts:
             await press(pilot, "down")
             await look(pilot)
         await press(pilot, "enter")
@@ -162,30 +150,17 @@ def files(home: Path, folder: Path, found: list[str]) -> None:
 TOURS: list[Tour] = [cards_and_prompt, history, runs, files]
 
 
-def go_through(tour: Tour, home: Path, folder: Path, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    copied: list[str] = []
-    monkeypatch.setattr(App, "copy_to_clipboard", lambda _app, text: copied.append(text.encode().decode()))
-    keep(home, found)
-    tour(home, folder, found)
-
-
-@pytest.mark.parametrize("tour", [cards_and_prompt], ids=lambda tour: tour.__name__)
-@settings(max_examples=1, suppress_health_check=SHARED)
-@given(found=FEW)
-def test_generated_texts_are_shown_as_text(
-    tour: Tour, found: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go_through(tour, furnished, tmp_path, found, monkeypatch)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
 @settings(max_examples=15, suppress_health_check=SHARED)
-@given(found=FOUND)
-def test_many_generated_texts_are_shown_as_text(
-    tour: Tour, found: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@given(posts=POSTS)
+def test_generated_texts_are_shown_as_text(
+    tour: Tour, posts: list[str], furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_through(tour, furnished, tmp_path, found, monkeypatch)
+    copied: list[str] = []
+    monkeypatch.setattr(App, "copy_to_clipboard", lambda _app, text: copied.append(text.encode().decode()))
+    keep(furnished, posts)
+    tour(tmp_path, posts)
 
 
 # ---- posts far too large
@@ -225,16 +200,3 @@ def test_megabyte_post_is_predicted_outside_the_prompt(furnished: Path) -> None:
     play(scene, SIZE)
     with Workbench.open(furnished) as wb:
         assert [entry.text for entry in wb.history.page(9) if isinstance(entry, Analysis)] == [post]
-
-
-def test_posts_with_surrogates_are_copied(furnished: Path) -> None:
-    keep(furnished, ["\ud83d", "\udcff\x1b[2J"])
-
-    async def scene(pilot: Pilot[None]) -> None:
-        await go(pilot, "f4", "history")
-        for _entry in range(4):
-            await press(pilot, "c")
-            assert "copied" in drawn(pilot)
-            await press(pilot, "down")
-
-    play(scene, SIZE)

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from weibo_tui.app.dialogs import InputDialog
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.browser import HistoryBrowser
-from weibo_tui.app.history.export_dialog import ExportForm
+from weibo_tui.app.history.export import ExportForm
 from weibo_tui.app.history.screen import SearchField
 from weibo_tui.app.predict.card import PostCard
 from weibo_tui.app.predict.prompt import Prompt

@@ -12,6 +12,7 @@ from made_up import posts
 from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, history_posts, play_predict, record_posts
 from stage import play, until
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.engine.hyperparameters import Hyperparameters
@@ -22,12 +23,11 @@ from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 FLOAT32 = ComputeOptions("cpu", "float32", threads=1)
 
 
-# ---- sending
-
-
-def test_sent_post_gets_a_card_and_is_recorded(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sent_posts_get_cards_and_are_recorded(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: object, **_options: object) -> None:
         raise WeiboTuiError("The disk is on fire.")
+
+    lines = ["第一行\n第二行"] * 3
 
     async def act(pane: Pane) -> None:
         for text in ("", "   ", "　"):  # nothing to send
@@ -45,15 +45,11 @@ def test_sent_post_gets_a_card_and_is_recorded(furnished: Path, monkeypatch: pyt
         assert pane.prompt.text == ""
 
         for key in ("ctrl+j", "alt+enter", "shift+enter"):  # each starts a new line
-            await pane.write("第一行")
-            await pane.pilot.press(key)
-            await pane.send("第二行")
-        await pane.wait_predicted(4)
-        assert all(pane.text(card).startswith("第一行\n第二行\n") for card in pane.posts[1:])
-
+            await pane.press(*"第一行", key, *"第二行", "enter")
         await pane.paste("http://t.cn/abcdefg")
-        await pane.pilot.press("enter")
+        await pane.press("enter")
         await pane.wait_predicted(5)
+        assert all(pane.text(card).startswith(f"{lines[0]}\n") for card in pane.posts[1:4])
         assert "✗ nothing to read is left of the post" in pane.text(pane.posts[4])
 
         with monkeypatch.context() as patch:
@@ -61,9 +57,9 @@ def test_sent_post_gets_a_card_and_is_recorded(furnished: Path, monkeypatch: pyt
             await pane.send(OTHER)
             await pane.wait_predicted(6)
         assert "✗ The disk is on fire." in pane.text(pane.posts[5])
-        await pane.pilot.press("up")
+        await pane.press("up")
         assert pane.prompt.text == OTHER
-        await pane.pilot.press("enter")
+        await pane.press("enter")
         await pane.wait_predicted(7)
         assert not pane.posts[6].failure
         await pane.send("q")  # alone, it quits
@@ -73,64 +69,50 @@ def test_sent_post_gets_a_card_and_is_recorded(furnished: Path, monkeypatch: pyt
     entry = history_entries(furnished)[-1]
     assert isinstance(entry, Analysis)
     assert (entry.text, entry.source, entry.adapter) == (POST, "app", "mood")
-    assert history_posts(furnished) == [POST, *["第一行\n第二行"] * 3, OTHER]
+    assert history_posts(furnished) == [POST, *lines, OTHER]
 
 
-def test_posts_are_predicted_in_the_order_they_were_sent(furnished: Path) -> None:
-    texts = [text for text, _label in posts(6)]
+def test_cards_are_in_order_and_show_what_was_read(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIBO_TUI_UNCERTAIN_BELOW", "1")
+    texts = [text for text, _label in posts(12)]
 
     async def act(pane: Pane) -> None:
+        await pane.paste("好" * 190)
+        await pane.press("enter")
+        await pane.paste(HOSTILE)
+        assert pane.prompt.text == HOSTILE
+        assert "\x1b" not in pane.prompt.get_line(0).plain
+        await pane.press("enter")
+        await pane.wait_predicted(2)
+        text = pane.text(pane.cards[0])
+        assert "uncertain" in text
+        assert "read 126 of 190 characters" in text
+        assert pane.text(pane.cards[1]).startswith("[doge] [/哈哈] ␛[31m <U+202E> [b]x\n")
+
+        # The cards are in the order of the posts, and the oldest cards are removed.
+        monkeypatch.setattr("weibo_tui.app.predict.prediction_list.MAX_CARDS", 10)
         release = threading.Event()
         held = asyncio.ensure_future(pane.app.engine.call(lambda _wb: release.wait(60)))
         await pane.send(*texts)
-        assert [card.text for card in pane.posts] == texts
+        assert [card.text for card in pane.posts] == texts  # all of them are pending
         assert all("…" in pane.text(card) for card in pane.posts)
         release.set()
         await held
         await pane.wait_predicted(len(texts))
 
-    play_predict(act)
-    assert history_posts(furnished) == texts
-
-
-def test_adapter_renamed_by_another_program_is_followed(furnished: Path) -> None:
-    async def act(pane: Pane) -> None:
-        await pane.send(POST)
-        await pane.wait_predicted(1)
+        # An adapter renamed by another program is followed.
         with Workbench.open() as other:
             other.rename_adapter("mood", "feeling")
         await pane.send(POST)
         await until(pane.pilot, lambda: pane.app.catalog.adapter == "feeling")
-        assert "✗ There is no adapter 'mood'" in pane.text(pane.posts[1])
+        assert "✗ There is no adapter 'mood'" in pane.text(pane.posts[-1])
         await pane.send(POST)
-        await until(pane.pilot, lambda: "feeling · " in pane.text(pane.posts[2]))
+        await until(pane.pilot, lambda: "feeling · " in pane.text(pane.posts[-1]))
+        assert [card.text for card in pane.posts] == [*texts[-8:], POST, POST]
 
     play_predict(act)
-    assert [entry.adapter for entry in history_entries(furnished) if isinstance(entry, Analysis)] == ["feeling", "mood"]
-
-
-def test_card_shows_uncertain_truncated_and_hostile_posts(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEIBO_TUI_UNCERTAIN_BELOW", "1")
-    record_posts(furnished, HOSTILE)
-
-    async def act(pane: Pane) -> None:
-        await until(pane.pilot, lambda: pane.cards)
-        await pane.paste("好" * 190)
-        await pane.pilot.press("enter")
-        await pane.wait_predicted(2)
-        text = pane.text(pane.cards[1])
-        assert "uncertain" in text
-        assert "read 126 of 190 characters" in text
-        await pane.paste(HOSTILE)
-        assert pane.prompt.text == HOSTILE
-        assert "\x1b" not in pane.prompt.get_line(0).plain
-        await pane.pilot.press("enter")
-        await pane.wait_predicted(3)
-        for card in pane.cards[::2]:
-            assert pane.text(card).startswith("[doge] [/哈哈] ␛[31m <U+202E> [b]x\n")
-
-    play_predict(act)
-    assert history_posts(furnished) == [HOSTILE, "好" * 190, HOSTILE]
+    assert history_posts(furnished) == ["好" * 190, HOSTILE, *texts, POST]
+    assert history_entries(furnished)[0].adapter == "feeling"
 
 
 def test_post_is_predicted_while_a_training_runs(furnished: Path, posts_file: Path) -> None:
@@ -149,9 +131,6 @@ def test_post_is_predicted_while_a_training_runs(furnished: Path, posts_file: Pa
     play_predict(act)
 
 
-# ---- the adapter, and the first start
-
-
 def test_prompt_names_the_adapter_and_another_is_chosen(furnished: Path) -> None:
     add_adapter(furnished, "second")
     record_posts(furnished, POST)
@@ -165,66 +144,64 @@ def test_prompt_names_the_adapter_and_another_is_chosen(furnished: Path) -> None
         await until(pane.pilot, lambda: "Label a file" in footer())
         assert {"Send", "Cards", "Adapter"} <= footer()
         assert all(word in str(pane.prompt.border_title) for word in ("mood", "negative", "positive"))
-        await pane.pilot.press("ctrl+g")
+        await pane.press("ctrl+g")
         await pane.dialog_opened()
-        await pane.pilot.press("down", "enter")
+        await pane.press("down", "enter")
         await until(pane.pilot, lambda: pane.app.catalog.adapter == "second")
         assert "second" in str(pane.prompt.border_title)
         await pane.send(OTHER)
         await pane.wait_predicted(2)
         assert pane.posts[-1].adapter == "second"
-        await pane.pilot.press("escape")
+        await pane.press("escape")
         assert {"Open", "Copy", "Again", "History", "Delete"} <= footer()
         assert not {"Undo", "Stop", "Send", "Adapter"} & footer()
-        await pane.pilot.press("escape")
+        await pane.press("escape")
         with Workbench.open(furnished) as wb:
             assert wb.settings.adapter == "second"
             wb._save_settings(adapter="")
         await pane.app.refresh_catalog()
         await pane.send(POST)  # without a default, the adapter is asked for
         await pane.dialog_opened()
-        await pane.pilot.press("down", "enter")
+        await pane.press("down", "enter")
         await pane.wait_predicted(3)
         assert pane.posts[-1].adapter == "second"
 
     play_predict(act)
 
 
-def test_first_start_without_models_leads_on(home: Path) -> None:
+def test_first_start_leads_to_models_and_training(furnished: Path, home: Path) -> None:
+    bases, adapters = ((furnished / name).rename(furnished / f"{name}-aside") for name in ("bases", "adapters"))
+
     async def scene(pilot: Pilot[None]) -> None:
         pane = Pane(pilot)
         await until(pilot, lambda: pane.screen.welcome.display)
+        assert isinstance(pane.app.focused, OptionList)
         await pane.write("今天")
         assert pane.screen.focused is pane.prompt
-        await pilot.press("enter")
+        await pane.press("enter")
         await until(pilot, lambda: "train or import one first" in pane.news)
         assert pane.prompt.text == "今天"
         assert not pane.cards
-        await pilot.press("tab", "enter")
+        await pane.press("ctrl+u", "tab", "enter")
         await until(pilot, lambda: pane.app.screen is not pane.screen)
         assert pane.app.main_screens["models"] in pane.app.screen_stack
+        await pane.press("escape", "f2")
+        await until(pilot, lambda: pane.app.screen is pane.screen)
 
-    play(scene, (60, 20))
-    assert not (home / "weibo-tui.db").exists() or not history_entries(home)
-
-
-def test_first_start_with_a_base_leads_to_training(furnished: Path) -> None:
-    aside = (furnished / "adapters").rename(furnished / "aside")
-
-    async def scene(pilot: Pilot[None]) -> None:
-        pane = Pane(pilot)
-        await until(pilot, lambda: pane.screen.welcome.display)
-        await pilot.press("enter")
+        bases.rename(furnished / "bases")
+        await pane.app.refresh_catalog()
+        await pane.press("enter")
         await until(pilot, lambda: pane.app.screen is not pane.screen)
         assert pane.app.main_screens["train"] in pane.app.screen_stack
-        await pilot.press("escape", "f2")
+        await pane.press("escape", "f2")
         await until(pilot, lambda: pane.app.screen is pane.screen)
-        await pilot.press("escape")
-        assert pane.app.focused is pane.prompt
-        aside.rename(furnished / "adapters")  # the first adapter
+        await pane.press("escape")
+        assert pane.screen.focused is pane.prompt
+        assert not (home / "weibo-tui.db").exists() or not history_entries(home)
+        adapters.rename(furnished / "adapters")  # the first adapter
         await pane.app.refresh_catalog()
         await until(pilot, lambda: not pane.screen.welcome.display)
         await pane.send(POST)
         await pane.wait_predicted(1)
 
-    play(scene)
+    play(scene, (60, 20))

@@ -9,7 +9,6 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,25 +16,21 @@ from typing import Any
 import models
 import pytest
 from histories import ANALYSIS, FAILED, FILE
-from stage import until
+from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
+from stage import app_of, play, until
+from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from weibo_tui import locale
-from weibo_tui.app.app import WeiboApp
 from weibo_tui.engine.events import CheckpointSaved, Evaluated, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.metrics import score
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import Workbench
 
-Compare = Callable[..., bool]
-
+SCREENS = ("predict", "train", "history", "models")
 MOMENT = "2026-01-31T12:00:00.000Z"
 RUN = "20260131-120000-00aa"
-SCORE = replace(
-    score([0] * 30 + [1] * 30, [[0.9, 0.1]] * 27 + [[0.2, 0.8]] * 33, ["negative", "positive"], failed=1),
-    emoticons={"with": 0.95, "without": 0.75, "only": 0.9},
-).to_json()
 POSTS = [
     replace(ANALYSIS, text="外卖等了两个小时，面都坨了[怒]", label="negative", confidence=0.981, uncertain=False),
     replace(ANALYSIS, text="[doge] 说不上好，也说不上坏", label="negative", confidence=0.62, uncertain=True),
@@ -45,39 +40,31 @@ POSTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing blinks, and clock and machine are the same everywhere."""
-    for widget in (Input, TextArea):
-        monkeypatch.setattr(widget.cursor_blink, "_default", False)
-    monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.setenv("WEIBO_TUI_DEVICE", "cpu")
-    monkeypatch.setenv("WEIBO_TUI_DTYPE", "float32")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which nothing depends on time and place. For reading only."""
-    folder = tmp_path_factory.mktemp("settled")
+    folder, figures = tmp_path_factory.mktemp("settled"), _score()
     with Workbench.open(folder) as wb:
         models.add_base(wb, folder / "from")
         base = wb.bases.open("small")
         data = {"files": ["posts.csv"], "train": 4800, "validation": 600, "test": 600, "split_seed": 0}
-        models.add_adapter(wb, base, "mood", score=SCORE, data=data, run=RUN)
+        models.add_adapter(wb, base, "mood", score=figures, data=data, run=RUN)
         models.add_adapter(wb, base, "six-moods", labels=("快乐", "悲伤", "愤怒", "恐惧", "惊讶", "平静"))
         wb.set_default_adapter("mood")
         wb.history.add_file(FILE)
         wb.history.add([_predicted(post, second) for second, post in enumerate(POSTS)])
-        _add_run(wb)
+        _add_run(wb, figures)
     for card in folder.glob("*/*/card.json"):
         values = json.loads(card.read_text("utf-8"))
         settled = {"created_at": MOMENT, "source": "/models/gpt2-chinese"}
         card.write_text(json.dumps({**values, **{key: settled[key] for key in settled.keys() & values.keys()}}))
     return folder
+
+
+def _score() -> dict[str, Any]:
+    probabilities = [[0.9, 0.1]] * 27 + [[0.2, 0.8]] * 33
+    card = score([0] * 30 + [1] * 30, probabilities, ["negative", "positive"], failed=1)
+    return replace(card, emoticons={"with": 0.95, "without": 0.75, "only": 0.9}).to_json()
 
 
 def _predicted(post: Analysis, second: int) -> Analysis:
@@ -87,7 +74,7 @@ def _predicted(post: Analysis, second: int) -> Analysis:
     return replace(post, probabilities=probabilities, created_at=f"2026-01-31T12:01:{second:02}.000Z")
 
 
-def _add_run(wb: Workbench) -> None:
+def _add_run(wb: Workbench, figures: dict[str, Any]) -> None:
     """Add a finished training with its curves."""
     started = RunStarted(
         *(RUN, "mood", "train", "small", "cpu", "float32", 1, 0, 120, 2),
@@ -102,10 +89,10 @@ def _add_run(wb: Workbench) -> None:
         if step % 60 == 0:
             events.append(Evaluated(step // 60, step, "validation", loss, 0.9 + step / 2400, 0.9, best=True))
             events.append(CheckpointSaved(step, "/runs/checkpoint.safetensors"))
-    events.append(RunFinished(RUN, "mood", "train", "/adapters/mood", 2, SCORE))
+    events.append(RunFinished(RUN, "mood", "train", "/adapters/mood", 2, figures))
     run = wb.runs.create("train", "mood", {"plan": {}})
     wb.runs.append_events(run.id, [{"at": MOMENT, **to_json(event)} for event in events])
-    wb.runs.finish(run.id, "finished", {"best_epoch": 2, "score": SCORE})
+    wb.runs.finish(run.id, "finished", {"best_epoch": 2, "score": figures})
     wb.runs.folder(run.id).rename(wb.runs.folder(RUN))
     with sqlite3.connect(wb.paths.database) as database:
         database.execute("PRAGMA foreign_keys = OFF")
@@ -114,40 +101,53 @@ def _add_run(wb: Workbench) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("screen", ["predict", "train", "history", "models"])
-@pytest.mark.parametrize(
-    ("size", "theme", "language"),
-    [
-        ((100, 30), "weibo-dark", "en"),
-        ((100, 30), "weibo-light", "en"),
-        ((60, 20), "weibo-dark", "en"),
-        ((160, 50), "weibo-dark", "en"),
-        ((100, 30), "weibo-dark", "zh_CN"),
-    ],
-    ids=["dark", "light", "narrow", "wide", "chinese"],
-)
-def test_main_screen_looks_like_its_picture(
-    screen: str,
-    size: tuple[int, int],
-    theme: str,
-    language: str,
-    settled: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    snap_compare: Compare,
-) -> None:
-    monkeypatch.setenv("WEIBO_TUI_HOME", str(settled))
-    monkeypatch.setenv("WEIBO_TUI_THEME", theme)
-    locale.use(language)
-    app = WeiboApp()
+@pytest.fixture(scope="module")
+def pictures(settled: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return a picture of each main screen, from one start of the app in a size, a theme and a language."""
+    size, theme, language = request.param
+    # The clock and the machine are the same everywhere.
+    values = {"TZ": "UTC", "WEIBO_TUI_DEVICE": "cpu", "WEIBO_TUI_DTYPE": "float32", "LANG": "C.UTF-8"}
+    values |= {"WEIBO_TUI_THEME": theme, "WEIBO_TUI_HOME": str(settled), "WEIBO_TUI_STARTER": str(settled / "none")}
+    with pytest.MonkeyPatch.context() as patch:
+        for widget in (Input, TextArea):
+            patch.setattr(widget.cursor_blink, "_default", False)
+        for name, value in values.items():
+            patch.setenv(name, value)
+        time.tzset()
+        locale.use(language)
+        pictures = _take_pictures(size)
+    time.tzset()
+    return pictures
 
-    async def show(pilot: Pilot[None]) -> None:
+
+def _take_pictures(size: tuple[int, int]) -> dict[str, str]:
+    pictures: dict[str, str] = {}
+
+    async def scene(pilot: Pilot[None]) -> None:
+        app = app_of(pilot)
         await until(pilot, lambda: app.device)
-        await app.action_go(screen)
-        await pilot.pause()
-        await app.workers.wait_for_complete()  # which the screen starts when it opens
-        await pilot.pause()
+        for screen in SCREENS:
+            await app.action_go(screen)
+            await pilot.pause()
+            await app.workers.wait_for_complete()  # which the screen starts when it opens
+            await pilot.pause()
+            pictures[screen] = app.export_screenshot(title=app.title, simplify=True)
 
-    try:
-        assert snap_compare(app, terminal_size=size, run_before=show)
-    finally:
-        app.stop_workers()
+    play(scene, size)
+    return pictures
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        pytest.param(((100, 30), "weibo-dark", "en"), id="dark"),
+        pytest.param(((100, 30), "weibo-light", "en"), id="light"),
+        pytest.param(((60, 20), "weibo-dark", "en"), id="narrow"),
+        pytest.param(((160, 50), "weibo-dark", "en"), id="wide"),
+        pytest.param(((100, 30), "weibo-dark", "zh_CN"), id="chinese"),
+    ],
+    indirect=True,
+)
+def test_main_screen_looks_like_its_picture(pictures: dict[str, str], screen: str, snapshot: SnapshotAssertion) -> None:
+    assert snapshot.use_extension(SVGImageExtension) == pictures[screen]

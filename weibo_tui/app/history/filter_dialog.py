@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, time
 
@@ -21,7 +21,9 @@ from weibo_tui.storage.entries import FILE_SOURCE
 from weibo_tui.storage.history import EVERYTHING, FilterChoices, HistoryFilter
 
 _END_OF_DAY = time(23, 59, 59, 999_000)  # timestamps are stored to the millisecond
-_ANY = ""
+_ANY, _VALUE = "", "="
+"""The choices of a field: any value, or the prefix of one value."""
+_ONLY = N_("only those")
 
 
 class FilterDialog(Dialog[HistoryFilter]):
@@ -45,28 +47,23 @@ class FilterDialog(Dialog[HistoryFilter]):
     def __init__(self, query: HistoryFilter, choices: FilterChoices) -> None:
         super().__init__()
         self._initial = query
-        self._labels = _with_current(choices.labels, query.label)
-        self._adapters = _with_current(choices.adapters, query.adapter)
-        self._sources = _with_current(choices.sources, query.source)
+        self._choices = choices
         self._outcome = Static(classes="outcome")
         self._fields = {spec.name: Field(spec, text) for spec, text in self._specs()}
 
     def _specs(self) -> list[tuple[FieldSpec, str]]:
         """Return the fields with their initial texts."""
-        query = self._initial
-        labels, sources = list(map(_label_text, self._labels)), list(map(_source_text, self._sources))
-        low, high = _share_text(query.confidence_from), _share_text(query.confidence_to)
-        only = [_("only those")]
+        query, choices = self._initial, self._choices
         return [
-            (_choice("label", N_("Label"), labels), _index(self._labels, query.label)),
-            (_choice("adapter", N_("Adapter"), self._adapters), _index(self._adapters, query.adapter)),
-            (_choice("source", N_("Source"), sources), _index(self._sources, query.source)),
-            (_day_field("since", N_("From the day")), _day_text(query.since)),
-            (_day_field("until", N_("To the day")), _day_text(query.until)),
-            (_share_field("least", N_("Confidence from")), low),
-            (_share_field("most", N_("Confidence to")), high),
-            (_choice("uncertain", N_("Uncertain"), only), "0" if query.uncertain else _ANY),
-            (_choice("corrected", N_("Corrected"), only), "0" if query.corrected else _ANY),
+            _choice("label", N_("Label"), choices.labels, query.label, _label_text),
+            _choice("adapter", N_("Adapter"), choices.adapters, query.adapter),
+            _choice("source", N_("Source"), choices.sources, query.source, _source_text),
+            _day_field("since", N_("From the day"), query.since),
+            _day_field("until", N_("To the day"), query.until),
+            _share_field("least", N_("Confidence from"), query.confidence_from),
+            _share_field("most", N_("Confidence to"), query.confidence_to),
+            _choice("uncertain", N_("Uncertain"), (_ONLY,), _ONLY if query.uncertain else None),
+            _choice("corrected", N_("Corrected"), (_ONLY,), _ONLY if query.corrected else None),
         ]
 
     def compose(self) -> ComposeResult:
@@ -129,16 +126,16 @@ class FilterDialog(Dialog[HistoryFilter]):
             raise UserInputError(_("The least confidence is above the highest: exchange them."))
         return HistoryFilter(
             text=self._initial.text,
-            label=_item(self._labels, value["label"]),
-            adapter=_item(self._adapters, value["adapter"]),
-            source=_item(self._sources, value["source"]),
+            label=value["label"],
+            adapter=value["adapter"],
+            source=value["source"],
             # Local times, as the table shows them; a bare day would be one in UTC.
             since=datetime.combine(value["since"], time.min) if value["since"] else None,
             until=datetime.combine(value["until"], _END_OF_DAY) if value["until"] else None,
             confidence_from=value["least"],
             confidence_to=value["most"],
-            uncertain=value["uncertain"] != _ANY or None,
-            corrected=value["corrected"] != _ANY or None,
+            uncertain=value["uncertain"] is not None or None,
+            corrected=value["corrected"] is not None or None,
         )
 
 
@@ -165,31 +162,27 @@ def filter_terms(query: HistoryFilter) -> list[str]:
     return terms
 
 
-def _choice(name: str, label: str, texts: Sequence[str]) -> FieldSpec:
-    """Return a field that chooses an index into `texts`: the values may be any text, also an empty one."""
-    choices = [(str(index), " ".join(text.split()) or "–") for index, text in enumerate(texts)]
-    return FieldSpec(name, label, "", choices=((_ANY, N_("any")), *choices))
+def _choice(
+    name: str, label: str, values: tuple[str, ...], current: str | None, show: Callable[[str], str] = str
+) -> tuple[FieldSpec, str]:
+    """Return a field for one of `values`, which may be any text, or for none of them."""
+    if current is not None and current not in values:  # the history does not contain it any more
+        values += (current,)
+    choices = [(_VALUE + value, " ".join(show(value).split()) or "–") for value in values]
+    spec = FieldSpec(name, label, "", parse=_chosen, choices=((_ANY, N_("any")), *choices))
+    return spec, _ANY if current is None else _VALUE + current
 
 
-def _day_field(name: str, label: str) -> FieldSpec:
-    return FieldSpec(name, label, "", parse=_day, range="2026-01-31")
+def _chosen(choice: str) -> str | None:
+    return choice.removeprefix(_VALUE) if choice else None
 
 
-def _share_field(name: str, label: str) -> FieldSpec:
-    return FieldSpec(name, label, "", parse=_share, range="0–100 %")
+def _day_field(name: str, label: str, day: date | None) -> tuple[FieldSpec, str]:
+    return FieldSpec(name, label, "", parse=_day, range="2026-01-31"), _day_text(day)
 
 
-def _with_current(values: tuple[str, ...], current: str | None) -> tuple[str, ...]:
-    """Return the values and the current one, which the history may not contain any more."""
-    return values if current is None or current in values else (*values, current)
-
-
-def _index(values: tuple[str, ...], value: str | None) -> str:
-    return _ANY if value is None else str(values.index(value))
-
-
-def _item(values: tuple[str, ...], index: str) -> str | None:
-    return values[int(index)] if index else None
+def _share_field(name: str, label: str, share: float | None) -> tuple[FieldSpec, str]:
+    return FieldSpec(name, label, "", parse=_share, range="0–100 %"), _share_text(share)
 
 
 def _label_text(label: str) -> str:

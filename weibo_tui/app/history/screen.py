@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from textual.content import Content
@@ -10,20 +11,23 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from weibo_tui.app.base import MainScreen
-from weibo_tui.app.formatting import safe_content, safe_line
+from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.formatting import label_name, safe_content, safe_line
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
-from weibo_tui.app.history.edits import HistoryEdits
-from weibo_tui.app.history.export_dialog import ExportForm
-from weibo_tui.app.history.export_status import ExportLine
+from weibo_tui.app.history.export import ExportForm, ExportLine
 from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
-from weibo_tui.app.history.window import key_of
+from weibo_tui.app.history.window import Key, key_of
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
-from weibo_tui.locale import N_
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
+from weibo_tui.storage.history import EVERYTHING, Analysis, Entry, History, HistoryFilter
+from weibo_tui.text.terminal import truncate_cells
 
+_QUOTE_CELLS = 40
+"""Cells of a post that a question quotes."""
 _NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest")
 _NEED_AN_ANALYSIS = ("correct", "to_prompt")
 _CONDITIONAL = ("search", "filter", "unfilter", "correct", "delete", "undo", "export", "stop_export", "clear")
@@ -65,15 +69,14 @@ class HistoryScreen(MainScreen):
         """The analysis to show when the screen opens."""
         self._working: list[bool | None] = []
         self._filter_terms: list[str] = []
+        self._deleted: list[list[Entry]] = []
+        """The deletions that can be undone, the last one last."""
 
     def compose_body(self) -> Iterable[Widget]:
         yield SearchField(placeholder=_("{key} searches the posts").format(key=self._key("history.search")))
         yield Static(classes="filters")
         yield HistoryBrowser()
         yield ExportLine()
-
-    def on_mount(self) -> None:
-        self.edits = HistoryEdits(self.browser)
 
     @property
     def browser(self) -> HistoryBrowser:
@@ -212,15 +215,64 @@ class HistoryScreen(MainScreen):
 
     def action_correct(self) -> None:
         if isinstance(self.browser.entry, Analysis):
-            self.run_task(self.edits.correct(self.browser.entry))
+            self.run_task(self._correct(self.browser.entry))
+
+    async def _correct(self, analysis: Analysis) -> None:
+        """Ask for the right label, and store it next to the predicted one."""
+        # The adapter may be gone or be another one of the same name, so the labels of the prediction count too.
+        labels = list(dict.fromkeys([*self.app.catalog.labels(analysis.adapter), *analysis.probabilities]))
+        if not labels:
+            choices = await self.app.records.call(lambda wb: wb.history.filter_choices())
+            labels = [label for label in choices.labels if label]
+        predicted = label_name(analysis.label) if analysis.error is None else _("failed")
+        answers = [("", _("as judged: {label}").format(label=predicted))]
+        answers += [(str(number), label_name(label)) for number, label in enumerate(labels)]
+        current = str(labels.index(analysis.corrected)) if analysis.corrected in labels else ""
+        question = _("What is the label of “{post}”?").format(post=_quote(analysis))
+        answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, current))
+        if answer is None or analysis.id is None:
+            return
+        analysis_id, label = analysis.id, labels[int(answer)] if answer else None
+        await self.app.records.call(lambda wb: wb.history.correct(analysis_id, label))
+        self.browser.refresh_entries()
 
     def action_delete(self) -> None:
         if (entry := self.browser.entry) is not None:
-            entries = dict(self.browser.marked) or {key_of(entry): entry}
-            self.run_task(self.edits.delete(entries, self._key("history.undo")))
+            self.run_task(self._delete(dict(self.browser.marked) or {key_of(entry): entry}))
+
+    async def _delete(self, entries: dict[Key, Entry]) -> None:
+        if len(entries) == 1:
+            question = _("Delete “{post}”?").format(post=_quote(*entries.values()))
+        else:
+            message = ngettext("Delete {count:,} marked entry?", "Delete {count:,} marked entries?", len(entries))
+            question = message.format(count=len(entries))
+        if not await self._confirm(question, _("Keep"), _("Delete")):
+            return
+        neighbor = self.browser.neighbor(entries)
+        deleted = await self.app.records.call(lambda wb: _delete(wb.history, entries.values()))
+        self._deleted.append(deleted)
+        self.browser.clear_marks()
+        self.browser.refresh_around(neighbor)
+        message = ngettext(
+            "{count:,} entry deleted; {key} brings it back.",
+            "{count:,} entries deleted; {key} brings them back.",
+            len(deleted),
+        )
+        self.show_message(message.format(count=len(deleted), key=self._key("history.undo")), "success")
 
     def action_undo(self) -> None:
-        self.run_task(self.edits.undo())
+        if self._deleted:
+            self.run_task(self._restore(self._deleted.pop()))
+
+    async def _restore(self, entries: list[Entry]) -> None:
+        try:
+            await self.app.records.call(lambda wb: wb.history.restore(entries))
+        except Exception:
+            self._deleted.append(entries)
+            raise
+        self.browser.go_to(entries[0])
+        message = ngettext("{count:,} entry is back.", "{count:,} entries are back.", len(entries))
+        self.show_message(message.format(count=len(entries)), "success")
 
     def action_clear(self) -> None:
         if self.query_one(ExportLine).job is None:
@@ -229,9 +281,24 @@ class HistoryScreen(MainScreen):
             self.show_message(_("An export is at work: wait for its end, or stop it."), "error")
 
     async def _clear(self) -> None:
-        if await self.edits.clear():
+        """Delete everything for good, if the user agrees."""
+        count = await self.app.records.call(lambda wb: wb.history.count())
+        message = ngettext(
+            "Delete the {count:,} entry of the history? This cannot be undone.",
+            "Delete all {count:,} entries of the history? This cannot be undone.",
+            count,
+        )
+        if await self._confirm(message.format(count=count), _("Keep them"), _("Delete all")):
+            await self.app.records.call(lambda wb: wb.history.clear())
+            self._deleted.clear()
+            self.browser.clear_marks()
             self.action_unfilter()
             self.browser.refresh_around(None)
+            self.show_message(_("The history is empty now."), "success")
+
+    async def _confirm(self, question: str, keep: str, delete: str) -> bool:
+        answer = await self.app.push_screen_wait(ChoiceDialog(question, [("", keep), ("delete", delete)]))
+        return answer == "delete"
 
     def action_to_prompt(self) -> None:
         if isinstance(self.browser.entry, Analysis):
@@ -276,9 +343,27 @@ class HistoryScreen(MainScreen):
             "search": some and not self.query_one(SearchField).has_focus,
             "filter": some,
             "unfilter": filtered,
-            "undo": self.edits.can_undo,
+            "undo": bool(self._deleted),
             "export": entry is not None and not exporting,
             "stop_export": exporting,
             "clear": some,
         }
         return working.get(action, True)
+
+
+def _quote(entry: Entry) -> str:
+    text = entry.text if isinstance(entry, Analysis) else str(entry.path)
+    return truncate_cells(safe_line(text[: 4 * _QUOTE_CELLS]).plain, _QUOTE_CELLS)
+
+
+def _delete(history: History, entries: Iterable[Entry]) -> list[Entry]:
+    """Delete entries, and return them as they were last: a mark may be older than a correction."""
+    current: list[Entry] = []
+    for entry in entries:
+        if isinstance(entry, Analysis) and entry.id is not None:
+            with suppress(UserInputError):  # deleted by another program
+                current.append(history.get(entry.id))
+        else:
+            current.append(entry)
+    history.delete(current)
+    return current

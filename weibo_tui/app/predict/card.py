@@ -75,11 +75,6 @@ class Card(Widget):
         """The text that copying the card copies."""
 
     @property
-    def expandable(self) -> bool:
-        """True if there is more to see than the card shows at first."""
-        return False
-
-    @property
     def busy(self) -> bool:
         """True while the result is pending."""
         return False
@@ -147,10 +142,6 @@ class PostCard(Card):
     @property
     def clipboard_text(self) -> str:
         return self.text
-
-    @property
-    def expandable(self) -> bool:
-        return True
 
     def lines(self, width: int) -> list[Content]:
         lines = self._post_lines(width)

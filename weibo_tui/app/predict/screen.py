@@ -104,7 +104,7 @@ class PredictScreen(MainScreen):
             self.set_focus(self.welcome.query_one(OptionList) if no_adapter else self.prompt)
         self.refresh_bindings()
 
-    def on_card_list_filled(self) -> None:
+    def on_prediction_list_filled(self) -> None:
         if self._ready:
             self._update_welcome(self.app.catalog)
 
@@ -113,16 +113,13 @@ class PredictScreen(MainScreen):
 
     # ---- posts
 
-    def on_prompt_sent(self, message: Prompt.Sent) -> None:
+    async def on_prompt_sent(self, message: Prompt.Sent) -> None:
         if message.post.strip() == QUIT_COMMAND:
-            self.run_task(self._quit())
+            await self.app.run_action("app.quit")
         elif self._ready and not self.app.catalog.adapter:
             self.run_task(self._predict_when_chosen(message.post))
         else:
             self._predict(message.post, self.app.catalog.adapter)
-
-    async def _quit(self) -> None:
-        await self.app.run_action("app.quit")
 
     async def _predict_when_chosen(self, post: str) -> None:
         self.prompt.replace_text(post)

@@ -28,25 +28,17 @@ class ScoreView(Static):
 
     DEFAULT_CSS = "ScoreView { height: auto; }"
 
-    def __init__(
-        self,
-        score: Mapping[str, Any] | None = None,
-        unseen: bool = True,
-        id: str | None = None,  # noqa: A002
-    ) -> None:
-        self._score = score or {}
+    def __init__(self, unseen: bool = True) -> None:
+        super().__init__()
+        self._score: Mapping[str, Any] = {}
         self._unseen = unseen
-        super().__init__(_responsive(self._score, unseen), id=id)
 
     def show(self, score: Mapping[str, Any]) -> None:
         """Show another score card."""
         if score != self._score:
             self._score = score
-            self.update(_responsive(score, self._unseen))
-
-
-def _responsive(score: Mapping[str, Any], unseen: bool) -> ResponsiveText | str:
-    return ResponsiveText(lambda width: score_lines(score, min(width, MAX_WIDTH), unseen)) if score else ""
+            lines = ResponsiveText(lambda width: score_lines(score, min(width, MAX_WIDTH), self._unseen))
+            self.update(lines if score else "")
 
 
 def score_lines(score: Mapping[str, Any], width: int, unseen: bool = True) -> Iterator[Content]:

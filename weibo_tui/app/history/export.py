@@ -1,0 +1,206 @@
+"""The export of the history: the dialog that asks where and how, and the line with the progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from weibo_tui.app.base import get_app
+from weibo_tui.app.formatting import bar, safe_content, safe_line
+from weibo_tui.app.forms.base import PlanForm
+from weibo_tui.app.forms.fields import FieldSpec
+from weibo_tui.app.forms.path_completion import check_path
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.history.filter_dialog import filter_terms
+from weibo_tui.app.services.jobs import Job, JobFinished
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import N_, ngettext
+from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.numbers import percent
+from weibo_tui.storage.entries import FILE_SOURCE
+from weibo_tui.storage.history import EVERYTHING, History, HistoryFilter
+
+_YES = "yes"
+_BAR_CELLS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Options of an export; `path` is absolute."""
+
+    path: Path
+    filter: HistoryFilter
+    bom: bool = True
+    guard: bool = True
+    overwrite: bool = False
+
+
+class ExportForm(PlanForm[ExportOptions]):
+    """Asks for the options of an export."""
+
+    HELP_TEXT = N_(
+        "The posts are written with their verdicts, labels, probabilities and times, one a row. The file takes its "
+        "place when it is whole; a labelled file of the history is no post and stays out."
+    )
+    DEFAULT_CSS = """
+    ExportForm .scrolls { padding: 0 1; }
+    ExportForm PathInput, ExportForm .count { margin: 1 0; }
+    ExportForm .count { height: auto; color: $text-muted; }
+    """
+
+    def __init__(self, query: HistoryFilter) -> None:
+        super().__init__()
+        self._filter = query
+        self._path = PathInput(str(_default_path()), (".csv",), save=True)
+        self._count = Static(classes="count")
+
+    def compose_body(self) -> Iterable[Widget]:
+        query, choices = self._filter, (("shown", N_("what is shown")), ("all", N_("the whole history")))
+        about = " · ".join([*([_("“{text}”").format(text=query.text)] if query.text else []), *filter_terms(query)])
+        yield Static(safe_content(_("Export to a CSV file")), classes="title")
+        with VerticalScroll(classes="scrolls", can_focus=False):
+            yield self._path
+            yield from self.fields(
+                FieldSpec("what", N_("Posts of"), about, choices=choices[1:] if query == EVERYTHING else choices),
+                _switch("bom", N_("Begin with BOM"), N_("Excel needs it to read Chinese")),
+                _switch("guard", N_("Guard formulas"), N_("a ' before texts such as =1+1")),
+            )
+            yield self._count
+
+    def on_mount(self) -> None:
+        self._path.focus()
+        self.update_dependents()
+
+    def update_dependents(self) -> None:
+        self.run_task(self._show_count(self._selected_filter()), "count", exclusive=True)
+
+    def on_path_input_changed(self) -> None:
+        self._problem.update("")
+
+    def on_path_input_chosen(self) -> None:
+        self.action_start()
+
+    def output(self) -> PathInput | None:
+        return self._path if self._path.value.strip() else None
+
+    def plan(self) -> ExportOptions:
+        path = self._path.path
+        problem = check_path(path, save=True).problem if self.output() else _("Name the file to write.")
+        if problem:
+            raise UserInputError(problem)
+        values, overwrite = self.values("bom", "guard"), self._replaceable == path
+        return ExportOptions(
+            path.absolute(), self._selected_filter(), values["bom"] == _YES, values["guard"] == _YES, overwrite
+        )
+
+    def _selected_filter(self) -> HistoryFilter:
+        return self._filter if self._fields["what"].value == "shown" else EVERYTHING
+
+    async def _show_count(self, query: HistoryFilter) -> None:
+        count = await self.app.records.call(lambda wb: _count_posts(wb.history, query))
+        text = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
+        self._count.update(safe_content(text))
+
+
+class ExportLine(Static):
+    """Runs an export in the records thread and shows its progress; hidden while there is nothing to show."""
+
+    DEFAULT_CSS = """
+    ExportLine { height: auto; padding: 0 1; background: $surface; display: none; }
+    ExportLine.-shown { display: block; }
+    """
+
+    job: Job | None = None
+    """The running export."""
+
+    def start(self, options: ExportOptions) -> None:
+        """Write the file, and copy its path to the clipboard when it is done."""
+        app = get_app(self)
+        self._path = path = options.path
+        job = Job(
+            "export",
+            path.name,
+            lambda wb: wb.export_history(path, options.filter, options.bom, options.guard, options.overwrite),
+            owner=self,
+        )
+        self.job = app.start_job(job, app.records)
+        self.add_class("-shown")
+        self._show_progress(job)
+
+    def stop(self) -> None:
+        """Stop the export; no file is written, and an existing file stays as it was."""
+        if self.job is not None:
+            self.job.stop()
+            get_app(self).wake_workers()
+
+    @property
+    def is_done(self) -> bool:
+        """True while the line shows a finished export."""
+        return self.job is None and self.has_class("-shown")
+
+    def hide(self) -> None:
+        self.remove_class("-shown")
+
+    def on_job_progress(self) -> None:
+        if self.job is not None:
+            self._show_progress(self.job)
+
+    def on_job_finished(self, message: JobFinished) -> None:
+        self.job = None
+        if message.job.outcome == "done":
+            self._show_done(message.job)
+            return
+        self.hide()
+        if message.job.outcome == "stopped":
+            get_app(self).show_message(_("The export was stopped: no file was written."))
+
+    def _show_done(self, job: Job) -> None:
+        self.app.copy_to_clipboard(str(self._path))
+        count = job.progress.done if job.progress is not None else 0
+        posts = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
+        message = _("{posts} written, and the file's place copied:").format(posts=posts)
+        self.update(Content.assemble(("✓ ", "$text-success"), message, " ", safe_line(str(self._path), "bold")))
+
+    def _show_progress(self, job: Job) -> None:
+        done, total = (job.progress.done, job.progress.total or 0) if job.progress is not None else (0, 0)
+        share = done / total if total else 0.0
+        figures = "  " + _("{done:,} of {total:,}").format(done=done, total=total) if total else ""
+        self.update(
+            Content.assemble(
+                safe_line(_("Exporting {file}").format(file=job.title)),
+                "  ",
+                bar(share, _BAR_CELLS, "$primary"),
+                "  ",
+                percent(share, 0),
+                safe_content(figures, "$text-muted"),
+            )
+        )
+
+
+def _switch(name: str, label: str, about: str) -> FieldSpec:
+    return FieldSpec(name, label, about, choices=((_YES, N_("yes")), ("no", N_("no"))))
+
+
+def _count_posts(history: History, query: HistoryFilter) -> int:
+    """Return the number of rows of the export, which leaves out the labeled files."""
+    if query.source == FILE_SOURCE:
+        return 0
+    files = history.count(replace(query, source=FILE_SOURCE)) if query.source is None else 0
+    return history.count(query) - files
+
+
+def _default_path() -> Path:
+    """Return the path of a new file in the home folder."""
+    name = f"weibo-history-{date.today():%Y%m%d}"
+    path, number = Path.home() / f"{name}.csv", 1
+    while path.exists():
+        number += 1
+        path = Path.home() / f"{name}-{number}.csv"
+    return path
