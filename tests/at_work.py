@@ -25,9 +25,9 @@ def app_at_work(kind: Kind, path: Path) -> list[str]:
 def launch(kind: Kind, path: Path) -> int:
     """Run the app with a job of this kind until it is quit."""
     does = {
-        "train": lambda wb: wb.train(plan(path, 900)),
-        "label": lambda wb: wb.label_file(LabelingConfig(path, path.with_name("out.csv"))),
-        "fetch": lambda wb: wb.download_base("lab/gpt2", "fetched"),
+        "train": lambda wb: wb.iter_train(plan(path, 900)),
+        "label": lambda wb: wb.iter_label_file(LabelingConfig(path, path.with_name("out.csv"))),
+        "fetch": lambda wb: wb.iter_download_base("lab/gpt2", "fetched"),
     }
     begin_work = main.WeiboApp._load
 

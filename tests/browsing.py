@@ -55,7 +55,7 @@ def predictions(count: int) -> list[Analysis]:
 
 def keep(home: Path, entries: Iterable[Entry]) -> list[Entry]:
     """Add entries to the history of a home. Return all that it holds, newest first."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         for entry in entries:
             if isinstance(entry, Analysis):
                 wb.history.add([entry])
@@ -66,7 +66,7 @@ def keep(home: Path, entries: Iterable[Entry]) -> list[Entry]:
 
 def kept(home: Path) -> list[Entry]:
     """Return all entries in the history of a home, newest first."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return wb.history.page(1_000_000)
 
 

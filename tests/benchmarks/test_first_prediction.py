@@ -19,8 +19,8 @@ began = time.perf_counter()
 import torch
 imported = time.perf_counter()
 from weibo_tui import Workbench
-with Workbench.open() as workbench:
-    (analysis,) = workbench.predict(["这部电影太好看了，我很喜欢！"])
+with Workbench() as workbench:
+    (analysis,) = workbench.iter_predict(["这部电影太好看了，我很喜欢！"])
 print(imported - began, time.perf_counter() - imported)
 """
 

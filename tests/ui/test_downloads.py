@@ -157,7 +157,7 @@ def test_download_of_the_first_base_makes_it_the_default(
         assert not any("Fetch" in offer for offer in offers(pilot))
 
     play(scene)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         assert wb.settings.base == ""
 
 
@@ -274,7 +274,7 @@ def test_welcome_imports_the_legacy_base_and_adapter(home: Path, project: Path) 
 
 
 def test_welcome_trains_on_the_legacy_posts(home: Path, project: Path) -> None:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         models.add_base(wb, project / "from")
 
     async def scene(pilot: Pilot[None]) -> None:
@@ -330,7 +330,7 @@ def test_form_offers_the_hub_base_until_it_is_installed(furnished: Path, model: 
 
 
 def test_form_proposes_the_base_of_the_settings(furnished: Path, hub: Hub) -> None:
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         Settings.save(wb.paths, base="someone/gpt2-small")
 
     async def scene(pilot: Pilot[None]) -> None:

@@ -103,7 +103,7 @@ def hostile_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def seven(furnished: Path, tmp_path: Path) -> Path:
     """A file for `seven`, an adapter with seven labels that are long and hostile."""
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         models.add_adapter(wb, wb.bases.open("tiny"), "seven", labels=NAMES)
     path = tmp_path / "seven.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -161,8 +161,8 @@ def test_errors_file_is_replaced_only_after_a_question(furnished: Path, few: Pat
 
 
 def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) -> None:
-    with Workbench.open() as wb:
-        *_events, expected = wb.evaluate(EvaluationConfig((few,), "mood"))
+    with Workbench() as wb:
+        *_events, expected = wb.iter_evaluate(EvaluationConfig((few,), "mood"))
     assert isinstance(expected, EvaluationResult)
     score = expected.score
 

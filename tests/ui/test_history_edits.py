@@ -100,7 +100,7 @@ def test_deletion_is_asked_for_and_undone_last_first(home: Path) -> None:
         assert kept(home) == history.entries == entries
         assert "Undo" not in history.lines[-1]
         await history.press("d")
-        with Workbench.open(home) as wb:  # another program deletes it first
+        with Workbench(home) as wb:  # another program deletes it first
             wb.history.delete([entries[2]])
         await history.choose("Delete")
         await history.until_closed()
@@ -139,7 +139,7 @@ def test_marked_entries_are_deleted_and_restored_together(home: Path) -> None:
         assert "2 marked" in history.text
         await history.press("G", "space")
         assert "3 marked" in history.text
-        with Workbench.open(home) as wb:  # after it was marked
+        with Workbench(home) as wb:  # after it was marked
             wb.history.correct(entries[0].id or 0, "calm")
         await history.press("d")
         assert "Delete 3 marked entries?" in history.text

@@ -75,7 +75,7 @@ def test_history_errors_are_shown(home: Path) -> None:
         await until(pilot, lambda: "no analysis 999" in message_line(pilot))
         await history.settled()
         assert history.entries == entries
-        with Workbench.open(home) as wb:
+        with Workbench(home) as wb:
             wb.history.count()
             wb._database.execute("DROP TABLE search")
         await history.press("slash", "面")

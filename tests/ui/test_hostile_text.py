@@ -194,7 +194,7 @@ def test_evaluation_shows_hostile_labels_and_posts(size: tuple[int, int], hostil
         models = app_of(pilot).main_screens["models"]
         assert isinstance(models, ModelsScreen)
         plan = EvaluationConfig((path,), "hostile")
-        job = Job("evaluate", "hostile", lambda wb: wb.evaluate(plan), models, adapter="hostile")
+        job = Job("evaluate", "hostile", lambda wb: wb.iter_evaluate(plan), models, adapter="hostile")
         evaluation, session = Evaluation(plan, job), app_of(pilot).evaluations
         session.items.append(evaluation)
         models._start(JobRequest(job))

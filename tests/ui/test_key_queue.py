@@ -53,7 +53,7 @@ def test_keys_in_inputs_are_handled_in_order() -> None:
 
 
 def test_keys_follow_focus_and_screen(furnished: Path) -> None:
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         wb.history.add([ANALYSIS])
 
     async def scene(pilot: Pilot[None]) -> None:

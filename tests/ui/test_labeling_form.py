@@ -80,7 +80,7 @@ def test_file_is_labeled_next_to_itself(furnished: Path, few: Path) -> None:
     labelled = rows(out)
     assert [row["review"] for row in labelled] == [text for text, _label in posts(40, seed=5)]
     assert {row["predicted"] for row in labelled} == {"positive", "negative"}
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         (entry,) = wb.history.page(10)
         assert isinstance(entry, LabeledFile)
         assert (entry.out, entry.rows) == (out, 40)

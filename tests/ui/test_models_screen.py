@@ -60,7 +60,7 @@ async def labels_of(page: ModelsPage, post: str, adapter: str = "") -> list[str]
     """The label that the engine predicts."""
 
     def predict(wb: Workbench) -> list[str]:
-        return [analysis.label for analysis in wb.predict([post], adapter, record=False)]
+        return [analysis.label for analysis in wb.iter_predict([post], adapter, record=False)]
 
     return await page.app.engine.call(predict)
 
@@ -69,7 +69,7 @@ async def labels_of(page: ModelsPage, post: str, adapter: str = "") -> list[str]
 
 
 def test_list_and_cards_show_figures(two: Path) -> None:
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         base, card = wb.bases.card("tiny"), wb.adapters.card("mood")
     share = 100 * card.parameters / (card.parameters + base.parameters)
 
@@ -290,7 +290,7 @@ def test_models_in_use_are_not_deleted_or_renamed(furnished: Path, few: Path, tm
 
     async def scene(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot, adapter="mood")
-        job = Job("label", "few.csv", lambda wb: wb.label_file(config), page.screen, adapter="mood")
+        job = Job("label", "few.csv", lambda wb: wb.iter_label_file(config), page.screen, adapter="mood")
         job.pause()
         page.app.start_job(job)
         for key, on in (("d", {"adapter": "mood"}), ("r", {"adapter": "mood"}), ("d", {"base": "tiny"})):
@@ -301,7 +301,7 @@ def test_models_in_use_are_not_deleted_or_renamed(furnished: Path, few: Path, tm
         job.resume()
         page.app.wake_workers()
         await until(pilot, lambda: not page.app.jobs)
-        with Workbench.open() as wb:  # another program trains on the base
+        with Workbench() as wb:  # another program trains on the base
             run = wb.runs.create("train", "theirs", {"plan": {}, "base": wb.bases.card("tiny").fingerprint})
             with wb.runs.lock(run.id):
                 page.screen.query_one(StatusMessage).show("")
@@ -415,8 +415,8 @@ def hostile_archives(folder: Path, card: bytes) -> dict[str, Path]:
 
 def test_bad_archives_are_refused(furnished: Path, tmp_path: Path) -> None:
     refused = hostile_archives(tmp_path, (furnished / "adapters" / "mood" / "card.json").read_bytes())
-    with Workbench.open() as wb:
-        deque(wb.export_adapter("mood", tmp_path / "mood.zip"), maxlen=0)
+    with Workbench() as wb:
+        deque(wb.iter_export_adapter("mood", tmp_path / "mood.zip"), maxlen=0)
     forged = tmp_path / "forged.zip"
     with zipfile.ZipFile(tmp_path / "mood.zip") as intact, zipfile.ZipFile(forged, "w") as archive:
         card = json.loads(intact.read("card.json")) | {"name": "forged"}

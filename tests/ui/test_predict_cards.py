@@ -241,8 +241,8 @@ def test_click_selects_a_card_and_another_expands_it(furnished: Path) -> None:
 
 def test_labeled_file_is_a_card(furnished: Path, few: Path, tmp_path: Path) -> None:
     out = tmp_path / "few.labelled.csv"
-    with Workbench.open(furnished) as wb:
-        list(wb.label_file(LabelingConfig(few, out)))
+    with Workbench(furnished) as wb:
+        list(wb.iter_label_file(LabelingConfig(few, out)))
 
     async def act(pane: Pane) -> None:
         await until(pane.pilot, lambda: pane.cards)

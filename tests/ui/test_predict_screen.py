@@ -97,7 +97,7 @@ def test_adapter_renamed_by_another_program_is_followed(furnished: Path) -> None
     async def act(pane: Pane) -> None:
         await pane.send(POST)
         await pane.wait_predicted(1)
-        with Workbench.open() as other:
+        with Workbench() as other:
             other.rename_adapter("mood", "feeling")
         await pane.send(POST)
         await until(pane.pilot, lambda: pane.app.catalog.adapter == "feeling")
@@ -137,7 +137,9 @@ def test_post_is_predicted_while_a_training_runs(furnished: Path, posts_file: Pa
     async def act(pane: Pane) -> None:
         hyper = Hyperparameters(epochs=50, batch_size=16)
         plan = TrainingConfig((posts_file,), "other", hyper=hyper, machine=FLOAT32)
-        job = pane.app.start_job(Job("train", "other", lambda wb: wb.train(plan), owner=pane.app.main_screens["train"]))
+        job = pane.app.start_job(
+            Job("train", "other", lambda wb: wb.iter_train(plan), owner=pane.app.main_screens["train"])
+        )
         await pane.see(lambda: job.run)
         pane.type("今", "天", "enter")
         await pane.see(lambda: pane.posts and not pane.posts[0].busy)
@@ -177,7 +179,7 @@ def test_prompt_names_the_adapter_and_another_is_chosen(furnished: Path) -> None
         assert {"Open", "Copy", "Again", "History", "Delete"} <= footer()
         assert not {"Undo", "Stop", "Send", "Adapter"} & footer()
         await pane.pilot.press("escape")
-        with Workbench.open(furnished) as wb:
+        with Workbench(furnished) as wb:
             assert wb.settings.adapter == "second"
             wb._save_settings(adapter="")
         await pane.app.refresh_catalog()

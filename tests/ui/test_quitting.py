@@ -28,7 +28,7 @@ from weibo_tui.workbench import runs as workbench_runs
 async def train(pilot: Pilot[None], posts: Path) -> Job:
     """Start a training and pause it after its first step."""
     app = app_of(pilot)
-    job = app.start_job(Job("train", "second", lambda wb: wb.train(plan(posts)), app.screen))
+    job = app.start_job(Job("train", "second", lambda wb: wb.iter_train(plan(posts)), app.screen))
     await see(pilot, lambda: job.progress is not None and job.progress.stage == "training")
     job.pause()
     return job
@@ -59,7 +59,7 @@ def launched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def runs(home: Path) -> list[Run]:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return [run for run in wb.runs.list() if run.name == "second"]
 
 

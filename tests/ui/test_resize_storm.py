@@ -15,7 +15,7 @@ TYPED = "今天的面真好吃吗"
 
 
 def step(home: Path) -> int:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return sum(run.step for run in wb.runs.list() if run.name == "second")
 
 

@@ -35,7 +35,7 @@ RUN = "20260131-120000-00aa"
 SCORE = replace(
     score([0] * 30 + [1] * 30, [[0.9, 0.1]] * 27 + [[0.2, 0.8]] * 33, ["negative", "positive"], failed=1),
     emoticons={"with": 0.95, "without": 0.75, "only": 0.9},
-).to_json()
+).to_dict()
 POSTS = [
     replace(ANALYSIS, text="外卖等了两个小时，面都坨了[怒]", label="negative", confidence=0.981, uncertain=False),
     replace(ANALYSIS, text="[doge] 说不上好，也说不上坏", label="negative", confidence=0.62, uncertain=True),
@@ -63,7 +63,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which nothing depends on time and place. For reading only."""
     folder = tmp_path_factory.mktemp("settled")
-    with Workbench.open(folder) as wb:
+    with Workbench(folder) as wb:
         models.add_base(wb, folder / "from")
         base = wb.bases.open("small")
         data = {"files": ["posts.csv"], "train": 4800, "validation": 600, "test": 600, "split_seed": 0}

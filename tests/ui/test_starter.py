@@ -129,8 +129,8 @@ def test_own_models_or_posts_end_the_first_start(starter: Path, home: Path, stoc
         assert adapter in str(pane.prompt.border_title)
 
     adapter = "weibo"
-    with Workbench.open(home) as wb:
-        list(wb.predict([POST], source="cli", record=True))
+    with Workbench(home) as wb:
+        list(wb.iter_predict([POST], source="cli", record=True))
     play(not_welcome)
     adapter = "mood"
     shutil.copytree(stocked, home, dirs_exist_ok=True)
@@ -225,7 +225,7 @@ def test_training_uses_the_starter_without_a_download(starter: Path, home: Path,
         await until(pilot, lambda: app_of(pilot).catalog.own_adapters)
 
     play(scene)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         (card,) = wb.adapters.user_models()
         assert card.base == "starter"
         assert wb.adapter_name() == "weibo"

@@ -30,7 +30,7 @@ launch()
 
 
 def runs(home: Path) -> list[Run]:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return [run for run in wb.runs.list() if run.name == "second"]
 
 

@@ -63,7 +63,7 @@ def plan(data: Path, name: str, hyper: Hyperparameters = LONG, **more: Any) -> T
 
 
 def start(pilot: Pilot[None], config: TrainingConfig) -> Job:
-    job = Job("train", config.name, lambda wb: wb.train(config), owner=train_of(pilot))
+    job = Job("train", config.name, lambda wb: wb.iter_train(config), owner=train_of(pilot))
     train_of(pilot).follow(job)
     return job
 
@@ -177,8 +177,8 @@ def test_train_stop_asks_and_keeps_a_checkpoint(furnished: Path, few: Path) -> N
 
 def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Path) -> None:
     hyper = Hyperparameters(epochs=30, batch_size=8, bottleneck=8, max_length=32, emoticon_dropout=0.5, dropout=0.1)
-    with Workbench.open() as wb:
-        deque(wb.train(plan(few, "whole", hyper)), maxlen=0)
+    with Workbench() as wb:
+        deque(wb.iter_train(plan(few, "whole", hyper)), maxlen=0)
 
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
@@ -220,7 +220,7 @@ def test_train_finished_run_shows_score_and_can_be_used(furnished: Path, few: Pa
         await until(pilot, lambda: app_of(pilot).catalog.adapter == "fresh")
 
     play(scene)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.adapter_name() == "fresh"
 
 

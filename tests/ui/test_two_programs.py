@@ -23,15 +23,15 @@ MACHINE = "--device cpu --dtype float32 --threads 1".split()
 
 
 def texts(home: Path) -> list[str]:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return sorted(entry.text for entry in wb.history.page(100_000) if hasattr(entry, "text"))
 
 
 def stopped_run(posts: Path, epochs: int = 2) -> str:
     """Train for some steps, stop, and return the run."""
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         hyper = Hyperparameters(epochs=epochs, batch_size=16, bottleneck=8, max_length=32)
-        events = wb.train(
+        events = wb.iter_train(
             TrainingConfig((posts,), "second", hyper=hyper, machine=ComputeOptions("cpu", "float32", threads=1))
         )
         run = str(models.until(events, RunStarted).run)
@@ -64,10 +64,10 @@ def test_app_and_commands_keep_all_predictions(furnished: Path, tmp_path: Path) 
 
 def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, posts_file: Path) -> None:
     run = stopped_run(posts_file)
-    with Workbench.open() as one, Workbench.open() as other:
-        late = other.resume(run)
+    with Workbench() as one, Workbench() as other:
+        late = other.iter_resume(run)
         next(late)  # it has checked the run and prepares
-        deque(one.resume(run), maxlen=0)
+        deque(one.iter_resume(run), maxlen=0)
         entries = one.runs.last_seq(run)
         with pytest.raises(UserInputError, match="finished"):
             deque(late, maxlen=0)
@@ -77,7 +77,7 @@ def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, posts_fi
 
 def test_app_resume_of_an_active_run_is_refused(furnished: Path, posts_file: Path) -> None:
     run = stopped_run(posts_file)
-    with Workbench.open() as other:
+    with Workbench() as other:
 
         async def scene(pilot: Pilot[None]) -> None:
             await pilot.press("f3")
@@ -109,7 +109,7 @@ def test_two_resumes_of_a_run_one_wins(_time: int, furnished: Path, posts_file: 
     assert winner.poll() is None
     winner.send_signal(signal.SIGTERM)
     winner.communicate(timeout=60)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.runs.get(run).state == "stopped"
 
 
@@ -122,10 +122,10 @@ def test_two_trainings_of_one_name_make_one_adapter(furnished: Path, few: Path) 
     loser = next(number for number, process in enumerate(both) if process.returncode == 2)
     said = ends[loser][1].decode().splitlines()[-1]
     assert re.search("The name 'twin' is reserved by run|An adapter named 'twin' is there already", said)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         card = wb.adapters.card("twin")
         assert wb.runs.get(card.run).state == "finished"
-        assert deque(wb.predict(["好吃"], "twin"))
+        assert deque(wb.iter_predict(["好吃"], "twin"))
 
 
 @pytest.mark.slow

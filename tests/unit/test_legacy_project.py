@@ -57,7 +57,7 @@ def test_errors_offer_each_step_of_the_import(command: Command, project: Path, h
     assert f"'weibo-tui adapters import {CHECKPOINT}'" in done.err
     command.ok("adapters", "import", CHECKPOINT)
     assert command.ok("predict", "好看", "--device", "cpu", "--json").out.count("\n") == 1
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         assert wb.bases.card("gpt2-chinese").source == str(project / BASE)
 
     done = command("train")

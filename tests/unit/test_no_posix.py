@@ -30,7 +30,7 @@ async def main():
     app.stop_workers()
 
 asyncio.run(asyncio.wait_for(main(), 120))
-with Workbench.open() as wb:
+with Workbench() as wb:
     print(wb.history.count())
 """
 

@@ -32,7 +32,7 @@ OWN = (
 def folder(furnished: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current folder of the commands, which contains `few.csv`."""
     monkeypatch.chdir(tmp_path)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         wb.history.add([ANALYSIS])
     return tmp_path
 
@@ -82,8 +82,8 @@ def test_output_in_the_home_is_refused(command: Command, folder: Path) -> None:
 def test_standard_output_as_output_file_is_refused(folder: Path) -> None:
     reader, writer = os.pipe()
     try:
-        with Workbench.open() as wb, pytest.raises(UserInputError, match="Not a regular file"):
-            list(wb.export_history(Path(f"/dev/fd/{writer}")))
+        with Workbench() as wb, pytest.raises(UserInputError, match="Not a regular file"):
+            list(wb.iter_export_history(Path(f"/dev/fd/{writer}")))
     finally:
         os.close(reader)
         os.close(writer)
@@ -128,13 +128,13 @@ def test_checkpoint_never_replaces_the_input(command: Command, folder: Path) -> 
 def test_python_methods_replace_files_only_on_request(folder: Path) -> None:
     out = folder / "posts.csv"
     out.write_bytes(b"mine")
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         run = wb.runs.list()[0].id
         with pytest.raises(UserInputError, match="File exists"):
-            list(wb.export_history(out))
+            list(wb.iter_export_history(out))
         with pytest.raises(UserInputError, match="File exists"):
             wb.export_run(run, out)
         assert out.read_bytes() == b"mine"
         wb.export_run(run, out, overwrite=True)
-        list(wb.export_history(out, overwrite=True))
+        list(wb.iter_export_history(out, overwrite=True))
     assert ANALYSIS.text in out.read_text("utf-8-sig")

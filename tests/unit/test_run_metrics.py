@@ -59,7 +59,7 @@ def texts(found: RunMetrics) -> list[str]:
 
 @pytest.fixture
 def runs(home: Path) -> Iterator[Runs]:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         yield wb.runs
 
 
@@ -211,7 +211,7 @@ def test_store_overlaid_runs_keep_their_colors(runs: Runs) -> None:
 
 
 def test_store_ignores_entries_of_evicted_metrics(home: Path) -> None:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         kept = wb.runs.create("train", "mood", {})
         wb.runs.append_events(kept.id, [STARTED, step(1)])
         seen = RunStore(wb.runs.list())

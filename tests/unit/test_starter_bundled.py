@@ -36,7 +36,7 @@ def test_bundled_files_match_their_cards(command: Command) -> None:
     assert [base["name"] for base in report["bases"]] == [STARTER_BASE]
     assert sorted(adapter["name"] for adapter in report["adapters"]) == sorted(task.adapter for task in TASKS)
     assert all(model["sound"] for model in (*report["bases"], *report["adapters"]))
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         base = wb.bases.open(STARTER_BASE)
         with open_tensors(wb.bases.path(STARTER_BASE) / WEIGHTS, base.backbone.config) as read:
             assert drain(fingerprint(base.backbone.config, read, base.tokenizer)) == base.card.fingerprint
@@ -56,8 +56,8 @@ def test_default_adapter_is_right_about_plain_posts(command: Command) -> None:
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.adapter)
 def test_noise_posts_get_low_confidence(task: Task) -> None:
     posts = [probe["text"] for probe in read_probes() if probe["kind"] == "nonsense"]
-    with Workbench.open() as wb:
-        confidences = [analysis.confidence or 0 for analysis in wb.predict(posts, task.adapter, record=False)]
+    with Workbench() as wb:
+        confidences = [analysis.confidence or 0 for analysis in wb.iter_predict(posts, task.adapter, record=False)]
     assert len(confidences) >= 10
     # `review` is more confident for one of them, as its card says.
     assert sum(confidence > MAX_NOISE_CONFIDENCE for confidence in confidences) <= (task.adapter == "review")

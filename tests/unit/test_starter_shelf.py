@@ -23,7 +23,7 @@ def test_fresh_home_predicts_with_the_starter(starter: Path, home: Path, command
 
 
 def test_starter_is_the_default_until_another_is_chosen(starter: Path, home: Path, stocked: Path) -> None:
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert (wb.base_name(), wb.adapter_name()) == ("starter", "weibo")
         shutil.copytree(stocked / "bases", home / "bases")
         shutil.copytree(stocked / "adapters", home / "adapters")
@@ -39,7 +39,7 @@ def test_starter_is_the_default_until_another_is_chosen(starter: Path, home: Pat
 def test_user_adapter_hides_bundled_one_until_removed(starter: Path, home: Path, stocked: Path) -> None:
     for name in ("weibo", "other"):
         shutil.copytree(stocked / "adapters" / "mood", home / "adapters" / name)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.adapter_name() == "weibo"
         assert not wb.adapters.is_bundled("weibo")
         assert len(wb.adapters.list()) == 2
@@ -52,7 +52,7 @@ def test_user_adapter_hides_bundled_one_until_removed(starter: Path, home: Path,
 def test_bundled_models_cannot_be_changed_or_hidden(starter: Path, stocked: Path) -> None:
     before = listing(starter)
     refused = partial(pytest.raises, UserInputError, match="comes with weibo-tui and stays as it is")
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         with refused():
             wb.remove_base("starter")
         with refused():
@@ -71,14 +71,14 @@ def test_new_models_leave_the_default_unchanged(starter: Path, few: Path, stocke
     assert done.err.splitlines()[-1] == "To make it the default: weibo-tui adapters use mine"
     done = command.ok("bases", "add", stocked / "bases" / "tiny", "--name", "mine")
     assert done.err.splitlines()[-1] == "To make it the default: weibo-tui bases use mine"
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.adapters.card("mine").base == "starter"
         assert (wb.base_name(), wb.adapter_name()) == ("starter", "weibo")
         wb.set_default_adapter("mine")
-        (analysis,) = wb.predict(["今天太开心了"])
+        (analysis,) = wb.iter_predict(["今天太开心了"])
         assert analysis.adapter == "mine"
     assert "To make it" not in command.ok("bases", "use", "mine").err
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.base_name() == "mine"
 
 

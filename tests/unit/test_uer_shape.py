@@ -45,7 +45,7 @@ def test_full_size_from_folder_to_prediction(full_size: Path, home: Path, tmp_pa
     data = made_up.write_posts(tmp_path / "posts.csv", 24)
     hyper = Hyperparameters(epochs=1, batch_size=6, max_length=16, learning_rate=1e-3, seed=3)
     plan = TrainingConfig((data,), "mood", base="uer", hyper=hyper, machine=models.MACHINE)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         card = wb.add_base(full_size, "uer")
         assert (card.parameters, card.prefix, card.suffix, card.pad) == (102_068_736, (101,), (102,), 0)
         weights = wb.bases.path("uer") / "model.safetensors"
@@ -59,18 +59,20 @@ def test_full_size_from_folder_to_prediction(full_size: Path, home: Path, tmp_pa
             assert (opened.backbone(ids, lengths) - expected).abs().max() < 1e-4 * expected.abs().max()
         del opened
 
-        events = wb.train(plan)
+        events = wb.iter_train(plan)
         run = models.until(events, RunStarted).run
         models.until(events, StepDone)
         events.close()  # type: ignore[attr-defined]
         assert wb.runs.get(run).state == "stopped"
-        steps = [event.step for event in wb.resume(run) if isinstance(event, StepDone)]
+        steps = [event.step for event in wb.iter_resume(run) if isinstance(event, StepDone)]
         assert steps[0] == 2
         assert wb.adapters.card("mood").parameters == TRAINED
         assert hashlib.sha256(weights.read_bytes()).hexdigest() == before
 
-    with Workbench.open(home) as wb:
-        analyses = list(wb.predict(["今天的面真好吃", "服务太差了，再也不来", "OK"], "mood", machine=models.MACHINE))
+    with Workbench(home) as wb:
+        analyses = list(
+            wb.iter_predict(["今天的面真好吃", "服务太差了，再也不来", "OK"], "mood", machine=models.MACHINE)
+        )
         wb.remove_base("uer")
     assert all(analysis.label in ("negative", "positive") for analysis in analyses)
 

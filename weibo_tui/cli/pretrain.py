@@ -47,7 +47,7 @@ def pretrain(
         )
     with open_workbench() as workbench:
         if corpus is None:
-            follow(workbench, workbench.resume(resume, name), json)
+            follow(workbench, workbench.iter_resume(resume, name), json)
             return
         config = PretrainingConfig(
             corpus=corpus,
@@ -57,4 +57,4 @@ def pretrain(
             machine=machine,
             **asdict(replace(size, units=TOKEN_UNITS.get(size.units, size.units))),
         )
-        follow(workbench, workbench.pretrain(config), json)
+        follow(workbench, workbench.iter_pretrain(config), json)

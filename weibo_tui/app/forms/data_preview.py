@@ -160,7 +160,7 @@ class _AuditSteps:
     def advance(self, wb: Workbench) -> object:
         """Run for one step and return its last event."""
         if self._events is None:
-            self._events = wb.audit(self._plan)
+            self._events = wb.iter_audit(self._plan)
         until = time.monotonic() + PROGRESS_SECONDS
         event = next(self._events)
         while not isinstance(event, AuditResult) and time.monotonic() < until:
