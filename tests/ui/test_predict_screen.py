@@ -57,7 +57,7 @@ def test_sent_post_gets_a_card_and_is_recorded(furnished: Path, monkeypatch: pyt
         assert "✗ nothing to read is left of the post" in pane.text(pane.posts[4])
 
         with monkeypatch.context() as patch:
-            patch.setattr(Workbench, "predict", broken)
+            patch.setattr(Workbench, "iter_predict", broken)
             await pane.send(OTHER)
             await pane.wait_predicted(6)
         assert "✗ The disk is on fire." in pane.text(pane.posts[5])

@@ -36,7 +36,7 @@ def stopped_run(posts: Path, epochs: int = 2) -> str:
         )
         run = str(models.until(events, RunStarted).run)
         models.until(events, StepDone, 5)
-        events.close()  # type: ignore[attr-defined]
+        events.close()
     return run
 
 

@@ -53,7 +53,7 @@ def lived_in(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         hyper = Hyperparameters(epochs=2, batch_size=8, bottleneck=8)
         events = wb.iter_train(TrainingConfig((few,), "cut", base="tiny", hyper=hyper, machine=models.MACHINE))
         models.until(events, StepDone, 5)
-        events.close()  # type: ignore[attr-defined]
+        events.close()
     return home
 
 

@@ -113,7 +113,7 @@ def test_closed_download_resumes(home: Path, hub: Hub, model: dict[str, bytes]) 
                 break
         with pytest.raises(UserInputError, match="is being fetched by another program already"):
             get(home)
-        events.close()  # type: ignore[attr-defined]  # it is a generator
+        events.close()  # it is a generator
     gate.set()
     assert installed(home) == []
     get(home)

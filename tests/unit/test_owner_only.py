@@ -64,7 +64,7 @@ def test_files_of_all_commands_are_private(
         command.ok("runs", "export", run, out / "run.csv")
         events = other.iter_train(models.training_plan(tmp_path / "other", "stopped", data=(few,)))
         models.until(events, StepDone, 2)
-        events.close()  # type: ignore[attr-defined]
+        events.close()
         assert list(other.paths.runs.glob("*/checkpoint.safetensors"))
     log_exception(ValueError("a fault"))
     assert len(list((tmp_path / "other").rglob("*"))) > 20

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -391,11 +391,11 @@ def test_threads_predict_and_train_at_once(wb: Workbench, few: Path) -> None:
 
 
 def test_iterator_keeps_its_workbench_open(small_home: Path, wb: Workbench, tmp_path: Path) -> None:
-    events: Iterator[object] = Workbench(wb.paths.data).iter_train(models.training_plan(tmp_path))
+    events = Workbench(wb.paths.data).iter_train(models.training_plan(tmp_path))
     models.until(events, StepDone)
     gc.collect()
     assert [run.state for run in wb.runs.list()] == ["running"]
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert [run.state for run in wb.runs.list()] == ["stopped"]
 
 

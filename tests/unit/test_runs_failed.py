@@ -87,7 +87,7 @@ def test_resume_of_run_finished_elsewhere_is_refused(wb: Workbench, tmp_path: Pa
 def test_leftovers_of_killed_runs_are_deleted(wb: Workbench, tmp_path: Path) -> None:
     events = wb.iter_train(models.training_plan(tmp_path, "first"))
     finished = models.until(events, RunFinished).run
-    events.close()  # type: ignore[attr-defined]  # after the last event, which does not stop the run
+    events.close()  # after the last event, which does not stop the run
     assert wb.runs.get(finished).state == "finished"
     stale = wb.runs.folder(finished) / "checkpoint.safetensors"
     stale.write_bytes(b"stale")

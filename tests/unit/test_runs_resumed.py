@@ -174,7 +174,7 @@ def test_killed_training_resumes_from_its_checkpoint(
     next(events)
     saved = checkpoint.read_bytes()  # at the end of the first epoch
     models.until(events, StepDone, 2)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     checkpoint.write_bytes(saved)  # as after a kill, the journal is ahead of the checkpoint
     assert [step["step"] for step in journal(wb, run)] == [1, 2, 3, 4, 5, 6]
     list(wb.iter_resume(run))

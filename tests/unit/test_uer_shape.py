@@ -62,7 +62,7 @@ def test_full_size_from_folder_to_prediction(full_size: Path, home: Path, tmp_pa
         events = wb.iter_train(plan)
         run = models.until(events, RunStarted).run
         models.until(events, StepDone)
-        events.close()  # type: ignore[attr-defined]
+        events.close()
         assert wb.runs.get(run).state == "stopped"
         steps = [event.step for event in wb.iter_resume(run) if isinstance(event, StepDone)]
         assert steps[0] == 2

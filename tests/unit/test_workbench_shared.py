@@ -149,7 +149,7 @@ def test_run_started_in_thread_is_closed_in_another(wb: Workbench, tmp_path: Pat
     events = wb.iter_train(models.training_plan(tmp_path))
     run = in_thread(lambda: models.until(events, RunStarted).run)
     in_thread(lambda: models.until(events, StepDone))
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert wb.runs.get(run).state == "stopped"
 
 
@@ -185,7 +185,7 @@ def test_run_is_visible_to_other_threads(wb: Workbench, tmp_path: Path) -> None:
 
     state, names = in_thread(look)
     assert (state, names[0]) == ("running", "RunStarted")
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert in_thread(look)[0] == "stopped"
 
 

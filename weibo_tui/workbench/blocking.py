@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from weibo_tui import log
 from weibo_tui.display_names import display_name
@@ -19,21 +19,20 @@ from weibo_tui.progress import Progress
 T = TypeVar("T")
 
 
-def run(events: Iterator[object], result: type[T], progress: bool = True) -> T:
+def run(events: Generator[object, None, None], result: type[T], progress: bool = True) -> T:
     """Run long work to its end, and return its last event, which is of the type `result`.
 
     At Ctrl-C it stops after the current step, which saves a checkpoint, and raises KeyboardInterrupt; a second Ctrl-C
     stops at once."""
     run_id, last = "", None
-    work = cast(Generator[object, None, None], events)
-    with translate_errors(), progress_bar(progress) as bar, _interrupts() as is_interrupted, closing(work):
-        for last in work:
+    with translate_errors(), progress_bar(progress) as bar, _interrupts() as is_interrupted, closing(events):
+        for last in events:
             bar.show(last)
             if isinstance(last, RunStarted):
                 run_id = last.run
-            if is_interrupted():
+            if is_interrupted() and not isinstance(last, result):
                 break
-    if is_interrupted():
+    if is_interrupted() and not isinstance(last, result):
         message = _("Stopped with a checkpoint. To continue: resume('{run}').").format(run=run_id)
         raise KeyboardInterrupt(*([message] if run_id else []))
     assert isinstance(last, result)

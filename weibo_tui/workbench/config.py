@@ -251,12 +251,13 @@ def _convert(name: str, value: Any, default: Any) -> Any:
     kind = type(default)
     if default in (None, MISSING):  # a text, or a sequence of them
         return value if value is None or isinstance(value, str | Path) else tuple(value)
-    if isinstance(value, kind):
-        return value
-    if kind is int and isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
-    if kind is float and isinstance(value, Real) and not isinstance(value, bool):
-        return float(value)
+    if isinstance(value, bool) == (kind is bool):  # a bool is an int too
+        if isinstance(value, kind):
+            return value
+        if kind is int and isinstance(value, Integral):
+            return int(value)
+        if kind is float and isinstance(value, Real):
+            return float(value)
     message = _("{name} is {value} and must be of type {type}.")
     raise UserInputError(message.format(name=name, value=repr(value)[:100], type=kind.__name__))
 

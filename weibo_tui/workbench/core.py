@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import threading
 import weakref
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.labels import BINARY, resolve_labels
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from weibo_tui.engine.prediction import Classifier
     from weibo_tui.registry.bases import OpenBase
     from weibo_tui.storage.database import Database
+
+Events: TypeAlias = Generator[object, None, None]
+"""Iterator of long work. Not iterating is a pause, and closing it stops the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ class WorkbenchCore:
         source: str = "python",
         machine: ComputeOptions = ComputeOptions(),
         window: int = prediction.WINDOW,
-    ) -> Iterator[Analysis]:
+    ) -> Generator[Analysis, None, None]:
         """Predict posts in order, `window` at a time. `record` adds them to the history (None: the setting decides).
 
         An unreadable post gives an Analysis with an error and without a label."""
@@ -212,13 +215,13 @@ class WorkbenchCore:
         Raises UserInputError where it cannot be read that way."""
         return preview_table(path, columns.text, columns.label, columns.encoding, limit)
 
-    def iter_audit(self, config: AuditConfig) -> Iterator[object]:
+    def iter_audit(self, config: AuditConfig) -> Events:
         """Inspect labeled files: progress, then an `AuditResult`."""
         columns = config.columns
         result = yield from audit(config.data, columns.text, columns.label, columns.encoding, config.labels)
         yield AuditResult(result)
 
-    def iter_train(self, config: TrainingConfig) -> Iterator[object]:
+    def iter_train(self, config: TrainingConfig) -> Events:
         """Train an adapter, and yield events; the last is `RunFinished`.
 
         Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays.
@@ -230,11 +233,11 @@ class WorkbenchCore:
         """
         yield from training.train(self.models, self.runs, config)
 
-    def iter_pretrain(self, config: PretrainingConfig) -> Iterator[object]:
+    def iter_pretrain(self, config: PretrainingConfig) -> Events:
         """Pretrain a base on plain text, and yield events; the last is `RunFinished`."""
         yield from pretraining.pretrain(self.models, self.runs, config)
 
-    def iter_resume(self, run_id: str, name: str = "") -> Iterator[object]:
+    def iter_resume(self, run_id: str, name: str = "") -> Events:
         """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result."""
         run = self.runs.get(run_id)
         if name and name != run.name:
@@ -246,7 +249,7 @@ class WorkbenchCore:
         """Resume a run in a background process; see `runs.detach`."""
         return runs.detach(self.paths, self.runs, self.runs.get(run_id))
 
-    def iter_evaluate(self, config: EvaluationConfig) -> Iterator[object]:
+    def iter_evaluate(self, config: EvaluationConfig) -> Events:
         """Evaluate an adapter on labeled files: progress, then an `EvaluationResult`."""
         yield from evaluation.evaluate(self.models, config)
 
@@ -255,7 +258,7 @@ class WorkbenchCore:
         self.check_output(out, overwrite)
         result.write_errors(out, overwrite)
 
-    def iter_label_file(self, config: LabelingConfig) -> Iterator[object]:
+    def iter_label_file(self, config: LabelingConfig) -> Events:
         """Label a file: progress, then a `LabelingResult`. Continues a killed labeling."""
         history = self.history if config.record and self.settings.history else None
         yield from labeling.label_file(self.models, history, config)
@@ -277,39 +280,39 @@ class WorkbenchCore:
         self.check_output(out, overwrite)
         return self.runs.export(run_id, out, overwrite)
 
-    def iter_export_base(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write a base as a `.zip` or `.tar.gz`: an iterator of progress."""
+    def iter_export_base(self, name: str, out: Path, overwrite: bool = False) -> Events:
+        """Write a base as a `.zip` or `.tar.gz`."""
         self.check_output(out, overwrite)
         yield from self.bases.export(name, out, overwrite)
 
-    def iter_export_adapter(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write an adapter as a `.zip` or `.tar.gz`: an iterator of progress."""
+    def iter_export_adapter(self, name: str, out: Path, overwrite: bool = False) -> Events:
+        """Write an adapter as a `.zip` or `.tar.gz`."""
         self.check_output(out, overwrite)
         yield from self.adapters.export(name, out, overwrite)
 
-    def iter_download_base(self, repository: str = downloads.BASE, name: str = "") -> Iterator[object]:
+    def iter_download_base(self, repository: str = downloads.BASE, name: str = "") -> Events:
         """Download a GPT-2 from the Hugging Face Hub or the mirror in HF_ENDPOINT, unless it is here already.
 
-        An iterator of progress that ends with an `ImportResult`. An interrupted download continues where it stopped."""
+        Progress, then an `ImportResult`. An interrupted download continues where it stopped."""
         card = yield from downloads.download_base(self.models, repository, name)
         yield ImportResult(card)
 
-    def iter_download_data(self, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Download weibo_senti_100k, a set of labeled posts, into the CSV file `out`: an iterator of progress."""
+    def iter_download_data(self, out: Path, overwrite: bool = False) -> Events:
+        """Download weibo_senti_100k, a set of labeled posts, into the CSV file `out`."""
         self.check_output(out, overwrite)
         yield from downloads.download_data(self.paths.downloads, out, overwrite)
 
-    def iter_add_base(self, folder: Path, name: str) -> Iterator[object]:
+    def iter_add_base(self, folder: Path, name: str) -> Events:
         """Import a local Hugging Face folder as the base `name`: progress, then an `ImportResult`."""
         card = yield from self.bases.import_folder(folder, name)
         yield ImportResult(card)
 
-    def iter_import_base(self, source: Path, name: str = "") -> Iterator[object]:
+    def iter_import_base(self, source: Path, name: str = "") -> Events:
         """Import an exported base under its own name or `name`: progress, then an `ImportResult`."""
         card = yield from self.bases.import_model(source, name)
         yield ImportResult(card)
 
-    def iter_import_adapter(self, source: Path, name: str = "", overwrite: bool = False) -> Iterator[object]:
+    def iter_import_adapter(self, source: Path, name: str = "", overwrite: bool = False) -> Events:
         """Import an exported adapter under its own name or `name`: progress, then an `ImportResult`."""
         card = yield from self.adapters.import_model(source, name, overwrite)
         yield ImportResult(card)
@@ -321,7 +324,7 @@ class WorkbenchCore:
         base: str = "",
         labels: Sequence[str] | None = None,
         overwrite: bool = False,
-    ) -> Iterator[object]:
+    ) -> Events:
         """Import a checkpoint of the original project as the adapter `name`: progress, then an `ImportResult`.
 
         Its backbone must be that of `base` (default: the default base, or the one that was added from the
@@ -341,8 +344,8 @@ class WorkbenchCore:
         source = "" if folder is None else str(folder.absolute())
         return next((card.name for card in self.bases.list() if source and card.source == source), "")
 
-    def iter_export_legacy(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write an adapter and its base as a checkpoint that the original project loads: an iterator of progress.
+    def iter_export_legacy(self, name: str, out: Path, overwrite: bool = False) -> Events:
+        """Write an adapter and its base as a checkpoint that the original project loads.
 
         Raises UserInputError where the shape differs from the original's."""
         from weibo_tui.registry import legacy_checkpoint

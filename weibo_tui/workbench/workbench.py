@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -26,7 +26,7 @@ from weibo_tui.workbench.config import (
     TrainingConfig,
     from_keywords,
 )
-from weibo_tui.workbench.core import AuditResult, ImportResult, WorkbenchCore
+from weibo_tui.workbench.core import AuditResult, Events, ImportResult, WorkbenchCore
 from weibo_tui.workbench.evaluation import EvaluationResult
 from weibo_tui.workbench.frames import FileName, LabeledData, to_path
 from weibo_tui.workbench.labeling import LabelingResult
@@ -358,12 +358,15 @@ def _training_result(finished: RunFinished) -> TrainingResult:
     return TrainingResult(finished.name, ScoreCard.from_dict(finished.score or {}), finished.run)
 
 
-def _import(events: Iterator[object], card_type: type[Card], progress: bool) -> Card:
+def _import(events: Events, card_type: type[Card], progress: bool) -> Card:
     card = blocking.run(events, ImportResult, progress).card
     assert isinstance(card, card_type)
     return card
 
 
-def _export(events: Iterator[object], out: FileName, progress: bool) -> Path:
-    blocking.run(events, object, progress)
-    return to_path(out)
+def _export(events: Generator[object, None, object], out: FileName, progress: bool) -> Path:
+    def finish() -> Events:
+        yield from events
+        yield to_path(out)
+
+    return blocking.run(finish(), Path, progress)
