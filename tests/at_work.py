@@ -23,7 +23,7 @@ def plan(posts: Path, epochs: int = 6) -> TrainingConfig:
 
 def started_run(home: Path) -> Run | None:
     """Return the run of `plan` once it has made a step."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return next((run for run in wb.runs.list() if run.name == "second" and run.step), None)
 
 
@@ -45,9 +45,9 @@ def app_at_work(kind: Kind, path: Path) -> list[str]:
 def start_job(kind: Kind, path: Path) -> None:
     """Make the app start a job of this kind, which runs until the app is quit."""
     does = {
-        "train": lambda wb: wb.train(plan(path, 900)),
-        "label": lambda wb: wb.label_file(LabelingConfig(path, path.with_name("out.csv"))),
-        "fetch": lambda wb: wb.download_base("lab/gpt2", "fetched"),
+        "train": lambda wb: wb.iter_train(plan(path, 900)),
+        "label": lambda wb: wb.iter_label_file(LabelingConfig(path, path.with_name("out.csv"))),
+        "fetch": lambda wb: wb.iter_download_base("lab/gpt2", "fetched"),
     }
     begin_work = main.WeiboApp._load
 

@@ -57,7 +57,7 @@ def predictions(count: int) -> list[Analysis]:
 
 def keep(home: Path, entries: Sequence[Entry] = ()) -> list[Entry]:
     """Add entries to the history of a home. Return all that it holds, newest first."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         wb.history.add([entry for entry in entries if isinstance(entry, Analysis)])
         for entry in entries:
             if not isinstance(entry, Analysis):

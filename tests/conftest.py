@@ -188,7 +188,7 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import models  # imports torch and transformers, which many tests do not need
 
     folder = tmp_path_factory.mktemp("small")
-    with pytest.MonkeyPatch.context() as patch, Workbench.open(folder / "home", folder / "no-starter") as opened:
+    with pytest.MonkeyPatch.context() as patch, Workbench(folder / "home", folder / "no-starter") as opened:
         patch.setattr(isolated, "run", run_in_process)
         models.add_base(opened, folder / "from")
         models.add_adapter(opened, opened.bases.open("small"), "mood")
@@ -201,7 +201,7 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wb(home: Path, small_home: Path) -> Iterator[Workbench]:
     """Open a workbench with the base `small` and the adapter `mood`, of random weights."""
     shutil.copytree(small_home, home, dirs_exist_ok=True)
-    with Workbench.open(home) as opened:
+    with Workbench(home) as opened:
         yield opened
 
 

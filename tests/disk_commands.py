@@ -104,7 +104,7 @@ def furnish(shell: Shell, stocked: Path, posts: Path, corpus: Path, elsewhere: P
     (elsewhere / "corpus.txt").write_text("".join(corpus.read_text("utf-8").splitlines(True)[:600]), "utf-8")
     made_up.write_posts(elsewhere / "few.csv", 120, seed=5)
     models.write_folder(elsewhere / "folder", models.reference(), tokens="tokenizer.json")
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         models.add_base(wb, elsewhere, "deep", n_layer=3)
         base = wb.bases.open("tiny")
         shape: dict[str, Any] = {"bottleneck": 64, "activation": "relu"}

@@ -90,7 +90,7 @@ def shown(text: str, cells: int = 6) -> str:
 
 def fill(home: Path) -> None:
     """Fill a home that has the base `tiny` with a history, runs, an adapter and a base with hostile texts."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         _fill_history(wb)
         _fill_runs(wb)
         _add_adapter(wb)

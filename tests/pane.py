@@ -107,7 +107,7 @@ def play_predict(act: Callable[[Pane], Coroutine[Any, Any, None]], size: tuple[i
 
 def history_entries(home: Path) -> list[Entry]:
     """Return the history, the newest entry first."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return wb.history.page(100_000)
 
 
@@ -118,8 +118,8 @@ def history_posts(home: Path) -> list[str]:
 
 def record_posts(home: Path, *texts: str) -> None:
     """Predict posts and record them in the history."""
-    with Workbench.open(home) as wb:
-        list(wb.predict(texts, "mood", source="cli", record=True))
+    with Workbench(home) as wb:
+        list(wb.iter_predict(texts, "mood", source="cli", record=True))
 
 
 def add_adapter(home: Path, name: str) -> None:
@@ -127,5 +127,5 @@ def add_adapter(home: Path, name: str) -> None:
     folder = shutil.copytree(home / "adapters" / "mood", home / "adapters" / name)
     card = registry_cards.read(folder / "card.json", AdapterCard)
     (folder / "card.json").write_bytes(registry_cards.write(dataclasses.replace(card, name=name)))
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         wb.set_default_adapter("mood")

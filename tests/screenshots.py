@@ -71,12 +71,12 @@ def furnish(home: Path, posts: Path) -> None:
     """Make a base and two adapters, one of them trained with emoticon dropout."""
     corpus = HERE / "data" / "corpus.txt"
     recipe = PretrainingHyperparameters(tokens=300_000, learning_rate=3e-3)
-    with Workbench.open(home) as workbench:
-        deque(workbench.pretrain(PretrainingConfig(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
+    with Workbench(home) as workbench:
+        deque(workbench.iter_pretrain(PretrainingConfig(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
         for name, dropout in {"mood": 0.0, "mood-words": 0.5}.items():
             hyper = Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout)
             plan = TrainingConfig((posts,), name, "small", hyper=hyper)
-            deque(workbench.train(plan), maxlen=0)
+            deque(workbench.iter_train(plan), maxlen=0)
         workbench.set_default_adapter("mood-words")
 
 

@@ -30,10 +30,12 @@ def train(folder: Path) -> Path:
     corpus = DATA / "corpus.txt"
     base = PretrainingConfig(corpus, "tiny", layers=2, width=64, heads=2, positions=128, recipe=recipe, machine=machine)
     hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2, emoticon_dropout=0.5)
-    with Workbench.open(folder) as workbench:
-        deque(workbench.pretrain(base), maxlen=0)
+    with Workbench(folder) as workbench:
+        deque(workbench.iter_pretrain(base), maxlen=0)
         workbench.set_default_base("tiny")
-        deque(workbench.train(TrainingConfig((DATA / "posts.csv",), "mood", hyper=hyper, machine=machine)), maxlen=0)
+        deque(
+            workbench.iter_train(TrainingConfig((DATA / "posts.csv",), "mood", hyper=hyper, machine=machine)), maxlen=0
+        )
         workbench.set_default_adapter("mood")
     return folder
 

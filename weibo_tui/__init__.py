@@ -4,27 +4,116 @@ In a notebook or a script, use the workbench::
 
     from weibo_tui import Workbench
 
-    with Workbench.open() as workbench:
-        for analysis in workbench.predict(["今天的面真好吃"]):
-            print(analysis.label, analysis.confidence)
+    wb = Workbench()
+    wb.predict("今天的面真好吃")                         # a Prediction
+    wb.predict(frame["text"]).to_pandas()               # many, as a DataFrame
+    result = wb.train("posts.csv", "mood", epochs=2)    # a TrainingResult
+    wb.evaluate("test.csv", adapter="mood")             # a ScoreCard
+    wb.label_file("posts.csv", "labeled.csv")           # a LabelingResult
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.version import __version__
 
 if TYPE_CHECKING:
-    from weibo_tui.workbench import Workbench
+    from weibo_tui.datasets.auditing import Audit
+    from weibo_tui.engine.events import (
+        BatchHalved,
+        CheckpointSaved,
+        Evaluated,
+        JournalDelayed,
+        RunFinished,
+        RunStarted,
+        StepDone,
+    )
+    from weibo_tui.engine.hyperparameters import ComputeOptions, Hyperparameters, PretrainingHyperparameters
+    from weibo_tui.engine.score_card import ScoreCard
+    from weibo_tui.progress import Progress
+    from weibo_tui.registry.cards import AdapterCard, BaseCard
+    from weibo_tui.storage.entries import Analysis, HistoryFilter
+    from weibo_tui.workbench.config import (
+        AuditConfig,
+        Columns,
+        EvaluationConfig,
+        LabelingConfig,
+        PretrainingConfig,
+        TrainingConfig,
+    )
+    from weibo_tui.workbench.core import AuditResult, ImportResult
+    from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
+    from weibo_tui.workbench.labeling import LabelingResult
+    from weibo_tui.workbench.results import Prediction, Predictions, PretrainingResult, TrainingResult
+    from weibo_tui.workbench.workbench import Workbench
 
-__all__ = ["Workbench", "__version__"]
+_MODULES = {
+    "datasets.auditing": "Audit",
+    "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
+    "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
+    "engine.score_card": "ScoreCard",
+    "progress": "Progress",
+    "registry.cards": "AdapterCard BaseCard",
+    "storage.entries": "Analysis HistoryFilter",
+    "workbench.config": "AuditConfig Columns EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
+    "workbench.core": "AuditResult ImportResult",
+    "workbench.evaluation": "EvaluatedPost EvaluationResult",
+    "workbench.labeling": "LabelingResult",
+    "workbench.results": "Prediction Predictions PretrainingResult TrainingResult",
+    "workbench.workbench": "Workbench",
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+__all__ = [
+    "AdapterCard",
+    "Analysis",
+    "Audit",
+    "AuditConfig",
+    "AuditResult",
+    "BaseCard",
+    "BatchHalved",
+    "CheckpointSaved",
+    "Columns",
+    "ComputeOptions",
+    "CorruptFileError",
+    "Evaluated",
+    "EvaluatedPost",
+    "EvaluationConfig",
+    "EvaluationResult",
+    "HistoryFilter",
+    "Hyperparameters",
+    "ImportResult",
+    "JournalDelayed",
+    "LabelingConfig",
+    "LabelingResult",
+    "Prediction",
+    "Predictions",
+    "PretrainingConfig",
+    "PretrainingHyperparameters",
+    "PretrainingResult",
+    "Progress",
+    "RunFinished",
+    "RunStarted",
+    "ScoreCard",
+    "StepDone",
+    "TrainingConfig",
+    "TrainingResult",
+    "UserInputError",
+    "WeiboTuiError",
+    "Workbench",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Imported at first use, so that importing a small module does not import everything.
-    if name == "Workbench":
-        from weibo_tui.workbench import Workbench
-
-        return Workbench
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"weibo_tui.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

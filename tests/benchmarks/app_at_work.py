@@ -49,7 +49,7 @@ def run_app(folder: str, seconds: float) -> Figures:
 def train_alone(folder: str, steps: int) -> Figures:
     """Return `step`, milliseconds of a step of the same training without the app."""
     times: list[float] = []
-    with Workbench.open() as workbench, closing(_time_steps(_train(workbench, Path(folder)), times)) as events:
+    with Workbench() as workbench, closing(_time_steps(_train(workbench, Path(folder)), times)) as events:
         while len(times) < WARM_UP_STEPS + steps:
             next(events)
     return {"step": _milliseconds(times[WARM_UP_STEPS:], "p50")}
@@ -115,7 +115,7 @@ class _Director:
         await self._label()
         async with self.phase("audit"):
             plan = AuditConfig((self._folder / "large.csv",))
-            job = Job("audit", "large", lambda workbench: workbench.audit(plan), self._app.screen)
+            job = Job("audit", "large", lambda workbench: workbench.iter_audit(plan), self._app.screen)
             await _wait_for(self._app.start_job(job))
 
     async def _train(self) -> None:
@@ -139,7 +139,7 @@ class _Director:
         async with self.phase("predictions"):
             for _second in range(max(int(self._seconds), 1)):
                 began = time.perf_counter()
-                await self._app.engine.call(lambda workbench: list(workbench.predict([POST], source="app")))
+                await self._app.engine.call(lambda workbench: list(workbench.iter_predict([POST], source="app")))
                 times.append(time.perf_counter() - began)
                 await asyncio.sleep(1.0)
         self.figures["prediction"] = _milliseconds(times, "p50")
@@ -174,7 +174,7 @@ class _Director:
 
 def _train(workbench: Workbench, folder: Path) -> Iterator[object]:
     hyper = Hyperparameters(epochs=1000)
-    return workbench.train(TrainingConfig((folder / "posts.csv",), "measured", hyper=hyper, machine=CPU))
+    return workbench.iter_train(TrainingConfig((folder / "posts.csv",), "measured", hyper=hyper, machine=CPU))
 
 
 def _time_steps(events: Iterator[object], times: list[float]) -> Generator[object, None, None]:

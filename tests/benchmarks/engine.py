@@ -45,7 +45,7 @@ def open_base(name: str) -> BenchmarkBase:
     """Open the user's or the bundled base `name` (default: random weights)."""
     if not name:
         return random_base(USUAL_SIZE)
-    with Workbench.open() as workbench:
+    with Workbench() as workbench:
         base = workbench.bases.open(name)
         definition = (workbench.bases.path(name) / TOKENIZER).read_text(encoding="utf-8")
     return BenchmarkBase(base.backbone, base.tokenizer, definition)

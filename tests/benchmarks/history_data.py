@@ -52,7 +52,7 @@ def fill(home: Path, number: int) -> Generator[Progress, None, None]:
     chances = np.cumsum(1 / (np.arange(VOCABULARY_SIZE) + ZIPF_OFFSET))
     chances /= chances[-1]
     vocabulary, sizes, random = words(), sample_lengths(number), np.random.default_rng(2)
-    with Workbench.open(home) as workbench:
+    with Workbench(home) as workbench:
         for begin in range(0, number, TRANSACTION_SIZE):
             yield Progress("writing", begin, number)
             end = min(begin + TRANSACTION_SIZE, number)
@@ -101,7 +101,7 @@ def query(home: str) -> Figures:
         return result
 
     began = time.perf_counter()
-    with Workbench.open(Path(home)) as workbench:
+    with Workbench(Path(home)) as workbench:
         history = workbench.history
         figures["open"] = 1000 * (time.perf_counter() - began)
         last = timed("newest", partial(load_newest, history, EVERYTHING)).entries[0]

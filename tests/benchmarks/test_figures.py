@@ -30,8 +30,8 @@ began = time.perf_counter()
 import torch
 imported = time.perf_counter()
 from weibo_tui import Workbench
-with Workbench.open() as workbench:
-    (analysis,) = workbench.predict(["这部电影太好看了，我很喜欢！"])
+with Workbench() as workbench:
+    (analysis,) = workbench.iter_predict(["这部电影太好看了，我很喜欢！"])
 print(imported - began, time.perf_counter() - imported)
 """
 
@@ -57,7 +57,7 @@ def watch(process: subprocess.Popen[bytes], partial: Path, until: int = 0) -> li
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory of another process is read from /proc")
 def test_labeling_million_rows_keeps_memory(home: Path, tmp_path: Path) -> None:
-    with Workbench.open(home) as workbench:
+    with Workbench(home) as workbench:
         models.add_base(workbench, tmp_path / "from", n_layer=2, n_head=2, n_embd=32, n_positions=128)
         models.add_adapter(workbench, workbench.bases.open("small"), "tiny", max_length=64)
         workbench.set_default_adapter("tiny")

@@ -47,7 +47,7 @@ def test_open_workbench_imports_nothing_heavy(furnished: Path) -> None:
 import sys
 from weibo_tui.workbench import Workbench
 
-with Workbench.open() as bench:
+with Workbench() as bench:
     assert bench.base_name() == "tiny"
     assert bench.adapter_name() == "mood"
     assert len(bench.runs.list()) == 2

@@ -35,7 +35,7 @@ def test_prediction_that_cannot_be_saved_is_an_error(furnished: Path) -> None:
         await until(pilot, lambda: "%" in drawn(pilot))
 
     play(scene)
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         assert [entry.text for entry in wb.history.page(9)] == ["rainy"]  # type: ignore[union-attr]
 
 

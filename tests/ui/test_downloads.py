@@ -139,7 +139,7 @@ def test_download_of_the_first_base_makes_it_the_default(
         assert not any("Fetch" in offer for offer in offers(pilot))
 
     play(scene)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         assert wb.settings.base == ""
 
 

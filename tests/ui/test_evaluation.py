@@ -130,8 +130,8 @@ def test_form_keeps_its_file_and_asks_before_replacing(furnished: Path, few: Pat
 
 
 def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) -> None:
-    with Workbench.open() as wb:
-        *_events, expected = wb.evaluate(EvaluationConfig((few,), "mood"))
+    with Workbench() as wb:
+        *_events, expected = wb.iter_evaluate(EvaluationConfig((few,), "mood"))
     assert isinstance(expected, EvaluationResult)
     score = expected.score
 
@@ -306,7 +306,7 @@ def test_hostile_posts_and_seven_long_labels_are_shown(furnished: Path, tmp_path
     hostile_file = write_posts(tmp_path / "[b]hostile.csv", [*hostile, (1, "长" * 30_000), (0, " ")])
     posts = [(number % 7, f"今天的面真好吃{'啊' * (number % 11)}{number}") for number in range(70)]
     seven_file = write_posts(tmp_path / "seven.csv", posts)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         models.add_adapter(wb, wb.bases.open("tiny"), "seven", labels=NAMES)
 
     async def scene(pilot: Pilot[None]) -> None:

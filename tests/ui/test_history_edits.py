@@ -90,7 +90,7 @@ def test_deletions_are_undone_last_first(home: Path) -> None:
         assert keep(home) == history.entries == entries
         assert "Undo" not in history.lines[-1]
         await history.press("d")
-        with Workbench.open(home) as wb:  # another program deletes it first
+        with Workbench(home) as wb:  # another program deletes it first
             wb.history.delete([entries[2]])
         await history.choose("Delete")
         await history.until_closed()
@@ -113,7 +113,7 @@ def test_marked_and_all_entries_are_deleted(home: Path) -> None:
         assert "2 marked" in history.text
         await history.press("G")
         await history.press("space")
-        with Workbench.open(home) as wb:  # after it was marked
+        with Workbench(home) as wb:  # after it was marked
             wb.history.correct(entries[0].id or 0, "calm")
         await history.press("d")
         assert "Delete 3 marked entries?" in history.text

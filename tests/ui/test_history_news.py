@@ -65,7 +65,7 @@ def test_history_shows_an_analysis_among_its_neighbors(home: Path) -> None:
             assert history.post in history.text
             assert history.screen.query_one(SearchField).value == ""
             check_position(history, entries)
-        with Workbench.open(home) as wb:
+        with Workbench(home) as wb:
             wb.history.count()
             wb._database.execute("DROP TABLE search")
         await history.press("slash", "面")

@@ -33,7 +33,7 @@ def test_history_survives_damaged_values(furnished: Path) -> None:
         *("milliseconds = 9e999", "created_at = x'ff'", "created_at = '0001-01-01T00:00:00.000Z'"),
     ]
     keep(furnished, [*predictions(len(changes) + 1), FILE])
-    with Workbench.open(furnished) as wb, wb.history._database.transaction():
+    with Workbench(furnished) as wb, wb.history._database.transaction():
         for number, change in enumerate(changes, start=1):
             wb.history._database.execute(f"UPDATE analyses SET {change} WHERE id = {number}")
         wb.history._database.execute("UPDATE labelled_files SET counts = '[NaN]'")

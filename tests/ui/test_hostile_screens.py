@@ -34,7 +34,7 @@ Tour = Callable[[Path, list[str]], None]
 
 def keep(home: Path, posts: list[str]) -> None:
     """Fill the history and the runs with these texts, in every column."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         wb.history.clear()
         for run in wb.runs.list():
             wb.runs.remove(run.id)
@@ -198,5 +198,5 @@ def test_megabyte_post_is_predicted_outside_the_prompt(furnished: Path) -> None:
         await look(pilot)
 
     play(scene, SIZE)
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         assert [entry.text for entry in wb.history.page(9) if isinstance(entry, Analysis)] == [post]

@@ -173,7 +173,7 @@ def test_models_and_jobs_show_hostile_texts(size: tuple[int, int], hostile: Path
 
         models = app.main_screens["models"]
         assert isinstance(models, ModelsScreen)
-        job = Job("evaluate", "hostile", lambda wb: wb.evaluate(plan), models, adapter="hostile")
+        job = Job("evaluate", "hostile", lambda wb: wb.iter_evaluate(plan), models, adapter="hostile")
         evaluation = Evaluation(plan, job)
         app.evaluations.items.append(evaluation)
         models._start(JobRequest(job))

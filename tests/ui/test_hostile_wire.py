@@ -52,7 +52,7 @@ def test_hostile_texts_reach_no_terminal_raw(furnished: Path, tmp_path: Path) ->
     folder = tmp_path / "data"
     write_labelled(folder, f"[b]\x1b[{MARK}m\u202e.csv")
     write_labelled(folder, "[b]x.csv")
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         posts = [*(f"{sequence}好\ud83d" for sequence in SEQUENCES), post]
         latest = [replace(ANALYSIS, text=text, label=text) for text in posts]
         wb.history.add([replace(entry, created_at="2099-01-01T00:00:00.000Z") for entry in latest])

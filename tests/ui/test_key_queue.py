@@ -81,7 +81,7 @@ async def check_screens(pilot: Pilot[None]) -> None:
 
 
 def test_keys_are_handled_in_order_everywhere(furnished: Path) -> None:
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         wb.history.add([ANALYSIS])
 
     async def scene(pilot: Pilot[None]) -> None:

@@ -61,7 +61,7 @@ async def open_import(pilot: Pilot[None], path: Path, *words: str) -> None:
 
 async def label_of(page: ModelsPage, post: str, adapter: str = "") -> str:
     """The label that the engine predicts."""
-    (analysis,) = await page.app.engine.call(lambda wb: list(wb.predict([post], adapter, record=False)))
+    (analysis,) = await page.app.engine.call(lambda wb: list(wb.iter_predict([post], adapter, record=False)))
     return analysis.label
 
 
@@ -69,7 +69,7 @@ async def label_of(page: ModelsPage, post: str, adapter: str = "") -> str:
 
 
 def test_list_and_cards_show_figures(two: Path) -> None:
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         base, card = wb.bases.card("tiny"), wb.adapters.card("mood")
     share = 100 * card.parameters / (card.parameters + base.parameters)
 
@@ -253,7 +253,7 @@ def test_delete_asks_first_and_refuses_models_in_use(two: Path, few: Path, tmp_p
 
     async def scene(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot, adapter="mood")
-        job = Job("label", "few.csv", lambda wb: wb.label_file(config), page.screen, adapter="mood")
+        job = Job("label", "few.csv", lambda wb: wb.iter_label_file(config), page.screen, adapter="mood")
         job.pause()
         page.app.start_job(job)
         for key, on in (("d", {"adapter": "mood"}), ("r", {"adapter": "mood"}), ("d", {"base": "tiny"})):
@@ -264,7 +264,7 @@ def test_delete_asks_first_and_refuses_models_in_use(two: Path, few: Path, tmp_p
         job.resume()
         page.app.wake_workers()
         await until(pilot, lambda: not page.app.jobs)
-        with Workbench.open() as wb:  # another program trains on the base
+        with Workbench() as wb:  # another program trains on the base
             run = wb.runs.create("train", "theirs", {"plan": {}, "base": wb.bases.card("tiny").fingerprint})
             with wb.runs.lock(run.id):
                 page.screen.query_one(StatusMessage).show("")

@@ -46,7 +46,7 @@ def chart(train: TrainScreen, name: str) -> LineChart:
 
 def create_runs(number: int) -> list[str]:
     """Create runs with a short journal each. Return their ids, the newest first."""
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         ids = [wb.runs.create("train", f"run-{index}", {}).id for index in range(number)]
         for run_id in ids:
             step = {"event": "StepDone", "steps": 4, "epoch": 1, "loss": 0.5, "seconds": 0.1, "posts": 8, "tokens": 99}
@@ -159,7 +159,7 @@ def test_monitor_overlays_runs_in_their_own_colors(furnished: Path) -> None:
 
 def test_monitor_hostile_names_and_errors_are_shown(furnished: Path) -> None:
     name, error = "[/哈哈][b]a\x1b[31m\u202eb" * 3, "[red]it [/哈哈] failed\x9b31m\nbadly " * 20
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         run = wb.runs.create("train", name, {})
         wb.runs.append_events(
             run.id, [{"event": "RunStarted", "base": name, "device": name, "dtype": "[b]", "posts": {}}]

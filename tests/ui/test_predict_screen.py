@@ -53,7 +53,7 @@ def test_sent_posts_get_cards_and_are_recorded(furnished: Path, monkeypatch: pyt
         assert "✗ nothing to read is left of the post" in pane.text(pane.posts[4])
 
         with monkeypatch.context() as patch:
-            patch.setattr(Workbench, "predict", broken)
+            patch.setattr(Workbench, "iter_predict", broken)
             await pane.send(OTHER)
             await pane.wait_predicted(6)
         assert "✗ The disk is on fire." in pane.text(pane.posts[5])
@@ -101,7 +101,7 @@ def test_cards_are_in_order_and_show_what_was_read(furnished: Path, monkeypatch:
         await pane.wait_predicted(len(texts))
 
         # An adapter renamed by another program is followed.
-        with Workbench.open() as other:
+        with Workbench() as other:
             other.rename_adapter("mood", "feeling")
         await pane.send(POST)
         await until(pane.pilot, lambda: pane.app.catalog.adapter == "feeling")
@@ -119,7 +119,9 @@ def test_post_is_predicted_while_a_training_runs(furnished: Path, posts_file: Pa
     async def act(pane: Pane) -> None:
         hyper = Hyperparameters(epochs=50, batch_size=16)
         plan = TrainingConfig((posts_file,), "other", hyper=hyper, machine=FLOAT32)
-        job = pane.app.start_job(Job("train", "other", lambda wb: wb.train(plan), owner=pane.app.main_screens["train"]))
+        job = pane.app.start_job(
+            Job("train", "other", lambda wb: wb.iter_train(plan), owner=pane.app.main_screens["train"])
+        )
         await pane.see(lambda: job.run)
         pane.type("今", "天", "enter")
         await pane.see(lambda: pane.posts and not pane.posts[0].busy)
@@ -156,7 +158,7 @@ def test_prompt_names_the_adapter_and_another_is_chosen(furnished: Path) -> None
         assert {"Open", "Copy", "Again", "History", "Delete"} <= footer()
         assert not {"Undo", "Stop", "Send", "Adapter"} & footer()
         await pane.press("escape")
-        with Workbench.open(furnished) as wb:
+        with Workbench(furnished) as wb:
             assert wb.settings.adapter == "second"
             wb._save_settings(adapter="")
         await pane.app.refresh_catalog()

@@ -31,7 +31,7 @@ async def train(pilot: Pilot[None], posts: Path) -> Job:
     app = app_of(pilot)
 
     def iterate(wb: Workbench) -> Iterator[object]:
-        with closing(wb.train(plan(posts, 2))) as events:  # type: ignore[type-var]
+        with closing(wb.iter_train(plan(posts, 2))) as events:
             for event in events:
                 if isinstance(event, StepDone) and event.step == 1:
                     job.pause()

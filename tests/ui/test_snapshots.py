@@ -44,7 +44,7 @@ POSTS = [
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which nothing depends on time and place. For reading only."""
     folder, figures = tmp_path_factory.mktemp("settled"), _score()
-    with Workbench.open(folder) as wb:
+    with Workbench(folder) as wb:
         models.add_base(wb, folder / "from")
         base = wb.bases.open("small")
         data = {"files": ["posts.csv"], "train": 4800, "validation": 600, "test": 600, "split_seed": 0}
@@ -64,7 +64,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _score() -> dict[str, Any]:
     probabilities = [[0.9, 0.1]] * 27 + [[0.2, 0.8]] * 33
     card = score([0] * 30 + [1] * 30, probabilities, ["negative", "positive"], failed=1)
-    return replace(card, emoticons={"with": 0.95, "without": 0.75, "only": 0.9}).to_json()
+    return replace(card, emoticons={"with": 0.95, "without": 0.75, "only": 0.9}).to_dict()
 
 
 def _predicted(post: Analysis, second: int) -> Analysis:

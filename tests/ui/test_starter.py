@@ -136,8 +136,8 @@ def test_welcome_offers_what_can_be_done(
         assert not pane.screen.welcome.display
         assert "weibo" in str(pane.prompt.border_title)
 
-    with Workbench.open(home) as wb:
-        list(wb.predict([POST], source="cli", record=True))
+    with Workbench(home) as wb:
+        list(wb.iter_predict([POST], source="cli", record=True))
     play(after_a_post)
 
 

@@ -70,7 +70,7 @@ def plan(data: Path, name: str, hyper: Hyperparameters = LONG) -> TrainingConfig
 
 
 def start(pilot: Pilot[None], config: TrainingConfig) -> Job:
-    job = Job("train", config.name, lambda wb: wb.train(config), owner=train_of(pilot))
+    job = Job("train", config.name, lambda wb: wb.iter_train(config), owner=train_of(pilot))
     train_of(pilot).follow(job)
     return job
 
@@ -220,13 +220,13 @@ def test_train_pauses_and_stops_but_refuses_changed_data(furnished: Path, few: P
 
 def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Path) -> None:
     hyper = Hyperparameters(epochs=8, batch_size=8, bottleneck=8, max_length=32, emoticon_dropout=0.5, dropout=0.1)
-    with Workbench.open() as wb:
-        deque(wb.train(plan(few, "whole", hyper)), maxlen=0)
+    with Workbench() as wb:
+        deque(wb.iter_train(plan(few, "whole", hyper)), maxlen=0)
     bells: list[int] = []
     job: Job
 
     def pause_at_step_3(wb: Workbench) -> Iterator[object]:
-        with closing(cast(Any, wb.train(plan(few, "parted", hyper)))) as events:
+        with closing(cast(Any, wb.iter_train(plan(few, "parted", hyper)))) as events:
             for event in events:
                 if isinstance(event, StepDone) and event.step == 3:
                     job.pause()
@@ -259,7 +259,7 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         await until(pilot, lambda: app.catalog.adapter == "parted")
 
     play(scene)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.adapter_name() == "parted"
     whole, parted = (furnished / "adapters" / name / "adapter.safetensors" for name in ("whole", "parted"))
     assert whole.read_bytes() == parted.read_bytes()

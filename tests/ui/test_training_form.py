@@ -278,7 +278,7 @@ def test_pretraining_form_shows_size_and_refuses_odd_values(furnished: Path, cor
 
 
 def test_count_parameters_equals_a_real_base(furnished: Path) -> None:
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         card = wb.bases.card("tiny")
         config = wb.bases.open("tiny").backbone.config
     assert count_parameters(config.layers, config.width, config.vocabulary, config.positions) == card.parameters

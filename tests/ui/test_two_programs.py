@@ -25,17 +25,17 @@ POSTS = [f"第{number}碗面真好吃" for number in range(40)]
 
 
 def texts(home: Path) -> list[str]:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return sorted(entry.text for entry in wb.history.page(100_000) if hasattr(entry, "text"))
 
 
 def stopped_run(posts: Path, epochs: int = 2) -> str:
     """Train for some steps, stop, and return the run."""
-    with Workbench.open() as wb:
-        steps = wb.train(plan(posts, epochs))
+    with Workbench() as wb:
+        steps = wb.iter_train(plan(posts, epochs))
         run = next(event.run for event in steps if isinstance(event, RunStarted))
         next(event for event in steps if isinstance(event, StepDone) and event.step == 2)
-        steps.close()  # type: ignore[attr-defined]
+        steps.close()
     return run
 
 
@@ -44,7 +44,7 @@ import sys
 from dataclasses import replace
 from histories import ANALYSIS
 from weibo_tui.workbench import Workbench
-with Workbench.open() as wb:
+with Workbench() as wb:
     for post in sys.argv[1:]:
         wb.history.add([replace(ANALYSIS, text=post)])
 """
@@ -78,10 +78,10 @@ def test_app_and_programs_keep_all_predictions(
 
 def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, few: Path) -> None:
     run = stopped_run(few)
-    with Workbench.open() as first, Workbench.open() as other:
-        late = other.resume(run)
+    with Workbench() as first, Workbench() as other:
+        late = other.iter_resume(run)
         next(late)  # it has checked the run and prepares
-        deque(first.resume(run), maxlen=0)
+        deque(first.iter_resume(run), maxlen=0)
         entries = first.runs.last_seq(run)
         with pytest.raises(UserInputError, match="finished"):
             deque(late, maxlen=0)
@@ -91,7 +91,7 @@ def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, few: Pat
 
 def test_app_resume_of_an_active_run_is_refused(furnished: Path, few: Path) -> None:
     run = stopped_run(few)
-    with Workbench.open() as other:
+    with Workbench() as other:
 
         async def scene(pilot: Pilot[None]) -> None:
             await pilot.press("f3")
@@ -123,7 +123,7 @@ def test_two_resumes_of_a_run_one_wins(_time: int, furnished: Path, posts_file: 
     assert winner.poll() is None
     winner.send_signal(signal.SIGTERM)
     winner.communicate(timeout=60)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.runs.get(run).state == "stopped"
 
 
@@ -136,10 +136,10 @@ def test_two_trainings_of_one_name_make_one_adapter(furnished: Path, few: Path) 
     loser = next(number for number, process in enumerate(both) if process.returncode == 2)
     message = ends[loser][1].decode().splitlines()[-1]
     assert re.search("The name 'twin' is reserved by run|An adapter named 'twin' is there already", message)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         card = wb.adapters.card("twin")
         assert wb.runs.get(card.run).state == "finished"
-        assert deque(wb.predict(["好吃"], "twin"))
+        assert deque(wb.iter_predict(["好吃"], "twin"))
 
 
 @pytest.mark.slow

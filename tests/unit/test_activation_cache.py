@@ -106,7 +106,7 @@ def test_scratch_array_on_full_disk_is_refused(tmp_path: Path, monkeypatch: pyte
 @pytest.fixture
 def deep(home: Path, tmp_path: Path) -> Iterator[Workbench]:
     """Return a workbench with a base of four blocks."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         models.add_base(wb, tmp_path / "from", n_layer=4)
         yield wb
 
@@ -114,9 +114,9 @@ def deep(home: Path, tmp_path: Path) -> Iterator[Workbench]:
 def test_workbench_trains_with_cache(deep: Workbench, tmp_path: Path) -> None:
     plan = models.training_plan(tmp_path, "cached", posts=120, keep_states=True)
     with pytest.raises(UserInputError, match="give --blocks last4"):
-        list(deep.train(plan))
+        list(deep.iter_train(plan))
     assert not deep.runs.list()
-    events = list(deep.train(replace(plan, hyper=replace(plan.hyper, blocks="last2"))))
+    events = list(deep.iter_train(replace(plan, hyper=replace(plan.hyper, blocks="last2"))))
     assert "keeping states" in {getattr(event, "stage", "") for event in events}
     assert deep.adapters.card("cached").blocks == (2, 3)
     assert {path.name for path in deep.paths.runs.glob("*/*")} == {"lock"}  # no scratch files remain

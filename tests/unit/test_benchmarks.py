@@ -103,7 +103,7 @@ def test_terminal_has_usual_size_and_ends_its_program() -> None:
 
 def test_history_filters_match_part_of_the_data(tmp_path: Path) -> None:
     drain(history_data.fill(tmp_path, 300))
-    with Workbench.open(tmp_path) as workbench:
+    with Workbench(tmp_path) as workbench:
         total = workbench.history.count(EVERYTHING)
         counts = {name: workbench.history.count(query) for name, query in history_data.filters().items()}
     assert total == 300

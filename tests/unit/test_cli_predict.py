@@ -91,8 +91,8 @@ def test_stdin_line_over_limit_is_cut(command: Command, furnished: Path, monkeyp
 
 
 def test_giant_post_counts_characters_read(furnished: Path) -> None:
-    with Workbench.open() as wb:
-        unread, word, short = wb.predict(["\u200b" * 20_000 + "好", "x" * 20_000, "好" * 5], record=False)
+    with Workbench() as wb:
+        unread, word, short = wb.iter_predict(["\u200b" * 20_000 + "好", "x" * 20_000, "好" * 5], record=False)
     assert (unread.error is not None, unread.characters, unread.characters_read) == (True, 20_001, 0)
     assert (word.truncated, word.characters, word.characters_read) == (True, 20_000, MAX_POST_LENGTH)
     assert (short.truncated, short.characters, short.characters_read) == (False, 5, 5)

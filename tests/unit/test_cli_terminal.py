@@ -109,7 +109,7 @@ def test_app_without_a_terminal_is_refused(command: Command, home: Path) -> None
 
 
 def test_closed_pipe_ends_a_command_quietly(home: Path) -> None:
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         wb.history.add([ANALYSIS] * 2000)
     with start("history", "list", "--json", "--limit", "2000") as process:
         assert process.stdout and process.stderr

@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import models
+import numpy as np
 import pytest
 
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Columns, ComputeOptions, PretrainingConfig, TrainingConfig
+from weibo_tui.workbench.config import from_keywords
 
 CONFIGS: list[TrainingConfig | PretrainingConfig] = [
     TrainingConfig(
@@ -79,3 +81,28 @@ def test_invalid_config_names_all_invalid_fields() -> None:
 def test_name_that_is_a_path_is_refused(name: str) -> None:
     with pytest.raises(UserInputError, match="cannot be used"):
         TrainingConfig((Path("a.csv"),), name)
+
+
+def test_config_from_keywords_fills_its_parts() -> None:
+    keywords = {"data": [Path("a.csv")], "name": "x", "labels": ["坏", "好"], "epochs": np.int64(3), "dropout": 0}
+    config = from_keywords(TrainingConfig, keywords | {"text_column": "微博", "encoding": "gbk", "threads": 2})
+    assert config == TrainingConfig(
+        (Path("a.csv"),),
+        "x",
+        labels=("坏", "好"),
+        columns=Columns("微博", encoding="gbk"),
+        hyper=Hyperparameters(epochs=3, dropout=0.0),
+        machine=ComputeOptions(threads=2),
+    )
+    assert json.loads(json.dumps(config.to_json())) == config.to_json()
+    given = from_keywords(TrainingConfig, {"data": config.data, "name": "y", "hyper": config.hyper, "seed": 1})
+    assert given.hyper == dataclasses.replace(config.hyper, seed=1)
+    pretraining = from_keywords(PretrainingConfig, {"corpus": Path("c"), "name": "z", "tokens": 5, "layers": 2})
+    assert pretraining == PretrainingConfig(Path("c"), "z", layers=2, recipe=PretrainingHyperparameters(tokens=5))
+
+
+@pytest.mark.parametrize("keywords", [{"epoch": 1}, {"epochs": 1.5}, {"epochs": True}, {"dropout": "0"}, {"hyper": {}}])
+def test_keyword_of_unknown_name_or_type_is_refused(keywords: dict[str, object]) -> None:
+    (name,) = keywords
+    with pytest.raises(UserInputError, match=name):
+        from_keywords(TrainingConfig, {"data": (Path("a.csv"),), "name": "x"} | keywords)

@@ -16,10 +16,10 @@ POSTS = ["楼下的面真好吃[哈哈]", "外卖太差了，再也不来", "一
 
 @pytest.mark.gpu
 def test_gpu_predictions_equal_cpu(furnished: Path) -> None:
-    with Workbench.open() as wb:
-        on_cpu = list(wb.predict(POSTS, machine=ComputeOptions("cpu", "float32")))
-        on_card = list(wb.predict(POSTS, machine=ComputeOptions("cuda", "float32")))
-        in_bfloat16 = list(wb.predict(POSTS, machine=ComputeOptions("cuda", "bfloat16")))
+    with Workbench() as wb:
+        on_cpu = list(wb.iter_predict(POSTS, machine=ComputeOptions("cpu", "float32")))
+        on_card = list(wb.iter_predict(POSTS, machine=ComputeOptions("cuda", "float32")))
+        in_bfloat16 = list(wb.iter_predict(POSTS, machine=ComputeOptions("cuda", "bfloat16")))
     for one, other, low in zip(on_cpu, on_card, in_bfloat16, strict=True):
         assert other.probabilities == pytest.approx(one.probabilities, abs=1e-3)
         assert low.probabilities == pytest.approx(one.probabilities, abs=0.03)
@@ -29,8 +29,8 @@ def test_gpu_predictions_equal_cpu(furnished: Path) -> None:
 def test_gpu_training_learns(furnished: Path, posts_file: Path) -> None:
     hyper = Hyperparameters(epochs=6, batch_size=16, learning_rate=1e-2)
     plan = TrainingConfig((posts_file,), "carded", base="tiny", hyper=hyper, machine=ComputeOptions("cuda"))
-    with Workbench.open() as wb:
-        deque(wb.train(plan), maxlen=0)
+    with Workbench() as wb:
+        deque(wb.iter_train(plan), maxlen=0)
         card = wb.adapters.card("carded")
     assert card.dtype == "bfloat16"
     assert card.score["accuracy"] > 0.9
@@ -46,8 +46,8 @@ def test_gpu_out_of_memory_reduces_micro_batches(furnished: Path, posts_file: Pa
     there = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 64 * 2**20) / there)
     try:
-        with Workbench.open() as wb:
-            events = list(wb.train(plan))
+        with Workbench() as wb:
+            events = list(wb.iter_train(plan))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert any(isinstance(event, BatchHalved) for event in events)

@@ -43,13 +43,13 @@ def lived_in(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("lived-in")
     shutil.copytree(stocked, home, dirs_exist_ok=True)
     few = made_up.write_posts(tmp_path_factory.mktemp("posts") / "few.csv", 40, seed=5)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         wb.set_default_adapter("mood")
-        list(wb.predict([text for text, _label in made_up.posts(60, seed=2)], machine=models.MACHINE))
+        list(wb.iter_predict([text for text, _label in made_up.posts(60, seed=2)], record=True, machine=models.MACHINE))
         hyper = Hyperparameters(epochs=2, batch_size=8, bottleneck=8)
-        events = wb.train(TrainingConfig((few,), "cut", base="tiny", hyper=hyper, machine=models.MACHINE))
+        events = wb.iter_train(TrainingConfig((few,), "cut", base="tiny", hyper=hyper, machine=models.MACHINE))
         models.until(events, StepDone, 5)
-        events.close()  # type: ignore[attr-defined]
+        events.close()
     return home
 
 
@@ -125,10 +125,10 @@ def test_damaged_checkpoint_is_refused_and_kept(place: str, mine: Path) -> None:
         content[at] ^= 1
     checkpoint.write_bytes(content)
     with (
-        Workbench.open() as wb,
+        Workbench() as wb,
         pytest.raises(CorruptFileError, match="checkpoint.safetensors is damaged .*train again"),
     ):
-        list(wb.resume(run))
+        list(wb.iter_resume(run))
     assert checkpoint.read_bytes() == content
     assert not (mine / "adapters" / "cut").exists()
 

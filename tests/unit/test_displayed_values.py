@@ -21,7 +21,7 @@ PREDICTED = re.compile(r"第(\d+)碗面真好吃 *\n *[▲▼?] (?:positive|nega
 
 
 def recorded(home: Path) -> set[str]:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return {entry.text for entry in wb.history.page(100_000) if hasattr(entry, "text")}
 
 

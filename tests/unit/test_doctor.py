@@ -45,7 +45,7 @@ def only_problem(command: Command, *options: str) -> str:
 
 
 def test_doctor_reports_intact_home(command: Command, wb: Workbench, home: Path) -> None:
-    list(wb.predict(["今天的面真好吃", "太差了"], machine=models.MACHINE))
+    list(wb.iter_predict(["今天的面真好吃", "太差了"], record=True, machine=models.MACHINE))
     values = report(command.ok("doctor", "--json"))
     assert values["problems"] == []
     versions = {"weibo-tui": __version__, "Python": platform.python_version(), "torch": metadata.version("torch")}
@@ -202,10 +202,9 @@ def test_doctor_reports_damaged_models_and_lost_defaults(
 
 @pytest.mark.parametrize("damage", ["no database", "overwritten", "folder"])
 def test_doctor_reports_damaged_database_and_settings(command: Command, wb: Workbench, home: Path, damage: str) -> None:
-    list(wb.predict(["今天的面真好吃" * 10] * 20, machine=models.MACHINE))
+    list(wb.iter_predict(["今天的面真好吃" * 10] * 20, record=True, machine=models.MACHINE))
     wb._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    wb._database.close()
-    wb._open_database = None
+    wb.close()
     path = home / "weibo-tui.db"
     for suffix in ("-wal", "-shm"):
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)

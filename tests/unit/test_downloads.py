@@ -62,12 +62,12 @@ def model(hub: Hub, files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def get(home: Path, repository: str = REPOSITORY, name: str = "") -> list[object]:
-    with Workbench.open(home) as wb:
-        return list(wb.download_base(repository, name))
+    with Workbench(home) as wb:
+        return list(wb.iter_download_base(repository, name))
 
 
 def installed(home: Path) -> list[str]:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         return [card.name for card in wb.bases.list()]
 
 
@@ -83,7 +83,7 @@ def test_base_is_downloaded_once_with_its_source(home: Path, hub: Hub, model: di
     progress = [event for event in events if isinstance(event, Progress) and event.stage == "fetching"]
     size = sum(map(len, model.values()))
     assert (progress[-1].done, progress[-1].total, progress[-1].unit) == (size, size, "B")
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         assert wb.settings.base == ""
         stored = wb.bases.card("gpt2-small")
         assert (stored.made["repository"], stored.made["revision"]) == (REPOSITORY, COMMIT)
@@ -91,7 +91,7 @@ def test_base_is_downloaded_once_with_its_source(home: Path, hub: Hub, model: di
         folder = models.write_folder(home / "by hand", models.reference(n_embd=128))
         assert wb.add_base(folder, "by-hand").fingerprint == stored.fingerprint
         requests = len(hub.requests)
-        assert list(wb.download_base(REPOSITORY)) == [ImportResult(stored)]
+        assert list(wb.iter_download_base(REPOSITORY)) == [ImportResult(stored)]
         assert len(hub.requests) == requests
     unneeded = ("README.md", "tf_model.h5", *OTHER_FORMATS)
     assert not any(name in request for name in unneeded for request in hub.requests)
@@ -109,14 +109,14 @@ def test_broken_connection_resumes(home: Path, hub: Hub, model: dict[str, bytes]
 def test_closed_download_resumes(home: Path, hub: Hub, model: dict[str, bytes]) -> None:
     size, gate = largest(model), threading.Event()
     hub.faults = deque([slow(gate, after=size // 2)])
-    with Workbench.open(home) as wb:
-        events = wb.download_base(REPOSITORY)
+    with Workbench(home) as wb:
+        events = wb.iter_download_base(REPOSITORY)
         for event in events:
             if isinstance(event, Progress) and event.stage == "fetching" and event.done > size // 4:
                 break
         with pytest.raises(UserInputError, match="is being fetched by another program already"):
             get(home)
-        events.close()  # type: ignore[attr-defined]  # it is a generator
+        events.close()  # it is a generator
     gate.set()
     assert installed(home) == []
     get(home)
@@ -135,7 +135,7 @@ def test_wrong_or_longer_content_is_discarded(home: Path, hub: Hub, model: dict[
     hub.commit = "2e" * 20
     get(home)
     assert hub.ranges == [0, 0, 0]
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         assert wb.bases.card("gpt2-small").made["revision"] == hub.commit
 
 
@@ -260,14 +260,14 @@ def test_existing_name_is_refused_without_request(home: Path, hub: Hub, wb: Work
 
 def test_training_downloads_the_base_it_names(home: Path, hub: Hub, model: dict[str, bytes], few: Path) -> None:
     plan = TrainingConfig((few,), "mood", base=REPOSITORY, hyper=models.HYPER, machine=models.MACHINE)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         with pytest.raises(UserInputError, match="is not here: fetch it with 'weibo-tui bases get someone/gpt2-small'"):
-            deque(wb.train(dataclasses.replace(plan, offline=True)), maxlen=0)
+            deque(wb.iter_train(dataclasses.replace(plan, offline=True)), maxlen=0)
         assert hub.requests == []
-        deque(wb.train(plan), maxlen=0)
+        deque(wb.iter_train(plan), maxlen=0)
         requests = len(hub.requests)
         assert wb.adapters.card("mood").base == "gpt2-small"
-        deque(wb.train(dataclasses.replace(plan, overwrite=True)), maxlen=0)
+        deque(wb.iter_train(dataclasses.replace(plan, overwrite=True)), maxlen=0)
         assert len(hub.requests) == requests
 
 

@@ -129,6 +129,6 @@ def test_long_posts_are_predicted_listed_and_exported(
         assert "--json" in words or len(done.out) < 300 * (len(posts) + 1)
     csv_rows = table(tmp_path / "history.csv")
     assert [unescape_formula(row["text"]) for row in csv_rows] == posts
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         for post in posts:
             assert wb.history.count(HistoryFilter(text=post[:20])) >= 1

@@ -174,7 +174,7 @@ def test_trainer_workbench_and_cli_probabilities_agree(home: Path, command: Comm
     truth = np.array([label for _text, label in labeled])
     for dtype, tolerance in (("float32", 1e-4), ("bfloat16", 0.01)):
         machine = ComputeOptions("cpu", dtype, 1)
-        with Workbench.open(home) as wb:
+        with Workbench(home) as wb:
             if dtype == "float32":
                 models.add_base(wb, home / "from")
             base = wb.open_base("small", wb.compute(machine))
@@ -184,7 +184,7 @@ def test_trainer_workbench_and_cli_probabilities_agree(home: Path, command: Comm
             logits = all_logits(base.backbone, training.adapter, training.validation.encoded, training.compute)
             card = models.card_for(training.adapter, base, dtype, temperature=1.7, dtype=dtype)
             wb.adapters.save(training.adapter, card)
-            analyses = list(wb.predict(posts, dtype, machine=machine))
+            analyses = list(wb.iter_predict(posts, dtype, machine=machine))
         predicted = np.array([list(analysis.probabilities.values()) for analysis in analyses])
         options = ("--adapter", dtype, "--dtype", dtype, "--device", "cpu", "--threads", "1", "--json")
         lines = command.ok("predict", *options, *posts).out.splitlines()
@@ -203,7 +203,7 @@ HOSTILE += [" ", "\u202e反", "０１２", "Ⅷ", "日本語かなカナ", "a" *
 
 # 6
 def test_ids_are_below_rows_and_special_ids_match_card(home: Path) -> None:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         card = models.add_base(wb, home / "from")
         base = wb.bases.open("small")
         rows = base.backbone.config.vocabulary
@@ -238,7 +238,7 @@ LOADER = """
 import json, sys
 from engine_helpers import all_logits
 from weibo_tui.workbench import ComputeOptions, Workbench
-with Workbench.open() as wb:
+with Workbench() as wb:
     classifier = wb.classifier("mood", ComputeOptions("cpu", "float32", 1))
 posts = classifier.tokenizer.encode_posts(sys.argv[1:], classifier.max_length, classifier.preprocessing)[1]
 logits = all_logits(classifier.backbone, classifier.adapter, posts, classifier.compute)
@@ -249,7 +249,7 @@ print(json.dumps([row.tobytes().hex() for row in logits]))
 # 7
 def test_saved_adapter_is_bit_equal_in_new_process(home: Path) -> None:
     posts = POSTS[:20]
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         models.add_base(wb, home / "from")
         base = wb.open_base("small", wb.compute(models.MACHINE))
         adapter = models.adapter_for(base.backbone.config, labels=2)
@@ -274,7 +274,7 @@ def test_saved_adapter_is_bit_equal_in_new_process(home: Path) -> None:
 
 # 8
 def test_adapter_on_other_base_is_refused(home: Path, command: Command) -> None:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         models.add_base(wb, home / "from")
         own = wb.bases.open("small")
         card = models.add_adapter(wb, own, "mood")
@@ -299,14 +299,14 @@ def test_adapter_on_other_base_is_refused(home: Path, command: Command) -> None:
 
 # 9
 def test_switching_adapters_gives_identical_logits(home: Path) -> None:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         models.add_base(wb, home / "from")
         base = wb.open_base("small", wb.compute(models.MACHINE))
         for seed, name in enumerate("ab"):
             models.add_adapter(wb, base, name, seed)
         confidences, backbones = [], set()
         for name in "abaab":
-            analyses = wb.predict(POSTS, name, machine=models.MACHINE, record=False)
+            analyses = wb.iter_predict(POSTS, name, machine=models.MACHINE, record=False)
             confidences.append([analysis.confidence for analysis in analyses])
             backbones.add(id(wb.classifier(name, models.MACHINE).backbone))
         a, b = models.adapter_for(base.backbone.config, 0), models.adapter_for(base.backbone.config, 1)
@@ -352,15 +352,15 @@ def test_splits_share_no_text_and_score_is_on_test(home: Path, tmp_path: Path) -
         assert all(set(labels[parts.train[step]]) == {0, 1} for step in steps if len(step) == 16)
 
     # The score is of the test posts, with the saved weights.
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         models.add_base(wb, home / "from")
         plan = TrainingConfig(tuple(files), "mood", hyper=HYPER, validation=0.2, test=0.2, machine=models.MACHINE)
-        events = list(wb.train(plan))
+        events = list(wb.iter_train(plan))
         (finished,) = [event for event in events if isinstance(event, RunFinished)]
         (started,) = [event for event in events if isinstance(event, RunStarted)]
         parts = split(dataset.posts, dataset.labels, 0.2, 0.2, HYPER.seed)
         posts = [dataset.posts[index] for index in parts.test]
-        predictions = [analysis.label for analysis in wb.predict(posts, "mood", machine=models.MACHINE)]
+        predictions = [analysis.label for analysis in wb.iter_predict(posts, "mood", machine=models.MACHINE)]
     assert started.posts == {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)}
     assert finished.score is not None
     assert finished.score["n"] == len(posts)
@@ -372,10 +372,10 @@ def test_splits_share_no_text_and_score_is_on_test(home: Path, tmp_path: Path) -
 # 13
 def test_empty_post_is_an_error_row(home: Path, tmp_path: Path, command: Command) -> None:
     nothing = ["", "   ", "http://t.cn/abc", "\u200b\u200d", "\ud83d", "\ufffd"]
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         models.add_base(wb, home / "from")
         models.add_adapter(wb, wb.bases.open("small"), "mood")
-        for analysis in wb.predict(nothing, "mood", machine=models.MACHINE):
+        for analysis in wb.iter_predict(nothing, "mood", machine=models.MACHINE):
             assert (analysis.label, analysis.confidence, analysis.probabilities) == ("", None, {})
             assert analysis.error
 
@@ -394,7 +394,9 @@ def test_empty_post_is_an_error_row(home: Path, tmp_path: Path, command: Command
         rows = [(POSTS[0], "0"), ("", "1"), (POSTS[1], "1"), ("http://t.cn/abc", "0"), (POSTS[2], "1"), ("\ufffd", "1")]
         with source.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("review", "label"), *rows])
-        done = models.until(wb.label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE)), LabelingResult)
+        done = models.until(
+            wb.iter_label_file(LabelingConfig(source, out, "mood", machine=models.MACHINE)), LabelingResult
+        )
         labeled = table(out, "utf-8")
         assert [bool(row["error"]) for row in labeled] == [False, True, False, True, False, True]
         for row in labeled:
@@ -403,7 +405,7 @@ def test_empty_post_is_an_error_row(home: Path, tmp_path: Path, command: Command
         assert (done.rows, done.failed, sum(done.counts.values())) == (6, 3, 3)
 
         scored = models.until(
-            wb.evaluate(EvaluationConfig((source,), "mood", machine=models.MACHINE)), EvaluationResult
+            wb.iter_evaluate(EvaluationConfig((source,), "mood", machine=models.MACHINE)), EvaluationResult
         )
         assert (scored.score.n, scored.score.failed) == (3, 3)
         assert sum(map(sum, scored.score.confusion)) == 3

@@ -43,7 +43,7 @@ def partial(tmp_path: Path) -> Path:
 
 def start(wb: Workbench, source: Path, out: Path, **changes: Any) -> Iterator[object]:
     options: dict[str, Any] = {"adapter": "mood", "machine": models.MACHINE} | changes
-    return wb.label_file(LabelingConfig(source, out, **options))
+    return wb.iter_label_file(LabelingConfig(source, out, **options))
 
 
 def label(wb: Workbench, source: Path, out: Path, **changes: Any) -> LabelingResult:

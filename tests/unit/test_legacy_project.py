@@ -59,7 +59,7 @@ def test_errors_offer_each_step_of_the_import(command: Command, project: Path, h
     assert f"'weibo-tui adapters import {CHECKPOINT}'" in done.err
     command.ok("adapters", "import", CHECKPOINT)
     assert command.ok("predict", "好看", "--device", "cpu", "--json").out.count("\n") == 1
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         assert wb.bases.card("gpt2-chinese").source == str(project / BASE)
 
     done = command("train")
@@ -120,18 +120,18 @@ def checkpoint(made: tuple[Path, originals.Original], tmp_path: Path) -> Path:
 def wb(home: Path, made: tuple[Path, originals.Original]) -> Iterator[Workbench]:
     """A workbench with the original project's base."""
     shutil.copytree(made[0] / "home", home, dirs_exist_ok=True)
-    with Workbench.open(home) as opened:
+    with Workbench(home) as opened:
         yield opened
 
 
 def import_checkpoint(wb: Workbench, checkpoint: Path, name: str = "theirs", **options: Any) -> ImportResult:
-    last = list(wb.import_legacy(checkpoint, name, **options))[-1]
+    last = list(wb.iter_import_legacy(checkpoint, name, **options))[-1]
     assert isinstance(last, ImportResult)
     return last
 
 
 def predict(wb: Workbench, adapter: str) -> np.ndarray[Any, Any]:
-    analyses = list(wb.predict(POSTS, adapter, record=False, machine=models.MACHINE))
+    analyses = list(wb.iter_predict(POSTS, adapter, record=False, machine=models.MACHINE))
     return np.array([list((analysis.probabilities or {}).values()) for analysis in analyses])
 
 
@@ -155,7 +155,9 @@ def test_checkpoint_predicts_as_its_training_script(
     ours = predict(wb, "theirs")
     assert np.abs(ours - theirs).max() < 1e-5
     assert np.abs(theirs[:, 0] - 0.5).max() > 0.1
-    lengths = [analysis.truncated for analysis in wb.predict(POSTS, "theirs", record=False, machine=models.MACHINE)]
+    lengths = [
+        analysis.truncated for analysis in wb.iter_predict(POSTS, "theirs", record=False, machine=models.MACHINE)
+    ]
     assert lengths == [False, False, False, False, True]
 
     apart = np.abs(ours - original.predict(POSTS, model, originals.PREDICTED_PAD).numpy()).max(axis=1)
@@ -181,12 +183,12 @@ def test_import_and_export_change_no_byte(wb: Workbench, checkpoint: Path, tmp_p
     import_checkpoint(wb, checkpoint)
     out = [tmp_path / f"{number}.pth" for number in range(2)]
     for path in out:
-        list(wb.export_legacy("theirs", path))
+        list(wb.iter_export_legacy("theirs", path))
     assert out[0].read_bytes() == out[1].read_bytes()
     assert models.same_bits(torch.load(out[0]), dict(torch.load(checkpoint)))
     import_checkpoint(wb, out[0], "again")
     assert weights(wb, "again") == weights(wb, "theirs")
-    list(wb.export_legacy("again", out[1], overwrite=True))
+    list(wb.iter_export_legacy("again", out[1], overwrite=True))
     assert out[0].read_bytes() == out[1].read_bytes()
 
 
@@ -197,7 +199,7 @@ def test_exported_adapter_predicts_the_same_in_the_original(wb: Workbench, model
     card = models.card_for(ours, base, "ours", temperature=2.5, max_length=128, preprocessing=0)
     wb.adapters.save(ours, card)
     out = tmp_path / "ours.pth"
-    list(wb.export_legacy("ours", out))
+    list(wb.iter_export_legacy("ours", out))
     theirs = originals.Original(models.reference(9, n_positions=160).to_transformers(), seed=9)
     theirs.load_state_dict(torch.load(out, map_location="cpu"), strict=True)
     expected = theirs.predict(POSTS, model).numpy()
@@ -221,19 +223,19 @@ def test_adapter_of_another_shape_is_not_exported(wb: Workbench, tmp_path: Path)
         )
         wb.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])), overwrite=True)
         with pytest.raises(UserInputError, match=f"cannot load the adapter 'other', for it wants {missing}: "):
-            list(wb.export_legacy("other", tmp_path / "out" / "other.pth"))
+            list(wb.iter_export_legacy("other", tmp_path / "out" / "other.pth"))
         assert not (tmp_path / "out").exists()
 
 
 def test_closed_export_and_missing_base_leave_nothing(wb: Workbench, checkpoint: Path, tmp_path: Path) -> None:
     import_checkpoint(wb, checkpoint)
     before = listing(tmp_path)
-    stopped: Any = wb.export_legacy("theirs", tmp_path / "out.pth")
+    stopped: Any = wb.iter_export_legacy("theirs", tmp_path / "out.pth")
     next(stopped)
     stopped.close()
     wb.remove_base("uer")
     with pytest.raises(UserInputError, match="'theirs' wants the base 'uer' .* is not here"):
-        list(wb.export_legacy("theirs", tmp_path / "out.pth"))
+        list(wb.iter_export_legacy("theirs", tmp_path / "out.pth"))
     assert not (tmp_path / "out.pth").exists()
     assert {path for path in listing(tmp_path) if ".partial" in path} == {p for p in before if ".partial" in p} == set()
 
@@ -336,7 +338,7 @@ def test_invalid_arguments_are_one_line_and_leave_nothing(
 ) -> None:
     models.add_base(wb, tmp_path / "from", "small", seed=1)
     wb.set_default_base("uer")
-    list(wb.export_adapter(import_checkpoint(wb, checkpoint).card.name, tmp_path / "theirs.zip"))
+    list(wb.iter_export_adapter(import_checkpoint(wb, checkpoint).card.name, tmp_path / "theirs.zip"))
     before = listing(tmp_path)
     for arguments, message in {
         ("import", checkpoint, "--base", "small"): "another base than 'small', the first tensor that differs is wte",

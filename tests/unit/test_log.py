@@ -17,7 +17,7 @@ def test_unexpected_error_is_logged_without_text(home: Path, command: Command, m
     def fail(*_arguments: object, **_options: object) -> NoReturn:
         raise ZeroDivisionError(POST)
 
-    monkeypatch.setattr(Workbench, "predict", fail)
+    monkeypatch.setattr(Workbench, "iter_predict", fail)
     done = command("predict", POST)
     log = home / "weibo-tui.log"
     assert done.code == 1

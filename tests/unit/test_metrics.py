@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from weibo_tui.engine.metrics import ScoreCard, accuracy_interval, calibration_error, effective_size, score
+from weibo_tui.engine.metrics import accuracy_interval, calibration_error, effective_size, score
+from weibo_tui.engine.score_card import ScoreCard
 
 KEYS = [
     *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc", "per_label", "labels", "confusion"),
@@ -37,7 +38,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def to_json(card: ScoreCard) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads(json.dumps(card.to_json(), allow_nan=False))
+    result: dict[str, Any] = json.loads(json.dumps(card.to_dict(), allow_nan=False))
     return result
 
 

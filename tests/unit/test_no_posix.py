@@ -37,7 +37,7 @@ async def predict():
     app.stop_workers()
 
 asyncio.run(asyncio.wait_for(predict(), 120))
-with Workbench.open() as wb:
+with Workbench() as wb:
     assert wb.history.count() == 3
 """
 

@@ -111,13 +111,13 @@ def test_partially_encoded_character_is_not_covered(opened: OpenBase) -> None:
 def test_english_gpt2_trains_and_predicts(home: Path, folder: Path, tmp_path: Path) -> None:
     data = made_up.write_posts(tmp_path / "posts.csv", 60)
     hyper = Hyperparameters(epochs=1, batch_size=8, max_length=40, bottleneck=8)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         wb.add_base(folder, "english")
-        deque(wb.train(TrainingConfig((data,), "mood", hyper=hyper, machine=models.MACHINE)), maxlen=0)
+        deque(wb.iter_train(TrainingConfig((data,), "mood", hyper=hyper, machine=models.MACHINE)), maxlen=0)
     posts = [CHINESE, "服务太差了" * 20, "", "ok"]
-    with Workbench.open(home) as wb:
-        together = list(wb.predict(posts, machine=models.MACHINE))
-        alone = [next(iter(wb.predict([post], machine=models.MACHINE))) for post in posts]
+    with Workbench(home) as wb:
+        together = list(wb.iter_predict(posts, machine=models.MACHINE))
+        alone = [next(iter(wb.iter_predict([post], machine=models.MACHINE))) for post in posts]
     assert [analysis.truncated for analysis in together] == [False, True, False, False]
     assert [bool(analysis.error) for analysis in together] == [False, False, True, False]
     for one, other in zip(together, alone, strict=True):  # padding has no effect

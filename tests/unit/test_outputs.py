@@ -33,7 +33,7 @@ OWN = (
 def folder(furnished: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current folder of the commands, which contains `few.csv`."""
     monkeypatch.chdir(tmp_path)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         wb.history.add([ANALYSIS])
     return tmp_path
 
@@ -77,8 +77,8 @@ def test_output_in_the_home_is_refused(command: Command, folder: Path) -> None:
 def test_standard_output_as_output_file_is_refused(folder: Path) -> None:
     reader, writer = os.pipe()
     try:
-        with Workbench.open() as wb, pytest.raises(UserInputError, match="Not a regular file"):
-            list(wb.export_history(Path(f"/dev/fd/{writer}")))
+        with Workbench() as wb, pytest.raises(UserInputError, match="Not a regular file"):
+            list(wb.iter_export_history(Path(f"/dev/fd/{writer}")))
     finally:
         os.close(reader)
         os.close(writer)

@@ -56,13 +56,13 @@ def test_files_of_all_commands_are_private(
     command.ok("adapters", "import", out / "adapters.zip", "--name", "imported")
     size = "--layers 1 --width 16 --heads 2 --vocab-size 300 --context 16 --tokens 2000 --batch-size 8".split()
     command.ok("bases", "pretrain", corpus_file, "--name", "tiny", *size, *MACHINE)
-    with Workbench.open() as other:
+    with Workbench() as other:
         run = other.runs.list()[0].id
         command.ok("runs", "export", run, out / "run.jsonl")
         command.ok("runs", "export", run, out / "run.csv")
-        events = other.train(models.training_plan(tmp_path / "other", "stopped", data=(few,)))
+        events = other.iter_train(models.training_plan(tmp_path / "other", "stopped", data=(few,)))
         models.until(events, StepDone, 2)
-        events.close()  # type: ignore[attr-defined]
+        events.close()
         assert list(other.paths.runs.glob("*/checkpoint.safetensors"))
     log_exception(ValueError("a fault"))
     assert len(list((tmp_path / "other").rglob("*"))) > 20

@@ -51,8 +51,8 @@ def test_copies_of_held_out_posts_are_not_trained_on(home: Path, tmp_path: Path)
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("".join(text + "\n" for text in texts * 3), encoding="utf-8")
     plan = replace(SMALL, corpus=corpus)
-    with Workbench.open(home) as wb:
-        started = models.until(wb.pretrain(plan), RunStarted)
+    with Workbench(home) as wb:
+        started = models.until(wb.iter_pretrain(plan), RunStarted)
     assert started.posts == {"train": 3 * (len(texts) - len(apart)), "validation": 3 * len(apart)}
 
 
@@ -64,7 +64,7 @@ def test_long_corpus_lines_are_read_few_at_a_time(
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("".join(f"{text * 200}\n" for text in texts[:3]) + "\n".join(texts), encoding="utf-8")
     plan = replace(SMALL, corpus=corpus)
-    events = cast(Iterator[Progress], wb.pretrain(plan))
+    events = cast(Iterator[Progress], wb.iter_pretrain(plan))
     counted = takewhile(lambda event: event.stage == "counting characters", events)
     done = [event.done for event in counted]
     assert done[0] < 3
@@ -78,8 +78,8 @@ def test_pretrained_base_equals_transformers(home: Path, tmp_path: Path, corpus_
         "".join(corpus_file.read_text(encoding="utf-8").splitlines(keepends=True)[:600]), encoding="utf-8"
     )
     plan = replace(SMALL, corpus=corpus, layers=2, vocabulary=500, units=units)
-    with Workbench.open(home) as wb:
-        list(wb.pretrain(plan))
+    with Workbench(home) as wb:
+        list(wb.iter_pretrain(plan))
         base = wb.bases.open("own")
         folder = wb.bases.path("own")
         # The folder can be added again, as the same base.
@@ -109,6 +109,6 @@ def test_bases_pretrain_passes_options(home: Path, command: Command, corpus_file
     sizes = "--tokens 2000 --context 16 --batch-size 8 --layers 1 --width 16 --heads 2 --threads 1".split()
     log_p = "--units pieces --recall 0.25 --hide 0".split()
     command.ok("bases", "pretrain", corpus_file, "--name", "own", *sizes, *log_p)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         plan = PretrainingConfig.from_json(cast(dict[str, Any], wb.bases.card("own").made["plan"]))
     assert (plan.units, plan.recipe.recall, plan.recipe.hide) == ("pieces", 0.25, 0.0)

@@ -71,7 +71,7 @@ def test_interrupted_renaming_keeps_the_old_name(
 
 
 def confidence(wb: Workbench, adapter: str = "") -> float | None:
-    (analysis,) = wb.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=False)
+    (analysis,) = wb.iter_predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=False)
     return analysis.confidence
 
 
@@ -83,7 +83,7 @@ def test_default_and_adapters_follow_a_renamed_base(wb: Workbench) -> None:
     assert confidence(wb) == before
     card = wb.adapters.card("humour")
     assert (card.base, wb.find_base(card.base_fingerprint, card.base)) == ("small", "little")
-    with Workbench.open() as again:
+    with Workbench() as again:
         assert (again.base_name(), again.adapter_name()) == ("little", "humour")
         assert confidence(again) == before
 
@@ -108,11 +108,11 @@ def test_new_base_of_the_old_name_is_not_mistaken(wb: Workbench, tmp_path: Path)
 
 
 def test_training_resumes_after_its_base_was_renamed(wb: Workbench, tmp_path: Path) -> None:
-    deque(wb.train(models.training_plan(tmp_path, "whole", 24)), maxlen=0)
-    run = models.stop_after(wb.train(models.training_plan(tmp_path, "parted")), 1)
+    deque(wb.iter_train(models.training_plan(tmp_path, "whole", 24)), maxlen=0)
+    run = models.stop_after(wb.iter_train(models.training_plan(tmp_path, "parted")), 1)
     wb.rename_base("small", "little")
     models.add_base(wb, tmp_path / "from", "small", seed=9)
-    started = models.until(resumed := wb.resume(run), RunStarted)
+    started = models.until(resumed := wb.iter_resume(run), RunStarted)
     assert (started.base, started.step) == ("little", 1)
     models.until(resumed, RunFinished)
     weights = [(wb.adapters.path(name) / "adapter.safetensors").read_bytes() for name in ("whole", "parted")]
@@ -125,8 +125,8 @@ def test_pretraining_makes_a_renamed_base_again(wb: Workbench, tmp_path: Path, m
     with monkeypatch.context() as patch:
         patch.setattr(RunSession, "finish", die)
         with pytest.raises(WeiboTuiError, match="the power went"):
-            deque(wb.pretrain(models.pretraining_plan(tmp_path, "made")), maxlen=0)
+            deque(wb.iter_pretrain(models.pretraining_plan(tmp_path, "made")), maxlen=0)
     wb.rename_base("made", "kept")
     (run,) = wb.runs.list()
-    deque(wb.resume(run.id), maxlen=0)
+    deque(wb.iter_resume(run.id), maxlen=0)
     assert wb.bases.card("made").fingerprint == wb.bases.card("kept").fingerprint

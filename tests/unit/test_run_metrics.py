@@ -59,7 +59,7 @@ def texts(metrics: RunMetrics) -> list[str]:
 
 @pytest.fixture
 def wb(home: Path) -> Iterator[Workbench]:
-    with Workbench.open(home) as opened:
+    with Workbench(home) as opened:
         yield opened
 
 

@@ -73,10 +73,10 @@ def test_lack_of_memory_is_reported_and_recorded(
 
 
 def test_resume_of_run_finished_elsewhere_is_refused(wb: Workbench, tmp_path: Path) -> None:
-    run = models.stop_after(wb.train(models.training_plan(tmp_path)), 3)
-    late = wb.resume(run)
+    run = models.stop_after(wb.iter_train(models.training_plan(tmp_path)), 3)
+    late = wb.iter_resume(run)
     next(late)  # it reads the posts
-    list(wb.resume(run))
+    list(wb.iter_resume(run))
     journal = list(wb.runs.events(run))
     with pytest.raises(UserInputError, match="is finished: there is nothing to resume"):
         list(late)
@@ -85,19 +85,19 @@ def test_resume_of_run_finished_elsewhere_is_refused(wb: Workbench, tmp_path: Pa
 
 
 def test_leftovers_of_killed_runs_are_deleted(wb: Workbench, tmp_path: Path) -> None:
-    events = wb.train(models.training_plan(tmp_path, "first"))
+    events = wb.iter_train(models.training_plan(tmp_path, "first"))
     finished = models.until(events, RunFinished).run
-    events.close()  # type: ignore[attr-defined]  # after the last event, which does not stop the run
+    events.close()  # after the last event, which does not stop the run
     assert wb.runs.get(finished).state == "finished"
     stale = wb.runs.folder(finished) / "checkpoint.safetensors"
     stale.write_bytes(b"stale")
-    run = models.stop_after(wb.train(models.training_plan(tmp_path, "second")), 3)
+    run = models.stop_after(wb.iter_train(models.training_plan(tmp_path, "second")), 3)
     assert not stale.exists()
     assert (wb.runs.folder(run) / "checkpoint.safetensors").exists()
     partial = wb.runs.folder(run) / ".checkpoint.safetensors.0123abcd.partial"
     partial.write_bytes(b"half")
     os.utime(partial, (0, 0))
-    list(wb.resume(run))
+    list(wb.iter_resume(run))
     assert not partial.exists()
 
 
@@ -116,7 +116,7 @@ def test_run_with_damaged_config_is_listed_and_refused(kind: str, wb: Workbench,
         with wb._database.transaction():
             wb._database.execute("UPDATE runs SET plan = ? WHERE id = ?", (plan, run))
         with pytest.raises(CorruptFileError, match=f"What run {run} began with is damaged in the database: begin anew"):
-            list(wb.resume(run))
+            list(wb.iter_resume(run))
     assert command.ok("runs", "list").out.count("mine") == 7
     assert json.loads(command.ok("runs", "show", run, "--json").out)["name"] == "mine"
     command.ok("runs", "remove", run)

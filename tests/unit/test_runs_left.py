@@ -34,8 +34,8 @@ def test_detached_run_ends_like_uninterrupted_one(
 ) -> None:
     def begin(name: str) -> Iterator[object]:
         if kind == "train":
-            return wb.train(models.training_plan(tmp_path, name))
-        return wb.pretrain(models.pretraining_plan(tmp_path, name))
+            return wb.iter_train(models.training_plan(tmp_path, name))
+        return wb.iter_pretrain(models.pretraining_plan(tmp_path, name))
 
     deque(begin("whole"), maxlen=0)
     run = models.stop_after(begin("parted"), 2)
@@ -60,7 +60,7 @@ def test_detached_run_ends_like_uninterrupted_one(
 
 
 def test_detach_of_running_or_finished_run_is_refused(wb: Workbench, tmp_path: Path) -> None:
-    events = wb.train(models.training_plan(tmp_path))
+    events = wb.iter_train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
     with pytest.raises(UserInputError, match=f"Run {run} is at work in another program"):
         wb.detach_run(run)

@@ -36,8 +36,8 @@ def file_contents(folder: Path) -> dict[str, bytes]:
 
 def begin(wb: Workbench, kind: str, folder: Path, name: str) -> Iterator[object]:
     if kind == "train":
-        return wb.train(models.training_plan(folder, name))
-    return wb.pretrain(models.pretraining_plan(folder, name))
+        return wb.iter_train(models.training_plan(folder, name))
+    return wb.iter_pretrain(models.pretraining_plan(folder, name))
 
 
 each_kind = pytest.mark.parametrize("kind", ["train", "pretrain"])
@@ -68,7 +68,7 @@ def run_with_stops(wb: Workbench, events: Iterator[object], stops: list[Stop]) -
         assert wb.runs.get(run).state == "stopped"
         # The checkpoint is of the last step, so that no work is lost.
         assert load_snapshot(wb.runs.folder(run) / "checkpoint.safetensors")[0].values["step"] == step
-        events = wb.resume(run)
+        events = wb.iter_resume(run)
     return list(events)
 
 
@@ -97,8 +97,8 @@ class Uninterrupted(NamedTuple):
 def uninterrupted(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
     folder = tmp_path_factory.mktemp("uninterrupted")
     shutil.copytree(small_home, folder / "home")
-    with Workbench.open(folder / "home") as wb:
-        events = list(wb.train(models.training_plan(folder, "whole")))
+    with Workbench(folder / "home") as wb:
+        events = list(wb.iter_train(models.training_plan(folder, "whole")))
         (run,) = wb.runs.list()
         return Uninterrupted(
             events,
@@ -121,7 +121,7 @@ def test_stopped_training_resumes_to_same_result(wb: Workbench, tmp_path: Path, 
         at_stage("calibration"),
         at_stage("without emoticons"),
     ]
-    last = run_with_stops(wb, wb.train(models.training_plan(tmp_path, "parted")), stops)[-1]
+    last = run_with_stops(wb, wb.iter_train(models.training_plan(tmp_path, "parted")), stops)[-1]
     (run,) = wb.runs.list()
     assert run.state == "finished"
     assert (wb.adapters.path("parted") / "adapter.safetensors").read_bytes() == uninterrupted.weights
@@ -152,13 +152,13 @@ def test_run_without_grouping_resumes_with_first_grouping(wb: Workbench, tmp_pat
     rows = [f"{n % 2},第{n}条{'好' if n % 2 else '坏'}极了[{'哈哈' if n % 3 else '泪'}]" for n in range(80)]
     plan = models.training_plan(tmp_path, "whole", grouping=1)
     plan.data[0].write_text("label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    whole = list(wb.train(plan))[-1]
-    run = models.stop_after(wb.train(dataclasses.replace(plan, name="parted")), 3)
+    whole = list(wb.iter_train(plan))[-1]
+    run = models.stop_after(wb.iter_train(dataclasses.replace(plan, name="parted")), 3)
     # As an earlier version stored the run.
     forget = "UPDATE runs SET plan = json_remove(plan, '$.plan.grouping') WHERE id = ?"
     with wb.runs._database.transaction():
         assert wb.runs._database.execute(forget, (run,)).rowcount == 1
-    resumed = list(wb.resume(run))[-1]
+    resumed = list(wb.iter_resume(run))[-1]
     assert isinstance(whole, RunFinished)
     assert isinstance(resumed, RunFinished)
     assert resumed.score == whole.score
@@ -167,17 +167,17 @@ def test_run_without_grouping_resumes_with_first_grouping(wb: Workbench, tmp_pat
 def test_killed_training_resumes_from_its_checkpoint(
     wb: Workbench, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:
-    events = wb.train(models.training_plan(tmp_path, "killed"))
+    events = wb.iter_train(models.training_plan(tmp_path, "killed"))
     run = models.until(events, RunStarted).run
     checkpoint = wb.runs.folder(run) / "checkpoint.safetensors"
     models.until(events, Evaluated)
     next(events)
     saved = checkpoint.read_bytes()  # at the end of the first epoch
     models.until(events, StepDone, 2)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     checkpoint.write_bytes(saved)  # as after a kill, the journal is ahead of the checkpoint
     assert [step["step"] for step in journal(wb, run)] == [1, 2, 3, 4, 5, 6]
-    list(wb.resume(run))
+    list(wb.iter_resume(run))
     assert journal(wb, run) == uninterrupted.steps
     assert (wb.adapters.path("killed") / "adapter.safetensors").read_bytes() == uninterrupted.weights
 
@@ -185,18 +185,18 @@ def test_killed_training_resumes_from_its_checkpoint(
 def test_resume_with_changed_data_or_base_is_refused(wb: Workbench, tmp_path: Path) -> None:
     plan = models.training_plan(tmp_path)
     data = plan.data[0].read_bytes()
-    run = models.stop_after(wb.train(plan), 1)
+    run = models.stop_after(wb.iter_train(plan), 1)
     before = file_contents(wb.paths.data)
 
     plan.data[0].write_bytes(data + "1,又来了一条\n".encode())
     with pytest.raises(UserInputError, match=f"data of run {run} has changed .*posts.csv"):
-        list(wb.resume(run))
+        list(wb.iter_resume(run))
     plan.data[0].write_bytes(data)
     checkpoint = wb.runs.folder(run) / "checkpoint.safetensors"
     saved = checkpoint.read_bytes()
     checkpoint.write_bytes(saved[:-10])
     with pytest.raises(CorruptFileError, match="checkpoint.safetensors is damaged"):
-        list(wb.resume(run))
+        list(wb.iter_resume(run))
     checkpoint.write_bytes(saved)
     assert wb.runs.get(run).state == "stopped"
     assert file_contents(wb.paths.data) == before
@@ -204,12 +204,12 @@ def test_resume_with_changed_data_or_base_is_refused(wb: Workbench, tmp_path: Pa
     wb.remove_base("small")
     models.add_base(wb, tmp_path / "from", seed=5)
     with pytest.raises(UserInputError, match=f"base 'small' is not the one that run {run} began with"):
-        list(wb.resume(run))
+        list(wb.iter_resume(run))
     wb.remove_base("small")
     models.add_base(wb, tmp_path / "from", seed=0)
-    list(wb.resume(run))
+    list(wb.iter_resume(run))
     with pytest.raises(UserInputError, match=f"run {run} is finished"):
-        list(wb.resume(run))
+        list(wb.iter_resume(run))
 
 
 def test_invalid_training_is_refused_before_a_run_exists(wb: Workbench, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_invalid_training_is_refused_before_a_run_exists(wb: Workbench, tmp_path
         "every post is labelled positive": {"data": (one_label,)},
     }.items():
         with pytest.raises(UserInputError, match=message):
-            list(wb.train(models.training_plan(tmp_path, **changes)))  # type: ignore[arg-type]
+            list(wb.iter_train(models.training_plan(tmp_path, **changes)))  # type: ignore[arg-type]
     assert wb.runs.list() == ()
     assert file_contents(wb.paths.data) == before
 
@@ -235,7 +235,7 @@ def test_posts_without_tokens_are_skipped_and_counted(wb: Workbench, tmp_path: P
     plan = models.training_plan(tmp_path)
     with plan.data[0].open("a", encoding="utf-8") as file:
         file.writelines(f"{number % 2},{chr(0xFFFD) * number}\n" for number in range(1, 41))
-    events = list(wb.train(plan))
+    events = list(wb.iter_train(plan))
     started = next(event for event in events if isinstance(event, RunStarted))
     trained = sum(event.posts for event in events if isinstance(event, StepDone) and event.epoch == 1)
     assert sum(started.posts.values()) == 120
@@ -263,7 +263,7 @@ def test_overwriting_training_killed_after_saving_resumes(
     wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = file_contents(wb.adapters.path("mood"))
-    events = wb.train(models.training_plan(tmp_path, "mood", overwrite=True))
+    events = wb.iter_train(models.training_plan(tmp_path, "mood", overwrite=True))
     models.until(events, Evaluated)
     assert file_contents(wb.adapters.path("mood")) == before
     fail_at_finish(monkeypatch, events)
@@ -272,7 +272,7 @@ def test_overwriting_training_killed_after_saving_resumes(
     assert saved != before
     (run,) = wb.runs.list()
     assert run.state == "failed"
-    deque(wb.resume(run.id), maxlen=0)
+    deque(wb.iter_resume(run.id), maxlen=0)
     assert wb.runs.get(run.id).state == "finished"
     weights = "adapter.safetensors"
     assert (wb.adapters.path("mood") / weights).read_bytes() == saved[weights]
@@ -282,16 +282,16 @@ def test_pretraining_killed_after_saving_resumes_to_same_base(
     wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = models.pretraining_plan(tmp_path)
-    fail_at_finish(monkeypatch, wb.pretrain(plan))
+    fail_at_finish(monkeypatch, wb.iter_pretrain(plan))
     (run,) = wb.runs.list()
     saved = wb.bases.card("pretrained")
     corpus = plan.corpus.read_bytes()
     plan.corpus.write_bytes(corpus + "又一条\n".encode())
     with pytest.raises(UserInputError, match=f"corpus .*corpus.txt has changed since run {run.id}"):
-        deque(wb.resume(run.id), maxlen=0)
+        deque(wb.iter_resume(run.id), maxlen=0)
     assert wb.bases.card("pretrained") == saved
     plan.corpus.write_bytes(corpus)
-    deque(wb.resume(run.id), maxlen=0)
+    deque(wb.iter_resume(run.id), maxlen=0)
     assert wb.runs.get(run.id).state == "finished"
     assert wb.bases.card("pretrained").sha256 == saved.sha256
 
@@ -318,7 +318,7 @@ def test_running_run_reserves_its_name_and_base(kind: str, wb: Workbench, tmp_pa
     next(late)  # the name was free when it was checked
     events = begin(wb, kind, tmp_path, "twin")
     run = models.until(events, RunStarted).run
-    with Workbench.open() as other, pytest.raises(UserInputError, match=f"'twin' is reserved by run {run}"):
+    with Workbench() as other, pytest.raises(UserInputError, match=f"'twin' is reserved by run {run}"):
         next(begin(other, kind, tmp_path, "twin"))
     with pytest.raises(UserInputError, match=f"'twin' is reserved by run {run}"):
         deque(late, maxlen=0)
@@ -341,9 +341,9 @@ def test_run_whose_name_is_taken_resumes_under_another(
     rename(existing, "twin")  # a stopped run does not reserve its name
     for name in ("", "twin"):
         with pytest.raises(UserInputError, match="'twin' is there already"):
-            deque(wb.resume(run, name), maxlen=0)
-    models.stop_after(wb.resume(run, "other"), 1)
-    events = wb.resume(run)
+            deque(wb.iter_resume(run, name), maxlen=0)
+    models.stop_after(wb.iter_resume(run, "other"), 1)
+    events = wb.iter_resume(run)
     models.until(events, StepDone)
     rename("twin", "other")  # a name taken during the run
     finished = models.until(events, RunFinished)
@@ -356,7 +356,7 @@ def test_run_whose_name_is_taken_resumes_under_another(
 
 
 def test_training_continues_while_database_is_locked(wb: Workbench, tmp_path: Path) -> None:
-    events = wb.train(models.training_plan(tmp_path))
+    events = wb.iter_train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
     models.until(events, StepDone)
     with closing(sqlite3.connect(wb.paths.database, isolation_level=None)) as other:
@@ -371,7 +371,7 @@ def test_training_continues_while_database_is_locked(wb: Workbench, tmp_path: Pa
 
 
 def test_moved_home_ends_training_and_is_not_recreated(wb: Workbench, tmp_path: Path) -> None:
-    events = wb.train(models.training_plan(tmp_path))
+    events = wb.iter_train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
     models.until(events, StepDone)
     home, moved = wb.paths.data, tmp_path / "moved"
@@ -379,7 +379,7 @@ def test_moved_home_ends_training_and_is_not_recreated(wb: Workbench, tmp_path: 
     with pytest.raises(WeiboTuiError, match=f"{run} is gone, so the run stops"):
         deque(events, maxlen=0)
     assert not home.exists()
-    with Workbench.open(moved) as other:
-        deque(other.resume(run), maxlen=0)
+    with Workbench(moved) as other:
+        deque(other.iter_resume(run), maxlen=0)
         assert other.runs.get(run).state == "finished"
     assert not home.exists()

@@ -67,7 +67,7 @@ def test_escape_formula_leaves_other_cells() -> None:
 
 
 def history_of(home: Path, texts: Sequence[str]) -> None:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         wb.history.add([replace(ANALYSIS, text=text, label=text, error=text or None, adapter=text) for text in texts])
 
 
@@ -81,7 +81,7 @@ def run_of(wb: Workbench, text: str) -> str:
 
 def add_formula_adapter(home: Path) -> None:
     """Add adapters of random weights whose labels are formulas, as a stranger may share them."""
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         base = wb.open_base("tiny", wb.compute(ComputeOptions("cpu", "float32", 1)))
         for number, label in enumerate(FORMULA_LABELS):
             labels = [label, *(other for other in FORMULA_LABELS if other != label)]
@@ -94,10 +94,10 @@ def written_files(command: Command, home: Path, folder: Path) -> Iterator[tuple[
     """Write each kind of CSV file. Yield its path and its cells as they should be read."""
     history_of(home, OURS)
     path = folder / "history.csv"
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         drain(wb.history.export(path))
     yield path, cells(path)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         for number, text in enumerate(STARTS[:40:4]):
             path = folder / f"run-{number}.csv"
             wb.runs.export(run_of(wb, text), path)
@@ -142,7 +142,7 @@ def test_labeled_file_escapes_labels_but_not_numbers(command: Command, furnished
 
 def test_every_table_escapes_formulas(furnished: Path, tmp_path: Path) -> None:
     history_of(furnished, STARTS)
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         drain(wb.history.export(tmp_path / "history.csv"))
         rows = table(tmp_path / "history.csv")
         for column in ("text", "label", "adapter", "error"):
@@ -180,7 +180,7 @@ def test_libreoffice_runs_unescaped_formula(furnished: Path, tmp_path: Path) -> 
     """Without escapes, LibreOffice computes the same texts, so the test above proves something."""
     history_of(furnished, STARTS)
     path = tmp_path / "history.csv"
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         drain(wb.history.export(path, escape_formulas=False))
     convert([path], READINGS[0], "fods", tmp_path)
     formulas = [cell for row in opened(path.with_suffix(".fods")) for cell in row if cell.get(TABLE + "formula")]
@@ -192,7 +192,7 @@ def test_libreoffice_saved_history_reads_back_equal(furnished: Path, tmp_path: P
     """Needs LibreOffice."""
     history_of(furnished, OURS)
     path = tmp_path / "history.csv"
-    with Workbench.open(furnished) as wb:
+    with Workbench(furnished) as wb:
         drain(wb.history.export(path))
     convert([path], READINGS[0], "xlsx", tmp_path)
     convert([path.with_suffix(".xlsx")], None, "csv:Text - txt - csv (StarCalc):44,34,76", tmp_path / "again")

@@ -37,7 +37,7 @@ def test_bundled_files_match_their_cards(command: Command) -> None:
     assert [base["name"] for base in report["bases"]] == [STARTER_BASE]
     assert sorted(adapter["name"] for adapter in report["adapters"]) == sorted(task.adapter for task in TASKS)
     assert all(model["sound"] for model in (*report["bases"], *report["adapters"]))
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         base = wb.bases.open(STARTER_BASE)
         with open_tensors(wb.bases.path(STARTER_BASE) / WEIGHTS, base.backbone.config) as read:
             assert drain(fingerprint(base.backbone.config, read, base.tokenizer)) == base.card.fingerprint
@@ -57,9 +57,9 @@ def test_default_adapter_is_right_about_plain_posts(command: Command) -> None:
 def test_noise_posts_get_low_confidence() -> None:
     posts = [probe["text"] for probe in read_probes() if probe["kind"] == "nonsense"]
     assert len(posts) >= 10
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         for task in TASKS:
-            confidences = [analysis.confidence or 0 for analysis in wb.predict(posts, task.adapter, record=False)]
+            confidences = [analysis.confidence or 0 for analysis in wb.iter_predict(posts, task.adapter, record=False)]
             # `review` is more confident for one of them, as its card says.
             assert sum(confidence > MAX_NOISE_CONFIDENCE for confidence in confidences) <= (task.adapter == "review")
             assert max(confidences) < 0.8
@@ -83,7 +83,7 @@ def test_fresh_home_predicts_with_the_starter(starter: Path, home: Path, command
 
 
 def test_starter_is_the_default_until_another_is_chosen(starter: Path, home: Path, stocked: Path) -> None:
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert (wb.base_name(), wb.adapter_name()) == ("starter", "weibo")
         shutil.copytree(stocked / "bases", home / "bases")
         shutil.copytree(stocked / "adapters", home / "adapters")
@@ -99,7 +99,7 @@ def test_starter_is_the_default_until_another_is_chosen(starter: Path, home: Pat
 def test_user_adapter_hides_bundled_one_until_removed(starter: Path, home: Path, stocked: Path) -> None:
     for name in ("weibo", "other"):
         shutil.copytree(stocked / "adapters" / "mood", home / "adapters" / name)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.adapter_name() == "weibo"
         assert not wb.adapters.is_bundled("weibo")
         assert len(wb.adapters.list()) == 2
@@ -111,7 +111,7 @@ def test_user_adapter_hides_bundled_one_until_removed(starter: Path, home: Path,
 
 def test_bundled_models_cannot_be_changed_or_hidden(starter: Path, stocked: Path) -> None:
     before = listing(starter)
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         for change in (
             lambda: wb.remove_base("starter"),
             lambda: wb.rename_base("starter", "mine"),
@@ -129,14 +129,14 @@ def test_new_models_leave_the_default_unchanged(starter: Path, few: Path, stocke
     assert done.err.splitlines()[-1] == "To make it the default: weibo-tui adapters use mine"
     done = command.ok("bases", "add", stocked / "bases" / "tiny", "--name", "mine")
     assert done.err.splitlines()[-1] == "To make it the default: weibo-tui bases use mine"
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.adapters.card("mine").base == "starter"
         assert (wb.base_name(), wb.adapter_name()) == ("starter", "weibo")
         wb.set_default_adapter("mine")
-        (analysis,) = wb.predict(["今天太开心了"])
+        (analysis,) = wb.iter_predict(["今天太开心了"])
         assert analysis.adapter == "mine"
     assert "To make it" not in command.ok("bases", "use", "mine").err
-    with Workbench.open() as wb:
+    with Workbench() as wb:
         assert wb.base_name() == "mine"
 
 

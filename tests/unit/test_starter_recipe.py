@@ -115,10 +115,10 @@ def test_parts_share_no_text_and_have_every_post_once(data: Path, work: Path, tm
 
 def test_bundle_predicts_and_has_scores_and_no_posts(data: Path, work: Path, home: Path) -> None:
     package = work / "package"
-    with Workbench.open(home, starter=package) as wb:
+    with Workbench(home, starter=package) as wb:
         assert wb.base_name() == STARTER_BASE
         for task in models.TASKS:
-            (analysis,) = wb.predict(["今天太开心了"], task.adapter, record=False)
+            (analysis,) = wb.iter_predict(["今天太开心了"], task.adapter, record=False)
             assert analysis.label in task.labels.names
             card = wb.adapters.card(task.adapter)
             assert card.base_fingerprint == wb.bases.card(STARTER_BASE).fingerprint
@@ -148,7 +148,7 @@ def test_finished_steps_do_nothing_and_training_resumes(work: Path) -> None:
     with models.open_workbench(work) as wb:
         files = tuple(part_file(work, "train", name) for name in (*task.datasets, task.noise))
         plan = TrainingConfig(files, "left", STARTER_BASE, labels=task.labels.names, hyper=task.hyper)
-        events: Any = wb.train(plan)
+        events: Any = wb.iter_train(plan)
         list(islice((event for event in events if type(event).__name__ == "StepDone"), 2))
         events.close()
         (run,) = (run for run in wb.runs.list() if run.name == "left")

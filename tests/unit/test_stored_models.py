@@ -118,8 +118,8 @@ def test_corrupt_models_are_reported_and_removable(wb: Workbench) -> None:
 
 
 def test_detect_card_tells_adapter_base_and_folder_apart(wb: Workbench, tmp_path: Path) -> None:
-    deque(wb.export_adapter("mood", tmp_path / "one.zip"), maxlen=0)
-    deque(wb.export_base("small", tmp_path / "other.tar.gz"), maxlen=0)
+    deque(wb.iter_export_adapter("mood", tmp_path / "one.zip"), maxlen=0)
+    deque(wb.iter_export_base("small", tmp_path / "other.tar.gz"), maxlen=0)
     for source in (tmp_path / "one.zip", wb.adapters.path("mood")):
         assert detect_card(source) == wb.adapters.card("mood")
     for source in (tmp_path / "other.tar.gz", wb.bases.path("small")):

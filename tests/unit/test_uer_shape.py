@@ -41,7 +41,7 @@ def test_model_from_folder_to_prediction(home: Path, tmp_path: Path, layers: int
     data = made_up.write_posts(tmp_path / "posts.csv", 24)
     hyper = Hyperparameters(epochs=1, batch_size=6, max_length=16, learning_rate=1e-3, seed=3)
     plan = TrainingConfig((data,), "mood", base="uer", hyper=hyper, machine=models.MACHINE)
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         card = wb.add_base(source, "uer")
         assert (card.parameters, card.prefix, card.suffix, card.pad) == (parameters, (101,), (102,), 0)
         weights = wb.bases.path("uer") / "model.safetensors"
@@ -55,19 +55,21 @@ def test_model_from_folder_to_prediction(home: Path, tmp_path: Path, layers: int
             assert (opened.backbone(ids, lengths) - expected).abs().max() < 1e-4 * expected.abs().max()
         del opened
 
-        events = wb.train(plan)
+        events = wb.iter_train(plan)
         run = models.until(events, RunStarted).run
         models.until(events, StepDone)
-        events.close()  # type: ignore[attr-defined]
+        events.close()
         assert wb.runs.get(run).state == "stopped"
-        steps = [event.step for event in wb.resume(run) if isinstance(event, StepDone)]
+        steps = [event.step for event in wb.iter_resume(run) if isinstance(event, StepDone)]
         assert steps[0] == 2
         bottlenecks = layers * (width * 64 + 64 + 64 * width + width)
         assert wb.adapters.card("mood").parameters == bottlenecks + 2 * width
         assert hashlib.sha256(weights.read_bytes()).hexdigest() == before
 
-    with Workbench.open(home) as wb:
-        analyses = list(wb.predict(["今天的面真好吃", "服务太差了，再也不来", "OK"], "mood", machine=models.MACHINE))
+    with Workbench(home) as wb:
+        analyses = list(
+            wb.iter_predict(["今天的面真好吃", "服务太差了，再也不来", "OK"], "mood", machine=models.MACHINE)
+        )
         wb.remove_base("uer")  # the full size is half a gigabyte
     shutil.rmtree(source)
     assert all(analysis.label in ("negative", "positive") for analysis in analyses)

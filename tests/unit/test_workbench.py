@@ -28,7 +28,7 @@ from weibo_tui.workbench import Columns, ComputeOptions, EvaluationConfig, Evalu
 
 
 def test_default_models_change_only_by_choice(home: Path, tmp_path: Path) -> None:
-    with Workbench.open(home) as wb:
+    with Workbench(home) as wb:
         with pytest.raises(UserInputError, match="no base yet"):
             wb.base_name()
         with pytest.raises(UserInputError, match="no adapter yet"):
@@ -38,7 +38,7 @@ def test_default_models_change_only_by_choice(home: Path, tmp_path: Path) -> Non
         models.add_base(wb, tmp_path, "two", seed=1)
         with pytest.raises(UserInputError, match=r"several bases \(one, two\)"):
             wb.base_name()
-        list(wb.train(models.training_plan(tmp_path, "first", base="two")))
+        list(wb.iter_train(models.training_plan(tmp_path, "first", base="two")))
         assert wb.adapter_name() == "first"
         models.add_adapter(wb, wb.bases.open("two"), "second")
         with pytest.raises(UserInputError, match=r"several adapters \(first, second\)"):
@@ -48,7 +48,7 @@ def test_default_models_change_only_by_choice(home: Path, tmp_path: Path) -> Non
         wb.set_default_adapter("second")
         with pytest.raises(UserInputError, match="no adapter 'third': take one of first, second"):
             wb.set_default_adapter("third")
-    with Workbench.open(home) as again:
+    with Workbench(home) as again:
         assert (again.base_name(), again.adapter_name()) == ("one", "second")
         again.remove_base("one")
         assert again.base_name() == "two"  # the only one
@@ -61,7 +61,7 @@ def test_default_models_change_only_by_choice(home: Path, tmp_path: Path) -> Non
 
 def confidences(wb: Workbench, adapter: str = "") -> list[float | None]:
     posts = ["今天的面真好吃", "[泪]再也不来了"]
-    return [analysis.confidence for analysis in wb.predict(posts, adapter, machine=models.MACHINE, record=False)]
+    return [analysis.confidence for analysis in wb.iter_predict(posts, adapter, machine=models.MACHINE, record=False)]
 
 
 def test_classifier_is_cached_until_its_models_change(wb: Workbench, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def threads() -> Iterator[None]:
 
 
 def threads_used(wb: Workbench, number: int) -> int:
-    list(wb.predict(["今天的面真好吃"], machine=ComputeOptions("cpu", "float32", number), record=False))
+    list(wb.iter_predict(["今天的面真好吃"], machine=ComputeOptions("cpu", "float32", number), record=False))
     return torch.get_num_threads()
 
 
@@ -118,7 +118,7 @@ def test_predict_uses_threads_of_each_call(wb: Workbench, threads: None) -> None
 
 
 def test_training_between_predictions_keeps_its_threads(wb: Workbench, tmp_path: Path, threads: None) -> None:
-    events = wb.train(models.training_plan(tmp_path, machine=ComputeOptions("cpu", "float32", 2)))
+    events = wb.iter_train(models.training_plan(tmp_path, machine=ComputeOptions("cpu", "float32", 2)))
     assert models.until(events, RunStarted).threads == 2
     for kind in (StepDone, StepDone, Evaluated):
         assert threads_used(wb, 1) == 1
@@ -136,7 +136,7 @@ def test_card_that_does_not_fit_its_base_is_refused(wb: Workbench, changes: dict
     odd = cards.write(dataclasses.replace(card, **changes))
     (wb.adapters.path("odd") / cards.CARD).write_bytes(odd)
     with pytest.raises(WeiboTuiError):
-        list(wb.predict(["真好"], "odd", machine=models.MACHINE))
+        list(wb.iter_predict(["真好"], "odd", machine=models.MACHINE))
 
 
 def test_base_with_changed_tokenizer_is_refused(wb: Workbench) -> None:
@@ -159,10 +159,10 @@ def test_peek_returns_first_rows_and_columns(wb: Workbench, few: Path) -> None:
 # history
 
 
-def test_predictions_are_recorded_unless_switched_off(wb: Workbench) -> None:
+def test_predictions_are_recorded_as_requested(wb: Workbench) -> None:
     posts = ["今天的面真好吃", "", "[SEP][哈哈] =1+1", "\ud83d坏\x00了"]
-    analyses = list(wb.predict(posts, source="cli", machine=models.MACHINE, window=3))
-    list(wb.predict(posts, record=False, machine=models.MACHINE))
+    analyses = list(wb.iter_predict(posts, record=None, source="cli", machine=models.MACHINE, window=3))
+    list(wb.iter_predict(posts, machine=models.MACHINE))
     entries = [entry for entry in wb.history.page(10) if isinstance(entry, Analysis)][::-1]
     assert [entry.text for entry in entries] == posts
     assert entries == analyses
@@ -171,10 +171,10 @@ def test_predictions_are_recorded_unless_switched_off(wb: Workbench) -> None:
     assert [entry.id for entry in analyses] == sorted({entry.id for entry in analyses if entry.id is not None})
 
     Settings.save(wb.paths, history=False)
-    with Workbench.open() as quiet:
-        list(quiet.predict(posts, machine=models.MACHINE))
+    with Workbench() as quiet:
+        list(quiet.iter_predict(posts, record=None, machine=models.MACHINE))
         assert quiet.history.count() == 4
-        list(quiet.predict(posts, machine=models.MACHINE, record=True))
+        list(quiet.iter_predict(posts, machine=models.MACHINE, record=True))
         assert quiet.history.count() == 8
 
 
@@ -186,16 +186,16 @@ def test_predict_reads_posts_window_by_window(wb: Workbench) -> None:
             pulled.append(number)
             yield f"第{number}条真好"
 
-    analyses = wb.predict(posts(), machine=models.MACHINE, window=4, record=False)
+    analyses = wb.iter_predict(posts(), machine=models.MACHINE, window=4, record=False)
     assert [next(analyses).text for _ in range(5)] == [f"第{n}条真好" for n in range(5)]
     assert pulled == list(range(8))
 
 
 def test_prediction_reports_truncation_and_uncertainty(wb: Workbench) -> None:
     Settings.save(wb.paths, uncertain_below=1.0)
-    with Workbench.open() as strict:
+    with Workbench() as strict:
         long, short = "真" * 100, "真好"
-        cut, whole = strict.predict([long, short], machine=models.MACHINE, record=False)
+        cut, whole = strict.iter_predict([long, short], machine=models.MACHINE, record=False)
     assert (cut.truncated, cut.characters, cut.characters_read) == (True, 100, 30)
     assert (whole.truncated, whole.characters, whole.characters_read) == (False, 2, 2)
     assert cut.uncertain
@@ -212,7 +212,7 @@ def test_evaluation_lists_posts_of_each_cell_and_errors(wb: Workbench, tmp_path:
             stream.write("1,http://t.cn/abc\n")  # unreadable
     out = tmp_path / "wrong.csv"
     config = EvaluationConfig(files, machine=models.MACHINE, errors=out)
-    result = models.until(wb.evaluate(config), EvaluationResult)
+    result = models.until(wb.iter_evaluate(config), EvaluationResult)
     assert result.errors == str(out)
     assert (result.score.n, result.score.failed) == (80, 2)
     assert "dataset" not in repr(result)  # an event may be logged, and the log contains no texts
@@ -222,7 +222,7 @@ def test_evaluation_lists_posts_of_each_cell_and_errors(wb: Workbench, tmp_path:
     for file in files:
         with file.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))[:-1]
-        analyses = wb.predict([row["review"] for row in rows], machine=models.MACHINE, record=False)
+        analyses = wb.iter_predict([row["review"] for row in rows], machine=models.MACHINE, record=False)
         tables[file] = list(zip(rows, analyses, strict=True))
     for actual, predicted in itertools.product(labels, labels):
         posts = list(result.posts(actual, predicted))

@@ -43,7 +43,7 @@ def in_thread(work: Callable[[], T]) -> T:
 
 
 def predict(wb: Workbench, adapter: str = "", record: bool = False) -> Analysis:
-    (analysis,) = wb.predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=record)
+    (analysis,) = wb.iter_predict(["今天的面真好吃"], adapter, machine=models.MACHINE, record=record)
     return analysis
 
 
@@ -52,7 +52,7 @@ def predict(wb: Workbench, adapter: str = "", record: bool = False) -> Analysis:
 
 def test_default_set_by_other_workbench_applies(wb: Workbench) -> None:
     models.add_adapter(wb, wb.bases.open("small"), "second", seed=4)
-    with Workbench.open() as other:
+    with Workbench() as other:
         assert predict(other).adapter == "mood"
         wb.set_default_adapter("second")
         assert other.adapter_name() == "second"
@@ -70,7 +70,7 @@ def test_broken_settings_file_keeps_last_settings(wb: Workbench) -> None:
     file.write_bytes(b"adapter = ")
     assert wb.adapter_name() == "mood"
     assert predict(wb).adapter == "mood"
-    with pytest.raises(UserInputError, match="not valid TOML"), Workbench.open():
+    with pytest.raises(UserInputError, match="not valid TOML"), Workbench():
         pass
     file.write_bytes(good.replace(b'"mood"', b'"gone"'))
     with pytest.raises(UserInputError, match="no adapter 'gone'"):
@@ -85,7 +85,7 @@ def test_base_replaced_by_other_program_is_reopened(wb: Workbench, home: Path, t
     first = wb.open_base("small", compute)
     assert wb.open_base("small", compute) is first
     before = predict(wb).confidence
-    with Workbench.open() as other:
+    with Workbench() as other:
         other.remove_base("small")
         models.add_base(other, tmp_path, "small", seed=9)
     replaced = wb.open_base("small", compute)
@@ -93,7 +93,7 @@ def test_base_replaced_by_other_program_is_reopened(wb: Workbench, home: Path, t
     assert not models.same_bits(replaced.backbone.to_hf_state_dict(), first.backbone.to_hf_state_dict())
     with pytest.raises(UserInputError, match="The adapter 'mood' wants the base 'small'"):
         predict(wb)
-    with Workbench.open() as other:
+    with Workbench() as other:
         other.remove_base("small")
         models.add_base(other, tmp_path / "from", "back", seed=0)
     assert predict(wb).confidence == before
@@ -101,7 +101,7 @@ def test_base_replaced_by_other_program_is_reopened(wb: Workbench, home: Path, t
 
 def test_adapter_replaced_by_other_program_is_reopened(wb: Workbench) -> None:
     before = predict(wb).confidence
-    with Workbench.open() as other:
+    with Workbench() as other:
         base = other.bases.open("small")
         adapter = models.adapter_for(base.backbone.config, seed=8, labels=2)
         other.adapters.save(adapter, models.card_for(adapter, base, "mood"), overwrite=True)
@@ -115,8 +115,8 @@ def test_thread_with_own_workbench_predicts_and_trains(wb: Workbench, tmp_path: 
     expected = predict(wb, record=True)
 
     def work() -> tuple[Analysis, str]:
-        with Workbench.open() as own:
-            events = own.train(models.training_plan(tmp_path))
+        with Workbench() as own:
+            events = own.iter_train(models.training_plan(tmp_path))
             run = models.until(events, RunStarted).run
             models.until(events, StepDone)
             analysis = predict(own, record=True)  # between two steps
@@ -135,7 +135,7 @@ def test_workbench_is_usable_from_any_thread(wb: Workbench, tmp_path: Path) -> N
     predict(wb, record=True)  # the database is open in this thread
 
     def work() -> tuple[Analysis, str]:
-        events = wb.train(models.training_plan(tmp_path))
+        events = wb.iter_train(models.training_plan(tmp_path))
         run = models.until(events, RunStarted).run
         deque(events, maxlen=0)
         return predict(wb, record=True), run
@@ -146,10 +146,10 @@ def test_workbench_is_usable_from_any_thread(wb: Workbench, tmp_path: Path) -> N
 
 
 def test_run_started_in_thread_is_closed_in_another(wb: Workbench, tmp_path: Path) -> None:
-    events = wb.train(models.training_plan(tmp_path))
+    events = wb.iter_train(models.training_plan(tmp_path))
     run = in_thread(lambda: models.until(events, RunStarted).run)
     in_thread(lambda: models.until(events, StepDone))
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert wb.runs.get(run).state == "stopped"
 
 
@@ -175,17 +175,17 @@ def test_concurrent_threads_record_every_analysis(exists: bool, wb: Workbench) -
 
 
 def test_run_is_visible_to_other_threads(wb: Workbench, tmp_path: Path) -> None:
-    events = wb.train(models.training_plan(tmp_path))
+    events = wb.iter_train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
     models.until(events, StepDone)
 
     def look() -> tuple[str, list[str]]:
-        with Workbench.open() as own:
+        with Workbench() as own:
             return own.runs.get(run).state, [entry.event["event"] for entry in own.runs.events(run)]
 
     state, names = in_thread(look)
     assert (state, names[0]) == ("running", "RunStarted")
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert in_thread(look)[0] == "stopped"
 
 
@@ -208,7 +208,7 @@ def test_read_commands_create_nothing(command: Command, home: Path) -> None:
 
 def test_history_opened_while_empty_shows_new_entries(wb: Workbench) -> None:
     history, runs = wb.history, wb.runs
-    with Workbench.open() as other:
+    with Workbench() as other:
         shown = other.history
         assert history.page(10) == shown.page(10) == []
         assert runs.list() == other.runs.list() == ()
@@ -219,5 +219,5 @@ def test_history_opened_while_empty_shows_new_entries(wb: Workbench) -> None:
         assert history.page(10) == shown.page(10) == [first]
         second = predict(other, record=True)
         assert history.page(10) == [second, first]
-    with Workbench.open() as later:
+    with Workbench() as later:
         assert later.history.count() == 2

@@ -113,8 +113,8 @@ def import_adapter(
     def start(workbench: Workbench) -> Iterator[object]:
         if is_checkpoint:
             new_name = name or options.name_after(path.stem, "adapter")
-            return workbench.import_legacy(path, new_name, base, options.label_names(labels), overwrite)
-        return workbench.import_adapter(path, name, overwrite)
+            return workbench.iter_import_legacy(path, new_name, base, options.label_names(labels), overwrite)
+        return workbench.iter_import_adapter(path, name, overwrite)
 
     imported = run_with_progress(start, ImportResult)
     with open_workbench() as workbench:
@@ -144,9 +144,9 @@ def export_adapter(
         message = _("{path} cannot be of the format {form}: write ours as .zip or .tar.gz, the original's as .pth.")
         raise UserInputError(message.format(path=path, form=file_format))
     if is_checkpoint:
-        run_with_progress(lambda workbench: workbench.export_legacy(name, path, overwrite))
+        run_with_progress(lambda workbench: workbench.iter_export_legacy(name, path, overwrite))
     else:
-        run_with_progress(lambda workbench: workbench.export_adapter(name, path, overwrite))
+        run_with_progress(lambda workbench: workbench.iter_export_adapter(name, path, overwrite))
     echo(str(path))
     if is_checkpoint:
         echo_info(

@@ -115,7 +115,9 @@ def download_base(
 ) -> None:
     from weibo_tui.workbench import ImportResult
 
-    card = run_with_progress(lambda workbench: workbench.download_base(repository, name), ImportResult, CAN_RESUME).card
+    card = run_with_progress(
+        lambda workbench: workbench.iter_download_base(repository, name), ImportResult, CAN_RESUME
+    ).card
     assert isinstance(card, BaseCard)
     with open_workbench() as workbench:
         _show_added(workbench, card, json)
@@ -177,7 +179,7 @@ def pretrain_base(
         )
     with open_workbench() as workbench:
         if corpus is None:
-            follow(workbench, workbench.resume(resume, name), json)
+            follow(workbench, workbench.iter_resume(resume, name), json)
             return
         config = PretrainingConfig(
             corpus=corpus,
@@ -187,7 +189,7 @@ def pretrain_base(
             machine=machine,
             **asdict(replace(size, units=TOKEN_UNITS.get(size.units, size.units))),
         )
-        follow(workbench, workbench.pretrain(config), json)
+        follow(workbench, workbench.iter_pretrain(config), json)
 
 
 @bases.command("set-default", cls=Command, hidden=True)
@@ -212,7 +214,7 @@ def import_base(
 ) -> None:
     from weibo_tui.workbench import ImportResult
 
-    card = run_with_progress(lambda workbench: workbench.import_base(path, name), ImportResult).card
+    card = run_with_progress(lambda workbench: workbench.iter_import_base(path, name), ImportResult).card
     echo_info(_("The base '{name}' is there.").format(name=card.name))
     with open_workbench() as workbench:
         echo_default_hint("bases", card.name, workbench.base_name)
@@ -220,7 +222,7 @@ def import_base(
 
 @bases.command("export", cls=Command, help=_("Write a base as one .zip or .tar.gz."))
 def export_base(name: Name, path: Out, overwrite: options.Overwrite = False) -> None:
-    run_with_progress(lambda workbench: workbench.export_base(name, path, overwrite))
+    run_with_progress(lambda workbench: workbench.iter_export_base(name, path, overwrite))
     echo(str(path))
 
 

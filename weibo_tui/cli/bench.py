@@ -48,7 +48,7 @@ def bench(
 
     if file is not None and rows is not None:
         raise UserInputError(_("--file and --rows exclude each other. Give one of them."))
-    with progress_bars(data=json) as stage, Workbench.open() as workbench:
+    with progress_bars(data=json) as stage, Workbench() as workbench:
         workbench.base_name(base)
         if file is not None:
             rows = _count_rows(file, column, encoding)

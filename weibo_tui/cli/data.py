@@ -32,7 +32,7 @@ def download_data(
     ),
     overwrite: options.Overwrite = False,
 ) -> None:
-    run_with_progress(lambda workbench: workbench.download_data(out, overwrite), stopped=CAN_RESUME)
+    run_with_progress(lambda workbench: workbench.iter_download_data(out, overwrite), stopped=CAN_RESUME)
     echo(str(out))
 
 
@@ -47,7 +47,7 @@ def audit(
     from weibo_tui.workbench import AuditConfig, AuditResult, Columns
 
     plan = AuditConfig(tuple(data), Columns(column, label_column, encoding), options.label_names(labels))
-    figures = run_with_progress(lambda workbench: workbench.audit(plan), AuditResult).audit.to_json()
+    figures = run_with_progress(lambda workbench: workbench.iter_audit(plan), AuditResult).audit.to_json()
     if json:
         echo_json(figures)
         return

@@ -74,7 +74,7 @@ def export_history(
     overwrite: options.Overwrite = False,
 ) -> None:
     with open_workbench() as workbench:
-        written = drain(workbench.export_history(path, bom=bom, guard=guard, overwrite=overwrite))
+        written = drain(workbench.iter_export_history(path, bom=bom, guard=guard, overwrite=overwrite))
     echo(str(path))
     echo_info(_("{written} verdicts written.").format(written=f"{written:,}"))
 

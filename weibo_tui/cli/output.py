@@ -40,7 +40,7 @@ def open_workbench() -> AbstractContextManager[Workbench]:
     """Open the workbench; the import is here because it takes a second, which `--help` must not wait for."""
     from weibo_tui.workbench import Workbench
 
-    return Workbench.open()
+    return Workbench()
 
 
 def echo_error(message: str) -> None:

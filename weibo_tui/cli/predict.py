@@ -93,7 +93,7 @@ def _predict_posts(
     # Someone who types wants each answer at once; a pipe is read in batches.
     window = 1 if from_stdin and sys.stdin.isatty() else 256
     count = failed = 0
-    analyses = workbench.predict(
+    analyses = workbench.iter_predict(
         posts, adapter, record=record, source="stdin" if from_stdin else "cli", machine=machine, window=window
     )
     held: list[Analysis] = []
@@ -183,7 +183,7 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
     from weibo_tui.workbench.labeling import LabelingResult
 
     stopped = N_("Stopped; the same command goes on where it stood.")
-    result = run_with_progress(lambda workbench: workbench.label_file(config), LabelingResult, stopped)
+    result = run_with_progress(lambda workbench: workbench.iter_label_file(config), LabelingResult, stopped)
     if json:
         names = ("out", "rows", "failed", "counts", "continued")
         values = {name: getattr(result, name) for name in names}

@@ -14,7 +14,7 @@ from weibo_tui.presentation.score_card import ScoreFigures, score_figures
 
 
 def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of a score card (`ScoreCard.to_json`). A dash stands for a missing figure."""
+    """Yield the lines of a score card (`ScoreCard.to_dict`). A dash stands for a missing figure."""
     figures = score_figures(score)
     interval = f"  ({figures.interval})" if figures.interval else ""
     yield _("Posts          {n}, {failed} unreadable").format(n=f"{figures.posts:,}", failed=figures.failed)

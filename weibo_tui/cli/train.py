@@ -93,7 +93,7 @@ def train(
         )
     with open_workbench() as workbench:
         if not data:
-            follow(workbench, workbench.resume(resume, name), json)
+            follow(workbench, workbench.iter_resume(resume, name), json)
             return
         config = TrainingConfig(
             data=tuple(data),
@@ -109,7 +109,7 @@ def train(
             overwrite=overwrite,
             keep_states=keep_states,
         )
-        follow(workbench, workbench.train(config), json)
+        follow(workbench, workbench.iter_train(config), json)
 
 
 def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
@@ -213,8 +213,8 @@ def evaluate(
     from weibo_tui.workbench import Columns, EvaluationConfig, EvaluationResult
 
     config = EvaluationConfig(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
-    result = run_with_progress(lambda workbench: workbench.evaluate(config), EvaluationResult)
-    score = result.score.to_json() | {"seen_in_training": result.seen_in_training, "unlabeled": result.unlabeled}
+    result = run_with_progress(lambda workbench: workbench.iter_evaluate(config), EvaluationResult)
+    score = result.score.to_dict() | {"seen_in_training": result.seen_in_training, "unlabeled": result.unlabeled}
     if json:
         echo_json(score)
     else:

@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from weibo_tui.engine.score_card import ScoreCard
+
 _BINS = 15
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreCard:
-    """Metrics of an evaluation. A metric is None if it is undefined.
-
-    All are fractions except `mcc`, from -1 to 1, and `brier`, from 0 to 1 with two labels and to 2 with more. A label
-    that is never predicted has precision 0, a label that never occurs has recall 0.
-    """
-
-    n: int  # posts scored
-    failed: int  # posts without a prediction, in none of the other metrics
-    accuracy: float | None = None
-    accuracy_ci: tuple[float, float] | None = None  # 95 %, see `accuracy_interval`
-    macro_f1: float | None = None
-    mcc: float | None = None
-    per_label: Mapping[str, Mapping[str, float | None]]  # precision, recall, f1, support
-    labels: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]  # rows: actual; columns: predicted; in the order of `labels`
-    ece: float | None = None
-    brier: float | None = None
-    emoticons: Mapping[str, float | None] = field(
-        default_factory=lambda: {"with": None, "without": None, "only": None}
-    )  # accuracy on the posts themselves, without emoticons, and on emoticons only
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
 
 
 def score(

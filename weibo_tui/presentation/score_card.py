@@ -32,7 +32,7 @@ class ScoreFigures:
 
 
 def score_figures(score: Mapping[str, Any]) -> ScoreFigures:
-    """Read a score card (`ScoreCard.to_json`), also one from another program."""
+    """Read a score card (`ScoreCard.to_dict`), also one from another program."""
     emoticons = _mapping(score.get("emoticons"))
     labels = [label for label in _sequence(score.get("labels")) if isinstance(label, str)]
     per_label = _mapping(score.get("per_label"))

@@ -196,7 +196,7 @@ def parse(data: bytes, card_type: type[Card]) -> Card:
 
 
 def _is_score(score: Mapping[str, Any]) -> bool:
-    """Return whether the fields that are there are those of `engine.metrics.ScoreCard.to_json`."""
+    """Return whether the fields that are there are those of `engine.metrics.ScoreCard.to_dict`."""
     interval, labels, confusion = (score.get(name) or [] for name in ("accuracy_ci", "labels", "confusion"))
     emoticons, per_label = (score.get(name) or {} for name in ("emoticons", "per_label"))
     shares = {name: score.get(name) for name in ("accuracy", "macro_f1", "mcc", "ece", "brier")}

@@ -11,8 +11,9 @@ from weibo_tui.workbench.config import (
     PretrainingConfig,
     TrainingConfig,
 )
+from weibo_tui.workbench.core import AuditResult, ImportResult
 from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
-from weibo_tui.workbench.workbench import AuditResult, ImportResult, Workbench
+from weibo_tui.workbench.workbench import Workbench
 
 __all__ = [
     "AuditConfig",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from weibo_tui import atomic
 from weibo_tui.datasets.splitting import GROUPING_VERSION
@@ -25,6 +27,8 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
+
+ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
 
 _SPLIT = DataSplit()
 _SIZE = BaseModelSize()
@@ -206,3 +210,61 @@ def check_output(paths: Paths, out: Path, overwrite: bool = False, inputs: Itera
     if paths.owns(out):
         raise UserInputError(_("File belongs to weibo-tui: {path}. Choose another output file.").format(path=out))
     atomic.check_output(out, overwrite, inputs)
+
+
+def from_keywords(config_type: type[ConfigT], keywords: Mapping[str, Any]) -> ConfigT:
+    """Return the config of flat keywords: its own fields and those of its parts, such as `epochs` of `hyper`.
+
+    The columns are `text_column`, `label_column` and `encoding`. Raises UserInputError for other names and types."""
+    defaults: dict[str, Any] = {item.name: _default(item) for item in fields(config_type)}
+    places: dict[str, tuple[str, Field[Any]]] = {
+        _keyword(part, item): (part, item)
+        for part, default in defaults.items()
+        if is_dataclass(default)
+        for item in fields(default)
+    }
+    values: dict[str, Any] = {}
+    changes: dict[str, dict[str, Any]] = {}
+    for name, value in keywords.items():
+        if name in defaults:
+            values[name] = _convert(name, value, defaults[name])
+        elif name in places:
+            part, item = places[name]
+            changes.setdefault(part, {})[item.name] = _convert(name, value, item.default)
+        else:
+            raise _unknown_option(name, [*defaults, *places])
+    for part, changed in changes.items():
+        values[part] = dataclasses.replace(values.get(part, defaults[part]), **changed)
+    return config_type(**values)
+
+
+def _default(item: Field[Any]) -> Any:
+    return item.default if item.default_factory is MISSING else item.default_factory()
+
+
+def _keyword(part: str, item: Field[Any]) -> str:
+    return f"{item.name}_column" if part == "columns" and item.name != "encoding" else item.name
+
+
+def _convert(name: str, value: Any, default: Any) -> Any:
+    """Return `value` in the type of the default. Raises UserInputError for another type."""
+    kind = type(default)
+    if default in (None, MISSING):  # a text, or a sequence of them
+        return value if value is None or isinstance(value, str | Path) else tuple(value)
+    if isinstance(value, bool) == (kind is bool):  # a bool is an int too
+        if isinstance(value, kind):
+            return value
+        if kind is int and isinstance(value, Integral):
+            return int(value)
+        if kind is float and isinstance(value, Real):
+            return float(value)
+    message = _("{name} is {value} and must be of type {type}.")
+    raise UserInputError(message.format(name=name, value=repr(value)[:100], type=kind.__name__))
+
+
+def _unknown_option(name: str, known: Iterable[str]) -> UserInputError:
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1)
+    hint = _(" (did you mean {name}?)").format(name=nearest[0]) if nearest else ""
+    message = _("Unknown option: {name}{hint}. The options are {options}.")
+    return UserInputError(message.format(name=name, hint=hint, options=", ".join(names)))

@@ -35,7 +35,17 @@ from weibo_tui.workbench.hardware import Hardware, detect_hardware
 MIN_FREE_BYTES = 2 * 10**9
 """Disk space that a base from the Hub and the checkpoints of a training need."""
 
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "textual", "numpy", "pyarrow")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "huggingface_hub",
+    "textual",
+    "numpy",
+    "pandas",
+    "pyarrow",
+)
 
 # The report contains the values of VARIABLES. Of SECRETS it only says that they are set.
 VARIABLES = ("HF_ENDPOINT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HOME")

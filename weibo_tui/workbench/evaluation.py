@@ -12,6 +12,7 @@ from weibo_tui import atomic
 from weibo_tui.datasets.dataset import Dataset, load_dataset
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.datasets.splitting import hash_texts
+from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.export import write_csv
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from weibo_tui.engine.metrics import ScoreCard
     from weibo_tui.engine.prediction import Classifier
     from weibo_tui.registry.cards import AdapterCard
 
@@ -103,7 +103,7 @@ class Predictions:
 
 
 def evaluate(models: ModelLoader, config: EvaluationConfig) -> Iterator[object]:
-    """Evaluate an adapter; see `Workbench.evaluate`."""
+    """Evaluate an adapter; see `Workbench.iter_evaluate`."""
     if config.errors is not None:
         check_output(models.paths, config.errors, config.overwrite, config.data)
     adapter = models.adapter_name(config.adapter)

@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,18 @@ class LabelingResult:
     continued: int
     posts_per_second: float
 
+    @property
+    def path(self) -> Path:
+        """The labeled file."""
+        return Path(self.out)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
 
 def label_file(models: ModelLoader, history: History | None, config: LabelingConfig) -> Iterator[object]:
-    """Label a file, and add it to the history if there is one; see `Workbench.label_file`."""
+    """Label a file, and add it to the history if there is one; see `Workbench.iter_label_file`."""
     for output in (config.out, checkpoint_path(config.out)):
         check_output(models.paths, output, overwrite=True, inputs=[config.source])
     adapter = models.adapter_name(config.adapter)

@@ -29,7 +29,9 @@ def predict(
     machine: ComputeOptions,
     window: int,
 ) -> Iterator[Analysis]:
-    """Predict posts in windows; see `Workbench.predict`. `get_history` is called only if there is something to add."""
+    """Predict posts in windows; see `Workbench.iter_predict`.
+
+    `get_history` is called only if there is something to add."""
     name = models.adapter_name(adapter)
     labels = models.adapters.card(name).labels
     classifier = models.classifier(name, machine)

@@ -52,7 +52,7 @@ class PreparedPretraining:
 
 
 def pretrain(models: ModelLoader, runs: Runs, config: PretrainingConfig) -> Iterator[object]:
-    """Pretrain a base; see `Workbench.pretrain`."""
+    """Pretrain a base; see `Workbench.iter_pretrain`."""
     from weibo_tui.engine.config import GPT2Config
 
     models.bases.check_free(config.name)
@@ -79,7 +79,7 @@ def pretrain(models: ModelLoader, runs: Runs, config: PretrainingConfig) -> Iter
 
 
 def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
-    """Resume a pretraining; see `Workbench.resume`."""
+    """Resume a pretraining; see `Workbench.iter_resume`."""
     from weibo_tui.registry.weights import check_sha256
 
     check_resumable(run)

@@ -57,7 +57,7 @@ class PreparedTraining:
 
 
 def train(models: ModelLoader, runs: Runs, config: TrainingConfig) -> Iterator[object]:
-    """Train an adapter; see `Workbench.train`."""
+    """Train an adapter; see `Workbench.iter_train`."""
     models.adapters.check_free(config.name, config.overwrite)
     check_name_unreserved(runs, KIND, config.name)
     if "/" in config.base and not config.offline:
@@ -73,7 +73,7 @@ def train(models: ModelLoader, runs: Runs, config: TrainingConfig) -> Iterator[o
 
 
 def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
-    """Resume a training; see `Workbench.resume`."""
+    """Resume a training; see `Workbench.iter_resume`."""
     check_resumable(run)
     config, data, fingerprint = load_run_config(
         run, lambda values: (TrainingConfig.from_json(values["plan"]), str(values["data"]), str(values["base"]))
@@ -265,7 +265,7 @@ def _evaluate(
         parameters=_count_parameters(trainer.adapter),
         data=_data_info(dataset, split, config),
         hyperparameters=asdict(config.hyper),
-        score=score.to_json() | ({} if len(dataset.names) <= cards.MAX_MATRIX_LABELS else {"confusion": ()}),
+        score=score.to_dict() | ({} if len(dataset.names) <= cards.MAX_MATRIX_LABELS else {"confusion": ()}),
         run=run.id,
     )
 

@@ -1,30 +1,22 @@
-"""The workbench: the object that the command line, the app and a notebook use."""
+"""The workbench of a script or a notebook: each method does its work and returns the result."""
 
 from __future__ import annotations
 
-import subprocess
-import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import cached_property
+import warnings
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from weibo_tui.datasets.auditing import Audit, audit
-from weibo_tui.datasets.labels import BINARY, resolve_labels
-from weibo_tui.datasets.reading import Preview, preview_table
-from weibo_tui.engine.hyperparameters import ComputeOptions
+from weibo_tui.datasets.auditing import Audit
+from weibo_tui.engine.events import RunFinished
+from weibo_tui.engine.hyperparameters import ComputeOptions, Parameter
+from weibo_tui.engine.score_card import ScoreCard
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.paths import Paths
-from weibo_tui.progress import Progress, drain
+from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
-from weibo_tui.settings import Settings, find_paths
-from weibo_tui.storage.database import connect_lazily
-from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter
-from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import downloads, evaluation, labeling, prediction, pretraining, runs, training
+from weibo_tui.storage.history import EVERYTHING, HistoryFilter
+from weibo_tui.workbench import blocking, downloads, frames, prediction, training
 from weibo_tui.workbench.config import (
     AuditConfig,
     Columns,
@@ -32,310 +24,349 @@ from weibo_tui.workbench.config import (
     LabelingConfig,
     PretrainingConfig,
     TrainingConfig,
-    check_output,
+    from_keywords,
 )
-from weibo_tui.workbench.legacy_project import LegacyProject
-from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.core import AuditResult, Events, ImportResult, WorkbenchCore
+from weibo_tui.workbench.evaluation import EvaluationResult
+from weibo_tui.workbench.frames import FileName, LabeledData, to_path
+from weibo_tui.workbench.labeling import LabelingResult
+from weibo_tui.workbench.results import Prediction, Predictions, PretrainingResult, TrainingResult
 
 if TYPE_CHECKING:
-    from weibo_tui.engine.device import Compute
-    from weibo_tui.engine.prediction import Classifier
-    from weibo_tui.registry.bases import OpenBase
-    from weibo_tui.storage.database import Database
+    import pandas as pd
+
+Card = TypeVar("Card", BaseCard, AdapterCard)
+
+_BATCH_SIZE = Parameter("batch_size", prediction.WINDOW, low=1, high=10**6)
 
 
-@dataclass(frozen=True, slots=True)
-class AuditResult:
-    """The last event of an audit."""
+class Workbench(WorkbenchCore):
+    """Everything that a user does with a home folder, from any thread.
 
-    audit: Audit
+    `home` is the folder of models, runs and history, by default the user's. The workbench closes itself; a `with`
+    block closes it earlier. Several may be open at once, also in other programs: each sees what the others change.
 
+    Long work shows a progress bar on stderr, if that is a terminal or of a notebook; `progress=False` hides it. Ctrl-C
+    stops a training with a checkpoint. Methods `iter_…` yield events instead. Errors are those of `weibo_tui.errors`.
 
-@dataclass(frozen=True, slots=True)
-class ImportResult:
-    """The last event of an import: the card of the new base or adapter."""
+    >>> from weibo_tui import Workbench
+    >>> wb = Workbench()
+    >>> wb.predict("今天的面真好吃").label
+    'positive'
+    """
 
-    card: BaseCard | AdapterCard
-
-
-class Workbench:
-    """Everything that a user does with a home folder, from any thread. Open it with `Workbench.open`.
-
-    Several may be open at once, also in other programs: each sees what the others change. Heavy libraries are imported
-    at first use, so that opening one is cheap."""
-
-    def __init__(self, paths: Paths) -> None:
-        self.paths = paths
-        self.models = ModelLoader(paths)
-        self.bases, self.adapters = self.models.bases, self.models.adapters
-        self._lock = threading.Lock()
-        self._open_database: Database | None = None
-
-    @classmethod
-    @contextmanager
-    def open(cls, home: Path | None = None, starter: Path | None = None) -> Iterator[Self]:
-        """Open the workbench of a home folder, by default the user's. Nothing is created until something is saved.
-        `starter` replaces the folder of the bundled models."""
-        paths = find_paths(home)
-        workbench = cls(paths if starter is None else replace(paths, starter=starter.absolute()))
+    def __repr__(self) -> str:
         try:
-            yield workbench
-        finally:
-            if workbench._open_database is not None:
-                workbench._open_database.close()
+            device, adapter = self.compute(ComputeOptions()).device.type, self.adapter_name()
+        except WeiboTuiError as error:
+            device, adapter = self.settings.device, f"({error})"
+        return f"Workbench(home={str(self.paths.data)!r}, device={device!r}, adapter={adapter!r})"
 
-    @property
-    def _database(self) -> Database:
-        with self._lock:
-            self._open_database = self._open_database or connect_lazily(self.paths.database)
-            return self._open_database
-
-    @cached_property
-    def history(self) -> History:
-        return History(self._database)
-
-    @cached_property
-    def runs(self) -> Runs:
-        return Runs(self._database, self.paths.runs)
-
-    @property
-    def settings(self) -> Settings:
-        """The current settings. While the file cannot be read, as during editing, the last ones apply."""
-        return self.models.settings
-
-    def check_output(self, out: Path, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
-        """Raise UserInputError unless `out` can be written: not a file of the home, and see `atomic.check_output`."""
-        check_output(self.paths, out, overwrite, inputs)
-
-    def base_name(self, name: str = "") -> str:
-        """Resolve the name of a base; see `ModelLoader.base_name`."""
-        return self.models.base_name(name)
-
-    def adapter_name(self, name: str = "") -> str:
-        """Resolve the name of an adapter; see `ModelLoader.adapter_name`."""
-        return self.models.adapter_name(name)
-
-    def find_base(self, fingerprint: str, name: str = "") -> str | None:
-        """Return the name of the base with this fingerprint; see `ModelLoader.find_base`."""
-        return self.models.find_base(fingerprint, name)
-
-    def compute(self, machine: ComputeOptions) -> Compute:
-        """Return the device, dtype and threads of `machine`, with the settings as defaults."""
-        return self.models.compute(machine)
-
-    def open_base(self, name: str, compute: Compute) -> OpenBase:
-        """Load a base onto its device; see `ModelLoader.open_base`."""
-        return self.models.open_base(name, compute)
-
-    def classifier(self, adapter: str = "", machine: ComputeOptions = ComputeOptions()) -> Classifier:
-        """Return an adapter on its base, ready to predict; see `ModelLoader.classifier`."""
-        return self.models.classifier(adapter, machine)
-
-    def add_base(self, folder: Path, name: str) -> BaseCard:
-        """Import a local Hugging Face folder as the base `name`, and wait for it."""
-        return drain(self.bases.import_folder(folder, name))
-
-    def set_default_adapter(self, name: str) -> None:
-        """Make `name` the adapter that predicts by default."""
-        self.adapters.path(name)
-        self._save_settings(adapter=name)
-
-    def set_default_base(self, name: str) -> None:
-        """Make `name` the base that is trained on by default."""
-        self.bases.path(name)
-        self._save_settings(base=name)
-
-    def rename_base(self, old: str, new: str) -> None:
-        """Rename a base. Its adapters stay valid, because they refer to it by fingerprint."""
-        self.bases.rename(old, new)
-        self._replace("base", old, new)
-
-    def rename_adapter(self, old: str, new: str) -> None:
-        """Rename an adapter."""
-        self.adapters.rename(old, new)
-        self._replace("adapter", old, new)
-
-    def remove_base(self, name: str) -> None:
-        """Delete a base. Raises UserInputError while a training on it is in progress."""
-        self._check_unused(name)
-        self.bases.remove(name)
-        self._replace("base", name, "")
-
-    def _check_unused(self, base: str) -> None:
-        fingerprint = ""
-        with suppress(WeiboTuiError):  # `remove` reports a damaged or missing base
-            fingerprint = self.bases.card(base).fingerprint
-        for run in self.runs.list():
-            if run.state == "running" and run.plan.get("base") == fingerprint:
-                message = _("The base '{name}' is in use by run {run}. Stop that run first.")
-                raise UserInputError(message.format(name=base, run=run.id))
-
-    def remove_adapter(self, name: str) -> None:
-        """Delete an adapter."""
-        self.adapters.remove(name)
-        self._replace("adapter", name, "")
-
-    def _replace(self, kind: Literal["base", "adapter"], old: str, new: str) -> None:
-        """Drop a removed or renamed model from memory, and `new` takes its place where it was the default."""
-        self.models.evict(bases=kind == "base")
-        if getattr(self.settings, kind) == old:
-            self._save_settings(**{kind: new})
-
-    def _save_settings(self, **changes: str) -> None:
-        Settings.save(self.paths, **changes)
-
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a str is an iterable of str too
+        self,
+        posts: str,
+        adapter: str = "",
+        *,
+        record: bool = False,
+        batch_size: int = ...,
+        machine: ComputeOptions = ...,
+        progress: bool = True,
+    ) -> Prediction: ...
+    @overload
     def predict(
         self,
         posts: Iterable[str],
         adapter: str = "",
         *,
-        record: bool | None = None,
-        source: str = "python",
+        record: bool = False,
+        batch_size: int = ...,
+        machine: ComputeOptions = ...,
+        progress: bool = True,
+    ) -> Predictions: ...
+    def predict(
+        self,
+        posts: str | Iterable[str],
+        adapter: str = "",
+        *,
+        record: bool = False,
+        batch_size: int = prediction.WINDOW,
         machine: ComputeOptions = ComputeOptions(),
-        window: int = prediction.WINDOW,
-    ) -> Iterator[Analysis]:
-        """Predict posts in order, `window` at a time. `record` adds them to the history (default: the setting).
+        progress: bool = True,
+    ) -> Prediction | Predictions:
+        """Predict one post (a str) or many (a Series, or any iterable of str), `batch_size` at a time.
 
-        An unreadable post gives an Analysis with an error and without a label."""
+        `record` adds them to the history. One post that cannot be read raises UserInputError; among many it is a
+        prediction with an `error`.
 
-        def get_history() -> History | None:
-            return self.history if (self.settings.history if record is None else record) else None
+        >>> one = wb.predict("服务太差了，再也不来")
+        >>> one.label, list(one.probabilities)
+        ('negative', ['negative', 'positive'])
+        >>> many = wb.predict(["今天的面真好吃", "服务太差了", ""])
+        >>> many
+        Predictions(positive: 1, negative: 1, error: 1)
+        >>> [prediction.label for prediction in many[:2]]
+        ['positive', 'negative']
+        >>> many.to_pandas()[["text", "predicted"]]
+              text predicted
+        0  今天的面真好吃  positive
+        1    服务太差了  negative
+        2                NaN
+        """
+        if not isinstance(posts, str):
+            return self._predict_many(posts, adapter, record, batch_size, machine, progress)
+        with blocking.translate_errors():
+            (analysis,) = self.iter_predict([posts], adapter, record=record, machine=machine)
+        if analysis.error is not None:
+            raise UserInputError(_("No prediction for this post: {reason}.").format(reason=analysis.error))
+        return Prediction.from_analysis(analysis)
 
-        return prediction.predict(self.models, posts, adapter, get_history, source, machine, window)
+    def _predict_many(
+        self,
+        posts: Iterable[str],
+        adapter: str,
+        record: bool,
+        batch_size: int,
+        machine: ComputeOptions,
+        progress: bool,
+    ) -> Predictions:
+        if frames.is_frame(posts) or not isinstance(posts, Iterable):
+            message = _("Not posts: {type}. Give a str, a column of a DataFrame, or a list of str.")
+            raise UserInputError(message.format(type=type(posts).__name__))
+        if problem := _BATCH_SIZE.problem(batch_size):
+            raise UserInputError(problem + ".")
+        adapter = self.adapter_name(adapter)
+        texts = list(frames.check_texts(posts))
+        items: list[Prediction] = []
+        with blocking.translate_errors(), blocking.progress_bar(progress) as bar:
+            analyses = self.iter_predict(texts, adapter, record=record, machine=machine, window=batch_size)
+            for analysis in analyses:
+                items.append(Prediction.from_analysis(analysis))
+                if len(items) % batch_size == 0 or len(items) == len(texts):
+                    bar.show(Progress("judging", len(items), len(texts)))
+        return Predictions(tuple(items), self.adapters.card(adapter).labels, frames.index_of(posts))
 
-    def peek(self, path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
-        """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.
+    def train(self, data: LabeledData, name: str, *, progress: bool = True, **options: Any) -> TrainingResult:
+        """Train the adapter `name` on labeled files or a DataFrame.
 
-        Raises UserInputError where it cannot be read that way."""
-        return preview_table(path, columns.text, columns.label, columns.encoding, limit)
+        `options` are the fields of `TrainingConfig`, `Hyperparameters` and `ComputeOptions` by name, and
+        `text_column`, `label_column` and `encoding` (default: detected). The default adapter stays the default; see
+        `set_default_adapter`.
 
-    def audit(self, config: AuditConfig) -> Iterator[object]:
-        """Inspect labeled files: an iterator of progress that ends with an `AuditResult`."""
-        columns = config.columns
-        result = yield from audit(config.data, columns.text, columns.label, columns.encoding, config.labels)
-        yield AuditResult(result)
+        >>> result = wb.train("posts.csv", "quick", epochs=1, batch_size=16, seed=1)
+        >>> result.adapter, result.score.n
+        ('quick', 4)
+        >>> wb.predict("今天的面真好吃", adapter="quick").adapter
+        'quick'
+        >>> wb.train("posts.csv", "quick", epoch=1)
+        Traceback (most recent call last):
+        weibo_tui.errors.UserInputError: Unknown option: epoch (did you mean epochs?). The options are ...
+        """
+        with frames.labeled_files(data) as files:
+            config = from_keywords(TrainingConfig, {**options, "data": files, "name": name})
+            try:
+                finished = blocking.run(self.iter_train(config), RunFinished, progress)
+            except BaseException:
+                if frames.is_frame(data):
+                    frames.keep_data(self.runs, files[0])
+                raise
+        return _training_result(finished)
 
-    def train(self, config: TrainingConfig) -> Iterator[object]:
-        """Train an adapter: an iterator of events that ends with `RunFinished`. Closing it stops with a checkpoint."""
-        return training.train(self.models, self.runs, config)
+    def pretrain(self, corpus: FileName, name: str, *, progress: bool = True, **options: Any) -> PretrainingResult:
+        """Pretrain the base `name` on the plain text in `corpus`, one post a line.
 
-    def pretrain(self, config: PretrainingConfig) -> Iterator[object]:
-        """Pretrain a base on plain text: an iterator of events that ends with `RunFinished`."""
-        return pretraining.pretrain(self.models, self.runs, config)
+        `options` are the fields of `PretrainingConfig`, `PretrainingHyperparameters` and `ComputeOptions` by name;
+        `minutes` or `tokens` must be among them."""
+        config = from_keywords(PretrainingConfig, {**options, "corpus": to_path(corpus), "name": name})
+        return self._pretraining_result(blocking.run(self.iter_pretrain(config), RunFinished, progress))
 
-    def resume(self, run_id: str, name: str = "") -> Iterator[object]:
+    def resume(self, run_id: str, name: str = "", *, progress: bool = True) -> TrainingResult | PretrainingResult:
         """Resume an interrupted, stopped or failed run from its checkpoint, exactly. `name` renames its result."""
-        run = self.runs.get(run_id)
-        if name and name != run.name:
-            run = runs.rename(self.models, self.runs, run, name)
-        resume = training.resume if run.kind == training.KIND else pretraining.resume
-        return resume(self.models, self.runs, run)
+        finished = blocking.run(self.iter_resume(run_id, name), RunFinished, progress)
+        return _training_result(finished) if finished.kind == training.KIND else self._pretraining_result(finished)
 
-    def detach_run(self, run_id: str) -> subprocess.Popen[bytes]:
-        """Resume a run in a background process; see `runs.detach`."""
-        return runs.detach(self.paths, self.runs, self.runs.get(run_id))
+    def _pretraining_result(self, finished: RunFinished) -> PretrainingResult:
+        summary = self.runs.get(finished.run).summary or {}
+        return PretrainingResult(finished.name, summary.get("tokens", 0), summary.get("validation_loss"), finished.run)
 
-    def evaluate(self, config: EvaluationConfig) -> Iterator[object]:
-        """Evaluate an adapter on labeled files: an iterator of events that ends with an `EvaluationResult`."""
-        return evaluation.evaluate(self.models, config)
+    def evaluate(
+        self,
+        data: LabeledData | None = None,
+        *,
+        texts: Iterable[str] | None = None,
+        labels: Iterable[object] | None = None,
+        adapter: str = "",
+        text_column: str | None = None,
+        label_column: str | None = None,
+        encoding: str | None = None,
+        errors: FileName | None = None,
+        overwrite: bool = False,
+        machine: ComputeOptions = ComputeOptions(),
+        progress: bool = True,
+    ) -> ScoreCard:
+        """Return the score card of an adapter on labeled files, on a DataFrame, or on `texts` with their `labels`.
 
-    def write_errors(self, result: evaluation.EvaluationResult, out: Path, overwrite: bool = False) -> None:
-        """Write the posts that an evaluation predicted wrongly to a CSV file."""
-        self.check_output(out, overwrite)
-        result.write_errors(out, overwrite)
+        `errors` is a CSV file for the posts that were predicted wrongly. Warns where the adapter was trained on some
+        of the posts.
 
-    def label_file(self, config: LabelingConfig) -> Iterator[object]:
-        """Label a file: an iterator of events that ends with a `LabelingResult`. Continues a killed labeling."""
-        history = self.history if config.record and self.settings.history else None
-        yield from labeling.label_file(self.models, history, config)
+        >>> card = wb.evaluate(texts=["今天的面真好吃", "服务太差了"], labels=["positive", "negative"])
+        >>> card.n, card.accuracy
+        (2, 1.0)
+        >>> sorted(card.to_dict())[:3]
+        ['accuracy', 'accuracy_ci', 'brier']
+        """
+        if texts is None and labels is None and data is not None:
+            source = frames.labeled_files(data)
+        elif texts is not None and labels is not None and data is None:
+            source = frames.labeled_texts(texts, labels)
+        else:
+            raise UserInputError(_("Nothing to evaluate on. Give labeled files, a DataFrame, or texts and labels."))
+        columns = Columns(text_column, label_column, encoding)
+        with source as files:
+            out = None if errors is None else to_path(errors)
+            config = EvaluationConfig(files, adapter, columns, machine, out, overwrite)
+            result = blocking.run(self.iter_evaluate(config), EvaluationResult, progress)
+        if result.warning:
+            warnings.warn(result.warning, UserWarning, stacklevel=2)
+        return result.score
+
+    @overload
+    def label_file(
+        self,
+        source: FileName,
+        out: FileName,
+        *,
+        adapter: str = "",
+        text_column: str | None = None,
+        encoding: str | None = None,
+        overwrite: bool = False,
+        record: bool = False,
+        machine: ComputeOptions = ...,
+        progress: bool = True,
+    ) -> LabelingResult: ...
+    @overload
+    def label_file(
+        self,
+        source: pd.DataFrame,
+        out: None = None,
+        *,
+        adapter: str = "",
+        text_column: str | None = None,
+        encoding: None = None,
+        overwrite: bool = False,
+        record: bool = False,
+        machine: ComputeOptions = ...,
+        progress: bool = True,
+    ) -> pd.DataFrame: ...
+    def label_file(
+        self,
+        source: FileName | pd.DataFrame,
+        out: FileName | None = None,
+        *,
+        adapter: str = "",
+        text_column: str | None = None,
+        encoding: str | None = None,
+        overwrite: bool = False,
+        record: bool = False,
+        machine: ComputeOptions = ComputeOptions(),
+        progress: bool = True,
+    ) -> LabelingResult | pd.DataFrame:
+        """Write the table `source` with predictions to `out`, or return a labeled copy of a DataFrame.
+
+        The columns predicted, confidence, prob_<label> and error are added. After an interruption, the same call
+        continues where a file's labeling stopped. `record` adds it to the history.
+
+        >>> result = wb.label_file("posts.csv", "labeled.csv")
+        >>> result.path.name, result.rows, result.failed
+        ('labeled.csv', 40, 0)
+        >>> import pandas as pd
+        >>> wb.label_file(pd.DataFrame({"text": ["今天的面真好吃"]}))[["text", "predicted"]]
+              text predicted
+        0  今天的面真好吃  positive
+        """
+        if frames.is_frame(source):
+            if out is not None:
+                raise UserInputError(_("A labeled DataFrame is returned, not written. Leave out the output file."))
+            posts = frames.text_column(source, text_column)
+            predictions = self.predict(posts, adapter, record=record, machine=machine, progress=progress)
+            return frames.add_predictions(source, predictions)
+        if out is None:
+            raise UserInputError(_("No output file. Name the file for the labeled table."))
+        columns = Columns(text_column, encoding=encoding)
+        config = LabelingConfig(to_path(source), to_path(out), adapter, columns, machine, overwrite, record)
+        return blocking.run(self.iter_label_file(config), LabelingResult, progress)
+
+    def audit(
+        self,
+        data: LabeledData,
+        *,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        encoding: str | None = None,
+        labels: Sequence[str] | None = None,
+        progress: bool = True,
+    ) -> Audit:
+        """Inspect labeled files or a DataFrame before training: duplicates, label counts, a linear baseline."""
+        columns = Columns(text_column, label_column, encoding)
+        with frames.labeled_files(data) as files:
+            config = AuditConfig(files, columns, None if labels is None else tuple(labels))
+            return blocking.run(self.iter_audit(config), AuditResult, progress).audit
+
+    def add_base(self, folder: FileName, name: str, *, progress: bool = True) -> BaseCard:
+        """Import a local Hugging Face folder as the base `name`."""
+        return _import(self.iter_add_base(to_path(folder), name), BaseCard, progress)
+
+    def download_base(self, repository: str = downloads.BASE, name: str = "", *, progress: bool = True) -> BaseCard:
+        """Download a GPT-2 from the Hugging Face Hub or the mirror in HF_ENDPOINT, unless it is here already."""
+        return _import(self.iter_download_base(repository, name), BaseCard, progress)
+
+    def download_data(self, out: FileName, overwrite: bool = False, *, progress: bool = True) -> Path:
+        """Download weibo_senti_100k, a set of labeled posts, into the CSV file `out`."""
+        return _export(self.iter_download_data(to_path(out), overwrite), out, progress)
+
+    def import_base(self, source: FileName, name: str = "", *, progress: bool = True) -> BaseCard:
+        """Import an exported base under its own name or `name`."""
+        return _import(self.iter_import_base(to_path(source), name), BaseCard, progress)
+
+    def import_adapter(
+        self, source: FileName, name: str = "", overwrite: bool = False, *, progress: bool = True
+    ) -> AdapterCard:
+        """Import an exported adapter under its own name or `name`."""
+        return _import(self.iter_import_adapter(to_path(source), name, overwrite), AdapterCard, progress)
+
+    def export_base(self, name: str, out: FileName, overwrite: bool = False, *, progress: bool = True) -> Path:
+        """Write a base as a `.zip` or `.tar.gz`."""
+        return _export(self.iter_export_base(name, to_path(out), overwrite), out, progress)
+
+    def export_adapter(self, name: str, out: FileName, overwrite: bool = False, *, progress: bool = True) -> Path:
+        """Write an adapter as a `.zip` or `.tar.gz`."""
+        return _export(self.iter_export_adapter(name, to_path(out), overwrite), out, progress)
 
     def export_history(
         self,
-        out: Path,
+        out: FileName,
         filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the usual word
-        bom: bool = True,
-        guard: bool = True,
         overwrite: bool = False,
-    ) -> Generator[Progress, None, int]:
-        """Write the matching analyses as CSV; see `History.export`."""
-        self.check_output(out, overwrite)
-        return (yield from self.history.export(out, filter, bom, guard, overwrite))
+        *,
+        progress: bool = True,
+    ) -> Path:
+        """Write the matching predictions of the history as CSV."""
+        return _export(self.iter_export_history(to_path(out), filter, overwrite=overwrite), out, progress)
 
-    def export_run(self, run_id: str, out: Path, overwrite: bool = False) -> int:
-        """Write a run's journal as JSON lines or CSV; see `Runs.export`."""
-        self.check_output(out, overwrite)
-        return self.runs.export(run_id, out, overwrite)
 
-    def export_base(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write a base as a `.zip` or `.tar.gz`: an iterator of progress."""
-        self.check_output(out, overwrite)
-        yield from self.bases.export(name, out, overwrite)
+def _training_result(finished: RunFinished) -> TrainingResult:
+    return TrainingResult(finished.name, ScoreCard.from_dict(finished.score or {}), finished.run)
 
-    def export_adapter(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write an adapter as a `.zip` or `.tar.gz`: an iterator of progress."""
-        self.check_output(out, overwrite)
-        yield from self.adapters.export(name, out, overwrite)
 
-    def download_base(self, repository: str = downloads.BASE, name: str = "") -> Iterator[object]:
-        """Download a GPT-2 from the Hugging Face Hub or the mirror in HF_ENDPOINT, unless it is here already.
+def _import(events: Events, card_type: type[Card], progress: bool) -> Card:
+    card = blocking.run(events, ImportResult, progress).card
+    assert isinstance(card, card_type)
+    return card
 
-        An iterator of progress that ends with an `ImportResult`. An interrupted download continues where it stopped."""
-        card = yield from downloads.download_base(self.models, repository, name)
-        yield ImportResult(card)
 
-    def download_data(self, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Download weibo_senti_100k, a set of labeled posts, into the CSV file `out`: an iterator of progress."""
-        self.check_output(out, overwrite)
-        yield from downloads.download_data(self.paths.downloads, out, overwrite)
+def _export(events: Generator[object, None, object], out: FileName, progress: bool) -> Path:
+    def finish() -> Events:
+        yield from events
+        yield to_path(out)
 
-    def import_folder(self, folder: Path, name: str) -> Iterator[object]:
-        """Import a local Hugging Face folder as the base `name`: progress, then an `ImportResult`."""
-        card = yield from self.bases.import_folder(folder, name)
-        yield ImportResult(card)
-
-    def import_base(self, source: Path, name: str = "") -> Iterator[object]:
-        """Import an exported base under its own name or `name`: progress, then an `ImportResult`."""
-        card = yield from self.bases.import_model(source, name)
-        yield ImportResult(card)
-
-    def import_adapter(self, source: Path, name: str = "", overwrite: bool = False) -> Iterator[object]:
-        """Import an exported adapter under its own name or `name`: progress, then an `ImportResult`."""
-        card = yield from self.adapters.import_model(source, name, overwrite)
-        yield ImportResult(card)
-
-    def import_legacy(
-        self,
-        checkpoint: Path,
-        name: str,
-        base: str = "",
-        labels: Sequence[str] | None = None,
-        overwrite: bool = False,
-    ) -> Iterator[object]:
-        """Import a checkpoint of the original project as the adapter `name`: progress, then an `ImportResult`.
-
-        Its backbone must be that of `base` (default: the default base, or the one that was added from the
-        original project's folder). `labels` name the labels in order (default: negative, positive)."""
-        from weibo_tui.registry import legacy_checkpoint
-
-        label_set = resolve_labels((), labels or BINARY)
-        base = self.base_name(base or self.settings.base or self._legacy_base())
-        card = yield from legacy_checkpoint.import_model(
-            checkpoint, self.bases, base, self.adapters, name, label_set.names, label_set.raw, overwrite
-        )
-        yield ImportResult(card)
-
-    def _legacy_base(self) -> str:
-        """Return the base that was added from the original project's folder, or an empty string."""
-        folder = LegacyProject.find().base
-        source = "" if folder is None else str(folder.absolute())
-        return next((card.name for card in self.bases.list() if source and card.source == source), "")
-
-    def export_legacy(self, name: str, out: Path, overwrite: bool = False) -> Iterator[object]:
-        """Write an adapter and its base as a checkpoint that the original project loads: an iterator of progress.
-
-        Raises UserInputError where the shape differs from the original's."""
-        from weibo_tui.registry import legacy_checkpoint
-
-        self.check_output(out, overwrite)
-        base = self.models.base_of(self.adapters.card(name))
-        yield from legacy_checkpoint.export(self.adapters, name, self.bases, base, out, overwrite)
+    return blocking.run(finish(), Path, progress)

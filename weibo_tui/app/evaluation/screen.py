@@ -158,7 +158,7 @@ class EvaluationScreen(FormScreen[None]):
         elif not self.has_class("-done"):
             self.add_class("-done")
             # Without its own matrix: the one next to it has cells to open.
-            self.query_one(ScoreView).show({**result.score.to_json(), "confusion": ()})
+            self.query_one(ScoreView).show({**result.score.to_dict(), "confusion": ()})
             matrix = self.query_one(ConfusionMatrix)
             matrix.show(result.score.labels, result.score.confusion)
             matrix.focus()

@@ -35,7 +35,7 @@ class EvaluationSession:
         config = await self._app.push_screen_wait(EvaluationForm(card, self._form_values))
         if config is None:
             return None
-        job = Job("evaluate", config.adapter, lambda wb: wb.evaluate(config), owner, adapter=config.adapter)
+        job = Job("evaluate", config.adapter, lambda wb: wb.iter_evaluate(config), owner, adapter=config.adapter)
         self.items = [*self.items, Evaluation(config, job)][-MAX_EVALUATIONS:]
         self.open(self.items[-1])
         return job

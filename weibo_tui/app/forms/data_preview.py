@@ -126,7 +126,7 @@ class DataPreview(Vertical):
         if self._thread is None:
             self._thread = WorkerThread("audit", get_app(self).paths.data)  # it uses no file of the home
             self._thread.start()
-        events = await self._thread.call(lambda wb: wb.audit(plan))
+        events = await self._thread.call(lambda wb: wb.iter_audit(plan))
         while not isinstance(event := await self._thread.call(lambda _wb: _advance(events)), AuditResult):
             if isinstance(event, Progress):
                 self._show_part(self._progress, _progress_text(event))

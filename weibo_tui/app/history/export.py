@@ -127,7 +127,7 @@ class ExportLine(Static):
         job = Job(
             "export",
             path.name,
-            lambda wb: wb.export_history(path, options.filter, options.bom, options.guard, options.overwrite),
+            lambda wb: wb.iter_export_history(path, options.filter, options.bom, options.guard, options.overwrite),
             owner=self,
         )
         self.job = app.start_job(job, app.records)

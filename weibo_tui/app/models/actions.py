@@ -157,7 +157,7 @@ async def export_model(app: BaseApp, item: IntactModel, owner: MessagePump) -> J
     out = await app.push_screen_wait(dialog)
     if out is None:
         return None
-    export = Workbench.export_base if item.kind == "base" else Workbench.export_adapter
+    export = Workbench.iter_export_base if item.kind == "base" else Workbench.iter_export_adapter
     base, adapter = (item.name, "") if item.kind == "base" else ("", item.name)
     job = Job(
         "export", item.name, lambda wb: export(wb, item.name, out, dialog.overwrite), owner, base=base, adapter=adapter
@@ -188,9 +188,9 @@ async def import_model(app: BaseApp, inventory: Inventory, owner: MessagePump) -
     if name is None:
         return None
     if kind == "adapter":
-        return JobRequest(Job("import", name, lambda wb: wb.import_adapter(source, name), owner), app.records)
+        return JobRequest(Job("import", name, lambda wb: wb.iter_import_adapter(source, name), owner), app.records)
     # On the engine: the fingerprint is computed, which needs torch.
-    return JobRequest(Job("import", name, lambda wb: wb.import_base(source, name), owner))
+    return JobRequest(Job("import", name, lambda wb: wb.iter_import_base(source, name), owner))
 
 
 async def download_base(app: BaseApp, inventory: Inventory, owner: MessagePump) -> JobRequest | None:
@@ -218,7 +218,7 @@ async def download_base(app: BaseApp, inventory: Inventory, owner: MessagePump) 
     name = name_after(repository.rpartition("/")[2], "base", inventory.names("base"))
     stopped = _("Stopped. What has come of {repository} is kept: the next fetch goes on there.")
     return JobRequest(
-        Job("fetch", repository, lambda wb: wb.download_base(repository, name), owner),
+        Job("fetch", repository, lambda wb: wb.iter_download_base(repository, name), owner),
         app.hub,
         stopped=stopped.format(repository=repository),
     )
@@ -240,7 +240,7 @@ async def import_legacy_adapter(app: BaseApp, inventory: Inventory, owner: Messa
         raise UserInputError(_("It is not here any more."))
     base = app.catalog.base_of(legacy) or app.catalog.base
     name = name_after(checkpoint.stem, "adapter", inventory.names("adapter"))
-    job = Job("import", name, lambda wb: wb.import_legacy(checkpoint, name, base), owner, base=base)
+    job = Job("import", name, lambda wb: wb.iter_import_legacy(checkpoint, name, base), owner, base=base)
     return JobRequest(job, app.hub)
 
 
@@ -250,7 +250,7 @@ async def _find_legacy(app: BaseApp) -> LegacyProject:
 
 def _import_folder(app: BaseApp, folder: Path, name: str, owner: MessagePump) -> JobRequest:
     # Not on the engine or the records: predictions and the history need not wait for it.
-    return JobRequest(Job("import", name, lambda wb: wb.import_folder(folder, name), owner), app.hub)
+    return JobRequest(Job("import", name, lambda wb: wb.iter_add_base(folder, name), owner), app.hub)
 
 
 async def _ask_name(app: BaseApp, inventory: Inventory, kind: Kind, name: str, problem: str = "") -> str | None:

@@ -92,7 +92,9 @@ class LabelingCard(JobCard):
 
     def on_mount(self) -> None:
         config = self.config
-        self.start(Job("label", config.source.name, lambda wb: wb.label_file(config), self, adapter=config.adapter))
+        self.start(
+            Job("label", config.source.name, lambda wb: wb.iter_label_file(config), self, adapter=config.adapter)
+        )
 
     @property
     def clipboard_text(self) -> str:
@@ -162,7 +164,7 @@ class BatchCard(JobCard):
         self.start(Job("predict", title, self._predict, owner=self))
 
     def _predict(self, wb: Workbench) -> Iterator[object]:
-        analyses = wb.predict(self._posts, self.adapter, source="app", window=CHUNK)
+        analyses = wb.iter_predict(self._posts, self.adapter, record=None, source="app", window=CHUNK)
         for done, analysis in enumerate(analyses, start=1):
             yield analysis
             yield Progress("judging", done, len(self._posts))

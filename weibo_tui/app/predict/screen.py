@@ -278,5 +278,5 @@ def _hidden(active: ActiveBinding) -> ActiveBinding:
 
 
 def _analyze(post: str, adapter: str, wb: Workbench) -> Analysis:
-    (analysis,) = wb.predict([post], adapter, source="app")
+    (analysis,) = wb.iter_predict([post], adapter, record=None, source="app")
     return analysis

@@ -104,7 +104,7 @@ class WorkerThread(threading.Thread):
     def _open(self) -> Workbench:
         """Return the thread's workbench, opened when it is first needed. If that fails, the next call tries again."""
         if self._workbench is None:
-            self._workbench = self._resources.enter_context(Workbench.open(self._home))
+            self._workbench = self._resources.enter_context(Workbench(self._home))
         return self._workbench
 
     def _wait(self) -> bool:

@@ -295,7 +295,7 @@ class TrainScreen(MainScreen):
         await self.app.refresh_catalog()
         plan = await self.app.push_screen_wait(TrainingForm(self.form_values["train"], base))
         if plan is not None:
-            self.follow(Job("train", plan.name, lambda wb: wb.train(plan), owner=self, base=plan.base))
+            self.follow(Job("train", plan.name, lambda wb: wb.iter_train(plan), owner=self, base=plan.base))
 
     def action_pretrain(self) -> None:
         self.run_task(self.start_pretraining(), group="new", exclusive=True)
@@ -304,7 +304,7 @@ class TrainScreen(MainScreen):
         """Ask for a pretraining's plan and start it."""
         plan = await self.app.push_screen_wait(PretrainingForm(self.form_values["pretrain"]))
         if plan is not None:
-            self.follow(Job("pretrain", plan.name, lambda wb: wb.pretrain(plan), owner=self))
+            self.follow(Job("pretrain", plan.name, lambda wb: wb.iter_pretrain(plan), owner=self))
 
     def action_resume(self) -> None:
         entry = self.entry
@@ -314,7 +314,7 @@ class TrainScreen(MainScreen):
         kind: Kind = "train" if run.kind == "train" else "pretrain"
         plan = run.plan.get("plan")  # may be anything if the run is damaged
         base = str(plan.get("base", "")) if isinstance(plan, Mapping) else ""
-        self.follow(Job(kind, run.name, lambda wb: wb.resume(run.id), owner=self, run=run.id, base=base))
+        self.follow(Job(kind, run.name, lambda wb: wb.iter_resume(run.id), owner=self, run=run.id, base=base))
 
     def action_pause(self) -> None:
         if (entry := self.entry) is None or (job := entry.job) is None:

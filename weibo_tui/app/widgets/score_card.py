@@ -42,7 +42,7 @@ class ScoreView(Static):
 
 
 def score_lines(score: Mapping[str, Any], width: int, unseen: bool = True) -> Iterator[Content]:
-    """Yield the lines of a score card (`ScoreCard.to_json`). A dash stands for a missing figure."""
+    """Yield the lines of a score card (`ScoreCard.to_dict`). A dash stands for a missing figure."""
     figures = score_figures(score)
     rows = [
         (_("Accuracy"), figures.accuracy, "bold"),

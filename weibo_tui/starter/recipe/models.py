@@ -66,7 +66,7 @@ TASKS = (
 
 def open_workbench(work: Path) -> AbstractContextManager[Workbench]:
     """Return the workbench of WORK, with the starter in WORK as the bundled models."""
-    return Workbench.open(work / "home", starter=work / "starter")
+    return Workbench(work / "home", starter=work / "starter")
 
 
 def pretrain(work: Path, plan: PretrainingConfig) -> None:
@@ -139,11 +139,11 @@ def _run_or_resume(wb: Workbench, plan: PretrainingConfig | TrainingConfig) -> N
     """Resume the unfinished run of the plan, or start one."""
     unfinished = [run for run in wb.runs.list() if run.name == plan.name and run.state != "finished"]
     if unfinished:
-        follow(wb, wb.resume(unfinished[0].id), json=False)
+        follow(wb, wb.iter_resume(unfinished[0].id), json=False)
     elif isinstance(plan, PretrainingConfig):
-        follow(wb, wb.pretrain(plan), json=False)
+        follow(wb, wb.iter_pretrain(plan), json=False)
     else:
-        follow(wb, wb.train(plan), json=False)
+        follow(wb, wb.iter_train(plan), json=False)
 
 
 def _calibrate(wb: Workbench, task: Task, files: list[Path]) -> None:

@@ -43,14 +43,14 @@ def _score_datasets(wb: Workbench, work: Path, task: Task) -> dict[str, Mapping[
 
 
 def _score(wb: Workbench, adapter: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
-    *_progress, last = wb.evaluate(EvaluationConfig(files, adapter))
+    *_progress, last = wb.iter_evaluate(EvaluationConfig(files, adapter))
     assert isinstance(last, EvaluationResult)
-    return last.score.to_json()
+    return last.score.to_dict()
 
 
 def _predict_probes(wb: Workbench, task: Task) -> list[Mapping[str, Any]]:
     probes = [row for row in read_probes() if row["adapter"] in (task.adapter, "any")]
-    predictions = wb.predict([row["text"] for row in probes], task.adapter, record=False)
+    predictions = wb.iter_predict([row["text"] for row in probes], task.adapter, record=False)
     return [
         {
             "kind": row["kind"],

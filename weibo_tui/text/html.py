@@ -1,0 +1,33 @@
+"""HTML of results in notebooks. All text from outside is escaped."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from weibo_tui.text.terminal import sanitize
+
+MAX_CHARACTERS = 200
+"""Characters of a cell; a post may have a million."""
+
+
+def escape(text: object) -> str:
+    """Return a value as text that is safe in HTML. Control characters and bidi overrides are made visible."""
+    shown = str(text)
+    shown = shown if len(shown) <= MAX_CHARACTERS else shown[:MAX_CHARACTERS] + "…"
+    # Not all that is safe for a terminal is valid UTF-8: a notebook cannot store lone surrogates.
+    return html.escape(sanitize(shown).encode("utf-8", "replace").decode("utf-8"))
+
+
+def table(rows: Iterable[Iterable[object]], header: Iterable[object] = (), caption: str = "") -> str:
+    """Return an HTML table of values, which are escaped. The first cell of a row is its heading."""
+    parts = ["<table>"]
+    if caption:
+        parts.append(f"<caption>{escape(caption)}</caption>")
+    if head := "".join(f"<th>{escape(cell)}</th>" for cell in header):
+        parts.append(f"<thead><tr>{head}</tr></thead>")
+    parts.append("<tbody>")
+    for first, *rest in rows:
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        parts.append(f"<tr><th>{escape(first)}</th>{cells}</tr>")
+    return "".join([*parts, "</tbody></table>"])
