@@ -47,13 +47,13 @@ def start_job(kind: Kind, path: Path) -> None:
     does = {
         "train": lambda wb: wb.iter_train(plan(path, 900)),
         "label": lambda wb: wb.iter_label_file(LabelingConfig(path, path.with_name("out.csv"))),
-        "fetch": lambda wb: wb.iter_download_base("lab/gpt2", "fetched"),
+        "download": lambda wb: wb.iter_download_base("lab/gpt2", "fetched"),
     }
     begin_work = main.WeiboApp._load
 
     def begin(app: main.WeiboApp) -> None:
         begin_work(app)
-        app.start_job(Job(kind, "second", does[kind], app.screen), app.hub if kind == "fetch" else None)
+        app.start_job(Job(kind, "second", does[kind], app.screen), app.hub if kind == "download" else None)
 
     main.WeiboApp._load = begin  # type: ignore[assignment, method-assign]
 

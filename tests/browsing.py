@@ -26,7 +26,7 @@ from weibo_tui.workbench import Workbench
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANALYSIS = replace(histories.ANALYSIS, adapter="mood", source="app", created_at=timestamp(START))
 FAILED = replace(histories.FAILED, adapter="mood", source="app", created_at=timestamp(START))
-FILE = replace(histories.FILE, out=Path("/data/posts.labelled.csv"), adapter="mood", created_at=timestamp(START))
+FILE = replace(histories.FILE, out=Path("/data/posts.labeled.csv"), adapter="mood", created_at=timestamp(START))
 HOSTILE = "[doge] [/哈哈] [b]x \x1b[31m\x1b]8;;http://a\x07 \u202e\u200b\x9b \t=1+1\n第二行"
 
 

@@ -30,7 +30,7 @@ COMMANDS = {
     "a history export": "history export {disk}/old-history.csv --overwrite",
     "a journal export": "runs export {run} {disk}/old-journal.jsonl --overwrite",
     "a journal's table": "runs export {run} {disk}/old-journal.csv --overwrite",
-    "a labelled file": "predict --file {elsewhere}/posts.csv --out {disk}/old-labelled.csv --overwrite --json",
+    "labeled file": "predict --file {elsewhere}/posts.csv --out {disk}/old-labelled.csv --overwrite --json",
     "wrong verdicts": "evaluate {elsewhere}/posts.csv --errors {disk}/old-errors.csv --overwrite",
     "an adapter's zip": "adapters export mood {disk}/old-mood.zip --overwrite",
     "an adapter's tar": "adapters export mood {disk}/old-mood.tar.gz --overwrite",
@@ -132,7 +132,7 @@ def check_nothing_lost(place: Place, name: str, fault: Callable[[], dict[str, An
     if result.code:
         check_message(result, str(shell.disk))
         # The entry of a file may be stored first, and entries may be deleted before the database shrinks.
-        assert place.entries() == entries or name in ("a labelled file", "no history")
+        assert place.entries() == entries or name in ("labeled file", "no history")
         _check_whole(before, kept(shell.seen))
         again = shell.run(*words)
         assert again.code == 0, again.err

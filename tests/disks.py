@@ -176,7 +176,7 @@ def stranger() -> int | None:
 def check_message(result: CommandResult, *places: str | Path) -> str:
     """Return the error of a failed command: one line that names one of `places`, without a traceback."""
     assert result.code in (1, 2), result
-    for words in ("Traceback", "Exception ignored", "nobody foresaw"):
+    for words in ("Traceback", "Exception ignored", "Unexpected error"):
         assert words not in result.err, result.err
     message = result.err.splitlines()[-1]
     assert [line for line in result.err.splitlines() if line.startswith("weibo-tui: ")] == [message], result.err

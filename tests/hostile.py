@@ -179,6 +179,6 @@ def spoken(done: CommandResult) -> None:
         for line in stream.split("\n"):
             assert sanitize(line) == line, repr(line)
     assert done.code in (0, 2), done.err
-    assert "nobody foresaw" not in done.err
+    assert "Unexpected error" not in done.err
     if done.code == 2:
         assert len(done.err.splitlines()) == 1, done.err

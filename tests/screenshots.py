@@ -1,7 +1,7 @@
-"""Make the pictures of the README with the real program on invented posts: `python tests/screenshots.py`.
+"""Make the pictures of the README with the real program: `python tests/screenshots.py`.
 
-It predicts with the bundled models, makes a base and adapters in a temporary home, and types in a pseudo-terminal.
-Needs the test extra and the fonts that `pictures` names. Takes some minutes.
+It predicts posts with the bundled models, makes a base and adapters in a temporary home, and types in a
+pseudo-terminal. Needs the test extra and the fonts that `pictures` names. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,36 @@ from weibo_tui.workbench import PretrainingConfig, TrainingConfig, Workbench
 HERE = Path(__file__).parent
 OUT = HERE.parent / "screenshots"
 POSTS = [
-    "公司楼下的火锅真好吃，第一次试的蛋糕也让人开心[哈哈]",
-    "网上的外卖又贵又差，再也不来了[怒]",
-    "朋友说的电影太好看了，可是房间的服务让人生气",
-    "地铁两站就到，周末去看看展览",
-    "推荐的耳机便宜又好，特别满意！//@老周同学: 学校旁边的手机也真不错[鼓掌]",
-    "[泪]昨天的演唱会特别失望，让人生气",
+    "下班路上吃到巷口的牛肉面，汤头浓，肉给得也多，一整天的累都没了[哈哈]",
+    "快递放在驿站三天没人通知，打电话过去还怪我没看短信[怒]",
+    "新电影比预告片好看太多，结尾那个长镜头看得我起鸡皮疙瘩[赞]",
+    "地铁十号线末班车改到十一点半了",
+    "妈妈寄来一箱橙子，每个都用报纸包好，咬一口特别甜[爱你]//@小满: 有妈的孩子真幸福",
+    "[泪]演出临时取消，机票酒店都退不了，特别失望",
 ]
-LONG = "今天的酒店很喜欢，房间舒服极了，早上的咖啡真不错，小说也太好看了。" * 5
+LONG = (
+    "国庆去了趟甘南，一路开车走走停停。草原上的牦牛慢悠悠地过马路，司机们都熄火等着，没有人按喇叭。晚上住在牧民家里，"
+    "奶茶是咸的，炉子烧得很旺，窗外全是星星。孩子第一次看见银河，激动得不肯睡觉。回来以后手机里存了八百多张照片，"
+    "一张都舍不得删，翻出来看一遍还是特别开心[太阳]"
+)
+EARLIER = [
+    "楼下新开的书店有猫，坐了一下午，特别放松[心]",
+    "客服说三天内回复，今天第九天，还是机器人[怒骂]",
+    "室友半夜打游戏开外放，说了三次都不听",
+    "高数居然过了！请全宿舍喝奶茶[鼓掌]",
+    "这家酒店的隔音特别差，隔壁打呼噜听得一清二楚",
+    "降温了，记得加衣服",
+    "外卖小哥冒着大雨送来，汤一点没洒，谢谢你[抱抱]",
+    "追了两年的漫画烂尾了，作者连个交代都没有[失望]",
+    "第一次跑完半马，腿不是自己的了，但是特别值[耶]",
+    "医院排队四个小时，看病三分钟",
+    "同事悄悄帮我把报告改好了，感动得想哭[泪]",
+    "手机刚过保修期就黑屏，维修费够买个新的了[衰]",
+    "今晚的月亮好圆，江边风也舒服",
+    "航班延误五个小时，连瓶水都没有",
+    "爷爷学会了视频通话，每天准时打过来[爱你]",
+    "演唱会抢到了内场票，特别激动，一晚上没睡着[哈哈]",
+]
 
 
 def main() -> None:
@@ -38,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fresh, home, data = Path(folder) / "fresh", Path(folder) / "home", Path(folder) / "data"
         data.mkdir()
-        posts = with_wrong_labels(write_posts(data / "posts.csv", 40_000, seed=3))
+        posts = with_wrong_labels(write_posts(data / "posts.csv", 12_000, seed=3))
         other = with_wrong_labels(write_posts(data / "others.csv", 600, seed=4))
         with app(fresh, 104, 32) as terminal:
             shoot(terminal, "first-start", "Ready")
@@ -72,12 +94,12 @@ def furnish(home: Path, posts: Path) -> None:
     corpus = HERE / "data" / "corpus.txt"
     recipe = PretrainingHyperparameters(tokens=300_000, learning_rate=3e-3)
     with Workbench(home) as workbench:
+        workbench.predict(EARLIER, record=True)  # with the bundled adapter
         deque(workbench.iter_pretrain(PretrainingConfig(corpus, "small", 2, 64, 2, recipe=recipe)), maxlen=0)
         for name, dropout in {"mood": 0.0, "mood-words": 0.5}.items():
             hyper = Hyperparameters(2, learning_rate=3e-3, emoticon_dropout=dropout)
             plan = TrainingConfig((posts,), name, "small", hyper=hyper)
             deque(workbench.iter_train(plan), maxlen=0)
-        workbench.set_default_adapter("mood-words")
 
 
 @contextmanager
@@ -115,7 +137,7 @@ def train(terminal: Terminal, posts: Path) -> None:
     terminal.press("ctrl+s")
     terminal.wait_for("Loss")
     terminal.press("down", "o", "up")
-    middle = re.compile(r"posts/s.*training posts [4-8]\d %", re.DOTALL)
+    middle = re.compile(r"posts/s.*training posts [4-8]\d%", re.DOTALL)
     terminal.wait_until(lambda: middle.search(terminal.text), "the middle of the run", 400)
     pictures.save(terminal.screen, OUT / "train.png")
     terminal.wait_until(lambda: "running" not in terminal.text, "the end of the run", 900)
@@ -139,7 +161,7 @@ def models(terminal: Terminal, data: Path) -> None:
     terminal.press(*["down"] * 4)  # past the bases and a bundled adapter
     shoot(terminal, "models", "Trainable")
     terminal.press("e")
-    terminal.wait_for("Labelled posts")
+    terminal.wait_for("Labeled posts")
     terminal.press(str(data), "enter")
     terminal.listen(1)
     terminal.press("ctrl+s")

@@ -197,7 +197,8 @@ class Terminal:
         while self.process.poll() is None:
             self.listen(0.05)
             assert time.monotonic() < deadline, f"the program did not end:\n{self.text}"
-        self.listen(0.05)
+        while select.select([self._master], [], [], 0)[0] and self.listen(0.05):  # what is left to draw
+            pass
         return int(self.process.returncode)
 
     def resize(self, columns: int, rows: int) -> None:

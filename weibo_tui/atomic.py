@@ -65,7 +65,7 @@ def file_exists(path: Path) -> UserInputError:
     """Return the error for an output file that exists and must not be replaced."""
     return UserInputError(
         _("File exists: {path}. Use --overwrite to replace it.").format(path=path),
-        in_app=_("File exists: {path}. Start again to replace it, or choose another place.").format(path=path),
+        in_app=_("File exists: {path}. Start again to replace it, or choose another file.").format(path=path),
     )
 
 
@@ -202,18 +202,21 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        message = _("{path} cannot be read ({reason}): check the name and its permissions.")
+        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
         raise WeiboTuiError(message.format(path=path, reason=error.strerror)) from error
 
 
 def cannot_write(path: Path, error: OSError) -> WeiboTuiError:
     """Return the user's error for an OSError that occurred while writing `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = _("There is no space left to write {path}: free some, then try again.")
+        message = _("No space left to write {path}. Free some space, then try again.")
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        message = _("{path} cannot be written: this account may not, or the place is read-only; choose another.")
+        message = _(
+            "Cannot write {path}: permission denied, or the folder is read-only. "
+            "Check the permissions, or choose another path."
+        )
     else:
-        message = _("{path} cannot be written ({reason}): check the place, then try again.")
+        message = _("Cannot write {path} ({reason}). Check the folder, then try again.")
     return WeiboTuiError(message.format(path=path, reason=error.strerror or error))
 
 
@@ -256,7 +259,7 @@ def _move_to_free_path(partial: Path, target: Path, path: Path) -> None:
 
 
 def _folder_exists(path: Path) -> UserInputError:
-    return UserInputError(_("{path} exists already: choose another name, or remove it first.").format(path=path))
+    return UserInputError(_("{path} exists. Choose another name, or remove it first.").format(path=path))
 
 
 def _check_deletable(path: Path) -> None:

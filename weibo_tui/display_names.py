@@ -5,14 +5,14 @@ from __future__ import annotations
 from weibo_tui.locale import N_, gettext, ngettext
 
 _STAGES = (
-    *(N_("asking"), N_("fetching"), N_("converting"), N_("checking"), N_("packing"), N_("unpacking")),
-    *(N_("reading"), N_("hashing"), N_("grouping"), N_("dealing"), N_("emoticons"), N_("encoding")),
-    *(N_("counting"), N_("counting characters"), N_("making the vocabulary"), N_("keeping states")),
+    *(N_("connecting"), N_("downloading"), N_("converting"), N_("checking"), N_("packing"), N_("unpacking")),
+    *(N_("reading"), N_("hashing"), N_("grouping"), N_("splitting"), N_("emoticons"), N_("encoding")),
+    *(N_("counting"), N_("counting characters"), N_("building the vocabulary"), N_("caching activations")),
     *(N_("training"), N_("calibration"), N_("evaluating"), N_("without emoticons"), N_("only emoticons")),
-    *(N_("labelling"), N_("judging"), N_("measuring"), N_("writing")),
+    *(N_("labeling"), N_("predicting"), N_("measuring"), N_("writing")),
 )
 _SPLITS = (N_("train"), N_("validation"), N_("test"), N_("unlabeled"))
-_KINDS = (N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("fetch"))
+_KINDS = (N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download"))
 _STATES = (
     *(N_("waiting"), N_("working"), N_("paused"), N_("stopping"), N_("done"), N_("running")),
     *(N_("finished"), N_("stopped"), N_("failed"), N_("interrupted")),
@@ -28,7 +28,7 @@ def display_name(identifier: str) -> str:
 def skipped_rows(count: int) -> str:
     """Return the sentence about skipped rows that have no label of a person."""
     return ngettext(
-        "{count:,} row skipped: its label is the model's.",
-        "{count:,} rows skipped: their labels are the model's.",
+        "{count:,} row skipped, because its label is the model's.",
+        "{count:,} rows skipped, because their labels are the model's.",
         count,
     ).format(count=count)

@@ -46,12 +46,12 @@ def user_message(error: Exception) -> str:
     if isinstance(error, WeiboTuiError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # of torch
-        return _("There is not enough memory for this: try a smaller base or file.")
+        return _("Out of memory. Try a smaller base or file.")
     if log_exception(error):
-        message = _("An error that nobody foresaw ({kind}) ended this: its trace is in {path}, please report it.")
+        message = _("Unexpected error ({kind}). Its traceback is in {path}. Please report it.")
     else:
         message = _(
-            "An error that nobody foresaw ({kind}) ended this, and its trace cannot be written to {path}: check that "
-            "place, then try again."
+            "Unexpected error ({kind}), and its traceback cannot be written to {path}. Check that folder, "
+            "then try again."
         )
     return message.format(kind=type(error).__name__, path=Paths.find().log_file)

@@ -53,33 +53,33 @@ def _choice(description: str, *choices: str) -> Any:
 class Settings:
     """The user's settings. Each field has its description and its allowed values."""
 
-    language: str = _choice(N_("Language of the program; auto follows the system."), "auto", "en", "zh_CN")
-    base: str = _setting("", N_("Base to train on; empty: the one that comes along."), N_("a name"))
-    adapter: str = _setting("", N_("Adapter to read posts with; empty: none chosen yet."), N_("a name"))
+    language: str = _choice(N_("Language; auto: as the system."), "auto", "en", "zh_CN")
+    base: str = _setting("", N_("Base to train on; empty: the bundled base."), N_("a name"))
+    adapter: str = _setting("", N_("Default adapter; empty: not set."), N_("a name"))
     device: str = _choice(
-        N_("Where to compute; auto takes the first there is of cuda, mps, cpu."), "auto", "cuda", "mps", "cpu"
+        N_("Device: auto (the first available of cuda, mps, cpu), cuda, mps or cpu."), "auto", "cuda", "mps", "cpu"
     )
     dtype: str = _choice(
-        N_("Numbers that the base computes with; auto takes bfloat16 where the hardware has it."),
+        N_("Number format of the base; auto: bfloat16 where the hardware has it."),
         *("auto", "float32", "bfloat16"),
     )
     threads: int = _setting(
         0,
-        N_("Processor threads to compute with; 0: as many as serve."),
+        N_("CPU threads; 0: chosen automatically."),
         N_("a whole number from 0 to 1024"),
         lambda number: 0 <= number <= 1024,
     )
     uncertain_below: float = _setting(
         0.75,
-        N_("A verdict less confident than this is shown as uncertain."),
+        N_("Predictions below this confidence are shown as uncertain."),
         N_("a number from 0 to 1"),
         lambda number: 0 <= number <= 1,
     )
-    history: bool = _setting(True, N_("Keep the verdicts in the history."), N_("true or false"))
-    theme: str = _setting("weibo-dark", N_("Colours of the app: weibo-dark, weibo-light or another."), N_("a name"))
+    history: bool = _setting(True, N_("Record predictions in the history."), N_("true or false"))
+    theme: str = _setting("weibo-dark", N_("Theme of the app: weibo-dark, weibo-light or another."), N_("a name"))
     keys: Mapping[str, str] = _setting(
         {},
-        N_("Keys of the app that are to be others, by the names that its help shows (F1)."),
+        N_("Changed keys of the app, by the action names in its help (F1)."),
         N_("names of actions with keys"),
         lambda keys: all(isinstance(key, str) for key in keys.values()),
     )
@@ -181,7 +181,7 @@ def _read(paths: Paths) -> tuple[str, Mapping[str, Any]]:
     try:
         return read_settings_file(path)
     except OSError as error:
-        message = _("{path} cannot be read ({reason}): check the name and its permissions.")
+        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
         raise UserInputError(message.format(path=path, reason=error.strerror)) from error
     except ValueError as error:
         raise _not_toml(path, error) from error
@@ -202,7 +202,7 @@ def _with_values(text: str, values: Mapping[str, Any], path: Path) -> str:
 
 
 def _not_toml(path: Path, error: Exception) -> UserInputError:
-    message = _("{path} is not valid TOML ({reason}): correct it, or remove the file.")
+    message = _("{path} is not valid TOML ({reason}). Correct it, or remove the file.")
     return UserInputError(message.format(path=path, reason=truncate(str(error), MAX_VALUE_LENGTH)))
 
 

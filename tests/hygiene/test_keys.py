@@ -1,19 +1,15 @@
-"""The table of keys is consistent, and the README lists it."""
+"""The table of keys is consistent, and `weibo-tui keys` lists it."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from commands import Command, json_lines
 
-from weibo_tui.app.keymap import KEY_GROUPS, KEYS, Key, all_keys, check_keymap, key_names, keys_of, markdown_table
+from weibo_tui.app.keymap import KEY_GROUPS, KEYS, Key, all_keys, check_keymap, key_names, keys_of
 from weibo_tui.errors import UserInputError
-
-README = Path(__file__).parents[2] / "README.md"
-MARKED = re.compile(r"<!-- keys -->\n(.*?)\n<!-- /keys -->", re.DOTALL)
-WRITE = "python tests/hygiene/test_keys.py"
 
 # Parts that are active together with "app": the one with the focus, and those around it.
 TOGETHER = (
@@ -77,12 +73,9 @@ def test_wrong_key_settings_are_refused_by_name(keymap: dict[str, str]) -> None:
         check_keymap(keymap)
 
 
-def test_readme_lists_the_keys() -> None:
-    table = MARKED.search(README.read_text("utf-8"))
-    assert table, "README.md has no table between <!-- keys --> and <!-- /keys -->"
-    assert table[1].strip() == markdown_table().strip(), f"to bring README.md up to date: {WRITE}"
-
-
-if __name__ == "__main__":
-    text = README.read_text("utf-8")
-    README.write_text(MARKED.sub(lambda _: f"<!-- keys -->\n{markdown_table()}\n<!-- /keys -->", text), "utf-8")
+def test_keys_command_lists_every_action_with_its_keys(command: Command, home: Path) -> None:
+    lines = command("keys").out.splitlines()
+    assert {line.split()[-1] for line in lines if "." in line.split(" ")[-1]} == {key.name for key in all_keys()}
+    assert ["F1", "Help", "app.help"] in [line.split() for line in lines]
+    (home / "settings.toml").write_text('[keys]\n"app.help" = "f9"\n', encoding="utf-8")
+    assert json_lines(command("keys", "--json").out)[0] == {"action": "app.help", "keys": ["f9"], "description": "Help"}

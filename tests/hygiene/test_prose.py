@@ -1,4 +1,4 @@
-"""Comments, docstrings and names use plain words.
+"""Comments, docstrings, messages and names use plain words.
 
 `python tests/hygiene/test_prose.py [PATH]…` prints each offence as `path:line: offence`.
 """
@@ -51,6 +51,7 @@ PROSE = [(re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in B
 OPENING = re.compile(r"(?:What|How|Whether|Of|Whatever|Whoever)\b")
 # Names that mean something else in the field, or nothing.
 NAMES = frozenset("anew asked bench beneath foretold judge judged shelf told trunk verdict verdicts wanted".split())
+GETTEXT = frozenset({"_", "N_", "ngettext"})
 CODE = re.compile(r"`[^`]*`")
 
 
@@ -64,7 +65,7 @@ def offences(path: Path) -> Iterator[str]:
 
 def _prose(source: str) -> Iterator[tuple[int, str]]:
     tree = ast.parse(source)
-    for line, text, is_docstring in [*_docstrings(tree), *_comments(source)]:
+    for line, text, is_docstring in [*_docstrings(tree), *_comments(source), *_messages(tree)]:
         if is_docstring and (opening := OPENING.match(text)):
             yield line, f"docstring begins with {opening[0]}: begin with a verb or a noun"
         plain = CODE.sub(lambda code: " " * len(code[0]), text)
@@ -103,6 +104,15 @@ def _comments(source: str) -> Iterator[tuple[int, str, bool]]:
         yield first, "\n".join(lines), False
 
 
+def _messages(tree: ast.Module) -> Iterator[tuple[int, str, bool]]:
+    """Yield line, text and False of messages, which gettext translates."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in GETTEXT:
+            for argument in node.args:
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield argument.lineno, argument.value, False
+
+
 def _names(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         name = ""
@@ -137,12 +147,13 @@ def test_each_kind_of_offence_is_found() -> None:
         '"""What comes; so many."""',
         "trunk = 1  # whoever reads,",
         "# else upon it",
+        "_('the verdict')",
         f"def test_{'x' * 60}(): pass",
         '"""`upon`"""',
     ]
     source = "\n".join(lines)
     offending = [line for line, _offence in (*_prose(source), *_names(ast.parse(source)))]
-    assert sorted(offending) == [1, 1, 2, 2, 3, 3, 4]
+    assert sorted(offending) == [1, 1, 2, 2, 3, 3, 4, 5]
 
 
 if __name__ == "__main__":

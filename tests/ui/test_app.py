@@ -84,7 +84,7 @@ async def check_palette(pilot: Pilot[None]) -> None:
     await open_screen(pilot, "predict")
     titles = [command.title for command in app.get_system_commands(app.screen)]
     assert len(set(titles)) == len(titles)
-    assert {"Help", "Train", "Dark or light", "Theme"} <= set(titles)
+    assert {"Help", "Train", "Dark or light theme", "Theme"} <= set(titles)
     await pilot.press("ctrl+p")
     await until(pilot, lambda: isinstance(app.screen, CommandPalette))
     await pilot.press(*"Models")

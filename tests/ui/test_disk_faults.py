@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from weibo_tui.workbench import Workbench
 
-NO_SPACE = "no space left"
+NO_SPACE = "No space left"
 
 
 def test_prediction_that_cannot_be_saved_is_an_error(furnished: Path) -> None:

@@ -101,7 +101,7 @@ async def begin_stalled(pilot: Pilot[None]) -> tuple[Job, int]:
     job = app_of(pilot).jobs[-1]
 
     def done() -> int:
-        return job.progress.done if job.progress is not None and job.progress.stage == "fetching" else 0
+        return job.progress.done if job.progress is not None and job.progress.stage == "downloading" else 0
 
     await until(pilot, lambda: done() > 100_000)
     return job, done()
@@ -118,12 +118,12 @@ def test_download_of_the_first_base_makes_it_the_default(
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: offers(pilot))
         assert not any("gpt2-chinese" in offer or "Train on" in offer for offer in offers(pilot))
-        await choose(pilot, "Fetch uer's Chinese GPT-2 from Hugging Face (420 MB)")
+        await choose(pilot, "Download uer's Chinese GPT-2 from Hugging Face (420 MB)")
         await screen_of(pilot, InputDialog)
         assert app_of(pilot).screen.query_one(Input).value == BASE
-        assert all(text in question(pilot) for text in ("420 MB", hub.address, "nothing else is sent"))
+        assert all(text in question(pilot) for text in ("420 MB", hub.address, "To use a mirror"))
         await pilot.press("enter")
-        await message(pilot, f"'{NAME}' is here.")
+        await message(pilot, f"'{NAME}' is ready.")
         assert f"* {NAME}" in drawn(pilot)
         screen = app_of(pilot).screen
         assert isinstance(screen, ModelsScreen) and screen.selected_item.default
@@ -131,12 +131,12 @@ def test_download_of_the_first_base_makes_it_the_default(
         await pilot.press("g")
         await screen_of(pilot, InputDialog)
         await answer(pilot, BASE)
-        assert f"It is here already, as '{NAME}'" in problem(pilot)
+        assert f"Already installed as '{NAME}'" in problem(pilot)
         await answer(pilot, "../x y")
-        assert "is no name of the Hub's" in problem(pilot)
+        assert "is not a repository name" in problem(pilot)
         await pilot.press("escape", "f2")
         await until(pilot, lambda: any("Train an adapter" in offer for offer in offers(pilot)))
-        assert not any("Fetch" in offer for offer in offers(pilot))
+        assert not any("Download" in offer for offer in offers(pilot))
 
     play(scene)
     with Workbench(home) as wb:
@@ -154,14 +154,14 @@ def test_download_shows_bytes_and_resumes_where_it_stopped(home: Path, hub: Hub,
             await until(pilot, lambda: "B/s" in drawn(pilot))
             assert re.search(r"\d( kB)? of [\d.]+ MB", drawn(pilot))
             assert re.search(r"\d:\d\d left", drawn(pilot))
-            assert f"fetch {BASE}  fetching" in drawn(pilot)
-            assert " %" in drawn(pilot).splitlines()[-2]
+            assert f"download {BASE}  downloading" in drawn(pilot)
+            assert "%" in drawn(pilot).splitlines()[-2]
         await pilot.press("g")
         await screen_of(pilot, InputDialog)
         await pilot.press("enter")
-        assert "It is being fetched already" in problem(pilot)
+        assert "is being downloaded already" in problem(pilot)
         await pilot.press("escape", "s")
-        await message(pilot, "is kept: the next fetch goes on there")
+        await message(pilot, "is kept, and the next download continues from it")
         assert bases(pilot) == []
         await begin(pilot)
         await until(pilot, lambda: bases(pilot) == [NAME])
@@ -179,7 +179,7 @@ def test_download_fails_with_reason_then_runs_in_background(furnished: Path, hub
         await until(pilot, lambda: bases(pilot) == [NAME])
         hub.faults = deque([garbled])
         await begin(pilot)
-        await message(pilot, "was thrown away: try again")
+        await message(pilot, "was deleted. Try again")
         assert bases(pilot) == [NAME]
         # The next one blocks neither predictions nor the history.
         hub.faults = deque([stalled.fault])
@@ -200,14 +200,14 @@ def test_download_fails_with_reason_then_runs_in_background(furnished: Path, hub
 
 def test_quit_during_a_silent_download_keeps_its_part(home: Path, stalled: Stalled) -> None:
     with Terminal() as terminal:
-        terminal.wait_for("Fetch uer")
+        terminal.wait_for("Download uer")
         terminal.press("enter")
-        terminal.wait_for("Which GPT-2")
+        terminal.wait_for("Repository of a GPT-2")
         terminal.press("enter")
         terminal.wait_for("kB of")
         terminal.press("ctrl+q")
-        terminal.wait_for("What has come of a base is kept")
-        assert f"At work: {BASE}" in terminal.text
+        terminal.wait_for("The downloaded part of a base is kept")
+        assert f"Running: {BASE}" in terminal.text
         terminal.press("down", "enter")
         assert terminal.wait_for_end() == 0
         assert terminal.in_order
@@ -230,18 +230,18 @@ def test_welcome_offers_files_of_the_legacy_project(
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: offers(pilot))
         (folder / "models").rename(folder / "away")
-        await choose(pilot, "Take in the base in models/gpt2-chinese")
-        await message(pilot, "not here any more")
+        await choose(pilot, "Import the base in models/gpt2-chinese")
+        await message(pilot, "does not exist any more")
         (folder / "away").rename(folder / "models")
-        await choose(pilot, "Take in the base in models/gpt2-chinese")
+        await choose(pilot, "Import the base in models/gpt2-chinese")
         await until(pilot, lambda: bases(pilot) == ["gpt2-chinese"])
         await choose(pilot, "Train on dataset/weibo_senti_100k.csv")
         form: TrainingForm = await screen_of(pilot, TrainingForm)
         await until(pilot, lambda: "weibo_senti_100k.csv" in drawn(pilot))
         assert (form.plan().data, form.plan().name) == ((data,), "weibo_senti_100k")
         await pilot.press("escape")
-        await choose(pilot, "Take in the adapter in best_weibo_sentiment_model.pth")
-        assert not any("Take in the base" in offer for offer in offers(pilot))
+        await choose(pilot, "Import the adapter in best_weibo_sentiment_model.pth")
+        assert not any("Import the base" in offer for offer in offers(pilot))
         await until(pilot, lambda: app_of(pilot).catalog.adapter == "best_weibo_sentiment_model")
         await pilot.press("f2")
         pane = Pane(pilot)
@@ -266,14 +266,14 @@ def test_training_on_a_hub_base_downloads_it_first(home: Path, few: Path, hub: H
         values = {"epochs": "1", "batch_size": "8", "max_length": "32", "bottleneck": "8"}
         train.form_values["train"] |= {"files": [few], **values}
         base = await open_form(pilot)
-        assert base.spec.choices == (("", "there is none yet"), (BASE, f"{BASE} (420 MB, is fetched first)"))
+        assert base.spec.choices == (("", "none yet"), (BASE, f"{BASE} (420 MB, downloaded first)"))
         await pilot.press("ctrl+s")
         assert "Base: choose one" in drawn(pilot)
         assert hub.requests == []
         base.query_one(Select).value = BASE
         await pilot.pause()
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "fetching" in drawn(pilot) and "kB of" in drawn(pilot))
+        await until(pilot, lambda: "downloading" in drawn(pilot) and "kB of" in drawn(pilot))
         stalled.set()
         await until(pilot, lambda: train.entry is not None and train.entry.state == "finished")
         assert app_of(pilot).catalog.base == NAME
@@ -285,6 +285,6 @@ def test_training_on_a_hub_base_downloads_it_first(home: Path, few: Path, hub: H
         Settings.save(app_of(pilot).paths, base="someone/gpt2-small")
         base = await open_form(pilot)
         assert base.text == "someone/gpt2-small"
-        assert base.spec.choices[1] == ("someone/gpt2-small", "someone/gpt2-small (is fetched first)")
+        assert base.spec.choices[1] == ("someone/gpt2-small", "someone/gpt2-small (downloaded first)")
 
     play(scene)

@@ -97,12 +97,14 @@ def test_form_keeps_its_file_and_asks_before_replacing(furnished: Path, few: Pat
     async def scene(pilot: Pilot[None]) -> None:
         form = await open_form(pilot)
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "Name a file" in all_text(form))
+        await until(pilot, lambda: "Choose a file" in all_text(form))
         form.query_one(FileList).query_one(Input).value = str(few)
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "Press Enter behind the path" in all_text(form))
+        await until(pilot, lambda: "Press Enter after the path" in all_text(form))
         await choose_file(pilot, few)
-        await until(pilot, lambda: "posts in 'review', labels in 'label'" in all_text(form.query_one(DataPreview)))
+        await until(
+            pilot, lambda: "text column 'review', label column 'label'" in all_text(form.query_one(DataPreview))
+        )
         assert "negative (0), positive (1)" in all_text(form)
         await pilot.press("escape")
         assert isinstance(pilot.app.screen, ModelsScreen)
@@ -145,9 +147,9 @@ def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) ->
             for count in counts:
                 assert (f"{count:,}" if count else "·") in drawn
         card = lines(screen.query_one(ScoreView))
-        assert f"{100 * (score.accuracy or 0):.1f} %" in card
+        assert f"{100 * (score.accuracy or 0):.1f}%" in card
         assert "without emoticons" in card
-        assert "training did not see" not in card
+        assert "held-out" not in card
         progress = "\n".join(str(line) for line in screen.evaluation.lines(100))
         for stage in ("reading", "hashing", "evaluating", "without emoticons", "only emoticons"):
             assert f"✓ {stage}" in progress
@@ -173,7 +175,7 @@ def test_result_shows_score_card_matrix_and_posts(furnished: Path, few: Path) ->
         text = lines(opened.query_one(PostDetails).query_one(Static))
         assert post.text.split("\n")[0][:10] in text
         for share in post.probabilities.values():
-            assert f"{100 * share:.1f} %" in text
+            assert f"{100 * share:.1f}%" in text
         assert f"{post.row:,}" in text and post.path.name in text
         await pilot.press("escape", "escape")
         await until(pilot, lambda: pilot.app.screen is screen)
@@ -226,7 +228,7 @@ def test_past_evaluations_cells_and_errors_file(
         dialog = await screen_of(pilot, PathDialog)
         dialog.query_one(Input).value = str(out)
         await pilot.press("enter")
-        await message(pilot, "is written")
+        await message(pilot, "Written: ")
         with out.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == sum(map(sum, confusion)) - sum(row[i] for i, row in enumerate(confusion))
@@ -271,7 +273,7 @@ def test_evaluation_is_stopped_or_continues_without_its_screen(
             assert screen.check_action("stop", ())
             await pilot.press("s")
             await until(pilot, lambda: not app.jobs)
-            await until(pilot, lambda: "stopped" in text_of(screen, ".notes"))
+            await until(pilot, lambda: "Stopped. Nothing was kept." in text_of(screen, ".notes"))
             assert screen.evaluation.result is None
             assert not screen.check_action("stop", ())
             assert not screen.check_action("write", ())
@@ -331,7 +333,7 @@ def test_hostile_posts_and_seven_long_labels_are_shown(furnished: Path, tmp_path
         matrix = screen.query_one(ConfusionMatrix)
         matrix.cursor = Offset(0, 0)
         await pilot.pause()
-        assert "truth" in lines(matrix).split("\n")[0]
+        assert "actual ↓" in lines(matrix).split("\n")[0]
         assert "anger" in lines(matrix)
         assert "\x1b" not in lines(matrix)
         for step in range(1, 7):

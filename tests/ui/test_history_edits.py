@@ -24,7 +24,7 @@ def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:
     async def act(history: Scene) -> None:
         await until(history.pilot, lambda: history.app.catalog.adapters)
         await history.press("l")
-        assert f"What is the label of “{ANALYSIS.text}”?" in history.text
+        assert f"Label of “{ANALYSIS.text}”:" in history.text
         await history.press("escape")
         await history.until_closed()
         assert keep(furnished) == entries
@@ -33,7 +33,7 @@ def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:
         assert history.entry == keep(furnished)[0] == corrected
         assert "▲→▼ negative" in history.lines[3]
         assert "corrected to ▼ negative" in history.details
-        await history.answer("l", "as judged: positive")
+        await history.answer("l", "predicted: positive")
         assert keep(furnished) == entries
         assert "corrected" not in history.details
 
@@ -43,7 +43,7 @@ def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:
         assert history.app.clipboard == str(FILE.out)
         await history.press("down", "y")
         assert history.app.clipboard == HOSTILE
-        assert message_line(history.pilot) == "The post is copied."
+        assert message_line(history.pilot) == "Copied the post."
         await history.press("l")
         await history.until_dialog(ChoiceDialog)
         history.app.screen.query_one(OptionList).highlighted = 2
@@ -52,7 +52,7 @@ def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:
         assert [entry.corrected for entry in keep(furnished)[2:] if isinstance(entry, Analysis)] == [HOSTILE, None]
         await history.press("down", "l")  # a failed post gets one of the labels of its adapter
         prompts = [str(option.prompt) for option in history.app.screen.query_one(OptionList).options]
-        assert prompts == ["as judged: failed", "negative", "positive"]
+        assert prompts == ["predicted: failed", "negative", "positive"]
         await history.choose("positive")
         await history.until_closed()
         assert "✗→▲ positive" in history.lines[6]
@@ -80,7 +80,7 @@ def test_deletions_are_undone_last_first(home: Path) -> None:
         await history.press("down", "down")
         for index in (2, 3):
             await history.answer("d", "Delete")
-            assert message_line(history.pilot) == "1 entry deleted; Ctrl+U brings it back."  # a key from the settings
+            assert message_line(history.pilot) == "1 entry deleted. Press Ctrl+U to undo."  # a key from the settings
             assert history.entry == entries[index + 1]
             assert history.where.endswith(f" of {32 - index}")
         assert keep(home) == entries[:2] + entries[4:]
@@ -119,7 +119,7 @@ def test_marked_and_all_entries_are_deleted(home: Path) -> None:
         assert "Delete 3 marked entries?" in history.text
         await history.choose("Delete")
         await history.until_closed()
-        assert message_line(history.pilot) == "3 entries deleted; u brings them back."
+        assert message_line(history.pilot) == "3 entries deleted. Press u to undo."
         assert keep(home) == [entries[1], *entries[3:-1]]
         assert "marked" not in history.text
         await history.press("u")
@@ -129,14 +129,14 @@ def test_marked_and_all_entries_are_deleted(home: Path) -> None:
         assert others == entries[1:]
 
         await history.press("X")
-        assert "Delete all 330 entries of the history? This cannot be undone." in history.text
-        await history.choose("Keep them")
+        assert "Delete all 330 history entries? This cannot be undone." in history.text
+        await history.choose("Keep")
         await history.until_closed()
         assert keep(home) == [first, *others]
         await history.answer("X", "Delete all")
         assert keep(home) == []
-        assert "Every verdict will stand here" in history.text
-        assert "F2 leads to the prompt" in history.text
+        assert "Predictions appear here" in history.text
+        assert "Press F2, type a post" in history.text
         assert not {"Undo", "Filter"} & set(history.lines[-1].split())  # nor any other key that would do nothing
         await history.press("u")
         assert keep(home) == []
@@ -144,13 +144,13 @@ def test_marked_and_all_entries_are_deleted(home: Path) -> None:
         last = keep(home, [ANALYSIS])
         await history.press("R")
         await history.answer("d", "Delete")
-        assert "Every verdict will stand here" in history.text
+        assert "Predictions appear here" in history.text
         await history.press("u")
         assert history.entries == last
         await history.answer("d", "Delete")
         (home / "settings.toml").write_text("history = false\n")
         await history.app.refresh_catalog()
         await history.press("R")
-        assert "no verdicts are kept" in history.text
+        assert "Recording is off" in history.text
 
     play_history(act)

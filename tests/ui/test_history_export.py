@@ -72,7 +72,7 @@ def test_export_contains_what_was_chosen(home: Path, user_folder: Path, tmp_path
         line = await finished(history)
         [path] = user_folder.iterdir()
         assert path.name.startswith("weibo-history-")
-        assert f"118 posts written, and the file's place copied: {path}" in line
+        assert f"118 posts written, path copied: {path}" in line
         assert history.app.clipboard == str(path)
         assert path.read_bytes().startswith(b"\xef\xbb\xbfid,")
         rows = read_csv(path)
@@ -113,9 +113,9 @@ def test_export_problems_are_shown(home: Path, tmp_path: Path, monkeypatch: pyte
     existing = tmp_path / "old.csv"
     existing.write_text("old")
     problems = {
-        "": "Name the file to write.",
+        "": "Choose a file to write.",
         str(tmp_path): "is a folder",
-        str(tmp_path / "no" / "such.csv"): "There is no folder",
+        str(tmp_path / "no" / "such.csv"): "Folder not found",
     }
 
     def full(*_arguments: object) -> None:
@@ -134,20 +134,20 @@ def test_export_problems_are_shown(home: Path, tmp_path: Path, monkeypatch: pyte
 
         await start(history, existing)
         await history.until_dialog(ChoiceDialog)
-        assert str(history.app.screen.query_one(".question", Static).content) == f"{existing} is there already."
+        assert str(history.app.screen.query_one(".question", Static).content) == f"File exists: {existing}."
         await history.press("enter")
         await history.until_dialog(ExportForm)
         assert existing.read_text() == "old"
         history.app.screen.query_one(PathInput).focus()
         await history.press("enter")
         await history.until_dialog(ChoiceDialog)
-        await history.choose("Replace it")
+        await history.choose("Replace")
         await finished(history)
         assert len(read_csv(existing)) == 3
 
         monkeypatch.setattr("weibo_tui.atomic.os.fsync", full)
         await start(history, tmp_path / "new.csv")
-        await until(history.pilot, lambda: "There is no space left" in message_line(history.pilot))
+        await until(history.pilot, lambda: "No space left" in message_line(history.pilot))
         assert [path.name for path in tmp_path.glob("*.csv")] == ["old.csv"]
         assert not list(tmp_path.glob(".*partial"))
         assert "Exporting" not in history.text
@@ -173,14 +173,12 @@ def test_stopped_export_leaves_no_file(home: Path, tmp_path: Path, monkeypatch: 
         line = history.screen.query_one(ExportLine)
         await start(history, folder / "old.csv")
         await history.until_dialog(ChoiceDialog)
-        await history.choose("Replace it")
+        await history.choose("Replace")
         await until(history.pilot, lambda: line.job is not None and line.job.progress is not None)
         assert len(list(folder.iterdir())) == 2  # the old file and a temporary one
         await history.press("s")
         await until(history.pilot, lambda: line.job is None)
-        await until(
-            history.pilot, lambda: message_line(history.pilot) == "The export was stopped: no file was written."
-        )
+        await until(history.pilot, lambda: message_line(history.pilot) == "Export stopped. No file was written.")
         assert [path.name for path in folder.iterdir()] == ["old.csv"]
         assert (folder / "old.csv").read_text() == "old"
 
@@ -193,7 +191,7 @@ def test_stopped_export_leaves_no_file(home: Path, tmp_path: Path, monkeypatch: 
         await history.press("G")
         await until(history.pilot, lambda: history.entry == entries[-1])
         await history.press("X")
-        assert "An export is at work" in message_line(history.pilot)
+        assert "An export is running" in message_line(history.pilot)
         assert line.job is not None
         fast.set()
         await finished(history)

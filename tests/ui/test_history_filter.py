@@ -21,21 +21,21 @@ FILTERS: list[tuple[str, str, str, Callable[[Analysis], bool]]] = [
     ("label", "=negative", "label negative", lambda analysis: analysis.effective_label == "negative"),
     ("label", "=", "label failed", lambda analysis: analysis.error is not None),
     ("adapter", "=[b]", "adapter [b]", lambda analysis: analysis.adapter == "[b]"),
-    ("source", "=file", "source labelled files", lambda _analysis: False),
-    ("least", "90", "confidence 90–100 %", lambda analysis: (analysis.confidence or 0) >= 0.9),
-    ("most", "70 %", "confidence 0–70 %", lambda analysis: (analysis.confidence or 1) <= 0.7),
-    ("uncertain", "=only those", "uncertain", lambda analysis: analysis.uncertain),
-    ("corrected", "=only those", "corrected", lambda analysis: analysis.corrected is not None),
+    ("source", "=file", "source labeled files", lambda _analysis: False),
+    ("least", "90", "confidence 90–100%", lambda analysis: (analysis.confidence or 0) >= 0.9),
+    ("most", "70%", "confidence 0–70%", lambda analysis: (analysis.confidence or 1) <= 0.7),
+    ("uncertain", "=yes", "uncertain", lambda analysis: analysis.uncertain),
+    ("corrected", "=yes", "corrected", lambda analysis: analysis.corrected is not None),
     ("since", "2026-03-09", "from 2026-03-09", lambda analysis: analysis.created_at > at(9999)),
     ("until", "2026-02-27", "to 2026-02-27", lambda _analysis: False),
 ]
 PROBLEMS: list[tuple[dict[str, str], str]] = [
-    ({"since": "tomorrow"}, "From the day: a day, as in 2026-01-31"),
-    ({"until": "0001-01-01"}, "To the day: a day, as in 2026-01-31"),
-    ({"since": "2026-02-02", "until": "2026-02-01"}, "The first day is after the last"),
+    ({"since": "tomorrow"}, "From (date): a date, like 2026-01-31"),
+    ({"until": "0001-01-01"}, "To (date): a date, like 2026-01-31"),
+    ({"since": "2026-02-02", "until": "2026-02-01"}, "The first date is after the last"),
     ({"least": "[b]"}, "Confidence from: a number from 0 to 100"),
     ({"most": "nan"}, "Confidence to: a number from 0 to 100"),
-    ({"least": "80", "most": "70"}, "The least confidence is above the highest"),
+    ({"least": "80", "most": "70"}, "The minimum confidence is above the maximum"),
 ]
 
 
@@ -98,7 +98,7 @@ def test_filter_shows_its_matches_until_cleared(home: Path) -> None:
 
     async def act(history: Scene) -> None:
         await history.press("slash", "2", "enter")  # a search besides the filter
-        await apply(history, uncertain="=only those", since=DAY, until=DAY)
+        await apply(history, uncertain="=yes", since=DAY, until=DAY)
         assert history.entries == list(filter(matches, entries))
         assert f" from {DAY} · to {DAY} · uncertain   x clears" in history.text
         await history.press("x")
@@ -106,7 +106,7 @@ def test_filter_shows_its_matches_until_cleared(home: Path) -> None:
         assert history.entries == entries
         assert "clears" not in history.text
 
-        await apply(history, corrected="=only those")
+        await apply(history, corrected="=yes")
         assert "No entry matches. x clears the filter." in history.text
         await history.press("f")
         await history.pilot.click("#everything")

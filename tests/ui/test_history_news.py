@@ -53,7 +53,7 @@ def test_history_shows_an_analysis_among_its_neighbors(home: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         history = Scene(pilot)
         history.screen.show(999)
-        await until(pilot, lambda: "no analysis 999" in message_line(pilot))
+        await until(pilot, lambda: "History entry 999 not found" in message_line(pilot))
         await history.settled()
         assert history.entries == entries[:100]
         await history.press("slash", "没", "f2")

@@ -58,11 +58,11 @@ def test_rows_and_details_show_all_kinds_of_entries(home: Path) -> None:
     kinds: list[Entry] = [*strange, FILE, FAILED, replace(ANALYSIS, uncertain=True), uncertain, ANALYSIS]
     keep(home, [replace(entry, created_at=at(minute)) for minute, entry in enumerate(kinds)])
     details: list[tuple[str, ...]] = [
-        ("▲ positive  93.8 %", "▼ negative", "6.2 %", "雨停了，去江边走走[太阳]", "13 of 13 characters", "8.5 ms"),
-        ("? positive  93.8 %", "uncertain", "corrected to ▼ negative", "126 of 190 characters", "mood", "app"),
+        ("▲ positive  93.8%", "▼ negative", "6.2%", "雨停了，去江边走走[太阳]", "13 of 13 characters", "8.5 ms"),
+        ("? positive  93.8%", "uncertain", "corrected to ▼ negative", "126 of 190 characters", "mood", "app"),
         ("? positive",),
         ("failed", "The post is empty."),
-        ("/data/posts.labelled.csv", "▲ positive", "3 · 60.0 %"),
+        ("/data/posts.labeled.csv", "▲ positive", "3 · 60.0%"),
     ]
 
     async def act(history: Scene) -> None:
@@ -71,12 +71,12 @@ def test_rows_and_details_show_all_kinds_of_entries(home: Path) -> None:
         when = datetime.fromisoformat(at(len(kinds) - 1)).astimezone()
         assert newest.split() == [
             *f"{when:%Y-%m-%d %H:%M}".split(),
-            *"▲ positive 93.8 % 雨停了，去江边走走[太阳] mood app".split(),
+            *"▲ positive 93.8% 雨停了，去江边走走[太阳] mood app".split(),
         ]
         assert "?→▼ negative" in corrected
         assert "? positive" in unsure
         assert "✗ failed" in failed and "%" not in failed
-        assert "posts.csv → posts.labelled.csv · 5 posts" in " ".join(file.split())
+        assert "posts.csv → posts.labeled.csv · 5 posts" in " ".join(file.split())
         for words in details:
             for text in words:
                 assert text in history.details
@@ -151,12 +151,12 @@ def test_mouse_and_small_window_open_an_entry(home: Path) -> None:
         details = history.screen.query_one(EntryDetails)
         details.scroll_end(animate=False)
         await history.pilot.pause()
-        assert "995,000 characters more" in history.details
+        assert "995,000 more characters" in history.details
 
         await history.press("escape", "g")
         await history.pilot.resize_terminal(60, 20)
+        await until(history.pilot, lambda: not details.display)
         await history.settled()
-        assert not details.display
         await history.press("down", "enter")
         await history.until_dialog(DetailsDialog)
         assert history.post in history.text

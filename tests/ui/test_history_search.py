@@ -57,7 +57,7 @@ def test_search_marks_matches_while_typing(home: Path) -> None:
         await history.press("escape", *"delfxgGuRX ")  # letters are no commands here
         assert history.screen.query_one(SearchField).value == "delfxgGuRX "
         assert history.app.screen is history.screen
-        assert "No post holds this. Esc clears the search." in history.text
+        assert "No matches. Esc clears the search." in history.text
         await history.press("escape")
         assert history.entries == entries
         assert isinstance(history.app.focused, SearchField)

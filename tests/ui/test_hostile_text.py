@@ -75,7 +75,7 @@ def test_history_shows_hostile_entries(hostile: Path) -> None:
         for entry in range(len(TEXTS) + 2 * len(SOME)):
             if entry < 2 * len(SOME):
                 await press(pilot, "c")
-                assert "copied" in message_line(pilot)
+                assert "Copied" in message_line(pilot)
             await press(pilot, "down")
             seen += await look(pilot)
         for name, text in TEXTS.items():
@@ -133,7 +133,7 @@ def test_train_screen_shows_hostile_texts(size: tuple[int, int], hostile: Path, 
         await until(pilot, lambda: "[b]x[@click=app.quit]帖.csv" in drawn(pilot))
         await look(pilot)
         await press(pilot, "down", "enter")
-        await until(pilot, lambda: "What is in the files" not in drawn(pilot) or shown(LABELS[0]) in drawn(pilot))
+        await until(pilot, lambda: "Contents" not in drawn(pilot) or shown(LABELS[0]) in drawn(pilot))
         for _field in range(8):
             await press(pilot, "tab")
             await look(pilot)

@@ -70,12 +70,12 @@ def test_hostile_texts_reach_no_terminal_raw(furnished: Path, tmp_path: Path) ->
         for _entry in range(len(SEQUENCES)):
             terminal.press("c", "down")
         terminal.press("f3", "n")
-        terminal.wait_for("Labelled posts")
+        terminal.wait_for("Labeled posts")
         terminal.paste(f"{folder}/")
         terminal.press("down")
         terminal.wait_for("[b]x")
         terminal.press("enter")
-        terminal.wait_for("Contradictions")
+        terminal.wait_for("Conflicting labels")
         terminal.press("ctrl+q")
         assert terminal.wait_for_end() == 0
         assert terminal.in_order

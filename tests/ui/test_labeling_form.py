@@ -62,7 +62,7 @@ def rows(path: Path, encoding: str = "utf-8") -> list[dict[str, str]]:
 
 
 def test_files_are_labeled_next_to_themselves(furnished: Path, few: Path, tmp_path: Path) -> None:
-    out, existing, odd = few.with_name("few.labelled.csv"), tmp_path / "existing.csv", tmp_path / "odd.csv"
+    out, existing, odd = few.with_name("few.labeled.csv"), tmp_path / "existing.csv", tmp_path / "odd.csv"
     existing.write_text("something", encoding="utf-8")
     odd.write_text("id,words\n1,[doge] 真好吃\n2,真难吃\n", encoding="gb18030")
 
@@ -102,7 +102,7 @@ def test_files_are_labeled_next_to_themselves(furnished: Path, few: Path, tmp_pa
         await until(pane.pilot, lambda: "odd.csv" in screen_text(pane))
         assert "words" in screen_text(pane)  # the column that must be named
         form._fields["text_column"].text = "words"
-        await until(pane.pilot, lambda: "gb18030; posts in 'words'" in screen_text(pane))
+        await until(pane.pilot, lambda: "gb18030; text column 'words'" in screen_text(pane))
         await pane.press("ctrl+s")
         await pane.see(lambda: len(labeling_cards(pane)) == 3)
         await until(pane.pilot, lambda: not labeling_cards(pane)[2].busy)
@@ -110,7 +110,7 @@ def test_files_are_labeled_next_to_themselves(furnished: Path, few: Path, tmp_pa
     play_predict(act)
     assert [row["review"] for row in rows(out)] == [text for text, _label in posts(40, seed=5)]
     assert {row["predicted"] for row in rows(out)} == {"positive", "negative"}
-    assert [*rows(tmp_path / "odd.labelled.csv", "gb18030")[0]][:4] == ["id", "words", "predicted", "confidence"]
+    assert [*rows(tmp_path / "odd.labeled.csv", "gb18030")[0]][:4] == ["id", "words", "predicted", "confidence"]
 
 
 def test_stopped_labeling_is_resumed_and_errors_are_shown(
@@ -118,11 +118,11 @@ def test_stopped_labeling_is_resumed_and_errors_are_shown(
 ) -> None:
     monkeypatch.setattr("weibo_tui.workbench.labeling.WINDOW", 256)
     large = write_posts(tmp_path / "large.csv", 3_000)
-    out = tmp_path / "large.labelled.csv"
+    out = tmp_path / "large.labeled.csv"
 
     async def act(pane: Pane) -> None:
         await start(pane, large)
-        await pane.see(lambda: "labelling" in card_text(pane) and "left" in card_text(pane))
+        await pane.see(lambda: "labeling" in card_text(pane) and "left" in card_text(pane))
         assert " / 3,000  " in card_text(pane)
         pane.type("今", "天", "enter")  # a post is predicted in the meantime
         await pane.see(lambda: len(pane.cards) == 2 and not pane.cards[1].busy)
@@ -135,17 +135,17 @@ def test_stopped_labeling_is_resumed_and_errors_are_shown(
         await pane.dialog_opened()
         pane.type("down", "enter")
         await pane.see(lambda: not labeling_cards(pane)[0].busy)
-        assert "stopped at" in card_text(pane)
+        assert "stopped after" in card_text(pane)
         assert not out.exists()
         await until(pane.pilot, lambda: pane.app.screen is pane.screen)
         await pane.press("r")
         await until(pane.pilot, lambda: len(labeling_cards(pane)) == 2 and not labeling_cards(pane)[1].busy)
         assert "3,000 rows" in card_text(pane)
-        assert "of them done before" in card_text(pane)
+        assert "done earlier" in card_text(pane)
         assert len(rows(out)) == 3_000
 
         await pane.pilot.resize_terminal(60, 20)
-        for path, problem in (("", "Name a file of posts first."), ("nowhere.csv", "There is no")):
+        for path, problem in (("", "Choose a file of posts first."), ("nowhere.csv", "File not found")):
             await open_form(pane)
             await pane.paste(path)
             await pane.press("ctrl+s")

@@ -82,13 +82,13 @@ def test_list_and_cards_show_figures(two: Path) -> None:
         assert "negative, positive · on tiny" in text
         assert "% without emoticons" in text
         for words in (
-            *("2 layers, 64 wide, 2 heads", "128 tokens at most", "corpus.txt", "Validation loss", "pretrained here"),
-            *("2 adapters stand on it", "mood, other"),
+            *("2 layers, 64 wide, 2 heads", "at most 128 tokens", "corpus.txt", "Validation loss", "pretrained here"),
+            *("2 adapters", "mood, other"),
         ):
             assert words in page.card
         await page.select(adapter="mood")
         for words in (
-            f"{card.parameters:,} parameters, {share:.2f} % of base and adapter",
+            f"{card.parameters:,} parameters, {share:.2f}% of base and adapter",
             "0–1 of 2, bottleneck 64, gelu",
             "posts.csv",
             card.run,
@@ -96,7 +96,7 @@ def test_list_and_cards_show_figures(two: Path) -> None:
             f"{card.temperature:.3f}, float32",
         ):
             assert words in page.card
-        assert f"{100 * card.score['accuracy']:.1f} %" in lines(page.screen.query_one("ScoreView"))
+        assert f"{100 * card.score['accuracy']:.1f}%" in lines(page.screen.query_one("ScoreView"))
         await pilot.press("enter")
         await until(pilot, lambda: page.screen.query_one(ModelCard).has_focus)
         await pilot.press("escape")
@@ -127,7 +127,7 @@ def test_empty_home_explains_itself_and_converts_a_folder(home: Path, tmp_path: 
 
     async def scene(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot)
-        await until(pilot, lambda: "None yet" in page.text)
+        await until(pilot, lambda: "No adapters yet" in page.text)
         bases, adapters = page.text.split("Adapters")
         assert "i: " in bases and "p: " in bases
         assert "F3: " in adapters and "i: " in adapters
@@ -178,15 +178,15 @@ def test_hostile_and_damaged_models_are_shown_and_deleted(two: Path) -> None:
         await until(pilot, lambda: "[/哈哈][b]␛[31m" in page.card)
         await page.select(adapter="mood")
         assert "files are missing" in page.entry
-        assert "Missing here: adapter.safetensors." in page.card
-        assert "elsewhere (abababababab…), which is not here" in page.card
+        assert "Files are missing: adapter.safetensors." in page.card
+        assert "elsewhere (abababababab…), not installed: add it" in page.card
         await pilot.press("e")
-        await message(pilot, "its base 'elsewhere' is not here")
+        await message(pilot, "its base 'elsewhere' is not installed. Add that base")
         for on in ({"adapter": "corrupt"}, {"base": "bare"}):
             (name,) = on.values()
             assert f"! {name}\n  damaged" in page.text
             await page.select(**on)
-            await until(pilot, lambda: "remove its folder" in page.card)
+            await until(pilot, lambda: "Remove its folder" in page.card)
             await pilot.press(*"uxret")  # the keys of intact models
             await press_for(pilot, "d", ChoiceDialog)
             await pilot.press("down", "enter")
@@ -225,9 +225,9 @@ def test_models_are_made_default_trained_on_and_renamed(two: Path) -> None:
         await page.select(adapter="other")
         await press_for(pilot, "r", InputDialog)
         await answer(pilot, "mood")
-        assert "'mood' is there already" in problem(pilot)
+        assert "'mood' exists" in problem(pilot)
         await answer(pilot, "../mood")
-        assert "cannot be used" in problem(pilot)
+        assert "Invalid name: '../mood'" in problem(pilot)
         await answer(pilot, "feeling")
         await until(pilot, lambda: "* feeling" in page.text)
         assert page.entry.startswith("* feeling")
@@ -237,9 +237,9 @@ def test_models_are_made_default_trained_on_and_renamed(two: Path) -> None:
         await press_for(pilot, "r", InputDialog)
         await answer(pilot, "small")
         await until(pilot, lambda: "* small" in page.text)
-        assert "2 adapters stand on it" in page.card
+        assert "2 adapters" in page.card
         await page.select(adapter="feeling")
-        await until(pilot, lambda: "small (which it knew as tiny)" in page.card)
+        await until(pilot, lambda: "small (called tiny when it was trained)" in page.card)
         assert await label_of(page, "今天的面真好吃", "feeling") == "positive"
 
     app = play(scene)
@@ -260,7 +260,7 @@ def test_delete_asks_first_and_refuses_models_in_use(two: Path, few: Path, tmp_p
             await page.select(**on)
             page.screen.query_one(StatusMessage).show("")
             await pilot.press(key)
-            await message(pilot, "is at work (few.csv)")
+            await message(pilot, "is in use (few.csv)")
         job.resume()
         page.app.wake_workers()
         await until(pilot, lambda: not page.app.jobs)
@@ -269,11 +269,11 @@ def test_delete_asks_first_and_refuses_models_in_use(two: Path, few: Path, tmp_p
             with wb.runs.lock(run.id):
                 page.screen.query_one(StatusMessage).show("")
                 await pilot.press("d")
-                await message(pilot, "'tiny' is at work (theirs)")
+                await message(pilot, "'tiny' is in use (theirs)")
 
         await press_for(pilot, "delete", ChoiceDialog)
-        assert "2 adapters stand on it" in question(pilot) and "mood, other" in question(pilot)
-        assert "used where none is named" in question(pilot)
+        assert "2 adapters" in question(pilot) and "mood, other" in question(pilot)
+        assert "is the default" in question(pilot)
         await pilot.press("enter")  # the safe answer
         await until(pilot, lambda: pilot.app.screen is page.screen)
         await page.select(adapter="other")
@@ -288,7 +288,7 @@ def test_delete_asks_first_and_refuses_models_in_use(two: Path, few: Path, tmp_p
         await pilot.press("down", "enter")
         await until(pilot, lambda: "tiny" not in page.text.split("Adapters")[0])
         await page.select(adapter="mood")
-        await until(pilot, lambda: "which is not here" in page.card)
+        await until(pilot, lambda: "not installed: add it" in page.card)
 
     app = play(scene)
     assert Settings.load(app.paths).base == ""
@@ -308,10 +308,10 @@ def test_exported_models_are_imported_elsewhere(furnished: Path, tmp_path: Path)
             await answer(pilot, str(tmp_path / "model.rar"))
             await until(pilot, lambda: ".zip or .tar.gz" in problem(pilot))
             await answer(pilot, str(path))
-            await until(pilot, lambda: "is there already" in problem(pilot))
+            await until(pilot, lambda: "exists" in problem(pilot))
             assert path.read_text() == "precious"
             await pilot.press("enter")
-            await message(pilot, f"{path} is written")
+            await message(pilot, f"Written: {path}")
 
         for reason, path in bad_archives(tmp_path).items():
             await open_import(pilot, path)
@@ -327,22 +327,22 @@ def test_exported_models_are_imported_elsewhere(furnished: Path, tmp_path: Path)
 
     async def import_(pilot: Pilot[None]) -> None:
         page = await ModelsPage.open(pilot)
-        words = ("The adapter 'mood'", "negative, positive", "'tiny'", "which is not here")
+        words = ("Adapter 'mood'", "negative, positive", "'tiny'", "which is not installed")
         await open_import(pilot, tmp_path / "mood.zip", *words)
         await until(pilot, lambda: page.names("adapter") == ["mood"])
-        await open_import(pilot, tmp_path / "tiny.tar.gz", "The base 'tiny'")
+        await open_import(pilot, tmp_path / "tiny.tar.gz", "Base 'tiny'")
         await until(pilot, lambda: page.names("base") == ["tiny"])
         await until(pilot, lambda: "tiny" in page.entry)
         await page.select(adapter="mood")
-        await until(pilot, lambda: "not here" not in page.card)
+        await until(pilot, lambda: "not installed" not in page.card)
         assert await label_of(page, "昨天的面太差了") == "negative"
 
         # A name that is in use must be replaced.
-        await open_import(pilot, furnished / "adapters" / "mood", "stands on the base 'tiny', which is here")
+        await open_import(pilot, furnished / "adapters" / "mood", "belongs to base 'tiny', which is installed")
         await screen_of(pilot, InputDialog)
-        assert "'mood' is there already" in question(pilot)
+        assert "'mood' exists" in question(pilot)
         await answer(pilot, "mood")
-        assert "'mood' is there already" in problem(pilot)
+        assert "'mood' exists" in problem(pilot)
         await answer(pilot, "second")
         await until(pilot, lambda: "second" in page.text)
         await until(pilot, lambda: "second" in page.entry)
@@ -365,9 +365,9 @@ def bad_archives(folder: Path) -> dict[str, Path]:
     return {
         "which does not belong there": climbing,
         "is a link": linked,
-        "cannot be read as an archive": cut,
-        "no usable card": strange,
-        "holds neither an adapter nor a base": folder,
+        "as an archive": cut,
+        "Invalid card": strange,
+        "contains neither an adapter nor a base": folder,
     }
 
 

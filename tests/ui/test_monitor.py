@@ -100,10 +100,10 @@ async def check_wide(pilot: Pilot[None], train: TrainScreen) -> None:
     assert runs.region.right <= monitor.region.x
     log = monitor.query_one(".log", Static)
     lines = [strip.text.strip() for strip in log.render_lines(log.size.region)]
-    assert "Finished, and kept as 'mood'." in lines[0]
-    assert "Checkpoint behind step" in lines[1]
+    assert "Finished. Saved as 'mood'." in lines[0]
+    assert "Checkpoint saved at step" in lines[1]
     assert "Epoch 6: validation loss" in " ".join(lines)
-    assert "Begun (cpu, float32); posts: train 800, validation 100, test 100" in " ".join(lines)
+    assert "Training started (cpu, float32). Posts: train 800, validation 100, test 100" in " ".join(lines)
     await pilot.click(chart(train, "loss"))
     assert visible_charts(train) == ["loss"]
     await pilot.click(chart(train, "loss"))
@@ -152,7 +152,7 @@ def test_monitor_overlays_runs_in_their_own_colors(furnished: Path) -> None:
         for _run in range(MAX_OVERLAID):
             await pilot.press("o", "down")
         assert len(train.store.overlaid) == MAX_OVERLAID
-        assert "5 runs at most" in str(train.query_one(StatusMessage).render())
+        assert "At most 5 runs" in str(train.query_one(StatusMessage).render())
 
     play_train(scene)
 

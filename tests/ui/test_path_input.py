@@ -155,7 +155,11 @@ def test_path_input_keys_take_suggestions_and_enter_chooses(folder: Path) -> Non
 
 def test_path_input_invalid_path_is_explained_and_stays(folder: Path) -> None:
     async def scene(line: Line) -> None:
-        for text, words in (("none.csv", "There is no file"), ("data", "is a folder"), ("posts2.csv/x", "no file")):
+        for text, words in (
+            ("none.csv", "File not found"),
+            ("data", "is a folder"),
+            ("posts2.csv/x", "File not found"),
+        ):
             await line.set(text)
             await line.press("enter")
             assert words in line.message
@@ -184,7 +188,7 @@ def test_path_input_list_follows_keys_and_typing() -> None:
         await line.press("down", "p")
         assert line.names == ["posts2.csv", "posts10.csv"]
         await line.press("down", "up", "z")
-        assert line.names == ["nothing here that fits"]
+        assert line.names == ["no matches here"]
         await line.press("escape")
         assert not line.input.is_open
         assert line.field.has_focus
@@ -280,12 +284,12 @@ def test_path_input_save_needs_a_folder_and_warns_of_a_file() -> None:
         await line.press("enter")
         assert line.chosen == [Path("data/new.csv")]
         await line.set("none/new.csv")
-        assert "There is no folder none" in line.message
+        assert "Folder not found: none" in line.message
         await line.press("enter")
-        assert "There is no folder none" in line.message
+        assert "Folder not found: none" in line.message
         assert line.chosen == [Path("data/new.csv")]
         await line.set("posts2.csv")
-        assert "there already" in line.message
+        assert "added already" in line.message
         await line.press("enter")
         assert line.chosen[-1] == Path("posts2.csv")
         # Enter takes the typed text although the list has longer names.

@@ -93,7 +93,7 @@ def test_pasted_lines_are_one_post_or_one_each(furnished: Path) -> None:
         pane.type("s")
         await pane.dialog_opened()
         pane.type("down", "enter")
-        await pane.see(lambda: "stopped before it was judged" in pane.text(pane.posts[20]))
+        await pane.see(lambda: "stopped before it was predicted" in pane.text(pane.posts[20]))
         assert not batch.busy
         assert 51 < len(history_entries(furnished)) < len(many)
 

@@ -78,8 +78,8 @@ def test_quit_can_be_cancelled_and_keeps_a_checkpoint(
         label.pause()
         app.start_job(label)
         await ask_to_quit(pilot)
-        assert "Stop and leave" in drawn(pilot)
-        assert "process of its own" not in drawn(pilot)  # it has no run
+        assert "Stop and quit" in drawn(pilot)
+        assert "in the background" not in drawn(pilot)  # it has no run
         await pilot.press("escape")
         label.resume()
         app.wake_workers()
@@ -87,7 +87,7 @@ def test_quit_can_be_cancelled_and_keeps_a_checkpoint(
         job = await train(pilot, few)
         for key in ("enter", "escape"):
             await ask_to_quit(pilot)
-            assert "At work: second" in drawn(pilot)
+            assert "Running: second" in drawn(pilot)
             await pilot.press("ctrl+q")  # opens no second dialog
             assert len(app.screen_stack) == 2
             await pilot.press(key)
@@ -202,8 +202,8 @@ def break_app(error: str) -> tuple[int, str]:
 def test_unexpected_error_ends_with_a_sentence(home: Path) -> None:
     code, message = break_app("ValueError('what a post said')")
     assert code == 1
-    assert message.startswith("An error that nobody foresaw (ValueError)")
-    assert message.endswith("please report it.")
+    assert message.startswith("Unexpected error (ValueError)")
+    assert message.endswith("Please report it.")
     assert "Traceback" not in message
     assert "what a post said" not in message + (home / "weibo-tui.log").read_text("utf-8")
 

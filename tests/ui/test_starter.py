@@ -57,7 +57,7 @@ def test_first_start_explains_itself_and_answers(starter: Path, home: Path) -> N
             await pilot.resize_terminal(*size)
             await pilot.pause()
             text = " ".join(drawn(pilot).split())
-            for words in ("comes with weibo-tui", "errs more", "420 MB", "Train an adapter", "Import", "plain text"):
+            for words in ("bundled", "more errors", "420 MB", "Train an adapter", "Import", "plain text"):
                 assert words in text, size
 
         # The keys lead to the steps and to the prompt.
@@ -96,7 +96,7 @@ def test_first_start_explains_itself_and_answers(starter: Path, home: Path) -> N
         await pane.app.refresh_catalog()
         await pilot.pause()
         assert not pane.screen.welcome.display
-        assert "Verdicts will stand here" in drawn(pilot)
+        assert "Predictions appear here" in drawn(pilot)
 
     play(scene)
     assert not (home / "bases").exists()
@@ -116,7 +116,7 @@ def test_welcome_offers_what_can_be_done(
         aside = starter.rename(starter.with_name("aside"))
         await pane.app.refresh_catalog()
         await pilot.pause()
-        assert "Nothing to judge posts with yet" in drawn(pilot)
+        assert "No adapter yet" in drawn(pilot)
         assert steps(pane) == ["models.take_base", *OFFERS]
         aside.rename(starter)
         shutil.copytree(stocked / "bases", home / "bases")  # a base of the user's own ends the first start
@@ -168,8 +168,8 @@ def test_bundled_models_are_marked_and_trained_on(
         for on in ({"base": "starter"}, {"adapter": "weibo"}):
             page = await ModelsPage.open(pilot, **on)
             (name,) = on.values()
-            assert f"* {name}  comes with weibo-tui" in drawn(pilot)
-            assert "It comes with weibo-tui, and stays as it is." in page.card
+            assert f"* {name}  bundled" in drawn(pilot)
+            assert "Bundled with weibo-tui; it cannot be changed." in page.card
             await press(pilot, "r", "d", "delete")
             assert pilot.app.screen is page.screen
         await press(pilot, "x")  # an export is allowed
@@ -179,8 +179,8 @@ def test_bundled_models_are_marked_and_trained_on(
         with zipfile.ZipFile(tmp_path / "weibo.zip") as archive:
             assert "card.json" in archive.namelist()
         await page.select(base="starter")
-        assert "It is small" in page.card
-        assert "In the list, g fetches uer's (420 MB), as 'weibo-tui bases get' does." in page.card
+        assert "A small model" in page.card
+        assert "Press g in the list to download uer's model (420 MB)." in page.card
         assert "pretrained for weibo-tui" in page.card
 
         (starter / "adapters" / "weibo" / "card.json").write_text("{", "utf-8")  # a damaged one stays too
@@ -190,8 +190,8 @@ def test_bundled_models_are_marked_and_trained_on(
         await press(pilot, "d")
         assert pilot.app.screen is page.screen
         await page.select(adapter=own)  # one of the user's own
-        assert f"{own}  comes" not in drawn(pilot)
-        assert "It comes with weibo-tui" not in page.card
+        assert f"{own}  bundled" not in drawn(pilot)
+        assert "Bundled with" not in page.card
         await press(pilot, "d")
         await until(pilot, lambda: pilot.app.screen is not page.screen)
 

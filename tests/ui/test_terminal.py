@@ -17,7 +17,7 @@ from terminal import Terminal
 POST = "今天的面真好吃[哈哈]"
 OTHER = "网上的裙子太差了[怒]"
 PREDICTION = re.compile("[▲▼?] (positive|negative) +[━╸·]")
-WELCOME = "Nothing to judge posts with yet"
+WELCOME = "No adapter yet"
 
 
 def fill(terminal: Terminal, tabs: int, text: str) -> None:
@@ -30,11 +30,11 @@ def train(terminal: Terminal, posts: str) -> None:
     """Train from the welcome screen to the score card, with a resized window."""
     terminal.wait_for("Train an adapter")
     terminal.press("enter")
-    terminal.wait_for("Labelled posts")
+    terminal.wait_for("Labeled posts")
     terminal.paste(posts)
     terminal.wait_for(posts)
     terminal.press("enter")
-    terminal.wait_for("Contradictions")
+    terminal.wait_for("Conflicting labels")
     fill(terminal, 5, "moods")  # past the list of files, two columns and the list of those that were chosen
     fill(terminal, 2, "1")  # epochs
     fill(terminal, 1, "0.01")  # learning rate
@@ -64,7 +64,7 @@ def test_terminal_from_training_to_exported_prediction(
     with Terminal() as terminal:
         train(terminal, "posts.csv")
         terminal.press("u")
-        terminal.wait_for("'moods' reads posts from now on")
+        terminal.wait_for("'moods' is the default adapter now")
         terminal.press("f2")
         terminal.wait_for("adapter moods")
         label = predict(terminal, POST, 1)
@@ -120,7 +120,12 @@ def check_suspension(terminal: Terminal) -> None:
 def test_terminal_clicks_suspension_and_tiny_size_work(home: Path) -> None:
     with Terminal(LIGHT_APP, columns=60, rows=20) as terminal:
         terminal.wait_for(WELCOME)
-        for place, words in (("F5", "Import"), ("F4", "Every verdict"), ("F3", "no base to train on"), ("F2", WELCOME)):
+        for place, words in (
+            ("F5", "Import"),
+            ("F4", "Predictions appear"),
+            ("F3", "no base yet"),
+            ("F2", WELCOME),
+        ):
             click_until(terminal, place, words)
         check_suspension(terminal)
         terminal.resize(20, 5)

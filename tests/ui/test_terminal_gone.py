@@ -66,10 +66,10 @@ each_end = pytest.mark.parametrize("end", ENDS)
 @pytest.mark.slow
 def test_stuck_terminal_is_redrawn(home: Path) -> None:
     with Terminal([sys.executable, "-c", SMALL_BUFFER]) as terminal:
-        terminal.wait_for("Nothing to judge posts with yet")
+        terminal.wait_for("No adapter yet")
         stuck(terminal)
         time.sleep(1)  # by then more was drawn than the buffer holds
-        terminal.wait_for("Nothing to judge posts with yet")
+        terminal.wait_for("No adapter yet")
         terminal.press("f5")
         terminal.wait_for("Import")
         terminal.press("ctrl+q")
@@ -134,7 +134,7 @@ def test_terminal_gone_during_download_ends_the_app(end: End, furnished: Path, h
     hub.repositories["models/lab/gpt2"] = {path.name: path.read_bytes() for path in folder.iterdir()}
     gate = threading.Event()
     hub.faults.append(hubs.slow(gate, 4000))
-    with Terminal(app_at_work("fetch", tmp_path)) as terminal:
+    with Terminal(app_at_work("download", tmp_path)) as terminal:
         terminal.wait_until(lambda: hub.ranges, "the large file")
         end(terminal)
         check_ended(terminal)

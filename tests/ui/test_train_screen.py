@@ -157,11 +157,11 @@ def test_train_empty_says_what_to_do_and_pretrains(home: Path, stocked: Path, co
     async def scene(pilot: Pilot[None]) -> None:
         await to_train(pilot)
         assert "no base" in advice(pilot)
-        assert "p makes one here" in advice(pilot)
+        assert "p to pretrain one" in advice(pilot)
         shutil.copytree(stocked / "bases", home / "bases", dirs_exist_ok=True)
         await app_of(pilot).refresh_catalog()
         await pilot.pause()
-        assert "n begins one" in advice(pilot)
+        assert "Press n" in advice(pilot)
 
         await pilot.press("p")
         screen = await screen_of(pilot, PretrainingForm)
@@ -212,7 +212,7 @@ def test_train_pauses_and_stops_but_refuses_changed_data(furnished: Path, few: P
 
         made_up.write_posts(few, 40, seed=9)
         press(pilot, "r")
-        await until(pilot, lambda: "has changed since it began" in head(pilot))
+        await until(pilot, lambda: "has changed since it started" in head(pilot))
         assert selected(pilot).state == "stopped"
 
     play(scene)
@@ -242,16 +242,17 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         await until_state(pilot, "paused")
         await ask(pilot, "s", "down", "enter")
         await until_state(pilot, "stopped")
+        press(pilot, "f4")  # first, because the message comes to the screen that is open at the end
+        await until(pilot, lambda: app.current_mode == "history")
         train_of(pilot).action_resume()
-        press(pilot, "f4")
-        await message(pilot, "'parted' is finished: accuracy")
+        await message(pilot, "'parted' finished: accuracy")
         assert bells == [1]
         await pilot.press("f3")
         await until_state(pilot, "finished")
         assert selected(pilot).key == job.run
         metrics = train_of(pilot).store.metrics[job.run]
         await until(pilot, lambda: metrics.step == metrics.steps)
-        assert any("Goes on behind step" in line.text for line in metrics.log)
+        assert any("Resumed from step" in line.text for line in metrics.log)
         await until(pilot, lambda: train_of(pilot).query_one(Monitor).has_class("-scored"))
         await until(pilot, lambda: any(card.name == "parted" for card in app.catalog.adapters))
         assert app.catalog.adapter == "mood"
@@ -274,7 +275,7 @@ def test_train_failure_is_explained_and_two_runs_take_turns(furnished: Path, few
         start(pilot, plan(one_label, "doomed"))
         await until_state(pilot, "failed")
         assert selected(pilot).run is None
-        assert "every post is labelled positive" in head(pilot)
+        assert "all posts have the label positive" in head(pilot)
         await pilot.press("d")
         await until(pilot, lambda: selected(pilot).name == "mood")
 
@@ -310,7 +311,7 @@ def test_train_run_of_another_program_is_shown_live(furnished: Path, few: Path) 
             await pilot.pause(0.1)
             assert not isinstance(pilot.app.screen, ChoiceDialog)
             press(pilot, "d")
-            await message(pilot, "is at work")
+            await message(pilot, "is running")
             process.kill()
             await until_state(pilot, "interrupted")
         finally:

@@ -100,8 +100,8 @@ WRONG = (
     ("blocks", "first", "write all, last4"),
     ("threads", "-1", "a whole number from 0"),
     ("seed", str(2**32), "a whole number"),
-    ("name", "my adapter", "cannot be used"),
-    ("name", "mood", "there is one of that name already"),
+    ("name", "my adapter", "Invalid name"),
+    ("name", "mood", "this name exists already"),
 )
 
 
@@ -116,13 +116,13 @@ def test_fields_refuse_wrong_values() -> None:
 def test_form_explains_wrong_values_and_starts_a_training(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         app = cast(WeiboApp, pilot.app)
-        assert field(form, "base").spec.choices == (("tiny", "tiny"), (BASE, f"{BASE} (420 MB, is fetched first)"))
+        assert field(form, "base").spec.choices == (("tiny", "tiny"), (BASE, f"{BASE} (420 MB, downloaded first)"))
         await type_into(pilot, form, "name", "fresh")
         await pilot.click(form.query_one("#start", Button))
-        assert "Name a file to train on first" in problem(form)
+        assert "Choose a file to train on first" in problem(form)
         form.query_one(PathInput).value = str(few)
         await pilot.press("ctrl+s")
-        assert "Press Enter behind the path" in problem(form)
+        assert "Press Enter after the path" in problem(form)
         await type_into(pilot, form, "name", "")
         await choose(pilot, form, few)
         assert set(HYPER) == set(Hyperparameters.__dataclass_fields__)
@@ -195,10 +195,10 @@ def test_form_files_can_be_removed_and_are_previewed(furnished: Path, few: Path,
         await choose(pilot, form, known)
         preview = form.query_one(DataPreview)
         audit = preview.query_one(".audit", Static)
-        await until(pilot, lambda: "63, 1 of them empty" in shown(audit))
-        assert "known.csv: csv, utf-8; posts in 'text', labels in 'sentiment'" in shown(preview)
+        await until(pilot, lambda: "63, 1 empty" in shown(audit))
+        assert "known.csv: csv, utf-8; text column 'text', label column 'sentiment'" in shown(preview)
         assert posts[0][0][:6] in shown(preview)
-        for figure in ("Duplicates 2 posts", "Contradictions 1 texts", "negative", "positive"):
+        for figure in ("Duplicates 2", "Conflicting labels 1", "negative", "positive"):
             assert figure in shown(audit), figure
         assert field(form, "text_column").query_one(Input).placeholder == "text"
         assert field(form, "label_column").query_one(Input).placeholder == "sentiment"
@@ -206,7 +206,7 @@ def test_form_files_can_be_removed_and_are_previewed(furnished: Path, few: Path,
 
         await choose(pilot, form, marked)
         await until(pilot, lambda: preview.has_class("-gives-away"))
-        assert "nearly give the labels away" in shown(audit)
+        assert "nearly predict the labels" in shown(audit)
         await pilot.click(preview.query_one(Button))
         assert form.plan().hyper.emoticon_dropout == 0.5
         assert not preview.has_class("-gives-away")
@@ -222,10 +222,10 @@ def test_preview_unreadable_and_hostile_files(furnished: Path, tmp_path: Path) -
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, odd)
         preview = form.query_one(DataPreview)
-        await until(pilot, lambda: "which column holds the posts" in shown(preview))
+        await until(pilot, lambda: "text column not detected" in shown(preview))
         await type_into(pilot, form, "text_column", "a")
         await type_into(pilot, form, "label_column", "b")
-        await until(pilot, lambda: "posts in 'a', labels in 'b'" in shown(preview))
+        await until(pilot, lambda: "text column 'a', label column 'b'" in shown(preview))
         await remove_first(pilot, form)
         await type_into(pilot, form, "text_column", "")
         await type_into(pilot, form, "label_column", "[/b]label")
@@ -244,7 +244,7 @@ def test_pretraining_form_shows_size_and_refuses_odd_values(furnished: Path, cor
         select = field(form, "units").query_one(Select)
         assert [label for label, _value in select._options] == list(map(safe_content, UNITS))
         assert field(form, "units").value == "characters"
-        assert "What a token is" in shown(field(form, "units"))
+        assert "Token type" in shown(field(form, "units"))
         select.focus()
         await pilot.press("enter", "down", "enter")
         await pilot.pause()
@@ -254,12 +254,12 @@ def test_pretraining_form_shows_size_and_refuses_odd_values(furnished: Path, cor
         await type_into(pilot, form, "layers", "12")
         assert str(size.render()) == "17.5 million parameters"
         await type_into(pilot, form, "heads", "7")
-        assert "The width must be a multiple of the heads" in str(size.render())
+        assert "must be a multiple of the number of heads" in str(size.render())
         form.query_one(PathInput).value = str(corpus_file)
         await pilot.pause()
         assert field(form, "name").value == "corpus"
         await pilot.press("ctrl+s")
-        assert "The width must be a multiple of the heads" in problem(form)
+        assert "must be a multiple of the number of heads" in problem(form)
         await type_into(pilot, form, "heads", "5")
         await type_into(pilot, form, "tokens", "1000")
         await pilot.press("ctrl+s")
@@ -272,7 +272,7 @@ def test_pretraining_form_shows_size_and_refuses_odd_values(furnished: Path, cor
         form.query_one(PathInput).value = "/nowhere.txt"
         await pilot.pause()
         await pilot.press("ctrl+s")
-        assert "There is no file /nowhere.txt" in problem(form)
+        assert "File not found: /nowhere.txt" in problem(form)
 
     play_form(scene, key="p", size=(120, 40))
 

@@ -99,7 +99,7 @@ def test_app_resume_of_an_active_run_is_refused(furnished: Path, few: Path) -> N
             await pilot.press("r")
             await until(pilot, lambda: not app_of(pilot).jobs)
             await until(pilot, lambda: message_line(pilot))
-            assert f"Run {run} is at work in another program" in " ".join(message_line(pilot).split())
+            assert f"Run {run} is running in another program" in " ".join(message_line(pilot).split())
 
         with other.runs.lock(run):
             other._database.execute("UPDATE runs SET state = 'stopped'")  # as when the app read it
@@ -119,7 +119,7 @@ def test_two_resumes_of_a_run_one_wins(_time: int, furnished: Path, posts_file: 
     _out, err = loser.communicate(timeout=60)
     message = err.decode().splitlines()
     assert loser.returncode == 2
-    assert re.fullmatch(f"weibo-tui: Run {run} is at work in another program: .*", message[-1])
+    assert re.fullmatch(f"weibo-tui: Run {run} is running in another program. .*", message[-1])
     assert winner.poll() is None
     winner.send_signal(signal.SIGTERM)
     winner.communicate(timeout=60)
@@ -135,7 +135,7 @@ def test_two_trainings_of_one_name_make_one_adapter(furnished: Path, few: Path) 
     assert sorted(process.returncode for process in both) == [0, 2], ends
     loser = next(number for number, process in enumerate(both) if process.returncode == 2)
     message = ends[loser][1].decode().splitlines()[-1]
-    assert re.search("The name 'twin' is reserved by run|An adapter named 'twin' is there already", message)
+    assert re.search("Name 'twin' is reserved by run|Adapter exists: 'twin'", message)
     with Workbench() as wb:
         card = wb.adapters.card("twin")
         assert wb.runs.get(card.run).state == "finished"
@@ -151,7 +151,7 @@ def test_adapter_removed_elsewhere_is_reported(furnished: Path) -> None:
         _out, err = removed.communicate(timeout=60)
         assert removed.returncode == 0, err
         await pilot.press(*"昨天的面真好吃", "enter")
-        await until(pilot, lambda: "adapter 'mood'" in drawn(pilot))
+        await until(pilot, lambda: "Adapter not found: 'mood'" in drawn(pilot))
         await pilot.press("f5")
         await until(pilot, lambda: "tiny" in drawn(pilot))
 

@@ -107,7 +107,7 @@ def test_close_fails_pending_calls() -> None:
         work.allow(1)
         await closing
         for requests in (waiting, thread.call(lambda _wb: None)):
-            with pytest.raises(WeiboTuiError, match="not done any more"):
+            with pytest.raises(WeiboTuiError, match="the app is quitting"):
                 await requests
 
     play(scene)

@@ -99,7 +99,7 @@ def test_scratch_array_on_full_disk_is_refused(tmp_path: Path, monkeypatch: pyte
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(WeiboTuiError, match=r"There is no space left to write .*free some"):
+    with pytest.raises(WeiboTuiError, match=r"No space left to write .*Free some"):
         array_allocator(tmp_path)(10, 8)
 
 
@@ -113,10 +113,10 @@ def deep(home: Path, tmp_path: Path) -> Iterator[Workbench]:
 
 def test_workbench_trains_with_cache(deep: Workbench, tmp_path: Path) -> None:
     plan = models.training_plan(tmp_path, "cached", posts=120, keep_states=True)
-    with pytest.raises(UserInputError, match="give --blocks last4"):
+    with pytest.raises(UserInputError, match="Use --blocks last4"):
         list(deep.iter_train(plan))
     assert not deep.runs.list()
     events = list(deep.iter_train(replace(plan, hyper=replace(plan.hyper, blocks="last2"))))
-    assert "keeping states" in {getattr(event, "stage", "") for event in events}
+    assert "caching activations" in {getattr(event, "stage", "") for event in events}
     assert deep.adapters.card("cached").blocks == (2, 3)
     assert {path.name for path in deep.paths.runs.glob("*/*")} == {"lock"}  # no scratch files remain

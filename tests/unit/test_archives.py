@@ -106,7 +106,7 @@ def test_imported_models_work_and_other_kinds_are_refused(
     opened = bases.open("again")
     assert models.same_bits(opened.backbone.to_hf_state_dict(), base.backbone.to_hf_state_dict())
     assert adapters.load("again", opened)[1].base_fingerprint == opened.card.fingerprint
-    with pytest.raises(UserInputError, match="adapter.tar.gz holds no card of a base"):
+    with pytest.raises(UserInputError, match="adapter.tar.gz has no base card"):
         drain(bases.import_model(tmp_path / "adapter.tar.gz"))
     with pytest.raises(UserInputError, match="base.zip lacks adapter.safetensors"):
         drain(adapters.import_model(tmp_path / "base.zip", "other"))
@@ -135,8 +135,8 @@ def test_import_accepts_folder_and_checks_names(adapters: Adapters, tmp_path: Pa
     drain(adapters.export("mood", out))
     before = listing(tmp_path)
     for steps, message in (
-        (adapters.import_model(out), "named 'mood' is there already"),
-        (adapters.import_model(out, "../out"), "cannot be used"),
+        (adapters.import_model(out), "exists: 'mood'"),
+        (adapters.import_model(out, "../out"), "Invalid name: '../out'"),
         (adapters.export("mood", tmp_path / "mood.rar"), "must end in .zip or .tar.gz"),
     ):
         with pytest.raises(UserInputError, match=message):
@@ -158,7 +158,7 @@ def test_import_of_broken_weights_keeps_the_old_adapter(adapters: Adapters, base
     card = dataclasses.replace(adapters.card("mood"), weights_sha256=sha256(folder / WEIGHTS))
     (folder / "card.json").write_bytes(cards.write(card))
     before = listing(adapters.folder)
-    with pytest.raises(UserInputError, match="mood is not a working adapter .*head.weight has the shape"):
+    with pytest.raises(UserInputError, match="mood is not a working adapter .*head.weight has shape"):
         drain(adapters.import_model(folder, overwrite=True))
     assert listing(adapters.folder) == before
     adapters.load("mood", base)
@@ -201,7 +201,7 @@ def test_hostile_archive_is_refused_and_leaves_nothing(adapters: Adapters, tmp_p
         with pytest.raises(WeiboTuiError) as refused:
             drain(adapters.import_model(source, overwrite=True))
         assert "\n" not in str(refused.value), name
-        assert "hostile" in str(refused.value) or "cannot be used" in str(refused.value), name
+        assert "hostile" in str(refused.value) or "Invalid name: '../../mood'" in str(refused.value), name
         assert listing(tmp_path) == before, name
 
 
@@ -228,7 +228,7 @@ def test_random_bytes_in_an_archive_give_words_or_a_model(adapters: Adapters, tm
 def test_source_that_is_no_archive_is_refused(adapters: Adapters, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_text("no archive", encoding="utf-8")
     (tmp_path / "folder").mkdir()
-    reasons = {"a.zip": "cannot be read as an archive", "none.zip": "cannot be read as", "folder": "lacks .*card.json"}
+    reasons = {"a.zip": "as an archive", "none.zip": "as an archive", "folder": "lacks .*card.json"}
     for name, reason in reasons.items():
         with pytest.raises(UserInputError, match=reason):
             drain(adapters.import_model(tmp_path / name))
@@ -263,13 +263,13 @@ def no_unknown_token(parts: Parts) -> Parts:
     return parts | {"tokenizer.json": broken}
 
 
-ANOTHER, UNFIT, BROKEN = "not the base that its card says", "not those that config.json asks for", "no base that works"
+ANOTHER, UNFIT, BROKEN = "does not match its card", "do not match config.json", "not a working base"
 # The change of the files, the change of the card, and the message.
 LIES: dict[str, tuple[Change, dict[str, Any], str]] = {
     "fingerprint": (dict, {"fingerprint": "0" * 64}, ANOTHER),
     "special tokens": (dict, {"prefix": [5]}, ANOTHER),
-    "special token without embedding": (dict, {"pad": 10**6}, "embeddings for"),
-    "no hashes": (dict, {"sha256": {}}, "config.json is not the one that its card names"),
+    "special token without embedding": (dict, {"pad": 10**6}, "embeddings"),
+    "no hashes": (dict, {"sha256": {}}, "config.json does not match its card"),
     "other weights": (weights(lambda t: t["ln_f.bias"].add_(1)), {}, ANOTHER),
     "transposed weights": (weights(lambda t: t.update({"wpe.weight": t["wpe.weight"].view(32, 64)})), {}, UNFIT),
     "extra weight": (weights(lambda t: t.update(more=torch.ones(1))), {}, UNFIT),

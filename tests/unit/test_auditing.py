@@ -107,5 +107,5 @@ def test_audit_of_several_files_adds_them(tmp_path: Path) -> None:
 
 def test_label_column_with_too_many_labels_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", *(f"第{n}条,好" for n in range(1001)))
-    with pytest.raises(UserInputError, match="label holds more than 1000 different labels"):
+    with pytest.raises(UserInputError, match="label has more than 1000 different labels"):
         audited(path)

@@ -85,7 +85,7 @@ def test_invalid_field_is_refused(tmp_path: Path) -> None:
     ]
     for changes in invalid:
         (tmp_path / "card.json").write_bytes(with_values(ADAPTER_CARD, **changes))
-        message = f"card.json cannot be used .its field (raw_)?{next(iter(changes))} is not what it should be"
+        message = f"Invalid card .*card.json .invalid field (raw_)?{next(iter(changes))}[)]"
         with pytest.raises(CorruptFileError, match=message):
             cards.read(tmp_path / "card.json", AdapterCard)
 
@@ -199,7 +199,7 @@ CARDS: dict[str, dict[str, Any]] = {
 def test_card_with_absurd_sizes_is_refused(adapters: Adapters) -> None:
     values = json.loads((adapters.path("mood") / "card.json").read_bytes())
     for changes in CARDS.values():
-        with pytest.raises(ValueError, match="its field .* is not what it should be") as refused:
+        with pytest.raises(ValueError, match="invalid field .*") as refused:
             cards.parse(json.dumps(values | changes).encode(), AdapterCard)
         assert len(str(refused.value)) < 200
 
@@ -217,7 +217,7 @@ def test_adapter_with_absurd_shape_allocates_nothing(
 
 def test_invalid_name_is_refused() -> None:
     for name in ("..", ".", "a/b", "a\\b", "", "a\nb", "名", "a b", *INVALID, ".hidden", "x" * 65):
-        with pytest.raises(UserInputError, match="cannot be used: take 1 to 64 of the characters"):
+        with pytest.raises(UserInputError, match="Use 1 to 64 of the characters"):
             cards.check_name(name)
 
 

@@ -95,7 +95,7 @@ def test_train_text_prints_only_the_score_card(command: Command, furnished: Path
     result = command.ok("train", few, "--epochs", "1", "--threads", "1")
     assert [line.split()[0] for line in result.out.splitlines()[:4]] == ["Posts", "Accuracy", "no", "only"]
     assert "Epoch 1: validation loss" in result.err
-    assert "Kept as 'few'" in result.err  # the name of the file
+    assert "Saved as 'few'" in result.err  # the name of the file
     assert "Run " not in result.out
     assert listing(furnished)["adapters/few/adapter.safetensors"]
 
@@ -193,7 +193,7 @@ def test_audit_json_counts_posts(command: Command, tmp_path: Path, home: Path) -
     ]
     assert (figures["rows"], figures["empty"], figures["duplicates"], figures["contradictions"]) == (5, 1, 2, 1)
     assert figures["labels"] == {"negative": 3, "positive": 1}
-    assert "Duplicates     2 posts" in command.ok("audit", path).out
+    assert "Duplicates     2; texts with conflicting labels: 1" in command.ok("audit", path).out
     assert listing(home) == {".": "folder"}
 
 
@@ -205,11 +205,11 @@ def test_bases_are_listed_added_and_removed(command: Command, furnished: Path) -
     shown = command.ok("bases", "list").out.splitlines()
     assert [line.split()[0] for line in shown[1:]] == ["again", "*"]
     result = command.ok("bases", "remove", "tiny")
-    assert (result.out, result.err) == ("", "The base 'tiny' is removed.\n")
+    assert (result.out, result.err) == ("", "Removed base 'tiny'.\n")
     assert command.ok("predict", "今天的面真好吃").out.startswith("positive")  # the same model under its other name
     command.ok("bases", "remove", "again")
     assert command.ok("bases", "list", "--json").out == ""
-    assert "wants the base 'tiny'" in command("predict", "今天的面真好吃").err
+    assert "needs base 'tiny'" in command("predict", "今天的面真好吃").err
 
 
 def test_base_exported_and_imported_is_the_same(command: Command, furnished: Path, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_base_exported_and_imported_is_the_same(command: Command, furnished: Pat
     assert (result.out, result.err) == (f"{packed}\n", "")
     command.ok("bases", "remove", "tiny")
     result = command.ok("bases", "import", packed)
-    assert (result.out, result.err) == ("", "The base 'tiny' is there.\n")
+    assert (result.out, result.err) == ("", "Imported base 'tiny'.\n")
     assert json_lines(command.ok("bases", "list", "--json").out)[0]["default"]  # the only one is
     assert command.ok("predict", "--json", "--no-history", "今天的面真好吃").out == before
     assert command("bases", "import", packed).code == 2
@@ -231,9 +231,9 @@ def test_base_exported_and_imported_is_the_same(command: Command, furnished: Pat
 
 def test_bases_and_adapters_are_renamed(command: Command, furnished: Path) -> None:
     before = json_lines(command.ok("predict", "--json", "今天的面真好吃").out)[0]
-    assert command.ok("bases", "rename", "tiny", "small").err == "The base 'tiny' is named 'small' now.\n"
+    assert command.ok("bases", "rename", "tiny", "small").err == "Renamed base 'tiny' to 'small'.\n"
     result = command.ok("adapters", "rename", "mood", "humour")
-    assert (result.out, result.err) == ("", "The adapter 'mood' is named 'humour' now.\n")
+    assert (result.out, result.err) == ("", "Renamed adapter 'mood' to 'humour'.\n")
     (base,) = json_lines(command.ok("bases", "list", "--json").out)
     (adapter,) = json_lines(command.ok("adapters", "list", "--json").out)
     assert (base["name"], base["default"]) == ("small", True)
@@ -247,7 +247,7 @@ def test_adapter_exported_and_imported_is_the_same(command: Command, furnished: 
     result = command.ok("adapters", "import", packed, "--name", "twin")
     assert result.out == ""
     assert result.err.splitlines() == [
-        "The adapter 'twin' is there.",
+        "Imported adapter 'twin'.",
         "To make it the default: weibo-tui adapters use twin",
     ]
     files = listing(furnished)
@@ -260,7 +260,7 @@ def test_adapter_exported_and_imported_is_the_same(command: Command, furnished: 
     (card,) = json_lines(command.ok("adapters", "show", "twin", "--json").out)
     assert (card["name"], card["base"], card["labels"]) == ("twin", "tiny", ["negative", "positive"])
     assert "Base         tiny (" in command.ok("adapters", "show", "twin").out
-    assert command.ok("adapters", "use", "twin").err == "'twin' is the adapter now.\n"
+    assert command.ok("adapters", "use", "twin").err == "'twin' is the default adapter now.\n"
     assert json_lines(command.ok("predict", "--json", "今天的面真好吃").out)[0]["adapter"] == "twin"
     adapters = json_lines(command.ok("adapters", "list", "--json").out)
     assert {adapter["name"]: adapter["default"] for adapter in adapters} == {"mood": False, "twin": True}
@@ -285,7 +285,7 @@ def test_history_export_reads_back_equal(command: Command, furnished: Path, tmp_
     command.ok("predict", "--", *posts)
     path = tmp_path / "history.csv"
     result = command.ok("history", "export", path)
-    assert (result.out, result.err) == (f"{path}\n", f"{len(posts)} verdicts written.\n")
+    assert (result.out, result.err) == (f"{path}\n", f"{len(posts)} predictions written.\n")
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     rows = table(path)
     assert {"text", "label", "confidence", "adapter", "created_at"} <= set(rows[0])
@@ -294,7 +294,7 @@ def test_history_export_reads_back_equal(command: Command, furnished: Path, tmp_
     command.ok("history", "export", path, "--no-guard", "--no-bom", "--overwrite")
     assert not path.read_bytes().startswith(b"\xef\xbb\xbf")
     assert [row["text"] for row in table(path, "utf-8")] == posts
-    assert command.ok("history", "clear", "--yes").err == f"{len(posts)} entries are forgotten.\n"
+    assert command.ok("history", "clear", "--yes").err == f"Deleted {len(posts)} history entries.\n"
     command.ok("history", "export", path, "--overwrite")
     assert table(path) == []
 

@@ -53,68 +53,68 @@ def check_refused(result: CommandResult, code: int, *parts: str) -> None:
 
 REFUSED: dict[str, tuple[str, ...]] = {
     # the command: parts of the line, which names the problem and the fix
-    "train missing.csv": ("There is no file missing.csv", "check the name"),
-    "train .": (". is a folder", "name a file in it"),
-    "train empty.csv": ("empty.csv is empty", "no posts in it"),
-    "train header.csv": ("header.csv has no rows", "no posts in it"),
-    "train posts.csv --column 正文": ("posts.csv has no column 正文", "choose one with --column", "label, review"),
-    "train posts.csv --label-column 态度": ("no column 态度", "choose one with --label-column", "label, review"),
-    "train nolabel.csv": ("nolabel.csv: which column holds the labels?", "--label-column", "review, x"),
-    "train happy.csv": ("happy.csv: every post is labelled positive", "needs two labels at least"),
-    "train blank.csv": ("blank.csv: no row holds a post",),
-    "train posts.csv --labels bad,good,mixed": ("posts.csv: no post is labelled mixed", "leave it out of --labels"),
-    "train posts.csv --labels good": ("has the labels 0, 1, and --labels names good", "name as many"),
-    "train posts.csv --labels same,same": ("--labels same,same", "give each label a name of its own"),
+    "train missing.csv": ("File not found: missing.csv", "Check the name"),
+    "train .": (". is a folder", "Give a file"),
+    "train empty.csv": ("empty.csv is empty", ""),
+    "train header.csv": ("header.csv has no rows", ""),
+    "train posts.csv --column 正文": ("posts.csv has no column 正文", "Choose one with --column", "label, review"),
+    "train posts.csv --label-column 态度": ("no column 态度", "Choose one with --label-column", "label, review"),
+    "train nolabel.csv": ("nolabel.csv: label column not detected", "--label-column", "review, x"),
+    "train happy.csv": ("happy.csv: all posts have the label positive", "needs at least two labels"),
+    "train blank.csv": ("blank.csv: no row has both a post and a label",),
+    "train posts.csv --labels bad,good,mixed": ("posts.csv: no post has the label mixed", "Remove it from --labels"),
+    "train posts.csv --labels good": ("has the labels 0, 1, but --labels names good", "Name the same number"),
+    "train posts.csv --labels same,same": ("--labels same,same", "Give each label its own name"),
     "evaluate strange.csv": (
         "strange.csv, row 2: the label 2 is not in the set (negative, positive)",
         "an adapter with",
     ),
-    "train binary.csv": ("binary.csv is in no encoding that can be told", "from line 2 on", "with --encoding"),
-    "train posts.csv --encoding klingon": ("There is no encoding klingon", "use utf-8, gb18030 or utf-16"),
-    "train posts.csv --encoding ascii": ("posts.csv, line 2: this is not ascii", "--encoding"),
-    "train ragged.csv": ("ragged.csv, line 2: 3 cells where the header has 2", "put"),
-    "train quote.csv": ("quote.csv, line 2: a quote opens here and never closes", "close it"),
-    "audit posts.jsonl": ("posts.jsonl, line 1: no JSON", "each line has to be one object"),
-    "audit posts.parquet": ("posts.parquet cannot be read as Parquet", "write it again"),
-    "train posts.csv --base great": ("There is no base 'great'", "take one of tiny"),
-    "predict 真好吃 --adapter mad": ("There is no adapter 'mad'", "take one of mood"),
-    "evaluate posts.csv --adapter ../mood": ("The name '../mood' cannot be used", "take 1 to 64 of"),
-    "train posts.csv --name mood": ("An adapter named 'mood' is there already", "--overwrite"),
-    "train posts.csv --max-length 129": ("The base 'tiny' reads 128 tokens at most", "choose a --max-length up to"),
-    "train posts.csv --blocks 7": ("The blocks '7' are not among this base's 2", "write all"),
+    "train binary.csv": ("Cannot detect the encoding of binary.csv", "from line 2 on", "with --encoding"),
+    "train posts.csv --encoding klingon": ("Unknown encoding: klingon", "Use utf-8, gb18030 or utf-16"),
+    "train posts.csv --encoding ascii": ("posts.csv, line 2: not ascii", "--encoding"),
+    "train ragged.csv": ("ragged.csv, line 2: 3 cells, but the header has 2", "Put quotes"),
+    "train quote.csv": ("quote.csv, line 2: a quote opens here and never closes", "Close it"),
+    "audit posts.jsonl": ("posts.jsonl, line 1: not JSON", "Each line must be one JSON object"),
+    "audit posts.parquet": ("Cannot read posts.parquet as Parquet", "Write it again"),
+    "train posts.csv --base great": ("Base not found: 'great'", "Choose one of tiny"),
+    "predict 真好吃 --adapter mad": ("Adapter not found: 'mad'", "Choose one of mood"),
+    "evaluate posts.csv --adapter ../mood": ("Invalid name: '../mood'", "Use 1 to 64 of"),
+    "train posts.csv --name mood": ("Adapter exists: 'mood'", "--overwrite"),
+    "train posts.csv --max-length 129": ("Base 'tiny' reads at most 128 tokens", "Choose a --max-length up to"),
+    "train posts.csv --blocks 7": ("Invalid blocks '7' for a base of 2 blocks", "Write all"),
     "train posts.csv --device cuda:9": ("device is cuda:9", "one of auto, cuda, mps, cpu"),
     "predict 真好吃 --threads -1": ("threads is -1", "from 0 to 1024"),
     "predict 真好吃 --dtype float64": ("dtype is float64", "one of auto, float32, bfloat16"),
-    "predict ": ("The post cannot be judged", "write some words"),
-    "predict --file taken.csv --out out.csv": ("taken.csv has columns named predicted already", "rename them"),
+    "predict ": ("The post contains no text", "Write some words"),
+    "predict --file taken.csv --out out.csv": ("taken.csv has columns named predicted already", "Rename them"),
     "predict --file posts.csv --out there.csv": ("File exists: there.csv. Use --overwrite to replace it.",),
     "predict --file posts.csv --out posts.csv --overwrite": ("Output and input are the same file",),
-    "predict --file posts.csv": ("--file with --out", "'weibo-tui predict --help' says more"),
-    "bases add .": (" is no model folder: it has no config.json", "name the folder that holds it"),
-    "bases pretrain missing.txt --tokens 100": ("missing.txt", "check the name"),
-    "bases pretrain posts.csv": ("one of --minutes and --tokens",),
+    "predict --file posts.csv": ("--file with --out", "See 'weibo-tui predict --help'"),
+    "bases add .": (" is not a model folder: it has no config.json", "Give the folder that contains it"),
+    "bases pretrain missing.txt --tokens 100": ("missing.txt", "Check the name"),
+    "bases pretrain posts.csv": ("give either --minutes or --tokens",),
     "bases pretrain posts.csv --tokens 9 --units words": ("units is words", "characters, pieces"),
     "bases pretrain posts.csv --tokens 9 --tokenizer bpe --name tiny": (
-        "A base named 'tiny' is there already",
+        "Base exists: 'tiny'",
         "another --name",
     ),
-    "adapters import posts.csv": ("posts.csv cannot be read as an archive", "name a .zip or .tar.gz"),
-    "adapters export mood mood.zip --format legacy": ("mood.zip cannot be of the format original",),
+    "adapters import posts.csv": ("Cannot read posts.csv as an archive", "Give a .zip or .tar.gz"),
+    "adapters export mood mood.zip --format legacy": ("mood.zip does not fit the format legacy",),
     "adapters export mood mood.rar": ("mood.rar must end in .zip or .tar.gz",),
-    "bases export none none.zip": ("There is no base 'none'", "take one of tiny"),
-    "bases rename tiny tiny": ("'tiny' is there already", "choose another name"),
-    "adapters rename mood": ("NEW is missing", "'weibo-tui adapters rename --help' says more"),
-    "train --resume nothing": ("There is no run nothing", "'weibo-tui runs list'"),
-    "train": ("Name the files to train on, or a run with --resume", "'weibo-tui train --help' says more"),
-    "trian posts.csv": ("There is no command 'trian'", "train", "'weibo-tui --help' says more"),
-    "adapters drop mood": ("There is no command 'drop'", "'weibo-tui adapters --help' says more"),
-    "train posts.csv --epoch 3": ("There is no option --epoch", "--epochs", "'weibo-tui train --help' says more"),
-    "train posts.csv --epochs": ("--epochs", "'weibo-tui train --help' says more"),
-    "train posts.csv --epochs two": ("--epochs takes a whole number", "'weibo-tui train --help' says more"),
-    "train posts.csv --clip a": ("--clip takes a number", "'weibo-tui train --help' says more"),
+    "bases export none none.zip": ("Base not found: 'none'", "Choose one of tiny"),
+    "bases rename tiny tiny": ("'tiny' exists", "Choose another name"),
+    "adapters rename mood": ("NEW is missing", "See 'weibo-tui adapters rename --help'"),
+    "train --resume nothing": ("Run not found: 'nothing'", "'weibo-tui runs list'"),
+    "train": ("Give files to train on, or a run with --resume", "See 'weibo-tui train --help'"),
+    "trian posts.csv": ("Command not found: 'trian'", "train", "See 'weibo-tui --help'"),
+    "adapters drop mood": ("Command not found: 'drop'", "See 'weibo-tui adapters --help'"),
+    "train posts.csv --epoch 3": ("No such option: --epoch", "--epochs", "See 'weibo-tui train --help'"),
+    "train posts.csv --epochs": ("--epochs", "See 'weibo-tui train --help'"),
+    "train posts.csv --epochs two": ("--epochs takes a whole number", "See 'weibo-tui train --help'"),
+    "train posts.csv --clip a": ("--clip takes a number", "See 'weibo-tui train --help'"),
     "history list --limit 0": ("--limit takes a whole number from 1 to 1,000,000", "--help"),
-    "evaluate": ("DATA… is missing", "'weibo-tui evaluate --help' says more"),
-    "adapters show mood more": ("more", "'weibo-tui adapters show --help' says more"),
+    "evaluate": ("DATA… is missing", "See 'weibo-tui evaluate --help'"),
+    "adapters show mood more": ("more", "See 'weibo-tui adapters show --help'"),
 }
 
 
@@ -164,14 +164,14 @@ def test_adapter_of_another_base_names_that_base(command: Command, furnished: Pa
     path.write_text(json.dumps(card | {"base": "vast", "base_fingerprint": "f" * 64}), encoding="utf-8")
     before = listing(furnished)
     for words in (["predict", "真好吃"], ["evaluate", "posts.csv"], ["predict", "--file", "posts.csv", "--out", "o"]):
-        check_refused(command(*words), 2, "'mood' wants the base 'vast'", "ffffffffffff", "bases add")
+        check_refused(command(*words), 2, "'mood' needs base 'vast'", "ffffffffffff", "bases add")
     assert listing(furnished) == before
 
 
 def test_post_empty_after_cleaning_is_refused(command: Command, furnished: Path) -> None:
     before = listing(furnished)
-    check_refused(command("predict", "-", stdin="\u200b\n".encode()), 2, "nothing to read is left")
-    check_refused(command("predict", "--json", "\u200b \u200b"), 2, "nothing to read is left")
+    check_refused(command("predict", "-", stdin="\u200b\n".encode()), 2, "no text")
+    check_refused(command("predict", "--json", "\u200b \u200b"), 2, "no text")
     assert listing(furnished) == before
 
 
@@ -197,7 +197,7 @@ def test_damaged_files_are_named_and_kept(command: Command, furnished: Path) -> 
         content = path.read_bytes()
         harm(path)
         before = listing(furnished)
-        parts = (file, "make it again") if file in WEIGHTS else (str(Path(file).parent), "remove")
+        parts = (file, "Remove its folder") if file in WEIGHTS else (str(Path(file).parent), "Remove it")
         check_refused(command("predict", "真好吃"), 1, *parts)
         if file == WEIGHTS[0]:
             check_refused(command("train", "posts.csv"), 1, *parts)
@@ -209,7 +209,7 @@ def test_damaged_database_is_set_aside(command: Command, furnished: Path) -> Non
     database = furnished / "weibo-tui.db"
     damaged = b"not a database at all" * 100
     database.write_bytes(damaged)
-    check_refused(command("history", "list"), 1, "weibo-tui.db is damaged", "was set aside as weibo-tui.db.damaged-")
+    check_refused(command("history", "list"), 1, "weibo-tui.db is damaged", "was moved to weibo-tui.db.damaged-")
     (aside,) = furnished.glob("weibo-tui.db.damaged-*")
     assert aside.read_bytes() == damaged
     assert command.ok("predict", "真好吃").err == ""
@@ -263,9 +263,9 @@ def test_import_of_tampered_adapter_is_refused(command: Command, furnished: Path
 
 def test_unknown_and_finished_runs_are_refused(command: Command, furnished: Path) -> None:
     for words in (["runs", "show", "x"], ["train", "--resume", "x"], ["runs", "remove", "x"]):
-        check_refused(command(*words), 2, "There is no run x", "'weibo-tui runs list'")
+        check_refused(command(*words), 2, "Run not found: 'x'", "'weibo-tui runs list'")
     run = json.loads((furnished / "adapters/mood/card.json").read_text("utf-8"))["run"]
-    check_refused(command("train", "--resume", run), 2, f"The run {run} is finished", "runs list")
+    check_refused(command("train", "--resume", run), 2, f"Run {run} has finished", "runs list")
 
 
 def test_history_clear_without_answer_clears_nothing(command: Command, furnished: Path) -> None:
@@ -273,8 +273,8 @@ def test_history_clear_without_answer_clears_nothing(command: Command, furnished
     result = command("history", "clear")
     assert (result.code, result.out) == (2, "")
     question, refusal = result.err.splitlines()
-    assert question.startswith("Forget all 1 entries of the history? [y/N]")
-    assert refusal.startswith("weibo-tui: Nothing was forgotten")
+    assert question.startswith("Delete all 1 history entries? [y/N]")
+    assert refusal.startswith("weibo-tui: Nothing was deleted. Answer y, or use --yes")
     assert "真好吃" in command.ok("history", "list").out
     assert command.ok("history", "clear", stdin=b"y\n").out == ""
     assert "真好吃" not in command.ok("history", "list").out

@@ -37,7 +37,7 @@ def test_bench_writes_speed_as_json_and_as_table(command: Command, posts_file: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--rows", "5", "--file", "posts.csv"), "exclude each other"),
+        (("--rows", "5", "--file", "posts.csv"), "cannot be used together"),
         (("--file", "missing.csv"), "missing.csv"),
         (("--base", "other"), "other"),
         (("--device", "abacus"), "abacus"),

@@ -55,7 +55,7 @@ def test_chinese_translates_text_but_no_keys(
 ) -> None:
     refused = command("predict", "好", "--adapter", "mad")
     assert re.search("[一-鿿]", refused.err)
-    assert "There is no" not in refused.err
+    assert "not found" not in refused.err
     (prediction,) = json_lines(command.ok("predict", "--json", "今天的面真好吃").out)
     assert list(prediction)[:4] == ["text", "label", "confidence", "probabilities"]
     assert prediction["label"] == "positive"
@@ -131,7 +131,7 @@ def test_closed_streams_are_treated_as_empty(furnished: Path) -> None:
     command = f"exec {sys.executable} -m weibo_tui adapters show mad >&- <&-"
     result = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
     assert result.returncode == 2
-    assert result.stderr.decode().startswith("weibo-tui: There is no adapter 'mad'")
+    assert result.stderr.decode().startswith("weibo-tui: Adapter not found: 'mad'")
 
 
 def test_json_on_an_ascii_stream_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:

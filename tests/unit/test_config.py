@@ -73,13 +73,13 @@ def test_invalid_config_names_all_invalid_fields() -> None:
             machine=ComputeOptions(dtype="float16"),
         )
     message = str(caught.value)
-    names = ["vocab-size", "context", "--minutes and --tokens", "dtype", "hide is 1.5", "recall is -1.0"]
+    names = ["vocab-size", "context", "--minutes or --tokens", "dtype", "hide is 1.5", "recall is -1.0"]
     assert [name for name in [*names, "units is words", "characters, pieces"] if name not in message] == []
 
 
 @pytest.mark.parametrize("name", ["", "../up", ".hidden", "a/b", "模型", "x" * 65])
 def test_name_that_is_a_path_is_refused(name: str) -> None:
-    with pytest.raises(UserInputError, match="cannot be used"):
+    with pytest.raises(UserInputError, match="Invalid name: .* Use 1 to 64"):
         TrainingConfig((Path("a.csv"),), name)
 
 

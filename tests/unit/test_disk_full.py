@@ -67,7 +67,7 @@ QUICK = {
 @mounts
 @pytest.mark.parametrize(("name", "left"), QUICK.items())
 def test_command_on_full_disk_loses_nothing(name: str, left: int, place: Place) -> None:
-    assert "no space left" in check_nothing_lost(place, name, filling(place, left)).err
+    assert "No space left" in check_nothing_lost(place, name, filling(place, left)).err
 
 
 @mounts
@@ -97,12 +97,12 @@ def test_training_after_full_disk_is_resumed(place: Place) -> None:
 
 @mounts
 def test_labeling_after_full_disk_is_resumed(place: Place) -> None:
-    words = place.words("a labelled file")
+    words = place.words("labeled file")
     assert place.shell.run(*words).code == 0
     complete = (place.shell.seen / LABELLED).read_bytes()
     place.restore()
     place.shell.fill(192)
-    assert "no space left" in check_message(place.shell.run(*words), place.shell.disk or "")
+    assert "No space left" in check_message(place.shell.run(*words), place.shell.disk or "")
     place.shell.free()
     again = place.shell.run(*words)
     assert json.loads(again.out)["continued"] > 0
@@ -115,7 +115,7 @@ def test_labeling_after_full_disk_is_resumed(place: Place) -> None:
 def test_cached_activations_on_full_disk_stop_training(place: Place) -> None:
     place.shell.fill(64)
     result = place.shell.run(*place.words("a trained adapter, from kept states"))
-    assert "no space left" in check_message(result, f"{place.shell.disk}/home")
+    assert "No space left" in check_message(result, f"{place.shell.disk}/home")
     assert not leftovers(place.shell.seen)
 
 
@@ -131,10 +131,10 @@ def test_download_after_full_disk_is_resumed(place: Place, hub: Hub) -> None:
 
     hub.faults.append(become_full)
     result = place.shell.run(*words)
-    assert "no space left" in check_message(result, f"{place.shell.disk}/home/downloads")
+    assert "No space left" in check_message(result, f"{place.shell.disk}/home/downloads")
     assert (place.shell.seen / LABELLED).read_text() == "what stood here before"
     place.shell.fill(1024)
-    assert "There is no room" in check_message(place.shell.run(*words), f"{place.shell.disk}/home/downloads")
+    assert "Not enough space" in check_message(place.shell.run(*words), f"{place.shell.disk}/home/downloads")
     place.shell.free()
     assert place.shell.run(*words).code == 0
     assert (place.shell.seen / LABELLED).read_bytes() == content
@@ -160,7 +160,7 @@ def test_fsync_failure_of_folder_is_raised(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "fsync", fail)
     with (
-        pytest.raises(WeiboTuiError, match="no space left to write .*kept"),
+        pytest.raises(WeiboTuiError, match="No space left to write .*kept"),
         atomic_folder(tmp_path / "kept") as folder,
     ):
         (folder / "file").touch()

@@ -76,7 +76,7 @@ def test_doctor_reports_intact_home(command: Command, wb: Workbench, home: Path)
     assert any(line.startswith("Adapter ") and " mood, " in line for line in lines)
     starts = {len(line) - len(line.split(maxsplit=1)[1]) for line in lines if line.startswith(("Base", "torch"))}
     assert len(starts) == 1
-    assert done.err == "Nothing is wrong.\n"
+    assert done.err == "No problems found.\n"
 
 
 def test_doctor_creates_nothing(command: Command, home: Path) -> None:
@@ -103,7 +103,7 @@ def test_doctor_leaves_database_version_unchanged(command: Command, home: Path, 
     if version == 1000:
         (problem,) = report(done)["problems"]
         assert "version 1000" in problem
-        assert "update weibo-tui" in problem
+        assert "Update weibo-tui" in problem
     else:
         assert report(done)["database"]["entries"] is None
         assert f"version {version}" in command.ok("doctor").out
@@ -162,7 +162,7 @@ def check_problems(command: Command, home: Path, *expected: tuple[str, str]) -> 
     done = command("doctor")
     assert (done.code, done.err) == (1, "")
     assert [line[2:] for line in done.out.splitlines() if line.startswith("! ")] == problems
-    assert "Processor" in done.out or "Card" in done.out
+    assert "CPU" in done.out or "GPU" in done.out
 
 
 def test_doctor_reports_damaged_models_and_lost_defaults(
@@ -188,15 +188,15 @@ def test_doctor_reports_damaged_models_and_lost_defaults(
     check_problems(
         command,
         home,
-        ("adapters/mood is damaged (adapter.safetensors)", "remove 'mood'"),
-        ("head.weight has the shape (7, 7)", "remove 'reshaped'"),
+        ("adapters/mood is damaged (adapter.safetensors)", "Remove 'mood'"),
+        ("head.weight has shape (7, 7)", "Remove 'reshaped'"),
         ("adapters/figure is damaged (card.json)", "train it again"),
-        ("adapters/broken/card.json cannot be used", "remove its folder"),
-        ("bases/small is damaged (model.safetensors)", "remove 'small'"),
-        ("bases/other is damaged (tokenizer.json)", "remove 'other'"),
-        ("'orphan' wants the base 'lost'", "add it"),
-        ("The adapter 'gone' is the default", "adapters use"),
-        ("The base 'gone' is the default", "bases use"),
+        ("adapters/broken/card.json (", "Remove its folder"),
+        ("bases/small is damaged (model.safetensors)", "Remove 'small'"),
+        ("bases/other is damaged (tokenizer.json)", "Remove 'other'"),
+        ("'orphan' needs base 'lost'", "Add it"),
+        ("The default adapter 'gone'", "adapters use"),
+        ("The default base 'gone'", "bases use"),
     )
 
 
@@ -218,8 +218,12 @@ def test_doctor_reports_damaged_database_and_settings(command: Command, wb: Work
         path.write_text("no database at all, " * 500)
     settings = b"device = cpu" if damage == "folder" else b"\xff\xfe\x00"
     (home / "settings.toml").write_bytes(settings)
-    problem = ("is out of reach", "check the disk") if damage == "folder" else ("weibo-tui.db is damaged", "move")
-    check_problems(command, home, problem, ("settings.toml is not valid", "correct it"))
+    problem = {
+        "folder": ("Cannot open database", "Check the disk"),
+        "overwritten": ("weibo-tui.db is damaged", "Export the history, then move the database aside"),
+        "no database": ("weibo-tui.db is damaged", "Move it aside"),
+    }
+    check_problems(command, home, problem[damage], ("settings.toml is not valid", "Correct it"))
 
 
 def test_doctor_reports_unwritable_folders(command: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +234,7 @@ def test_doctor_reports_unwritable_folders(command: Command, home: Path, monkeyp
     assert done.code == 1
     values = report(done)
     assert not any(folder["writable"] for folder in values["folders"].values())
-    message = f"Nothing can be written to {blocked / 'home'}: check your rights there, and the disk."
+    message = f"Cannot write to {blocked / 'home'}. Check its permissions and the disk."
     assert values["problems"].count(message) == 1
 
 
@@ -246,18 +250,18 @@ def test_doctor_reports_missing_parts(command: Command, home: Path, monkeypatch:
         patch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1_900_000_000))
         problem = only_problem(command)
         assert "1.9 GB" in problem
-        assert "2 GB at least" in problem
+        assert "at least 2 GB" in problem
     with monkeypatch.context() as patch:
         patch.setenv("WEIBO_TUI_DEVICE", "mps")
-        assert "device mps is not there" in only_problem(command)
+        assert "Device not found: mps" in only_problem(command)
         assert report(command("doctor", "--json"))["computer"] is None
     with monkeypatch.context() as patch:
         patch.setattr(metadata, "version", version_without_textual)
-        assert "package textual is missing" in only_problem(command)
+        assert "Package textual is missing. Install weibo-tui again" in only_problem(command)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "torch", None)  # importing it raises ImportError
         patch.delitem(sys.modules, "weibo_tui.engine.device", raising=False)
-        assert only_problem(command).startswith("torch cannot be looked at")
+        assert only_problem(command).startswith("torch cannot be checked")
 
 
 def test_doctor_reports_encoding_without_chinese(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +295,7 @@ def test_doctor_reports_unreachable_hub(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the variable is read once
-        assert "HF_HUB_OFFLINE forbids" in only_problem(command, "--network")
+        assert "HF_HUB_OFFLINE is set" in only_problem(command, "--network")
         assert hub.requests == []
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # without a server
     assert "http://127.0.0.1:9" in only_problem(command, "--network")

@@ -76,8 +76,8 @@ def test_bar_fills_its_share() -> None:
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
-        (percent(0.98765), "98.8 %"),
-        (percent(1.0, 0), "100 %"),
+        (percent(0.98765), "98.8%"),
+        (percent(1.0, 0), "100%"),
         (percent(None), "–"),
         (percent(float("nan")), "–"),
         (number(1234.5), "1,234.500"),

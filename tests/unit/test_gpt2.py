@@ -100,7 +100,7 @@ def weights() -> tuple[GPT2Config, dict[str, Tensor]]:
 @pytest.mark.parametrize(("name", "shape"), [("h.0.mlp.c_fc.weight", (128, 32)), ("ln_f.bias", ())])
 def test_load_names_weight_of_wrong_shape(name: str, shape: tuple[int, ...]) -> None:
     config, tensors = weights()
-    with pytest.raises(CorruptFileError, match=f"{name} has the shape") as error:
+    with pytest.raises(CorruptFileError, match=f"{name} has shape") as error:
         GPT2.load(config, tensors | {name: torch.ones(shape)})
     assert str(shape) in str(error.value)
     assert str(dict(config.tensors())[name]) in str(error.value)

@@ -19,7 +19,7 @@ MOMENTS = [f"{day}T{time}Z" for day in DAYS for time in ("00:00:00.000", "12:00:
 ENTRIES = st.one_of(
     st.builds(
         lambda confidence, **fields: replace(
-            ANALYSIS, confidence=confidence, error="nothing to read" if confidence is None else None, **fields
+            ANALYSIS, confidence=confidence, error="no text" if confidence is None else None, **fields
         ),
         text=st.sampled_from(["今天下雨", "今天晴", "雨停了", "", "HELLO"]),
         label=st.sampled_from(["positive", "negative", "\ud83d"]),
@@ -101,9 +101,9 @@ def test_get_by_id_starts_a_page(history: History) -> None:
     assert chosen == replace(ANALYSIS, id=ids[4], created_at=at(4))
     assert [entry.created_at for entry in [chosen, *history.page(2, before=chosen)]] == [at(4), at(3), at(2)]
     assert [entry.created_at for entry in history.page(2, after=chosen)] == [at(6), at(5)]
-    with pytest.raises(UserInputError, match="no analysis 99: it was deleted"):
+    with pytest.raises(UserInputError, match="History entry 99 not found: it was deleted"):
         history.get(99)
-    with pytest.raises(UserInputError, match="no analysis 99: it was deleted"):
+    with pytest.raises(UserInputError, match="History entry 99 not found: it was deleted"):
         history.correct(99, "negative")
 
 

@@ -137,7 +137,7 @@ def test_zip_with_a_huge_directory_is_refused(tmp_path: Path) -> None:
     source = sparse(tmp_path / "a.zip", 5 * 10**9)
     with source.open("ab") as raw:
         raw.write(b"PK\5\6" + bytes(8) + (4 * 10**9).to_bytes(4, "little") + bytes(6))
-    with little_memory(2**28), pytest.raises(UserInputError, match="cannot be read as an archive"):
+    with little_memory(2**28), pytest.raises(UserInputError, match="Cannot read .* as an archive"):
         archives.read(source, LIMITS, "card.json")
 
 

@@ -85,7 +85,7 @@ def test_tokenizer_bomb_is_refused() -> None:
 
 def test_invalid_definition_is_a_sentence() -> None:
     for text in ("", "[]", '{"model": 1}', "[" * 10**5, '{"model": {}, "model": {}}'):
-        with pytest.raises(WeiboTuiError, match="The tokenizer") as refused:
+        with pytest.raises(WeiboTuiError, match="Cannot read the tokenizer: ") as refused:
             load(text)
         assert "\n" not in str(refused.value)
 
@@ -104,7 +104,7 @@ def test_duplicate_key_hides_nothing() -> None:
 def test_panic_of_the_library_is_a_sentence() -> None:
     """A panic is no `Exception`."""
     broken = Tokenizer.from_str(json.dumps(definition(normalizer=replace({"Regex": "(a+)+$"}, ""))))
-    with pytest.raises(WeiboTuiError, match="The tokenizer cannot be read: ") as refused, translate_tokenizer_errors():
+    with pytest.raises(WeiboTuiError, match="Cannot read the tokenizer: ") as refused, translate_tokenizer_errors():
         broken.encode("a" * 40 + "!")
     assert "\n" not in str(refused.value)
     with pytest.raises(KeyboardInterrupt), translate_tokenizer_errors():

@@ -103,7 +103,7 @@ def iter_labeled_rows(terminal: int) -> Iterator[int]:
     output = ""
     while piece := os.read(terminal, 65536).decode(errors="replace"):
         output += re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", piece)
-        for line in re.findall(rf"labelling[^\r\n]* (\d+)/{ROWS}", output):
+        for line in re.findall(rf"labeling[^\r\n]* (\d+)/{ROWS}", output):
             yield int(line)
         output = output[-200:]
 

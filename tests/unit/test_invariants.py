@@ -218,7 +218,7 @@ def test_ids_are_below_rows_and_special_ids_match_card(home: Path) -> None:
 
         # Too few rows for a token or a special id: refused by name when added and when opened.
         few = models.write_folder(home / "few", models.reference(vocab_size=len(models.TOKENS) - 1))
-        with pytest.raises(UserInputError, match=f"gives ##9 the id {rows - 1}, .* {rows - 1} ids only"):
+        with pytest.raises(UserInputError, match=f"gives ##9 the id {rows - 1}, .* {rows - 1} embeddings"):
             wb.add_base(few, "few")
         assert not (home / "bases" / "few").exists()
         definition = build_tokenizer(models.TOKENS).to_str()
@@ -287,7 +287,7 @@ def test_adapter_on_other_base_is_refused(home: Path, command: Command) -> None:
         # A base is its weights, not its name.
         wb.remove_base("small")
         models.add_base(wb, home / "from", "small", seed=2)
-        with pytest.raises(UserInputError, match=f"wants the base 'small' .fingerprint {card.base_fingerprint[:12]}"):
+        with pytest.raises(UserInputError, match=f"needs base 'small' .fingerprint {card.base_fingerprint[:12]}"):
             wb.classifier("mood", models.MACHINE)
         refused = command("predict", "真好", "--adapter", "mood")
         assert (refused.code, refused.out) == (2, "")

@@ -54,7 +54,7 @@ def label(wb: Workbench, source: Path, out: Path, **changes: Any) -> LabelingRes
 def start_and_stop(wb: Workbench, source: Path, out: Path, rows: int = 40) -> None:
     events = start(wb, source, out)
     for event in events:
-        if isinstance(event, Progress) and event.stage == "labelling" and event.done >= rows:
+        if isinstance(event, Progress) and event.stage == "labeling" and event.done >= rows:
             break
     events.close()  # type: ignore[attr-defined]
     assert not out.exists()
@@ -88,7 +88,7 @@ def test_labeling_other_posts_keeps_predictions(wb: Workbench, source: Path, out
     start_and_stop(wb, source, out)
     before = partial.read_bytes()
     made_up.write_posts(source, 60, seed=7)
-    with pytest.raises(UserInputError, match=r"csv.partial holds 32 predictions of other posts, from row 1 on. Use --"):
+    with pytest.raises(UserInputError, match=r"csv.partial has 32 predictions of other posts, from row 1 on. Use --"):
         label(wb, source, out)
     out.write_text("mine", encoding="utf-8")  # a result is not replaced because a checkpoint exists
     with pytest.raises(UserInputError, match="File exists: .*out.csv"):
@@ -105,7 +105,7 @@ def test_labeling_by_other_adapter_keeps_predictions(wb: Workbench, source: Path
     label(wb, source, out)
     start_and_stop(wb, source, other)
     models.add_adapter(wb, wb.bases.open("small"), "second", seed=3)
-    with pytest.raises(UserInputError, match=r"other.csv.partial holds 32 predictions by another adapter or"):
+    with pytest.raises(UserInputError, match=r"other.csv.partial has 32 predictions by another adapter or"):
         label(wb, source, other, adapter="second")
     assert label(wb, source, other, adapter="second", overwrite=True).continued == 0
     before = out.read_bytes()
@@ -170,7 +170,7 @@ def test_damaged_checkpoint_line_is_predicted_again(
 def test_checkpoint_of_earlier_version_is_kept(wb: Workbench, source: Path, out: Path, partial: Path) -> None:
     line = '{"predicted": "positive", "confidence": 0.9, "prob_negative": 0.1, "prob_positive": 0.9}\n'
     partial.write_text('{"weibo-tui labelling": "%s"}\n' % ("0" * 64) + line * 40, encoding="utf-8")
-    with pytest.raises(UserInputError, match="out.csv.partial holds 40 predictions by another adapter or version"):
+    with pytest.raises(UserInputError, match="out.csv.partial has 40 predictions by another adapter or version"):
         label(wb, source, out)
     assert label(wb, source, out, overwrite=True).rows == 60
 
@@ -219,7 +219,7 @@ def test_source_changed_while_labeled_is_refused(wb: Workbench, source: Path, ou
     models.until(events, Progress, 3)
     with source.open("a", encoding="utf-8") as file:
         file.write("1,又来了一个\n")
-    with pytest.raises(UserInputError, match="posts.csv changed while it was labelled. Give the same command again"):
+    with pytest.raises(UserInputError, match="posts.csv changed while it was labeled. Run the same command again"):
         models.until(events, LabelingResult)
     assert not out.exists()
     result = label(wb, source, out)
@@ -239,7 +239,7 @@ def test_invalid_output_is_refused_before_prediction(wb: Workbench, source: Path
 def test_second_labeling_of_same_output_is_refused(wb: Workbench, source: Path, out: Path) -> None:
     first = start(wb, source, out)
     models.until(first, Progress, 3)
-    with pytest.raises(UserInputError, match="out.csv is being written by another program: wait"):
+    with pytest.raises(UserInputError, match=r"out.csv is being written by another program\. Wait"):
         label(wb, source, out)
     result = models.until(first, LabelingResult)
     assert (result.rows, result.failed) == (60, 0)

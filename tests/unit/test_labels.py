@@ -111,7 +111,7 @@ def test_dataset_unknown_label_is_refused_with_its_row(tmp_path: Path) -> None:
 
 
 def test_dataset_missing_label_is_refused_with_its_row(tmp_path: Path) -> None:
-    with pytest.raises(UserInputError, match=r"posts\.csv, row 2: a post without a label"):
+    with pytest.raises(UserInputError, match=r"posts\.csv, row 2: the post has no label"):
         loaded(write(tmp_path / "posts.csv", "1,一", " ,二"))
 
 
@@ -125,12 +125,12 @@ def test_one_label_is_refused_for_training_only(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "1,一", "1,二")
     dataset = loaded(path, labels=labels_from_names(["negative", "positive"]))
     assert dataset.counts() == {"negative": 0, "positive": 2}
-    with pytest.raises(UserInputError, match=r"posts\.csv: every post is labelled positive"):
+    with pytest.raises(UserInputError, match=r"posts\.csv: all posts have the label positive"):
         check_trainable(dataset)
-    with pytest.raises(UserInputError, match="no row holds a post"):
+    with pytest.raises(UserInputError, match="no row has both a post"):
         check_trainable(loaded(write(tmp_path / "posts.csv", "1, ", "0,http://t.cn/a")))
     path = write(tmp_path / "posts.csv", "0,一", "1,二")
-    with pytest.raises(UserInputError, match="no post is labelled good"):
+    with pytest.raises(UserInputError, match="no post has the label good"):
         check_trainable(loaded(path, labels=["bad", "fair", "good"]))
 
 

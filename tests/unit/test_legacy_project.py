@@ -53,7 +53,7 @@ def test_errors_offer_each_step_of_the_import(command: Command, project: Path, h
     assert {path for path in listing(home) if path.startswith("adapters")} == set()
     assert "adapters" not in before
 
-    assert "'gpt2-chinese' is there" in command.ok("bases", "add").err
+    assert "base 'gpt2-chinese'" in command.ok("bases", "add").err
     done = command("predict", "好看", "--device", "cpu")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert f"'weibo-tui adapters import {CHECKPOINT}'" in done.err
@@ -72,10 +72,10 @@ def test_errors_without_legacy_project_offer_other_steps(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for arguments, message in {
-        ("bases", "add"): "Name the model's folder",
-        ("train",): "Name the files to train on, or a run with --resume",
-        ("predict", "好看"): "There is no adapter yet: train one",
-        ("adapters", "import", "a.pth"): "There is no base yet: add one with 'weibo-tui bases add'",
+        ("bases", "add"): "Give the folder of the model",
+        ("train",): "Give files to train on, or a run with --resume",
+        ("predict", "好看"): "There is no adapter yet. Train one",
+        ("adapters", "import", "a.pth"): "There is no base yet. Add one with 'weibo-tui bases add'",
     }.items():
         done = command(*arguments)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
@@ -213,16 +213,16 @@ def test_adapter_of_another_shape_is_not_exported(wb: Workbench, tmp_path: Path)
     shapes: tuple[tuple[dict[str, Any], int, str], ...] = (
         ({"blocks": (1,)}, 2, "one in each of the 2 blocks"),
         ({"activation": "gelu"}, 2, "the activation relu"),
-        ({"bottleneck": 8}, 2, "bottlenecks of 64"),
+        ({"bottleneck": 8}, 2, "a bottleneck of 64"),
         ({}, 3, "2 labels"),
-        ({"bottleneck": 8, "activation": "tanh"}, 2, "bottlenecks of 64, the activation relu"),
+        ({"bottleneck": 8, "activation": "tanh"}, 2, "a bottleneck of 64, the activation relu"),
     )
     for shape, labels, missing in shapes:
         adapter = models.adapter_for(
             base.backbone.config, 0, labels, **({"bottleneck": 64, "activation": "relu"} | shape)
         )
         wb.adapters.save(adapter, models.card_for(adapter, base, "other", tuple("abc"[:labels])), overwrite=True)
-        with pytest.raises(UserInputError, match=f"cannot load the adapter 'other', for it wants {missing}: "):
+        with pytest.raises(UserInputError, match=f"cannot load adapter 'other', because it needs {missing}. Train one"):
             list(wb.iter_export_legacy("other", tmp_path / "out" / "other.pth"))
         assert not (tmp_path / "out").exists()
 
@@ -234,7 +234,7 @@ def test_closed_export_and_missing_base_leave_nothing(wb: Workbench, checkpoint:
     next(stopped)
     stopped.close()
     wb.remove_base("uer")
-    with pytest.raises(UserInputError, match="'theirs' wants the base 'uer' .* is not here"):
+    with pytest.raises(UserInputError, match="'theirs' needs base 'uer' .* is not installed"):
         list(wb.iter_export_legacy("theirs", tmp_path / "out.pth"))
     assert not (tmp_path / "out.pth").exists()
     assert {path for path in listing(tmp_path) if ".partial" in path} == {p for p in before if ".partial" in p} == set()
@@ -275,7 +275,7 @@ def flip_bit(tensor: Tensor) -> Tensor:
 
 
 BLOCK = "gpt2.transformer.h.1."
-ANOTHER = "belongs to another base than 'uer', the first tensor that differs is "
+ANOTHER = "does not belong to base 'uer': tensor "
 # The value for each name: a tensor, a function of the old one, or None for a missing one.
 REFUSED: dict[str, tuple[dict[Any, Any], str]] = {
     "one bit of the backbone": ({BLOCK + "original_block.mlp.c_fc.weight": flip_bit}, ANOTHER + "h.1.mlp.c_fc.weight"),
@@ -285,12 +285,18 @@ REFUSED: dict[str, tuple[dict[Any, Any], str]] = {
     "integers": ({"gpt2.transformer.ln_f.bias": torch.zeros(32, dtype=torch.int64)}, ANOTHER + "ln_f.bias"),
     "no head": ({"gpt2.score.weight": None}, "has no gpt2.score.weight"),
     "no adapters": ({DOWN: None}, "has no gpt2.transformer.h.0.adapter.down_project.weight"),
-    "missing adapter": ({BLOCK + "adapter.up_project.bias": None}, r"lacks .*up_project.bias of the shape \(32,\)"),
-    "two widths": ({BLOCK + "adapter.down_project.weight": torch.zeros(8, 32)}, r"lacks .* of the shape \(64, 32\)"),
-    "empty bottleneck": ({DOWN: torch.zeros(0, 32)}, "No adapter can have this shape"),
-    "unknown tensor": ({"gpt2.stranger": torch.zeros(1)}, "holds gpt2.stranger too"),
-    "three labels": ({"gpt2.score.weight": torch.zeros(3, 32)}, "knows 3 labels and not negative, positive"),
-    "number as name": ({7: torch.zeros(1)}, "holds something else"),
+    "missing adapter": (
+        {BLOCK + "adapter.up_project.bias": None},
+        r"incomplete .*up_project.bias of shape \(32,\) is missing",
+    ),
+    "two widths": (
+        {BLOCK + "adapter.down_project.weight": torch.zeros(8, 32)},
+        r"incomplete .* of shape \(64, 32\) is missing",
+    ),
+    "empty bottleneck": ({DOWN: torch.zeros(0, 32)}, "Invalid adapter size"),
+    "unknown tensor": ({"gpt2.stranger": torch.zeros(1)}, "also contains gpt2.stranger"),
+    "three labels": ({"gpt2.score.weight": torch.zeros(3, 32)}, "has 3 labels, not negative, positive"),
+    "number as name": ({7: torch.zeros(1)}, "contains more than weights"),
 }
 
 
@@ -322,7 +328,7 @@ def test_checkpoint_with_code_or_damage_is_refused(
         (whole[: len(whole) // 2], 1, "is damaged"),
         (b"", 1, "is damaged"),
         (b"a", 1, "is damaged"),
-        (evil, 2, "was refused: it is no plain file of weights"),
+        (evil, 2, "was refused: it contains more than weights"),
     ):
         checkpoint.write_bytes(content)
         before = listing(tmp_path)
@@ -341,18 +347,18 @@ def test_invalid_arguments_are_one_line_and_leave_nothing(
     list(wb.iter_export_adapter(import_checkpoint(wb, checkpoint).card.name, tmp_path / "theirs.zip"))
     before = listing(tmp_path)
     for arguments, message in {
-        ("import", checkpoint, "--base", "small"): "another base than 'small', the first tensor that differs is wte",
-        ("import", checkpoint, "--base", "none"): "There is no base 'none'",
-        ("import", checkpoint, "--labels", "a,b,c"): "knows 2 labels and not a, b, c",
-        ("import", checkpoint, "--labels", "a,a"): "give each label a name of its own",
-        ("import", checkpoint, "--name", "theirs"): "named 'theirs' is there already",
-        ("import", checkpoint, "--name", "a/b"): "cannot be used",
-        ("import", tmp_path / "none.pth"): "none.pth is not there",
-        ("import", tmp_path / "theirs.zip", "--base", "uer"): "--base and --labels are for a .pth",
-        ("export", "theirs", tmp_path / "a.zip", "--format", "original"): "cannot be of the format original",
-        ("export", "theirs", tmp_path / "a.pth", "--format", "ours"): "cannot be of the format ours",
-        ("export", "theirs", tmp_path / "a.pth", "--format", "new"): "cannot be of the format new",
-        ("export", "none", tmp_path / "a.pth"): "There is no adapter 'none'",
+        ("import", checkpoint, "--base", "small"): "does not belong to base 'small': tensor wte",
+        ("import", checkpoint, "--base", "none"): "Base not found: 'none'",
+        ("import", checkpoint, "--labels", "a,b,c"): "has 2 labels, not a, b, c",
+        ("import", checkpoint, "--labels", "a,a"): "Give each label its own name",
+        ("import", checkpoint, "--name", "theirs"): "exists: 'theirs'",
+        ("import", checkpoint, "--name", "a/b"): "Invalid name",
+        ("import", tmp_path / "none.pth"): "File not found: ",
+        ("import", tmp_path / "theirs.zip", "--base", "uer"): "--base and --labels are for .pth files",
+        ("export", "theirs", tmp_path / "a.zip", "--format", "original"): "does not fit the format legacy",
+        ("export", "theirs", tmp_path / "a.pth", "--format", "ours"): "does not fit the format native",
+        ("export", "theirs", tmp_path / "a.pth", "--format", "new"): "does not fit the format new",
+        ("export", "none", tmp_path / "a.pth"): "Adapter not found: 'none'",
     }.items():
         done = command("adapters", *arguments)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), done.err
@@ -364,12 +370,12 @@ def test_commands_import_and_export_a_checkpoint(
     command: Command, wb: Workbench, checkpoint: Path, tmp_path: Path
 ) -> None:
     done = command.ok("adapters", "import", checkpoint, "--base", "uer", "--labels", "坏,好")
-    assert "The adapter 'best_weibo_sentiment_model' is there." in done.err
+    assert "Imported adapter 'best_weibo_sentiment_model'." in done.err
     command.ok("adapters", "import", checkpoint, "--overwrite")
     assert wb.adapters.card("best_weibo_sentiment_model").labels == ("negative", "positive")
     written = [tmp_path / "a.pth", tmp_path / "b.bin"]
     done = command.ok("adapters", "export", "best_weibo_sentiment_model", written[0])
     assert done.out == f"{written[0]}\n"
-    assert "judges at their padding" in done.err
+    assert "reads the padding token" in done.err
     command.ok("adapters", "export", "best_weibo_sentiment_model", written[1], "--format", "original")
     assert written[0].read_bytes() == written[1].read_bytes()

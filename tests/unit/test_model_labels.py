@@ -44,7 +44,7 @@ def test_load_leaves_out_labels_of_the_model(tmp_path: Path) -> None:
 
 def test_load_without_labels_of_a_person_is_refused(tmp_path: Path) -> None:
     path = export(tmp_path, [None, None])
-    with pytest.raises(UserInputError, match="No labels by a person: .*history.csv. Correct labels in the history"):
+    with pytest.raises(UserInputError, match="No human labels: .*history.csv. Correct labels in the history"):
         drain(load_dataset([path]))
 
 
@@ -62,7 +62,7 @@ def test_audit_counts_labels_of_the_model_as_unlabeled(tmp_path: Path) -> None:
 def test_evaluation_on_exported_history_says_what_it_skips(command: Command, furnished: Path, tmp_path: Path) -> None:
     path = export(tmp_path, [None, "negative", None, "positive"])
     done = command.ok("evaluate", path)
-    assert "2 rows skipped: their labels are the model's." in done.err
+    assert "2 rows skipped, because their labels are the model's." in done.err
     (score,) = json_lines(command.ok("evaluate", path, "--json").out)
     assert (score["n"], score["unlabeled"]) == (2, 2)
 

@@ -73,5 +73,5 @@ def test_commands_and_app_work_without_posix(furnished: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.v1", "com1", "LPT9", "own."])
 def test_name_reserved_by_windows_is_refused(name: str) -> None:
     assert check_name(name) == name  # homes of other systems open
-    with pytest.raises(UserInputError, match="cannot be used on Windows"):
+    with pytest.raises(UserInputError, match="Invalid name on Windows"):
         check_new_name(name)

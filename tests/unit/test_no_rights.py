@@ -48,7 +48,7 @@ def test_without_rights_commands_change_nothing(names: Sequence[str], place: Pla
     before = listing(place.shell.seen)
     for name in names:
         message = check_message(place.shell.run(*place.words(name), user=stranger()), place.shell.seen)
-        assert "no space" not in message
+        assert "No space" not in message
         assert listing(place.shell.seen) == before, name
 
 
@@ -72,9 +72,9 @@ def test_read_only_home_can_be_read(place: Place, own: Path) -> None:
     assert {path.name for path in own.iterdir()} >= {"history.csv", "journal.jsonl", "mood.zip", "out.csv"}
     doctor = shell.run("doctor", user=stranger())
     assert doctor.err == ""
-    assert f"Nothing can be written to {place.home}" in doctor.out
+    assert f"Cannot write to {place.home}" in doctor.out
     assert "40 entries" in doctor.out
-    assert "out of reach" not in doctor.out
+    assert "Cannot open database" not in doctor.out
     assert listing(shell.seen) == before
 
 
@@ -145,7 +145,7 @@ def test_folder_that_cannot_be_deleted_is_restored(kept: Path, monkeypatch: pyte
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(shutil, "rmtree", refuse)
-    with pytest.raises(WeiboTuiError, match="kept cannot be written"):
+    with pytest.raises(WeiboTuiError, match="Cannot write .*kept"):
         remove_folder(kept)
     assert (kept / "file").read_text() == "content"
     assert list(kept.parent.glob("*kept*")) == [kept]
@@ -153,6 +153,6 @@ def test_folder_that_cannot_be_deleted_is_restored(kept: Path, monkeypatch: pyte
 
 def test_replacing_folder_of_another_account_is_refused(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_arguments, **_options: False)
-    with pytest.raises(WeiboTuiError, match="kept cannot be written"), atomic_folder(kept, replace=True):
+    with pytest.raises(WeiboTuiError, match="Cannot write .*kept"), atomic_folder(kept, replace=True):
         pass
     assert list(kept.parent.glob("*kept*")) == [kept]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -126,8 +127,8 @@ def test_english_gpt2_trains_and_predicts(home: Path, folder: Path, tmp_path: Pa
 
 def test_bases_add_reports_english_tokenizer(folder: Path, home: Path, command: Command) -> None:
     done = command.ok("bases", "add", folder, "--name", "english")
-    assert "0.0 % of an everyday text is unknown to its tokenizer, which keeps capital letters." in done.err
-    assert "2.8 tokens for each: it was not made for Chinese" in done.err
+    assert "The tokenizer does not know 0.0% of an everyday text. It keeps capital letters." in done.err
+    assert "The tokenizer needs 2.8 tokens per character. It was not made for Chinese" in done.err
 
 
 class Bomb:
@@ -170,16 +171,16 @@ REFUSED: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "its own code": (
         other_architecture(model_type="mine", auto_map={"AutoModel": "mine.Model"}),
         2,
-        "must be a GPT-2, and this model is mine",
+        "This model is mine. A base model must be a GPT-2",
     ),
-    "largest size": (config(n_embd=16384, n_positions=131072, vocab_size=2_000_000), 1, "has the shape"),
+    "largest size": (config(n_embd=16384, n_positions=131072, vocab_size=2_000_000), 1, "has shape"),
     "a number too long to parse": (
         lambda folder: (folder / "config.json").write_text('{"model_type": "gpt2", "n_embd": ' + "9" * 5000 + "}"),
         1,
-        "config.json cannot be read",
+        "Cannot read .*config.json",
     ),
     "no merges": (lambda folder: (folder / "merges.txt").unlink(), 2, "tokenizer"),
-    "no vocabulary": (lambda folder: (folder / "vocab.json").unlink(), 2, "holds no tokenizer"),
+    "no vocabulary": (lambda folder: (folder / "vocab.json").unlink(), 2, "No tokenizer"),
     "vocabulary a list": (lambda folder: (folder / "vocab.json").write_text("[1]"), 2, "tokenizer"),
     "code in a shard": (bomb_in_second_shard, 2, "00002-of-00002.bin was refused"),
     "code that a tokenizer names": (code_in_a_tokenizer, 2, "tokenizer"),
@@ -196,7 +197,7 @@ def test_invalid_gpt2_is_refused_in_one_line(
     assert (done.code, done.out) == (code, "")
     assert done.err.startswith("weibo-tui: ")
     assert done.err.count("\n") == 1
-    assert message in done.err
+    assert re.search(message, done.err)
     assert not [path for path in listing(home) if path.startswith("bases/")]
     assert not (source / "ran").exists()
 

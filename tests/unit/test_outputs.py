@@ -103,6 +103,7 @@ def test_output_that_is_an_input_is_refused(command: Command, folder: Path) -> N
 
 def test_labeled_file_at_invalid_path_is_refused(command: Command, folder: Path) -> None:
     cases = {".": "Not a regular file", "/": "Not a regular file", "": "Not a regular file"}
-    for out, message in {**cases, f"{'x' * 249}.csv": "cannot be written (File name too long)"}.items():
+    long = f"{'x' * 249}.csv"
+    for out, message in {**cases, long: f"Cannot write {long}.partial (File name too long)"}.items():
         result = command("predict", "--file", "few.csv", "--out", out)
         assert (result.code, message in result.err) == (2 if out in cases else 1, True)

@@ -107,15 +107,15 @@ def test_parse_dropped_paths_reads_what_terminals_paste(text: str, paths: list[s
     [
         ("posts2.csv", False, ""),
         ("data", False, "is a folder"),
-        ("none.csv", False, "There is no file none.csv"),
+        ("none.csv", False, "File not found: none.csv"),
         ("pipe", False, "not a regular file"),
         ("none.csv", True, ""),
         ("posts2.csv", True, ""),
-        ("none/a.csv", True, "There is no folder none"),
-        ("posts2.csv/a.csv", True, "There is no folder posts2.csv"),
+        ("none/a.csv", True, "Folder not found: none"),
+        ("posts2.csv/a.csv", True, "Folder not found: posts2.csv"),
         ("data", True, "is a folder"),
-        ("pipe", True, "name another place"),
-        ("x" * 300, False, "cannot be reached"),
+        ("pipe", True, "Choose another file"),
+        ("x" * 300, False, "Cannot open"),
     ],
 )
 def test_check_path_explains_problems(path: str, save: bool, problem: str) -> None:

@@ -142,8 +142,8 @@ def test_draw_constant_series_is_in_the_middle(value: float, height: int, log_y:
     ("values", "log_y", "words"),
     [
         ([], False, "No values yet"),
-        ([nan, None, inf], False, "No values but gaps"),
-        ([0.0, -1.0], True, "Nothing above zero"),
+        ([nan, None, inf], False, "Only gaps"),
+        ([0.0, -1.0], True, "No positive values"),
     ],
 )
 def test_draw_without_values_says_why(values: list[float | None], log_y: bool, words: str) -> None:

@@ -256,6 +256,6 @@ def test_corpus_too_small_is_refused() -> None:
 def test_nan_loss_ends_pretraining() -> None:
     pretraining = make()
     pretraining.backbone.ln_f.bias.data.fill_(float("nan"))
-    with pytest.raises(WeiboTuiError, match="no longer a number at step 1: .*--learning-rate"):
+    with pytest.raises(WeiboTuiError, match=r"Loss became NaN at step 1\. .*--learning-rate below"):
         list(pretraining.events())
     assert pretraining.state.step == 0

@@ -267,12 +267,12 @@ def test_label_file_and_frame_have_equal_columns(wb: Workbench, few: Path, tmp_p
 
 FRAME = pd.DataFrame({"text": POSTS[:2], "label": [0, 1]})
 REFUSALS: dict[str, Callable[[Any, Any], object]] = {
-    "nothing to read": lambda wb, _few: wb.predict(" "),
+    "no text": lambda wb, _few: wb.predict(" "),
     "Not posts: int": lambda wb, _few: wb.predict(3),
     "Not posts: DataFrame": lambda wb, _few: wb.predict(FRAME),
     "Post 2 is of type int": lambda wb, _few: wb.predict(["好", 3]),
     "batch-size is 0": lambda wb, _few: wb.predict(POSTS, batch_size=0),
-    "no adapter 'gone'": lambda wb, _few: wb.predict("好", adapter="gone"),
+    "Adapter not found: 'gone'": lambda wb, _few: wb.predict("好", adapter="gone"),
     r"Unknown option: epoch \(did you mean epochs\?\)": lambda wb, few: wb.train(few, "x", epoch=1),
     "epochs is '2' and must be of type int": lambda wb, few: wb.train(few, "x", epochs="2"),
     "epochs is 0": lambda wb, few: wb.train(few, "x", epochs=0),
@@ -286,7 +286,7 @@ REFUSALS: dict[str, Callable[[Any, Any], object]] = {
     "No output file": lambda wb, few: wb.label_file(few),
     "returned, not written": lambda wb, _few: wb.label_file(FRAME, "out.csv"),
     "columns named error already": lambda wb, _few: wb.label_file(FRAME.assign(error="")),
-    "no run 20": lambda wb, _few: wb.resume("20260101-000000-0000"),
+    "Run not found: '20": lambda wb, _few: wb.resume("20260101-000000-0000"),
 }
 
 

@@ -135,7 +135,7 @@ def test_columns_are_found_by_name_or_usual_names(tmp_path: Path) -> None:
     assert "no column body" in refusal(path, column="body")
     assert "id,  Content , TEXT, class" in refusal(path, column="body")
     assert "--label-column" in refusal(path, label_column="body")
-    assert "both post and label" in refusal(path, column="id", label_column="id")
+    assert "both text and label" in refusal(path, column="id", label_column="id")
 
 
 def test_unknown_columns_are_refused_and_listed(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_unknown_columns_are_refused_and_listed(tmp_path: Path) -> None:
         (b"\n\n", "no rows"),
         (b"text,label\n", "no rows"),
         (b"text,text\na,b\n", "two columns named 'text'"),
-        (b"text,label\na,1\nb\n", "line 3: 1 cells where the header has 2"),
+        (b"text,label\na,1\nb\n", "line 3: 1 cells, but the header has 2"),
         (b'text,label\n"a\nb",1\nb,1,2\n', "line 4: 3 cells"),
         (b'text,label\na,1\n"b,0\nc,1\nd,0\n', "line 3: a quote opens here"),
         (b"text,label\na,1\n\xff\xfe,0\n", "line 3"),
@@ -170,11 +170,11 @@ def test_broken_csv_is_refused_with_its_line(tmp_path: Path, content: bytes, mes
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"text": "a"}\n{"text": \n', "line 2: no JSON"),
+        ('{"text": "a"}\n{"text": \n', "line 2: not JSON"),
         ('{"text": "a"}\n[1]\n', "line 2: not a JSON object"),
-        ('{"text": {"a": 1}}\n', "row 1: text holds no text"),
+        ('{"text": {"a": 1}}\n', "row 1: column text contains no text"),
         ("{}\n", "no rows"),
-        ('[\n{"text": "a"}]\n', "line 1: no JSON"),
+        ('[\n{"text": "a"}]\n', "line 1: not JSON"),
         ("[" * 100_000 + "\n", "line 1"),
     ],
 )
@@ -191,7 +191,7 @@ def test_broken_parquet_is_refused(tmp_path: Path) -> None:
 
 
 def test_paths_that_are_no_files_are_refused(tmp_path: Path) -> None:
-    assert "no file" in refusal(tmp_path / "missing.csv")
+    assert "File not found" in refusal(tmp_path / "missing.csv")
     assert "folder" in refusal(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     assert "regular file" in refusal(tmp_path / "pipe")
@@ -225,9 +225,9 @@ def test_uncertain_encoding_is_refused_with_the_fix(tmp_path: Path, content: byt
 def test_any_encoding_can_be_named(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", "text,label\n這部電影,1\n", "big5")
     assert read(path, encoding="Big5")[1][0].text == "這部電影"
-    assert "no encoding klingon" in refusal(path, encoding="klingon")
-    assert "no encoding base64" in refusal(path, encoding="base64")
-    assert "line 2: this is not utf-8" in refusal(path, encoding="utf-8")
+    assert "Unknown encoding: klingon" in refusal(path, encoding="klingon")
+    assert "Unknown encoding: base64" in refusal(path, encoding="base64")
+    assert "line 2: not utf-8" in refusal(path, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_wrong_encoding_guess_names_the_line(tmp_path: Path) -> None:
     path.write_bytes(b"text,label\n" + line * 20_000 + odd + line * 1_000_000)  # between two windows
     assert open_table(path).encoding == "utf-8"
     message = refusal(path)
-    assert "line 20002: this is not utf-8" in message
+    assert "line 20002: not utf-8" in message
     assert "--encoding" in message
     assert next(islice(read_rows(open_table(path, encoding="gbk")), 20_000, None)).text == "今天真好"
 
@@ -276,7 +276,7 @@ def test_preview_has_columns_and_first_rows(tmp_path: Path) -> None:
 def test_preview_reads_no_further_than_it_shows(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", TABLE + "1,一,多\n")
     assert len(preview_table(path).rows) == 5
-    with pytest.raises(UserInputError, match="line 8: 3 cells where the header has 2"):
+    with pytest.raises(UserInputError, match="line 8: 3 cells, but the header has 2"):
         preview_table(path, limit=6)
     with pytest.raises(UserInputError, match="no column text"):
         preview_table(path, column="text")
@@ -284,9 +284,9 @@ def test_preview_reads_no_further_than_it_shows(tmp_path: Path) -> None:
 
 def test_impossible_path_is_refused(tmp_path: Path) -> None:
     for name, message in [
-        ("x" * 300, "cannot be read (File name too long)"),
-        ("posts.csv/more", "There is no file"),
-        ("nul\0l", "There is no file"),
+        ("x" * 300, f"Cannot read {tmp_path / ('x' * 300)} (File name too long)"),
+        ("posts.csv/more", "File not found"),
+        ("nul\0l", "File not found"),
         ("", "is a folder"),
     ]:
         write(tmp_path / "posts.csv", TABLE)

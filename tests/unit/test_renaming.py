@@ -29,7 +29,7 @@ def test_renamed_adapter_is_the_same(adapters: Adapters, base: OpenBase) -> None
     assert after | {"card.json": ""} == before | {"card.json": ""}
     assert '"name": "humour"' in (adapters.path("humour") / "card.json").read_text(encoding="utf-8")
     assert adapters.load("humour", base)[1].name == "humour"
-    with pytest.raises(UserInputError, match="no adapter 'mood': take one of humour"):
+    with pytest.raises(UserInputError, match=r"Adapter not found: 'mood'\. Choose one of humour"):
         adapters.card("mood")
 
 
@@ -37,12 +37,12 @@ def test_invalid_existing_and_missing_names_are_refused(adapters: Adapters, base
     adapters.save(adapters.load("mood", base)[0], dataclasses.replace(adapters.card("mood"), name="other"))
     before = listing(adapters.folder)
     for old, new, message in [
-        ("mood", "other", "'other' is there already: choose another name"),
-        ("mood", "mood", "'mood' is there already"),
-        ("mood", "../mood", "The name '../mood' cannot be used"),
-        ("mood", ".mood", "The name '.mood' cannot be used"),
-        ("mood", "", "cannot be used"),
-        ("none", "new", "no adapter 'none'"),
+        ("mood", "other", r"'other' exists\. Choose another name"),
+        ("mood", "mood", "'mood' exists"),
+        ("mood", "../mood", "Invalid name: '../mood'"),
+        ("mood", ".mood", "Invalid name: '.mood'"),
+        ("mood", "", "Invalid name: ''"),
+        ("none", "new", "Adapter not found: 'none'"),
     ]:
         with pytest.raises(UserInputError, match=message):
             adapters.rename(old, new)
@@ -103,7 +103,7 @@ def test_new_base_of_the_old_name_is_not_mistaken(wb: Workbench, tmp_path: Path)
     models.add_base(wb, tmp_path, "small", seed=9)
     assert confidence(wb) == before
     wb.remove_base("little")
-    with pytest.raises(UserInputError, match="wants the base 'small'"):
+    with pytest.raises(UserInputError, match="needs base 'small'"):
         confidence(wb)
 
 

@@ -118,13 +118,13 @@ def test_metrics_evaluations_keep_the_best_and_are_logged() -> None:
     assert metrics.best_accuracy == 0.9
     assert metrics.series["accuracy"].value == 88
     assert metrics.series["validation_loss"].high == 0.5
-    assert texts(metrics)[1] == "Epoch 1: validation loss 0.400, accuracy 90.0 %, macro F1 89.0 %, the best so far."
-    assert "the best so far" not in texts(metrics)[2]
+    assert texts(metrics)[1] == "Epoch 1: validation loss 0.400, accuracy 90.0%, macro F1 89.0%, best so far."
+    assert "best so far" not in texts(metrics)[2]
 
 
 def test_metrics_log_keeps_the_last_of_several_checkpoints() -> None:
     metrics = record(STARTED, *({"event": "CheckpointSaved", "step": number, "path": "x"} for number in (10, 20, 30)))
-    assert texts(metrics)[1:] == ["Checkpoint behind step 30."]
+    assert texts(metrics)[1:] == ["Checkpoint saved at step 30."]
 
 
 def test_journal_is_read_in_parts_from_the_last_entry(runs: Runs) -> None:
@@ -153,7 +153,7 @@ def test_journal_reset_to_a_checkpoint_is_read_again(runs: Runs, steps_since: in
     assert reset
     assert [entry.seq for entry in new_entries] == list(range(1, 5 + steps_since))
     assert (metrics.step, metrics.seconds) == (2 + steps_since, 0.5 * (2 + steps_since))
-    assert texts(metrics) == [texts(metrics)[0], "Goes on behind step 2 (cpu, float32)."]
+    assert texts(metrics) == [texts(metrics)[0], "Resumed from step 2 (cpu, float32)."]
 
 
 def test_journal_of_a_deleted_run_is_empty(runs: Runs) -> None:
@@ -246,7 +246,7 @@ def test_score_card_shows_all_numbers() -> None:
         "emoticons": {"with": 0.9, "without": 0.7, "only": None},
     }
     shown = lines(score)
-    figures = "90.0 %, 80.0 % – 95.0 %, 70.0 %, –, 0.810, 0.020, 0.050, 91.0 %, 40, 2, 18, 17"
+    figures = "90.0%, 80.0% – 95.0%, 70.0%, –, 0.810, 0.020, 0.050, 91.0%, 40, 2, 18, 17"
     for figure in figures.split(", "):
         assert figure in shown, figure
     assert all(len(line) <= 60 for line in shown.splitlines())
@@ -281,6 +281,6 @@ def test_score_card_with_damaged_values_is_shown(score: Mapping[str, Any]) -> No
 def test_metrics_log_shows_warnings() -> None:
     metrics = record(STARTED, {"event": "BatchHalved", "step": 1, "tokens": 12_000}, {"event": "Damaged"}, step(1))
     assert texts(metrics)[1:] == [
-        "The memory was too small: each step is computed in parts of 12,000 tokens from here on.",
-        "The disk damaged an entry of the journal here.",
+        "Out of memory: each step is now computed in parts of 12,000 tokens.",
+        "A journal entry is damaged.",
     ]

@@ -36,8 +36,8 @@ def test_nan_loss_fails_run_and_keeps_last_checkpoint(
         done = command("train", posts, "--name", "trained", *OPTIONS)
     assert done.code == 1
     message = done.err.splitlines()[-1]
-    assert message.startswith("weibo-tui: The loss is no longer a number at step 4: ")
-    assert "lower --learning-rate" in message
+    assert message.startswith("weibo-tui: Loss became NaN at step 4. ")
+    assert "--learning-rate below" in message
     assert "Traceback" not in done.err
     (run,) = wb.runs.list()
     assert run.state == "failed"
@@ -65,7 +65,7 @@ def test_lack_of_memory_is_reported_and_recorded(
 
     monkeypatch.setattr(AdapterTrainer, "_backward", gradient)
     done = command.ok("train", models.training_plan(tmp_path).data[0], "--name", "trained", *OPTIONS)
-    assert "The memory was too small: each step is computed in parts of " in done.err
+    assert "Out of memory: each step is now computed in parts of " in done.err
     (run,) = wb.runs.list()
     halvings = [entry.event for entry in wb.runs.events(run.id) if entry.event["event"] == BatchHalved.__name__]
     assert [event["step"] for event in halvings] == [4]
@@ -78,7 +78,7 @@ def test_resume_of_run_finished_elsewhere_is_refused(wb: Workbench, tmp_path: Pa
     next(late)  # it reads the posts
     list(wb.iter_resume(run))
     journal = list(wb.runs.events(run))
-    with pytest.raises(UserInputError, match="is finished: there is nothing to resume"):
+    with pytest.raises(UserInputError, match="has finished, so it cannot be resumed"):
         list(late)
     assert wb.runs.get(run).state == "finished"
     assert list(wb.runs.events(run)) == journal
@@ -115,7 +115,9 @@ def test_run_with_damaged_config_is_listed_and_refused(kind: str, wb: Workbench,
         run = wb.runs.create(kind, "mine", {}).id
         with wb._database.transaction():
             wb._database.execute("UPDATE runs SET plan = ? WHERE id = ?", (plan, run))
-        with pytest.raises(CorruptFileError, match=f"What run {run} began with is damaged in the database: begin anew"):
+        with pytest.raises(
+            CorruptFileError, match=f"The configuration of run {run} is damaged in the database. Start a new run"
+        ):
             list(wb.iter_resume(run))
     assert command.ok("runs", "list").out.count("mine") == 7
     assert json.loads(command.ok("runs", "show", run, "--json").out)["name"] == "mine"

@@ -48,7 +48,7 @@ def test_detached_run_ends_like_uninterrupted_one(
     log = wb.runs.folder(run) / "output.log"
     assert states[-1] == "finished", log.read_text(encoding="utf-8")
     assert set(states) <= {"stopped", "running", "finished"}
-    assert "Kept as 'parted'" in log.read_text(encoding="utf-8")
+    assert "Saved as 'parted'" in log.read_text(encoding="utf-8")
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
     store = wb.adapters if kind == "train" else wb.bases
@@ -62,11 +62,11 @@ def test_detached_run_ends_like_uninterrupted_one(
 def test_detach_of_running_or_finished_run_is_refused(wb: Workbench, tmp_path: Path) -> None:
     events = wb.iter_train(models.training_plan(tmp_path))
     run = models.until(events, RunStarted).run
-    with pytest.raises(UserInputError, match=f"Run {run} is at work in another program"):
+    with pytest.raises(UserInputError, match=f"Run {run} is running in another program"):
         wb.detach_run(run)
     deque(events, maxlen=0)
-    with pytest.raises(UserInputError, match=f"run {run} is finished"):
+    with pytest.raises(UserInputError, match=f"Run {run} has finished"):
         wb.detach_run(run)
-    with pytest.raises(UserInputError, match="no run nothing"):
+    with pytest.raises(UserInputError, match="Run not found: 'nothing'"):
         wb.detach_run("nothing")
     assert not (wb.runs.folder(run) / "output.log").exists()

@@ -203,12 +203,12 @@ def test_resume_with_changed_data_or_base_is_refused(wb: Workbench, tmp_path: Pa
 
     wb.remove_base("small")
     models.add_base(wb, tmp_path / "from", seed=5)
-    with pytest.raises(UserInputError, match=f"base 'small' is not the one that run {run} began with"):
+    with pytest.raises(UserInputError, match=f"Base 'small' has changed since run {run} started"):
         list(wb.iter_resume(run))
     wb.remove_base("small")
     models.add_base(wb, tmp_path / "from", seed=0)
     list(wb.iter_resume(run))
-    with pytest.raises(UserInputError, match=f"run {run} is finished"):
+    with pytest.raises(UserInputError, match=f"Run {run} has finished"):
         list(wb.iter_resume(run))
 
 
@@ -218,11 +218,11 @@ def test_invalid_training_is_refused_before_a_run_exists(wb: Workbench, tmp_path
     one_label.write_text("review,label\n" + "".join(f"第{n}条,1\n" for n in range(30)), encoding="utf-8")
     hyper = models.HYPER
     for message, changes in {
-        "named 'mood' is there already": {"name": "mood"},
-        "There is no base 'none'": {"base": "none"},
-        "reads 64 tokens at most": {"hyper": dataclasses.replace(hyper, max_length=65)},
-        "blocks 'last9' are not": {"hyper": dataclasses.replace(hyper, blocks="last9")},
-        "every post is labelled positive": {"data": (one_label,)},
+        "exists: 'mood'": {"name": "mood"},
+        "Base not found: 'none'": {"base": "none"},
+        "reads at most 64 tokens": {"hyper": dataclasses.replace(hyper, max_length=65)},
+        "Invalid blocks 'last9' for a base of 2 blocks": {"hyper": dataclasses.replace(hyper, blocks="last9")},
+        "all posts have the label positive": {"data": (one_label,)},
     }.items():
         with pytest.raises(UserInputError, match=message):
             list(wb.iter_train(models.training_plan(tmp_path, **changes)))  # type: ignore[arg-type]
@@ -287,7 +287,7 @@ def test_pretraining_killed_after_saving_resumes_to_same_base(
     saved = wb.bases.card("pretrained")
     corpus = plan.corpus.read_bytes()
     plan.corpus.write_bytes(corpus + "又一条\n".encode())
-    with pytest.raises(UserInputError, match=f"corpus .*corpus.txt has changed since run {run.id}"):
+    with pytest.raises(UserInputError, match=f"Corpus .*corpus.txt has changed since run {run.id}"):
         deque(wb.iter_resume(run.id), maxlen=0)
     assert wb.bases.card("pretrained") == saved
     plan.corpus.write_bytes(corpus)
@@ -336,11 +336,11 @@ def test_run_whose_name_is_taken_resumes_under_another(
     run = models.stop_after(begin(wb, kind, tmp_path, "twin"), 1)
     words, existing = (["train"], "mood") if kind == "train" else (["bases", "pretrain"], "small")
     done = command(*words, "--resume", run, "--name", existing)
-    assert (done.code, f"'{existing}' is there already" in done.err) == (2, True)
+    assert (done.code, f"exists: '{existing}'" in done.err) == (2, True)
     rename, store = (wb.rename_adapter, wb.adapters) if kind == "train" else (wb.rename_base, wb.bases)
     rename(existing, "twin")  # a stopped run does not reserve its name
     for name in ("", "twin"):
-        with pytest.raises(UserInputError, match="'twin' is there already"):
+        with pytest.raises(UserInputError, match="exists: 'twin'"):
             deque(wb.iter_resume(run, name), maxlen=0)
     models.stop_after(wb.iter_resume(run, "other"), 1)
     events = wb.iter_resume(run)
@@ -376,7 +376,7 @@ def test_moved_home_ends_training_and_is_not_recreated(wb: Workbench, tmp_path: 
     models.until(events, StepDone)
     home, moved = wb.paths.data, tmp_path / "moved"
     home.rename(moved)
-    with pytest.raises(WeiboTuiError, match=f"{run} is gone, so the run stops"):
+    with pytest.raises(WeiboTuiError, match=f"{run} does not exist any more, so the run stops"):
         deque(events, maxlen=0)
     assert not home.exists()
     with Workbench(moved) as other:

@@ -193,4 +193,4 @@ def test_split_is_independent_of_hash_randomization() -> None:
 def test_split_reports_progress_every_thousand_posts() -> None:
     posts = [f"第{numeral(index)}条" for index in range(4000)]
     stages = Counter(step.stage for step in split_with_progress(posts, [index % 2 for index in range(4000)]))
-    assert stages == {"grouping": 4, "dealing": 4}
+    assert stages == {"grouping": 4, "splitting": 4}

@@ -119,7 +119,7 @@ def test_bundled_models_cannot_be_changed_or_hidden(starter: Path, stocked: Path
             lambda: wb.rename_adapter("weibo", "mine"),
             lambda: wb.add_base(stocked / "bases" / "tiny", "starter"),
         ):
-            with pytest.raises(UserInputError, match="comes with weibo-tui and stays as it is"):
+            with pytest.raises(UserInputError, match="is bundled with weibo-tui and cannot be changed"):
                 change()
     assert listing(starter) == before
 
@@ -150,8 +150,8 @@ def test_corrupt_starter_is_to_be_installed_again(starter: Path, command: Comman
         content = (starter / file).read_bytes()
         (starter / file).write_bytes(b"broken")
         done = command("predict", "今天太开心了")
-        message = f"'{file.split('/')[1]}' came with weibo-tui and is damaged"
-        assert (done.code, message in done.err, "install weibo-tui again" in done.err) == (1, True, True)
+        message = f"The bundled model '{file.split('/')[1]}' is damaged"
+        assert (done.code, message in done.err, "Install weibo-tui again" in done.err) == (1, True, True)
         assert any(message in problem for problem in json_lines(command("doctor", "--json").out)[0]["problems"])
         (starter / file).write_bytes(content)
 
@@ -166,9 +166,9 @@ def test_list_marks_bundled_models_and_the_default(starter: Path, home: Path, st
         shutil.copytree(stocked / kind, home / kind)
         assert rows(kind) == {bundled: (True, True), mine: (False, False)}
         lines = command.ok(kind, "list").out.splitlines()
-        assert [line.split()[:2] for line in lines if "comes with weibo-tui" in line] == [["*", bundled]]
+        assert [line.split()[:2] for line in lines if "bundled" in line] == [["*", bundled]]
         command.ok(kind, "use", mine)
         assert rows(kind) == {bundled: (True, False), mine: (False, True)}
     shutil.rmtree(starter)
     assert [rows("bases"), rows("adapters")] == [{"tiny": (False, True)}, {"mood": (False, True)}]
-    assert "comes with weibo-tui" not in command.ok("adapters", "list").out + command.ok("bases", "list").out
+    assert "bundled" not in command.ok("adapters", "list").out + command.ok("bases", "list").out

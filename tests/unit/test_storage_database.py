@@ -87,7 +87,7 @@ def test_newer_database_is_refused_unchanged(path: Path, database: Database) -> 
     database.execute("PRAGMA user_version = 1000")
     database.close()
     before = path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())
-    with pytest.raises(WeiboTuiError, match="newer weibo-tui.*update") as caught:
+    with pytest.raises(WeiboTuiError, match=r"has version 1000; .*\. Update weibo-tui") as caught:
         connect(path)
     assert str(path) in str(caught.value)
     assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())) == before
@@ -106,7 +106,7 @@ def test_damaged_database_is_quarantined_and_replaced(path: Path, damage: str) -
         "a page overwritten": content[:100] + b"\xff" * 4096 + content[4196:],
     }[damage]
     path.write_bytes(damaged)
-    with pytest.raises(CorruptFileError, match="was set aside as weibo-tui.db.damaged-.*: try again") as caught:
+    with pytest.raises(CorruptFileError, match=r"was moved to weibo-tui.db.damaged-.*\. Try again") as caught:
         connect(path)
     assert str(path) in str(caught.value)
     (aside,) = (file for file in path.parent.glob(f"{path.name}.damaged-*") if not file.name.endswith(("-wal", "-shm")))
@@ -153,14 +153,14 @@ def test_damaged_page_is_named_and_rest_is_readable(path: Path) -> None:
     content[(root - 1) * 4096 : root * 4096] = b"\xff" * 4096
     path.write_bytes(content)
     database = connect(path)
-    with pytest.raises(CorruptFileError, match=f"{path} is damaged .*: move it aside"):
+    with pytest.raises(CorruptFileError, match=rf"{path} is damaged .*\. Move it aside"):
         History(database).page(10)
     assert Runs(database, path.parent / "runs").list() == ()
     database.close()
 
 
 def test_undecodable_row_is_damage(database: Database) -> None:
-    with pytest.raises(CorruptFileError, match="move it aside"):
+    with pytest.raises(CorruptFileError, match="Move it aside"):
         list(database.read(lambda row: int(row[0]), "SELECT 'seven'"))
 
 
@@ -191,7 +191,7 @@ def test_damaged_entry_is_shown_and_can_be_deleted(loose: Database, change: str,
     loose.execute(f"UPDATE analyses SET {change} WHERE id = 2")
     page = history.page(9)
     assert [entry.id for entry in page] == [3, 2, 1]
-    assert [entry.error for entry in page if isinstance(entry, Analysis)] == [None, "the disk damaged this entry", None]
+    assert [entry.error for entry in page if isinstance(entry, Analysis)] == [None, "this entry is damaged", None]
     assert drain(history.export(tmp_path / "out.csv")) == 3
     history.delete([page[1]])
     assert [entry.id for entry in history.page(9)] == [3, 1]
@@ -201,17 +201,17 @@ def test_damaged_entry_without_time_is_shown_first(loose: Database) -> None:
     loose.execute("UPDATE analyses SET created_at = x'01' WHERE id = 2")
     history = History(loose)
     (first,) = history.page(1)
-    assert (first.id, isinstance(first, Analysis) and first.error) == (2, "the disk damaged this entry")
+    assert (first.id, isinstance(first, Analysis) and first.error) == (2, "this entry is damaged")
     assert [entry.id for entry in history.page(9, before=first)] == [3, 1]
     history.delete([first])
     assert [entry.id for entry in history.page(9)] == [3, 1]
 
 
 def test_changed_tables_are_damage(database: Database) -> None:
-    with pytest.raises(CorruptFileError, match="move it aside"), database.transaction():
+    with pytest.raises(CorruptFileError, match="Move it aside"), database.transaction():
         database.execute("INSERT INTO events VALUES ('no such run', 1, '', '', '')")
     database.execute("DROP TABLE analyses")
-    with pytest.raises(CorruptFileError, match="move it aside"):
+    with pytest.raises(CorruptFileError, match="Move it aside"):
         History(database).page(1)
 
 
@@ -225,7 +225,7 @@ def test_impossible_database_path_is_named(path: Path) -> None:
 
 def test_transaction_after_timeout_is_busy(path: Path, database: Database) -> None:
     other = connect(path)
-    refused = pytest.raises(DatabaseBusyError, match="busy in another program")
+    refused = pytest.raises(DatabaseBusyError, match="in use by another program")
     with database.transaction(), refused, other.transaction(timeout=0):
         pass
     other.close()

@@ -130,7 +130,7 @@ def test_analysis_with_odd_figures_is_shown_as_damaged(history: History, change:
     history._database.execute(f"UPDATE analyses SET {change}")
     (entry,) = history.page(10)
     assert isinstance(entry, Analysis)
-    assert (entry.text, entry.error, entry.confidence) == (ANALYSIS.text, "the disk damaged this entry", None)
+    assert (entry.text, entry.error, entry.confidence) == (ANALYSIS.text, "this entry is damaged", None)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_labeled_file_with_odd_figures_is_shown_as_damaged(history: History, cha
     history._database.execute(f"UPDATE labelled_files SET {change}")
     (entry,) = history.page(10)
     assert isinstance(entry, LabeledFile)
-    assert (entry.path, entry.adapter, entry.counts) == (FILE.path, "the disk damaged this entry", {})
+    assert (entry.path, entry.adapter, entry.counts) == (FILE.path, "this entry is damaged", {})
 
 
 @pytest.mark.parametrize("replaced", [False, True])

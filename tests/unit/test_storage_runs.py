@@ -68,10 +68,10 @@ def test_ended_run_keeps_state_and_summary(
 
 def test_run_is_locked_by_one_only(runs: Runs, run: Run) -> None:
     with runs.lock(run.id):
-        refused = pytest.raises(UserInputError, match=f"{run.id} is at work in another program: stop it there")
+        refused = pytest.raises(UserInputError, match=f"{run.id} is running in another program. Stop it there")
         with refused, runs.lock(run.id):
             pass
-        with pytest.raises(UserInputError, match="at work"):
+        with pytest.raises(UserInputError, match="is running in another program"):
             runs.remove(run.id)
     with runs.lock(run.id):
         pass
@@ -126,7 +126,7 @@ def test_runs_are_listed_newest_first(database: Database, runs: Runs) -> None:
 def test_run_is_found_by_unique_beginning_of_id(runs: Runs, run: Run) -> None:
     assert runs.get(run.id) == runs.get(run.id[:-1]) == run
     runs.create("training", "another", {})
-    with pytest.raises(UserInputError, match=r"Several runs begin with 20 .*more of the id"):
+    with pytest.raises(UserInputError, match=r"Several runs start with 20 .*more of the id"):
         runs.get("20")
 
 
@@ -134,12 +134,12 @@ def test_run_is_found_by_unique_beginning_of_id(runs: Runs, run: Run) -> None:
 def test_unknown_run_is_named_with_the_fix(runs: Runs, run: Run, unknown: str) -> None:
     with pytest.raises(UserInputError) as caught:
         runs.get(unknown)
-    assert f"There is no run {unknown}: 'weibo-tui runs list'" in str(caught.value)
+    assert f"Run not found: '{unknown}'. List all runs with 'weibo-tui runs list'" in str(caught.value)
 
 
 def test_run_id_outside_of_folder_is_damage(database: Database, runs: Runs, run: Run) -> None:
     database.execute("UPDATE runs SET id = '../precious'")
-    with pytest.raises(CorruptFileError, match="move the database aside"):
+    with pytest.raises(CorruptFileError, match="Move the database aside"):
         runs.remove("../precious")
 
 
@@ -147,7 +147,7 @@ def test_run_id_outside_of_folder_is_damage(database: Database, runs: Runs, run:
 def test_damaged_run_is_listed_as_failed(database: Database, runs: Runs, run: Run, change: str) -> None:
     database.execute(f"UPDATE runs SET {change}")
     (shown,) = runs.list()
-    assert (shown.id, shown.state, shown.summary) == (run.id, "failed", {"error": "the disk damaged this run"})
+    assert (shown.id, shown.state, shown.summary) == (run.id, "failed", {"error": "this run is damaged"})
     assert len(shown.name) < 100
 
 
@@ -292,9 +292,7 @@ def test_removing_run_deletes_only_its_rows_and_folder(database: Database, runs:
 
 def test_beginning_of_run_id_removes_nothing(runs: Runs, run: Run) -> None:
     for beginning in (run.id[:1], run.id[:-1]):
-        with pytest.raises(
-            UserInputError, match=f"{beginning} is only the beginning of run {run.id} .*Give the full id"
-        ):
+        with pytest.raises(UserInputError, match=f"{beginning} is only the start of run {run.id} .*Give the full id"):
             runs.remove(beginning)
     assert [kept.id for kept in runs.list()] == [run.id]
 

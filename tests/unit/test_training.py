@@ -228,7 +228,7 @@ def test_nan_loss_ends_training_with_last_good_weights() -> None:
     backbone.wte.weight.data[poison] = float("inf")
     training = make(backbone, hyper, train)
     good: dict[str, Any] = {}
-    with pytest.raises(WeiboTuiError, match="no longer a number at step 3: .*--learning-rate than 0.01"):
+    with pytest.raises(WeiboTuiError, match=r"Loss became NaN at step 3\. .*--learning-rate below 0.01"):
         for event in training.events():
             if isinstance(event, StepDone):
                 good = copy.deepcopy(training.adapter.state_dict())

@@ -148,9 +148,9 @@ def test_tokenizer_stats_are_in_card_and_command(
     card = Bases(home / "bases").card("one")
     assert card.made["lower_cases"] is lower_case
     assert least < card.made["unknown_share"] < most
-    assert f"{100 * card.made['unknown_share']:.1f} % of an everyday text is unknown to its tokenizer" in done.err
-    assert ("makes small letters of capitals" if lower_case else "keeps capital letters") in done.err
-    assert "verdicts will suffer" not in done.err
+    assert f"The tokenizer does not know {100 * card.made['unknown_share']:.1f}% of an everyday text" in done.err
+    assert ("converts letters to lower case" if lower_case else "keeps capital letters") in done.err
+    assert "predictions will be poor" not in done.err
     ids = Bases(home / "bases").open("one").tokenizer.encode(["KTV"], 16).ids.tolist()
     assert (100 in ids) is not lower_case
 
@@ -161,7 +161,7 @@ def test_tokenizer_with_many_unknowns_is_warned_of(
     source = uer.write_folder(tmp_path / "from", small)
     done = command.ok("bases", "add", source, "--name", "one")
     assert Bases(home / "bases").card("one").made["unknown_share"] > 0.5
-    assert "verdicts will suffer" in done.err
+    assert "predictions will be poor" in done.err
     assert json.loads(command.ok("bases", "list", "--json").out)["made"]["unknown_share"] > 0.5
 
 

@@ -73,7 +73,7 @@ def test_broken_settings_file_keeps_last_settings(wb: Workbench) -> None:
     with pytest.raises(UserInputError, match="not valid TOML"), Workbench():
         pass
     file.write_bytes(good.replace(b'"mood"', b'"gone"'))
-    with pytest.raises(UserInputError, match="no adapter 'gone'"):
+    with pytest.raises(UserInputError, match="Adapter not found: 'gone'"):
         predict(wb)
 
 
@@ -91,7 +91,7 @@ def test_base_replaced_by_other_program_is_reopened(wb: Workbench, home: Path, t
     replaced = wb.open_base("small", compute)
     assert replaced.card == wb.bases.card("small") != first.card
     assert not models.same_bits(replaced.backbone.to_hf_state_dict(), first.backbone.to_hf_state_dict())
-    with pytest.raises(UserInputError, match="The adapter 'mood' wants the base 'small'"):
+    with pytest.raises(UserInputError, match="Adapter 'mood' needs base 'small'"):
         predict(wb)
     with Workbench() as other:
         other.remove_base("small")
@@ -201,7 +201,7 @@ def test_read_commands_create_nothing(command: Command, home: Path) -> None:
         assert len(command.ok(*words.split()).out.splitlines()) <= 1  # the header of a table
     for words in ["train --resume x", "bases pretrain --resume x", "runs show x", "runs remove x"]:
         done = command(*words.split())
-        message = "weibo-tui: There is no run x: 'weibo-tui runs list' shows those that there are.\n"
+        message = "weibo-tui: Run not found: 'x'. List all runs with 'weibo-tui runs list'.\n"
         assert (done.code, done.err) == (2, message)
     assert not home.exists()
 

@@ -120,7 +120,7 @@ def test_labeled_jsonl_escapes_for_narrow_encoding(tmp_path: Path) -> None:
 def test_labeled_table_in_narrow_encoding_is_refused(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text\ncafé\nthé\nlait\n", encoding="latin-1")
-    with pytest.raises(UserInputError, match="has no 好"):
+    with pytest.raises(UserInputError, match="cannot represent 好"):
         label(open_table(path, encoding="latin-1"), out)
     assert not out.exists()
 
@@ -182,7 +182,7 @@ def test_added_column_that_exists_is_refused(tmp_path: Path) -> None:
         label(open_table(path), out)
     lines = tmp_path / "f.jsonl"
     lines.write_text('{"text": "一"}\n' * 1500 + '{"text": "二", "error": 1}\n', encoding="utf-8")
-    with pytest.raises(UserInputError, match="row 1501: it has error already"):
+    with pytest.raises(UserInputError, match="row 1501: these columns exist already: error"):
         label(open_table(lines), out, [{}] * 1501)
     assert not out.exists()
 

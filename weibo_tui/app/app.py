@@ -98,7 +98,7 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             if warning := unknown_settings(self.paths):
                 self.show_message(warning, "error")
         if self.settings.theme not in self.available_themes:
-            message = _("The settings name a theme that there is not, '{name}': Theme, among all actions, lists them.")
+            message = _("Unknown theme in the settings: '{name}'. The command Theme lists all themes.")
             self.show_message(message.format(name=truncate(self.settings.theme)), "error")
         self.run_task(self._warm_up())
 
@@ -154,7 +154,7 @@ class WeiboApp(BaseApp, inherit_bindings=False):
     def action_command_palette(self) -> None:
         # Textual's own palette, with a translated placeholder.
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(id="--command-palette", placeholder=_("Search for an action")))
+            self.push_screen(CommandPalette(id="--command-palette", placeholder=_("Search for a command")))
 
     def search_themes(self) -> None:
         self.push_screen(CommandPalette([ThemeProvider], placeholder=_("Search for a theme")))
@@ -180,15 +180,15 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     async def _ask_to_quit(self) -> None:
         runs = [job for job in self.jobs if job.run]
-        answers = [("stay", _("Stay here"))]
+        answers = [("stay", _("Cancel"))]
         if runs:
-            answers.append(("stop", _("Stop, with a checkpoint, and leave")))
-            answers.append(("leave", _("Leave, and let it go on in a process of its own")))
+            answers.append(("stop", _("Save and quit")))
+            answers.append(("leave", _("Keep training in the background and quit")))
         else:
-            answers.append(("stop", _("Stop and leave")))
-        question = _("At work: {titles}").format(titles=", ".join(job.title for job in self.jobs))
-        if any(job.kind == "fetch" for job in self.jobs):
-            question += "\n" + _("What has come of a base is kept, and the next fetch goes on there.")
+            answers.append(("stop", _("Stop and quit")))
+        question = _("Running: {titles}").format(titles=", ".join(job.title for job in self.jobs))
+        if any(job.kind == "download" for job in self.jobs):
+            question += "\n" + _("The downloaded part of a base is kept, and the next download continues from it.")
         answer = await self.push_screen_wait(ChoiceDialog(question, answers))
         self._quit_dialog_open = False
         if answer in ("stop", "leave"):
@@ -205,7 +205,7 @@ class WeiboApp(BaseApp, inherit_bindings=False):
                 ids.add(binding.id)
                 action = partial(self.run_action, binding.action, active.node)
                 yield SystemCommand(binding.description, key_names(key), action)
-        yield SystemCommand(_("Theme"), _("Choose among all colour themes"), self.action_change_theme)
+        yield SystemCommand(_("Theme"), _("Choose a color theme"), self.action_change_theme)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.label_colors(self.current_theme.dark)

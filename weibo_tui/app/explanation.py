@@ -1,4 +1,4 @@
-"""Error messages for the app, which has fields instead of command-line options."""
+"""Error messages for the app, which has fields and actions instead of options and commands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from weibo_tui import log
+from weibo_tui.app.keymap import KEY_GROUPS, description
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -15,30 +16,56 @@ _FIELDS: Mapping[str, str] = {
     "base": N_("Base"),
     "batch-size": N_("Batch size"),
     "blocks": N_("Blocks"),
-    "column": N_("Posts in"),
+    "column": N_("Text column"),
     "context": N_("Context"),
     "encoding": N_("Encoding"),
-    "label-column": N_("Labels in"),
-    "labels": N_("Names of labels"),
+    "label-column": N_("Label column"),
+    "labels": N_("Label names"),
     "learning-rate": N_("Learning rate"),
-    "max-length": N_("Longest post"),
+    "max-length": N_("Maximum length"),
     "minutes": N_("Minutes"),
     "name": N_("Name"),
-    "out": N_("Write the result to"),
+    "out": N_("Result file"),
     "tokens": N_("Tokens"),
 }
 """Labels of fields by the name of the command-line option."""
 
+_ACTIONS: Mapping[str, str] = {
+    "adapters export": "models.export",
+    "adapters import": "models.import",
+    "adapters use": "models.use",
+    "bases add": "models.import",
+    "bases export": "models.export",
+    "bases get": "models.get",
+    "bases pretrain": "train.pretrain",
+    "bases use": "models.use",
+    "runs list": "app.train",
+    "train": "train.new",
+}
+"""Names of actions by the command that does the same."""
+
 _OPTION = re.compile(rf"(?<![\w/-])--({'|'.join(_FIELDS)})(?![\w-])")
+_COMMAND = re.compile(rf"'weibo-tui ({'|'.join(_ACTIONS)})(?: [^']*)?'")
 
 
 def user_message(error: Exception) -> str:
-    """Return a sentence about any error, with fields instead of options."""
+    """Return a sentence about any error, in the terms of the app."""
     if isinstance(error, WeiboTuiError) and error.in_app:
         return error.in_app
-    return with_fields(log.user_message(error))
+    return in_app_terms(log.user_message(error))
 
 
-def with_fields(message: str) -> str:
-    """Replace the names of options in a message by the labels of fields."""
-    return _OPTION.sub(lambda option: _("“{text}”").format(text=_(_FIELDS[option[1]])), message)
+def in_app_terms(message: str) -> str:
+    """Replace options in a message by the labels of fields, and commands by the names of actions."""
+    message = _COMMAND.sub(lambda command: _quoted(_action(_ACTIONS[command[1]])), message)
+    return _OPTION.sub(lambda option: _quoted(_(_FIELDS[option[1]])), message)
+
+
+def _action(name: str) -> str:
+    """Return the screen and the description of an action: `Models → Import`."""
+    screen = name.partition(".")[0]
+    return _(description(name)) if screen == "app" else f"{_(KEY_GROUPS[screen])} → {_(description(name))}"
+
+
+def _quoted(text: str) -> str:
+    return _("“{text}”").format(text=text)

@@ -50,7 +50,7 @@ class Help(Dialog[None]):
             yield from _table((key_names(keys_of(key, self.app.keymap)), _(key.description), key.name) for key in keys)
         yield Content("")
         yield safe_content(
-            _('Other keys: in settings.toml, [keys], by the names on the right, as in "cards.copy" = "y".')
+            _('To change keys, use the names on the right in settings.toml under [keys], like "cards.copy" = "y".')
         )
 
 

@@ -1,4 +1,4 @@
-"""All keys of the app: the screens bind them, and the help and the README list them.
+"""All keys of the app: the screens bind them, and the help and `weibo-tui keys` list them.
 
 The settings change the keys of an action by its name: ``[keys]`` with ``"cards.copy" = "y"``.
 """
@@ -35,63 +35,63 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("app.train", "f3,alt+2", "go('train')", N_("Train"), shown=False),
         Key("app.history", "f4,alt+3", "go('history')", N_("History"), shown=False),
         Key("app.models", "f5,alt+4", "go('models')", N_("Models"), shown=False),
-        Key("app.palette", "ctrl+p", "command_palette", N_("All actions")),
-        Key("app.theme", "ctrl+t", "toggle_theme", N_("Dark or light"), shown=False),
-        Key("app.quit", "ctrl+q", "quit", N_("Leave"), priority=True),
+        Key("app.palette", "ctrl+p", "command_palette", N_("Commands")),
+        Key("app.theme", "ctrl+t", "toggle_theme", N_("Dark or light theme"), shown=False),
+        Key("app.quit", "ctrl+q", "quit", N_("Quit"), priority=True),
     ),
     "train": (
         Key("train.new", "n", "new", N_("New")),
         Key("train.pause", "space", "pause", N_("Pause")),
         Key("train.stop", "s", "stop", N_("Stop")),
         Key("train.resume", "r", "resume", N_("Resume")),
-        Key("train.use", "u", "use", N_("Use")),
-        Key("train.overlay", "o", "overlay", N_("Lay over")),
+        Key("train.use", "u", "use", N_("Set default")),
+        Key("train.overlay", "o", "overlay", N_("Overlay")),
         Key("train.zoom", "z", "zoom", N_("Zoom")),
-        Key("train.previous_curve", "left", "turn(-1)", N_("The curve before"), shown=False),
-        Key("train.next_curve", "right", "turn(1)", N_("The next curve"), shown=False),
+        Key("train.previous_curve", "left", "turn(-1)", N_("Previous curve"), shown=False),
+        Key("train.next_curve", "right", "turn(1)", N_("Next curve"), shown=False),
         Key("train.log_scale", "l", "log_scale", N_("Logarithmic axis"), shown=False),
         Key("train.smoothing", "m", "smoothing", N_("Smoothing"), shown=False),
         Key("train.export", "e,x", "export", N_("Export the journal"), shown=False),
         Key("train.delete", "d,delete", "delete", N_("Delete"), shown=False),
-        Key("train.pretrain", "p", "pretrain", N_("Make a base from text"), shown=False),
+        Key("train.pretrain", "p", "pretrain", N_("Pretrain a base"), shown=False),
         Key("train.back", "escape", "back", N_("Back"), shown=False),
     ),
     "form": (Key("form.start", "ctrl+s", "start", N_("Start")),),
-    "files": (Key("files.remove", "delete,backspace,x", "remove", N_("Take it out")),),
+    "files": (Key("files.remove", "delete,backspace,x", "remove", N_("Remove")),),
     "models_list": (Key("models_list.open", "enter", "screen.open_card", N_("Card")),),
     "models": (
-        Key("models.use", "u", "use", N_("Use")),
+        Key("models.use", "u", "use", N_("Set default")),
         Key("models.evaluate", "e", "evaluate", N_("Evaluate")),
         Key("models.train", "t", "train", N_("Train on it")),
-        Key("models.get", "g", "get", N_("Fetch a base"), shown=False),
+        Key("models.get", "g", "get", N_("Download a base"), shown=False),
         Key("models.import", "i", "import", N_("Import")),
         Key("models.export", "x", "export", N_("Export")),
         Key("models.delete", "d,delete", "delete", N_("Delete"), shown=False),
         Key("models.stop", "s", "stop", N_("Stop")),
         Key("models.rename", "r", "rename", N_("Rename"), shown=False),
-        Key("models.pretrain", "p", "pretrain", N_("Make a base from text"), shown=False),
-        Key("models.last", "l", "last", N_("Evaluations of before"), shown=False),
+        Key("models.pretrain", "p", "pretrain", N_("Pretrain a base"), shown=False),
+        Key("models.last", "l", "last", N_("Past evaluations"), shown=False),
         Key("models.back", "escape", "back", N_("Back to the list"), shown=False),
     ),
     "evaluation": (
         Key("evaluation.stop", "s", "stop", N_("Stop")),
-        Key("evaluation.write", "w", "write", N_("Write the wrong ones")),
+        Key("evaluation.write", "w", "write", N_("Export errors")),
     ),
     "matrix": (
-        Key("matrix.open", "enter", "open", N_("Its posts")),
-        Key("matrix.left", "left,h", "move(-1, 0)", N_("To the left"), shown=False),
-        Key("matrix.right", "right,l", "move(1, 0)", N_("To the right"), shown=False),
+        Key("matrix.open", "enter", "open", N_("Show posts")),
+        Key("matrix.left", "left,h", "move(-1, 0)", N_("Left"), shown=False),
+        Key("matrix.right", "right,l", "move(1, 0)", N_("Right"), shown=False),
         Key("matrix.up", "up,k", "move(0, -1)", N_("Up"), shown=False),
         Key("matrix.down", "down,j", "move(0, 1)", N_("Down"), shown=False),
     ),
     "posts": (
-        Key("posts.open", "enter", "open", N_("Open whole")),
+        Key("posts.open", "enter", "open", N_("Open")),
         Key("posts.up", "up,k", "move(-1)", N_("Up"), shown=False),
         Key("posts.down", "down,j", "move(1)", N_("Down"), shown=False),
-        Key("posts.page_up", "pageup", "page(-1)", N_("A page up"), shown=False),
-        Key("posts.page_down", "pagedown", "page(1)", N_("A page down"), shown=False),
-        Key("posts.first", "home", "first", N_("To the first"), shown=False),
-        Key("posts.last", "end", "last", N_("To the last that is here"), shown=False),
+        Key("posts.page_up", "pageup", "page(-1)", N_("Page up"), shown=False),
+        Key("posts.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
+        Key("posts.first", "home", "first", N_("First"), shown=False),
+        Key("posts.last", "end", "last", N_("Last"), shown=False),
     ),
     "post": (Key("post.copy", "c", "copy", N_("Copy")),),
     "predict": (
@@ -101,21 +101,21 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     "prompt": (
         Key("prompt.send", "enter", "send", N_("Send")),
         Key("prompt.new_line", "ctrl+j,alt+enter,shift+enter", "break_line", N_("New line"), shown=False),
-        Key("prompt.older", "up", "older", N_("Post sent before"), shown=False),
-        Key("prompt.newer", "down", "newer", N_("Post sent after"), shown=False),
+        Key("prompt.older", "up", "older", N_("Previous post"), shown=False),
+        Key("prompt.newer", "down", "newer", N_("Next post"), shown=False),
         Key("prompt.leave", "escape", "leave", N_("Cards")),
     ),
     "welcome": (Key("welcome.leave", "escape", "screen.write", N_("Prompt"), shown=False),),
     "cards": (
-        Key("cards.up", "up,k", "move(-1)", N_("Card above"), shown=False),
-        Key("cards.down", "down,j", "move(1)", N_("Card below"), shown=False),
+        Key("cards.up", "up,k", "move(-1)", N_("Previous card"), shown=False),
+        Key("cards.down", "down,j", "move(1)", N_("Next card"), shown=False),
         Key("cards.page_up", "pageup", "page(-1)", N_("Page up"), shown=False),
         Key("cards.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
-        Key("cards.first", "g,home", "first", N_("Oldest card"), shown=False),
-        Key("cards.last", "G,end", "last", N_("Newest card"), shown=False),
+        Key("cards.first", "g,home", "first", N_("First card"), shown=False),
+        Key("cards.last", "G,end", "last", N_("Last card"), shown=False),
         Key("cards.open", "space,enter", "open", N_("Open")),
         Key("cards.copy", "c,y", "copy_card", N_("Copy")),
-        Key("cards.again", "r", "judge_again", N_("Again")),
+        Key("cards.again", "r", "judge_again", N_("Predict again")),
         Key("cards.history", "h", "show_in_history", N_("History")),
         Key("cards.delete", "d,delete", "delete_card", N_("Delete")),
         Key("cards.undo", "u", "bring_back", N_("Undo")),
@@ -124,7 +124,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     ),
     "path": (
         Key("path.complete", "tab", "complete", N_("Complete")),
-        Key("path.down", "down", "down", N_("What is there")),
+        Key("path.down", "down", "down", N_("Browse")),
         Key("path.up", "up", "up", N_("Up in the list"), shown=False),
         Key("path.close", "escape", "close", N_("Close the list"), shown=False),
     ),
@@ -140,10 +140,10 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("history.stop_export", "s", "stop_export", N_("Stop the export")),
         Key("history.mark", "space", "mark", N_("Mark"), shown=False),
         Key("history.copy", "c,y", "copy", N_("Copy the post"), shown=False),
-        Key("history.to_prompt", "r", "to_prompt", N_("Bring the post to the prompt"), shown=False),
-        Key("history.newest", "g,home", "newest", N_("To the newest"), shown=False),
-        Key("history.oldest", "G,end", "oldest", N_("To the oldest"), shown=False),
-        Key("history.refresh", "R", "refresh", N_("Look for what is new"), shown=False),
+        Key("history.to_prompt", "r", "to_prompt", N_("Copy the post to the prompt"), shown=False),
+        Key("history.newest", "g,home", "newest", N_("Newest"), shown=False),
+        Key("history.oldest", "G,end", "oldest", N_("Oldest"), shown=False),
+        Key("history.refresh", "R", "refresh", N_("Refresh"), shown=False),
         Key("history.clear", "X", "clear", N_("Delete the whole history"), shown=False),
         Key("history.back", "escape", "back", N_("Back"), shown=False),
     ),
@@ -154,26 +154,26 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("history_table.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
         Key("history_table.open", "enter", "open", N_("Details"), shown=False),
     ),
-    "history_search": (Key("history_search.leave", "enter,down", "leave", N_("To the table"), shown=False),),
+    "history_search": (Key("history_search.leave", "enter,down", "leave", N_("Table"), shown=False),),
     "history_details": (Key("history_details.leave", "enter", "leave", N_("Back to the table")),),
 }
 
 KEY_GROUPS = {
     "app": N_("Everywhere"),
     "train": N_("Train"),
-    "form": N_("A new training, a new base"),
-    "files": N_("The chosen files"),
+    "form": N_("New training, new base model"),
+    "files": N_("Chosen files"),
     "models_list": N_("Models: list"),
     "models": N_("Models"),
-    "evaluation": N_("An evaluation"),
-    "matrix": N_("The confusion matrix"),
-    "posts": N_("The posts of a cell"),
-    "post": N_("A post of a cell"),
+    "evaluation": N_("Evaluation"),
+    "matrix": N_("Confusion matrix"),
+    "posts": N_("Posts of a cell"),
+    "post": N_("One post of a cell"),
     "predict": N_("Predict"),
     "prompt": N_("Predict: the prompt"),
     "welcome": N_("Predict: the first start"),
     "cards": N_("Predict: the cards"),
-    "path": N_("The path of a file"),
+    "path": N_("File path"),
     "dialog": N_("Dialogs"),
     "history": N_("History"),
     "history_table": N_("History: table"),
@@ -198,10 +198,10 @@ def check_keymap(keymap: Mapping[str, str]) -> Mapping[str, str]:
     known = {key.name for key in all_keys()}
     for name, keys in keymap.items():
         if name not in known:
-            message = _("The settings give keys to '{name}', which is no action of the app: its help (F1) names them.")
+            message = _("Unknown action '{name}' under [keys] in the settings. The help (F1) lists the actions.")
             raise UserInputError(message.format(name=truncate(name)))
         if not all(part.strip() for part in keys.split(",")):
-            message = _("The settings leave '{name}' without a key: name one, or remove the line.")
+            message = _("The settings leave '{name}' without a key. Name a key, or remove the line.")
             raise UserInputError(message.format(name=name))
     return keymap
 
@@ -213,8 +213,7 @@ def keys_of(key: Key, keymap: Mapping[str, str]) -> str:
 
 def first_key(name: str, keymap: Mapping[str, str]) -> str:
     """Return the first key of the action `name`, as texts show it."""
-    key = next(key for key in all_keys() if key.name == name)
-    return key_names(keys_of(key, keymap).partition(",")[0])
+    return key_names(keys_of(_key(name), keymap).partition(",")[0])
 
 
 def key_names(keys: str) -> str:
@@ -227,14 +226,13 @@ def _key_name(key: str) -> str:
     return key if len(key) == 1 else "+".join(_KEY_NAMES.get(part, part.capitalize()) for part in key.split("+"))
 
 
-def markdown_table() -> str:
-    """Return all keys as tables for the README."""
-    lines = []
-    for group, keys in KEYS.items():
-        lines += [f"**{KEY_GROUPS[group]}**", "", "| keys | what they do | name in the settings |", "|---|---|---|"]
-        lines += [f"| {key_names(key.keys)} | {key.description} | `{key.name}` |" for key in keys]
-        lines.append("")
-    return "\n".join(lines)
+def description(name: str) -> str:
+    """Return the description of the action `name`, in English."""
+    return _key(name).description
+
+
+def _key(name: str) -> Key:
+    return next(key for key in all_keys() if key.name == name)
 
 
 def all_keys() -> Iterator[Key]:

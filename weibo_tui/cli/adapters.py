@@ -34,22 +34,20 @@ if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
 
 MAX_VALUE_CELLS = 1000
-FORMATS = {"native": "ours", "legacy": "original"}
+FORMATS = {"ours": "native", "original": "legacy"}
 """Aliases of the file formats."""
 
-adapters = typer.Typer(
-    name="adapters", cls=Group, help=_("What was trained: small, and on one base each."), no_args_is_help=True
-)
+adapters = typer.Typer(name="adapters", cls=Group, help=_("Manage adapters."), no_args_is_help=True)
 
 
-@adapters.command("list", cls=Command, help=_("Show the adapters there are."))
+@adapters.command("list", cls=Command, help=_("List adapters."))
 def list_adapters(json: options.Json = False) -> None:
     def row(card: AdapterCard) -> list[str]:
         without = card.score.get("emoticons", {}).get("without")
         accuracy = [percent(card.score.get("accuracy")), percent(without)]
         return [card.name, card.base, ", ".join(card.labels), *accuracy, card.created_at[:10], ""]
 
-    header = [_("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("made"), ""]
+    header = [_("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("created"), ""]
     with open_workbench() as workbench:
         list_cards(workbench.adapters, workbench.adapter_name, header, row, json)
 
@@ -67,7 +65,7 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
         _("Labels"): ", ".join(card.labels),
         _("Parameters"): f"{card.parameters:,}",
         _("Blocks"): ", ".join(map(str, card.blocks)),
-        _("Reads"): _("{length} tokens").format(length=card.max_length),
+        _("Max length"): _("{length} tokens").format(length=card.max_length),
         _("Temperature"): f"{card.temperature:.3f} ({card.dtype})",
         _("Trained on"): ", ".join(map(str, card.data.get("files", []))),
         _("Made"): card.created_at,
@@ -82,22 +80,23 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
 
 
 @adapters.command("set-default", cls=Command, hidden=True)
-@adapters.command("use", cls=Command, help=_("Choose the adapter that is used where none is named."))
+@adapters.command("use", cls=Command, help=_("Set the default adapter."))
 def set_default_adapter(name: Name) -> None:
     with open_workbench() as workbench:
         workbench.set_default_adapter(name)
-    echo_info(_("'{name}' is the adapter now.").format(name=name))
+    echo_info(_("'{name}' is the default adapter now.").format(name=name))
 
 
 @adapters.command(
-    "import", cls=Command, help=_("Take in an exported adapter, or the original project's checkpoint (.pth).")
+    "import", cls=Command, help=_("Import an exported adapter, or a checkpoint of the original project (.pth).")
 )
 def import_adapter(
-    path: Annotated[Path, typer.Argument(help=_("What 'export' wrote: .zip, .tar.gz or its folder; or a .pth."))],
-    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter; else the card's."))] = "",
-    base: Annotated[str, typer.Option(metavar="NAME", help=_("Base of a .pth; else the default one."))] = "",
+    path: Annotated[Path, typer.Argument(help=_("Exported adapter: .zip, .tar.gz or its folder; or a .pth file."))],
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the adapter (default: the card's)."))] = "",
+    base: Annotated[str, typer.Option(metavar="NAME", help=_("Base of a .pth file (default: the default base)."))] = "",
     labels: Annotated[
-        str | None, typer.Option(metavar="NAMES", help=_("Labels of a .pth in their order; else negative,positive."))
+        str | None,
+        typer.Option(metavar="NAMES", help=_("Labels of a .pth file in order (default: negative,positive).")),
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -107,7 +106,7 @@ def import_adapter(
     is_checkpoint = path.suffix in SUFFIXES
     if not is_checkpoint and (base or labels is not None):
         raise UserInputError(
-            _("--base and --labels are for a .pth: the card in {path} names its own.").format(path=path)
+            _("--base and --labels are for .pth files only. The card in {path} names its own.").format(path=path)
         )
 
     def start(workbench: Workbench) -> Iterator[object]:
@@ -119,29 +118,32 @@ def import_adapter(
     imported = run_with_progress(start, ImportResult)
     with open_workbench() as workbench:
         card = workbench.adapters.card(imported.card.name)
-        echo_info(_("The adapter '{name}' is there.").format(name=card.name))
+        echo_info(_("Imported adapter '{name}'.").format(name=card.name))
         if workbench.find_base(card.base_fingerprint) is None:
-            echo_info(_("It wants the base '{base}', which is not here yet.").format(base=card.base))
+            echo_info(_("It needs base '{base}', which is not installed yet.").format(base=card.base))
         echo_default_hint("adapters", card.name, workbench.adapter_name)
 
 
 @adapters.command(
-    "export", cls=Command, help=_("Write an adapter as one .zip or .tar.gz, or as the original's checkpoint (.pth).")
+    "export",
+    cls=Command,
+    help=_("Export an adapter as .zip or .tar.gz, or as a checkpoint of the original project (.pth)."),
 )
 def export_adapter(
     name: Name,
     path: Annotated[Path, typer.Argument(help=_("File to write, ending in .zip, .tar.gz or .pth."))],
     file_format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help=_("ours, or original; else by the file's ending."))
+        str,
+        typer.Option("--format", metavar="NAME", help=_("Format: native or legacy (default: by the file's ending).")),
     ] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
     from weibo_tui.workbench.legacy_project import SUFFIXES
 
     is_checkpoint = path.suffix in SUFFIXES
-    file_format = FORMATS.get(file_format, file_format) or ("original" if is_checkpoint else "ours")
-    if file_format not in FORMATS.values() or (file_format == "original") != is_checkpoint:
-        message = _("{path} cannot be of the format {form}: write ours as .zip or .tar.gz, the original's as .pth.")
+    file_format = FORMATS.get(file_format, file_format) or ("legacy" if is_checkpoint else "native")
+    if file_format not in FORMATS.values() or (file_format == "legacy") != is_checkpoint:
+        message = _("{path} does not fit the format {form}. Use .zip or .tar.gz for native, .pth for legacy.")
         raise UserInputError(message.format(path=path, form=file_format))
     if is_checkpoint:
         run_with_progress(lambda workbench: workbench.iter_export_legacy(name, path, overwrite))
@@ -151,21 +153,21 @@ def export_adapter(
     if is_checkpoint:
         echo_info(
             _(
-                "The original's predict script reads posts uncleaned, and judges at their padding: its verdicts may "
-                "differ from those here."
+                "The original project's predict script does not clean posts and reads the padding token, so "
+                "its predictions may differ from those here."
             )
         )
 
 
-@adapters.command("rename", cls=Command, help=_("Give an adapter another name."))
+@adapters.command("rename", cls=Command, help=_("Rename an adapter."))
 def rename_adapter(name: Name, new: NewName) -> None:
     with open_workbench() as workbench:
         workbench.rename_adapter(name, new)
-    echo_info(_("The adapter '{name}' is named '{new}' now.").format(name=name, new=new))
+    echo_info(_("Renamed adapter '{name}' to '{new}'.").format(name=name, new=new))
 
 
 @adapters.command("remove", cls=Command, help=_("Delete an adapter."))
 def remove_adapter(name: Name) -> None:
     with open_workbench() as workbench:
         workbench.remove_adapter(name)
-    echo_info(_("The adapter '{name}' is removed.").format(name=name))
+    echo_info(_("Removed adapter '{name}'.").format(name=name))

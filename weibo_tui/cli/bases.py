@@ -34,25 +34,25 @@ from weibo_tui.registry.tokenizer_stats import MAX_TOKENS_PER_CHARACTER, MAX_UNK
 if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
 
-bases = typer.Typer(name="bases", cls=Group, help=_("The frozen GPT-2s that adapters stand on."), no_args_is_help=True)
+bases = typer.Typer(name="bases", cls=Group, help=_("Manage base models."), no_args_is_help=True)
 
 TOKEN_UNITS = {"char": "characters", "bpe": "pieces"}
 """Aliases of the units."""
-CAN_RESUME = N_("Stopped; what has come is kept, and the same command goes on there.")
+CAN_RESUME = N_("Stopped. The downloaded part is kept, and the same command continues from it.")
 
-Name = Annotated[str, typer.Argument(help=_("Its name."))]
-NewName = Annotated[str, typer.Argument(help=_("The name that it gets."))]
-Exported = Annotated[Path, typer.Argument(help=_("What 'export' wrote."))]
+Name = Annotated[str, typer.Argument(help=_("Name."))]
+NewName = Annotated[str, typer.Argument(help=_("New name."))]
+Exported = Annotated[Path, typer.Argument(help=_("Exported base: .zip, .tar.gz or its folder."))]
 Out = Annotated[Path, typer.Argument(help=_("File to write, ending in .zip or .tar.gz."))]
 
 
-@bases.command("list", cls=Command, help=_("Show the bases there are."))
+@bases.command("list", cls=Command, help=_("List bases."))
 def list_bases(json: options.Json = False) -> None:
     with open_workbench() as workbench:
         list_cards(
             workbench.bases,
             workbench.base_name,
-            [_("base"), _("parameters"), _("made"), _("from")],
+            [_("base"), _("parameters"), _("created"), _("from")],
             lambda card: [card.name, f"{card.parameters:,}", card.created_at[:10], card.source],
             json,
         )
@@ -79,17 +79,18 @@ def list_cards(
     def cells(card: Card) -> list[str]:
         *first, last = row(card)
         star = "*" if card.name == default else ""
-        return [star, *first, _("comes with weibo-tui") if card.name in bundled else last]
+        return [star, *first, _("bundled") if card.name in bundled else last]
 
     echo_table(["", *header], map(cells, cards))
 
 
-@bases.command("add", cls=Command, help=_("Take in a local Hugging Face GPT-2 folder; it is converted once."))
+@bases.command("add", cls=Command, help=_("Add a local Hugging Face GPT-2 folder."))
 def add_base(
     folder: Annotated[
-        Path | None, typer.Argument(help=_("Folder with config.json, weights and tokenizer; else models/gpt2-chinese."))
+        Path | None,
+        typer.Argument(help=_("Folder with config.json, weights and tokenizer (default: models/gpt2-chinese).")),
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the folder's."))] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base (default: the folder's)."))] = "",
     json: options.Json = False,
 ) -> None:
     from weibo_tui.workbench.legacy_project import LegacyProject
@@ -97,7 +98,10 @@ def add_base(
     folder = folder or LegacyProject.find().base
     if folder is None:
         raise UserInputError(
-            _("Name the model's folder, as in 'weibo-tui bases add FOLDER': models/gpt2-chinese is not here.")
+            _(
+                "No folder given, and models/gpt2-chinese does not exist. Give the folder of the model, as in "
+                "'weibo-tui bases add FOLDER'."
+            )
         )
     with open_workbench() as workbench:
         card = workbench.add_base(folder, name or options.name_after(folder.absolute().name, "base"))
@@ -105,12 +109,12 @@ def add_base(
 
 
 @bases.command("download", cls=Command, hidden=True)
-@bases.command("get", cls=Command, help=_("Fetch a GPT-2 from the Hugging Face Hub, or a mirror of it, once."))
+@bases.command("get", cls=Command, help=_("Download a GPT-2 from the Hugging Face Hub or a mirror."))
 def download_base(
     repository: Annotated[
-        str, typer.Argument(metavar="REPO", help=_("Its name there, as in uer/gpt2-chinese-cluecorpussmall."))
+        str, typer.Argument(metavar="REPO", help=_("Repository, like uer/gpt2-chinese-cluecorpussmall."))
     ] = "uer/gpt2-chinese-cluecorpussmall",
-    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the repository's."))] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base (default: the repository's)."))] = "",
     json: options.Json = False,
 ) -> None:
     from weibo_tui.workbench import ImportResult
@@ -133,33 +137,33 @@ def _show_added(workbench: Workbench, card: BaseCard, json: bool) -> None:
 
 def _describe_base(card: BaseCard) -> None:
     """Print the size of a base model from outside, and how well its tokenizer reads Chinese."""
-    message = _("The base '{name}' is there: {parameters} parameters.")
+    message = _("Added base '{name}' with {parameters} parameters.")
     echo_info(message.format(name=card.name, parameters=f"{card.parameters:,}"))
     unknown, tokens = card.made.get("unknown_share"), card.made.get("tokens_per_character")
     if not isinstance(unknown, float) or not isinstance(tokens, float):
         return  # a card of an older version
     message = (
-        _("{share} of an everyday text is unknown to its tokenizer, which makes small letters of capitals.")
+        _("The tokenizer does not know {share} of an everyday text. It converts letters to lower case.")
         if card.made.get("lower_cases")
-        else _("{share} of an everyday text is unknown to its tokenizer, which keeps capital letters.")
+        else _("The tokenizer does not know {share} of an everyday text. It keeps capital letters.")
     )
     echo_info(message.format(share=percent(unknown)))
     if unknown > MAX_UNKNOWN_SHARE:
         echo_info(
-            _("That is much: verdicts will suffer. Is it a Chinese model, with the vocabulary that belongs to it?")
+            _("This is a lot, and predictions will be poor. Check that it is a Chinese model with its own vocabulary.")
         )
     if tokens > MAX_TOKENS_PER_CHARACTER:
         message = _(
-            "It spells characters, {tokens} tokens for each: it was not made for Chinese, and reads less of a post."
+            "The tokenizer needs {tokens} tokens per character. It was not made for Chinese, so less of a post is read."
         )
         echo_info(message.format(tokens=f"{tokens:.1f}"))
 
 
-@bases.command("pretrain", cls=Command, help=_("Make a small GPT-2 base from plain text."))
+@bases.command("pretrain", cls=Command, help=_("Pretrain a small GPT-2 base on plain text."))
 @options.with_hyperparameters
 def pretrain_base(
     corpus: Annotated[
-        Path | None, typer.Argument(help=_("Text file with one post a line, also as .xz or .gz."))
+        Path | None, typer.Argument(help=_("Text file with one post per line, also as .xz or .gz."))
     ] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help=_("Name of the base (default: the file's, or the resumed run's)."))
@@ -175,7 +179,7 @@ def pretrain_base(
 
     if (corpus is None) == (not resume):
         raise UserInputError(
-            _("Name the text to learn from, or a run with --resume: 'weibo-tui bases pretrain --help' says more.")
+            _("No text file given. Give a text file, or a run with --resume. See 'weibo-tui bases pretrain --help'.")
         )
     with open_workbench() as workbench:
         if corpus is None:
@@ -193,41 +197,41 @@ def pretrain_base(
 
 
 @bases.command("set-default", cls=Command, hidden=True)
-@bases.command("use", cls=Command, help=_("Choose the base that is trained on where none is named."))
+@bases.command("use", cls=Command, help=_("Set the default base."))
 def set_default_base(name: Name) -> None:
     with open_workbench() as workbench:
         workbench.set_default_base(name)
-    echo_info(_("'{name}' is the base now.").format(name=name))
+    echo_info(_("'{name}' is the default base now.").format(name=name))
 
 
-@bases.command("rename", cls=Command, help=_("Give a base another name; adapters on it stay on it."))
+@bases.command("rename", cls=Command, help=_("Rename a base. Its adapters stay with it."))
 def rename_base(name: Name, new: NewName) -> None:
     with open_workbench() as workbench:
         workbench.rename_base(name, new)
-    echo_info(_("The base '{name}' is named '{new}' now.").format(name=name, new=new))
+    echo_info(_("Renamed base '{name}' to '{new}'.").format(name=name, new=new))
 
 
-@bases.command("import", cls=Command, help=_("Take in an exported base: .zip, .tar.gz or its folder."))
+@bases.command("import", cls=Command, help=_("Import an exported base: .zip, .tar.gz or its folder."))
 def import_base(
     path: Exported,
-    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base; else the card's."))] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help=_("Name of the base (default: the card's)."))] = "",
 ) -> None:
     from weibo_tui.workbench import ImportResult
 
     card = run_with_progress(lambda workbench: workbench.iter_import_base(path, name), ImportResult).card
-    echo_info(_("The base '{name}' is there.").format(name=card.name))
+    echo_info(_("Imported base '{name}'.").format(name=card.name))
     with open_workbench() as workbench:
         echo_default_hint("bases", card.name, workbench.base_name)
 
 
-@bases.command("export", cls=Command, help=_("Write a base as one .zip or .tar.gz."))
+@bases.command("export", cls=Command, help=_("Export a base as .zip or .tar.gz."))
 def export_base(name: Name, path: Out, overwrite: options.Overwrite = False) -> None:
     run_with_progress(lambda workbench: workbench.iter_export_base(name, path, overwrite))
     echo(str(path))
 
 
-@bases.command("remove", cls=Command, help=_("Delete a base; adapters on it stay, and want it back."))
+@bases.command("remove", cls=Command, help=_("Delete a base. Its adapters are kept, but need it to work."))
 def remove_base(name: Name) -> None:
     with open_workbench() as workbench:
         workbench.remove_base(name)
-    echo_info(_("The base '{name}' is removed.").format(name=name))
+    echo_info(_("Removed base '{name}'.").format(name=name))

@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 @options.with_hyperparameters
 def bench(
     base: Annotated[
-        str, typer.Option("--base", metavar="NAME", help=_("Base to measure (default: the one to train on)."))
+        str, typer.Option("--base", metavar="NAME", help=_("Base to measure (default: the default base)."))
     ] = "",
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help=_("Estimate how long labeling this file takes."))
@@ -47,7 +47,7 @@ def bench(
     from weibo_tui.workbench.benchmark import benchmark
 
     if file is not None and rows is not None:
-        raise UserInputError(_("--file and --rows exclude each other. Give one of them."))
+        raise UserInputError(_("--file and --rows cannot be used together. Use one of them."))
     with progress_bars(data=json) as stage, Workbench() as workbench:
         workbench.base_name(base)
         if file is not None:

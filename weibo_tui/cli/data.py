@@ -15,17 +15,19 @@ from weibo_tui.cli.output import echo, echo_json, run_with_progress
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 
-group = typer.Typer(name="data", cls=Group, help=_("Labelled posts to train on."), no_args_is_help=True)
+group = typer.Typer(name="data", cls=Group, help=_("Labeled files to train on."), no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
     app.command("inspect", cls=Command, hidden=True)(audit)
-    app.command("audit", cls=Command, help=_("Look at a data set: labels, duplicates, lengths, emoticons."))(audit)
+    app.command("audit", cls=Command, help=_("Audit a dataset: labels, duplicates, lengths, emoticons."))(audit)
     app.add_typer(group)
 
 
 @group.command("download", cls=Command, hidden=True)
-@group.command("get", cls=Command, help=_("Fetch weibo_senti_100k from the Hugging Face Hub: 120,000 labelled posts."))
+@group.command(
+    "get", cls=Command, help=_("Download weibo_senti_100k from the Hugging Face Hub: 120,000 labeled posts.")
+)
 def download_data(
     out: Annotated[Path, typer.Option("--out", "--output", "-o", metavar="FILE", help=_("CSV file to write."))] = Path(
         "weibo_senti_100k.csv"
@@ -57,7 +59,7 @@ def audit(
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:
     for file in figures["files"]:
-        yield _("{path}: {rows} rows, {format}, {encoding}; posts in '{text}', labels in '{label}'").format(
+        yield _("{path}: {rows} rows, {format}, {encoding}; text column '{text}', label column '{label}'").format(
             path=file["path"],
             rows=f"{file['rows']:,}",
             format=file["format"],
@@ -66,25 +68,23 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
             label=file["label_column"] or "–",
         )
     used = figures["rows"] - figures["empty"]
-    yield _("Rows           {rows}, {empty} of them empty, {unlabelled} without a label").format(
+    yield _("Rows           {rows}, {empty} empty, {unlabelled} unlabeled").format(
         rows=f"{figures['rows']:,}", empty=figures["empty"], unlabelled=figures["unlabelled"]
     )
     for name, number in figures["labels"].items():
         yield _("Label          {name}: {number} ({share})").format(
             name=name, number=f"{number:,}", share=percent(number / used if used else None)
         )
-    yield _("Duplicates     {duplicates} posts stood there before; {contradictions} texts have several labels").format(
+    yield _("Duplicates     {duplicates}; texts with conflicting labels: {contradictions}").format(
         duplicates=f"{figures['duplicates']:,}", contradictions=f"{figures['contradictions']:,}"
     )
     if figures["word_duplicates"]:
         yield _(
-            "               {number} more equal an earlier post but for emoticons, punctuation, digits or topics; "
-            "{contradictions} such texts have several labels"
+            "               {number} more after removing emoticons, punctuation, digits and topics; "
+            "texts with conflicting labels among these: {contradictions}"
         ).format(number=f"{figures['word_duplicates']:,}", contradictions=f"{figures['word_contradictions']:,}")
     if figures["near_duplicates"]:
-        yield _("               {number} more are nearly equal to an earlier post").format(
-            number=f"{figures['near_duplicates']:,}"
-        )
+        yield _("               {number} near-duplicates").format(number=f"{figures['near_duplicates']:,}")
     length = figures["length"]
     if length["mean"] is not None:
         yield _("Length         mean {mean}, median {median}, longest {max} characters; over 126: {over}").format(
@@ -98,5 +98,5 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
     yield _("Emoticons      in {share} of the posts").format(share=percent(emoticons["share_with"]))
     if emoticons["linear_accuracy"] is not None:
         yield _(
-            "               alone they predict {accuracy} of the labels, where always the commonest gives {majority}"
+            "               emoticons alone predict {accuracy} of the labels (majority baseline: {majority})"
         ).format(accuracy=percent(emoticons["linear_accuracy"]), majority=percent(emoticons["majority"]))

@@ -23,14 +23,12 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(
-        "doctor", cls=Command, help=_("Look at what the program stands on: versions, device, folders, models.")
-    )(doctor)
+    app.command("doctor", cls=Command, help=_("Check versions, device, folders and models."))(doctor)
 
 
 def doctor(
     network: Annotated[
-        bool, typer.Option("--network", help=_("Ask too whether the Hugging Face Hub, or its mirror, answers."))
+        bool, typer.Option("--network", help=_("Check also that the Hugging Face Hub, or its mirror, can be reached."))
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -48,7 +46,7 @@ def doctor(
             echo(problem and "! " + one_line(problem))
     if report.problems:
         raise typer.Exit(1)
-    echo_info(_("Nothing is wrong."))
+    echo_info(_("No problems found."))
 
 
 def _rows(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
@@ -71,7 +69,7 @@ def _rows(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
     else:
         yield _("History"), _database(report.database)
     yield "", ""
-    labels = {"locale": _("Locale"), "encoding": _("Encoding"), "colours": _("Colours"), "size": _("Size")}
+    labels = {"locale": _("Locale"), "encoding": _("Encoding"), "colours": _("Color themes"), "size": _("Size")}
     yield from ((labels.get(name, name), value or "–") for name, value in report.terminal.items())
     yield from report.variables.items()
     if report.hub:
@@ -80,25 +78,25 @@ def _rows(report: DiagnosticReport) -> Iterator[tuple[str, str]]:
 
 def _computer(computer: Hardware) -> Iterator[tuple[str, str]]:
     reason = (
-        _("the first there is of cuda, mps, cpu")
+        _("the first available of cuda, mps, cpu")
         if computer.chosen_by == "auto"
-        else _("as {place} says").format(place=computer.chosen_by)
+        else _("see {place}").format(place=computer.chosen_by)
     )
     yield _("Device"), f"{computer.device} ({reason})"
-    yield (_("Card") if computer.device == "cuda" else _("Processor")), f"{computer.name}, {size(computer.memory)}"
+    yield (_("GPU") if computer.device == "cuda" else _("CPU")), f"{computer.name}, {size(computer.memory)}"
     yield (
         _("Cores"),
-        _("{cores}, {threads} threads to compute with").format(cores=computer.cores, threads=computer.threads),
+        _("{cores}, {threads} threads").format(cores=computer.cores, threads=computer.threads),
     )
     native = _("float32, bfloat16") if computer.bfloat16 else _("float32; bfloat16 is not native here")
-    yield _("Numbers"), _("{native}; a base computes in {dtype}").format(native=native, dtype=computer.dtype)
+    yield _("Numbers"), _("{native}; bases compute in {dtype}").format(native=native, dtype=computer.dtype)
 
 
 def _database(info: DatabaseInfo) -> str:
     from weibo_tui.storage.database import LATEST_VERSION
 
     if info.entries is None or info.runs is None:
-        return _("{size}, version {version}; this program's own is {newest}").format(
+        return _("{size}, version {version}; this program uses version {newest}").format(
             size=size(info.size), version=info.version, newest=LATEST_VERSION
         )
     entries = ngettext("{count} entry", "{count} entries", info.entries).format(count=f"{info.entries:,}")

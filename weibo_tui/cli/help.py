@@ -51,7 +51,7 @@ class Group(TyperGroup):
         if args[0] not in self.commands and not args[0].startswith("-"):
             visible = [name for name, command in self.commands.items() if not command.hidden]
             nearest = get_close_matches(args[0], self.commands, n=1) or visible
-            message = _("There is no command '{name}', did you mean {nearest}? '{path} --help' says more.")
+            message = _("Command not found: '{name}'. Did you mean {nearest}? See '{path} --help'.")
             raise UserInputError(message.format(name=args[0], nearest=", ".join(nearest), path=ctx.command_path))
         return super().resolve_command(ctx, args)
 
@@ -67,9 +67,9 @@ def usage_error(error: TyperException) -> str:
         case "NoSuchOption":
             known = [name for item in context.command.params for name in (*item.opts, *item.secondary_opts)]
             nearest = get_close_matches(option, known, n=1)
-            message = _("There is no option {option}")
+            message = _("No such option: {option}")
             if nearest:
-                message = _("There is no option {option} (did you mean {nearest}?)")
+                message = _("No such option: {option} (did you mean {nearest}?)")
             problem = message.format(option=option, nearest=", ".join(nearest))
         case "BadOptionUsage":
             flags = {name for item in context.command.params if getattr(item, "is_flag", False) for name in item.opts}
@@ -83,7 +83,7 @@ def usage_error(error: TyperException) -> str:
             problem = _("{parameter} takes a number").format(parameter=_name(parameter))
         case _other:
             problem = " ".join(error.format_message().split()).rstrip(".")
-    return _("{said}; '{command} --help' says more.").format(said=problem, command=command)
+    return _("{said}. See '{command} --help'.").format(said=problem, command=command)
 
 
 def _write_usage(command: TyperCommand | TyperGroup, ctx: Any, formatter: Any, *more: str) -> None:

@@ -21,15 +21,16 @@ from weibo_tui.text.terminal import truncate_cells
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Entry
 
-history = typer.Typer(name="history", cls=Group, help=_("The verdicts that were kept."), no_args_is_help=True)
+history = typer.Typer(name="history", cls=Group, help=_("Manage the history of predictions."), no_args_is_help=True)
 
 POST_CELLS = 60
 """Cells of a post in the list."""
 
 
-@history.command("list", cls=Command, help=_("Show the newest verdicts."))
+@history.command("list", cls=Command, help=_("List the newest predictions."))
 def list_history(
-    limit: Annotated[int, typer.Option(help=_("How many."), min=1, max=1_000_000)] = 20, json: options.Json = False
+    limit: Annotated[int, typer.Option(help=_("Number of entries."), min=1, max=1_000_000)] = 20,
+    json: options.Json = False,
 ) -> None:
     from weibo_tui.storage.history import Analysis
 
@@ -40,7 +41,7 @@ def list_history(
                 kind = "analysis" if isinstance(entry, Analysis) else "file"
                 echo_json({"kind": kind} | asdict(entry))
         else:
-            echo_table([_("time (UTC)"), _("verdict"), "", _("adapter"), _("post")], map(_cells, entries))
+            echo_table([_("time (UTC)"), _("prediction"), "", _("adapter"), _("post")], map(_cells, entries))
 
 
 def _cells(entry: Entry) -> list[str]:
@@ -56,19 +57,19 @@ def _cells(entry: Entry) -> list[str]:
     return [entry.created_at[:16].replace("T", " "), *prediction, entry.adapter, truncate_cells(post, POST_CELLS)]
 
 
-@history.command("export", cls=Command, help=_("Write all verdicts as CSV that opens in a spreadsheet."))
+@history.command("export", cls=Command, help=_("Export the history as CSV for a spreadsheet."))
 def export_history(
     path: Annotated[Path, typer.Argument(help=_("CSV file to write."))],
     bom: Annotated[
         bool,
-        typer.Option("--bom/--no-bom", help=_("Whether it begins with a BOM, which Excel needs; by default it does.")),
+        typer.Option("--bom/--no-bom", help=_("Start the file with a BOM, which Excel needs (default: yes).")),
     ] = True,
     guard: Annotated[
         bool,
         typer.Option(
             "--guard/--no-guard",
             "--escape-formulas/--no-escape-formulas",
-            help=_("Whether ' stands before cells that a spreadsheet would take for a formula; by default it does."),
+            help=_("Put ' before cells that a spreadsheet would read as a formula (default: yes)."),
         ),
     ] = True,
     overwrite: options.Overwrite = False,
@@ -76,17 +77,17 @@ def export_history(
     with open_workbench() as workbench:
         written = drain(workbench.iter_export_history(path, bom=bom, guard=guard, overwrite=overwrite))
     echo(str(path))
-    echo_info(_("{written} verdicts written.").format(written=f"{written:,}"))
+    echo_info(_("{written} predictions written.").format(written=f"{written:,}"))
 
 
-@history.command("clear", cls=Command, help=_("Forget all verdicts."))
-def clear_history(yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask."))] = False) -> None:
+@history.command("clear", cls=Command, help=_("Delete all history entries."))
+def clear_history(yes: Annotated[bool, typer.Option("--yes", help=_("Do not ask for confirmation."))] = False) -> None:
     with open_workbench() as workbench:
-        question = _("Forget all {number} entries of the history?").format(number=f"{workbench.history.count():,}")
+        question = _("Delete all {number} history entries?").format(number=f"{workbench.history.count():,}")
         if not yes and not _confirm(question):
-            raise UserInputError(_("Nothing was forgotten: answer y, or give --yes."))
+            raise UserInputError(_("Nothing was deleted. Answer y, or use --yes."))
         cleared = workbench.history.clear()
-    echo_info(_("{gone} entries are forgotten.").format(gone=f"{cleared:,}"))
+    echo_info(_("Deleted {gone} history entries.").format(gone=f"{cleared:,}"))
 
 
 def _confirm(question: str) -> bool:

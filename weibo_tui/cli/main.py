@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from weibo_tui.cli import adapters, bases, bench, data, doctor, history, predict, runs, train
+from weibo_tui.cli import adapters, bases, bench, data, doctor, history, keys, predict, runs, train
 from weibo_tui.cli.help import Command, Group, usage_error
 from weibo_tui.cli.output import echo_error, echo_info, one_line
 from weibo_tui.errors import UserInputError, WeiboTuiError
@@ -25,14 +25,14 @@ app = typer.Typer(
     name="weibo-tui",
     cls=Group,
     help=_(
-        "Read the mood of Weibo posts: train small adapters on a frozen Chinese GPT-2 and get verdicts, with no "
-        "network."
+        "Sentiment of Weibo posts: train small adapters on a frozen Chinese GPT-2 and predict labels, "
+        "without a network."
     ),
     invoke_without_command=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for part in (predict, train, data, doctor, bench):
+for part in (predict, train, data, doctor, bench, keys):
     part.add_to(app)
 for group in (bases.bases, adapters.adapters, history.history, runs.runs):
     app.add_typer(group)
@@ -45,13 +45,13 @@ def _print_version(requested: bool) -> None:
 
 
 @app.command("tui", cls=Command, hidden=True)
-@app.command(cls=Command, help=_("Open the app; so does weibo-tui alone."))
+@app.command(cls=Command, help=_("Open the app (the same as weibo-tui without a command)."))
 def launch() -> None:
     from weibo_tui.app.app import launch as run
     from weibo_tui.app.terminal.encoding import terminal_encoding
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserInputError(_("The app needs a terminal: in a pipe, use the commands that 'weibo-tui --help' lists."))
+        raise UserInputError(_("The app needs a terminal. In a pipe, use the commands in 'weibo-tui --help'."))
     terminal_encoding()  # raises if the terminal cannot show the app
     raise typer.Exit(run())
 
@@ -60,7 +60,7 @@ def launch() -> None:
 def _before_each_command(
     context: typer.Context,
     _version: bool = typer.Option(
-        False, "--version", help=_("Print the version and leave."), is_eager=True, callback=_print_version
+        False, "--version", help=_("Print the version and exit."), is_eager=True, callback=_print_version
     ),
 ) -> None:
     _check_environment()
@@ -143,8 +143,8 @@ def _report(error: Exception | KeyboardInterrupt) -> int:
 def _report_os_error(error: OSError) -> int:
     """Report a failed stream or file, unless the reader of a pipe has closed it; return the exit code."""
     if not isinstance(error, BrokenPipeError):
-        place = error.filename or _("what it prints")
-        message = _("The program failed at {place} ({reason}): check the disk and your rights there.")
+        place = error.filename or _("standard output")
+        message = _("Disk error at {place} ({reason}). Check the disk and the permissions.")
         echo_error(message.format(place=place, reason=error.strerror or error))
     # Python would report the unwritten rest once more when it closes the stream.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

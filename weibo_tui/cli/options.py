@@ -16,17 +16,17 @@ from weibo_tui.locale import gettext as _
 
 DATA = _("Data")
 
-Json = Annotated[bool, typer.Option("--json", help=_("Write one JSON object a line on stdout."))]
-Adapter = Annotated[str, typer.Option("--adapter", metavar="NAME", help=_("Adapter to use; else the default one."))]
+Json = Annotated[bool, typer.Option("--json", help=_("Write one JSON object per line to stdout."))]
+Adapter = Annotated[str, typer.Option("--adapter", metavar="NAME", help=_("Adapter (default: the default adapter)."))]
 TextColumn = Annotated[
     str | None,
     typer.Option(
-        "--column", "--text-column", metavar="NAME", rich_help_panel=DATA, help=_("Column of the posts; else found.")
+        "--column", "--text-column", metavar="NAME", rich_help_panel=DATA, help=_("Text column (default: detected).")
     ),
 ]
 LabelColumn = Annotated[
     str | None,
-    typer.Option("--label-column", metavar="NAME", rich_help_panel=DATA, help=_("Column of the labels; else found.")),
+    typer.Option("--label-column", metavar="NAME", rich_help_panel=DATA, help=_("Label column (default: detected).")),
 ]
 Encoding = Annotated[
     str | None,
@@ -34,7 +34,7 @@ Encoding = Annotated[
         "--encoding",
         metavar="NAME",
         rich_help_panel=DATA,
-        help=_("Encoding, as in utf-8, gb18030 or utf-16; else found."),
+        help=_("Encoding: utf-8, gb18030, utf-16 or another (default: detected)."),
     ),
 ]
 Labels = Annotated[
@@ -43,11 +43,11 @@ Labels = Annotated[
         "--labels",
         metavar="NAMES",
         rich_help_panel=DATA,
-        help=_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1."),
+        help=_("Label names in order, like bad,good (default: negative,positive for 0 and 1)."),
     ),
 ]
-Data = Annotated[list[Path], typer.Argument(help=_("Labelled files: CSV, TSV, JSONL or Parquet."), metavar="DATA")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace what is there under that name."))]
+Data = Annotated[list[Path], typer.Argument(help=_("Labeled files: CSV, TSV, JSONL or Parquet."), metavar="DATA")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace an existing one."))]
 Resume = Annotated[
     str,
     typer.Option("--resume", metavar="RUN", help=_("Run to resume. Of the other options, --name and --json apply.")),

@@ -205,7 +205,7 @@ def exit_interrupted(hint: str) -> typer.Exit:
 def run_with_progress(
     start: Callable[[Workbench], Iterator[object]],
     result: type[Result] | None = None,
-    stopped: str = N_("Stopped; nothing was written."),
+    stopped: str = N_("Stopped. Nothing was written."),
 ) -> Result:
     """Run work of the workbench with bars, and return the event of the type `result` that it ends with.
 

@@ -44,24 +44,24 @@ MAX_LINE = 2**20
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("predict", cls=Command, help=_("Give verdicts on posts, on lines of stdin, or on a file."))(predict)
+    app.command("predict", cls=Command, help=_("Predict the labels of posts, of lines on stdin, or of a file."))(
+        predict
+    )
 
 
 @options.with_hyperparameters
 def predict(
     text: Annotated[
         list[str] | None,
-        typer.Argument(help=_("Posts, behind -- where one begins with a dash; a single - reads stdin, a post a line.")),
+        typer.Argument(help=_("Posts, after -- if one starts with a dash. A single - reads stdin, one post per line.")),
     ] = None,
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help=_("Label this file: CSV, TSV, JSONL or Parquet."))
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "--output", "-o", metavar="FILE", help=_("Where the labelled file goes."))
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "--output", "-o", metavar="FILE", help=_("Result file."))] = None,
     adapter: options.Adapter = "",
     history: Annotated[
-        bool, typer.Option("--history/--no-history", help=_("Whether the history keeps them; by default it does."))
+        bool, typer.Option("--history/--no-history", help=_("Record predictions in the history (default: yes)."))
     ] = True,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -73,7 +73,7 @@ def predict(
 
     if (file is None) == (not text) or (file is None) != (out is None):
         raise UserInputError(
-            _("Give posts, or - for stdin, or --file with --out: 'weibo-tui predict --help' says more.")
+            _("No posts given. Give posts, or - for stdin, or --file with --out. See 'weibo-tui predict --help'.")
         )
     if file is not None and out is not None:
         columns = Columns(text=column, encoding=encoding)
@@ -107,9 +107,9 @@ def _predict_posts(
             echo_json(_to_json(item)) if json else echo(_line(item))
         held.clear()
     if failed == count == 1:
-        raise UserInputError(_("The post cannot be judged: nothing to read is left after cleaning; write some words."))
+        raise UserInputError(_("The post contains no text after cleaning. Write some words."))
     if failed:
-        echo_error(_("{failed} of {found} posts could not be read.").format(failed=failed, found=count))
+        echo_error(_("{failed} of {found} posts failed.").format(failed=failed, found=count))
 
 
 def _decode_argument(text: str) -> str:
@@ -140,7 +140,7 @@ def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
         while len(rest) > MAX_LINE and not rest.endswith("\n"):
             rest = stream.readline(MAX_LINE + 1)
         if rest is not line:
-            message = _("Line {number} is longer than {limit} characters: the rest of it was not read.")
+            message = _("Line {number} is longer than {limit} characters. The rest of it was ignored.")
             echo_info(message.format(number=f"{number:,}", limit=f"{MAX_LINE:,}"))
         if not is_warned and _UNDECODED.search(line):
             message = _("Line {number} is not {encoding}. Name the encoding of the input with --encoding.")
@@ -182,7 +182,7 @@ def _line(analysis: Analysis) -> str:
 def _label_file(config: LabelingConfig, json: bool) -> None:
     from weibo_tui.workbench.labeling import LabelingResult
 
-    stopped = N_("Stopped; the same command goes on where it stood.")
+    stopped = N_("Stopped. The same command continues from here.")
     result = run_with_progress(lambda workbench: workbench.iter_label_file(config), LabelingResult, stopped)
     if json:
         names = ("out", "rows", "failed", "counts", "continued")
@@ -190,8 +190,8 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
         echo_json(values | {"posts_per_second": round(result.posts_per_second, 1)})
         return
     counts = ", ".join(f"{label} {number:,}" for label, number in result.counts.items())
-    echo(_("{rows} rows labelled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
+    echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
     if result.failed:
-        echo_error(_("{failed} rows could not be read; the column error says why.").format(failed=result.failed))
+        echo_error(_("{failed} rows failed. The column error gives the reasons.").format(failed=result.failed))
     rate = f"{result.posts_per_second:,.0f}"
-    echo_info(_("Written to {out} at {rate} posts/s.").format(out=result.out, rate=rate))
+    echo_info(_("Result written to {out} at {rate} posts/s.").format(out=result.out, rate=rate))

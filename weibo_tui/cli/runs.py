@@ -15,12 +15,12 @@ from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.run_events import describe_event
 
-runs = typer.Typer(name="runs", cls=Group, help=_("Trainings, and their journals."), no_args_is_help=True)
+runs = typer.Typer(name="runs", cls=Group, help=_("Manage training runs."), no_args_is_help=True)
 
-Run = Annotated[str, typer.Argument(help=_("Its id, or the beginning of it."))]
+Run = Annotated[str, typer.Argument(help=_("Id, or the start of it."))]
 
 
-@runs.command("list", cls=Command, help=_("Show all runs, the newest first."))
+@runs.command("list", cls=Command, help=_("List all runs, newest first."))
 def list_runs(json: options.Json = False) -> None:
     with open_workbench() as workbench:
         all_runs = workbench.runs.list()
@@ -29,7 +29,7 @@ def list_runs(json: options.Json = False) -> None:
             echo_json(asdict(run))
         return
     echo_table(
-        [_("run"), _("kind"), _("name"), _("state"), _("step"), _("begun (UTC)")],
+        [_("run"), _("kind"), _("name"), _("state"), _("step"), _("started (UTC)")],
         [
             [
                 run.id,
@@ -44,7 +44,7 @@ def list_runs(json: options.Json = False) -> None:
     )
 
 
-@runs.command("show", cls=Command, help=_("Show a run: its state and its evaluations."))
+@runs.command("show", cls=Command, help=_("Show a run, its state and its evaluations."))
 def show_run(run: Run, json: options.Json = False) -> None:
     with open_workbench() as workbench:
         record = workbench.runs.get(run)
@@ -58,7 +58,7 @@ def show_run(run: Run, json: options.Json = False) -> None:
         )
     )
     echo(
-        _("Step {step} of {steps}, begun {begun}").format(
+        _("Step {step} of {steps}, started {begun}").format(
             step=f"{record.step:,}", steps=f"{record.steps or 0:,}", begun=record.created_at
         )
     )
@@ -67,13 +67,13 @@ def show_run(run: Run, json: options.Json = False) -> None:
     for event in evaluations:
         echo(describe_event(event))
     if record.state in ("stopped", "failed", "interrupted"):
-        echo_info(_("Go on with: weibo-tui train --resume {run}").format(run=record.id))
+        echo_info(_("Resume with: weibo-tui train --resume {run}").format(run=record.id))
 
 
-@runs.command("export", cls=Command, help=_("Write a run's journal as JSON lines, or as CSV."))
+@runs.command("export", cls=Command, help=_("Export a run's journal as JSON lines or CSV."))
 def export_run(
     run: Run,
-    path: Annotated[Path, typer.Argument(help=_("File to write; a table where it ends in .csv."))],
+    path: Annotated[Path, typer.Argument(help=_("File to write; a table if it ends in .csv."))],
     overwrite: options.Overwrite = False,
 ) -> None:
     with open_workbench() as workbench:
@@ -81,8 +81,8 @@ def export_run(
     echo(str(path))
 
 
-@runs.command("remove", cls=Command, help=_("Delete a run and its checkpoint; what it made stays."))
-def remove_run(run: Annotated[str, typer.Argument(help=_("Its id, in full."))]) -> None:
+@runs.command("remove", cls=Command, help=_("Delete a run and its checkpoint. Its adapter or base is kept."))
+def remove_run(run: Annotated[str, typer.Argument(help=_("Full id."))]) -> None:
     with open_workbench() as workbench:
         workbench.runs.remove(run)
-    echo_info(_("Run {run} is removed.").format(run=run))
+    echo_info(_("Removed run {run}.").format(run=run))

@@ -17,10 +17,10 @@ def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a score card (`ScoreCard.to_dict`). A dash stands for a missing figure."""
     figures = score_figures(score)
     interval = f"  ({figures.interval})" if figures.interval else ""
-    yield _("Posts          {n}, {failed} unreadable").format(n=f"{figures.posts:,}", failed=figures.failed)
+    yield _("Posts          {n}, {failed} failed").format(n=f"{figures.posts:,}", failed=figures.failed)
     yield _("Accuracy       {accuracy}").format(accuracy=percent(figures.accuracy)) + interval
-    yield _("  no emoticons {accuracy}").format(accuracy=percent(figures.without_emoticons))
-    yield _("  only those   {accuracy}").format(accuracy=percent(figures.only_emoticons))
+    yield _("no emoticons   {accuracy}").format(accuracy=percent(figures.without_emoticons))
+    yield _("only emoticons {accuracy}").format(accuracy=percent(figures.only_emoticons))
     yield _("Macro F1       {f1}    MCC {mcc}").format(f1=figures.macro_f1, mcc=figures.mcc)
     yield _("Calibration    ECE {ece}    Brier {brier}").format(ece=figures.ece, brier=figures.brier)
     if figures.labels:

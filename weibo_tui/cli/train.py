@@ -40,22 +40,22 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("train", cls=Command, help=_("Train an adapter on labelled files, and print its score card."))(train)
-    app.command("evaluate", cls=Command, help=_("Print an adapter's score card on labelled files."))(evaluate)
+    app.command("train", cls=Command, help=_("Train an adapter on labeled files and evaluate it."))(train)
+    app.command("evaluate", cls=Command, help=_("Evaluate an adapter on labeled files."))(evaluate)
 
 
 @options.with_hyperparameters
 def train(
     data: Annotated[
-        list[Path] | None, typer.Argument(metavar="DATA", help=_("Labelled files: CSV, TSV, JSONL or Parquet."))
+        list[Path] | None, typer.Argument(metavar="DATA", help=_("Labeled files: CSV, TSV, JSONL or Parquet."))
     ] = None,
     base: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help=_("Base to train on; else the default one. One of the Hub's is fetched, once.")
+            metavar="NAME", help=_("Base to train on (default: the default base). A Hub repository is downloaded once.")
         ),
     ] = "",
-    offline: Annotated[bool, typer.Option("--offline", help=_("Fetch nothing, whatever is named."))] = False,
+    offline: Annotated[bool, typer.Option("--offline", help=_("Download nothing."))] = False,
     name: Annotated[
         str,
         typer.Option(metavar="NAME", help=_("Name of the adapter (default: the first file's, or the resumed run's).")),
@@ -75,7 +75,7 @@ def train(
             "--keep-states",
             "--cache-activations",
             rich_help_panel=_("Adapter"),
-            help=_("Keep on disk what the blocks below the adapter give, so that later epochs are quick."),
+            help=_("Cache the activations below the first adapter on disk, so that later epochs are faster."),
         ),
     ] = False,
     machine: ComputeOptions = ComputeOptions(),
@@ -85,11 +85,11 @@ def train(
 
     legacy_data = LegacyProject.find().data
     if legacy_data is not None and not data and not resume:
-        message = _("Name the files to train on, as in 'weibo-tui train {path}', or a run with --resume.")
+        message = _("No data given. Give files to train on, as in 'weibo-tui train {path}', or a run with --resume.")
         raise UserInputError(message.format(path=legacy_data))
     if bool(data) == bool(resume):
         raise UserInputError(
-            _("Name the files to train on, or a run with --resume: 'weibo-tui train --help' says more.")
+            _("No data given. Give files to train on, or a run with --resume. See 'weibo-tui train --help'.")
         )
     with open_workbench() as workbench:
         if not data:
@@ -129,22 +129,22 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
                     finished = event
     except (InterruptedRunError, KeyboardInterrupt):
         if finished is not None:
-            hint = _("The run was finished already.")
+            hint = _("The run has finished already.")
         elif run:
-            hint = _("Stopped with a checkpoint; go on with: weibo-tui train --resume {run}").format(run=run)
+            hint = _("Stopped with a checkpoint. Resume with: weibo-tui train --resume {run}").format(run=run)
         else:
-            hint = _("Stopped before the first step; nothing was begun.")
+            hint = _("Stopped before the first step. Nothing was saved.")
         raise exit_interrupted(hint) from None
     except WeiboTuiError as error:
         # The disk or the database failed, not the training, so that it can be resumed.
         if run and isinstance(error.__cause__, OSError | sqlite3.Error):
-            echo_info(_("Once that is mended, go on with: weibo-tui train --resume {run}").format(run=run))
+            echo_info(_("After fixing this, resume with: weibo-tui train --resume {run}").format(run=run))
         raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     if finished.score is not None and not json:
         for line in score_lines(finished.score):
             echo(line)
-    echo_info(_("Kept as '{name}' in {path}").format(name=finished.name, path=finished.path))
+    echo_info(_("Saved as '{name}' in {path}").format(name=finished.name, path=finished.path))
     is_adapter = finished.kind == "train"
     get_default = workbench.adapter_name if is_adapter else workbench.base_name
     echo_default_hint("adapters" if is_adapter else "bases", finished.name, get_default)
@@ -169,7 +169,7 @@ class _EventPrinter:
         elif isinstance(event, RunStarted):
             self._bars.line(_started(event))
         elif isinstance(event, Evaluated) and event.accuracy is None and not isfinite(event.loss):
-            message = _("No validation loss after step {step}: the held-out posts are too few or too short.")
+            message = _("No validation loss at step {step}. The validation posts are too few or too short.")
             self._bars.line(message.format(step=f"{event.step:,}"))
         elif isinstance(event, Evaluated | BatchHalved | JournalDelayed):
             self._bars.line(describe_event(to_json(event)))
@@ -177,13 +177,13 @@ class _EventPrinter:
 
 def _started(event: RunStarted) -> str:
     if event.step:
-        message = _("Run {run} goes on behind step {step} ({where}); posts: {posts}.")
+        message = _("Run {run} resumed from step {step} ({where}). Posts: {posts}.")
     elif event.frozen:
         message = _(
-            "Run {run} on base '{base}' ({where}); posts: {posts}; {trainable} numbers are trained, {frozen} stay."
+            "Run {run} on base '{base}' ({where}). Posts: {posts}. Parameters: {trainable} trainable, {frozen} frozen."
         )
     else:
-        message = _("Run {run} ({where}); posts: {posts}; {trainable} numbers are trained.")
+        message = _("Run {run} ({where}). Posts: {posts}. Trainable parameters: {trainable}.")
     started = to_json(event)
     return message.format(
         run=event.run,
@@ -201,7 +201,7 @@ def evaluate(
     data: options.Data,
     adapter: options.Adapter = "",
     errors: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=_("Write the posts judged wrongly to this CSV, surest first."))
+        Path | None, typer.Option(metavar="FILE", help=_("Write the errors to this CSV file, most confident first."))
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -225,4 +225,4 @@ def evaluate(
     if result.warning:
         echo_info(result.warning)
     if result.errors is not None:
-        echo_info(_("The posts judged wrongly are in {path}").format(path=result.errors))
+        echo_info(_("Errors written: {path}").format(path=result.errors))

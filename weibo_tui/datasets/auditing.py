@@ -162,7 +162,7 @@ def _count_labels(
     counts = Counter(label for label in raw_labels if label)
     if len(counts) > MAX_LABELS:
         columns = ", ".join(dict.fromkeys(source.label_column for source in sources if source.label_column))
-        message = _("{column} holds more than {limit} different labels; is it the right column?")
+        message = _("Column {column} has more than {limit} different labels. Is it the right column?")
         raise UserInputError(message.format(column=columns, limit=MAX_LABELS))
     if not counts:
         return {}

@@ -25,7 +25,7 @@ def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
     Raise UserInputError where the file is missing, empty, not in its encoding, or not the archive that its name says.
     """
     if not path.is_file() or not path.stat().st_size:
-        raise UserInputError(_("{path} is no file with text in it: check the name.").format(path=path))
+        raise UserInputError(_("{path} is not a text file. Check the name.").format(path=path))
     open_text = COMPRESSED.get(path.suffix, open)
     detected = detect_encoding(path, encoding) if open_text is open else named_encoding(encoding or "utf-8")
     chosen = "utf-8-sig" if detected.codec == "utf-8" else detected.codec
@@ -36,9 +36,9 @@ def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
                     yield text
     except UnicodeDecodeError as error:
         raise UserInputError(
-            _("{path} is not in {encoding}: name its encoding with --encoding.").format(path=path, encoding=chosen)
+            _("{path} is not in {encoding}. Name its encoding with --encoding.").format(path=path, encoding=chosen)
         ) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise UserInputError(
-            _("{path} cannot be read ({reason}): copy it again.").format(path=path, reason=error)
+            _("Cannot read {path} ({reason}). Copy it again.").format(path=path, reason=error)
         ) from error

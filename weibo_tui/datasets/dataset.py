@@ -91,7 +91,7 @@ def load_dataset(
                 yield Progress("reading", done)
     yield Progress("reading", done, done)
     if unlabeled and not posts:
-        message = _("No labels by a person: {files}. Correct labels in the history, then export it again.")
+        message = _("No human labels: {files}. Correct labels in the history, then export it again.")
         raise UserInputError(message.format(files=", ".join(map(str, paths))))
     label_set = labels if isinstance(labels, Labels) else resolve_labels(numbers, labels)
     indices = [label_set.index(label) for label in numbers]
@@ -108,22 +108,22 @@ def check_trainable(dataset: Dataset) -> None:
     present = [name for name, number in dataset.counts().items() if number]
     files = ", ".join(str(source.path) for source in dataset.sources)
     if not present:
-        raise UserInputError(_("{files}: no row holds a post to learn from.").format(files=files))
+        raise UserInputError(_("{files}: no row has both a post and a label.").format(files=files))
     if len(present) == 1:
-        message = _("{files}: every post is labelled {label}; training needs two labels at least.")
+        message = _("{files}: all posts have the label {label}. Training needs at least two labels.")
         raise UserInputError(message.format(files=files, label=present[0]))
     missing = [name for name in dataset.names if name not in present]
     if missing:
-        message = _("{files}: no post is labelled {labels}; leave it out of --labels, or add such posts.")
+        message = _("{files}: no post has the label {labels}. Remove it from --labels, or add posts with it.")
         raise UserInputError(message.format(files=files, labels=", ".join(missing)))
 
 
 def _check_label(source: PostTable, number: int, label: str | None) -> str:
     if not label:
-        message = _("{path}, row {row}: a post without a label; give it one in {column}, or remove the row.")
+        message = _("{path}, row {row}: the post has no label. Add one in column {column}, or remove the row.")
         raise UserInputError(message.format(path=source.path, row=number, column=source.label_column))
     if len(label) > MAX_LABEL_LENGTH:
-        message = _("{path}, row {row}: {column} holds a label of {number} characters; is it the right column?")
+        message = _("{path}, row {row}: column {column} has a label of {number} characters. Is it the right column?")
         raise UserInputError(
             message.format(path=source.path, row=number, column=truncate(source.label_column or ""), number=len(label))
         )
@@ -132,7 +132,7 @@ def _check_label(source: PostTable, number: int, label: str | None) -> str:
 
 def _next_number(source: PostTable, numbers: dict[str, int]) -> int:
     if len(numbers) == MAX_LABELS:
-        message = _("{path}: {column} holds more than {limit} different labels; is it the right column?")
+        message = _("{path}: column {column} has more than {limit} different labels. Is it the right column?")
         raise UserInputError(message.format(path=source.path, column=source.label_column, limit=MAX_LABELS))
     return len(numbers)
 

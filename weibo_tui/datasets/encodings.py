@@ -69,7 +69,7 @@ def named_encoding(name: str, marked: Encoding | None = None) -> Encoding:
         "".encode(name)  # refuses codecs that are not of text
         codec = codecs.lookup(name).name
     except (LookupError, ValueError):
-        message = _("There is no encoding {name}: use utf-8, gb18030 or utf-16, or leave --encoding out.")
+        message = _("Unknown encoding: {name}. Use utf-8, gb18030 or utf-16, or leave --encoding out.")
         raise UserInputError(message.format(name=name)) from None
     codec = {"gbk": "gb18030", "gb2312": "gb18030", "utf-8-sig": "utf-8"}.get(codec, codec)
     if marked and (marked.codec == codec or (codec == "utf-16" and marked.codec.startswith(codec))):
@@ -100,8 +100,8 @@ def _detect_by_content(path: Path) -> Encoding:
         return Encoding("gb18030")
     line = first_bad_line(path, Encoding("utf-8"))
     message = _(
-        "{path} is in no encoding that can be told for certain (it is not UTF-8 from line {line} on): "
-        "save it as UTF-8, or name its encoding with --encoding."
+        "Cannot detect the encoding of {path} (not UTF-8 from line {line} on). Save it as UTF-8, or name its "
+        "encoding with --encoding."
     )
     raise UserInputError(message.format(path=path, line=line))
 

@@ -78,7 +78,7 @@ def labels_from_names(names: Sequence[str]) -> Labels:
 
 def _name_labels(present: set[str], names: tuple[str, ...]) -> Labels:
     if len(set(names)) < len(names) or "" in names:
-        message = _("--labels {names}: give each label a name of its own.")
+        message = _("--labels {names} repeats a name. Give each label its own name.")
         raise UserInputError(message.format(names=",".join(names)))
     known = labels_from_names(names)
     if all(known.index(label) is not None for label in present):
@@ -87,7 +87,9 @@ def _name_labels(present: set[str], names: tuple[str, ...]) -> Labels:
         return Labels(names, names) if words else known
     if len(present) == len(names) and all(map(_WHOLE_NUMBER.fullmatch, present)):
         return Labels(names, _sorted_labels(present))
-    message = _("The data has the labels {found}, and --labels names {names}: name as many, in their order.")
+    message = _(
+        "The data has the labels {found}, but --labels names {names}. Name the same number of labels, in order."
+    )
     raise UserInputError(message.format(found=", ".join(_sorted_labels(present)), names=", ".join(names)))
 
 

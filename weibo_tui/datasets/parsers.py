@@ -72,7 +72,7 @@ class _Lines:
         self.number += 1
         self._left -= len(line)
         if self._left < 0:
-            message = _("{path}, line {line}: a row of more than {limit} characters; is this a table of posts?")
+            message = _("{path}, line {line}: the row has more than {limit} characters. Is it a table of posts?")
             raise UserInputError(message.format(path=self.path, line=self.number, limit=MAX_RECORD))
         return line
 
@@ -86,7 +86,7 @@ def open_lines(path: Path, encoding: Encoding, newline: str | None) -> Iterator[
             file.seek(len(encoding.mark))
             yield _Lines(path, io.TextIOWrapper(file, encoding=encoding.codec, newline=newline))
     except UnicodeError as error:
-        message = _("{path}, line {line}: this is not {encoding}; name the file's encoding with --encoding.")
+        message = _("{path}, line {line}: not {encoding}. Name the file's encoding with --encoding.")
         line = first_bad_line(path, encoding)
         raise UserInputError(message.format(path=path, line=line, encoding=encoding.name)) from error
 
@@ -103,20 +103,20 @@ def read_cells(table: Table) -> Iterator[list[str]]:
             try:
                 row = next(reader, None)
             except csv.Error as error:
-                message = _("{path}, line {line}: a cell that cannot be read ({reason}); is a quote left open?")
+                message = _("{path}, line {line}: a cell cannot be read ({reason}). Is a quote left open?")
                 raise UserInputError(message.format(path=table.path, line=start, reason=error)) from error
             if row is None:
                 return
             if lines.ended:  # csv asked for one more line inside a cell
-                message = _("{path}, line {line}: a quote opens here and never closes; close it or double it.")
+                message = _("{path}, line {line}: a quote opens here and never closes. Close it or double it.")
                 raise UserInputError(message.format(path=table.path, line=start))
             if not row:
                 continue
             columns = columns or len(row)
             if len(row) != columns:
                 message = _(
-                    "{path}, line {line}: {found} cells where the header has {expected}; "
-                    "put a cell that holds the delimiter into quotes."
+                    "{path}, line {line}: {found} cells, but the header has {expected}. Put quotes around "
+                    "cells that contain the delimiter."
                 )
                 raise UserInputError(message.format(path=table.path, line=start, found=len(row), expected=columns))
             yield row
@@ -133,10 +133,10 @@ def read_objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
             try:
                 value = json.loads(text)
             except (ValueError, RecursionError) as error:
-                message = _("{path}, line {line}: no JSON ({reason}); each line has to be one object.")
+                message = _("{path}, line {line}: not JSON ({reason}). Each line must be one JSON object.")
                 raise UserInputError(message.format(path=table.path, line=lines.number, reason=error)) from error
             if not isinstance(value, dict):
-                message = _("{path}, line {line}: not a JSON object; each line has to be one, like {example}.")
+                message = _("{path}, line {line}: not a JSON object. Each line must be one, like {example}.")
                 example = '{"text": "…", "label": 1}'
                 raise UserInputError(message.format(path=table.path, line=lines.number, example=example))
             yield text, value
@@ -161,7 +161,7 @@ def to_python(table: Table, values: pa.RecordBatch | pa.Array) -> list[Any]:
     try:
         result: list[Any] = values.to_pylist()
     except UnicodeDecodeError as error:
-        message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
+        message = _("Cannot read {path} as Parquet ({reason}). Write it again, or check its name.")
         raise UserInputError(message.format(path=table.path, reason=error)) from error
     return result
 
@@ -178,7 +178,7 @@ def read_batches(table: Table) -> Iterator[pa.RecordBatch]:
             missing -= len(batch)
             yield from _decode_texts(table.path, batch, schema)
         if missing:  # the library says nothing where the metadata are wrong
-            message = _("{path} does not hold the rows that it says it does: write it again.")
+            message = _("{path} has fewer or more rows than its header says. Write it again.")
             raise UserInputError(message.format(path=table.path))
 
 
@@ -194,7 +194,7 @@ def _decode_texts(path: Path, batch: pa.RecordBatch, schema: pa.Schema) -> Itera
             lengths = pc.binary_length(column.dictionary).take(column.indices)
             total += lengths.fill_null(0).to_numpy(zero_copy_only=False)
     if total.max(initial=0) > 4 * MAX_RECORD:  # bytes
-        message = _("{path}: a row of more than {limit} characters; is this a table of posts?")
+        message = _("{path}: a row has more than {limit} characters. Is it a table of posts?")
         raise UserInputError(message.format(path=path, limit=MAX_RECORD))
     part = total.cumsum() // MAX_BATCH
     starts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(batch)]
@@ -228,5 +228,5 @@ def open_parquet(path: Path, dictionaries: Sequence[str] = ()) -> Iterator[Any]:
                 raise pa.ArrowInvalid(_("its values are too large"))
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        message = _("{path} cannot be read as Parquet ({reason}): write it again, or check its name.")
+        message = _("Cannot read {path} as Parquet ({reason}). Write it again, or check its name.")
         raise UserInputError(message.format(path=path, reason=truncate(str(error).partition("\n")[0], 200))) from error

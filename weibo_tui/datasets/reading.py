@@ -117,10 +117,10 @@ def open_table(
         table = _detect_table(path, encoding)
         columns = _columns(table)
     except PermissionError as error:
-        message = _("{path} cannot be read: you have no permission for it.")
+        message = _("Cannot read {path}: permission denied.")
         raise UserInputError(message.format(path=path)) from error
     except OSError as error:
-        message = _("{path} cannot be read ({reason}): check the name and its permissions.")
+        message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
         raise UserInputError(message.format(path=path, reason=error.strerror)) from error
     repeated = next((name for name, number in Counter(columns).items() if number > 1), None)
     if repeated is not None:
@@ -129,16 +129,16 @@ def open_table(
     if text is None and len(columns) == 1:
         text = columns[0]
     if text is None:
-        message = _("{path}: which column holds the posts? Say it with --column; there are: {columns}.")
+        message = _("{path}: text column not detected. Choose it with --column. Columns: {columns}.")
         raise UserInputError(message.format(path=path, columns=join_names(columns, _MAX_COLUMNS_IN_MESSAGE)))
     label = _find_column(path, columns, label_column, LABEL_COLUMNS, "--label-column")
     if label == text:
         if label_column is not None:
-            message = _("{path}: the column {name} cannot be both post and label.")
+            message = _("{path}: column {name} cannot be both text and label.")
             raise UserInputError(message.format(path=path, name=text))
         label = None
     if label is None and need_label:
-        message = _("{path}: which column holds the labels? Say it with --label-column; there are: {columns}.")
+        message = _("{path}: label column not detected. Choose it with --label-column. Columns: {columns}.")
         raise UserInputError(message.format(path=path, columns=join_names(columns, _MAX_COLUMNS_IN_MESSAGE)))
     return PostTable(table, columns, text, label)
 
@@ -170,7 +170,7 @@ def post_text(source: PostTable, number: int, value: Any) -> str:
     if value is None or (isinstance(value, float) and isnan(value)):  # pandas' empty cell
         return ""
     if isinstance(value, (list, dict, bytes)):
-        message = _("{path}, row {row}: {column} holds no text; choose another column with --column.")
+        message = _("{path}, row {row}: column {column} contains no text. Choose another column with --column.")
         raise UserInputError(message.format(path=source.path, row=number, column=source.text_column))
     return str(value)
 
@@ -215,14 +215,14 @@ def _values(source: PostTable) -> Iterator[dict[str, Any]]:
 
 def _check_readable(path: Path) -> None:
     if path.is_dir():
-        raise UserInputError(_("{path} is a folder: name a file in it.").format(path=path))
+        raise UserInputError(_("{path} is a folder. Give a file.").format(path=path))
     if not path.exists():
-        raise UserInputError(_("There is no file {path}: check the name.").format(path=path))
+        raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
     if not path.is_file():
-        message = _("{path} is not a regular file, and it is read more than once: save it as one first.")
+        message = _("{path} is not a regular file, but must be read more than once. Save it as a file first.")
         raise UserInputError(message.format(path=path))
     if path.stat().st_size == 0:
-        raise UserInputError(_("{path} is empty: there are no posts in it.").format(path=path))
+        raise UserInputError(_("{path} is empty.").format(path=path))
 
 
 def _detect_table(path: Path, encoding_name: str | None) -> Table:
@@ -259,10 +259,10 @@ def _columns(table: Table) -> tuple[str, ...]:
         columns = tuple(head[0]) if head else ()
         empty = len(head) < 2
     if empty:
-        message = _("{path} has no rows: there are no posts in it.")
+        message = _("{path} has no rows.")
         raise UserInputError(message.format(path=table.path))
     if len(columns) > MAX_COLUMNS:
-        message = _("{path} has more than {limit} columns: is this a table of posts?")
+        message = _("{path} has more than {limit} columns. Is it a table of posts?")
         raise UserInputError(message.format(path=table.path, limit=MAX_COLUMNS))
     return columns
 
@@ -277,7 +277,7 @@ def _keys(table: Table) -> tuple[str, ...]:
 
 
 def _two_columns_error(path: Path, name: str) -> UserInputError:
-    message = _("{path} has two columns named {name}: give each column a name of its own.")
+    message = _("{path} has two columns named {name}. Give each column its own name.")
     return UserInputError(message.format(path=path, name=repr(truncate(name))))
 
 
@@ -301,6 +301,6 @@ def _find_column(
         return matches[0]
     if requested is None:
         return None
-    message = _("{path} has no column {name}: choose one with {option}; there are: {columns}.")
+    message = _("{path} has no column {name}. Choose one with {option}. Columns: {columns}.")
     there = join_names(columns, _MAX_COLUMNS_IN_MESSAGE)
     raise UserInputError(message.format(path=path, name=truncate(requested), option=option, columns=there))

@@ -69,8 +69,9 @@ def split_with_progress(
     parts = yield from _assign_groups(groups, labels, shares, seed)
     if not all(parts.values()):
         message = _(
-            "The {posts} posts form {groups} groups of similar texts, too few to train and test on. Add posts that "
-            "differ in more than emoticons, punctuation and digits and do not repost each other."
+            "The {posts} posts form only {groups} groups of similar texts, too few to train and test on. Add "
+            "posts that differ in more than emoticons, punctuation and digits, and are not reposts of each "
+            "other."
         )
         raise UserInputError(message.format(posts=len(posts), groups=len(groups)))
     arrays = {part: np.sort(np.array(indices, dtype=np.int64)) for part, indices in parts.items()}
@@ -136,7 +137,7 @@ def _assign_groups(
     assigned = _assign_one_of_each_label(order, groups, label_counts, list(parts))
     for done, group in enumerate(order):
         if done % STEP == 0:
-            yield Progress("dealing", done, len(order))
+            yield Progress("splitting", done, len(order))
         counts = label_counts[group]
         part = assigned.get(group) or next(
             (part for part, need in needed.items() if all(n <= need[label] for label, n in counts.items())),

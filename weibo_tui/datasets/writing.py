@@ -32,7 +32,7 @@ def check_added_columns(source: PostTable, out: Path, added: Iterable[str]) -> N
     check_output(out, overwrite=True, inputs=[source.path])
     existing = [name for name in added if name in source.columns]
     if existing:
-        message = _("{path} has columns named {columns} already: rename them first.")
+        message = _("{path} has columns named {columns} already. Rename them first.")
         raise UserInputError(message.format(path=source.path, columns=", ".join(existing)))
 
 
@@ -72,7 +72,7 @@ def _write_text(source: PostTable, file: IO[bytes], predict: Predict[T], added: 
     try:
         yield from write(source, stream, predict, added, rows)
     except UnicodeEncodeError as error:
-        message = _("{path}: its encoding, {encoding}, has no {text}; save the file as UTF-8 first.")
+        message = _("{path}: its encoding, {encoding}, cannot represent {text}. Save the file as UTF-8 first.")
         bad = error.object[error.start : error.end]
         raise UserInputError(message.format(path=source.path, encoding=encoding.name, text=bad)) from error
     finally:
@@ -119,7 +119,7 @@ def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added:
         for number, (_line, value) in enumerate(chunk, done + 1):
             existing = [name for name in added if name in value]
             if existing:
-                message = _("{path}, row {row}: it has {columns} already: rename them first.")
+                message = _("{path}, row {row}: these columns exist already: {columns}. Rename them first.")
                 raise UserInputError(message.format(path=table.path, row=number, columns=", ".join(existing)))
         texts = [value.get(source.text_column) for _line, value in chunk]
         posts = [post_text(source, number, text) for number, text in enumerate(texts, done + 1)]

@@ -62,7 +62,7 @@ class ActivationCache:
         for batch, rows in map_with_oom_retry(self._indices, self._posts.lengths, compute, compute_rows):
             self._rows[self._row_indices(batch)] = rows
             done += len(batch)
-            yield Progress("keeping states", done, len(self._indices))
+            yield Progress("caching activations", done, len(self._indices))
 
     def pooled(self, batch: Indices, adapter: Adapter, device: torch.device) -> Tensor:
         """Return what `GPT2.forward` returns for these posts, (batch, width)."""

@@ -48,7 +48,9 @@ class AdapterConfig:
             and 0 <= self.dropout < 1
         )
         if not sound:
-            raise UserInputError(_("No adapter can have this shape: {config}.").format(config=str(self)[:500]))
+            raise UserInputError(
+                _("Invalid adapter size: {config}. Choose other values.").format(config=str(self)[:500])
+            )
 
 
 class Bottleneck(nn.Module):
@@ -105,14 +107,14 @@ class Adapter(nn.Module):
         for name in sorted(expected.keys() | shapes.keys()):
             if expected.get(name) != shapes.get(name):
                 raise CorruptFileError(
-                    _("The adapter's weight {name} has the shape {found} where its card asks for {expected}.").format(
+                    _("Adapter weight {name} has shape {found}; its card needs {expected}.").format(
                         name=name[:100], found=shapes.get(name), expected=expected.get(name)
                     )
                 )
         for name, tensor in tensors.items():
             if not tensor.isfinite().all():
                 raise CorruptFileError(
-                    _("The adapter's weight {name} holds what is no number: train it anew.").format(name=name)
+                    _("Adapter weight {name} contains NaN or infinity. Train the adapter again.").format(name=name)
                 )
             if tensor.numel() and tensor.abs().max() > MAX_WEIGHT:
                 raise CorruptFileError(
@@ -159,7 +161,7 @@ def parse_blocks(text: str, layers: int) -> tuple[int, ...]:
             indices.add(-1)
     if not indices or min(indices) < 0 or max(indices) >= layers:
         raise UserInputError(
-            _("The blocks '{text}' are not among this base's {layers}: write all, last4 or 0-{last}.").format(
+            _("Invalid blocks '{text}' for a base of {layers} blocks. Write all, last4 or 0-{last}.").format(
                 text=text, layers=layers, last=layers - 1
             )
         )

@@ -45,14 +45,14 @@ class GPT2Config:
             wrong.append("epsilon")
         if wrong:
             values = ", ".join(f"{name}={getattr(self, name)}" for name in wrong)
-            raise UserInputError(_("No GPT-2 can have {values}: check the sizes asked for.").format(values=values))
+            raise UserInputError(_("Invalid model size: {values}. Change these values.").format(values=values))
 
     @classmethod
     def from_hugging_face(cls, config: Mapping[str, Any]) -> GPT2Config:
         """Read the fields of a `config.json` (those of transformers' `GPT2Config`, with its defaults)."""
         if config.get("model_type") != "gpt2" or config.get("add_cross_attention"):
             kind = config.get("model_type") or config.get("architectures")
-            raise UserInputError(_("A base must be a GPT-2, and this model is {kind}.").format(kind=_name(kind)))
+            raise UserInputError(_("This model is {kind}. A base model must be a GPT-2.").format(kind=_name(kind)))
         width = _number(config, "n_embd", 768)
         return cls(
             layers=_number(config, "n_layer", 12),
@@ -115,9 +115,9 @@ def _number(config: Mapping[str, Any], key: str, default: Number) -> Number:
         return default
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or abs(value) >= 2**63:
         message = (
-            _("config.json holds {key}={value} where a whole number belongs.")
+            _("Invalid value in config.json: {key}={value}. It must be a whole number.")
             if whole
-            else _("config.json holds {key}={value} where a number belongs.")
+            else _("Invalid value in config.json: {key}={value}. It must be a number.")
         )
         raise UserInputError(message.format(key=key, value=_short(value)))
     return value
@@ -129,4 +129,4 @@ def _name(value: Any) -> str:
 
 def _short(value: Any) -> str:
     too_long = isinstance(value, int) and abs(value) >= 2**63  # Python writes out 4,300 digits at most
-    return _("a number without end") if too_long else reprlib.repr(value)
+    return _("a huge number") if too_long else reprlib.repr(value)

@@ -37,13 +37,13 @@ class Compute:
         available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
         if device != "auto" and not available.get(device):
             raise UserInputError(
-                _("The device {device} is not there: this machine has {there}.").format(
+                _("Device not found: {device}. This machine has {there}.").format(
                     device=device, there=", ".join(name for name in available if available[name])
                 )
             )
         selected = torch.device(device if device != "auto" else next(name for name in available if available[name]))
         if dtype != "auto" and dtype not in DTYPES:
-            raise UserInputError(_("There is no dtype {dtype}: write auto, float32 or bfloat16.").format(dtype=dtype))
+            raise UserInputError(_("Unknown dtype: {dtype}. Write auto, float32 or bfloat16.").format(dtype=dtype))
         native = torch.bfloat16 if native_bfloat16(selected) else torch.float32
         micro_tokens = 65_536 if selected.type == "cuda" else 768
         compute = cls(selected, DTYPES.get(dtype, native), micro_tokens, threads or DEFAULT_THREADS)

@@ -103,15 +103,18 @@ class GPT2(nn.Module):
         expected = dict(config.tensors())
         for name in sorted(expected.keys() ^ tensors.keys()):
             message = (
-                _("The weights lack {name}.")
+                _("Missing weight: {name}. Get the model from another source.")
                 if name in expected
-                else _("The weights hold {name}, which no GPT-2 of this shape has.")
+                else _(
+                    "Unexpected weight {name}, which a GPT-2 of this size does not have. "
+                    "Get the model from another source."
+                )
             )
             raise CorruptFileError(message.format(name=name[:100]))
         for name, shape in expected.items():
             if tuple(tensors[name].shape) != shape:
                 raise CorruptFileError(
-                    _("The weight {name} has the shape {found} where config.json asks for {shape}.").format(
+                    _("Weight {name} has shape {found}; config.json needs {shape}.").format(
                         name=name, found=tuple(tensors[name].shape), shape=shape
                     )
                 )

@@ -97,7 +97,7 @@ class ComputeOptions:
 
     device: str = _machine("auto", N_("auto, cuda, mps or cpu."), N_("Device"), choices=DEVICES, metavar="NAME")
     dtype: str = _machine("auto", N_("auto, float32 or bfloat16."), N_("Numbers"), choices=DTYPES, metavar="NAME")
-    threads: int = _machine(0, N_("CPU threads; 0: as many as serve."), N_("Threads"), 0, 1024)
+    threads: int = _machine(0, N_("CPU threads; 0: chosen automatically."), N_("Threads"), 0, 1024)
 
     def problems(self) -> Iterator[str]:
         """Yield a sentence for each value that no machine has."""
@@ -113,15 +113,15 @@ class ComputeOptions:
 class Hyperparameters:
     """Hyper-parameters of the training of an adapter."""
 
-    epochs: int = parameter(2, N_("How often each post is seen."), N_("Epochs"), 1, 1000, main=True)
-    learning_rate: float = parameter(
-        1e-3, N_("Learning rate at its highest."), N_("Learning rate"), 1e-7, 1.0, main=True
+    epochs: int = parameter(2, N_("Passes over the training posts."), N_("Epochs"), 1, 1000, main=True)
+    learning_rate: float = parameter(1e-3, N_("Peak learning rate."), N_("Learning rate"), 1e-7, 1.0, main=True)
+    batch_size: int = parameter(32, N_("Posts per batch."), N_("Batch size"), 1, 4096, main=True)
+    max_length: int = parameter(
+        128, N_("Maximum number of tokens of a post."), N_("Maximum length"), 4, 131_072, main=True
     )
-    batch_size: int = parameter(32, N_("Posts in a batch."), N_("Batch size"), 1, 4096, main=True)
-    max_length: int = parameter(128, N_("Tokens of a post that are read."), N_("Longest post"), 4, 131_072, main=True)
     emoticon_dropout: float = parameter(
         0.0,
-        N_("Share of the posts shown without emoticons, so that words are learnt too."),
+        N_("Share of training posts whose emoticons are removed, so that the model also learns from words."),
         N_("Emoticon dropout"),
         0.0,
         1.0,
@@ -129,21 +129,21 @@ class Hyperparameters:
     )
     patience: int = parameter(
         0,
-        N_("Epochs without gain before it stops early; 0: never."),
+        N_("Epochs without improvement before early stopping; 0: never."),
         N_("Patience"),
         0,
         1000,
         alias="early-stopping-patience",
     )
     accumulation: int = parameter(
-        1, N_("Batches in a step."), N_("Accumulation"), 1, 1024, alias="grad-accumulation-steps"
+        1, N_("Batches per optimizer step."), N_("Accumulation"), 1, 1024, alias="grad-accumulation-steps"
     )
     warmup: float = parameter(
-        0.1, N_("Share of the steps in which it rises."), N_("Warm-up"), 0.0, 1.0, alias="warmup-ratio"
+        0.1, N_("Share of steps with a rising learning rate."), N_("Warm-up"), 0.0, 1.0, alias="warmup-ratio"
     )
     weight_decay: float = parameter(0.01, N_("Weight decay of AdamW."), N_("Weight decay"), 0.0, 1.0)
     clip: float = parameter(
-        1.0, N_("Norm that gradients are clipped to."), N_("Clip"), 1e-3, 1e3, alias="max-grad-norm"
+        1.0, N_("Maximum gradient norm."), N_("Gradient clipping"), 1e-3, 1e3, alias="max-grad-norm"
     )
     class_weights: str = parameter(
         "none",
@@ -152,20 +152,18 @@ class Hyperparameters:
         choices=CLASS_WEIGHTS,
         metavar="NAME",
     )
-    bottleneck: int = _adapter(
-        64, N_("Width of the bottlenecks."), N_("Bottleneck"), 1, 4096, alias="adapter-dim", main=True
-    )
+    bottleneck: int = _adapter(64, N_("Bottleneck width."), N_("Bottleneck"), 1, 4096, alias="adapter-dim", main=True)
     blocks: str = _adapter(
-        "all", N_("Blocks that have one, as in all, last4, 0-5 or 1,3."), N_("Blocks"), metavar="BLOCKS", alias="layers"
+        "all", N_("Blocks with an adapter: all, last4, 0-5 or 1,3."), N_("Blocks"), metavar="BLOCKS", alias="layers"
     )
     activation: str = _adapter(
-        "gelu", N_("Activation function in them."), N_("Activation"), choices=ACTIVATION_NAMES, metavar="NAME"
+        "gelu", N_("Activation function of the adapters."), N_("Activation"), choices=ACTIVATION_NAMES, metavar="NAME"
     )
-    dropout: float = _adapter(0.0, N_("Dropout in them."), N_("Dropout"), 0.0, 0.9)
+    dropout: float = _adapter(0.0, N_("Dropout of the adapters."), N_("Dropout"), 0.0, 0.9)
     init: float = _adapter(
-        1e-3, N_("Standard deviation of the first up-projections."), N_("First weights"), 0.0, 1.0, alias="init-std"
+        1e-3, N_("Standard deviation of the initial up-projections."), N_("Initial weights"), 0.0, 1.0, alias="init-std"
     )
-    seed: int = parameter(0, N_("Seed of the split, the order and the first weights."), N_("Seed"), 0, 2**32 - 1)
+    seed: int = parameter(0, N_("Seed of the split, the data order and the initial weights."), N_("Seed"), 0, 2**32 - 1)
 
     @property
     def posts_per_step(self) -> int:
@@ -183,7 +181,7 @@ class DataSplit:
 
     validation: float = _data(
         0.1,
-        N_("Share of the posts that the best epoch is chosen on."),
+        N_("Share of posts for validation, which chooses the best epoch."),
         N_("Validation share"),
         0,
         0.5,
@@ -192,7 +190,7 @@ class DataSplit:
     )
     test: float = _data(
         0.1,
-        N_("Share of the posts that the score card is made on."),
+        N_("Share of posts for the final test."),
         N_("Test share"),
         0,
         0.5,
@@ -210,40 +208,40 @@ class PretrainingHyperparameters:
 
     minutes: float = parameter(
         0.0,
-        N_("Compute so many minutes; give this or --tokens."),
+        N_("Minutes of computing. Give this or --tokens."),
         N_("Minutes"),
         0.0,
         1e6,
-        form_help=N_("Compute so many minutes; 0 where tokens say how long."),
+        form_help=N_("Minutes of computing; 0: tokens set the duration."),
         main=True,
     )
-    tokens: int = parameter(0, N_("Stop behind so many tokens."), N_("Tokens"), 0, 10**14, main=True)
-    learning_rate: float = parameter(1e-3, N_("Learning rate at its highest."), N_("Learning rate"), 1e-7, 1.0)
-    batch_size: int = parameter(16, N_("Windows in a step."), N_("Batch size"), 1, 4096)
-    context: int = parameter(128, N_("Tokens in a window."), N_("Context"), 2, 131_072, alias="seq-len")
+    tokens: int = parameter(0, N_("Stop after this number of tokens."), N_("Tokens"), 0, 10**14, main=True)
+    learning_rate: float = parameter(1e-3, N_("Peak learning rate."), N_("Learning rate"), 1e-7, 1.0)
+    batch_size: int = parameter(16, N_("Windows per step."), N_("Batch size"), 1, 4096)
+    context: int = parameter(128, N_("Tokens per window."), N_("Context"), 2, 131_072, alias="seq-len")
     warmup: float = parameter(0.03, low=0.0, high=1.0)
     weight_decay: float = parameter(0.1, low=0.0, high=1.0)
     clip: float = parameter(1.0, low=1e-3, high=1e3)
     recall: float = parameter(
         0.5,
-        N_("Weight of recalling the whole post at its end, beside foretelling each next token."),
+        N_("Weight of the loss that predicts the post's words at its end, relative to the next-token loss."),
         low=0.0,
         high=100.0,
         alias="bow-loss-weight",
     )
     hide: float = parameter(
         0.5,
-        N_("Share of the posts whose emoticons are hidden, and to be guessed at the end."),
+        N_("Share of posts whose emoticons are hidden and predicted at the end."),
         low=0.0,
         high=1.0,
         alias="emoticon-mask-rate",
     )
-    seed: int = parameter(0, N_("Seed of the order and the first weights."), N_("Seed"), 0, 2**32 - 1)
+    seed: int = parameter(0, N_("Seed of the data order and the initial weights."), N_("Seed"), 0, 2**32 - 1)
 
     def problems(self) -> Iterator[str]:
         """Yield a sentence for each value that is out of range."""
         if (self.minutes > 0) == (self.tokens > 0):
-            yield _("one of --minutes and --tokens must say how long to pretrain")
+            yield _("give either --minutes or --tokens")
         yield from _problems(self)
 
 
@@ -251,15 +249,15 @@ class PretrainingHyperparameters:
 class BaseModelSize:
     """Size and vocabulary of the GPT-2 that pretraining makes. The ranges are those of the form."""
 
-    layers: int = _model(6, N_("Blocks."), N_("Layers"), 1, 200, main=True)
+    layers: int = _model(6, N_("Number of blocks."), N_("Layers"), 1, 200, main=True)
     width: int = _model(320, N_("Width of the hidden states."), N_("Width"), 1, 16_384, alias="hidden-size", main=True)
-    heads: int = _model(5, N_("Attention heads; the width is a multiple of them."), N_("Heads"), 1, 256, main=True)
+    heads: int = _model(5, N_("Attention heads. The width must be a multiple of this."), N_("Heads"), 1, 256, main=True)
     vocabulary: int = _model(
-        8000, N_("Tokens in the vocabulary at most."), N_("Vocabulary"), 100, 2_000_000, option="vocab-size", main=True
+        8000, N_("Maximum vocabulary size."), N_("Vocabulary"), 100, 2_000_000, option="vocab-size", main=True
     )
     positions: int = _model(
         512,
-        N_("Tokens of the longest text that it can read."),
+        N_("Maximum number of tokens that the model reads."),
         N_("Positions"),
         1,
         131_072,
@@ -268,12 +266,10 @@ class BaseModelSize:
     )
     units: str = _model(
         "characters",
-        N_("What a token is: characters, or pieces of several that stand together often."),
-        N_("Tokens are"),
+        N_("Token type: characters, or pieces of several frequent characters."),
+        N_("Token type"),
         choices=TOKEN_UNITS,
         alias="tokenizer",
         main=True,
     )
-    emoticons: bool = _model(
-        True, N_("Whether frequent emoticons are tokens of their own; by default they are."), N_("Emoticons")
-    )
+    emoticons: bool = _model(True, N_("Make frequent emoticons single tokens (default: yes)."), N_("Emoticons"))

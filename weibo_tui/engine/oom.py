@@ -39,8 +39,8 @@ def halve_micro_batch(compute: Compute, lengths: NDArray[np.int64], error: BaseE
     if len(lengths) == 1 or compute.micro_tokens < lengths.min():
         raise WeiboTuiError(
             _(
-                "The memory of {device} is too small for one post of {tokens} tokens: close what else uses it, or "
-                "choose a smaller base."
+                "Out of memory on {device} for one post of {tokens} tokens. Close other programs that use "
+                "it, or choose a smaller base."
             ).format(device=compute.device, tokens=int(lengths.max()))
         ) from error
     return replace(compute, micro_tokens=max(1, min(compute.micro_tokens, int(lengths.sum())) // 2))

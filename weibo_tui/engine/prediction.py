@@ -53,7 +53,7 @@ class FailedPost:
         return _(self.message)
 
 
-EMPTY_POST = FailedPost(N_("nothing to read is left of the post after cleaning"))
+EMPTY_POST = FailedPost(N_("no text left after cleaning"))
 NOT_FINITE = FailedPost(N_("the adapter's output for the post is NaN or infinite"))
 
 

@@ -114,7 +114,7 @@ class Pretrainer:
                 if self.state.step == first_step:
                     raise WeiboTuiError(
                         _(
-                            "The corpus does not fill one batch of {batch} windows of {context} tokens: give "
+                            "The corpus does not fill one batch of {batch} windows of {context} tokens. Give "
                             "more text, or a smaller --batch-size or --context."
                         ).format(batch=self.hyper.batch_size, context=self.hyper.context)
                     )
@@ -156,10 +156,9 @@ class Pretrainer:
         norm = float(nn.utils.clip_grad_norm_(self.backbone.parameters(), self.hyper.clip))
         if not np.isfinite(norm) or not np.isfinite(loss):
             raise WeiboTuiError(
-                _(
-                    "The loss is no longer a number at step {step}: pretrain again with a lower --learning-rate "
-                    "than {rate}."
-                ).format(step=self.state.step + 1, rate=self.hyper.learning_rate)
+                _("Loss became NaN at step {step}. Pretrain again with a --learning-rate below {rate}.").format(
+                    step=self.state.step + 1, rate=self.hyper.learning_rate
+                )
             )
         for optimizer in self._optimizers:
             optimizer.step()

@@ -55,7 +55,7 @@ class ScoreCard:
         """Return the score card as tables for a notebook."""
         posts = ngettext("on {n} post", "on {n} posts", self.n).format(n=f"{self.n:,}")
         if self.failed:
-            posts += _("; {failed} could not be read").format(failed=f"{self.failed:,}")
+            posts += _("; {failed} failed").format(failed=f"{self.failed:,}")
         shares = ("precision", "recall", "f1")
         per_label = (
             (label, *(_percent(figures[name]) for name in shares), f"{figures['support']:,}")
@@ -67,7 +67,7 @@ class ScoreCard:
         ]
         if self.confusion:
             counts = ((label, *row) for label, row in zip(self.labels, self.confusion, strict=True))
-            parts.append(html.table(counts, (_("truth ↓ verdict →"), *self.labels)))
+            parts.append(html.table(counts, (_("actual ↓ pred. →"), *self.labels)))
         return "".join(parts)
 
     def _figures(self) -> Iterator[tuple[str, str]]:

@@ -86,7 +86,7 @@ def translate_tokenizer_errors() -> Iterator[None]:
         if type(error) not in (Exception, UnicodeEncodeError) and type(error).__module__ != "pyo3_runtime":
             raise
         reason = str(error).partition("\n")[0][:200].rstrip(".")
-        raise CorruptFileError(_("The tokenizer cannot be read: {error}.").format(error=reason)) from error
+        raise CorruptFileError(_("Cannot read the tokenizer: {error}.").format(error=reason)) from error
 
 
 class PostTokenizer:
@@ -108,9 +108,9 @@ class PostTokenizer:
         for token, index in {**self.vocabulary(), **named}.items():
             if not 0 <= index < vocabulary:
                 raise UserInputError(
-                    _(
-                        "The tokenizer gives {token} the id {index}, and the base has embeddings for {rows} ids only."
-                    ).format(token=token[:100], index=index, rows=vocabulary)
+                    _("The tokenizer gives {token} the id {index}, but the base has only {rows} embeddings.").format(
+                        token=token[:100], index=index, rows=vocabulary
+                    )
                 )
 
     def vocabulary(self) -> dict[str, int]:
@@ -155,7 +155,7 @@ class PostTokenizer:
         max_content = max_length - len(prefix) - len(suffix)
         if max_content < 1:
             raise UserInputError(
-                _("Of {length} tokens none is left for the post itself: choose a greater --max-length.").format(
+                _("{length} tokens leave no room for the post itself. Choose a larger --max-length.").format(
                     length=max_length
                 )
             )

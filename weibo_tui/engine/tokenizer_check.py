@@ -54,11 +54,9 @@ def check_definition(definition: str) -> str:
     try:
         values = json.loads(definition)
     except (ValueError, RecursionError) as error:
-        raise CorruptFileError(
-            _("The tokenizer cannot be read: {error}.").format(error=truncate(str(error)))
-        ) from error
+        raise CorruptFileError(_("Cannot read the tokenizer: {error}.").format(error=truncate(str(error)))) from error
     if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
-        raise CorruptFileError(_("The tokenizer cannot be read: {error}.").format(error=_("it has no model")))
+        raise CorruptFileError(_("Cannot read the tokenizer: {error}.").format(error=_("it has no model")))
     values["model"].setdefault("type", "BPE")  # GPT-2's own file does not name it
     for part, kinds in COMPONENTS.items():
         components = _components(part, values.get(part))
@@ -112,8 +110,7 @@ def _check_added_tokens(tokens: Any) -> None:
 
 def _refusal(reason: str) -> UserInputError:
     return UserInputError(
-        _(
-            "The tokenizer was refused, it holds what is not known to be harmless ({what}): get the model from "
-            "elsewhere."
-        ).format(what=truncate(reason, 100))
+        _("The tokenizer was refused, because it uses an unsupported component ({what}). Use another model.").format(
+            what=truncate(reason, 100)
+        )
     )

@@ -152,7 +152,7 @@ class AdapterTrainer:
             yield from self._validate()
         if not self.state.best_epoch:
             raise WeiboTuiError(
-                _("Validation loss is not a number after any epoch. Lower the learning rate (now {rate}).").format(
+                _("Validation loss was NaN after every epoch. Lower the learning rate (now {rate}).").format(
                     rate=self.hyper.learning_rate
                 )
             )
@@ -261,10 +261,9 @@ class AdapterTrainer:
         norm = float(nn.utils.clip_grad_norm_(self.adapter.parameters(), self.hyper.clip))
         if not np.isfinite(loss) or not np.isfinite(norm):
             raise WeiboTuiError(
-                _(
-                    "The loss is no longer a number at step {step}: train again with a lower --learning-rate "
-                    "than {rate}."
-                ).format(step=self.state.step + 1, rate=self.hyper.learning_rate)
+                _("Loss became NaN at step {step}. Train again with a --learning-rate below {rate}.").format(
+                    step=self.state.step + 1, rate=self.hyper.learning_rate
+                )
             )
         for group in self._optimizer.param_groups:
             group["lr"] = rate

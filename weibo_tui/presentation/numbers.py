@@ -8,8 +8,8 @@ NO_FIGURE = "–"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return `97.5 %` for 0.975."""
-    return NO_FIGURE if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+    """Return `97.5%` for 0.975."""
+    return NO_FIGURE if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}%"
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -28,7 +28,7 @@ def describe_event(event: Mapping[str, Any]) -> str:
         case "Evaluated":
             return _evaluation(event)
         case "BatchHalved":
-            message = _("The memory was too small: each step is computed in parts of {tokens} tokens from here on.")
+            message = _("Out of memory: each step is now computed in parts of {tokens} tokens.")
             return message.format(tokens=f"{int(figure(event.get('tokens')) or 0):,}")
         case "JournalDelayed":
             return _("Warning: another program is writing to the database. The journal waits for it.")
@@ -42,7 +42,7 @@ def _evaluation(event: Mapping[str, Any]) -> str:
     if accuracy is None:
         step = f"{int(figure(event.get('step')) or 0):,}"
         return _("Validation loss {loss} after step {step}.").format(loss=loss_text, step=step)
-    best = _(", the best so far") if event.get("best") else ""
+    best = _(", best so far") if event.get("best") else ""
     return _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}{best}.").format(
         epoch=event.get("epoch"), loss=loss_text, accuracy=percent(accuracy), f1=percent(f1), best=best
     )

@@ -19,7 +19,7 @@ class ScoreFigures:
     without_emoticons: float | None
     only_emoticons: float | None
     interval: str
-    """Confidence interval of the accuracy, as in `95.1 % – 97.3 %`."""
+    """Confidence interval of the accuracy, as in `95.1% – 97.3%`."""
     macro_f1: str
     mcc: str
     ece: str

@@ -34,10 +34,10 @@ class Adapters(ModelStore[AdapterCard]):
 
     card_type = AdapterCard
     files: ClassVar = {WEIGHTS: 2**30}
-    unknown_message = N_("There is no adapter '{name}': take one of {there}.")
-    empty_message = N_("There is no adapter '{name}' and no other yet: train one with 'weibo-tui train'.")
-    exists_message = N_("An adapter named '{name}' is there already: choose another --name, or give --overwrite.")
-    card_message = N_("{source} holds no card of an adapter ({reason}): name what 'weibo-tui adapters export' wrote.")
+    unknown_message = N_("Adapter not found: '{name}'. Choose one of {there}.")
+    empty_message = N_("Adapter not found: '{name}'. Train one with 'weibo-tui train'.")
+    exists_message = N_("Adapter exists: '{name}'. Choose another --name, or use --overwrite to replace it.")
+    card_message = N_("{source} has no adapter card ({reason}). Give a file written by 'weibo-tui adapters export'.")
 
     def load(self, name: str, base: OpenBase) -> tuple[Adapter, AdapterCard]:
         """Load an adapter for its own base. Raises UserInputError for any other base, or where its card does not fit
@@ -46,8 +46,8 @@ class Adapters(ModelStore[AdapterCard]):
         if card.base_fingerprint != base.card.fingerprint:
             raise UserInputError(
                 _(
-                    "The adapter '{name}' belongs to the base '{wanted}' ({fingerprint}…), not to '{base}': add "
-                    "that base, or train on this one."
+                    "Adapter '{name}' belongs to base '{wanted}' ({fingerprint}…), not to '{base}'. Add that "
+                    "base, or train an adapter on this one."
                 ).format(name=name, wanted=card.base, fingerprint=card.base_fingerprint[:12], base=base.card.name)
             )
         config = base.backbone.config
@@ -57,8 +57,7 @@ class Adapters(ModelStore[AdapterCard]):
             or not 1 <= card.max_length <= config.positions
         ):
             message = _(
-                "The card of the adapter '{name}' does not fit its base '{base}': import the adapter again, or "
-                "train it anew."
+                "The card of adapter '{name}' does not match its base '{base}'. Import or train the adapter again."
             )
             raise UserInputError(message.format(name=name, base=base.card.name))
         with self.bundled_errors(name):
@@ -141,7 +140,7 @@ def check(source: Path, folder: Path | str) -> None:
     try:
         read(Path(folder), cards.read(Path(folder) / CARD, AdapterCard))
     except (UserInputError, CorruptFileError) as error:
-        message = _("{source} is not a working adapter ({reason}). Export it again where it was made.")
+        message = _("{source} is not a working adapter ({reason}). Export it again from its source.")
         raise UserInputError(
             message.format(source=source, reason=truncate(str(error.__cause__ or error).rstrip("."), 300))
         ) from error

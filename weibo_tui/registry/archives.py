@@ -128,7 +128,9 @@ def _read_chunks(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str,
     try:
         for name, member, raw in _open_members(source, limits):
             if name not in missing:
-                raise UserInputError(_("{source} was refused: it holds {name} twice.").format(source=source, name=name))
+                raise UserInputError(
+                    _("{source} was refused: it contains {name} twice.").format(source=source, name=name)
+                )
             missing.remove(name)
             total, allowed = os.fstat(raw.fileno()).st_size, limits[name]
             chunk = b"-"
@@ -143,11 +145,11 @@ def _read_chunks(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str,
         raise
     except Exception as error:  # hostile bytes make the standard library raise all kinds
         reason = getattr(error, "strerror", None) or str(error)[:MAX_QUOTE]
-        message = _("{source} cannot be read as an archive ({reason}): name a .zip or .tar.gz, or a folder.")
+        message = _("Cannot read {source} as an archive ({reason}). Give a .zip or .tar.gz file, or a folder.")
         raise UserInputError(message.format(source=source, reason=reason)) from error
     if missing:
         message = _(
-            "{source} lacks {missing}: name what 'weibo-tui bases export' or 'weibo-tui adapters export' wrote."
+            "{source} lacks {missing}. Give a file written by 'weibo-tui bases export' or 'weibo-tui adapters export'."
         )
         raise UserInputError(message.format(source=source, missing=", ".join(sorted(missing))))
 
@@ -162,7 +164,7 @@ def _open_members(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str
                     yield name, raw, raw
         return
     if source.exists() and not source.is_file():
-        raise UserInputError(_("{source} is not a regular file: save it as one first.").format(source=source))
+        raise UserInputError(_("{source} is not a regular file. Save it as a file first.").format(source=source))
     with source.open("rb") as raw:
         read_members = _read_zip if zipfile.is_zipfile(raw) else _read_tar
         raw.seek(0)
@@ -179,7 +181,7 @@ def _read_zip(source: Path, raw: IO[bytes], limits: Mapping[str, int]) -> Iterat
                 continue
             # The other methods may need gigabytes to decompress a kilobyte.
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                message = _("{source} was refused: {name} in it is squeezed in another way than zip's usual one.")
+                message = _("{source} was refused: {name} in it uses an unsupported zip compression.")
                 raise UserInputError(message.format(source=source, name=truncate(entry.filename, MAX_QUOTE)))
             with archive.open(entry) as member:
                 yield PurePosixPath(entry.filename).name, member
@@ -225,7 +227,7 @@ def _is_requested(source: Path, member: str, number: int, limits: Mapping[str, i
     """Return whether to read a member. Raises UserInputError for one that no exported model has."""
     parts = PurePosixPath(member).parts
     if number >= MAX_MEMBERS or ".." in parts or member.startswith("/") or len(parts) > 2:
-        message = _("{source} was refused: it holds {member}, which does not belong there.")
+        message = _("{source} was refused: it contains {member}, which does not belong there.")
         raise UserInputError(message.format(source=source, member=truncate(member, MAX_QUOTE)))
     return bool(parts) and parts[-1] in limits
 

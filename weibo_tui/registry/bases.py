@@ -49,13 +49,13 @@ class Bases(ModelStore[BaseCard]):
 
     card_type = BaseCard
     files: ClassVar = {CONFIG: 2**20, TOKENIZER: 2**25, WEIGHTS: 2**33}
-    unknown_message = N_("There is no base '{name}': take one of {there}, or add it with 'weibo-tui bases add'.")
+    unknown_message = N_("Base not found: '{name}'. Choose one of {there}, or add it with 'weibo-tui bases add'.")
     empty_message = N_(
-        "There is no base '{name}' and no other yet: fetch one with 'weibo-tui bases get', add one with 'weibo-tui "
-        "bases add', or make one with 'weibo-tui bases pretrain'."
+        "Base not found: '{name}'. Download one with 'weibo-tui bases get', add one with 'weibo-tui bases "
+        "add', or pretrain one with 'weibo-tui bases pretrain'."
     )
-    exists_message = N_("A base named '{name}' is there already: choose another --name.")
-    card_message = N_("{source} holds no card of a base ({reason}): name what 'weibo-tui bases export' wrote.")
+    exists_message = N_("Base exists: '{name}'. Choose another --name.")
+    card_message = N_("{source} has no base card ({reason}). Give a file written by 'weibo-tui bases export'.")
 
     def open(self, name: str) -> OpenBase:
         """Load a base. Raises CorruptFileError where its files are not as they were written."""
@@ -71,7 +71,7 @@ class Bases(ModelStore[BaseCard]):
             try:
                 config, tokenizer = _read(folder, card)
             except (OSError, *_INVALID) as error:
-                message = _("The base {folder} is damaged ({reason}): remove it and add it again.")
+                message = _("Base {folder} is damaged ({reason}). Remove it and add it again.")
                 raise CorruptFileError(message.format(folder=folder, reason=str(error).rstrip("."))) from error
             tensors = read_tensors(folder / WEIGHTS, card.sha256.get(WEIGHTS, ""))
             return OpenBase(card, GPT2.load(config, tensors), tokenizer)
@@ -152,10 +152,10 @@ def check(source: Path, folder: Path | str) -> None:
         with open_tensors(folder / WEIGHTS, config) as read:
             actual = drain(fingerprint(config, read, tokenizer))
     except _INVALID as error:
-        message = _("{source} was refused, it is no base that works ({reason}): export it again where it was made.")
+        message = _("{source} is not a working base ({reason}). Export it again from its source.")
         raise UserInputError(message.format(source=source, reason=truncate(str(error).rstrip("."), 300))) from error
     if actual != card.fingerprint:
-        message = _("{source} was refused: it is not the base that its card says; export it again where it was made.")
+        message = _("{source} was refused: the base does not match its card. Export it again from its source.")
         raise UserInputError(message.format(source=source))
     # A config from outside may name code, which transformers would offer to run.
     _write_configs(folder, config, tokenizer)

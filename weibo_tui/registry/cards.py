@@ -108,14 +108,14 @@ class AdapterCard:
             "score": _is_score(self.score),
         }
         for name in [name for name, is_valid in valid.items() if not is_valid]:
-            raise ValueError(_("its field {name} is not what it should be").format(name=name))
+            raise ValueError(_("invalid field {name}").format(name=name))
 
 
 def check_name(name: str) -> str:
     """Return `name`. Raises UserInputError where no base or adapter can have this name."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", name):
         message = _(
-            "The name '{name}' cannot be used: take 1 to 64 of the characters A-Z a-z 0-9 . _ - and no dot first."
+            "Invalid name: '{name}'. Use 1 to 64 of the characters A-Z a-z 0-9 . _ - and do not start with a dot."
         )
         raise UserInputError(message.format(name=name))
     return name
@@ -125,7 +125,7 @@ def check_new_name(name: str) -> str:
     """Return `name`. Raises UserInputError where `check_name` does, and for names that Windows reserves or cannot
     store."""
     if check_name(name).partition(".")[0].upper() in _WINDOWS_DEVICES or name.endswith("."):
-        raise UserInputError(_("The name '{name}' cannot be used on Windows. Choose another name.").format(name=name))
+        raise UserInputError(_("Invalid name on Windows: '{name}'. Choose another name.").format(name=name))
     return name
 
 
@@ -162,7 +162,7 @@ def read(path: Path, card_type: type[Card]) -> Card:
     try:
         return parse(read_bounded(path, MAX_CARD_SIZE), card_type)
     except (OSError, ValueError) as error:
-        message = _("The card {path} cannot be used ({reason}): remove its folder, then add or train it again.")
+        message = _("Invalid card {path} ({reason}). Remove its folder, then add or train it again.")
         raise CorruptFileError(message.format(path=path, reason=error)) from error
 
 
@@ -184,7 +184,7 @@ def parse(data: bytes, card_type: type[Card]) -> Card:
     for name, value in known.items():
         known[name] = tuple(value) if isinstance(value, list) else value
         if not _has_type(known[name], hints[name]):
-            raise ValueError(_("its field {name} is not what it should be").format(name=name))
+            raise ValueError(_("invalid field {name}").format(name=name))
     try:
         card = card_type(**known)
         write(card)  # fails for NaN and for deep nesting

@@ -63,7 +63,7 @@ def read_folder(folder: Path) -> Checkpoint:
     """Read a local Hugging Face folder. Raises UserInputError where it has no GPT-2, CorruptFileError where a file is
     broken."""
     if not (folder / "config.json").is_file():
-        message = _("{folder} is no model folder: it has no config.json; name the folder that holds it.")
+        message = _("{folder} is not a model folder: it has no config.json. Give the folder that contains it.")
         raise UserInputError(message.format(folder=folder))
     config = GPT2Config.from_hugging_face(_read_json(folder / "config.json"))
     tokenizer, special_tokens = _read_tokenizer(folder)
@@ -83,10 +83,10 @@ def _weight_files(folder: Path) -> list[Path]:
         if index.is_file():
             shards = _read_json(index).get("weight_map")
             if not isinstance(shards, dict):
-                raise CorruptFileError(_("{path} names no weight files: copy it again.").format(path=index))
+                raise CorruptFileError(_("{path} names no weight files. Copy it again.").format(path=index))
             # Only the file names count: an index from outside must not lead out of its folder.
             return [folder / name for name in sorted({Path(str(shard)).name for shard in shards.values()})]
-    message = _("{folder} holds no weights: model.safetensors or pytorch_model.bin must be in it.")
+    message = _("No weights in {folder}: model.safetensors or pytorch_model.bin is needed.")
     raise UserInputError(message.format(folder=folder))
 
 
@@ -97,7 +97,7 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
     broken."""
     try:
         if not file.is_file():  # a pipe would block, and a device has no end
-            raise OSError(_("there is no such file"))
+            raise OSError(_("file not found"))
         if file.stat().st_size > MAX_WEIGHTS_SIZE:
             raise _too_large(file)
         if file.suffix == ".safetensors":
@@ -112,15 +112,15 @@ def read_weights(file: Path) -> Mapping[str, Tensor]:
             raise _too_large(file) from error
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):  # a name that torch does not allow
             message = _(
-                "{file} was refused: it is no plain file of weights, and what else it holds might run code; get "
-                "one of weights alone."
+                "{file} was refused: it contains more than weights and might run code. Use a file that "
+                "contains only weights."
             )
             raise UserInputError(message.format(file=file)) from error
         # For a file of another format torch's message is a page long.
         unknown = isinstance(error, pickle.UnpicklingError) or not str(error)
         unknown = unknown or (isinstance(error, ValueError) and file.suffix != ".safetensors")
-        reason = _("it holds no weights") if unknown else str(error).splitlines()[0][:200]
-        message = _("{file} is damaged ({reason}): fetch or copy it again.")
+        reason = _("it contains no weights") if unknown else str(error).splitlines()[0][:200]
+        message = _("{file} is damaged ({reason}). Download or copy it again.")
         raise CorruptFileError(message.format(file=file, reason=reason)) from error
     if not isinstance(state, dict) or not all(isinstance(key, str) and is_plain(value) for key, value in state.items()):
         raise _not_weights(file)
@@ -155,12 +155,14 @@ def _clone(file: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _too_large(file: Path) -> UserInputError:
-    message = _("{file} was refused: it unpacks to more than it is large; get the model from elsewhere.")
+    message = _("{file} was refused: its content is larger than the file. Get the model from another source.")
     return UserInputError(message.format(file=file))
 
 
 def _not_weights(file: Path) -> UserInputError:
-    return UserInputError(_("{file} holds something else than weights: get one of weights alone.").format(file=file))
+    return UserInputError(
+        _("{file} contains more than weights. Use a file that contains only weights.").format(file=file)
+    )
 
 
 def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
@@ -171,7 +173,7 @@ def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
 
     has_json = (folder / "tokenizer.json").is_file()
     if not has_json and not any((folder / name).is_file() for name in ("vocab.txt", "vocab.json")):
-        message = _("{folder} holds no tokenizer: vocab.txt or tokenizer.json must be in it.")
+        message = _("No tokenizer in {folder}: vocab.txt or tokenizer.json is needed.")
         raise UserInputError(message.format(folder=folder))
     try:
         with TemporaryDirectory() as copy:
@@ -196,7 +198,7 @@ def _read_tokenizer(folder: Path) -> tuple[str, SpecialTokens]:
         raise error if str(folder) in str(error) else UserInputError(f"{folder}: {error}") from error
     except Exception as error:  # transformers raises all kinds
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        message = _("The tokenizer in {folder} cannot be read ({reason}): copy the model's tokenizer files again.")
+        message = _("Cannot read the tokenizer in {folder} ({reason}). Copy the model's tokenizer files again.")
         raise UserInputError(message.format(folder=folder, reason=reason)) from error
     start = next((at for at in range(len(framed)) if framed[at : at + len(body)] == body), 0)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
@@ -230,8 +232,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(read_bounded(path, MAX_JSON_SIZE))
     except (OSError, ValueError, RecursionError) as error:
-        message = _("{path} cannot be read ({reason}): copy it again.")
+        message = _("Cannot read {path} ({reason}). Copy it again.")
         raise CorruptFileError(message.format(path=path, reason=error)) from error
     if not isinstance(value, dict):
-        raise CorruptFileError(_("{path} is not a JSON object: copy it again.").format(path=path))
+        raise CorruptFileError(_("{path} is not a JSON object. Copy it again.").format(path=path))
     return value

@@ -65,16 +65,18 @@ def detect_card(source: Path) -> AdapterCard | BaseCard | None:
 
     Reads the card only and checks nothing else. Raises UserInputError for anything else."""
     if not source.exists():
-        raise UserInputError(_("{path} is not there: check the name.").format(path=source))
+        raise UserInputError(_("File not found: {path}. Check the name.").format(path=source))
     if source.is_dir() and not (source / CARD).is_file():
         if (source / CONFIG).is_file():
             return None
-        message = _("{path} holds neither an adapter nor a base: name a folder with card.json or config.json in it.")
+        message = _(
+            "{path} contains neither an adapter nor a base. Give a folder that contains card.json or config.json."
+        )
         raise UserInputError(message.format(path=source))
     data = archives.read(source, _LIMITS, CARD)
     try:
         # Only an adapter's card names a base.
         return cards.parse(data, AdapterCard) if b'"base_fingerprint"' in data else cards.parse(data, BaseCard)
     except ValueError as error:
-        message = _("{source} holds no usable card: {reason}; export it again where it was made.")
+        message = _("Invalid card in {source}: {reason}. Export it again from its source.")
         raise UserInputError(message.format(source=source, reason=error)) from error

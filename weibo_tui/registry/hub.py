@@ -76,7 +76,7 @@ class Repository:
 def check_name(repository: str) -> None:
     """Raise UserInputError where no repository can have this name."""
     if not _NAME.fullmatch(repository) or ".." in repository or "--" in repository:
-        message = _("'{name}' is no name of the Hub's: write it as in uer/gpt2-chinese-cluecorpussmall.")
+        message = _("'{name}' is not a repository name. Write it like uer/gpt2-chinese-cluecorpussmall.")
         raise UserInputError(message.format(name=repository))
 
 
@@ -99,7 +99,7 @@ def download_folder(parent: Path, kind: Kind, repository: str) -> Iterator[Path]
                 with suppress(OSError):
                     folder.rmdir()  # where it is empty
     except Timeout as error:
-        message = _("{repository} is being fetched by another program already: wait for it.")
+        message = _("{repository} is being downloaded by another program. Wait for it.")
         raise UserInputError(message.format(repository=repository)) from error
     except OSError as error:
         raise hub_client.translate_error(error, repository, folder) from error
@@ -119,9 +119,9 @@ def repo_info(kind: Kind, repository: str, file: str) -> Generator[Progress, Non
                 files[name] = RemoteFile(name, int(entry["size"]), digest, entry["oid"])
         return Repository(kind, repository, commit, files)
 
-    info = yield from _run_in_thread("asking", request, repository, Path())
+    info = yield from _run_in_thread("connecting", request, repository, Path())
     if file not in info.files:
-        message = _("{repository} does not hold {file}: check the name.")
+        message = _("{repository} has no {file}. Check the name.")
         raise UserInputError(message.format(repository=repository, file=file))
     return info
 
@@ -138,7 +138,7 @@ def download_files(repository: Repository, names: Iterable[str], folder: Path) -
     files = [repository.files[name] for name in names]
     for file in files:
         if file.size > (MAX_FILE_SIZE if file.sha256 else MAX_SMALL_FILE_SIZE):
-            message = _("{file} of {repository} is too large for what it should be: name another repository.")
+            message = _("{file} of {repository} is too large. Use another repository.")
             raise UserInputError(message.format(file=file.name, repository=repository.name))
     _check_space(files, target)
     target.mkdir(mode=0o700, exist_ok=True)
@@ -151,7 +151,7 @@ def download_files(repository: Repository, names: Iterable[str], folder: Path) -
             else:
                 _download(api, repository, file, target, counter)
 
-    yield from _run_in_thread("fetching", download, repository.name, target, sum(file.size for file in files))
+    yield from _run_in_thread("downloading", download, repository.name, target, sum(file.size for file in files))
     return target
 
 
@@ -160,7 +160,9 @@ def _check_space(files: Iterable[RemoteFile], target: Path) -> None:
     needed = sum(2 * file.size for file in files if not (target / file.name).is_file()) + FREE_SPACE
     free = shutil.disk_usage(target.parent).free
     if free < needed:
-        message = _("There is no room in {folder}: {wanted} MB are needed, {free} are free; make room, then try again.")
+        message = _(
+            "Not enough space in {folder}: {wanted} MB needed, {free} MB free. Free some space, then try again."
+        )
         raise WeiboTuiError(
             message.format(folder=target.parent, wanted=f"{needed // 10**6:,}", free=f"{free // 10**6:,}")
         )
@@ -191,8 +193,8 @@ def _download(api: HfApi, repository: Repository, file: RemoteFile, folder: Path
         part.unlink()
         raise CorruptFileError(
             _(
-                "{file} of {repository} did not come as {endpoint} names it, and was thrown away: try again, or from "
-                "elsewhere."
+                "{file} of {repository} does not match its checksum at {endpoint} and was deleted. Try "
+                "again, or use another mirror."
             ).format(file=file.name, repository=repository.name, endpoint=hub_client.endpoint())
         )
     part.replace(folder / file.name)

@@ -68,7 +68,7 @@ def connect() -> HfApi:
     except ValueError:
         valid = False
     if not valid:
-        raise UserInputError(_("HF_ENDPOINT is not a valid address. Write it as in https://huggingface.co."))
+        raise UserInputError(_("HF_ENDPOINT is not a valid address. Write it like https://huggingface.co."))
     # After the check: the client reads the address on import, and prints parts of an invalid one.
     from huggingface_hub import HfApi, constants
     from huggingface_hub.utils import logging
@@ -153,7 +153,7 @@ def download(
 
 
 def _not_a_hub() -> HubUnreachableError:
-    message = _("{endpoint} answers, but not as a Hub does: check HF_ENDPOINT.")
+    message = _("{endpoint} is not a Hugging Face Hub. Check HF_ENDPOINT.")
     return HubUnreachableError(message.format(endpoint=endpoint()))
 
 
@@ -216,22 +216,24 @@ def _classify(error: Exception) -> tuple[type[WeiboTuiError], str]:
     status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
     kind: type[WeiboTuiError] = UserInputError
     if isinstance(error, errors.OfflineModeIsEnabled):
-        message = N_("HF_HUB_OFFLINE forbids every fetch: unset it, or add a base from a local folder.")
+        message = N_("HF_HUB_OFFLINE is set, so nothing is downloaded. Unset it, or add a base from a local folder.")
     elif isinstance(error, errors.GatedRepoError):
-        message = N_("{repository} is for those who accept its terms at {endpoint}: accept them, and set HF_TOKEN.")
+        message = N_("{repository} requires accepting its terms at {endpoint}. Accept them, and set HF_TOKEN.")
     elif isinstance(error, errors.RemoteEntryNotFoundError):
-        message = N_("{repository} at {endpoint} lacks a file that is needed: check the name.")
+        message = N_("{repository} at {endpoint} lacks a needed file. Check the name.")
     elif status in (401, 403, 404):
-        message = N_("{endpoint} has no {repository}, or not for everybody: check the name, or set HF_TOKEN for it.")
+        message = N_("{endpoint} has no public repository {repository}. Check the name, or set HF_TOKEN.")
     elif status == TOO_MANY_REQUESTS:
         kind = WeiboTuiError
-        message = N_("{endpoint} was asked too often: wait a few minutes, then try again; what has come is kept.")
+        message = N_(
+            "{endpoint} refuses more requests for now. Wait a few minutes, then try again. The downloaded part is kept."
+        )
     elif is_transport(error) or isinstance(error, errors.FileMetadataError):
         kind = HubUnreachableError
         message = N_(
-            "{endpoint} cannot be reached ({reason}): try again, which goes on where it was; name a mirror in "
-            "HF_ENDPOINT; or copy the model's folder here and add it with 'weibo-tui bases add'."
+            "Cannot reach {endpoint} ({reason}). Try again to continue the download, set HF_ENDPOINT to a "
+            "mirror, or copy the model's folder to this machine and add it with 'weibo-tui bases add'."
         )
     else:
-        kind, message = WeiboTuiError, N_("{repository} could not be fetched from {endpoint} ({reason}): try again.")
+        kind, message = WeiboTuiError, N_("Cannot download {repository} from {endpoint} ({reason}). Try again.")
     return kind, message

@@ -88,7 +88,7 @@ def run(task: Callable[..., object], source: Path, *arguments: Any) -> Generator
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_POLL_SECONDS)
             if process.poll() is None:
-                message = _("{source} was refused: reading it takes too long. Get it from elsewhere.")
+                message = _("{source} was refused: reading it takes too long. Get it from another source.")
                 raise UserInputError(message.format(source=source))
             answer = process.stdout.read(_MAX_ANSWER_SIZE)
         finally:
@@ -106,7 +106,7 @@ def _raise_error(answer: bytes, source: Path) -> None:
         values = json.loads(answer)
     except ValueError:
         message = _(
-            "{source} was refused: reading it crashes, or takes too much memory or time. Get it from elsewhere."
+            "{source} was refused: reading it crashes, or takes too much memory or time. Get it from another source."
         )
         raise UserInputError(message.format(source=source)) from None
     if "number" in values:

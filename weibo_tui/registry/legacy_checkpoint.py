@@ -63,7 +63,7 @@ def import_model(
     bit by bit, or another number of labels; CorruptFileError where it is broken. Then it leaves nothing."""
     adapters.check_free(name, overwrite)
     if not file.is_file():
-        raise UserInputError(_("{path} is not there: check the name.").format(path=file))
+        raise UserInputError(_("File not found: {path}. Check the name.").format(path=file))
     yield Progress("reading", 0)
     with atomic_folder(adapters.folder / name, replace=overwrite) as folder:
         with TemporaryDirectory(dir=folder) as scratch:
@@ -97,10 +97,10 @@ def _load_adapter(
     """Return the adapter in a checkpoint, and the number of positions of its base."""
     missing = next((key for key in (_HEAD, _FIRST) if key not in state or state[key].dim() != 2), None)
     if missing is not None:
-        message = _("{file} is no checkpoint of the original project: it has no {name}.")
+        message = _("{file} is not a checkpoint of the original project: it has no {name}.")
         raise UserInputError(message.format(file=file, name=missing))
     if len(state[_HEAD]) != len(labels):
-        message = _("{file} knows {number} labels and not {names}: name as many with --labels, in their order.")
+        message = _("{file} has {number} labels, not {names}. Name {number} labels with --labels, in order.")
         raise UserInputError(message.format(file=file, number=len(state[_HEAD]), names=", ".join(labels)))
     with _open_base(bases, base) as (config, read):
         yield from _check_backbone(file, state, base, config, read)
@@ -161,10 +161,7 @@ def _check_backbone(
         elif ".original_block." in key:  # of a block that the base does not have
             different = different or key.replace("original_block.", "").removeprefix("gpt2.transformer.")
     if different is not None:
-        message = _(
-            "{file} belongs to another base than '{base}', the first tensor that differs is {name}: name its own "
-            "with --base."
-        )
+        message = _("{file} does not belong to base '{base}': tensor {name} differs. Name its base with --base.")
         raise UserInputError(message.format(file=file, base=base, name=different[:100]))
 
 
@@ -189,11 +186,13 @@ def _adapter_tensors(file: Path, state: dict[str, Tensor], shape: AdapterConfig)
         key = _adapter_key(ours)
         tensor = state.pop(key, None)
         if tensor is None or not _is_weight(tensor) or tuple(tensor.shape) != sizes:
-            message = _("{file} is no whole checkpoint of the original project: it lacks {name} of the shape {shape}.")
+            message = _(
+                "{file} is an incomplete checkpoint of the original project: {name} of shape {shape} is missing."
+            )
             raise UserInputError(message.format(file=file, name=key, shape=sizes))
         tensors[ours] = tensor
     for key in state:
-        message = _("{file} is no checkpoint of the original project: it holds {name} too.")
+        message = _("{file} is not a checkpoint of the original project: it also contains {name}.")
         raise UserInputError(message.format(file=file, name=key[:100]))
     return clone_tensors(file, tensors)
 
@@ -201,7 +200,7 @@ def _adapter_tensors(file: Path, state: dict[str, Tensor], shape: AdapterConfig)
 def _check_shape(card: AdapterCard, config: GPT2Config) -> None:
     """Raise UserInputError for an adapter that the original's scripts cannot load, or would compute differently."""
     required = {
-        _("bottlenecks of {width}").format(width=BOTTLENECK): card.bottleneck == BOTTLENECK,
+        _("a bottleneck of {width}").format(width=BOTTLENECK): card.bottleneck == BOTTLENECK,
         _("one in each of the {layers} blocks").format(layers=config.layers): card.blocks
         == tuple(range(config.layers)),
         _("the activation {name}").format(name=ACTIVATION): card.activation == ACTIVATION,
@@ -209,12 +208,10 @@ def _check_shape(card: AdapterCard, config: GPT2Config) -> None:
     }
     lacking = [requirement for requirement, is_met in required.items() if not is_met]
     if lacking:
-        raise UserInputError(
-            _(
-                "The original project cannot load the adapter '{name}', for it wants {what}: train one with "
-                "'--blocks all --bottleneck {width} --activation {activation}'."
-            ).format(name=card.name, what=", ".join(lacking), width=BOTTLENECK, activation=ACTIVATION)
+        message = _(
+            "The original project cannot load adapter '{name}', because it needs {what}. Train one with these settings."
         )
+        raise UserInputError(message.format(name=card.name, what=", ".join(lacking)))
 
 
 def _backbone_key(canonical: str) -> str:

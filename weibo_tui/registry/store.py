@@ -106,7 +106,7 @@ class ModelStore(ABC, Generic[Card]):
     def check_free(self, name: str, overwrite: bool = False) -> None:
         """Raise UserInputError where `name` is not valid, or exists and may not be overwritten."""
         if (self.folder / check_new_name(name)).exists() and not overwrite:
-            in_app = _("'{name}' is there already: choose another name.")
+            in_app = _("'{name}' exists. Choose another name.")
             raise UserInputError(_(self.exists_message).format(name=name), in_app.format(name=name))
 
     def free_name(self, name: str) -> str:
@@ -119,7 +119,7 @@ class ModelStore(ABC, Generic[Card]):
         self._check_not_bundled(old)
         card, target = self.card(old), self.folder / check_new_name(new)
         if target.exists():
-            raise UserInputError(_("'{name}' is there already: choose another name.").format(name=new))
+            raise UserInputError(_("'{name}' exists. Choose another name.").format(name=new))
         # The folder's name counts and changes last: after a crash the model still has its old name.
         atomic_write(self.path(old) / CARD, cards.write(dataclasses.replace(card, name=new)))
         move_folder(self.path(old), target)
@@ -135,7 +135,7 @@ class ModelStore(ABC, Generic[Card]):
         folder, card = self.path(name), cards.write(self.card(name))
         for file in self.files:
             if not (folder / file).is_file():
-                message = _("{path} is missing: remove its folder and make it again.")
+                message = _("{path} is missing. Remove its folder, then add or train it again.")
                 raise CorruptFileError(message.format(path=folder / file))
         yield from archives.pack(out, {CARD: card, **{file: folder / file for file in self.files}}, overwrite)
 
@@ -152,17 +152,14 @@ class ModelStore(ABC, Generic[Card]):
             expected = self.hashes(card)
             for file in self.files:
                 if digests[file] != expected.get(file):
-                    message = _(
-                        "{source} is damaged: {file} is not the one that its card names; export it again where it "
-                        "was made."
-                    )
+                    message = _("{source} is damaged: {file} does not match its card. Export it again from its source.")
                     raise CorruptFileError(message.format(source=source, file=file))
             (folder / CARD).write_bytes(cards.write(card))
             return (yield from self._verify_import(card, folder, source))
 
     def _check_not_bundled(self, name: str) -> None:
         if self.is_bundled(check_name(name)):
-            raise UserInputError(_("'{name}' comes with weibo-tui and stays as it is.").format(name=name))
+            raise UserInputError(_("'{name}' is bundled with weibo-tui and cannot be changed.").format(name=name))
 
     def _read(self, path: Path) -> Card:
         with self.bundled_errors(path.parent.name):
@@ -176,7 +173,7 @@ class ModelStore(ABC, Generic[Card]):
         except CorruptFileError as error:
             if not self.is_bundled(name):
                 raise
-            message = _("'{name}' came with weibo-tui and is damaged ({folder}): install weibo-tui again.")
+            message = _("The bundled model '{name}' is damaged ({folder}). Install weibo-tui again.")
             raise CorruptFileError(message.format(name=name, folder=self._parent(name) / name)) from error
 
     def _parse(self, source: Path, data: bytes) -> Card:

@@ -59,9 +59,9 @@ def save_pickle(tensors: Mapping[str, Tensor], file: IO[bytes]) -> None:
 def check_sha256(path: Path, expected: str) -> None:
     """Raise CorruptFileError where a file is missing or has another SHA-256 than `expected`."""
     if not path.is_file():
-        raise CorruptFileError(_("{path} is missing: remove its folder and make it again.").format(path=path))
+        raise CorruptFileError(_("{path} is missing. Remove its folder, then add or train it again.").format(path=path))
     if sha256(path) != expected:
-        message = _("{path} is damaged: its content is not what was written; remove its folder and make it again.")
+        message = _("{path} is damaged: its content has changed. Remove its folder, then add or train it again.")
         raise CorruptFileError(message.format(path=path))
 
 
@@ -75,7 +75,7 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
         check_header(path)
         return dequantize(safetensors.torch.load_file(path))
     except (SafetensorError, OSError, ValueError) as error:
-        message = _("{path} is damaged ({reason}): remove its folder and make it again.")
+        message = _("{path} is damaged ({reason}). Remove its folder, then add or train it again.")
         raise CorruptFileError(message.format(path=path, reason=error)) from error
 
 
@@ -100,7 +100,7 @@ def open_tensors(path: Path, config: GPT2Config) -> Iterator[Callable[[str], Ten
             expected = dict(config.tensors())
             scales = {name + SCALE: shape[:1] for name, shape in expected.items() if name + SCALE in shapes}
             if shapes != expected | scales:
-                raise ValueError(_("the weights are not those that config.json asks for"))
+                raise ValueError(_("the weights do not match config.json"))
             yield dequantizing_reader(file.get_tensor, set(shapes))
     except SafetensorError as error:
         raise ValueError(str(error)) from error
@@ -122,7 +122,7 @@ def fingerprint(
     for done, (name, shape) in enumerate(expected, start=1):
         values = read(name).float()
         if not values.isfinite().all():
-            message = _("The weight {name} holds what is no number: get the model from elsewhere.")
+            message = _("Weight {name} contains NaN or infinity. Get the model from another source.")
             raise UserInputError(message.format(name=name))
         digest.update(f"{name} {shape}".encode())
         digest.update(np.ascontiguousarray(values.numpy(), "<f4").reshape(-1).data)
@@ -145,13 +145,13 @@ def load_snapshot(path: Path) -> tuple[Snapshot, dict[str, int]]:
             metadata = file.metadata()
         expected = metadata.get("sha256")  # older snapshots have none
         if expected is not None and expected != _snapshot_sha256(tensors, metadata["weibo_tui"]):
-            raise ValueError(_("its content is not what was written"))
+            raise ValueError(_("its content has changed"))
         values = json.loads(metadata["weibo_tui"])
         return Snapshot(tensors, values["values"]), values["extra"]
     except (CorruptFileError, SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         # Only the reason, because `read_tensors` names the file too.
         reason = error.__cause__ if isinstance(error, CorruptFileError) else error
-        message = _("The checkpoint {path} is damaged ({reason}): train again from the start.")
+        message = _("Checkpoint {path} is damaged ({reason}). Start a new run.")
         raise CorruptFileError(message.format(path=path, reason=reason)) from error
 
 

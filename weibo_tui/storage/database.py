@@ -93,7 +93,7 @@ class Database(sqlite3.Connection):
         except OSError:
             is_in_place = False
         if not is_in_place:
-            message = _("The database {path} was removed or replaced. Start weibo-tui again.")
+            message = _("Database {path} was removed or replaced. Start weibo-tui again.")
             raise WeiboTuiError(message.format(path=self.path))
 
     def _begin(self, timeout: float) -> None:
@@ -251,8 +251,8 @@ def _open(path: Path) -> Database:
         version = int(database.execute("PRAGMA user_version").fetchone()[0])
         if version > LATEST_VERSION:
             message = _(
-                "The database {path} is of version {found}, made by a newer weibo-tui; this one knows up to "
-                "{known}: update weibo-tui, or choose another home with WEIBO_TUI_HOME."
+                "Database {path} has version {found}; this weibo-tui reads up to version {known}. Update "
+                "weibo-tui, or choose another home with WEIBO_TUI_HOME."
             )
             raise WeiboTuiError(message.format(path=path, found=version, known=LATEST_VERSION))
         database.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # reads the whole schema, and finds damage in it
@@ -318,7 +318,7 @@ def read_info(path: Path) -> DatabaseInfo:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         (result,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if result != "ok":
-            message = _("The database {path} is damaged ({reason}): export the history, then move it aside.")
+            message = _("Database {path} is damaged ({reason}). Export the history, then move the database aside.")
             raise CorruptFileError(message.format(path=path, reason=str(result).strip().splitlines()[-1]))
         if version != LATEST_VERSION:
             return DatabaseInfo(size, version, None, None)
@@ -348,7 +348,7 @@ def _translate(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> Excepti
     ):
         return cannot_write(path, OSError(errno.ENOSPC, ""))
     if code in _INACCESSIBLE:
-        message = _("The database {path} is out of reach ({reason}): check the disk and your rights there.")
+        message = _("Cannot open database {path} ({reason}). Check the disk and the permissions.")
         return WeiboTuiError(message.format(path=path, reason=error))
     return _corrupt_error(path, error) if code in _CORRUPT else error
 
@@ -367,9 +367,7 @@ def _quarantine(path: Path, error: Exception) -> CorruptFileError:
                 path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
     except OSError:
         return _corrupt_error(path, error)
-    message = _(
-        "The database {path} is damaged ({reason}) and was set aside as {aside}: try again, and a new one is made."
-    )
+    message = _("Database {path} is damaged ({reason}) and was moved to {aside}. Try again to create a new one.")
     return CorruptFileError(message.format(path=path, reason=error, aside=target.name))
 
 
@@ -377,23 +375,21 @@ def _not_writable_error(path: Path, error: OSError) -> WeiboTuiError:
     if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
         return cannot_write(path, error)
     message = _(
-        "{path} cannot be written, so neither history nor runs can be kept: give --no-history, or choose another home "
-        "with WEIBO_TUI_HOME."
+        "Cannot write to {path}, so history and runs cannot be saved. Use --no-history, or choose another "
+        "home with WEIBO_TUI_HOME."
     )
-    in_app = _(
-        "{path} cannot be written, so neither history nor runs can be kept. Choose another home with WEIBO_TUI_HOME."
-    )
+    in_app = _("Cannot write to {path}, so history and runs cannot be saved. Choose another home with WEIBO_TUI_HOME.")
     return WeiboTuiError(message.format(path=path), in_app.format(path=path))
 
 
 def _busy_error(path: Path) -> DatabaseBusyError:
-    message = _("The database {path} is busy in another program: wait until that is done, then try again.")
+    message = _("Database {path} is in use by another program. Wait until that is done, then try again.")
     return DatabaseBusyError(message.format(path=path))
 
 
 def _corrupt_error(path: Path, error: Exception) -> CorruptFileError:
     message = _(
-        "The database {path} is damaged ({reason}): move it aside, with {name}-wal if that is there, and a "
-        "new one is made."
+        "Database {path} is damaged ({reason}). Move it aside, with {name}-wal if that exists, and a new one "
+        "is created."
     )
     return CorruptFileError(message.format(path=path, name=path.name, reason=error))

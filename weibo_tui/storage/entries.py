@@ -152,7 +152,7 @@ def read_analysis(row: Sequence[Any]) -> Analysis:
     try:
         return _decode_analysis(row)
     except DECODE_ERRORS:
-        message = _("the disk damaged this entry")
+        message = _("this entry is damaged")
         unknown = Analysis("", "", None, {}, False, "", False, 0, 0, 0.0, _time(row[11]), "", message)
         return replace(unknown, id=int(row[0]), text=_legible(row[1]))
 
@@ -197,7 +197,7 @@ def read_file(row: Sequence[Any]) -> LabeledFile:
         )
     except DECODE_ERRORS:
         path, out = (Path(_legible(value)) for value in row[1:3])
-        return LabeledFile(path, out, _("the disk damaged this entry"), 0, 0, {}, _time(row[7]), int(row[0]))
+        return LabeledFile(path, out, _("this entry is damaged"), 0, 0, {}, _time(row[7]), int(row[0]))
 
 
 def _decode_time(value: Any) -> str:

@@ -250,7 +250,7 @@ class History:
     def _get(self, analysis_id: int) -> tuple[Analysis, bool]:
         for stored in self._stored(analysis_id):
             return stored
-        message = _("The history holds no analysis {id}: it was deleted, or never kept.")
+        message = _("History entry {id} not found: it was deleted or never recorded.")
         raise UserInputError(message.format(id=analysis_id))
 
     def _stored(self, analysis_id: int | None) -> list[tuple[Analysis, bool]]:

@@ -113,7 +113,7 @@ class Runs:
         """Return the folder of the run's checkpoint."""
         if not re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run_id):
             # The id becomes a path that `remove` deletes: one from a tampered database must not climb out.
-            message = _("The database {path} holds a run that is none ({run}): move the database aside.")
+            message = _("Database {path} contains an invalid run ({run}). Move the database aside.")
             raise CorruptFileError(message.format(path=self._database.path, run=run_id))
         return self._folder / run_id
 
@@ -128,7 +128,7 @@ class Runs:
         try:
             lock.acquire()
         except filelock.Timeout as error:
-            message = _("Run {run} is at work in another program: stop it there, then try again.")
+            message = _("Run {run} is running in another program. Stop it there, then try again.")
             raise UserInputError(message.format(run=run_id)) from error
         except OSError as error:
             raise cannot_write(Path(lock.lock_file), error) from error
@@ -212,9 +212,9 @@ class Runs:
         if len(runs) == 1:
             return runs[0]
         if runs:
-            message = _("Several runs begin with {run} ({ids}): give more of the id.")
+            message = _("Several runs start with {run} ({ids}). Give more of the id.")
             raise UserInputError(message.format(run=run_id, ids=join_names(run.id for run in runs)))
-        message = _("There is no run {run}: 'weibo-tui runs list' shows those that there are.")
+        message = _("Run not found: '{run}'. List all runs with 'weibo-tui runs list'.")
         raise UserInputError(message.format(run=run_id))
 
     def events(self, run_id: str, after: int = 0) -> Iterator[JournalEntry]:
@@ -252,7 +252,7 @@ class Runs:
         """
         run = self.get(run_id)
         if run.id != run_id:
-            message = _("{beginning} is only the beginning of run {run} ('{name}'). Give the full id to remove it.")
+            message = _("{beginning} is only the start of run {run} ('{name}'). Give the full id to remove it.")
             raise UserInputError(message.format(beginning=run_id, run=run.id, name=truncate(run.name)))
         # The folder is deleted after the row, and comes back where that fails.
         with self.lock(run_id), folder_aside(self.folder(run_id)), self._database.transaction():
@@ -280,7 +280,7 @@ class Runs:
         except (*DECODE_ERRORS, CorruptFileError):
             texts = [truncate(value if isinstance(value, str) else repr(value)) for value in row[:7]]
             run_id, kind, name, _plan, _state, created_at, updated_at = texts
-            summary = {"error": _("the disk damaged this run")}
+            summary = {"error": _("this run is damaged")}
             return Run(run_id, kind, name, "failed", created_at, updated_at, 0, None, {}, summary)
 
     def _decode_run(self, row: Sequence[Any]) -> Run:

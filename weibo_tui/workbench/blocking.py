@@ -45,7 +45,7 @@ def translate_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = _("The program failed at {place} ({reason}): check the disk and your rights there.")
+        message = _("Disk error at {place} ({reason}). Check the disk and the permissions.")
         place = error.filename or type(error).__name__
         raise WeiboTuiError(message.format(place=place, reason=error.strerror or error)) from error
     except Exception as error:

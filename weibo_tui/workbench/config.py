@@ -75,7 +75,7 @@ class TrainingConfig:
             yield _("no file to train on is named")
         for name in ("validation", "test"):
             if not 0 < getattr(self, name) < 0.5:
-                yield _("{name} is {value} and must lie between 0 and 0.5").format(name=name, value=getattr(self, name))
+                yield _("{name} is {value} and must be between 0 and 0.5").format(name=name, value=getattr(self, name))
         yield from self.hyper.problems()
         yield from self.machine.problems()
 
@@ -172,9 +172,9 @@ class PretrainingConfig:
                 name="units", value=self.units, allowed=", ".join(UNITS)
             )
         if self.vocabulary < 100:
-            yield _("vocab-size is {value} and must be 100 at least").format(value=self.vocabulary)
+            yield _("vocab-size is {value} and must be at least 100").format(value=self.vocabulary)
         if not 1 <= self.recipe.context <= self.positions:
-            yield _("context is {value} and must be from 1 to the {positions} positions").format(
+            yield _("context is {value} and must be from 1 to {positions}").format(
                 value=self.recipe.context, positions=self.positions
             )
         yield from self.recipe.problems()

@@ -172,7 +172,7 @@ class WorkbenchCore:
             fingerprint = self.bases.card(base).fingerprint
         for run in self.runs.list():
             if run.state == "running" and run.plan.get("base") == fingerprint:
-                message = _("The base '{name}' is in use by run {run}. Stop that run first.")
+                message = _("Base '{name}' is in use by run {run}. Stop that run first.")
                 raise UserInputError(message.format(name=base, run=run.id))
 
     def remove_adapter(self, name: str) -> None:

@@ -131,7 +131,7 @@ class _Doctor:
         except WeiboTuiError as error:
             self.problems.append(str(error))
         except Exception as error:  # the report must be complete
-            message = _("{part} cannot be looked at ({kind}: {reason}): install weibo-tui again, or report it.")
+            message = _("{part} cannot be checked ({kind}: {reason}). Install weibo-tui again, or report it.")
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "–"
             self.problems.append(message.format(part=part, kind=type(error).__name__, reason=reason))
 
@@ -146,14 +146,14 @@ class _Doctor:
             try:
                 versions[package] = metadata.version(package)
             except metadata.PackageNotFoundError:
-                message = _("The package {package} is missing: install weibo-tui again.")
+                message = _("Package {package} is missing. Install weibo-tui again.")
                 self.problems.append(message.format(package=package))
         versions["SQLite"] = sqlite3.sqlite_version
         with closing(sqlite3.connect(":memory:")) as memory:
             try:
                 memory.execute("CREATE VIRTUAL TABLE test USING fts5 (text)")
             except sqlite3.OperationalError:
-                message = _("This Python's SQLite {version} has no FTS5, which the history needs: take another Python.")
+                message = _("SQLite {version} of this Python has no FTS5, which the history needs. Use another Python.")
                 self.problems.append(message.format(version=sqlite3.sqlite_version))
         return versions
 
@@ -168,10 +168,10 @@ class _Doctor:
             with self._collect_errors(str(path)):
                 folders[name] = folder = _folder(path)
                 if not folder.writable:
-                    message = _("Nothing can be written to {path}: check your rights there, and the disk.")
+                    message = _("Cannot write to {path}. Check its permissions and the disk.")
                     self.problems.append(message.format(path=path))
                 if name == "data" and folder.free < MIN_FREE_BYTES:
-                    message = _("There are only {free} GB free for {path}: make room, {least} GB at least.")
+                    message = _("Only {free} GB are free for {path}. Free at least {least} GB.")
                     free, least = f"{folder.free / 1e9:.1f}", f"{MIN_FREE_BYTES / 1e9:.0f}"
                     self.problems.append(message.format(path=path, free=free, least=least))
         return folders
@@ -196,8 +196,8 @@ class _Doctor:
             info = read_info(self.paths.database)
             if info.version > LATEST_VERSION:
                 message = _(
-                    "The database {path} is of version {found}, made by a newer weibo-tui; this one knows up to "
-                    "{known}: update weibo-tui, or choose another home with WEIBO_TUI_HOME."
+                    "Database {path} has version {found}; this weibo-tui reads up to version {known}. Update "
+                    "weibo-tui, or choose another home with WEIBO_TUI_HOME."
                 )
                 self.problems.append(message.format(path=self.paths.database, found=info.version, known=LATEST_VERSION))
             return info
@@ -210,7 +210,10 @@ class _Doctor:
         try:
             "微博".encode(encoding or "ascii")
         except (UnicodeEncodeError, LookupError):
-            message = _("The terminal's encoding {encoding} has no Chinese: set LANG to one of UTF-8, as en_US.UTF-8.")
+            message = _(
+                "The terminal's encoding {encoding} has no Chinese characters. Set LANG to a UTF-8 locale, like "
+                "en_US.UTF-8."
+            )
             self.problems.append(message.format(encoding=encoding or "–"))
         size = shutil.get_terminal_size()
         return {
@@ -234,18 +237,16 @@ class _Doctor:
             for card in adapters:
                 if card.base_fingerprint not in fingerprints:
                     message = _(
-                        "The adapter '{name}' wants the base '{base}' ({fingerprint}…), which is not here: add it."
+                        "Adapter '{name}' needs base '{base}' ({fingerprint}…), which is not installed. Add it."
                     )
                     self.problems.append(
                         message.format(name=card.name, base=card.base, fingerprint=card.base_fingerprint[:12])
                     )
             if settings.base and settings.base not in {card.name for card in bases}:
-                message = _("The base '{name}' is the default and is not there: choose one with 'weibo-tui bases use'.")
+                message = _("The default base '{name}' does not exist. Choose one with 'weibo-tui bases use'.")
                 self.problems.append(message.format(name=settings.base))
             if settings.adapter and settings.adapter not in {card.name for card in adapters}:
-                message = _(
-                    "The adapter '{name}' is the default and is not there: choose one with 'weibo-tui adapters use'."
-                )
+                message = _("The default adapter '{name}' does not exist. Choose one with 'weibo-tui adapters use'.")
                 self.problems.append(message.format(name=settings.adapter))
 
 
@@ -264,7 +265,7 @@ def _check_files(store: ModelStore[Card], card: Card) -> None:
         except (ValueError, UserInputError, CorruptFileError) as error:
             problems.append(truncate(str(error).rstrip("."), 300))
     if problems:
-        message = _("{folder} is damaged ({files}): remove '{name}', and add or train it again.")
+        message = _("{folder} is damaged ({files}). Remove '{name}', then add or train it again.")
         raise CorruptFileError(message.format(folder=folder, files=", ".join(problems), name=card.name))
 
 

@@ -78,9 +78,7 @@ def _model_files(info: hub.Repository) -> Iterable[str]:
         if weights:
             return [name for name in info.files if _TOKENIZER.fullmatch(name)] + weights
     raise UserInputError(
-        _("{repository} holds no weights: neither model.safetensors nor pytorch_model.bin is in it.").format(
-            repository=info.name
-        )
+        _("{repository} has no weights: neither model.safetensors nor pytorch_model.bin.").format(repository=info.name)
     )
 
 
@@ -90,7 +88,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise CorruptFileError(
-            _("{path} is no configuration of a model: name another repository.").format(path=path.name)
-        )
+        raise CorruptFileError(_("{path} is not a model configuration. Use another repository.").format(path=path.name))
     return values

@@ -108,7 +108,7 @@ def add_predictions(frame: pd.DataFrame, predictions: Predictions) -> pd.DataFra
 
     added = predictions.to_pandas().drop(columns="text")
     if existing := [str(name) for name in added if name in frame.columns]:
-        message = _("{path} has columns named {columns} already: rename them first.")
+        message = _("{path} has columns named {columns} already. Rename them first.")
         raise UserInputError(message.format(path="DataFrame", columns=", ".join(existing)))
     return pd.concat([frame, added], axis=1)
 
@@ -116,7 +116,7 @@ def add_predictions(frame: pd.DataFrame, predictions: Predictions) -> pd.DataFra
 def _write_frame(frame: pd.DataFrame, folder: Path) -> Path:
     names = list(map(str, frame.columns))
     if duplicates := [name for name in names if names.count(name) > 1]:
-        message = _("{path} has two columns named {name}: give each column a name of its own.")
+        message = _("{path} has two columns named {name}. Give each column its own name.")
         raise UserInputError(message.format(path="DataFrame", name=repr(duplicates[0])))
     return _write_rows(folder, names, frame.itertuples(index=False, name=None))
 

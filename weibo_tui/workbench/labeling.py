@@ -132,12 +132,12 @@ class _Labeling:
         values = self._checkpoint.load(self.rows + 1, posts, self._config.overwrite)
         if values is not None:
             self.continued += len(posts)
-            yield Progress("labelling", self.rows + len(posts), self._total)
+            yield Progress("labeling", self.rows + len(posts), self._total)
         else:
             predictions: dict[int, Prediction | FailedPost] = {}
             for batch in self._classifier.iter_batches(posts):
                 predictions.update(batch)
-                yield Progress("labelling", self.rows + len(predictions), self._total)
+                yield Progress("labeling", self.rows + len(predictions), self._total)
             values = [self._values(predictions[index]) for index in range(len(posts))]
             self._checkpoint.add(self.rows + 1, posts, values)
         self.rows += len(posts)
@@ -154,7 +154,7 @@ class _Labeling:
     def finish(self, path: Path) -> None:
         """Check that the complete result in `path` may replace the output file, and record its hash."""
         if _file_state(self._config.source) != self._source_state:
-            message = _("{path} changed while it was labelled. Give the same command again.")
+            message = _("{path} changed while it was labeled. Run the same command again.")
             raise UserInputError(message.format(path=self._config.source))
         self.check_out()
         self.finished_at = self._checkpoint.finish(sha256(path))

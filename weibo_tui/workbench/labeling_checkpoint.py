@@ -90,12 +90,12 @@ class LabelingCheckpoint:
         rows = sum(line.rows for line in self._lines.values()) or self._invalid_lines
         if rows and not overwrite:
             message = _(
-                "{path} holds {rows} predictions by another adapter or version. "
-                "Use --overwrite to replace them, or write the result to another file."
+                "{path} has {rows} predictions by another adapter or version. Use --overwrite to replace "
+                "them, or write the result to another file."
             )
             in_app = _(
-                "{path} holds {rows} predictions by another adapter or version. "
-                "Remove that file, or write the result to another one."
+                "{path} has {rows} predictions by another adapter or version. Remove that file, or write the "
+                "result to another one."
             )
             values = {"path": self.path, "rows": f"{rows:,}"}
             raise UserInputError(message.format(**values), in_app.format(**values))
@@ -115,12 +115,12 @@ class LabelingCheckpoint:
                 return None
             rows = sum(line.rows for first, line in self._lines.items() if first >= row)
             message = _(
-                "{path} holds {rows} predictions of other posts, from row {row} on. "
-                "Use --overwrite to replace them, or write the result to another file."
+                "{path} has {rows} predictions of other posts, from row {row} on. Use --overwrite to replace "
+                "them, or write the result to another file."
             )
             in_app = _(
-                "{path} holds {rows} predictions of other posts, from row {row} on. "
-                "Remove that file, or write the result to another one."
+                "{path} has {rows} predictions of other posts, from row {row} on. Remove that file, or write "
+                "the result to another one."
             )
             context = {"path": self.path, "rows": f"{rows:,}", "row": row}
             raise UserInputError(message.format(**context), in_app.format(**context))
@@ -204,7 +204,7 @@ def _lock(descriptor: int, path: Path, out: Path) -> None:
         is_locked = lock_descriptor(descriptor, blocking=False)
     # Another program may have finished and removed the file just before it was locked.
     if not is_locked or not _is_at(descriptor, path):
-        message = _("{path} is being written by another program: wait until it is done, or choose another --out.")
+        message = _("{path} is being written by another program. Wait until it is done, or choose another --out.")
         raise UserInputError(message.format(path=out))
 
 
@@ -217,7 +217,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _no_checkpoint(path: Path) -> UserInputError:
-    message = _("{path} is where the verdicts so far are kept, and holds something else: move it away.")
+    message = _("{path} is needed for partial results, but contains something else. Move it away.")
     return UserInputError(message.format(path=path))
 
 

@@ -62,7 +62,7 @@ class ModelLoader:
         if "/" in chosen:
             card = self.find_downloaded(chosen)
             if card is None:
-                message = _("The base {repository} is not here: fetch it with 'weibo-tui bases get {repository}'.")
+                message = _("Base {repository} is not installed. Download it with 'weibo-tui bases get {repository}'.")
                 raise UserInputError(message.format(repository=chosen))
             return card.name
         self.bases.path(chosen)
@@ -93,8 +93,8 @@ class ModelLoader:
         if base is None:
             raise UserInputError(
                 _(
-                    "The adapter '{name}' wants the base '{base}' (fingerprint {fingerprint}…), which is not "
-                    "here: add it with 'weibo-tui bases add'."
+                    "Adapter '{name}' needs base '{base}' (fingerprint {fingerprint}…), which is not "
+                    "installed. Add it with 'weibo-tui bases add'."
                 ).format(name=adapter.name, base=adapter.base, fingerprint=adapter.base_fingerprint[:12])
             )
         return base
@@ -178,22 +178,24 @@ def _fallback(store: ModelStore[Any], starter: str) -> str:
 
 def _no_base(bases: Bases) -> str:
     if names := [card.name for card in bases.user_models()]:
-        message = _("There are several bases ({there}) and none is chosen: name one with --base.")
+        message = _("There are several bases ({there}) and no default. Name one with --base.")
         return message.format(there=join_names(names))
     if (folder := LegacyProject.find().base) is not None:
-        message = _("There is no base yet: take in the one that lies here with 'weibo-tui bases add {folder}'.")
+        message = _("There is no base yet. Add the one in this folder with 'weibo-tui bases add {folder}'.")
         return message.format(folder=folder)
-    return _("There is no base yet: add one with 'weibo-tui bases add', or make one with 'weibo-tui bases pretrain'.")
+    return _(
+        "There is no base yet. Add one with 'weibo-tui bases add', or pretrain one with 'weibo-tui bases pretrain'."
+    )
 
 
 def _no_adapter(adapters: Adapters) -> str:
     if names := [card.name for card in adapters.user_models()]:
         message = _(
-            "There are several adapters ({there}) and none is chosen: name one with --adapter, or choose one with "
-            "'weibo-tui adapters use'."
+            "There are several adapters ({there}) and no default. Name one with --adapter, or set the "
+            "default with 'weibo-tui adapters use'."
         )
         return message.format(there=join_names(names))
     if (path := LegacyProject.find().checkpoint) is not None:
-        message = _("There is no adapter yet: take in the one that lies here with 'weibo-tui adapters import {path}'.")
+        message = _("There is no adapter yet. Import the one in this folder with 'weibo-tui adapters import {path}'.")
         return message.format(path=path)
-    return _("There is no adapter yet: train one with 'weibo-tui train', or import one.")
+    return _("There is no adapter yet. Train one with 'weibo-tui train', or import one.")

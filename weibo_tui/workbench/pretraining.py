@@ -88,7 +88,7 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
         models.bases.check_free(config.name)
     check_name_unreserved(runs, KIND, config.name, run.id)
     if sha256(config.corpus) != corpus:
-        message = _("The corpus {path} has changed since run {run} began: pretrain anew.")
+        message = _("Corpus {path} has changed since run {run} started. Start a new run.")
         raise UserInputError(message.format(path=config.corpus, run=run.id))
     tokenizer = runs.folder(run.id) / TOKENIZER
     check_sha256(tokenizer, run.plan.get("tokenizer", sha256(tokenizer)))
@@ -137,7 +137,7 @@ def _train_tokenizer(config: PretrainingConfig) -> Generator[Progress, None, tup
     for step in trainer.train(config.vocabulary):
         if not isinstance(step, int):
             return step.to_str(), bert_special_tokens(step)
-        yield Progress("making the vocabulary", step, None)
+        yield Progress("building the vocabulary", step, None)
     raise AssertionError("the last step is the tokenizer")
 
 

@@ -111,7 +111,7 @@ class RunSession:
     def check_folder(self) -> None:
         """Raise WeiboTuiError if the run's folder is gone, so that nothing creates it again."""
         if not self.checkpoint.parent.is_dir():
-            message = _("{folder} is gone, so the run stops. Where its home was moved, resume it there.")
+            message = _("{folder} does not exist any more, so the run stops. If its home was moved, resume it there.")
             raise WeiboTuiError(message.format(folder=self.checkpoint.parent))
 
     def _record(self, event: Event) -> Event:
@@ -186,7 +186,7 @@ def load_run_config(run: Run, parse: Callable[[Mapping[str, Any]], T]) -> T:
         return parse(run.plan)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise CorruptFileError(
-            _("What run {run} began with is damaged in the database: begin anew.").format(run=run.id)
+            _("The configuration of run {run} is damaged in the database. Start a new run.").format(run=run.id)
         ) from error
 
 
@@ -195,8 +195,8 @@ def check_name_unreserved(runs: Runs, kind: str, name: str, own: str = "") -> No
     for run in runs.list():
         if (run.kind, run.name, run.state) == (kind, name, "running") and run.id != own:
             message = _(
-                "The name '{name}' is reserved by run {run}, which is in progress. Choose another name, or wait until "
-                "it is done."
+                "Name '{name}' is reserved by run {run}, which is in progress. Choose another name, or wait "
+                "until it is done."
             )
             raise UserInputError(message.format(name=name, run=run.id))
 
@@ -204,7 +204,7 @@ def check_name_unreserved(runs: Runs, kind: str, name: str, own: str = "") -> No
 def check_resumable(run: Run) -> None:
     """Raise UserInputError for a finished run."""
     if run.state == "finished":
-        message = _("The run {run} is finished: there is nothing to resume; 'weibo-tui runs list' shows all runs.")
+        message = _("Run {run} has finished, so it cannot be resumed. List all runs with 'weibo-tui runs list'.")
         raise UserInputError(message.format(run=run.id))
 
 

@@ -87,10 +87,10 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
     check_name_unreserved(runs, KIND, config.name, run.id)
     prepared = yield from _prepare(models, config)
     if prepared.dataset.digest != data:
-        message = _("The data of run {run} has changed since it began ({files}): train anew.")
+        message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
         raise UserInputError(message.format(run=run.id, files=", ".join(map(str, config.data))))
     if prepared.base.card.fingerprint != fingerprint:
-        message = _("The base '{base}' is not the one that run {run} began with: train anew.")
+        message = _("Base '{base}' has changed since run {run} started. Start a new run.")
         raise UserInputError(message.format(base=config.base, run=run.id))
     with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
         yield from _run(models, config, prepared, session)
@@ -114,7 +114,7 @@ def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress,
     model_config = base.backbone.config
     if hyper.max_length > model_config.positions:
         raise UserInputError(
-            _("The base '{base}' reads {positions} tokens at most: choose a --max-length up to that.").format(
+            _("Base '{base}' reads at most {positions} tokens. Choose a --max-length up to {positions}.").format(
                 base=config.base, positions=model_config.positions
             )
         )
@@ -131,9 +131,7 @@ def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress,
         hyper.init,
     )
     if config.keep_states and ActivationCache.last_block(adapter, base.backbone) < 1:
-        raise UserInputError(
-            _("The adapter follows blocks from the first on, which leaves no states to keep: give --blocks last4.")
-        )
+        raise UserInputError(_("An adapter in the first block leaves no activations to cache. Use --blocks last4."))
     examples = yield from _examples(
         base.tokenizer, dataset, split.train, config, emoticon_free=hyper.emoticon_dropout > 0
     )

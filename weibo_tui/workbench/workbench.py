@@ -143,7 +143,7 @@ class Workbench(WorkbenchCore):
             for analysis in analyses:
                 items.append(Prediction.from_analysis(analysis))
                 if len(items) % batch_size == 0 or len(items) == len(texts):
-                    bar.show(Progress("judging", len(items), len(texts)))
+                    bar.show(Progress("predicting", len(items), len(texts)))
         return Predictions(tuple(items), self.adapters.card(adapter).labels, frames.index_of(posts))
 
     def train(self, data: LabeledData, name: str, *, progress: bool = True, **options: Any) -> TrainingResult:

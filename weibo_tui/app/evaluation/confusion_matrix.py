@@ -31,8 +31,9 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     """Rows are actual labels, columns predicted labels. The names stay in view while the cells scroll."""
 
     HELP_TEXT = N_(
-        "The confusion matrix: a row for each label that posts bear, a column for each verdict; right verdicts stand "
-        "on the diagonal. The arrows go from cell to cell, Enter opens the posts of one, the surest first."
+        "Confusion matrix: one row per actual label, one column per predicted label; correct predictions are "
+        "on the diagonal. The arrow keys move between cells, Enter shows the posts of a cell, most confident "
+        "first."
     )
     BINDINGS = bindings("matrix")
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -198,4 +199,4 @@ def _most_frequent_error(counts: Sequence[Sequence[int]]) -> Offset:
 
 
 def _corner() -> str:
-    return _("truth ↓ verdict →")
+    return _("actual ↓ pred. →")

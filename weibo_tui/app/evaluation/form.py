@@ -27,8 +27,8 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
     """Only files are required: posts with labels that the adapter knows."""
 
     HELP_TEXT = N_(
-        "Measure an adapter on labelled files (CSV, TSV, JSONL or Parquet) that it was not trained on. Type a path, "
-        "Enter takes it; several are measured together. Ctrl+S starts."
+        "Evaluate an adapter on labeled files (CSV, TSV, JSONL or Parquet) that it was not trained on. Type "
+        "a path and press Enter; several files are evaluated together. Ctrl+S starts."
     )
     DEFAULT_CSS = """
     EvaluationForm {
@@ -44,7 +44,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
     def __init__(self, card: AdapterCard, values: dict[str, Any] | None = None) -> None:
         super().__init__(values, audit=False)
         self._card = card
-        self._errors = PathInput(save=True, suffixes=(".csv",), placeholder=_("nowhere"))
+        self._errors = PathInput(save=True, suffixes=(".csv",), placeholder=_("not written"))
 
     def compose_body(self) -> Iterable[Widget]:
         card = self._card
@@ -53,14 +53,14 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
             for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MAX_LABELS]
         )
         more = ", …" if len(card.labels) > _MAX_LABELS else ""
-        yield Static(safe_content(_("Measure '{name}'").format(name=card.name)), classes="title")
+        yield Static(safe_content(_("Evaluate '{name}'").format(name=card.name)), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Container(id="left"):
-                yield Static(safe_content(_("Labelled posts")), classes="section")
+                yield Static(safe_content(_("Labeled posts")), classes="section")
                 yield self._files
                 yield from self.fields(*column_fields(), encoding_field())
                 yield Static(safe_line(_("Its labels: {labels}").format(labels=labels + more)), classes="about")
-                yield Static(safe_content(_("Write the posts judged wrongly to")), classes="section")
+                yield Static(safe_content(_("Write errors to")), classes="section")
                 yield self._errors
             with Container(id="right"):
                 yield self._preview
@@ -74,7 +74,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
         return self._errors if self._errors.value.strip() else None
 
     def plan(self) -> EvaluationConfig:
-        data = self.files(_("Name a file to measure it on first."))
+        data = self.files(_("Choose a file to evaluate on first."))
         errors = self._errors.path if self.output() else None
         if errors is not None and (problem := check_path(errors, save=True).problem):
             raise UserInputError(problem)

@@ -43,7 +43,7 @@ MAX_CHARACTERS = 20_000
 class PostList(ScrollView, can_focus=True):
     """Confidence and text of each post, one a line; only the lines in view are drawn."""
 
-    HELP_TEXT = N_("The posts of one cell of the confusion matrix, the surest first. Enter opens one whole.")
+    HELP_TEXT = N_("Posts of one cell of the confusion matrix, most confident first. Enter opens a post.")
     BINDINGS = bindings("posts")
     COMPONENT_CLASSES: ClassVar[set[str]] = {"posts--confidence", "posts--cursor"}
     DEFAULT_CSS = """
@@ -131,7 +131,9 @@ class PostList(ScrollView, can_focus=True):
 class CellPostsScreen(FormScreen[None]):
     """A list of posts, with the one under the cursor next to it where there is room."""
 
-    HELP_TEXT = N_("Posts with one label and one verdict, the surest first. Enter opens one whole, c copies it.")
+    HELP_TEXT = N_(
+        "Posts with one actual and one predicted label, most confident first. Enter opens a post, c copies it."
+    )
     BINDINGS = bindings("post")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012 - as Textual declares it
     DEFAULT_CSS = """
@@ -191,7 +193,7 @@ class CellPostsScreen(FormScreen[None]):
 class PostScreen(FormScreen[None]):
     """A single post in full."""
 
-    HELP_TEXT = N_("One post, whole, with the probability of each label. The arrows scroll it, c copies it.")
+    HELP_TEXT = N_("One full post with the probability of each label. The arrow keys scroll it, c copies it.")
     BINDINGS = bindings("post")
 
     def __init__(self, post: EvaluatedPost, labels: tuple[str, ...]) -> None:
@@ -230,8 +232,8 @@ class PostDetails(VerticalScroll):
 def cell_title(label: str, predicted: str, labels: Sequence[str], count: int) -> list[Content]:
     """Return the parts of the title of a cell: actual label, predicted label, number of posts."""
     return [
-        Content.assemble(_("labelled"), " ", label_content(label, labels)),
-        Content.assemble(_("judged"), " ", label_content(predicted, labels)),
+        Content.assemble(_("actual"), " ", label_content(label, labels)),
+        Content.assemble(_("predicted"), " ", label_content(predicted, labels)),
         safe_content(ngettext("{n} post", "{n} posts", count).format(n=f"{count:,}")),
     ]
 
@@ -239,13 +241,13 @@ def cell_title(label: str, predicted: str, labels: Sequence[str], count: int) ->
 def copy_post(screen: FormScreen[None], post: EvaluatedPost) -> None:
     """Copy the text of a post to the clipboard."""
     screen.app.copy_to_clipboard(post.text)
-    screen.show_message(_("The post is copied."), "success")
+    screen.show_message(_("Copied the post."), "success")
 
 
 def _lines(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
     yield from safe_content(post.text[:MAX_CHARACTERS]).wrap(width)
     if (rest := len(post.text) - MAX_CHARACTERS) > 0:
-        more = _("… and {n} characters more: copied, it is whole.").format(n=f"{rest:,}")
+        more = _("… and {n} more characters. Copy the post to get all of it.").format(n=f"{rest:,}")
         yield from Content.styled(more, "$text-muted").wrap(width)
     yield Content("")
     yield from _share_lines(post, labels, width)

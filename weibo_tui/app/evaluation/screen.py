@@ -60,7 +60,7 @@ class Evaluation:
     def outcome(self) -> str:
         """The result, the error or the state in a few words."""
         if self.result is not None:
-            return _("{share} right").format(share=percent(self.result.score.accuracy))
+            return _("{share} correct").format(share=percent(self.result.score.accuracy))
         return self.problem or display_name(self.job.state)
 
     def lines(self, width: int) -> Iterator[Content]:
@@ -103,8 +103,8 @@ class EvaluationScreen(FormScreen[None]):
     """Shows a running or finished evaluation; closing it does not stop the evaluation."""
 
     HELP_TEXT = N_(
-        "An evaluation compares the verdicts of an adapter with the labels of a file: with the posts as they are, with "
-        "their emoticons cut, and with nothing else kept. Esc leaves it at work."
+        "An evaluation compares an adapter's predictions with the labels of a file: on the posts as they "
+        "are, without emoticons, and on the emoticons only. Esc leaves the screen; the evaluation continues."
     )
     BINDINGS = bindings("evaluation")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (124, "-wide")]  # noqa: RUF012 - as Textual declares it
@@ -169,7 +169,7 @@ class EvaluationScreen(FormScreen[None]):
             if self.evaluation.problem:
                 return safe_content(self.evaluation.problem, "$text-error")
             if job.outcome == "stopped":
-                return Content(_("It was stopped; nothing of it is kept."))
+                return Content(_("Stopped. Nothing was kept."))
             return Content(_("stopping …") if job.stopping else "")
         lines = []
         if result.warning:
@@ -178,7 +178,7 @@ class EvaluationScreen(FormScreen[None]):
         if result.unlabeled:
             lines.append(safe_content(skipped_rows(result.unlabeled)))
         if result.errors is not None:
-            lines.append(safe_content(_("The posts judged wrongly are in {path}.").format(path=result.errors)))
+            lines.append(safe_content(_("Errors written: {path}").format(path=result.errors)))
         return Content("\n").join(lines)
 
     def on_confusion_matrix_moved(self) -> None:
@@ -216,9 +216,9 @@ class EvaluationScreen(FormScreen[None]):
         result = self.evaluation.result
         assert result is not None  # otherwise the key does not work
         name = f"{self.evaluation.config.adapter}-wrong.csv"
-        dialog = PathDialog(_("Where to write the posts judged wrongly"), name, save=True)
+        dialog = PathDialog(_("Export errors to"), name, save=True)
         path = await self.app.push_screen_wait(dialog)
         if path is None:
             return
         await self.app.records.call(lambda wb: wb.write_errors(result, path, dialog.overwrite))
-        self.show_message(_("{path} is written.").format(path=path), "success")
+        self.show_message(_("Written: {path}").format(path=path), "success")

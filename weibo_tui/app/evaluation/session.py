@@ -46,7 +46,7 @@ class EvaluationSession:
         choice = "0"
         if len(newest_first) > 1:
             answers = [(str(index), f"{item.title}: {item.outcome}") for index, item in enumerate(newest_first)]
-            choice = await self._app.push_screen_wait(ChoiceDialog(_("Which evaluation?"), answers)) or ""
+            choice = await self._app.push_screen_wait(ChoiceDialog(_("Choose an evaluation:"), answers)) or ""
         if choice:
             self.open(newest_first[int(choice)])
 

@@ -117,8 +117,8 @@ class PlanForm(FormScreen[Plan]):
         self.dismiss(plan)
 
     async def _ask_to_replace(self, output: PathInput) -> None:
-        question = _("{path} is there already.").format(path=output.path)
-        answers = [("other", _("Choose another place")), ("replace", _("Replace it"))]
+        question = _("File exists: {path}.").format(path=output.path)
+        answers = [("other", _("Choose another place")), ("replace", _("Replace"))]
         if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "replace":
             self._replaceable = output.path
             self.action_start()
@@ -174,7 +174,7 @@ class FilesForm(PlanForm[Plan]):
     def files(self, problem: str) -> tuple[Path, ...]:
         """Return the chosen files. Raises UserInputError with `problem` if no file is chosen."""
         if self._files.pending:
-            raise UserInputError(_("Press Enter behind the path, so that the file is taken, or empty the line."))
+            raise UserInputError(_("Press Enter after the path to add the file, or clear the line."))
         if not self._files.files:
             raise UserInputError(problem)
         return tuple(self._files.files)

@@ -82,7 +82,7 @@ class DataPreview(Vertical):
         self._audit = Static(classes="audit")
 
     def compose(self) -> ComposeResult:
-        yield Static(safe_content(_("What is in the files")), classes="section")
+        yield Static(safe_content(_("Contents")), classes="section")
         yield self._source
         yield self._problem
         yield self._rows
@@ -135,7 +135,7 @@ class DataPreview(Vertical):
         self.set_class(gives_away(event.audit.emoticons), "-gives-away")
 
     def _clear(self) -> None:
-        message = "" if self._plan and self._plan.data else _("As soon as a file is chosen, it is looked at here.")
+        message = "" if self._plan and self._plan.data else _("A preview of the chosen files appears here.")
         self._source.update(safe_content(message))
         for part in (self._problem, self._progress):
             self._show_part(part, "")
@@ -169,7 +169,7 @@ def _progress_text(progress: Progress) -> str:
 
 def _source_line(preview: Preview) -> Content:
     source = preview.source
-    text = _("{file}: {format}, {encoding}; posts in '{text}', labels in '{label}'").format(
+    text = _("{file}: {format}, {encoding}; text column '{text}', label column '{label}'").format(
         file=source.path.name,
         format=source.format,
         encoding=source.encoding,
@@ -203,7 +203,7 @@ def gives_away(emoticons: Emoticons) -> bool:
 
 def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     """Yield the lines of an audit, for a width in cells. A warning comes first, visible without scrolling."""
-    heads = (_("Rows"), _("Length"), _("Duplicates"), _("Contradictions"), _("Reposts"), _("Emoticons"))
+    heads = (_("Rows"), _("Length"), _("Duplicates"), _("Conflicting labels"), _("Reposts"), _("Emoticons"))
     first = max(map(cell_len, heads)) + 2
 
     def row(head: str, text: str) -> Iterator[Content]:
@@ -218,21 +218,21 @@ def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     yield from row(heads[0], _row_counts(audit))
     yield from _label_lines(audit, width)
     yield from row(heads[1], _length_text(audit.length))
-    yield from row(heads[2], _("{number} posts stood there before").format(number=f"{audit.duplicates:,}"))
+    yield from row(heads[2], f"{audit.duplicates:,}")
     if audit.word_duplicates:
         message = _("{number} more with the same words")
         yield from row("", message.format(number=f"{audit.word_duplicates:,}"))
     if audit.near_duplicates:
-        yield from row("", _("{number} more nearly equal an earlier post").format(number=f"{audit.near_duplicates:,}"))
-    yield from row(heads[3], _("{number} texts have several labels").format(number=f"{audit.contradictions:,}"))
+        yield from row("", _("{number} near-duplicates").format(number=f"{audit.near_duplicates:,}"))
+    yield from row(heads[3], f"{audit.contradictions:,}")
     if audit.word_contradictions > audit.contradictions:
-        message = _("{number} counting words alone")
+        message = _("{number} with conflicting labels by words only")
         yield from row("", message.format(number=f"{audit.word_contradictions:,}"))
     yield from row(heads[4], percent(audit.reposts))
     yield from row(heads[5], _("in {share} of the posts").format(share=percent(emoticons.share_with)))
     if emoticons.linear_accuracy is None:
         return
-    alone = _("alone they predict {accuracy} of the labels (always the commonest: {majority})")
+    alone = _("emoticons alone predict {accuracy} of the labels (majority baseline: {majority})")
     yield from row("", alone.format(accuracy=percent(emoticons.linear_accuracy), majority=percent(emoticons.majority)))
     if not gives_away(emoticons):
         yield Content("")
@@ -242,9 +242,9 @@ def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
 def _row_counts(audit: Audit) -> str:
     parts = [f"{audit.rows:,}"]
     if audit.empty:
-        parts.append(_("{number} of them empty").format(number=f"{audit.empty:,}"))
+        parts.append(_("{number} empty").format(number=f"{audit.empty:,}"))
     if audit.unlabelled:
-        parts.append(_("{number} without a label").format(number=f"{audit.unlabelled:,}"))
+        parts.append(_("{number} unlabeled").format(number=f"{audit.unlabelled:,}"))
     return ", ".join(parts)
 
 
@@ -263,14 +263,16 @@ def _label_lines(audit: Audit, width: int) -> Iterator[Content]:
             bar(count / largest if largest else 0.0, max(4, min(24, width - _AUDIT_LABEL_CELLS - 24)), colour),
         )
     if len(labels) > MAX_LABELS:
-        more = _("and {number} labels more").format(number=len(labels) - MAX_LABELS)
+        more = _("and {number} more labels").format(number=len(labels) - MAX_LABELS)
         yield Content.styled(more, "$text-muted")
 
 
 def _length_text(length: Lengths) -> str:
     if length.mean is None or length.median is None or length.max is None:
         return "–"
-    text = _("mean {mean}, median {median}, longest {max} characters; {over} over the 126 that 128 tokens hold")
+    text = _(
+        "mean {mean}, median {median}, longest {max} characters; {over} over 126, the most that fit into 128 tokens"
+    )
     return text.format(
         mean=f"{length.mean:.0f}", median=f"{length.median:.0f}", max=f"{length.max:,}", over=percent(length.over_126)
     )
@@ -280,11 +282,11 @@ def _meaning_lines(emoticons: Emoticons, width: int) -> Iterator[Content]:
     if gives_away(emoticons):
         style = "$text-warning"
         text = _(
-            "The emoticons nearly give the labels away, so an adapter may learn them and not the words. An emoticon "
-            "dropout of 0.5 shows it half of the posts without: it must learn both."
+            "Emoticons alone nearly predict the labels, so an adapter may learn only emoticons. An emoticon "
+            "dropout of 0.5 removes them from half of the posts, so that it learns words too."
         )
     else:
         style = "$text-muted"
-        text = _("The emoticons do not give the labels away: what it learns, it learns from words.")
+        text = _("Emoticons alone do not predict the labels, so the adapter learns from words.")
     for line in wrap_cells(text, width):
         yield Content.styled(line, style)

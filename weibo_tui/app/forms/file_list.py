@@ -20,7 +20,7 @@ from weibo_tui.locale import gettext as _
 
 
 class _ChosenFiles(OptionList):
-    HELP_TEXT = N_("The files that are chosen. Delete takes out the one that the cursor is on.")
+    HELP_TEXT = N_("The chosen files. Delete removes the selected one.")
     BINDINGS = bindings("files")
 
     def action_remove(self) -> None:
@@ -48,7 +48,7 @@ class FileList(Vertical):
     def __init__(self, files: Iterable[Path] = (), suffixes: Collection[str] = ()) -> None:
         super().__init__()
         self.files = list(files)
-        self._input = PathInput(suffixes=suffixes, placeholder=_("a file with posts and labels; Enter takes it"))
+        self._input = PathInput(suffixes=suffixes, placeholder=_("a file with posts and labels; Enter adds it"))
         self._chosen = _ChosenFiles(markup=False)
 
     def compose(self) -> ComposeResult:

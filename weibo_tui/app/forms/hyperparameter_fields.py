@@ -42,17 +42,17 @@ def parameter_fields(kind: type, main: bool) -> list[FieldSpec]:
 def column_fields() -> list[FieldSpec]:
     """Return the fields for the columns of a file; an empty one is detected."""
     return [
-        FieldSpec("text_column", N_("Posts in"), N_("Column of the posts; else found."), parse=optional),
-        FieldSpec("label_column", N_("Labels in"), N_("Column of the labels; else found."), parse=optional),
+        FieldSpec("text_column", N_("Text column"), N_("Text column (default: detected)."), parse=optional),
+        FieldSpec("label_column", N_("Label column"), N_("Label column (default: detected)."), parse=optional),
     ]
 
 
 def more_fields() -> list[FieldSpec]:
     """Return the fields of a training under "More"."""
-    about_labels = N_("Names for the labels in their order, as in bad,good; else negative,positive for 0 and 1.")
+    about_labels = N_("Label names in order, like bad,good (default: negative,positive for 0 and 1).")
     return [
         *parameter_fields(Hyperparameters, main=False),
-        FieldSpec("labels", N_("Names of labels"), about_labels, parse=parse_names),
+        FieldSpec("labels", N_("Label names"), about_labels, parse=parse_names),
         *parameter_fields(DataSplit, main=False),
         encoding_field(),
         *parameter_fields(ComputeOptions, main=False),
@@ -71,7 +71,10 @@ def recipe_fields() -> list[FieldSpec]:
 
 def encoding_field() -> FieldSpec:
     return FieldSpec(
-        "encoding", N_("Encoding"), N_("Encoding, as in utf-8, gb18030 or utf-16; else found."), parse=optional
+        "encoding",
+        N_("Encoding"),
+        N_("Encoding: utf-8, gb18030, utf-16 or another (default: detected)."),
+        parse=optional,
     )
 
 
@@ -82,14 +85,14 @@ def base_field(catalog: Catalog, default: str) -> FieldSpec:
     without being named."""
     remote = [name for name in dict.fromkeys((default, BASE)) if "/" in name and catalog.base_from(name) is None]
     installed = [card.name for card in catalog.bases] or ([] if default in remote else [""])
-    words = {"": N_("there is none yet")} | {name: _download_note(name) for name in remote}
+    words = {"": N_("none yet")} | {name: _download_note(name) for name in remote}
     if STARTER_BASE in installed and STARTER_BASE not in catalog.own_bases:
         words[STARTER_BASE] = _("{name} (small)").format(name=STARTER_BASE)
     choices = tuple((name, words.get(name, name)) for name in [*installed, *remote])
 
     def parse(text: str) -> str:
         if not text:
-            raise UserInputError(_("choose one, which is fetched first; or F5 brings one in"))
+            raise UserInputError(_("choose one to download first, or press F5 to import one"))
         return text
 
     chosen = default if default in remote else catalog.base
@@ -98,8 +101,8 @@ def base_field(catalog: Catalog, default: str) -> FieldSpec:
 
 def _download_note(repository: str) -> str:
     if repository == BASE:
-        return _("{repository} ({size} MB, is fetched first)").format(repository=BASE, size=BASE_SIZE // 10**6)
-    return _("{repository} (is fetched first)").format(repository=repository)
+        return _("{repository} ({size} MB, downloaded first)").format(repository=BASE, size=BASE_SIZE // 10**6)
+    return _("{repository} (downloaded first)").format(repository=repository)
 
 
 def name_field(about: str, existing: Iterable[str]) -> FieldSpec:
@@ -110,7 +113,7 @@ def name_field(about: str, existing: Iterable[str]) -> FieldSpec:
         if not text:
             raise UserInputError(_("give it a name"))
         if text in existing:
-            raise UserInputError(_("there is one of that name already"))
+            raise UserInputError(_("this name exists already"))
         return check_name(text)
 
     return FieldSpec("name", N_("Name"), about, parse=parse)

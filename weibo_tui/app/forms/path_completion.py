@@ -120,17 +120,17 @@ def check_path(path: Path, save: bool) -> PathCheck:
         no_folder = kind == "nothing" and not path.parent.is_dir()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        return PathCheck(path, kind, _("{path} cannot be reached: {reason}.").format(path=path, reason=reason))
+        return PathCheck(path, kind, _("Cannot open {path}: {reason}.").format(path=path, reason=reason))
     problem = ""
     if kind == "folder":
-        problem = _("{path} is a folder: name a file in it.").format(path=path)
+        problem = _("{path} is a folder. Give a file.").format(path=path)
     elif kind == "nothing" and not save:
-        problem = _("There is no file {path}: check the name.").format(path=path)
+        problem = _("File not found: {path}. Check the name.").format(path=path)
     elif kind == "other" and save:
-        problem = _("{path} is not a regular file: name another place.").format(path=path)
+        problem = _("{path} is not a regular file. Choose another file.").format(path=path)
     elif kind == "other":
-        message = _("{path} is not a regular file, and it is read more than once: save it as one first.")
+        message = _("{path} is not a regular file, but must be read more than once. Save it as a file first.")
         problem = message.format(path=path)
     elif no_folder:
-        problem = _("There is no folder {path}: make it, or name another.").format(path=path.parent)
+        problem = _("Folder not found: {path}. Create it, or choose another.").format(path=path.parent)
     return PathCheck(path, kind, problem)

@@ -64,7 +64,7 @@ class PathDialog(Dialog[Path]):
             return
         if self._save and event.exists and self._warned_path != event.path:
             self._warned_path = event.path
-            self._show_problem(_("{path} is there already: Enter once more replaces it.").format(path=event.path))
+            self._show_problem(_("File exists: {path}. Press Enter again to replace it.").format(path=event.path))
         else:
             self.overwrite = self._save and event.exists
             self.dismiss(event.path)

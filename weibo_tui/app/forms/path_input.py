@@ -46,8 +46,8 @@ class PathField(Input, inherit_bindings=False):
 
     BINDINGS = Input.BINDINGS  # without the keys that scroll up and down
     HELP_TEXT = N_(
-        "The path of a file. Tab or Right takes what is suggested, Down shows what there is; a file may be dropped on"
-        " the terminal."
+        "The path of a file. Tab or Right accepts the suggestion, Down lists files. You can also drop a file "
+        "on the terminal."
     )
 
     class Dropped(Message):
@@ -204,7 +204,7 @@ class PathInput(Widget):
         check = check_path(as_path(text), save=True)
         if check.kind == "folder":  # the name is still to be typed
             return ""
-        return check.problem or (_("This file is there already.") if check.kind == "file" else "")
+        return check.problem or (_("This file was added already.") if check.kind == "file" else "")
 
     def _show_message(self, text: str, problem: bool = True) -> None:
         self._message.update(safe_content(text))
@@ -239,10 +239,10 @@ class PathInput(Widget):
         for name in self._completions.names:
             yield Option(safe_content(name), id=self._completions.head + name)
         if self._completions.more:
-            text = _("more than {number}: type on").format(number=MAX_SUGGESTIONS)
+            text = _("more than {number}: keep typing").format(number=MAX_SUGGESTIONS)
             yield Option(safe_content(text), disabled=True)
         elif not self._completions.names:
-            yield Option(safe_content(_("nothing here that fits")), disabled=True)
+            yield Option(safe_content(_("no matches here")), disabled=True)
 
     @on(OptionList.OptionSelected)
     def _name_selected(self, event: OptionList.OptionSelected) -> None:

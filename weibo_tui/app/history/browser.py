@@ -238,7 +238,7 @@ class HistoryBrowser(Container):
             total = "…" if self.total is None else f"{self.total:,}"
             filtered = self.filter != EVERYTHING
             if buffer.first is None:
-                text = (_("of {total} that match") if filtered else _("of {total}")).format(total=total)
+                text = (_("of {total} matches") if filtered else _("of {total}")).format(total=total)
             else:
                 begin = buffer.first + table.top + 1
                 end = min(begin + table.rows - 1, buffer.first + len(buffer.entries))

@@ -30,7 +30,7 @@ class EntryDetails(VerticalScroll):
     """One entry in full, scrolled where it is longer than the view."""
 
     BINDINGS = bindings("history_details")
-    HELP_TEXT = N_("The whole post, its verdict and what is known of it. Arrows and PgUp/PgDn scroll.")
+    HELP_TEXT = N_("The full post, its prediction and details. The arrow keys, PgUp and PgDn scroll.")
     DEFAULT_CSS = """
     EntryDetails {
         padding: 0 1; background: $surface; scrollbar-size-vertical: 1;
@@ -88,14 +88,14 @@ def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[Descriptio
         yield _line(Content.styled("✗ " + _("failed"), "bold $text-error"))
         yield _line(safe_content(analysis.error, "$text-error"))
     if analysis.uncertain:
-        yield _line(Content.styled(_("uncertain: less sure than the settings ask for"), "$text-warning"))
+        yield _line(Content.styled(_("uncertain: below the confidence threshold"), "$text-warning"))
     if analysis.corrected is not None:
         yield _line(Content.assemble(_("corrected to"), " ", label_content(analysis.corrected, labels)))
     yield _line()
     post = safe_content(analysis.text[:_MAX_CHARACTERS])
     yield _line(post.highlight_regex(pattern, style=MATCH_STYLE) if pattern is not None else post)
     if (hidden := len(analysis.text) - _MAX_CHARACTERS) > 0:
-        message = _("… and {count:,} characters more: copy the post to have them all.")
+        message = _("… and {count:,} more characters. Copy the post to get all of it.")
         yield _line(Content.styled(message.format(count=hidden), "$text-muted"))
     yield _line()
     for label, share in sorted(analysis.probabilities.items(), key=lambda pair: -(pair[1] or 0.0)):
@@ -106,11 +106,11 @@ def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[Descriptio
     yield DescriptionItem(_("source"), safe_line(analysis.source))
     yield DescriptionItem(_("when"), Content(local_time(analysis.created_at, seconds=True)))
     yield DescriptionItem(_("read"), Content.styled(read, "$text-warning" if analysis.truncated else ""))
-    yield DescriptionItem(_("took"), Content(_("{time} ms").format(time=number(analysis.milliseconds, 1))))
+    yield DescriptionItem(_("duration"), Content(_("{time} ms").format(time=number(analysis.milliseconds, 1))))
 
 
 def _file_items(file: LabeledFile) -> Iterator[DescriptionItem]:
-    yield _line(Content.styled("▤ " + _("a labelled file"), "bold"))
+    yield _line(Content.styled("▤ " + _("labeled file"), "bold"))
     yield _line()
     labels = tuple(file.counts)
     for label, count in sorted(file.counts.items(), key=lambda pair: -pair[1]):
@@ -124,7 +124,7 @@ def _file_items(file: LabeledFile) -> Iterator[DescriptionItem]:
     yield DescriptionItem(_("adapter"), safe_line(file.adapter))
     yield DescriptionItem(_("when"), Content(local_time(file.created_at, seconds=True)))
     yield DescriptionItem(_("file"), safe_line(str(file.path)))
-    yield DescriptionItem(_("labelled"), safe_line(str(file.out)))
+    yield DescriptionItem(_("output"), safe_line(str(file.out)))
 
 
 def _line(content: Content | None = None) -> DescriptionItem:

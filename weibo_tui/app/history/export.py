@@ -46,8 +46,8 @@ class ExportForm(PlanForm[ExportOptions]):
     """Asks for the options of an export."""
 
     HELP_TEXT = N_(
-        "The posts are written with their verdicts, labels, probabilities and times, one a row. The file takes its "
-        "place when it is whole; a labelled file of the history is no post and stays out."
+        "Each row has a post with its prediction, labels, probabilities and time. Labeled files in the "
+        "history are not included."
     )
     DEFAULT_CSS = """
     ExportForm .scrolls { padding: 0 1; }
@@ -62,15 +62,15 @@ class ExportForm(PlanForm[ExportOptions]):
         self._count = Static(classes="count")
 
     def compose_body(self) -> Iterable[Widget]:
-        query, choices = self._filter, (("shown", N_("what is shown")), ("all", N_("the whole history")))
+        query, choices = self._filter, (("shown", N_("rows")), ("all", N_("the whole history")))
         about = " · ".join([*([_("“{text}”").format(text=query.text)] if query.text else []), *filter_terms(query)])
         yield Static(safe_content(_("Export to a CSV file")), classes="title")
         with VerticalScroll(classes="scrolls", can_focus=False):
             yield self._path
             yield from self.fields(
                 FieldSpec("what", N_("Posts of"), about, choices=choices[1:] if query == EVERYTHING else choices),
-                _switch("bom", N_("Begin with BOM"), N_("Excel needs it to read Chinese")),
-                _switch("guard", N_("Guard formulas"), N_("a ' before texts such as =1+1")),
+                _switch("bom", N_("Start with a BOM"), N_("Excel needs it to read Chinese")),
+                _switch("guard", N_("Guard formulas"), N_("' before texts like =1+1")),
             )
             yield self._count
 
@@ -92,7 +92,7 @@ class ExportForm(PlanForm[ExportOptions]):
 
     def plan(self) -> ExportOptions:
         path = self._path.path
-        problem = check_path(path, save=True).problem if self.output() else _("Name the file to write.")
+        problem = check_path(path, save=True).problem if self.output() else _("Choose a file to write.")
         if problem:
             raise UserInputError(problem)
         values, overwrite = self.values("bom", "guard"), self._replaceable == path
@@ -159,13 +159,13 @@ class ExportLine(Static):
             return
         self.hide()
         if message.job.outcome == "stopped":
-            get_app(self).show_message(_("The export was stopped: no file was written."))
+            get_app(self).show_message(_("Export stopped. No file was written."))
 
     def _show_done(self, job: Job) -> None:
         self.app.copy_to_clipboard(str(self._path))
         count = job.progress.done if job.progress is not None else 0
         posts = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
-        message = _("{posts} written, and the file's place copied:").format(posts=posts)
+        message = _("{posts} written, path copied:").format(posts=posts)
         self.update(Content.assemble(("✓ ", "$text-success"), message, " ", safe_line(str(self._path), "bold")))
 
     def _show_progress(self, job: Job) -> None:

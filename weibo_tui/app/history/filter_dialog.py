@@ -23,13 +23,13 @@ from weibo_tui.storage.history import EVERYTHING, FilterChoices, HistoryFilter
 _END_OF_DAY = time(23, 59, 59, 999_000)  # timestamps are stored to the millisecond
 _ANY, _VALUE = "", "="
 """The choices of a field: any value, or the prefix of one value."""
-_ONLY = N_("only those")
+_ONLY = N_("yes")
 
 
 class FilterDialog(Dialog[HistoryFilter]):
     """Asks for a filter; the search text stays that of the filter that the dialog starts with."""
 
-    HELP_TEXT = N_("What is left empty asks for nothing. Enter shows what matches.")
+    HELP_TEXT = N_("Empty fields do not filter. Enter applies the filter.")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-normal")]  # noqa: RUF012 - as Textual declares it
     CSS = """
     FilterDialog {
@@ -58,8 +58,8 @@ class FilterDialog(Dialog[HistoryFilter]):
             _choice("label", N_("Label"), choices.labels, query.label, _label_text),
             _choice("adapter", N_("Adapter"), choices.adapters, query.adapter),
             _choice("source", N_("Source"), choices.sources, query.source, _source_text),
-            _day_field("since", N_("From the day"), query.since),
-            _day_field("until", N_("To the day"), query.until),
+            _day_field("since", N_("From (date)"), query.since),
+            _day_field("until", N_("To (date)"), query.until),
             _share_field("least", N_("Confidence from"), query.confidence_from),
             _share_field("most", N_("Confidence to"), query.confidence_to),
             _choice("uncertain", N_("Uncertain"), (_ONLY,), _ONLY if query.uncertain else None),
@@ -121,9 +121,9 @@ class FilterDialog(Dialog[HistoryFilter]):
                 raise UserInputError(_("{field}: {problem}").format(field=_(field.spec.label), problem=field.problem))
         value = {name: field.value for name, field in self._fields.items()}
         if value["since"] and value["until"] and value["since"] > value["until"]:
-            raise UserInputError(_("The first day is after the last: exchange them."))
+            raise UserInputError(_("The first date is after the last date."))
         if value["least"] is not None and value["most"] is not None and value["least"] > value["most"]:
-            raise UserInputError(_("The least confidence is above the highest: exchange them."))
+            raise UserInputError(_("The minimum confidence is above the maximum."))
         return HistoryFilter(
             text=self._initial.text,
             label=value["label"],
@@ -154,7 +154,7 @@ def filter_terms(query: HistoryFilter) -> list[str]:
         terms.append(_("to {day}").format(day=_day_text(query.until)))
     if query.confidence_from is not None or query.confidence_to is not None:
         low, high = _share_text(query.confidence_from) or "0", _share_text(query.confidence_to) or "100"
-        terms.append(_("confidence {low}–{high} %").format(low=low, high=high))
+        terms.append(_("confidence {low}–{high}%").format(low=low, high=high))
     if query.uncertain:
         terms.append(_("uncertain"))
     if query.corrected:
@@ -182,7 +182,7 @@ def _day_field(name: str, label: str, day: date | None) -> tuple[FieldSpec, str]
 
 
 def _share_field(name: str, label: str, share: float | None) -> tuple[FieldSpec, str]:
-    return FieldSpec(name, label, "", parse=_share, range="0–100 %"), _share_text(share)
+    return FieldSpec(name, label, "", parse=_share, range="0–100%"), _share_text(share)
 
 
 def _label_text(label: str) -> str:
@@ -190,7 +190,7 @@ def _label_text(label: str) -> str:
 
 
 def _source_text(source: str) -> str:
-    return _("labelled files") if source == FILE_SOURCE else source
+    return _("labeled files") if source == FILE_SOURCE else source
 
 
 def _day(text: str) -> date | None:
@@ -201,7 +201,7 @@ def _day(text: str) -> date | None:
     except ValueError:
         day = date.min
     if not 1970 <= day.year < date.max.year:  # outside, a time zone shift may overflow
-        raise UserInputError(_("a day, as in 2026-01-31"))
+        raise UserInputError(_("a date, like 2026-01-31"))
     return day
 
 

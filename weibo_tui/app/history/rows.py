@@ -127,8 +127,8 @@ def _source(entry: Entry, _width: int, _pattern: Pattern) -> Content:
 
 COLUMNS = (
     Column(N_("when"), _time, (16, 16), (5, 5)),
-    Column(N_("verdict"), _prediction, (10, 24), (10, 14)),
-    Column(N_("sure"), _confidence, (7, 7), (5, 5), right=True),
+    Column(N_("prediction"), _prediction, (10, 24), (10, 14)),
+    Column(N_("conf."), _confidence, (7, 7), (6, 6), right=True),
     Column(N_("post"), _post, (4, 4), (4, 4), stretch=True),
     Column(N_("adapter"), _adapter, (7, 16)),
     Column(N_("source"), _source, (6, 6)),

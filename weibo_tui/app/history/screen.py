@@ -38,7 +38,7 @@ class SearchField(SingleLineInput):
     """The search text; the history is searched as it is typed."""
 
     BINDINGS = bindings("history_search")
-    HELP_TEXT = N_("The posts that hold what you type, in upper or lower case, are found while you type.")
+    HELP_TEXT = N_("Shows the posts that contain the typed text, upper or lower case, as you type.")
 
     def action_leave(self) -> None:
         # Not by a message: the next key may be waiting already, and is the table's.
@@ -50,8 +50,8 @@ class HistoryScreen(MainScreen):
 
     NAME = "history"
     HELP_TEXT = N_(
-        "Everything that was judged is kept here until you delete it. Search and filter, correct a label, and export "
-        "what you see as a CSV file that opens in a spreadsheet."
+        "All predictions are kept here until you delete them. Search, filter, correct a label, and export "
+        "the rows as a CSV file for a spreadsheet."
     )
     BINDINGS = bindings("history")
     AUTO_FOCUS = "EntryTable"
@@ -140,16 +140,16 @@ class HistoryScreen(MainScreen):
         if self.browser.total is None:
             return Content("")
         if self.browser.filter.text:
-            text, key = _("No post holds this. {key} clears the search."), "history.back"
+            text, key = _("No matches. {key} clears the search."), "history.back"
         elif self.browser.filter != EVERYTHING:
             text, key = _("No entry matches. {key} clears the filter."), "history.unfilter"
         elif not self.app.settings.history:
-            return safe_content(_("The settings say that no verdicts are kept: history = false."))
+            return safe_content(_("Recording is off in the settings: history = false."))
         else:
             key = "app.predict"
             text = _(
-                "Every verdict will stand here, to be searched, corrected and exported. {key} leads to the prompt: "
-                "type a post there and press Enter."
+                "Predictions appear here, to be searched, corrected and exported. Press {key}, type a post "
+                "and press Enter."
             )
         return safe_content(text.format(key=self._key(key)))
 
@@ -208,10 +208,10 @@ class HistoryScreen(MainScreen):
         entry = self.browser.entry
         if isinstance(entry, Analysis):
             self.app.copy_to_clipboard(entry.text)
-            self.show_message(_("The post is copied."), "success")
+            self.show_message(_("Copied the post."), "success")
         elif entry is not None:
             self.app.copy_to_clipboard(str(entry.out))
-            self.show_message(_("The place of the labelled file is copied."), "success")
+            self.show_message(_("Copied the path of the labeled file."), "success")
 
     def action_correct(self) -> None:
         if isinstance(self.browser.entry, Analysis):
@@ -225,10 +225,10 @@ class HistoryScreen(MainScreen):
             choices = await self.app.records.call(lambda wb: wb.history.filter_choices())
             labels = [label for label in choices.labels if label]
         predicted = label_name(analysis.label) if analysis.error is None else _("failed")
-        answers = [("", _("as judged: {label}").format(label=predicted))]
+        answers = [("", _("predicted: {label}").format(label=predicted))]
         answers += [(str(number), label_name(label)) for number, label in enumerate(labels)]
         current = str(labels.index(analysis.corrected)) if analysis.corrected in labels else ""
-        question = _("What is the label of “{post}”?").format(post=_quote(analysis))
+        question = _("Label of “{post}”:").format(post=_quote(analysis))
         answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, current))
         if answer is None or analysis.id is None:
             return
@@ -254,8 +254,8 @@ class HistoryScreen(MainScreen):
         self.browser.clear_marks()
         self.browser.refresh_around(neighbor)
         message = ngettext(
-            "{count:,} entry deleted; {key} brings it back.",
-            "{count:,} entries deleted; {key} brings them back.",
+            "{count:,} entry deleted. Press {key} to undo.",
+            "{count:,} entries deleted. Press {key} to undo.",
             len(deleted),
         )
         self.show_message(message.format(count=len(deleted), key=self._key("history.undo")), "success")
@@ -271,24 +271,24 @@ class HistoryScreen(MainScreen):
             self._deleted.append(entries)
             raise
         self.browser.go_to(entries[0])
-        message = ngettext("{count:,} entry is back.", "{count:,} entries are back.", len(entries))
+        message = ngettext("{count:,} entry restored.", "{count:,} entries restored.", len(entries))
         self.show_message(message.format(count=len(entries)), "success")
 
     def action_clear(self) -> None:
         if self.query_one(ExportLine).job is None:
             self.run_task(self._clear())
         else:
-            self.show_message(_("An export is at work: wait for its end, or stop it."), "error")
+            self.show_message(_("An export is running. Wait until it is done, or stop it."), "error")
 
     async def _clear(self) -> None:
         """Delete everything for good, if the user agrees."""
         count = await self.app.records.call(lambda wb: wb.history.count())
         message = ngettext(
-            "Delete the {count:,} entry of the history? This cannot be undone.",
-            "Delete all {count:,} entries of the history? This cannot be undone.",
+            "Delete the {count:,} history entry? This cannot be undone.",
+            "Delete all {count:,} history entries? This cannot be undone.",
             count,
         )
-        if await self._confirm(message.format(count=count), _("Keep them"), _("Delete all")):
+        if await self._confirm(message.format(count=count), _("Keep"), _("Delete all")):
             await self.app.records.call(lambda wb: wb.history.clear())
             self._deleted.clear()
             self.browser.clear_marks()

@@ -31,8 +31,8 @@ class EntryTable(Widget, can_focus=True):
     ALLOW_SELECT = False
     BINDINGS = bindings("history_table")
     HELP_TEXT = N_(
-        "The newest analyses stand first, and more are loaded as you go. A ? before a verdict says that it is "
-        "uncertain; behind an arrow stands the label that a person gave instead."
+        "Newest predictions first; more are loaded as you scroll. ? marks an uncertain prediction; → shows "
+        "the corrected label."
     )
     COMPONENT_CLASSES: ClassVar[set[str]] = {"entry-table--header", "entry-table--cursor"}
     DEFAULT_CSS = """

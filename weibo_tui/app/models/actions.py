@@ -50,7 +50,7 @@ async def use(app: BaseApp, item: IntactModel) -> Change:
     """Make a model the default."""
     set_default = Workbench.set_default_base if item.kind == "base" else Workbench.set_default_adapter
     await app.records.call(lambda wb: set_default(wb, item.name))
-    text = _("Adapters are trained on '{name}' now.") if item.kind == "base" else _("'{name}' reads the posts now.")
+    text = _("'{name}' is the default base now.") if item.kind == "base" else _("'{name}' is the default adapter now.")
     return Change(item.kind, item.name, text.format(name=item.name))
 
 
@@ -62,31 +62,31 @@ async def rename(app: BaseApp, inventory: Inventory, item: IntactModel) -> Chang
         if name != item.name:
             check_free(inventory, item.kind, name)
 
-    question = _("A new name for '{name}':").format(name=item.name)
+    question = _("New name for '{name}':").format(name=item.name)
     new = await app.push_screen_wait(InputDialog(question, item.name, check))
     if new is None or new == item.name:
         return None
     rename_model = Workbench.rename_base if item.kind == "base" else Workbench.rename_adapter
     await app.engine.call(lambda wb: rename_model(wb, item.name, new))  # which may have it in memory
-    return Change(item.kind, new, _("'{old}' is called '{new}' now.").format(old=item.name, new=new))
+    return Change(item.kind, new, _("Renamed '{old}' to '{new}'.").format(old=item.name, new=new))
 
 
 async def delete(app: BaseApp, inventory: Inventory, entry: ModelEntry) -> Change | None:
     """Ask, and delete a model."""
     await _check_unused(app, inventory, entry)
     question = "\n".join(_deletion_question(entry, inventory))
-    answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
+    answers = [("keep", _("Keep")), ("delete", _("Delete"))]
     if await app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
         return None
     remove = Workbench.remove_base if entry.kind == "base" else Workbench.remove_adapter
     await app.engine.call(lambda wb: remove(wb, entry.name))  # which may have it in memory
-    return Change(entry.kind, entry.name, _("'{name}' is deleted.").format(name=entry.name))
+    return Change(entry.kind, entry.name, _("Deleted '{name}'.").format(name=entry.name))
 
 
 def check_free(inventory: Inventory, kind: Kind, name: str) -> None:
     """Raise UserInputError if `name` is invalid or in use."""
     if check_name(name) in inventory.names(kind):
-        raise UserInputError(_("'{name}' is there already: choose another name.").format(name=name))
+        raise UserInputError(_("'{name}' exists. Choose another name.").format(name=name))
 
 
 def _deletion_question(entry: ModelEntry, inventory: Inventory) -> list[str]:
@@ -95,15 +95,15 @@ def _deletion_question(entry: ModelEntry, inventory: Inventory) -> list[str]:
     lines = [text.format(name=entry.name, size="" if files is None else f" ({size(files.size)})")]
     if orphans := _orphaned_adapters(entry, inventory):
         message = ngettext(
-            "{n} adapter stands on it, and cannot judge without it: {names}.",
-            "{n} adapters stand on it, and cannot judge without it: {names}.",
+            "{n} adapter needs it and cannot be used without it: {names}.",
+            "{n} adapters need it and cannot be used without it: {names}.",
             len(orphans),
         )
         names = ", ".join(orphans[:_MAX_NAMES]) + (", …" if len(orphans) > _MAX_NAMES else "")
         lines.append(message.format(n=len(orphans), names=names))
     if isinstance(entry, ModelItem) and entry.default:
-        lines.append(_("It is the one that is used where none is named."))
-    return [*lines, _("It is gone for good then.")]
+        lines.append(_("This is the default."))
+    return [*lines, _("This cannot be undone.")]
 
 
 def _orphaned_adapters(entry: ModelEntry, inventory: Inventory) -> list[str]:
@@ -121,7 +121,7 @@ async def _check_unused(app: BaseApp, inventory: Inventory, entry: ModelEntry) -
     users = [job.title for job in app.jobs if _job_uses(job, entry, inventory)]
     users += [run.name for run in runs if _run_uses(run, entry) and run.name not in users]
     if users:
-        message = _("'{name}' is at work ({titles}): wait until that is done, or stop it.")
+        message = _("'{name}' is in use ({titles}). Wait until that is done, or stop it.")
         raise UserInputError(message.format(name=entry.name, titles=", ".join(users)))
 
 
@@ -152,7 +152,7 @@ class JobRequest:
 
 async def export_model(app: BaseApp, item: IntactModel, owner: MessagePump) -> JobRequest | None:
     """Ask for a file to export a base or an adapter to."""
-    question = _("Where to write '{name}' (.zip or .tar.gz):").format(name=item.name)
+    question = _("Export '{name}' to (.zip or .tar.gz):").format(name=item.name)
     dialog = PathDialog(question, f"{item.name}.zip", save=True, suffixes=_SUFFIXES, check=_check_suffix)
     out = await app.push_screen_wait(dialog)
     if out is None:
@@ -162,17 +162,17 @@ async def export_model(app: BaseApp, item: IntactModel, owner: MessagePump) -> J
     job = Job(
         "export", item.name, lambda wb: export(wb, item.name, out, dialog.overwrite), owner, base=base, adapter=adapter
     )
-    return JobRequest(job, app.records, done=_("{path} is written.").format(path=out))
+    return JobRequest(job, app.records, done=_("Written: {path}").format(path=out))
 
 
 async def import_model(app: BaseApp, inventory: Inventory, owner: MessagePump) -> JobRequest | None:
     """Ask for a file or a folder, show what it contains, and import it."""
-    question = _("An exported adapter or base (.zip, .tar.gz or its folder), or a Hugging Face folder of a GPT-2:")
+    question = _("Exported adapter or base (.zip, .tar.gz or its folder), or Hugging Face folder of a GPT-2:")
     source = await app.push_screen_wait(PathDialog(question, folders=True, suffixes=_SUFFIXES))
     if source is None:
         return None
     card = await app.records.call(lambda _wb: detect_card(source))
-    answers = [("take", _("Take it in")), ("leave", _("Leave it"))]
+    answers = [("take", _("Import")), ("leave", _("Cancel"))]
     if await app.push_screen_wait(ChoiceDialog(_describe(card, source, inventory), answers)) != "take":
         return None
     if card is None:
@@ -199,26 +199,22 @@ async def download_base(app: BaseApp, inventory: Inventory, owner: MessagePump) 
     def check(text: str) -> None:
         check_repository(repository := text.strip())
         if (card := app.catalog.base_from(repository)) is not None:
-            raise UserInputError(_("It is here already, as '{name}'.").format(name=card.name))
+            raise UserInputError(_("Already installed as '{name}'.").format(name=card.name))
         if any(repository in (job.title, job.base) for job in app.jobs):
-            raise UserInputError(_("It is being fetched already."))
+            raise UserInputError(_("This base is being downloaded already."))
 
     question = [
-        _("Which GPT-2, by its repository on the Hub? {base} takes {size} MB.").format(
-            base=BASE, size=BASE_SIZE // 10**6
-        ),
-        _("It is fetched once, from {address}; nothing else is sent. HF_ENDPOINT names a mirror.").format(
-            address=endpoint()
-        ),
+        _("Repository of a GPT-2 on the Hub ({base}: {size} MB):").format(base=BASE, size=BASE_SIZE // 10**6),
+        _("Downloaded once from {address}. To use a mirror, set HF_ENDPOINT.").format(address=endpoint()),
     ]
     text = await app.push_screen_wait(InputDialog("\n".join(question), BASE, check))
     if text is None:
         return None
     repository = text.strip()
     name = name_after(repository.rpartition("/")[2], "base", inventory.names("base"))
-    stopped = _("Stopped. What has come of {repository} is kept: the next fetch goes on there.")
+    stopped = _("Stopped. The downloaded part of {repository} is kept, and the next download continues from it.")
     return JobRequest(
-        Job("fetch", repository, lambda wb: wb.iter_download_base(repository, name), owner),
+        Job("download", repository, lambda wb: wb.iter_download_base(repository, name), owner),
         app.hub,
         stopped=stopped.format(repository=repository),
     )
@@ -228,7 +224,7 @@ async def import_legacy_base(app: BaseApp, inventory: Inventory, owner: MessageP
     """Import the model folder of the original project."""
     folder = (await _find_legacy(app)).base
     if folder is None:
-        raise UserInputError(_("It is not here any more."))
+        raise UserInputError(_("It does not exist any more."))
     return _import_folder(app, folder, name_after(folder.name, "base", inventory.names("base")), owner)
 
 
@@ -237,7 +233,7 @@ async def import_legacy_adapter(app: BaseApp, inventory: Inventory, owner: Messa
     legacy = await _find_legacy(app)
     checkpoint = legacy.checkpoint
     if checkpoint is None:
-        raise UserInputError(_("It is not here any more."))
+        raise UserInputError(_("It does not exist any more."))
     base = app.catalog.base_of(legacy) or app.catalog.base
     name = name_after(checkpoint.stem, "adapter", inventory.names("adapter"))
     job = Job("import", name, lambda wb: wb.iter_import_legacy(checkpoint, name, base), owner, base=base)
@@ -254,7 +250,7 @@ def _import_folder(app: BaseApp, folder: Path, name: str, owner: MessagePump) ->
 
 
 async def _ask_name(app: BaseApp, inventory: Inventory, kind: Kind, name: str, problem: str = "") -> str | None:
-    question = problem or _("A name for it:")
+    question = problem or _("Name:")
     return await app.push_screen_wait(
         InputDialog(question, name[:64], lambda typed: check_free(inventory, kind, typed))
     )
@@ -263,23 +259,23 @@ async def _ask_name(app: BaseApp, inventory: Inventory, kind: Kind, name: str, p
 def _describe(card: AdapterCard | BaseCard | None, source: Path, inventory: Inventory) -> str:
     """Return a few lines about the contents of a file; without a card it is a Hugging Face folder."""
     if card is None:
-        return _("A model of Hugging Face's layout; nothing in it is executed: {path}").format(path=source)
+        return _("Hugging Face model folder; no code in it is executed: {path}").format(path=source)
     name = card.name[:_MAX_NAME_LENGTH]
     if isinstance(card, BaseCard):
-        text = _("The base '{name}', {parameters} parameters.")
+        text = _("Base '{name}', {parameters} parameters.")
         lines = [text.format(name=name, parameters=f"{card.parameters:,}")]
         if same := [item.name for item in inventory.bases_like(card.fingerprint)]:
-            lines.append(_("The same base is here already: {names}.").format(names=", ".join(same)))
+            lines.append(_("The same base is installed already: {names}.").format(names=", ".join(same)))
         return "\n".join(lines)
     labels = ", ".join(label[:_MAX_NAME_LENGTH] for label in card.labels[:_MAX_LABELS])
     more = ", …" if len(card.labels) > _MAX_LABELS else ""
-    lines = [_("The adapter '{name}'.").format(name=name), _("Labels: {labels}").format(labels=labels + more)]
+    lines = [_("Adapter '{name}'.").format(name=name), _("Labels: {labels}").format(labels=labels + more)]
     if isinstance(accuracy := card.score.get("accuracy"), float) and 0 <= accuracy <= 1:
-        lines.append(_("Accuracy by its card: {share}").format(share=percent(accuracy)))
+        lines.append(_("Test accuracy: {share}").format(share=percent(accuracy)))
     if (base := inventory.base_of(card)) is not None:
-        lines.append(_("It stands on the base '{base}', which is here.").format(base=base.name))
+        lines.append(_("It belongs to base '{base}', which is installed.").format(base=base.name))
     else:
-        text = _("It stands on the base '{base}' ({fingerprint}…), which is not here: take that in too.")
+        text = _("It belongs to base '{base}' ({fingerprint}…), which is not installed. Add that base too.")
         lines.append(text.format(base=card.base[:_MAX_NAME_LENGTH], fingerprint=card.base_fingerprint[:12]))
     return "\n".join(lines)
 

@@ -32,7 +32,7 @@ _MAX_NAMES = 40
 class ModelCard(VerticalScroll):
     """One card, scrolled with the arrows."""
 
-    HELP_TEXT = N_("The card of what is chosen at the left. The arrows scroll it, Tab and Esc lead back to the list.")
+    HELP_TEXT = N_("The card of the selected model. The arrow keys scroll it, Tab and Esc go back to the list.")
     DEFAULT_CSS = """
     ModelCard { padding: 0 2; scrollbar-size-vertical: 1; }
     ModelCard > * { height: auto; }
@@ -58,10 +58,10 @@ def _items(entry: ModelEntry, inventory: Inventory) -> Iterator[DescriptionItem]
         yield DescriptionItem(value=safe_content(entry.problem, "$text-error"))
         return
     if entry.files is not None and entry.files.missing:
-        missing = _("Missing here: {files}. Delete it, then make it or take it in again.")
+        missing = _("Files are missing: {files}. Delete it, then train, pretrain or import it again.")
         yield _note(missing.format(files=", ".join(entry.files.missing)), "$text-error")
     if entry.bundled:
-        yield _note(_("It comes with weibo-tui, and stays as it is."), "$text-muted")
+        yield _note(_("Bundled with weibo-tui; it cannot be changed."), "$text-muted")
     card = entry.card
     if isinstance(card, BaseCard):
         yield from _base_items(card, entry, inventory)
@@ -71,11 +71,11 @@ def _items(entry: ModelEntry, inventory: Inventory) -> Iterator[DescriptionItem]
 
 def _base_items(card: BaseCard, item: ModelItem[Any], inventory: Inventory) -> Iterator[DescriptionItem]:
     if item.default:
-        yield _note(_("The base that is trained on where none is named."), "$text-muted")
+        yield _note(_("Default base."), "$text-muted")
     if item.bundled and card.name == STARTER_BASE:
         text = _(
-            "It is small: quick, also without a GPU, but adapters on it err more often than on a full GPT-2. In the "
-            "list, g fetches uer's ({size} MB), as 'weibo-tui bases get' does."
+            "A small model: fast without a GPU, but less accurate than a full GPT-2. Press g in the list to "
+            "download uer's model ({size} MB)."
         )
         yield _note(text.format(size=BASE_SIZE // 10**6))
     yield DescriptionItem()
@@ -85,7 +85,7 @@ def _base_items(card: BaseCard, item: ModelItem[Any], inventory: Inventory) -> I
         text = _("{layers} layers, {width} wide, {heads} heads")
         text = text.format(layers=shape.layers, width=shape.width, heads=shape.heads)
         yield DescriptionItem(_("Shape"), Content(text))
-        positions = _("{positions} tokens at most").format(positions=f"{shape.positions:,}")
+        positions = _("at most {positions} tokens").format(positions=f"{shape.positions:,}")
         yield DescriptionItem(_("Positions"), Content(positions))
         yield DescriptionItem(_("Vocabulary"), Content(_("{tokens} tokens").format(tokens=f"{shape.vocabulary:,}")))
     if files is not None:
@@ -96,11 +96,11 @@ def _base_items(card: BaseCard, item: ModelItem[Any], inventory: Inventory) -> I
     adapters = inventory.adapters_of(card)
     yield DescriptionItem()
     if adapters:
-        title = ngettext("{n} adapter stands on it", "{n} adapters stand on it", len(adapters))
+        title = ngettext("{n} adapter", "{n} adapters", len(adapters))
         yield DescriptionItem(title.format(n=len(adapters)))
         yield DescriptionItem(value=_names(adapters))
     else:
-        yield DescriptionItem(_("No adapter stands on it"))
+        yield DescriptionItem(_("No adapters"))
 
 
 def _source(card: BaseCard, bundled: bool) -> Content:
@@ -114,11 +114,11 @@ def _provenance_items(provenance: Mapping[str, Any]) -> Iterator[DescriptionItem
     if "corpus" not in provenance:
         return
     yield DescriptionItem()
-    yield DescriptionItem(_("Made from text"))
+    yield DescriptionItem(_("Corpus"))
     if corpus := _text(provenance.get("corpus")):
         yield DescriptionItem(_("Corpus"), _cut(corpus))
     if (tokens := _number(provenance.get("tokens"))) is not None:
-        yield DescriptionItem(_("Read"), Content(_("{tokens} tokens").format(tokens=f"{tokens:,.0f}")))
+        yield DescriptionItem(_("Training data"), Content(_("{tokens} tokens").format(tokens=f"{tokens:,.0f}")))
     if (seconds := _number(provenance.get("seconds"))) is not None:
         dtype = _cut(_text(provenance.get("dtype")))
         yield DescriptionItem(_("Computed"), Content.assemble(duration(seconds), "  ", dtype))
@@ -132,7 +132,7 @@ def _adapter_items(
     card: AdapterCard, item: ModelItem[Any], base: ModelItem[BaseCard] | None
 ) -> Iterator[DescriptionItem]:
     if item.default:
-        yield _note(_("The adapter that reads posts where none is named."), "$text-muted")
+        yield _note(_("Default adapter."), "$text-muted")
     yield DescriptionItem()
     yield DescriptionItem(_("Base"), _base_name(card, base))
     yield DescriptionItem(_("Labels"), _labels(card))
@@ -140,11 +140,11 @@ def _adapter_items(
     if item.files is not None:
         yield DescriptionItem(_("On the disk"), Content(size(item.files.size)))
     yield DescriptionItem(_("Blocks"), _blocks(card, base))
-    yield DescriptionItem(_("Reads"), Content(_("{length} tokens of a post").format(length=_count(card.max_length))))
+    yield DescriptionItem(_("Max length"), Content(_("{length} tokens").format(length=_count(card.max_length))))
     yield DescriptionItem(_("Temperature"), Content.assemble(f"{card.temperature:.3f}, ", _cut(card.dtype)))
     yield DescriptionItem()
     yield DescriptionItem(_("Trained"))
-    yield DescriptionItem(_("When"), Content(local_time(card.created_at)))
+    yield DescriptionItem(_("Time"), Content(local_time(card.created_at)))
     yield from _data_items(card.data)
     values = card.hyperparameters
     names = [field.name for field in fields(Hyperparameters) if field.name in values]
@@ -154,17 +154,17 @@ def _adapter_items(
     if card.run:
         yield DescriptionItem(_("Run"), _cut(card.run))
     yield DescriptionItem()
-    yield DescriptionItem(_("Measured") if card.score else _("It was never measured: e does it."))
+    yield DescriptionItem(_("Measured") if card.score else _("Not evaluated yet. Press e to evaluate it."))
 
 
 def _base_name(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
     name = card.base[:64]
     if base is None:
-        text = _("{base} ({fingerprint}…), which is not here: take it in, or it cannot judge")
+        text = _("{base} ({fingerprint}…), not installed: add it to use this adapter")
         return safe_content(text.format(base=name, fingerprint=card.base_fingerprint[:12]), "$text-error")
     if base.name == card.base:
         return safe_content(base.name)
-    return safe_content(_("{base} (which it knew as {old})").format(base=base.name, old=name))
+    return safe_content(_("{base} (called {old} when it was trained)").format(base=base.name, old=name))
 
 
 def _trainable(card: AdapterCard, base: ModelItem[BaseCard] | None) -> Content:
@@ -214,17 +214,17 @@ def _ranges(numbers: Sequence[int]) -> str:
 def _data_items(data: Mapping[str, Any]) -> Iterator[DescriptionItem]:
     files = data.get("files")
     if isinstance(files, list | tuple) and files:
-        yield DescriptionItem(_("On"), _names([_text(file) for file in files]))
+        yield DescriptionItem(_("Data"), _names([_text(file) for file in files]))
     counts = {
-        _("{n} to train on"): _number(data.get("train")),
-        _("{n} to validate"): _number(data.get("validation")),
-        _("{n} to test"): _number(data.get("test")),
+        _("{n} for training"): _number(data.get("train")),
+        _("{n} for validation"): _number(data.get("validation")),
+        _("{n} for testing"): _number(data.get("test")),
         _("{n} without text"): _number(data.get("skipped")) or None,
     }
     if parts := [text.format(n=f"{count:,.0f}") for text, count in counts.items() if count is not None]:
         yield DescriptionItem(_("Posts"), Content(", ".join(parts)))
     if (seed := _number(data.get("split_seed"))) is not None:
-        yield DescriptionItem(_("Split"), Content(_("with the seed {seed}").format(seed=f"{seed:.0f}")))
+        yield DescriptionItem(_("Split"), Content(_("seed {seed}").format(seed=f"{seed:.0f}")))
 
 
 # ---- values of a card, which may be anything

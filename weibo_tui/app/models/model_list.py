@@ -22,10 +22,7 @@ _MAX_LABELS = 12
 class ModelList(OptionList):
     """The bases above the adapters; an entry has a line with its name, and lines with its figures."""
 
-    HELP_TEXT = N_(
-        "The arrows go through bases and adapters; * marks the one that is used where none is named. Enter opens the "
-        "card."
-    )
+    HELP_TEXT = N_("The arrow keys move through bases and adapters; * marks the defaults. Enter opens the card.")
     BINDINGS = bindings("models_list")
     DEFAULT_CSS = """
     ModelList {
@@ -92,10 +89,10 @@ def _key(entry: ModelEntry) -> str:
 
 def _hint(kind: Kind) -> str:
     if kind == "adapter":
-        return _("None yet.\nF3: train one on your posts.\ni: take one in from a file.")
+        return _("No adapters yet.\nF3: train one on your posts.\ni: import one from a file.")
     return _(
-        "None yet.\ng: fetch one from the Hub.\ni: take one in, from a file or\na Hugging Face folder.\n"
-        "p: make one from plain text."
+        "No bases yet.\ng: download one from the Hub.\ni: import one from a file or\na Hugging Face "
+        "folder.\np: pretrain one on plain text."
     )
 
 
@@ -108,7 +105,7 @@ def _lines(entry: ModelEntry) -> Content:
         ("* " if entry.default else "  ", "bold $primary"),
         safe_line(entry.name, "bold"),
         ("  " + _("files are missing") if incomplete else "", "$text-error"),
-        ("  " + _("comes with weibo-tui") if entry.bundled else "", "$text-muted"),
+        ("  " + _("bundled") if entry.bundled else "", "$text-muted"),
     )
     figures = (Content.assemble("  ", safe_line(line, "$text-muted")) for line in _figures(entry))
     return Content("\n").join([name, *figures])

@@ -34,8 +34,8 @@ class ModelsScreen(MainScreen):
 
     NAME = "models"
     HELP_TEXT = N_(
-        "Bases are frozen GPT-2s; adapters are small, stand on one base each, and give the verdicts. Both can be taken "
-        "in from files, and written into files for other machines."
+        "Bases are frozen GPT-2 models. Adapters are small; each belongs to one base and predicts labels. "
+        "Both can be imported from files and exported to files."
     )
     BINDINGS = bindings("models")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-wide")]  # noqa: RUF012 - as Textual declares it
@@ -183,7 +183,9 @@ class ModelsScreen(MainScreen):
     async def _evaluate(self, item: IntactModel) -> JobRequest | None:
         assert isinstance(item.card, AdapterCard)
         if self.inventory.base_of(item.card) is None:
-            message = _("'{name}' cannot judge: its base '{base}' is not here, take that in first.")
+            message = _(
+                "Adapter '{name}' cannot be used because its base '{base}' is not installed. Add that base first."
+            )
             raise UserInputError(message.format(name=item.name, base=item.card.base))
         job = await self.app.open_evaluation_form(item.card, self)
         return None if job is None else JobRequest(job)
@@ -236,7 +238,7 @@ class ModelsScreen(MainScreen):
 
     async def _show_imported(self, card: BaseCard | AdapterCard) -> None:
         await self._select("base" if isinstance(card, BaseCard) else "adapter", card.name)
-        text = _("'{name}' is here.").format(name=card.name)
+        text = _("'{name}' is ready.").format(name=card.name)
         if isinstance(self.entry, ModelItem) and not self.entry.default:
             key = first_key("models.use", self.app.keymap)
             text += " " + _("Press {key} to make it the default.").format(key=key)

@@ -90,13 +90,13 @@ def _y_axis(series: Sequence[Series], height: int, log_y: bool) -> Axis | str:
     """Return the axis, or a message if there is nothing to draw."""
     drawn = [item for item in series if item.low <= item.high]
     if not drawn:
-        return _("No values but gaps so far") if any(item.buckets for item in series) else _("No values yet")
+        return _("Only gaps yet") if any(item.buckets for item in series) else _("No values yet")
     max_ticks = max(2, min(MAX_TICKS, height // 2))
     high = max(item.high for item in drawn)
     if not log_y:
         return linear(min(item.low for item in drawn), high, max_ticks)
     if high <= 0:
-        return _("Nothing above zero, which a logarithmic axis needs")
+        return _("No positive values, which a logarithmic axis needs")
     return logarithmic(min(item.min_positive for item in drawn), high, max_ticks)
 
 

@@ -256,7 +256,7 @@ def count_parts(counts: Mapping[str, int], failed: int, labels: Sequence[str]) -
         for label in sorted(counts, key=lambda label: -counts[label])
     ]
     if failed:
-        parts.append(safe_content(_("{count} without a label").format(count=f"{failed:,}"), "$text-error"))
+        parts.append(safe_content(_("{count} unlabeled").format(count=f"{failed:,}"), "$text-error"))
     return parts
 
 

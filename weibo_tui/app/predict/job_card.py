@@ -130,7 +130,7 @@ class LabelingCard(JobCard):
         if self.job is not None and self.job.outcome == "stopped":
             done = self.job.progress.done if self.job.progress is not None else 0
             key = first_key("cards.again", get_app(self).keymap)
-            message = _("stopped at {count} rows; {key} goes on").format(count=f"{done:,}", key=key)
+            message = _("stopped after {count} rows; {key} continues").format(count=f"{done:,}", key=key)
             parts = [safe_content(line) for line in wrap_cells(message, width)]
             return [*lines, *flow(parts, details(self.adapter), width)]
         return [*lines, *self.progress_lines(width)]
@@ -139,7 +139,7 @@ class LabelingCard(JobCard):
         labels = get_app(self).catalog.labels(self.adapter)
         parts = [rows_part(result.rows), *count_parts(result.counts, result.failed, labels)]
         if result.continued:
-            resumed = _("{count} of them done before").format(count=f"{result.continued:,}")
+            resumed = _("{count} done earlier").format(count=f"{result.continued:,}")
             parts.append(safe_content(resumed, "$text-muted"))
         rate = _("{rate} posts/s").format(rate=f"{result.posts_per_second:,.0f}")
         return flow(parts, details(self.adapter, rate), width)
@@ -167,7 +167,7 @@ class BatchCard(JobCard):
         analyses = wb.iter_predict(self._posts, self.adapter, record=None, source="app", window=CHUNK)
         for done, analysis in enumerate(analyses, start=1):
             yield analysis
-            yield Progress("judging", done, len(self._posts))
+            yield Progress("predicting", done, len(self._posts))
 
     @property
     def clipboard_text(self) -> str:
@@ -188,7 +188,7 @@ class BatchCard(JobCard):
         super().on_job_finished(message)
         for card in self._cards:
             if card.busy:
-                card.fail(self.failure or _("stopped before it was judged"))
+                card.fail(self.failure or _("stopped before it was predicted"))
 
     def lines(self, width: int) -> list[Content]:
         count = len(self._posts)

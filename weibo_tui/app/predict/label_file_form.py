@@ -28,9 +28,9 @@ class LabelingForm(PlanForm[LabelingConfig]):
     """Only the file is required; by default the output is written next to it."""
 
     HELP_TEXT = N_(
-        "Label a whole file (CSV, TSV, JSONL or Parquet): the result has its rows, order and cells unchanged, and "
-        "behind them the columns predicted, confidence, one probability a label, and error. A labelling that was "
-        "stopped goes on when the same file is labelled to the same place. Ctrl+S starts."
+        "Label a whole file (CSV, TSV, JSONL or Parquet). The result has the same rows, order and cells, "
+        "followed by the columns predicted, confidence, one probability per label, and error. To continue a "
+        "stopped labeling, label the same file to the same result file. Ctrl+S starts."
     )
     DEFAULT_CSS = """
     LabelingForm {
@@ -44,8 +44,8 @@ class LabelingForm(PlanForm[LabelingConfig]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._source = PathInput(suffixes=sorted(FORMATS), placeholder=_("a file of posts"))
-        self._out = PathInput(save=True, suffixes=sorted(FORMATS), placeholder=_("beside the file"))
+        self._source = PathInput(suffixes=sorted(FORMATS), placeholder=_("file of posts"))
+        self._out = PathInput(save=True, suffixes=sorted(FORMATS), placeholder=_("next to the file"))
         self._preview = DataPreview(audit=False)
         self._suggested = ""
         """The suggested output path, until the user types another."""
@@ -56,9 +56,9 @@ class LabelingForm(PlanForm[LabelingConfig]):
             with Container(id="left"):
                 yield Static(safe_content(_("Posts")), classes="section")
                 yield self._source
-                yield Static(safe_content(_("Write the result to")), classes="section")
+                yield Static(safe_content(_("Result file")), classes="section")
                 yield self._out
-                yield Static(safe_content(_("How")), classes="section")
+                yield Static(safe_content(_("Options")), classes="section")
                 yield from self.fields(_adapter_field(self.app.catalog), column_fields()[0], encoding_field())
             with Container(id="right"):
                 yield self._preview
@@ -103,7 +103,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
     def plan(self) -> LabelingConfig:
         source = self._source.path
         if not self._source.value.strip():
-            raise UserInputError(_("Name a file of posts first."))
+            raise UserInputError(_("Choose a file of posts first."))
         if problem := check_path(source, save=False).problem:
             raise UserInputError(problem)
         out = self._out.path if self._out.value.strip() else _default_output(source)
@@ -116,8 +116,8 @@ class LabelingForm(PlanForm[LabelingConfig]):
 
 def _adapter_field(catalog: Catalog) -> FieldSpec:
     choices = as_choices([card.name for card in catalog.adapters])
-    return FieldSpec("adapter", N_("Adapter"), N_("It judges the posts."), catalog.adapter, choices=choices)
+    return FieldSpec("adapter", N_("Adapter"), N_("This is the default adapter."), catalog.adapter, choices=choices)
 
 
 def _default_output(source: Path) -> Path:
-    return source.with_name(f"{source.stem}.labelled{source.suffix}")
+    return source.with_name(f"{source.stem}.labeled{source.suffix}")

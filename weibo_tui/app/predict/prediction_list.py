@@ -52,9 +52,9 @@ class PredictionList(VerticalScroll, can_focus=True, inherit_bindings=False):
     It shows a cursor while it has the focus. The newest card stays in view until the user scrolls."""
 
     HELP_TEXT = N_(
-        "The cards: posts and their verdicts, the newest last. The marked one can be opened (all labels, the whole "
-        "post), copied, judged again by another adapter, shown in the history or deleted. Any other letter goes "
-        "back to the prompt, and stands in it."
+        "The cards: posts and their predictions, newest last. The selected card can be opened (all labels, "
+        "full post), copied, predicted again with another adapter, shown in the history or deleted. Any "
+        "other letter goes back to the prompt and is typed there."
     )
     BINDINGS = bindings("cards")
     DEFAULT_CSS = """
@@ -92,7 +92,7 @@ class PredictionList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._oldest: Entry | None = None
 
     def compose(self) -> ComposeResult:
-        hint = _("Verdicts will stand here, the newest last. Write a post below, or paste as many as you like.")
+        hint = _("Predictions appear here, newest last. Write a post below, or paste several.")
         yield Static(safe_content(hint), classes="hint")
 
     def on_mount(self) -> None:
@@ -265,7 +265,7 @@ class PredictionList(VerticalScroll, can_focus=True, inherit_bindings=False):
         app = get_app(self)
         if len(self.children) > MAX_OLDER_CARDS:
             key = first_key("app.history", app.keymap)
-            app.show_message(_("Those from before are in the history: {key}.").format(key=key))
+            app.show_message(_("Earlier predictions are in the history: {key}.").format(key=key))
         elif not self._fetching and not self._all_fetched:
             self._fetching = True
             app.run_task(self._fetch(), node=self)
@@ -343,9 +343,9 @@ class PredictionList(VerticalScroll, can_focus=True, inherit_bindings=False):
 
     async def _delete(self, card: Card) -> None:
         if (entry := card.entry) is not None:
-            question = _("Delete this from the history? {key} brings it back, until the program is left.")
+            question = _("Delete this from the history? {key} restores it until you quit.")
             question = question.format(key=first_key("cards.undo", get_app(self).keymap))
-            answers = [("keep", _("Keep it")), ("delete", _("Delete it"))]
+            answers = [("keep", _("Keep")), ("delete", _("Delete"))]
             if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
                 return
             await get_app(self).records.call(lambda wb: wb.history.delete([entry]))
@@ -371,8 +371,8 @@ class PredictionList(VerticalScroll, can_focus=True, inherit_bindings=False):
             get_app(self).run_task(self._stop(self.cursor.job), node=self)
 
     async def _stop(self, job: Job) -> None:
-        question = _("Stop {title}? What is done so far is kept.").format(title=job.title)
-        answers = [("on", _("Let it go on")), ("stop", _("Stop it"))]
+        question = _("Stop {title}? Finished work is kept.").format(title=job.title)
+        answers = [("on", _("Keep running")), ("stop", _("Stop"))]
         if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "stop":
             job.stop()
             get_app(self).wake_workers()

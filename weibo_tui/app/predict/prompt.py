@@ -32,9 +32,9 @@ class Prompt(TextArea):
     """The field for posts. `history` returns the posts sent before, newest first."""
 
     HELP_TEXT = N_(
-        "The prompt: write or paste a post and press Enter for the verdict. Ctrl+J or Alt+Enter begins a new line. "
-        "Up and Down walk through the posts sent before. Several lines pasted at once can be one post or one each. "
-        "A q alone leaves the program."
+        "The prompt: write or paste a post and press Enter to predict its label. Ctrl+J or Alt+Enter starts "
+        "a new line. Up and Down show the posts sent before. Several pasted lines can be one post or one "
+        "post each. A single q quits."
     )
     BINDINGS = bindings("prompt")
     DEFAULT_CSS = """
@@ -87,7 +87,7 @@ class Prompt(TextArea):
 
     def on_mount(self) -> None:
         keymap = get_app(self).keymap
-        placeholder = _("A post to judge: {send} sends, {line} begins a new line")
+        placeholder = _("Write a post. {send} sends it, {line} starts a new line")
         self.placeholder = Content(
             placeholder.format(send=first_key("prompt.send", keymap), line=first_key("prompt.new_line", keymap))
         )

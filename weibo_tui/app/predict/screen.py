@@ -41,8 +41,8 @@ class PredictScreen(MainScreen):
 
     NAME = "predict"
     HELP_TEXT = N_(
-        "Posts are judged one after the other, also while a training runs, and kept in the history. Ctrl+G chooses "
-        "the adapter that judges from now on, Ctrl+O labels a whole file. Esc goes to the cards and back."
+        "Posts are predicted in order, also while a training runs, and recorded in the history. Ctrl+G "
+        "chooses the adapter, Ctrl+O labels a file. Esc moves to the cards and back."
     )
     BINDINGS = bindings("predict")
     VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012 - as Textual declares it
@@ -130,7 +130,7 @@ class PredictScreen(MainScreen):
     async def _ensure_adapter(self) -> bool:
         """Ask for an adapter if none is chosen. Return False if none was chosen."""
         if not self.app.catalog.adapters:
-            self.show_message(_("There is no adapter to judge it with yet: train or import one first."), "error")
+            self.show_message(_("There is no adapter yet. Train or import one first."), "error")
         elif not self.app.catalog.adapter:
             await self._choose_adapter()
         return bool(self.app.catalog.adapter)
@@ -152,8 +152,8 @@ class PredictScreen(MainScreen):
 
     async def _predict_large(self, post: str) -> None:
         """Predict a post that is too large for the prompt, if the user agrees."""
-        question = _("This post has {count} characters, too many for the prompt. Judge it as it is?")
-        answers = [("", _("No")), ("judge", _("Judge it"))]
+        question = _("This post has {count} characters, too many for the prompt. Predict its label as it is?")
+        answers = [("", _("No")), ("judge", _("Predict"))]
         answer = await self.app.push_screen_wait(ChoiceDialog(question.format(count=f"{len(post):,}"), answers))
         if answer == "judge" and await self._ensure_adapter():
             self._predict(post, self.app.catalog.adapter)
@@ -162,8 +162,8 @@ class PredictScreen(MainScreen):
         self.run_task(self._add_lines(message.text, message.lines))
 
     async def _add_lines(self, text: str, lines: Sequence[str]) -> None:
-        question = _("{count} lines were pasted. What are they?").format(count=f"{len(lines):,}")
-        each = _("{count} posts, each judged").format(count=f"{len(lines):,}")
+        question = _("{count} lines pasted. One post, or one post per line?").format(count=f"{len(lines):,}")
+        each = _("One post per line ({count} posts)").format(count=f"{len(lines):,}")
         answer = await self.app.push_screen_wait(ChoiceDialog(question, [("one", _("One post")), ("each", each)]))
         if answer == "one":
             self.prompt.insert_text(text)
@@ -178,11 +178,11 @@ class PredictScreen(MainScreen):
         self.run_task(self._choose_adapter())
 
     async def _choose_adapter(self) -> None:
-        name = await self._ask_adapter(_("Which adapter is to judge from now on?"), self.app.catalog.adapter)
+        name = await self._ask_adapter(_("Adapter for new predictions:"), self.app.catalog.adapter)
         if name:
             await self.app.records.call(lambda wb: wb.set_default_adapter(name))
             await self.app.refresh_catalog()
-            self.show_message(_("{name} judges from now on.").format(name=name), "success")
+            self.show_message(_("{name} is used for new predictions.").format(name=name), "success")
 
     async def _ask_adapter(self, question: str, current: str) -> str | None:
         cards = self.app.catalog.adapters
@@ -248,7 +248,7 @@ class PredictScreen(MainScreen):
             self.run_task(self._predict_again(message.card))
 
     async def _predict_again(self, card: PostCard) -> None:
-        name = await self._ask_adapter(_("Which adapter is to judge this post?"), card.adapter)
+        name = await self._ask_adapter(_("Adapter for this post:"), card.adapter)
         if name:
             self._predict(card.text, name)
 

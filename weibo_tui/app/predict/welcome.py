@@ -52,22 +52,22 @@ class Welcome(VerticalScroll, can_focus=False):
 
     def show(self, catalog: Catalog, legacy: LegacyProject) -> None:
         """Show the text and the steps for the installed models and the files of the original project."""
-        title = _("Nothing to judge posts with yet")
+        title = _("No adapter yet")
         if catalog.only_bundled:
             title = _("Ready: write a post below")
             explanation = _(
-                "A small model that comes with weibo-tui judges it, on this machine. It errs more often than one on "
-                "the full Chinese GPT-2 would. Tab leads to the ways on from here:"
+                "A small bundled model predicts its label on this machine. It makes more errors than an "
+                "adapter on the full Chinese GPT-2. Press Tab to choose what to do next:"
             )
         elif catalog.bases:
             explanation = _(
-                "A base is here: a Chinese GPT-2, which stays as it is. An adapter is what tells moods apart: a few "
-                "megabytes, trained on it in minutes from a file of posts with labels (CSV, TSV, JSONL, Parquet)."
+                "A base model is installed: a frozen Chinese GPT-2. An adapter classifies posts with it: a "
+                "few megabytes, trained in minutes from a file of labeled posts (CSV, TSV, JSONL, Parquet)."
             )
         else:
             explanation = _(
-                "weibo-tui judges the mood of Weibo posts with a base, a Chinese GPT-2 that stays as it is, and an "
-                "adapter, a few megabytes trained on it from posts with labels. Both are files on this machine."
+                "weibo-tui predicts the sentiment of Weibo posts with a base, a frozen Chinese GPT-2, and an "
+                "adapter, a few megabytes trained on labeled posts. Both are files on this machine."
             )
         self.set_class(catalog.only_bundled, "-aside")
         self.query_one(".title", Static).update(safe_content(title))
@@ -86,17 +86,17 @@ class Welcome(VerticalScroll, can_focus=False):
 def _steps(catalog: Catalog, legacy: LegacyProject) -> Iterator[tuple[str, str]]:
     """Yield the steps as (`screen.action`, title), first those for which the files are here already."""
     if legacy.base is not None and not catalog.base_of(legacy):
-        yield "models.take_base", _("Take in the base in {folder}").format(folder=legacy.base)
+        yield "models.take_base", _("Import the base in {folder}").format(folder=legacy.base)
     if legacy.checkpoint is not None and catalog.own_bases:
-        yield "models.take_checkpoint", _("Take in the adapter in {path}").format(path=legacy.checkpoint)
+        yield "models.take_checkpoint", _("Import the adapter in {path}").format(path=legacy.checkpoint)
     if legacy.data is not None and catalog.bases:
         yield "train.new_on_original", _("Train on {path}").format(path=legacy.data)
     if catalog.bases:
         yield "train.new", _("Train an adapter on posts with labels")
     if not catalog.own_bases:
-        words = _("Fetch uer's Chinese GPT-2 from Hugging Face ({size} MB)")
+        words = _("Download uer's Chinese GPT-2 from Hugging Face ({size} MB)")
         yield "models.get", words.format(size=BASE_SIZE // 10**6)
-    yield "models.import", _("Import a base or an adapter that somebody gave you")
-    yield "models.pretrain", _("Make a base of your own from plain text")
+    yield "models.import", _("Import a base or an adapter from a file")
+    yield "models.pretrain", _("Pretrain a base on plain text")
     if legacy.data is not None and not catalog.bases:
         yield "train.new_on_original", _("Train on {path}").format(path=legacy.data)

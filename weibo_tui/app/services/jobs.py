@@ -20,7 +20,7 @@ from weibo_tui.workbench import Workbench
 
 State = Literal["waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
 Outcome = Literal["done", "stopped", "failed"]
-Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "fetch"]
+Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "download"]
 
 _numbers = itertools.count(1)
 
@@ -112,9 +112,9 @@ class JobFinished(Message):
 def describe_job(job: Job) -> Content:
     """Return kind, progress and remaining time of a job, for the status bar."""
     # "label" and "train" alone are nouns in the catalog: a column, and a split.
-    kind = {"label": "labelling", "train": "training"}.get(job.kind, job.kind)
+    kind = {"label": "labeling", "train": "training"}.get(job.kind, job.kind)
     text = display_name(kind)
-    if job.kind != "fetch":
+    if job.kind != "download":
         text += f" {job.title}"
     if job.state != "working":
         text += f" ({display_name(job.state)})"
@@ -122,6 +122,6 @@ def describe_job(job: Job) -> Content:
         text += f" {percent(progress.done / progress.total, 0)}"
     if job.state == "working" and (seconds := job.seconds_left) is not None:
         text += " " + _("{time} left").format(time=duration(seconds))
-    if job.kind == "fetch":
+    if job.kind == "download":
         text += f" {job.title}"  # last, because a long name hides what follows it
     return safe_content(text, "$primary")

@@ -160,7 +160,7 @@ class WorkerThread(threading.Thread):
 
 
 def _app_closing_error() -> WeiboTuiError:
-    return WeiboTuiError(_("The app is being left: this was not done any more."))
+    return WeiboTuiError(_("Not done, because the app is quitting."))
 
 
 class _RunningJob:

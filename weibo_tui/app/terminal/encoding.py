@@ -16,8 +16,8 @@ def terminal_encoding() -> str:
     Raises UserInputError if the terminal cannot show the app."""
     if os.environ.get("TERM") == "dumb":
         message = _(
-            "This terminal (TERM=dumb) shows plain lines only: open another one for the app, or use the commands that "
-            "'weibo-tui --help' lists."
+            "This terminal (TERM=dumb) shows plain lines only. Open another terminal for the app, or use the "
+            "commands in 'weibo-tui --help'."
         )
         raise UserInputError(message)
     name = codecs.lookup(locale.getencoding()).name
@@ -27,7 +27,7 @@ def terminal_encoding() -> str:
         "─中文".encode(name)
     except UnicodeEncodeError:
         message = _(
-            "The encoding of your locale, {encoding}, has no Chinese characters: use another locale, as in "
+            "Your locale's encoding, {encoding}, has no Chinese characters. Use another locale, as in "
             "'LC_ALL=C.UTF-8 weibo-tui'."
         )
         raise UserInputError(message.format(encoding=name)) from None

@@ -121,8 +121,8 @@ class ChartGrid(Container):
 
 class _Body(VerticalScroll):
     HELP_TEXT = N_(
-        "The run that is chosen in the list. Up and down show more of it; z gives one curve all the room, left and "
-        "right go through them then; l makes axes logarithmic, m smooths. Esc goes back to the list."
+        "The monitor of the selected run. Up and Down scroll; z enlarges one chart, then Left and Right "
+        "change the chart; l switches to a logarithmic axis, m smooths. Esc goes back to the list."
     )
 
 
@@ -273,7 +273,7 @@ def _progress(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Iterat
         if entry.job is not None:
             parts += map(safe_content, byte_progress(entry.job))
     yield bar(share or 0.0, width, STATE_COLORS[entry.state])
-    yield join_fitting(parts or [Content.styled(_("Nothing is done yet."), "$text-muted")], width)
+    yield join_fitting(parts or [Content.styled(_("No progress yet."), "$text-muted")], width)
 
 
 def _progress_parts(entry: RunEntry, metrics: RunMetrics | None, share: float | None) -> Iterator[Content]:
@@ -291,7 +291,7 @@ def _progress_parts(entry: RunEntry, metrics: RunMetrics | None, share: float | 
         text = _("epoch {epoch} of {epochs}") if epochs else _("epoch {epoch}")
         yield safe_content(text.format(epoch=metrics.epoch, epochs=epochs))
     if step and share == 1 and entry.state == "running" and entry.job is None:
-        yield Content(_("measuring what it has learnt"))
+        yield Content(_("validating"))
 
 
 def _figures(metrics: RunMetrics) -> Iterator[Content]:

@@ -30,8 +30,8 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
     """Asks for a text, a time or token budget, and the size of the model."""
 
     HELP_TEXT = N_(
-        "A new base, a small GPT-2 that learns Chinese from plain text with one post a line. Half an hour on a laptop "
-        "is enough to try; more text and more time make it better. Ctrl+S starts."
+        "Train a new base model: a small GPT-2, pretrained on plain text with one post per line. Half an "
+        "hour on a laptop is enough to try it; more text and more time improve it. Ctrl+S starts."
     )
     DEFAULT_CSS = """
     PretrainingForm {
@@ -45,7 +45,7 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
         super().__init__(values)
         self._values.setdefault("minutes", _MINUTES)
         self._corpus = PathInput(
-            self._values.get("corpus", ""), SUFFIXES, placeholder=_("a text file with one post a line")
+            self._values.get("corpus", ""), SUFFIXES, placeholder=_("a text file with one post per line")
         )
         self._note = Static(classes="size")
 
@@ -57,8 +57,8 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
         with VerticalScroll(id="fields", can_focus=False):
             yield Static(safe_content(_("Text")), classes="section")
             yield self._corpus
-            yield from self.fields(name_field(N_("Name of the base; else the file's."), self._used_names))
-            yield Static(safe_content(_("For how long")), classes="section")
+            yield from self.fields(name_field(N_("Name of the base (default: the file's)."), self._used_names))
+            yield Static(safe_content(_("Duration")), classes="section")
             yield from self.fields(*parameter_fields(PretrainingHyperparameters, main=True))
             yield Static(safe_content(_("Model")), classes="section")
             yield from self.fields(*parameter_fields(BaseModelSize, main=True))
@@ -97,11 +97,11 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
     def plan(self) -> PretrainingConfig:
         corpus = self._corpus.path
         if not self._corpus.value.strip():
-            raise UserInputError(_("Name a text to learn from first."))
+            raise UserInputError(_("Choose a text file first."))
         if problem := check_path(corpus, save=False).problem:
             raise UserInputError(problem)
         if (self._fields["minutes"].value > 0) == (self._fields["tokens"].value > 0):
-            raise UserInputError(_("Say for how long, either in minutes or in tokens; the other is 0."))
+            raise UserInputError(_("Set the duration either in minutes or in tokens; the other is 0."))
         sizes = self.values(*SIZES)
         if problem := _check_heads(sizes):
             raise UserInputError(problem)
@@ -127,4 +127,4 @@ def _check_heads(sizes: dict[str, int]) -> str:
     """Return what is wrong with the number of heads for this width, empty if nothing."""
     if sizes["width"] % sizes["heads"] == 0:
         return ""
-    return _("The width must be a multiple of the heads: {width} is none of {heads}.").format(**sizes)
+    return _("The width ({width}) must be a multiple of the number of heads ({heads}).").format(**sizes)

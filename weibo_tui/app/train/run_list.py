@@ -64,8 +64,8 @@ class RunList(OptionList):
     """One run per row. The monitor shows the run under the cursor."""
 
     HELP_TEXT = N_(
-        "Runs, the newest first. The arrows choose one, its monitor stands beside or below; Enter goes into it, Esc "
-        "comes back. Runs that another program works on are shown live, but can only be paused or stopped there."
+        "Runs, newest first. The arrow keys choose one and its monitor is shown; Enter moves into the "
+        "monitor, Esc back. Runs of other programs are shown live, but can only be paused or stopped there."
     )
     DEFAULT_CSS = """
     RunList {

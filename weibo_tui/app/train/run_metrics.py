@@ -143,11 +143,11 @@ class RunMetrics:
             if self.log and self.log[-1].kind == kind:
                 self.log.pop()  # a run resumes from the last one
             step = int(_number(event, "step") or 0)
-            self._add_log(entry.at, kind, _("Checkpoint behind step {step}.").format(step=f"{step:,}"))
+            self._add_log(entry.at, kind, _("Checkpoint saved at step {step}.").format(step=f"{step:,}"))
         elif kind == DAMAGED:
-            self._add_log(entry.at, kind, _("The disk damaged an entry of the journal here."))
+            self._add_log(entry.at, kind, _("A journal entry is damaged."))
         elif kind == "RunFinished":
-            self._add_log(entry.at, kind, _("Finished, and kept as '{name}'.").format(name=event.get("name")))
+            self._add_log(entry.at, kind, _("Finished. Saved as '{name}'.").format(name=event.get("name")))
 
     def _apply_step(self, at: str, event: Mapping[str, Any]) -> None:
         step = _number(event, "step")
@@ -195,8 +195,8 @@ def _start_text(event: Mapping[str, Any]) -> str:
     device = compute_setup(event)
     step = int(_number(event, "step") or 0)
     if step:
-        return _("Goes on behind step {step} ({where}).").format(step=f"{step:,}", where=device)
-    return _("Begun ({where}); posts: {posts}; {trainable} numbers are trained.").format(
+        return _("Resumed from step {step} ({where}).").format(step=f"{step:,}", where=device)
+    return _("Training started ({where}). Posts: {posts}. Trainable parameters: {trainable}.").format(
         where=device,
         posts=posts_per_split(event),
         trainable=f"{int(_number(event, 'trainable') or 0):,}",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from weibo_tui.app.explanation import with_fields
+from weibo_tui.app.explanation import in_app_terms
 from weibo_tui.app.plot.line_chart import NUM_COLORS
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.run_metrics import RunMetrics, read_new_entries
@@ -92,7 +92,7 @@ class RunEntry:
         if self.job is None and self.local is not None and self.local.error:
             return self.local.error
         summary = None if self.run is None or self.state != "failed" else self.run.summary
-        return with_fields(str(summary.get("error", ""))) if summary else ""
+        return in_app_terms(str(summary.get("error", ""))) if summary else ""
 
     @property
     def stage(self) -> Progress | None:

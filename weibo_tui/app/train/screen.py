@@ -50,9 +50,8 @@ class TrainScreen(MainScreen):
     NAME = "train"
     BINDINGS = bindings("train")
     HELP_TEXT = N_(
-        "Train: on the left, or above, the runs of before; beside them the monitor of the one that is chosen. n begins "
-        "a training of an adapter from labelled files, p makes a base from plain text. Curves come from the journal, "
-        "so a run that another program works on is seen live too."
+        "Train: the list of runs, and the monitor of the selected run. n trains an adapter on labeled files, "
+        "p pretrains a base on plain text. Runs of other programs are shown live too."
     )
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012 - as Screen declares it
@@ -114,7 +113,7 @@ class TrainScreen(MainScreen):
 
     def _with_state(self, binding: Binding) -> Binding:
         if binding.id == "train.pause" and self.entry is not None and self.entry.state == "paused":
-            return dataclasses.replace(binding, description=_("Go on"))
+            return dataclasses.replace(binding, description=_("Continue"))
         if binding.id in _HIDDEN_WHEN_NARROW and self.has_class("-narrow"):
             return dataclasses.replace(binding, show=False)
         return binding
@@ -192,11 +191,8 @@ class TrainScreen(MainScreen):
 
     def _advice(self) -> str:
         if not self.app.catalog.bases:
-            return _(
-                "There is no base to train on yet.\n"
-                "F5 fetches one, or brings in one that there is; p makes one here from plain text."
-            )
-        return _("No training yet.\nn begins one: an adapter learns from labelled posts in a file.")
+            return _("There is no base yet.\nPress F5 to download or import one, or p to pretrain one on plain text.")
+        return _("No training yet.\nPress n to train an adapter on a file of labeled posts.")
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
@@ -334,8 +330,8 @@ class TrainScreen(MainScreen):
     async def _stop(self) -> None:
         if (entry := self.entry) is None or (job := entry.job) is None:
             return
-        question = _("Stop '{name}'? What it has learnt is kept, and r goes on from there.").format(name=job.title)
-        answers = [("stay", _("Let it go on")), ("stop", _("Stop"))]
+        question = _("Stop '{name}'? A checkpoint is saved, and r resumes from it.").format(name=job.title)
+        answers = [("stay", _("Keep running")), ("stop", _("Stop"))]
         if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "stop" and job.outcome is None:
             job.stop()
             self.app.wake_workers()
@@ -348,14 +344,14 @@ class TrainScreen(MainScreen):
     async def _use(self, name: str) -> None:
         await self.app.records.call(lambda wb: wb.set_default_adapter(name))
         await self.app.refresh_catalog()
-        self.show_message(_("'{name}' reads posts from now on.").format(name=name), "success")
+        self.show_message(_("'{name}' is the default adapter now.").format(name=name), "success")
 
     def action_overlay(self) -> None:
         entry = self.entry
         if entry is None or entry.run is None:
             return
         if not self.store.toggle(entry.run):
-            most = _("{most} runs at most are laid over: o on one of them takes it away.")
+            most = _("At most {most} runs can be overlaid. Press o on one of them to remove it.")
             self.show_message(most.format(most=MAX_OVERLAID))
         self._show()
 
@@ -387,14 +383,14 @@ class TrainScreen(MainScreen):
         if entry is None or entry.run is None:
             return
         run_id = entry.run.id
-        question = _("Where to? A name in .csv gives a table, one in .jsonl all that the events hold.")
+        question = _("File name: .csv for a table, .jsonl for all events.")
         proposed = str(Path.cwd() / f"{entry.name}-{run_id}.csv")
         dialog = PathDialog(question, proposed, save=True, check=_check_journal_file)
         path = await self.app.push_screen_wait(dialog)
         if path is None:
             return
         await self.app.records.call(lambda wb: wb.export_run(run_id, path, dialog.overwrite))
-        self.show_message(_("The journal is in {path}").format(path=path), "success")
+        self.show_message(_("Journal written: {path}").format(path=path), "success")
 
     def action_delete(self) -> None:
         self.run_task(self._delete(), group="delete", exclusive=True)
@@ -404,9 +400,9 @@ class TrainScreen(MainScreen):
         if entry is None:
             return
         if entry.state in ("waiting", "running", "paused", "stopping"):
-            raise UserInputError(_("'{name}' is at work: stop it first.").format(name=entry.name))
+            raise UserInputError(_("'{name}' is running. Stop it first.").format(name=entry.name))
         if (run := entry.run) is not None:
-            question = _("Delete the run '{name}' with its journal and its checkpoint? What it made stays.")
+            question = _("Delete the run '{name}' with its journal and checkpoint? Its adapter or base is kept.")
             answers = [("no", _("Cancel")), ("yes", _("Delete"))]
             if await self.app.push_screen_wait(ChoiceDialog(question.format(name=run.name), answers)) != "yes":
                 return
@@ -419,10 +415,10 @@ class TrainScreen(MainScreen):
 def _finished(event: RunFinished) -> str:
     accuracy = (event.score or {}).get("accuracy")
     if accuracy is None:
-        return _("'{name}' is finished.").format(name=event.name)
-    return _("'{name}' is finished: accuracy {accuracy}.").format(name=event.name, accuracy=percent(accuracy))
+        return _("'{name}' finished.").format(name=event.name)
+    return _("'{name}' finished: accuracy {accuracy}.").format(name=event.name, accuracy=percent(accuracy))
 
 
 def _check_journal_file(path: Path) -> None:
     if path.suffix.lower() not in (".csv", ".jsonl"):
-        raise UserInputError(_("The name must end in .csv or .jsonl."))
+        raise UserInputError(_("The file name must end in .csv or .jsonl."))

@@ -34,8 +34,9 @@ class TrainingForm(FilesForm[TrainingConfig]):
     """Asks for files, base model and hyperparameters. Only the files have no default."""
 
     HELP_TEXT = N_(
-        "A new training. Type the path of a labelled file (CSV, TSV, JSONL or Parquet), Enter takes it; several are "
-        "trained on together. Tab goes from field to field; what is wrong is said beside it as you type. Ctrl+S starts."
+        "Train an adapter. Type the path of a labeled file (CSV, TSV, JSONL or Parquet) and press Enter; "
+        "several files are trained on together. Tab moves from field to field. Errors appear next to a field "
+        "as you type. Ctrl+S starts."
     )
     DEFAULT_CSS = """
     TrainingForm {
@@ -67,13 +68,13 @@ class TrainingForm(FilesForm[TrainingConfig]):
         yield Static(safe_content(_("New training")), classes="title")
         with VerticalScroll(id="sides", can_focus=False):
             with Vertical(id="data"):
-                yield Static(safe_content(_("Labelled posts")), classes="section")
+                yield Static(safe_content(_("Labeled posts")), classes="section")
                 yield self._files
                 yield from self.fields(*column_fields())
             yield self._preview.add_class("scrolls")
             with Vertical(id="settings", classes="scrolls"):
                 yield Static(safe_content(_("Adapter")), classes="section")
-                help_text = N_("Name of the adapter; else the first file's.")
+                help_text = N_("Name of the adapter (default: the first file's).")
                 base = base_field(catalog, self.app.settings.base)
                 yield from self.fields(name_field(help_text, self._used_names), base)
                 yield Static(safe_content(_("Training")), classes="section")
@@ -102,7 +103,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
 
     def plan(self) -> TrainingConfig:
         return TrainingConfig(
-            data=self.files(_("Name a file to train on first.")),
+            data=self.files(_("Choose a file to train on first.")),
             columns=self.columns(),
             hyper=Hyperparameters(**self.values(*HYPER)),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),

@@ -74,12 +74,12 @@ def score_lines(score: Mapping[str, Any], width: int, unseen: bool = True) -> It
 def _posts(figures: ScoreFigures, unseen: bool) -> Content:
     posts = figures.posts
     if unseen:
-        message = ngettext("on {n} post that training did not see", "on {n} posts that training did not see", posts)
+        message = ngettext("on {n} held-out post", "on {n} held-out posts", posts)
     else:
         message = ngettext("on {n} post", "on {n} posts", posts)
     text = message.format(n=f"{posts:,}")
     if figures.failed:
-        text += _("; {failed} could not be read").format(failed=f"{figures.failed:,}")
+        text += _("; {failed} failed").format(failed=f"{figures.failed:,}")
     return Content.styled(text, "$text-muted")
 
 
@@ -104,7 +104,7 @@ def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]], width: in
         yield from _mistakes(labels, counts)
         return
     heads = [truncate_cells(sanitize(label_name(label)), cell - 1) for label in labels]
-    corner = truncate_cells(_("truth ↓ verdict →"), _LABEL_CELLS + 2)
+    corner = truncate_cells(_("actual ↓ pred. →"), _LABEL_CELLS + 2)
     yield Content.styled(
         corner + " " * (_LABEL_CELLS + 2 - cell_len(corner)) + "".join(_align_right(head, cell) for head in heads),
         "$text-muted",
@@ -127,7 +127,7 @@ def _style(share: float, correct: bool) -> str:
 def _mistakes(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[Content]:
     mistakes = [(count, i, j) for i, row in enumerate(counts) for j, count in enumerate(row) if i != j and count]
     mistakes.sort(key=lambda mistake: -mistake[0])
-    yield Content.styled(_("Mistaken most often"), "$text-muted")
+    yield Content.styled(_("Most frequent errors"), "$text-muted")
     for count, actual, predicted in mistakes[:_MAX_MISTAKES]:
         yield Content.assemble(
             _label(labels[actual], labels), ("→ ", "$text-muted"), _label(labels[predicted], labels), f"{count:>7,}"
