@@ -60,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fresh, home, data = Path(folder) / "fresh", Path(folder) / "home", Path(folder) / "data"
         data.mkdir()
-        posts = with_wrong_labels(write_posts(data / "posts.csv", 12_000, seed=3))
+        posts = with_wrong_labels(write_posts(data / "posts.csv", 6_000, seed=3))
         other = with_wrong_labels(write_posts(data / "others.csv", 600, seed=4))
         with app(fresh, 104, 32) as terminal:
             shoot(terminal, "first-start", "Ready")
@@ -136,7 +136,9 @@ def train(terminal: Terminal, posts: Path) -> None:
     shoot(terminal, "training-form")
     terminal.press("ctrl+s")
     terminal.wait_for("Loss")
-    terminal.press("down", "o", "up")
+    for key, expected in (("down", "✓ finished"), ("o", "✓ finished"), ("up", "▶ running  posts")):
+        terminal.press(key)
+        terminal.wait_for(expected)
     middle = re.compile(r"posts/s.*training posts [4-8]\d%", re.DOTALL)
     terminal.wait_until(lambda: middle.search(terminal.text), "the middle of the run", 400)
     pictures.save(terminal.screen, OUT / "train.png")
