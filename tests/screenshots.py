@@ -136,10 +136,10 @@ def train(terminal: Terminal, posts: Path) -> None:
     shoot(terminal, "training-form")
     terminal.press("ctrl+s")
     terminal.wait_for("Loss")
-    for key, expected in (("down", "✓ finished"), ("o", "✓ finished"), ("up", "▶ running  posts")):
+    for key, expected in (("down", "✓ finished  mood-words"), ("o", "● mood-words"), ("up", "▶ running  posts")):
         terminal.press(key)
         terminal.wait_for(expected)
-    middle = re.compile(r"posts/s.*training posts [4-8]\d%", re.DOTALL)
+    middle = re.compile(r"[4-8]\d%  \d+:\d\d left  step")
     terminal.wait_until(lambda: middle.search(terminal.text), "the middle of the run", 400)
     pictures.save(terminal.screen, OUT / "train.png")
     terminal.wait_until(lambda: "running" not in terminal.text, "the end of the run", 900)

@@ -47,7 +47,7 @@ Labels = Annotated[
     ),
 ]
 Data = Annotated[list[Path], typer.Argument(help=_("Labeled files: CSV, TSV, JSONL or Parquet."), metavar="DATA")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace an existing one."))]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace an existing file or model."))]
 Resume = Annotated[
     str,
     typer.Option("--resume", metavar="RUN", help=_("Run to resume. Of the other options, --name and --json apply.")),

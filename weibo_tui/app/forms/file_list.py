@@ -48,7 +48,7 @@ class FileList(Vertical):
     def __init__(self, files: Iterable[Path] = (), suffixes: Collection[str] = ()) -> None:
         super().__init__()
         self.files = list(files)
-        self._input = PathInput(suffixes=suffixes, placeholder=_("a file with posts and labels; Enter adds it"))
+        self._input = PathInput(suffixes=suffixes, placeholder=_("a labeled file; Enter adds it"))
         self._chosen = _ChosenFiles(markup=False)
 
     def compose(self) -> ComposeResult:
