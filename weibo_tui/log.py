@@ -41,6 +41,13 @@ def _append(path: Path, entry: bytes) -> None:
         file.write(entry)
 
 
+def disk_error(error: OSError, place: str = "") -> str:
+    """Return a sentence for the user about an error of the system. `place` names what has no file name."""
+    message = _("Disk error at {place} ({reason}). Check the disk and the permissions.")
+    place = str(error.filename or place or type(error).__name__)
+    return message.format(place=place, reason=error.strerror or error)
+
+
 def user_message(error: Exception) -> str:
     """Return a sentence for the user about any error. The trace of an unexpected one goes to the log."""
     if isinstance(error, WeiboTuiError):

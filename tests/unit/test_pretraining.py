@@ -91,12 +91,12 @@ def recall_loss(backbone: GPT2, windows: Windows, posts: list[list[int]]) -> tor
 
 
 def test_loss_falls_and_equals_next_token_loss() -> None:
-    pretraining = make(replace(HYPER, tokens=8_000))
+    pretraining = make(replace(HYPER, tokens=15_000))
     events = list(pretraining.events())
     steps = steps_of(iter(events))
     assert steps[0].loss == pytest.approx(np.log(len(models.TOKENS)), abs=0.1)
-    assert np.mean([step.loss for step in steps[-5:]]) < 0.9 * steps[0].loss
-    assert len(steps) == pretraining.steps == -(-8_000 // (8 * 16))
+    assert np.mean([step.loss for step in steps[-5:]]) < 0.75 * steps[0].loss
+    assert len(steps) == pretraining.steps == -(-15_000 // (8 * 16))
     assert sum(step.tokens for step in steps) == pretraining.state.tokens
     (evaluated,) = [event for event in events if isinstance(event, Evaluated)]
     with torch.no_grad():

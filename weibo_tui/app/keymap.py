@@ -115,7 +115,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("cards.last", "G,end", "last", N_("Last card"), shown=False),
         Key("cards.open", "space,enter", "open", N_("Open")),
         Key("cards.copy", "c,y", "copy_card", N_("Copy")),
-        Key("cards.again", "r", "judge_again", N_("Predict again")),
+        Key("cards.again", "r", "predict_again", N_("Predict again")),
         Key("cards.history", "h", "show_in_history", N_("History")),
         Key("cards.delete", "d,delete", "delete_card", N_("Delete")),
         Key("cards.undo", "u", "bring_back", N_("Undo")),

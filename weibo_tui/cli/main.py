@@ -17,7 +17,7 @@ from weibo_tui.cli.help import Command, Group, usage_error
 from weibo_tui.cli.output import echo_error, echo_info, one_line
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.log import user_message
+from weibo_tui.log import disk_error, user_message
 from weibo_tui.settings import find_paths, unknown_settings
 from weibo_tui.version import __version__
 
@@ -143,9 +143,7 @@ def _report(error: Exception | KeyboardInterrupt) -> int:
 def _report_os_error(error: OSError) -> int:
     """Report a failed stream or file, unless the reader of a pipe has closed it; return the exit code."""
     if not isinstance(error, BrokenPipeError):
-        place = error.filename or _("standard output")
-        message = _("Disk error at {place} ({reason}). Check the disk and the permissions.")
-        echo_error(message.format(place=place, reason=error.strerror or error))
+        echo_error(disk_error(error, _("standard output")))
     # Python would report the unwritten rest once more when it closes the stream.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

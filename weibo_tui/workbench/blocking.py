@@ -45,9 +45,7 @@ def translate_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = _("Disk error at {place} ({reason}). Check the disk and the permissions.")
-        place = error.filename or type(error).__name__
-        raise WeiboTuiError(message.format(place=place, reason=error.strerror or error)) from error
+        raise WeiboTuiError(log.disk_error(error)) from error
     except Exception as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # of torch
             raise WeiboTuiError(log.user_message(error)) from error

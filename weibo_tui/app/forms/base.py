@@ -118,7 +118,7 @@ class PlanForm(FormScreen[Plan]):
 
     async def _ask_to_replace(self, output: PathInput) -> None:
         question = _("File exists: {path}.").format(path=output.path)
-        answers = [("other", _("Choose another place")), ("replace", _("Replace"))]
+        answers = [("other", _("Choose another file")), ("replace", _("Replace"))]
         if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "replace":
             self._replaceable = output.path
             self.action_start()

@@ -62,13 +62,13 @@ class ExportForm(PlanForm[ExportOptions]):
         self._count = Static(classes="count")
 
     def compose_body(self) -> Iterable[Widget]:
-        query, choices = self._filter, (("shown", N_("rows")), ("all", N_("the whole history")))
+        query, choices = self._filter, (("shown", N_("the filtered posts")), ("all", N_("the whole history")))
         about = " · ".join([*([_("“{text}”").format(text=query.text)] if query.text else []), *filter_terms(query)])
         yield Static(safe_content(_("Export to a CSV file")), classes="title")
         with VerticalScroll(classes="scrolls", can_focus=False):
             yield self._path
             yield from self.fields(
-                FieldSpec("what", N_("Posts of"), about, choices=choices[1:] if query == EVERYTHING else choices),
+                FieldSpec("what", N_("Posts"), about, choices=choices[1:] if query == EVERYTHING else choices),
                 _switch("bom", N_("Start with a BOM"), N_("Excel needs it to read Chinese")),
                 _switch("guard", N_("Guard formulas"), N_("' before texts like =1+1")),
             )

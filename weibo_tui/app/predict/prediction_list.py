@@ -38,7 +38,7 @@ MAX_OLDER_CARDS = 600
 CARD_ACTIONS: Mapping[str, Callable[[Card], bool]] = {
     "open": lambda card: isinstance(card, PostCard),
     "copy_card": lambda _card: True,
-    "judge_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.busy,
+    "predict_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.busy,
     "show_in_history": lambda card: isinstance(card.entry, Analysis),
     "delete_card": lambda card: not card.busy,
     "stop_work": lambda card: isinstance(card, JobCard) and card.busy,
@@ -321,7 +321,7 @@ class PredictionList(VerticalScroll, can_focus=True, inherit_bindings=False):
         message.stop()
         self.update_actions()
 
-    def action_judge_again(self) -> None:
+    def action_predict_again(self) -> None:
         if self.cursor is not None:
             self.post_message(self.Repeat(self.cursor))
 

@@ -153,9 +153,9 @@ class PredictScreen(MainScreen):
     async def _predict_large(self, post: str) -> None:
         """Predict a post that is too large for the prompt, if the user agrees."""
         question = _("This post has {count} characters, too many for the prompt. Predict its label as it is?")
-        answers = [("", _("No")), ("judge", _("Predict"))]
+        answers = [("", _("No")), ("predict", _("Predict"))]
         answer = await self.app.push_screen_wait(ChoiceDialog(question.format(count=f"{len(post):,}"), answers))
-        if answer == "judge" and await self._ensure_adapter():
+        if answer == "predict" and await self._ensure_adapter():
             self._predict(post, self.app.catalog.adapter)
 
     def on_prompt_several_lines(self, message: Prompt.SeveralLines) -> None:
