@@ -167,7 +167,7 @@ def models(terminal: Terminal, data: Path) -> None:
     terminal.press(str(data), "enter")
     terminal.listen(1)
     terminal.press("ctrl+s")
-    shoot(terminal, "evaluation", "Accuracy")
+    shoot(terminal, "evaluation", "Show posts")
     terminal.press("escape")
 
 
