@@ -97,8 +97,8 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
         assert long.size.height == folded
 
         await pane.press("j", "space")
-        await until(pane.pilot, lambda: high.size.height > 100)
-        assert high.region.y == pane.prediction_list.content_region.y
+        top = pane.prediction_list.content_region.y
+        await until(pane.pilot, lambda: high.size.height > 100 and high.region.y == top)
         for key, step in (("pagedown", 1), ("j", 1), ("pageup", -1), ("k", -1)):
             before = pane.prediction_list.scroll_y
             await pane.press(key)
