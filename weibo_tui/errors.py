@@ -26,3 +26,7 @@ class UserInputError(WeiboTuiError):
 
 class CorruptFileError(WeiboTuiError):
     """A file of the home folder, or a weights file, is corrupt."""
+
+
+class RunStoppedError(WeiboTuiError):
+    """A training stopped with a checkpoint, because another program asked for it."""

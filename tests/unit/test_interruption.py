@@ -71,7 +71,7 @@ def test_signal_stops_training_with_a_checkpoint(
     run = printed[0]["run"]
     last = max(event["step"] for event in printed if event["event"] == "StepDone")
     assert result.code == 130
-    assert f"weibo-tui train --resume {run}\n" in result.err
+    assert f"weibo-tui runs resume {run}\n" in result.err
     assert "Traceback" not in result.err
     shown = json.loads(command.ok("runs", "show", run, "--json").out)
     assert (shown["state"], shown["step"]) == ("stopped", last)

@@ -72,16 +72,18 @@ def test_lack_of_memory_is_reported_and_recorded(
     assert 0 < halvings[0]["tokens"] < sizes[0]
 
 
-def test_resume_of_run_finished_elsewhere_is_refused(wb: Workbench, tmp_path: Path) -> None:
+def test_resume_holds_the_run_while_it_reads_posts(wb: Workbench, tmp_path: Path) -> None:
     run = models.stop_after(wb.iter_train(models.training_plan(tmp_path)), 3)
-    late = wb.iter_resume(run)
-    next(late)  # it reads the posts
+    first = wb.iter_resume(run)
+    next(first)  # it reads the posts
+    assert wb.runs.get(run).state == "running"
+    with pytest.raises(UserInputError, match="is running in another program"):
+        list(wb.iter_resume(run))
+    first.close()
+    assert wb.runs.get(run).state == "stopped"
     list(wb.iter_resume(run))
-    journal = list(wb.runs.events(run))
     with pytest.raises(UserInputError, match="has finished, so it cannot be resumed"):
-        list(late)
-    assert wb.runs.get(run).state == "finished"
-    assert list(wb.runs.events(run)) == journal
+        list(wb.iter_resume(run))
 
 
 def test_leftovers_of_killed_runs_are_deleted(wb: Workbench, tmp_path: Path) -> None:

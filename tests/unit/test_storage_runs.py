@@ -61,9 +61,37 @@ def test_ended_run_keeps_state_and_summary(
     runs.finish(run.id, state, {"accuracy": 0.75, "loss": float("nan")})
     ended = runs.get(run.id)
     assert (ended.state, ended.summary) == (state, {"accuracy": 0.75, "loss": None})
-    runs.mark_running(run.id)
+    if state == "finished":
+        with pytest.raises(UserInputError, match="has finished"), runs.resuming(run.id):
+            pass
+        return
+    for error in (UserInputError("refused"), GeneratorExit()):
+        with pytest.raises(type(error)), runs.resuming(run.id):
+            assert (runs.get(run.id).state, runs.get(run.id).summary) == ("running", None)
+            raise error
+        assert (runs.get(run.id).state, runs.get(run.id).summary) == (state, ended.summary)
+    with runs.resuming(run.id):
+        runs.finish(run.id, "finished")
+    assert runs.get(run.id).state == "finished"
+
+
+def test_requests_reach_the_process_that_holds_the_run(runs: Runs, run: Run) -> None:
+    for request in (runs.pause, runs.stop):
+        with pytest.raises(UserInputError, match=f"{run.id} is not running"):
+            request(run.id)
     with runs.lock(run.id):
-        assert (runs.get(run.id).state, runs.get(run.id).summary) == ("running", None)
+        assert runs.requested(run.id) is None
+        runs.pause(run.id[:-1])
+        assert (runs.requested(run.id), runs.get(run.id).state) == ("pause", "paused")
+        assert runs.get(run.id).is_in_progress
+        runs.stop(run.id)
+        assert (runs.requested(run.id), runs.get(run.id).state) == ("stop", "stopping")
+        (runs.folder(run.id) / "request").write_bytes(b"\xff")
+        assert (runs.requested(run.id), runs.get(run.id).state) == (None, "running")
+        runs.pause(run.id)
+    assert runs.get(run.id).state == "interrupted"
+    with runs.resuming(run.id):  # the request was to the process before
+        assert runs.get(run.id).state == "running"
 
 
 def test_run_is_locked_by_one_only(runs: Runs, run: Run) -> None:

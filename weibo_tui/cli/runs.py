@@ -1,7 +1,8 @@
-"""`runs`: list, show, export and remove trainings and their journals."""
+"""`runs`: list, show, pause, stop, resume, export and remove trainings and their journals."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +12,15 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, open_workbench
+from weibo_tui.cli.train import follow
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.run_events import describe_event
 
 runs = typer.Typer(name="runs", cls=Group, help=_("Manage training runs."), no_args_is_help=True)
+
+POLL_SECONDS = 0.2
+"""Interval at which the state of a run that stops is read."""
 
 Run = Annotated[str, typer.Argument(help=_("Id, or the start of it."))]
 
@@ -67,7 +72,40 @@ def show_run(run: Run, json: options.Json = False) -> None:
     for event in evaluations:
         echo(describe_event(event))
     if record.state in ("stopped", "failed", "interrupted"):
-        echo_info(_("Resume with: weibo-tui train --resume {run}").format(run=record.id))
+        echo_info(_("Resume with: weibo-tui runs resume {run}").format(run=record.id))
+
+
+@runs.command("pause", cls=Command, help=_("Pause a run, in any program, after its current step."))
+def pause_run(run: Run) -> None:
+    with open_workbench() as workbench:
+        record = workbench.runs.get(run)
+        workbench.runs.pause(record.id)
+    echo_info(_("Paused. Continue with: weibo-tui runs resume {run}").format(run=record.id))
+
+
+@runs.command("stop", cls=Command, help=_("Stop a run, in any program, with a checkpoint."))
+def stop_run(run: Run) -> None:
+    with open_workbench() as workbench:
+        record = workbench.runs.get(run)
+        workbench.runs.stop(record.id)
+        echo_info(_("Waiting for the current step and the checkpoint. Ctrl-C ends only the waiting."))
+        while (record := workbench.runs.get(record.id)).is_in_progress:
+            time.sleep(POLL_SECONDS)
+    if record.state == "finished":
+        echo_info(_("The run has finished already."))
+    else:
+        echo_info(_("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=record.id))
+
+
+@runs.command("resume", cls=Command, help=_("Continue a paused run, or resume a stopped one here."))
+def resume_run(run: Run, json: options.Json = False) -> None:
+    with open_workbench() as workbench:
+        record = workbench.runs.get(run)
+        if record.state == "paused":
+            workbench.runs.unpause(record.id)
+            echo_info(_("Run {run} continues.").format(run=record.id))
+        else:
+            follow(workbench, workbench.iter_resume(record.id), json)
 
 
 @runs.command("export", cls=Command, help=_("Export a run's journal as JSON lines or CSV."))

@@ -29,7 +29,7 @@ from weibo_tui.cli.score_card import score_lines
 from weibo_tui.display_names import skipped_rows
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import ComputeOptions, DataSplit, Hyperparameters
-from weibo_tui.errors import UserInputError, WeiboTuiError
+from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import per_second
 from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
@@ -127,18 +127,18 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
                 printer.show(event)
                 if isinstance(event, RunFinished):
                     finished = event
-    except (InterruptedRunError, KeyboardInterrupt):
+    except (InterruptedRunError, KeyboardInterrupt, RunStoppedError):
         if finished is not None:
             hint = _("The run has finished already.")
         elif run:
-            hint = _("Stopped with a checkpoint. Resume with: weibo-tui train --resume {run}").format(run=run)
+            hint = _("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=run)
         else:
             hint = _("Stopped before the first step. Nothing was saved.")
         raise exit_interrupted(hint) from None
     except WeiboTuiError as error:
         # The disk or the database failed, not the training, so that it can be resumed.
         if run and isinstance(error.__cause__, OSError | sqlite3.Error):
-            echo_info(_("After fixing this, resume with: weibo-tui train --resume {run}").format(run=run))
+            echo_info(_("After fixing this, resume with: weibo-tui runs resume {run}").format(run=run))
         raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     if finished.score is not None and not json:

@@ -6,7 +6,7 @@ Like training, it is resumed from a snapshot. The loss is in `pretraining_loss`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -97,7 +97,7 @@ class Pretrainer:
             return min(1.0, self.state.seconds / (60 * self.hyper.minutes))
         return min(1.0, self.state.step / self.steps)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Train from the current state to the limit, then evaluate on the validation posts."""
         while self.progress < 1:
             order = np.random.default_rng([self.hyper.seed, self.state.epoch]).permutation(len(self.train))

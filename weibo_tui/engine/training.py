@@ -139,7 +139,7 @@ class AdapterTrainer:
         """Number of optimizer steps in all epochs."""
         return self.steps_per_epoch * self.hyper.epochs
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Train from the current state to the end. Raises WeiboTuiError when the loss becomes NaN or infinite."""
         yield from self._fill_caches()
         self.adapter.train()

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 import filelock
 
 from weibo_tui.atomic import cannot_write, folder_aside, make_private_folder
+from weibo_tui.display_names import display_name
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.codec import DECODE_ERRORS, pack, timestamp, to_json, unpack, unpack_name
@@ -25,8 +26,10 @@ from weibo_tui.storage.database import BUSY_TIMEOUT, Database, DatabaseBusyError
 from weibo_tui.storage.export import write_event_table, write_json_lines
 from weibo_tui.text.terminal import join_names, truncate
 
-State = Literal["running", "finished", "stopped", "failed", "interrupted"]
-"""State as shown. `interrupted` is never stored: it is a running one whose process is gone."""
+State = Literal["running", "paused", "stopping", "finished", "stopped", "failed", "interrupted"]
+"""State as shown. Stored is `running` for a paused or stopping run too, and for an interrupted one, whose process is
+gone."""
+Request = Literal["pause", "stop"]
 
 DAMAGED = "Damaged"
 """Name of an event that the disk damaged."""
@@ -60,6 +63,17 @@ class Run:
     steps: int | None
     plan: dict[str, Any]
     summary: dict[str, Any] | None
+
+    @property
+    def is_in_progress(self) -> bool:
+        """True while a process works on it, or waits because the run is paused."""
+        return self.state in ("running", "paused", "stopping")
+
+    def check_resumable(self) -> None:
+        """Raise UserInputError for a finished run."""
+        if self.state == "finished":
+            message = _("Run {run} has finished, so it cannot be resumed. List all runs with 'weibo-tui runs list'.")
+            raise UserInputError(message.format(run=self.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +152,40 @@ class Runs:
         finally:
             lock.release()
 
+    def pause(self, run_id: str) -> None:
+        """Ask the process that works on the run to pause after its current step. Raise UserInputError without one."""
+        self._request(run_id, "pause")
+
+    def stop(self, run_id: str) -> None:
+        """Ask the process that works on the run to stop with a checkpoint. Raise UserInputError without one."""
+        self._request(run_id, "stop")
+
+    def unpause(self, run_id: str) -> None:
+        """Let a paused run continue."""
+        self._request_file(self.get(run_id).id).unlink(missing_ok=True)
+
+    def requested(self, run_id: str) -> Request | None:
+        """Return what was asked of the process that works on the run."""
+        try:
+            request = self._request_file(run_id).read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return None
+        return request if request in ("pause", "stop") else None  # type: ignore[return-value]
+
+    def _request(self, run_id: str, request: Request) -> None:
+        run = self.get(run_id)
+        if not run.is_in_progress:
+            message = _("Run {run} is not running ({state}).")
+            raise UserInputError(message.format(run=run.id, state=display_name(run.state)))
+        file = self._request_file(run.id)
+        try:
+            file.write_text(request, encoding="ascii")
+        except OSError as error:
+            raise cannot_write(file, error) from error
+
+    def _request_file(self, run_id: str) -> Path:
+        return self.folder(run_id) / "request"
+
     def append_events(
         self,
         run_id: str,
@@ -196,9 +244,23 @@ class Runs:
         """Record how the run ended. Wait long for that: what was computed must not be lost to another program."""
         self._set_state(run_id, state, None if summary is None else to_json(summary), WRITE_TIMEOUT)
 
-    def mark_running(self, run_id: str) -> None:
-        """Record that a run that ended, or was interrupted, is running again."""
-        self._set_state(run_id, "running", None)
+    @contextmanager
+    def resuming(self, run_id: str) -> Iterator[None]:
+        """Lock a run that has not finished for the block, and record that it is running again.
+
+        An error before the run has ended again, as of a resume that is refused, restores that state."""
+        with self.lock(run_id):
+            run = self.get(run_id)
+            run.check_resumable()
+            self.unpause(run.id)  # a request to the process before
+            self._set_state(run.id, "running", None)
+            try:
+                yield
+            except BaseException:
+                if self.get(run.id).is_in_progress:
+                    state = "running" if run.state == "interrupted" else run.state
+                    self._set_state(run.id, state, None if run.summary is None else to_json(run.summary))
+                raise
 
     def list(self) -> tuple[Run, ...]:
         """Return all runs, newest first."""
@@ -289,7 +351,7 @@ class Runs:
             id=run_id,
             kind=unpack_name(kind),
             name=unpack_name(name),
-            state="interrupted" if state == "running" and not self._is_locked(run_id) else state,
+            state=self._state_in_progress(run_id) if state == "running" else state,
             created_at=unpack_name(created_at),
             updated_at=unpack_name(updated_at),
             step=int(step),
@@ -297,6 +359,12 @@ class Runs:
             plan=dict(json.loads(plan)),
             summary=None if summary is None else dict(json.loads(summary)),
         )
+
+    def _state_in_progress(self, run_id: str) -> State:
+        if not self._is_locked(run_id):
+            return "interrupted"
+        request = self.requested(run_id)
+        return {"pause": "paused", "stop": "stopping"}[request] if request else "running"  # type: ignore[return-value]
 
     def _file_lock(self, run_id: str, timeout: float) -> filelock.BaseFileLock:
         # Not thread-local: a generator that holds a lock may be closed by another thread than began it.

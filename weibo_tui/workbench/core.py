@@ -171,7 +171,7 @@ class WorkbenchCore:
         with suppress(WeiboTuiError):  # `remove` reports a damaged or missing base
             fingerprint = self.bases.card(base).fingerprint
         for run in self.runs.list():
-            if run.state == "running" and run.plan.get("base") == fingerprint:
+            if run.is_in_progress and run.plan.get("base") == fingerprint:
                 message = _("Base '{name}' is in use by run {run}. Stop that run first.")
                 raise UserInputError(message.format(name=base, run=run.id))
 

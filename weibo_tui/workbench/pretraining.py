@@ -22,7 +22,6 @@ from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import (
     RunSession,
     check_name_unreserved,
-    check_resumable,
     load_run_config,
     resolved_options,
     run_session,
@@ -74,7 +73,7 @@ def pretrain(models: ModelLoader, runs: Runs, config: PretrainingConfig) -> Iter
     }
     run = runs.create(KIND, config.name, stored)
     atomic_write(runs.folder(run.id) / TOKENIZER, tokenizer.encode())
-    with run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
+    with runs.lock(run.id), run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
         yield from _run(models, config, prepared, session)
 
 
@@ -82,19 +81,19 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
     """Resume a pretraining; see `Workbench.iter_resume`."""
     from weibo_tui.registry.weights import check_sha256
 
-    check_resumable(run)
-    config, corpus, special_tokens = load_run_config(run, _parse_stored)
-    if not _is_saved(models, config.name, run):
-        models.bases.check_free(config.name)
-    check_name_unreserved(runs, KIND, config.name, run.id)
-    if sha256(config.corpus) != corpus:
-        message = _("Corpus {path} has changed since run {run} started. Start a new run.")
-        raise UserInputError(message.format(path=config.corpus, run=run.id))
-    tokenizer = runs.folder(run.id) / TOKENIZER
-    check_sha256(tokenizer, run.plan.get("tokenizer", sha256(tokenizer)))
-    prepared = yield from _prepare(models, config, tokenizer.read_text(encoding="utf-8"), special_tokens)
-    with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
-        yield from _run(models, config, prepared, session)
+    with runs.resuming(run.id):
+        config, corpus, special_tokens = load_run_config(run, _parse_stored)
+        if not _is_saved(models, config.name, run):
+            models.bases.check_free(config.name)
+        check_name_unreserved(runs, KIND, config.name, run.id)
+        if sha256(config.corpus) != corpus:
+            message = _("Corpus {path} has changed since run {run} started. Start a new run.")
+            raise UserInputError(message.format(path=config.corpus, run=run.id))
+        tokenizer = runs.folder(run.id) / TOKENIZER
+        check_sha256(tokenizer, run.plan.get("tokenizer", sha256(tokenizer)))
+        prepared = yield from _prepare(models, config, tokenizer.read_text(encoding="utf-8"), special_tokens)
+        with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
+            yield from _run(models, config, prepared, session)
 
 
 def _parse_stored(values: Mapping[str, Any]) -> tuple[PretrainingConfig, str, SpecialTokens]:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from weibo_tui.atomic import cannot_write
 from weibo_tui.engine.events import CheckpointSaved, Event, JournalDelayed, RunFinished, RunStarted, to_json
 from weibo_tui.engine.hyperparameters import ComputeOptions
-from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
+from weibo_tui.errors import CorruptFileError, RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
@@ -30,6 +30,10 @@ CHECKPOINT = "checkpoint.safetensors"
 # A detached process on Windows has no console and gets no Ctrl-C of this one. Other systems lack these flags.
 _DETACHED: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "DETACHED_PROCESS", 0)
 
+PAUSE_SECONDS = 0.2
+"""Interval at which a paused run looks for the end of its pause."""
+
+E = TypeVar("E")
 T = TypeVar("T")
 
 # References prevent Python's warning about a process that is still running.
@@ -39,7 +43,7 @@ _background_processes: list[subprocess.Popen[bytes]] = []
 class Trainer(Protocol):
     """A training of the engine that can be saved and restored."""
 
-    def events(self) -> Iterator[Event]: ...
+    def events(self) -> Generator[Event, None, None]: ...
     def snapshot(self) -> Snapshot: ...
     def restore(self, snapshot: Snapshot) -> None: ...
 
@@ -73,7 +77,7 @@ class RunSession:
         yield self._save_checkpoint(trainer)
         is_due = is_delayed = False
         try:
-            for event in trainer.events():
+            for event in self.obeying(trainer.events()):
                 yield self._record(event)
                 if self._journal.delayed and not is_delayed:
                     yield self._record(JournalDelayed())
@@ -86,6 +90,24 @@ class RunSession:
         except (GeneratorExit, WeiboTuiError):
             self._save_checkpoint(trainer)
             raise
+
+    def obeying(self, events: Generator[E, None, T]) -> Generator[E | Progress, None, T]:
+        """Yield `events`, and pause or stop between two of them where that was requested (see `Runs.pause`).
+
+        A paused run yields progress of the stage "paused" until it continues, at most once each PAUSE_SECONDS. Raises
+        RunStoppedError for a stop."""
+        while True:
+            try:
+                yield next(events)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            while (request := self._runs.requested(self.run.id)) == "pause":
+                yielded_at = time.monotonic()
+                yield Progress("paused", 0)
+                time.sleep(max(0.0, PAUSE_SECONDS - (time.monotonic() - yielded_at)))
+            if request == "stop":
+                message = _("Run {run} was stopped with a checkpoint, so that it can be resumed.")
+                raise RunStoppedError(message.format(run=self.run.id))
 
     def finish(
         self,
@@ -137,26 +159,26 @@ class RunSession:
 def run_session(
     runs: Runs, run: Run, trainer: Trainer, checkpoint_seconds: float, resumed: bool = False
 ) -> Iterator[RunSession]:
-    """Hold `run` for the block and record how it ends: closing the generator stops it, an error fails it.
+    """Record how the locked `run` ends in the block: closing the generator stops it, an error fails it.
 
     A `resumed` trainer is restored from the run's checkpoint."""
     _delete_stale_checkpoints(runs)
-    with runs.lock(run.id):
-        # Again, now that other programs see this run: another may have started while this one prepared.
-        check_name_unreserved(runs, run.kind, run.name, run.id)
-        if resumed:
-            check_resumable(runs.get(run.id))  # another program may have finished it in the meantime
-            _restore(runs, run, trainer)
-        with Journal(runs, run.id) as journal:
-            session = RunSession(runs, run, journal, checkpoint_seconds)
-            try:
-                yield session
-            except BaseException as error:
-                if isinstance(error, GeneratorExit | KeyboardInterrupt):
-                    session.end("stopped")
-                else:
-                    session.end("failed", {"error": str(error) or type(error).__name__})
-                raise
+    # Again, now that other programs see this run: another may have started while this one prepared.
+    check_name_unreserved(runs, run.kind, run.name, run.id)
+    if resumed:
+        _restore(runs, run, trainer)
+    with Journal(runs, run.id) as journal:
+        session = RunSession(runs, run, journal, checkpoint_seconds)
+        try:
+            yield session
+        except BaseException as error:
+            if isinstance(error, GeneratorExit | KeyboardInterrupt | RunStoppedError):
+                session.end("stopped")
+            else:
+                session.end("failed", {"error": str(error) or type(error).__name__})
+            raise
+        finally:
+            runs.unpause(run.id)  # a request that came too late
 
 
 def _delete_stale_checkpoints(runs: Runs) -> None:
@@ -176,7 +198,6 @@ def _restore(runs: Runs, run: Run, trainer: Trainer) -> None:
         snapshot, extra = load_snapshot(checkpoint)
         trainer.restore(snapshot)
         seq = extra["seq"]
-    runs.mark_running(run.id)
     runs.truncate(run.id, seq)
 
 
@@ -193,7 +214,7 @@ def load_run_config(run: Run, parse: Callable[[Mapping[str, Any]], T]) -> T:
 def check_name_unreserved(runs: Runs, kind: str, name: str, own: str = "") -> None:
     """Raise UserInputError where a run in progress, other than `own`, will create a model of this name."""
     for run in runs.list():
-        if (run.kind, run.name, run.state) == (kind, name, "running") and run.id != own:
+        if run.is_in_progress and (run.kind, run.name) == (kind, name) and run.id != own:
             message = _(
                 "Name '{name}' is reserved by run {run}, which is in progress. Choose another name, or wait "
                 "until it is done."
@@ -201,16 +222,9 @@ def check_name_unreserved(runs: Runs, kind: str, name: str, own: str = "") -> No
             raise UserInputError(message.format(name=name, run=run.id))
 
 
-def check_resumable(run: Run) -> None:
-    """Raise UserInputError for a finished run."""
-    if run.state == "finished":
-        message = _("Run {run} has finished, so it cannot be resumed. List all runs with 'weibo-tui runs list'.")
-        raise UserInputError(message.format(run=run.id))
-
-
 def rename(models: ModelLoader, runs: Runs, run: Run, name: str) -> Run:
     """Rename a run that can be resumed, and return it. Raises UserInputError where the name is not free."""
-    check_resumable(run)
+    run.check_resumable()
     (models.adapters if run.kind == "train" else models.bases).check_free(name)
     check_name_unreserved(runs, run.kind, name, run.id)
     config = load_run_config(run, lambda values: {**values["plan"], "name": name})
@@ -231,7 +245,7 @@ def detach(paths: Paths, runs: Runs, run: Run) -> subprocess.Popen[bytes]:
 
     Its output goes to `output.log` in the run's folder. Raises UserInputError for a run that is finished or in
     progress; close its generator first."""
-    check_resumable(run)
+    run.check_resumable()
     with runs.lock(run.id):
         pass  # not in progress
     output = runs.folder(run.id) / "output.log"

@@ -24,7 +24,6 @@ from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import (
     RunSession,
     check_name_unreserved,
-    check_resumable,
     load_run_config,
     resolved_options,
     run_session,
@@ -68,32 +67,32 @@ def train(models: ModelLoader, runs: Runs, config: TrainingConfig) -> Iterator[o
     config = replace(config, machine=resolved_options(prepared.compute))
     stored = {"plan": config.to_json(), "data": prepared.dataset.digest, "base": prepared.base.card.fingerprint}
     run = runs.create(KIND, config.name, stored)
-    with run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
+    with runs.lock(run.id), run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
         yield from _run(models, config, prepared, session)
 
 
 def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
     """Resume a training; see `Workbench.iter_resume`."""
-    check_resumable(run)
-    config, data, fingerprint = load_run_config(
-        run, lambda values: (TrainingConfig.from_json(values["plan"]), str(values["data"]), str(values["base"]))
-    )
-    # The base may have another name by now.
-    config = replace(config, base=models.find_base(fingerprint, config.base) or config.base)
-    if any(card.name == config.name and card.run == run.id for card in models.adapters.list()):
-        # The run was killed after saving its adapter, and creates the same one again.
-        config = replace(config, overwrite=True)
-    models.adapters.check_free(config.name, config.overwrite)
-    check_name_unreserved(runs, KIND, config.name, run.id)
-    prepared = yield from _prepare(models, config)
-    if prepared.dataset.digest != data:
-        message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
-        raise UserInputError(message.format(run=run.id, files=", ".join(map(str, config.data))))
-    if prepared.base.card.fingerprint != fingerprint:
-        message = _("Base '{base}' has changed since run {run} started. Start a new run.")
-        raise UserInputError(message.format(base=config.base, run=run.id))
-    with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
-        yield from _run(models, config, prepared, session)
+    with runs.resuming(run.id):
+        config, data, fingerprint = load_run_config(
+            run, lambda values: (TrainingConfig.from_json(values["plan"]), str(values["data"]), str(values["base"]))
+        )
+        # The base may have another name by now.
+        config = replace(config, base=models.find_base(fingerprint, config.base) or config.base)
+        if any(card.name == config.name and card.run == run.id for card in models.adapters.list()):
+            # The run was killed after saving its adapter, and creates the same one again.
+            config = replace(config, overwrite=True)
+        models.adapters.check_free(config.name, config.overwrite)
+        check_name_unreserved(runs, KIND, config.name, run.id)
+        prepared = yield from _prepare(models, config)
+        if prepared.dataset.digest != data:
+            message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
+            raise UserInputError(message.format(run=run.id, files=", ".join(map(str, config.data))))
+        if prepared.base.card.fingerprint != fingerprint:
+            message = _("Base '{base}' has changed since run {run} started. Start a new run.")
+            raise UserInputError(message.format(base=config.base, run=run.id))
+        with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
+            yield from _run(models, config, prepared, session)
 
 
 def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress, None, PreparedTraining]:
@@ -200,7 +199,7 @@ def _run(
     )
     yield from session.iter_events(trainer)
     texts, words = yield from hash_texts(prepared.dataset.posts)
-    card = yield from _evaluate(config, prepared, session.run, words[split.test])
+    card = yield from session.obeying(_evaluate(config, prepared, session.run, words[split.test]))
     session.check_folder()
     if not config.overwrite:
         # An adapter that was imported or renamed during the run may have taken the name.

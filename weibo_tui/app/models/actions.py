@@ -117,7 +117,7 @@ async def _check_unused(app: BaseApp, inventory: Inventory, entry: ModelEntry) -
     """Raise UserInputError while a job or another program uses the model."""
     if not isinstance(entry, ModelItem):
         return
-    runs = await app.records.call(lambda wb: [run for run in wb.runs.list() if run.state == "running"])
+    runs = await app.records.call(lambda wb: [run for run in wb.runs.list() if run.is_in_progress])
     users = [job.title for job in app.jobs if _job_uses(job, entry, inventory)]
     users += [run.name for run in runs if _run_uses(run, entry) and run.name not in users]
     if users:
