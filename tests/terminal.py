@@ -50,6 +50,14 @@ class Screen(pyte.Screen):
 
     alternate = False
 
+    def __init__(self, columns: int, lines: int) -> None:
+        self.titles: list[str] = []
+        super().__init__(columns, lines)
+
+    def set_title(self, param: str) -> None:
+        if not param.startswith(";"):  # OSC 22, the shape of the pointer, which pyte takes for OSC 2
+            self.titles.append(param)
+
     def set_mode(self, *modes: int, **options: Any) -> None:
         super().set_mode(*modes, **options)
         if 1049 in modes and options.get("private") and not self.alternate:

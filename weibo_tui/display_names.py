@@ -15,7 +15,8 @@ _SPLITS = (N_("train"), N_("validation"), N_("test"), N_("unlabeled"))
 _KINDS = (N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download"))
 _STATES = (
     *(N_("waiting"), N_("working"), N_("paused"), N_("stopping"), N_("done"), N_("running")),
-    *(N_("finished"), N_("stopped"), N_("failed"), N_("interrupted")),
+    *(N_("finished"), N_("stopped"), N_("failed"), N_("interrupted"), N_("queued")),
+    *(N_("running elsewhere"), N_("paused elsewhere"), N_("stopping elsewhere")),
 )
 DISPLAY_NAMES = frozenset(_STAGES + _SPLITS + _KINDS + _STATES)
 

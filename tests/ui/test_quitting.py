@@ -68,7 +68,7 @@ def launched(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_quit_can_be_cancelled_and_keeps_a_checkpoint(
-    furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch
+    furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = furnished / "settings.toml"
 
@@ -99,10 +99,16 @@ def test_quit_can_be_cancelled_and_keeps_a_checkpoint(
 
     assert launched(scene, monkeypatch) == 0
     settings.unlink()
-    check_run(furnished, "stopped")
+    run = check_run(furnished, "stopped")
+    assert capsys.readouterr().out.splitlines() == [
+        "Training 'second' stopped with a checkpoint.",
+        f"  to resume it: weibo-tui runs resume {run.id}",
+    ]
 
 
-def test_quit_and_detach_starts_another_process(furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quit_and_detach_starts_another_process(
+    furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     processes: list[subprocess.Popen[bytes]] = []  # other tests detach runs too
     monkeypatch.setattr(workbench_runs, "_background_processes", processes)
     monkeypatch.setattr(sys, "executable", shutil.which("true"))  # test_runs_left lets a detached run finish
@@ -118,6 +124,11 @@ def test_quit_and_detach_starts_another_process(furnished: Path, few: Path, monk
     run = check_run(furnished, "stopped")
     assert isinstance(process.args, list)
     assert process.args[-3:] == ["train", "--resume", run.id]
+    assert capsys.readouterr().out.splitlines() == [
+        "Training 'second' continues in the background.",
+        "  to watch it: weibo-tui launch",
+        f"  to stop it: weibo-tui runs stop {run.id}",
+    ]
 
 
 def test_quit_and_detach_failure_is_reported(

@@ -65,6 +65,9 @@ def test_terminal_from_training_to_exported_prediction(
         train(terminal, "posts.csv")
         terminal.press("u")
         terminal.wait_for("'moods' is the default adapter now")
+        assert terminal.screen.titles[0] == "weibo-tui"
+        assert any(title.startswith("100% moods") for title in terminal.screen.titles)
+        assert terminal.screen.titles[-1] == "weibo-tui"
         terminal.press("f2")
         terminal.wait_for("adapter moods")
         label = predict(terminal, POST, 1)

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import made_up
 from models_page import message, screen_of
-from stage import app_of, play, until
+from stage import app_of, message_line, play, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -109,7 +109,7 @@ def test_train_lists_exports_and_deletes_runs(furnished: Path, tmp_path: Path) -
         ]
         await until_steps(pilot)
         assert "✓ finished" in head(pilot)
-        assert "Saved as adapter 'mood'. Press u to make it the default." in head(pilot)
+        assert "Saved as adapter 'mood', the default. Test accuracy 99.0%." in head(pilot)
         await pilot.press("down")
         await until_steps(pilot)
         assert "Saved as base 'tiny'" in head(pilot)
@@ -188,7 +188,8 @@ def test_train_pauses_and_stops_but_refuses_changed_data(furnished: Path, few: P
         await until(pilot, lambda: job.run)
         await until_steps(pilot, 3)
         press(pilot, "space")
-        await until_state(pilot, "paused")
+        await until(pilot, lambda: job.held)
+        assert selected(pilot).state == "paused"
 
         async def last_seq() -> int:
             return await app_of(pilot).engine.call(lambda wb: wb.runs.last_seq(job.run))
@@ -245,7 +246,9 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         press(pilot, "f4")  # first, because the message comes to the screen that is open at the end
         await until(pilot, lambda: app.current_mode == "history")
         train_of(pilot).action_resume()
-        await message(pilot, "'parted' finished: accuracy")
+        await message(pilot, "on other posts. Press F3, u to make it the default.")
+        assert message_line(pilot).startswith("'parted' finished. Test accuracy ")
+        assert "The default adapter 'mood' has 99.0%" in message_line(pilot)
         assert bells == [1]
         await pilot.press("f3")
         await until_state(pilot, "finished")
@@ -254,8 +257,8 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         await until(pilot, lambda: metrics.step == metrics.steps)
         assert any("Resumed from step" in line.text for line in metrics.log)
         await until(pilot, lambda: train_of(pilot).query_one(Monitor).has_class("-scored"))
-        await until(pilot, lambda: any(card.name == "parted" for card in app.catalog.adapters))
         assert app.catalog.adapter == "mood"
+        assert "The default adapter 'mood' has 99.0% on other posts. Press u to make it the default." in head(pilot)
         await pilot.press("u")
         await until(pilot, lambda: app.catalog.adapter == "parted")
 
@@ -279,7 +282,14 @@ def test_train_failure_is_explained_and_two_runs_take_turns(furnished: Path, few
         await pilot.press("d")
         await until(pilot, lambda: selected(pilot).name == "mood")
 
-        jobs = [start(pilot, plan(few, name)) for name in ("first", "second")]
+        jobs = [start(pilot, plan(few, name)) for name in ("first", "second", "third")]
+        assert [job.state for job in jobs][1:] == ["queued", "queued"]
+        await message(pilot, "'third' starts when the training before it is done. Press b to start it now.")
+        await ask(pilot, "s", "down", "enter")
+        await until(pilot, lambda: jobs.pop().outcome == "stopped")
+        await until(pilot, lambda: selected(pilot).name == "second")
+        press(pilot, "space")  # a queued one has nothing to pause
+        press(pilot, "b")
         await until(pilot, lambda: all(job.run for job in jobs))
 
         def steps() -> list[int]:
@@ -305,15 +315,20 @@ def test_train_run_of_another_program_is_shown_live(furnished: Path, few: Path) 
             await until(pilot, lambda: train_of(pilot).store.entries[0].name == "outside")
             train_of(pilot).query_one("#runs", OptionList).highlighted = 0
             await until_steps(pilot, 5)
-            assert selected(pilot).state == "running"
-            assert selected(pilot).job is None
-            press(pilot, "space", "s")
-            await pilot.pause(0.1)
-            assert not isinstance(pilot.app.screen, ChoiceDialog)
+            assert selected(pilot).is_elsewhere
+            assert "▶ running elsewhere" in head(pilot)
             press(pilot, "d")
             await message(pilot, "is running")
-            process.kill()
-            await until_state(pilot, "interrupted")
+            for state in ("paused", "running"):
+                press(pilot, "space")
+                await until_state(pilot, state)
+            start(pilot, plan(few, "queued"))
+            await until_state(pilot, "queued")
+            press(pilot, "down")
+            await ask(pilot, "s", "down", "enter")
+            await until_state(pilot, "stopped")
+            assert process.wait(60) == 130
+            await until(pilot, lambda: [job.title for job in app_of(pilot).jobs if job.started] == ["queued"])
         finally:
             process.kill()
             process.wait()

@@ -18,7 +18,6 @@ from textual import events
 from textual.pilot import Pilot
 
 from weibo_tui.engine.events import RunStarted, StepDone
-from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import Workbench
 
 POSTS = [f"第{number}碗面真好吃" for number in range(40)]
@@ -76,17 +75,17 @@ def test_app_and_programs_keep_all_predictions(
     assert texts(furnished) == sorted(posts)
 
 
-def test_resume_of_a_run_finished_elsewhere_is_refused(furnished: Path, few: Path) -> None:
+def test_app_says_at_start_what_runs_in_the_background(furnished: Path, few: Path) -> None:
     run = stopped_run(few)
-    with Workbench() as first, Workbench() as other:
-        late = other.iter_resume(run)
-        next(late)  # it has checked the run and prepares
-        deque(first.iter_resume(run), maxlen=0)
-        entries = first.runs.last_seq(run)
-        with pytest.raises(UserInputError, match="finished"):
-            deque(late, maxlen=0)
-        assert first.runs.get(run).state == "finished"
-        assert first.runs.last_seq(run) == entries
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "in the background: " in message_line(pilot))
+        assert message_line(pilot).endswith("Press F3 to watch it.")
+        await pilot.press("a")
+        assert message_line(pilot) == ""
+
+    with Workbench() as other, other.runs.resuming(run):
+        play(scene)
 
 
 def test_app_resume_of_an_active_run_is_refused(furnished: Path, few: Path) -> None:

@@ -25,7 +25,7 @@ from weibo_tui.app.evaluation.session import EvaluationSession
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.help_screen import Help
 from weibo_tui.app.history.screen import HistoryScreen
-from weibo_tui.app.keymap import bindings, key_names
+from weibo_tui.app.keymap import bindings, first_key, key_names
 from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
@@ -38,7 +38,7 @@ from weibo_tui.log import log_exception
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.signals import handle_stop_signals
-from weibo_tui.text.terminal import sanitize, truncate
+from weibo_tui.text.terminal import join_names, sanitize, truncate
 from weibo_tui.workbench import ComputeOptions, Workbench
 
 
@@ -105,9 +105,18 @@ class WeiboApp(BaseApp, inherit_bindings=False):
     async def _warm_up(self) -> None:
         """Load what the first prediction needs."""
         await self.refresh_catalog()
+        await self._show_background_runs()
         self.device = await self.engine.call(_describe_machine)
         if self.catalog.adapter:
             await self.engine.call(lambda wb: wb.classifier(self.catalog.adapter))
+
+    async def _show_background_runs(self) -> None:
+        """Say which runs other processes work on, as after quitting during a training."""
+        runs = await self.records.call(lambda wb: [run for run in wb.runs.list() if run.is_in_progress])
+        if runs:
+            message = _("In progress in the background: {names}. Press {key} to watch it.")
+            names, key = join_names(run.name for run in runs), first_key("app.train", self.keymap)
+            self.show_message(message.format(names=names, key=key), "notice")
 
     def copy_to_clipboard(self, text: str) -> None:
         # No terminal takes lone surrogates: they would end the app.
@@ -224,6 +233,16 @@ def _describe_machine(wb: Workbench) -> str:
     return f"{compute.device.type} {compute.dtype_name}"
 
 
+def _after_exit(job: Job) -> str:
+    """Return how to come back to a run that continues in the background, or was stopped."""
+    if job.detached:
+        lines = [_("Training '{name}' continues in the background.")]
+        lines += [_("  to watch it: weibo-tui launch"), _("  to stop it: weibo-tui runs stop {run}")]
+    else:
+        lines = [_("Training '{name}' stopped with a checkpoint."), _("  to resume it: weibo-tui runs resume {run}")]
+    return "\n".join(lines).format(name=truncate(job.title), run=job.run)
+
+
 def launch(home: Path | None = None) -> int:
     """Run the app and return the exit code.
 
@@ -239,6 +258,10 @@ def launch(home: Path | None = None) -> int:
         finally:
             app.stop_workers()
     # The event loop is closed, so the app gets no message from these jobs.
+    with suppress(OSError):  # the terminal may be gone
+        for job in app.jobs:
+            if job.run and job.error is None:
+                print(sanitize(_after_exit(job)))
     failed = [(job.title, job.error) for job in app.jobs if job.error is not None]
     for title, error in failed:
         if isinstance(error, WeiboTuiError):  # `user_message` has logged the others

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import weakref
 from abc import abstractmethod
 from collections.abc import Coroutine, Iterable
@@ -28,8 +29,9 @@ from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings, check_keymap
 from weibo_tui.app.services.catalog import Catalog
-from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, describe_job
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, describe_job, window_title
 from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.app.terminal.notifications import notification, title
 from weibo_tui.app.terminal.textual_private import TextualApp
 from weibo_tui.app.widgets.chrome import Navigation, StatusBar, StatusMessage
 from weibo_tui.locale import N_
@@ -66,6 +68,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.records = WorkerThread("records", home)
         self._home = home
         self._hub: WorkerThread | None = None
+        self._terminal_title = ""
         self.jobs: list[Job] = []
         """Jobs that are not over."""
         self.main_screens: dict[str, MainScreen] = {}
@@ -121,11 +124,16 @@ class BaseApp(TextualApp, inherit_bindings=False):
     def show_message(self, message: str, kind: str = "information") -> None:
         """Show `message` in the message line of the topmost screen that has one.
 
-        `kind` is information, success or error."""
+        `kind` is information, success, notice or error."""
         for screen in reversed(self.screen_stack):
             if lines := screen.query(StatusMessage):
                 lines.first().show(message, kind)
                 return
+
+    def alert(self, message: str) -> None:
+        """Ring the bell, and show a notification where the terminal can."""
+        self.bell()
+        self.write_to_terminal(notification(message, os.environ))
 
     async def refresh_catalog(self) -> None:
         """Read the settings, base models and adapters again."""
@@ -147,7 +155,12 @@ class BaseApp(TextualApp, inherit_bindings=False):
     def on_job_finished(self, message: JobFinished) -> None:
         self.jobs.remove(message.job)
         if message.error is not None:
-            self.show_message(f"{message.job.title}: {user_message(message.error)}", "error")
+            text = f"{message.job.title}: {user_message(message.error)}"
+            self.show_message(text, "error")
+            if message.job.is_long:
+                self.alert(text)
+        elif message.job.outcome == "done" and message.job.is_long:
+            self.alert(_("'{name}' finished.").format(name=message.job.title))
         self._update_status()
         self.run_task(self.refresh_catalog())
 
@@ -164,6 +177,12 @@ class BaseApp(TextualApp, inherit_bindings=False):
             parts.append(safe_content(_("base {name}").format(name=base)))
         parts.append(safe_content(_("adapter {name}").format(name=adapter) if adapter else _("no adapter")))
         self.status = Content(" │ ").join([*parts, *map(describe_job, self.jobs)])
+        self._set_title(" – ".join([*map(window_title, self.jobs[:1]), "weibo-tui"]))
+
+    def _set_title(self, text: str) -> None:
+        if text != self._terminal_title:
+            self._terminal_title = text
+            self.write_to_terminal(title(text, os.environ))
 
     # ---- screens of other features
 
@@ -226,7 +245,7 @@ class BaseScreen(Screen[T]):
             self.focused.scroll_visible(animate=False)
 
     def show_message(self, message: str, kind: str = "information") -> None:
-        """Show `message` in the message line. `kind` is information, success or error."""
+        """Show `message` in the message line. `kind` is information, success, notice or error."""
         self.app.show_message(message, kind)
 
     def run_task(self, work: Coroutine[Any, Any, None], group: str = "default", exclusive: bool = False) -> None:

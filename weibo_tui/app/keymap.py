@@ -44,6 +44,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("train.pause", "space", "pause", N_("Pause")),
         Key("train.stop", "s", "stop", N_("Stop")),
         Key("train.resume", "r", "resume", N_("Resume")),
+        Key("train.start_now", "b", "start_now", N_("Start now")),
         Key("train.use", "u", "use", N_("Set default")),
         Key("train.overlay", "o", "overlay", N_("Overlay")),
         Key("train.zoom", "z", "zoom", N_("Zoom")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,7 @@ from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunF
 from weibo_tui.engine.hyperparameters import ComputeOptions, DataSplit, Hyperparameters
 from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.numbers import per_second
 from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.progress import Progress, Rate
@@ -141,13 +143,22 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
             echo_info(_("After fixing this, resume with: weibo-tui runs resume {run}").format(run=run))
         raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
+    _echo_result(workbench, finished, json)
+
+
+def _echo_result(workbench: Workbench, finished: RunFinished, json: bool) -> None:
+    """Print the score card, where the model is, and how to make it the default."""
     if finished.score is not None and not json:
         for line in score_lines(finished.score):
             echo(line)
     echo_info(_("Saved as '{name}' in {path}").format(name=finished.name, path=finished.path))
-    is_adapter = finished.kind == "train"
-    get_default = workbench.adapter_name if is_adapter else workbench.base_name
-    echo_default_hint("adapters" if is_adapter else "bases", finished.name, get_default)
+    if finished.kind != "train":
+        echo_default_hint("bases", finished.name, workbench.base_name)
+        return
+    with suppress(UserInputError):  # there is no default
+        if (default := workbench.adapter_name()) != finished.name:
+            echo_info(compare_with_default(*map(workbench.adapters.card, (finished.name, default))))
+    echo_default_hint("adapters", finished.name, workbench.adapter_name)
 
 
 class _EventPrinter:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gettext as _gettext
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from weibo_tui.paths import Paths
@@ -32,6 +33,16 @@ def ngettext(singular: str, plural: str, n: int) -> str:
 def N_(message: str) -> str:  # noqa: N802 - the name that message extraction knows
     """Mark ``message`` for translation where it stands; pass it to `gettext` where it is shown."""
     return message
+
+
+def join_sentences(*sentences: str) -> str:
+    """Return sentences as one text. Chinese has no space between them."""
+    return gettext("{first} {second}").format(first="", second="").join(sentences)
+
+
+def join_list(items: Iterable[str]) -> str:
+    """Return items as an enumeration in the user's language: `a, b`."""
+    return gettext("{first}, {second}").format(first="", second="").join(items)
 
 
 def use(language: str) -> None:

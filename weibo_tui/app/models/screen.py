@@ -20,7 +20,7 @@ from weibo_tui.app.models.model_list import ModelList
 from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.app.widgets.job_progress import JobLine
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.workbench import ImportResult
@@ -238,11 +238,11 @@ class ModelsScreen(MainScreen):
 
     async def _show_imported(self, card: BaseCard | AdapterCard) -> None:
         await self._select("base" if isinstance(card, BaseCard) else "adapter", card.name)
-        text = _("'{name}' is ready.").format(name=card.name)
+        sentences = [_("'{name}' is ready.").format(name=card.name)]
         if isinstance(self.entry, ModelItem) and not self.entry.default:
             key = first_key("models.use", self.app.keymap)
-            text += " " + _("Press {key} to make it the default.").format(key=key)
-        self.show_message(text, "success")
+            sentences.append(_("Press {key} to make it the default.").format(key=key))
+        self.show_message(join_sentences(*sentences), "success")
 
 
 class ModelCardScreen(FormScreen[None]):

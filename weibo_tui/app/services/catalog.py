@@ -54,6 +54,11 @@ class Catalog:
         source = "" if legacy.base is None else str(legacy.base.absolute())
         return next((card.name for card in self.bases if source and card.source == source), "")
 
+    def card(self, adapter: str) -> AdapterCard | None:
+        """Return the card of an adapter, None if it does not exist."""
+        return next((card for card in self.adapters if card.name == adapter), None)
+
     def labels(self, adapter: str) -> tuple[str, ...]:
         """Return the labels of an adapter in order, empty if it does not exist."""
-        return next((card.labels for card in self.adapters if card.name == adapter), ())
+        card = self.card(adapter)
+        return () if card is None else card.labels

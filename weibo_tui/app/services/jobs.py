@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,9 +19,11 @@ from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.workbench import Workbench
 
-State = Literal["waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
+State = Literal["queued", "waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
 Outcome = Literal["done", "stopped", "failed"]
 Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "download"]
+
+ALERT_SECONDS = 15.0
 
 _numbers = itertools.count(1)
 
@@ -47,7 +50,12 @@ class Job:
     outcome: Outcome | None = None
     error: Exception | None = None
     """The error of a job that failed."""
+    created: float = field(default_factory=time.monotonic)
+    queued: bool = False
+    """True while it must not start, because another training runs. The train screen clears it."""
     pausing: bool = False
+    held: bool = False
+    """True while its run is paused, by any program. The worker thread writes it."""
     stopping: bool = False
     detached: bool = False
     """True if its run continues in another process once the job is stopped."""
@@ -61,9 +69,16 @@ class Job:
             return self.outcome
         if self.stopping:
             return "stopping"
-        if self.pausing:
+        if self.queued:
+            return "queued"
+        if self.pausing or self.held:
             return "paused"
         return "working" if self.started else "waiting"
+
+    @property
+    def is_long(self) -> bool:
+        """True for work whose end is worth an alert: a training, and what takes longer than a moment."""
+        return self.kind in ("train", "pretrain") or time.monotonic() - self.created > ALERT_SECONDS
 
     def advance(self, progress: Progress) -> None:
         """Set the progress. Called by the worker thread."""
@@ -109,6 +124,13 @@ class JobFinished(Message):
         self.error = error
 
 
+def window_title(job: Job) -> str:
+    """Return the progress and the title of a job, short and without what changes each second."""
+    progress = job.progress
+    share = f"{percent(progress.done / progress.total, 0)} " if progress is not None and progress.total else ""
+    return share + job.title
+
+
 def describe_job(job: Job) -> Content:
     """Return kind, progress and remaining time of a job, for the status bar."""
     # "label" and "train" alone are nouns in the catalog: a column, and a split.
@@ -119,6 +141,8 @@ def describe_job(job: Job) -> Content:
     if job.state != "working":
         text += f" ({display_name(job.state)})"
     if (progress := job.progress) is not None and progress.total:
+        if job.kind in ("train", "pretrain") and progress.stage != "training":
+            text += f": {display_name(progress.stage)}"
         text += f" {percent(progress.done / progress.total, 0)}"
     if job.state == "working" and (seconds := job.seconds_left) is not None:
         text += " " + _("{time} left").format(time=duration(seconds))

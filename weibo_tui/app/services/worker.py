@@ -22,11 +22,12 @@ from textual.message import Message
 
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, Outcome
 from weibo_tui.engine.events import RunStarted, StepDone
-from weibo_tui.errors import WeiboTuiError
+from weibo_tui.errors import RunStoppedError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.log import log_exception
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.runs import PAUSE_SECONDS
 
 POST_SECONDS = 0.1
 """Minimum interval between messages of a job."""
@@ -110,7 +111,9 @@ class WorkerThread(threading.Thread):
     def _wait(self) -> bool:
         """Wait for work. Return False if the thread must end."""
         with self._wake:
-            self._wake.wait_for(lambda: self._closing or self._calls or any(job.ready for job in self._jobs))
+            while not (self._closing or self._calls or any(running.ready for running in self._jobs)):
+                held = any(running.job.held for running in self._jobs)
+                self._wake.wait(PAUSE_SECONDS if held else None)
             return not self._closing
 
     def _answer_calls(self) -> None:
@@ -171,10 +174,12 @@ class _RunningJob:
         self._events: Iterator[object] | None = None
         self._last: object = None
         self._poster = _EventPoster(job)
+        self._not_before = 0.0
 
     @property
     def ready(self) -> bool:
-        return self.job.stopping or not self.job.pausing
+        job = self.job
+        return job.stopping or not (job.queued or job.pausing or time.monotonic() < self._not_before)
 
     def advance(self, open_workbench: Callable[[], Workbench]) -> bool:
         """Take one event. Return False at the end."""
@@ -192,6 +197,9 @@ class _RunningJob:
             self._last = next(self._events)
         except StopIteration:
             self._end("done", self._last)
+            return False
+        except RunStoppedError:
+            self._end("stopped")
             return False
         except Exception as error:
             self._end("failed", error=error)
@@ -217,7 +225,10 @@ class _RunningJob:
             gc.freeze()  # the dataset too
         if isinstance(event, StepDone) and event.steps:
             self.job.advance(Progress("training", event.step, event.steps))
-        if isinstance(event, Progress) and event.stage != "step":
+        self.job.held = isinstance(event, Progress) and event.stage == "paused"
+        if self.job.held:
+            self._not_before = time.monotonic() + PAUSE_SECONDS
+        elif isinstance(event, Progress) and event.stage != "step":
             self.job.advance(event)
         self._poster.post(event)
 

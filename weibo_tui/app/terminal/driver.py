@@ -27,6 +27,7 @@ MAX_COLUMNS, MAX_ROWS = 2000, 1000
 CLOSE_SECONDS = 2.0
 """Longest time to wait at exit for the terminal to take the rest of the output."""
 READ_SECONDS = 0.1
+SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
 assert sys.platform != "win32"  # Textual's driver needs termios too, so the app imports this module on POSIX only
 
@@ -52,6 +53,7 @@ class TerminalDriver(LinuxDriver):
         self._output = TerminalOutput(self._stdout, self._encoding, self._exit_app, self._redraw)
         self._file = self._output  # type: ignore[assignment]  # has the methods of a file that the driver needs
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self.write(SAVE_TITLE)
         try:
             termios.tcgetattr(self.fileno)
         except termios.error:
@@ -60,6 +62,7 @@ class TerminalDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         if self._output is not None:
             self._output.keep_all()
+            self.write(RESTORE_TITLE)
         super().stop_application_mode()
 
     def close(self) -> None:

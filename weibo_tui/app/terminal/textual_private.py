@@ -50,6 +50,11 @@ class TextualApp(App[None], inherit_bindings=False):
         """Apply a filter to all lines before Textual's own filters."""
         self._filters.insert(0, line_filter)
 
+    def write_to_terminal(self, sequence: str) -> None:
+        """Send an escape sequence that moves no cursor."""
+        if self._driver is not None and sequence:
+            self._driver.write(sequence)
+
     def restore_terminal(self) -> None:
         """Leave the terminal as a shell needs it, where `run` was interrupted before it did that."""
         if self._driver is not None:

@@ -13,7 +13,9 @@ from textual.events import Click, Resize
 from textual.message import Message
 from textual.widgets import Static
 
+from weibo_tui.app.base import BaseApp, get_app
 from weibo_tui.app.formatting import bar, join_fitting, local_time, safe_content, safe_line
+from weibo_tui.app.keymap import first_key
 from weibo_tui.app.plot.line_chart import LineChart
 from weibo_tui.app.train.run_list import STATE_COLORS, state_label
 from weibo_tui.app.train.run_metrics import METRICS, LogLine, Metric, RunMetrics
@@ -22,8 +24,9 @@ from weibo_tui.app.widgets.job_progress import byte_progress
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.display_names import display_name
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
@@ -201,9 +204,10 @@ class Monitor(Vertical):
 
     def show_head(self, entry: RunEntry, metrics: RunMetrics | None) -> None:
         """Update the lines above the charts only."""
-        lines = list(head_lines(entry, metrics, max(1, self._head.size.width)))
+        result = _result(entry, get_app(self)) if entry.state == "finished" else ""
+        lines = list(head_lines(entry, metrics, result, max(1, self._head.size.width)))
         fits = len(lines) == self._head.size.height  # then no layout is needed
-        self._head.update(ResponsiveText(lambda width: head_lines(entry, metrics, width)), layout=not fits)
+        self._head.update(ResponsiveText(lambda width: head_lines(entry, metrics, result, width)), layout=not fits)
 
     def _show_log(self, metrics: RunMetrics | None) -> None:
         log = () if metrics is None else tuple(metrics.log)
@@ -222,14 +226,17 @@ class Monitor(Vertical):
             self.call_after_refresh(self._arrange)
 
 
-def head_lines(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Iterator[Content]:
-    """Yield the lines above the charts. `metrics` is None if there is no run yet, or it has not been read."""
+def head_lines(entry: RunEntry, metrics: RunMetrics | None, result: str, width: int) -> Iterator[Content]:
+    """Yield the lines above the charts. `metrics` is None if there is no run yet, or it has not been read.
+
+    `result` is the sentence about the model of a finished run."""
     yield _title(entry, metrics, width)
     if entry.error:
         for line in list(wrap_cells(sanitize(entry.error), width))[:_MAX_ERROR_LINES]:
             yield Content.styled(line, "$text-error")
-    if entry.state == "finished" and entry.run is not None:
-        yield from _result(entry)
+    if result:
+        for line in wrap_cells(sanitize(result), width):
+            yield Content(line)
     else:
         yield from _progress(entry, metrics, width)
     if metrics is not None and metrics.step:
@@ -238,7 +245,7 @@ def head_lines(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Itera
 
 def _title(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Content:
     name = truncate_cells(" ".join(sanitize(entry.name).split()), _MAX_NAME_WIDTH)
-    left = Content.assemble(state_label(entry.state), "  ", (name, "bold"))
+    left = Content.assemble(state_label(entry.state, entry.is_elsewhere), "  ", (name, "bold"))
     details = [display_name(entry.kind)]
     if metrics is not None and metrics.started:
         started = metrics.started
@@ -254,11 +261,21 @@ def _title(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Content:
     return Content.assemble(left, " " * max(0, width - left.cell_length - right.cell_length), right)
 
 
-def _result(entry: RunEntry) -> Iterator[Content]:
+def _result(entry: RunEntry, app: BaseApp) -> str:
     if entry.kind != "train":
-        yield safe_line(_("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name))
-    else:
-        yield safe_line(_("Saved as adapter '{name}'. Press u to make it the default.").format(name=entry.name))
+        return _("Saved as base '{name}'. Press F5, then u, to make it the default.").format(name=entry.name)
+    catalog, run_id = app.catalog, "" if entry.run is None else entry.run.id
+    card = next((card for card in catalog.adapters if card.run == run_id), None)
+    if card is None:
+        return _("Its adapter '{name}' has been deleted.").format(name=entry.name)
+    if card.name == catalog.adapter:
+        saved = _("Saved as adapter '{name}', the default.").format(name=card.name)
+        return join_sentences(saved, compare_with_default(card, None))
+    return join_sentences(
+        _("Saved as adapter '{name}'.").format(name=card.name),
+        compare_with_default(card, catalog.card(catalog.adapter)),
+        _("Press {key} to make it the default.").format(key=first_key("train.use", app.keymap)),
+    )
 
 
 def _progress(entry: RunEntry, metrics: RunMetrics | None, width: int) -> Iterator[Content]:
@@ -303,7 +320,7 @@ def _figures(metrics: RunMetrics) -> Iterator[Content]:
 
     yield figure(_("loss"), _number(smooth("loss")))
     if metrics.best_accuracy is not None:
-        yield figure(_("best accuracy"), percent(metrics.best_accuracy))
+        yield figure(_("validation accuracy"), percent(metrics.best_accuracy))
     if metrics.kind == "train":
         yield figure(_("posts/s"), _number(smooth("posts_per_second"), 0))
     yield figure(_("tokens/s"), _number(smooth("tokens_per_second"), 0))

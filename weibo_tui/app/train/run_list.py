@@ -18,12 +18,16 @@ from weibo_tui.app.train.run_store import State
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_
+from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.text.terminal import sanitize, truncate_cells
 
 ONE_LINE = 54
 """Minimum width in cells for a run in one line."""
+BOTH_ACCURACIES = 76
+"""Minimum width for a column for each of both accuracies in that line."""
 STATE_SIGNS: Mapping[State, str] = {
+    "queued": "…",
     "waiting": "…",
     "running": "▶",
     "paused": "‖",
@@ -34,6 +38,7 @@ STATE_SIGNS: Mapping[State, str] = {
     "interrupted": "!",
 }
 STATE_COLORS: Mapping[State, str] = {
+    "queued": "$text-muted",
     "waiting": "$text-muted",
     "running": "$primary",
     "paused": "$text-warning",
@@ -48,15 +53,19 @@ _CURVE_COLORS = tuple(f"${name}" for name in label_colors(dark=True) if name.sta
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run in the list. `share` is its progress, `accuracy` the best so far, `color` that of its overlaid curves."""
+    """A run in the list. `share` is its progress, `color` that of its overlaid curves.
+
+    `validation` is the best validation accuracy so far, `test` the accuracy on the test split."""
 
     key: str
     name: str
     kind: str
     state: State
+    is_elsewhere: bool
     share: float | None
     at: str
-    accuracy: float | None
+    validation: float | None
+    test: float | None
     color: int | None
 
 
@@ -65,7 +74,7 @@ class RunList(OptionList):
 
     HELP_TEXT = N_(
         "Runs, newest first. The arrow keys choose one and its monitor is shown; Enter moves into the "
-        "monitor, Esc back. Runs of other programs are shown live, but can only be paused or stopped there."
+        "monitor, Esc back. Runs of other programs are shown live, and can be paused and stopped from here."
     )
     DEFAULT_CSS = """
     RunList {
@@ -115,9 +124,10 @@ class RunList(OptionList):
             self.highlighted = self.get_option_index(key)
 
 
-def state_label(state: State) -> Content:
-    """Return a state as a word, with its sign and color."""
-    return Content.styled(f"{STATE_SIGNS[state]} {display_name(state)}", STATE_COLORS[state])
+def state_label(state: State, is_elsewhere: bool) -> Content:
+    """Return a state in words, with its sign and color."""
+    name = display_name(f"{state} elsewhere" if is_elsewhere else state)
+    return Content.styled(f"{STATE_SIGNS[state]} {name}", STATE_COLORS[state])
 
 
 def _prompt(row: RunRow) -> ResponsiveText:
@@ -126,19 +136,28 @@ def _prompt(row: RunRow) -> ResponsiveText:
 
 def _lines(row: RunRow, width: int) -> Iterator[Content]:
     mark = Content.styled(marker(row.color) + " ", _CURVE_COLORS[row.color]) if row.color is not None else Content()
-    figure = percent(row.accuracy) if row.accuracy is not None else ""
-    state = state_label(row.state)
+    state = state_label(row.state, row.is_elsewhere)
     if row.share is not None and row.state != "finished":
         state = Content.assemble(state, f" {percent(row.share, 0)}")
     details = [state, Content.styled(_when(row.at), "$text-muted")]
     if row.kind != "train":
         details.insert(1, Content.styled(display_name(row.kind), "$text-muted"))
+    validation, test = _accuracy(_("val"), row.validation), _accuracy(_("test"), row.test)
     if width >= ONE_LINE:
-        tail = Content("  ").join([*details, Content.styled(figure.rjust(7), "bold")])
-        yield _spread(mark, row.name, tail, width)
+        columns = [column for column in (validation, test) if column.cell_length]
+        if width >= BOTH_ACCURACIES:
+            columns = [Content(" " * max(0, 11 - column.cell_length)) + column for column in (validation, test)]
+        yield _spread(mark, row.name, Content("  ").join([*details, *columns]), width)
     else:
-        yield _spread(mark, row.name, Content.styled(figure, "bold"), width)
-        yield Content("  ").join(details)
+        yield _spread(mark, row.name, test, width)
+        left = Content("  ").join(details)
+        yield Content.assemble(left, " " * max(1, width - left.cell_length - validation.cell_length), validation)
+
+
+def _accuracy(split: str, value: float | None) -> Content:
+    if value is None:
+        return Content()
+    return Content.assemble((f"{split} ", "$text-muted"), (percent(value), "bold"))
 
 
 def _spread(mark: Content, name: str, tail: Content, width: int) -> Content:

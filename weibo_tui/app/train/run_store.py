@@ -11,18 +11,24 @@ from weibo_tui.app.plot.line_chart import NUM_COLORS
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.train.run_metrics import RunMetrics, read_new_entries
 from weibo_tui.engine.events import StepDone
+from weibo_tui.presentation.numbers import figure
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
 from weibo_tui.storage.runs import JournalEntry, Run
 from weibo_tui.workbench import Workbench
 
-State = Literal["waiting", "running", "paused", "stopping", "finished", "stopped", "failed", "interrupted"]
+State = Literal["queued", "waiting", "running", "paused", "stopping", "finished", "stopped", "failed", "interrupted"]
 MAX_METRICS = 12
 """Number of runs whose metrics stay in memory."""
 MAX_OVERLAID = NUM_COLORS - 1
 """Maximum of overlaid runs in addition to the selected one, so that each has its own color."""
 
-_JOB_STATES: Mapping[str, State] = {"waiting": "waiting", "paused": "paused", "stopping": "stopping"}
+_JOB_STATES: Mapping[str, State] = {
+    "queued": "queued",
+    "waiting": "waiting",
+    "paused": "paused",
+    "stopping": "stopping",
+}
 
 
 @dataclass
@@ -46,7 +52,7 @@ class LocalRun:
                 self.step = event
             if not isinstance(event, Progress):
                 self.stage = None
-            elif event.stage != "step":
+            elif event.stage not in ("step", "paused"):
                 self.stage = event
 
 
@@ -80,11 +86,29 @@ class RunEntry:
     @property
     def state(self) -> State:
         """The state of the active job if there is one, otherwise that of the run."""
-        if self.job is not None:
-            return _JOB_STATES.get(self.job.state, "running")
-        if self.run is not None:
+        if self.job is not None and (state := _JOB_STATES.get(self.job.state)) is not None:
+            return state
+        if self.run is not None and (self.job is None or self.run.is_in_progress):
             return self.run.state
+        if self.job is not None:
+            return "running"
         return "failed" if self._local.job.outcome == "failed" else "stopped"
+
+    @property
+    def is_in_progress(self) -> bool:
+        return self.job is not None or (self.run is not None and self.run.is_in_progress)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """True while another program works on the run."""
+        return self.job is None and self.is_in_progress
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Accuracy on the test split, once the run has finished."""
+        summary = self.run.summary if self.run is not None else None
+        score = (summary or {}).get("score")
+        return figure(score.get("accuracy")) if isinstance(score, dict) else None
 
     @property
     def error(self) -> str:

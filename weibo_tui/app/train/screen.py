@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from textual.binding import ActiveBinding, Binding
@@ -14,28 +13,29 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
-from weibo_tui.app.base import MainScreen
-from weibo_tui.app.dialogs import ChoiceDialog
+from weibo_tui.app.base import BaseApp, MainScreen
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.path_dialog import PathDialog
-from weibo_tui.app.keymap import bindings
+from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, Kind
+from weibo_tui.app.train import run_actions
 from weibo_tui.app.train.monitor import Monitor
 from weibo_tui.app.train.pretraining_form import PretrainingForm
 from weibo_tui.app.train.run_list import RunList, RunRow
 from weibo_tui.app.train.run_metrics import MAX_ENTRIES_PER_READ, RunMetrics
 from weibo_tui.app.train.run_store import MAX_OVERLAID, RunEntry, RunStore, poll
 from weibo_tui.app.train.training_form import TrainingForm
+from weibo_tui.app.train.training_queue import is_training, start_next, start_now
 from weibo_tui.engine.events import RunFinished, RunStarted
-from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_list, join_sentences
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.workbench.legacy_project import LegacyProject
 
 POLL_SECONDS = 0.5
 """Interval at which the journals of active runs are read."""
+QUEUE_SECONDS = 2.0
+"""Interval at which a queued training looks for the end of the others."""
 TICKS_BUSY, TICKS_IDLE = 2, 4
 """Number of these intervals after which the list of runs is read too, with and without an active run."""
 _HIDDEN_WHEN_NARROW = {"train.overlay", "train.zoom"}
@@ -92,6 +92,7 @@ class TrainScreen(MainScreen):
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(POLL_SECONDS, self._tick, pause=True)
+        self.set_interval(QUEUE_SECONDS, self._start_next)
         self.watch(self.app, "catalog", self._show, init=False)
 
     def on_screen_resume(self) -> None:
@@ -122,7 +123,7 @@ class TrainScreen(MainScreen):
 
     def _tick(self) -> None:
         self._ticks += 1
-        busy = any(entry.state == "running" for entry in self.store.entries)
+        busy = any(entry.is_in_progress for entry in self.store.entries)
         listing = self._ticks % (TICKS_BUSY if busy else TICKS_IDLE) == 0
         if not self._poll_lock.locked() and (listing or self._runs_to_read()):
             self.run_task(self._poll(listing))
@@ -133,8 +134,8 @@ class TrainScreen(MainScreen):
         self.run_task(self._poll(listing=True), group="look now", exclusive=True)
 
     def _runs_to_read(self) -> list[str]:
-        going_on = {entry.key for entry in self.store.entries if entry.state in ("running", "paused", "stopping")}
-        return [metrics.run_id for metrics in self._visible_metrics() if metrics.run_id in going_on | self._unread]
+        in_progress = {entry.key for entry in self.store.entries if entry.is_in_progress}
+        return [metrics.run_id for metrics in self._visible_metrics() if metrics.run_id in in_progress | self._unread]
 
     async def _poll(self, listing: bool) -> None:
         async with self._poll_lock:
@@ -183,11 +184,20 @@ class TrainScreen(MainScreen):
 
     def _row(self, entry: RunEntry) -> RunRow:
         metrics = self.store.metrics.get(entry.key)
-        summary = entry.run.summary if entry.run is not None else None
-        score = (summary or {}).get("score")
-        accuracy = score.get("accuracy") if isinstance(score, dict) else metrics.best_accuracy if metrics else None
-        color = self.store.color(entry.key)
-        return RunRow(entry.key, entry.name, entry.kind, entry.state, entry.share(metrics), entry.at, accuracy, color)
+        validation = metrics.best_accuracy if metrics is not None and entry.state != "finished" else None
+        share, color = entry.share(metrics), self.store.color(entry.key)
+        return RunRow(
+            entry.key,
+            entry.name,
+            entry.kind,
+            entry.state,
+            entry.is_elsewhere,
+            share,
+            entry.at,
+            validation,
+            entry.test_accuracy,
+            color,
+        )
 
     def _advice(self) -> str:
         if not self.app.catalog.bases:
@@ -219,12 +229,20 @@ class TrainScreen(MainScreen):
     # ---- jobs
 
     def follow(self, job: Job) -> None:
-        """Start a job that this screen owns, and select it."""
+        """Start a job that this screen owns, or queue it while another training is in progress, and select it."""
+        job.queued = is_training(self.app.jobs, self.store.runs)
+        if job.queued:
+            message = _("'{name}' starts when the training before it is done. Press {key} to start it now.")
+            self.show_message(message.format(name=job.title, key=first_key("train.start_now", self.app.keymap)))
         local = self.store.follow(job)
         self.app.start_job(job)
         self._show()
         self._list.select(job.run or local.pending_key)
         self.set_focus(self._list)
+
+    def _start_next(self) -> None:
+        if any(job.queued for job in self.app.jobs):
+            self.run_task(start_next(self.app), group="queue", exclusive=True)
 
     def on_job_progress(self, message: JobProgress) -> None:
         local = self.store.local_run(message.job)
@@ -248,10 +266,22 @@ class TrainScreen(MainScreen):
         elif not message.job.run:
             self.store.remove(local.pending_key)  # stopped before it became a run
         if isinstance(message.result, RunFinished):
-            self.app.bell()
-            self.show_message(_finished(message.result), "success")
+            self.run_task(self._announce(message.result))
         self._show()
         self._poll_now()
+
+    async def _announce(self, event: RunFinished) -> None:
+        """Say that a run is done, and offer its adapter as the default."""
+        await self.app.refresh_catalog()
+        sentences = [_("'{name}' finished.").format(name=event.name)]
+        card, default = self.app.catalog.card(event.name), self.app.catalog.card(self.app.catalog.adapter)
+        if event.kind == "train" and card is not None:
+            sentences.append(compare_with_default(card, default))
+            if card != default:
+                keys = ["train.use"] if self.is_current else ["app.train", "train.use"]
+                key = join_list(first_key(name, self.app.keymap) for name in keys)
+                sentences.append(_("Press {key} to make it the default.").format(key=key))
+        self.show_message(join_sentences(*sentences), "success")
 
     # ---- actions
 
@@ -259,9 +289,11 @@ class TrainScreen(MainScreen):
         entry = self.entry
         state = None if entry is None else entry.state
         job, run = (None, None) if entry is None else (entry.job, entry.run)
+        in_progress = entry is not None and entry.is_in_progress
         allowed = {
-            "pause": job is not None and state != "stopping",
-            "stop": job is not None and state != "stopping",
+            "pause": in_progress and state not in ("stopping", "queued"),
+            "stop": in_progress and state != "stopping",
+            "start_now": state == "queued",
             "resume": job is None and run is not None and state in ("interrupted", "stopped", "failed"),
             "use": entry is not None and entry.kind == "train" and state == "finished",
             "overlay": run is not None,
@@ -313,38 +345,38 @@ class TrainScreen(MainScreen):
         self.follow(Job(kind, run.name, lambda wb: wb.iter_resume(run.id), owner=self, run=run.id, base=base))
 
     def action_pause(self) -> None:
-        if (entry := self.entry) is None or (job := entry.job) is None:
-            return
-        if job.pausing:
-            job.resume()
-            if (item := self.store.metrics.get(job.run)) is not None:
-                item.reset_eta()
-        else:
-            job.pause()
-        self.app.wake_workers()
-        self._show()
+        if (entry := self.entry) is not None and (metrics := self.store.metrics.get(entry.key)) is not None:
+            metrics.reset_eta()
+        self.run_task(self._do(run_actions.toggle_pause), group="pause")
 
     def action_stop(self) -> None:
-        self.run_task(self._stop(), group="stop", exclusive=True)
+        self.run_task(self._do(run_actions.stop), group="stop", exclusive=True)
 
-    async def _stop(self) -> None:
-        if (entry := self.entry) is None or (job := entry.job) is None:
-            return
-        question = _("Stop '{name}'? A checkpoint is saved, and r resumes from it.").format(name=job.title)
-        answers = [("stay", _("Keep running")), ("stop", _("Stop"))]
-        if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "stop" and job.outcome is None:
-            job.stop()
-            self.app.wake_workers()
+    def action_start_now(self) -> None:
+        if (entry := self.entry) is not None and entry.job is not None:
+            start_now(self.app, entry.job)
             self._show()
 
     def action_use(self) -> None:
-        if (entry := self.entry) is not None:
-            self.run_task(self._use(entry.name))
+        self.run_task(self._do(run_actions.use))
 
-    async def _use(self, name: str) -> None:
-        await self.app.records.call(lambda wb: wb.set_default_adapter(name))
-        await self.app.refresh_catalog()
-        self.show_message(_("'{name}' is the default adapter now.").format(name=name), "success")
+    def action_export(self) -> None:
+        self.run_task(self._do(run_actions.export), group="export", exclusive=True)
+
+    def action_delete(self) -> None:
+        self.run_task(self._delete(), group="delete", exclusive=True)
+
+    async def _do(self, action: Callable[[BaseApp, RunEntry], Awaitable[object]]) -> None:
+        if (entry := self.entry) is not None:
+            await action(self.app, entry)
+            self._show()
+            self._poll_now()
+
+    async def _delete(self) -> None:
+        if (entry := self.entry) is not None and await run_actions.delete(self.app, entry):
+            self.store.remove(entry.key)
+            self._show()
+            self._poll_now()
 
     def action_overlay(self) -> None:
         entry = self.entry
@@ -374,51 +406,3 @@ class TrainScreen(MainScreen):
             self.remove_class("-inside")
             self.set_focus(self._list)
         self.refresh_bindings()
-
-    def action_export(self) -> None:
-        self.run_task(self._export(), group="export", exclusive=True)
-
-    async def _export(self) -> None:
-        entry = self.entry
-        if entry is None or entry.run is None:
-            return
-        run_id = entry.run.id
-        question = _("File name: .csv for a table, .jsonl for all events.")
-        proposed = str(Path.cwd() / f"{entry.name}-{run_id}.csv")
-        dialog = PathDialog(question, proposed, save=True, check=_check_journal_file)
-        path = await self.app.push_screen_wait(dialog)
-        if path is None:
-            return
-        await self.app.records.call(lambda wb: wb.export_run(run_id, path, dialog.overwrite))
-        self.show_message(_("Journal written: {path}").format(path=path), "success")
-
-    def action_delete(self) -> None:
-        self.run_task(self._delete(), group="delete", exclusive=True)
-
-    async def _delete(self) -> None:
-        entry = self.entry
-        if entry is None:
-            return
-        if entry.state in ("waiting", "running", "paused", "stopping"):
-            raise UserInputError(_("'{name}' is running. Stop it first.").format(name=entry.name))
-        if (run := entry.run) is not None:
-            question = _("Delete the run '{name}' with its journal and checkpoint? Its adapter or base is kept.")
-            answers = [("no", _("Cancel")), ("yes", _("Delete"))]
-            if await self.app.push_screen_wait(ChoiceDialog(question.format(name=run.name), answers)) != "yes":
-                return
-            await self.app.records.call(lambda wb: wb.runs.remove(run.id))
-        self.store.remove(entry.key)
-        self._show()
-        self._poll_now()
-
-
-def _finished(event: RunFinished) -> str:
-    accuracy = (event.score or {}).get("accuracy")
-    if accuracy is None:
-        return _("'{name}' finished.").format(name=event.name)
-    return _("'{name}' finished: accuracy {accuracy}.").format(name=event.name, accuracy=percent(accuracy))
-
-
-def _check_journal_file(path: Path) -> None:
-    if path.suffix.lower() not in (".csv", ".jsonl"):
-        raise UserInputError(_("The file name must end in .csv or .jsonl."))

@@ -67,7 +67,7 @@ class _Tab(Static):
 
 
 class StatusMessage(Static):
-    """The line for messages. An error stays until the next key, other messages for a while."""
+    """The line for messages. Errors and notices stay until the next key, other messages for a while."""
 
     DEFAULT_CSS = """
     StatusMessage { height: auto; max-height: 6; padding: 0 1; display: none; background: $panel; }
@@ -83,7 +83,7 @@ class StatusMessage(Static):
         self.set_classes(f"-shown -{kind}")
         if self._timer is not None:
             self._timer.stop()
-        self._timer = None if kind == "error" else self.set_timer(MESSAGE_SECONDS, self.hide)
+        self._timer = None if kind in ("error", "notice") else self.set_timer(MESSAGE_SECONDS, self.hide)
 
     def hide(self) -> None:
         self.remove_class("-shown")
@@ -93,7 +93,7 @@ class StatusMessage(Static):
         self.watch(self.app, "keys_pressed", self._on_any_key, init=False)
 
     def _on_any_key(self) -> None:
-        if self.has_class("-error"):
+        if self.has_class("-error") or self.has_class("-notice"):
             self.hide()
 
 
