@@ -1,4 +1,4 @@
-"""What the train screen does with a run, also with one that another program works on."""
+"""Actions of the train screen on a run, also on one that another program works on."""
 
 from __future__ import annotations
 
