@@ -91,7 +91,7 @@ def test_chart_shows_points_and_draws_once_per_frame() -> None:
         assert chart.rendered == before
         lines = text(chart)
         assert lines.startswith("Loss  ● train 0.0")
-        assert "▲ validation 0.5" in lines
+        assert "■ validation 0.5" in lines
         assert "999" in lines.splitlines()[-1]
 
     play(scene)

@@ -99,7 +99,7 @@ async def check_wide(pilot: Pilot[None], train: TrainScreen) -> None:
     runs, monitor = train.query_one("#runs", OptionList), train.query_one(Monitor)
     assert runs.region.right <= monitor.region.x
     log = monitor.query_one(".log", Static)
-    lines = [strip.text.strip() for strip in log.render_lines(log.size.region)]
+    lines = [strip.text.strip() for strip in log.render_lines(log.region.reset_offset)]
     assert "Finished. Saved as 'mood'." in lines[0]
     assert "Checkpoint saved at step" in lines[1]
     assert "Epoch 6: validation loss" in " ".join(lines)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from weibo_tui.app.plot.axes import format_number, linear, logarithmic
-from weibo_tui.app.plot.line_chart import legend
+from weibo_tui.app.plot.line_chart import entries, legend
 from weibo_tui.app.plot.render import StyledRow, draw
 from weibo_tui.app.plot.series import MAX_BUCKETS, Series
 
@@ -190,7 +190,7 @@ def test_draw_smoothed_curve_has_raw_values_below() -> None:
 def test_draw_several_curves_have_markers() -> None:
     up, down = steps([1.0, 2.0, 3.0]), steps([3.0, 2.0, 1.0], color=1)
     both = "".join(lines(draw([up, down], 60, 20)))
-    assert "●" in both and "▲" in both
+    assert "●" in both and "■" in both
     assert "●" not in "".join(lines(draw([up], 60, 20)))
 
 
@@ -270,14 +270,24 @@ def test_format_number_is_short(value: float, text: str) -> None:
     assert format_number(value) == text
 
 
+def test_high_first_values_do_not_flatten_the_rest() -> None:
+    falling = [12.0, 9.0, 5.0, *(1 - step / 200 for step in range(100))]
+    rows = lines(draw([steps(falling)], 40, 10))
+    assert rows[0].lstrip().startswith("↑12┤")
+    assert sum("⠀" < character < "⣿" for row in rows[4:] for character in row) > 20
+    for values in (falling[:30], falling[3:], falling[:3] + [1.0] * 100):
+        assert "↑" not in "".join(lines(draw([steps(values)], 40, 10)))
+
+
 # ---- the legend
 
 
 def test_legend_shows_names_and_last_values() -> None:
     curves = [steps([0.5, 0.25], name="mood", smoothing=0), steps([1.0, None], name="other", color=1)]
-    assert lines(legend("Loss", curves, 80, 1)) == ["Loss  ● mood 0.25  ▲ other –"]
+    assert lines(legend("Loss", entries(curves), 80, 1)) == ["Loss  ● mood 0.25  ■ other –"]
+    assert lines(legend("Loss", entries(curves, named=False), 80, 1)) == ["Loss  ● 0.25  ■ –"]
     hostile = [steps([1.0], name="[red]a[/red]\x1b[2J\nb\u202e")]
-    assert lines(legend("[/b]\n", hostile, 80, 1)) == ["[/b]  [red]a[/red]␛[2J b<U+202E> 1"]
+    assert lines(legend("[/b]\n", entries(hostile), 80, 1)) == ["[/b]  [red]a[/red]␛[2J b<U+202E> 1"]
 
 
 @settings(max_examples=40)
@@ -289,7 +299,7 @@ def test_legend_shows_names_and_last_values() -> None:
 )
 def test_legend_fits_its_rows(title: str, names: list[str], width: int, most: int) -> None:
     curves = [steps([0.123456], name=name, color=number) for number, name in enumerate(names)]
-    rows = legend(title, curves, width, most)
+    rows = legend(title, entries(curves), width, most)
     assert len(rows) <= most
     for row in rows:
         assert sum(cell_len(piece.text) for piece in row) <= width
@@ -297,6 +307,6 @@ def test_legend_fits_its_rows(title: str, names: list[str], width: int, most: in
 
 def test_legend_counts_curves_without_room() -> None:
     curves = [steps([0.5], name=f"run-{number}", color=number) for number in range(5)]
-    rows = lines(legend("Loss", curves, 30, 2))
+    rows = lines(legend("Loss", entries(curves), 30, 2))
     assert len(rows) == 2
     assert rows[-1].endswith("+1")

@@ -30,7 +30,7 @@ from weibo_tui.app.models.screen import ModelsScreen
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.terminal.key_queue import KeyQueue, Typed
-from weibo_tui.app.terminal.low_color import LowColorFilter
+from weibo_tui.app.terminal.low_color import LowColorFilter, PaletteFilter
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -78,6 +78,8 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             self.exit()
         if not self.is_headless and self.console.color_system in (None, "standard", "windows"):
             self.add_line_filter(LowColorFilter(self))
+        elif not self.is_headless and self.console.color_system == "256":
+            self.add_line_filter(PaletteFilter())
 
     def get_driver_class(self) -> type[Driver]:
         driver = super().get_driver_class()

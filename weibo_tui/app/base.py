@@ -22,7 +22,6 @@ from textual.message_pump import MessagePump
 from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 from textual.worker import Worker
 
 from weibo_tui.app.explanation import user_message
@@ -34,6 +33,7 @@ from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.terminal.notifications import notification, title
 from weibo_tui.app.terminal.textual_private import TextualApp
 from weibo_tui.app.widgets.chrome import Navigation, StatusBar, StatusMessage
+from weibo_tui.app.widgets.footer import KeyFooter
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
@@ -284,7 +284,7 @@ class MainScreen(BaseScreen[None]):
             yield from self.compose_body()
         yield StatusMessage()
         yield StatusBar()
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     @abstractmethod
     def compose_body(self) -> Iterable[Widget]:
@@ -300,7 +300,7 @@ class FormScreen(BaseScreen[T]):
         with Vertical(classes="body"):
             yield from self.compose_body()
         yield StatusMessage()
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     @abstractmethod
     def compose_body(self) -> Iterable[Widget]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Button, Collapsible, Footer, Static
+from textual.widgets import Button, Collapsible, Static
 
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.dialogs import ChoiceDialog
@@ -21,6 +21,7 @@ from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.chrome import StatusMessage
+from weibo_tui.app.widgets.footer import KeyFooter
 from weibo_tui.datasets.reading import FORMATS
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -76,7 +77,7 @@ class PlanForm(FormScreen[Plan]):
             yield Button(safe_content(_("Start")), variant="primary", id="start")
             yield self._problem
         yield StatusMessage()
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_field_changed(self, event: Field.Changed) -> None:
         self._values[event.field.spec.name] = event.field.text

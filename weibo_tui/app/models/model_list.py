@@ -26,18 +26,19 @@ class ModelList(OptionList):
     BINDINGS = bindings("models_list")
     DEFAULT_CSS = """
     ModelList {
-        border: none; padding: 0; background: $background; text-wrap: nowrap; text-overflow: ellipsis;
+        padding: 0; background: $background; text-wrap: nowrap; text-overflow: ellipsis;
         scrollbar-size-vertical: 1;
         & > .option-list--option { padding: 0 1; }
         & > .option-list--option-disabled { color: $text-muted; }
         & > .option-list--option-highlighted { color: $text; background: $panel; }
-        &:focus { border: none; background-tint: $foreground 0%; }
+        &:focus { background-tint: $foreground 0%; }
         &:focus > .option-list--option-highlighted { color: $text; background: $primary 25%; }
     }
     """
 
     def __init__(self) -> None:
-        super().__init__(markup=False)
+        super().__init__(markup=False, classes="pane")
+        self.border_title = _("Models")
         self._entries: dict[str, ModelEntry] = {}
 
     @property

@@ -42,7 +42,7 @@ class ModelsScreen(MainScreen):
     DEFAULT_CSS = """
     ModelsScreen {
         ModelList { width: 40%; min-width: 34; max-width: 60; height: 1fr; }
-        ModelCard { width: 1fr; height: 1fr; border-left: vkey $panel; }
+        ModelCard { width: 1fr; height: 1fr; }
         &.-narrow ModelCard { display: none; }
         &.-narrow ModelList { width: 1fr; max-width: 100%; }
     }
@@ -57,7 +57,8 @@ class ModelsScreen(MainScreen):
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal():
             yield ModelList()
-            yield ModelCard()
+            yield (card := ModelCard(classes="pane"))
+            card.border_title = _("Card")
         yield JobLine()
 
     def on_mount(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isnan
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -58,6 +58,8 @@ class LineChart(Widget):
 
     log_y = reactive(False)
     smoothing = reactive(True)
+    named = reactive(True)
+    """Show the names of the series, not only their markers and values."""
 
     def __init__(self, title: str, smoothing: bool = True, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -84,7 +86,9 @@ class LineChart(Widget):
 
     def _draw(self, width: int, height: int) -> list[Strip]:
         title = _("{title} (log)").format(title=self._title) if self.log_y else self._title
-        rows = legend(title, self.series, width, max(1, height // 4), self.smoothing) if height > 1 else []
+        rows: list[StyledRow] = []
+        if height > 1:
+            rows = legend(title, entries(self.series, self.named, self.smoothing), width, max(1, height // 4))
         rows += draw(self.series, width, height - len(rows), self.log_y, self.smoothing)
         styles = self._styles()
         return [Strip(Segment(text, styles[style]) for text, style in row) for row in rows]
@@ -104,41 +108,61 @@ class LineChart(Widget):
         return styles
 
 
-def legend(title: str, series: Sequence[Series], width: int, max_rows: int, smoothing: bool = True) -> list[StyledRow]:
-    """Return the title and the series' entries in up to `max_rows` rows. Entries without room are counted: `+2`.
+class Entry(NamedTuple):
+    """An entry of a legend."""
 
-    A single series has no marker.
-    """
-    title = truncate_cells(_one_line(title), width - (len(f"  +{len(series)}") if series and max_rows == 1 else 0))
+    color: int
+    marker: str
+    name: str
+    value: str
+
+    def fitted(self, width: int) -> str:
+        """Return the entry in at most `width` cells. A long name is cut, the value only if it alone does not fit."""
+        room = width - cell_len(self.marker) - len(self.value) - 1
+        name = truncate_cells(self.name, max(0, min(room, _MAX_NAME_WIDTH)))
+        return truncate_cells(self.marker + (f"{name} {self.value}" if name else self.value), width)
+
+
+def entries(series: Sequence[Series], named: bool = True, smoothing: bool = True) -> list[Entry]:
+    """Return the legend of series. A single one has no marker."""
+    several = len(series) > 1
+    return [
+        Entry(
+            item.color,
+            marker(item.color) + " " if several else "",
+            _one_line(item.name) if named else "",
+            _last_value(item, smoothing),
+        )
+        for item in series
+    ]
+
+
+def legend(title: str, entries: Sequence[Entry], width: int, max_rows: int) -> list[StyledRow]:
+    """Return the title and the entries in up to `max_rows` rows. Entries without room are counted: `+2`."""
+    title = truncate_cells(_one_line(title), width - (len(f"  +{len(entries)}") if entries and max_rows == 1 else 0))
     rows: list[StyledRow] = [[StyledText(title, TITLE)] if title else []]
     used = cell_len(title)
-    for number, item in enumerate(series):
-        left = len(series) - number
-        several = len(series) > 1
-        if used and len(rows) < max_rows and used + 2 + cell_len(_entry(item, width, several, smoothing)) > width:
+    for number, entry in enumerate(entries):
+        left = len(entries) - number
+        if used and len(rows) < max_rows and used + 2 + cell_len(entry.fitted(width)) > width:
             rows.append([])
             used = 0
         room = width - (len(f"  +{left - 1}") if left > 1 and len(rows) == max_rows else 0)
-        text = _entry(item, room, several, smoothing)
+        text = entry.fitted(room)
         if used and used + 2 + cell_len(text) > room:
             rows[-1].append(StyledText(f"  +{left}", TITLE))
             break
         if used:
             rows[-1].append(StyledText("  ", TITLE))
             used += 2
-        rows[-1].append(StyledText(text, CellStyle("curve", item.color)))
+        rows[-1].append(StyledText(text, CellStyle("curve", entry.color)))
         used += cell_len(text)
     return rows
 
 
-def _entry(series: Series, width: int, several: bool, smoothing: bool) -> str:
-    """Return marker, name and value. A long name is cut, the value only if it alone does not fit."""
-    number = series.smooth if smoothing and series.smoothing > 0 and not isnan(series.value) else series.value
-    value = NO_FIGURE if isnan(number) else format_number(number)
-    prefix = marker(series.color) + " " if several else ""
-    room = width - cell_len(prefix) - len(value) - 1
-    name = truncate_cells(_one_line(series.name), max(0, min(room, _MAX_NAME_WIDTH)))
-    return truncate_cells(f"{prefix}{name} {value}" if name else prefix + value, width)
+def _last_value(series: Series, smoothing: bool) -> str:
+    value = series.smooth if smoothing and series.smoothing > 0 and not isnan(series.value) else series.value
+    return NO_FIGURE if isnan(value) else format_number(value)
 
 
 def _one_line(text: str) -> str:

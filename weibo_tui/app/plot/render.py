@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from math import inf, log10
 from operator import itemgetter
@@ -15,9 +16,10 @@ from weibo_tui.app.plot.series import Series
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import truncate_cells
 
-MARKERS = "●▲■◆▼★"
-"""Ends of the curves when there are several, so that they differ without color."""
+MARKERS = "●■◆○□◇"
+"""Ends of the curves when there are several, so that they differ without color. Triangles mark labels elsewhere."""
 MAX_TICKS = 5
+_MIN_BUCKETS_TO_CUT = 40
 _MIN_PLOT_WIDTH = 6  # cells; a narrower plot has no labels at its side
 _LABEL_WIDTH = 12  # cells for a label below
 _DOTS_X, _DOTS_Y = 2, 4  # dots in a cell
@@ -94,10 +96,26 @@ def _y_axis(series: Sequence[Series], height: int, log_y: bool) -> Axis | str:
     max_ticks = max(2, min(MAX_TICKS, height // 2))
     high = max(item.high for item in drawn)
     if not log_y:
-        return linear(min(item.low for item in drawn), high, max_ticks)
+        low = min(item.low for item in drawn)
+        later = _high_after_start(drawn)
+        if low < later < (low + high) / 2:
+            axis = linear(low, later, max_ticks)
+            return replace(axis, ticks=(*axis.ticks, (axis.high, f"↑{format_number(high)}")))
+        return linear(low, high, max_ticks)
     if high <= 0:
         return _("No positive values, which a logarithmic axis needs")
     return logarithmic(min(item.min_positive for item in drawn), high, max_ticks)
+
+
+def _high_after_start(series: Sequence[Series]) -> float:
+    """Return the highest value after the first tenth of the curves, and of short curves the highest of all.
+
+    The losses of the first steps may be so high that the others would look flat."""
+    if max(len(item.buckets) for item in series) < _MIN_BUCKETS_TO_CUT:
+        return max(item.high for item in series)
+    starts = ((item, item.first + (item.buckets[-1].x - item.first) / 10) for item in series)
+    later = (bucket.high for item, start in starts for bucket in item.buckets if bucket.x > start)
+    return max((high for high in later if high < inf), default=-inf)
 
 
 def _x_axis(series: Sequence[Series], width: int) -> Axis:
@@ -252,8 +270,8 @@ def draw_series(
             # The smoothed curve may be below the smallest positive value.
             low, high = max(log10(low), y.low), max(log10(high), y.low)
         column = int(x_base + bucket.x * x_factor)
-        top = int(y_base - high * y_factor)
-        bottom = top if smooth else int(y_base - low * y_factor)
+        top = max(0, int(y_base - high * y_factor))  # the axis may leave out the start
+        bottom = top if smooth else max(0, int(y_base - low * y_factor))
         if span is None or column != span[0] or not joined:
             if span is not None:
                 canvas.vertical_line(*span)

@@ -1,12 +1,17 @@
-"""A filter for terminals with 16 colors or none: it replaces shades by the terminal's own colors and reverse video.
+"""Filters for terminals with fewer colors than the themes.
 
-Otherwise a selected row would be as black as the others, and gray words black on black."""
+With 16 colors or none, shades become the terminal's own colors and reverse video. Otherwise a selected row would be as
+black as the others, and gray words black on black. With 256 colors, each becomes the nearest one. Rich would round
+each component by itself, which makes dark brown blood red."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from rich.color import ColorSystem
+from rich._palettes import EIGHT_BIT_PALETTE
+from rich.color import Color as RichColor
+from rich.color import ColorSystem, ColorType
+from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
@@ -33,6 +38,41 @@ class LowColorFilter(LineFilter):
             Segment(text, None if style is None else _simplify(style, primary, backgrounds), control)
             for text, style, control in segments
         ]
+
+
+class PaletteFilter(LineFilter):
+    """Replaces each color by the nearest one of the 256 of xterm."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
+        return [
+            Segment(text, None if style is None else _in_palette(style), control) for text, style, control in segments
+        ]
+
+
+@lru_cache(4096)
+def _in_palette(style: Style) -> Style:
+    return style + Style(
+        color=None if style.color is None else _nearest(style.color),
+        bgcolor=None if style.bgcolor is None else _nearest(style.bgcolor),
+    )
+
+
+@lru_cache(4096)
+def _nearest(color: RichColor) -> RichColor:
+    if color.type != ColorType.TRUECOLOR:
+        return color
+    triplet = color.get_truecolor()
+    palette = (EIGHT_BIT_PALETTE[number] for number in range(16, 256))
+    return RichColor.from_triplet(min(palette, key=lambda other: _perceived_distance(triplet, other)))
+
+
+def _perceived_distance(first: ColorTriplet, second: ColorTriplet) -> float:
+    """Return the squared distance in RGB, weighted by how well the eye tells the components apart.
+
+    It is the "redmean" approximation of CIELUV (https://www.compuphase.com/cmetric.htm)."""
+    mean = (first.red + second.red) / 2
+    red, green, blue = (a - b for a, b in zip(first, second, strict=True))
+    return (2 + mean / 256) * red**2 + 4 * green**2 + (2 + (255 - mean) / 256) * blue**2
 
 
 @lru_cache(4096)

@@ -108,6 +108,7 @@ class ChartGrid(Container):
         visible = [self._metrics[self._zoomed]] if self.zoomed else self._metrics
         for name, chart in self._charts.items():
             chart.display = any(metric.name == name for metric in visible)
+            chart.named = name == visible[0].name
         width = self.size.width
         columns = 1 if self.zoomed or width < 48 else 2 if width < 104 else 4
         small = -(-(len(visible) - 1) // columns)
@@ -155,7 +156,8 @@ class Monitor(Vertical):
         """A chart was zoomed in or out."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(classes="pane")
+        self.border_title = _("Monitor")
         self._head = Static(classes="head")
         self._log = Static(classes="log")
         self._shown_log: tuple[LogLine, ...] = ()

@@ -24,6 +24,7 @@ from weibo_tui.text.terminal import sanitize, truncate_cells
 
 ONE_LINE = 54
 """Minimum width in cells for a run in one line."""
+DATE_WIDTH = 10
 BOTH_ACCURACIES = 76
 """Minimum width for a column for each of both accuracies in that line."""
 STATE_SIGNS: Mapping[State, str] = {
@@ -78,16 +79,17 @@ class RunList(OptionList):
     )
     DEFAULT_CSS = """
     RunList {
-        border: none; padding: 0; background: $background; text-wrap: nowrap;
+        padding: 0; background: $background; text-wrap: nowrap;
         & > .option-list--option { padding: 0 1; }
         & > .option-list--option-highlighted { background: $panel; color: $text; text-style: none; }
         &:focus > .option-list--option-highlighted { background: $primary 22%; color: $text; text-style: none; }
-        &:focus { border: none; background-tint: $foreground 0%; }
+        &:focus { background-tint: $foreground 0%; }
     }
     """
 
-    def __init__(self, id: str) -> None:  # noqa: A002
-        super().__init__(markup=False, id=id)
+    def __init__(self, id: str, classes: str) -> None:  # noqa: A002
+        super().__init__(markup=False, id=id, classes=classes)
+        self.border_title = _("Runs")
         self._rows: list[RunRow] = []
 
     @property
@@ -139,11 +141,13 @@ def _lines(row: RunRow, width: int) -> Iterator[Content]:
     state = state_label(row.state, row.is_elsewhere)
     if row.share is not None and row.state != "finished":
         state = Content.assemble(state, f" {percent(row.share, 0)}")
-    details = [state, Content.styled(_when(row.at), "$text-muted")]
+    is_one_line = width >= ONE_LINE
+    when = _when(row.at).rjust(DATE_WIDTH if is_one_line else 0)
+    details = [state, Content.styled(when, "$text-muted")]
     if row.kind != "train":
         details.insert(1, Content.styled(display_name(row.kind), "$text-muted"))
     validation, test = _accuracy(_("val"), row.validation), _accuracy(_("test"), row.test)
-    if width >= ONE_LINE:
+    if is_one_line:
         columns = [column for column in (validation, test) if column.cell_length]
         if width >= BOTH_ACCURACIES:
             columns = [Content(" " * max(0, 11 - column.cell_length)) + column for column in (validation, test)]

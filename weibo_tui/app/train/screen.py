@@ -38,8 +38,6 @@ QUEUE_SECONDS = 2.0
 """Interval at which a queued training looks for the end of the others."""
 TICKS_BUSY, TICKS_IDLE = 2, 4
 """Number of these intervals after which the list of runs is read too, with and without an active run."""
-_HIDDEN_WHEN_NARROW = {"train.overlay", "train.zoom"}
-"""Actions that a narrow footer has no room for."""
 
 
 class TrainScreen(MainScreen):
@@ -58,12 +56,12 @@ class TrainScreen(MainScreen):
     DEFAULT_CSS = """
     TrainScreen {
         & RunList { scrollbar-size-vertical: 1; scrollbar-color: $panel; scrollbar-background: $background; }
-        & #runs { width: 36; height: 1fr; border-right: solid $panel; }
+        & #runs { width: 38; height: 1fr; }
         & #empty { width: 1fr; padding: 1 2; display: none; }
         &.-empty #empty { display: block; }
         &.-empty #runs, &.-empty Monitor { display: none; }
         &.-narrow #split { layout: vertical; }
-        &.-narrow #runs { width: 1fr; height: auto; max-height: 4; border-right: none; border-bottom: solid $panel; }
+        &.-narrow #runs { width: 1fr; height: auto; max-height: 4; }
         &.-narrow.-inside #runs, &.-narrow.-zoomed #runs { display: none; }
     }
     """
@@ -73,7 +71,7 @@ class TrainScreen(MainScreen):
         self.form_values: dict[str, dict[str, Any]] = {"train": {}, "pretrain": {}}
         """Texts of the forms when they were used last."""
         self.store = RunStore()
-        self._list = RunList(id="runs")
+        self._list = RunList(id="runs", classes="pane")
         self._monitor = Monitor()
         self._ticks = 0
         self._timer: Timer | None = None
@@ -106,7 +104,7 @@ class TrainScreen(MainScreen):
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The working keys. A narrow footer shows fewer of them."""
+        """The working keys, named for the state of the selected run."""
         return {
             key: active._replace(binding=self._with_state(active.binding))
             for key, active in super().active_bindings.items()
@@ -115,8 +113,6 @@ class TrainScreen(MainScreen):
     def _with_state(self, binding: Binding) -> Binding:
         if binding.id == "train.pause" and self.entry is not None and self.entry.state == "paused":
             return dataclasses.replace(binding, description=_("Continue"))
-        if binding.id in _HIDDEN_WHEN_NARROW and self.has_class("-narrow"):
-            return dataclasses.replace(binding, show=False)
         return binding
 
     # ---- reading the journals
