@@ -59,13 +59,16 @@ def audit(
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:
     for file in figures["files"]:
-        yield _("{path}: {rows} rows, {format}, {encoding}; text column '{text}', label column '{label}'").format(
+        message = _("{path}: {rows} rows, {format}, {encoding}; text column '{text}', label column '{label}'")
+        if not file["label_column"]:
+            message = _("{path}: {rows} rows, {format}, {encoding}; text column '{text}', no label column")
+        yield message.format(
             path=file["path"],
             rows=f"{file['rows']:,}",
             format=file["format"],
             encoding=file["encoding"],
             text=file["text_column"],
-            label=file["label_column"] or "–",
+            label=file["label_column"],
         )
     used = figures["rows"] - figures["empty"]
     yield _("Rows           {rows}, {empty} empty, {unlabelled} unlabeled").format(

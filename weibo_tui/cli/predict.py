@@ -29,7 +29,7 @@ from weibo_tui.cli.output import (
 )
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.text.terminal import truncate_cells
@@ -192,6 +192,11 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
     counts = ", ".join(f"{label} {number:,}" for label, number in result.counts.items())
     echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
     if result.failed:
-        echo_error(_("{failed} rows failed. The column error gives the reasons.").format(failed=result.failed))
+        message = ngettext(
+            "{failed:,} row failed. The column error gives the reason.",
+            "{failed:,} rows failed. The column error gives the reasons.",
+            result.failed,
+        )
+        echo_error(message.format(failed=result.failed))
     rate = f"{result.posts_per_second:,.0f}"
     echo_info(_("Result written to {out} at {rate} posts/s.").format(out=result.out, rate=rate))

@@ -144,7 +144,7 @@ def _read_chunks(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str,
     except UserInputError:
         raise
     except Exception as error:  # hostile bytes make the standard library raise all kinds
-        reason = getattr(error, "strerror", None) or str(error)[:MAX_QUOTE]
+        reason = getattr(error, "strerror", None) or _("damaged, or not an archive")
         message = _("Cannot read {source} as an archive ({reason}). Give a .zip or .tar.gz file, or a folder.")
         raise UserInputError(message.format(source=source, reason=reason)) from error
     if missing:
