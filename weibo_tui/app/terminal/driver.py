@@ -21,6 +21,7 @@ from textual.message import Message
 
 from weibo_tui.app.terminal.encoding import terminal_encoding
 from weibo_tui.app.terminal.output import TerminalOutput
+from weibo_tui.app.terminal.textual_private import TextualApp
 
 MAX_COLUMNS, MAX_ROWS = 2000, 1000
 """Larger sizes are ignored, because a terminal reports them only by mistake."""
@@ -54,6 +55,7 @@ class TerminalDriver(LinuxDriver):
         self._file = self._output  # type: ignore[assignment]  # has the methods of a file that the driver needs
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self.write(SAVE_TITLE)
+        self._redraw()
         try:
             termios.tcgetattr(self.fileno)
         except termios.error:
@@ -77,14 +79,14 @@ class TerminalDriver(LinuxDriver):
             if self._output is not None:  # stopped by SIGSTOP, which cannot be handled
                 self.suspend_application_mode()
             self.resume_application_mode()
-            self._app.refresh(layout=True)
 
     def _exit_app(self) -> None:
         """Exit because the terminal is gone. Safe in any thread."""
         self._call_in_loop(self._app.exit)
 
     def _redraw(self) -> None:
-        self._call_in_loop(lambda: self._app.refresh(layout=True))
+        assert isinstance(self._app, TextualApp)
+        self._call_in_loop(self._app.redraw)
 
     def _call_in_loop(self, function: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed, so the app has exited

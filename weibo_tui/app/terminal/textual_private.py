@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.css.query import NoMatches
 from textual.filter import LineFilter
+from textual.screen import Screen
 
 from weibo_tui.app.explanation import user_message
+from weibo_tui.app.terminal.frame import Frame, FrameUpdate
 from weibo_tui.log import log_exception
 from weibo_tui.text.terminal import sanitize
 
 PRIVATE_NAMES: Mapping[str, Mapping[str, str]] = {
     "textual.app.App": {
+        "_display": "send only the cells that change",
         "_driver": "restore the terminal after an interrupt",
         "_exception": "explain a fatal error in one sentence",
         "_exit_renderables": "explain a fatal error only once",
@@ -42,9 +47,24 @@ class TextualApp(App[None], inherit_bindings=False):
 
     exiting = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._frame = Frame()
+
     def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         self.exiting = True
         super().exit(result, return_code, message)
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        update: Any = renderable
+        if isinstance(update, LayoutUpdate | ChopsUpdate):
+            update = FrameUpdate(self._frame, update, self.size)
+        super()._display(screen, update)
+
+    def redraw(self) -> None:
+        """Send the whole screen again, after another program wrote to the terminal or output was lost."""
+        self._frame.forget()
+        self.refresh(layout=True)
 
     def add_line_filter(self, line_filter: LineFilter) -> None:
         """Apply a filter to all lines before Textual's own filters."""

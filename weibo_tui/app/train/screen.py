@@ -32,11 +32,11 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.workbench.legacy_project import LegacyProject
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 """Interval at which the journals of active runs are read."""
 QUEUE_SECONDS = 2.0
 """Interval at which a queued training looks for the end of the others."""
-TICKS_BUSY, TICKS_IDLE = 2, 4
+TICKS_BUSY, TICKS_IDLE = 1, 2
 """Number of these intervals after which the list of runs is read too, with and without an active run."""
 
 

@@ -1,0 +1,59 @@
+"""Updates of the screen send the cells that change, and the terminal shows the same as after whole updates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyte
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.color import ColorSystem
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+
+from weibo_tui.app.terminal.frame import Frame
+
+COLUMNS, ROWS = 24, 3
+STYLES = [None, Style(color="#112233"), Style(bgcolor="#445566", bold=True), Style(reverse=True)]
+PAIRS = st.sampled_from(["ab", "  ", "好", "⣿│", "é1", "👍"])
+FRAGMENTS = st.tuples(
+    st.integers(0, COLUMNS // 2 - 4).map(lambda pair: 2 * pair),
+    st.integers(0, ROWS - 1),
+    st.lists(st.tuples(PAIRS, st.sampled_from(STYLES)), min_size=1, max_size=4).map(
+        lambda runs: Strip([Segment(text, style) for text, style in runs])
+    ),
+)
+
+
+def feed(screen: pyte.Screen, sequence: str) -> None:
+    pyte.Stream(screen).feed(sequence)
+
+
+def shown(screen: pyte.Screen) -> list[list[Any]]:
+    return [[screen.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
+
+
+@given(st.lists(st.lists(FRAGMENTS, min_size=1, max_size=4), min_size=1, max_size=8))
+def test_changes_show_the_same_as_whole_updates(updates: list[list[tuple[int, int, Strip]]]) -> None:
+    reduced, whole, frame = pyte.Screen(COLUMNS, ROWS), pyte.Screen(COLUMNS, ROWS), Frame()
+    for fragments in updates:
+        feed(reduced, frame.replace(iter(fragments), ColorSystem.TRUECOLOR))
+        for fragment in fragments:
+            feed(whole, Frame().replace(iter([fragment]), ColorSystem.TRUECOLOR))
+        assert shown(reduced) == shown(whole)
+        assert frame.replace(iter(fragments[-1:]), ColorSystem.TRUECOLOR) == ""
+
+
+def test_frame_forgets_at_another_size() -> None:
+    frame, fragment = Frame(), (0, 0, Strip([Segment("好a", STYLES[1])]))
+    frame.resize(Size(10, 1))
+    sequence = frame.replace(iter([fragment]), ColorSystem.TRUECOLOR)
+    assert sequence == "\x1b[1;1H\x1b[0;38;2;17;34;51m好a\x1b[0m"
+    frame.resize(Size(10, 1))
+    assert frame.replace(iter([fragment]), ColorSystem.TRUECOLOR) == ""
+    frame.resize(Size(10, 2))
+    assert frame.replace(iter([fragment]), ColorSystem.TRUECOLOR) == sequence
+    changed = (0, 0, Strip([Segment("好b", STYLES[1])]))
+    assert frame.replace(iter([changed]), ColorSystem.EIGHT_BIT).startswith("\x1b[1;3H")

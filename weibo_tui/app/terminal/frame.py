@@ -1,0 +1,143 @@
+"""Screen updates that send only the cells that change, for terminals at the end of a slow line.
+
+Textual sends each widget that was drawn again as a whole: a chart or a change of screen takes tens of kilobytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+
+from rich.cells import split_graphemes
+from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS, Console
+from rich.style import Style
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.geometry import Size
+from textual.strip import Strip
+
+MAX_GAP = 6
+"""Unchanged cells that are sent again between two changes, because moving the cursor takes as many bytes."""
+
+Cell = tuple[str, Style | None]
+"""The character of a cell and its style. The second cell of a wide character has an empty one."""
+
+
+class Frame:
+    """The cells that the terminal shows."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[Cell | None]] = {}
+        """Cells by row, None where they are unknown."""
+        self._size = Size(0, 0)
+
+    def forget(self) -> None:
+        """Send everything again, because the terminal may show something else."""
+        self._rows = {}
+
+    def resize(self, size: Size) -> None:
+        """Forget what is shown if the size has changed: each terminal wraps its lines in another way then."""
+        if size != self._size:
+            self._size = size
+            self.forget()
+
+    def replace(self, fragments: Iterator[tuple[int, int, Strip]], color_system: ColorSystem) -> str:
+        """Put fragments (x, y, strip) into the frame, and return the sequence that changes the terminal so."""
+        rows: dict[int, list[Cell | None]] = {}
+        for x, y, strip in fragments:
+            if y not in rows:
+                rows[y] = list(self._rows.get(y, ()))
+            row, cells = rows[y], list(_cells(strip))
+            row += [None] * (x + len(cells) - len(row))
+            row[x : x + len(cells)] = cells
+        sequence = "".join(
+            f"\x1b[{y + 1};{start + 1}H" + _render(row[start:end], color_system)
+            for y, row in rows.items()
+            for start, end in _changes(self._rows.get(y, ()), row)
+        )
+        self._rows |= rows
+        return sequence
+
+
+class FrameUpdate(CompositorUpdate):
+    """An update of Textual, reduced to what changes in a frame."""
+
+    def __init__(self, frame: Frame, update: LayoutUpdate | ChopsUpdate, size: Size) -> None:
+        self._frame = frame
+        self._update = update
+        self._size = size
+
+    def render_segments(self, console: Console) -> str:
+        color_system = COLOR_SYSTEMS[console.color_system or "truecolor"]
+        update = self._update
+        fragments = _layout_fragments(update) if isinstance(update, LayoutUpdate) else _chop_fragments(update)
+        self._frame.resize(self._size)
+        return self._frame.replace(fragments, color_system)
+
+
+def _layout_fragments(update: LayoutUpdate) -> Iterator[tuple[int, int, Strip]]:
+    for y, line in enumerate(update.strips, update.region.y):
+        x = update.region.x
+        for strip in line:
+            yield x, y, strip
+            x += strip.cell_length
+
+
+def _chop_fragments(update: ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
+    for y, start, end in update.spans:
+        for strip_end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+            if strip is not None and x < end and strip_end > start:
+                yield x, y, strip.crop(0, min(strip_end, end) - x)
+
+
+def _cells(strip: Strip) -> Iterator[Cell]:
+    for text, style, control in strip:
+        if control:
+            continue
+        if text.isascii():
+            for character in text:
+                yield character, style
+        else:
+            for start, end, width in split_graphemes(text)[0]:
+                yield text[start:end], style
+                for _cell in range(width - 1):
+                    yield "", style
+
+
+def _changes(old: Sequence[Cell | None], new: Sequence[Cell | None]) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of cells that differ, of known cells only. None cuts a wide character of `new` apart."""
+    start = end = -1
+    for column, cell in enumerate(new):
+        if start >= 0 and (cell is None or column - end > MAX_GAP):
+            yield _whole(new, start, end)
+            start = -1
+        if cell is not None and (column >= len(old) or old[column] != cell):
+            start, end = (column if start < 0 else start), column + 1
+    if start >= 0:
+        yield _whole(new, start, end)
+
+
+def _whole(row: Sequence[Cell | None], start: int, end: int) -> tuple[int, int]:
+    while start > 0 and _is_second_half(row[start]):
+        start -= 1
+    while end < len(row) and _is_second_half(row[end]):
+        end += 1
+    return start, end
+
+
+def _is_second_half(cell: Cell | None) -> bool:
+    return cell is not None and not cell[0]
+
+
+def _render(cells: Sequence[Cell | None], color_system: ColorSystem) -> str:
+    runs = groupby(filter(None, cells), key=itemgetter(1))
+    parts = (_prefix(style, color_system) + "".join(text for text, _style in run) for style, run in runs)
+    return "".join(parts) + "\x1b[0m"
+
+
+@lru_cache(4096)
+def _prefix(style: Style | None, color_system: ColorSystem) -> str:
+    """Return the sequence that sets a style, whatever was set before."""
+    prefix = style.render("\0", color_system=color_system).partition("\0")[0] if style is not None else ""
+    return prefix.replace("\x1b[", "\x1b[0;", 1) if prefix else "\x1b[0m"
