@@ -8,16 +8,21 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 
-from weibo_tui.text.cleaning import INVISIBLE, MARK
+from weibo_tui.text.cleaning import CONTROLS, MARK, ZERO_WIDTH
 from weibo_tui.text.emoticons import EMOJI, EMOJI_SEQUENCE, ICONS, SIGNS
 
 MAX_COMBINING_MARKS = 10
 """Marks on one letter that are shown. More of them reach over many lines, and one cell may hold a megabyte."""
 
+_EMOJI = f"{ICONS}{SIGNS}"
+# All of them except variation selectors after a picture, and joiners between two.
+_NOT_SHOWN = re.compile(
+    rf"[{ZERO_WIDTH}](?<![0-9#*{_EMOJI}][\ufe0e\ufe0f])"
+    rf"(?:(?<!\u200d)|(?<![{_EMOJI}]\u200d)(?<![{_EMOJI}][\ufe0e\ufe0f]\u200d)|(?![{_EMOJI}]))"
+)
 # Newline and tab stay. These would move the cursor, hide text, or turn the line around.
-_UNSAFE = re.compile(rf"[\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029\ufffc{INVISIBLE}]")
-_EMOJI_JOINERS = re.compile(rf"(?<=[0-9#*{ICONS}{SIGNS}])(?:[\ufe0e\ufe0f]\u200d?|\u200d)")
-_CHAIN = re.compile(rf"(?P<shown>(?:{EMOJI}\u200d){{{MAX_COMBINING_MARKS}}})(?:{EMOJI}\u200d)+")
+_UNSAFE = re.compile(rf"[\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029\ufffc{CONTROLS}]")
+_CHAIN = re.compile(rf"(?P<shown>(?:{EMOJI}\u200d){{{MAX_COMBINING_MARKS}}})(?P<rest>(?:{EMOJI}\u200d)+)")
 _MARKS = re.compile(rf"{MARK}{{{MAX_COMBINING_MARKS + 1},}}")
 # What a screen shows as one thing.
 _GLYPHS = re.compile(rf"(?:{EMOJI_SEQUENCE}|.)[\u0300-\u036f\ufe0f\u20e3]*", re.DOTALL)
@@ -29,15 +34,20 @@ _OPENING = frozenset("（［｛〔【《「『“‘")
 def sanitize(text: str) -> str:
     """Return text from outside made safe for a terminal. Newline and tab stay; other control characters are shown.
 
-    ESC becomes `␛`, other C0 controls their picture, C1 controls `\\x9b`. Bidi and zero-width characters, lone
-    surrogates, and combining marks after the first ten of a letter become `<U+202E>`. The joiners inside an emoji stay,
-    up to ten of them, so that it remains one picture.
+    ESC becomes `␛`, other C0 controls their picture, C1 controls `\\x9b`. Bidi characters, lone surrogates, and
+    combining marks after the first ten of a letter become `<U+202E>`. Zero-width characters are left out.
     """
-    joiners = {index for match in _EMOJI_JOINERS.finditer(text) for index in range(*match.span())}
-    for chain in _CHAIN.finditer(text):
-        joiners.difference_update(range(chain.end("shown"), chain.end()))
-    shown = _UNSAFE.sub(lambda match: match[0] if match.start() in joiners else _escape(ord(match[0])), text)
-    return _MARKS.sub(_limit_marks, shown)
+    return _MARKS.sub(_limit_marks, _UNSAFE.sub(lambda match: _escape(ord(match[0])), hide_zero_width(text)))
+
+
+def hide_zero_width(text: str, replacement: str = "") -> str:
+    """Return the text with `replacement` for each zero-width character.
+
+    Those inside an emoji stay, with up to ten joiners, so that it remains one picture."""
+    return _CHAIN.sub(
+        lambda chain: chain["shown"] + chain["rest"].replace("\u200d", replacement),
+        _NOT_SHOWN.sub(replacement, text),
+    )
 
 
 def _limit_marks(match: re.Match[str]) -> str:
