@@ -90,7 +90,7 @@ def test_cards_are_in_order_and_show_what_was_read(furnished: Path, monkeypatch:
         assert pane.text(pane.cards[1]).startswith("[doge] [/哈哈] ␛[31m <U+202E> [b]x\n")
 
         # The cards are in the order of the posts, and the oldest cards are removed.
-        monkeypatch.setattr("weibo_tui.app.predict.prediction_list.MAX_CARDS", 10)
+        monkeypatch.setattr("weibo_tui.app.predict.card_list.MAX_CARDS", 10)
         release = threading.Event()
         held = asyncio.ensure_future(pane.app.engine.call(lambda _wb: release.wait(60)))
         await pane.send(*texts)

@@ -104,7 +104,7 @@ class PredictScreen(MainScreen):
             self.set_focus(self.welcome.query_one(OptionList) if no_adapter else self.prompt)
         self.refresh_bindings()
 
-    def on_prediction_list_filled(self) -> None:
+    def on_card_list_filled(self) -> None:
         if self._ready:
             self._update_welcome(self.app.catalog)
 
