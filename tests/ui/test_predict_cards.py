@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from stage import until
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.predict.card import FileCard
 from weibo_tui.storage.history import Analysis
+from weibo_tui.workbench import Workbench
 
 
 def keep_posts(home: Path, *texts: str) -> None:
@@ -65,14 +67,15 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
         assert "5 rows" in text
         await pane.press("escape", "c")
         assert pane.app.clipboard == str(FILE.out)
-        await pane.press("space", "h", "s", "u")  # for which there is no use now
+        assert pane.news == "Copied the path of the labeled file."
+        await pane.press("space", "h", "s", "u", "C", "l", "1")  # for which there is no use now
         assert pane.app.focused is pane.prediction_list
         assert pane.prompt.text == ""
         for key in ("c", "y"):
             pane.app.copy_to_clipboard("")
             await pane.press("G", "k", key)
             assert pane.app.clipboard == HOSTILE  # as the post was written
-        assert "Copied." in pane.news
+        assert pane.news == "Copied the post."
 
         await pane.pilot.click(post)
         assert pane.cursor is post
@@ -108,6 +111,99 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
         assert pane.cursor is file
 
     play_predict(act, (100, 40))
+
+
+def test_prediction_is_copied_in_several_formats(furnished: Path) -> None:
+    post = "# 好吃*真*[哈哈]\n1. 下次\n\n- 再来\u200b"
+    keep(furnished, [replace(ANALYSIS, text=post, corrected="negative", uncertain=True)])
+
+    async def act(pane: Pane) -> None:
+        await until(pane.pilot, lambda: pane.cards)
+        await pane.press("escape")
+        copied = {}
+        for name, steps in {"text": 0, "JSON": 1, "Markdown": 1, "post": 3}.items():
+            await pane.press("C")
+            await pane.dialog_opened()
+            await pane.press(*["up" if name == "post" else "down"] * steps, "enter")  # it stays on the last choice
+            await until(pane.pilot, lambda name=name: name in pane.news)
+            assert pane.news.startswith("Copied the ")
+            copied[name] = pane.app.clipboard
+        notes = "positive 93.8%, negative 6.2%, uncertain, corrected: negative, adapter mood"
+        assert copied["post"] == post
+        assert copied["text"] == f"{post}\n{notes}"
+        assert json.loads(copied["JSON"]) == {
+            "text": post,
+            "label": "positive",
+            "confidence": ANALYSIS.confidence,
+            "probabilities": ANALYSIS.probabilities,
+            "uncertain": True,
+            "adapter": "mood",
+            "truncated": False,
+        }
+        quote = "> \\# 好吃\\*真\\*\\[哈哈\\]\\\n> 1\\. 下次\n>\n> \\- 再来\u200b"
+        assert copied["Markdown"] == f"{quote}\n\n**positive 93.8%**{notes.removeprefix('positive 93.8%')}"
+
+    play_predict(act)
+
+
+def test_digit_keys_correct_a_card_and_undo_takes_it_back(furnished: Path) -> None:
+    keep_posts(furnished, POST, OTHER)
+
+    async def act(pane: Pane) -> None:
+        await until(pane.pilot, lambda: len(pane.cards) == 2)
+        await pane.press("escape", "k", "space")
+        card = pane.posts[0]
+        assert "2 ▲ positive" in pane.text(card)
+        assert "1 ▼ negative" in pane.text(card)
+        for key, shown, news in (
+            ("1", "corrected: ▼ negative", "Label saved: negative. Press u to undo."),
+            ("2", "confirmed", "Label saved: positive. Press u to undo."),
+            ("0", "", "Correction removed. Press u to undo."),
+        ):
+            await pane.press(key)
+            await until(pane.pilot, lambda news=news: pane.news == news)
+            assert shown in pane.text(card)
+        for shown in ("confirmed", "corrected: ▼ negative"):
+            await pane.press("u")
+            await until(pane.pilot, lambda shown=shown: shown in pane.text(card))
+        await pane.press("9")
+        assert pane.news == "No label has the key 9. The keys of the labels: 1 negative, 2 positive."
+        await pane.press("l")
+        await pane.dialog_opened()
+        await pane.press("down", "enter")
+        await until(pane.pilot, lambda: "confirmed" in pane.text(card))
+        assert [entry.corrected for entry in history_entries(furnished) if isinstance(entry, Analysis)] == [
+            None,
+            "positive",
+        ]
+        # A deleted card comes back with its correction, which can be taken back then.
+        await pane.press("d")
+        await pane.dialog_opened()
+        await pane.press("down", "enter")
+        await until(pane.pilot, lambda: len(pane.cards) == 1)
+        await pane.press("u", "u")
+        await until(pane.pilot, lambda: "corrected: ▼ negative" in pane.text(card))
+        assert pane.cursor is card
+
+        history = pane.app.main_screens["history"]
+        assert isinstance(history, HistoryScreen)
+        await pane.press("h")
+        await until(pane.pilot, lambda: history.is_current and selected_post(history) == POST)
+        entry = history.browser.entry
+        assert isinstance(entry, Analysis) and entry.corrected == "negative"
+
+        await pane.press("f2")
+        settings = furnished / "settings.toml"
+        settings.write_text(settings.read_text("utf-8") + "history = false\n", "utf-8")
+        with Workbench(furnished) as wb:
+            assert not wb.settings.history
+        await pane.app.records.call(lambda wb: wb.settings)
+        await pane.send(POST)
+        await pane.wait_predicted(3)
+        await pane.press("escape", "1")
+        assert pane.news == "Only recorded predictions can be corrected, and recording is off in the settings."
+
+    play_predict(act)
 
 
 def selected_post(history: HistoryScreen) -> str:

@@ -180,7 +180,10 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
     def action_open(self) -> None:
         if isinstance(self.cursor, PostCard):
             self.cursor.expanded = not self.cursor.expanded
-            self.call_after_refresh(self._scroll_to_cursor)
+
+    def on_card_height_changed(self, message: Card.HeightChanged) -> None:
+        message.stop()
+        self._scroll_to_cursor()
 
     def on_card_clicked(self, message: Card.Clicked) -> None:
         message.stop()

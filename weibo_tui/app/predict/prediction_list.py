@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from typing import Any
 
+from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.widgets import Static
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import safe_content
+from weibo_tui.app.formatting import label_name, safe_content
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.predict.card import Card, PostCard, create_card
 from weibo_tui.app.predict.card_list import CardList
+from weibo_tui.app.predict.copying import COPY_FORMATS
 from weibo_tui.app.predict.job_card import JobCard, LabelingCard
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.locale import N_
@@ -30,6 +33,9 @@ MAX_OLDER_CARDS = 600
 CARD_ACTIONS: Mapping[str, Callable[[Card], bool]] = {
     "open": lambda card: isinstance(card, PostCard),
     "copy_card": lambda _card: True,
+    "copy_as": lambda card: isinstance(card, PostCard) and card.prediction is not None,
+    "correct": lambda card: isinstance(card, PostCard) and card.prediction is not None,
+    "uncorrect": lambda card: isinstance(card, PostCard) and card.prediction is not None,
     "predict_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.busy,
     "show_in_history": lambda card: isinstance(card.entry, Analysis),
     "delete_card": lambda card: not card.busy,
@@ -43,8 +49,9 @@ class PredictionList(CardList, inherit_bindings=False):
 
     HELP_TEXT = N_(
         "The cards: posts and their predictions, newest last. The selected card can be opened (all labels, "
-        "full post), copied, predicted again with another adapter, shown in the history or deleted. Any "
-        "other letter goes back to the prompt and is typed there."
+        "full post), copied, corrected, predicted again with another adapter, shown in the history or "
+        "deleted. A digit gives the post the label that has it on the opened card, 0 removes that label. "
+        "Any other letter goes back to the prompt and is typed there."
     )
     BINDINGS = bindings("cards")
     DEFAULT_CSS = """
@@ -66,7 +73,9 @@ class PredictionList(CardList, inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__()
-        self._deleted: list[Card] = []
+        self._undo_steps: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """What takes back the last deletions and corrections, the latest last."""
+        self._copy_format = "text"
         self._allowed: list[bool | None] = []
         self._fetching = False
         self._all_fetched = False
@@ -81,7 +90,7 @@ class PredictionList(CardList, inherit_bindings=False):
 
     def allow_focus(self) -> bool:
         """Return False for a list without any card, which Tab skips."""
-        return bool(self.cards or self._deleted)
+        return bool(self.cards or self._undo_steps)
 
     @property
     def posts(self) -> list[str]:
@@ -137,14 +146,14 @@ class PredictionList(CardList, inherit_bindings=False):
     # ---- actions on the card under the cursor
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        if action == "bring_back":
-            return bool(self._deleted)
+        if action == "undo":
+            return bool(self._undo_steps)
         if action in CARD_ACTIONS:
             return self.cursor is not None and CARD_ACTIONS[action](self.cursor)
         return True
 
     def update_actions(self) -> None:
-        allowed = [self.check_action(action, ()) for action in (*CARD_ACTIONS, "bring_back")]
+        allowed = [self.check_action(action, ()) for action in (*CARD_ACTIONS, "undo")]
         if allowed != self._allowed:
             self._allowed = allowed
             self.refresh_bindings()
@@ -166,8 +175,80 @@ class PredictionList(CardList, inherit_bindings=False):
 
     def action_copy_card(self) -> None:
         if self.cursor is not None:
-            self.app.copy_to_clipboard(self.cursor.clipboard_text)
-            get_app(self).show_message(_("Copied."), "success")
+            self._copy(*self.cursor.clipboard)
+
+    def _copy(self, text: str, message: str) -> None:
+        self.app.copy_to_clipboard(text)
+        get_app(self).show_message(message, "success")
+
+    def action_copy_as(self) -> None:
+        if isinstance(self.cursor, PostCard) and self.cursor.prediction is not None:
+            get_app(self).run_task(self._copy_as(self.cursor.prediction), node=self)
+
+    async def _copy_as(self, prediction: Analysis) -> None:
+        answers = [(name, _(title)) for name, (title, _write, _message) in COPY_FORMATS.items()]
+        answer = await self.app.push_screen_wait(ChoiceDialog(_("Copy as:"), answers, self._copy_format))
+        if answer is not None:
+            self._copy_format = answer
+            _title, write, message = COPY_FORMATS[answer]
+            self._copy(write(prediction), _(message))
+
+    # ---- the user's label
+
+    def on_key(self, event: events.Key) -> None:
+        """Give the post the label of a digit key."""
+        active = self.screen.active_bindings.get(event.key)
+        if active is None or not active.enabled or active.binding.action != "correct" or not event.key.isdecimal():
+            return
+        event.stop()
+        assert isinstance(self.cursor, PostCard)
+        if int(event.key) <= len(self.cursor.labels):
+            get_app(self).run_task(self._correct(self.cursor, self.cursor.labels[int(event.key) - 1]), node=self)
+        else:
+            labels = ", ".join(f"{digit} {label_name(label)}" for digit, label in enumerate(self.cursor.labels, 1))
+            message = _("No label has the key {key}. The keys of the labels: {labels}.")
+            get_app(self).show_message(message.format(key=event.key, labels=labels), "error")
+
+    def action_correct(self) -> None:
+        if isinstance(self.cursor, PostCard):
+            get_app(self).run_task(self._choose_label(self.cursor), node=self)
+
+    def action_uncorrect(self) -> None:
+        if isinstance(self.cursor, PostCard):
+            get_app(self).run_task(self._correct(self.cursor, None), node=self)
+
+    async def _choose_label(self, card: PostCard) -> None:
+        answers = [(label, label_name(label)) for label in card.labels]
+        current = "" if card.prediction is None else card.prediction.effective_label
+        answer = await self.app.push_screen_wait(ChoiceDialog(_("Label of this post:"), answers, current))
+        if answer is not None:
+            await self._correct(card, answer)
+
+    async def _correct(self, card: PostCard, label: str | None) -> None:
+        """Store the user's label with the prediction in the history."""
+        app = get_app(self)
+        if card.prediction is None or (analysis_id := card.prediction.id) is None:
+            message = _("Only recorded predictions can be corrected, and recording is off in the settings.")
+            app.show_message(message, "error")
+            return
+        before, corrected = await app.records.call(partial(_store_label, analysis_id=analysis_id, label=label))
+        if before == corrected:
+            return
+        self._undo_steps.append(partial(self._take_back, card, before))
+        card.show(corrected)
+        message = _("Correction removed. Press {key} to undo.")
+        if label is not None:
+            message = _("Label saved: {label}. Press {key} to undo.")
+        key = first_key("cards.undo", app.keymap)
+        app.show_message(message.format(label=label_name(label or ""), key=key), "success")
+
+    async def _take_back(self, card: PostCard, before: Analysis) -> None:
+        assert before.id is not None
+        store = partial(_store_label, analysis_id=before.id, label=before.corrected)
+        _changed, restored = await get_app(self).records.call(store)
+        if card.is_attached:
+            card.show(restored)
+            self.go_to(card)
 
     def action_delete_card(self) -> None:
         if self.cursor is not None:
@@ -181,22 +262,22 @@ class PredictionList(CardList, inherit_bindings=False):
             if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "delete":
                 return
             await get_app(self).records.call(lambda wb: wb.history.delete([entry]))
-        self._deleted.append(card)
+        self._undo_steps.append(partial(self._restore, card))
         self.hide(card)
         self.update_actions()
         if not self.cards:
             self.action_leave()
 
-    def action_bring_back(self) -> None:
-        get_app(self).run_task(self._restore(), node=self)
+    def action_undo(self) -> None:
+        if self._undo_steps:
+            get_app(self).run_task(self._undo_steps.pop()(), node=self)
+            self.update_actions()
 
-    async def _restore(self) -> None:
-        card = self._deleted.pop()
+    async def _restore(self, card: Card) -> None:
         if (entry := card.entry) is not None:
             await get_app(self).records.call(lambda wb: wb.history.restore([entry]))
         if card.is_attached:
             self.unhide(card)
-        self.update_actions()
 
     def action_stop_work(self) -> None:
         if isinstance(self.cursor, JobCard) and self.cursor.job is not None:
@@ -213,6 +294,11 @@ class PredictionList(CardList, inherit_bindings=False):
 def _load_page(wb: Workbench, limit: int, before: Entry | None = None) -> list[Entry]:
     # Reading creates no database.
     return wb.history.page(limit, before) if wb.paths.database.exists() else []
+
+
+def _store_label(wb: Workbench, analysis_id: int, label: str | None) -> tuple[Analysis, Analysis]:
+    """Store a label, or remove it. Return the analysis before and after."""
+    return wb.history.get(analysis_id), wb.history.correct(analysis_id, label)
 
 
 def _key(entry: Entry) -> tuple[type[Entry], int | None]:
