@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,10 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
     play_predict(act, (100, 40))
 
 
+def news(pane: Pane, message: str) -> Callable[[], bool]:
+    return lambda: message in pane.news
+
+
 def test_prediction_is_copied_in_several_formats(furnished: Path) -> None:
     post = "# 好吃*真*[哈哈]\n1. 下次\n\n- 再来\u200b"
     keep(furnished, [replace(ANALYSIS, text=post, corrected="negative", uncertain=True)])
@@ -125,7 +130,7 @@ def test_prediction_is_copied_in_several_formats(furnished: Path) -> None:
             await pane.press("C")
             await pane.dialog_opened()
             await pane.press(*["up" if name == "post" else "down"] * steps, "enter")  # it stays on the last choice
-            await until(pane.pilot, lambda name=name: name in pane.news)
+            await until(pane.pilot, news(pane, name))
             assert pane.news.startswith("Copied the ")
             copied[name] = pane.app.clipboard
         notes = "positive 93.8%, negative 6.2%, uncertain, corrected: negative, adapter mood"
@@ -155,17 +160,18 @@ def test_digit_keys_correct_a_card_and_undo_takes_it_back(furnished: Path) -> No
         card = pane.posts[0]
         assert "2 ▲ positive" in pane.text(card)
         assert "1 ▼ negative" in pane.text(card)
-        for key, shown, news in (
+        for key, shown, message in (
             ("1", "corrected: ▼ negative", "Label saved: negative. Press u to undo."),
             ("2", "confirmed", "Label saved: positive. Press u to undo."),
             ("0", "", "Correction removed. Press u to undo."),
         ):
             await pane.press(key)
-            await until(pane.pilot, lambda news=news: pane.news == news)
+            await until(pane.pilot, news(pane, message))
             assert shown in pane.text(card)
-        for shown in ("confirmed", "corrected: ▼ negative"):
-            await pane.press("u")
-            await until(pane.pilot, lambda shown=shown: shown in pane.text(card))
+        await pane.press("u")
+        await until(pane.pilot, lambda: "confirmed" in pane.text(card))
+        await pane.press("u")
+        await until(pane.pilot, lambda: "corrected: ▼ negative" in pane.text(card))
         await pane.press("9")
         assert pane.news == "No label has the key 9. The keys of the labels: 1 negative, 2 positive."
         await pane.press("l")
