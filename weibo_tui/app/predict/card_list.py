@@ -36,8 +36,8 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
 
     cursor: reactive[Card | None] = reactive(None)
 
-    class Filled(Message):
-        """Cards were added to an empty list."""
+    class EmptyChanged(Message):
+        """The first card was added, or the last one hidden."""
 
     @property
     def cards(self) -> list[Card]:
@@ -65,10 +65,9 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
             self.remove_children(surplus)
             self.call_after_refresh(self.forget_oldest)
         self.mount(*cards)
-        self.remove_class("-empty")
         self.anchor()
         if cards and not existing:
-            self.post_message(self.Filled())
+            self.post_message(self.EmptyChanged())
 
     def prepend(self, cards: Sequence[Card]) -> None:
         """Add older cards at the top; what is in view stays where it is."""
@@ -93,16 +92,18 @@ class CardList(VerticalScroll, can_focus=True, inherit_bindings=False):
         cards = self.cards
         index = cards.index(card)
         card.display = False
-        self.set_class(not self.cards, "-empty")
+        remaining = cards[:index] + cards[index + 1 :]
         if card is self.cursor:
-            remaining = cards[:index] + cards[index + 1 :]
             self.cursor = remaining[min(index, len(remaining) - 1)] if remaining else None
+        if not remaining:
+            self.post_message(self.EmptyChanged())
 
     def unhide(self, card: Card) -> None:
         """Show a hidden card in its place, with the cursor on it."""
         card.display = True
-        self.remove_class("-empty")
         self.call_after_refresh(self.go_to, card)
+        if self.cards == [card]:
+            self.post_message(self.EmptyChanged())
 
     # ---- the cursor
 

@@ -7,13 +7,11 @@ from functools import partial
 from typing import Any
 
 from textual import events
-from textual.app import ComposeResult
 from textual.message import Message
-from textual.widgets import Static
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import label_name, safe_content
+from weibo_tui.app.formatting import label_name
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.predict.card import Card, PostCard, create_card
 from weibo_tui.app.predict.card_list import CardList
@@ -54,12 +52,6 @@ class PredictionList(CardList, inherit_bindings=False):
         "Any other letter goes back to the prompt and is typed there."
     )
     BINDINGS = bindings("cards")
-    DEFAULT_CSS = """
-    PredictionList {
-        & .hint { display: none; width: 100%; height: auto; padding: 0 2 1 2; color: $text-muted; }
-        &.-empty .hint { display: block; }
-    }
-    """
 
     class Exited(Message):
         """A key to leave the cards was pressed."""
@@ -80,10 +72,6 @@ class PredictionList(CardList, inherit_bindings=False):
         self._fetching = False
         self._all_fetched = False
         self._oldest: Entry | None = None
-
-    def compose(self) -> ComposeResult:
-        hint = _("Predictions appear here, newest last. Write a post below, or paste several.")
-        yield Static(safe_content(hint), classes="hint")
 
     def on_mount(self) -> None:
         self.fetch_older()
