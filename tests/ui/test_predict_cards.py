@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from browsing import ANALYSIS, FILE, at, keep, predictions
 from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, play_predict
-from stage import until
+from rich.cells import cell_len
+from stage import drawn, until
 
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.predict.card import FileCard
@@ -112,6 +114,31 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
         assert pane.cursor is file
 
     play_predict(act, (100, 40))
+
+
+def test_wide_screen_shows_predictions_next_to_posts(furnished: Path) -> None:
+    keep_posts(furnished, "好" * 400, POST, OTHER)
+
+    def percents(pane: Pane) -> dict[str, int]:
+        """Return the lines with a percentage, and the cells before it."""
+        lines = [line for line in drawn(pane.pilot).splitlines() if "%" in line]
+        return {line: cell_len(line[: line.index("%")]) for line in lines}
+
+    async def act(pane: Pane) -> None:
+        for size, room in {(120, 36): 33, (200, 50): 50}.items():
+            await pane.pilot.resize_terminal(*size)
+            await until(pane.pilot, lambda: len(percents(pane)) == 3)
+            assert len(set(percents(pane).values())) == 1
+            for text, line in zip(("好" * room, POST, OTHER), percents(pane), strict=True):
+                assert line.startswith(f"  {text}    ")
+        await pane.pilot.resize_terminal(60, 20)
+        await until(pane.pilot, lambda: not any(POST in line for line in percents(pane)))
+        assert all(
+            re.fullmatch(r" +▲ positive  [━╸·]+   93.8%  +mood · 2026-03-01 \d\d:\d\d +", line)
+            for line in percents(pane)
+        )
+
+    play_predict(act)
 
 
 def news(pane: Pane, message: str) -> Callable[[], bool]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from rich.cells import cell_len
 
 from weibo_tui.text.cleaning import CONTROLS, MARK, ZERO_WIDTH
-from weibo_tui.text.emoticons import EMOJI, EMOJI_SEQUENCE, ICONS, SIGNS
+from weibo_tui.text.emoticons import BRACKETED, EMOJI, EMOJI_SEQUENCE, ICONS, SIGNS
 
 MAX_COMBINING_MARKS = 10
 """Marks on one letter that are shown. More of them reach over many lines, and one cell may hold a megabyte."""
@@ -26,6 +26,7 @@ _CHAIN = re.compile(rf"(?P<shown>(?:{EMOJI}\u200d){{{MAX_COMBINING_MARKS}}})(?P<
 _MARKS = re.compile(rf"{MARK}{{{MAX_COMBINING_MARKS + 1},}}")
 # What a screen shows as one thing.
 _GLYPHS = re.compile(rf"(?:{EMOJI_SEQUENCE}|.)[\u0300-\u036f\ufe0f\u20e3]*", re.DOTALL)
+_EMOTICON = re.compile(BRACKETED)
 # Punctuation that no line begins with, or ends with, in Chinese.
 _CLOSING = frozenset("，。、；：？！…）］｝〕】》」』”’～·")
 _OPENING = frozenset("（［｛〔【《「『“‘")
@@ -94,15 +95,16 @@ def truncate_cells(text: str, width: int) -> str:
 def wrap_cells(text: str, width: int) -> Iterator[str]:
     """Yield the lines of `text`, each in at most `width` terminal cells, without blanks at their ends.
 
-    Lines are broken after blanks and between wide characters, and within a word that is too long.
+    Lines are broken after blanks and between wide characters, and within a word or an emoticon only if it is too long.
     """
     for line in text.split("\n"):
+        unbroken = {index for match in _EMOTICON.finditer(line) for index in range(match.start() + 1, match.end())}
         begin = used = 0
         break_at = break_used = 0  # where the line may be broken, and the cells up to there
         before = " "
         for match in _GLYPHS.finditer(line):
             glyph, cells = match[0], _glyph_cells(match[0])
-            if _may_break(before, glyph):
+            if match.start() not in unbroken and _may_break(before, glyph):
                 break_at, break_used = match.start(), used
             if used + cells > width and glyph != " " and match.start() > begin:
                 if break_at <= begin:

@@ -46,7 +46,7 @@ class AdapterDialog(Dialog[str]):
             (CURRENT_MARK if name == current else " ") + (DEFAULT_MARK if name == catalog.adapter else " ")
             for name in self._names
         ]
-        self._legend = f"{CURRENT_MARK} {mark_meaning}   {DEFAULT_MARK} {_('default')}"
+        self._legend = f"{CURRENT_MARK} {mark_meaning}   {DEFAULT_MARK} " + _("default")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):

@@ -56,7 +56,7 @@ def _shares(analysis: Analysis) -> list[str]:
 def _notes(analysis: Analysis) -> list[str]:
     notes = [_("uncertain")] if analysis.uncertain else []
     if analysis.corrected is not None:
-        notes.append(f"{_('corrected:')} {label_name(analysis.corrected)}")
+        notes.append(_("corrected:") + " " + label_name(analysis.corrected))
     return [*notes, _("adapter {name}").format(name=analysis.adapter)]
 
 
