@@ -28,12 +28,17 @@ PAGE = 50
 MAX_OLDER_CARDS = 600
 """Cards up to which older entries are loaded."""
 
+
+def _has_prediction(card: Card) -> bool:
+    return isinstance(card, PostCard) and card.prediction is not None
+
+
 CARD_ACTIONS: Mapping[str, Callable[[Card], bool]] = {
     "open": lambda card: isinstance(card, PostCard),
     "copy_card": lambda _card: True,
-    "copy_as": lambda card: isinstance(card, PostCard) and card.prediction is not None,
-    "correct": lambda card: isinstance(card, PostCard) and card.prediction is not None,
-    "uncorrect": lambda card: isinstance(card, PostCard) and card.prediction is not None,
+    "copy_as": _has_prediction,
+    "correct": _has_prediction,
+    "uncorrect": _has_prediction,
     "predict_again": lambda card: isinstance(card, PostCard | LabelingCard) and not card.busy,
     "show_in_history": lambda card: isinstance(card.entry, Analysis),
     "delete_card": lambda card: not card.busy,
@@ -216,7 +221,10 @@ class PredictionList(CardList, inherit_bindings=False):
         """Store the user's label with the prediction in the history."""
         app = get_app(self)
         if card.prediction is None or (analysis_id := card.prediction.id) is None:
-            message = _("Only recorded predictions can be corrected, and recording is off in the settings.")
+            message = _(
+                "This prediction was not recorded: turn on the history in the settings and predict it again to "
+                "correct it."
+            )
             app.show_message(message, "error")
             return
         before, corrected = await app.records.call(partial(_store_label, analysis_id=analysis_id, label=label))
