@@ -68,9 +68,8 @@ class AdapterDialog(Dialog[str]):
         """Yield the line of an adapter, or of the titles for row 0."""
         mark = f"{['', *self._marks][row]:<3}"
         name, *others = [column[row] for column in _columns(self._cards, width - len(mark))]
-        yield Content.assemble(
-            (mark, "bold $primary"), (name, "bold" if row else "$text-muted"), (GAP + GAP.join(others), "$text-muted")
-        )
+        line = Content.assemble(mark, (name, "bold" if row else ""), GAP, GAP.join(others))
+        yield line.stylize("" if row else "$text-muted")  # a colored word would not be seen under the cursor
 
 
 def _columns(cards: Sequence[AdapterCard], width: int) -> list[list[str]]:
