@@ -175,7 +175,7 @@ def test_prompt_names_the_adapter_and_another_is_chosen(furnished: Path) -> None
 
 
 def has_rows(pane: Pane, *rows: str) -> Callable[[], bool]:
-    """Return a function that looks for rows on the screen, whatever the width of their columns."""
+    """Return a function that looks for rows on the screen, with columns of any width."""
     return lambda: all(row in " ".join(drawn(pane.pilot).split()) for row in rows)
 
 

@@ -71,7 +71,7 @@ class PredictionList(CardList, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self._undo_steps: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        """What takes back the last deletions and corrections, the latest last."""
+        """Functions that take back deletions and corrections, the latest last."""
         self._copy_format = "text"
         self._allowed: list[bool | None] = []
         self._fetching = False
