@@ -10,11 +10,11 @@ from rich.text import Text
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.content import Content
-from textual.document._document import Location, Selection
 from textual.keys import Keys
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
+from textual.widgets.text_area import Location, Selection
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.keymap import bindings, first_key
