@@ -122,10 +122,10 @@ def record_posts(home: Path, *texts: str) -> None:
         list(wb.iter_predict(texts, "mood", source="cli", record=True))
 
 
-def add_adapter(home: Path, name: str) -> None:
-    """Add a copy of the adapter `mood` under another name. `mood` stays the default."""
+def add_adapter(home: Path, name: str, **changes: Any) -> None:
+    """Add a copy of the adapter `mood` under another name, with changes in its card. `mood` stays the default."""
     folder = shutil.copytree(home / "adapters" / "mood", home / "adapters" / name)
     card = registry_cards.read(folder / "card.json", AdapterCard)
-    (folder / "card.json").write_bytes(registry_cards.write(dataclasses.replace(card, name=name)))
+    (folder / "card.json").write_bytes(registry_cards.write(dataclasses.replace(card, name=name, **changes)))
     with Workbench(home) as wb:
         wb.set_default_adapter("mood")

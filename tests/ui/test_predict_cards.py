@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from browsing import ANALYSIS, FILE, at, keep, predictions
 from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, play_predict
-from stage import until
+from rich.cells import cell_len
+from stage import drawn, until
 
 from weibo_tui.app.history.screen import HistoryScreen
 from weibo_tui.app.predict.card import FileCard
@@ -65,14 +69,15 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
         assert "5 rows" in text
         await pane.press("escape", "c")
         assert pane.app.clipboard == str(FILE.out)
-        await pane.press("space", "h", "s", "u")  # for which there is no use now
+        assert pane.news == "Copied the path of the labeled file."
+        await pane.press("space", "h", "s", "u", "C", "l", "1")  # for which there is no use now
         assert pane.app.focused is pane.prediction_list
         assert pane.prompt.text == ""
         for key in ("c", "y"):
             pane.app.copy_to_clipboard("")
             await pane.press("G", "k", key)
             assert pane.app.clipboard == HOSTILE  # as the post was written
-        assert "Copied." in pane.news
+        assert pane.news == "Copied the post."
 
         await pane.pilot.click(post)
         assert pane.cursor is post
@@ -108,6 +113,126 @@ def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
         assert pane.cursor is file
 
     play_predict(act, (100, 40))
+
+
+def test_wide_screen_shows_predictions_next_to_posts(furnished: Path) -> None:
+    keep_posts(furnished, "好" * 400, POST, OTHER)
+
+    def percents(pane: Pane) -> dict[str, int]:
+        """Return the lines with a percentage, and the cells before it."""
+        lines = [line for line in drawn(pane.pilot).splitlines() if "%" in line]
+        return {line: cell_len(line[: line.index("%")]) for line in lines}
+
+    async def act(pane: Pane) -> None:
+        for size, room in {(120, 36): 33, (200, 50): 50}.items():
+            await pane.pilot.resize_terminal(*size)
+            await until(pane.pilot, lambda: len(percents(pane)) == 3)
+            assert len(set(percents(pane).values())) == 1
+            for text, line in zip(("好" * room, POST, OTHER), percents(pane), strict=True):
+                assert line.startswith(f"  {text}    ")
+        await pane.pilot.resize_terminal(60, 20)
+        await until(pane.pilot, lambda: not any(POST in line for line in percents(pane)))
+        assert all(
+            re.fullmatch(r" +▲ positive  [━╸·]+   93.8%  +mood · 2026-03-01 \d\d:\d\d +", line)
+            for line in percents(pane)
+        )
+
+    play_predict(act)
+
+
+def news(pane: Pane, message: str) -> Callable[[], bool]:
+    return lambda: message in pane.news
+
+
+def test_prediction_is_copied_in_several_formats(furnished: Path) -> None:
+    post = "# 好吃*真*[哈哈]\n1. 下次\n\n- 再来\u200b"
+    keep(furnished, [replace(ANALYSIS, text=post, corrected="negative", uncertain=True)])
+
+    async def act(pane: Pane) -> None:
+        await until(pane.pilot, lambda: pane.cards)
+        await pane.press("escape")
+        copied = {}
+        for name, steps in {"text": 0, "JSON": 1, "Markdown": 1, "post": 3}.items():
+            await pane.press("C")
+            await pane.dialog_opened()
+            await pane.press(*["up" if name == "post" else "down"] * steps, "enter")  # it stays on the last choice
+            await until(pane.pilot, news(pane, name))
+            assert pane.news.startswith("Copied the ")
+            copied[name] = pane.app.clipboard
+        notes = "positive 93.8%, negative 6.2%, uncertain, corrected: negative, adapter mood"
+        assert copied["post"] == post
+        assert copied["text"] == f"{post}\n{notes}"
+        assert json.loads(copied["JSON"]) == {
+            "text": post,
+            "label": "positive",
+            "confidence": ANALYSIS.confidence,
+            "probabilities": ANALYSIS.probabilities,
+            "uncertain": True,
+            "adapter": "mood",
+            "truncated": False,
+        }
+        quote = "> \\# 好吃\\*真\\*\\[哈哈\\]\\\n> 1\\. 下次\n>\n> \\- 再来\u200b"
+        assert copied["Markdown"] == f"{quote}\n\n**positive 93.8%**{notes.removeprefix('positive 93.8%')}"
+
+    play_predict(act)
+
+
+def test_digit_keys_correct_a_card_and_undo_takes_it_back(furnished: Path) -> None:
+    keep_posts(furnished, POST, OTHER)
+
+    async def act(pane: Pane) -> None:
+        await until(pane.pilot, lambda: len(pane.cards) == 2)
+        await pane.press("escape", "k", "space")
+        card = pane.posts[0]
+        assert "2 ▲ positive" in pane.text(card)
+        assert "1 ▼ negative" in pane.text(card)
+        for key, shown, message in (
+            ("1", "corrected: ▼ negative", "Label saved: negative. Press u to undo."),
+            ("2", "confirmed", "Label saved: positive. Press u to undo."),
+            ("0", "", "Correction removed. Press u to undo."),
+        ):
+            await pane.press(key)
+            await until(pane.pilot, news(pane, message))
+            assert shown in pane.text(card)
+        await pane.press("u")
+        await until(pane.pilot, lambda: "confirmed" in pane.text(card))
+        await pane.press("u")
+        await until(pane.pilot, lambda: "corrected: ▼ negative" in pane.text(card))
+        await pane.press("9")
+        assert pane.news == "No label has the key 9. The keys of the labels: 1 negative, 2 positive."
+        await pane.press("l")
+        await pane.dialog_opened()
+        await pane.press("down", "enter")
+        await until(pane.pilot, lambda: "confirmed" in pane.text(card))
+        assert [entry.corrected for entry in history_entries(furnished) if isinstance(entry, Analysis)] == [
+            None,
+            "positive",
+        ]
+        # A deleted card comes back with its correction, which can be taken back then.
+        await pane.press("d")
+        await pane.dialog_opened()
+        await pane.press("down", "enter")
+        await until(pane.pilot, lambda: len(pane.cards) == 1)
+        await pane.press("u", "u")
+        await until(pane.pilot, lambda: "corrected: ▼ negative" in pane.text(card))
+        assert pane.cursor is card
+
+        history = pane.app.main_screens["history"]
+        assert isinstance(history, HistoryScreen)
+        await pane.press("h")
+        await until(pane.pilot, lambda: history.is_current and selected_post(history) == POST)
+        entry = history.browser.entry
+        assert isinstance(entry, Analysis) and entry.corrected == "negative"
+
+        await pane.press("f2")
+        settings = furnished / "settings.toml"
+        settings.write_text(settings.read_text("utf-8") + "history = false\n", "utf-8")
+        await pane.send(POST)
+        await pane.wait_predicted(3)
+        await pane.press("escape", "1")
+        assert "This prediction was not recorded" in pane.news
+
+    play_predict(act)
 
 
 def selected_post(history: HistoryScreen) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from browsing import ANALYSIS, at, keep, predictions
 from made_up import posts
 from pane import OTHER, POST, Pane, history_entries, history_posts, play_predict
-from stage import until
+from stage import drawn, until
 
 from weibo_tui.app.predict.job_card import BatchCard
 
@@ -98,3 +98,29 @@ def test_pasted_lines_are_one_post_or_one_each(furnished: Path) -> None:
         assert 51 < len(history_entries(furnished)) < len(many)
 
     play_predict(act)
+
+
+def test_zero_width_characters_are_sent_but_not_shown(furnished: Path) -> None:
+    post = "今\u200b天👩\u200d👧\u200b"
+
+    async def act(pane: Pane) -> None:
+        await pane.paste(post)
+        assert pane.prompt.text == post
+        screen = drawn(pane.pilot)
+        assert "│ 今天👩\u200d👧 " in screen
+        assert not {"\u200b", "\ufffd"} & set(screen)
+        await pane.press("home", "right", "right")  # past 今 with what follows it, and past 天
+        assert pane.prompt.cursor_location == (0, 3)
+        await pane.press("left", "left", "delete", "end", "backspace")
+        assert pane.prompt.text == "\u200b天👩\u200d"
+        await pane.press("home", "x", "ctrl+u", "ctrl+k")
+        await pane.paste(post)
+        await pane.press("enter")
+        await pane.wait_predicted(1)
+        assert "今天👩\u200d👧 " in drawn(pane.pilot)
+        assert "\u200b" not in drawn(pane.pilot)
+        await pane.press("escape", "c")
+        assert pane.app.clipboard == post
+
+    play_predict(act)
+    assert history_posts(furnished) == [post]

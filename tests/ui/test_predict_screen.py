@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from made_up import posts
 from pane import HOSTILE, OTHER, POST, Pane, add_adapter, history_entries, history_posts, play_predict, record_posts
-from stage import play, until
+from stage import drawn, play, until
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from weibo_tui.app.predict.welcome import SAMPLES
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import WeiboTuiError
+from weibo_tui.presentation.numbers import percent
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
@@ -90,7 +93,7 @@ def test_cards_are_in_order_and_show_what_was_read(furnished: Path, monkeypatch:
         assert pane.text(pane.cards[1]).startswith("[doge] [/哈哈] ␛[31m <U+202E> [b]x\n")
 
         # The cards are in the order of the posts, and the oldest cards are removed.
-        monkeypatch.setattr("weibo_tui.app.predict.prediction_list.MAX_CARDS", 10)
+        monkeypatch.setattr("weibo_tui.app.predict.card_list.MAX_CARDS", 10)
         release = threading.Event()
         held = asyncio.ensure_future(pane.app.engine.call(lambda _wb: release.wait(60)))
         await pane.send(*texts)
@@ -171,6 +174,46 @@ def test_prompt_names_the_adapter_and_another_is_chosen(furnished: Path) -> None
     play_predict(act)
 
 
+def has_rows(pane: Pane, *rows: str) -> Callable[[], bool]:
+    """Return a function that looks for rows on the screen, with columns of any width."""
+    return lambda: all(row in " ".join(drawn(pane.pilot).split()) for row in rows)
+
+
+def test_adapter_dialog_shows_labels_and_accuracies(furnished: Path) -> None:
+    emotions = ("angry", "fearful", "happy", "neutral", "sad", "surprised")
+    add_adapter(furnished, "emotions", labels=emotions, raw_labels=emotions)
+    add_adapter(furnished, "unscored", score={})
+    record_posts(furnished, POST)
+
+    async def act(pane: Pane) -> None:
+        await pane.press("ctrl+g")
+        await pane.dialog_opened()
+        score = percent(next(card.score["accuracy"] for card in pane.app.catalog.adapters if card.name == "mood"))
+        tables = {
+            100: (
+                "Adapter Test accuracy Labels Base",
+                f"emotions {score} {', '.join(emotions)} tiny",
+                f"✓* mood {score} negative, positive tiny",
+                "unscored – negative, positive tiny",
+            ),
+            60: (f"emotions {score} 6 labels tiny", "unscored – negative, positive tiny"),
+            48: ("Adapter Test accuracy Labels", f"emotions {score} 6 labels", "unscored – 2 labels"),
+        }
+        for width, table in tables.items():
+            await pane.pilot.resize_terminal(width, 24)
+            await until(pane.pilot, has_rows(pane, *table))
+        lines = [line for line in drawn(pane.pilot).splitlines() if " labels" in line]
+        assert len({line.index(" labels") for line in lines}) == 1
+        assert "✓ in use   * default" in drawn(pane.pilot)
+        await pane.press("escape", "escape", "r")  # of the post
+        await pane.dialog_opened()
+        await pane.press("down", "enter")
+        await pane.wait_predicted(2)
+        assert pane.posts[-1].adapter == "unscored"
+
+    play_predict(act)
+
+
 def test_first_start_leads_to_models_and_training(furnished: Path, home: Path) -> None:
     bases, adapters = ((furnished / name).rename(furnished / f"{name}-aside") for name in ("bases", "adapters"))
 
@@ -202,7 +245,7 @@ def test_first_start_leads_to_models_and_training(furnished: Path, home: Path) -
         assert not (home / "weibo-tui.db").exists() or not history_entries(home)
         adapters.rename(furnished / "adapters")  # the first adapter
         await pane.app.refresh_catalog()
-        await until(pilot, lambda: not pane.screen.welcome.display)
+        await until(pilot, lambda: SAMPLES[0] in drawn(pilot))
         await pane.send(POST)
         await pane.wait_predicted(1)
 

@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from weibo_tui.app.forms.fields import Field
+from weibo_tui.app.predict.welcome import SAMPLES
 from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.downloads import BASE
@@ -31,6 +32,10 @@ async def started(pilot: Pilot[None]) -> Pane:
 
 def steps(pane: Pane) -> list[str]:
     return [str(option.id) for option in pane.screen.welcome.query_one(OptionList).options]
+
+
+def next_steps(pane: Pane) -> list[str]:
+    return [step for step in steps(pane) if not step.startswith("sample")]
 
 
 async def opened_form(pane: Pane) -> TrainingForm:
@@ -66,9 +71,9 @@ def test_first_start_explains_itself_and_answers(starter: Path, home: Path) -> N
             assert pane.screen.query("OptionList:focus")
             await pane.press("escape")
             assert pane.app.focused is pane.prompt
-        await pane.press("tab", "enter")
+        await pane.press("tab", *["down"] * len(SAMPLES), "enter")
         await leave_form(pane)
-        await pilot.click(pane.screen.welcome.query_one(OptionList), offset=(3, 0))
+        await pilot.click(pane.screen.welcome.query_one(OptionList), offset=(3, len(SAMPLES) + 1))
         await leave_form(pane)
         # What is typed on the steps goes into the prompt, where Up stays while something is written.
         await pane.press("今", "天", "up")
@@ -88,19 +93,45 @@ def test_first_start_explains_itself_and_answers(starter: Path, home: Path) -> N
         assert not pane.screen.welcome.display
         assert pane.app.focused is pane.prompt
         assert history_posts(home) == [POST]
-        # It does not come back when the cards are gone.
+        # It comes back when the cards are gone, and goes when one is restored.
         await pane.press("escape", "d")
         await pane.dialog_opened()
         await pane.press("down", "enter")
         await until(pilot, lambda: not pane.cards)
-        await pane.app.refresh_catalog()
-        await pilot.pause()
-        assert not pane.screen.welcome.display
-        assert "Predictions appear here" in drawn(pilot)
+        await until(pilot, lambda: pane.screen.welcome.display and pane.app.focused is pane.prompt)
+        await pane.press("shift+tab", "shift+tab", "u")
+        await until(pilot, lambda: len(pane.cards) == 1 and not pane.screen.welcome.display)
 
     play(scene)
     assert not (home / "bases").exists()
     assert not (home / "adapters").exists()
+
+
+def test_sample_posts_are_predicted_with_two_keys(starter: Path, home: Path, stocked: Path) -> None:
+    async def scene(pilot: Pilot[None]) -> None:
+        pane = await started(pilot)
+        shown = ("Ready", *(f"  “{post}” " for post in SAMPLES), "Pretrain a base")
+        await until(pilot, lambda: all(text in drawn(pilot) for text in shown))  # nothing is cut
+        await pane.press("up", "enter")
+        await pane.wait_predicted(1)
+        assert pane.posts[0].text == SAMPLES[0]
+        assert not pane.screen.welcome.display
+        assert pane.app.focused is pane.prompt
+
+    play(scene, (60, 20))
+    assert history_posts(home) == [SAMPLES[0]]
+    with Workbench(home) as wb:
+        wb.history.clear()
+    shutil.copytree(stocked, home, dirs_exist_ok=True)  # an adapter of the user's own
+
+    async def own_adapter(pilot: Pilot[None]) -> None:
+        pane = await started(pilot)
+        assert steps(pane) == ["sample.0", "sample.1", "sample.2"]
+        await pane.press("up", "down", "down", "enter")
+        await pane.wait_predicted(1)
+        assert (pane.posts[0].text, pane.posts[0].adapter) == (SAMPLES[2], "mood")
+
+    play(own_adapter)
 
 
 def test_welcome_offers_what_can_be_done(
@@ -112,21 +143,17 @@ def test_welcome_offers_what_can_be_done(
 
     async def scene(pilot: Pilot[None]) -> None:
         pane = await started(pilot)
-        assert steps(pane) == ["models.take_base", "train.new", *OFFERS]
+        assert next_steps(pane) == ["models.take_base", "train.new", *OFFERS]
         aside = starter.rename(starter.with_name("aside"))
         await pane.app.refresh_catalog()
         await pilot.pause()
         assert "No adapter yet" in drawn(pilot)
-        assert steps(pane) == ["models.take_base", *OFFERS]
+        assert next_steps(pane) == ["models.take_base", *OFFERS]
         aside.rename(starter)
-        shutil.copytree(stocked / "bases", home / "bases")  # a base of the user's own ends the first start
+        shutil.copytree(stocked / "bases", home / "bases")  # a base of the user's own
         await pane.app.refresh_catalog()
-        await until(pilot, lambda: not pane.screen.welcome.display)
+        await until(pilot, lambda: next_steps(pane)[2:] == ["train.new", *OFFERS[1:]])
         assert pane.app.focused is pane.prompt
-        shutil.rmtree(home / "bases")
-        await pane.app.refresh_catalog()
-        await pilot.pause()
-        assert not pane.screen.welcome.display
 
     play(scene)
 
@@ -151,7 +178,7 @@ def test_bundled_models_are_marked_and_trained_on(
 
     async def scene(pilot: Pilot[None]) -> None:
         pane = await started(pilot)
-        await pane.press("tab", "enter")
+        await pane.press("tab", *["down"] * len(SAMPLES), "enter")
         form = await opened_form(pane)
         field = form.query_one("#field-base", Field)
         assert field.value == "starter"

@@ -134,6 +134,11 @@ def test_closed_streams_are_treated_as_empty(furnished: Path) -> None:
     assert result.stderr.decode().startswith("weibo-tui: Adapter not found: 'mad'")
 
 
+def test_json_with_zero_width_characters_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
+    output.echo_json({"text": "今天的面真好吃\u200b"})
+    assert capsys.readouterr().out == '{"text": "今天的面真好吃\u200b"}\n'
+
+
 def test_json_on_an_ascii_stream_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, encoding="ascii", errors="backslashreplace"))

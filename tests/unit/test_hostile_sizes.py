@@ -77,7 +77,7 @@ def test_sanitize_limits_combining_marks() -> None:
     assert sanitize("a" + "\u0301" * 12 + "b") == "a" + "\u0301" * 10 + "<U+0301><U+0301>b"
     for text in ("。" * 99, "สวัสดีครับ", "שָׁלוֹם", "❤\ufe0f" * 20, "z\u0301\u0323b" * 20):
         assert sanitize(text) == text
-    assert sanitize("👩\u200d" * 13) == "👩\u200d" * 10 + "👩<U+200D>" * 3
+    assert sanitize("👩\u200d" * 13) == "👩\u200d" * 10 + "👩" * 3
     assert truncate_cells(sanitize("👩\u200d" * 9999), 60).count("👩") < 99
     shown = sanitize("\u0301" * 50_000)
     assert sanitize(shown) == shown

@@ -20,7 +20,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import per_second
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.signals import handle_stop_signals
-from weibo_tui.text.terminal import sanitize, truncate_cells
+from weibo_tui.text.terminal import hide_zero_width, sanitize, truncate_cells
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -63,7 +63,7 @@ def echo_json(value: dict[str, Any]) -> None:
 
     It is all ASCII if it holds characters that act on a terminal (C1, bidi) or that the stream cannot hold."""
     line = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
-    if sanitize(line) != line or not _fits(line, sys.stdout.encoding):
+    if sanitize(line) != hide_zero_width(line) or not _fits(line, sys.stdout.encoding):
         line = json.dumps(value, allow_nan=False, default=str)
     print(line, flush=True)
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.cells import cell_len
@@ -32,6 +32,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.prediction import to_dict
 from weibo_tui.text.terminal import truncate_cells
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _predict_posts(
             held.append(analysis)  # a single post that fails is bad input, which prints no data; of several it is a row
             continue
         for item in (*held, analysis):
-            echo_json(_to_json(item)) if json else echo(_line(item))
+            echo_json(to_dict(item)) if json else echo(_line(item))
         held.clear()
     if failed == count == 1:
         raise UserInputError(_("The post contains no text after cleaning. Write some words."))
@@ -147,20 +148,6 @@ def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
             echo_info(message.format(number=f"{number:,}", encoding=encoding.name))
             is_warned = True
         yield line[:MAX_LINE].rstrip("\r\n")
-
-
-def _to_json(analysis: Analysis) -> dict[str, Any]:
-    failed = analysis.error is not None
-    value: dict[str, Any] = {
-        "text": analysis.text,
-        "label": None if failed else analysis.label,
-        "confidence": analysis.confidence,
-        "probabilities": analysis.probabilities,
-        "uncertain": None if failed else analysis.uncertain,
-        "adapter": analysis.adapter,
-        "truncated": analysis.truncated,
-    }
-    return value | {"error": analysis.error} if failed else value
 
 
 def _line(analysis: Analysis) -> str:

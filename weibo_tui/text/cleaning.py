@@ -18,13 +18,18 @@ PREPROCESSING = 1
 MAX_POST_LENGTH = 10_000
 """Characters of a post that are read at all: ten times what fits into the 1,024 positions of a GPT-2."""
 
-# Controls, zero-width and bidi marks, variation selectors, tags, and surrogates without a partner, which no tokenizer
-# and no file takes. `\s` has the controls that Python counts as white space (tab, newline, U+001C..1F, U+0085).
-INVISIBLE = (
-    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff"
+# Controls, bidi marks, and surrogates without a partner, which no tokenizer and no file takes. `\s` has the controls
+# that Python counts as white space (tab, newline, U+001C..1F, U+0085).
+CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff"
+"""Characters, for a character class, that change what is shown, or in which order."""
+
+ZERO_WIDTH = (
+    "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufff8\U000e0000-\U000e0fff"
 )
-"""Characters, for a character class, that take no room and change what is shown or in which order."""
+"""Characters, for a character class, that are shown as nothing. At most they join or vary an emoji."""
+
+INVISIBLE = CONTROLS + ZERO_WIDTH
 
 MARK = r"[^\w\s\x00-\u02ff]"
 """Pattern that matches all combining marks, and other signs."""

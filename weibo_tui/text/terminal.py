@@ -8,19 +8,25 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 
-from weibo_tui.text.cleaning import INVISIBLE, MARK
-from weibo_tui.text.emoticons import EMOJI, EMOJI_SEQUENCE, ICONS, SIGNS
+from weibo_tui.text.cleaning import CONTROLS, MARK, ZERO_WIDTH
+from weibo_tui.text.emoticons import BRACKETED, EMOJI, EMOJI_SEQUENCE, ICONS, SIGNS
 
 MAX_COMBINING_MARKS = 10
 """Marks on one letter that are shown. More of them reach over many lines, and one cell may hold a megabyte."""
 
+_EMOJI = f"{ICONS}{SIGNS}"
+# All of them except variation selectors after a picture, and joiners between two.
+_NOT_SHOWN = re.compile(
+    rf"[{ZERO_WIDTH}](?<![0-9#*{_EMOJI}][\ufe0e\ufe0f])"
+    rf"(?:(?<!\u200d)|(?<![{_EMOJI}]\u200d)(?<![{_EMOJI}][\ufe0e\ufe0f]\u200d)|(?![{_EMOJI}]))"
+)
 # Newline and tab stay. These would move the cursor, hide text, or turn the line around.
-_UNSAFE = re.compile(rf"[\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029\ufffc{INVISIBLE}]")
-_EMOJI_JOINERS = re.compile(rf"(?<=[0-9#*{ICONS}{SIGNS}])(?:[\ufe0e\ufe0f]\u200d?|\u200d)")
-_CHAIN = re.compile(rf"(?P<shown>(?:{EMOJI}\u200d){{{MAX_COMBINING_MARKS}}})(?:{EMOJI}\u200d)+")
+_UNSAFE = re.compile(rf"[\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029\ufffc{CONTROLS}]")
+_CHAIN = re.compile(rf"(?P<shown>(?:{EMOJI}\u200d){{{MAX_COMBINING_MARKS}}})(?P<rest>(?:{EMOJI}\u200d)+)")
 _MARKS = re.compile(rf"{MARK}{{{MAX_COMBINING_MARKS + 1},}}")
 # What a screen shows as one thing.
 _GLYPHS = re.compile(rf"(?:{EMOJI_SEQUENCE}|.)[\u0300-\u036f\ufe0f\u20e3]*", re.DOTALL)
+_EMOTICON = re.compile(BRACKETED)
 # Punctuation that no line begins with, or ends with, in Chinese.
 _CLOSING = frozenset("，。、；：？！…）］｝〕】》」』”’～·")
 _OPENING = frozenset("（［｛〔【《「『“‘")
@@ -29,15 +35,20 @@ _OPENING = frozenset("（［｛〔【《「『“‘")
 def sanitize(text: str) -> str:
     """Return text from outside made safe for a terminal. Newline and tab stay; other control characters are shown.
 
-    ESC becomes `␛`, other C0 controls their picture, C1 controls `\\x9b`. Bidi and zero-width characters, lone
-    surrogates, and combining marks after the first ten of a letter become `<U+202E>`. The joiners inside an emoji stay,
-    up to ten of them, so that it remains one picture.
+    ESC becomes `␛`, other C0 controls their picture, C1 controls `\\x9b`. Bidi characters, lone surrogates, and
+    combining marks after the first ten of a letter become `<U+202E>`. Zero-width characters are left out.
     """
-    joiners = {index for match in _EMOJI_JOINERS.finditer(text) for index in range(*match.span())}
-    for chain in _CHAIN.finditer(text):
-        joiners.difference_update(range(chain.end("shown"), chain.end()))
-    shown = _UNSAFE.sub(lambda match: match[0] if match.start() in joiners else _escape(ord(match[0])), text)
-    return _MARKS.sub(_limit_marks, shown)
+    return _MARKS.sub(_limit_marks, _UNSAFE.sub(lambda match: _escape(ord(match[0])), hide_zero_width(text)))
+
+
+def hide_zero_width(text: str, replacement: str = "") -> str:
+    """Return the text with `replacement` for each zero-width character.
+
+    Those inside an emoji stay, with up to ten joiners, so that it remains one picture."""
+    return _CHAIN.sub(
+        lambda chain: chain["shown"] + chain["rest"].replace("\u200d", replacement),
+        _NOT_SHOWN.sub(replacement, text),
+    )
 
 
 def _limit_marks(match: re.Match[str]) -> str:
@@ -84,15 +95,16 @@ def truncate_cells(text: str, width: int) -> str:
 def wrap_cells(text: str, width: int) -> Iterator[str]:
     """Yield the lines of `text`, each in at most `width` terminal cells, without blanks at their ends.
 
-    Lines are broken after blanks and between wide characters, and within a word that is too long.
+    Lines are broken after blanks and between wide characters, and within a word or an emoticon only if it is too long.
     """
     for line in text.split("\n"):
+        unbroken = {index for match in _EMOTICON.finditer(line) for index in range(match.start() + 1, match.end())}
         begin = used = 0
         break_at = break_used = 0  # where the line may be broken, and the cells up to there
         before = " "
         for match in _GLYPHS.finditer(line):
             glyph, cells = match[0], _glyph_cells(match[0])
-            if _may_break(before, glyph):
+            if match.start() not in unbroken and _may_break(before, glyph):
                 break_at, break_used = match.start(), used
             if used + cells > width and glyph != " " and match.start() > begin:
                 if break_at <= begin:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import islice, zip_longest
 
 from textual import events
 from textual.content import Content
@@ -28,9 +28,18 @@ from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 FOLDED_LINES = 6
 MAX_CHARACTERS = 10_000
 """Characters of a post that an expanded card shows."""
-NARROW = 72
+NARROW = 46
 """Cells below which bars are short."""
+WIDE = 110
+"""Cells from which on a prediction is next to its post, in the same columns on all cards."""
+MAX_TEXT_CELLS = 100
+"""Longer lines are hard to read."""
+MIN_RESULT_CELLS = 46
+MAX_RESULT_CELLS = 62
 MAX_LABEL_CELLS = 24
+GAP_CELLS = 4
+MAX_DIGIT = 9
+"""Labels after the ninth have no key of their own."""
 
 GAP = Content("  ")
 DOT = Content.styled(" · ", "$text-disabled")
@@ -41,7 +50,7 @@ class Card(Widget):
 
     DEFAULT_CSS = """
     Card {
-        height: auto; max-width: 132; padding: 0 1; margin-bottom: 1;
+        height: auto; max-width: 169; padding: 0 1; margin-bottom: 1;
         border-left: blank; text-wrap: nowrap; text-overflow: clip;
     }
     Card:hover { background: $surface; }
@@ -60,8 +69,12 @@ class Card(Widget):
     class ActionsChanged(Message):
         """The card allows other actions than before."""
 
+    class HeightChanged(Message):
+        """The card was opened or folded, and has its new height now."""
+
     def __init__(self) -> None:
         super().__init__()
+        self._height_changing = False
         self._drawn: tuple[int, bool, list[Content]] | None = None
 
     @property
@@ -71,8 +84,8 @@ class Card(Widget):
 
     @property
     @abstractmethod
-    def clipboard_text(self) -> str:
-        """The text that copying the card copies."""
+    def clipboard(self) -> tuple[str, str]:
+        """The text that copying the card copies, and the message afterwards."""
 
     @property
     def busy(self) -> bool:
@@ -102,6 +115,14 @@ class Card(Widget):
 
     def render(self) -> Content:
         return Content("\n").join(self._lines(self.content_size.width))
+
+    def watch_expanded(self) -> None:
+        self._height_changing = True
+
+    def on_resize(self) -> None:
+        if self._height_changing:
+            self._height_changing = False
+            self.post_message(self.HeightChanged())
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -140,23 +161,45 @@ class PostCard(Card):
         return self.analysis if self.analysis is not None and self.analysis.id is not None else None
 
     @property
-    def clipboard_text(self) -> str:
-        return self.text
+    def clipboard(self) -> tuple[str, str]:
+        return self.text, _("Copied the post.")
+
+    @property
+    def prediction(self) -> Analysis | None:
+        """The prediction, if there is one."""
+        return None if self.failure else self.analysis
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels of the prediction, in the order of the adapter and of the digit keys."""
+        return [] if self.analysis is None else list(self.analysis.probabilities)
 
     def lines(self, width: int) -> list[Content]:
-        lines = self._post_lines(width)
+        if width < WIDE:
+            return [*self._post_lines(width), *self._result_lines(width)]
+        result_width = min(max(width - GAP_CELLS - MAX_TEXT_CELLS, MIN_RESULT_CELLS), MAX_RESULT_CELLS)
+        text_width = width - GAP_CELLS - result_width
+        pairs = zip_longest(self._post_lines(text_width), self._result_lines(result_width), fillvalue=Content(""))
+        return [
+            Content.assemble(text, " " * (text_width - text.cell_length + GAP_CELLS), result) for text, result in pairs
+        ]
+
+    def _result_lines(self, width: int) -> list[Content]:
         analysis = self.analysis
         if self.failure:
-            return [*lines, *failure_lines(self.failure, width)]
+            return failure_lines(self.failure, width)
         if analysis is None:
-            return [*lines, *flow([Content.styled("…", "bold $text-muted")], details(self.adapter), width)]
+            return flow([Content.styled("…", "bold $text-muted")], details(self.adapter), width)
         time, duration = _short_time(analysis.created_at), _milliseconds(analysis.milliseconds)
-        short = None if self.expanded else details(analysis.adapter, time)
-        lines += flow(_prediction_parts(analysis, width), details(analysis.adapter, duration, time), width, short)
+        end = details(analysis.adapter, duration, time)
         if self.expanded:
             labels = sorted(analysis.probabilities, key=lambda label: -analysis.probabilities[label])
-            lines += [_share_part(analysis, label, width) for label in labels if label != analysis.label]
-        return lines
+            return [
+                *(_share_part(analysis, label, width, True) for label in labels),
+                *flow(_notes(analysis), end, width),
+            ]
+        parts = [_share_part(analysis, analysis.label, width, False), *_notes(analysis)]
+        return flow(parts, end, width, short=details(analysis.adapter, time))
 
     def _post_lines(self, width: int) -> list[Content]:
         text = sanitize(self.text[:MAX_CHARACTERS]).strip("\n").expandtabs(4)
@@ -185,8 +228,8 @@ class FileCard(Card):
         return self.file
 
     @property
-    def clipboard_text(self) -> str:
-        return str(self.file.out)
+    def clipboard(self) -> tuple[str, str]:
+        return str(self.file.out), _("Copied the path of the labeled file.")
 
     def lines(self, width: int) -> list[Content]:
         file = self.file
@@ -260,15 +303,15 @@ def count_parts(counts: Mapping[str, int], failed: int, labels: Sequence[str]) -
     return parts
 
 
-def _prediction_parts(analysis: Analysis, width: int) -> list[Content]:
-    labels = list(analysis.probabilities)
-    parts = [_share_part(analysis, analysis.label, width)]
+def _notes(analysis: Analysis) -> list[Content]:
+    """Return what is to say about a prediction besides its label."""
+    parts = []
     if analysis.uncertain:
         parts.append(safe_content(_("uncertain"), "$text-warning"))
     if analysis.corrected == analysis.label:
         parts.append(safe_content(_("confirmed"), "$text-muted"))
     elif analysis.corrected is not None:
-        label = label_content(analysis.corrected, labels)
+        label = label_content(analysis.corrected, list(analysis.probabilities))
         parts.append(Content.assemble((_("corrected:"), "$text-muted"), " ", label))
     if analysis.truncated:
         read = _("read {read} of {all} characters").format(
@@ -278,8 +321,10 @@ def _prediction_parts(analysis: Analysis, width: int) -> list[Content]:
     return parts
 
 
-def _share_part(analysis: Analysis, label: str, width: int) -> Content:
-    """Return a label with its probability as a bar and a figure, in the same columns for all labels of an adapter."""
+def _share_part(analysis: Analysis, label: str, width: int, with_digit: bool) -> Content:
+    """Return a label with its probability as a bar and a figure, in the same columns for all labels of an adapter.
+
+    `with_digit` shows the key of the label before it."""
     labels = list(analysis.probabilities)
     longest = max((label_content(name, labels).cell_length for name in labels), default=0)
     room = min(longest, MAX_LABEL_CELLS)
@@ -289,7 +334,9 @@ def _share_part(analysis: Analysis, label: str, width: int) -> Content:
     name = label_content(label, labels, predicted and analysis.uncertain)
     if name.cell_length > room:
         name = Content.styled(truncate_cells(name.plain, room), f"bold {color}")
+    digit = labels.index(label) + 1 if label in labels else 0
     return Content.assemble(
+        (f"{digit} " if 0 < digit <= MAX_DIGIT else "  ", "$primary") if with_digit else "",
         name.pad_right(room - name.cell_length),
         "  ",
         bar(share, 6 if width < NARROW else 10, color),

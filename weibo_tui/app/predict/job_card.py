@@ -97,8 +97,8 @@ class LabelingCard(JobCard):
         )
 
     @property
-    def clipboard_text(self) -> str:
-        return str(self.config.out.absolute())
+    def clipboard(self) -> tuple[str, str]:
+        return str(self.config.out.absolute()), _("Copied the path of the labeled file.")
 
     def handle_event(self, event: object) -> None:
         if isinstance(event, LabelingResult):
@@ -123,7 +123,7 @@ class LabelingCard(JobCard):
 
     def lines(self, width: int) -> list[Content]:
         if self.result is not None:
-            return [*path_lines(self.clipboard_text, width), *self._result_lines(self.result, width)]
+            return [*path_lines(str(self.config.out.absolute()), width), *self._result_lines(self.result, width)]
         lines = path_lines(f"{self.config.source} → {self.config.out.name}", width)
         if self.failure:
             return [*lines, *failure_lines(self.failure, width)]
@@ -170,8 +170,8 @@ class BatchCard(JobCard):
             yield Progress("predicting", done, len(self._posts))
 
     @property
-    def clipboard_text(self) -> str:
-        return "\n".join(self._posts)
+    def clipboard(self) -> tuple[str, str]:
+        return "\n".join(self._posts), _("Copied the posts.")
 
     def handle_event(self, event: object) -> None:
         if not isinstance(event, Analysis):

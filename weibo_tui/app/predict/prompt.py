@@ -12,18 +12,22 @@ from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.content import Content
 from textual.keys import Keys
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
+from textual.widgets.text_area import Location, Selection
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.terminal import MAX_COMBINING_MARKS, sanitize
+from weibo_tui.text.terminal import MAX_COMBINING_MARKS, hide_zero_width, sanitize
 
 # Terminals without an extended keyboard protocol send this for Alt+Enter, which Textual would read as Enter.
 cast("dict[str, object]", ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (Keys.ControlJ,))
 
 REPLACEMENT = "\ufffd"
+HIDDEN = "\u200b"
+"""Stands for each character that is not shown."""
 MAX_CHARACTERS = 10_000
 """Characters that fit: with many more, TextArea takes seconds to draw a key."""
 
@@ -94,11 +98,34 @@ class Prompt(TextArea):
 
     def get_line(self, line_index: int) -> Text:
         # The model gets the text as it is. On screen a control character is one letter, so that columns
-        # still count characters.
+        # still count characters. `render_line` removes those that are not shown.
         line = self.document.get_line(line_index)
         if sanitize(line) != line:
-            line = "".join(_letters(line))
+            line = "".join(_letters(hide_zero_width(line, HIDDEN)))
         return Text(line, end="", no_wrap=True)
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        if HIDDEN not in strip.text:
+            return strip
+        return Strip([segment._replace(text=segment.text.replace(HIDDEN, "")) for segment in strip], strip.cell_length)
+
+    def validate_selection(self, selection: Selection) -> Selection:
+        """Keep the cursor off characters that are not shown."""
+        location = selection.end
+        while selection.is_empty and self._is_hidden(location):
+            location = location[0], location[1] + 1
+        return Selection(location if selection.is_empty else selection.start, location)
+
+    def get_cursor_left_location(self) -> Location:
+        location = super().get_cursor_left_location()
+        while self._is_hidden(location) and location != (0, 0):
+            location = self.navigator.get_location_left(location)
+        return location
+
+    def _is_hidden(self, location: Location) -> bool:
+        row, column = location
+        return hide_zero_width(self.document.get_line(row), HIDDEN)[column : column + 1] == HIDDEN
 
     def replace_text(self, text: str) -> None:
         """Replace the whole text, and put the cursor at its end."""
@@ -176,5 +203,5 @@ def _letters(line: str) -> Iterator[str]:
     marks = 0
     for character in line:
         marks = marks + 1 if category(character) in ("Mn", "Me") else 0
-        letter = sanitize(character)
+        letter = sanitize(character) or character  # a joiner is needed by its emoji
         yield letter if len(letter) == 1 and marks <= MAX_COMBINING_MARKS else REPLACEMENT

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from rich.cells import cell_len
 from textual import events
 from textual.binding import ActiveBinding
 from textual.content import Content
@@ -18,6 +17,7 @@ from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import SIGNS, label_color, label_name, safe_line
 from weibo_tui.app.keymap import KEYS, bindings, keys_of
+from weibo_tui.app.predict.adapter_dialog import AdapterDialog
 from weibo_tui.app.predict.card import PostCard
 from weibo_tui.app.predict.job_card import BatchCard, LabelingCard
 from weibo_tui.app.predict.label_file_form import LabelingForm
@@ -37,7 +37,7 @@ QUIT_COMMAND = "q"
 
 
 class PredictScreen(MainScreen):
-    """The list of predictions with the prompt below; at the first start a welcome takes the place of the list."""
+    """The list of predictions with the prompt below. While the list is empty, a welcome takes its place."""
 
     NAME = "predict"
     HELP_TEXT = N_(
@@ -47,6 +47,7 @@ class PredictScreen(MainScreen):
     BINDINGS = bindings("predict")
     VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012 - as Textual declares it
     DEFAULT_CSS = """
+    PredictScreen.-low Welcome { padding: 0 2; }
     PredictScreen.-low Welcome .title { margin-bottom: 0; }
     PredictScreen Prompt { dock: bottom; }  /* what does not fit is cut above it */
     """
@@ -54,8 +55,6 @@ class PredictScreen(MainScreen):
     def __init__(self) -> None:
         super().__init__()
         self._ready = False
-        self._in_use = False
-        """True once there was a post, or a model of the user's own; the welcome is not shown any more then."""
         self._legacy = LegacyProject(None, None, None)
 
     def compose_body(self) -> Iterable[Widget]:
@@ -93,18 +92,19 @@ class PredictScreen(MainScreen):
             self._update_welcome(catalog)
 
     def _update_welcome(self, catalog: Catalog) -> None:
-        no_adapter = not catalog.adapters
-        self._in_use = self._in_use or bool(self.prediction_list.cards) or not (no_adapter or catalog.only_bundled)
-        welcome = no_adapter or not self._in_use
-        self.prediction_list.set_class(not welcome and not self.prediction_list.cards, "-empty")
+        no_adapter, options = not catalog.adapters, self.welcome.query_one(OptionList)
+        welcome = no_adapter or not self.prediction_list.cards
         if welcome:
             self.welcome.show(catalog, self._legacy)
         if welcome != self.welcome.display:
+            if no_adapter:
+                self.set_focus(options)
+            elif options.has_focus:
+                self.set_focus(self.prompt)
             self.welcome.display = welcome
-            self.set_focus(self.welcome.query_one(OptionList) if no_adapter else self.prompt)
         self.refresh_bindings()
 
-    def on_prediction_list_filled(self) -> None:
+    def on_card_list_empty_changed(self) -> None:
         if self._ready:
             self._update_welcome(self.app.catalog)
 
@@ -116,10 +116,17 @@ class PredictScreen(MainScreen):
     async def on_prompt_sent(self, message: Prompt.Sent) -> None:
         if message.post.strip() == QUIT_COMMAND:
             await self.app.run_action("app.quit")
-        elif self._ready and not self.app.catalog.adapter:
-            self.run_task(self._predict_when_chosen(message.post))
         else:
-            self._predict(message.post, self.app.catalog.adapter)
+            self._send(message.post)
+
+    def on_welcome_sample_chosen(self, message: Welcome.SampleChosen) -> None:
+        self._send(message.post)
+
+    def _send(self, post: str) -> None:
+        if self._ready and not self.app.catalog.adapter:
+            self.run_task(self._predict_when_chosen(post))
+        else:
+            self._predict(post, self.app.catalog.adapter)
 
     async def _predict_when_chosen(self, post: str) -> None:
         self.prompt.replace_text(post)
@@ -178,20 +185,13 @@ class PredictScreen(MainScreen):
         self.run_task(self._choose_adapter())
 
     async def _choose_adapter(self) -> None:
-        name = await self._ask_adapter(_("Adapter for new predictions:"), self.app.catalog.adapter)
+        catalog = self.app.catalog
+        dialog = AdapterDialog(_("Adapter for new predictions:"), catalog, catalog.adapter, _("in use"))
+        name = await self.app.push_screen_wait(dialog)
         if name:
             await self.app.records.call(lambda wb: wb.set_default_adapter(name))
             await self.app.refresh_catalog()
             self.show_message(_("{name} is used for new predictions.").format(name=name), "success")
-
-    async def _ask_adapter(self, question: str, current: str) -> str | None:
-        cards = self.app.catalog.adapters
-        column = max(cell_len(card.name) for card in cards) + 3
-        answers = [
-            (card.name, card.name + " " * (column - cell_len(card.name)) + ", ".join(map(label_name, card.labels)))
-            for card in cards
-        ]
-        return await self.app.push_screen_wait(ChoiceDialog(question, answers, current))
 
     # ---- the prompt and the cards
 
@@ -248,7 +248,8 @@ class PredictScreen(MainScreen):
             self.run_task(self._predict_again(message.card))
 
     async def _predict_again(self, card: PostCard) -> None:
-        name = await self._ask_adapter(_("Adapter for this post:"), card.adapter)
+        dialog = AdapterDialog(_("Adapter for this post:"), self.app.catalog, card.adapter, _("used before"))
+        name = await self.app.push_screen_wait(dialog)
         if name:
             self._predict(card.text, name)
 

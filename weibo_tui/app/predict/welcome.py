@@ -1,8 +1,8 @@
-"""The welcome above the prompt at the first start: which models there are, and what to do next."""
+"""The welcome above the prompt while there is no post: sample posts, which models there are, and what to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -10,17 +10,25 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from weibo_tui.app.base import get_app
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.keymap import bindings
+from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench.downloads import BASE_SIZE
 from weibo_tui.workbench.legacy_project import LegacyProject
 
+SAMPLES = (
+    "终于抢到演唱会的票了！开心到想在地铁里转圈[哈哈]",
+    "外卖等了一个半小时，汤全洒了，客服还不理人[怒]",
+    "菜很好吃，可是等位等到怀疑人生，下次再说吧[允悲]",
+)
+"""A positive, a negative and a mixed post, to see a first prediction."""
+
 
 class Welcome(VerticalScroll, can_focus=False):
-    """Explains what is there and what is missing, and offers the next steps."""
+    """Explains what is there and what is missing, and offers sample posts and the next steps."""
 
     BINDINGS = bindings("welcome")
     DEFAULT_CSS = """
@@ -45,6 +53,13 @@ class Welcome(VerticalScroll, can_focus=False):
             self.screen_name = screen_name
             self.action = action
 
+    class SampleChosen(Message):
+        """A sample post was chosen."""
+
+        def __init__(self, post: str) -> None:
+            super().__init__()
+            self.post = post
+
     def compose(self) -> ComposeResult:
         yield Static(classes="title")
         yield Static(classes="explanation")
@@ -52,35 +67,52 @@ class Welcome(VerticalScroll, can_focus=False):
 
     def show(self, catalog: Catalog, legacy: LegacyProject) -> None:
         """Show the text and the steps for the installed models and the files of the original project."""
-        title = _("No adapter yet")
-        if catalog.only_bundled:
-            title = _("Ready: write a post below")
-            explanation = _(
-                "A small bundled model predicts its label on this machine. It makes more errors than an "
-                "adapter on the full Chinese GPT-2. Press Tab to choose what to do next:"
-            )
-        elif catalog.bases:
-            explanation = _(
-                "A base model is installed: a frozen Chinese GPT-2. An adapter classifies posts with it: a "
-                "few megabytes, trained in minutes from a file of labeled posts (CSV, TSV, JSONL, Parquet)."
-            )
-        else:
-            explanation = _(
-                "weibo-tui predicts the sentiment of Weibo posts with a base, a frozen Chinese GPT-2, and an "
-                "adapter, a few megabytes trained on labeled posts. Both are files on this machine."
-            )
-        self.set_class(catalog.only_bundled, "-aside")
+        title = _("Ready: write a post below") if catalog.adapters else _("No adapter yet")
+        key = first_key("prompt.older", get_app(self).keymap)
+        self.set_class(bool(catalog.adapters), "-aside")
         self.query_one(".title", Static).update(safe_content(title))
-        self.query_one(".explanation", Static).update(paragraph(explanation))
+        self.query_one(".explanation", Static).update(paragraph(_explain(catalog).format(key=key)))
+        samples = {f"sample.{number}": f"“{post}”" for number, post in enumerate(SAMPLES) if catalog.adapters}
+        steps = {} if catalog.own_adapters else dict(_steps(catalog, legacy))
+        self._show_options(samples, steps)
+
+    def _show_options(self, *groups: Mapping[str, str]) -> None:
         options = self.query_one(OptionList)
         selected = options.highlighted_option
-        steps = dict(_steps(catalog, legacy))
-        options.set_options(Option(safe_content(text), id=step) for step, text in steps.items())
-        options.highlighted = [*steps].index(selected.id) if selected is not None and selected.id in steps else 0
+        names = [name for group in groups for name in group]
+        contents: list[Option | None] = []
+        for group in filter(None, groups):
+            contents += [None] if contents else []
+            contents += [Option(safe_content(text), id=name) for name, text in group.items()]
+        options.set_options(contents)
+        options.highlighted = names.index(selected.id) if selected is not None and selected.id in names else 0
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        screen_name, _dot, action = str(event.option_id).partition(".")
-        self.post_message(self.Chosen(screen_name, action))
+        name, _dot, action = str(event.option_id).partition(".")
+        if name == "sample":
+            self.post_message(self.SampleChosen(SAMPLES[int(action)]))
+        else:
+            self.post_message(self.Chosen(name, action))
+
+
+def _explain(catalog: Catalog) -> str:
+    """Return what the installed models can do. `{key}` leads to the sample posts."""
+    if catalog.only_bundled:
+        return _(
+            "A small bundled model predicts its label, with more errors than an adapter on the full Chinese "
+            "GPT-2. Press {key} and Enter to predict a sample:"
+        )
+    if catalog.adapters:
+        return _("Its label appears here. Press {key} and Enter to predict a sample:")
+    if catalog.bases:
+        return _(
+            "A base model is installed: a frozen Chinese GPT-2. An adapter classifies posts with it: a "
+            "few megabytes, trained in minutes from a file of labeled posts (CSV, TSV, JSONL, Parquet)."
+        )
+    return _(
+        "weibo-tui predicts the sentiment of Weibo posts with a base, a frozen Chinese GPT-2, and an "
+        "adapter, a few megabytes trained on labeled posts. Both are files on this machine."
+    )
 
 
 def _steps(catalog: Catalog, legacy: LegacyProject) -> Iterator[tuple[str, str]]:
