@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +20,12 @@ from weibo_tui.storage.entries import (
     EVERYTHING,
     FILE_COLUMNS,
     FILE_SOURCE,
+    NEWEST_FIRST,
     Analysis,
     Entry,
     FilterChoices,
     HistoryFilter,
+    HistoryOrder,
     LabeledFile,
     entry_row,
     read_analysis,
@@ -31,9 +33,21 @@ from weibo_tui.storage.entries import (
 )
 from weibo_tui.storage.export import open_csv
 from weibo_tui.storage.history_queries import LAST_ID, HistoryQueries, analysis_queries, file_queries
+from weibo_tui.storage.history_sorting import count_before, read_sorted
 
 # What users of the history need, from one place.
-__all__ = ["EVERYTHING", "FILE_SOURCE", "Analysis", "Entry", "FilterChoices", "History", "HistoryFilter", "LabeledFile"]
+__all__ = [
+    "EVERYTHING",
+    "FILE_SOURCE",
+    "NEWEST_FIRST",
+    "Analysis",
+    "Entry",
+    "FilterChoices",
+    "History",
+    "HistoryFilter",
+    "HistoryOrder",
+    "LabeledFile",
+]
 
 EXPORT_COLUMNS = (
     *("id", "created_at", "text", "label", "confidence", "adapter", "uncertain", "truncated", "characters"),
@@ -97,15 +111,28 @@ class History:
         before: Entry | None = None,
         filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the usual word
         after: Entry | None = None,
+        order: HistoryOrder = NEWEST_FIRST,
+        last: bool = False,
     ) -> list[Entry]:
-        """Return at most `limit` matching entries of both kinds, newest first.
+        """Return at most `limit` matching entries of both kinds, in this order.
 
-        They are the newest, or those just older than `before`, the last entry of a page, or those just newer than
-        `after`, the first entry of a page. Neither has to match, or to exist any more.
+        They are the first of the list, or those that follow `before`, the last entry of a page (newest first: those
+        just older), or those that precede `after`, the first entry of a page, or the `last` of the list. Neither
+        `before` nor `after` has to match, or to exist any more.
         """
-        newest_first = after is None
-        files = self._read(file_queries(filter, before, after), read_file, FILE_COLUMNS, limit, newest_first)
-        entries: list[Entry] = [*self._analyses(limit, newest_first, filter, before, after), *files]
+        if order.column != "time":
+            place, forwards = before or after, after is None and not last
+            return read_sorted(self._database, limit, filter, order, place, forwards)
+        if order.descending:
+            return self._page_by_time(limit, before, filter, after, newest_first=after is None and not last)
+        return self._page_by_time(limit, after, filter, before, newest_first=after is not None or last)[::-1]
+
+    def _page_by_time(
+        self, limit: int, before: Entry | None, criteria: HistoryFilter, after: Entry | None, newest_first: bool
+    ) -> list[Entry]:
+        """Return the newest matching entries between the two, or the oldest, newest first."""
+        files = self._read(file_queries(criteria, before, after), read_file, FILE_COLUMNS, limit, newest_first)
+        entries: list[Entry] = [*self._analyses(limit, newest_first, criteria, before, after), *files]
         entries.sort(key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id), reverse=newest_first)
         return entries[:limit] if newest_first else entries[:limit][::-1]
 
@@ -117,18 +144,21 @@ class History:
             limit -= len(entries)
             before = entries[-1]
 
-    def count(
-        self,
-        filter: HistoryFilter = EVERYTHING,  # noqa: A002
-        at_most: int | None = None,
-        after: Entry | None = None,
-    ) -> int:
-        """Return the number of matching entries of both kinds, or only of those newer than `after`.
+    def count(self, filter: HistoryFilter = EVERYTHING) -> int:  # noqa: A002
+        """Return the number of matching entries of both kinds."""
+        return self._count([*analysis_queries(filter, count_only=True), *file_queries(filter)])
 
-        Counting ends at `at_most`.
-        """
-        analyses = analysis_queries(filter, after=after, count_only=True)
-        return self._count([*analyses, *file_queries(filter, after=after)], at_most)
+    def count_before(
+        self,
+        entry: Entry,
+        filter: HistoryFilter = EVERYTHING,  # noqa: A002
+        order: HistoryOrder = NEWEST_FIRST,
+    ) -> int:
+        """Return the number of matching entries that precede `entry` in this order."""
+        if order.column != "time":
+            return count_before(self._database, filter, order, entry)
+        bounds = {"after" if order.descending else "before": entry}
+        return self._count([*analysis_queries(filter, **bounds, count_only=True), *file_queries(filter, **bounds)])
 
     def filter_choices(self) -> FilterChoices:
         """Return the values in the history that a filter can select."""
@@ -146,15 +176,18 @@ class History:
         Raise UserInputError if the analysis does not exist.
         """
         with self._writing():
-            analysis, out_of_order = self._get(analysis_id)
-            corrected = replace(analysis, corrected=label)
-            search.unindex(self._database, analysis, out_of_order)
-            self._database.execute(
-                "UPDATE analyses SET corrected = ? WHERE id = ?",
-                (None if label is None else pack(label), analysis_id),
-            )
-            search.index(self._database, corrected, out_of_order)
-        return corrected
+            return self._correct(*self._get(analysis_id), label)
+
+    def correct_all(self, labels: Mapping[int, str | None]) -> list[Analysis]:
+        """Do as `correct` does for each id, all or none. Return the analyses as they were before.
+
+        Those that do not exist are left out.
+        """
+        with self._writing():
+            stored = [found for analysis_id in sorted(labels) for found in self._stored(analysis_id)]
+            for analysis, out_of_order in stored:
+                self._correct(analysis, out_of_order, labels[analysis.id or 0])
+        return [analysis for analysis, _out_of_order in stored]
 
     def delete(self, entries: Iterable[Entry]) -> None:
         """Delete `entries`, all or none. It is no error if some are gone already. `restore` brings them back."""
@@ -196,7 +229,7 @@ class History:
         output = open_csv(path, EXPORT_COLUMNS, bom, escape_formulas, overwrite)
         with output as write, self._database.snapshot() as database:
             history = History(database)
-            total = history._count(analysis_queries(filter, count_only=True), None)
+            total = history._count(analysis_queries(filter, count_only=True))
             # An entry without a time comes last, and again after itself: the count is what ends the loop.
             while written < total and (page := history._analyses(_EXPORT_PAGE_SIZE, False, filter, after=last)):
                 for analysis in page:
@@ -231,6 +264,14 @@ class History:
         self._database.check_in_place()
         with self._database.transaction():
             yield
+
+    def _correct(self, analysis: Analysis, out_of_order: bool, label: str | None) -> Analysis:
+        corrected = replace(analysis, corrected=label)
+        search.unindex(self._database, analysis, out_of_order)
+        query = "UPDATE analyses SET corrected = ? WHERE id = ?"
+        self._database.execute(query, (None if label is None else pack(label), analysis.id))
+        search.index(self._database, corrected, out_of_order)
+        return corrected
 
     def _insert_analysis(self, analysis: Analysis) -> int:
         place = {"at": analysis.created_at, "id": analysis.id or LAST_ID}
@@ -284,12 +325,12 @@ class History:
             for entry in self._database.read(decode, query.page(columns, newest_first), query.values | {"limit": limit})
         ]
 
-    def _count(self, queries: Iterable[HistoryQueries], at_most: int | None) -> int:
-        count = 0
-        for query in queries:
-            values = query.values | {"limit": -1 if at_most is None else at_most - count}
-            count += sum(self._database.read(lambda row: int(row[0]), query.count(), values))
-        return count
+    def _count(self, queries: Iterable[HistoryQueries]) -> int:
+        return sum(
+            count
+            for query in queries
+            for count in self._database.read(lambda row: int(row[0]), query.count(), query.values)
+        )
 
     def _distinct(self, query: str) -> set[str]:
         return set(self._database.read(lambda row: unpack(row[0]), query))
