@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -32,6 +31,7 @@ from weibo_tui.storage.entries import (
     read_file,
 )
 from weibo_tui.storage.export import open_csv
+from weibo_tui.storage.history_export import export_columns, export_row
 from weibo_tui.storage.history_queries import LAST_ID, HistoryQueries, analysis_queries, file_queries
 from weibo_tui.storage.history_sorting import count_before, read_sorted
 
@@ -49,10 +49,6 @@ __all__ = [
     "LabeledFile",
 ]
 
-EXPORT_COLUMNS = (
-    *("id", "created_at", "text", "label", "confidence", "adapter", "uncertain", "truncated", "characters"),
-    *("characters_read", "milliseconds", "source", "probabilities", "error", "corrected", "label_source", "predicted"),
-)
 _EXPORT_PAGE_SIZE = 2000
 _LIST_PAGE_SIZE = 1000
 
@@ -217,31 +213,38 @@ class History:
         bom: bool = True,
         escape_formulas: bool = True,
         overwrite: bool = False,
+        readable: bool = False,
+        ids: Iterable[int] | None = None,
     ) -> Generator[Progress, None, int]:
-        """Write the matching analyses, oldest first, to the CSV file `path`. Return their number.
+        """Write the matching analyses, or those with these `ids`, oldest first, to the CSV file `path`. Return their
+        number.
 
         `label` is the effective one, and `label_source` says whose it is: `human` or `model`. `predicted` is always the
-        model's. Labeled files are no posts and are left out. The file holds the history as it was at the start. See
-        `open_csv` for how texts are written. A generator that is closed before its end leaves `path` as it was.
+        model's. `readable` columns have local times, rounded probabilities, and a column for each label that occurs.
+        Labeled files are no posts and are left out. The file holds the history as it was at the start. See `open_csv`
+        for how texts are written. A generator that is closed before its end leaves `path` as it was.
         """
-        written = 0
-        last: Analysis | None = None
-        output = open_csv(path, EXPORT_COLUMNS, bom, escape_formulas, overwrite)
-        with output as write, self._database.snapshot() as database:
+        with self._database.snapshot() as database:
             history = History(database)
-            total = history._count(analysis_queries(filter, count_only=True))
-            # An entry without a time comes last, and again after itself: the count is what ends the loop.
-            while written < total and (page := history._analyses(_EXPORT_PAGE_SIZE, False, filter, after=last)):
-                for analysis in page:
-                    write(_export_row(analysis))
-                written += len(page)
-                last = page[-1]
-                yield Progress("writing", written, total)
-            if written != total:
-                message = _(
-                    "Export incomplete: {written} of {total} posts. Check the database with 'weibo-tui doctor'."
-                )
-                raise CorruptFileError(message.format(written=f"{written:,}", total=f"{total:,}"))
+            chosen = None if ids is None else history._oldest_first(ids)
+            total = history._count(analysis_queries(filter, count_only=True)) if chosen is None else len(chosen)
+
+            def pages() -> Iterable[list[Analysis]]:
+                return history._export_pages(filter, total) if chosen is None else [chosen]
+
+            labels = (yield from _labels(pages(), total)) if readable else None
+            written = 0
+            with open_csv(path, export_columns(labels), bom, escape_formulas, overwrite) as write:
+                for page in pages():
+                    for analysis in page:
+                        write(export_row(analysis, labels))
+                    written += len(page)
+                    yield Progress("writing", written, total)
+                if written != total:
+                    message = _(
+                        "Export incomplete: {written} of {total} posts. Check the database with 'weibo-tui doctor'."
+                    )
+                    raise CorruptFileError(message.format(written=f"{written:,}", total=f"{total:,}"))
         return written
 
     def clear(self) -> int:
@@ -311,6 +314,19 @@ class History:
         analyses.sort(key=lambda analysis: (analysis.created_at, analysis.id), reverse=newest_first)
         return analyses[:limit]
 
+    def _export_pages(self, criteria: HistoryFilter, total: int) -> Iterator[list[Analysis]]:
+        """Yield the matching analyses page by page, oldest first, until there are `total`."""
+        read, last = 0, None
+        # An entry without a time comes last, and again after itself: the count is what ends the loop.
+        while read < total and (page := self._analyses(_EXPORT_PAGE_SIZE, False, criteria, after=last)):
+            yield page
+            read += len(page)
+            last = page[-1]
+
+    def _oldest_first(self, ids: Iterable[int]) -> list[Analysis]:
+        analyses = [analysis for analysis_id in ids for analysis, _out_of_order in self._stored(analysis_id)]
+        return sorted(analyses, key=lambda analysis: (analysis.created_at, analysis.id))
+
     def _read(
         self,
         queries: Iterable[HistoryQueries],
@@ -345,11 +361,12 @@ def _table(entry: Entry) -> str:
     return "analyses" if isinstance(entry, Analysis) else "labelled_files"
 
 
-def _export_row(analysis: Analysis) -> list[Any]:
-    values = {
-        "label": analysis.effective_label,
-        "label_source": "model" if analysis.corrected is None else "human",
-        "predicted": analysis.label,
-        "probabilities": json.dumps(analysis.probabilities, ensure_ascii=False),
-    }
-    return [values[name] if name in values else getattr(analysis, name) for name in EXPORT_COLUMNS]
+def _labels(pages: Iterable[list[Analysis]], total: int) -> Generator[Progress, None, list[str]]:
+    """Return the labels that have a probability in some analysis."""
+    labels: dict[str, None] = {}
+    read = 0
+    for page in pages:
+        labels.update(dict.fromkeys(label for analysis in page for label in analysis.probabilities))
+        read += len(page)
+        yield Progress("reading", read, total)
+    return list(labels)

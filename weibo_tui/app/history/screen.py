@@ -50,8 +50,10 @@ class HistoryScreen(EditingScreen):
 
     NAME = "history"
     HELP_TEXT = N_(
-        "All predictions are kept here until you delete them. Search, filter, correct a label, and export "
-        "the rows as a CSV file for a spreadsheet."
+        "All predictions are kept here until you delete them. Search, filter and sort them, and export them as a CSV "
+        "file for a spreadsheet. A digit corrects the label and goes on to the next row. Corrections, deletions and "
+        "exports act on the marked rows, without marks on the selected one. A corrected row stays in its place until "
+        "the list is loaded again."
     )
     BINDINGS = bindings("history")
     AUTO_FOCUS = "EntryTable"
@@ -270,7 +272,9 @@ class HistoryScreen(EditingScreen):
         self.run_task(self._export())
 
     async def _export(self) -> None:
-        options = await self.app.push_screen_wait(ExportForm(self.browser.filter))
+        marked = [entry for entry in self.browser.marked.values() if isinstance(entry, Analysis)]
+        ids = tuple(entry.id for entry in marked if entry.id is not None)
+        options = await self.app.push_screen_wait(ExportForm(self.browser.filter, ids))
         if options is not None:
             self.query_one(ExportLine).start(options)
             self._update_keys()
