@@ -100,10 +100,10 @@ def _join_lines(label: Content) -> Content:
     return label if "\n" not in label.plain and "\t" not in label.plain else Content(" ".join(label.plain.split()))
 
 
-def _confidence(entry: Entry, width: int, _pattern: Pattern) -> Content:
+def _confidence(entry: Entry, _width: int, _pattern: Pattern) -> Content:
     if not isinstance(entry, Analysis) or entry.error is not None:
         return Content("")
-    return Content(percent(entry.confidence, 1 if width > 5 else 0))
+    return Content(percent(entry.confidence))
 
 
 def _post(entry: Entry, width: int, pattern: Pattern) -> Content:
@@ -141,7 +141,7 @@ def _source(entry: Entry, _width: int, _pattern: Pattern) -> Content:
 COLUMNS = (
     Column(N_("when"), "time", _time, (16, 16), (5, 5)),
     Column(N_("prediction"), "label", _prediction, (11, 24), (11, 14)),
-    Column(N_("conf."), "confidence", _confidence, (7, 7), (6, 6), right=True, descending=False),
+    Column(N_("conf."), "confidence", _confidence, (7, 7), (7, 7), right=True, descending=False),
     Column(N_("post"), "text", _post, (5, 5), (5, 5), stretch=True, descending=False),
     Column(N_("adapter"), "adapter", _adapter, (8, 16)),
     Column(N_("source"), "source", _source, (7, 7)),
