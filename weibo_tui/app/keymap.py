@@ -145,7 +145,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("history.unfilter", "x", "unfilter", N_("Clear search and filter"), shown=False),
         Key("history.reverse", "O", "reverse", N_("Reverse the order"), shown=False),
         *(
-            Key(f"history.label_{digit}", digit, f"label({digit})", N_("Correct to this label, go on"), shown=False)
+            Key(f"history.label_{digit}", digit, f"label({digit})", N_("Correct to this label, next row"), shown=False)
             for digit in "123456789"
         ),
         Key("history.label_0", "0", "label(0)", N_("Remove the correction"), shown=False),

@@ -51,7 +51,7 @@ class HistoryScreen(EditingScreen):
     NAME = "history"
     HELP_TEXT = N_(
         "All predictions are kept here until you delete them. Search, filter and sort them, and export them as a CSV "
-        "file for a spreadsheet. A digit corrects the label and goes on to the next row. Corrections, deletions and "
+        "file for a spreadsheet. A digit corrects the label and moves to the next row. Corrections, deletions and "
         "exports act on the marked rows, without marks on the selected one. A corrected row stays in its place until "
         "the list is loaded again."
     )
