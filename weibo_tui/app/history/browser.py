@@ -154,7 +154,10 @@ class HistoryBrowser(Container):
         """Show the new state of some entries in their rows, also where they no longer match or belong elsewhere."""
         self._changed |= {key_of(entry): entry for entry in entries}
         if self._buffer is not None:
-            self._show_buffer(self.table.cursor, self.table.top)
+            before = self.entry
+            self._load_table(self.table.cursor, self.table.top)
+            if self.entry != before:  # laying out the details takes longer than everything else here
+                self._show_entry()
 
     def neighbor(self, deleted: set[Key]) -> Entry | None:
         """Return the entry for the cursor after a deletion: the next one, otherwise the previous one."""
@@ -240,12 +243,15 @@ class HistoryBrowser(Container):
     # ---- what is seen
 
     def _show_buffer(self, cursor: int, top: int, reset: bool = False) -> None:
+        self._load_table(cursor, top, reset)
+        self._show_entry()
+        self._prefetch()
+
+    def _load_table(self, cursor: int, top: int, reset: bool = False) -> None:
         assert self._buffer is not None
         entries = [self._changed.get(key_of(entry), entry) for entry in self._buffer.entries]
         self.table.load(entries, cursor, top, search_pattern(self.filter.text), not reset)
         self._show_marks()
-        self._show_entry()
-        self._prefetch()
 
     def _show_entry(self) -> None:
         details = self.query_one(EntryDetails)
