@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from weibo_tui.storage.history import Analysis, Entry, HistoryFilter, LabeledFile
+from weibo_tui.storage.codec import pack
+from weibo_tui.storage.history import Analysis, Entry, HistoryFilter, HistoryOrder, LabeledFile
 from weibo_tui.storage.search import fold
 
 ANALYSIS = Analysis(
@@ -47,6 +48,25 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(
         entries, key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id or 0), reverse=True
     )
+
+
+def in_order(entries: Iterable[Entry], order: HistoryOrder) -> list[Entry]:
+    """Sort entries as a list of this order does."""
+    newest = newest_first(entries)
+    if order.column == "time":
+        return newest if order.descending else newest[::-1]
+    values: list[tuple[bool, float | bytes, Analysis]] = []
+    rest: list[Entry] = []
+    for entry in newest:
+        if not isinstance(entry, Analysis) or (order.column == "confidence" and entry.confidence is None):
+            rest.append(entry)
+        else:
+            name = "effective_label" if order.column == "label" else order.column
+            packed = pack(value) if isinstance(value := getattr(entry, name), str) else value
+            # SQLite sorts texts by their bytes, and before all blobs.
+            values.append((isinstance(packed, bytes), packed.encode() if isinstance(packed, str) else packed, entry))
+    values.sort(key=lambda item: (*item[:2], item[2].created_at, item[2].id), reverse=order.descending)
+    return [entry for *_value, entry in values] + sorted(rest, key=lambda entry: isinstance(entry, LabeledFile))
 
 
 def matches(entry: Entry, criteria: HistoryFilter) -> bool:

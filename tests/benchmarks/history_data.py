@@ -12,10 +12,10 @@ from typing import TypeVar
 import numpy as np
 from benchmarks.runner import Figures
 
-from weibo_tui.app.history.window import PAGE, load_around, load_newest, load_oldest
+from weibo_tui.app.history.window import PAGE, load_around, load_first, load_last
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
+from weibo_tui.storage.history import EVERYTHING, NEWEST_FIRST, Analysis, HistoryFilter, HistoryOrder
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.benchmark import FIRST_CHARACTER, LAST_CHARACTER, sample_lengths
 
@@ -90,8 +90,9 @@ def _analysis(index: int, text: str, positive: bool, confidence: float) -> Analy
 
 
 def query(home: str) -> Figures:
-    """Return the milliseconds to open the history of `home` and to load the pages `load_newest`, `middle` and
-    `load_oldest`, and of each filter: its first page, `<name> count`, and the number of `<name> matches`."""
+    """Return the milliseconds to open the history of `home` and to load the pages `newest`, `middle` and
+    `oldest`, those sorted by another column, and of each
+    filter: its first page, `<name> count`, and the number of `<name> matches`."""
     figures: dict[str, float] = {}
 
     def timed(name: str, call: Callable[[], T]) -> T:
@@ -104,13 +105,17 @@ def query(home: str) -> Figures:
     with Workbench(Path(home)) as workbench:
         history = workbench.history
         figures["open"] = 1000 * (time.perf_counter() - began)
-        last = timed("newest", partial(load_newest, history, EVERYTHING)).entries[0]
+        last = timed("newest", partial(load_first, history, EVERYTHING, NEWEST_FIRST)).entries[0]
         assert last.id is not None
         entry = history.get(last.id // 2)
-        timed("middle", partial(load_around, history, entry, EVERYTHING))
-        timed("oldest", partial(load_oldest, history, EVERYTHING))
+        timed("middle", partial(load_around, history, entry, EVERYTHING, NEWEST_FIRST))
+        timed("oldest", partial(load_last, history, EVERYTHING, NEWEST_FIRST))
+        for column in ("confidence", "label", "text"):
+            order = HistoryOrder(column)
+            timed(f"by {column}", partial(load_around, history, entry, EVERYTHING, order))
+            timed(f"by {column}, filtered", partial(load_first, history, HistoryFilter(uncertain=True), order))
         for name, selection in filters().items():
-            page = timed(name, partial(load_newest, history, selection))
+            page = timed(name, partial(load_first, history, selection, NEWEST_FIRST))
             number = timed(f"{name} count", partial(history.count, selection))
             assert len(page.entries) == min(number, PAGE)
             figures[f"{name} matches"] = number

@@ -39,7 +39,7 @@ def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:
 
         await history.press("down", "l", "c")  # a file has no label
         assert history.app.screen is history.screen
-        assert "Correct" not in history.lines[-1]
+        assert "l Correct" not in history.lines[-1]
         assert history.app.clipboard == str(FILE.out)
         await history.press("down", "y")
         assert history.app.clipboard == HOSTILE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.export import ExportForm, ExportLine
 from weibo_tui.storage import history as storage
 from weibo_tui.storage.history import Analysis
+from weibo_tui.storage.history_export import export_row
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +70,7 @@ def test_export_contains_what_was_chosen(home: Path, user_folder: Path, tmp_path
     odd, some = tmp_path / "[doge] 电影 [b]x.csv", tmp_path / "some.csv"
 
     async def act(history: Scene) -> None:
-        await start(history)
+        await start(history, columns="full")
         line = await finished(history)
         [path] = user_folder.iterdir()
         assert path.name.startswith("weibo-history-")
@@ -104,6 +106,16 @@ def test_export_contains_what_was_chosen(home: Path, user_folder: Path, tmp_path
         await history.press("enter")
         await finished(history)
         assert [row["text"] for row in read_csv(some)] == matches
+        assert read_csv(some)[0]["prob_positive"]  # the readable columns are preselected
+
+        await history.press("x", "g", "space", "down", "space")
+        await open_form(history, tmp_path / "marked.csv")
+        await until(history.pilot, lambda: "only the marked" in history.text and "2 posts" in history.text)
+        await history.press("enter")
+        await finished(history)
+        marked = [history.entries[2], history.entries[0]]
+        assert [row["id"] for row in read_csv(tmp_path / "marked.csv")] == [str(entry.id) for entry in marked]
+        assert "2 marked" in history.text
 
     play_history(act)
 
@@ -160,14 +172,14 @@ def test_stopped_export_leaves_no_file(home: Path, tmp_path: Path, monkeypatch: 
     folder = tmp_path / "exports"
     folder.mkdir()
     (folder / "old.csv").write_text("old")
-    row, fast = storage._export_row, threading.Event()
+    fast = threading.Event()
 
-    def slow_row(analysis: Analysis) -> list[Any]:
+    def slow_row(analysis: Analysis, labels: Sequence[str] | None) -> list[Any]:
         fast.wait(0.1)
-        return row(analysis)
+        return export_row(analysis, labels)
 
     monkeypatch.setattr(storage, "_EXPORT_PAGE_SIZE", 1)
-    monkeypatch.setattr(storage, "_export_row", slow_row)
+    monkeypatch.setattr(storage, "export_row", slow_row)
 
     async def act(history: Scene) -> None:
         line = history.screen.query_one(ExportLine)

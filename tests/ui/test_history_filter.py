@@ -26,6 +26,8 @@ FILTERS: list[tuple[str, str, str, Callable[[Analysis], bool]]] = [
     ("most", "70%", "confidence 0–70%", lambda analysis: (analysis.confidence or 1) <= 0.7),
     ("uncertain", "=yes", "uncertain", lambda analysis: analysis.uncertain),
     ("corrected", "=yes", "corrected", lambda analysis: analysis.corrected is not None),
+    ("uncertain", "=no", "not uncertain", lambda analysis: not analysis.uncertain),
+    ("corrected", "=no", "not corrected", lambda analysis: analysis.corrected is None),
     ("since", "2026-03-09", "from 2026-03-09", lambda analysis: analysis.created_at > at(9999)),
     ("until", "2026-02-27", "to 2026-02-27", lambda _analysis: False),
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from browsing import ANALYSIS, FAILED, FILE, HOSTILE, Scene, at, keep, play_history, predictions
 from pane import Pane
-from stage import drawn, play, until
+from stage import play, until
 from textual.pilot import Pilot
 
 from weibo_tui.app.history.details import DetailsDialog, EntryDetails
@@ -41,7 +41,7 @@ def test_history_survives_damaged_values(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         pane = await Pane(pilot).ready()
         await pane.send("今天的面真好吃")
-        await until(pilot, lambda: "今天的面真好吃" in drawn(pilot))
+        await until(pilot, lambda: len(keep(furnished)) == len(changes) + 3)
         history = await Scene.open(pilot)
         assert len(history.entries) == len(changes) + 3
         assert sum(getattr(entry, "error", None) is not None for entry in history.entries) == len(changes) - 1

@@ -294,6 +294,8 @@ def test_history_export_reads_back_equal(command: Command, furnished: Path, tmp_
     command.ok("history", "export", path, "--no-guard", "--no-bom", "--overwrite")
     assert not path.read_bytes().startswith(b"\xef\xbb\xbf")
     assert [row["text"] for row in table(path, "utf-8")] == posts
+    command.ok("history", "export", path, "--readable", "--overwrite")
+    assert {"time", "human_label", "prob_negative", "prob_positive"} <= set(table(path)[0])
     assert command.ok("history", "clear", "--yes").err == f"Deleted {len(posts)} history entries.\n"
     command.ok("history", "export", path, "--overwrite")
     assert table(path) == []

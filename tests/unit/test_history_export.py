@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from weibo_tui.errors import CorruptFileError
 from weibo_tui.progress import Progress, drain
 from weibo_tui.storage.database import Database, connect
-from weibo_tui.storage.history import EXPORT_COLUMNS, History, HistoryFilter
+from weibo_tui.storage.history import History, HistoryFilter
+from weibo_tui.storage.history_export import EXPORT_COLUMNS
 from weibo_tui.text.spreadsheet import unescape_formula
 
 
@@ -56,6 +58,53 @@ def test_export_has_every_analysis_with_bom(tmp_path: Path, history: History) ->
     assert second["label_source"] == "model"
     assert (second["label"], second["confidence"], second["corrected"]) == ("", "", "")
     assert second["error"] == "The post is empty."
+
+
+def test_readable_export_has_a_column_for_each_label(small_pages: None, tmp_path: Path, history: History) -> None:
+    local = f"{datetime.fromisoformat(at(1)).astimezone():%Y-%m-%d %H:%M:%S}"
+    moods = {"calm": 0.123456, "=tense": 0.8765}
+    other = replace(
+        ANALYSIS, label="=tense", confidence=0.876543, probabilities=moods, adapter="moods", created_at=at(3)
+    )
+    ids = history.add([*[replace(ANALYSIS, created_at=at(1))] * 25, other, replace(FAILED, created_at=at(2))])
+    history.correct(ids[-2], "calm")
+    stages = [event.stage for event in history.export(tmp_path / "out.csv", readable=True)]
+    assert stages == ["reading"] * 2 + ["writing"] * 2
+    assert (tmp_path / "out.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    result = rows(tmp_path / "out.csv")
+    assert result[0] == {
+        "id": "1",
+        "time": local,
+        "text": ANALYSIS.text,
+        "label": "positive",
+        "confidence": "0.9375",
+        "uncertain": "false",
+        "human_label": "",
+        "predicted": "positive",
+        "adapter": "weather",
+        "source": "cli",
+        "error": "",
+        "prob_negative": "0.0625",
+        "prob_positive": "0.9375",
+        "prob_calm": "",
+        "prob_=tense": "",
+    }
+    names = ("label", "human_label", "predicted", "confidence", "error", "prob_negative", "prob_calm", "prob_=tense")
+    assert [result[-2][name] for name in names] == ["", "", "", "", "The post is empty.", "", "", ""]
+    assert [result[-1][name] for name in names] == ["calm", "calm", "'=tense", "0.8765", "", "", "0.1235", "0.8765"]
+    line = (tmp_path / "out.csv").read_text("utf-8").splitlines()[1]
+    assert line.startswith(f'"1","{local}",')  # ids are texts
+
+    drain(history.export(tmp_path / "none.csv", HistoryFilter(text="nothing"), readable=True))
+    assert rows(tmp_path / "none.csv") == []
+
+
+@pytest.mark.parametrize("readable", [False, True])
+def test_export_of_chosen_ids_has_only_those(tmp_path: Path, history: History, readable: bool) -> None:
+    ids = history.add([replace(ANALYSIS, text=str(second), created_at=at(second)) for second in (5, 3, 4, 1)])
+    export = history.export(tmp_path / "a.csv", readable=readable, ids=[ids[0], 99, ids[3], ids[1]])
+    assert drain(export) == 3
+    assert [row["text"] for row in rows(tmp_path / "a.csv")] == ["1", "3", "5"]
 
 
 def test_export_without_escapes_and_bom(tmp_path: Path, history: History) -> None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any, get_args
 
 import pytest
-from histories import ANALYSIS, FILE, at, matches, newest_first
+from histories import ANALYSIS, FILE, at, in_order, matches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.storage.database import Database, connect
-from weibo_tui.storage.history import FILE_SOURCE, Analysis, Entry, FilterChoices, History, HistoryFilter
+from weibo_tui.storage.entries import SortColumn
+from weibo_tui.storage.history import (
+    FILE_SOURCE,
+    Analysis,
+    Entry,
+    FilterChoices,
+    History,
+    HistoryFilter,
+    HistoryOrder,
+)
 
 DAYS = [date(2026, 1, day) for day in (29, 30, 31)]
 MOMENTS = [f"{day}T{time}Z" for day in DAYS for time in ("00:00:00.000", "12:00:00.000", "23:59:59.999")]
@@ -49,6 +59,7 @@ FILTERS = st.builds(
     uncertain=st.sampled_from([None, None, True, False]),
     corrected=st.sampled_from([None, None, True, False]),
 )
+ORDERS = st.builds(HistoryOrder, column=st.sampled_from(get_args(SortColumn)), descending=st.booleans())
 
 
 def keep(history: History, entries: list[Entry]) -> list[Entry]:
@@ -73,25 +84,25 @@ def test_pages_both_ways_match_plain_filter(
     kept += keep(history, data.draw(st.lists(ENTRIES, max_size=5)))
     history.restore(deleted)
     for criteria in (HistoryFilter(), *(data.draw(FILTERS) for _ in range(4))):
-        expected = newest_first(entry for entry in kept if matches(entry, criteria))
+        order = data.draw(ORDERS)
+        view: Any = {"filter": criteria, "order": order}
+        expected = in_order((entry for entry in kept if matches(entry, criteria)), order)
         seen: list[Entry] = []
-        while page := history.page(size, before=seen[-1] if seen else None, filter=criteria):
+        while page := history.page(size, before=seen[-1] if seen else None, **view):
             seen += page
         assert seen == expected
-        back = expected[-1:]
-        while back and (page := history.page(size, after=back[0], filter=criteria)):
+        back = history.page(size, last=True, **view)
+        assert back == expected[-size:]
+        while back and (page := history.page(size, after=back[0], **view)):
             back = page + back
         assert back == expected
         assert history.count(criteria) == len(expected)
-        assert history.count(criteria, at_most=3) == min(3, len(expected))
         for place in kept[:2]:  # which need not match
-            assert (
-                history.page(size, before=place, filter=criteria)
-                == [entry for entry in expected if newest_first([place, entry])[0] is place and entry != place][:size]
-            )
-            newer = [entry for entry in expected if newest_first([entry, place])[0] is entry and entry != place]
-            assert history.page(size, after=place, filter=criteria) == newer[-size:]
-            assert history.count(criteria, after=place) == len(newer)
+            around = in_order(expected if place in expected else [*expected, place], order)
+            index = around.index(place)
+            assert history.page(size, before=place, **view) == around[index + 1 :][:size]
+            assert history.page(size, after=place, **view) == around[:index][-size:]
+            assert history.count_before(place, **view) == index
     database.close()
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from textual.content import Content
 
 from weibo_tui.locale import gettext as _
+from weibo_tui.storage import codec
 from weibo_tui.text.terminal import sanitize
 
 # A label's color depends on its position among the labels, so that it is the same everywhere.
@@ -69,8 +69,7 @@ def _clamp(share: float) -> float:
 
 def local_time(timestamp: str, seconds: bool = False) -> str:
     """Return a timestamp (ISO-8601, UTC) in local time, or unchanged if it is invalid."""
-    try:
-        time = datetime.fromisoformat(timestamp).astimezone()
-    except (ValueError, OverflowError):
+    local = codec.local_time(timestamp)
+    if local == timestamp:
         return sanitize(timestamp)
-    return f"{time:%Y-%m-%d %H:%M:%S}" if seconds else f"{time:%Y-%m-%d %H:%M}"
+    return local if seconds else local[: -len(":00")]

@@ -136,17 +136,27 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     "history": (
         Key("history.search", "slash", "search", N_("Search")),
         Key("history.filter", "f", "filter", N_("Filter")),
-        Key("history.unfilter", "x", "unfilter", N_("Clear search and filter"), shown=False),
+        Key("history.uncertain", "U", "only('uncertain')", N_("Uncertain only")),
         Key("history.correct", "l", "correct", N_("Correct")),
-        Key("history.delete", "d,delete", "delete", N_("Delete")),
         Key("history.undo", "u", "undo", N_("Undo")),
-        Key("history.export", "e", "export", N_("Export")),
         Key("history.stop_export", "s", "stop_export", N_("Stop the export")),
-        Key("history.mark", "space", "mark", N_("Mark"), shown=False),
+        Key("history.export", "e", "export", N_("Export")),
+        Key("history.sort", "o", "sort", N_("Sort")),
+        Key("history.mark", "space", "mark", N_("Mark")),
+        Key("history.unmark", "M", "unmark", N_("Clear marks")),
+        Key("history.delete", "d,delete", "delete", N_("Delete")),
+        Key("history.corrected", "C", "only('corrected')", N_("Corrected only")),
+        Key("history.unfilter", "x", "unfilter", N_("Clear search and filter"), shown=False),
+        Key("history.reverse", "O", "reverse", N_("Reverse the order"), shown=False),
+        *(
+            Key(f"history.label_{digit}", digit, f"label({digit})", N_("Correct to this label, next row"), shown=False)
+            for digit in "123456789"
+        ),
+        Key("history.label_0", "0", "label(0)", N_("Remove the correction"), shown=False),
         Key("history.copy", "c,y", "copy", N_("Copy the post"), shown=False),
         Key("history.to_prompt", "r", "to_prompt", N_("Copy the post to the prompt"), shown=False),
-        Key("history.newest", "g,home", "newest", N_("Newest"), shown=False),
-        Key("history.oldest", "G,end", "oldest", N_("Oldest"), shown=False),
+        Key("history.newest", "g,home", "newest", N_("First row"), shown=False),
+        Key("history.oldest", "G,end", "oldest", N_("Last row"), shown=False),
         Key("history.refresh", "R", "refresh", N_("Refresh"), shown=False),
         Key("history.clear", "X", "clear", N_("Delete the whole history"), shown=False),
         Key("history.back", "escape", "back", N_("Back"), shown=False),
@@ -158,7 +168,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("history_table.page_down", "pagedown", "page(1)", N_("Page down"), shown=False),
         Key("history_table.open", "enter", "open", N_("Details"), shown=False),
     ),
-    "history_search": (Key("history_search.leave", "enter,down", "leave", N_("Table"), shown=False),),
+    "history_search": (Key("history_search.leave", "enter,down,escape", "leave", N_("Table")),),
     "history_details": (Key("history_details.leave", "enter", "leave", N_("Back to the table")),),
 }
 

@@ -60,6 +60,13 @@ def _cells(entry: Entry) -> list[str]:
 @history.command("export", cls=Command, help=_("Export the history as CSV for a spreadsheet."))
 def export_history(
     path: Annotated[Path, typer.Argument(help=_("CSV file to write."))],
+    readable: Annotated[
+        bool,
+        typer.Option(
+            "--readable/--full",
+            help=_("Columns to read: local time, rounded confidence, a column for each label (default: full)."),
+        ),
+    ] = False,
     bom: Annotated[
         bool,
         typer.Option("--bom/--no-bom", help=_("Start the file with a BOM, which Excel needs (default: yes).")),
@@ -75,7 +82,8 @@ def export_history(
     overwrite: options.Overwrite = False,
 ) -> None:
     with open_workbench() as workbench:
-        written = drain(workbench.iter_export_history(path, bom=bom, guard=guard, overwrite=overwrite))
+        export = workbench.iter_export_history(path, bom=bom, guard=guard, overwrite=overwrite, readable=readable)
+        written = drain(export)
     echo(str(path))
     echo_info(_("{written} predictions written.").format(written=f"{written:,}"))
 

@@ -25,6 +25,14 @@ def timestamp(moment: datetime | None = None) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+def local_time(value: str) -> str:
+    """Return a timestamp in local time to the second, `2026-01-31 20:00:00`, or unchanged if it is invalid."""
+    try:
+        return f"{datetime.fromisoformat(value).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError):
+        return value
+
+
 def pack(text: str) -> str | bytes:
     """Return `text` for a TEXT column. `unpack` returns it exactly."""
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.codec import DECODE_ERRORS, pack, timestamp, to_json, unpack, unpack_name
@@ -121,6 +121,24 @@ class HistoryFilter:
 
 
 EVERYTHING = HistoryFilter()
+
+SortColumn = Literal["time", "label", "confidence", "text", "adapter", "source"]
+"""The values that a list can be sorted by; `label` is `Analysis.effective_label`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryOrder:
+    """The order of a list. Entries with the same value are in the order of their times, in the same direction."""
+
+    column: SortColumn = "time"
+    descending: bool = True
+
+    @property
+    def reversed(self) -> HistoryOrder:
+        return replace(self, descending=not self.descending)
+
+
+NEWEST_FIRST = HistoryOrder()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,25 +19,36 @@ from weibo_tui.storage.entries import (
     EVERYTHING,
     FILE_COLUMNS,
     FILE_SOURCE,
+    NEWEST_FIRST,
     Analysis,
     Entry,
     FilterChoices,
     HistoryFilter,
+    HistoryOrder,
     LabeledFile,
     entry_row,
     read_analysis,
     read_file,
 )
 from weibo_tui.storage.export import open_csv
+from weibo_tui.storage.history_export import export_columns, export_row
 from weibo_tui.storage.history_queries import LAST_ID, HistoryQueries, analysis_queries, file_queries
+from weibo_tui.storage.history_sorting import count_before, read_sorted
 
 # What users of the history need, from one place.
-__all__ = ["EVERYTHING", "FILE_SOURCE", "Analysis", "Entry", "FilterChoices", "History", "HistoryFilter", "LabeledFile"]
+__all__ = [
+    "EVERYTHING",
+    "FILE_SOURCE",
+    "NEWEST_FIRST",
+    "Analysis",
+    "Entry",
+    "FilterChoices",
+    "History",
+    "HistoryFilter",
+    "HistoryOrder",
+    "LabeledFile",
+]
 
-EXPORT_COLUMNS = (
-    *("id", "created_at", "text", "label", "confidence", "adapter", "uncertain", "truncated", "characters"),
-    *("characters_read", "milliseconds", "source", "probabilities", "error", "corrected", "label_source", "predicted"),
-)
 _EXPORT_PAGE_SIZE = 2000
 _LIST_PAGE_SIZE = 1000
 
@@ -97,15 +107,28 @@ class History:
         before: Entry | None = None,
         filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the usual word
         after: Entry | None = None,
+        order: HistoryOrder = NEWEST_FIRST,
+        last: bool = False,
     ) -> list[Entry]:
-        """Return at most `limit` matching entries of both kinds, newest first.
+        """Return at most `limit` matching entries of both kinds, in this order.
 
-        They are the newest, or those just older than `before`, the last entry of a page, or those just newer than
-        `after`, the first entry of a page. Neither has to match, or to exist any more.
+        They are the first of the list, or those that follow `before`, the last entry of a page (newest first: those
+        just older), or those that precede `after`, the first entry of a page, or the `last` of the list. Neither
+        `before` nor `after` has to match, or to exist any more.
         """
-        newest_first = after is None
-        files = self._read(file_queries(filter, before, after), read_file, FILE_COLUMNS, limit, newest_first)
-        entries: list[Entry] = [*self._analyses(limit, newest_first, filter, before, after), *files]
+        if order.column != "time":
+            place, forwards = before or after, after is None and not last
+            return read_sorted(self._database, limit, filter, order, place, forwards)
+        if order.descending:
+            return self._page_by_time(limit, before, filter, after, newest_first=after is None and not last)
+        return self._page_by_time(limit, after, filter, before, newest_first=after is not None or last)[::-1]
+
+    def _page_by_time(
+        self, limit: int, before: Entry | None, criteria: HistoryFilter, after: Entry | None, newest_first: bool
+    ) -> list[Entry]:
+        """Return the newest matching entries between the two, or the oldest, newest first."""
+        files = self._read(file_queries(criteria, before, after), read_file, FILE_COLUMNS, limit, newest_first)
+        entries: list[Entry] = [*self._analyses(limit, newest_first, criteria, before, after), *files]
         entries.sort(key=lambda entry: (entry.created_at, isinstance(entry, Analysis), entry.id), reverse=newest_first)
         return entries[:limit] if newest_first else entries[:limit][::-1]
 
@@ -117,18 +140,21 @@ class History:
             limit -= len(entries)
             before = entries[-1]
 
-    def count(
-        self,
-        filter: HistoryFilter = EVERYTHING,  # noqa: A002
-        at_most: int | None = None,
-        after: Entry | None = None,
-    ) -> int:
-        """Return the number of matching entries of both kinds, or only of those newer than `after`.
+    def count(self, filter: HistoryFilter = EVERYTHING) -> int:  # noqa: A002
+        """Return the number of matching entries of both kinds."""
+        return self._count([*analysis_queries(filter, count_only=True), *file_queries(filter)])
 
-        Counting ends at `at_most`.
-        """
-        analyses = analysis_queries(filter, after=after, count_only=True)
-        return self._count([*analyses, *file_queries(filter, after=after)], at_most)
+    def count_before(
+        self,
+        entry: Entry,
+        filter: HistoryFilter = EVERYTHING,  # noqa: A002
+        order: HistoryOrder = NEWEST_FIRST,
+    ) -> int:
+        """Return the number of matching entries that precede `entry` in this order."""
+        if order.column != "time":
+            return count_before(self._database, filter, order, entry)
+        bounds = {"after" if order.descending else "before": entry}
+        return self._count([*analysis_queries(filter, **bounds, count_only=True), *file_queries(filter, **bounds)])
 
     def filter_choices(self) -> FilterChoices:
         """Return the values in the history that a filter can select."""
@@ -146,15 +172,18 @@ class History:
         Raise UserInputError if the analysis does not exist.
         """
         with self._writing():
-            analysis, out_of_order = self._get(analysis_id)
-            corrected = replace(analysis, corrected=label)
-            search.unindex(self._database, analysis, out_of_order)
-            self._database.execute(
-                "UPDATE analyses SET corrected = ? WHERE id = ?",
-                (None if label is None else pack(label), analysis_id),
-            )
-            search.index(self._database, corrected, out_of_order)
-        return corrected
+            return self._correct(*self._get(analysis_id), label)
+
+    def correct_all(self, labels: Mapping[int, str | None]) -> list[Analysis]:
+        """Do as `correct` does for each id, all or none. Return the analyses as they were before.
+
+        Those that do not exist are left out.
+        """
+        with self._writing():
+            stored = [found for analysis_id in sorted(labels) for found in self._stored(analysis_id)]
+            for analysis, out_of_order in stored:
+                self._correct(analysis, out_of_order, labels[analysis.id or 0])
+        return [analysis for analysis, _out_of_order in stored]
 
     def delete(self, entries: Iterable[Entry]) -> None:
         """Delete `entries`, all or none. It is no error if some are gone already. `restore` brings them back."""
@@ -184,31 +213,38 @@ class History:
         bom: bool = True,
         escape_formulas: bool = True,
         overwrite: bool = False,
+        readable: bool = False,
+        ids: Iterable[int] | None = None,
     ) -> Generator[Progress, None, int]:
-        """Write the matching analyses, oldest first, to the CSV file `path`. Return their number.
+        """Write the matching analyses, or those with these `ids`, oldest first, to the CSV file `path`. Return their
+        number.
 
         `label` is the effective one, and `label_source` says whose it is: `human` or `model`. `predicted` is always the
-        model's. Labeled files are no posts and are left out. The file holds the history as it was at the start. See
-        `open_csv` for how texts are written. A generator that is closed before its end leaves `path` as it was.
+        model's. `readable` columns have local times, rounded probabilities, and a column for each label that occurs.
+        Labeled files are no posts and are left out. The file holds the history as it was at the start. See `open_csv`
+        for how texts are written. A generator that is closed before its end leaves `path` as it was.
         """
-        written = 0
-        last: Analysis | None = None
-        output = open_csv(path, EXPORT_COLUMNS, bom, escape_formulas, overwrite)
-        with output as write, self._database.snapshot() as database:
+        with self._database.snapshot() as database:
             history = History(database)
-            total = history._count(analysis_queries(filter, count_only=True), None)
-            # An entry without a time comes last, and again after itself: the count is what ends the loop.
-            while written < total and (page := history._analyses(_EXPORT_PAGE_SIZE, False, filter, after=last)):
-                for analysis in page:
-                    write(_export_row(analysis))
-                written += len(page)
-                last = page[-1]
-                yield Progress("writing", written, total)
-            if written != total:
-                message = _(
-                    "Export incomplete: {written} of {total} posts. Check the database with 'weibo-tui doctor'."
-                )
-                raise CorruptFileError(message.format(written=f"{written:,}", total=f"{total:,}"))
+            chosen = None if ids is None else history._oldest_first(ids)
+            total = history._count(analysis_queries(filter, count_only=True)) if chosen is None else len(chosen)
+
+            def pages() -> Iterable[list[Analysis]]:
+                return history._export_pages(filter, total) if chosen is None else [chosen]
+
+            labels = (yield from _labels(pages(), total)) if readable else None
+            written = 0
+            with open_csv(path, export_columns(labels), bom, escape_formulas, overwrite) as write:
+                for page in pages():
+                    for analysis in page:
+                        write(export_row(analysis, labels))
+                    written += len(page)
+                    yield Progress("writing", written, total)
+                if written != total:
+                    message = _(
+                        "Export incomplete: {written} of {total} posts. Check the database with 'weibo-tui doctor'."
+                    )
+                    raise CorruptFileError(message.format(written=f"{written:,}", total=f"{total:,}"))
         return written
 
     def clear(self) -> int:
@@ -231,6 +267,14 @@ class History:
         self._database.check_in_place()
         with self._database.transaction():
             yield
+
+    def _correct(self, analysis: Analysis, out_of_order: bool, label: str | None) -> Analysis:
+        corrected = replace(analysis, corrected=label)
+        search.unindex(self._database, analysis, out_of_order)
+        query = "UPDATE analyses SET corrected = ? WHERE id = ?"
+        self._database.execute(query, (None if label is None else pack(label), analysis.id))
+        search.index(self._database, corrected, out_of_order)
+        return corrected
 
     def _insert_analysis(self, analysis: Analysis) -> int:
         place = {"at": analysis.created_at, "id": analysis.id or LAST_ID}
@@ -270,6 +314,19 @@ class History:
         analyses.sort(key=lambda analysis: (analysis.created_at, analysis.id), reverse=newest_first)
         return analyses[:limit]
 
+    def _export_pages(self, criteria: HistoryFilter, total: int) -> Iterator[list[Analysis]]:
+        """Yield the matching analyses page by page, oldest first, until there are `total`."""
+        read, last = 0, None
+        # An entry without a time comes last, and again after itself: the count is what ends the loop.
+        while read < total and (page := self._analyses(_EXPORT_PAGE_SIZE, False, criteria, after=last)):
+            yield page
+            read += len(page)
+            last = page[-1]
+
+    def _oldest_first(self, ids: Iterable[int]) -> list[Analysis]:
+        analyses = [analysis for analysis_id in ids for analysis, _out_of_order in self._stored(analysis_id)]
+        return sorted(analyses, key=lambda analysis: (analysis.created_at, analysis.id))
+
     def _read(
         self,
         queries: Iterable[HistoryQueries],
@@ -284,12 +341,12 @@ class History:
             for entry in self._database.read(decode, query.page(columns, newest_first), query.values | {"limit": limit})
         ]
 
-    def _count(self, queries: Iterable[HistoryQueries], at_most: int | None) -> int:
-        count = 0
-        for query in queries:
-            values = query.values | {"limit": -1 if at_most is None else at_most - count}
-            count += sum(self._database.read(lambda row: int(row[0]), query.count(), values))
-        return count
+    def _count(self, queries: Iterable[HistoryQueries]) -> int:
+        return sum(
+            count
+            for query in queries
+            for count in self._database.read(lambda row: int(row[0]), query.count(), query.values)
+        )
 
     def _distinct(self, query: str) -> set[str]:
         return set(self._database.read(lambda row: unpack(row[0]), query))
@@ -304,11 +361,12 @@ def _table(entry: Entry) -> str:
     return "analyses" if isinstance(entry, Analysis) else "labelled_files"
 
 
-def _export_row(analysis: Analysis) -> list[Any]:
-    values = {
-        "label": analysis.effective_label,
-        "label_source": "model" if analysis.corrected is None else "human",
-        "predicted": analysis.label,
-        "probabilities": json.dumps(analysis.probabilities, ensure_ascii=False),
-    }
-    return [values[name] if name in values else getattr(analysis, name) for name in EXPORT_COLUMNS]
+def _labels(pages: Iterable[list[Analysis]], total: int) -> Generator[Progress, None, list[str]]:
+    """Return the labels that have a probability in some analysis."""
+    labels: dict[str, None] = {}
+    read = 0
+    for page in pages:
+        labels.update(dict.fromkeys(label for analysis in page for label in analysis.probabilities))
+        read += len(page)
+        yield Progress("reading", read, total)
+    return list(labels)

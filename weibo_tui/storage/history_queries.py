@@ -47,8 +47,8 @@ class HistoryQueries:
         return f"SELECT {columns} FROM {self.tables} WHERE {self.where} ORDER BY {order} LIMIT :limit"
 
     def count(self) -> str:
-        """Return the query for the number of rows, counted up to `:limit`."""
-        return f"SELECT count(*) FROM (SELECT 1 FROM {self.tables} WHERE {self.where} LIMIT :limit)"
+        """Return the query for the number of rows."""
+        return f"SELECT count(*) FROM {self.tables} WHERE {self.where}"
 
 
 def analysis_queries(
@@ -58,15 +58,15 @@ def analysis_queries(
     if not criteria.matches_analyses:
         return
     bounds = _bounds(criteria, before, after, _analysis_key)
-    rest = _values_not_indexed(criteria)
+    rest = values_not_indexed(criteria)
     expression = match_expression(criteria)
     for late in (False, True):
-        in_bounds = _and([f"late = {late}", *_conditions(bounds)])
+        in_bounds = conjunction([f"late = {late}", *conditions_on(bounds)])
         if not expression:
-            where = _and([in_bounds, *_conditions(rest)])
+            where = conjunction([in_bounds, *conditions_on(rest)])
             yield HistoryQueries("analyses", where, ("created_at", "id"), bounds | rest)
         elif late:
-            where = _and(["search MATCH :expression", *_conditions(bounds | rest)])
+            where = conjunction(["search MATCH :expression", *conditions_on(bounds | rest)])
             values = {"expression": f"({expression}) AND facets : late"}
             yield HistoryQueries(_MATCHED, where, ("created_at", "id"), bounds | rest | values)
         else:
@@ -75,7 +75,7 @@ def analysis_queries(
                 for way in ("ASC", "DESC")
             )
             ids = f"search.rowid BETWEEN {oldest} AND {newest}"
-            where = _and(["search MATCH :expression", ids, *_conditions(rest)])
+            where = conjunction(["search MATCH :expression", ids, *conditions_on(rest)])
             values = {"expression": f"({expression}) NOT facets : late"}
             tables = "search" if count_only and not rest else _MATCHED  # reading every row takes twenty times as long
             yield HistoryQueries(tables, where, ("search.rowid",), bounds | rest | values)
@@ -90,7 +90,7 @@ def file_queries(
     values = _bounds(criteria, before, after, _file_key)
     if criteria.adapter is not None:
         values["adapter"] = pack(criteria.adapter)
-    yield HistoryQueries("labelled_files", _and(_conditions(values)), ("created_at", "id"), values)
+    yield HistoryQueries("labelled_files", conjunction(conditions_on(values)), ("created_at", "id"), values)
 
 
 def _bounds(
@@ -124,7 +124,8 @@ def _id(entry: Entry) -> int:
     return entry.id
 
 
-def _values_not_indexed(criteria: HistoryFilter) -> dict[str, Any]:
+def values_not_indexed(criteria: HistoryFilter) -> dict[str, Any]:
+    """Return the parameters of the conditions that the search index does not know."""
     bounds = {"confidence_from": criteria.confidence_from, "confidence_to": criteria.confidence_to}
     values: dict[str, Any] = {name: value for name, value in bounds.items() if value is not None}
     needle = fold(criteria.text)
@@ -133,9 +134,11 @@ def _values_not_indexed(criteria: HistoryFilter) -> dict[str, Any]:
     return values
 
 
-def _conditions(values: dict[str, Any]) -> list[str]:
+def conditions_on(values: dict[str, Any]) -> list[str]:
+    """Return the conditions that need these parameters."""
     return [condition for name, condition in _CONDITIONS.items() if name in values]
 
 
-def _and(conditions: list[str]) -> str:
+def conjunction(conditions: list[str]) -> str:
+    """Return the condition that all `conditions` are met."""
     return " AND ".join(conditions) or "TRUE"

@@ -269,10 +269,12 @@ class WorkbenchCore:
         bom: bool = True,
         guard: bool = True,
         overwrite: bool = False,
+        readable: bool = False,
+        ids: Iterable[int] | None = None,
     ) -> Generator[Progress, None, int]:
-        """Write the matching analyses as CSV; see `History.export`."""
+        """Write the matching analyses, or those with these `ids`, as CSV; see `History.export`."""
         self.check_output(out, overwrite)
-        return (yield from self.history.export(out, filter, bom, guard, overwrite))
+        return (yield from self.history.export(out, filter, bom, guard, overwrite, readable, ids))
 
     def export_run(self, run_id: str, out: Path, overwrite: bool = False) -> int:
         """Write a run's journal as JSON lines or CSV; see `Runs.export`."""

@@ -347,11 +347,15 @@ class Workbench(WorkbenchCore):
         out: FileName,
         filter: HistoryFilter = EVERYTHING,  # noqa: A002 - the usual word
         overwrite: bool = False,
+        readable: bool = False,
         *,
         progress: bool = True,
     ) -> Path:
-        """Write the matching predictions of the history as CSV."""
-        return _export(self.iter_export_history(to_path(out), filter, overwrite=overwrite), out, progress)
+        """Write the matching predictions of the history as CSV.
+
+        `readable` columns have local times, rounded probabilities, and a column for each label."""
+        events = self.iter_export_history(to_path(out), filter, overwrite=overwrite, readable=readable)
+        return _export(events, out, progress)
 
 
 def _training_result(finished: RunFinished) -> TrainingResult:

@@ -28,15 +28,18 @@ from weibo_tui.storage.entries import FILE_SOURCE
 from weibo_tui.storage.history import EVERYTHING, History, HistoryFilter
 
 _YES = "yes"
+_MARKED, _READABLE = "marked", "readable"
 _BAR_CELLS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """Options of an export; `path` is absolute."""
+    """Options of an export; `path` is absolute. With `ids`, only the analyses with these are written."""
 
     path: Path
     filter: HistoryFilter
+    ids: tuple[int, ...] | None = None
+    readable: bool = True
     bom: bool = True
     guard: bool = True
     overwrite: bool = False
@@ -55,20 +58,32 @@ class ExportForm(PlanForm[ExportOptions]):
     ExportForm .count { height: auto; color: $text-muted; }
     """
 
-    def __init__(self, query: HistoryFilter) -> None:
+    def __init__(self, query: HistoryFilter, marked: tuple[int, ...] = ()) -> None:
         super().__init__()
         self._filter = query
+        self._marked = marked
         self._path = PathInput(str(_default_path()), (".csv",), save=True)
         self._count = Static(classes="count")
 
     def compose_body(self) -> Iterable[Widget]:
-        query, choices = self._filter, (("shown", N_("the filtered posts")), ("all", N_("the whole history")))
+        query = self._filter
+        choices = [("all", N_("the whole history"))]
+        if query != EVERYTHING:
+            choices.insert(0, ("shown", N_("the filtered posts")))
+        if self._marked:
+            choices.insert(0, (_MARKED, N_("only the marked")))
         about = " · ".join([*([_("“{text}”").format(text=query.text)] if query.text else []), *filter_terms(query)])
         yield Static(safe_content(_("Export to a CSV file")), classes="title")
         with VerticalScroll(classes="scrolls", can_focus=False):
             yield self._path
             yield from self.fields(
-                FieldSpec("what", N_("Posts"), about, choices=choices[1:] if query == EVERYTHING else choices),
+                FieldSpec("what", N_("Posts"), about, choices=tuple(choices)),
+                FieldSpec(
+                    "columns",
+                    N_("Columns"),
+                    N_("readable: local time, one column per label"),
+                    choices=((_READABLE, N_("readable")), ("full", N_("all fields"))),
+                ),
                 _switch("bom", N_("Start with a BOM"), N_("Excel needs it to read Chinese")),
                 _switch("guard", N_("Guard formulas"), N_("' before texts like =1+1")),
             )
@@ -95,16 +110,25 @@ class ExportForm(PlanForm[ExportOptions]):
         problem = check_path(path, save=True).problem if self.output() else _("Choose a file to write.")
         if problem:
             raise UserInputError(problem)
-        values, overwrite = self.values("bom", "guard"), self._replaceable == path
+        values = self.values("what", "columns", "bom", "guard")
         return ExportOptions(
-            path.absolute(), self._selected_filter(), values["bom"] == _YES, values["guard"] == _YES, overwrite
+            path.absolute(),
+            self._selected_filter(),
+            self._marked if values["what"] == _MARKED else None,
+            readable=values["columns"] == _READABLE,
+            bom=values["bom"] == _YES,
+            guard=values["guard"] == _YES,
+            overwrite=self._replaceable == path,
         )
 
     def _selected_filter(self) -> HistoryFilter:
         return self._filter if self._fields["what"].value == "shown" else EVERYTHING
 
     async def _show_count(self, query: HistoryFilter) -> None:
-        count = await self.app.records.call(lambda wb: _count_posts(wb.history, query))
+        if self._fields["what"].value == _MARKED:
+            count = len(self._marked)
+        else:
+            count = await self.app.records.call(lambda wb: _count_posts(wb.history, query))
         text = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
         self._count.update(safe_content(text))
 
@@ -127,7 +151,15 @@ class ExportLine(Static):
         job = Job(
             "export",
             path.name,
-            lambda wb: wb.iter_export_history(path, options.filter, options.bom, options.guard, options.overwrite),
+            lambda wb: wb.iter_export_history(
+                path,
+                options.filter,
+                options.bom,
+                options.guard,
+                options.overwrite,
+                options.readable,
+                options.ids,
+            ),
             owner=self,
         )
         self.job = app.start_job(job, app.records)
@@ -170,11 +202,13 @@ class ExportLine(Static):
 
     def _show_progress(self, job: Job) -> None:
         done, total = (job.progress.done, job.progress.total or 0) if job.progress is not None else (0, 0)
+        reading = job.progress is not None and job.progress.stage == "reading"
+        text = _("Reading the labels for {file}") if reading else _("Exporting {file}")
         share = done / total if total else 0.0
         figures = "  " + _("{done:,} of {total:,}").format(done=done, total=total) if total else ""
         self.update(
             Content.assemble(
-                safe_line(_("Exporting {file}").format(file=job.title)),
+                safe_line(text.format(file=job.title)),
                 "  ",
                 bar(share, _BAR_CELLS, "$primary"),
                 "  ",

@@ -23,7 +23,7 @@ from weibo_tui.storage.history import EVERYTHING, FilterChoices, HistoryFilter
 _END_OF_DAY = time(23, 59, 59, 999_000)  # timestamps are stored to the millisecond
 _ANY, _VALUE = "", "="
 """The choices of a field: any value, or the prefix of one value."""
-_ONLY = N_("yes")
+_FLAGS = {N_("yes"): True, N_("no"): False}
 
 
 class FilterDialog(Dialog[HistoryFilter]):
@@ -62,8 +62,8 @@ class FilterDialog(Dialog[HistoryFilter]):
             _day_field("until", N_("To (date)"), query.until),
             _share_field("least", N_("Confidence from"), query.confidence_from),
             _share_field("most", N_("Confidence to"), query.confidence_to),
-            _choice("uncertain", N_("Uncertain"), (_ONLY,), _ONLY if query.uncertain else None),
-            _choice("corrected", N_("Corrected"), (_ONLY,), _ONLY if query.corrected else None),
+            _choice("uncertain", N_("Uncertain"), tuple(_FLAGS), _flag_text(query.uncertain)),
+            _choice("corrected", N_("Corrected"), tuple(_FLAGS), _flag_text(query.corrected)),
         ]
 
     def compose(self) -> ComposeResult:
@@ -134,8 +134,8 @@ class FilterDialog(Dialog[HistoryFilter]):
             until=datetime.combine(value["until"], _END_OF_DAY) if value["until"] else None,
             confidence_from=value["least"],
             confidence_to=value["most"],
-            uncertain=value["uncertain"] is not None or None,
-            corrected=value["corrected"] is not None or None,
+            uncertain=_FLAGS.get(value["uncertain"]),
+            corrected=_FLAGS.get(value["corrected"]),
         )
 
 
@@ -155,10 +155,10 @@ def filter_terms(query: HistoryFilter) -> list[str]:
     if query.confidence_from is not None or query.confidence_to is not None:
         low, high = _share_text(query.confidence_from) or "0", _share_text(query.confidence_to) or "100"
         terms.append(_("confidence {low}–{high}%").format(low=low, high=high))
-    if query.uncertain:
-        terms.append(_("uncertain"))
-    if query.corrected:
-        terms.append(_("corrected"))
+    if query.uncertain is not None:
+        terms.append(_("uncertain") if query.uncertain else _("not uncertain"))
+    if query.corrected is not None:
+        terms.append(_("corrected") if query.corrected else _("not corrected"))
     return terms
 
 
@@ -183,6 +183,10 @@ def _day_field(name: str, label: str, day: date | None) -> tuple[FieldSpec, str]
 
 def _share_field(name: str, label: str, share: float | None) -> tuple[FieldSpec, str]:
     return FieldSpec(name, label, "", parse=_share, range="0–100%"), _share_text(share)
+
+
+def _flag_text(flag: bool | None) -> str | None:
+    return next((text for text, value in _FLAGS.items() if value == flag), None)
 
 
 def _label_text(label: str) -> str:

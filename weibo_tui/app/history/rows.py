@@ -13,7 +13,8 @@ from weibo_tui.app.formatting import label_content, label_name, local_time, safe
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
-from weibo_tui.storage.history import Analysis, Entry, LabeledFile
+from weibo_tui.storage.entries import SortColumn
+from weibo_tui.storage.history import Analysis, Entry, HistoryOrder, LabeledFile
 from weibo_tui.text.terminal import sanitize
 
 MATCH_STYLE = "bold underline $warning"
@@ -35,16 +36,28 @@ class Column:
     """A column of the table: its title (marked for translation), and the function that shows an entry in a number of
     cells.
 
+    `sort` names its values for `HistoryOrder`; `descending` is the direction that it is sorted in first.
     `wide` and `narrow` are the smallest and the largest width, in tables with and without room for all columns. A
     width of 0 hides the column. `stretch` gives it the cells that the other columns leave.
     """
 
     title: str
+    sort: SortColumn
     cell: Callable[[Entry, int, Pattern], Content]
     wide: tuple[int, int]
     narrow: tuple[int, int] = (0, 0)
     right: bool = False
     stretch: bool = False
+    descending: bool = True
+
+    def title_in(self, order: HistoryOrder) -> str:
+        """Return the title, with an arrow where the list is sorted by this column."""
+        arrow = ("↓" if order.descending else "↑") if order.column == self.sort else ""
+        return _(self.title) + arrow
+
+    def next_order(self, order: HistoryOrder) -> HistoryOrder:
+        """Return the order for a list that is sorted by this column next; by the same once more is reversed."""
+        return order.reversed if order.column == self.sort else HistoryOrder(self.sort, self.descending)
 
     def fit(self, entries: Sequence[Entry], wide: bool, previous: int) -> int:
         """Return the width for these entries, not below `previous` where the column may be as wide."""
@@ -87,10 +100,10 @@ def _join_lines(label: Content) -> Content:
     return label if "\n" not in label.plain and "\t" not in label.plain else Content(" ".join(label.plain.split()))
 
 
-def _confidence(entry: Entry, width: int, _pattern: Pattern) -> Content:
+def _confidence(entry: Entry, _width: int, _pattern: Pattern) -> Content:
     if not isinstance(entry, Analysis) or entry.error is not None:
         return Content("")
-    return Content(percent(entry.confidence, 1 if width > 5 else 0))
+    return Content(percent(entry.confidence))
 
 
 def _post(entry: Entry, width: int, pattern: Pattern) -> Content:
@@ -126,12 +139,12 @@ def _source(entry: Entry, _width: int, _pattern: Pattern) -> Content:
 
 
 COLUMNS = (
-    Column(N_("when"), _time, (16, 16), (5, 5)),
-    Column(N_("prediction"), _prediction, (10, 24), (10, 14)),
-    Column(N_("conf."), _confidence, (7, 7), (6, 6), right=True),
-    Column(N_("post"), _post, (4, 4), (4, 4), stretch=True),
-    Column(N_("adapter"), _adapter, (7, 16)),
-    Column(N_("source"), _source, (6, 6)),
+    Column(N_("when"), "time", _time, (16, 16), (5, 5)),
+    Column(N_("prediction"), "label", _prediction, (11, 24), (11, 14)),
+    Column(N_("conf."), "confidence", _confidence, (7, 7), (7, 7), right=True, descending=False),
+    Column(N_("post"), "text", _post, (5, 5), (5, 5), stretch=True, descending=False),
+    Column(N_("adapter"), "adapter", _adapter, (8, 16)),
+    Column(N_("source"), "source", _source, (7, 7)),
 )
 """The table's columns, from left to right."""
 
@@ -156,9 +169,18 @@ class RowLayout:
         rest = max(width - used, 0)
         return cls(tuple(size + rest * column.stretch for column, size in zip(COLUMNS, widths, strict=True)), gap)
 
-    def header(self) -> Content:
+    def header(self, order: HistoryOrder) -> Content:
         """Return the line of the columns' titles."""
-        return self._line("", lambda column, _width: Content(_(column.title)))
+        return self._line("", lambda column, _width: Content(column.title_in(order)))
+
+    def column_at(self, x: int) -> Column | None:
+        """Return the column at a cell of the line."""
+        end = len(_MARK)
+        for column, width in zip(COLUMNS, self.widths, strict=True):
+            if width and x < (end := end + width):
+                return column
+            end += self.gap * bool(width)
+        return None
 
     def row(self, entry: Entry, pattern: Pattern = None, marked: bool = False) -> Content:
         """Return an entry as one line, with the matches of `pattern` in its post marked."""

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import label_name, safe_content, safe_line
+from weibo_tui.app.formatting import safe_content, safe_line
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
+from weibo_tui.app.history.editing import EditingScreen
+from weibo_tui.app.history.edits import possible_labels
 from weibo_tui.app.history.export import ExportForm, ExportLine
 from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
-from weibo_tui.app.history.window import Key, key_of
-from weibo_tui.app.keymap import bindings, first_key
+from weibo_tui.app.history.rows import COLUMNS
+from weibo_tui.app.history.table import EntryTable
+from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
-from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import EVERYTHING, Analysis, Entry, History, HistoryFilter
-from weibo_tui.text.terminal import truncate_cells
+from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
 
 _QUOTE_CELLS = 40
 """Cells of a post that a question quotes."""
 _NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest")
-_NEED_AN_ANALYSIS = ("correct", "to_prompt")
-_CONDITIONAL = ("search", "filter", "unfilter", "correct", "delete", "undo", "export", "stop_export", "clear")
+_CONDITIONAL = (
+    *("search", "filter", "unfilter", "sort", "unmark", "correct", "delete", "undo", "export", "stop_export", "clear"),
+)
 """Actions whose keys are in the footer, or stop working with those."""
 
 
@@ -45,13 +45,15 @@ class SearchField(SingleLineInput):
         self.screen.set_focus(self.screen.query_one(HistoryBrowser).table)
 
 
-class HistoryScreen(MainScreen):
+class HistoryScreen(EditingScreen):
     """A search field, the filter, the table with its details, and a running export."""
 
     NAME = "history"
     HELP_TEXT = N_(
-        "All predictions are kept here until you delete them. Search, filter, correct a label, and export "
-        "the rows as a CSV file for a spreadsheet."
+        "All predictions are kept here until you delete them. Search, filter and sort them, and export them as a CSV "
+        "file for a spreadsheet. A digit corrects the label and moves to the next row. Corrections, deletions and "
+        "exports act on the marked rows, without marks on the selected one. A corrected row stays in its place until "
+        "the list is loaded again."
     )
     BINDINGS = bindings("history")
     AUTO_FOCUS = "EntryTable"
@@ -61,6 +63,7 @@ class HistoryScreen(MainScreen):
     HistoryScreen SearchField > .input--placeholder { color: $text-muted; }
     HistoryScreen .filters { height: auto; padding: 0 1; display: none; }
     HistoryScreen .filters.-shown { display: block; }
+    HistoryScreen .labels { height: 1; padding: 0 1; }
     """
 
     def __init__(self) -> None:
@@ -69,18 +72,13 @@ class HistoryScreen(MainScreen):
         """The analysis to show when the screen opens."""
         self._working: list[bool | None] = []
         self._filter_terms: list[str] = []
-        self._deleted: list[list[Entry]] = []
-        """The deletions that can be undone, the last one last."""
 
     def compose_body(self) -> Iterable[Widget]:
-        yield SearchField(placeholder=_("{key} searches the posts").format(key=self._key("history.search")))
+        yield SearchField(placeholder=_("{key} searches the posts").format(key=self.key("history.search")))
         yield Static(classes="filters")
         yield HistoryBrowser()
+        yield Static(classes="labels")
         yield ExportLine()
-
-    @property
-    def browser(self) -> HistoryBrowser:
-        return self.query_one(HistoryBrowser)
 
     def show(self, analysis_id: int) -> None:
         """Open the history with this analysis under the cursor; search and filter are cleared for it."""
@@ -110,9 +108,11 @@ class HistoryScreen(MainScreen):
     def on_history_browser_changed(self) -> None:
         self.browser.table.placeholder = self._placeholder()
         self._show_filter(self.browser.filter)
+        self.show_labels()
         self._update_keys()
 
     def on_descendant_focus(self) -> None:
+        self.browser.table.placeholder = self._placeholder()
         self._update_keys()
 
     def on_job_finished(self) -> None:
@@ -130,7 +130,7 @@ class HistoryScreen(MainScreen):
         if terms == self._filter_terms:
             return
         self._filter_terms = terms
-        hint = "   " + _("{key} clears").format(key=self._key("history.unfilter"))
+        hint = "   " + _("{key} clears").format(key=self.key("history.unfilter"))
         filters = self.query_one(".filters", Static)
         filters.set_class(bool(terms), "-shown")
         filters.update(Content.assemble(safe_line(" · ".join(terms), "$secondary"), (hint, "$text-muted")))
@@ -140,7 +140,12 @@ class HistoryScreen(MainScreen):
         if self.browser.total is None:
             return Content("")
         if self.browser.filter.text:
-            text, key = _("No matches. {key} clears the search."), "history.back"
+            in_field = self.query_one(SearchField).has_focus
+            twice, once = (
+                _("No matches. Press {key} twice to clear the search."),
+                _("No matches. {key} clears the search."),
+            )
+            text, key = twice if in_field else once, "history.back"
         elif self.browser.filter != EVERYTHING:
             text, key = _("No entry matches. {key} clears the filter."), "history.unfilter"
         elif not self.app.settings.history:
@@ -151,10 +156,7 @@ class HistoryScreen(MainScreen):
                 "Predictions appear here, to be searched, corrected and exported. Press {key}, type a post "
                 "and press Enter."
             )
-        return safe_content(text.format(key=self._key(key)))
-
-    def _key(self, action: str) -> str:
-        return first_key(action, self.app.keymap)
+        return safe_content(text.format(key=self.key(key)))
 
     # ---- search and filter
 
@@ -185,13 +187,41 @@ class HistoryScreen(MainScreen):
         if query is not None:
             self._apply_filter(query)
 
+    def action_only(self, condition: str) -> None:
+        """Show only the entries that meet a condition of the filter, or also the others."""
+        query = self.browser.filter
+        if condition == "uncertain":
+            query = replace(query, uncertain=None if query.uncertain else True)
+        else:
+            query = replace(query, corrected=None if query.corrected else True)
+        if getattr(query, condition) or self.browser.entry is None:
+            self.browser.apply_filter(query)
+        else:
+            self.browser.go_to(self.browser.entry, query)
+
+    def action_sort(self) -> None:
+        self.run_task(self._sort())
+
+    async def _sort(self) -> None:
+        order = self.browser.order
+        answers = [(column.sort, column.title_in(order)) for column in COLUMNS]
+        question = _("Sort by (choose the same column again to reverse):")
+        answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, order.column))
+        for column in COLUMNS:
+            if column.sort == answer:
+                self.browser.sort(column.next_order(order))
+
+    def action_reverse(self) -> None:
+        self.browser.sort(self.browser.order.reversed)
+
+    def on_entry_table_heading_clicked(self, event: EntryTable.HeadingClicked) -> None:
+        self.browser.sort(event.column.next_order(self.browser.order))
+
     def action_back(self) -> None:
-        """Leave the details, or clear the search, a finished export or the marks."""
+        """Leave the details, or hide a finished export, or clear the marks or the search."""
         field, export = self.query_one(SearchField), self.query_one(ExportLine)
-        if isinstance(self.focused, EntryDetails) or (field.has_focus and not field.value):
+        if isinstance(self.focused, EntryDetails):
             self.set_focus(self.browser.table)
-        elif field.has_focus:
-            field.value = ""
         elif export.is_done:
             export.hide()
         elif self.browser.marked:
@@ -201,9 +231,6 @@ class HistoryScreen(MainScreen):
 
     # ---- actions on entries
 
-    def action_mark(self) -> None:
-        self.browser.toggle_mark()
-
     def action_copy(self) -> None:
         entry = self.browser.entry
         if isinstance(entry, Analysis):
@@ -212,67 +239,6 @@ class HistoryScreen(MainScreen):
         elif entry is not None:
             self.app.copy_to_clipboard(str(entry.out))
             self.show_message(_("Copied the path of the labeled file."), "success")
-
-    def action_correct(self) -> None:
-        if isinstance(self.browser.entry, Analysis):
-            self.run_task(self._correct(self.browser.entry))
-
-    async def _correct(self, analysis: Analysis) -> None:
-        """Ask for the right label, and store it next to the predicted one."""
-        # The adapter may be gone or be another one of the same name, so the labels of the prediction count too.
-        labels = list(dict.fromkeys([*self.app.catalog.labels(analysis.adapter), *analysis.probabilities]))
-        if not labels:
-            choices = await self.app.records.call(lambda wb: wb.history.filter_choices())
-            labels = [label for label in choices.labels if label]
-        predicted = label_name(analysis.label) if analysis.error is None else _("failed")
-        answers = [("", _("predicted: {label}").format(label=predicted))]
-        answers += [(str(number), label_name(label)) for number, label in enumerate(labels)]
-        current = str(labels.index(analysis.corrected)) if analysis.corrected in labels else ""
-        question = _("Label of “{post}”:").format(post=_quote(analysis))
-        answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, current))
-        if answer is None or analysis.id is None:
-            return
-        analysis_id, label = analysis.id, labels[int(answer)] if answer else None
-        await self.app.records.call(lambda wb: wb.history.correct(analysis_id, label))
-        self.browser.refresh_entries()
-
-    def action_delete(self) -> None:
-        if (entry := self.browser.entry) is not None:
-            self.run_task(self._delete(dict(self.browser.marked) or {key_of(entry): entry}))
-
-    async def _delete(self, entries: dict[Key, Entry]) -> None:
-        if len(entries) == 1:
-            question = _("Delete “{post}”?").format(post=_quote(*entries.values()))
-        else:
-            message = ngettext("Delete {count:,} marked entry?", "Delete {count:,} marked entries?", len(entries))
-            question = message.format(count=len(entries))
-        if not await self._confirm(question, _("Keep"), _("Delete")):
-            return
-        neighbor = self.browser.neighbor(entries)
-        deleted = await self.app.records.call(lambda wb: _delete(wb.history, entries.values()))
-        self._deleted.append(deleted)
-        self.browser.clear_marks()
-        self.browser.refresh_around(neighbor)
-        message = ngettext(
-            "{count:,} entry deleted. Press {key} to undo.",
-            "{count:,} entries deleted. Press {key} to undo.",
-            len(deleted),
-        )
-        self.show_message(message.format(count=len(deleted), key=self._key("history.undo")), "success")
-
-    def action_undo(self) -> None:
-        if self._deleted:
-            self.run_task(self._restore(self._deleted.pop()))
-
-    async def _restore(self, entries: list[Entry]) -> None:
-        try:
-            await self.app.records.call(lambda wb: wb.history.restore(entries))
-        except Exception:
-            self._deleted.append(entries)
-            raise
-        self.browser.go_to(entries[0])
-        message = ngettext("{count:,} entry restored.", "{count:,} entries restored.", len(entries))
-        self.show_message(message.format(count=len(entries)), "success")
 
     def action_clear(self) -> None:
         if self.query_one(ExportLine).job is None:
@@ -288,17 +254,13 @@ class HistoryScreen(MainScreen):
             "Delete all {count:,} history entries? This cannot be undone.",
             count,
         )
-        if await self._confirm(message.format(count=count), _("Keep"), _("Delete all")):
+        if await self.confirm(message.format(count=count), _("Keep"), _("Delete all")):
             await self.app.records.call(lambda wb: wb.history.clear())
-            self._deleted.clear()
+            self.edits.clear()
             self.browser.clear_marks()
             self.action_unfilter()
             self.browser.refresh_around(None)
             self.show_message(_("The history is empty now."), "success")
-
-    async def _confirm(self, question: str, keep: str, delete: str) -> bool:
-        answer = await self.app.push_screen_wait(ChoiceDialog(question, [("", keep), ("delete", delete)]))
-        return answer == "delete"
 
     def action_to_prompt(self) -> None:
         if isinstance(self.browser.entry, Analysis):
@@ -310,7 +272,9 @@ class HistoryScreen(MainScreen):
         self.run_task(self._export())
 
     async def _export(self) -> None:
-        options = await self.app.push_screen_wait(ExportForm(self.browser.filter))
+        marked = [entry for entry in self.browser.marked.values() if isinstance(entry, Analysis)]
+        ids = tuple(entry.id for entry in marked if entry.id is not None)
+        options = await self.app.push_screen_wait(ExportForm(self.browser.filter, ids))
         if options is not None:
             self.query_one(ExportLine).start(options)
             self._update_keys()
@@ -321,49 +285,40 @@ class HistoryScreen(MainScreen):
     # ---- moving
 
     def action_newest(self) -> None:
-        self.browser.go_to_newest()
+        self.browser.go_to_first()
 
     def action_oldest(self) -> None:
-        self.browser.go_to_oldest()
+        self.browser.go_to_last()
 
     def action_refresh(self) -> None:
         self.browser.refresh_entries()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self.is_mounted:
             return True
         entry, filtered = self.browser.entry, self.browser.filter != EVERYTHING
         if action in _NEED_AN_ENTRY:
             return entry is not None
-        if action in _NEED_AN_ANALYSIS:
-            return isinstance(entry, Analysis)
+        if action == "label":
+            posts, [number] = self.selected_posts, parameters
+            if number == 0:
+                return any(post.corrected is not None for post in posts)
+            return number in range(1, len(possible_labels(self.app.catalog, posts)) + 1)
         exporting = self.query_one(ExportLine).job is not None
-        some = entry is not None or filtered
+        some = entry is not None or filtered or self.browser.total is None  # not counted yet
         working = {
+            "correct": bool(self.selected_posts),
+            "to_prompt": isinstance(entry, Analysis),
+            "unmark": bool(self.browser.marked),
             "search": some and not self.query_one(SearchField).has_focus,
             "filter": some,
+            "only": some,
+            "sort": entry is not None,
+            "reverse": entry is not None,
             "unfilter": filtered,
-            "undo": bool(self._deleted),
+            "undo": bool(self.edits),
             "export": entry is not None and not exporting,
             "stop_export": exporting,
             "clear": some,
         }
         return working.get(action, True)
-
-
-def _quote(entry: Entry) -> str:
-    text = entry.text if isinstance(entry, Analysis) else str(entry.path)
-    return truncate_cells(safe_line(text[: 4 * _QUOTE_CELLS]).plain, _QUOTE_CELLS)
-
-
-def _delete(history: History, entries: Iterable[Entry]) -> list[Entry]:
-    """Delete entries, and return them as they were last: a mark may be older than a correction."""
-    current: list[Entry] = []
-    for entry in entries:
-        if isinstance(entry, Analysis) and entry.id is not None:
-            with suppress(UserInputError):  # deleted by another program
-                current.append(history.get(entry.id))
-        else:
-            current.append(entry)
-    history.delete(current)
-    return current

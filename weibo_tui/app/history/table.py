@@ -14,10 +14,10 @@ from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
 
-from weibo_tui.app.history.rows import Pattern, RowLayout
+from weibo_tui.app.history.rows import Column, Pattern, RowLayout
 from weibo_tui.app.keymap import bindings
 from weibo_tui.locale import N_
-from weibo_tui.storage.history import Entry
+from weibo_tui.storage.history import NEWEST_FIRST, Entry
 
 _WHEEL_ROWS = 3
 """Rows that one notch of the mouse wheel moves."""
@@ -31,8 +31,8 @@ class EntryTable(Widget, can_focus=True):
     ALLOW_SELECT = False
     BINDINGS = bindings("history_table")
     HELP_TEXT = N_(
-        "Newest predictions first; more are loaded as you scroll. ? marks an uncertain prediction; → shows "
-        "the corrected label."
+        "More rows are loaded as you scroll. A click on a heading sorts by it, a second click reverses. "
+        "? marks an uncertain prediction; → shows the corrected label."
     )
     COMPONENT_CLASSES: ClassVar[set[str]] = {"entry-table--header", "entry-table--cursor"}
     DEFAULT_CSS = """
@@ -53,8 +53,16 @@ class EntryTable(Widget, can_focus=True):
     class Opened(Message):
         """The entry under the cursor was chosen, by Enter or by a click on it."""
 
+    class HeadingClicked(Message):
+        """The heading of a column was clicked."""
+
+        def __init__(self, column: Column) -> None:
+            super().__init__()
+            self.column = column
+
     def __init__(self) -> None:
         super().__init__()
+        self.order = NEWEST_FIRST
         self.entries: Sequence[Entry] = ()
         self.cursor = 0
         self.top = 0
@@ -122,7 +130,7 @@ class EntryTable(Widget, can_focus=True):
         if self._row_layout is None or row >= len(self.entries):
             return Strip.blank(width, self.visual_style.rich_style)
         if y == 0:
-            line, style = self._row_layout.header(), self.get_visual_style("entry-table--header")
+            line, style = self._row_layout.header(self.order), self.get_visual_style("entry-table--header")
         else:
             marked = row < len(self._marked) and self._marked[row]
             line = self._row_layout.row(self.entries[row], self._pattern, marked)
@@ -144,7 +152,10 @@ class EntryTable(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         row = self.top + event.y - 1
-        if event.y > 0 and row < len(self.entries):
+        if event.y == 0 and self._row_layout is not None:
+            if column := self._row_layout.column_at(event.x):
+                self.post_message(self.HeadingClicked(column))
+        elif row < len(self.entries):
             if row == self.cursor and event.chain > 1:
                 self.action_open()
             else:
