@@ -73,10 +73,19 @@ class HistoryScreen(MainScreen):
         """The deletions that can be undone, the last one last."""
 
     def compose_body(self) -> Iterable[Widget]:
-        yield SearchField(placeholder=_("{key} searches the posts").format(key=self._key("history.search")))
+        yield SearchField()
         yield Static(classes="filters")
         yield HistoryBrowser()
         yield ExportLine()
+
+    def on_mount(self) -> None:
+        self.on_settings_changed()
+
+    def on_settings_changed(self) -> None:
+        placeholder = _("{key} searches the posts").format(key=self._key("history.search"))
+        self.query_one(SearchField).placeholder = placeholder
+        self._filter_terms = []
+        self._show_filter(self.browser.filter)
 
     @property
     def browser(self) -> HistoryBrowser:
@@ -144,7 +153,7 @@ class HistoryScreen(MainScreen):
         elif self.browser.filter != EVERYTHING:
             text, key = _("No entry matches. {key} clears the filter."), "history.unfilter"
         elif not self.app.settings.history:
-            return safe_content(_("Recording is off in the settings: history = false."))
+            text, key = _("Predictions are not recorded. Press {key} to turn the history on."), "app.settings"
         else:
             key = "app.predict"
             text = _(

@@ -83,6 +83,10 @@ class ModelsScreen(MainScreen):
             self.query_one(ModelList).show(inventory)
             self._show_card()
 
+    def on_settings_changed(self) -> None:
+        self.query_one(ModelList).show(self.inventory)
+        self._show_card()
+
     async def _select(self, kind: Kind, name: str) -> None:
         await self.refresh_models()
         self.query_one(ModelList).select(kind, name)

@@ -83,7 +83,9 @@ class LineChart(Widget):
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width)
 
     def _draw(self, width: int, height: int) -> list[Strip]:
-        title = _("{title} (log)").format(title=self._title) if self.log_y else self._title
+        title = _(self._title)
+        if self.log_y:
+            title = _("{title} (log)").format(title=title)
         rows = legend(title, self.series, width, max(1, height // 4), self.smoothing) if height > 1 else []
         rows += draw(self.series, width, height - len(rows), self.log_y, self.smoothing)
         styles = self._styles()

@@ -92,11 +92,15 @@ class PredictionList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._oldest: Entry | None = None
 
     def compose(self) -> ComposeResult:
-        hint = _("Predictions appear here, newest last. Write a post below, or paste several.")
-        yield Static(safe_content(hint), classes="hint")
+        yield Static(classes="hint")
 
     def on_mount(self) -> None:
+        self.on_settings_changed()
         self.fetch_older()
+
+    def on_settings_changed(self) -> None:
+        hint = _("Predictions appear here, newest last. Write a post below, or paste several.")
+        self.query_one(".hint", Static).update(safe_content(hint))
 
     def allow_focus(self) -> bool:
         """Return False for a list without any card, which Tab skips."""

@@ -52,7 +52,7 @@ class ChartGrid(Container):
         self._zoomed = 0
         self._rows = 0
         self._charts = {
-            metric.name: LineChart(_(metric.title), smoothing=metric.smoothing > 0, id=f"chart-{metric.name}")
+            metric.name: LineChart(metric.title, smoothing=metric.smoothing > 0, id=f"chart-{metric.name}")
             for metric in METRICS
         }
         self.log_y = False

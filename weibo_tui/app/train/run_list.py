@@ -102,6 +102,10 @@ class RunList(OptionList):
         if keys:
             self.highlighted = keys.index(key) if key in keys else min(index, len(keys) - 1)
 
+    def on_settings_changed(self) -> None:
+        for row in self._rows:
+            self.replace_option_prompt(row.key, _prompt(row))
+
     def update_row(self, row: RunRow) -> None:
         """Update a listed row."""
         for index, old in enumerate(self._rows):
