@@ -142,6 +142,8 @@ async def check_choices(pilot: Pilot[None], home: Path) -> None:
     await until(pilot, lambda: value(pilot, "Theme") == first)
     await press(pilot, "r")
     await until(pilot, lambda: value(pilot, "Theme") == app.theme == "weibo-dark")
+    await press(pilot, "ctrl+t")
+    await until(pilot, lambda: value(pilot, "Theme") == app.theme == "weibo-light")
     await change(pilot, "adapter", "end", "enter")
     await until(pilot, lambda: app.catalog.adapter == "second")
     await change(pilot, "device", "down", "enter")

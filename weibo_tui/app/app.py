@@ -159,15 +159,20 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             await command.run()
 
     def action_settings(self) -> None:
-        if not isinstance(self.screen, SettingsScreen):
+        if not any(isinstance(screen, SettingsScreen) for screen in self.screen_stack):
             self.push_screen(SettingsScreen())
 
     async def open_setting(self, name: str) -> None:
         await self.push_screen(SettingsScreen(name))
 
     def action_toggle_theme(self) -> None:
-        self.theme = themes.LIGHT.name if self.current_theme.dark else themes.DARK.name
-        self.run_task(self.change_setting("theme", self.theme))
+        self.run_task(self._set_theme(themes.LIGHT.name if self.current_theme.dark else themes.DARK.name))
+
+    async def _set_theme(self, name: str) -> None:
+        try:
+            await self.change_setting("theme", name)
+        finally:
+            self.theme = name  # until the app exits, where it cannot be saved
 
     def show_theme(self) -> None:
         """Show the theme of the settings."""

@@ -47,6 +47,7 @@ class SettingsScreen(FormScreen[None]):
 
     def on_mount(self) -> None:
         self.watch(self.app, "device", self._show)
+        self.watch(self.app, "theme", self._show, init=False)
         if self._first:
             settings = self.query_one(SettingList)
             settings.highlighted = settings.get_option_index(self._first)
