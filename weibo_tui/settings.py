@@ -9,7 +9,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -38,47 +38,75 @@ _BOOLEANS = {
 }
 
 
-def _setting(default: Any, description: str, allowed: str, accepts: Callable[[Any], bool] = lambda _value: True) -> Any:
-    # Both texts are marked with N_, and translated where they are shown.
-    metadata = {"default": default, "description": description, "allowed": allowed, "accepts": accepts}
+LANGUAGES = {"auto": N_("Automatic"), "en": N_("English"), "zh_CN": N_("中文 (Chinese)")}
+"""The languages with their names."""
+
+
+def _setting(
+    default: Any,
+    label: str,
+    description: str,
+    allowed: str,
+    accepts: Callable[[Any], bool] = lambda _value: True,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    # The texts are marked with N_, and translated where they are shown.
+    texts = {"label": label, "description": description, "allowed": allowed}
+    metadata = {**texts, "default": default, "accepts": accepts, "choices": choices}
     # A factory, because a dataclass refuses a mutable default.
     return field(default_factory=lambda: default, metadata=metadata)
 
 
-def _choice(description: str, *choices: str) -> Any:
-    return _setting(choices[0], description, ", ".join(choices), choices.__contains__)
+def _choice(label: str, description: str, *choices: str) -> Any:
+    return _setting(choices[0], label, description, ", ".join(choices), choices.__contains__, choices)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The user's settings. Each field has its description and its allowed values."""
 
-    language: str = _choice(N_("Language; auto: as the system."), "auto", "en", "zh_CN")
-    base: str = _setting("", N_("Base to train on; empty: the bundled base."), N_("a name"))
-    adapter: str = _setting("", N_("Default adapter; empty: not set."), N_("a name"))
+    language: str = _choice(N_("Language"), N_("Language; auto: as the system."), *LANGUAGES)
+    base: str = _setting("", N_("Default base"), N_("Base to train on; empty: the bundled base."), N_("a name"))
+    adapter: str = _setting(
+        "", N_("Default adapter"), N_("Adapter for new predictions; empty: the bundled one."), N_("a name")
+    )
     device: str = _choice(
-        N_("Device: auto (the first available of cuda, mps, cpu), cuda, mps or cpu."), "auto", "cuda", "mps", "cpu"
+        N_("Device"),
+        N_("Device: auto (the first available of cuda, mps, cpu), cuda, mps or cpu."),
+        *("auto", "cuda", "mps", "cpu"),
     )
     dtype: str = _choice(
+        N_("Number format"),
         N_("Number format of the base; auto: bfloat16 where the hardware has it."),
         *("auto", "float32", "bfloat16"),
     )
     threads: int = _setting(
         0,
+        N_("CPU threads"),
         N_("CPU threads; 0: chosen automatically."),
         N_("a whole number from 0 to 1024"),
         lambda number: 0 <= number <= 1024,
     )
     uncertain_below: float = _setting(
         0.75,
+        N_("Confidence threshold"),
         N_("Predictions below this confidence are shown as uncertain."),
         N_("a number from 0 to 1"),
         lambda number: 0 <= number <= 1,
     )
-    history: bool = _setting(True, N_("Record predictions in the history."), N_("true or false"))
-    theme: str = _setting("weibo-dark", N_("Theme of the app: weibo-dark, weibo-light or another."), N_("a name"))
+    history: bool = _setting(
+        True,
+        N_("History"),
+        N_("Record predictions in the history."),
+        N_("true or false"),
+        choices=("true", "false"),
+    )
+    theme: str = _setting(
+        "weibo-dark", N_("Theme"), N_("Theme of the app: weibo-dark, weibo-light or another."), N_("a name")
+    )
     keys: Mapping[str, str] = _setting(
         {},
+        N_("Keys"),
         N_("Changed keys of the app, by the action names in its help (F1)."),
         N_("names of actions with keys"),
         lambda keys: all(isinstance(key, str) for key in keys.values()),
@@ -94,9 +122,8 @@ class Settings:
         for name, default in _defaults().items():
             if name in stored:
                 candidates.append((name, stored[name], str(paths.settings_file)))
-            variable = f"WEIBO_TUI_{name.upper()}"
-            if text := os.environ.get(variable):
-                candidates.append((name, _parse(text, type(default)), variable))
+            if variable := environment_variable(name):
+                candidates.append((name, _parse(os.environ[variable], type(default)), variable))
         return cls(**_validate(candidates))
 
     @classmethod
@@ -114,6 +141,22 @@ class Settings:
                 line = f"{name} = {json.dumps(_defaults()[name])}"
                 text = re.sub(rf"^# {re.escape(line)}(?=\r?$)", line, text, count=1, flags=re.MULTILINE)
             atomic_write(paths.settings_file, _with_values(text, values, paths.settings_file).encode())
+
+
+def environment_variable(name: str) -> str:
+    """Return the environment variable that sets the setting `name`, or an empty string if none does."""
+    variable = f"WEIBO_TUI_{name.upper()}"
+    return variable if os.environ.get(variable) else ""
+
+
+def parse_setting(name: str, text: str) -> Any:
+    """Return the value of a setting that is typed as `text`. Raises UserInputError if it is invalid."""
+    value = _parse(text.strip(), type(_defaults()[name]))
+    try:
+        return _validate([(name, value, "")])[name]
+    except UserInputError as error:
+        allowed = Settings.__dataclass_fields__[name].metadata["allowed"]
+        raise UserInputError(_("Enter {allowed}.").format(allowed=_(allowed))) from error
 
 
 def find_paths(home: Path | None = None) -> Paths:
@@ -193,7 +236,14 @@ def _with_values(text: str, values: Mapping[str, Any], path: Path) -> str:
 
     try:
         document = tomlkit.parse(text)
-        document.update(values)
+        for name, value in values.items():
+            table = document.get(name)
+            if isinstance(value, Mapping) and isinstance(table, MutableMapping):
+                for key in table.keys() - value.keys():
+                    del table[key]
+                table.update(value)  # not replaced, because of its comments
+            else:
+                document[name] = value
         changed: str = tomlkit.dumps(document)
         check_size(changed.encode())  # a larger file could not be read again
         return changed

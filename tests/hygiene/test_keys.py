@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from commands import Command, json_lines
 
-from weibo_tui.app.keymap import KEY_GROUPS, KEYS, Key, all_keys, check_keymap, key_names, keys_of
+from weibo_tui.app.keymap import (
+    KEY_GROUPS,
+    KEYS,
+    SCREEN_GROUPS,
+    Key,
+    all_keys,
+    check_keymap,
+    conflicts,
+    key_names,
+    keys_of,
+)
 from weibo_tui.errors import UserInputError
 
 # Parts that are active together with "app": the one with the focus, and those around it.
@@ -26,6 +36,7 @@ TOGETHER = (
     ("matrix", "evaluation", "dialog"),
     ("posts", "post", "dialog"),
     ("post", "dialog"),
+    ("settings", "dialog"),
 )
 
 
@@ -64,6 +75,26 @@ def test_settings_change_keys() -> None:
     assert keys_of(key, check_keymap({"app.help": "f9,ctrl+n"})) == "f9,ctrl+n"
     assert keys_of(key, {}) == "f1"
     assert key_names("f9, ctrl+n,question_mark") == "F9, Ctrl+N, ?"
+
+
+def test_conflicts_are_those_of_the_same_pane() -> None:
+    def names(name: str, pressed: str) -> list[str]:
+        return [key.name for key in conflicts(name, pressed, {"history.filter": "F"})]
+
+    assert names("history.copy", "d") == ["history.delete"]
+    assert names("history.copy", "k") == ["history_table.up"]
+    assert names("history_table.up", "l") == ["history.correct"]
+    assert names("history.copy", "f") == []  # was changed
+    assert names("cards.up", "up") == []  # the prompt's is another pane
+    assert names("app.help", "n") == ["train.new"]
+    assert names("form.start", "f2") == ["app.predict"]
+
+
+def test_every_group_is_of_a_screen_or_opened_there() -> None:
+    listed = {group for groups in SCREEN_GROUPS.values() for group in groups}
+    opened = {"form", "files", "evaluation", "matrix", "posts", "post", "path", "settings", "dialog"}
+    assert listed | opened | {"app", "welcome"} == set(KEYS)
+    assert all(name == groups[0] for name, groups in SCREEN_GROUPS.items())
 
 
 @pytest.mark.parametrize("keymap", [{"app.helq": "f9"}, {"app.help": ""}, {"app.help": "f9,,f8"}])

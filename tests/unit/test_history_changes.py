@@ -39,6 +39,22 @@ def test_failed_post_can_be_corrected(history: History) -> None:
     assert history.count(HistoryFilter(label="")) == 0
 
 
+def test_other_threshold_marks_entries_in_parts(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weibo_tui.storage.history._MARK_PAGE_SIZE", 2)
+    ids = history.add([replace(ANALYSIS, text=f"今天 {n}", confidence=n / 10, uncertain=n < 3) for n in range(6)])
+    history.add([replace(ANALYSIS, confidence=None, label="", error="The post is empty.")])
+    assert history.mark_uncertain(0.3, 0) is None
+    last: int | None = 0
+    while last is not None:
+        last = history.mark_uncertain(0.6, last)
+    assert all(history.get(identity).uncertain for identity in ids)
+    assert history.count(HistoryFilter(uncertain=True, text="今天")) == 6
+    history.mark_uncertain(0.5, 0)
+    assert [history.get(identity).uncertain for identity in ids[-2:]] == [True, False]
+    history.delete(history.page(9))  # the search index agrees
+    assert history.count(HistoryFilter(uncertain=True)) == history.count(HistoryFilter(uncertain=False)) == 0
+
+
 def test_deleted_entries_are_restored_unchanged(history: History) -> None:
     ids = history.add([replace(ANALYSIS, text=f"今天 {second}", created_at=at(second)) for second in range(5)])
     history.add_file(replace(FILE, created_at=at(2)))

@@ -16,7 +16,7 @@ from weibo_tui import settings_file
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext, use
 from weibo_tui.paths import Paths
-from weibo_tui.settings import Settings, unknown_settings
+from weibo_tui.settings import Settings, parse_setting, unknown_settings
 from weibo_tui.settings_file import MAX_BYTES
 
 
@@ -179,6 +179,26 @@ def test_save_keeps_comments_and_order(paths: Paths) -> None:
     paths.settings_file.write_text('# base = ""\nbase = "large"\n')
     Settings.save(paths, base="small")
     assert paths.settings_file.read_text() == '# base = ""\nbase = "small"\n'
+
+
+def test_save_of_keys_keeps_their_comments(paths: Paths) -> None:
+    text = '[keys]\n# mine\n"app.help" = "f9" # old\n"train.new" = "N"\n\n[tool]\nx = 1\n'
+    paths.settings_file.write_text(text)
+    Settings.save(paths, keys={"app.help": "f8", "models.use": "U"})
+    assert paths.settings_file.read_text() == text.replace("f9", "f8").replace("train.new", "models.use").replace(
+        '"N"', '"U"'
+    )
+    Settings.save(paths, keys={}, language="en")
+    assert Settings.load(paths) == Settings(language="en")
+    assert "# mine" in paths.settings_file.read_text()
+
+
+def test_typed_value_is_parsed_or_refused(paths: Paths) -> None:
+    assert parse_setting("threads", " 4 ") == 4
+    assert parse_setting("history", "false") is False
+    for name, text in (("threads", "many"), ("uncertain_below", "2"), ("language", "fr")):
+        with pytest.raises(UserInputError, match=r"^Enter .*\.$"):
+            parse_setting(name, text)
 
 
 def test_save_of_invalid_value_changes_nothing(paths: Paths) -> None:

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
 from textual import events
-from textual.app import SystemCommand
-from textual.command import CommandPalette
 from textual.driver import Driver
 from textual.message_pump import MessagePump
-from textual.screen import Screen
-from textual.theme import ThemeProvider
 
 from weibo_tui.app import themes
 from weibo_tui.app.base import BaseApp
+from weibo_tui.app.commands import commands
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.evaluation.session import EvaluationSession
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.help_screen import Help
 from weibo_tui.app.history.screen import HistoryScreen
-from weibo_tui.app.keymap import bindings, first_key, key_names
+from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.models.screen import ModelsScreen
+from weibo_tui.app.palette import Palette
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
+from weibo_tui.app.settings.changes import apply_changes, check_device, describe_machine
+from weibo_tui.app.settings.screen import SettingsScreen
 from weibo_tui.app.terminal.key_queue import KeyQueue, Typed
 from weibo_tui.app.terminal.low_color import LowColorFilter, PaletteFilter
 from weibo_tui.app.train.screen import TrainScreen
@@ -39,7 +39,6 @@ from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.signals import handle_stop_signals
 from weibo_tui.text.terminal import join_names, sanitize, truncate
-from weibo_tui.workbench import ComputeOptions, Workbench
 
 
 class WeiboApp(BaseApp, inherit_bindings=False):
@@ -65,10 +64,9 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             self.add_mode(name, partial(self.main_screens.__getitem__, name))
         for theme in (themes.DARK, themes.LIGHT):
             self.register_theme(theme)
-        self.theme = self.settings.theme if self.settings.theme in self.available_themes else themes.DARK.name
+        self.show_theme()
 
     def on_mount(self) -> None:
-        self.theme_changed_signal.subscribe(self, lambda theme: self._save_theme(theme.name))
         self.engine.start()
         self.records.start()
         self.call_after_refresh(self._load)
@@ -100,15 +98,17 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             if warning := unknown_settings(self.paths):
                 self.show_message(warning, "error")
         if self.settings.theme not in self.available_themes:
-            message = _("Unknown theme in the settings: '{name}'. The command Theme lists all themes.")
-            self.show_message(message.format(name=truncate(self.settings.theme)), "error")
+            message = _("Unknown theme in the settings: '{name}'. Press {key} to choose one.")
+            self.show_message(
+                message.format(name=truncate(self.settings.theme), key=first_key("app.settings", self.keymap)), "error"
+            )
         self.run_task(self._warm_up())
 
     async def _warm_up(self) -> None:
         """Load what the first prediction needs."""
         await self.refresh_catalog()
         await self._show_background_runs()
-        self.device = await self.engine.call(_describe_machine)
+        self.device = await self.engine.call(describe_machine)
         if self.catalog.adapter:
             await self.engine.call(lambda wb: wb.classifier(self.catalog.adapter))
 
@@ -163,23 +163,44 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             self.push_screen(Help(self.screen))
 
     def action_command_palette(self) -> None:
-        # Textual's own palette, with a translated placeholder.
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(id="--command-palette", placeholder=_("Search for a command")))
+        self.run_task(self._run_command(Palette(list(commands(self)))))
 
-    def search_themes(self) -> None:
-        self.push_screen(CommandPalette([ThemeProvider], placeholder=_("Search for a theme")))
+    async def _run_command(self, palette: Palette) -> None:
+        if (command := await self.push_screen_wait(palette)) is not None:
+            await command.run()
+
+    def action_settings(self) -> None:
+        if not any(isinstance(screen, SettingsScreen) for screen in self.screen_stack):
+            self.push_screen(SettingsScreen())
+
+    async def open_setting(self, name: str) -> None:
+        await self.push_screen(SettingsScreen(name))
 
     def action_toggle_theme(self) -> None:
-        self.theme = themes.LIGHT.name if self.current_theme.dark else themes.DARK.name
+        self.run_task(self._set_theme(themes.LIGHT.name if self.current_theme.dark else themes.DARK.name))
 
-    def _save_theme(self, name: str) -> None:
-        if name != self.settings.theme:
-            self.run_task(self._save(theme=name))
+    async def _set_theme(self, name: str) -> None:
+        try:
+            await self.change_setting("theme", name)
+        finally:
+            self.theme = name  # until the app exits, where it cannot be saved
 
-    async def _save(self, **changes: object) -> None:
-        Settings.save(self.paths, **changes)
-        self.settings = Settings.load(self.paths)
+    def show_theme(self) -> None:
+        """Show the theme of the settings."""
+        self.theme = self.settings.theme if self.settings.theme in self.available_themes else themes.DARK.name
+
+    async def update_texts(self) -> None:
+        self.update_status()
+        for screen in self.main_screens.values():
+            await screen.update_texts()
+
+    async def change_setting(self, name: str, value: object) -> None:
+        if name == "device":
+            await check_device(self, str(value))
+        await self.records.call(lambda _wb: Settings.save(self.paths, **{name: value}))
+        before = self.settings
+        await self.refresh_catalog()
+        await apply_changes(self, before, name)
 
     async def action_quit(self) -> None:
         """Exit, or ask first if jobs are running."""
@@ -207,17 +228,6 @@ class WeiboApp(BaseApp, inherit_bindings=False):
                 job.detached = answer == "leave"
             self.exit()
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Yield all actions that work now, with their names in the help, and the theme chooser."""
-        ids = {"app.palette"}
-        for key, active in screen.active_bindings.items():
-            binding = active.binding
-            if active.enabled and binding.id and binding.id not in ids:
-                ids.add(binding.id)
-                action = partial(self.run_action, binding.action, active.node)
-                yield SystemCommand(binding.description, key_names(key), action)
-        yield SystemCommand(_("Theme"), _("Choose a color theme"), self.action_change_theme)
-
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.label_colors(self.current_theme.dark)
 
@@ -228,11 +238,6 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             await super().on_event(event)
             self.key_queue.delivered(self.focused or self.screen)
             self.keys_pressed += isinstance(event, events.Key)
-
-
-def _describe_machine(wb: Workbench) -> str:
-    compute = wb.compute(ComputeOptions())
-    return f"{compute.device.type} {compute.dtype_name}"
 
 
 def _after_exit(job: Job) -> str:

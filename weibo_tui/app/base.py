@@ -18,6 +18,7 @@ from textual.binding import ActiveBinding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
@@ -45,6 +46,10 @@ T = TypeVar("T")
 MIN_ROWS = 12
 MIN_COLUMNS = 42
 """Below these only what is needed to work is shown."""
+
+
+class SettingsChanged(Message, bubble=False):
+    """The language, the keys or the confidence threshold changed. Widgets that keep such texts update them."""
 
 
 class BaseApp(TextualApp, inherit_bindings=False):
@@ -91,7 +96,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Make the threads see at once that a job was paused, resumed or stopped."""
         for thread in self._threads:
             thread.wake()
-        self._update_status()
+        self.update_status()
 
     def stop_workers(self) -> None:
         """Stop all jobs after their current step and wait for the threads to end. Call it after the app has exited."""
@@ -146,11 +151,11 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Start a job on the engine's thread, or on `thread`."""
         self.jobs.append(job)
         (thread or self.engine).start_job(job)
-        self._update_status()
+        self.update_status()
         return job
 
     def on_job_progress(self, message: JobProgress) -> None:  # noqa: ARG002
-        self._update_status()
+        self.update_status()
 
     def on_job_finished(self, message: JobFinished) -> None:
         self.jobs.remove(message.job)
@@ -161,16 +166,17 @@ class BaseApp(TextualApp, inherit_bindings=False):
                 self.alert(text)
         elif message.job.outcome == "done" and message.job.is_long:
             self.alert(_("'{name}' finished.").format(name=message.job.title))
-        self._update_status()
+        self.update_status()
         self.run_task(self.refresh_catalog())
 
     def watch_catalog(self) -> None:
-        self._update_status()
+        self.update_status()
 
     def watch_device(self) -> None:
-        self._update_status()
+        self.update_status()
 
-    def _update_status(self) -> None:
+    def update_status(self) -> None:
+        """Update the text of the status bar."""
         base, adapter = self.catalog.base, self.catalog.adapter
         parts = [safe_content(self.device or _("loading …"))]
         if base:
@@ -190,6 +196,22 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Switch to a main screen and run one of its actions."""
         await self.switch_mode(screen)
         await self.main_screens[screen].run_action(action)
+
+    @abstractmethod
+    async def open_setting(self, name: str) -> None:
+        """Open the settings and ask for the value of one."""
+
+    @abstractmethod
+    async def change_setting(self, name: str, value: object) -> None:
+        """Save a setting and apply it at once. Raises WeiboTuiError if it cannot be saved."""
+
+    @abstractmethod
+    async def update_texts(self) -> None:
+        """Show all texts of the main screens by the present settings: language, keys, confidence threshold."""
+
+    @abstractmethod
+    def show_theme(self) -> None:
+        """Show the theme of the settings."""
 
     @abstractmethod
     async def open_training_form(self, base: str = "") -> None:
@@ -289,6 +311,18 @@ class MainScreen(BaseScreen[None]):
     @abstractmethod
     def compose_body(self) -> Iterable[Widget]:
         """Return the widgets of the body."""
+
+    async def update_texts(self) -> None:
+        """Show all texts by the present settings."""
+        if self.is_mounted:
+            old = self.query_one(Navigation)
+            with self.app.batch_update():
+                await self.mount(Navigation(self.NAME, self.app.keymap), before=old)
+                await old.remove()
+            for node in (self, *self.query("*")):
+                node.refresh(layout=True)
+                node.post_message(SettingsChanged())
+            self.refresh_bindings()
 
 
 class FormScreen(BaseScreen[T]):

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.keymap import KEY_GROUPS, KEYS, key_names, keys_of
+from weibo_tui.app.keymap import KEY_GROUPS, KEYS, first_key, key_names, keys_of
 from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.locale import gettext as _
 
@@ -49,9 +49,8 @@ class Help(Dialog[None]):
             yield Content.styled(_(KEY_GROUPS[group]), "bold $primary")
             yield from _table((key_names(keys_of(key, self.app.keymap)), _(key.description), key.name) for key in keys)
         yield Content("")
-        yield safe_content(
-            _('To change keys, use the names on the right in settings.toml under [keys], like "cards.copy" = "y".')
-        )
+        note = _("To change keys, press {key}. The names on the right are those in the settings file, under [keys].")
+        yield safe_content(note.format(key=first_key("app.settings", self.app.keymap)))
 
 
 def _active_actions(active: dict[str, ActiveBinding]) -> Iterator[tuple[str, str, str]]:

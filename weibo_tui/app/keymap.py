@@ -35,6 +35,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("app.train", "f3,alt+2", "go('train')", N_("Train"), shown=False),
         Key("app.history", "f4,alt+3", "go('history')", N_("History"), shown=False),
         Key("app.models", "f5,alt+4", "go('models')", N_("Models"), shown=False),
+        Key("app.settings", "f6", "settings", N_("Settings"), shown=False, priority=True),  # TextArea binds f6
         Key("app.palette", "ctrl+p", "command_palette", N_("Commands")),
         Key("app.theme", "ctrl+t", "toggle_theme", N_("Dark or light theme"), shown=False),
         Key("app.quit", "ctrl+q", "quit", N_("Quit"), priority=True),
@@ -132,6 +133,10 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("path.up", "up", "up", N_("Up in the list"), shown=False),
         Key("path.close", "escape", "close", N_("Close the list"), shown=False),
     ),
+    "settings": (
+        Key("settings.open", "enter", "screen.open", N_("Change")),
+        Key("settings.reset", "r,delete,backspace", "screen.reset", N_("Reset to default")),
+    ),
     "dialog": (Key("dialog.close", "escape", "close", N_("Close")),),
     "history": (
         Key("history.search", "slash", "search", N_("Search")),
@@ -188,6 +193,7 @@ KEY_GROUPS = {
     "welcome": N_("Predict: the first start"),
     "cards": N_("Predict: the cards"),
     "path": N_("File path"),
+    "settings": N_("Settings"),
     "dialog": N_("Dialogs"),
     "history": N_("History"),
     "history_table": N_("History: table"),
@@ -195,6 +201,13 @@ KEY_GROUPS = {
     "history_details": N_("History: details"),
 }
 
+SCREEN_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "predict": ("predict", "prompt", "cards"),
+    "train": ("train",),
+    "history": ("history", "history_table", "history_search", "history_details"),
+    "models": ("models", "models_list"),
+}
+"""The groups of each main screen: its own, then those of its panes."""
 
 _KEY_NAMES = {"question_mark": "?", "slash": "/", "pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc"}
 
@@ -218,6 +231,20 @@ def check_keymap(keymap: Mapping[str, str]) -> Mapping[str, str]:
             message = _("The settings leave '{name}' without a key. Name a key, or remove the line.")
             raise UserInputError(message.format(name=name))
     return keymap
+
+
+def conflicts(name: str, pressed: str, keymap: Mapping[str, str]) -> list[Key]:
+    """Return the other actions that the key `pressed` runs in the same pane as the action `name`."""
+    group = name.partition(".")[0]
+    together = set(KEYS) if group == "app" else {group, "app"}
+    for own, *panes in SCREEN_GROUPS.values():
+        if group in (own, *panes):
+            together |= {own, *panes} if group == own else {own}
+    return [
+        key
+        for key in all_keys()
+        if key.name != name and key.name.partition(".")[0] in together and pressed in keys_of(key, keymap).split(",")
+    ]
 
 
 def keys_of(key: Key, keymap: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gettext as _gettext
 import os
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from weibo_tui.paths import Paths
@@ -22,12 +23,17 @@ _translations: _gettext.NullTranslations | None = None
 
 def gettext(message: str) -> str:
     """Return ``message`` in the user's language."""
-    return _catalogue().gettext(message)
+    return catalog().gettext(message)
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
     """Return the form for ``n`` things in the user's language."""
-    return _catalogue().ngettext(singular, plural, n)
+    return catalog().ngettext(singular, plural, n)
+
+
+def in_all_languages(message: str) -> tuple[str, ...]:
+    """Return ``message`` in English and in Chinese, for searches."""
+    return message, _read("zh_CN").gettext(message)
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that message extraction knows
@@ -51,13 +57,15 @@ def use(language: str) -> None:
     _translations = None if language == "auto" else _read(language)
 
 
-def _catalogue() -> _gettext.NullTranslations:
+def catalog() -> _gettext.NullTranslations:
+    """Return the messages of the user's language."""
     global _translations  # noqa: PLW0603 - one language a process
     if _translations is None:
         _translations = _read(_language())
     return _translations
 
 
+@cache
 def _read(language: str) -> _gettext.NullTranslations:
     if not language.lower().startswith("zh"):
         return _gettext.NullTranslations()

@@ -51,6 +51,7 @@ __all__ = [
 
 _EXPORT_PAGE_SIZE = 2000
 _LIST_PAGE_SIZE = 1000
+_MARK_PAGE_SIZE = 500
 
 # The neighbors in time of the place (:at, :id), among the analyses that are in order.
 _OLDER = (
@@ -185,6 +186,22 @@ class History:
                 self._correct(analysis, out_of_order, labels[analysis.id or 0])
         return [analysis for analysis, _out_of_order in stored]
 
+    def mark_uncertain(self, below: float, after: int) -> int | None:
+        """Mark predictions as uncertain by another threshold, some of those with an id above `after`.
+
+        Return the last id, or None if no others are left."""
+        query = f"""SELECT {ANALYSIS_COLUMNS}, late FROM analyses
+            WHERE id > ? AND error IS NULL AND uncertain <> (confidence < ?) ORDER BY id LIMIT ?"""
+        with self._writing():
+            page = list(self._database.read(_read_stored, query, (after, below, _MARK_PAGE_SIZE)))
+            for analysis, out_of_order in page:
+                if analysis.error is None:  # a damaged one stays as it is
+                    search.unindex(self._database, analysis, out_of_order)
+                    uncertain = not analysis.uncertain
+                    self._database.execute("UPDATE analyses SET uncertain = ? WHERE id = ?", (uncertain, analysis.id))
+                    search.index(self._database, replace(analysis, uncertain=uncertain), out_of_order)
+        return page[-1][0].id if len(page) == _MARK_PAGE_SIZE else None
+
     def delete(self, entries: Iterable[Entry]) -> None:
         """Delete `entries`, all or none. It is no error if some are gone already. `restore` brings them back."""
         with self._writing():
@@ -299,7 +316,7 @@ class History:
 
     def _stored(self, analysis_id: int | None) -> list[tuple[Analysis, bool]]:
         query = f"SELECT {ANALYSIS_COLUMNS}, late FROM analyses WHERE id = ?"
-        return list(self._database.read(lambda row: (read_analysis(row), bool(row[-1])), query, (analysis_id,)))
+        return list(self._database.read(_read_stored, query, (analysis_id,)))
 
     def _analyses(
         self,
@@ -350,6 +367,11 @@ class History:
 
     def _distinct(self, query: str) -> set[str]:
         return set(self._database.read(lambda row: unpack(row[0]), query))
+
+
+def _read_stored(row: Sequence[Any]) -> tuple[Analysis, bool]:
+    """Return an analysis, and whether it is out of order."""
+    return read_analysis(row), bool(row[-1])
 
 
 def _by_id(entries: Iterable[Entry]) -> list[Entry]:

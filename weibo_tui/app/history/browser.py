@@ -87,6 +87,9 @@ class HistoryBrowser(Container):
         self.set_class(event.size.width >= _MIN_WIDTH, "-wide")
         self.set_class(event.size.height >= _MIN_HEIGHT, "-high")
 
+    def on_settings_changed(self) -> None:
+        self.refresh_entries()
+
     @property
     def table(self) -> EntryTable:
         return self.query_one(EntryTable)

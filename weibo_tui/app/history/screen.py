@@ -74,11 +74,20 @@ class HistoryScreen(EditingScreen):
         self._filter_terms: list[str] = []
 
     def compose_body(self) -> Iterable[Widget]:
-        yield SearchField(placeholder=_("{key} searches the posts").format(key=self.key("history.search")))
+        yield SearchField()
         yield Static(classes="filters")
         yield HistoryBrowser()
         yield Static(classes="labels")
         yield ExportLine()
+
+    def on_mount(self) -> None:
+        self.on_settings_changed()
+
+    def on_settings_changed(self) -> None:
+        placeholder = _("{key} searches the posts").format(key=self.key("history.search"))
+        self.query_one(SearchField).placeholder = placeholder
+        self._filter_terms = []
+        self._show_filter(self.browser.filter)
 
     def show(self, analysis_id: int) -> None:
         """Open the history with this analysis under the cursor; search and filter are cleared for it."""
@@ -149,7 +158,7 @@ class HistoryScreen(EditingScreen):
         elif self.browser.filter != EVERYTHING:
             text, key = _("No entry matches. {key} clears the filter."), "history.unfilter"
         elif not self.app.settings.history:
-            return safe_content(_("Recording is off in the settings: history = false."))
+            text, key = _("Predictions are not recorded. Press {key} to turn the history on."), "app.settings"
         else:
             key = "app.predict"
             text = _(

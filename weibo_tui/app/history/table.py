@@ -81,6 +81,9 @@ class EntryTable(Widget, can_focus=True):
         """The entry under the cursor."""
         return self.entries[self.cursor] if self.cursor < len(self.entries) else None
 
+    def on_settings_changed(self) -> None:
+        self._row_layout = RowLayout.fit(self.size.width, self.entries)
+
     def load(self, entries: Sequence[Entry], cursor: int, top: int, pattern: Pattern, keep_widths: bool) -> None:
         """Show `entries` with the matches of `pattern` marked. `keep_widths` lets no column become narrower."""
         self.entries = entries

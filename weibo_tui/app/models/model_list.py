@@ -38,7 +38,6 @@ class ModelList(OptionList):
 
     def __init__(self) -> None:
         super().__init__(markup=False, classes="pane")
-        self.border_title = _("Models")
         self._entries: dict[str, ModelEntry] = {}
 
     @property

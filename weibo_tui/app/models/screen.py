@@ -57,11 +57,15 @@ class ModelsScreen(MainScreen):
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal():
             yield ModelList()
-            yield (card := ModelCard(classes="pane"))
-            card.border_title = _("Card")
+            yield ModelCard(classes="pane")
         yield JobLine()
 
+    def _show_titles(self) -> None:
+        self.query_one(ModelList).border_title = _("Models")
+        self.query_one(ModelCard).border_title = _("Card")
+
     def on_mount(self) -> None:
+        self._show_titles()
         self.watch(self.app, "catalog", self._catalog_changed)
 
     def on_screen_resume(self) -> None:
@@ -83,6 +87,11 @@ class ModelsScreen(MainScreen):
             self.inventory = inventory
             self.query_one(ModelList).show(inventory)
             self._show_card()
+
+    def on_settings_changed(self) -> None:
+        self._show_titles()
+        self.query_one(ModelList).show(self.inventory)
+        self._show_card()
 
     async def _select(self, kind: Kind, name: str) -> None:
         await self.refresh_models()

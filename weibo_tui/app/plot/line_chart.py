@@ -85,7 +85,9 @@ class LineChart(Widget):
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width)
 
     def _draw(self, width: int, height: int) -> list[Strip]:
-        title = _("{title} (log)").format(title=self._title) if self.log_y else self._title
+        title = _(self._title)
+        if self.log_y:
+            title = _("{title} (log)").format(title=title)
         rows: list[StyledRow] = []
         if height > 1:
             rows = legend(title, entries(self.series, self.named, self.smoothing), width, max(1, height // 4))

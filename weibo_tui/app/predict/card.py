@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice, zip_longest
 
@@ -105,6 +106,9 @@ class Card(Widget):
         self._drawn = None
         self.refresh(layout=len(self._lines(width)) != len(before))
 
+    def on_settings_changed(self) -> None:
+        self.show_change()
+
     def _lines(self, width: int) -> list[Content]:
         if self._drawn is None or self._drawn[:2] != (width, self.expanded):
             self._drawn = width, self.expanded, self.lines(max(width, 10))
@@ -145,6 +149,12 @@ class PostCard(Card):
         """Show the prediction."""
         self.analysis = analysis
         self.fail(analysis.error or "")
+
+    def on_settings_changed(self) -> None:
+        analysis, below = self.analysis, get_app(self).settings.uncertain_below
+        if analysis is not None and analysis.confidence is not None:
+            self.analysis = replace(analysis, uncertain=analysis.confidence < below)
+        super().on_settings_changed()
 
     def fail(self, message: str) -> None:
         """Show why there is no prediction."""

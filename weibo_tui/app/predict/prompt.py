@@ -90,6 +90,9 @@ class Prompt(TextArea):
         self._recalled = ""
 
     def on_mount(self) -> None:
+        self.on_settings_changed()
+
+    def on_settings_changed(self) -> None:
         keymap = get_app(self).keymap
         placeholder = _("Write a post. {send} sends it, {line} starts a new line")
         self.placeholder = Content(

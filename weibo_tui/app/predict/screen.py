@@ -80,6 +80,9 @@ class PredictScreen(MainScreen):
 
     # ---- the models
 
+    def on_settings_changed(self) -> None:
+        self._show_catalog(self.app.catalog)
+
     def _show_catalog(self, catalog: Catalog) -> None:
         """Show the adapter and its labels above the prompt."""
         labels = catalog.labels(catalog.adapter)

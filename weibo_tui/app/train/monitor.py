@@ -55,7 +55,7 @@ class ChartGrid(Container):
         self._zoomed = 0
         self._rows = 0
         self._charts = {
-            metric.name: LineChart(_(metric.title), smoothing=metric.smoothing > 0, id=f"chart-{metric.name}")
+            metric.name: LineChart(metric.title, smoothing=metric.smoothing > 0, id=f"chart-{metric.name}")
             for metric in METRICS
         }
         self.log_y = False
@@ -157,7 +157,6 @@ class Monitor(Vertical):
 
     def __init__(self) -> None:
         super().__init__(classes="pane")
-        self.border_title = _("Monitor")
         self._head = Static(classes="head")
         self._log = Static(classes="log")
         self._shown_log: tuple[LogLine, ...] = ()
@@ -169,6 +168,12 @@ class Monitor(Vertical):
     def compose(self) -> ComposeResult:
         yield self._head
         yield self._body
+
+    def on_mount(self) -> None:
+        self.on_settings_changed()
+
+    def on_settings_changed(self) -> None:
+        self.border_title = _("Monitor")
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.width >= SIDE_BY_SIDE, "-wide")

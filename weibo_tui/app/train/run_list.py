@@ -89,7 +89,6 @@ class RunList(OptionList):
 
     def __init__(self, id: str, classes: str) -> None:  # noqa: A002
         super().__init__(markup=False, id=id, classes=classes)
-        self.border_title = _("Runs")
         self._rows: list[RunRow] = []
 
     @property
@@ -112,6 +111,14 @@ class RunList(OptionList):
         key = renamed.get(key, key)
         if keys:
             self.highlighted = keys.index(key) if key in keys else min(index, len(keys) - 1)
+
+    def on_mount(self) -> None:
+        self.on_settings_changed()
+
+    def on_settings_changed(self) -> None:
+        self.border_title = _("Runs")
+        for row in self._rows:
+            self.replace_option_prompt(row.key, _prompt(row))
 
     def update_row(self, row: RunRow) -> None:
         """Update a listed row."""

@@ -75,9 +75,10 @@ class RunMetrics:
         self.name = run.name
         self._planned_seconds = _planned_seconds(run)
         self.color = 0
-        self._reset()
+        self.reset()
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Forget what was read."""
         self.last: JournalEntry | None = None
         self.started: Mapping[str, Any] = {}
         self.best: Mapping[str, Any] = {}
@@ -91,7 +92,7 @@ class RunMetrics:
     def apply(self, reset: bool, entries: Iterable[JournalEntry]) -> None:
         """Add the result of `read_new_entries`."""
         if reset:
-            self._reset()
+            self.reset()
         for entry in entries:
             self._apply(entry)
             self.last = entry

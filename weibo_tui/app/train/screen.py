@@ -102,6 +102,12 @@ class TrainScreen(MainScreen):
         if self._timer is not None:
             self._timer.pause()
 
+    def on_settings_changed(self) -> None:
+        for metrics in self.store.metrics.values():
+            metrics.reset()  # their logs are texts
+        self._show()
+        self._poll_now()
+
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
         """The working keys, named for the state of the selected run."""

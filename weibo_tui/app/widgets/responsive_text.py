@@ -11,6 +11,7 @@ from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
 from weibo_tui.app.formatting import safe_content
+from weibo_tui.locale import catalog
 from weibo_tui.text.terminal import sanitize, wrap_cells
 
 
@@ -19,7 +20,7 @@ class ResponsiveText(Visual):
 
     def __init__(self, lines: Callable[[int], Iterable[Content]]) -> None:
         self._lines = lines
-        self._cache = (0, Content(""))
+        self._cache: tuple[object, Content] = (None, Content(""))
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
         return self._content(width).render_strips(width, height, style, options)
@@ -31,8 +32,9 @@ class ResponsiveText(Visual):
         return self._content(width).get_height(rules, width)
 
     def _content(self, width: int) -> Content:
-        if self._cache[0] != width:
-            self._cache = width, Content("\n").join(self._lines(max(1, width)))
+        drawn_for = width, catalog()
+        if self._cache[0] != drawn_for:
+            self._cache = drawn_for, Content("\n").join(self._lines(max(1, width)))
         return self._cache[1]
 
 
