@@ -142,7 +142,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("history.search", "slash", "search", N_("Search")),
         Key("history.filter", "f", "filter", N_("Filter")),
         Key("history.uncertain", "U", "only('uncertain')", N_("Uncertain only")),
-        Key("history.correct", "l", "correct", N_("Correct")),
+        Key("history.correct", "l,1,2,3,4,5,6,7,8,9", "correct", N_("Correct")),
         Key("history.undo", "u", "undo", N_("Undo")),
         Key("history.stop_export", "s", "stop_export", N_("Stop the export")),
         Key("history.export", "e", "export", N_("Export")),
@@ -153,11 +153,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("history.corrected", "C", "only('corrected')", N_("Corrected only")),
         Key("history.unfilter", "x", "unfilter", N_("Clear search and filter"), shown=False),
         Key("history.reverse", "O", "reverse", N_("Reverse the order"), shown=False),
-        *(
-            Key(f"history.label_{digit}", digit, f"label({digit})", N_("Correct to this label, next row"), shown=False)
-            for digit in "123456789"
-        ),
-        Key("history.label_0", "0", "label(0)", N_("Remove the correction"), shown=False),
+        Key("history.uncorrect", "0", "uncorrect", N_("Remove the correction"), shown=False),
         Key("history.copy", "c,y", "copy", N_("Copy the post"), shown=False),
         Key("history.to_prompt", "r", "to_prompt", N_("Copy the post to the prompt"), shown=False),
         Key("history.newest", "g,home", "newest", N_("First row"), shown=False),

@@ -54,7 +54,7 @@ class HistoryBrowser(Container):
         &.-wide {
             & .content { layout: horizontal; }
             & EntryTable { width: 2fr; height: 1fr; }
-            & EntryDetails { display: block; width: 1fr; min-width: 46; height: 1fr; padding: 1 2; }
+            & EntryDetails { display: block; width: 1fr; min-width: 46; height: 1fr; }
         }
     }
     """
@@ -87,8 +87,18 @@ class HistoryBrowser(Container):
         self.set_class(event.size.width >= _MIN_WIDTH, "-wide")
         self.set_class(event.size.height >= _MIN_HEIGHT, "-high")
 
+    def on_mount(self) -> None:
+        self._show_titles()
+
     def on_settings_changed(self) -> None:
+        self._show_titles()
         self.refresh_entries()
+
+    def _show_titles(self) -> None:
+        panes = {self.table: _("Predictions"), self.query_one(EntryDetails): _("Details")}
+        for pane, title in panes.items():
+            pane.add_class("pane")
+            pane.border_title = title
 
     @property
     def table(self) -> EntryTable:

@@ -33,9 +33,8 @@ class EntryDetails(VerticalScroll):
     HELP_TEXT = N_("The full post, its prediction and details. The arrow keys, PgUp and PgDn scroll.")
     DEFAULT_CSS = """
     EntryDetails {
-        padding: 0 1; background: $surface; scrollbar-size-vertical: 1;
+        padding: 0 1; scrollbar-size-vertical: 1;
         & > Static { height: auto; }
-        &:focus { background: $panel; }
     }
     """
 

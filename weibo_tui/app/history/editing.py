@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
@@ -67,19 +68,26 @@ class EditingScreen(MainScreen):
         numbered = list(enumerate(names, start=1))
         if any(post.corrected is not None for post in posts):
             numbered.append((0, Content(_("as predicted"))))
-        parts = [Content.assemble((self.key(f"history.label_{digit}"), "bold"), " ", name) for digit, name in numbered]
+        parts = [Content.assemble((str(digit), "bold"), " ", name) for digit, name in numbered]
         self.query_one(".labels", Static).update(join_fitting(parts, width), layout=False)
 
-    def action_label(self, number: int) -> None:
-        """Correct to the label of this number and go to the next row, or remove the correction (0)."""
+    def on_key(self, event: events.Key) -> None:
+        """Correct to the label of a digit and go to the next row."""
+        active = self.active_bindings.get(event.key)
+        if active is None or active.binding.action != "correct" or not event.key.isdecimal():
+            return
+        event.stop()
+        event.prevent_default()
         posts = self.selected_posts
-        if number == 0:
-            self._correct(posts, None)
-        elif number <= len(labels := possible_labels(self.app.catalog, posts)):
-            marked = bool(self.browser.marked)
-            self._correct(posts, labels[number - 1])
-            if not marked:
+        labels = possible_labels(self.app.catalog, posts)
+        if int(event.key) <= len(labels):
+            is_marked = bool(self.browser.marked)
+            self._correct(posts, labels[int(event.key) - 1])
+            if not is_marked:
                 self.browser.table.action_move(1)
+
+    def action_uncorrect(self) -> None:
+        self._correct(self.selected_posts, None)
 
     def action_correct(self) -> None:
         if posts := self.selected_posts:

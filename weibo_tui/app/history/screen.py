@@ -14,7 +14,6 @@ from weibo_tui.app.formatting import safe_content, safe_line
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
 from weibo_tui.app.history.editing import EditingScreen
-from weibo_tui.app.history.edits import possible_labels
 from weibo_tui.app.history.export import ExportForm, ExportLine
 from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
 from weibo_tui.app.history.rows import COLUMNS
@@ -49,6 +48,7 @@ class HistoryScreen(EditingScreen):
     """A search field, the filter, the table with its details, and a running export."""
 
     NAME = "history"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Screen declares it
     HELP_TEXT = N_(
         "All predictions are kept here until you delete them. Search, filter and sort them, and export them as a CSV "
         "file for a spreadsheet. A digit corrects the label and moves to the next row. Corrections, deletions and "
@@ -302,21 +302,17 @@ class HistoryScreen(EditingScreen):
     def action_refresh(self) -> None:
         self.browser.refresh_entries()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if not self.is_mounted:
             return True
         entry, filtered = self.browser.entry, self.browser.filter != EVERYTHING
         if action in _NEED_AN_ENTRY:
             return entry is not None
-        if action == "label":
-            posts, [number] = self.selected_posts, parameters
-            if number == 0:
-                return any(post.corrected is not None for post in posts)
-            return number in range(1, len(possible_labels(self.app.catalog, posts)) + 1)
         exporting = self.query_one(ExportLine).job is not None
         some = entry is not None or filtered or self.browser.total is None  # not counted yet
         working = {
             "correct": bool(self.selected_posts),
+            "uncorrect": any(post.corrected is not None for post in self.selected_posts),
             "to_prompt": isinstance(entry, Analysis),
             "unmark": bool(self.browser.marked),
             "search": some and not self.query_one(SearchField).has_focus,

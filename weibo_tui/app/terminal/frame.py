@@ -138,6 +138,6 @@ def _render(cells: Sequence[Cell | None], color_system: ColorSystem) -> str:
 
 @lru_cache(4096)
 def _prefix(style: Style | None, color_system: ColorSystem) -> str:
-    """Return the sequence that sets a style, whatever was set before."""
+    """Return the sequence that sets a style, independent of the one before."""
     prefix = style.render("\0", color_system=color_system).partition("\0")[0] if style is not None else ""
     return prefix.replace("\x1b[", "\x1b[0;", 1) if prefix else "\x1b[0m"
