@@ -18,12 +18,21 @@ _STATES = (
     *(N_("finished"), N_("stopped"), N_("failed"), N_("interrupted"), N_("queued")),
     *(N_("running elsewhere"), N_("paused elsewhere"), N_("stopping elsewhere")),
 )
+_LABELS = (
+    *(N_("negative"), N_("positive")),
+    *(N_("neutral"), N_("angry"), N_("happy"), N_("sad"), N_("fear"), N_("surprise")),
+)
 DISPLAY_NAMES = frozenset(_STAGES + _SPLITS + _KINDS + _STATES)
 
 
 def display_name(identifier: str) -> str:
     """Return the name of an identifier in the user's language."""
     return gettext(identifier)
+
+
+def label_name(label: str) -> str:
+    """Return the name of a label in the user's language, for the labels of the bundled adapters."""
+    return gettext(label) if label in _LABELS else label
 
 
 def skipped_rows(count: int) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.content import Content
 
+from weibo_tui import display_names
 from weibo_tui.app import formatting as content
 from weibo_tui.presentation.numbers import duration, number, percent, size
 from weibo_tui.text.terminal import sanitize
@@ -56,10 +57,11 @@ def test_label_content_has_a_sign_without_color(label: str, uncertain: bool, wor
     assert str(content.label_content(label, LABELS, uncertain)) == words
 
 
-def test_label_name_translates_the_two_common_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "_", str.upper)
-    assert content.label_name("positive") == "POSITIVE"
-    assert content.label_name("sad") == "sad"
+def test_label_name_translates_labels_of_bundled_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display_names, "gettext", str.upper)
+    assert display_names.label_name("positive") == "POSITIVE"
+    assert display_names.label_name("sad") == "SAD"
+    assert display_names.label_name("label") == "label"
 
 
 @given(st.floats(), st.integers(0, 60))

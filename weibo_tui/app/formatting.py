@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from textual.content import Content
 
-from weibo_tui.locale import gettext as _
+from weibo_tui.display_names import label_name
 from weibo_tui.storage import codec
 from weibo_tui.text.terminal import sanitize
 
@@ -33,11 +33,6 @@ def label_color(label: str, labels: Sequence[str]) -> str:
     if label in _COLORS:
         return _COLORS[label]
     return LABEL_COLORS[labels.index(label) % len(LABEL_COLORS)] if label in labels else "$text"
-
-
-def label_name(label: str) -> str:
-    """Return the display name of a label: `positive` and `negative` are translated."""
-    return {"positive": _("positive"), "negative": _("negative")}.get(label, label)
 
 
 def label_content(label: str, labels: Sequence[str], uncertain: bool = False) -> Content:

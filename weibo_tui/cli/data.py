@@ -12,6 +12,7 @@ from weibo_tui.cli import options
 from weibo_tui.cli.bases import CAN_RESUME
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import echo, echo_json, run_with_progress
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 
@@ -76,7 +77,7 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
     )
     for name, number in figures["labels"].items():
         yield _("Label          {name}: {number} ({share})").format(
-            name=name, number=f"{number:,}", share=percent(number / used if used else None)
+            name=label_name(name), number=f"{number:,}", share=percent(number / used if used else None)
         )
     yield _("Duplicates     {duplicates}; texts with conflicting labels: {contradictions}").format(
         duplicates=f"{figures['duplicates']:,}", contradictions=f"{figures['contradictions']:,}"

@@ -27,6 +27,7 @@ from weibo_tui.cli.output import (
     pad,
     run_with_progress,
 )
+from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
@@ -158,7 +159,7 @@ def _line(analysis: Analysis) -> str:
     if analysis.truncated:
         read = _("read {read} of {all} characters").format(read=analysis.characters_read, all=analysis.characters)
         mark = f"{mark}, {read}" if mark else read
-    label = pad(one_line(analysis.label), 8)
+    label = pad(one_line(label_name(analysis.label)), 8)
     start = f"{label}  {percent(analysis.confidence):>7}  {f'({mark})  ' if mark else ''}"
     post = one_line(analysis.text)
     if sys.stdout.isatty():
@@ -176,7 +177,7 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
         values = {name: getattr(result, name) for name in names}
         echo_json(values | {"posts_per_second": round(result.posts_per_second, 1)})
         return
-    counts = ", ".join(f"{label} {number:,}" for label, number in result.counts.items())
+    counts = ", ".join(f"{label_name(label)} {number:,}" for label, number in result.counts.items())
     echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
     if result.failed:
         message = ngettext(

@@ -8,6 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from weibo_tui.cli.output import pad
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.presentation.score_card import ScoreFigures, score_figures
@@ -29,11 +30,12 @@ def score_lines(score: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _per_label(figures: ScoreFigures) -> Iterator[str]:
-    width = max(map(cell_len, [*figures.labels, _("label")])) + 2
-    header = [_("precision"), _("recall"), "F1", _("posts"), "", *(f"→ {label}" for label in figures.labels)]
+    names = [label_name(label) for label in figures.labels]
+    width = max(map(cell_len, [*names, _("label")])) + 2
+    header = [_("precision"), _("recall"), "F1", _("posts"), "", *(f"→ {name}" for name in names)]
     yield _row(_("label"), header, width)
     for label, counts in zip(figures.labels, figures.confusion or [()] * len(figures.labels), strict=True):
-        yield _row(label, [*figures.per_label[label], "", *(f"{count:,}" for count in counts)], width)
+        yield _row(label_name(label), [*figures.per_label[label], "", *(f"{count:,}" for count in counts)], width)
 
 
 def _row(name: str, cells: Sequence[str], width: int) -> str:

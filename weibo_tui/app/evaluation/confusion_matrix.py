@@ -14,8 +14,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from weibo_tui.app.formatting import label_name
 from weibo_tui.app.keymap import bindings
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import sanitize, truncate_cells

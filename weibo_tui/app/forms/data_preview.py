@@ -16,10 +16,10 @@ from textual.widgets import Button, Static
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.explanation import user_message
-from weibo_tui.app.formatting import SIGNS, bar, label_color, label_name, safe_content, safe_line
+from weibo_tui.app.formatting import SIGNS, bar, label_color, safe_content, safe_line
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
-from weibo_tui.display_names import display_name
+from weibo_tui.display_names import display_name, label_name
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent

@@ -11,11 +11,12 @@ from textual.widgets import Static
 
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import join_fitting, label_content, label_name, safe_line
+from weibo_tui.app.formatting import join_fitting, label_content, safe_line
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.edits import Correction, Deletion, possible_labels
 from weibo_tui.app.history.window import key_of
 from weibo_tui.app.keymap import first_key
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry

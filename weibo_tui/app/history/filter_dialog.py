@@ -12,8 +12,9 @@ from textual.widgets import Button, Static
 
 from weibo_tui.app.base import Dialog
 from weibo_tui.app.explanation import user_message
-from weibo_tui.app.formatting import label_name, safe_content
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
+from weibo_tui.display_names import label_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _

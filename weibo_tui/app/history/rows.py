@@ -9,7 +9,8 @@ from datetime import datetime
 
 from textual.content import Content
 
-from weibo_tui.app.formatting import label_content, label_name, local_time, safe_line
+from weibo_tui.app.formatting import label_content, local_time, safe_line
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent

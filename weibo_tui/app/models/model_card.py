@@ -11,10 +11,11 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import label_color, label_name, local_time, safe_content, safe_line
+from weibo_tui.app.formatting import label_color, local_time, safe_content, safe_line
 from weibo_tui.app.models.inventory import CorruptModel, Inventory, ModelEntry, ModelItem
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
 from weibo_tui.app.widgets.score_card import ScoreView
+from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _

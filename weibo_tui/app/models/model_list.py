@@ -8,9 +8,10 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from weibo_tui.app.formatting import label_name, safe_line
+from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.models.inventory import CorruptModel, IntactModel, Inventory, Kind, ModelEntry
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import NO_FIGURE, percent, size

@@ -13,9 +13,10 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.formatting import label_name, safe_content, safe_line
+from weibo_tui.app.formatting import safe_content, safe_line
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import percent

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from weibo_tui.app.formatting import label_name
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent

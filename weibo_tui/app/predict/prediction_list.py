@@ -11,13 +11,13 @@ from textual.message import Message
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import label_name
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.predict.card import Card, PostCard, create_card
 from weibo_tui.app.predict.card_list import CardList
 from weibo_tui.app.predict.copying import COPY_FORMATS
 from weibo_tui.app.predict.job_card import JobCard, LabelingCard
 from weibo_tui.app.services.jobs import Job
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import Analysis, Entry

@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import user_message
-from weibo_tui.app.formatting import SIGNS, label_color, label_name, safe_line
+from weibo_tui.app.formatting import SIGNS, label_color, safe_line
 from weibo_tui.app.keymap import KEYS, bindings, keys_of
 from weibo_tui.app.predict.adapter_dialog import AdapterDialog
 from weibo_tui.app.predict.card import PostCard
@@ -25,6 +25,7 @@ from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.prompt import MAX_CHARACTERS, Prompt
 from weibo_tui.app.predict.welcome import Welcome
 from weibo_tui.app.services.catalog import Catalog
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import Analysis

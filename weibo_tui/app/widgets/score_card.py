@@ -9,8 +9,9 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from weibo_tui.app.formatting import SIGNS, bar, label_color, label_name, safe_line
+from weibo_tui.app.formatting import SIGNS, bar, label_color, safe_line
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
+from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import percent
