@@ -96,16 +96,23 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
         yield from _run(models, config, prepared, session)
 
 
+def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
+    """Read the files of a training. Raises UserInputError where they cannot be trained on."""
+    columns = config.columns
+    dataset = yield from load_dataset(config.data, columns.text, columns.label, columns.encoding, config.labels)
+    check_trainable(dataset)
+    cards.check_labels(dataset.names)
+    return dataset
+
+
 def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress, None, PreparedTraining]:
     """Read, split and encode the data. All errors in the config are found here, before a run is created."""
     from weibo_tui.engine.activation_cache import ActivationCache
     from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
     from weibo_tui.engine.training import AdapterTrainer
 
-    columns, hyper = config.columns, config.hyper
-    dataset = yield from load_dataset(config.data, columns.text, columns.label, columns.encoding, config.labels)
-    check_trainable(dataset)
-    cards.check_labels(dataset.names)
+    hyper = config.hyper
+    dataset = yield from load_data(config)
     split = yield from split_with_progress(
         dataset.posts, dataset.labels, config.validation, config.test, hyper.seed, config.grouping
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from weibo_tui.app.forms.fields import (
     FieldSpec,
@@ -105,9 +105,8 @@ def _download_note(repository: str) -> str:
     return _("{repository} (downloaded first)").format(repository=repository)
 
 
-def name_field(about: str, existing: Iterable[str]) -> FieldSpec:
-    """Return the field for a new name, which must not be one of the `existing`."""
-    existing = set(existing)
+def name_field(about: str, existing: Set[str]) -> FieldSpec:
+    """Return the field for a new name, which must not be one of the `existing`, to which more may be added."""
 
     def parse(text: str) -> str:
         if not text:

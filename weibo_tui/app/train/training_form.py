@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.base import FilesForm
+from weibo_tui.app.forms.base import FilesForm, problems_of
 from weibo_tui.app.forms.data_preview import SUGGESTED_DROPOUT
 from weibo_tui.app.forms.fields import parse_names
 from weibo_tui.app.forms.hyperparameter_fields import (
@@ -38,51 +37,35 @@ class TrainingForm(FilesForm[TrainingConfig]):
         "several files are trained on together. Tab moves from field to field. Errors appear next to a field "
         "as you type. Ctrl+S starts."
     )
-    DEFAULT_CSS = """
-    TrainingForm {
-        &.-wide Field { layout: vertical; }
-        &.-wide Field > .entry, &.-wide Field Input, &.-wide Field Select, &.-wide Field .note { width: 1fr; }
-        &.-wide Field .note { padding-left: 19; display: none; }
-        &.-wide Field.-entered .note, &.-wide Field.-wrong .note { display: block; }
-        & #sides { height: 1fr; padding: 0 1; }
-        & #data, & #settings, & DataPreview { height: auto; }
-        &.-wide #sides, &.-roomy #sides {
-            layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-rows: auto 1fr; grid-gutter: 0 3;
-        }
-        &.-wide #settings, &.-roomy #settings { height: 100%; overflow-y: auto; }
-        &.-wide DataPreview, &.-roomy DataPreview { height: 100%; overflow-y: auto; row-span: 2; }
-    }
-    """
 
     def __init__(self, values: dict[str, Any] | None = None, base: str = "") -> None:
         """`base` is selected at first if it is given, otherwise the default."""
-        super().__init__(values, audit=True)
+        super().__init__(_("New training"), values, audit=True)
         if base:
             self._values["base"] = base
 
-    def compose_body(self) -> Iterable[Widget]:
+    def compose_fields(self) -> Iterable[Widget]:
         catalog = self.app.catalog
         self._used_names = {card.name for card in catalog.adapters} | {
             job.title for job in self.app.jobs if job.kind == "train"
         }
-        yield Static(safe_content(_("New training")), classes="title")
-        with VerticalScroll(id="sides", can_focus=False):
-            with Vertical(id="data"):
-                yield Static(safe_content(_("Labeled posts")), classes="section")
-                yield self._files
-                yield from self.fields(*column_fields())
-            yield self._preview.add_class("scrolls")
-            with Vertical(id="settings", classes="scrolls"):
-                yield Static(safe_content(_("Adapter")), classes="section")
-                help_text = N_("Name of the adapter (default: the first file's).")
-                base = base_field(catalog, self.app.settings.base)
-                yield from self.fields(name_field(help_text, self._used_names), base)
-                yield Static(safe_content(_("Training")), classes="section")
-                yield from self.fields(*parameter_fields(Hyperparameters, main=True))
-                with Collapsible(title=_("More")):
-                    yield from self.fields(*more_fields())
+        yield Static(safe_content(_("Labeled posts")), classes="section")
+        yield self._files
+        yield from self.fields(*column_fields())
+        yield Static(safe_content(_("Adapter")), classes="section")
+        help_text = N_("Name of the adapter (default: the first file's).")
+        base = base_field(catalog, self.app.settings.base)
+        yield from self.fields(name_field(help_text, self._used_names), base)
+        yield Static(safe_content(_("Training")), classes="section")
+        yield from self.fields(*parameter_fields(Hyperparameters, main=True))
+        with Collapsible(title=_("More")):
+            yield from self.fields(*more_fields())
 
     def on_mount(self) -> None:
+        self.run_task(self._propose_free_name())
+
+    async def _propose_free_name(self) -> None:
+        self._used_names |= await self.app.records.call(lambda wb: wb.reserved_names("train"))
         self._propose_name()
 
     def update_dependents(self) -> None:
@@ -109,3 +92,10 @@ class TrainingForm(FilesForm[TrainingConfig]):
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
             **self.values("name", "base", "labels", "validation", "test"),
         )
+
+    async def check(self, plan: TrainingConfig) -> None:
+        with problems_of(self._fields["name"]):
+            await self.app.records.call(lambda wb: wb.check_new_name("train", plan.name))
+        self.show_progress(_("Checking the files …"))
+        with problems_of(self._files):
+            await self._preview.run(lambda wb: wb.iter_check_data(plan), self.show_progress)
