@@ -53,7 +53,7 @@ async def start(pane: Pane, source: Path) -> LabelingCard:
     await enter_source(pane, source)
     count = len(labeling_cards(pane))
     await pane.press("enter")
-    assert len(labeling_cards(pane)) == count  # Enter goes on to the next field
+    assert len(labeling_cards(pane)) == count  # Enter moves to the next field
     pane.type("ctrl+s")
     await pane.see(lambda: len(labeling_cards(pane)) > count)
     return labeling_cards(pane)[-1]

@@ -98,7 +98,7 @@ WRONG = (
     ("learning_rate", "nan", "a number from"),
     ("learning_rate", "quick", "a number from"),
     ("validation", "0.5", "a number between 0 and 0.5"),
-    ("blocks", "first", "write all, last4"),
+    ("blocks", "first", "write all, last-third"),
     ("threads", "-1", "a whole number from 0"),
     ("seed", str(2**32), "a whole number"),
     ("name", "my adapter", "Invalid name"),
@@ -195,44 +195,68 @@ def test_form_start_finds_taken_names_and_unlabeled_files(furnished: Path, few: 
     play_form(scene)
 
 
+def test_form_preset_sets_fields_and_changes_make_it_custom(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, few)
+        preset, summary = field(form, "preset"), form.query_one(".preset", Static)
+        assert preset.text == "balanced"
+        preset.text = "quick"
+        await until(pilot, lambda: "last third of the blocks, cached activations, 2 epochs" in shown(summary))
+        assert (form.plan().hyper.blocks, form.plan().keep_states) == ("last-third", True)
+        await type_into(pilot, form, "epochs", "3")
+        await until(pilot, lambda: (preset.text, shown(summary)) == ("custom", "your own values"))
+        assert (form.plan().hyper.blocks, form.plan().hyper.epochs) == ("last-third", 3)
+        await type_into(pilot, form, "seed", "5")
+        await type_into(pilot, form, "split_seed", "8")
+        assert (form.plan().hyper.seed, form.plan().split_seed) == (5, 8)
+        await pilot.press("escape", "n")
+        form = await screen_of(pilot, TrainingForm)
+        await until(pilot, lambda: field(form, "preset").text == "custom")
+        assert (form.plan().hyper.epochs, form.plan().keep_states) == (3, True)
+        field(form, "preset").text = "balanced"
+        await until(pilot, lambda: field(form, "epochs").value == 2)
+        assert not form.plan().keep_states
+
+    play_form(scene)
+
+
 def test_form_tab_goes_down_and_no_field_moves(furnished: Path, few: Path) -> None:
     def places(form: TrainingForm) -> dict[str, int]:
         """Return the line of each field in the column."""
-        scrolled = int(form.query_one("#sides").scroll_y)
-        return {str(entry.id): entry.region.y + scrolled for entry in form.query(Field)}
+        top = form.query_one(FileList).region.y
+        return {str(entry.id): entry.region.y - top for entry in form.query(Field) if entry.region.height}
 
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, few)
-        form.query_one(Collapsible).collapsed = False
-        sides, start = form.query_one("#sides"), form.query_one(".start")
+        sides, start = form.query_one("#sides"), form.query_one("#start", Button)
         for size in ((80, 24), (60, 20), (120, 36)):
             await pilot.resize_terminal(*size)
-            form.query_one("#start", Button).focus()
-            await pilot.pause()
             form.query_one(PathInput).focus()
             await pilot.pause()
             aside, fields = form.query_one("#aside").region, form.query_one("#fields").region
             assert aside.x >= fields.right if size[0] >= 120 else aside.y >= fields.bottom
-            before, visited = places(form), []
-            while (focused := pilot.app.focused) is not form.query_one("#start", Button):
-                assert focused is not None
-                visited += [str(parent.id) for parent in focused.ancestors if isinstance(parent, Field)]
-                where = focused.region
-                assert sides.region.y <= where.y < where.bottom <= start.region.y, (size, focused)
-                if isinstance(focused, Input) and visited:
-                    focused.value = "?"
-                    await press(pilot, "enter")
-                    focused.value = ""
-                await press(pilot, "tab")
-                assert pilot.app.focused is not focused
-            assert visited == sorted(before, key=lambda name: before[name])
-            assert places(form) == before
+            before = places(form)
+            names = [str(part.id) for node in form.focus_chain for part in node.ancestors if isinstance(part, Field)]
+            assert names == sorted(names, key=lambda name: before[name])
+            assert form.focus_chain[-1] is start
+            for name in ("bottleneck", "name"):
+                line = field(form, name).query_one(Input)
+                line.focus()
+                line.value = "?"
+                await until(pilot, lambda: problem(form))
+                await press(pilot, "enter")
+                top, bottom = sides.region.y, start.region.y
+                await until(pilot, lambda: top <= line.region.y < bottom)  # noqa: B023
+                assert places(form) == before
+                line.value = ""
+                await until(pilot, lambda: not problem(form))
+            await press(pilot, "tab")
+            assert pilot.app.focused is field(form, "base").query_one(Select)
         assert pilot.app.screen is form
-        before_preview = sides.scroll_y
         await pilot.resize_terminal(80, 24)
-        for _page in range(3):
+        for _page in range(2):
             await press(pilot, "pagedown")
-        await until(pilot, lambda: sides.scroll_y > before_preview and "few.csv: csv" in drawn(pilot))
+        await until(pilot, lambda: "emoticons alone predict" in drawn(pilot))
 
     play_form(scene)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from textual.widget import Widget
@@ -14,7 +13,6 @@ from weibo_tui.app.forms.base import FieldError, FilesForm, problems_of
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.datasets.reading import open_table
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
@@ -77,11 +75,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
         )
 
     async def check(self, plan: EvaluationConfig) -> None:
-        columns = plan.columns
-        with problems_of(self._files):
-            for path in plan.data:
-                table = partial(open_table, path, columns.text, columns.label, columns.encoding, need_label=True)
-                await self.app.records.call(lambda _wb: table())  # noqa: B023 - called before the next one
+        await self.check_tables(self._files, plan.data, plan.columns)
         if (errors := plan.errors) is not None:
             with problems_of(self._errors):
                 await self.app.records.call(lambda wb: wb.check_output(errors, plan.overwrite))

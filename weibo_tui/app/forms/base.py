@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.css.query import NoMatches
+from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Collapsible, Footer, Static
 
@@ -25,7 +25,7 @@ from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.chrome import StatusMessage
-from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.datasets.reading import FORMATS, open_table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import Columns
@@ -58,7 +58,7 @@ class PlanForm(FormScreen[Plan]):
     One line at the bottom explains the focused field, or says what is wrong with it, so that no field moves."""
 
     BINDINGS = bindings("form")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as Screen declares it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-middle"), (120, "-wide")]  # noqa: RUF012 - as Screen declares it
     DEFAULT_CSS = """
     PlanForm {
         & .title { text-style: bold; color: $primary; height: 1; padding: 0 1; background: $panel; }
@@ -72,12 +72,12 @@ class PlanForm(FormScreen[Plan]):
         & .start .hint { width: 1fr; height: auto; color: $text-muted; padding-left: 2; }
         & .start .hint.-problem { color: $text-error; }
         &.-narrow .start { min-height: 3; }
-        & #sides { height: 1fr; padding: 0 1; }
+        & #sides { height: 1fr; padding: 0 1; overflow-y: auto; }
         & #sides, & .side { scrollbar-size-vertical: 1; scrollbar-color: $panel; scrollbar-background: $background; }
         & .side { height: auto; }
-        &.-narrow #aside { margin-top: 1; }
+        & #aside { margin-top: 1; }
         &.-wide #sides.-two { layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-gutter: 0 3; }
-        &.-wide #sides.-two .side { height: 100%; overflow-y: auto; }
+        &.-wide #sides.-two .side { height: 100%; overflow-y: auto; margin: 0; }
         & Collapsible { background: $background; border: none; padding: 0; margin-top: 1; }
         & Collapsible > Contents { padding: 0; }
         & CollapsibleTitle { padding: 0; color: $primary; text-style: bold; }
@@ -91,7 +91,7 @@ class PlanForm(FormScreen[Plan]):
         self._fields: dict[str, Field] = {}
         self._hint = Static(classes="hint")
         self._problem = ""
-        """What keeps the form from starting and belongs to no field."""
+        """A problem that belongs to no field."""
         self._proposed_name = ""
         self._replaceable: Path | None = None
         """The output file that the user agreed to replace."""
@@ -114,7 +114,7 @@ class PlanForm(FormScreen[Plan]):
     def compose_body(self) -> Iterable[Widget]:
         yield Static(safe_content(self._title), classes="title")
         aside = list(self.compose_aside())
-        with VerticalScroll(id="sides", classes="-two" if aside else "", can_focus=False):
+        with Vertical(id="sides", classes="-two" if aside else ""):
             with Vertical(id="fields", classes="side"):
                 yield from self.compose_fields()
             if aside:
@@ -152,7 +152,7 @@ class PlanForm(FormScreen[Plan]):
     def update_hint(self) -> None:
         """Show the problem of the form or of the focused field, or the help of that field."""
         field = next((node for node in _ancestors(self.focused) if isinstance(node, Field | PathInput)), None)
-        problem = self._problem or (field.problem if field is not None else "")
+        problem = self._problem or (field.problem if field is not None and field.has_class("-wrong") else "")
         self._hint.set_class(bool(problem), "-problem")
         if problem and isinstance(field, Field):
             problem = _("{field}: {problem}").format(field=_(field.spec.label), problem=problem)
@@ -169,12 +169,14 @@ class PlanForm(FormScreen[Plan]):
         if event.button.id == "start":
             self.action_start()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "scroll_preview":
+            return bool(self.query("#aside"))
+        return super().check_action(action, parameters)
+
     def action_scroll_preview(self, pages: int) -> None:
-        """Scroll the preview where it is beside the fields, otherwise the form."""
-        region = self.query_one("#sides")
-        if self.has_class("-wide"):
-            with suppress(NoMatches):
-                region = self.query_one("#aside")
+        """Scroll the preview where it is next to the fields, otherwise the form."""
+        region = self.query_one("#aside" if self.has_class("-wide") else "#sides")
         region.scroll_relative(y=pages * (region.size.height - 1), animate=False)
 
     # ---- starting
@@ -277,6 +279,13 @@ class FilesForm(PlanForm[Plan]):
         if not self._files.files:
             raise FieldError(self._files, problem)
         return tuple(self._files.files)
+
+    async def check_tables(self, field: AnyField, paths: Iterable[Path], columns: Columns) -> None:
+        """Raise FieldError unless the files of `field` can be read as labeled posts."""
+        with problems_of(field):
+            for path in paths:
+                table = partial(open_table, path, columns.text, columns.label, columns.encoding, need_label=True)
+                await self.app.records.call(lambda _wb: table())  # noqa: B023 - called before the next one
 
 
 def _ancestors(node: Widget | None) -> Iterable[Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
+from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.base import FilesForm, problems_of
 from weibo_tui.app.forms.data_preview import SUGGESTED_DROPOUT
-from weibo_tui.app.forms.fields import parse_names
+from weibo_tui.app.forms.fields import Field, parse_names
 from weibo_tui.app.forms.hyperparameter_fields import (
     base_field,
     column_fields,
@@ -20,8 +22,12 @@ from weibo_tui.app.forms.hyperparameter_fields import (
     name_after,
     name_field,
     parameter_fields,
+    preset_field,
 )
-from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import AuditConfig, ComputeOptions, TrainingConfig
@@ -37,12 +43,22 @@ class TrainingForm(FilesForm[TrainingConfig]):
         "several files are trained on together. Tab moves from field to field. Errors appear next to a field "
         "as you type. Ctrl+S starts."
     )
+    DEFAULT_CSS = """
+    TrainingForm .own { height: auto; }
+    TrainingForm .own .label { width: 18; color: $text-muted; }
+    TrainingForm .preset { height: 1; color: $text-muted; }
+    """
 
     def __init__(self, values: dict[str, Any] | None = None, base: str = "") -> None:
         """`base` is selected at first if it is given, otherwise the default."""
         super().__init__(_("New training"), values, audit=True)
         if base:
             self._values["base"] = base
+        self._preset_summary = Static(classes="preset")
+        self._own_files = {
+            name: PathInput(self._values.get(name, ""), sorted(FORMATS), placeholder=_("a share of the posts"))
+            for name in ("validation_data", "test_data")
+        }
 
     def compose_fields(self) -> Iterable[Widget]:
         catalog = self.app.catalog
@@ -57,11 +73,16 @@ class TrainingForm(FilesForm[TrainingConfig]):
         base = base_field(catalog, self.app.settings.base)
         yield from self.fields(name_field(help_text, self._used_names), base)
         yield Static(safe_content(_("Training")), classes="section")
+        yield from self.fields(preset_field())
+        yield self._preset_summary
         yield from self.fields(*parameter_fields(Hyperparameters, main=True))
         with Collapsible(title=_("More")):
+            for label, own_file in zip((_("Validation file"), _("Test file")), self._own_files.values(), strict=True):
+                yield Horizontal(Static(safe_content(label), classes="label"), own_file, classes="own")
             yield from self.fields(*more_fields())
 
     def on_mount(self) -> None:
+        self._show_preset()
         self.run_task(self._propose_free_name())
 
     async def _propose_free_name(self) -> None:
@@ -81,21 +102,50 @@ class TrainingForm(FilesForm[TrainingConfig]):
         if self._files.files:
             self.propose_name(name_after(self._files.files[0].stem, "adapter", self._used_names))
 
+    def on_path_input_changed(self, event: PathInput.Changed) -> None:
+        for name, own_file in self._own_files.items():
+            if own_file is event.path_input:
+                self._values[name] = event.value
+
+    def on_field_changed(self, event: Field.Changed) -> None:
+        name, preset = event.field.spec.name, self._fields["preset"].text
+        if name == "preset" and preset in PRESETS:
+            for key, value in PRESETS[preset].values.items():
+                self._fields[key].text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+        if name == "preset" or name in PRESETS["balanced"].values:
+            self._show_preset()
+
+    def _show_preset(self) -> None:
+        """Show which preset the fields have, and what it sets."""
+        values: dict[str, Any] = {}
+        with suppress(UserInputError):
+            values = self.values(*PRESETS["balanced"].values)
+        preset = next((name for name, preset in PRESETS.items() if preset.values == values), "custom")
+        self._fields["preset"].text = preset
+        summary = PRESETS[preset].summary if preset in PRESETS else N_("your own values")
+        self._preset_summary.update(safe_content(_(summary)))
+
     def on_data_preview_suggested(self) -> None:
         self._fields["emoticon_dropout"].text = SUGGESTED_DROPOUT
 
     def plan(self) -> TrainingConfig:
+        own: dict[str, Any] = {
+            name: (file.path,) if file.value.strip() else () for name, file in self._own_files.items()
+        }
         return TrainingConfig(
             data=self.files(_("Choose a file to train on first.")),
             columns=self.columns(),
             hyper=Hyperparameters(**self.values(*HYPER)),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
-            **self.values("name", "base", "labels", "validation", "test"),
+            **self.values("name", "base", "labels", "validation", "test", "split_seed", "keep_states"),
+            **own,
         )
 
     async def check(self, plan: TrainingConfig) -> None:
         with problems_of(self._fields["name"]):
             await self.app.records.call(lambda wb: wb.check_new_name("train", plan.name))
+        for name, own_file in self._own_files.items():
+            await self.check_tables(own_file, getattr(plan, name), plan.columns)
         self.show_progress(_("Checking the files …"))
         with problems_of(self._files):
             await self._preview.run(lambda wb: wb.iter_check_data(plan), self.show_progress)
