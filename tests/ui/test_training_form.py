@@ -191,6 +191,14 @@ def test_form_start_finds_taken_names_and_unlabeled_files(furnished: Path, few: 
             assert pilot.app.focused is form.query_one(PathInput).query_one(Input)
             assert pilot.app.screen is form
             assert app_of(pilot).jobs == []
+            # A validation file of one's own is checked too.
+            own = form.query(Collapsible).first().query_one(PathInput)
+            own.value = str(few)
+            assert form.plan().validation_data == (few,)
+            own.value = str(tmp_path / "none.csv")
+            await pilot.press("ctrl+s")
+            await until(pilot, lambda: "none.csv" in problem(form) and own.query_one(Input).has_focus)
+            assert not form.query_one(Collapsible).collapsed
 
     play_form(scene)
 
