@@ -11,7 +11,7 @@ _STAGES = (
     *(N_("training"), N_("calibration"), N_("evaluating"), N_("without emoticons"), N_("only emoticons")),
     *(N_("labeling"), N_("predicting"), N_("measuring"), N_("writing")),
 )
-_SPLITS = (N_("train"), N_("validation"), N_("test"), N_("unlabeled"))
+_SPLITS = (N_("train"), N_("validation"), N_("test"), N_("unlabeled"), N_("leaks"))
 _KINDS = (N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download"))
 _STATES = (
     *(N_("waiting"), N_("working"), N_("paused"), N_("stopping"), N_("done"), N_("running")),

@@ -268,7 +268,7 @@ def test_training_on_a_hub_base_downloads_it_first(home: Path, few: Path, hub: H
         base = await open_form(pilot)
         assert base.spec.choices == (("", "none yet"), (BASE, f"{BASE} (420 MB, downloaded first)"))
         await pilot.press("ctrl+s")
-        assert "Base: choose one" in drawn(pilot)
+        await until(pilot, lambda: "Base: choose one" in drawn(pilot))
         assert hub.requests == []
         base.query_one(Select).value = BASE
         await pilot.pause()

@@ -46,7 +46,7 @@ async def open_form(history: Scene, path: Path | None = None, **fields: str) -> 
 
 async def start(history: Scene, path: Path | None = None, **fields: str) -> None:
     await open_form(history, path, **fields)
-    await history.press("enter")
+    await history.press("ctrl+s")
 
 
 async def finished(history: Scene) -> str:
@@ -91,7 +91,7 @@ def test_export_contains_what_was_chosen(home: Path, user_folder: Path, tmp_path
         field = history.app.screen.query_one(PathInput)
         assert re.fullmatch(r"weibo-history-\d+-2\.csv", field.path.name)  # another name
         field.value = str(odd)
-        await history.press("enter")
+        await history.press("ctrl+s")
         assert odd.name in await finished(history)
         assert history.app.clipboard == str(odd)
         assert odd.read_bytes().startswith(b"id,")
@@ -103,7 +103,7 @@ def test_export_contains_what_was_chosen(home: Path, user_folder: Path, tmp_path
         history.app.screen.query_one("#field-what", Field).text = "shown"
         await until(history.pilot, lambda: f"{len(matches)} posts" in history.text)
         assert "“电影”" in history.text
-        await history.press("enter")
+        await history.press("ctrl+s")
         await finished(history)
         assert [row["text"] for row in read_csv(some)] == matches
         assert read_csv(some)[0]["prob_positive"]  # the readable columns are preselected
@@ -150,8 +150,7 @@ def test_export_problems_are_shown(home: Path, tmp_path: Path, monkeypatch: pyte
         await history.press("enter")
         await history.until_dialog(ExportForm)
         assert existing.read_text() == "old"
-        history.app.screen.query_one(PathInput).focus()
-        await history.press("enter")
+        await history.press("ctrl+s")
         await history.until_dialog(ChoiceDialog)
         await history.choose("Replace")
         await finished(history)

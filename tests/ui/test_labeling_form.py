@@ -52,7 +52,9 @@ async def start(pane: Pane, source: Path) -> LabelingCard:
     await open_form(pane)
     await enter_source(pane, source)
     count = len(labeling_cards(pane))
-    pane.type("enter")
+    await pane.press("enter")
+    assert len(labeling_cards(pane)) == count  # Enter moves to the next field
+    pane.type("ctrl+s")
     await pane.see(lambda: len(labeling_cards(pane)) > count)
     return labeling_cards(pane)[-1]
 
@@ -84,7 +86,7 @@ def test_files_are_labeled_next_to_themselves(furnished: Path, few: Path, tmp_pa
         form = await open_form(pane)
         await enter_source(pane, few)
         form._out.value = str(existing)
-        await pane.press("enter")
+        await pane.press("ctrl+s")
         await until(pane.pilot, lambda: not isinstance(pane.app.screen, LabelingForm))
         await pane.press("enter")  # the safe answer
         await until(pane.pilot, lambda: pane.app.screen is form)
@@ -156,7 +158,7 @@ def test_stopped_labeling_is_resumed_and_errors_are_shown(
         await enter_source(pane, large)
         out.unlink()
         out.mkdir()
-        pane.type("enter")
+        pane.type("ctrl+s")
         await until(pane.pilot, lambda: "is a folder" in screen_text(pane))
         assert len(labeling_cards(pane)) == 2
 

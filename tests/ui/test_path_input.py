@@ -68,7 +68,7 @@ class Line:
     @property
     def message(self) -> str:
         static = self.input.query_one("._message", Static)
-        return str(static.content) if static.display else ""
+        return str(static.content) if self.input.has_class("-noticed") else ""
 
     async def settle(self) -> None:
         await self.pilot.pause()

@@ -10,7 +10,7 @@ from typing import Any, cast
 import made_up
 import pytest
 from models_page import screen_of
-from stage import drawn, play, until
+from stage import app_of, drawn, play, press, until
 from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, OptionList, Select, Static
 
@@ -87,7 +87,8 @@ def shown(widget: Any) -> str:
 
 
 def problem(form: PlanForm[Any]) -> str:
-    return str(form.query_one(".start .problem", Static).render())
+    line = form.query_one(".start .hint", Static)
+    return str(line.render()) if line.has_class("-problem") else ""
 
 
 WRONG = (
@@ -97,7 +98,7 @@ WRONG = (
     ("learning_rate", "nan", "a number from"),
     ("learning_rate", "quick", "a number from"),
     ("validation", "0.5", "a number between 0 and 0.5"),
-    ("blocks", "first", "write all, last4"),
+    ("blocks", "first", "write all, last-third"),
     ("threads", "-1", "a whole number from 0"),
     ("seed", str(2**32), "a whole number"),
     ("name", "my adapter", "Invalid name"),
@@ -119,12 +120,16 @@ def test_form_explains_wrong_values_and_starts_a_training(furnished: Path, few: 
         assert field(form, "base").spec.choices == (("tiny", "tiny"), (BASE, f"{BASE} (420 MB, downloaded first)"))
         await type_into(pilot, form, "name", "fresh")
         await pilot.click(form.query_one("#start", Button))
-        assert "Choose a file to train on first" in problem(form)
-        form.query_one(PathInput).value = str(few)
+        await until(pilot, lambda: "Choose a file to train on first" in problem(form))
+        line = form.query_one(PathInput)
+        assert pilot.app.focused is line.query_one(Input)
+        line.value = str(few.with_name("none.csv"))
         await pilot.press("ctrl+s")
-        assert "Press Enter after the path" in problem(form)
+        await until(pilot, lambda: "File not found" in problem(form))
         await type_into(pilot, form, "name", "")
-        await choose(pilot, form, few)
+        line.value = str(few)
+        await pilot.press("tab")  # leaving the line adds the file
+        await until(pilot, lambda: form.query_one(FileList).files == [few])
         assert set(HYPER) == set(Hyperparameters.__dataclass_fields__)
         assert form.plan() == TrainingConfig((few,), "few", "tiny", labels=None, machine=ComputeOptions())
 
@@ -132,10 +137,9 @@ def test_form_explains_wrong_values_and_starts_a_training(furnished: Path, few: 
             entered = await type_into(pilot, form, name, wrong)
             assert words in entered.problem
             assert entered.has_class("-wrong")
-            assert words in str(entered.query_one(".note", Static).render())
             form.action_start()
-            assert words in problem(form)
             await until(pilot, partial(getattr, entered.query_one(Input), "has_focus"))
+            await until(pilot, lambda: words in problem(form))  # noqa: B023
             assert not any(parent.collapsed for parent in entered.ancestors if isinstance(parent, Collapsible))
             await type_into(pilot, form, name, "")
             assert not entered.has_class("-wrong")
@@ -161,6 +165,106 @@ def test_form_explains_wrong_values_and_starts_a_training(furnished: Path, few: 
         await until(pilot, lambda: any(card.name == "few" for card in app.catalog.adapters))
         card = next(card for card in app.catalog.adapters if card.name == "few")
         assert (card.max_length, card.bottleneck, card.base) == (32, 8, "tiny")
+
+    play_form(scene)
+
+
+def test_form_start_finds_taken_names_and_unlabeled_files(furnished: Path, few: Path, tmp_path: Path) -> None:
+    unlabeled = write(tmp_path / "unlabeled.csv", "review,label", "真好吃,1", "难吃,", "还行,0")
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        with Workbench() as wb, wb.runs.lock(wb.runs.create("train", "few", {}).id):
+            # The proposed name is not one that a run in progress reserves.
+            await pilot.press("escape", "n")
+            form = await screen_of(pilot, TrainingForm)
+            await choose(pilot, form, few)
+            await until(pilot, lambda: field(form, "name").value == "few-2")
+            with wb.runs.lock(wb.runs.create("train", "few-2", {}).id):
+                await pilot.press("ctrl+s")
+                await until(pilot, lambda: "Name 'few-2' is reserved by run" in problem(form))
+                assert field(form, "name").has_class("-wrong")
+                assert pilot.app.focused is field(form, "name").query_one(Input)
+            await remove_first(pilot, form)
+            await choose(pilot, form, unlabeled)
+            await pilot.press("ctrl+s")
+            await until(pilot, lambda: "row 2: the post has no label" in problem(form))
+            assert pilot.app.focused is form.query_one(PathInput).query_one(Input)
+            assert pilot.app.screen is form
+            assert app_of(pilot).jobs == []
+            # A validation file of one's own is checked too.
+            own = form.query(Collapsible).first().query_one(PathInput)
+            own.value = str(few)
+            assert form.plan().validation_data == (few,)
+            own.value = str(tmp_path / "none.csv")
+            await pilot.press("ctrl+s")
+            await until(pilot, lambda: "none.csv" in problem(form) and own.query_one(Input).has_focus)
+            assert not form.query_one(Collapsible).collapsed
+
+    play_form(scene)
+
+
+def test_form_preset_sets_fields_and_changes_make_it_custom(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, few)
+        preset, summary = field(form, "preset"), form.query_one(".preset", Static)
+        assert preset.text == "balanced"
+        preset.text = "quick"
+        await until(pilot, lambda: "last third of the blocks, cached activations, 2 epochs" in shown(summary))
+        assert (form.plan().hyper.blocks, form.plan().keep_states) == ("last-third", True)
+        await type_into(pilot, form, "epochs", "3")
+        await until(pilot, lambda: (preset.text, shown(summary)) == ("custom", "your own values"))
+        assert (form.plan().hyper.blocks, form.plan().hyper.epochs) == ("last-third", 3)
+        await type_into(pilot, form, "seed", "5")
+        await type_into(pilot, form, "split_seed", "8")
+        assert (form.plan().hyper.seed, form.plan().split_seed) == (5, 8)
+        await pilot.press("escape", "n")
+        form = await screen_of(pilot, TrainingForm)
+        await until(pilot, lambda: field(form, "preset").text == "custom")
+        assert (form.plan().hyper.epochs, form.plan().keep_states) == (3, True)
+        field(form, "preset").text = "balanced"
+        await until(pilot, lambda: field(form, "epochs").value == 2)
+        assert not form.plan().keep_states
+
+    play_form(scene)
+
+
+def test_form_tab_goes_down_and_no_field_moves(furnished: Path, few: Path) -> None:
+    def places(form: TrainingForm) -> dict[str, int]:
+        """Return the line of each field in the column."""
+        top = form.query_one(FileList).region.y
+        return {str(entry.id): entry.region.y - top for entry in form.query(Field) if entry.region.height}
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, few)
+        sides, start = form.query_one("#sides"), form.query_one("#start", Button)
+        for size in ((80, 24), (60, 20), (120, 36)):
+            await pilot.resize_terminal(*size)
+            form.query_one(PathInput).focus()
+            await pilot.pause()
+            aside, fields = form.query_one("#aside").region, form.query_one("#fields").region
+            assert aside.x >= fields.right if size[0] >= 120 else aside.y >= fields.bottom
+            before = places(form)
+            names = [str(part.id) for node in form.focus_chain for part in node.ancestors if isinstance(part, Field)]
+            assert names == sorted(names, key=lambda name: before[name])
+            assert form.focus_chain[-1] is start
+            for name in ("bottleneck", "name"):
+                line = field(form, name).query_one(Input)
+                line.focus()
+                line.value = "?"
+                await until(pilot, lambda: problem(form))
+                await press(pilot, "enter")
+                top, bottom = sides.region.y, start.region.y
+                await until(pilot, lambda: top <= line.region.y < bottom)  # noqa: B023
+                assert places(form) == before
+                line.value = ""
+                await until(pilot, lambda: not problem(form))
+            await press(pilot, "tab")
+            assert pilot.app.focused is field(form, "base").query_one(Select)
+        assert pilot.app.screen is form
+        await pilot.resize_terminal(80, 24)
+        for _page in range(2):
+            await press(pilot, "pagedown")
+        await until(pilot, lambda: "emoticons alone predict" in drawn(pilot))
 
     play_form(scene)
 
@@ -259,20 +363,20 @@ def test_pretraining_form_shows_size_and_refuses_odd_values(furnished: Path, cor
         await pilot.pause()
         assert field(form, "name").value == "corpus"
         await pilot.press("ctrl+s")
-        assert "must be a multiple of the number of heads" in problem(form)
+        await until(pilot, lambda: "must be a multiple of the number of heads" in problem(form))
         await type_into(pilot, form, "heads", "5")
         await type_into(pilot, form, "tokens", "1000")
         await pilot.press("ctrl+s")
-        assert "either in minutes or in tokens" in problem(form)
+        await until(pilot, lambda: "either in minutes or in tokens" in problem(form))
         await type_into(pilot, form, "tokens", "")
         await type_into(pilot, form, "positions", "64")
         await pilot.press("ctrl+s")
-        assert "context is 128" in problem(form)
+        await until(pilot, lambda: "context is 128" in problem(form))
         await type_into(pilot, form, "positions", "512")
         form.query_one(PathInput).value = "/nowhere.txt"
         await pilot.pause()
         await pilot.press("ctrl+s")
-        assert "File not found: /nowhere.txt" in problem(form)
+        await until(pilot, lambda: "File not found: /nowhere.txt" in problem(form))
 
     play_form(scene, key="p", size=(120, 40))
 

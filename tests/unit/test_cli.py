@@ -30,7 +30,8 @@ ALIASES = (
     "train: --accumulation 2 / --grad-accumulation-steps 2",
     "train: --warmup 0.2 / --warmup-ratio 0.2",
     "train: --clip 2 / --max-grad-norm 2",
-    "train: --patience 2 / --early-stopping-patience 2",
+    "train: --early-stopping 2 / --patience 2",
+    "train: --early-stopping 2 / --early-stopping-patience 2",
     "train: --init 0.1 / --init-std 0.1",
     "train: --bottleneck 8 / --adapter-dim 8",
     "train: --blocks last4 / --layers last4",
@@ -322,3 +323,22 @@ def test_runs_are_listed_shown_exported_and_removed(command: Command, furnished:
     command.ok("runs", "remove", run)
     assert [item["name"] for item in json_lines(command.ok("runs", "list", "--json").out)] == ["tiny"]
     assert command.ok("predict", "今天的面真好吃").out  # what the run made stays
+
+
+def test_train_preset_sets_values_and_options_win(command: Command, furnished: Path, few: Path) -> None:
+    command.ok("train", few, "--preset", "best", "--epochs", "1", "--seed", "3", "--threads", "1")
+    with Workbench() as wb:
+        plan = wb.runs.list()[0].plan["plan"]
+        card = wb.adapters.card("few")
+    assert (plan["hyper"]["epochs"], plan["hyper"]["patience"], plan["split_seed"]) == (1, 2, 3)
+    assert (card.hyperparameters["seed"], card.data["split_seed"]) == (3, 3)
+    for words, problem in (
+        (("--preset", "fast"), "preset is fast and must be one of quick, balanced, best"),
+        (("--preset", "quick"), "leaves no activations to cache"),  # the base has only two blocks
+    ):
+        result = command("train", few, "--name", "other", *words)
+        assert result.code == 2
+        assert problem in result.err
+    assert "quick: last third of the blocks, cached activations, 2 epochs" in " ".join(
+        command.ok("train", "--help").out.split()
+    )

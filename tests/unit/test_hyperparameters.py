@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from weibo_tui.app.forms.hyperparameter_fields import parameter_fields
+from weibo_tui.engine.adapter import parse_blocks
 from weibo_tui.engine.hyperparameters import (
     ACTIVATION_NAMES,
+    PRESETS,
+    Acceleration,
     BaseModelSize,
     DataSplit,
     Hyperparameters,
@@ -18,7 +21,9 @@ from weibo_tui.engine.hyperparameters import (
     parameters,
 )
 from weibo_tui.engine.layers import ACTIVATIONS
-from weibo_tui.workbench import PretrainingConfig
+from weibo_tui.errors import UserInputError
+from weibo_tui.workbench import PretrainingConfig, TrainingConfig
+from weibo_tui.workbench.config import from_keywords
 
 
 def problems(**changes: Any) -> list[str]:
@@ -77,7 +82,7 @@ def test_posts_per_step_counts_accumulation() -> None:
     assert Hyperparameters(batch_size=8, accumulation=3).posts_per_step == 24
 
 
-@pytest.mark.parametrize("kind", [Hyperparameters, DataSplit, PretrainingHyperparameters, BaseModelSize])
+@pytest.mark.parametrize("kind", [Hyperparameters, DataSplit, Acceleration, PretrainingHyperparameters, BaseModelSize])
 def test_form_fields_have_declared_help_range_and_default(kind: type) -> None:
     declared = {name: item for name, item in parameters(kind).items() if item.label}
     fields = {spec.name: spec for main in (True, False) for spec in parameter_fields(kind, main)}
@@ -86,9 +91,32 @@ def test_form_fields_have_declared_help_range_and_default(kind: type) -> None:
         assert fields[name].label == item.label
         assert fields[name].help_text in (item.help, item.form_help)
         assert fields[name].parse(fields[name].default) == item.default
-        assert [value for value, _words in fields[name].choices] == [*item.choices] or item.default is True
+        assert [value for value, _words in fields[name].choices] == [*item.choices] or isinstance(item.default, bool)
 
 
 def test_pretraining_config_has_declared_defaults() -> None:
     config = asdict(PretrainingConfig(Path("corpus.txt"), "base", recipe=PretrainingHyperparameters(tokens=1)))
     assert config.items() >= asdict(BaseModelSize()).items()
+
+
+def test_presets_set_the_same_hyperparameters() -> None:
+    declared = parameters(Hyperparameters) | parameters(Acceleration)
+    for preset in PRESETS.values():
+        assert preset.values.keys() == PRESETS["balanced"].values.keys() <= declared.keys()
+        assert not any(declared[name].problem(value) for name, value in preset.values.items())
+    assert all(declared[name].default == value for name, value in PRESETS["balanced"].values.items())
+    assert parse_blocks(PRESETS["quick"].values["blocks"], 12) == (8, 9, 10, 11)
+
+
+def test_training_config_preset_gives_missing_keywords() -> None:
+    config = from_keywords(TrainingConfig, {"data": (Path("a"),), "name": "a", "preset": "quick", "epochs": 5})
+    assert (config.hyper.blocks, config.hyper.epochs, config.keep_states) == ("last-third", 5, True)
+
+
+def test_training_config_split_seed_defaults_to_the_seed() -> None:
+    config = TrainingConfig((Path("a"),), "a", hyper=Hyperparameters(seed=7))
+    assert (config.seed_of_split, replace(config, split_seed=0).seed_of_split) == (7, 0)
+    older = {name: value for name, value in config.to_json().items() if name != "split_seed"}
+    assert TrainingConfig.from_json(older).seed_of_split == 7
+    with pytest.raises(UserInputError, match="split-seed is -1"):
+        replace(config, split_seed=-1)

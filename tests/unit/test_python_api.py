@@ -178,14 +178,16 @@ def interrupt_after_steps(wb: Workbench, steps: int = 2) -> threading.Thread:
     return thread
 
 
-def test_ctrl_c_stops_training_that_resume_finishes(wb: Workbench, few: Path) -> None:
+def test_ctrl_c_stops_training_that_resume_finishes(wb: Workbench, few: Path, tmp_path: Path) -> None:
+    own = frame_of(made_up.write_posts(tmp_path / "own.csv", 20, seed=9))
     thread = interrupt_after_steps(wb)
     with pytest.raises(KeyboardInterrupt, match=r"resume\('[\d-]+\w+'\)"):
-        wb.train(frame_of(few), "long", **SHORT | {"epochs": 300, "patience": 1})
+        wb.train(frame_of(few), "long", validation_data=own, **SHORT | {"epochs": 300, "patience": 1})
     thread.join(60)
     (run,) = wb.runs.list()
     assert run.state == "stopped"
-    assert [path.parent for path in map(Path, run.plan["plan"]["data"])] == [wb.runs.folder(run.id)]
+    for part in ("data", "validation_data"):
+        assert [path.parent for path in map(Path, run.plan["plan"][part])] == [wb.runs.folder(run.id)]
     result = wb.resume(run.id)
     assert isinstance(result, TrainingResult)
     assert (result.adapter, result.run_id) == ("long", run.id)

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+import made_up
 import models
 import pytest
 from commands import Command
@@ -21,7 +22,7 @@ from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.registry.weights import load_snapshot
-from weibo_tui.workbench import Workbench
+from weibo_tui.workbench import TrainingConfig, Workbench
 from weibo_tui.workbench.runs import RunSession
 
 
@@ -180,6 +181,41 @@ def test_killed_training_resumes_from_its_checkpoint(
     list(wb.iter_resume(run))
     assert journal(wb, run) == uninterrupted.steps
     assert (wb.adapters.path("killed") / "adapter.safetensors").read_bytes() == uninterrupted.weights
+
+
+def test_training_on_own_files_resumes_to_same_result(wb: Workbench, tmp_path: Path) -> None:
+    """With validation and test files, a seed of the split, and validations between epochs."""
+    posts = [text for text, _label in made_up.posts(80)]
+    files = {part: made_up.write_posts(tmp_path / f"{part}.csv", 24, seed=7 + len(part)) for part in ("valid", "test")}
+    with files["valid"].open("a", encoding="utf-8") as file:
+        file.write(f"1,{posts[0]}！\n")
+    hyper = dataclasses.replace(models.HYPER, validate_every=3, patience=9, seed=1)
+
+    def plan(name: str) -> TrainingConfig:
+        own: dict[str, Any] = {"validation_data": (files["valid"],), "test_data": (files["test"],), "split_seed": 5}
+        return models.training_plan(tmp_path, name, hyper=hyper, **own)
+
+    whole = list(wb.iter_train(plan("whole")))
+    (started,) = (event for event in whole if isinstance(event, RunStarted))
+    assert started.posts["leaks"] >= 1
+    card = wb.adapters.card("whole")
+    assert (card.data["split_seed"], card.hyperparameters["seed"]) == (5, 1)
+    assert (card.data["validation_files"], card.data["test_files"]) == (["valid.csv"], ["test.csv"])
+    assert card.score["n"] == card.data["test"] == started.posts["test"] <= 24
+    stops = [at_step(3), at_stage("validation"), lambda event: isinstance(event, Evaluated), at_step(5)]
+    resumed = run_with_stops(wb, wb.iter_train(plan("parted")), stops)
+    assert isinstance(resumed[-1], RunFinished)
+    assert card_without_names(wb.adapters.card("parted")) == card_without_names(card)
+    first, second = ((wb.adapters.path(name) / "adapter.safetensors").read_bytes() for name in ("whole", "parted"))
+    assert first == second
+
+    run = models.stop_after(wb.iter_train(plan("stopped")), 1)
+    lines = files["test"].read_text("utf-8").splitlines()
+    files["test"].write_text("\n".join(lines[:-1]) + "\n", "utf-8")
+    with files["valid"].open("a", encoding="utf-8") as file:
+        file.write(lines[-1] + "\n")  # the same posts, but another split
+    with pytest.raises(UserInputError, match=f"data of run {run} has changed .*valid.csv.*test.csv"):
+        list(wb.iter_resume(run))
 
 
 def test_resume_with_changed_data_or_base_is_refused(wb: Workbench, tmp_path: Path) -> None:

@@ -194,3 +194,21 @@ def test_split_reports_progress_every_thousand_posts() -> None:
     posts = [f"第{numeral(index)}条" for index in range(4000)]
     stages = Counter(step.stage for step in split_with_progress(posts, [index % 2 for index in range(4000)]))
     assert stages == {"grouping": 4, "splitting": 4}
+
+
+def test_split_with_own_files_leaves_out_leaks() -> None:
+    posts = [f"第{numeral(index)}条" for index in range(60)]
+    labels = [index % 2 for index in range(60)]
+    # A copy of a validation post, one of a test post, and a validation post that repeats a test post.
+    posts[0], posts[1], posts[45] = posts[40] + "！", posts[50], "转发 //@小王: " + posts[55]
+    own = {"validation": range(40, 50), "test": range(50, 60)}
+    result = drain(split_with_progress(posts, labels, own_parts=own))
+    assert result.leaks == 3
+    assert parts(result) == [[*range(2, 40)], [index for index in range(40, 50) if index != 45], [*range(50, 60)]]
+
+    result = drain(split_with_progress(posts[:50], labels[:50], own_parts={"validation": range(40, 50)}))
+    assert (result.leaks, result.validation.tolist()) == (1, [*range(40, 50)])
+    assert len(result.test)
+    assert sorted([*result.train, *result.test]) == [*range(1, 40)]
+    with pytest.raises(UserInputError, match="All posts of one file are in another one too"):
+        drain(split_with_progress(posts[:20] * 2, labels[:20] * 2, own_parts={"test": range(20, 40)}))

@@ -172,9 +172,11 @@ def through_a_file(snapshot: Snapshot) -> Snapshot:
     return Snapshot({name: t.clone() for name, t in snapshot.tensors.items()}, json.loads(json.dumps(snapshot.values)))
 
 
-def test_resume_from_any_event_gives_same_adapter(backbone: GPT2) -> None:
+@pytest.mark.parametrize("validate_every", [0, 2])
+def test_resume_from_any_event_gives_same_adapter(backbone: GPT2, validate_every: int) -> None:
     """Includes events between micro-batches and during validation, with both kinds of dropout."""
-    undisturbed = make(backbone, RANDOM, micro_tokens=300)
+    hyper = replace(RANDOM, validate_every=validate_every)
+    undisturbed = make(backbone, hyper, micro_tokens=300)
     kinds, snapshots = [], []
     losses = []
     for event in undisturbed.events():
@@ -184,14 +186,41 @@ def test_resume_from_any_event_gives_same_adapter(backbone: GPT2) -> None:
     assert {"step", "validation", "StepDone", "Evaluated"} == set(kinds)
     assert kinds.count("step") > 2
     of_kind = {kind: [place for place, other in enumerate(kinds) if other == kind] for kind in kinds}
-    for place in (places[len(places) // 2] for places in of_kind.values()):
-        resumed = make(backbone, RANDOM, micro_tokens=300)
+    for place in {places[index] for places in of_kind.values() for index in (0, len(places) // 2, -1)}:
+        resumed = make(backbone, hyper, micro_tokens=300)
         resumed.restore(snapshots[place])
         rest = [step.loss for step in steps_of(resumed.events())]
         assert rest == losses[len(losses) - len(rest) :], kinds[place]
         assert models.same_bits(resumed.adapter.state_dict(), undisturbed.adapter.state_dict()), kinds[place]
-        assert resumed.state.best_epoch == undisturbed.state.best_epoch
-        assert resumed.state.best_f1 == undisturbed.state.best_f1
+        assert replace(resumed.state, seconds=0.0) == replace(undisturbed.state, seconds=0.0)
+
+
+def test_validate_every_counts_steps_and_the_end(backbone: GPT2) -> None:
+    training = make(backbone, replace(HYPER, epochs=2, validate_every=3))
+    evaluated = [event for event in training.events() if isinstance(event, Evaluated)]
+    assert [event.step for event in evaluated] == [*range(3, training.steps, 3), training.steps]
+    assert evaluated[-1].epoch == 2
+    assert [event.in_epoch for event in evaluated] == [event.step % training.steps_per_epoch > 0 for event in evaluated]
+    stopped = make(backbone, replace(HYPER, epochs=9, validate_every=1, patience=2), inverted())
+    f1 = [event.macro_f1 or 0.0 for event in stopped.events() if isinstance(event, Evaluated)]
+    assert len(f1) == f1.index(max(f1)) + 3 < stopped.steps  # patience counts validations
+
+
+def test_snapshots_of_older_versions_resume_the_same(backbone: GPT2) -> None:
+    hyper = replace(RANDOM, epochs=9, patience=2)
+    undisturbed = make(backbone, hyper)
+    snapshots = []
+    for event in undisturbed.events():
+        if isinstance(event, StepDone | Progress):
+            snapshots.append(through_a_file(undisturbed.snapshot()))
+    for snapshot in snapshots[:: len(snapshots) // 6]:
+        for added in ("stale", "validated"):
+            del snapshot.values[added]
+        resumed = make(backbone, hyper)
+        resumed.restore(snapshot)
+        list(resumed.events())
+        assert models.same_bits(resumed.adapter.state_dict(), undisturbed.adapter.state_dict())
+        assert resumed.state.step == undisturbed.state.step
 
 
 def test_dropout_changes_training(backbone: GPT2) -> None:

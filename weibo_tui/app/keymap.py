@@ -58,7 +58,11 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("train.pretrain", "p", "pretrain", N_("Pretrain a base"), shown=False),
         Key("train.back", "escape", "back", N_("Back"), shown=False),
     ),
-    "form": (Key("form.start", "ctrl+s", "start", N_("Start")),),
+    "form": (
+        Key("form.start", "ctrl+s", "start", N_("Start")),
+        Key("form.preview_down", "pagedown", "scroll_preview(1)", N_("Preview")),
+        Key("form.preview_up", "pageup", "scroll_preview(-1)", N_("Preview up"), shown=False),
+    ),
     "files": (Key("files.remove", "delete,backspace,x", "remove", N_("Remove")),),
     "models_list": (Key("models_list.open", "enter", "screen.open_card", N_("Card")),),
     "models": (

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from weibo_tui.engine.hyperparameters import Parameter, parameters
+from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters, Parameter, parameters, preset_values
 from weibo_tui.locale import gettext as _
 
 DATA = _("Data")
@@ -46,6 +46,27 @@ Labels = Annotated[
         help=_("Label names in order, like bad,good (default: negative,positive for 0 and 1)."),
     ),
 ]
+ValidationData = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--validation-data",
+        metavar="FILE",
+        rich_help_panel=DATA,
+        help=_("Labeled file for validation, instead of a share of DATA. Give it again for another file."),
+    ),
+]
+TestData = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--test-data",
+        metavar="FILE",
+        rich_help_panel=DATA,
+        help=_(
+            "Labeled file for the final test, instead of a share of DATA. Posts of DATA with a text of these files "
+            "are left out, and counted as leaks."
+        ),
+    ),
+]
 Data = Annotated[list[Path], typer.Argument(help=_("Labeled files: CSV, TSV, JSONL or Parquet."), metavar="DATA")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace an existing file or model."))]
 Resume = Annotated[
@@ -57,29 +78,47 @@ Resume = Annotated[
 def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each hyper-parameter of the dataclasses among its parameters.
 
-    The command itself is called with instances of the dataclasses. Typer reads the options from `__signature__`."""
+    One with `Hyperparameters` gets `--preset` too, whose values apply where no option is given. The command itself is
+    called with instances of the dataclasses. Typer reads the options from `__signature__`."""
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, type] = {}
     expanded: list[inspect.Parameter] = []
     for item in signature.parameters.values():
         if isinstance(item.annotation, type) and hasattr(item.annotation, "__dataclass_fields__"):
             groups[item.name] = item.annotation
+            if item.annotation is Hyperparameters:
+                expanded.append(_preset())
             expanded += [_option(one) for one in parameters(item.annotation).values() if one.help]
         else:
             expanded.append(item)
 
+    context = inspect.Parameter("typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
     @wraps(command)
-    def run(**values: Any) -> None:
+    def run(typer_context: typer.Context, **values: Any) -> None:
+        if preset := values.pop("preset", ""):
+            for name, value in preset_values(preset).items():
+                source = typer_context.get_parameter_source(name)
+                if source is None or source.name == "DEFAULT":
+                    values[name] = value
         for name, kind in groups.items():
             values[name] = kind(**{one: values.pop(one) for one, item in parameters(kind).items() if item.help})
         command(**values)
 
-    run.__signature__ = signature.replace(parameters=expanded)  # type: ignore[attr-defined]
+    run.__signature__ = signature.replace(parameters=[*expanded, context])  # type: ignore[attr-defined]
     return run
 
 
+def _preset() -> inspect.Parameter:
+    presets = [f"{name}: {_(preset.summary)}" for name, preset in PRESETS.items()]
+    help_text = _("Values of several options (default: balanced). {presets}.").format(presets="; ".join(presets))
+    option = typer.Option("--preset", metavar="NAME", help=help_text, rich_help_panel=_("Training"))
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter("preset", kind, default="", annotation=Annotated[str, option])
+
+
 def _option(item: Parameter) -> inspect.Parameter:
-    names = [f"--{name}" for name in (item.option_name, item.alias) if name]
+    names = [f"--{name}" for name in (item.option_name, *item.alias.split())]
     if isinstance(item.default, bool):
         names = [f"{name}/--no-{name[2:]}" for name in names]
     option = typer.Option(*names, help=_(item.help), metavar=item.metavar, rich_help_panel=_(item.group))
@@ -87,7 +126,7 @@ def _option(item: Parameter) -> inspect.Parameter:
         item.name,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         default=item.default,
-        annotation=Annotated[type(item.default), option],
+        annotation=Annotated[int | None if item.default is None else type(item.default), option],
     )
 
 

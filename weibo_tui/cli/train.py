@@ -29,7 +29,7 @@ from weibo_tui.cli.output import (
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.display_names import skipped_rows
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
-from weibo_tui.engine.hyperparameters import ComputeOptions, DataSplit, Hyperparameters
+from weibo_tui.engine.hyperparameters import Acceleration, ComputeOptions, DataSplit, Hyperparameters
 from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
@@ -69,17 +69,11 @@ def train(
     label_column: options.LabelColumn = None,
     encoding: options.Encoding = None,
     labels: options.Labels = None,
+    validation_data: options.ValidationData = None,
+    test_data: options.TestData = None,
     split: DataSplit = DataSplit(),
     hyper: Hyperparameters = Hyperparameters(),
-    keep_states: Annotated[
-        bool,
-        typer.Option(
-            "--keep-states",
-            "--cache-activations",
-            rich_help_panel=_("Adapter"),
-            help=_("Cache the activations below the first adapter on disk, so that later epochs are faster."),
-        ),
-    ] = False,
+    acceleration: Acceleration = Acceleration(),  # noqa: B008
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
     from weibo_tui.workbench import Columns, TrainingConfig
@@ -106,10 +100,13 @@ def train(
             labels=options.label_names(labels),
             validation=split.validation,
             test=split.test,
+            split_seed=split.split_seed,
+            validation_data=tuple(validation_data or ()),
+            test_data=tuple(test_data or ()),
             hyper=hyper,
             machine=machine,
             overwrite=overwrite,
-            keep_states=keep_states,
+            keep_states=acceleration.keep_states,
         )
         follow(workbench, workbench.iter_train(config), json)
 

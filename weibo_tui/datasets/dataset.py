@@ -103,9 +103,10 @@ def load_dataset(
     return Dataset(posts, codes, label_set, sources, places, skipped, digest, unlabeled)
 
 
-def check_trainable(dataset: Dataset) -> None:
-    """Raise UserInputError unless there are posts of at least two labels, and of every label in the set."""
-    present = [name for name, number in dataset.counts().items() if number]
+def check_trainable(dataset: Dataset, posts: int | None = None) -> None:
+    """Raise UserInputError unless the first `posts` (default: all) have two labels, and every label in the set."""
+    indices = set(dataset.labels[:posts])
+    present = [name for index, name in enumerate(dataset.names) if index in indices]
     files = ", ".join(str(source.path) for source in dataset.sources)
     if not present:
         raise UserInputError(_("{files}: no row has both a post and a label.").format(files=files))

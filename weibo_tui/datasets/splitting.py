@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from weibo_tui.datasets.near_duplicates import near_duplicates
@@ -34,11 +35,12 @@ Indices: TypeAlias = "NDArray[np.int64]"
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Indices of posts, ascending. Each post is in exactly one of the three."""
+    """Indices of posts, ascending. Each post is in exactly one of the three, except the `leaks`, which are left out."""
 
     train: Indices
     validation: Indices
     test: Indices
+    leaks: int = 0
 
 
 def split(
@@ -55,18 +57,27 @@ def split_with_progress(
     test: float = 0.1,
     seed: int = 0,
     grouping: int = GROUPING_VERSION,
+    own_parts: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Generator[Progress, None, Split]:
     """Split posts by group, stratified: each label gives the shares `validation` and `test` of its posts.
 
     The same posts, labels and seed give the same split on every machine. A label of three groups or more is in all
     three parts (unless groups of several labels make that impossible), one of fewer in train first. A share of 0 leaves
     its part empty. Raise UserInputError when there are too few groups to fill every part.
+
+    `own_parts` are the posts of "validation" or "test" that have a file of their own. The other posts fill the other
+    parts. A post that is in the group of one in the test file, or else in the validation file, is left out as a leak.
     """
     import numpy as np
 
     groups = yield from group_posts(posts, grouping)
-    shares = {part: share for part, share in (("test", test), ("validation", validation)) if share > 0}
-    parts = yield from _assign_groups(groups, labels, shares, seed)
+    groups, fixed, leaks = _separate(groups, own_parts)
+    if own_parts and not (groups and all(fixed.values())):
+        message = _("All posts of one file are in another one too. Choose other files for training and validation.")
+        raise UserInputError(message)
+    shares = {"test": test, "validation": validation}
+    shares = {part: share for part, share in shares.items() if share > 0 and part not in own_parts}
+    parts = fixed | (yield from _assign_groups(groups, labels, shares, seed))
     if not all(parts.values()):
         message = _(
             "The {posts} posts form only {groups} groups of similar texts, too few to train and test on. Add "
@@ -76,7 +87,27 @@ def split_with_progress(
         raise UserInputError(message.format(posts=len(posts), groups=len(groups)))
     arrays = {part: np.sort(np.array(indices, dtype=np.int64)) for part, indices in parts.items()}
     empty = np.array([], dtype=np.int64)
-    return Split(arrays["train"], arrays.get("validation", empty), arrays.get("test", empty))
+    return Split(arrays["train"], arrays.get("validation", empty), arrays.get("test", empty), leaks)
+
+
+def _separate(
+    groups: list[list[int]], own_parts: Mapping[str, Sequence[int]]
+) -> tuple[list[list[int]], dict[str, list[int]], int]:
+    """Return the groups without a post of own parts, the posts of these parts, and the number of leaks."""
+    part_of = {post: part for part, posts in own_parts.items() for post in posts}
+    others: list[list[int]] = []
+    fixed: dict[str, list[int]] = {part: [] for part in own_parts}
+    leaks = 0
+    for group in groups:
+        owners = [part_of.get(post, "train") for post in group]
+        part = next(part for part in ("test", "validation", "train") if part in owners)
+        if part == "train":
+            others.append(group)
+            continue
+        kept = [post for post, owner in zip(group, owners, strict=True) if owner == part]
+        fixed[part] += kept
+        leaks += len(group) - len(kept)
+    return others, fixed, leaks
 
 
 def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Generator[Progress, None, list[list[int]]]:
@@ -131,7 +162,7 @@ def _assign_groups(
     order = list(range(len(groups)))
     random.Random(seed).shuffle(order)
     label_counts = [_count_labels(group, labels) for group in groups]
-    totals = Counter(labels)
+    totals = Counter(labels[post] for group in groups for post in group)
     needed = {part: {label: round(share * n) for label, n in totals.items()} for part, share in shares.items()}
     parts: dict[str, list[int]] = {part: [] for part in (*shares, "train")}
     assigned = _assign_one_of_each_label(order, groups, label_counts, list(parts))

@@ -148,11 +148,15 @@ class Adapter(nn.Module):
 
 
 def parse_blocks(text: str, layers: int) -> tuple[int, ...]:
-    """Return the block indices that `all`, `last4`, `0-5` or `2,5,8-11` name in a backbone of `layers` layers."""
+    """Return the block indices that a text names in a backbone of `layers` layers.
+
+    The text is `all`, `last-third`, `last4`, `0-5` or `2,5,8-11`."""
     indices: set[int] = set()
     for part in text.replace(" ", "").split(","):
         if part == "all":
             indices.update(range(layers))
+        elif part == "last-third":
+            indices.update(range(layers - -(-layers // 3), layers))
         elif match := re.fullmatch(r"last(\d{1,4})", part):
             indices.update(range(layers - int(match[1]), layers))
         elif match := re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part):

@@ -59,7 +59,7 @@ class BatchHalved:
 @dataclass(frozen=True, slots=True)
 class Evaluated:
     """Result on the validation split, loss in nats. Pretraining has neither accuracy nor F1. `best` marks the best so
-    far."""
+    far, `in_epoch` one before the end of its epoch."""
 
     epoch: int
     step: int
@@ -68,6 +68,7 @@ class Evaluated:
     accuracy: float | None
     macro_f1: float | None
     best: bool
+    in_epoch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

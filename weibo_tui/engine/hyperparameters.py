@@ -7,7 +7,7 @@ The module imports no torch, so that forms and help pages open at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ DTYPES = ("auto", "float32", "bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
 # A copy of the keys of `ACTIVATIONS`, whose module needs torch; a test compares the two.
 ACTIVATION_NAMES = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh")
+MAX_SEED = 2**32 - 1
 TOKEN_UNITS = (N_("characters"), N_("pieces"))
 
 
@@ -44,7 +45,7 @@ class Parameter:
     option: str = ""
     """Option where it is not called after the name."""
     alias: str = ""
-    """Second name of the option, as other programs call it."""
+    """Further names of the option, as other programs and versions call it, separated by spaces."""
     metavar: str | None = None
     form_help: str = ""
     """Help in the form where it differs."""
@@ -61,7 +62,7 @@ class Parameter:
         if self.choices and value not in self.choices:
             message = _("{name} is {value} and must be one of {allowed}")
             return message.format(name=self.option_name, value=value, allowed=", ".join(self.choices))
-        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
+        if value is not None and self.low is not None and self.high is not None and not self.low <= value <= self.high:
             message = _("{name} is {value} and must be from {low} to {high}")
             return message.format(name=self.option_name, value=value, low=self.low, high=self.high)
         return ""
@@ -129,11 +130,15 @@ class Hyperparameters:
     )
     patience: int = parameter(
         0,
-        N_("Epochs without improvement before early stopping; 0: never."),
-        N_("Patience"),
+        N_("Stop after this number of validations without a better macro F1; 0: never."),
+        N_("Early stopping"),
         0,
         1000,
-        alias="early-stopping-patience",
+        option="early-stopping",
+        alias="patience early-stopping-patience",
+    )
+    validate_every: int = parameter(
+        0, N_("Optimizer steps between validations; 0: validate after each epoch."), N_("Validate every"), 0, 10**9
     )
     accumulation: int = parameter(
         1, N_("Batches per optimizer step."), N_("Accumulation"), 1, 1024, alias="grad-accumulation-steps"
@@ -154,7 +159,11 @@ class Hyperparameters:
     )
     bottleneck: int = _adapter(64, N_("Bottleneck width."), N_("Bottleneck"), 1, 4096, alias="adapter-dim", main=True)
     blocks: str = _adapter(
-        "all", N_("Blocks with an adapter: all, last4, 0-5 or 1,3."), N_("Blocks"), metavar="BLOCKS", alias="layers"
+        "all",
+        N_("Blocks with an adapter: all, last-third, last4, 0-5 or 1,3."),
+        N_("Blocks"),
+        metavar="BLOCKS",
+        alias="layers",
     )
     activation: str = _adapter(
         "gelu", N_("Activation function of the adapters."), N_("Activation"), choices=ACTIVATION_NAMES, metavar="NAME"
@@ -163,7 +172,7 @@ class Hyperparameters:
     init: float = _adapter(
         1e-3, N_("Standard deviation of the initial up-projections."), N_("Initial weights"), 0.0, 1.0, alias="init-std"
     )
-    seed: int = parameter(0, N_("Seed of the split, the data order and the initial weights."), N_("Seed"), 0, 2**32 - 1)
+    seed: int = parameter(0, N_("Seed of the initial weights and the data order."), N_("Seed"), 0, MAX_SEED)
 
     @property
     def posts_per_step(self) -> int:
@@ -197,6 +206,50 @@ class DataSplit:
         exclusive=True,
         alias="test-fraction",
     )
+    split_seed: int | None = _data(None, N_("Seed of the split (default: the seed)."), N_("Split seed"), 0, MAX_SEED)
+
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for each value that is out of range."""
+        yield from _problems(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceleration:
+    """A shortcut that changes a training in the last bits only."""
+
+    keep_states: bool = _adapter(
+        False,
+        N_("Cache the activations below the first adapter on disk, so that later epochs are faster."),
+        N_("Cached activations"),
+        alias="cache-activations",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Values of several hyper-parameters under one name. `summary` says them, and is marked for translation."""
+
+    summary: str
+    values: Mapping[str, Any]
+
+
+_BALANCED: Mapping[str, Any] = {"epochs": 2, "patience": 0, "blocks": "all", "keep_states": False}
+PRESETS: Mapping[str, Preset] = {
+    N_("quick"): Preset(
+        N_("last third of the blocks, cached activations, 2 epochs"),
+        {**_BALANCED, "blocks": "last-third", "keep_states": True},
+    ),
+    N_("balanced"): Preset(N_("all blocks, 2 epochs"), _BALANCED),
+    N_("best"): Preset(N_("all blocks, up to 8 epochs with early stopping"), {**_BALANCED, "epochs": 8, "patience": 2}),
+}
+
+
+def preset_values(name: str) -> Mapping[str, Any]:
+    """Return the values of a preset by hyper-parameter. Raises UserInputError for an unknown one."""
+    if name in PRESETS:
+        return PRESETS[name].values
+    message = _("{name} is {value} and must be one of {allowed}")
+    raise UserInputError(message.format(name="preset", value=name, allowed=", ".join(PRESETS)) + ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +289,7 @@ class PretrainingHyperparameters:
         high=1.0,
         alias="emoticon-mask-rate",
     )
-    seed: int = parameter(0, N_("Seed of the data order and the initial weights."), N_("Seed"), 0, 2**32 - 1)
+    seed: int = parameter(0, N_("Seed of the data order and the initial weights."), N_("Seed"), 0, MAX_SEED)
 
     def problems(self) -> Iterator[str]:
         """Yield a sentence for each value that is out of range."""

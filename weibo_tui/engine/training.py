@@ -51,13 +51,16 @@ class Examples:
 class TrainerState:
     """Progress of a training: `step` optimizer steps, `taken` of them in epoch `epoch` (from 1).
 
-    The best epoch is the first one with the highest validation macro F1."""
+    `best_epoch` is that of the first validation with the highest macro F1. `stale` validations followed it, and the
+    last one was after step `validated`."""
 
     epoch: int = 1
     taken: int = 0
     step: int = 0
     best_epoch: int = 0
     best_f1: float = -1.0
+    stale: int = 0
+    validated: int = 0
     seconds: float = 0.0
 
 
@@ -147,9 +150,16 @@ class AdapterTrainer:
             variants = self._epoch_variants(self.state.epoch)
             lengths = self._variants.lengths_of(variants)
             steps = training_steps(lengths, self.hyper.posts_per_step, self.hyper.seed, self.state.epoch)
+            if self._validation_is_due():  # it was interrupted
+                yield from self._validate()
             for posts in steps[self.state.taken :]:
+                if self._out_of_patience():
+                    break
                 yield from self._step(posts, variants, lengths)
-            yield from self._validate()
+                if self._validation_is_due():
+                    yield from self._validate()
+            else:
+                self.state.epoch, self.state.taken = self.state.epoch + 1, 0
         if not self.state.best_epoch:
             raise WeiboTuiError(
                 _("Validation loss was NaN after every epoch. Lower the learning rate (now {rate}).").format(
@@ -168,7 +178,9 @@ class AdapterTrainer:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continue from a snapshot of a training with the same examples and hyperparameters."""
-        self.state = TrainerState(**snapshot.values)
+        values = snapshot.values
+        # Older snapshots have no `stale`, and were validated after each epoch.
+        self.state = TrainerState(**{"stale": values["epoch"] - 1 - values["best_epoch"], **values})
         parts = {
             part: {key.removeprefix(part): tensor for key, tensor in snapshot.tensors.items() if key.startswith(part)}
             for part in ("adapter.", "best.")
@@ -295,15 +307,25 @@ class AdapterTrainer:
         accuracy, macro_f1 = accuracy_and_macro_f1(self.validation.labels, predicted, self.adapter.config.labels)
         epoch, step = self.state.epoch, self.state.step
         best = macro_f1 > self.state.best_f1 and bool(finite.all())
+        self.state.validated = step
+        self.state.stale += 1
         if best:
-            self.state.best_epoch, self.state.best_f1 = epoch, macro_f1
+            self.state.best_epoch, self.state.best_f1, self.state.stale = epoch, macro_f1, 0
             self._best = _copies(self.adapter)
-        self.state.epoch, self.state.taken = epoch + 1, 0
         loss = negative_log_likelihood(logits, self.validation.labels) if finite.all() else float("nan")
-        yield Evaluated(epoch, step, "validation", loss, accuracy, macro_f1, best)
+        in_epoch = self.state.taken < self.steps_per_epoch
+        yield Evaluated(epoch, step, "validation", loss, accuracy, macro_f1, best, in_epoch)
 
     def _out_of_patience(self) -> bool:
-        return 0 < self.hyper.patience <= self.state.epoch - 1 - self.state.best_epoch
+        return 0 < self.hyper.patience <= self.state.stale
+
+    def _validation_is_due(self) -> bool:
+        """Return whether to validate after the last step: after each epoch, or at an interval and at the end."""
+        if not (every := self.hyper.validate_every):
+            is_due = self.state.taken == self.steps_per_epoch
+        else:
+            is_due = self.state.step % every == 0 or self.state.step == self.steps
+        return is_due and self.state.validated < self.state.step
 
     def _class_weights(self) -> Tensor:
         """Return a weight for each label: 1, or scikit-learn's `balanced`, posts / (labels * posts of the label)."""

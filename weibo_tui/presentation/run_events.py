@@ -39,10 +39,13 @@ def describe_event(event: Mapping[str, Any]) -> str:
 def _evaluation(event: Mapping[str, Any]) -> str:
     loss, accuracy, f1 = (figure(event.get(name)) for name in ("loss", "accuracy", "macro_f1"))
     loss_text = NO_FIGURE if loss is None else f"{loss:.3f}"
+    step = f"{int(figure(event.get('step')) or 0):,}"
     if accuracy is None:
-        step = f"{int(figure(event.get('step')) or 0):,}"
         return _("Validation loss {loss} after step {step}.").format(loss=loss_text, step=step)
     best = _(", best so far") if event.get("best") else ""
-    return _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}{best}.").format(
-        epoch=event.get("epoch"), loss=loss_text, accuracy=percent(accuracy), f1=percent(f1), best=best
+    message = _("Epoch {epoch}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}{best}.")
+    if event.get("in_epoch"):
+        message = _("Epoch {epoch}, step {step}: validation loss {loss}, accuracy {accuracy}, macro F1 {f1}{best}.")
+    return message.format(
+        epoch=event.get("epoch"), step=step, loss=loss_text, accuracy=percent(accuracy), f1=percent(f1), best=best
     )

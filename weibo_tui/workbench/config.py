@@ -16,11 +16,13 @@ from weibo_tui import atomic
 from weibo_tui.datasets.splitting import GROUPING_VERSION
 from weibo_tui.engine.hyperparameters import (
     TOKEN_UNITS,
+    Acceleration,
     BaseModelSize,
     ComputeOptions,
     DataSplit,
     Hyperparameters,
     PretrainingHyperparameters,
+    preset_values,
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -32,6 +34,7 @@ ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
 
 _SPLIT = DataSplit()
 _SIZE = BaseModelSize()
+_FILES = ("data", "validation_data", "test_data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Columns:
 class TrainingConfig:
     """Train an adapter `name` on labeled files.
 
-    `validation` and `test` are fractions of the posts. A `base` that is a Hugging Face repository is downloaded first,
+    `validation` and `test` are fractions of the posts, for which `validation_data` and `test_data` are files to use
+    instead. A `base` that is a Hugging Face repository is downloaded first,
     unless `offline`. With `keep_states`, the activations below the adapter are computed once and cached on disk.
     `grouping` is the version of `group_steps` that splits the posts."""
 
@@ -58,12 +62,15 @@ class TrainingConfig:
     labels: tuple[str, ...] | None = None
     validation: float = _SPLIT.validation
     test: float = _SPLIT.test
+    split_seed: int | None = _SPLIT.split_seed
+    validation_data: tuple[Path, ...] = ()
+    test_data: tuple[Path, ...] = ()
     hyper: Hyperparameters = Hyperparameters()
     machine: ComputeOptions = ComputeOptions()
     overwrite: bool = False
     checkpoint_seconds: float = 60.0
     offline: bool = False
-    keep_states: bool = False
+    keep_states: bool = Acceleration().keep_states
     grouping: int = GROUPING_VERSION
 
     def __post_init__(self) -> None:
@@ -76,12 +83,24 @@ class TrainingConfig:
         for name in ("validation", "test"):
             if not 0 < getattr(self, name) < 0.5:
                 yield _("{name} is {value} and must be between 0 and 0.5").format(name=name, value=getattr(self, name))
+        yield from DataSplit(split_seed=self.split_seed).problems()
         yield from self.hyper.problems()
         yield from self.machine.problems()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files, those for training first."""
+        return (*self.data, *self.validation_data, *self.test_data)
+
+    @property
+    def seed_of_split(self) -> int:
+        """The seed of the split: that of the weights by default, and in runs that are older than the field."""
+        return self.hyper.seed if self.split_seed is None else self.split_seed
+
     def to_json(self) -> dict[str, Any]:
         """Return JSON values for `from_json`, with absolute paths, so that a run can be resumed from any folder."""
-        return _to_json(dataclasses.replace(self, data=tuple(path.absolute() for path in self.data)))
+        absolute: dict[str, Any] = {name: tuple(path.absolute() for path in getattr(self, name)) for name in _FILES}
+        return _to_json(dataclasses.replace(self, **absolute))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -89,7 +108,7 @@ class TrainingConfig:
             **{
                 "grouping": 1,  # of runs that are older than the field
                 **values,
-                "data": tuple(map(Path, values["data"])),
+                **{name: tuple(map(Path, values.get(name, ()))) for name in _FILES},
                 "columns": Columns(**values["columns"]),
                 "labels": None if values["labels"] is None else tuple(values["labels"]),
                 "hyper": Hyperparameters(**values["hyper"]),
@@ -215,7 +234,10 @@ def check_output(paths: Paths, out: Path, overwrite: bool = False, inputs: Itera
 def from_keywords(config_type: type[ConfigT], keywords: Mapping[str, Any]) -> ConfigT:
     """Return the config of flat keywords: its own fields and those of its parts, such as `epochs` of `hyper`.
 
-    The columns are `text_column`, `label_column` and `encoding`. Raises UserInputError for other names and types."""
+    The columns are `text_column`, `label_column` and `encoding`. A `preset` gives the values of keywords that are
+    missing. Raises UserInputError for other names and types."""
+    if config_type is TrainingConfig and (preset := keywords.get("preset")):
+        keywords = {**preset_values(str(preset)), **{k: v for k, v in keywords.items() if k != "preset"}}
     defaults: dict[str, Any] = {item.name: _default(item) for item in fields(config_type)}
     places: dict[str, tuple[str, Field[Any]]] = {
         _keyword(part, item): (part, item)
@@ -249,7 +271,7 @@ def _keyword(part: str, item: Field[Any]) -> str:
 def _convert(name: str, value: Any, default: Any) -> Any:
     """Return `value` in the type of the default. Raises UserInputError for another type."""
     kind = type(default)
-    if default in (None, MISSING):  # a text, or a sequence of them
+    if default in (None, MISSING, ()):  # a text, or a sequence of them
         return value if value is None or isinstance(value, str | Path) else tuple(value)
     if isinstance(value, bool) == (kind is bool):  # a bool is an int too
         if isinstance(value, kind):

@@ -232,6 +232,19 @@ class WorkbenchCore:
         """
         yield from training.train(self.models, self.runs, config)
 
+    def iter_check_data(self, config: TrainingConfig) -> Events:
+        """Read the files of a training. Raises UserInputError where they cannot be trained on."""
+        yield from training.load_data(config)
+
+    def check_new_name(self, kind: str, name: str) -> None:
+        """Raise UserInputError where a run of this kind cannot create a model of this name."""
+        (self.adapters if kind == training.KIND else self.bases).check_free(name)
+        runs.check_name_unreserved(self.runs, kind, name)
+
+    def reserved_names(self, kind: str) -> set[str]:
+        """Return the names of the models that runs in progress will create."""
+        return {run.name for run in self.runs.list() if (run.kind, run.state) == (kind, "running")}
+
     def iter_pretrain(self, config: PretrainingConfig) -> Events:
         """Pretrain a base on plain text, and yield events; the last is `RunFinished`."""
         yield from pretraining.pretrain(self.models, self.runs, config)

@@ -67,14 +67,16 @@ def labeled_texts(texts: Iterable[str], labels: Iterable[object]) -> Iterator[tu
         yield (_write_rows(Path(folder), ("text", "label"), zip(posts, values, strict=True)),)
 
 
-def keep_data(runs: Runs, file: Path) -> None:
-    """Move the temporary `file` of a stopped training into the folder of its run, which can then be resumed."""
+def keep_data(runs: Runs, file: Path, part: str = "data") -> None:
+    """Move the temporary `file` of a stopped training into the folder of its run, which can then be resumed.
+
+    `part` is its field of `TrainingConfig`."""
     for run in runs.list():
         config = run.plan.get("plan", {})
-        if config.get("data") == [str(file)]:
-            kept = runs.folder(run.id) / NAME
+        if config.get(part) == [str(file)]:
+            kept = runs.folder(run.id) / (NAME if part == "data" else f"{part}-{NAME}")
             kept.write_bytes(file.read_bytes())
-            runs.rename(run.id, run.name, {**run.plan, "plan": {**config, "data": [str(kept)]}})
+            runs.rename(run.id, run.name, {**run.plan, "plan": {**config, part: [str(kept)]}})
 
 
 def check_texts(posts: Iterable[object]) -> Iterator[str]:

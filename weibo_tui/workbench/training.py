@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from weibo_tui.datasets.splitting import Split, hash_texts, split_with_progress
 from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
@@ -64,7 +66,7 @@ def train(models: ModelLoader, runs: Runs, config: TrainingConfig) -> Iterator[o
         config = replace(config, base=card.name)
     config = replace(config, base=models.base_name(config.base))
     prepared = yield from _prepare(models, config)
-    config = replace(config, machine=resolved_options(prepared.compute))
+    config = replace(config, machine=resolved_options(prepared.compute), split_seed=config.seed_of_split)
     stored = {"plan": config.to_json(), "data": prepared.dataset.digest, "base": prepared.base.card.fingerprint}
     run = runs.create(KIND, config.name, stored)
     with runs.lock(run.id), run_session(runs, run, prepared.trainer, config.checkpoint_seconds) as session:
@@ -87,12 +89,42 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
         prepared = yield from _prepare(models, config)
         if prepared.dataset.digest != data:
             message = _("The data of run {run} has changed since it started ({files}). Start a new run.")
-            raise UserInputError(message.format(run=run.id, files=", ".join(map(str, config.data))))
+            raise UserInputError(message.format(run=run.id, files=join_list(map(str, config.files))))
         if prepared.base.card.fingerprint != fingerprint:
             message = _("Base '{base}' has changed since run {run} started. Start a new run.")
             raise UserInputError(message.format(base=config.base, run=run.id))
         with run_session(runs, run, prepared.trainer, config.checkpoint_seconds, resumed=True) as session:
             yield from _run(models, config, prepared, session)
+
+
+def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
+    """Read the files of a training. Raises UserInputError where they cannot be trained on."""
+    columns = config.columns
+    dataset = yield from load_dataset(config.files, columns.text, columns.label, columns.encoding, config.labels)
+    own_parts = _own_parts(dataset, config)
+    check_trainable(dataset, len(dataset.posts) - sum(map(len, own_parts.values())))
+    cards.check_labels(dataset.names)
+    if own_parts:
+        # A post that moves from one file to the next leaves the digest of all posts the same.
+        sizes = [len(own_parts.get(part, ())) for part in ("validation", "test")]
+        digest = hashlib.sha256(f"{dataset.digest} {sizes}".encode()).hexdigest()
+        dataset = replace(dataset, digest=digest)
+    return dataset
+
+
+def _own_parts(dataset: Dataset, config: TrainingConfig) -> dict[str, list[int]]:
+    """Return the posts of the parts that have files of their own, which follow the training files in the dataset."""
+    validation = len(config.data)
+    test = validation + len(config.validation_data)
+    parts: dict[str, list[int]] = {}
+    for index, (file, _row) in enumerate(dataset.places):
+        if file >= validation:
+            parts.setdefault("validation" if file < test else "test", []).append(index)
+    for part, files in (("validation", config.validation_data), ("test", config.test_data)):
+        if files and part not in parts:
+            message = _("{files}: no row has both a post and a label.")
+            raise UserInputError(message.format(files=", ".join(map(str, files))))
+    return parts
 
 
 def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress, None, PreparedTraining]:
@@ -101,12 +133,16 @@ def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress,
     from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
     from weibo_tui.engine.training import AdapterTrainer
 
-    columns, hyper = config.columns, config.hyper
-    dataset = yield from load_dataset(config.data, columns.text, columns.label, columns.encoding, config.labels)
-    check_trainable(dataset)
-    cards.check_labels(dataset.names)
+    hyper = config.hyper
+    dataset = yield from load_data(config)
     split = yield from split_with_progress(
-        dataset.posts, dataset.labels, config.validation, config.test, hyper.seed, config.grouping
+        dataset.posts,
+        dataset.labels,
+        config.validation,
+        config.test,
+        config.seed_of_split,
+        config.grouping,
+        _own_parts(dataset, config),
     )
     compute = models.compute(config.machine)
     base = models.open_base(config.base, compute)
@@ -185,7 +221,8 @@ def _run(
 ) -> Iterator[Event]:
     import numpy as np
 
-    trainer, split, unlabeled = prepared.trainer, prepared.split, prepared.dataset.unlabeled
+    trainer, split = prepared.trainer, prepared.split
+    left_out = {"unlabeled": prepared.dataset.unlabeled, "leaks": split.leaks}
     yield session.start(
         prepared.compute,
         base=config.base,
@@ -193,7 +230,7 @@ def _run(
         step=trainer.state.step,
         steps=trainer.steps,
         epochs=config.hyper.epochs,
-        posts={**_sizes(split), **({"unlabeled": unlabeled} if unlabeled else {})},
+        posts={**_sizes(split), **{reason: number for reason, number in left_out.items() if number}},
         trainable=_count_parameters(trainer.adapter),
         frozen=prepared.base.card.parameters,
     )
@@ -268,15 +305,19 @@ def _evaluate(
 
 
 def _data_info(dataset: Dataset, split: Split, config: TrainingConfig) -> dict[str, Any]:
-    return {
-        "files": [str(source.path.name) for source in dataset.sources[: cards.MAX_DATA_FILES]],
-        "more_files": max(0, len(dataset.sources) - cards.MAX_DATA_FILES),
+    info: dict[str, Any] = {
+        "files": [path.name for path in config.data[: cards.MAX_DATA_FILES]],
+        "more_files": max(0, len(config.data) - cards.MAX_DATA_FILES),
         "sha256": dataset.digest,
         "labels": dataset.counts(),
         "skipped": len(dataset.skipped),
         **_sizes(split),
-        "split_seed": config.hyper.seed,
+        "split_seed": config.seed_of_split,
     }
+    for part, files in (("validation", config.validation_data), ("test", config.test_data)):
+        if files:
+            info |= {f"{part}_files": [path.name for path in files[: cards.MAX_DATA_FILES]], "leaks": split.leaks}
+    return info
 
 
 def _sizes(split: Split) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -150,7 +151,8 @@ class Workbench(WorkbenchCore):
         """Train the adapter `name` on labeled files or a DataFrame.
 
         `options` are the fields of `TrainingConfig`, `Hyperparameters` and `ComputeOptions` by name, and
-        `text_column`, `label_column` and `encoding` (default: detected). The default adapter stays the default; see
+        `text_column`, `label_column` and `encoding` (default: detected), and `preset`: quick, balanced or best.
+        `validation_data` and `test_data` are files or DataFrames too. The default adapter stays the default; see
         `set_default_adapter`.
 
         >>> result = wb.train("posts.csv", "quick", epochs=1, batch_size=16, seed=1)
@@ -162,13 +164,19 @@ class Workbench(WorkbenchCore):
         Traceback (most recent call last):
         weibo_tui.errors.UserInputError: Unknown option: epoch (did you mean epochs?). The options are ...
         """
-        with frames.labeled_files(data) as files:
-            config = from_keywords(TrainingConfig, {**options, "data": files, "name": name})
+        own: dict[str, LabeledData] = {
+            part: options[part] for part in ("validation_data", "test_data") if part in options
+        }
+        with ExitStack() as stack:
+            sources = {"data": data, **own}
+            files = {part: stack.enter_context(frames.labeled_files(source)) for part, source in sources.items()}
+            config = from_keywords(TrainingConfig, {**options, **files, "name": name})
             try:
                 finished = blocking.run(self.iter_train(config), RunFinished, progress)
             except BaseException:
-                if frames.is_frame(data):
-                    frames.keep_data(self.runs, files[0])
+                for part, source in sources.items():
+                    if frames.is_frame(source):
+                        frames.keep_data(self.runs, files[part][0], part)
                 raise
         return _training_result(finished)
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.formatting import safe_content, safe_line
-from weibo_tui.app.forms.base import FilesForm
+from weibo_tui.app.forms.base import FieldError, FilesForm, problems_of
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
@@ -32,38 +30,28 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
     )
     DEFAULT_CSS = """
     EvaluationForm {
-        & #sides { height: 1fr; padding: 0 1; }
-        & #left, & #right { height: auto; }
         & .about { height: auto; color: $text-muted; margin-top: 1; }
-        & DataPreview { margin-top: 1; }
-        &.-roomy #sides { layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-gutter: 0 3; }
-        &.-roomy #left, &.-roomy #right { height: 100%; overflow-y: auto; }
     }
     """
 
     def __init__(self, card: AdapterCard, values: dict[str, Any] | None = None) -> None:
-        super().__init__(values, audit=False)
+        super().__init__(_("Evaluate '{name}'").format(name=card.name), values, audit=False)
         self._card = card
         self._errors = PathInput(save=True, suffixes=(".csv",), placeholder=_("not written"))
 
-    def compose_body(self) -> Iterable[Widget]:
+    def compose_fields(self) -> Iterable[Widget]:
         card = self._card
         labels = ", ".join(
             name if name == raw else f"{name} ({raw})"
             for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MAX_LABELS]
         )
         more = ", …" if len(card.labels) > _MAX_LABELS else ""
-        yield Static(safe_content(_("Evaluate '{name}'").format(name=card.name)), classes="title")
-        with VerticalScroll(id="sides", can_focus=False):
-            with Container(id="left"):
-                yield Static(safe_content(_("Labeled posts")), classes="section")
-                yield self._files
-                yield from self.fields(*column_fields(), encoding_field())
-                yield Static(safe_line(_("Its labels: {labels}").format(labels=labels + more)), classes="about")
-                yield Static(safe_content(_("Write errors to")), classes="section")
-                yield self._errors
-            with Container(id="right"):
-                yield self._preview
+        yield Static(safe_content(_("Labeled posts")), classes="section")
+        yield self._files
+        yield from self.fields(*column_fields(), encoding_field())
+        yield Static(safe_line(_("Its labels: {labels}").format(labels=labels + more)), classes="about")
+        yield Static(safe_content(_("Write errors to")), classes="section")
+        yield self._errors
 
     def update_dependents(self) -> None:
         """Show how the files are read with the options of the form."""
@@ -77,7 +65,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
         data = self.files(_("Choose a file to evaluate on first."))
         errors = self._errors.path if self.output() else None
         if errors is not None and (problem := check_path(errors, save=True).problem):
-            raise UserInputError(problem)
+            raise FieldError(self._errors, problem)
         return EvaluationConfig(
             data=data,
             adapter=self._card.name,
@@ -85,3 +73,9 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
             errors=errors,
             overwrite=errors is not None and self._replaceable == errors,
         )
+
+    async def check(self, plan: EvaluationConfig) -> None:
+        await self.check_tables(self._files, plan.data, plan.columns)
+        if (errors := plan.errors) is not None:
+            with problems_of(self._errors):
+                await self.app.records.call(lambda wb: wb.check_output(errors, plan.overwrite))

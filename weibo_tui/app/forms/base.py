@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
 from textual.widgets import Button, Collapsible, Static
 
 from weibo_tui.app.base import FormScreen
@@ -18,47 +21,78 @@ from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.file_list import FileList
+from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.footer import KeyFooter
-from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.datasets.reading import FORMATS, open_table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import Columns
 
 Plan = TypeVar("Plan")
+AnyField = Field | PathInput | FileList
+
+
+class FieldError(UserInputError):
+    """A problem with one field of a form."""
+
+    def __init__(self, field: AnyField, problem: str) -> None:
+        super().__init__(problem)
+        self.field = field
+
+
+@contextmanager
+def problems_of(field: AnyField) -> Iterator[None]:
+    """Turn an error about the user's input in the block into one of `field`."""
+    try:
+        yield
+    except UserInputError as error:
+        raise FieldError(field, user_message(error)) from error
 
 
 class PlanForm(FormScreen[Plan]):
-    """Returns the plan, or None if it was closed. `values` keeps the texts of the fields for the next time."""
+    """Returns the plan, or None if it was closed. `values` keeps the texts of the fields for the next time.
+
+    The fields are in one column, and what `compose_aside` yields is to their right, or below them on a narrow screen.
+    One line at the bottom explains the focused field, or says what is wrong with it, so that no field moves."""
 
     BINDINGS = bindings("form")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-wide"), (150, "-roomy")]  # noqa: RUF012 - as Screen declares it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-middle"), (120, "-wide")]  # noqa: RUF012 - as Screen declares it
     DEFAULT_CSS = """
     PlanForm {
         & .title { text-style: bold; color: $primary; height: 1; padding: 0 1; background: $panel; }
-        &.-narrow Field { layout: vertical; }
-        &.-narrow Field > .entry, &.-narrow Field Input, &.-narrow Field Select, &.-narrow Field .note { width: 1fr; }
-        &.-narrow Field .note { padding-left: 19; display: none; }
-        &.-narrow Field.-entered .note, &.-narrow Field.-wrong .note { display: block; }
+        & Field > .entry, & Field Input, & Field Select { width: 1fr; }
+        & Field Input, & Field Select { max-width: 64; }
+        & Field .mark { display: block; visibility: hidden; }
+        & Field.-wrong .mark { visibility: visible; }
+        & Field .note, & PathInput.-noticed ._message { display: none; }
         & .section { text-style: bold; color: $primary; margin-top: 1; }
-        & .start { height: auto; background: $surface; padding: 0 1; }
-        & .start .problem { width: 1fr; height: auto; color: $text-error; padding-left: 2; }
-        & VerticalScroll, & .scrolls {
-            scrollbar-size-vertical: 1; scrollbar-color: $panel; scrollbar-background: $background;
-        }
+        & .start { height: auto; min-height: 2; max-height: 5; background: $surface; padding: 0 1; }
+        & .start .hint { width: 1fr; height: auto; color: $text-muted; padding-left: 2; }
+        & .start .hint.-problem { color: $text-error; }
+        &.-narrow .start { min-height: 3; }
+        & #sides { height: 1fr; padding: 0 1; overflow-y: auto; }
+        & #sides, & .side { scrollbar-size-vertical: 1; scrollbar-color: $panel; scrollbar-background: $background; }
+        & .side { height: auto; }
+        & #aside { margin-top: 1; }
+        &.-wide #sides.-two { layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-gutter: 0 3; }
+        &.-wide #sides.-two .side { height: 100%; overflow-y: auto; margin: 0; }
         & Collapsible { background: $background; border: none; padding: 0; margin-top: 1; }
         & Collapsible > Contents { padding: 0; }
         & CollapsibleTitle { padding: 0; color: $primary; text-style: bold; }
     }
     """
 
-    def __init__(self, values: dict[str, Any] | None = None) -> None:
+    def __init__(self, title: str, values: dict[str, Any] | None = None) -> None:
         super().__init__()
+        self._title = title
         self._values = values if values is not None else {}
         self._fields: dict[str, Field] = {}
-        self._problem = Static(classes="problem")
+        self._hint = Static(classes="hint")
+        self._problem = ""
+        """A problem that belongs to no field."""
         self._proposed_name = ""
         self._replaceable: Path | None = None
         """The output file that the user agreed to replace."""
@@ -71,18 +105,63 @@ class PlanForm(FormScreen[Plan]):
             yield field
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="body"):
-            yield from self.compose_body()
+        yield from self.compose_body()
         with Horizontal(classes="start"):
             yield Button(safe_content(_("Start")), variant="primary", id="start")
-            yield self._problem
+            yield self._hint
         yield StatusMessage()
         yield KeyFooter()
 
+    def compose_body(self) -> Iterable[Widget]:
+        yield Static(safe_content(self._title), classes="title")
+        aside = list(self.compose_aside())
+        with Vertical(id="sides", classes="-two" if aside else ""):
+            with Vertical(id="fields", classes="side"):
+                yield from self.compose_fields()
+            if aside:
+                yield Vertical(*aside, id="aside", classes="side")
+
+    @abstractmethod
+    def compose_fields(self) -> Iterable[Widget]:
+        """Return the widgets to fill in, in the order of Tab."""
+
+    def compose_aside(self) -> Iterable[Widget]:
+        """Return the widgets that show something about the fields."""
+        return ()
+
+    def on_mount(self) -> None:
+        self.watch(self, "focused", self._focus_moved)
+
+    def _focus_moved(self) -> None:
+        self._problem = ""
+        self.update_hint()
+
+    def _show_focused(self) -> None:
+        if self.focused is not None:
+            self.focused.scroll_visible(animate=False)
+
     def on_field_changed(self, event: Field.Changed) -> None:
         self._values[event.field.spec.name] = event.field.text
-        self._problem.update("")
+        self._problem = ""
         self.update_dependents()
+        self.update_hint()
+
+    def on_path_input_noticed(self, event: PathInput.Noticed) -> None:
+        event.stop()
+        self.update_hint()
+
+    def update_hint(self) -> None:
+        """Show the problem of the form or of the focused field, or the help of that field."""
+        field = next((node for node in _ancestors(self.focused) if isinstance(node, Field | PathInput)), None)
+        problem = self._problem or (field.problem if field is not None and field.has_class("-wrong") else "")
+        self._hint.set_class(bool(problem), "-problem")
+        if problem and isinstance(field, Field):
+            problem = _("{field}: {problem}").format(field=_(field.spec.label), problem=problem)
+        self._hint.update(safe_content(problem) if problem or field is None else field.hint)
+
+    def show_progress(self, text: str) -> None:
+        """Show how far the check of the files is."""
+        self._hint.update(safe_content(text))
 
     def update_dependents(self) -> None:
         """Update what depends on the fields."""
@@ -91,43 +170,58 @@ class PlanForm(FormScreen[Plan]):
         if event.button.id == "start":
             self.action_start()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "scroll_preview":
+            return bool(self.query("#aside"))
+        return super().check_action(action, parameters)
+
+    def action_scroll_preview(self, pages: int) -> None:
+        """Scroll the preview where it is next to the fields, otherwise the form."""
+        region = self.query_one("#aside" if self.has_class("-wide") else "#sides")
+        region.scroll_relative(y=pages * (region.size.height - 1), animate=False)
+
+    # ---- starting
+
     def output(self) -> PathInput | None:
         """Return the input for the file to write, if the form has one."""
         return None
 
     def action_start(self) -> None:
+        self.run_task(self._start(), group="start", exclusive=True)
+
+    async def _start(self) -> None:
+        """Close the form with its plan, or show what is wrong at its field."""
         output = self.output()
         if output is not None and output.path.is_file() and self._replaceable != output.path:
-            self.run_task(self._ask_to_replace(output))
-            return
-        invalid = [field for field in self._fields.values() if field.problem]
-        if invalid:
-            field = invalid[0]
-            self._show_problem(_("{field}: {problem}").format(field=_(field.spec.label), problem=field.problem))
-            for parent in field.ancestors_with_self:
-                if isinstance(parent, Collapsible):
-                    parent.collapsed = False
-            self.call_after_refresh(field.take_focus)
-            return
-        try:
-            plan = self.plan()
-        except UserInputError as error:
-            self._show_problem(user_message(error))
-            return
-        self._values.pop("name", None)  # the next one needs another name
-        self.dismiss(plan)
-
-    async def _ask_to_replace(self, output: PathInput) -> None:
-        question = _("File exists: {path}.").format(path=output.path)
-        answers = [("other", _("Choose another file")), ("replace", _("Replace"))]
-        if await self.app.push_screen_wait(ChoiceDialog(question, answers)) == "replace":
+            question = _("File exists: {path}.").format(path=output.path)
+            answers = [("other", _("Choose another file")), ("replace", _("Replace"))]
+            if await self.app.push_screen_wait(ChoiceDialog(question, answers)) != "replace":
+                output.focus()
+                return
             self._replaceable = output.path
-            self.action_start()
+        try:
+            for field in self._fields.values():
+                field.check()
+                if field.problem:
+                    raise FieldError(field, field.problem)
+            plan = self.plan()
+            await self.check(plan)
+        except FieldError as error:
+            self._show_problem_at(error.field, str(error))
+        except UserInputError as error:
+            self._problem = user_message(error)
+            self.update_hint()
         else:
-            output.focus()
+            self._values.pop("name", None)  # the next one needs another name
+            self.dismiss(plan)
 
-    def _show_problem(self, problem: str) -> None:
-        self._problem.update(safe_content(problem))
+    def _show_problem_at(self, field: AnyField, problem: str) -> None:
+        field.show_problem(problem)
+        for node in _ancestors(field):
+            if isinstance(node, Collapsible):
+                node.collapsed = False
+        self.call_after_refresh(field.focus)
+        self.update_hint()
 
     def propose_name(self, name: str) -> None:
         """Propose a name, unless the user has typed another."""
@@ -142,6 +236,9 @@ class PlanForm(FormScreen[Plan]):
     def plan(self) -> Plan:
         """Return the plan. Raises UserInputError for problems that involve several fields."""
 
+    async def check(self, plan: Plan) -> None:
+        """Raise FieldError for a plan that the workbench would refuse."""
+
 
 class FilesForm(PlanForm[Plan]):
     """Base class of forms for several labeled files, which are previewed with the chosen columns.
@@ -150,18 +247,20 @@ class FilesForm(PlanForm[Plan]):
 
     COLUMNS = ("text_column", "label_column", "encoding")
 
-    def __init__(self, values: dict[str, Any] | None, audit: bool) -> None:
-        super().__init__(values)
+    def __init__(self, title: str, values: dict[str, Any] | None, audit: bool) -> None:
+        super().__init__(title, values)
         self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
         self._preview = DataPreview(audit)
 
+    def compose_aside(self) -> Iterable[Widget]:
+        yield self._preview
+
     def on_mount(self) -> None:
-        self._files.take_focus()
+        self._files.focus()
         self.update_dependents()
 
     def on_file_list_changed(self) -> None:
         self._values["files"] = list(self._files.files)
-        self._problem.update("")
         self.update_dependents()
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
@@ -173,9 +272,22 @@ class FilesForm(PlanForm[Plan]):
         return Columns(*(self._fields[name].value for name in self.COLUMNS))
 
     def files(self, problem: str) -> tuple[Path, ...]:
-        """Return the chosen files. Raises UserInputError with `problem` if no file is chosen."""
-        if self._files.pending:
-            raise UserInputError(_("Press Enter after the path to add the file, or clear the line."))
+        """Return the chosen files, with one that is typed but not added. Raises FieldError with `problem` for none."""
+        if pending := self._files.pending:
+            if wrong := check_path(pending, save=False).problem:
+                raise FieldError(self._files, wrong)
+            self._files.add(pending)
         if not self._files.files:
-            raise UserInputError(problem)
+            raise FieldError(self._files, problem)
         return tuple(self._files.files)
+
+    async def check_tables(self, field: AnyField, paths: Iterable[Path], columns: Columns) -> None:
+        """Raise FieldError unless the files of `field` can be read as labeled posts."""
+        with problems_of(field):
+            for path in paths:
+                table = partial(open_table, path, columns.text, columns.label, columns.encoding, need_label=True)
+                await self.app.records.call(lambda _wb: table())  # noqa: B023 - called before the next one
+
+
+def _ancestors(node: Widget | None) -> Iterable[Any]:
+    return () if node is None else node.ancestors_with_self

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -25,7 +26,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.progress import Progress
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
-from weibo_tui.workbench import AuditConfig, AuditResult
+from weibo_tui.workbench import AuditConfig, AuditResult, Workbench
 
 if TYPE_CHECKING:
     from weibo_tui.datasets.auditing import Audit, Emoticons, Lengths
@@ -123,16 +124,24 @@ class DataPreview(Vertical):
             self.post_message(self.Loaded((), user_message(error)))
 
     async def _show_audit(self, plan: AuditConfig) -> None:
-        if self._thread is None:
-            self._thread = WorkerThread("audit", get_app(self).paths.data)  # it uses no file of the home
-            self._thread.start()
-        events = await self._thread.call(lambda wb: wb.iter_audit(plan))
-        while not isinstance(event := await self._thread.call(lambda _wb: _advance(events)), AuditResult):
-            if isinstance(event, Progress):
-                self._show_part(self._progress, _progress_text(event))
+        event = await self.run(lambda wb: wb.iter_audit(plan), partial(self._show_part, self._progress))
+        assert isinstance(event, AuditResult)
         self._show_part(self._progress, "")
         self._audit.update(ResponsiveText(lambda width: audit_lines(event.audit, width)))
         self.set_class(gives_away(event.audit.emoticons), "-gives-away")
+
+    async def run(self, work: Callable[[Workbench], Iterator[object]], show: Callable[[str], None]) -> object:
+        """Do `work` in the thread of the audit, `show` its progress, and return its last event."""
+        if self._thread is None:
+            self._thread = WorkerThread("audit", get_app(self).paths.data)  # it uses no file of the home
+            self._thread.start()
+        thread, last = self._thread, None
+        events = await thread.call(work)
+        while (event := await thread.call(lambda _wb: _advance(events))) is not None:
+            last = event
+            if isinstance(event, Progress):
+                show(_progress_text(event))
+        return last
 
     def _clear(self) -> None:
         message = "" if self._plan and self._plan.data else _("A preview of the chosen files appears here.")
@@ -154,11 +163,13 @@ class DataPreview(Vertical):
 
 
 def _advance(events: Iterator[object]) -> object:
-    """Run an audit for a tenth of a second, so that it can be abandoned. Return its last event."""
+    """Run work for a tenth of a second, so that it can be abandoned. Return its last event, None at its end."""
     until = time.monotonic() + PROGRESS_SECONDS
-    event = next(events)
-    while not isinstance(event, AuditResult) and time.monotonic() < until:
-        event = next(events)
+    event = None
+    while (newer := next(events, None)) is not None:
+        event = newer
+        if time.monotonic() >= until:
+            break
     return event
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Self
 
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
@@ -51,12 +51,12 @@ class Field(Container):
         & .label { width: 18; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
         &.-entered .label { color: $text; }
         & Input, & Select { width: 20; }
+        & .mark { width: 2; padding-left: 1; color: $text-error; display: none; }
         & Select > SelectCurrent { background: $panel; }
         & Select.-textual-compact > SelectCurrent { padding: 0 1; }
         & Select:focus > SelectCurrent { background: $primary 18%; }
         & .note { width: 1fr; height: auto; padding-left: 2; color: $text-muted; }
-        &.-wrong .note { color: $text-error; }
-        &.-wrong Input { color: $text-error; }
+        &.-wrong .note, &.-wrong .label, &.-wrong Input { color: $text-error; }
     }
     """
 
@@ -86,6 +86,7 @@ class Field(Container):
         with Horizontal(classes="entry"):
             yield Static(safe_content(_(self.spec.label)), classes="label")
             yield self._input
+            yield Static("✗", classes="mark")
         yield self._note
 
     def on_mount(self) -> None:
@@ -112,8 +113,9 @@ class Field(Container):
         assert isinstance(self._input, Input)
         self._input.placeholder = sanitize(text)
 
-    def take_focus(self) -> None:
-        self._input.focus()
+    def focus(self, scroll_visible: bool = True) -> Self:
+        self._input.focus(scroll_visible)
+        return self
 
     # A class, because Textual updates :focus-within only for rules about the field itself.
 
@@ -131,11 +133,20 @@ class Field(Container):
             self.problem = user_message(error)
         else:
             self.problem = ""
-        problem = self.problem if self.text else ""  # an empty field is not an error yet
-        self.set_class(bool(problem), "-wrong")
-        self._note.update(safe_content(problem) if problem else self._help())
+        self._show_note(self.problem if self.text else "")  # an empty field is not an error yet
 
-    def _help(self) -> Content:
+    def show_problem(self, problem: str) -> None:
+        """Show a problem that the field itself cannot find, until its text changes."""
+        self.problem = problem
+        self._show_note(problem)
+
+    def _show_note(self, problem: str) -> None:
+        self.set_class(bool(problem), "-wrong")
+        self._note.update(safe_content(problem) if problem else self.hint)
+
+    @property
+    def hint(self) -> Content:
+        """The help text and the range."""
         text = safe_content(_(self.spec.help_text)) if self.spec.help_text else Content()
         return Content.assemble(text, (f"  {self.spec.range}", "$text-disabled")) if self.spec.range else text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Self
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -58,13 +59,18 @@ class FileList(Vertical):
     def on_mount(self) -> None:
         self._show()
 
-    def take_focus(self) -> None:
-        self._input.focus()
+    def focus(self, scroll_visible: bool = True) -> Self:
+        self._input.focus(scroll_visible)
+        return self
+
+    def show_problem(self, problem: str) -> None:
+        """Show a problem with the files."""
+        self._input.show_problem(problem)
 
     @property
-    def pending(self) -> str:
-        """Text of the input that was not added yet."""
-        return self._input.value.strip()
+    def pending(self) -> Path | None:
+        """The typed path that was not added yet."""
+        return self._input.path if self._input.value.strip() else None
 
     def add(self, path: Path) -> None:
         """Add a file and clear the input."""
@@ -79,6 +85,10 @@ class FileList(Vertical):
         event.stop()
         self.add(event.path)
 
+    def on_descendant_blur(self) -> None:
+        if self.pending is not None:
+            self._input.choose()
+
     def remove_highlighted(self) -> None:
         index = self._chosen.highlighted
         if index is None:
@@ -86,7 +96,7 @@ class FileList(Vertical):
         del self.files[index]
         self._show(index)
         if not self.files:
-            self.take_focus()
+            self.focus()
         self.post_message(self.Changed())
 
     def _show(self, index: int = 0) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from weibo_tui.app.forms.fields import (
     FieldSpec,
@@ -16,6 +16,8 @@ from weibo_tui.app.forms.fields import (
 )
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.engine.hyperparameters import (
+    PRESETS,
+    Acceleration,
     BaseModelSize,
     ComputeOptions,
     DataSplit,
@@ -31,7 +33,8 @@ from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.downloads import BASE, BASE_SIZE
 from weibo_tui.workbench.models import STARTER_BASE
 
-_BLOCKS = re.compile(r"(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?)(?:,(?:all|last\d{1,4}|\d{1,4}(?:-\d{1,4})?))*")
+_PART = r"(?:all|last-third|last\d{1,4}|\d{1,4}(?:-\d{1,4})?)"
+_BLOCKS = re.compile(rf"{_PART}(?:,{_PART})*")
 
 
 def parameter_fields(kind: type, main: bool) -> list[FieldSpec]:
@@ -52,11 +55,20 @@ def more_fields() -> list[FieldSpec]:
     about_labels = N_("Label names in order, like bad,good (default: negative,positive for 0 and 1).")
     return [
         *parameter_fields(Hyperparameters, main=False),
+        *parameter_fields(Acceleration, main=False),
         FieldSpec("labels", N_("Label names"), about_labels, parse=parse_names),
         *parameter_fields(DataSplit, main=False),
         encoding_field(),
         *parameter_fields(ComputeOptions, main=False),
     ]
+
+
+def preset_field() -> FieldSpec:
+    """Return the field for a preset, which is "custom" once the values differ from those of all presets."""
+    choices = (*((name, name) for name in PRESETS), ("custom", N_("custom")))
+    return FieldSpec(
+        "preset", N_("Preset"), N_("Sets the values of several fields at once."), "balanced", choices=choices
+    )
 
 
 def recipe_fields() -> list[FieldSpec]:
@@ -105,9 +117,8 @@ def _download_note(repository: str) -> str:
     return _("{repository} (downloaded first)").format(repository=repository)
 
 
-def name_field(about: str, existing: Iterable[str]) -> FieldSpec:
-    """Return the field for a new name, which must not be one of the `existing`."""
-    existing = set(existing)
+def name_field(about: str, existing: Set[str]) -> FieldSpec:
+    """Return the field for a new name, which must not be one of the `existing`, to which more may be added."""
 
     def parse(text: str) -> str:
         if not text:
@@ -138,17 +149,15 @@ def _field(item: Parameter) -> FieldSpec:
     if item.low is None or item.high is None:
         return FieldSpec(item.name, item.label, about, item.default, _blocks)
     low, high = item.low, item.high
-    parse = (
-        whole_number(low, high)
-        if isinstance(item.default, int)
-        else decimal_number(low, high, exclusive=item.exclusive)
-    )
-    return FieldSpec(
-        item.name, item.label, about, f"{item.default:g}", parse, range=f"{format_limit(low)} – {format_limit(high)}"
-    )
+    limits = f"{format_limit(low)} – {format_limit(high)}"
+    whole = whole_number(low, high)
+    if item.default is None:
+        return FieldSpec(item.name, item.label, about, "", lambda text: whole(text) if text else None, range=limits)
+    parse = whole if isinstance(item.default, int) else decimal_number(low, high, exclusive=item.exclusive)
+    return FieldSpec(item.name, item.label, about, f"{item.default:g}", parse, range=limits)
 
 
 def _blocks(text: str) -> str:
     if not _BLOCKS.fullmatch(text.replace(" ", "")):
-        raise UserInputError(_("write all, last4, 0-5 or 1,3"))
+        raise UserInputError(_("write all, last-third, last4, 0-5 or 1,3"))
     return text

@@ -15,6 +15,7 @@ from textual import events, on, work
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.message import Message
 from textual.suggester import SuggestionReady
 from textual.widget import Widget
@@ -114,6 +115,9 @@ class PathInput(Widget):
             self.path_input = path_input
             self.value = value
 
+    class Noticed(Message):
+        """The message about the path changed."""
+
     class Chosen(Message):
         """A valid path was chosen. With `save`, `exists` says that there is a file already."""
 
@@ -143,6 +147,7 @@ class PathInput(Widget):
         self._message = Static(classes="_message")
         self._completions = Completions()
         self._completed_text = value
+        self.problem = self._notice_text = ""
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -187,7 +192,9 @@ class PathInput(Widget):
 
     @work(group="complete", exclusive=True)
     async def _complete(self, text: str) -> None:
-        self._completions, notice = await run_in_thread(lambda: (complete(text, self._suffixes), self._notice(text)))
+        self._completions, notice = await run_in_thread(
+            lambda: (complete(text, self._suffixes), self._find_notice(text))
+        )
         self._completed_text = text
         if notice:
             self._show_message(notice, problem=False)
@@ -197,7 +204,7 @@ class PathInput(Widget):
         if self.is_open:
             self._fill_list()
 
-    def _notice(self, text: str) -> str:
+    def _find_notice(self, text: str) -> str:
         """Return a message about a file to write, while its path is typed."""
         if not self._save or not text:
             return ""
@@ -206,10 +213,26 @@ class PathInput(Widget):
             return ""
         return check.problem or (_("This file was added already.") if check.kind == "file" else "")
 
+    def show_problem(self, problem: str) -> None:
+        """Show what is wrong with the path, until it changes."""
+        self._show_message(problem)
+
     def _show_message(self, text: str, problem: bool = True) -> None:
+        self.problem = text if problem else ""
+        self._notice_text = "" if problem else text
         self._message.update(safe_content(text))
-        self._message.display = bool(text)
-        self._message.set_class(problem, "-problem")
+        self.set_class(bool(text), "-noticed")
+        self.set_class(bool(self.problem), "-wrong")
+        self.post_message(self.Noticed())
+
+    @property
+    def hint(self) -> Content:
+        """A message about the path that is no problem, or the help text."""
+        return (
+            safe_content(self._notice_text, "$text-warning")
+            if self._notice_text
+            else safe_content(_(self._field.HELP_TEXT))
+        )
 
     # ---- list
 
@@ -293,8 +316,12 @@ class PathInput(Widget):
         if self.is_open and self._list.highlighted is not None and self._completed_text == event.value:
             self._list.action_select()
         elif event.value:
-            self.close_list()
-            self._choose([event.value])
+            self.choose()
+
+    def choose(self) -> None:
+        """Choose the typed path, as Enter does."""
+        self.close_list()
+        self._choose([self.value])
 
     @work(group="choose", exclusive=True)
     async def _choose(self, values: list[str]) -> None:

@@ -7,20 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.formatting import bar, safe_content, safe_line
-from weibo_tui.app.forms.base import PlanForm
+from weibo_tui.app.forms.base import FieldError, PlanForm
 from weibo_tui.app.forms.fields import FieldSpec
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.filter_dialog import filter_terms
 from weibo_tui.app.services.jobs import Job, JobFinished
-from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
@@ -53,19 +51,18 @@ class ExportForm(PlanForm[ExportOptions]):
         "history are not included."
     )
     DEFAULT_CSS = """
-    ExportForm .scrolls { padding: 0 1; }
     ExportForm PathInput, ExportForm .count { margin: 1 0; }
     ExportForm .count { height: auto; color: $text-muted; }
     """
 
     def __init__(self, query: HistoryFilter, marked: tuple[int, ...] = ()) -> None:
-        super().__init__()
+        super().__init__(_("Export to a CSV file"))
         self._filter = query
         self._marked = marked
         self._path = PathInput(str(_default_path()), (".csv",), save=True)
         self._count = Static(classes="count")
 
-    def compose_body(self) -> Iterable[Widget]:
+    def compose_fields(self) -> Iterable[Widget]:
         query = self._filter
         choices = [("all", N_("the whole history"))]
         if query != EVERYTHING:
@@ -73,21 +70,19 @@ class ExportForm(PlanForm[ExportOptions]):
         if self._marked:
             choices.insert(0, (_MARKED, N_("only the marked")))
         about = " · ".join([*([_("“{text}”").format(text=query.text)] if query.text else []), *filter_terms(query)])
-        yield Static(safe_content(_("Export to a CSV file")), classes="title")
-        with VerticalScroll(classes="scrolls", can_focus=False):
-            yield self._path
-            yield from self.fields(
-                FieldSpec("what", N_("Posts"), about, choices=tuple(choices)),
-                FieldSpec(
-                    "columns",
-                    N_("Columns"),
-                    N_("readable: local time, one column per label"),
-                    choices=((_READABLE, N_("readable")), ("full", N_("all fields"))),
-                ),
-                _switch("bom", N_("Start with a BOM"), N_("Excel needs it to read Chinese")),
-                _switch("guard", N_("Guard formulas"), N_("' before texts like =1+1")),
-            )
-            yield self._count
+        yield self._path
+        yield from self.fields(
+            FieldSpec("what", N_("Posts"), about, choices=tuple(choices)),
+            FieldSpec(
+                "columns",
+                N_("Columns"),
+                N_("readable: local time, one column per label"),
+                choices=((_READABLE, N_("readable")), ("full", N_("all fields"))),
+            ),
+            _switch("bom", N_("Start with a BOM"), N_("Excel needs it to read Chinese")),
+            _switch("guard", N_("Guard formulas"), N_("' before texts like =1+1")),
+        )
+        yield self._count
 
     def on_mount(self) -> None:
         self._path.focus()
@@ -96,11 +91,8 @@ class ExportForm(PlanForm[ExportOptions]):
     def update_dependents(self) -> None:
         self.run_task(self._show_count(self._selected_filter()), "count", exclusive=True)
 
-    def on_path_input_changed(self) -> None:
-        self._problem.update("")
-
     def on_path_input_chosen(self) -> None:
-        self.action_start()
+        self._fields["what"].focus()
 
     def output(self) -> PathInput | None:
         return self._path if self._path.value.strip() else None
@@ -109,7 +101,7 @@ class ExportForm(PlanForm[ExportOptions]):
         path = self._path.path
         problem = check_path(path, save=True).problem if self.output() else _("Choose a file to write.")
         if problem:
-            raise UserInputError(problem)
+            raise FieldError(self._path, problem)
         values = self.values("what", "columns", "bom", "guard")
         return ExportOptions(
             path.absolute(),
@@ -130,7 +122,8 @@ class ExportForm(PlanForm[ExportOptions]):
         else:
             count = await self.app.records.call(lambda wb: _count_posts(wb.history, query))
         text = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
-        self._count.update(safe_content(text))
+        quoted = [_("“{text}”").format(text=query.text)] if query.text else []
+        self._count.update(safe_content(" · ".join([text, *quoted, *filter_terms(query)])))
 
 
 class ExportLine(Static):

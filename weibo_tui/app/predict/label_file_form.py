@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.base import PlanForm
+from weibo_tui.app.forms.base import FieldError, PlanForm, problems_of
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import FieldSpec, as_choices
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
@@ -18,7 +17,6 @@ from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.datasets.reading import FORMATS
-from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import AuditConfig, Columns, LabelingConfig
@@ -32,36 +30,25 @@ class LabelingForm(PlanForm[LabelingConfig]):
         "followed by the columns predicted, confidence, one probability per label, and error. To continue a "
         "stopped labeling, label the same file to the same result file. Ctrl+S starts."
     )
-    DEFAULT_CSS = """
-    LabelingForm {
-        & #sides { height: 1fr; padding: 0 1; }
-        & #left, & #right { height: auto; }
-        & DataPreview { margin-top: 1; }
-        &.-roomy #sides { layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-gutter: 0 3; }
-        &.-roomy #left, &.-roomy #right { height: 100%; overflow-y: auto; }
-    }
-    """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(_("Label a file"))
         self._source = PathInput(suffixes=sorted(FORMATS), placeholder=_("file of posts"))
         self._out = PathInput(save=True, suffixes=sorted(FORMATS), placeholder=_("next to the file"))
         self._preview = DataPreview(audit=False)
         self._suggested = ""
         """The suggested output path, until the user types another."""
 
-    def compose_body(self) -> Iterable[Widget]:
-        yield Static(safe_content(_("Label a file")), classes="title")
-        with VerticalScroll(id="sides", can_focus=False):
-            with Container(id="left"):
-                yield Static(safe_content(_("Posts")), classes="section")
-                yield self._source
-                yield Static(safe_content(_("Result file")), classes="section")
-                yield self._out
-                yield Static(safe_content(_("Options")), classes="section")
-                yield from self.fields(_adapter_field(self.app.catalog), column_fields()[0], encoding_field())
-            with Container(id="right"):
-                yield self._preview
+    def compose_fields(self) -> Iterable[Widget]:
+        yield Static(safe_content(_("Posts")), classes="section")
+        yield self._source
+        yield Static(safe_content(_("Result file")), classes="section")
+        yield self._out
+        yield Static(safe_content(_("Options")), classes="section")
+        yield from self.fields(_adapter_field(self.app.catalog), column_fields()[0], encoding_field())
+
+    def compose_aside(self) -> Iterable[Widget]:
+        yield self._preview
 
     def on_mount(self) -> None:
         self._source.focus()
@@ -75,7 +62,6 @@ class LabelingForm(PlanForm[LabelingConfig]):
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()
-        self._problem.update("")
         if event.path_input is self._source:
             if self._out.value == self._suggested:
                 self._suggested = str(_default_output(self._source.path)) if self._source.path.name else ""
@@ -87,7 +73,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
         if event.path_input is self._source:
             self._out.focus()
         else:
-            self.action_start()
+            self._fields["adapter"].focus()
 
     def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
         source = event.previews[0].source if event.previews else None
@@ -103,15 +89,22 @@ class LabelingForm(PlanForm[LabelingConfig]):
     def plan(self) -> LabelingConfig:
         source = self._source.path
         if not self._source.value.strip():
-            raise UserInputError(_("Choose a file of posts first."))
+            raise FieldError(self._source, _("Choose a file of posts first."))
         if problem := check_path(source, save=False).problem:
-            raise UserInputError(problem)
+            raise FieldError(self._source, problem)
         out = self._out.path if self._out.value.strip() else _default_output(source)
         if problem := check_path(out, save=True).problem:
-            raise UserInputError(problem)
-        return LabelingConfig(
-            source, out, self._fields["adapter"].value, self._columns(), overwrite=self._replaceable == out
-        )
+            raise FieldError(self._out, problem)
+        with problems_of(self._out):
+            return LabelingConfig(
+                source, out, self._fields["adapter"].value, self._columns(), overwrite=self._replaceable == out
+            )
+
+    async def check(self, plan: LabelingConfig) -> None:
+        with problems_of(self._source):
+            await self.app.records.call(lambda wb: wb.peek(plan.source, plan.columns, 1))
+        with problems_of(self._out):
+            await self.app.records.call(lambda wb: wb.check_output(plan.out, overwrite=True, inputs=[plan.source]))
 
 
 def _adapter_field(catalog: Catalog) -> FieldSpec:

@@ -6,17 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.base import PlanForm
+from weibo_tui.app.forms.base import FieldError, PlanForm, problems_of
 from weibo_tui.app.forms.hyperparameter_fields import name_after, name_field, parameter_fields, recipe_fields
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.datasets.corpus import read_lines
 from weibo_tui.engine.hyperparameters import BaseModelSize, ComputeOptions, PretrainingHyperparameters
-from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import PretrainingConfig
@@ -35,51 +34,55 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
     )
     DEFAULT_CSS = """
     PretrainingForm {
-        & #fields { height: 1fr; padding: 0 1; }
         & .size { height: auto; padding-left: 19; color: $text-muted; }
         & .size.-wrong { color: $text-error; }
     }
     """
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
-        super().__init__(values)
+        super().__init__(_("New base"), values)
         self._values.setdefault("minutes", _MINUTES)
         self._corpus = PathInput(
             self._values.get("corpus", ""), SUFFIXES, placeholder=_("a text file with one post per line")
         )
         self._note = Static(classes="size")
 
-    def compose_body(self) -> Iterable[Widget]:
+    def compose_fields(self) -> Iterable[Widget]:
         self._used_names = {card.name for card in self.app.catalog.bases} | {
             job.title for job in self.app.jobs if job.kind == "pretrain"
         }
-        yield Static(safe_content(_("New base")), classes="title")
-        with VerticalScroll(id="fields", can_focus=False):
-            yield Static(safe_content(_("Text")), classes="section")
-            yield self._corpus
-            yield from self.fields(name_field(N_("Name of the base (default: the file's)."), self._used_names))
-            yield Static(safe_content(_("Duration")), classes="section")
-            yield from self.fields(*parameter_fields(PretrainingHyperparameters, main=True))
-            yield Static(safe_content(_("Model")), classes="section")
-            yield from self.fields(*parameter_fields(BaseModelSize, main=True))
-            yield self._note
-            with Collapsible(title=_("More")):
-                yield from self.fields(*recipe_fields())
+        yield Static(safe_content(_("Text")), classes="section")
+        yield self._corpus
+        yield from self.fields(name_field(N_("Name of the base (default: the file's)."), self._used_names))
+        yield Static(safe_content(_("Duration")), classes="section")
+        yield from self.fields(*parameter_fields(PretrainingHyperparameters, main=True))
+        yield Static(safe_content(_("Model")), classes="section")
+        yield from self.fields(*parameter_fields(BaseModelSize, main=True))
+        yield self._note
+        with Collapsible(title=_("More")):
+            yield from self.fields(*recipe_fields())
 
     def on_mount(self) -> None:
         self._corpus.focus()
         self.update_dependents()
+        self.run_task(self._propose_free_name())
+
+    async def _propose_free_name(self) -> None:
+        self._used_names |= await self.app.records.call(lambda wb: wb.reserved_names("pretrain"))
+        self._propose_name()
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()
         self._values["corpus"] = event.value
-        self._problem.update("")
-        if event.value:
-            self.propose_name(name_after(Path(event.value).name.partition(".")[0], "base", self._used_names))
+        self._propose_name()
+
+    def _propose_name(self) -> None:
+        if corpus := self._corpus.value:
+            self.propose_name(name_after(Path(corpus).name.partition(".")[0], "base", self._used_names))
 
     def on_path_input_chosen(self, event: PathInput.Chosen) -> None:
         event.stop()
-        self._fields["name"].take_focus()
+        self._fields["name"].focus()
 
     def update_dependents(self) -> None:
         """Show the number of parameters."""
@@ -97,14 +100,15 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
     def plan(self) -> PretrainingConfig:
         corpus = self._corpus.path
         if not self._corpus.value.strip():
-            raise UserInputError(_("Choose a text file first."))
+            raise FieldError(self._corpus, _("Choose a text file first."))
         if problem := check_path(corpus, save=False).problem:
-            raise UserInputError(problem)
+            raise FieldError(self._corpus, problem)
         if (self._fields["minutes"].value > 0) == (self._fields["tokens"].value > 0):
-            raise UserInputError(_("Set the duration either in minutes or in tokens; the other is 0."))
+            problem = _("Set the duration either in minutes or in tokens; the other is 0.")
+            raise FieldError(self._fields["minutes"], problem)
         sizes = self.values(*SIZES)
         if problem := _check_heads(sizes):
-            raise UserInputError(problem)
+            raise FieldError(self._fields["heads"], problem)
         return PretrainingConfig(
             corpus=corpus,
             recipe=PretrainingHyperparameters(
@@ -114,6 +118,12 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
             **self.values("name", "units", "emoticons", "encoding"),
             **sizes,
         )
+
+    async def check(self, plan: PretrainingConfig) -> None:
+        with problems_of(self._fields["name"]):
+            await self.app.records.call(lambda wb: wb.check_new_name("pretrain", plan.name))
+        with problems_of(self._corpus):
+            await self.app.records.call(lambda _wb: next(read_lines(plan.corpus, plan.encoding), None))
 
 
 def count_parameters(layers: int, width: int, vocabulary: int, positions: int) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.base import FilesForm
+from weibo_tui.app.forms.base import FilesForm, problems_of
 from weibo_tui.app.forms.data_preview import SUGGESTED_DROPOUT
-from weibo_tui.app.forms.fields import parse_names
+from weibo_tui.app.forms.fields import Field, parse_names
 from weibo_tui.app.forms.hyperparameter_fields import (
     base_field,
     column_fields,
@@ -21,8 +22,12 @@ from weibo_tui.app.forms.hyperparameter_fields import (
     name_after,
     name_field,
     parameter_fields,
+    preset_field,
 )
-from weibo_tui.engine.hyperparameters import Hyperparameters
+from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import AuditConfig, ComputeOptions, TrainingConfig
@@ -39,50 +44,49 @@ class TrainingForm(FilesForm[TrainingConfig]):
         "as you type. Ctrl+S starts."
     )
     DEFAULT_CSS = """
-    TrainingForm {
-        &.-wide Field { layout: vertical; }
-        &.-wide Field > .entry, &.-wide Field Input, &.-wide Field Select, &.-wide Field .note { width: 1fr; }
-        &.-wide Field .note { padding-left: 19; display: none; }
-        &.-wide Field.-entered .note, &.-wide Field.-wrong .note { display: block; }
-        & #sides { height: 1fr; padding: 0 1; }
-        & #data, & #settings, & DataPreview { height: auto; }
-        &.-wide #sides, &.-roomy #sides {
-            layout: grid; grid-size: 2; grid-columns: 1fr 1fr; grid-rows: auto 1fr; grid-gutter: 0 3;
-        }
-        &.-wide #settings, &.-roomy #settings { height: 100%; overflow-y: auto; }
-        &.-wide DataPreview, &.-roomy DataPreview { height: 100%; overflow-y: auto; row-span: 2; }
-    }
+    TrainingForm .own { height: auto; }
+    TrainingForm .own .label { width: 18; color: $text-muted; }
+    TrainingForm .preset { height: 1; color: $text-muted; }
     """
 
     def __init__(self, values: dict[str, Any] | None = None, base: str = "") -> None:
         """`base` is selected at first if it is given, otherwise the default."""
-        super().__init__(values, audit=True)
+        super().__init__(_("New training"), values, audit=True)
         if base:
             self._values["base"] = base
+        self._preset_summary = Static(classes="preset")
+        self._own_files = {
+            name: PathInput(self._values.get(name, ""), sorted(FORMATS), placeholder=_("a share of the posts"))
+            for name in ("validation_data", "test_data")
+        }
 
-    def compose_body(self) -> Iterable[Widget]:
+    def compose_fields(self) -> Iterable[Widget]:
         catalog = self.app.catalog
         self._used_names = {card.name for card in catalog.adapters} | {
             job.title for job in self.app.jobs if job.kind == "train"
         }
-        yield Static(safe_content(_("New training")), classes="title")
-        with VerticalScroll(id="sides", can_focus=False):
-            with Vertical(id="data"):
-                yield Static(safe_content(_("Labeled posts")), classes="section")
-                yield self._files
-                yield from self.fields(*column_fields())
-            yield self._preview.add_class("scrolls")
-            with Vertical(id="settings", classes="scrolls"):
-                yield Static(safe_content(_("Adapter")), classes="section")
-                help_text = N_("Name of the adapter (default: the first file's).")
-                base = base_field(catalog, self.app.settings.base)
-                yield from self.fields(name_field(help_text, self._used_names), base)
-                yield Static(safe_content(_("Training")), classes="section")
-                yield from self.fields(*parameter_fields(Hyperparameters, main=True))
-                with Collapsible(title=_("More")):
-                    yield from self.fields(*more_fields())
+        yield Static(safe_content(_("Labeled posts")), classes="section")
+        yield self._files
+        yield from self.fields(*column_fields())
+        yield Static(safe_content(_("Adapter")), classes="section")
+        help_text = N_("Name of the adapter (default: the first file's).")
+        base = base_field(catalog, self.app.settings.base)
+        yield from self.fields(name_field(help_text, self._used_names), base)
+        yield Static(safe_content(_("Training")), classes="section")
+        yield from self.fields(preset_field())
+        yield self._preset_summary
+        yield from self.fields(*parameter_fields(Hyperparameters, main=True))
+        with Collapsible(title=_("More")):
+            for label, own_file in zip((_("Validation file"), _("Test file")), self._own_files.values(), strict=True):
+                yield Horizontal(Static(safe_content(label), classes="label"), own_file, classes="own")
+            yield from self.fields(*more_fields())
 
     def on_mount(self) -> None:
+        self._show_preset()
+        self.run_task(self._propose_free_name())
+
+    async def _propose_free_name(self) -> None:
+        self._used_names |= await self.app.records.call(lambda wb: wb.reserved_names("train"))
         self._propose_name()
 
     def update_dependents(self) -> None:
@@ -98,14 +102,50 @@ class TrainingForm(FilesForm[TrainingConfig]):
         if self._files.files:
             self.propose_name(name_after(self._files.files[0].stem, "adapter", self._used_names))
 
+    def on_path_input_changed(self, event: PathInput.Changed) -> None:
+        for name, own_file in self._own_files.items():
+            if own_file is event.path_input:
+                self._values[name] = event.value
+
+    def on_field_changed(self, event: Field.Changed) -> None:
+        name, preset = event.field.spec.name, self._fields["preset"].text
+        if name == "preset" and preset in PRESETS:
+            for key, value in PRESETS[preset].values.items():
+                self._fields[key].text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+        if name == "preset" or name in PRESETS["balanced"].values:
+            self._show_preset()
+
+    def _show_preset(self) -> None:
+        """Show which preset the fields have, and what it sets."""
+        values: dict[str, Any] = {}
+        with suppress(UserInputError):
+            values = self.values(*PRESETS["balanced"].values)
+        preset = next((name for name, preset in PRESETS.items() if preset.values == values), "custom")
+        self._fields["preset"].text = preset
+        summary = PRESETS[preset].summary if preset in PRESETS else N_("your own values")
+        self._preset_summary.update(safe_content(_(summary)))
+
     def on_data_preview_suggested(self) -> None:
         self._fields["emoticon_dropout"].text = SUGGESTED_DROPOUT
 
     def plan(self) -> TrainingConfig:
+        own: dict[str, Any] = {
+            name: (file.path,) if file.value.strip() else () for name, file in self._own_files.items()
+        }
         return TrainingConfig(
             data=self.files(_("Choose a file to train on first.")),
             columns=self.columns(),
             hyper=Hyperparameters(**self.values(*HYPER)),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
-            **self.values("name", "base", "labels", "validation", "test"),
+            **self.values("name", "base", "labels", "validation", "test", "split_seed", "keep_states"),
+            **own,
         )
+
+    async def check(self, plan: TrainingConfig) -> None:
+        with problems_of(self._fields["name"]):
+            await self.app.records.call(lambda wb: wb.check_new_name("train", plan.name))
+        for name, own_file in self._own_files.items():
+            await self.check_tables(own_file, getattr(plan, name), plan.columns)
+        self.show_progress(_("Checking the files …"))
+        with problems_of(self._files):
+            await self._preview.run(lambda wb: wb.iter_check_data(plan), self.show_progress)
