@@ -73,7 +73,7 @@ def train(
     test_data: options.TestData = None,
     split: DataSplit = DataSplit(),
     hyper: Hyperparameters = Hyperparameters(),
-    acceleration: Acceleration = Acceleration(),  # noqa: B008
+    acceleration: Acceleration = Acceleration(),
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
     from weibo_tui.workbench import Columns, TrainingConfig
