@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from weibo_tui.app.formatting import safe_line
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
-from weibo_tui.storage.runs import Journal
+from weibo_tui.storage.journal import Journal
 from weibo_tui.text.terminal import sanitize
 from weibo_tui.workbench import ComputeOptions, Workbench
 

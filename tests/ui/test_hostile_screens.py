@@ -23,7 +23,7 @@ from weibo_tui.app.predict.prediction_list import PredictionList
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.engine.events import Evaluated, RunStarted, StepDone, to_json
 from weibo_tui.storage.history import Analysis
-from weibo_tui.storage.runs import Journal
+from weibo_tui.storage.journal import Journal
 from weibo_tui.workbench import Workbench
 
 SIZE = (110, 30)

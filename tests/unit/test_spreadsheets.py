@@ -22,7 +22,7 @@ from hostile import PIECES, TEXTS
 
 from weibo_tui.engine.events import RunStarted, to_json
 from weibo_tui.progress import drain
-from weibo_tui.storage.runs import Journal
+from weibo_tui.storage.journal import Journal
 from weibo_tui.text.spreadsheet import escape_formula, unescape_formula
 from weibo_tui.workbench import ComputeOptions, Workbench
 

@@ -16,7 +16,8 @@ import pytest
 
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.storage.database import Database, connect
-from weibo_tui.storage.runs import Journal, JournalEntry, Run, Runs
+from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import JournalEntry, Run, Runs
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from weibo_tui.storage.database import connect
-from weibo_tui.storage.runs import Journal
+from weibo_tui.storage.journal import Journal
 from weibo_tui.storage.runs import Runs
 
 home = Path(sys.argv[1])

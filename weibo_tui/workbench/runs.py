@@ -18,7 +18,8 @@ from weibo_tui.errors import CorruptFileError, RunStoppedError, UserInputError, 
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.progress import Progress
-from weibo_tui.storage.runs import Journal, Run, Runs
+from weibo_tui.storage.journal import Journal
+from weibo_tui.storage.runs import Run, Runs
 from weibo_tui.workbench.models import ModelLoader
 
 if TYPE_CHECKING:
