@@ -34,6 +34,7 @@ from weibo_tui.app.terminal.low_color import LowColorFilter, PaletteFilter
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.log import log_exception
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings, unknown_settings
@@ -218,7 +219,7 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             answers.append(("leave", _("Keep training in the background and quit")))
         else:
             answers.append(("stop", _("Stop and quit")))
-        question = _("Running: {titles}").format(titles=", ".join(job.title for job in self.jobs))
+        question = _("Running: {titles}").format(titles=join_list(job.title for job in self.jobs))
         if any(job.kind == "download" for job in self.jobs):
             question += "\n" + _("The downloaded part of a base is kept, and the next download continues from it.")
         answer = await self.push_screen_wait(ChoiceDialog(question, answers))

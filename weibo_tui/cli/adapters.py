@@ -26,6 +26,7 @@ from weibo_tui.cli.output import (
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.text.terminal import truncate_cells
@@ -45,7 +46,7 @@ def list_adapters(json: options.Json = False) -> None:
     def row(card: AdapterCard) -> list[str]:
         without = card.score.get("emoticons", {}).get("without")
         accuracy = [percent(card.score.get("accuracy")), percent(without)]
-        return [card.name, card.base, ", ".join(card.labels), *accuracy, card.created_at[:10], ""]
+        return [card.name, card.base, join_list(card.labels), *accuracy, card.created_at[:10], ""]
 
     header = [_("adapter"), _("base"), _("labels"), _("accuracy"), _("no emoticons"), _("created"), ""]
     with open_workbench() as workbench:
@@ -62,12 +63,12 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
     rows: dict[str, Any] = {
         _("Adapter"): card.name,
         _("Base"): f"{card.base} ({card.base_fingerprint[:12]}…)",
-        _("Labels"): ", ".join(card.labels),
+        _("Labels"): join_list(card.labels),
         _("Parameters"): f"{card.parameters:,}",
-        _("Blocks"): ", ".join(map(str, card.blocks)),
+        _("Blocks"): join_list(map(str, card.blocks)),
         _("Max length"): _("{length} tokens").format(length=card.max_length),
         _("Temperature"): f"{card.temperature:.3f} ({card.dtype})",
-        _("Trained on"): ", ".join(map(str, card.data.get("files", []))),
+        _("Trained on"): join_list(map(str, card.data.get("files", []))),
         _("Made"): card.created_at,
     }
     width = max(map(cell_len, rows)) + 2

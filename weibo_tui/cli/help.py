@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 
 METAVARS = {str: "TEXT", int: "INT", float: "FLOAT"}
 Row = tuple[str, str]
@@ -52,7 +53,7 @@ class Group(TyperGroup):
             visible = [name for name, command in self.commands.items() if not command.hidden]
             nearest = get_close_matches(args[0], self.commands, n=1) or visible
             message = _("Command not found: '{name}'. Did you mean {nearest}? See '{path} --help'.")
-            raise UserInputError(message.format(name=args[0], nearest=", ".join(nearest), path=ctx.command_path))
+            raise UserInputError(message.format(name=args[0], nearest=join_list(nearest), path=ctx.command_path))
         return super().resolve_command(ctx, args)
 
 
@@ -70,7 +71,7 @@ def usage_error(error: TyperException) -> str:
             message = _("No such option: {option}")
             if nearest:
                 message = _("No such option: {option} (did you mean {nearest}?)")
-            problem = message.format(option=option, nearest=", ".join(nearest))
+            problem = message.format(option=option, nearest=join_list(nearest))
         case "BadOptionUsage":
             flags = {name for item in context.command.params if getattr(item, "is_flag", False) for name in item.opts}
             message = _("{option} takes no value") if option in flags else _("{option} needs a value")

@@ -30,7 +30,7 @@ from weibo_tui.cli.output import (
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_, ngettext
+from weibo_tui.locale import N_, join_list, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.presentation.prediction import to_dict
@@ -177,7 +177,7 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
         values = {name: getattr(result, name) for name in names}
         echo_json(values | {"posts_per_second": round(result.posts_per_second, 1)})
         return
-    counts = ", ".join(f"{label_name(label)} {number:,}" for label, number in result.counts.items())
+    counts = join_list(f"{label_name(label)} {number:,}" for label, number in result.counts.items())
     echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
     if result.failed:
         message = ngettext(

@@ -14,6 +14,7 @@ from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.datasets.splitting import Split, split_with_progress
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import clean, is_repost, normalize, words_only
 from weibo_tui.text.emoticons import find_emoticons
@@ -161,7 +162,7 @@ def _count_labels(
 ) -> dict[str, int]:
     counts = Counter(label for label in raw_labels if label)
     if len(counts) > MAX_LABELS:
-        columns = ", ".join(dict.fromkeys(source.label_column for source in sources if source.label_column))
+        columns = join_list(dict.fromkeys(source.label_column for source in sources if source.label_column))
         message = _("Column {column} has more than {limit} different labels. Is it the right column?")
         raise UserInputError(message.format(column=columns, limit=MAX_LABELS))
     if not counts:

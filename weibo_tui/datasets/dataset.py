@@ -12,6 +12,7 @@ from weibo_tui.datasets.labels import MAX_LABEL_LENGTH, MAX_LABELS, Labels, reso
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import PREPROCESSING, clean
 from weibo_tui.text.terminal import join_names, truncate
@@ -92,7 +93,7 @@ def load_dataset(
     yield Progress("reading", done, done)
     if unlabeled and not posts:
         message = _("No human labels: {files}. Correct labels in the history, then export it again.")
-        raise UserInputError(message.format(files=", ".join(map(str, paths))))
+        raise UserInputError(message.format(files=join_list(map(str, paths))))
     label_set = labels if isinstance(labels, Labels) else resolve_labels(numbers, labels)
     indices = [label_set.index(label) for label in numbers]
     for label, index in zip(numbers, indices, strict=True):
@@ -107,7 +108,7 @@ def check_trainable(dataset: Dataset, posts: int | None = None) -> None:
     """Raise UserInputError unless the first `posts` (default: all) have two labels, and every label in the set."""
     indices = set(dataset.labels[:posts])
     present = [name for index, name in enumerate(dataset.names) if index in indices]
-    files = ", ".join(str(source.path) for source in dataset.sources)
+    files = join_list(str(source.path) for source in dataset.sources)
     if not present:
         raise UserInputError(_("{files}: no row has both a post and a label.").format(files=files))
     if len(present) == 1:
@@ -116,7 +117,7 @@ def check_trainable(dataset: Dataset, posts: int | None = None) -> None:
     missing = [name for name in dataset.names if name not in present]
     if missing:
         message = _("{files}: no post has the label {labels}. Remove it from --labels, or add posts with it.")
-        raise UserInputError(message.format(files=files, labels=", ".join(missing)))
+        raise UserInputError(message.format(files=files, labels=join_list(missing)))
 
 
 def _check_label(source: PostTable, number: int, label: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 
 BINARY = ("negative", "positive")
 MAX_LABELS = 1000
@@ -90,7 +91,7 @@ def _name_labels(present: set[str], names: tuple[str, ...]) -> Labels:
     message = _(
         "The data has the labels {found}, but --labels names {names}. Name the same number of labels, in order."
     )
-    raise UserInputError(message.format(found=", ".join(_sorted_labels(present)), names=", ".join(names)))
+    raise UserInputError(message.format(found=join_list(_sorted_labels(present)), names=join_list(names)))
 
 
 def _sorted_labels(labels: set[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from weibo_tui.datasets.parsers import BATCH, chunks, open_parquet, read_batches
 from weibo_tui.datasets.reading import PostTable, post_text
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.text.spreadsheet import escape_formula, header_quoting
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
@@ -33,7 +34,7 @@ def check_added_columns(source: PostTable, out: Path, added: Iterable[str]) -> N
     existing = [name for name in added if name in source.columns]
     if existing:
         message = _("{path} has columns named {columns} already. Rename them first.")
-        raise UserInputError(message.format(path=source.path, columns=", ".join(existing)))
+        raise UserInputError(message.format(path=source.path, columns=join_list(existing)))
 
 
 def write_labeled(
@@ -120,7 +121,7 @@ def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added:
             existing = [name for name in added if name in value]
             if existing:
                 message = _("{path}, row {row}: these columns exist already: {columns}. Rename them first.")
-                raise UserInputError(message.format(path=table.path, row=number, columns=", ".join(existing)))
+                raise UserInputError(message.format(path=table.path, row=number, columns=join_list(existing)))
         texts = [value.get(source.text_column) for _line, value in chunk]
         posts = [post_text(source, number, text) for number, text in enumerate(texts, done + 1)]
         predictions = yield from predict(posts)

@@ -7,6 +7,7 @@ from typing import Any
 
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.presentation.numbers import NO_FIGURE, figure, percent
 
 
@@ -19,7 +20,7 @@ def posts_per_split(started: Mapping[str, Any]) -> str:
     """Return the number of posts in each split of a run, as in `train 800, validation 100, test 100`."""
     posts = started.get("posts")
     posts = posts if isinstance(posts, Mapping) else {}
-    return ", ".join(f"{display_name(str(split))} {int(figure(count) or 0):,}" for split, count in posts.items())
+    return join_list(f"{display_name(str(split))} {int(figure(count) or 0):,}" for split, count in posts.items())
 
 
 def describe_event(event: Mapping[str, Any]) -> str:

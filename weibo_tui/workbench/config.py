@@ -26,6 +26,7 @@ from weibo_tui.engine.hyperparameters import (
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import check_name
 from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
@@ -188,7 +189,7 @@ class PretrainingConfig:
     def _errors(self) -> Iterator[str]:
         if self.units not in UNITS:
             yield _("{name} is {value} and must be one of {allowed}").format(
-                name="units", value=self.units, allowed=", ".join(UNITS)
+                name="units", value=self.units, allowed=join_list(UNITS)
             )
         if self.vocabulary < 100:
             yield _("vocab-size is {value} and must be at least 100").format(value=self.vocabulary)
@@ -289,4 +290,4 @@ def _unknown_option(name: str, known: Iterable[str]) -> UserInputError:
     nearest = difflib.get_close_matches(name, names, n=1)
     hint = _(" (did you mean {name}?)").format(name=nearest[0]) if nearest else ""
     message = _("Unknown option: {name}{hint}. The options are {options}.")
-    return UserInputError(message.format(name=name, hint=hint, options=", ".join(names)))
+    return UserInputError(message.format(name=name, hint=hint, options=join_list(names)))

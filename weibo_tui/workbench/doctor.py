@@ -19,6 +19,7 @@ from typing import Any
 from weibo_tui.atomic import sha256
 from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.paths import Paths
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
@@ -266,7 +267,7 @@ def _check_files(store: ModelStore[Card], card: Card) -> None:
             problems.append(truncate(str(error).rstrip("."), 300))
     if problems:
         message = _("{folder} is damaged ({files}). Remove '{name}', then add or train it again.")
-        raise CorruptFileError(message.format(folder=folder, files=", ".join(problems), name=card.name))
+        raise CorruptFileError(message.format(folder=folder, files=join_list(problems), name=card.name))
 
 
 def _changed_settings(settings: Settings) -> dict[str, Any]:

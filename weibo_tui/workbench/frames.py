@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from weibo_tui.datasets.reading import open_table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.storage.runs import Runs
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def add_predictions(frame: pd.DataFrame, predictions: Predictions) -> pd.DataFra
     added = predictions.to_pandas().drop(columns="text")
     if existing := [str(name) for name in added if name in frame.columns]:
         message = _("{path} has columns named {columns} already. Rename them first.")
-        raise UserInputError(message.format(path="DataFrame", columns=", ".join(existing)))
+        raise UserInputError(message.format(path="DataFrame", columns=join_list(existing)))
     return pd.concat([frame, added], axis=1)
 
 

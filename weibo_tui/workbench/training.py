@@ -123,7 +123,7 @@ def _own_parts(dataset: Dataset, config: TrainingConfig) -> dict[str, list[int]]
     for part, files in (("validation", config.validation_data), ("test", config.test_data)):
         if files and part not in parts:
             message = _("{files}: no row has both a post and a label.")
-            raise UserInputError(message.format(files=", ".join(map(str, files))))
+            raise UserInputError(message.format(files=join_list(map(str, files))))
     return parts
 
 

@@ -21,7 +21,7 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.display_names import display_name, skipped_rows
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.progress import Progress
@@ -53,7 +53,7 @@ class Evaluation:
     def title(self) -> str:
         """The adapter and the files."""
         return _("{adapter} on {files}").format(
-            adapter=self.config.adapter, files=", ".join(path.name for path in self.config.data)
+            adapter=self.config.adapter, files=join_list(path.name for path in self.config.data)
         )
 
     @property

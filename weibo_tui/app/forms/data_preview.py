@@ -23,6 +23,7 @@ from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import display_name, label_name
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.progress import Progress
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
@@ -189,7 +190,7 @@ def _source_line(preview: Preview) -> Content:
     )
     others = [column for column in source.columns if column not in (source.text_column, source.label_column)]
     if others:
-        text += _("; also {columns}").format(columns=", ".join(others))
+        text += _("; also {columns}").format(columns=join_list(others))
     return safe_line(text)
 
 
@@ -256,7 +257,7 @@ def _row_counts(audit: Audit) -> str:
         parts.append(_("{number} empty").format(number=f"{audit.empty:,}"))
     if audit.unlabelled:
         parts.append(_("{number} unlabeled").format(number=f"{audit.unlabelled:,}"))
-    return ", ".join(parts)
+    return join_list(parts)
 
 
 def _label_lines(audit: Audit, width: int) -> Iterator[Content]:

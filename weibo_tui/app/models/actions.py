@@ -20,7 +20,7 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.numbers import percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard, check_name
 from weibo_tui.registry.file_status import detect_card
@@ -99,7 +99,7 @@ def _deletion_question(entry: ModelEntry, inventory: Inventory) -> list[str]:
             "{n} adapters need it and cannot be used without it: {names}.",
             len(orphans),
         )
-        names = ", ".join(orphans[:_MAX_NAMES]) + (", …" if len(orphans) > _MAX_NAMES else "")
+        names = join_list(orphans[:_MAX_NAMES]) + (", …" if len(orphans) > _MAX_NAMES else "")
         lines.append(message.format(n=len(orphans), names=names))
     if isinstance(entry, ModelItem) and entry.default:
         lines.append(_("This is the default."))
@@ -122,7 +122,7 @@ async def _check_unused(app: BaseApp, inventory: Inventory, entry: ModelEntry) -
     users += [run.name for run in runs if _run_uses(run, entry) and run.name not in users]
     if users:
         message = _("'{name}' is in use ({titles}). Wait until that is done, or stop it.")
-        raise UserInputError(message.format(name=entry.name, titles=", ".join(users)))
+        raise UserInputError(message.format(name=entry.name, titles=join_list(users)))
 
 
 def _job_uses(job: Job, item: IntactModel, inventory: Inventory) -> bool:
@@ -265,9 +265,9 @@ def _describe(card: AdapterCard | BaseCard | None, source: Path, inventory: Inve
         text = _("Base '{name}', {parameters} parameters.")
         lines = [text.format(name=name, parameters=f"{card.parameters:,}")]
         if same := [item.name for item in inventory.bases_like(card.fingerprint)]:
-            lines.append(_("The same base is installed already: {names}.").format(names=", ".join(same)))
+            lines.append(_("The same base is installed already: {names}.").format(names=join_list(same)))
         return "\n".join(lines)
-    labels = ", ".join(label[:_MAX_NAME_LENGTH] for label in card.labels[:_MAX_LABELS])
+    labels = join_list(label[:_MAX_NAME_LENGTH] for label in card.labels[:_MAX_LABELS])
     more = ", …" if len(card.labels) > _MAX_LABELS else ""
     lines = [_("Adapter '{name}'.").format(name=name), _("Labels: {labels}").format(labels=labels + more)]
     if isinstance(accuracy := card.score.get("accuracy"), float) and 0 <= accuracy <= 1:

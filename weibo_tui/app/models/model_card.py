@@ -17,7 +17,7 @@ from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionL
 from weibo_tui.app.widgets.score_card import ScoreView
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import Hyperparameters
-from weibo_tui.locale import N_, ngettext
+from weibo_tui.locale import N_, join_list, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard
@@ -60,7 +60,7 @@ def _items(entry: ModelEntry, inventory: Inventory) -> Iterator[DescriptionItem]
         return
     if entry.files is not None and entry.files.missing:
         missing = _("Files are missing: {files}. Delete it, then train, pretrain or import it again.")
-        yield _note(missing.format(files=", ".join(entry.files.missing)), "$text-error")
+        yield _note(missing.format(files=join_list(entry.files.missing)), "$text-error")
     if entry.bundled:
         yield _note(_("Bundled with weibo-tui; it cannot be changed."), "$text-muted")
     card = entry.card
@@ -209,7 +209,7 @@ def _ranges(numbers: Sequence[int]) -> str:
             ranges[-1][1:] = [number]
         else:
             ranges.append([number])
-    return ", ".join("–".join(map(str, ends)) for ends in ranges[:_MAX_NAMES])
+    return join_list("–".join(map(str, ends)) for ends in ranges[:_MAX_NAMES])
 
 
 def _data_items(data: Mapping[str, Any]) -> Iterator[DescriptionItem]:
@@ -223,7 +223,7 @@ def _data_items(data: Mapping[str, Any]) -> Iterator[DescriptionItem]:
         _("{n} without text"): _number(data.get("skipped")) or None,
     }
     if parts := [text.format(n=f"{count:,.0f}") for text, count in counts.items() if count is not None]:
-        yield DescriptionItem(_("Posts"), Content(", ".join(parts)))
+        yield DescriptionItem(_("Posts"), Content(join_list(parts)))
     if (seed := _number(data.get("split_seed"))) is not None:
         yield DescriptionItem(_("Split"), Content(_("seed {seed}").format(seed=f"{seed:.0f}")))
 
@@ -236,7 +236,7 @@ def _note(text: str, style: str = "") -> DescriptionItem:
 
 
 def _names(names: Sequence[str]) -> Content:
-    shown = ", ".join(name[:_MAX_CELLS] for name in names[:_MAX_NAMES])
+    shown = join_list(name[:_MAX_CELLS] for name in names[:_MAX_NAMES])
     return Content.assemble(safe_line(shown), _more(len(names)))
 
 

@@ -12,7 +12,7 @@ from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.models.inventory import CorruptModel, IntactModel, Inventory, Kind, ModelEntry
 from weibo_tui.display_names import label_name
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import NO_FIGURE, percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard
@@ -119,7 +119,7 @@ def _figures(item: IntactModel) -> Iterator[str]:
         yield parameters if item.files is None else f"{parameters} · {size(item.files.size)}"
         return
     more = "…" if len(card.labels) > _MAX_LABELS else ""
-    labels = ", ".join(map(label_name, card.labels[:_MAX_LABELS])) + more
+    labels = join_list(map(label_name, card.labels[:_MAX_LABELS])) + more
     yield _("{labels} · on {base}").format(labels=labels, base=card.base)
     accuracy, without = (_share(value) for value in (card.score.get("accuracy"), _without_emoticons(card)))
     if accuracy:

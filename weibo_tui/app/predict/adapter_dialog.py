@@ -18,7 +18,7 @@ from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.presentation.score_card import score_figures
 from weibo_tui.registry.cards import AdapterCard
@@ -89,7 +89,7 @@ def _columns(cards: Sequence[AdapterCard], width: int) -> list[list[str]]:
 
 
 def _labels(labels: Sequence[str], room: int) -> str:
-    names = safe_line(", ".join(map(label_name, labels))).plain
+    names = safe_line(join_list(map(label_name, labels))).plain
     count = len(labels)
     return names if cell_len(names) <= room else ngettext("{count} label", "{count} labels", count).format(count=count)
 

@@ -18,7 +18,7 @@ from weibo_tui.app.predict.copying import COPY_FORMATS
 from weibo_tui.app.predict.job_card import JobCard, LabelingCard
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.display_names import label_name
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import Analysis, Entry
 from weibo_tui.workbench import Workbench
@@ -198,7 +198,7 @@ class PredictionList(CardList, inherit_bindings=False):
         if int(event.key) <= len(self.cursor.labels):
             get_app(self).run_task(self._correct(self.cursor, self.cursor.labels[int(event.key) - 1]), node=self)
         else:
-            labels = ", ".join(f"{digit} {label_name(label)}" for digit, label in enumerate(self.cursor.labels, 1))
+            labels = join_list(f"{digit} {label_name(label)}" for digit, label in enumerate(self.cursor.labels, 1))
             message = _("No label has the key {key}. The keys of the labels: {labels}.")
             get_app(self).show_message(message.format(key=event.key, labels=labels), "error")
 
