@@ -117,7 +117,7 @@ def _provenance_items(provenance: Mapping[str, Any]) -> Iterator[DescriptionItem
     yield DescriptionItem()
     yield DescriptionItem(_("Corpus"))
     if corpus := _text(provenance.get("corpus")):
-        yield DescriptionItem(_("Corpus"), _cut(corpus))
+        yield DescriptionItem(_("File"), _cut(corpus))
     if (tokens := _number(provenance.get("tokens"))) is not None:
         yield DescriptionItem(_("Training data"), Content(_("{tokens} tokens").format(tokens=f"{tokens:,.0f}")))
     if (seconds := _number(provenance.get("seconds"))) is not None:
@@ -148,10 +148,10 @@ def _adapter_items(
     yield DescriptionItem(_("Time"), Content(local_time(card.created_at)))
     yield from _data_items(card.data)
     values = card.hyperparameters
-    names = [field.name for field in fields(Hyperparameters) if field.name in values]
-    if names:
-        settings = [_cut(f"{name.replace('_', '-')} {_text(values[name])}") for name in names]
-        yield DescriptionItem(_("With"), Content(", ").join(settings))
+    known = [field for field in fields(Hyperparameters) if field.name in values]
+    if known:
+        settings = [f"{_(field.metadata['label'])} {_text(values[field.name])}" for field in known]
+        yield DescriptionItem(_("With"), Content(join_list(_cut(text).plain for text in settings)))
     if card.run:
         yield DescriptionItem(_("Run"), _cut(card.run))
     yield DescriptionItem()
