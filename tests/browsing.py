@@ -126,7 +126,10 @@ class Scene:
 
     @property
     def lines(self) -> list[str]:
-        return self.text.splitlines()
+        """The lines of the open screen, without the frame of the table."""
+        lines = self.text.splitlines()
+        del lines[self.browser.table.region.y]
+        return lines
 
     @property
     def details(self) -> str:

@@ -151,6 +151,6 @@ def test_marked_and_all_entries_are_deleted(home: Path) -> None:
         (home / "settings.toml").write_text("history = false\n")
         await history.app.refresh_catalog()
         await history.press("R")
-        assert "Recording is off" in history.text
+        assert "Predictions are not recorded. Press F6" in history.text
 
     play_history(act)

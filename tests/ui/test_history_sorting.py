@@ -50,7 +50,7 @@ def test_list_is_sorted_by_keys_and_headings(home: Path) -> None:
         # A click sorts, and the same once more reverses.
         column = history.lines[2].index("post")
         for arrow, descending in (("↑", False), ("↓", True)):
-            await history.pilot.click("EntryTable", offset=(column, 0))
+            await history.pilot.click("EntryTable", offset=(column, 1))
             await history.settled()
             await until(history.pilot, lambda: f"post{arrow}" in history.lines[2])  # noqa: B023
             assert history.entries == in_order(entries, HistoryOrder("text", descending))[:100]
@@ -62,7 +62,7 @@ def test_list_is_sorted_by_keys_and_headings(home: Path) -> None:
         await history.press("R")
         assert history.entry == entry
         assert history.entries[0] == new
-        await history.pilot.click("EntryTable", offset=(3, 0))
+        await history.pilot.click("EntryTable", offset=(3, 1))
         await history.settled()
         assert history.browser.order == NEWEST_FIRST
 

@@ -34,9 +34,9 @@ def train(terminal: Terminal, posts: str) -> None:
     terminal.paste(posts)
     terminal.wait_for(posts)
     terminal.press("enter")
-    terminal.wait_for("Conflicting labels")
-    fill(terminal, 5, "moods")  # past the list of files, two columns and the list of those that were chosen
-    fill(terminal, 2, "1")  # epochs
+    terminal.wait_for("text column 'review'")
+    fill(terminal, 4, "moods")  # past the chosen files and two columns
+    fill(terminal, 3, "1")  # past base and preset: epochs
     fill(terminal, 1, "0.01")  # learning rate
     terminal.resize(60, 20)
     terminal.press("ctrl+s")
@@ -80,7 +80,7 @@ def test_terminal_from_training_to_exported_prediction(
         terminal.wait_for("Export to a CSV file")
         terminal.press("end", "ctrl+u", str(path))
         terminal.wait_for(path.name)
-        terminal.press("enter")
+        terminal.press("ctrl+s")
         terminal.wait_for("1 post written")
         terminal.press("f2")
         terminal.wait_for("Send")

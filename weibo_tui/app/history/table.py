@@ -105,7 +105,8 @@ class EntryTable(Widget, can_focus=True):
         top = self.top
         self._scroll_to_cursor()
         if self.top == top:
-            self.refresh(*(Region(0, 1 + index - top, self.size.width, 1) for index in {before, self.cursor}))
+            first = self.gutter.top + 1 - top
+            self.refresh(*(Region(0, first + row, self.outer_size.width, 1) for row in {before, self.cursor}))
         else:
             self.refresh()
         self.post_message(self.Moved())
@@ -117,8 +118,8 @@ class EntryTable(Widget, can_focus=True):
     def _scroll_to_cursor(self) -> None:
         self.top = max(min(self.top, self.cursor, len(self.entries) - self.rows), self.cursor - self.rows + 1, 0)
 
-    def on_resize(self, event: events.Resize) -> None:
-        self._row_layout = RowLayout.fit(event.size.width, self.entries)
+    def on_resize(self) -> None:
+        self._row_layout = RowLayout.fit(self.size.width, self.entries)
         self._scroll_to_cursor()
         self.refresh()
         self.post_message(self.Moved())
@@ -154,9 +155,12 @@ class EntryTable(Widget, can_focus=True):
             self.post_message(self.Opened())
 
     def on_click(self, event: events.Click) -> None:
-        row = self.top + event.y - 1
-        if event.y == 0 and self._row_layout is not None:
-            if column := self._row_layout.column_at(event.x):
+        offset = event.get_content_offset(self)
+        if offset is None:  # on the frame
+            return
+        row = self.top + offset.y - 1
+        if offset.y == 0 and self._row_layout is not None:
+            if column := self._row_layout.column_at(offset.x):
                 self.post_message(self.HeadingClicked(column))
         elif row < len(self.entries):
             if row == self.cursor and event.chain > 1:
