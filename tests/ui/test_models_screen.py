@@ -92,7 +92,7 @@ def test_list_and_cards_show_figures(two: Path) -> None:
             "0–1 of 2, bottleneck 64, gelu",
             "posts.csv",
             card.run,
-            "emoticon-dropout 0.5",
+            "Emoticon dropout 0.5",
             f"{card.temperature:.3f}, float32",
         ):
             assert words in page.card
@@ -112,8 +112,7 @@ def test_list_and_cards_show_figures(two: Path) -> None:
         # In a narrow window the card has its own screen.
         await page.select(base="tiny")
         await pilot.resize_terminal(60, 20)
-        await pilot.pause()
-        assert not page.screen.query_one(ModelCard).display
+        await until(pilot, lambda: not page.screen.query_one(ModelCard).display)
         form = await press_for(pilot, "enter", ModelCardScreen)
         await until(pilot, lambda: "2 layers" in card_text(form))
         await pilot.press("escape")

@@ -63,8 +63,7 @@ def test_terminal_from_training_to_exported_prediction(
     path = tmp_path / "出.csv"
     with Terminal() as terminal:
         train(terminal, "posts.csv")
-        terminal.press("u")
-        terminal.wait_for("'moods' is the default adapter now")
+        terminal.wait_for("Saved as adapter 'moods', the default.")  # the only one
         assert terminal.screen.titles[0] == "weibo-tui"
         assert any(title.startswith("100% moods") for title in terminal.screen.titles)
         assert terminal.screen.titles[-1] == "weibo-tui"

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import made_up
 from models_page import message, screen_of
-from stage import app_of, message_line, play, until
+from stage import app_of, drawn, message_line, play, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -246,7 +246,7 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         press(pilot, "f4")  # first, because the message comes to the screen that is open at the end
         await until(pilot, lambda: app.current_mode == "history")
         train_of(pilot).action_resume()
-        await message(pilot, "on other posts. Press F3, u to make it the default.")
+        await message(pilot, "on other posts. To make it the default, select it in Train (F3) and press u.")
         assert message_line(pilot).startswith("'parted' finished. Test accuracy ")
         assert "The default adapter 'mood' has 99.0%" in message_line(pilot)
         assert bells == [1]
@@ -261,6 +261,7 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         assert "The default adapter 'mood' has 99.0% on other posts. Press u to make it the default." in head(pilot)
         await pilot.press("u")
         await until(pilot, lambda: app.catalog.adapter == "parted")
+        assert not train_of(pilot).check_action("use", ())
 
     play(scene)
     with Workbench() as wb:
@@ -286,9 +287,17 @@ def test_train_failure_is_explained_and_two_runs_take_turns(furnished: Path, few
         assert [job.state for job in jobs][1:] == ["queued", "queued"]
         await message(pilot, "'third' starts when the training before it is done. Press b to start it now.")
         await ask(pilot, "s", "down", "enter")
-        await until(pilot, lambda: jobs.pop().outcome == "stopped")
+        third = jobs.pop()
+        await until(pilot, lambda: third.outcome == "stopped")
         await until(pilot, lambda: selected(pilot).name == "second")
         press(pilot, "space")  # a queued one has nothing to pause
+        press(pilot, "d")
+        await message(pilot, "'second' is queued. Stop it first.")
+        press(pilot, "ctrl+q")
+        await until(pilot, lambda: "Running: first" in drawn(pilot))
+        assert "Queued, and not kept when you quit: second" in drawn(pilot)
+        press(pilot, "escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ChoiceDialog))
         press(pilot, "b")
         await until(pilot, lambda: all(job.run for job in jobs))
 

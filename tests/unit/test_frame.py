@@ -17,9 +17,11 @@ from weibo_tui.app.terminal.frame import Frame
 
 COLUMNS, ROWS = 24, 3
 STYLES = [None, Style(color="#112233"), Style(bgcolor="#445566", bold=True), Style(reverse=True)]
-PAIRS = st.sampled_from(["ab", "  ", "好", "⣿│", "é1", "👍"])
+PAIRS = st.sampled_from(
+    ["ab", "  ", "好", "⣿│", "é1", "👍", "❤\ufe0f", "👍🏽", "\u0301z", "👨\u200d👩\u200d👧", "e\u0301x"]
+)
 FRAGMENTS = st.tuples(
-    st.integers(0, COLUMNS // 2 - 4).map(lambda pair: 2 * pair),
+    st.integers(0, COLUMNS - 8),
     st.integers(0, ROWS - 1),
     st.lists(st.tuples(PAIRS, st.sampled_from(STYLES)), min_size=1, max_size=4).map(
         lambda runs: Strip([Segment(text, style) for text, style in runs])
@@ -37,13 +39,16 @@ def shown(screen: pyte.Screen) -> list[list[Any]]:
 
 @given(st.lists(st.lists(FRAGMENTS, min_size=1, max_size=4), min_size=1, max_size=8))
 def test_changes_show_the_same_as_whole_updates(updates: list[list[tuple[int, int, Strip]]]) -> None:
-    reduced, whole, frame = pyte.Screen(COLUMNS, ROWS), pyte.Screen(COLUMNS, ROWS), Frame()
-    for fragments in updates:
-        feed(reduced, frame.replace(iter(fragments), ColorSystem.TRUECOLOR))
-        for fragment in fragments:
-            feed(whole, Frame().replace(iter([fragment]), ColorSystem.TRUECOLOR))
-        assert shown(reduced) == shown(whole)
-        assert frame.replace(iter(fragments[-1:]), ColorSystem.TRUECOLOR) == ""
+    screen, frame = pyte.Screen(COLUMNS, ROWS), Frame()
+    fragments = [(0, y, Strip([Segment(" " * COLUMNS)])) for y in range(ROWS)]
+    feed(screen, frame.replace(iter(fragments), ColorSystem.TRUECOLOR))
+    for update in updates:
+        fragments += update
+        feed(screen, frame.replace(iter(update), ColorSystem.TRUECOLOR))
+        whole = pyte.Screen(COLUMNS, ROWS)
+        feed(whole, Frame().replace(iter(fragments), ColorSystem.TRUECOLOR))
+        assert shown(screen) == shown(whole)
+        assert frame.replace(iter(update[-1:]), ColorSystem.TRUECOLOR) == ""
 
 
 def test_frame_forgets_at_another_size() -> None:

@@ -87,6 +87,10 @@ def test_requests_reach_the_process_that_holds_the_run(runs: Runs, run: Run) -> 
         assert runs.get(run.id).is_in_progress
         runs.stop(run.id)
         assert (runs.requested(run.id), runs.get(run.id).state) == ("stop", "stopping")
+        with pytest.raises(UserInputError, match="is not running .stopping."):
+            runs.pause(run.id)
+        runs.unpause(run.id)
+        assert runs.requested(run.id) == "stop"
         (runs.folder(run.id) / "request").write_bytes(b"\xff")
         assert (runs.requested(run.id), runs.get(run.id).state) == (None, "running")
         runs.pause(run.id)

@@ -28,6 +28,7 @@ from weibo_tui.app.palette import Palette
 from weibo_tui.app.predict.screen import PredictScreen
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress
 from weibo_tui.app.settings.changes import apply_changes, check_device, describe_machine
+from weibo_tui.app.settings.keys_screen import KeysScreen
 from weibo_tui.app.settings.screen import SettingsScreen
 from weibo_tui.app.terminal.key_queue import KeyQueue, Typed
 from weibo_tui.app.terminal.low_color import LowColorFilter, PaletteFilter
@@ -157,6 +158,8 @@ class WeiboApp(BaseApp, inherit_bindings=False):
     # ---- actions
 
     async def action_go(self, screen: str) -> None:
+        while isinstance(self.screen, SettingsScreen | KeysScreen):
+            self.pop_screen()
         self.switch_mode(screen)
 
     def action_help(self) -> None:
@@ -212,14 +215,18 @@ class WeiboApp(BaseApp, inherit_bindings=False):
             self.run_task(self._ask_to_quit())
 
     async def _ask_to_quit(self) -> None:
-        runs = [job for job in self.jobs if job.run]
+        queued = [job for job in self.jobs if job.queued]
+        runs = [job for job in self.jobs if job.run and not job.queued]
         answers = [("stay", _("Cancel"))]
         if runs:
             answers.append(("stop", _("Save and quit")))
             answers.append(("leave", _("Keep training in the background and quit")))
         else:
             answers.append(("stop", _("Stop and quit")))
-        question = _("Running: {titles}").format(titles=join_list(job.title for job in self.jobs))
+        question = _("Running: {titles}").format(titles=join_list(job.title for job in self.jobs if not job.queued))
+        if queued:
+            titles = join_list(job.title for job in queued)
+            question += "\n" + _("Queued, and not kept when you quit: {titles}").format(titles=titles)
         if any(job.kind == "download" for job in self.jobs):
             question += "\n" + _("The downloaded part of a base is kept, and the next download continues from it.")
         answer = await self.push_screen_wait(ChoiceDialog(question, answers))
@@ -268,7 +275,7 @@ def launch(home: Path | None = None) -> int:
     # The event loop is closed, so the app gets no message from these jobs.
     with suppress(OSError):  # the terminal may be gone
         for job in app.jobs:
-            if job.run and job.error is None:
+            if job.run and job.error is None and not job.queued:
                 print(sanitize(_after_exit(job)))
     failed = [(job.title, job.error) for job in app.jobs if job.error is not None]
     for title, error in failed:

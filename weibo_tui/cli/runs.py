@@ -14,6 +14,7 @@ from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, open_workbench
 from weibo_tui.cli.train import follow
 from weibo_tui.display_names import display_name
+from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.run_events import describe_event
 
@@ -93,6 +94,9 @@ def stop_run(run: Run) -> None:
             time.sleep(POLL_SECONDS)
     if record.state == "finished":
         echo_info(_("The run has finished already."))
+    elif record.state != "stopped":
+        message = _("Run {run} ended before it stopped ({state}). Its last checkpoint is kept.")
+        raise WeiboTuiError(message.format(run=record.id, state=display_name(record.state)))
     else:
         echo_info(_("Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}").format(run=record.id))
 

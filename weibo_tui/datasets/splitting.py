@@ -73,7 +73,9 @@ def split_with_progress(
     groups = yield from group_posts(posts, grouping)
     groups, fixed, leaks = _separate(groups, own_parts)
     if own_parts and not (groups and all(fixed.values())):
-        message = _("All posts of one file are in another one too. Choose other files for training and validation.")
+        message = _(
+            "All posts of one file are in another one too. Choose other files for training, validation and test."
+        )
         raise UserInputError(message)
     shares = {"test": test, "validation": validation}
     shares = {part: share for part, share in shares.items() if share > 0 and part not in own_parts}

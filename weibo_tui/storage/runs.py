@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,7 +144,9 @@ class Runs:
             lock.release()
 
     def pause(self, run_id: str) -> None:
-        """Ask the process that works on the run to pause after its current step. Raise UserInputError without one."""
+        """Ask the process that works on the run to pause after its current step.
+
+        Raise UserInputError without a process, and for a run that is stopping."""
         self._request(run_id, "pause")
 
     def stop(self, run_id: str) -> None:
@@ -152,8 +154,15 @@ class Runs:
         self._request(run_id, "stop")
 
     def unpause(self, run_id: str) -> None:
-        """Let a paused run continue."""
-        self._request_file(self.get(run_id).id).unlink(missing_ok=True)
+        """Let a paused run continue. A request to stop stays."""
+        run_id = self.get(run_id).id
+        if self.requested(run_id) == "pause":
+            self.clear_request(run_id)
+
+    def clear_request(self, run_id: str) -> None:
+        """Remove a request that the process before got, or that came too late."""
+        with suppress(OSError):
+            self._request_file(run_id).unlink(missing_ok=True)
 
     def requested(self, run_id: str) -> Request | None:
         """Return what was asked of the process that works on the run."""
@@ -165,7 +174,7 @@ class Runs:
 
     def _request(self, run_id: str, request: Request) -> None:
         run = self.get(run_id)
-        if not run.is_in_progress:
+        if not run.is_in_progress or (run.state == "stopping" and request == "pause"):
             message = _("Run {run} is not running ({state}).")
             raise UserInputError(message.format(run=run.id, state=display_name(run.state)))
         file = self._request_file(run.id)
@@ -243,7 +252,7 @@ class Runs:
         with self.lock(run_id):
             run = self.get(run_id)
             run.check_resumable()
-            self.unpause(run.id)  # a request to the process before
+            self.clear_request(run.id)
             self._set_state(run.id, "running", None)
             try:
                 yield

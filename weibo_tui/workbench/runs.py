@@ -179,7 +179,7 @@ def run_session(
                 session.end("failed", {"error": str(error) or type(error).__name__})
             raise
         finally:
-            runs.unpause(run.id)  # a request that came too late
+            runs.clear_request(run.id)
 
 
 def _delete_stale_checkpoints(runs: Runs) -> None:

@@ -154,7 +154,9 @@ class EditingScreen(MainScreen):
             self.run_task(self._delete(entries))
 
     async def _delete(self, entries: list[Entry]) -> None:
-        if len(entries) == 1:
+        if len(entries) == 1 and not isinstance(entries[0], Analysis):
+            question = _("Remove “{file}” from the history? The file itself is kept.").format(file=_quote(*entries))
+        elif len(entries) == 1:
             question = _("Delete “{post}”?").format(post=_quote(*entries))
         else:
             message = ngettext("Delete {count:,} marked entry?", "Delete {count:,} marked entries?", len(entries))

@@ -205,6 +205,9 @@ class _RunningJob:
             self._end("failed", error=error)
             return False
         self._apply(self._last)
+        if isinstance(self._last, RunStarted) and self.job.pausing:  # paused before it had a run
+            open_workbench().runs.pause(self.job.run)
+            self.job.pausing = False
         return True
 
     def stop(self, open_workbench: Callable[[], Workbench]) -> None:

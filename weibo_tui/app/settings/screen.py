@@ -171,9 +171,9 @@ def _typed(value: object) -> str:
 
 
 def _parse(name: str, text: str) -> Any:
-    """Return the value of a text, which may be a percentage. Raises UserInputError if it is invalid."""
+    """Return the value of a text. A share may be a percentage. Raises UserInputError if it is invalid."""
     number = text.strip().removesuffix("%")
     with suppress(ValueError):
-        if number != text.strip():
+        if isinstance(_SETTINGS[name]["default"], float) and (number != text.strip() or float(number) > 1):
             text = str(float(number) / 100)
     return parse_setting(name, text)

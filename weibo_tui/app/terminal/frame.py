@@ -4,10 +4,9 @@ Textual sends each widget that was drawn again as a whole: a chart or a change o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 
 from rich.cells import split_graphemes
 from rich.color import ColorSystem
@@ -48,11 +47,9 @@ class Frame:
         for x, y, strip in fragments:
             if y not in rows:
                 rows[y] = list(self._rows.get(y, ()))
-            row, cells = rows[y], list(_cells(strip))
-            row += [None] * (x + len(cells) - len(row))
-            row[x : x + len(cells)] = cells
+            _put(rows[y], x, _cells(strip))
         sequence = "".join(
-            f"\x1b[{y + 1};{start + 1}H" + _render(row[start:end], color_system)
+            f"\x1b[{y + 1};{start + 1}H" + _render(row, start, end, color_system)
             for y, row in rows.items()
             for start, end in _changes(self._rows.get(y, ()), row)
         )
@@ -91,29 +88,49 @@ def _chop_fragments(update: ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
                 yield x, y, strip.crop(0, min(strip_end, end) - x)
 
 
-def _cells(strip: Strip) -> Iterator[Cell]:
+def _put(row: list[Cell | None], x: int, cells: list[Cell]) -> None:
+    """Write cells into a row. Of a wide character that they cover by half, the other half becomes blank."""
+    end = x + len(cells)
+    row += [None] * (end - len(row))
+    for column, cut in ((x - 1, x), (end, end)):
+        other = row[column] if 0 <= column < len(row) else None
+        if other is not None and cut < len(row) and _is_second_half(row[cut]):
+            row[column] = (" ", other[1])
+    row[x:end] = cells
+
+
+def _cells(strip: Strip) -> list[Cell]:
+    cells: list[Cell] = []
     for text, style, control in strip:
         if control:
             continue
         if text.isascii():
-            for character in text:
-                yield character, style
-        else:
-            for start, end, width in split_graphemes(text)[0]:
-                yield text[start:end], style
-                for _cell in range(width - 1):
-                    yield "", style
+            cells += [(character, style) for character in text]
+            continue
+        for start, end, width in split_graphemes(text)[0]:
+            if width:
+                cells += [(text[start:end], style), *[("", style)] * (width - 1)]
+            elif cells:  # a mark at the start of a segment belongs to the character before it
+                head = max(index for index, cell in enumerate(cells) if cell[0])
+                cells[head] = (cells[head][0] + text[start:end], cells[head][1])
+    return cells
 
 
 def _changes(old: Sequence[Cell | None], new: Sequence[Cell | None]) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of cells that differ, of known cells only. None cuts a wide character of `new` apart."""
+    """Yield the ranges of cells that differ, of known cells only. None cuts a wide character of `new` apart.
+
+    A range with a character of uncertain width reaches to the end of the row, part of which it may cover."""
     start = end = -1
     for column, cell in enumerate(new):
         if start >= 0 and (cell is None or column - end > MAX_GAP):
             yield _whole(new, start, end)
             start = -1
-        if cell is not None and (column >= len(old) or old[column] != cell):
-            start, end = (column if start < 0 else start), column + 1
+        if cell is None or (column < len(old) and old[column] == cell):
+            continue
+        start, end = (column if start < 0 else start), column + 1
+        if _is_uncertain(cell[0]):
+            yield _whole(new, start, len(new))
+            return
     if start >= 0:
         yield _whole(new, start, end)
 
@@ -130,9 +147,39 @@ def _is_second_half(cell: Cell | None) -> bool:
     return cell is not None and not cell[0]
 
 
-def _render(cells: Sequence[Cell | None], color_system: ColorSystem) -> str:
-    runs = groupby(filter(None, cells), key=itemgetter(1))
-    parts = (_prefix(style, color_system) + "".join(text for text, _style in run) for style, run in runs)
+@lru_cache(4096)
+def _is_uncertain(text: str) -> bool:
+    """Return True for what some terminals draw wider or narrower than others: emoji, and letters with marks."""
+    return len(text) > 1 or not (not text or text.isascii() or _CERTAIN.match(text))
+
+
+_CERTAIN = re.compile(
+    "[\u00a0-\u02ff\u2010-\u205e\u2190-\u21ff\u2460-\u25ff\u2800-\u28ff\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff"
+    "\ufe30-\ufe4f\uff01-\uff60\uffe0-\uffe6]"
+)
+"""Latin, punctuation, arrows, lines, blocks, braille, and Chinese, Japanese and Korean."""
+
+
+def _render(row: Sequence[Cell | None], start: int, end: int, color_system: ColorSystem) -> str:
+    """Return the sequence that draws the cells from `start` to `end`, with the cursor at `start`.
+
+    A character of uncertain width is drawn on blanks, and the column after it is named."""
+    parts: list[str] = []
+    last: Style | object | None = parts  # no style
+    for column in range(start, end):
+        cell = row[column]
+        if cell is None:
+            parts.append(f"\x1b[{column + 2}G")
+            continue
+        text, style = cell
+        if style is not last:
+            parts.append(_prefix(style, color_system))
+            last = style
+        if _is_uncertain(text):
+            after = next((index for index in range(column + 1, len(row)) if not _is_second_half(row[index])), len(row))
+            parts.append(" " * (after - column) + f"\x1b[{column + 1}G{text}\x1b[{after + 1}G")
+        else:
+            parts.append(text)
     return "".join(parts) + "\x1b[0m"
 
 

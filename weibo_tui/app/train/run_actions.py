@@ -71,6 +71,8 @@ def _check_journal_file(path: Path) -> None:
 
 async def delete(app: BaseApp, entry: RunEntry) -> bool:
     """Ask, and delete a run. Return False if the user cancels."""
+    if entry.state == "queued":
+        raise UserInputError(_("'{name}' is queued. Stop it first.").format(name=entry.name))
     if entry.is_in_progress:
         raise UserInputError(_("'{name}' is running. Stop it first.").format(name=entry.name))
     if (run := entry.run) is not None:

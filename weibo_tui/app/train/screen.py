@@ -27,7 +27,7 @@ from weibo_tui.app.train.run_store import MAX_OVERLAID, RunEntry, RunStore, poll
 from weibo_tui.app.train.training_form import TrainingForm
 from weibo_tui.app.train.training_queue import is_training, start_next, start_now
 from weibo_tui.engine.events import RunFinished, RunStarted
-from weibo_tui.locale import N_, join_list, join_sentences
+from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
 from weibo_tui.workbench.legacy_project import LegacyProject
@@ -179,7 +179,8 @@ class TrainScreen(MainScreen):
         entry = self.entry
         if entry is not None:
             self._monitor.show(entry, self._visible_metrics())
-        works = None if entry is None else (entry.kind, entry.state, entry.job is None, entry.run is None)
+        is_default = entry is not None and self._is_default(entry)
+        works = None if entry is None else (entry.kind, entry.state, entry.job is None, entry.run is None, is_default)
         if works != self._works:  # each refresh builds the footer again
             self._works = works
             self.refresh_bindings()
@@ -279,11 +280,18 @@ class TrainScreen(MainScreen):
         card, default = self.app.catalog.card(event.name), self.app.catalog.card(self.app.catalog.adapter)
         if event.kind == "train" and card is not None:
             sentences.append(compare_with_default(card, default))
-            if card != default:
-                keys = ["train.use"] if self.is_current else ["app.train", "train.use"]
-                key = join_list(first_key(name, self.app.keymap) for name in keys)
-                sentences.append(_("Press {key} to make it the default.").format(key=key))
+            use, train = (first_key(name, self.app.keymap) for name in ("train.use", "app.train"))
+            is_selected = self.is_current and self.entry is not None and self.entry.key == event.run
+            if card != default and is_selected:
+                sentences.append(_("Press {key} to make it the default.").format(key=use))
+            elif card != default:
+                message = _("To make it the default, select it in Train ({train}) and press {key}.")
+                sentences.append(message.format(train=train, key=use))
         self.show_message(join_sentences(*sentences), "success")
+
+    def _is_default(self, entry: RunEntry) -> bool:
+        card = self.app.catalog.card(self.app.catalog.adapter)
+        return card is not None and card.run == entry.key
 
     # ---- actions
 
@@ -297,7 +305,7 @@ class TrainScreen(MainScreen):
             "stop": in_progress and state != "stopping",
             "start_now": state == "queued",
             "resume": job is None and run is not None and state in ("interrupted", "stopped", "failed"),
-            "use": entry is not None and entry.kind == "train" and state == "finished",
+            "use": entry is not None and entry.kind == "train" and state == "finished" and not self._is_default(entry),
             "overlay": run is not None,
             "export": run is not None,
             "delete": entry is not None,
