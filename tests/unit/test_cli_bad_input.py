@@ -62,7 +62,10 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "train nolabel.csv": ("nolabel.csv: label column not detected", "--label-column", "review, x"),
     "train happy.csv": ("happy.csv: all posts have the label positive", "needs at least two labels"),
     "train blank.csv": ("blank.csv: no row has both a post and a label",),
-    "train posts.csv --labels bad,good,mixed": ("posts.csv: no post has the label mixed", "Remove it from --labels"),
+    "train posts.csv --labels bad,good,mixed": (
+        "posts.csv: no post for training has the label mixed",
+        "remove it from --labels",
+    ),
     "train posts.csv --labels good": ("has the labels 0, 1, but --labels names good", "Name the same number"),
     "train posts.csv --labels same,same": ("--labels same,same", "Give each label its own name"),
     "evaluate strange.csv": (

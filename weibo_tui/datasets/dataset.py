@@ -116,7 +116,9 @@ def check_trainable(dataset: Dataset, posts: int | None = None) -> None:
         raise UserInputError(message.format(files=files, label=present[0]))
     missing = [name for name in dataset.names if name not in present]
     if missing:
-        message = _("{files}: no post for training has the label {labels}. Add posts with it, or leave the label out.")
+        message = _(
+            "{files}: no post for training has the label {labels}. Add posts with it, or remove it from --labels."
+        )
         raise UserInputError(message.format(files=files, labels=join_list(missing)))
 
 

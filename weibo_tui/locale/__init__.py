@@ -1,11 +1,10 @@
-"""Messages in the language of the user.
+"""Messages in the user's language.
 
-The strings in the source are the English catalogue (``weibo_tui.pot`` lists them all); ``zh_CN`` holds the
-Simplified Chinese one. README.md, "Translations", has the commands that bring both up to date.
+The messages in the source are English (`weibo_tui.pot` lists them); `zh_CN` has the Simplified Chinese ones.
+`.github/CONTRIBUTING.md` has the commands that update both.
 
-The language is ``WEIBO_TUI_LANGUAGE``, or ``language`` in the settings file. Where these say nothing, or
-``auto``, it is that of LC_ALL, LC_MESSAGES or LANG. It is settled, and the catalogue read, with the first
-message asked for.
+The language is that of WEIBO_TUI_LANGUAGE, or `language` in the settings file. If it is missing or `auto`, LC_ALL,
+LC_MESSAGES or LANG decide. The catalog is read with the first message.
 """
 
 from __future__ import annotations
