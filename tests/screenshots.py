@@ -132,9 +132,11 @@ def train(terminal: Terminal, posts: Path) -> None:
     terminal.press("f3", "n")
     terminal.wait_for("New training")
     terminal.press(str(posts), "enter")
+    terminal.resize(124, 36)  # with the preview at the side
     terminal.wait_for("dropout of 0.5")
     shoot(terminal, "training-form")
     terminal.press("ctrl+s")
+    terminal.resize(104, 32)
     terminal.wait_for("Loss")
     for key, expected in (("down", "✓ finished  mood-words"), ("o", "● mood-words"), ("up", "▶ running  posts")):
         terminal.press(key)
