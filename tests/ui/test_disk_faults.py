@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from disks import Shell, can_mount, leftovers, open_folder
-from stage import drawn, message_line, play, until
+from stage import app_of, drawn, message_line, play, until
 from terminal import APP, Terminal
 from textual.pilot import Pilot
 
+from weibo_tui.app.predict.card import PostCard
 from weibo_tui.workbench import Workbench
 
 NO_SPACE = "No space left"
@@ -26,13 +27,14 @@ def test_prediction_that_cannot_be_saved_is_an_error(furnished: Path) -> None:
     async def scene(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "mood" in drawn(pilot))
         await pilot.press(*"sunny", "enter")
-        await until(pilot, lambda: "weibo-tui.db" in drawn(pilot))
+        card = pilot.app.screen.query_one(PostCard)
+        await until(pilot, lambda: "weibo-tui.db" in card.failure)
         assert "%" not in drawn(pilot)
         await pilot.press("f4")
         await until(pilot, lambda: "weibo-tui.db" in message_line(pilot) or "weibo-tui.db" in drawn(pilot))
         database.rmdir()
         await pilot.press("f2", *"rainy", "enter")
-        await until(pilot, lambda: "%" in drawn(pilot))
+        await until(pilot, lambda: "%" in drawn(pilot) and "rainy" in drawn(pilot))
 
     play(scene)
     with Workbench(furnished) as wb:
@@ -69,3 +71,13 @@ def test_app_survives_a_full_disk(disk: Shell) -> None:
     listed = disk.run("history", "list")
     assert [word for word in ("first", "second", "third") if word in listed.out] == ["first", "third"]
     assert not leftovers(disk.seen)
+
+
+def test_damaged_database_does_not_stop_the_models(furnished: Path) -> None:
+    (furnished / "weibo-tui.db").write_bytes(b"damaged" * 1000)
+
+    async def scene(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app_of(pilot).device)
+        await until(pilot, lambda: "weibo-tui.db" in message_line(pilot))
+
+    play(scene)

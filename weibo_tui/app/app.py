@@ -105,11 +105,11 @@ class WeiboApp(BaseApp, inherit_bindings=False):
                 message.format(name=truncate(self.settings.theme), key=first_key("app.settings", self.keymap)), "error"
             )
         self.run_task(self._warm_up())
+        self.run_task(self._show_background_runs())  # alone, so that a damaged database does not stop the models
 
     async def _warm_up(self) -> None:
         """Load what the first prediction needs."""
         await self.refresh_catalog()
-        await self._show_background_runs()
         self.device = await self.engine.call(describe_machine)
         if self.catalog.adapter:
             await self.engine.call(lambda wb: wb.classifier(self.catalog.adapter))
