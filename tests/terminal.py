@@ -187,11 +187,11 @@ class Terminal:
             self._stream.feed(data if self._text is None else self._text.decode(data).encode())
         return True
 
-    def wait_for(self, text: str, seconds: float = 60.0) -> str:
+    def wait_for(self, text: str, seconds: float = 120.0) -> str:
         """Draw until `text` is on the screen. Return the screen."""
         return self.wait_until(lambda: text in self.text, text, seconds)
 
-    def wait_until(self, happened: Callable[[], object], what: str, seconds: float = 60.0) -> str:
+    def wait_until(self, happened: Callable[[], object], what: str, seconds: float = 120.0) -> str:
         """Draw until `happened` is true. Fail with the screen after `seconds`."""
         deadline = time.monotonic() + seconds
         while not happened():
@@ -200,7 +200,7 @@ class Terminal:
             assert time.monotonic() < deadline, f"{what!r} did not come:\n{self.text}"
         return self.text
 
-    def wait_for_end(self, seconds: float = 60.0) -> int:
+    def wait_for_end(self, seconds: float = 120.0) -> int:
         """Draw until the program ends. Return its exit code."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:

@@ -112,7 +112,7 @@ def test_runs_of_another_process_pause_continue_and_stop(command: Command, furni
         stopped = command.ok("runs", "stop", run)
         assert f"Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}" in stopped.err
         assert state() == "stopped"
-        _out, error = process.communicate(timeout=60)
+        _out, error = process.communicate(timeout=120)
     assert process.returncode == 130
     assert f"weibo-tui runs resume {run}" in error.decode()
     assert "is not running (stopped)" in command("runs", "stop", run).err
