@@ -22,7 +22,7 @@ import pyte
 
 KEYS = {
     "enter": "\r",
-    "escape": "\x1b",
+    "escape": "\x1b[27u",  # as kitty sends it: a single \x1b may be read together with the next key
     "tab": "\t",
     "backspace": "\x7f",
     "up": "\x1b[A",
@@ -149,8 +149,7 @@ class Terminal:
         """Send keys by name, and other text unchanged."""
         for key in keys:
             os.write(self._master, KEYS.get(key, key).encode())
-            # A single escape counts as the key only if nothing follows for a while.
-            self.listen(0.3 if key == "escape" else 0.03)
+            self.listen(0.03)
 
     def send(self, data: bytes, seconds: float = 30.0) -> None:
         """Send bytes as fast as the program reads them, and draw its output."""
