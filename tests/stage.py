@@ -81,9 +81,9 @@ async def rest(pilot: Pilot[None], calls: _Calls, *_limits: float) -> None:
     app, loop = app_of(pilot), asyncio.get_running_loop()
 
     def at_rest() -> bool:
-        nodes = (app, *app.screen.walk_children(with_self=True))
-        answered = not calls.waiting and not loop._ready  # type: ignore[attr-defined]
-        return answered and app.key_queue.is_empty and all(node._message_queue.empty() for node in nodes)
+        if calls.waiting or loop._ready or not app.key_queue.is_empty:  # type: ignore[attr-defined]
+            return False
+        return all(node._message_queue.empty() for node in (app, *app.screen.walk_children(with_self=True)))
 
     while not app.exiting:
         while not (app.exiting or at_rest()):
