@@ -100,7 +100,7 @@ def test_runs_of_another_process_pause_continue_and_stop(command: Command, furni
     def state() -> Any:
         return json.loads(command.ok("runs", "show", run, "--json").out)["state"]
 
-    # Its events go to a file: a pipe that nobody reads would block it.
+    # Its events go to a file, because an unread pipe would block it.
     output = tmp_path / "events.jsonl"
 
     def wait_for_lines(number: int) -> list[bytes]:
