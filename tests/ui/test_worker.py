@@ -99,6 +99,30 @@ def test_call_cancelled_during_its_turn_is_ignored() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("for_app_only", [True, False])
+def test_close_waits_only_for_calls_that_outlive_the_app(for_app_only: bool) -> None:
+    async def scene(thread: WorkerThread) -> None:
+        started, proceed = threading.Event(), threading.Event()
+
+        def load(_wb: Workbench) -> None:
+            started.set()
+            proceed.wait()
+
+        call = asyncio.create_task(thread.call(load, for_app_only))
+        await asyncio.to_thread(started.wait)
+        closing = asyncio.create_task(asyncio.to_thread(thread.close, wait=False))
+        if for_app_only:
+            await closing
+            assert thread.is_alive()
+        else:
+            assert await asyncio.wait([closing], timeout=0.2) == (set(), {closing})
+        proceed.set()
+        await call
+        await closing
+
+    play(scene)
+
+
 def test_call_without_workbench_fails_and_next_retries(home: Path) -> None:
     """As if the settings are damaged while the app starts."""
     settings = Paths.find().settings_file

@@ -110,9 +110,9 @@ class WeiboApp(BaseApp, inherit_bindings=False):
     async def _warm_up(self) -> None:
         """Load what the first prediction needs."""
         await self.refresh_catalog()
-        self.device = await self.engine.call(describe_machine)
+        self.device = await self.engine.call(describe_machine, for_app_only=True)
         if self.catalog.adapter:
-            await self.engine.call(lambda wb: wb.classifier(self.catalog.adapter))
+            await self.engine.call(lambda wb: wb.classifier(self.catalog.adapter), for_app_only=True)
 
     async def _show_background_runs(self) -> None:
         """Say which runs other processes work on, as after quitting during a training."""
@@ -271,7 +271,7 @@ def launch(home: Path | None = None) -> int:
             app.restore_terminal()
             raise
         finally:
-            app.stop_workers()
+            app.stop_workers(wait=False)
     # The event loop is closed, so the app gets no message from these jobs.
     with suppress(OSError):  # the terminal may be gone
         for job in app.jobs:

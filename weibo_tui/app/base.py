@@ -98,10 +98,12 @@ class BaseApp(TextualApp, inherit_bindings=False):
             thread.wake()
         self.update_status()
 
-    def stop_workers(self) -> None:
-        """Stop all jobs after their current step and wait for the threads to end. Call it after the app has exited."""
+    def stop_workers(self, wait: bool = True) -> None:
+        """Stop all jobs after their current step and wait for the threads to end. Call it after the app has exited.
+
+        Without `wait`, a thread that still loads a model for the app is left to the end of the process."""
         for thread in self._threads:
-            thread.close()
+            thread.close(wait)
 
     # ---- tasks and messages
 
