@@ -31,9 +31,14 @@ from weibo_tui.registry.bases import Bases, OpenBase
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.models import STARTER_ADAPTER, STARTER_BASE
 
-# No deadline: the duration of an example depends on the machine. `--hypothesis-profile thorough` tries more.
-hypothesis.settings.register_profile("default", deadline=None, max_examples=50)
-hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+# No limits of time, because they depend on the machine. The default examples are always the same ones, so that no test
+# fails by chance; `--hypothesis-profile thorough` tries many others.
+hypothesis.settings.register_profile(
+    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], max_examples=50, derandomize=True
+)
+hypothesis.settings.register_profile(
+    "thorough", hypothesis.settings.get_profile("default"), max_examples=1000, derandomize=False
+)
 hypothesis.settings.load_profile("default")
 
 CONNECTS = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}

@@ -203,7 +203,7 @@ def slow(gate: threading.Event, after: int) -> Callable[[Answer, bytes], None]:
     def send(answer: Answer, content: bytes) -> None:
         answer.give_part(content[:after], len(content))
         answer.wfile.flush()
-        gate.wait(60)
+        gate.wait(600)
         answer.wfile.write(content[after:])
 
     return send

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -13,8 +13,10 @@ from textual import events
 from textual.pilot import Pilot
 
 from weibo_tui.app.app import WeiboApp
+from weibo_tui.app.forms import path_input
+from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.app.widgets import chrome
 from weibo_tui.app.widgets.chrome import StatusMessage
-from weibo_tui.errors import WeiboTuiError
 
 Scene = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
 
@@ -25,11 +27,17 @@ def play(scene: Scene, size: tuple[int, int] = (100, 30)) -> WeiboApp:
     """Run the app, driven by `scene`, and return it after its exit."""
 
     async def run() -> WeiboApp:
-        app = WeiboApp()
+        app, calls = WeiboApp(), _Calls()
         try:
             async with app.run_test(size=size) as pilot:
-                at_rest = partial(rest, pilot)
-                with patch("textual.app.wait_for_idle", at_rest), patch("textual.pilot.wait_for_idle", at_rest):
+                at_rest = partial(rest, pilot, calls)
+                with (
+                    patch("textual.app.wait_for_idle", at_rest),
+                    patch("textual.pilot.wait_for_idle", at_rest),
+                    patch.object(WorkerThread, "call", calls.count(WorkerThread.call)),
+                    patch.object(path_input, "run_in_thread", calls.count(path_input.run_in_thread)),
+                    patch.object(chrome, "MESSAGE_SECONDS", 600.0),  # a slow machine must not miss a message
+                ):
                     await pilot.pause()
                     await scene(pilot)
         finally:
@@ -39,29 +47,55 @@ def play(scene: Scene, size: tuple[int, int] = (100, 30)) -> WeiboApp:
     return asyncio.run(run())
 
 
-async def rest(pilot: Pilot[None], *_limits: float) -> None:
-    """Wait until the screen and the records' thread have nothing left to do.
+class _Calls:
+    """Calls of threads that are not answered yet, without those of the engine, which may load a model."""
+
+    LIMIT_SECONDS = 10.0
+    """Longest time to wait for a call, as a test may block a thread."""
+
+    def __init__(self) -> None:
+        self._started: list[float] = []
+
+    def count(self, call: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+        async def counted(*arguments: Any) -> Any:
+            if isinstance(arguments[0], WorkerThread) and arguments[0].name == "engine":
+                return await call(*arguments)
+            self._started.append(started := time.monotonic())
+            try:
+                return await call(*arguments)
+            finally:
+                self._started.remove(started)
+
+        return counted
+
+    @property
+    def waiting(self) -> bool:
+        return any(time.monotonic() < started + self.LIMIT_SECONDS for started in self._started)
+
+
+async def rest(pilot: Pilot[None], calls: _Calls, *_limits: float) -> None:
+    """Wait until nothing is left to do: no key or message, no call of a thread, no drawing.
 
     It replaces Textual's `wait_for_idle`, which guesses from the processor time: with other programs it returns too
-    early, and while the engine works it waits for a second."""
-    app = app_of(pilot)
+    early, and while the engine works it waits for a second. The engine's calls and the jobs may still go on."""
+    app, loop = app_of(pilot), asyncio.get_running_loop()
 
     def at_rest() -> bool:
         nodes = (app, *app.screen.walk_children(with_self=True))
-        return app.key_queue.is_empty and all(node._message_queue.empty() for node in nodes)
+        answered = not calls.waiting and not loop._ready  # type: ignore[attr-defined]
+        return answered and app.key_queue.is_empty and all(node._message_queue.empty() for node in nodes)
 
     while not app.exiting:
         while not (app.exiting or at_rest()):
             await asyncio.sleep(0.001)
-        with suppress(TimeoutError, WeiboTuiError):  # a test that blocks the records' thread, or has ended it
-            await asyncio.wait_for(app.records.call(lambda _wb: None), 1)
         await pilot._wait_for_screen()  # also for handlers that wait inside a message
         app.screen._on_timer_update()
-        if at_rest():
+        await asyncio.sleep(0)  # for what the drawing started
+        if at_rest() and not app.screen._callbacks:
             return
 
 
-async def see(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 60.0) -> None:
+async def see(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 120.0) -> None:
     """Run the app until `happened` is true. Fail after `seconds`."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not happened():
@@ -69,10 +103,15 @@ async def see(pilot: Pilot[None], happened: Callable[[], object], seconds: float
         await asyncio.sleep(0.01)
 
 
-async def until(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 60.0) -> None:
+async def until(pilot: Pilot[None], happened: Callable[[], object], seconds: float = 120.0) -> None:
     """Run the app until `happened` is true, then until it is idle. Fail after `seconds`."""
     await see(pilot, happened, seconds)
     await pilot.pause()
+
+
+async def shows(pilot: Pilot[None], *texts: str) -> None:
+    """Wait until all these texts are drawn."""
+    await until(pilot, lambda: all(text in drawn(pilot) for text in texts))
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

@@ -67,7 +67,7 @@ class Work:
         self._allowed.release(steps)
 
     async def step_started(self) -> None:
-        assert await asyncio.to_thread(self.begun.acquire, timeout=60)
+        assert await asyncio.to_thread(self.begun.acquire, timeout=120)
 
 
 def _closing() -> bool:

@@ -22,7 +22,7 @@ import pyte
 
 KEYS = {
     "enter": "\r",
-    "escape": "\x1b",
+    "escape": "\x1b[27u",  # as kitty sends it: a single \x1b may be read together with the next key
     "tab": "\t",
     "backspace": "\x7f",
     "up": "\x1b[A",
@@ -149,8 +149,7 @@ class Terminal:
         """Send keys by name, and other text unchanged."""
         for key in keys:
             os.write(self._master, KEYS.get(key, key).encode())
-            # A single escape counts as the key only if nothing follows for a while.
-            self.listen(0.3 if key == "escape" else 0.03)
+            self.listen(0.03)
 
     def send(self, data: bytes, seconds: float = 30.0) -> None:
         """Send bytes as fast as the program reads them, and draw its output."""
@@ -187,11 +186,11 @@ class Terminal:
             self._stream.feed(data if self._text is None else self._text.decode(data).encode())
         return True
 
-    def wait_for(self, text: str, seconds: float = 60.0) -> str:
+    def wait_for(self, text: str, seconds: float = 120.0) -> str:
         """Draw until `text` is on the screen. Return the screen."""
         return self.wait_until(lambda: text in self.text, text, seconds)
 
-    def wait_until(self, happened: Callable[[], object], what: str, seconds: float = 60.0) -> str:
+    def wait_until(self, happened: Callable[[], object], what: str, seconds: float = 120.0) -> str:
         """Draw until `happened` is true. Fail with the screen after `seconds`."""
         deadline = time.monotonic() + seconds
         while not happened():
@@ -200,7 +199,7 @@ class Terminal:
             assert time.monotonic() < deadline, f"{what!r} did not come:\n{self.text}"
         return self.text
 
-    def wait_for_end(self, seconds: float = 60.0) -> int:
+    def wait_for_end(self, seconds: float = 120.0) -> int:
         """Draw until the program ends. Return its exit code."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:

@@ -2,7 +2,7 @@
 
 Atheris is no dependency: `pip install atheris`, then, with a target and libFuzzer's options,
 
-    python tests/fuzzing/fuzz.py table -max_total_time=600 -rss_limit_mb=2048 -timeout=30 corpus-folder/
+    python tests/fuzzing/fuzz.py table -max_total_time=600 -rss_limit_mb=2048 -timeout=120 corpus-folder/
 
 A crash is written to `crash-…` in the current folder; name that file to try it again. Earlier findings are ordinary
 tests in `tests/unit/test_hostile_*.py`.

@@ -142,7 +142,7 @@ def test_app_without_a_locale_shows_chinese(settings: Settings, furnished: Path)
     check_prediction(settings)
     variables = {name: value for name, value in settings.items() if value is not None}
     process = start("predict", "今天的面真好吃", "--json", env=environment(**variables))
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, b"")
     assert b'"label"' in out
 

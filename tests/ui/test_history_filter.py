@@ -53,6 +53,7 @@ def outcome(history: Scene) -> str:
 async def apply(history: Scene, **fields: str) -> None:
     """Open the dialog, fill it in, and press its button."""
     await history.press("f")
+    await history.until_dialog(FilterDialog)
     fill_in(history, **fields)
     await history.pilot.pause()
     await history.pilot.click("#apply")

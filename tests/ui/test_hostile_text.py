@@ -178,7 +178,7 @@ def test_models_and_jobs_show_hostile_texts(size: tuple[int, int], hostile: Path
         app.evaluations.items.append(evaluation)
         models._start(JobRequest(job))
         app.evaluations.open(evaluation)
-        await until(pilot, lambda: job.outcome)
+        await until(pilot, lambda: not app.jobs)
         assert job.outcome == "done", evaluation.problem
         seen = await look(pilot)
         for key in ("down", "right", "enter", "down", "enter", "escape", "escape", "escape"):

@@ -91,12 +91,13 @@ def test_palette_finds_every_action_by_both_names(size: tuple[int, int], languag
     play(scene, size)
 
 
-def test_palette_goes_to_screen_and_runs_action(furnished: Path) -> None:
+def test_palette_goes_to_screen_and_runs_action(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Workbench(furnished) as wb:
         list(wb.iter_predict(["今天很好", "今天不好"], record=True))
 
     async def scene(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
+        monkeypatch.setattr("weibo_tui.app.commands.LOADING_SECONDS", 60.0)  # for a slow machine
         await choose(pilot, "history filter")
         await until(pilot, lambda: isinstance(app.screen, FilterDialog))
         assert app.current_mode == "history"
@@ -104,6 +105,7 @@ def test_palette_goes_to_screen_and_runs_action(furnished: Path) -> None:
         # A pane of another screen gets the focus, and its cursor, first.
         await choose(pilot, "predict copy")
         await until(pilot, lambda: app.current_mode == "predict" and app.clipboard == "今天不好")
+        monkeypatch.setattr("weibo_tui.app.commands.LOADING_SECONDS", 0.0)
         await choose(pilot, "models set default")
         await until(pilot, lambda: message_line(pilot).startswith("There is nothing on Models that “Set default”"))
         assert app.current_mode == "models"

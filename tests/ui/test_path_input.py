@@ -86,8 +86,10 @@ class Line:
         await self.settle()
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.settle()
+        """Press keys, each after the completions for the one before."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
 
     async def paste(self, text: str) -> None:
         self.field.post_message(events.Paste(text))

@@ -193,7 +193,7 @@ def test_digit_keys_correct_a_card_and_undo_takes_it_back(furnished: Path) -> No
         ):
             await pane.press(key)
             await until(pane.pilot, news(pane, message))
-            assert shown in pane.text(card)
+            await until(pane.pilot, lambda: shown in pane.text(card))  # noqa: B023
         await pane.press("u")
         await until(pane.pilot, lambda: "confirmed" in pane.text(card))
         await pane.press("u")

@@ -65,11 +65,11 @@ def test_pasted_lines_are_one_post_or_one_each(furnished: Path) -> None:
         await pane.paste("\n".join([*texts[:7], "  ", *texts[7:]]))
         await pane.dialog_opened()
         await pane.press("down", "enter")
-        await until(pane.pilot, lambda: pane.cards)
+        await until(pane.pilot, lambda: len(pane.cards) == 21)
         *cards, batch = pane.cards
         assert isinstance(batch, BatchCard)
         assert [card.text for card in pane.posts] == texts[-20:]
-        await until(pane.pilot, lambda: not batch.busy and not pane.posts[-1].busy)
+        await until(pane.pilot, lambda: not pane.app.jobs and not pane.posts[-1].busy)
         assert all(card.analysis and card.analysis.text == card.text for card in pane.posts)
         assert pane.text(batch).startswith("▤ 50 pasted posts")
         assert "the last 20 above" in pane.text(batch)
@@ -94,7 +94,7 @@ def test_pasted_lines_are_one_post_or_one_each(furnished: Path) -> None:
         await pane.dialog_opened()
         pane.type("down", "enter")
         await pane.see(lambda: "stopped before it was predicted" in pane.text(pane.posts[20]))
-        assert not batch.busy
+        await until(pane.pilot, lambda: not batch.busy)
         assert 51 < len(history_entries(furnished)) < len(many)
 
     play_predict(act)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from at_work import app_at_work, check_run, plan, started_run
-from stage import Scene, app_of, drawn, see, until
+from stage import Scene, app_of, drawn, see, shows, until
 from terminal import Terminal
 from textual.pilot import Pilot
 
@@ -78,7 +78,7 @@ def test_quit_can_be_cancelled_and_keeps_a_checkpoint(
         label.pause()
         app.start_job(label)
         await ask_to_quit(pilot)
-        assert "Stop and quit" in drawn(pilot)
+        await shows(pilot, "Stop and quit")
         assert "in the background" not in drawn(pilot)  # it has no run
         await pilot.press("escape")
         label.resume()
@@ -87,7 +87,7 @@ def test_quit_can_be_cancelled_and_keeps_a_checkpoint(
         job = await train(pilot, few)
         for key in ("enter", "escape"):
             await ask_to_quit(pilot)
-            assert "Running: second" in drawn(pilot)
+            await shows(pilot, "Running: second")
             await pilot.press("ctrl+q")  # opens no second dialog
             assert len(app.screen_stack) == 2
             await pilot.press(key)
@@ -120,7 +120,7 @@ def test_quit_and_detach_starts_another_process(
 
     assert launched(scene, monkeypatch) == 0
     (process,) = processes
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=120) == 0
     run = check_run(furnished, "stopped")
     assert isinstance(process.args, list)
     assert process.args[-3:] == ["train", "--resume", run.id]
@@ -180,7 +180,7 @@ def test_signal_stops_a_training_with_a_checkpoint(
         terminal.wait_until(lambda: started_run(furnished), "a step of the training")
         end(terminal)
         if end is Terminal.hang_up:
-            assert terminal.process.wait(timeout=60) == 0
+            assert terminal.process.wait(timeout=120) == 0
         else:
             assert terminal.wait_for_end() == 0
             assert terminal.in_order

@@ -27,7 +27,7 @@ launch()
 
 def check_ended(terminal: Terminal, *codes: int) -> None:
     """Check the exit code of a program without a reader of its terminal. No process of it is left."""
-    assert terminal.process.wait(timeout=30) in (codes or (0,))
+    assert terminal.process.wait(timeout=120) in (codes or (0,))
     with pytest.raises(ProcessLookupError):
         os.killpg(terminal.process.pid, 0)
 

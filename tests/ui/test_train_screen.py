@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import made_up
 from models_page import message, screen_of
-from stage import app_of, drawn, message_line, play, until
+from stage import app_of, message_line, play, shows, until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -33,7 +33,7 @@ from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
 
 MACHINE = ComputeOptions("cpu", "float32", threads=1)
-LONG = Hyperparameters(epochs=1000, batch_size=8, bottleneck=8, max_length=32)
+LONG = Hyperparameters(epochs=1000, batch_size=4, bottleneck=8, max_length=32)
 
 
 def train_of(pilot: Pilot[None]) -> TrainScreen:
@@ -58,6 +58,11 @@ def advice(pilot: Pilot[None]) -> str:
 def head(pilot: Pilot[None]) -> str:
     widget = train_of(pilot).query_one(Monitor).query_one(".head", Static)
     return " ".join(" ".join(strip.text for strip in widget.render_lines(widget.region.reset_offset)).split())
+
+
+async def shows_head(pilot: Pilot[None], *texts: str) -> None:
+    """Wait until these texts are above the charts."""
+    await until(pilot, lambda: all(text in head(pilot) for text in texts))
 
 
 async def to_train(pilot: Pilot[None]) -> None:
@@ -107,12 +112,9 @@ def test_train_lists_exports_and_deletes_runs(furnished: Path, tmp_path: Path) -
             ("mood", "train", "finished"),
             ("tiny", "pretrain", "finished"),
         ]
-        await until_steps(pilot)
-        assert "✓ finished" in head(pilot)
-        assert "Saved as adapter 'mood', the default. Test accuracy 99.0%." in head(pilot)
+        await shows_head(pilot, "✓ finished", "Saved as adapter 'mood', the default. Test accuracy 99.0%.")
         await pilot.press("down")
-        await until_steps(pilot)
-        assert "Saved as base 'tiny'" in head(pilot)
+        await shows_head(pilot, "Saved as base 'tiny'")
         await pilot.press("up")
 
         # It polls while it is visible.
@@ -171,11 +173,11 @@ def test_train_empty_says_what_to_do_and_pretrains(home: Path, stocked: Path, co
             screen.query_one(f"#field-{name} Input", Input).value = text
         await pilot.pause()
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: pilot.app.screen is train_of(pilot))
+        await until(pilot, lambda: train_of(pilot).entry is not None)
         assert (selected(pilot).name, selected(pilot).kind) == ("fresh", "pretrain")
         await until_state(pilot, "finished")
         await until(pilot, lambda: any(card.name == "fresh" for card in app_of(pilot).catalog.bases))
-        await until_steps(pilot)
+        await until_steps(pilot, 23)
         assert train_of(pilot).store.metrics[selected(pilot).key].steps == 24
 
     play(scene)
@@ -198,7 +200,7 @@ def test_train_pauses_and_stops_but_refuses_changed_data(furnished: Path, few: P
         for _turn in range(5):
             await pilot.pause(0.01)
             assert await last_seq() == before
-        assert "‖ paused" in head(pilot)
+        await shows_head(pilot, "‖ paused")
         press(pilot, "space")
         await until_state(pilot, "running")
         await until_steps(pilot, train_of(pilot).store.metrics[job.run].step + 3)
@@ -206,15 +208,15 @@ def test_train_pauses_and_stops_but_refuses_changed_data(furnished: Path, few: P
         await ask(pilot, "s", "enter")  # the safe answer is first
         assert not job.stopping
         await ask(pilot, "s", "down", "enter")
+        await until(pilot, lambda: not app_of(pilot).jobs)
         await until_state(pilot, "stopped")
         assert selected(pilot).run is not None
         assert (furnished / "runs" / job.run / "checkpoint.safetensors").is_file()
-        assert not app_of(pilot).jobs
 
         made_up.write_posts(few, 40, seed=9)
         press(pilot, "r")
-        await until(pilot, lambda: "has changed since it started" in head(pilot))
-        assert selected(pilot).state == "stopped"
+        await shows_head(pilot, "has changed since it started")
+        await until_state(pilot, "stopped")
 
     play(scene)
 
@@ -242,6 +244,7 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         train_of(pilot).follow(job)
         await until_state(pilot, "paused")
         await ask(pilot, "s", "down", "enter")
+        await until(pilot, lambda: not app.jobs)
         await until_state(pilot, "stopped")
         press(pilot, "f4")  # first, because the message comes to the screen that is open at the end
         await until(pilot, lambda: app.current_mode == "history")
@@ -249,7 +252,7 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         await message(pilot, "on other posts. To make it the default, select it in Train (F3) and press u.")
         assert message_line(pilot).startswith("'parted' finished. Test accuracy ")
         assert "The default adapter 'mood' has 99.0%" in message_line(pilot)
-        assert bells == [1]
+        await until(pilot, lambda: bells == [1])
         await pilot.press("f3")
         await until_state(pilot, "finished")
         assert selected(pilot).key == job.run
@@ -258,7 +261,7 @@ def test_train_resumed_run_equals_an_uninterrupted_one(furnished: Path, few: Pat
         assert any("Resumed from step" in line.text for line in metrics.log)
         await until(pilot, lambda: train_of(pilot).query_one(Monitor).has_class("-scored"))
         assert app.catalog.adapter == "mood"
-        assert "The default adapter 'mood' has 99.0% on other posts. Press u to make it the default." in head(pilot)
+        await shows_head(pilot, "The default adapter 'mood' has 99.0% on other posts. Press u to make it the default.")
         await pilot.press("u")
         await until(pilot, lambda: app.catalog.adapter == "parted")
         assert not train_of(pilot).check_action("use", ())
@@ -279,7 +282,7 @@ def test_train_failure_is_explained_and_two_runs_take_turns(furnished: Path, few
         start(pilot, plan(one_label, "doomed"))
         await until_state(pilot, "failed")
         assert selected(pilot).run is None
-        assert "all posts have the label positive" in head(pilot)
+        await shows_head(pilot, "all posts have the label positive")
         await pilot.press("d")
         await until(pilot, lambda: selected(pilot).name == "mood")
 
@@ -294,8 +297,7 @@ def test_train_failure_is_explained_and_two_runs_take_turns(furnished: Path, few
         press(pilot, "d")
         await message(pilot, "'second' is queued. Stop it first.")
         press(pilot, "ctrl+q")
-        await until(pilot, lambda: "Running: first" in drawn(pilot))
-        assert "Queued, and not kept when you quit: second" in drawn(pilot)
+        await shows(pilot, "Running: first", "Queued, and not kept when you quit: second")
         press(pilot, "escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ChoiceDialog))
         press(pilot, "b")
@@ -325,7 +327,7 @@ def test_train_run_of_another_program_is_shown_live(furnished: Path, few: Path) 
             train_of(pilot).query_one("#runs", OptionList).highlighted = 0
             await until_steps(pilot, 5)
             assert selected(pilot).is_elsewhere
-            assert "▶ running elsewhere" in head(pilot)
+            await shows_head(pilot, "▶ running elsewhere")
             press(pilot, "d")
             await message(pilot, "is running")
             for state in ("paused", "running"):

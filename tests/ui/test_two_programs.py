@@ -64,7 +64,7 @@ def test_app_and_programs_keep_all_predictions(
             pilot.app.post_message(events.Paste(post))
             await pilot.press("enter")
         for process in others:
-            process.communicate(timeout=60)
+            process.communicate(timeout=120)
             assert process.returncode == 0
         await until(pilot, lambda: len(texts(furnished)) == len(posts))
         await pilot.press("f4")
@@ -96,9 +96,9 @@ def test_app_resume_of_an_active_run_is_refused(furnished: Path, few: Path) -> N
             await pilot.press("f3")
             await until(pilot, lambda: "stopped" in drawn(pilot))
             await pilot.press("r")
+            message = f"Run {run} is running in another program"
+            await until(pilot, lambda: message in " ".join(message_line(pilot).split()))
             await until(pilot, lambda: not app_of(pilot).jobs)
-            await until(pilot, lambda: message_line(pilot))
-            assert f"Run {run} is running in another program" in " ".join(message_line(pilot).split())
 
         with other.runs.lock(run):
             other._database.execute("UPDATE runs SET state = 'stopped'")  # as when the app read it
@@ -115,13 +115,13 @@ def test_two_resumes_of_a_run_one_wins(_time: int, furnished: Path, posts_file: 
         pass
     loser = next(process for process in both if process.poll() is not None)
     winner = next(process for process in both if process is not loser)
-    _out, err = loser.communicate(timeout=60)
+    _out, err = loser.communicate(timeout=120)
     message = err.decode().splitlines()
     assert loser.returncode == 2
     assert re.fullmatch(f"weibo-tui: Run {run} is running in another program. .*", message[-1])
     assert winner.poll() is None
     winner.send_signal(signal.SIGTERM)
-    winner.communicate(timeout=60)
+    winner.communicate(timeout=120)
     with Workbench() as wb:
         assert wb.runs.get(run).state == "stopped"
 
@@ -147,7 +147,7 @@ def test_adapter_removed_elsewhere_is_reported(furnished: Path) -> None:
         await pilot.press(*"今天的面真好吃", "enter")
         await until(pilot, lambda: re.search("(positive|negative) +━", drawn(pilot)))
         removed = start("adapters", "remove", "mood")
-        _out, err = removed.communicate(timeout=60)
+        _out, err = removed.communicate(timeout=120)
         assert removed.returncode == 0, err
         await pilot.press(*"昨天的面真好吃", "enter")
         await until(pilot, lambda: "Adapter not found: 'mood'" in drawn(pilot))

@@ -76,7 +76,7 @@ def test_chinese_translates_text_but_no_keys(
 def run(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run the command line in a process of its own."""
     with start(*words, **options) as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 

@@ -190,7 +190,7 @@ def test_killed_downloads_resume_each_time(home: Path, hub: Hub, model: dict[str
         assert installed(home) == []
     gate.set()
     process = start("bases", "get", REPOSITORY)
-    _out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=120)
     assert process.returncode == 0
     assert err.decode().startswith("Added base 'gpt2-small' with ")
     assert hub.ranges == [0, 2 * CHUNK_SIZE, 4 * CHUNK_SIZE, 6 * CHUNK_SIZE]

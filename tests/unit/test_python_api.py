@@ -13,9 +13,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from weibo_tui import (
     Predictions,
     ScoreCard,
     StepDone,
+    TrainingConfig,
     TrainingResult,
     UserInputError,
     WeiboTuiError,
@@ -163,27 +164,26 @@ def test_train_options_reach_every_part_of_config(wb: Workbench, few: Path) -> N
     assert wb.runs.get(result.run_id).plan["plan"]["machine"] == MACHINE
 
 
-def interrupt_after_steps(wb: Workbench, steps: int = 2) -> threading.Thread:
-    """Send Ctrl-C to this process once a run has done some steps."""
+def interrupting(iter_train: Callable[..., Any]) -> Callable[..., Iterator[object]]:
+    """Let a training send Ctrl-C to this process at its second step."""
 
-    def wait() -> None:
-        for _time in range(6000):
-            if any(run.step >= steps for run in wb.runs.list()):
-                os.kill(os.getpid(), signal.SIGINT)
-                return
-            time.sleep(0.01)
+    def iterate(wb: Workbench, config: TrainingConfig) -> Iterator[object]:
+        with closing(iter_train(wb, config)) as events:
+            for event in events:
+                if isinstance(event, StepDone) and event.step == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+                yield event
 
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
+    return iterate
 
 
-def test_ctrl_c_stops_training_that_resume_finishes(wb: Workbench, few: Path, tmp_path: Path) -> None:
+def test_ctrl_c_stops_training_that_resume_finishes(
+    wb: Workbench, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = frame_of(made_up.write_posts(tmp_path / "own.csv", 20, seed=9))
-    thread = interrupt_after_steps(wb)
+    monkeypatch.setattr(Workbench, "iter_train", interrupting(Workbench.iter_train))
     with pytest.raises(KeyboardInterrupt, match=r"resume\('[\d-]+\w+'\)"):
-        wb.train(frame_of(few), "long", validation_data=own, **SHORT | {"epochs": 300, "patience": 1})
-    thread.join(60)
+        wb.train(frame_of(few), "long", validation_data=own, **SHORT | {"epochs": 2})
     (run,) = wb.runs.list()
     assert run.state == "stopped"
     for part in ("data", "validation_data"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,20 +100,27 @@ def test_runs_of_another_process_pause_continue_and_stop(command: Command, furni
     def state() -> Any:
         return json.loads(command.ok("runs", "show", run, "--json").out)["state"]
 
-    with start("train", posts, *options, *MACHINE) as process:
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, b"")
-        run = json.loads(next(lines))["run"]
+    # Its events go to a file: a pipe that nobody reads would block it.
+    output = tmp_path / "events.jsonl"
+
+    def wait_for_lines(number: int) -> list[bytes]:
+        while len(lines := output.read_bytes().splitlines()) < number:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        return lines
+
+    with output.open("wb") as file, start("train", posts, *options, *MACHINE, stdout=file) as process:
+        run = json.loads(wait_for_lines(2)[0])["run"]
         assert f"weibo-tui runs resume {run}" in command.ok("runs", "pause", run).err
         assert state() == "paused"
         assert "continues" in command.ok("runs", "resume", run).err
         assert state() == "running"
-        assert next(lines)  # it makes steps
+        wait_for_lines(len(wait_for_lines(1)) + 2)  # it makes steps
         command.ok("runs", "pause", run)
         stopped = command.ok("runs", "stop", run)
         assert f"Stopped with a checkpoint. Resume with: weibo-tui runs resume {run}" in stopped.err
         assert state() == "stopped"
-        _out, error = process.communicate(timeout=60)
+        _out, error = process.communicate(timeout=120)
     assert process.returncode == 130
     assert f"weibo-tui runs resume {run}" in error.decode()
     assert "is not running (stopped)" in command("runs", "stop", run).err

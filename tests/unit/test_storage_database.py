@@ -261,7 +261,7 @@ def test_programs_can_start_and_write_concurrently(path: Path) -> None:
     programs = [subprocess.Popen([sys.executable, "-c", PROGRAM, str(path), name], stdin=gate) for name in "abc"]
     os.close(gate)
     os.close(opens)
-    assert [program.wait(timeout=60) for program in programs] == [0, 0, 0]
+    assert [program.wait(timeout=120) for program in programs] == [0, 0, 0]
     database = connect(path)
     entries = History(database).page(1000)
     assert {getattr(entry, "text", None) for entry in entries} == {
