@@ -200,7 +200,8 @@ def test_labeled_parquet_keeps_its_schema(command: Command, furnished: Path, tmp
 def test_labeled_file_is_one_history_entry(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
     result = command.ok("predict", "--file", few, "--out", tmp_path / "out.csv")
     assert re.fullmatch(r"40 rows labeled: (negative \d+, positive \d+|positive \d+, negative \d+)\n", result.out)
-    assert re.fullmatch(r"Result written to .*out\.csv at [\d,]+ posts/s\.\n", result.err)
+    assert result.err.startswith("few.csv: CSV, UTF-8, posts in review, labels in label, 40 rows\n")
+    assert re.fullmatch(r"Result written to .*out\.csv at [\d,]+ posts/s\.", result.err.splitlines()[1])
     (entry,) = json_lines(command.ok("history", "list", "--json").out)
     assert (entry["kind"], entry["rows"], entry["failed"]) == ("file", 40, 0)
     command.ok("predict", "--file", few, "--out", tmp_path / "out.csv", "--overwrite", "--no-history")

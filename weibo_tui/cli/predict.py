@@ -22,11 +22,13 @@ from weibo_tui.cli.output import (
     echo_error,
     echo_info,
     echo_json,
+    list_bad_rows,
     one_line,
     open_workbench,
     pad,
     run_with_progress,
 )
+from weibo_tui.datasets.reading import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
@@ -67,22 +69,22 @@ def predict(
     ] = True,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    column: options.TextColumn = None,
-    encoding: options.Encoding = None,
+    columns: Columns = Columns(),
+    bad_rows: options.BadRows = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, LabelingConfig
+    from weibo_tui.workbench import LabelingConfig
 
     if (file is None) == (not text) or (file is None) != (out is None):
         raise UserInputError(
             _("No posts given. Give posts, or - for stdin, or --file with --out. See 'weibo-tui predict --help'.")
         )
     if file is not None and out is not None:
-        columns = Columns(text=column, encoding=encoding)
+        list_bad_rows([file], columns, bad_rows, overwrite)
         _label_file(LabelingConfig(file, out, adapter, columns, machine, overwrite, history), json)
         return
     texts = [_decode_argument(one) for one in text or []]
-    posts: Iterable[str] = _stdin_lines(encoding) if texts == ["-"] else texts
+    posts: Iterable[str] = _stdin_lines(columns.encoding) if texts == ["-"] else texts
     with open_workbench() as workbench:
         _predict_posts(workbench, posts, adapter, machine, json, history)
 

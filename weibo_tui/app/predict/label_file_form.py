@@ -16,7 +16,7 @@ from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_fi
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.services.catalog import Catalog
-from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.datasets.reading import SUFFIXES
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import AuditConfig, Columns, LabelingConfig
@@ -33,8 +33,8 @@ class LabelingForm(PlanForm[LabelingConfig]):
 
     def __init__(self) -> None:
         super().__init__(_("Label a file"))
-        self._source = PathInput(suffixes=sorted(FORMATS), placeholder=_("file of posts"))
-        self._out = PathInput(save=True, suffixes=sorted(FORMATS), placeholder=_("next to the file"))
+        self._source = PathInput(suffixes=SUFFIXES, placeholder=_("file of posts"))
+        self._out = PathInput(save=True, suffixes=SUFFIXES, placeholder=_("next to the file"))
         self._preview = DataPreview(audit=False)
         self._suggested = ""
         """The suggested output path, until the user types another."""
