@@ -48,7 +48,7 @@ def check_refused(result: CommandResult, code: int, *parts: str) -> None:
     *summaries, message = result.err.splitlines()
     assert message.startswith("weibo-tui: ")
     assert result.err.endswith("\n")
-    assert all(": CSV, UTF-8, posts in " in line for line in summaries), result.err
+    assert all(": CSV, UTF-8, " in line for line in summaries), result.err
     assert [part for part in parts if part not in result.err] == [], result.err
 
 

@@ -42,7 +42,7 @@ def download_data(
 
 @options.with_hyperparameters
 def audit(
-    data: options.Data,
+    data: options.Data = None,
     json: options.Json = False,
     columns: Columns = Columns(),
     bad_rows: options.BadRows = None,
@@ -51,8 +51,8 @@ def audit(
 ) -> None:
     from weibo_tui.workbench import AuditConfig, AuditResult
 
-    list_bad_rows(data, columns, bad_rows, overwrite)
-    plan = AuditConfig(tuple(data), columns, options.label_names(labels))
+    list_bad_rows(data or (), columns, bad_rows, overwrite)
+    plan = AuditConfig(tuple(data or ()), columns, options.label_names(labels))
     figures = run_with_progress(lambda workbench: workbench.iter_audit(plan), AuditResult).audit.to_json()
     if json:
         echo_json(figures)

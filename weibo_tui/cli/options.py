@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from weibo_tui.datasets.containers import expand
 from weibo_tui.datasets.reading import Columns
 from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters, Parameter, parameters, preset_values
 from weibo_tui.errors import UserInputError
@@ -58,7 +59,7 @@ TestData = Annotated[
         ),
     ),
 ]
-Data = Annotated[list[Path], typer.Argument(help=DATA_HELP, metavar="DATA")]
+Data = Annotated[list[Path] | None, typer.Argument(help=DATA_HELP, metavar="DATA")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace an existing file or model."))]
 Resume = Annotated[
     str,
@@ -78,7 +79,7 @@ def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
         if isinstance(item.annotation, type) and hasattr(item.annotation, "__dataclass_fields__"):
             groups[item.name] = item.annotation
             if item.annotation is Columns:
-                expanded += _table_options()
+                expanded += _table_options("data" in signature.parameters)
                 continue
             if item.annotation is Hyperparameters:
                 expanded.append(_preset())
@@ -97,17 +98,24 @@ def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
                     values[name] = value
         for name, kind in groups.items():
             if kind is Columns:
-                values[name] = Columns(**{field.name: values.pop(_parameter(field.name)) for field in fields(Columns)})
+                given = {field.name: values.pop(_parameter(field.name), field.default) for field in fields(Columns)}
+                values[name] = Columns(**given | {"label_of": _labels_of_files(given["label_of"] or ())})
                 continue
             values[name] = kind(**{one: values.pop(one) for one, item in parameters(kind).items() if item.help})
+        if "data" in values:
+            columns = values["columns"]
+            files = [Path(file) for file, _label in columns.label_of]
+            values["data"] = expand([*(values["data"] or []), *files])
+            if not values["data"] and "resume" not in values:
+                raise UserInputError(_("No data given. Give labeled files, as DATA or with --label-of."))
         command(**values)
 
     run.__signature__ = signature.replace(parameters=[*expanded, context])  # type: ignore[attr-defined]
     return run
 
 
-def _table_options() -> list[inspect.Parameter]:
-    """Return the options for the fields of `Columns`."""
+def _table_options(is_labeled: bool) -> list[inspect.Parameter]:
+    """Return the options for the fields of `Columns`; `is_labeled` is whether the command needs labels."""
     options: dict[str, tuple[str, str | None, str]] = {
         "text": ("--column --text-column", "NAME", _("Text column by name or number (default: detected).")),
         "label": ("--label-column", "NAME", _("Label column by name or number (default: detected).")),
@@ -116,9 +124,14 @@ def _table_options() -> list[inspect.Parameter]:
         "sheet": ("--sheet", "NAME", _("Sheet of an Excel file (default: the first).")),
         "max_bad_rows": ("--max-bad-rows", "SHARE", _("Share of rows that may be unreadable (default: 5%).")),
     }
-    kinds: dict[str, Any] = {"header": bool | None, "max_bad_rows": float}
+    if is_labeled:
+        one_label = _("File or folder whose posts all have this label, for one file per label.")
+        options["label_of"] = ("--label-of", "FILE=LABEL", one_label)
+    kinds: dict[str, Any] = {"header": bool | None, "max_bad_rows": float, "label_of": list[str] | None}
     result = []
     for field in fields(Columns):
+        if field.name not in options:
+            continue
         names, metavar, help_text = options[field.name]
         parser = _share if field.name == "max_bad_rows" else None
         option = typer.Option(
@@ -126,12 +139,24 @@ def _table_options() -> list[inspect.Parameter]:
         )
         kind = Annotated[kinds.get(field.name, str | None), option]  # type: ignore[valid-type]
         place = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        result.append(inspect.Parameter(_parameter(field.name), place, default=field.default, annotation=kind))
+        result.append(inspect.Parameter(_parameter(field.name), place, default=field.default or None, annotation=kind))
     return result
 
 
 def _parameter(field: str) -> str:
     return f"columns_{field}"  # a command may have a parameter `text` of its own
+
+
+def _labels_of_files(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the absolute paths and labels of `--label-of FILE=LABEL`."""
+    result = []
+    for pair in pairs:
+        file, _sign, label = pair.rpartition("=")
+        if not file or not label.strip():
+            message = _("--label-of is {value}. Give a file and its label, as in {example}.")
+            raise UserInputError(message.format(value=pair, example="good.txt=positive"))
+        result += [(str(path.absolute()), label.strip()) for path in expand([Path(file)])]
+    return tuple(result)
 
 
 def _share(value: str | float) -> float:

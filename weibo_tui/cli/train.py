@@ -206,7 +206,7 @@ def _started(event: RunStarted) -> str:
 
 @options.with_hyperparameters
 def evaluate(
-    data: options.Data,
+    data: options.Data = None,
     adapter: options.Adapter = "",
     errors: Annotated[
         Path | None, typer.Option(metavar="FILE", help=_("Write the errors to this CSV file, most confident first."))
@@ -219,8 +219,8 @@ def evaluate(
 ) -> None:
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
-    list_bad_rows(data, columns, bad_rows, overwrite)
-    config = EvaluationConfig(tuple(data), adapter, columns, machine, errors, overwrite)
+    list_bad_rows(data or (), columns, bad_rows, overwrite)
+    config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite)
     result = run_with_progress(lambda workbench: workbench.iter_evaluate(config), EvaluationResult)
     score = result.score.to_dict() | {"seen_in_training": result.seen_in_training, "unlabeled": result.unlabeled}
     if json:

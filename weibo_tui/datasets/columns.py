@@ -48,7 +48,7 @@ _NO_POST = re.compile(
 _START = 200  # characters of a cell that tell what it is
 _MAX_LABELS = 20
 _MAX_LABEL_LENGTH = 20
-_MIN_POST_LENGTH = 4
+_MIN_POST_LENGTH = 3
 _CLEARLY = 2.0  # times as much text as the next column
 
 

@@ -5,12 +5,14 @@ A compressed file is decompressed again in each pass, in a stream.
 
 from __future__ import annotations
 
+import glob
 import gzip
 import lzma
+import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +24,12 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import join_names
 
 Container = Literal["", "gz", "xz", "zip"]
+
+SUFFIXES = (
+    *(".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".json", ".xlsx", ".xlsm", ".parquet", ".pq"),
+    *(".feather", ".arrow", ".gz", ".xz", ".zip"),
+)
+"""Suffixes of files that may be tables. What a file is, its content says."""
 
 MAX_UNPACKED = 2**32
 """Bytes of a compressed Excel, Parquet or Arrow file, which is unpacked before it is read."""
@@ -110,6 +118,26 @@ class DataFile:
                     unpacked.write(block)
                 unpacked.seek(0)
                 yield unpacked
+
+
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that are meant: those of a folder, and those that match a pattern such as `*.csv`.
+
+    Windows leaves patterns to the program. Raise UserInputError where there is no file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        found = [path]
+        if path.is_dir():
+            found = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES and one.is_file())
+            if not found:
+                raise UserInputError(_("{path} contains no tables of posts.").format(path=path))
+        elif any(sign in str(path) for sign in "*?[") and not os.path.exists(path):  # noqa: PTH110 - never raises
+            found = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - any part may be a pattern
+            if not found:
+                raise UserInputError(_("No file matches {path}. Check the pattern.").format(path=path))
+        files += found
+    return list(dict.fromkeys(files))
 
 
 def open_container(path: Path) -> DataFile:

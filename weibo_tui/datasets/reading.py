@@ -43,12 +43,6 @@ from weibo_tui.text.terminal import join_names, truncate
 
 LABEL_SOURCE = "label_source"
 """The column of an exported history that says whose its `label` is: `human` or `model`."""
-SUFFIXES = (
-    *(".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".json", ".xlsx", ".xlsm", ".parquet", ".pq"),
-    *(".feather", ".arrow", ".gz", ".xz", ".zip"),
-)
-"""Suffixes of files that may be tables. What a file is, its content says."""
-
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _SAMPLE_ROWS = 1000  # that tell the columns
 _MAX_COLUMNS_IN_MESSAGE = 20
@@ -60,7 +54,8 @@ class Columns:
     """How to read a table; None is detected.
 
     `text` and `label` are columns by name or number (from 1), `header` is whether the table has one, and `sheet` is one
-    of a workbook (default: the first). `max_bad_rows` is the share of rows that may be skipped.
+    of a workbook (default: the first). `max_bad_rows` is the share of rows that may be skipped. `label_of` has absolute
+    paths of files whose posts all have one label, and that label.
     """
 
     text: str | None = None
@@ -69,17 +64,19 @@ class Columns:
     header: bool | None = None
     sheet: str | None = None
     max_bad_rows: float = MAX_BAD_SHARE
+    label_of: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PostTable:
-    """A table of posts that can be read, and its columns."""
+    """A table of posts that can be read, and its columns; `label` is that of all its posts, if they have one."""
 
     table: Table
     columns: tuple[str, ...]
     text_column: str
     label_column: str | None
     max_bad_rows: float = MAX_BAD_SHARE
+    label: str | None = None
 
     @property
     def path(self) -> Path:
@@ -111,7 +108,9 @@ class PostTable:
         if not self.table.dialect.quotes:
             parts.append(_("without quoting"))
         parts.append(_("posts in {column}").format(column=truncate(self.text_column)))
-        if self.label_column is not None:
+        if self.label is not None:
+            parts.append(_("all labeled {label}").format(label=truncate(self.label)))
+        elif self.label_column is not None:
             parts.append(_("labels in {column}").format(column=truncate(self.label_column)))
         return f"{self.path.name}: {', '.join([*parts, *_counts(self.table.layout, report)])}"
 
@@ -153,10 +152,11 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A table as it will be read, and its first rows."""
+    """A table as it will be read, and its first rows. A table that is read to its end has a `report`."""
 
     source: PostTable
     rows: tuple[TableRow, ...]
+    report: Report | None = None
 
 
 def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = False) -> PostTable:
@@ -183,6 +183,8 @@ def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = F
     twins = [name for name in names if fold(name) == fold(text)]
     if columns.text is None and len(twins) > 1:
         raise _two_columns_error(path, twins[1].strip())
+    if (constant := dict(columns.label_of).get(str(path.absolute()))) is not None:
+        return PostTable(table, names, text, None, columns.max_bad_rows, constant)
     label = _requested(path, names, columns.label, "--label-column") or roles.guess_label(sample, text, is_named)
     if label == text:
         message = _("{path}: column {name} cannot be both text and label.")
@@ -205,7 +207,7 @@ def read_rows(source: PostTable, report: Report | None = None) -> Iterator[Table
     has_source = has_source and (label_source is not None or not source.table.is_grid)
     is_escaped = label_source is not None and source.format in ("csv", "tsv")
     for number, values in enumerate(read_values(source, report), start=1):
-        label = None if source.label_column is None else _label(values.get(source.label_column))
+        label = source.label if source.label_column is None else _label(values.get(source.label_column))
         predicted = has_source and fold(str(values.get(label_source or LABEL_SOURCE))) == "model"
         text = post_text(source, number, values.get(source.text_column))
         if is_escaped:
@@ -238,8 +240,9 @@ def post_text(source: PostTable, number: int, value: Any) -> str:
 
 def preview_table(path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
     """Return how a file will be read, and its first `limit` rows. Raise the errors of `open_table` and `read_rows`."""
-    source = open_table(path, columns)
-    return Preview(source, tuple(islice(read_rows(source), limit)))
+    source, report = open_table(path, columns), Report()
+    rows = list(islice(read_rows(source, report), limit + 1))
+    return Preview(source, tuple(rows[:limit]), report if len(rows) <= limit else None)
 
 
 def count_rows(source: PostTable, report: Report | None = None) -> Generator[Progress, None, int]:

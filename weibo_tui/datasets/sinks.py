@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
 from weibo_tui.errors import UserInputError
@@ -35,6 +36,13 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 _PARQUET_ROWS = 10_000  # that are written at once
 
 Write: TypeAlias = Callable[[Mapping[str, Any]], None]
+
+
+def default_output(source: Path) -> Path:
+    """Return the path of a labeled copy next to the source, in its format if that can be written."""
+    plain = source.with_suffix("") if source.suffix.lower() in (".gz", ".xz", ".zip") else source
+    suffix = {".json": ".jsonl"}.get(plain.suffix.lower(), plain.suffix)
+    return plain.with_name(f"{plain.stem}.labeled{suffix if suffix.lower() in OUTPUT_SUFFIXES else '.csv'}")
 
 
 @contextmanager

@@ -56,8 +56,8 @@ def output_format(source: PostTable, out: Path) -> OutputFormat:
     if suffix in ("", source.path.suffix.lower()) and source.format in get_args(OutputFormat):
         return source.format  # type: ignore[return-value]  # one of these
     if suffix not in OUTPUT_SUFFIXES:
-        message = _("Cannot write {path}. Give it one of the endings {endings}.")
-        raise UserInputError(message.format(path=out, endings=join_list(OUTPUT_SUFFIXES)))
+        message = _("Cannot write {path}. Give it the ending .csv, .tsv, .jsonl, .parquet or .xlsx.")
+        raise UserInputError(message.format(path=out))
     return OUTPUT_SUFFIXES[suffix]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from weibo_tui.datasets.containers import expand
 from weibo_tui.datasets.reading import Columns, open_table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -52,9 +53,9 @@ def labeled_files(data: LabeledData) -> Iterator[tuple[Path, ...]]:
         with TemporaryDirectory(prefix="weibo-tui-") as folder:
             yield (_write_frame(data, Path(folder)),)
     elif isinstance(data, Iterable) and not isinstance(data, str | bytes | os.PathLike):
-        yield tuple(map(to_path, data))
+        yield tuple(expand(map(to_path, data)))
     else:
-        yield (to_path(data),)
+        yield tuple(expand([to_path(data)]))
 
 
 @contextmanager

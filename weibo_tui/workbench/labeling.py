@@ -35,7 +35,8 @@ WINDOW = 2048
 
 @dataclass(frozen=True, slots=True)
 class LabelingResult:
-    """The last event of a labeling: `counts` of rows by label, and rows with an error.
+    """The last event of a labeling: `counts` of rows by label, and rows with an error, or below the confidence
+    threshold (`uncertain`).
 
     `continued` is the number of rows from the checkpoint; `posts_per_second` is the speed of the others."""
 
@@ -45,6 +46,7 @@ class LabelingResult:
     counts: dict[str, int]
     continued: int
     posts_per_second: float
+    uncertain: int = 0
 
     @property
     def path(self) -> Path:
@@ -83,7 +85,8 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
     key = hashlib.sha256(json.dumps([*model, str(classifier.compute), list(added)]).encode()).hexdigest()
     with open_checkpoint(config.out, key) as checkpoint:
         yield from checkpoint.read()
-        labeling = _Labeling(config, classifier, card.labels, tuple(added), checkpoint, total, source_state)
+        below = models.settings.uncertain_below
+        labeling = _Labeling(config, classifier, card.labels, tuple(added), checkpoint, total, source_state, below)
         labeling.check_out()
         checkpoint.start(config.overwrite)
         started = time.perf_counter()
@@ -109,7 +112,7 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
         # Last, so that after a kill before this line the same command comes here again.
         checkpoint.remove()
     rate = (labeling.rows - labeling.continued) / seconds
-    yield LabelingResult(str(config.out), labeling.rows, failed, counts, labeling.continued, rate)
+    yield LabelingResult(str(config.out), labeling.rows, failed, counts, labeling.continued, rate, labeling.uncertain)
 
 
 class _Labeling:
@@ -124,6 +127,7 @@ class _Labeling:
         checkpoint: LabelingCheckpoint,
         total: int,
         source_state: tuple[int, int],
+        uncertain_below: float,
     ) -> None:
         self._config = config
         self._classifier = classifier
@@ -132,7 +136,8 @@ class _Labeling:
         self._checkpoint = checkpoint
         self._total = total
         self._source_state = source_state
-        self.rows = self.continued = 0
+        self._uncertain_below = uncertain_below
+        self.rows = self.continued = self.uncertain = 0
         self.counts: Counter[str] = Counter()
         self.finished_at = ""
 
@@ -154,6 +159,7 @@ class _Labeling:
             self._checkpoint.add(self.rows + 1, posts, values)
         self.rows += len(posts)
         rows = [dict(zip(self._added, row, strict=True)) for row in values]
+        self.uncertain += sum(row[1] is not None and row[1] < self._uncertain_below for row in values)
         self.counts.update(row[0] for row in values if row[0] is not None)
         return rows
 

@@ -26,7 +26,8 @@ from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.footer import KeyFooter
-from weibo_tui.datasets.reading import SUFFIXES, open_table
+from weibo_tui.datasets.containers import SUFFIXES
+from weibo_tui.datasets.reading import open_table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import Columns

@@ -25,7 +25,7 @@ from weibo_tui.app.forms.hyperparameter_fields import (
     preset_field,
 )
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.datasets.reading import SUFFIXES
+from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
