@@ -129,7 +129,7 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         found = [path]
         if path.is_dir():
-            found = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES and one.is_file())
+            found = sorted(one for one in path.iterdir() if _is_table(one))
             if not found:
                 raise UserInputError(_("{path} contains no tables of posts.").format(path=path))
         elif any(sign in str(path) for sign in "*?[") and not os.path.exists(path):  # noqa: PTH110 - never raises
@@ -138,6 +138,10 @@ def expand(paths: Iterable[Path]) -> list[Path]:
                 raise UserInputError(_("No file matches {path}. Check the pattern.").format(path=path))
         files += found
     return list(dict.fromkeys(files))
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def open_container(path: Path) -> DataFile:
@@ -150,7 +154,7 @@ def open_container(path: Path) -> DataFile:
         data = DataFile(path, "gz")
     elif head.startswith(b"\xfd7zXZ\0"):
         data = DataFile(path, "xz")
-    elif head.startswith(b"PK\x03\x04"):
+    elif head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # with files, and without
         data = _zip_member(path)
     if data.container:
         with data.open() as unpacked:

@@ -109,12 +109,16 @@ def _not_json(table: Table, error: Exception) -> UserInputError:
 
 
 def _holds_table(value: Mapping[str, Any]) -> bool:
-    return bool(_list_inside(value)) or _is_columns(value)
+    return bool(_list_inside(value)) or _is_split(value) or _is_columns(value)
+
+
+def _is_split(value: Mapping[str, Any]) -> bool:
+    return isinstance(value.get("columns"), list) and isinstance(value.get("data"), list)
 
 
 def _records(value: Any) -> Iterator[Any]:
     """Yield the records of an object: of pandas' orientations, of the longest list in it, or of itself."""
-    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):  # orient="split"
+    if _is_split(value):
         yield from (dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"])
     elif _is_columns(value):
         inner = list(value.values())
