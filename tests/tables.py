@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.datasets.reading import Columns, PostTable, TableRow, count_rows, open_table, read_rows
-from weibo_tui.datasets.tables import Report
+from weibo_tui.datasets.reading import PostTable, TableRow, count_rows, open_table, read_rows
+from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.progress import drain
 
 POSTS = [

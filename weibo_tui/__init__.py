@@ -22,7 +22,7 @@ from weibo_tui.version import __version__
 
 if TYPE_CHECKING:
     from weibo_tui.datasets.auditing import Audit
-    from weibo_tui.datasets.reading import Columns
+    from weibo_tui.datasets.tables import Columns
     from weibo_tui.engine.events import (
         BatchHalved,
         CheckpointSaved,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "datasets.auditing": "Audit",
-    "datasets.reading": "Columns",
+    "datasets.tables": "Columns",
     "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",

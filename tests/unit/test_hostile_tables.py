@@ -13,8 +13,8 @@ import pytest
 from bounds import little_memory, sparse
 
 from weibo_tui.datasets import corpus, dataset
-from weibo_tui.datasets.reading import Columns, count_rows, open_table, read_rows
-from weibo_tui.datasets.tables import MAX_COLUMNS, MAX_RECORD
+from weibo_tui.datasets.reading import count_rows, open_table, read_rows
+from weibo_tui.datasets.tables import MAX_COLUMNS, MAX_RECORD, Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import MAX_POST_LENGTH

@@ -12,7 +12,7 @@ from made_up import numeral
 
 from weibo_tui.datasets.auditing import audit
 from weibo_tui.datasets.dataset import load_dataset
-from weibo_tui.datasets.reading import Columns
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import drain
 from weibo_tui.storage.database import connect

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from weibo_tui.datasets import encodings
 from weibo_tui.datasets.containers import DataFile
-from weibo_tui.datasets.reading import Columns, PostTable, TableRow, count_rows, open_table, preview_table, read_rows
+from weibo_tui.datasets.reading import PostTable, TableRow, count_rows, open_table, preview_table, read_rows
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import drain
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pyarrow import feather
 from tables import EXAMPLES, LABELS, POSTS, check, read, write, zipped
 
-from weibo_tui.datasets.reading import Columns, open_table
+from weibo_tui.datasets.reading import open_table
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 
 PAIRS = list(zip(POSTS, LABELS, strict=True))

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tables import EXAMPLES, LABELS, POSTS, check, read, write, zipped
 
 from weibo_tui.datasets.containers import expand
-from weibo_tui.datasets.reading import Columns, find_bad_rows, open_table
+from weibo_tui.datasets.reading import find_bad_rows, open_table
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 
 

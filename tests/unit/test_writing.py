@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weibo_tui.datasets.reading import Columns, PostTable, open_table, read_rows
+from weibo_tui.datasets.reading import PostTable, open_table, read_rows
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.datasets.writing import Added, Predict, check_added_columns, write_labeled
 from weibo_tui.errors import UserInputError
 from weibo_tui.text.cleaning import MAX_POST_LENGTH

@@ -12,7 +12,7 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import echo_info, echo_json, echo_table, progress_bars
-from weibo_tui.datasets.reading import Columns
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _

@@ -12,7 +12,7 @@ from weibo_tui.cli import options
 from weibo_tui.cli.bases import CAN_RESUME
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import echo, echo_json, list_bad_rows, run_with_progress
-from weibo_tui.datasets.reading import Columns
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent

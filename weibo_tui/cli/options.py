@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from weibo_tui.datasets.containers import expand
-from weibo_tui.datasets.reading import Columns
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters, Parameter, parameters, preset_values
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _

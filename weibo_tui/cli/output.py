@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from weibo_tui.datasets.reading import Columns
+    from weibo_tui.datasets.tables import Columns
     from weibo_tui.workbench import Workbench
 
 Result = TypeVar("Result")

@@ -28,8 +28,8 @@ from weibo_tui.cli.output import (
     pad,
     run_with_progress,
 )
-from weibo_tui.datasets.reading import Columns
 from weibo_tui.datasets.sinks import default_output
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError

@@ -28,7 +28,7 @@ from weibo_tui.cli.output import (
     run_with_progress,
 )
 from weibo_tui.cli.score_card import score_lines
-from weibo_tui.datasets.reading import Columns
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import skipped_rows
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Acceleration, ComputeOptions, DataSplit, Hyperparameters

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.labels import MAX_LABELS, resolve_labels
 from weibo_tui.datasets.near_duplicates import near_duplicates
-from weibo_tui.datasets.reading import Columns, PostTable, open_table, read_rows
+from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.datasets.splitting import Split, split_with_progress
-from weibo_tui.datasets.tables import Report
+from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list

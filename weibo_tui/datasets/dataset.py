@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weibo_tui.datasets.labels import MAX_LABEL_LENGTH, MAX_LABELS, Labels, resolve_labels
-from weibo_tui.datasets.reading import Columns, PostTable, open_table, read_rows
-from weibo_tui.datasets.tables import Report
+from weibo_tui.datasets.reading import PostTable, open_table, read_rows
+from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list

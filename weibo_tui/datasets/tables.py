@@ -41,6 +41,24 @@ _MAX_CONTENT = 1000  # characters
 
 
 @dataclass(frozen=True, slots=True)
+class Columns:
+    """How to read a table; None is detected.
+
+    `text` and `label` are columns by name or number (from 1), `header` is whether the table has one, and `sheet` is one
+    of a workbook (default: the first). `max_bad_rows` is the share of rows that may be skipped. `label_of` has absolute
+    paths of files whose posts all have one label, and that label.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    sheet: str | None = None
+    max_bad_rows: float = MAX_BAD_SHARE
+    label_of: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """The form of delimited text. Without a delimiter, each line is a post; without `quotes`, `"` is a character."""
 

@@ -17,9 +17,9 @@ from weibo_tui.atomic import check_output, open_output
 from weibo_tui.datasets.arrow_files import BATCH, read_batches, read_schema, to_python
 from weibo_tui.datasets.encodings import Encoding
 from weibo_tui.datasets.json_files import read_objects
-from weibo_tui.datasets.reading import Columns, PostTable, find_bad_rows, post_text, read_grid, read_values
+from weibo_tui.datasets.reading import PostTable, find_bad_rows, post_text, read_grid, read_values
 from weibo_tui.datasets.sinks import BOM, OUTPUT_SUFFIXES, OutputFormat, open_sink
-from weibo_tui.datasets.tables import Dialect, Report, chunks
+from weibo_tui.datasets.tables import Columns, Dialect, Report, chunks
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weibo_tui.datasets.reading import Columns
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.workbench.config import (
     AuditConfig,

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from weibo_tui import atomic
-from weibo_tui.datasets.reading import Columns
 from weibo_tui.datasets.splitting import GROUPING_VERSION
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import (
     TOKEN_UNITS,
     Acceleration,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.labels import BINARY, resolve_labels
-from weibo_tui.datasets.reading import Columns, Preview, preview_table
+from weibo_tui.datasets.reading import Preview, preview_table
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _

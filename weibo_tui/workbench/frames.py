@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from weibo_tui.datasets.containers import expand
-from weibo_tui.datasets.reading import Columns, open_table
+from weibo_tui.datasets.reading import open_table
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list

@@ -12,7 +12,7 @@ from weibo_tui.atomic import atomic_write
 from weibo_tui.cli.train import follow
 from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.datasets.labels import Labels
-from weibo_tui.datasets.reading import Columns
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.calibration import fit_temperature
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.progress import drain

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from weibo_tui.atomic import atomic_open
 from weibo_tui.datasets.dataset import load_dataset
-from weibo_tui.datasets.reading import Columns
 from weibo_tui.datasets.splitting import split
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import drain
 from weibo_tui.starter.recipe.noise_posts import noise_posts
