@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.cells import cell_len
@@ -151,11 +151,8 @@ def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
     bytes that arrive."""
     from weibo_tui.datasets.encodings import detect_head_encoding, named_encoding
 
-    if encoding_name is None:
-        peek = getattr(sys.stdin.buffer, "peek", None)
-        encoding = detect_head_encoding(peek(1) if peek is not None else b"")
-    else:
-        encoding = named_encoding(encoding_name)
+    buffer = cast("io.BufferedReader", sys.stdin.buffer)
+    encoding = named_encoding(encoding_name) if encoding_name else detect_head_encoding(buffer.peek(1))
     # These codecs skip a byte order mark; that of UTF-16 also tells the byte order.
     codec = {"utf-8": "utf-8-sig", "utf-16-le": "utf-16"}.get(encoding.codec, encoding.codec)
     if encoding.codec == "utf-16-be":
@@ -163,7 +160,7 @@ def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
     # Bytes that do not decode become lone surrogates, which cleaning takes out. UTF-16 and UTF-32 cannot hold them.
     errors = "replace" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
     # Like `wc` and `paste`, a CR inside a line does not end it.
-    stream = io.TextIOWrapper(sys.stdin.buffer, encoding=codec, errors=errors, newline="\n")
+    stream = io.TextIOWrapper(buffer, encoding=codec, errors=errors, newline="\n")
     number = 0
     is_warned = False
     while line := stream.readline(MAX_LINE + 1):
@@ -203,9 +200,9 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
     stopped = N_("Stopped. The same command continues from here.")
     result = run_with_progress(lambda workbench: workbench.iter_label_file(config), LabelingResult, stopped)
     if json:
-        names = ("out", "rows", "failed", "counts", "uncertain", "continued")
+        names = ("out", "rows", "failed", "counts", "continued")
         values = {name: getattr(result, name) for name in names}
-        echo_json(values | {"posts_per_second": round(result.posts_per_second, 1)})
+        echo_json(values | {"posts_per_second": round(result.posts_per_second, 1), "uncertain": result.uncertain})
         return
     counts = join_list(f"{label_name(label)} {number:,}" for label, number in result.counts.items())
     echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
