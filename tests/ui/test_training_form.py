@@ -300,7 +300,7 @@ def test_form_files_can_be_removed_and_are_previewed(furnished: Path, few: Path,
         preview = form.query_one(DataPreview)
         audit = preview.query_one(".audit", Static)
         await until(pilot, lambda: "63, 1 empty" in shown(audit))
-        assert "known.csv: csv, utf-8; text column 'text', label column 'sentiment'" in shown(preview)
+        assert "known.csv: CSV, UTF-8, posts in text, labels in sentiment" in shown(preview)
         assert posts[0][0][:6] in shown(preview)
         for figure in ("Duplicates 2", "Conflicting labels 1", "negative", "positive"):
             assert figure in shown(audit), figure
@@ -329,14 +329,14 @@ def test_preview_unreadable_and_hostile_files(furnished: Path, tmp_path: Path) -
         await until(pilot, lambda: "text column not detected" in shown(preview))
         await type_into(pilot, form, "text_column", "a")
         await type_into(pilot, form, "label_column", "b")
-        await until(pilot, lambda: "text column 'a', label column 'b'" in shown(preview))
+        await until(pilot, lambda: "posts in a, labels in b" in shown(preview))
         await remove_first(pilot, form)
         await type_into(pilot, form, "text_column", "")
         await type_into(pilot, form, "label_column", "[/b]label")
         await choose(pilot, form, data)
         await until(pilot, lambda: "[red]0␛" in drawn(pilot))
         screen = drawn(pilot)
-        assert "[b]odd[哈哈].csv: csv" in screen
+        assert "[b]odd[哈哈].csv: CSV" in screen
         assert "[/哈哈]第0条<U+202E>[doge]\\x9b31m" in screen
         assert not {"\x1b", "\x9b", "\u202e"} & set(screen)
 

@@ -150,7 +150,8 @@ def test_evaluate_counts_posts_seen_in_training(
     assert (score["n"], score["seen_in_training"]) == (140, known)
     assert evaluate(part, shuffled)["seen_in_training"] == 2 * known
     result = command.ok("evaluate", unseen, "--json")
-    assert (json_lines(result.out)[0]["seen_in_training"], result.err) == (0, "")
+    assert json_lines(result.out)[0]["seen_in_training"] == 0
+    assert result.err == "unseen.csv: CSV, UTF-8, posts in review, labels in label, 40 rows\n"
 
     command.ok("adapters", "export", "mood", tmp_path / "mood.zip")
     command.ok("adapters", "import", tmp_path / "mood.zip", "--name", "twin")
@@ -179,7 +180,7 @@ def test_huge_weights_are_refused_everywhere(command: Command, wb: Workbench, tm
     data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
     for words in (["evaluate", data], ["predict", "--file", data, "--out", out], ["predict", "今天真好"]):
         result = command(*words, "--adapter", "huge")
-        assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+        assert (result.code, result.out) == (1, "")
         assert "head.weight" in result.err
     assert not out.exists()
 

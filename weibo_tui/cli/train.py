@@ -22,11 +22,13 @@ from weibo_tui.cli.output import (
     echo_json,
     exit_interrupted,
     interruptible,
+    list_bad_rows,
     open_workbench,
     progress_bars,
     run_with_progress,
 )
 from weibo_tui.cli.score_card import score_lines
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import skipped_rows
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Acceleration, ComputeOptions, DataSplit, Hyperparameters
@@ -48,9 +50,7 @@ def add_to(app: typer.Typer) -> None:
 
 @options.with_hyperparameters
 def train(
-    data: Annotated[
-        list[Path] | None, typer.Argument(metavar="DATA", help=_("Labeled files: CSV, TSV, JSONL or Parquet."))
-    ] = None,
+    data: Annotated[list[Path] | None, typer.Argument(metavar="DATA", help=options.DATA_HELP)] = None,
     base: Annotated[
         str,
         typer.Option(
@@ -65,9 +65,8 @@ def train(
     resume: options.Resume = "",
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    encoding: options.Encoding = None,
+    columns: Columns = Columns(),
+    bad_rows: options.BadRows = None,
     labels: options.Labels = None,
     validation_data: options.ValidationData = None,
     test_data: options.TestData = None,
@@ -76,7 +75,7 @@ def train(
     acceleration: Acceleration = Acceleration(),
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, TrainingConfig
+    from weibo_tui.workbench import TrainingConfig
     from weibo_tui.workbench.legacy_project import LegacyProject
 
     legacy_data = LegacyProject.find().data
@@ -91,12 +90,13 @@ def train(
         if not data:
             follow(workbench, workbench.iter_resume(resume, name), json)
             return
+        list_bad_rows(data, columns, bad_rows, overwrite)
         config = TrainingConfig(
             data=tuple(data),
             name=name or options.name_after(data[0].stem, "adapter"),
             base=base,
             offline=offline,
-            columns=Columns(column, label_column, encoding),
+            columns=columns,
             labels=options.label_names(labels),
             validation=split.validation,
             test=split.test,
@@ -206,21 +206,21 @@ def _started(event: RunStarted) -> str:
 
 @options.with_hyperparameters
 def evaluate(
-    data: options.Data,
+    data: options.Data = None,
     adapter: options.Adapter = "",
     errors: Annotated[
         Path | None, typer.Option(metavar="FILE", help=_("Write the errors to this CSV file, most confident first."))
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    encoding: options.Encoding = None,
+    columns: Columns = Columns(),
+    bad_rows: options.BadRows = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, EvaluationConfig, EvaluationResult
+    from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
-    config = EvaluationConfig(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
+    list_bad_rows(data or (), columns, bad_rows, overwrite)
+    config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite)
     result = run_with_progress(lambda workbench: workbench.iter_evaluate(config), EvaluationResult)
     score = result.score.to_dict() | {"seen_in_training": result.seen_in_training, "unlabeled": result.unlabeled}
     if json:

@@ -12,6 +12,7 @@ from weibo_tui.datasets.labels import MAX_LABELS, resolve_labels
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.datasets.splitting import Split, split_with_progress
+from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
@@ -99,9 +100,7 @@ class Audit:
 
 def audit(
     paths: Sequence[Path],
-    column: str | None = None,
-    label_column: str | None = None,
-    encoding: str | None = None,
+    columns: Columns = Columns(),
     labels: Sequence[str] | None = None,
     *,
     seed: int = 0,
@@ -110,14 +109,15 @@ def audit(
 
     Raise UserInputError where `open_table` does, and for labels that do not fit the names in `labels`.
     """
-    sources = [open_table(path, column, label_column, encoding) for path in paths]
+    sources = [open_table(path, columns) for path in paths]
     posts: list[str] = []
     raw_labels: list[str] = []  # as in the files, empty for none
     lengths: list[int] = []
     labels_by_text: dict[str, set[str]] = {}  # of the normalized text
     row_counts = [0] * len(sources)
     for file, source in enumerate(sources):
-        for row in read_rows(source):
+        report = Report()
+        for row in read_rows(source, report):
             row_counts[file] += 1
             length = len(clean(row.text).text)
             if length:
@@ -127,6 +127,7 @@ def audit(
                 labels_by_text.setdefault(normalize(row.text), set()).add(row.label or "")
             if sum(row_counts) % STEP == 0:
                 yield Progress("reading", sum(row_counts))
+        yield Progress("reading", sum(row_counts), note=source.summary(report))
     labels_by_words: dict[str, set[str]] = {}
     for text, text_labels in labels_by_text.items():
         labels_by_words.setdefault(words_only(text) or text, set()).update(text_labels)

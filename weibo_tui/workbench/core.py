@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.labels import BINARY, resolve_labels
 from weibo_tui.datasets.reading import Preview, preview_table
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -28,7 +29,6 @@ from weibo_tui.storage.runs import Runs
 from weibo_tui.workbench import downloads, evaluation, labeling, prediction, pretraining, runs, training
 from weibo_tui.workbench.config import (
     AuditConfig,
-    Columns,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
@@ -212,12 +212,11 @@ class WorkbenchCore:
         """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.
 
         Raises UserInputError where it cannot be read that way."""
-        return preview_table(path, columns.text, columns.label, columns.encoding, limit)
+        return preview_table(path, columns, limit)
 
     def iter_audit(self, config: AuditConfig) -> Events:
         """Inspect labeled files: progress, then an `AuditResult`."""
-        columns = config.columns
-        result = yield from audit(config.data, columns.text, columns.label, columns.encoding, config.labels)
+        result = yield from audit(config.data, config.columns, config.labels)
         yield AuditResult(result)
 
     def iter_train(self, config: TrainingConfig) -> Events:

@@ -99,8 +99,7 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
 
 def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
     """Read the files of a training. Raises UserInputError where they cannot be trained on."""
-    columns = config.columns
-    dataset = yield from load_dataset(config.files, columns.text, columns.label, columns.encoding, config.labels)
+    dataset = yield from load_dataset(config.files, config.columns, config.labels)
     own_parts = _own_parts(dataset, config)
     check_trainable(dataset, len(dataset.posts) - sum(map(len, own_parts.values())))
     cards.check_labels(dataset.names)

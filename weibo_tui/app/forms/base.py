@@ -26,7 +26,8 @@ from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.footer import KeyFooter
-from weibo_tui.datasets.reading import FORMATS, open_table
+from weibo_tui.datasets.containers import SUFFIXES
+from weibo_tui.datasets.reading import open_table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import Columns
@@ -249,7 +250,7 @@ class FilesForm(PlanForm[Plan]):
 
     def __init__(self, title: str, values: dict[str, Any] | None, audit: bool) -> None:
         super().__init__(title, values)
-        self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
+        self._files = FileList(self._values.get("files", ()), SUFFIXES)
         self._preview = DataPreview(audit)
 
     def compose_aside(self) -> Iterable[Widget]:
@@ -285,7 +286,7 @@ class FilesForm(PlanForm[Plan]):
         """Raise FieldError unless the files of `field` can be read as labeled posts."""
         with problems_of(field):
             for path in paths:
-                table = partial(open_table, path, columns.text, columns.label, columns.encoding, need_label=True)
+                table = partial(open_table, path, columns, need_label=True)
                 await self.app.records.call(lambda _wb: table())  # noqa: B023 - called before the next one
 
 

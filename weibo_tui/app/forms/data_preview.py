@@ -38,7 +38,7 @@ DEBOUNCE_SECONDS = 0.3
 PROGRESS_SECONDS = 0.1
 SUGGESTED_DROPOUT = "0.5"
 MAX_LABELS = 12
-_ROWS = 3
+_ROWS = 5
 _LABEL_CELLS = 10
 _AUDIT_LABEL_CELLS = 14
 
@@ -181,13 +181,7 @@ def _progress_text(progress: Progress) -> str:
 
 def _source_line(preview: Preview) -> Content:
     source = preview.source
-    text = _("{file}: {format}, {encoding}; text column '{text}', label column '{label}'").format(
-        file=source.path.name,
-        format=source.format,
-        encoding=source.encoding,
-        text=source.text_column,
-        label=source.label_column or "–",
-    )
+    text = source.summary(preview.report)
     others = [column for column in source.columns if column not in (source.text_column, source.label_column)]
     if others:
         text += _("; also {columns}").format(columns=join_list(others))
