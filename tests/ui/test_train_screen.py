@@ -280,6 +280,7 @@ def test_train_failure_is_explained_and_two_runs_take_turns(furnished: Path, few
         await until_state(pilot, "failed")
         assert selected(pilot).run is None
         assert "all posts have the label positive" in head(pilot)
+        assert "It failed before the run began, so it is listed until you quit." in head(pilot)
         await pilot.press("d")
         await until(pilot, lambda: selected(pilot).name == "mood")
 

@@ -25,10 +25,11 @@ from weibo_tui.datasets.parsers import (
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_names
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import MAX_POST_LENGTH
 from weibo_tui.text.spreadsheet import unescape_formula
-from weibo_tui.text.terminal import join_names, truncate
+from weibo_tui.text.terminal import truncate
 
 TEXT_COLUMNS = (
     *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from weibo_tui.paths import Paths
+from weibo_tui.text.terminal import truncate
 
 _translations: _gettext.NullTranslations | None = None
 
@@ -48,6 +49,19 @@ def join_sentences(*sentences: str) -> str:
 def join_list(items: Iterable[str]) -> str:
     """Return items as an enumeration in the user's language: `a, b`."""
     return gettext("{first}, {second}").format(first="", second="").join(items)
+
+
+def join_names(names: Iterable[str], limit: int = 6) -> str:
+    """Return names for a sentence about them, truncated. After `limit` names, add `…` and the number of all."""
+    shown = list(map(truncate, names))
+    if len(shown) <= limit:
+        return join_list(shown)
+    return with_note(join_list([*shown[:limit], "…"]), f"{len(shown):,}")
+
+
+def with_note(text: str, note: str) -> str:
+    """Return a text with a note in brackets: `a (b)`."""
+    return gettext("{text} ({note})").format(text=text, note=note)
 
 
 def use(language: str) -> None:

@@ -13,7 +13,7 @@ from weibo_tui.app.forms.base import FieldError, FilesForm, problems_of
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.locale import N_, join_list
+from weibo_tui.locale import N_, join_list, with_note
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.workbench import AuditConfig, EvaluationConfig
@@ -42,7 +42,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
     def compose_fields(self) -> Iterable[Widget]:
         card = self._card
         labels = join_list(
-            name if name == raw else f"{name} ({raw})"
+            name if name == raw else with_note(name, raw)
             for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MAX_LABELS]
         )
         more = ", …" if len(card.labels) > _MAX_LABELS else ""

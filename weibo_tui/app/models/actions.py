@@ -20,7 +20,7 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list, ngettext
+from weibo_tui.locale import join_list, ngettext, with_note
 from weibo_tui.presentation.numbers import percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard, check_name
 from weibo_tui.registry.file_status import detect_card
@@ -92,7 +92,7 @@ def check_free(inventory: Inventory, kind: Kind, name: str) -> None:
 def _deletion_question(entry: ModelEntry, inventory: Inventory) -> list[str]:
     text = _("Delete the base '{name}'{size}?") if entry.kind == "base" else _("Delete the adapter '{name}'{size}?")
     files = entry.files if isinstance(entry, ModelItem) else None
-    lines = [text.format(name=entry.name, size="" if files is None else f" ({size(files.size)})")]
+    lines = [text.format(name=entry.name, size="" if files is None else with_note("", size(files.size)))]
     if orphans := _orphaned_adapters(entry, inventory):
         message = ngettext(
             "{n} adapter needs it and cannot be used without it: {names}.",

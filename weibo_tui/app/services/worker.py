@@ -212,11 +212,14 @@ class _RunningJob:
 
     def stop(self, open_workbench: Callable[[], Workbench]) -> None:
         """Close the generator, so that a training saves a checkpoint, and start the process of a detached run."""
+        job = self.job
         try:
+            if job.detached:  # closing clears the request
+                job.held = job.pausing or open_workbench().runs.requested(job.run) == "pause"
             if isinstance(self._events, Generator):
                 self._events.close()
-            if self.job.detached:
-                open_workbench().detach_run(self.job.run)
+            if job.detached:
+                open_workbench().detach_run(job.run, paused=job.held)
         except Exception as error:
             self._end("failed", error=error)
         else:
