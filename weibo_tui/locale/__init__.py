@@ -46,17 +46,19 @@ def join_sentences(*sentences: str) -> str:
     return gettext("{first} {second}").format(first="", second="").join(sentences)
 
 
-def join_list(items: Iterable[str]) -> str:
-    """Return items as an enumeration in the user's language: `a, b`."""
-    return gettext("{first}, {second}").format(first="", second="").join(items)
+def join_list(items: Iterable[str], limit: int | None = None) -> str:
+    """Return items as an enumeration in the user's language: `a, b`. After `limit` items, add `…`."""
+    shown = list(items)
+    if limit is not None and len(shown) > limit:
+        shown = [*shown[:limit], "…"]
+    return gettext("{first}, {second}").format(first="", second="").join(shown)
 
 
 def join_names(names: Iterable[str], limit: int = 6) -> str:
     """Return names for a sentence about them, truncated. After `limit` names, add `…` and the number of all."""
     shown = list(map(truncate, names))
-    if len(shown) <= limit:
-        return join_list(shown)
-    return with_note(join_list([*shown[:limit], "…"]), f"{len(shown):,}")
+    text = join_list(shown, limit)
+    return text if len(shown) <= limit else with_note(text, f"{len(shown):,}")
 
 
 def with_note(text: str, note: str) -> str:

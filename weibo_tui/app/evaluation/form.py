@@ -41,15 +41,12 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
 
     def compose_fields(self) -> Iterable[Widget]:
         card = self._card
-        labels = join_list(
-            name if name == raw else with_note(name, raw)
-            for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MAX_LABELS]
-        )
-        more = ", …" if len(card.labels) > _MAX_LABELS else ""
+        named = zip(card.labels, card.raw_labels, strict=True)
+        labels = join_list((name if name == raw else with_note(name, raw) for name, raw in named), _MAX_LABELS)
         yield Static(safe_content(_("Labeled posts")), classes="section")
         yield self._files
         yield from self.fields(*column_fields(), encoding_field())
-        yield Static(safe_line(_("Its labels: {labels}").format(labels=labels + more)), classes="about")
+        yield Static(safe_line(_("Its labels: {labels}").format(labels=labels)), classes="about")
         yield Static(safe_content(_("Write errors to")), classes="section")
         yield self._errors
 

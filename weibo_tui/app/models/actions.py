@@ -99,7 +99,7 @@ def _deletion_question(entry: ModelEntry, inventory: Inventory) -> list[str]:
             "{n} adapters need it and cannot be used without it: {names}.",
             len(orphans),
         )
-        names = join_list(orphans[:_MAX_NAMES]) + (", …" if len(orphans) > _MAX_NAMES else "")
+        names = join_list(orphans, _MAX_NAMES)
         lines.append(message.format(n=len(orphans), names=names))
     if isinstance(entry, ModelItem) and entry.default:
         lines.append(_("This is the default."))
@@ -267,9 +267,8 @@ def _describe(card: AdapterCard | BaseCard | None, source: Path, inventory: Inve
         if same := [item.name for item in inventory.bases_like(card.fingerprint)]:
             lines.append(_("The same base is installed already: {names}.").format(names=join_list(same)))
         return "\n".join(lines)
-    labels = join_list(label[:_MAX_NAME_LENGTH] for label in card.labels[:_MAX_LABELS])
-    more = ", …" if len(card.labels) > _MAX_LABELS else ""
-    lines = [_("Adapter '{name}'.").format(name=name), _("Labels: {labels}").format(labels=labels + more)]
+    labels = join_list((label[:_MAX_NAME_LENGTH] for label in card.labels), _MAX_LABELS)
+    lines = [_("Adapter '{name}'.").format(name=name), _("Labels: {labels}").format(labels=labels)]
     if isinstance(accuracy := card.score.get("accuracy"), float) and 0 <= accuracy <= 1:
         lines.append(_("Test accuracy: {share}").format(share=percent(accuracy)))
     if (base := inventory.base_of(card)) is not None:
