@@ -38,7 +38,7 @@ GIL_PAUSE_SECONDS, GIL_INTERVAL_SECONDS = 0.0005, 0.02
 """Duration and interval of pauses for the event loop."""
 
 NICENESS = 5
-"""How much the threads of the engine yield to the event loop and other programs on Linux."""
+"""Increase of the nice value of the engine's threads on Linux, so that they yield to the event loop."""
 
 T = TypeVar("T")
 
