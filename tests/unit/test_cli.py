@@ -195,7 +195,10 @@ def test_audit_json_counts_posts(command: Command, tmp_path: Path, home: Path) -
     ]
     assert (figures["rows"], figures["empty"], figures["duplicates"], figures["contradictions"]) == (5, 1, 2, 1)
     assert figures["labels"] == {"negative": 3, "positive": 1}
-    assert "Duplicates     2; texts with conflicting labels: 1" in command.ok("audit", path).out
+    shown = command.ok("audit", path).out
+    assert "Duplicates     2; texts with conflicting labels: 1" in shown
+    assert "too few labeled posts to see how well emoticons predict the labels" in shown
+    assert "baseline" not in shown
     assert listing(home) == {".": "folder"}
 
 
@@ -335,7 +338,10 @@ def test_train_preset_sets_values_and_options_win(command: Command, furnished: P
     assert (card.hyperparameters["seed"], card.data["split_seed"]) == (3, 3)
     for words, problem in (
         (("--preset", "fast"), "preset is fast and must be one of quick, balanced, best"),
-        (("--preset", "quick"), "leaves no activations to cache"),  # the base has only two blocks
+        (
+            ("--preset", "quick"),
+            "leaves no activations to cache below an adapter in last-third",
+        ),  # the base has only two blocks
     ):
         result = command("train", few, "--name", "other", *words)
         assert result.code == 2

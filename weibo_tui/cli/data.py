@@ -62,6 +62,8 @@ def audit(
 
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:
+    from weibo_tui.datasets.auditing import MIN_LABELED, TOO_FEW_LABELED
+
     used = figures["rows"] - figures["empty"]
     yield _("Rows           {rows}, {empty} empty, {unlabelled} unlabeled").format(
         rows=f"{figures['rows']:,}", empty=figures["empty"], unlabelled=figures["unlabelled"]
@@ -91,7 +93,9 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
     yield _("Reposts        {share}").format(share=percent(figures["reposts"]))
     emoticons = figures["emoticons"]
     yield _("Emoticons      in {share} of the posts").format(share=percent(emoticons["share_with"]))
-    if emoticons["linear_accuracy"] is not None:
+    if emoticons["linear_accuracy"] is None and 0 < sum(figures["labels"].values()) < MIN_LABELED:
+        yield " " * 15 + _(TOO_FEW_LABELED)
+    elif emoticons["linear_accuracy"] is not None:
         yield _(
             "               emoticons alone predict {accuracy} of the labels (majority baseline: {majority})"
         ).format(accuracy=percent(emoticons["linear_accuracy"]), majority=percent(emoticons["majority"]))

@@ -66,6 +66,8 @@ Resume = Annotated[
     typer.Option("--resume", metavar="RUN", help=_("Run to resume. Of the other options, --name and --json apply.")),
 ]
 
+Now = Annotated[bool, typer.Option("--now", help=_("Start next to a training in progress (default: after it)."))]
+
 
 def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each hyper-parameter of the dataclasses among its parameters, and for `Columns`.

@@ -33,9 +33,9 @@ from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_, join_list, ngettext
+from weibo_tui.locale import N_, join_list, ngettext, with_note
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.numbers import confidence
 from weibo_tui.presentation.prediction import to_dict
 from weibo_tui.text.terminal import truncate_cells
 
@@ -185,9 +185,11 @@ def _line(analysis: Analysis) -> str:
     mark = _("uncertain") if analysis.uncertain else ""
     if analysis.truncated:
         read = _("read {read} of {all} characters").format(read=analysis.characters_read, all=analysis.characters)
-        mark = f"{mark}, {read}" if mark else read
+        mark = join_list([mark, read]) if mark else read
     label = pad(one_line(label_name(analysis.label)), 8)
-    start = f"{label}  {percent(analysis.confidence):>7}  {f'({mark})  ' if mark else ''}"
+    start = f"{label}  {confidence(analysis.confidence, analysis.uncertain):>7}  "
+    if mark:
+        start += with_note("", mark).strip() + "  "
     post = one_line(analysis.text)
     if sys.stdout.isatty():
         post = truncate_cells(post, max(10, shutil.get_terminal_size().columns - cell_len(start) - 1))

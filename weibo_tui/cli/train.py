@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
 
 
+SLOT_SECONDS = 1.0
+"""Interval at which a training that waits looks for the end of the others."""
+
+
 def add_to(app: typer.Typer) -> None:
     app.command("train", cls=Command, help=_("Train an adapter on labeled files and evaluate it."))(train)
     app.command("evaluate", cls=Command, help=_("Evaluate an adapter on labeled files."))(evaluate)
@@ -64,6 +69,7 @@ def train(
     ] = "",
     resume: options.Resume = "",
     overwrite: options.Overwrite = False,
+    now: options.Now = False,
     json: options.Json = False,
     columns: Columns = Columns(),
     bad_rows: options.BadRows = None,
@@ -108,15 +114,21 @@ def train(
             overwrite=overwrite,
             keep_states=acceleration.keep_states,
         )
-        follow(workbench, workbench.iter_train(config), json)
+        follow(workbench, workbench.iter_train(config), json, wait=not now)
 
 
-def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
-    """Show the events of a run: JSON lines, or bars, a line for each epoch and the score card at the end."""
+def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: bool = False) -> None:
+    """Show the events of a run: JSON lines, or bars, a line for each epoch and the score card at the end.
+
+    `wait` starts it when no other training is in progress, in any program."""
     run = ""
     finished: RunFinished | None = None
     try:
-        with progress_bars(data=json) as bars, interruptible(events) as steps:
+        with (
+            _training_slot(workbench, wait),
+            progress_bars(data=json) as bars,
+            interruptible(events) as steps,
+        ):
             printer = _EventPrinter(bars)
             for event in steps:
                 if isinstance(event, RunStarted):
@@ -141,6 +153,21 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
         raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     _echo_result(workbench, finished, json)
+
+
+@contextmanager
+def _training_slot(workbench: Workbench, wait: bool) -> Iterator[None]:
+    """Make queued trainings of other programs wait for the block. `wait` for those in progress first."""
+    slot = workbench.take_training_slot()
+    if slot is None and wait:
+        echo_info(_("Another training is in progress. This one starts when it is done. Use --now to start it now."))
+        while (slot := workbench.take_training_slot()) is None:
+            time.sleep(SLOT_SECONDS)
+    try:
+        yield
+    finally:
+        if slot is not None:
+            slot.release()
 
 
 def _echo_result(workbench: Workbench, finished: RunFinished, json: bool) -> None:

@@ -14,8 +14,8 @@ from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.datasets.splitting import Split, split_with_progress
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import clean, is_repost, normalize, words_only
 from weibo_tui.text.emoticons import find_emoticons
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MIN_LABELED = 30  # posts; on fewer, the accuracy of emoticons and the majority baseline mean nothing
+TOO_FEW_LABELED = N_("too few labeled posts to see how well emoticons predict the labels")
 STEP = 1000  # rows between two steps of progress
 MAX_CHARACTERS_OF_128 = 126  # that fit into 128 positions with [CLS] and [SEP]
 
@@ -59,7 +61,7 @@ class Emoticons:
 
     `linear_accuracy` is that of a logistic regression on the counts of each emoticon in a post, on a hold-out that
     shares no text with its training posts. `majority` is that of always predicting the most frequent label, on the same
-    posts. Without two labels both are missing.
+    posts. Both are missing without two labels or MIN_LABELED labeled posts.
     """
 
     share_with: float | None
@@ -200,7 +202,7 @@ def _emoticons(posts: list[str], raw_labels: list[str], seed: int) -> Generator[
     labeled = [index for index, label in enumerate(raw_labels) if label]
     texts = [posts[index] for index in labeled]
     labels, codes = np.unique([raw_labels[index] for index in labeled], return_inverse=True)
-    if len(labels) < 2:
+    if len(labels) < 2 or len(labeled) < MIN_LABELED:
         return Emoticons(share, None, None)
     try:
         parts = yield from split_with_progress(texts, codes.tolist(), validation=0.0, test=0.2, seed=seed)

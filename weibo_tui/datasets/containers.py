@@ -19,9 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_names
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.terminal import join_names
 
 Container = Literal["", "gz", "xz", "zip"]
 

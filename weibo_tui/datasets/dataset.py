@@ -13,10 +13,10 @@ from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
+from weibo_tui.locale import join_list, join_names
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import PREPROCESSING, clean
-from weibo_tui.text.terminal import join_names, truncate
+from weibo_tui.text.terminal import truncate
 
 STEP = 1000  # rows between two steps of progress
 MAX_LABELS_IN_MESSAGE = 20

@@ -30,11 +30,11 @@ from weibo_tui.datasets.tables import (
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_names, ngettext
 from weibo_tui.progress import Progress, drain
 from weibo_tui.text.cleaning import MAX_POST_LENGTH
 from weibo_tui.text.spreadsheet import unescape_formula
-from weibo_tui.text.terminal import join_names, truncate
+from weibo_tui.text.terminal import truncate
 
 LABEL_SOURCE = "label_source"
 """The column of an exported history that says whose its `label` is: `human` or `model`."""

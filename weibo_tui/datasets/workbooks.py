@@ -12,7 +12,8 @@ from weibo_tui.datasets.parsers import Cells
 from weibo_tui.datasets.tables import MAX_COLUMNS, MAX_RECORD, Table
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.terminal import join_names, truncate
+from weibo_tui.locale import join_names
+from weibo_tui.text.terminal import truncate
 
 MAX_STRINGS = 2**29
 """Bytes of the texts of a workbook, which openpyxl reads whole."""

@@ -97,6 +97,8 @@ class PlanForm(FormScreen[Plan]):
         self._proposed_name = ""
         self._replaceable: Path | None = None
         """The output file that the user agreed to replace."""
+        self._checked_plan: Plan | None = None
+        """The plan to close with, checked while another screen was above the form."""
 
     def fields(self, *specs: FieldSpec) -> Iterator[Field]:
         """Yield the fields with their last texts."""
@@ -214,7 +216,16 @@ class PlanForm(FormScreen[Plan]):
             self.update_hint()
         else:
             self._values.pop("name", None)  # the next one needs another name
-            self.dismiss(plan)
+            if self.is_active:
+                self.dismiss(plan)
+                return
+            # Textual would close the screen above.
+            self._checked_plan = plan
+            self.show_message(_("“{title}” is checked and starts when you return to it.").format(title=self._title))
+
+    def on_screen_resume(self) -> None:
+        if self._checked_plan is not None:
+            self.dismiss(self._checked_plan)
 
     def _show_problem_at(self, field: AnyField, problem: str) -> None:
         field.show_problem(problem)

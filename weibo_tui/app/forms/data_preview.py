@@ -209,6 +209,8 @@ def gives_away(emoticons: Emoticons) -> bool:
 
 def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     """Yield the lines of an audit, for a width in cells. A warning comes first, visible without scrolling."""
+    from weibo_tui.datasets.auditing import MIN_LABELED, TOO_FEW_LABELED
+
     heads = (_("Rows"), _("Length"), _("Duplicates"), _("Conflicting labels"), _("Reposts"), _("Emoticons"))
     first = max(map(cell_len, heads)) + 2
 
@@ -237,6 +239,8 @@ def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     yield from row(heads[4], percent(audit.reposts))
     yield from row(heads[5], _("in {share} of the posts").format(share=percent(emoticons.share_with)))
     if emoticons.linear_accuracy is None:
+        if 0 < sum(audit.labels.values()) < MIN_LABELED:
+            yield from row("", _(TOO_FEW_LABELED))
         return
     alone = _("emoticons alone predict {accuracy} of the labels (majority baseline: {majority})")
     yield from row("", alone.format(accuracy=percent(emoticons.linear_accuracy), majority=percent(emoticons.majority)))

@@ -144,6 +144,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
     async def check(self, plan: TrainingConfig) -> None:
         with problems_of(self._fields["name"]):
             await self.app.records.call(lambda wb: wb.check_new_name("train", plan.name))
+        await self.app.records.call(lambda wb: wb.check_base_fits(plan))
         for name, own_file in self._own_files.items():
             await self.check_tables(own_file, getattr(plan, name), plan.columns)
         self.show_progress(_("Checking the files …"))
