@@ -40,7 +40,8 @@ class Command:
 
     def __call__(self, *arguments: str | Path, stdin: bytes = b"") -> CommandResult:
         self._monkeypatch.setattr(sys, "argv", ["weibo-tui", *map(str, arguments)])
-        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        reader = io.BufferedReader(io.BytesIO(stdin))
+        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(reader, encoding="utf-8"))
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as exit_info:
             main()

@@ -22,6 +22,7 @@ from weibo_tui.version import __version__
 
 if TYPE_CHECKING:
     from weibo_tui.datasets.auditing import Audit
+    from weibo_tui.datasets.tables import Columns
     from weibo_tui.engine.events import (
         BatchHalved,
         CheckpointSaved,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from weibo_tui.storage.entries import Analysis, HistoryFilter
     from weibo_tui.workbench.config import (
         AuditConfig,
-        Columns,
         EvaluationConfig,
         LabelingConfig,
         PretrainingConfig,
@@ -52,13 +52,14 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "datasets.auditing": "Audit",
+    "datasets.tables": "Columns",
     "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",
     "progress": "Progress",
     "registry.cards": "AdapterCard BaseCard",
     "storage.entries": "Analysis HistoryFilter",
-    "workbench.config": "AuditConfig Columns EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
+    "workbench.config": "AuditConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
     "workbench.labeling": "LabelingResult",

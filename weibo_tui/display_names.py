@@ -22,6 +22,7 @@ _LABELS = (
     *(N_("negative"), N_("positive")),
     *(N_("neutral"), N_("angry"), N_("happy"), N_("sad"), N_("fear"), N_("surprise")),
 )
+_SOURCES = (N_("app"), N_("cli"), N_("stdin"), N_("python"))
 DISPLAY_NAMES = frozenset(_STAGES + _SPLITS + _KINDS + _STATES)
 
 
@@ -33,6 +34,11 @@ def display_name(identifier: str) -> str:
 def label_name(label: str) -> str:
     """Return the name of a label in the user's language, for the labels of the bundled adapters."""
     return gettext(label) if label in _LABELS else label
+
+
+def source_name(source: str) -> str:
+    """Return where a prediction was made, in the user's language."""
+    return gettext(source) if source in _SOURCES else source
 
 
 def skipped_rows(count: int) -> str:

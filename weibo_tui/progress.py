@@ -13,12 +13,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` items of a stage. `total` is None while unknown. The `unit` of bytes is B."""
+    """`done` of `total` items of a stage. `total` is None while unknown. The `unit` of bytes is B.
+
+    `note` is a line for the user about what was done.
+    """
 
     stage: str
     done: int
     total: int | None = None
     unit: str = ""
+    note: str = ""
 
 
 def drain(steps: Generator[object, None, Result]) -> Result:

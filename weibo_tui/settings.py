@@ -17,7 +17,7 @@ from typing import Any
 
 from weibo_tui.atomic import atomic_write, cannot_write, make_private_folder
 from weibo_tui.errors import UserInputError, WeiboTuiError
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.settings_file import check_size, read_settings_file
@@ -184,7 +184,7 @@ def unknown_settings(paths: Paths) -> str:
     if len(unknown) > MAX_UNKNOWN:
         names.append(_("{number} more").format(number=f"{len(unknown) - MAX_UNKNOWN:,}"))
     message = _("Unknown settings in {path} are ignored: {names}. Correct or remove them there.")
-    return message.format(path=paths.settings_file, names=", ".join(names)) if names else ""
+    return message.format(path=paths.settings_file, names=join_list(names)) if names else ""
 
 
 def _defaults() -> dict[str, Any]:

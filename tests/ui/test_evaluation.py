@@ -99,9 +99,7 @@ def test_form_keeps_its_file_and_asks_before_replacing(furnished: Path, few: Pat
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Choose a file" in all_text(form))
         await choose_file(pilot, few)
-        await until(
-            pilot, lambda: "text column 'review', label column 'label'" in all_text(form.query_one(DataPreview))
-        )
+        await until(pilot, lambda: "posts in review, labels in label" in all_text(form.query_one(DataPreview)))
         assert "negative (0), positive (1)" in all_text(form)
         await pilot.press("escape")
         assert isinstance(pilot.app.screen, ModelsScreen)

@@ -28,12 +28,17 @@ def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:
         await history.press("escape")
         await history.until_closed()
         assert keep(furnished) == entries
-        await history.answer("l", "negative")
+        await history.answer("l", "1 negative")
         corrected = replace(ANALYSIS, id=entries[0].id, created_at=at(3), corrected="negative")
         assert history.entry == keep(furnished)[0] == corrected
         assert "▲→▼ negative" in history.lines[3]
         assert "corrected to ▼ negative" in history.details
-        await history.answer("l", "predicted: positive")
+        for digit in ("2", "0"):
+            await history.press("l")
+            await history.until_dialog(ChoiceDialog)
+            await history.press(digit)
+            await history.until_closed()
+            await until(history.pilot, lambda: ("confirmed" in history.details) == (digit == "2"))  # noqa: B023
         assert keep(furnished) == entries
         assert "corrected" not in history.details
 
@@ -52,8 +57,8 @@ def test_entry_is_corrected_copied_and_edited(furnished: Path) -> None:
         assert [entry.corrected for entry in keep(furnished)[2:] if isinstance(entry, Analysis)] == [HOSTILE, None]
         await history.press("down", "l")  # a failed post gets one of the labels of its adapter
         prompts = [str(option.prompt) for option in history.app.screen.query_one(OptionList).options]
-        assert prompts == ["predicted: failed", "negative", "positive"]
-        await history.choose("positive")
+        assert prompts == ["0 predicted: failed", "1 negative", "2 positive"]
+        await history.choose("2 positive")
         await history.until_closed()
         assert "✗→▲ positive" in history.lines[6]
 

@@ -18,6 +18,7 @@ from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.history.export import ExportForm, ExportLine
+from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.storage import history as storage
 from weibo_tui.storage.history import Analysis
 from weibo_tui.storage.history_export import export_row
@@ -50,12 +51,17 @@ async def start(history: Scene, path: Path | None = None, **fields: str) -> None
 
 
 async def finished(history: Scene) -> str:
-    """Wait for the end of an export, and hide the line about it. Return its text."""
-    line = history.screen.query_one(ExportLine)
-    await until(history.pilot, lambda: line.is_done)
-    text = str(line.content)
-    await history.press("escape")
-    assert not line.display
+    """Wait for the message about a finished export, and hide it. Return its text."""
+    text = ""
+
+    def is_shown() -> bool:
+        nonlocal text
+        text = message_line(history.pilot)
+        return "written" in text
+
+    await until(history.pilot, is_shown)
+    assert not history.screen.query_one(ExportLine).display
+    history.screen.query_one(StatusMessage).hide()
     return text
 
 
@@ -104,7 +110,7 @@ def test_export_contains_what_was_chosen(home: Path, user_folder: Path, tmp_path
         assert "“电影”" in history.text
         await history.press("ctrl+s")
         await finished(history)
-        assert [row["text"] for row in read_csv(some)] == matches
+        assert [row["text"] for row in read_csv(some)] == matches[::-1]  # as in the list
         assert read_csv(some)[0]["prob_positive"]  # the readable columns are preselected
 
         await history.press("x")
@@ -113,9 +119,28 @@ def test_export_contains_what_was_chosen(home: Path, user_folder: Path, tmp_path
         await until(history.pilot, lambda: "only the marked" in history.text and "2 posts" in history.text)
         await history.press("ctrl+s")
         await finished(history)
-        marked = [history.entries[2], history.entries[0]]
+        marked = [history.entries[0], history.entries[2]]
         assert [row["id"] for row in read_csv(tmp_path / "marked.csv")] == [str(entry.id) for entry in marked]
         assert "2 marked" in history.text
+
+    play_history(act)
+
+
+def test_readable_export_has_the_order_of_the_list(home: Path, tmp_path: Path) -> None:
+    posts = [replace(ANALYSIS, text=text, created_at=at(second)) for second, text in enumerate("丙甲乙丁")]
+    keep(home, [*posts, FILE])
+    sorted_out, marked_out = tmp_path / "sorted.csv", tmp_path / "marked.csv"
+
+    async def act(history: Scene) -> None:
+        await history.answer("o", "post")
+        await until(history.pilot, lambda: history.browser.order.column == "text")
+        await start(history, sorted_out)
+        await finished(history)
+        assert "".join(row["text"] for row in read_csv(sorted_out)) == "丁丙乙甲"
+        await history.press("O", "g", "space", "down", "space")
+        await start(history, marked_out)
+        await finished(history)
+        assert "".join(row["text"] for row in read_csv(marked_out)) == "甲丙"
 
     play_history(act)
 

@@ -110,7 +110,7 @@ def test_files_are_labeled_next_to_themselves(furnished: Path, few: Path, tmp_pa
         await until(pane.pilot, lambda: "odd.csv" in screen_text(pane))
         assert "words" in screen_text(pane)  # the column that must be named
         form._fields["text_column"].text = "words"
-        await until(pane.pilot, lambda: "gb18030; text column 'words'" in screen_text(pane))
+        await until(pane.pilot, lambda: "GB18030, posts in words, 2 rows; also id" in screen_text(pane))
         await pane.press("ctrl+s")
         await pane.see(lambda: len(labeling_cards(pane)) == 3)
         await until(pane.pilot, lambda: not labeling_cards(pane)[2].busy)

@@ -147,7 +147,7 @@ def test_prompt_names_the_adapter_and_another_is_chosen(furnished: Path) -> None
             }
 
         await until(pane.pilot, lambda: "Label a file" in footer())
-        assert {"Send", "Cards", "Adapter"} <= footer()
+        await until(pane.pilot, lambda: {"Send", "Cards", "Adapter"} <= footer())
         assert all(word in str(pane.prompt.border_title) for word in ("mood", "negative", "positive"))
         await pane.press("ctrl+g")
         await pane.dialog_opened()

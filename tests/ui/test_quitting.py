@@ -106,15 +106,18 @@ def test_quit_can_be_cancelled_and_keeps_a_checkpoint(
     ]
 
 
+@pytest.mark.parametrize("is_paused", [False, True])
 def test_quit_and_detach_starts_another_process(
-    furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    is_paused: bool, furnished: Path, few: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     processes: list[subprocess.Popen[bytes]] = []  # other tests detach runs too
     monkeypatch.setattr(workbench_runs, "_background_processes", processes)
     monkeypatch.setattr(sys, "executable", shutil.which("true"))  # test_runs_left lets a detached run finish
 
     async def scene(pilot: Pilot[None]) -> None:
-        await train(pilot, few)
+        job = await train(pilot, few)
+        if not is_paused:
+            job.resume()  # no worker sees it before the app quits
         await ask_to_quit(pilot)
         await pilot.press("down", "down", "enter")
 
@@ -124,11 +127,17 @@ def test_quit_and_detach_starts_another_process(
     run = check_run(furnished, "stopped")
     assert isinstance(process.args, list)
     assert process.args[-3:] == ["train", "--resume", run.id]
-    assert capsys.readouterr().out.splitlines() == [
+    lines = [
         "Training 'second' continues in the background.",
         "  to watch it: weibo-tui launch",
         f"  to stop it: weibo-tui runs stop {run.id}",
     ]
+    if is_paused:
+        lines[0] = "Training 'second' stays paused in the background."
+        lines[1] = f"  to continue it: weibo-tui runs resume {run.id}"
+    assert capsys.readouterr().out.splitlines() == lines
+    with Workbench(furnished) as wb, wb.runs.resuming(run.id):
+        assert wb.runs.get(run.id).state == ("paused" if is_paused else "running")
 
 
 def test_quit_and_detach_failure_is_reported(

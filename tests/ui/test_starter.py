@@ -109,9 +109,14 @@ def test_sample_posts_are_predicted_with_two_keys(starter: Path, home: Path, sto
         pane = await started(pilot)
         shown = ("Ready", *(f"  “{post}” " for post in SAMPLES), "Pretrain a base")
         await until(pilot, lambda: all(text in drawn(pilot) for text in shown))  # nothing is cut
-        await pane.press("up", "enter")
+        footer = drawn(pilot).splitlines()[-1]
+        assert "⏎ Send" in footer and "esc Cards" not in footer
+        await pane.press("up")
+        await until(pilot, lambda: "⏎ Choose" in drawn(pilot).splitlines()[-1])
+        await pane.press("enter")
         await pane.wait_predicted(1)
         assert pane.posts[0].text == SAMPLES[0]
+        await until(pilot, lambda: "esc Cards" in drawn(pilot).splitlines()[-1])
         assert not pane.screen.welcome.display
         assert pane.app.focused is pane.prompt
 

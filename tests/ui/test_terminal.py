@@ -34,7 +34,7 @@ def train(terminal: Terminal, posts: str) -> None:
     terminal.paste(posts)
     terminal.wait_for(posts)
     terminal.press("enter")
-    terminal.wait_for("text column 'review'")
+    terminal.wait_for("posts in review")
     fill(terminal, 4, "moods")  # past the chosen files and two columns
     fill(terminal, 3, "1")  # past base and preset: epochs
     fill(terminal, 1, "0.01")  # learning rate

@@ -283,6 +283,7 @@ def test_train_failure_is_explained_and_two_runs_take_turns(furnished: Path, few
         await until_state(pilot, "failed")
         assert selected(pilot).run is None
         await shows_head(pilot, "all posts have the label positive")
+        assert "It failed before the run began, so it is listed until you quit." in head(pilot)
         await pilot.press("d")
         await until(pilot, lambda: selected(pilot).name == "mood")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -22,9 +23,11 @@ from weibo_tui.app.forms.fields import Field
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.hyperparameter_fields import more_fields, name_field, parameter_fields
 from weibo_tui.app.forms.path_input import PathInput
+from weibo_tui.app.help_screen import Help
 from weibo_tui.app.train.pretraining_form import PretrainingForm, count_parameters
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.app.train.training_form import HYPER, TrainingForm
+from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.workbench import ComputeOptions, TrainingConfig, Workbench
@@ -203,14 +206,44 @@ def test_form_start_finds_taken_names_and_unlabeled_files(furnished: Path, few: 
     play_form(scene)
 
 
+def test_form_starts_once_whatever_is_opened_above_it(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        app, train = app_of(pilot), cast(TrainScreen, app_of(pilot).main_screens["train"])
+        train.action_new()  # as the commands do while a form is open
+        await until(pilot, lambda: isinstance(app.screen, TrainingForm) and app.screen is not form)
+        assert app.screen_stack == [train, app.screen]
+        form = cast(TrainingForm, app.screen)
+        await choose(pilot, form, few)
+        gate = asyncio.Event()
+        form.check = lambda _plan: gate.wait()  # type: ignore[method-assign, assignment, return-value]
+        await pilot.press("ctrl+s", "f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        gate.set()
+        await until(pilot, lambda: "“New training” is checked" in str(form.query_one(StatusMessage).content))
+        assert isinstance(app.screen, Help)
+        assert not app.jobs
+        await pilot.press("escape")
+        await until(pilot, lambda: len(train.store.local_runs) == 1 and app.screen is train)
+
+    play_form(scene)
+
+
 def test_form_preset_sets_fields_and_changes_make_it_custom(furnished: Path, few: Path) -> None:
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, few)
         preset, summary = field(form, "preset"), form.query_one(".preset", Static)
         assert preset.text == "balanced"
-        preset.text = "quick"
+        preset.focus()
+        await pilot.press("enter")
+        choices = preset.query_one(OptionList)
+        await until(pilot, lambda: choices.size and (choices.highlighted, choices.scroll_y) == (1, 0))
+        await until(pilot, lambda: all(drawn(pilot).count(name) >= 1 for name in ("quick", "best", "custom")))
+        await pilot.press("up", "enter")
         await until(pilot, lambda: "last third of the blocks, cached activations, 2 epochs" in shown(summary))
         assert (form.plan().hyper.blocks, form.plan().keep_states) == ("last-third", True)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "Base 'tiny' of 2 blocks leaves no activations to cache" in problem(form))
+        assert "Turn off “Cached activations”, or choose later “Blocks”." in problem(form)
         await type_into(pilot, form, "epochs", "3")
         await until(pilot, lambda: (preset.text, shown(summary)) == ("custom", "your own values"))
         assert (form.plan().hyper.blocks, form.plan().hyper.epochs) == ("last-third", 3)
@@ -300,7 +333,7 @@ def test_form_files_can_be_removed_and_are_previewed(furnished: Path, few: Path,
         preview = form.query_one(DataPreview)
         audit = preview.query_one(".audit", Static)
         await until(pilot, lambda: "63, 1 empty" in shown(audit))
-        assert "known.csv: csv, utf-8; text column 'text', label column 'sentiment'" in shown(preview)
+        assert "known.csv: CSV, UTF-8, posts in text, labels in sentiment" in shown(preview)
         assert posts[0][0][:6] in shown(preview)
         for figure in ("Duplicates 2", "Conflicting labels 1", "negative", "positive"):
             assert figure in shown(audit), figure
@@ -329,14 +362,14 @@ def test_preview_unreadable_and_hostile_files(furnished: Path, tmp_path: Path) -
         await until(pilot, lambda: "text column not detected" in shown(preview))
         await type_into(pilot, form, "text_column", "a")
         await type_into(pilot, form, "label_column", "b")
-        await until(pilot, lambda: "text column 'a', label column 'b'" in shown(preview))
+        await until(pilot, lambda: "posts in a, labels in b" in shown(preview))
         await remove_first(pilot, form)
         await type_into(pilot, form, "text_column", "")
         await type_into(pilot, form, "label_column", "[/b]label")
         await choose(pilot, form, data)
         await until(pilot, lambda: "[red]0␛" in drawn(pilot))
         screen = drawn(pilot)
-        assert "[b]odd[哈哈].csv: csv" in screen
+        assert "[b]odd[哈哈].csv: CSV" in screen
         assert "[/哈哈]第0条<U+202E>[doge]\\x9b31m" in screen
         assert not {"\x1b", "\x9b", "\u202e"} & set(screen)
 

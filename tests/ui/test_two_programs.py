@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import deque
 from pathlib import Path
+from typing import cast
 
 import pytest
 from at_work import plan
@@ -17,6 +18,8 @@ from stage import app_of, drawn, message_line, play, until
 from textual import events
 from textual.pilot import Pilot
 
+from weibo_tui.app.services.jobs import Job
+from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.engine.events import RunStarted, StepDone
 from weibo_tui.workbench import Workbench
 
@@ -104,6 +107,28 @@ def test_app_resume_of_an_active_run_is_refused(furnished: Path, few: Path) -> N
             other._database.execute("UPDATE runs SET state = 'stopped'")  # as when the app read it
             play(scene)
         assert other.runs.get(run).state == "stopped"
+
+
+def test_app_training_waits_for_one_prepared_elsewhere(furnished: Path, few: Path) -> None:
+    with Workbench() as other:
+        slot = other.take_training_slot()
+        assert slot is not None
+
+        async def scene(pilot: Pilot[None]) -> None:
+            await pilot.press("f3")
+            train = cast(TrainScreen, app_of(pilot).screen)
+            config = plan(few, 1)
+            job = Job("train", "second", lambda wb: wb.iter_train(config), train)
+            train.follow(job)
+            await until(pilot, lambda: "starts when the training before it is done" in message_line(pilot))
+            assert job.state == "queued"
+            slot.release()
+            await until(pilot, lambda: job.started)
+            assert other.take_training_slot() is None
+            await until(pilot, lambda: job.outcome == "done")
+            await until(pilot, other.take_training_slot)
+
+        play(scene)
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from steps import Owner, Work, begin, job, play
 
-from weibo_tui.app.services.worker import WorkerThread
+from weibo_tui.app.services.worker import NICENESS, WorkerThread
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import UserInputError
 from weibo_tui.paths import Paths
@@ -63,6 +65,23 @@ def test_call_is_answered_between_two_steps() -> None:
     play(scene)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have their own priorities on Linux only")
+def test_thread_that_yields_has_a_lower_priority(home: Path) -> None:
+    def niceness(_wb: Workbench | None = None) -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    async def calls() -> None:
+        for yields, added in ((False, 0), (True, NICENESS)):
+            thread = WorkerThread("test", home, yields=yields)
+            thread.start()
+            assert await thread.call(niceness) == min(19, before + added)
+            thread.close()
+
+    before = niceness()
+    asyncio.run(calls())
+    assert niceness() == before
+
+
 def test_call_cancelled_before_its_turn_is_skipped() -> None:
     async def scene(thread: WorkerThread) -> None:
         work, requests = Work(), []
@@ -95,6 +114,30 @@ def test_call_cancelled_during_its_turn_is_ignored() -> None:
         proceed.set()
         assert await thread.call(lambda _wb: 1) == 1
         assert requests.cancelled()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("for_app_only", [True, False])
+def test_close_waits_only_for_calls_that_outlive_the_app(for_app_only: bool) -> None:
+    async def scene(thread: WorkerThread) -> None:
+        started, proceed = threading.Event(), threading.Event()
+
+        def load(_wb: Workbench) -> None:
+            started.set()
+            proceed.wait()
+
+        call = asyncio.create_task(thread.call(load, for_app_only))
+        await asyncio.to_thread(started.wait)
+        closing = asyncio.create_task(asyncio.to_thread(thread.close, wait=False))
+        if for_app_only:
+            await closing
+            assert thread.is_alive()
+        else:
+            assert await asyncio.wait([closing], timeout=0.2) == (set(), {closing})
+        proceed.set()
+        await call
+        await closing
 
     play(scene)
 

@@ -113,7 +113,7 @@ def deep(home: Path, tmp_path: Path) -> Iterator[Workbench]:
 
 def test_workbench_trains_with_cache(deep: Workbench, tmp_path: Path) -> None:
     plan = models.training_plan(tmp_path, "cached", posts=120, keep_states=True)
-    with pytest.raises(UserInputError, match="Use --blocks last4"):
+    with pytest.raises(UserInputError, match="leaves no activations to cache"):
         list(deep.iter_train(plan))
     assert not deep.runs.list()
     events = list(deep.iter_train(replace(plan, hyper=replace(plan.hyper, blocks="last2"))))

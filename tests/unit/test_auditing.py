@@ -90,7 +90,7 @@ def test_audit_with_fewer_than_two_labels_has_no_accuracy(tmp_path: Path) -> Non
 
 
 def test_audit_of_empty_posts_has_no_figures(tmp_path: Path) -> None:
-    result = audited(write(tmp_path / "posts.csv", "1, ", "0,http://t.cn/abc"))
+    result = audited(write(tmp_path / "posts.csv", "1, ", "0,\u200b"))
     assert (result.rows, result.empty, result.labels) == (2, 2, {})
     assert result.length.mean is result.reposts is result.emoticons.share_with is None
 

@@ -45,9 +45,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def check_refused(result: CommandResult, code: int, *parts: str) -> None:
     assert (result.code, result.out) == (code, ""), result
-    assert result.err.startswith("weibo-tui: ")
+    *summaries, message = result.err.splitlines()
+    assert message.startswith("weibo-tui: ")
     assert result.err.endswith("\n")
-    assert len(result.err.splitlines()) == 1, result.err
+    assert all(": CSV, UTF-8, " in line for line in summaries), result.err
     assert [part for part in parts if part not in result.err] == [], result.err
 
 
@@ -75,9 +76,9 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "train binary.csv": ("Cannot detect the encoding of binary.csv", "from line 2 on", "with --encoding"),
     "train posts.csv --encoding klingon": ("Unknown encoding: klingon", "Use utf-8, gb18030 or utf-16"),
     "train posts.csv --encoding ascii": ("posts.csv, line 2: not ascii", "--encoding"),
-    "train ragged.csv": ("ragged.csv, line 2: 3 cells, but the header has 2", "Put quotes"),
-    "train quote.csv": ("quote.csv, line 2: a quote opens here and never closes", "Close it"),
-    "audit posts.jsonl": ("posts.jsonl, line 1: not JSON", "Each line must be one JSON object"),
+    "train ragged.csv": ("ragged.csv, line 2: 3 cells, but the header has 2", "cannot be read"),
+    "train quote.csv": ("quote.csv: all posts have the label positive", "at least two labels"),
+    "audit posts.jsonl": ("posts.jsonl, line 1: not JSON", "1 of 1 rows cannot be read"),
     "audit posts.parquet": ("Cannot read posts.parquet as Parquet", "Write it again"),
     "train posts.csv --base great": ("Base not found: 'great'", "Choose one of tiny"),
     "predict 真好吃 --adapter mad": ("Adapter not found: 'mad'", "Choose one of mood"),

@@ -6,7 +6,9 @@ import csv
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import openpyxl
 import pytest
 from commands import Command, json_lines, table
 
@@ -60,6 +62,13 @@ def test_stdin_blank_line_gives_error_row(command: Command, furnished: Path) -> 
 def test_stdin_encoding_option_is_used(encoding: str, command: Command, furnished: Path) -> None:
     posts = ["今天的面真好吃", "太差了"]
     result = command.ok("predict", "-", "--json", "--encoding", encoding, stdin="\n".join(posts).encode(encoding))
+    assert ([row["text"] for row in json_lines(result.out)], result.err) == (posts, "")
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-8-sig"])
+def test_stdin_encoding_is_detected(encoding: str, command: Command, furnished: Path) -> None:
+    posts = ["今天的面真好吃", "昨天的电影太差了[怒]"]
+    result = command.ok("predict", "-", "--json", stdin="\n".join(posts).encode(encoding))
     assert ([row["text"] for row in json_lines(result.out)], result.err) == (posts, "")
 
 
@@ -155,7 +164,7 @@ def test_labeled_table_keeps_cells_and_encoding(
     before = source.read_bytes()
     (result,) = json_lines(command.ok("predict", "--file", source, "--out", out, "--json").out)
     assert source.read_bytes() == before
-    assert list(result) == ["out", "rows", "failed", "counts", "continued", "posts_per_second"]
+    assert list(result) == ["out", "rows", "failed", "counts", "continued", "posts_per_second", "uncertain"]
     assert result["counts"] == {"positive": 1, "negative": 1}
     with out.open(encoding=encoding, newline="") as file:
         header, *labeled = csv.reader(file, delimiter=delimiter)
@@ -200,7 +209,8 @@ def test_labeled_parquet_keeps_its_schema(command: Command, furnished: Path, tmp
 def test_labeled_file_is_one_history_entry(command: Command, furnished: Path, few: Path, tmp_path: Path) -> None:
     result = command.ok("predict", "--file", few, "--out", tmp_path / "out.csv")
     assert re.fullmatch(r"40 rows labeled: (negative \d+, positive \d+|positive \d+, negative \d+)\n", result.out)
-    assert re.fullmatch(r"Result written to .*out\.csv at [\d,]+ posts/s\.\n", result.err)
+    assert result.err.startswith("few.csv: CSV, UTF-8, posts in review, labels in label, 40 rows\n")
+    assert re.fullmatch(r"Result written to .*out\.csv at [\d,]+ posts/s\.", result.err.splitlines()[1])
     (entry,) = json_lines(command.ok("history", "list", "--json").out)
     assert (entry["kind"], entry["rows"], entry["failed"]) == ("file", 40, 0)
     command.ok("predict", "--file", few, "--out", tmp_path / "out.csv", "--overwrite", "--no-history")
@@ -213,3 +223,96 @@ def test_file_and_post_get_the_same_prediction(command: Command, furnished: Path
     alone = json_lines(command.ok("predict", "--json", "--dtype", "float32", rows[7]["review"]).out)[0]
     assert rows[7]["predicted"] == alone["label"]
     assert float(rows[7]["confidence"]) == pytest.approx(alone["confidence"], rel=1e-4)
+
+
+def test_single_argument_that_is_a_file_is_labeled(command: Command, furnished: Path, tmp_path: Path) -> None:
+    source = tmp_path / "zh.csv"
+    source.write_text("用户名,博文,评论\n" + "甲,今天的面真好吃,7\n乙,昨天的电影太差了,0\n" * 3, encoding="utf-8")
+    result = command.ok("predict", source)
+    assert f"{source} is a file, which is labeled. For a post with this text, use stdin." in result.err
+    assert "zh.csv: CSV, UTF-8, posts in 博文, 6 rows\n" in result.err
+    first = table(tmp_path / "zh.labeled.csv")[0]
+    assert list(first) == ["用户名", "博文", "评论", *ADDED]
+    assert list(first.values())[:4] == ["甲", "今天的面真好吃", "7", "positive"]
+    assert command("predict", source).code == 2  # the result exists
+    assert command.ok("predict", str(source), "好吃").out.count("\n") == 2
+
+
+def test_result_of_any_format_is_written(command: Command, furnished: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "4473417000000000123", "text": "=今天的面真好吃", "tags": ["a", "b"]},
+        {"id": "2", "text": None},
+    ]
+    source = tmp_path / "posts.json"
+    source.write_text(json.dumps(rows * 2), encoding="utf-8")
+    for ending, format_name in ((".csv", "CSV"), (".tsv", "TSV"), (".jsonl", "JSON Lines"), (".parquet", "Parquet")):
+        out = tmp_path / f"out{ending}"
+        command.ok("predict", "--file", source, "--out", out, "--prefix", "mood_")
+        again = command.ok("predict", "--file", out, "--out", tmp_path / f"again{ending}", "--json")
+        assert f"{out.name}: {format_name}" in again.err
+        assert json_lines(again.out)[0]["failed"] == 2
+    first, second, *_rest = table(tmp_path / "again.csv")
+    assert list(first) == ["id", "text", "tags", *(f"mood_{name}" for name in ADDED), *ADDED]
+    assert (first["id"], first["text"], first["tags"]) == (rows[0]["id"], rows[0]["text"], '["a", "b"]')
+    assert (first["predicted"], first["mood_predicted"], second["mood_error"] != "") == ("positive", "positive", True)
+    for name in ("out.docx", "out.json.gz", "out.txt"):
+        refused = command("predict", "--file", tmp_path / "again.csv", "--out", tmp_path / name)
+        assert (refused.code, "Give it the ending .csv, .tsv" in refused.err) == (2, True)
+        assert not (tmp_path / name).exists()
+
+
+def test_result_in_excel_has_texts_and_numbers(command: Command, furnished: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "posts.csv", tmp_path / "out.xlsx"
+    source.write_text("id,text\n4473417000000000123,=今天的面真好吃\n" + "2,\n", encoding="utf-8")
+    command.ok("predict", "--file", source, "--out", out)
+    header, first, second = openpyxl.load_workbook(out)["posts"].iter_rows()
+    assert [cell.value for cell in header] == ["id", "text", *ADDED]
+    assert [cell.data_type for cell in first] == ["s", "s", "s", "n", "n", "n", "n"]
+    assert [cell.value for cell in first[:3]] == ["4473417000000000123", "=今天的面真好吃", "positive"]
+    assert (second[2].value, second[6].value is None) == (None, False)
+    command.ok("predict", "--file", out, "--out", tmp_path / "back.xlsx", "--prefix", "second_")
+
+
+def test_byte_order_mark_is_kept_or_chosen(command: Command, furnished: Path, tmp_path: Path) -> None:
+    plain, marked, lines = tmp_path / "plain.csv", tmp_path / "marked.csv", tmp_path / "lines.jsonl"
+    plain.write_text("text\n今天的面真好吃\n", encoding="utf-8")
+    marked.write_text("text\n今天的面真好吃\n", encoding="utf-8-sig")
+    lines.write_text('{"text": "今天的面真好吃"}\n', encoding="utf-8")
+    cases: list[tuple[Path, list[str], bool]] = [
+        *((plain, [], False), (marked, [], True), (lines, [], True)),
+        *((plain, ["--bom"], True), (marked, ["--no-bom"], False), (lines, ["--no-bom"], False)),
+    ]
+    for number, (source, words, has_mark) in enumerate(cases):
+        out = tmp_path / f"{number}.csv"
+        command.ok("predict", "--file", source, "--out", out, *words)
+        assert out.read_bytes().startswith(b"\xef\xbb\xbf") == has_mark
+
+
+def test_bad_rows_are_listed_in_their_file(command: Command, furnished: Path, tmp_path: Path) -> None:
+    source, bad, out = tmp_path / "posts.csv", tmp_path / "bad.csv", tmp_path / "out.csv"
+    source.write_text("id,text\n" + "1,今天的面真好吃\n" * 30 + "1,=二,三\n" * 2, encoding="utf-8")
+    refused = command("predict", "--file", source, "--out", out, "--bad-rows", bad)
+    assert (refused.code, "2 rows that cannot be read: " in refused.err) == (2, True)
+    assert "line 32: 3 cells, but the header has 2. 2 of 32 rows cannot be read. Correct them, or allow" in refused.err
+    reason = "3 cells, but the header has 2"
+    assert [list(row.values()) for row in table(bad)] == [[str(source), n, reason, "1,=二,三"] for n in ("32", "33")]
+    assert command("predict", "--file", source, "--out", out, "--bad-rows", bad, "--max-bad-rows", "10%").code == 2
+    result = command.ok("predict", "--file", source, "--out", out, "--max-bad-rows", "10%")
+    assert "posts.csv: CSV, UTF-8, posts in text, 30 rows, 2 skipped\n" in result.err
+    assert command("predict", "--file", source, "--max-bad-rows", "many").code == 2
+
+
+def test_file_per_label_is_trained_and_evaluated(command: Command, furnished: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad.txt"
+    good.mkdir()
+    for number in range(2):
+        (good / f"{number}.txt").write_text(f"今天的面真好吃\n这里的第{number}条真好\n", encoding="utf-8")
+    bad.write_text("昨天的电影太差了[怒]\n真难吃\n", encoding="utf-8")
+    words = ["--label-of", f"{good}=positive", "--label-of", f"{bad}=negative"]
+    result = command.ok("evaluate", *words, "--json")
+    assert json_lines(result.out)[0]["labels"] == ["negative", "positive"]
+    assert "bad.txt: TXT, UTF-8, no header, posts in 1, all labeled negative, 2 rows" in result.err
+    audit = json_lines(command.ok("audit", *words, "--json").out)[0]
+    assert (len(audit["files"]), audit["labels"]) == (3, {"negative": 2, "positive": 4})
+    for wrong in (["evaluate"], ["evaluate", "--label-of", "good.txt"], ["audit", "--label-of", "=x"]):
+        assert command(*wrong).code == 2

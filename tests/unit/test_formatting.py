@@ -10,7 +10,7 @@ from textual.content import Content
 
 from weibo_tui import display_names
 from weibo_tui.app import formatting as content
-from weibo_tui.presentation.numbers import duration, number, percent, size
+from weibo_tui.presentation.numbers import confidence, duration, number, percent, size
 from weibo_tui.text.terminal import sanitize
 
 ACTING = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))} - {"\n"} | set("\u202e\u2066\u200b\ufeff")
@@ -82,6 +82,12 @@ def test_bar_fills_its_share() -> None:
         (percent(1.0, 0), "100%"),
         (percent(None), "–"),
         (percent(float("nan")), "–"),
+        (confidence(0.9895, True), "98.9%"),  # below a threshold of 99%
+        (confidence(0.74962, True), "74.9%"),
+        (confidence(0.99, True), "99.0%"),
+        (confidence(0.6237, True), "62.4%"),
+        (confidence(0.9895, False), "99.0%"),
+        (confidence(None, False), "–"),
         (number(1234.5), "1,234.500"),
         (number(None), "–"),
         (number(float("inf")), "–"),

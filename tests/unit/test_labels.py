@@ -128,7 +128,7 @@ def test_one_label_is_refused_for_training_only(tmp_path: Path) -> None:
     with pytest.raises(UserInputError, match=r"posts\.csv: all posts have the label positive"):
         check_trainable(dataset)
     with pytest.raises(UserInputError, match="no row has both a post"):
-        check_trainable(loaded(write(tmp_path / "posts.csv", "1, ", "0,http://t.cn/a")))
+        check_trainable(loaded(write(tmp_path / "posts.csv", "1, ", "0,\u200b")))
     path = write(tmp_path / "posts.csv", "0,一", "1,二")
     with pytest.raises(UserInputError, match="no post for training has the label good"):
         check_trainable(loaded(path, labels=["bad", "fair", "good"]))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import Command
+from histories import ANALYSIS
 
-from weibo_tui.locale import gettext, ngettext, use
+from weibo_tui.app.predict.copying import as_markdown, as_text
+from weibo_tui.locale import gettext, join_names, ngettext, use
+from weibo_tui.presentation.run_events import compute_setup
+from weibo_tui.workbench import Workbench
 
 MESSAGE = "true or false"
 TRANSLATED = "true 或 false"
@@ -59,3 +65,17 @@ def test_language_is_fixed_at_first_message(monkeypatch: pytest.MonkeyPatch) -> 
     assert gettext(MESSAGE) == TRANSLATED
     use("en")
     assert gettext(MESSAGE) == MESSAGE
+
+
+def test_labels_and_lists_are_in_the_users_language(home: Path, command: Command) -> None:
+    analysis = replace(ANALYSIS, corrected="positive")
+    with Workbench(home) as wb:
+        wb.history.add([analysis])
+    assert as_text(analysis).endswith("\npositive 93.8%, negative 6.2%, confirmed, adapter weather")
+    use("zh_CN")
+    assert as_text(analysis).endswith("\n正面 93.8%、负面 6.2%、已确认、适配器 weather")
+    assert as_markdown(replace(analysis, corrected=None)).endswith("\n\n**正面 93.8%**、负面 6.2%、适配器 weather")
+    assert compute_setup({"device": "cpu", "dtype": "float32"}) == "cpu、float32"
+    assert join_names("abcdefgh").startswith("a、b、c、d、e、f、…")
+    assert "正面" in command.ok("history", "list").out
+    assert '"label": "positive"' in command.ok("history", "list", "--json").out

@@ -12,6 +12,7 @@ from made_up import numeral
 
 from weibo_tui.datasets.auditing import audit
 from weibo_tui.datasets.dataset import load_dataset
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import drain
 from weibo_tui.storage.database import connect
@@ -50,7 +51,7 @@ def test_load_without_labels_of_a_person_is_refused(tmp_path: Path) -> None:
 
 def test_load_takes_the_model_label_from_a_named_column(tmp_path: Path) -> None:
     path = export(tmp_path, [None, "negative"])
-    dataset = drain(load_dataset([path], label_column="predicted"))
+    dataset = drain(load_dataset([path], Columns(label="predicted")))
     assert [dataset.names[label] for label in dataset.labels] == ["positive", "positive"]
 
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import made_up
@@ -14,6 +15,7 @@ import models
 import pytest
 from commands import MACHINE, Command, start
 
+from weibo_tui.cli import train as cli_train
 from weibo_tui.engine.events import RunFinished, StepDone
 from weibo_tui.errors import RunStoppedError, UserInputError
 from weibo_tui.progress import Progress
@@ -124,3 +126,28 @@ def test_runs_of_another_process_pause_continue_and_stop(command: Command, furni
     assert process.returncode == 130
     assert f"weibo-tui runs resume {run}" in error.decode()
     assert "is not running (stopped)" in command("runs", "stop", run).err
+
+
+def test_command_waits_for_the_training_slot(
+    command: Command, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts = made_up.write_posts(tmp_path / "posts.csv", 30, seed=1)
+    train: list[str | Path] = [
+        "train",
+        posts,
+        *"--epochs 1 --batch-size 16 --bottleneck 8 --max-length 32".split(),
+        *MACHINE,
+    ]
+    with Workbench() as other:
+        slot = other.take_training_slot()  # a training that is being prepared has no run yet
+        assert slot is not None
+        assert other.take_training_slot() is None
+        assert "Another training" not in command.ok(*train, "--name", "beside", "--now").err
+        monkeypatch.setattr(cli_train, "time", SimpleNamespace(sleep=lambda _seconds: slot.release()))
+        waited = command.ok(*train, "--name", "later").err
+        assert "Another training is in progress. This one starts when it is done. Use --now" in waited
+        events = other.iter_train(models.training_plan(tmp_path, base="tiny"))
+        models.until(events, StepDone, 1)
+        assert other.take_training_slot() is None
+        events.close()
+        assert other.take_training_slot() is not None

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.datasets.writing import Added, Predict, check_added_columns, write_labeled
 from weibo_tui.errors import UserInputError
 from weibo_tui.text.cleaning import MAX_POST_LENGTH
@@ -54,7 +55,7 @@ def test_labeled_table_keeps_cells_and_form(
     path, out = tmp_path / name, tmp_path / "out"
     with path.open("w", encoding=encoding, newline="") as file:
         csv.writer(file, delimiter=delimiter, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows(table)
-    posts = label(open_table(path, encoding=None if encoding != "utf-16-be" else encoding), out)
+    posts = label(open_table(path, Columns(encoding=None if encoding != "utf-16-be" else encoding)), out)
     assert posts == [text for _id, text in table[1:]]
     with out.open(encoding=encoding, newline="") as file:
         written = list(csv.reader(file, delimiter=delimiter))
@@ -113,7 +114,7 @@ def test_labeled_jsonl_keeps_its_text(tmp_path: Path) -> None:
 def test_labeled_jsonl_escapes_for_narrow_encoding(tmp_path: Path) -> None:
     path, out = tmp_path / "f.jsonl", tmp_path / "out.jsonl"
     path.write_text('{"text": "café"}\n' * 3, encoding="latin-1")
-    label(open_table(path, encoding="latin-1"), out)
+    label(open_table(path, Columns(encoding="latin-1")), out)
     assert json.loads(out.read_text(encoding="latin-1").splitlines()[0])["predicted"] == "好"
 
 
@@ -121,7 +122,7 @@ def test_labeled_table_in_narrow_encoding_is_refused(tmp_path: Path) -> None:
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text\ncafé\nthé\nlait\n", encoding="latin-1")
     with pytest.raises(UserInputError, match="cannot represent 好"):
-        label(open_table(path, encoding="latin-1"), out)
+        label(open_table(path, Columns(encoding="latin-1")), out)
     assert not out.exists()
 
 
@@ -144,7 +145,7 @@ def test_labeled_parquet_keeps_its_schema(tmp_path: Path) -> None:
 
 
 def test_long_rows_are_predicted_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weibo_tui.datasets.parsers.MAX_CHUNK", 100)
+    monkeypatch.setattr("weibo_tui.datasets.tables.MAX_CHUNK", 100)
     path, out = tmp_path / "f.csv", tmp_path / "out.csv"
     path.write_text("text\n" + f"{'好' * 60}\n" * 3 + "好\n" * 40, encoding="utf-8")
     windows: list[int] = []
@@ -219,6 +220,8 @@ def test_labeled_file_keeps_any_cells(
     path, out = (tmp_path_factory.getbasetemp() / name for name in ("any-in.csv", "any-out.csv"))
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows([("text", "other"), *table])
-    label(open_table(path, encoding="utf-8"), out, [{"predicted": "好"}] * len(table))
-    result = [(row.cells["text"], row.cells["other"]) for row in read_rows(open_table(out, encoding="utf-8"))]
+    label(open_table(path, Columns("text", encoding="utf-8")), out, [{"predicted": "好"}] * len(table))
+    result = [
+        (row.cells["text"], row.cells["other"]) for row in read_rows(open_table(out, Columns("text", encoding="utf-8")))
+    ]
     assert result == table

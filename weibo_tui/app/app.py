@@ -35,12 +35,12 @@ from weibo_tui.app.terminal.low_color import LowColorFilter, PaletteFilter
 from weibo_tui.app.train.screen import TrainScreen
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
+from weibo_tui.locale import join_list, join_names
 from weibo_tui.log import log_exception
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.signals import handle_stop_signals
-from weibo_tui.text.terminal import join_names, sanitize, truncate
+from weibo_tui.text.terminal import sanitize, truncate
 
 
 class WeiboApp(BaseApp, inherit_bindings=False):
@@ -110,9 +110,9 @@ class WeiboApp(BaseApp, inherit_bindings=False):
     async def _warm_up(self) -> None:
         """Load what the first prediction needs."""
         await self.refresh_catalog()
-        self.device = await self.engine.call(describe_machine)
+        self.device = await self.engine.call(describe_machine, for_app_only=True)
         if self.catalog.adapter:
-            await self.engine.call(lambda wb: wb.classifier(self.catalog.adapter))
+            await self.engine.call(lambda wb: wb.classifier(self.catalog.adapter), for_app_only=True)
 
     async def _show_background_runs(self) -> None:
         """Say which runs other processes work on, as after quitting during a training."""
@@ -250,7 +250,10 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
 def _after_exit(job: Job) -> str:
     """Return how to come back to a run that continues in the background, or was stopped."""
-    if job.detached:
+    if job.detached and job.held:
+        lines = [_("Training '{name}' stays paused in the background.")]
+        lines += [_("  to continue it: weibo-tui runs resume {run}"), _("  to stop it: weibo-tui runs stop {run}")]
+    elif job.detached:
         lines = [_("Training '{name}' continues in the background.")]
         lines += [_("  to watch it: weibo-tui launch"), _("  to stop it: weibo-tui runs stop {run}")]
     else:
@@ -271,7 +274,7 @@ def launch(home: Path | None = None) -> int:
             app.restore_terminal()
             raise
         finally:
-            app.stop_workers()
+            app.stop_workers(wait=False)
     # The event loop is closed, so the app gets no message from these jobs.
     with suppress(OSError):  # the terminal may be gone
         for job in app.jobs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import inspect
 import os
@@ -16,7 +17,6 @@ from textual import events, getters
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding
 from textual.containers import Vertical
-from textual.content import Content
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -29,11 +29,11 @@ from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.keymap import bindings, check_keymap
 from weibo_tui.app.services.catalog import Catalog
-from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, describe_job, window_title
+from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, describe_job, importance, window_title
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.terminal.notifications import notification, title
 from weibo_tui.app.terminal.textual_private import TextualApp
-from weibo_tui.app.widgets.chrome import Navigation, StatusBar, StatusMessage
+from weibo_tui.app.widgets.chrome import Navigation, Status, StatusBar, StatusMessage
 from weibo_tui.app.widgets.footer import KeyFooter
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -42,6 +42,7 @@ from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings
 
 T = TypeVar("T")
+ResultType = TypeVar("ResultType")
 
 MIN_ROWS = 12
 MIN_COLUMNS = 42
@@ -57,7 +58,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
 
     catalog: reactive[Catalog] = reactive(Catalog())
     """The installed base models and adapters. `refresh_catalog` reads them again."""
-    status: reactive[Content] = reactive(Content(""))
+    status: reactive[Status] = reactive(Status())
     keys_pressed = reactive(0)
     device = reactive("")
     """Device and dtype of the engine. Empty until torch is loaded."""
@@ -69,7 +70,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.keymap = check_keymap(self.settings.keys)
         """Keys from the settings at start, by action name."""
         self.set_keymap(self.keymap)
-        self.engine = WorkerThread("engine", home)
+        self.engine = WorkerThread("engine", home, yields=True)
         self.records = WorkerThread("records", home)
         self._home = home
         self._hub: WorkerThread | None = None
@@ -98,10 +99,12 @@ class BaseApp(TextualApp, inherit_bindings=False):
             thread.wake()
         self.update_status()
 
-    def stop_workers(self) -> None:
-        """Stop all jobs after their current step and wait for the threads to end. Call it after the app has exited."""
+    def stop_workers(self, wait: bool = True) -> None:
+        """Stop all jobs after their current step and wait for the threads to end. Call it after the app has exited.
+
+        Without `wait`, a thread that still loads a model for the app is left to the end of the process."""
         for thread in self._threads:
-            thread.close()
+            thread.close(wait)
 
     # ---- tasks and messages
 
@@ -139,6 +142,15 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Ring the bell, and show a notification where the terminal can."""
         self.bell()
         self.write_to_terminal(notification(message, os.environ))
+
+    async def push_screen_wait(self, screen: Screen[ResultType] | str, *, mode: str | None = None) -> ResultType | Any:
+        """Open a screen and return its result. Cancelling closes it, because nothing would get its result."""
+        try:
+            return await super().push_screen_wait(screen, mode=mode)
+        except asyncio.CancelledError:
+            if isinstance(screen, Screen) and screen.is_active and not self.exiting:
+                self.pop_screen()
+            raise
 
     async def refresh_catalog(self) -> None:
         """Read the settings, base models and adapters again."""
@@ -178,12 +190,13 @@ class BaseApp(TextualApp, inherit_bindings=False):
     def update_status(self) -> None:
         """Update the text of the status bar."""
         base, adapter = self.catalog.base, self.catalog.adapter
-        parts = [safe_content(self.device or _("loading …"))]
+        details = [safe_content(self.device or _("loading …"))]
         if base:
-            parts.append(safe_content(_("base {name}").format(name=base)))
-        parts.append(safe_content(_("adapter {name}").format(name=adapter) if adapter else _("no adapter")))
-        self.status = Content(" │ ").join([*parts, *map(describe_job, self.jobs)])
-        self._set_title(" – ".join([*map(window_title, self.jobs[:1]), "weibo-tui"]))
+            details.append(safe_content(_("base {name}").format(name=base)))
+        details.append(safe_content(_("adapter {name}").format(name=adapter) if adapter else _("no adapter")))
+        jobs = sorted(self.jobs, key=importance)
+        self.status = Status(details, list(map(describe_job, jobs)))
+        self._set_title(" – ".join([*map(window_title, jobs[:1]), "weibo-tui"]))
 
     def _set_title(self, text: str) -> None:
         if text != self._terminal_title:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, OptionList, Static
@@ -20,18 +21,28 @@ from weibo_tui.text.terminal import sanitize
 class ChoiceDialog(Dialog[str]):
     """Asks for one of several answers, given as (value, label). Returns the value, or None if it was closed.
 
-    The safe answer comes first, so that Enter takes it."""
+    The safe answer comes first, so that Enter takes it. With `first_digit`, the answers have digits from it on, which
+    take them too."""
 
-    def __init__(self, question: str, answers: Sequence[tuple[str, str]], default: str = "") -> None:
+    def __init__(
+        self,
+        question: str,
+        answers: Sequence[tuple[str, str]],
+        default: str = "",
+        first_digit: int | None = None,
+    ) -> None:
         super().__init__()
         self._question = question
         self._answers = answers
         self._default = default
+        digits = [] if first_digit is None else [str(digit) for digit in range(first_digit, 10)]
+        self._by_digit = dict(zip(digits, answers, strict=False))
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield Static(safe_content(self._question), classes="question")
-            yield OptionList(*(Option(safe_content(label)) for _value, label in self._answers))
+            digits = {answer: f"{digit} " for digit, answer in self._by_digit.items()}
+            yield OptionList(*(Option(safe_content(digits.get(item, "") + item[1])) for item in self._answers))
 
     def on_mount(self) -> None:
         values = [value for value, _label in self._answers]
@@ -39,6 +50,11 @@ class ChoiceDialog(Dialog[str]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._answers[event.option_index][0])
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in self._by_digit:
+            event.stop()
+            self.dismiss(self._by_digit[event.key][0])
 
 
 class InputDialog(Dialog[str]):

@@ -19,6 +19,7 @@ _FIELDS: Mapping[str, str] = {
     "column": N_("Text column"),
     "context": N_("Context"),
     "encoding": N_("Encoding"),
+    "keep-states": N_("Cached activations"),
     "label-column": N_("Label column"),
     "labels": N_("Label names"),
     "learning-rate": N_("Learning rate"),

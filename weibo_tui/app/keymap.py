@@ -111,7 +111,10 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("prompt.newer", "down", "newer", N_("Next post"), shown=False),
         Key("prompt.leave", "escape", "leave", N_("Cards")),
     ),
-    "welcome": (Key("welcome.leave", "escape", "screen.write", N_("Prompt"), shown=False),),
+    "welcome": (
+        Key("welcome.choose", "enter", "select", N_("Choose")),
+        Key("welcome.leave", "escape", "screen.write", N_("Prompt"), shown=False),
+    ),
     "cards": (
         Key("cards.up", "up,k", "move(-1)", N_("Previous card"), shown=False),
         Key("cards.down", "down,j", "move(1)", N_("Next card"), shown=False),

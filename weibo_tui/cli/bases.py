@@ -169,6 +169,7 @@ def pretrain_base(
         str, typer.Option(metavar="NAME", help=_("Name of the base (default: the file's, or the resumed run's)."))
     ] = "",
     resume: options.Resume = "",
+    now: options.Now = False,
     json: options.Json = False,
     encoding: options.Encoding = None,
     recipe: PretrainingHyperparameters = PretrainingHyperparameters(),
@@ -193,7 +194,7 @@ def pretrain_base(
             machine=machine,
             **asdict(replace(size, units=TOKEN_UNITS.get(size.units, size.units))),
         )
-        follow(workbench, workbench.iter_pretrain(config), json)
+        follow(workbench, workbench.iter_pretrain(config), json, wait=not now)
 
 
 @bases.command("set-default", cls=Command, hidden=True)

@@ -12,6 +12,7 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
 from weibo_tui.cli.output import echo_info, echo_json, echo_table, progress_bars
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -39,8 +40,7 @@ def bench(
         int | None, typer.Option("--rows", min=1, help=_("Estimate for a file of this many posts (default: 100,000)."))
     ] = None,
     json: options.Json = False,
-    column: options.TextColumn = None,
-    encoding: options.Encoding = None,
+    columns: Columns = Columns(),
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
     from weibo_tui.workbench import Workbench
@@ -51,7 +51,7 @@ def bench(
     with progress_bars(data=json) as stage, Workbench() as workbench:
         workbench.base_name(base)
         if file is not None:
-            rows = _count_rows(file, column, encoding)
+            rows = _count_rows(file, columns)
         for event in benchmark(workbench, base, rows or ROWS, machine):
             if isinstance(event, Progress):
                 stage.progress(event)
@@ -68,11 +68,11 @@ def bench(
     echo_table((_("Task"), _("Speed")), _rows(result))
 
 
-def _count_rows(file: Path, column: str | None, encoding: str | None) -> int:
+def _count_rows(file: Path, columns: Columns) -> int:
     from weibo_tui.datasets.reading import count_rows, open_table
     from weibo_tui.progress import drain
 
-    return drain(count_rows(open_table(file, column, encoding=encoding)))
+    return drain(count_rows(open_table(file, columns)))
 
 
 def _rows(result: BenchmarkResult) -> Iterator[tuple[str, str]]:

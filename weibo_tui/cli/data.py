@@ -11,7 +11,8 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.bases import CAN_RESUME
 from weibo_tui.cli.help import Command, Group
-from weibo_tui.cli.output import echo, echo_json, run_with_progress
+from weibo_tui.cli.output import echo, echo_json, list_bad_rows, run_with_progress
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
@@ -39,17 +40,19 @@ def download_data(
     echo(str(out))
 
 
+@options.with_hyperparameters
 def audit(
-    data: options.Data,
+    data: options.Data = None,
     json: options.Json = False,
-    column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    encoding: options.Encoding = None,
+    columns: Columns = Columns(),
+    bad_rows: options.BadRows = None,
+    overwrite: options.Overwrite = False,
     labels: options.Labels = None,
 ) -> None:
-    from weibo_tui.workbench import AuditConfig, AuditResult, Columns
+    from weibo_tui.workbench import AuditConfig, AuditResult
 
-    plan = AuditConfig(tuple(data), Columns(column, label_column, encoding), options.label_names(labels))
+    list_bad_rows(data or (), columns, bad_rows, overwrite)
+    plan = AuditConfig(tuple(data or ()), columns, options.label_names(labels))
     figures = run_with_progress(lambda workbench: workbench.iter_audit(plan), AuditResult).audit.to_json()
     if json:
         echo_json(figures)
@@ -59,18 +62,8 @@ def audit(
 
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:
-    for file in figures["files"]:
-        message = _("{path}: {rows} rows, {format}, {encoding}; text column '{text}', label column '{label}'")
-        if not file["label_column"]:
-            message = _("{path}: {rows} rows, {format}, {encoding}; text column '{text}', no label column")
-        yield message.format(
-            path=file["path"],
-            rows=f"{file['rows']:,}",
-            format=file["format"],
-            encoding=file["encoding"],
-            text=file["text_column"],
-            label=file["label_column"],
-        )
+    from weibo_tui.datasets.auditing import MIN_LABELED, TOO_FEW_LABELED
+
     used = figures["rows"] - figures["empty"]
     yield _("Rows           {rows}, {empty} empty, {unlabelled} unlabeled").format(
         rows=f"{figures['rows']:,}", empty=figures["empty"], unlabelled=figures["unlabelled"]
@@ -100,7 +93,9 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
     yield _("Reposts        {share}").format(share=percent(figures["reposts"]))
     emoticons = figures["emoticons"]
     yield _("Emoticons      in {share} of the posts").format(share=percent(emoticons["share_with"]))
-    if emoticons["linear_accuracy"] is not None:
+    if emoticons["linear_accuracy"] is None and 0 < sum(figures["labels"].values()) < MIN_LABELED:
+        yield " " * 15 + _(TOO_FEW_LABELED)
+    elif emoticons["linear_accuracy"] is not None:
         yield _(
             "               emoticons alone predict {accuracy} of the labels (majority baseline: {majority})"
         ).format(accuracy=percent(emoticons["linear_accuracy"]), majority=percent(emoticons["majority"]))

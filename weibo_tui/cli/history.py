@@ -12,9 +12,10 @@ import typer
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, one_line, open_workbench
+from weibo_tui.display_names import label_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.numbers import confidence
 from weibo_tui.progress import drain
 from weibo_tui.text.terminal import truncate_cells
 
@@ -49,7 +50,7 @@ def _cells(entry: Entry) -> list[str]:
     from weibo_tui.storage.history import Analysis
 
     if isinstance(entry, Analysis):
-        prediction = [entry.label or _("error"), percent(entry.confidence)]
+        prediction = [label_name(entry.label) or _("error"), confidence(entry.confidence, entry.uncertain)]
         post = one_line(entry.text)
     else:
         prediction = [_("file"), ""]

@@ -53,7 +53,11 @@ def launch() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserInputError(_("The app needs a terminal. In a pipe, use the commands in 'weibo-tui --help'."))
     terminal_encoding()  # raises if the terminal cannot show the app
-    raise typer.Exit(run())
+    code = run()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the terminal may be gone
+            stream.flush()
+    os._exit(code)  # Python would take a second to take torch down, or wait until a thread has loaded it
 
 
 @app.callback()

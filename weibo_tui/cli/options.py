@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from weibo_tui.datasets.containers import expand
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters, Parameter, parameters, preset_values
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 DATA = _("Data")
+DATA_HELP = _("Labeled files: CSV, TSV, text, JSON, Excel, Parquet or Arrow, also in .gz, .xz or .zip.")
 
 Json = Annotated[bool, typer.Option("--json", help=_("Write one JSON object per line to stdout."))]
 Adapter = Annotated[str, typer.Option("--adapter", metavar="NAME", help=_("Adapter (default: the default adapter)."))]
-TextColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--column", "--text-column", metavar="NAME", rich_help_panel=DATA, help=_("Text column (default: detected).")
-    ),
-]
-LabelColumn = Annotated[
-    str | None,
-    typer.Option("--label-column", metavar="NAME", rich_help_panel=DATA, help=_("Label column (default: detected).")),
-]
-Encoding = Annotated[
-    str | None,
-    typer.Option(
-        "--encoding",
-        metavar="NAME",
-        rich_help_panel=DATA,
-        help=_("Encoding: utf-8, gb18030, utf-16 or another (default: detected)."),
-    ),
+ENCODING_HELP = _("Encoding: utf-8, gb18030, utf-16 or another (default: detected).")
+Encoding = Annotated[str | None, typer.Option("--encoding", metavar="NAME", rich_help_panel=DATA, help=ENCODING_HELP)]
+BadRows = Annotated[
+    Path | None,
+    typer.Option("--bad-rows", metavar="FILE", rich_help_panel=DATA, help=_("List unreadable rows in this CSV file.")),
 ]
 Labels = Annotated[
     str | None,
@@ -67,16 +59,18 @@ TestData = Annotated[
         ),
     ),
 ]
-Data = Annotated[list[Path], typer.Argument(help=_("Labeled files: CSV, TSV, JSONL or Parquet."), metavar="DATA")]
+Data = Annotated[list[Path] | None, typer.Argument(help=DATA_HELP, metavar="DATA")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=_("Replace an existing file or model."))]
 Resume = Annotated[
     str,
     typer.Option("--resume", metavar="RUN", help=_("Run to resume. Of the other options, --name and --json apply.")),
 ]
 
+Now = Annotated[bool, typer.Option("--now", help=_("Start next to a training in progress (default: after it)."))]
+
 
 def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each hyper-parameter of the dataclasses among its parameters.
+    """Give a command one option for each hyper-parameter of the dataclasses among its parameters, and for `Columns`.
 
     One with `Hyperparameters` gets `--preset` too, whose values apply where no option is given. The command itself is
     called with instances of the dataclasses. Typer reads the options from `__signature__`."""
@@ -86,6 +80,9 @@ def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
     for item in signature.parameters.values():
         if isinstance(item.annotation, type) and hasattr(item.annotation, "__dataclass_fields__"):
             groups[item.name] = item.annotation
+            if item.annotation is Columns:
+                expanded += _table_options("data" in signature.parameters)
+                continue
             if item.annotation is Hyperparameters:
                 expanded.append(_preset())
             expanded += [_option(one) for one in parameters(item.annotation).values() if one.help]
@@ -102,11 +99,78 @@ def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
                 if source is None or source.name == "DEFAULT":
                     values[name] = value
         for name, kind in groups.items():
+            if kind is Columns:
+                given = {field.name: values.pop(_parameter(field.name), field.default) for field in fields(Columns)}
+                values[name] = Columns(**given | {"label_of": _labels_of_files(given["label_of"] or ())})
+                continue
             values[name] = kind(**{one: values.pop(one) for one, item in parameters(kind).items() if item.help})
+        if "data" in values:
+            columns = values["columns"]
+            files = [Path(file) for file, _label in columns.label_of]
+            values["data"] = expand([*(values["data"] or []), *files])
+            if not values["data"] and "resume" not in values:
+                raise UserInputError(_("No data given. Give labeled files, as DATA or with --label-of."))
         command(**values)
 
     run.__signature__ = signature.replace(parameters=[*expanded, context])  # type: ignore[attr-defined]
     return run
+
+
+def _table_options(is_labeled: bool) -> list[inspect.Parameter]:
+    """Return the options for the fields of `Columns`; `is_labeled` is whether the command needs labels."""
+    options: dict[str, tuple[str, str | None, str]] = {
+        "text": ("--column --text-column", "NAME", _("Text column by name or number (default: detected).")),
+        "label": ("--label-column", "NAME", _("Label column by name or number (default: detected).")),
+        "encoding": ("--encoding", "NAME", ENCODING_HELP),
+        "header": ("--header/--no-header", None, _("Whether a header names the columns (default: detected).")),
+        "sheet": ("--sheet", "NAME", _("Sheet of an Excel file (default: the first).")),
+        "max_bad_rows": ("--max-bad-rows", "SHARE", _("Share of rows that may be unreadable (default: 5%).")),
+    }
+    if is_labeled:
+        one_label = _("File or folder whose posts all have this label, for one file per label.")
+        options["label_of"] = ("--label-of", "FILE=LABEL", one_label)
+    kinds: dict[str, Any] = {"header": bool | None, "max_bad_rows": float, "label_of": list[str] | None}
+    result = []
+    for field in fields(Columns):
+        if field.name not in options:
+            continue
+        names, metavar, help_text = options[field.name]
+        parser = _share if field.name == "max_bad_rows" else None
+        option = typer.Option(
+            *names.split(), metavar=metavar, help=help_text, parser=parser, rich_help_panel=DATA, show_default=False
+        )
+        kind = Annotated[kinds.get(field.name, str | None), option]  # type: ignore[valid-type]
+        place = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        result.append(inspect.Parameter(_parameter(field.name), place, default=field.default or None, annotation=kind))
+    return result
+
+
+def _parameter(field: str) -> str:
+    return f"columns_{field}"  # a command may have a parameter `text` of its own
+
+
+def _labels_of_files(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the absolute paths and labels of `--label-of FILE=LABEL`."""
+    result = []
+    for pair in pairs:
+        file, _sign, label = pair.rpartition("=")
+        if not file or not label.strip():
+            message = _("--label-of is {value}. Give a file and its label, as in {example}.")
+            raise UserInputError(message.format(value=pair, example="good.txt=positive"))
+        result += [(str(path.absolute()), label.strip()) for path in expand([Path(file)])]
+    return tuple(result)
+
+
+def _share(value: str | float) -> float:
+    """Return a share that is written as `5%` or `0.05`. Raise UserInputError for other texts."""
+    text = str(value).strip()
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UserInputError(_("--max-bad-rows is {value}. Give a share such as 5%.").format(value=text))
+    return share
 
 
 def _preset() -> inspect.Parameter:

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from weibo_tui.display_names import display_name
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import per_second
 from weibo_tui.progress import Progress, Rate
@@ -23,9 +23,12 @@ from weibo_tui.signals import handle_stop_signals
 from weibo_tui.text.terminal import hide_zero_width, sanitize, truncate_cells
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+    from weibo_tui.datasets.tables import Columns
     from weibo_tui.workbench import Workbench
 
 Result = TypeVar("Result")
@@ -115,7 +118,9 @@ class ProgressBars:
         self._rate = Rate()
 
     def progress(self, event: Progress) -> None:
-        """Show the progress and the rate of a stage."""
+        """Show the progress and the rate of a stage, and its note."""
+        if event.note:
+            self.line(event.note)
         scale, unit = (1e6, " MB") if event.unit == "B" else (1, "")
         done, total = event.done / scale, None if event.total is None else event.total / scale
         self.update(display_name(event.stage) + unit, done, total, per_second(self._rate.update(done), unit))
@@ -200,6 +205,17 @@ def exit_interrupted(hint: str) -> typer.Exit:
     """Say how to resume, and return the exit with code 130."""
     echo_info(hint)
     return typer.Exit(130)
+
+
+def list_bad_rows(files: Iterable[Path], columns: Columns, out: Path | None, overwrite: bool) -> None:
+    """Write the rows of the files that cannot be read to the CSV file `out`, if one is given."""
+    if out is None:
+        return
+    from weibo_tui.datasets.writing import write_bad_rows
+
+    number = write_bad_rows(files, columns, out, overwrite)
+    message = ngettext("{number:,} row that cannot be read", "{number:,} rows that cannot be read", number)
+    echo_info(f"{message.format(number=number)}: {out}")
 
 
 def run_with_progress(

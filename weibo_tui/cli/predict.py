@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.cells import cell_len
@@ -22,17 +22,20 @@ from weibo_tui.cli.output import (
     echo_error,
     echo_info,
     echo_json,
+    list_bad_rows,
     one_line,
     open_workbench,
     pad,
     run_with_progress,
 )
+from weibo_tui.datasets.sinks import default_output
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_, join_list, ngettext
+from weibo_tui.locale import N_, join_list, ngettext, with_note
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.numbers import confidence
 from weibo_tui.presentation.prediction import to_dict
 from weibo_tui.text.terminal import truncate_cells
 
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench import LabelingConfig, Workbench
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
+OUT_HELP = _("Result: .csv, .tsv, .jsonl, .parquet or .xlsx (default: next to the file).")
 MAX_LINE = 2**20
 """Characters of a line of stdin; the model reads far fewer."""
 
@@ -58,33 +62,52 @@ def predict(
         typer.Argument(help=_("Posts, after -- if one starts with a dash. A single - reads stdin, one post per line.")),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=_("Label this file: CSV, TSV, JSONL or Parquet."))
+        Path | None,
+        typer.Option(metavar="FILE", help=_("Label this file: CSV, TSV, text, JSON, Excel, Parquet or Arrow.")),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "--output", "-o", metavar="FILE", help=_("Result file."))] = None,
+    out: Annotated[Path | None, typer.Option("--out", "--output", "-o", metavar="FILE", help=OUT_HELP)] = None,
     adapter: options.Adapter = "",
     history: Annotated[
         bool, typer.Option("--history/--no-history", help=_("Record predictions in the history (default: yes)."))
     ] = True,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    column: options.TextColumn = None,
-    encoding: options.Encoding = None,
+    columns: Columns = Columns(),
+    bad_rows: options.BadRows = None,
+    prefix: Annotated[
+        str, typer.Option("--prefix", metavar="TEXT", help=_("Start of the names of the added columns, like emotion_."))
+    ] = "",
+    bom: Annotated[
+        bool | None,
+        typer.Option("--bom/--no-bom", help=_("Whether a CSV begins with a byte order mark, which Excel needs.")),
+    ] = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, LabelingConfig
+    from weibo_tui.workbench import LabelingConfig
 
-    if (file is None) == (not text) or (file is None) != (out is None):
+    if file is None and text is not None and len(text) == 1 and _is_file(text[0]):
+        file, text = Path(text[0]), None
+        echo_info(_("{path} is a file, which is labeled. For a post with this text, use stdin.").format(path=file))
+    if (file is None) == (not text) or (file is None and out is not None):
         raise UserInputError(
-            _("No posts given. Give posts, or - for stdin, or --file with --out. See 'weibo-tui predict --help'.")
+            _("No posts given. Give posts, or - for stdin, or --file. See 'weibo-tui predict --help'.")
         )
-    if file is not None and out is not None:
-        columns = Columns(text=column, encoding=encoding)
-        _label_file(LabelingConfig(file, out, adapter, columns, machine, overwrite, history), json)
+    if file is not None:
+        out = out or default_output(file)
+        list_bad_rows([file], columns, bad_rows, overwrite)
+        _label_file(LabelingConfig(file, out, adapter, columns, machine, overwrite, history, prefix, bom), json)
         return
     texts = [_decode_argument(one) for one in text or []]
-    posts: Iterable[str] = _stdin_lines(encoding) if texts == ["-"] else texts
+    posts: Iterable[str] = _stdin_lines(columns.encoding) if texts == ["-"] else texts
     with open_workbench() as workbench:
         _predict_posts(workbench, posts, adapter, machine, json, history)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a post is too long for a name
+        return False
 
 
 def _predict_posts(
@@ -124,16 +147,20 @@ def _decode_argument(text: str) -> str:
 def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
     """Yield each line of stdin without its end, cut to MAX_LINE characters.
 
-    Blank lines count too, so that the output has as many lines as the input. The default encoding is UTF-8."""
-    from weibo_tui.datasets.encodings import named_encoding
+    Blank lines count too, so that the output has as many lines as the input. The encoding is detected from the first
+    bytes that arrive."""
+    from weibo_tui.datasets.encodings import detect_head_encoding, named_encoding
 
-    encoding = named_encoding(encoding_name or "utf-8")
+    buffer = cast("io.BufferedReader", sys.stdin.buffer)
+    encoding = named_encoding(encoding_name) if encoding_name else detect_head_encoding(buffer.peek(1))
     # These codecs skip a byte order mark; that of UTF-16 also tells the byte order.
     codec = {"utf-8": "utf-8-sig", "utf-16-le": "utf-16"}.get(encoding.codec, encoding.codec)
+    if encoding.codec == "utf-16-be":
+        codec = "utf-16" if encoding.mark else "utf-16-be"
     # Bytes that do not decode become lone surrogates, which cleaning takes out. UTF-16 and UTF-32 cannot hold them.
     errors = "replace" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
     # Like `wc` and `paste`, a CR inside a line does not end it.
-    stream = io.TextIOWrapper(sys.stdin.buffer, encoding=codec, errors=errors, newline="\n")
+    stream = io.TextIOWrapper(buffer, encoding=codec, errors=errors, newline="\n")
     number = 0
     is_warned = False
     while line := stream.readline(MAX_LINE + 1):
@@ -158,9 +185,11 @@ def _line(analysis: Analysis) -> str:
     mark = _("uncertain") if analysis.uncertain else ""
     if analysis.truncated:
         read = _("read {read} of {all} characters").format(read=analysis.characters_read, all=analysis.characters)
-        mark = f"{mark}, {read}" if mark else read
+        mark = join_list([mark, read]) if mark else read
     label = pad(one_line(label_name(analysis.label)), 8)
-    start = f"{label}  {percent(analysis.confidence):>7}  {f'({mark})  ' if mark else ''}"
+    start = f"{label}  {confidence(analysis.confidence, analysis.uncertain):>7}  "
+    if mark:
+        start += with_note("", mark).strip() + "  "
     post = one_line(analysis.text)
     if sys.stdout.isatty():
         post = truncate_cells(post, max(10, shutil.get_terminal_size().columns - cell_len(start) - 1))
@@ -175,10 +204,17 @@ def _label_file(config: LabelingConfig, json: bool) -> None:
     if json:
         names = ("out", "rows", "failed", "counts", "continued")
         values = {name: getattr(result, name) for name in names}
-        echo_json(values | {"posts_per_second": round(result.posts_per_second, 1)})
+        echo_json(values | {"posts_per_second": round(result.posts_per_second, 1), "uncertain": result.uncertain})
         return
     counts = join_list(f"{label_name(label)} {number:,}" for label, number in result.counts.items())
     echo(_("{rows} rows labeled: {counts}").format(rows=f"{result.rows:,}", counts=counts))
+    if result.uncertain:
+        message = ngettext(
+            "{number:,} row is below the confidence threshold.",
+            "{number:,} rows are below the confidence threshold.",
+            result.uncertain,
+        )
+        echo_info(message.format(number=result.uncertain))
     if result.failed:
         message = ngettext(
             "{failed:,} row failed. The column error gives the reason.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,11 +23,13 @@ from weibo_tui.cli.output import (
     echo_json,
     exit_interrupted,
     interruptible,
+    list_bad_rows,
     open_workbench,
     progress_bars,
     run_with_progress,
 )
 from weibo_tui.cli.score_card import score_lines
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import skipped_rows
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Acceleration, ComputeOptions, DataSplit, Hyperparameters
@@ -41,6 +44,10 @@ if TYPE_CHECKING:
     from weibo_tui.workbench import Workbench
 
 
+SLOT_SECONDS = 1.0
+"""Interval at which a training that waits looks for the end of the others."""
+
+
 def add_to(app: typer.Typer) -> None:
     app.command("train", cls=Command, help=_("Train an adapter on labeled files and evaluate it."))(train)
     app.command("evaluate", cls=Command, help=_("Evaluate an adapter on labeled files."))(evaluate)
@@ -48,9 +55,7 @@ def add_to(app: typer.Typer) -> None:
 
 @options.with_hyperparameters
 def train(
-    data: Annotated[
-        list[Path] | None, typer.Argument(metavar="DATA", help=_("Labeled files: CSV, TSV, JSONL or Parquet."))
-    ] = None,
+    data: Annotated[list[Path] | None, typer.Argument(metavar="DATA", help=options.DATA_HELP)] = None,
     base: Annotated[
         str,
         typer.Option(
@@ -64,10 +69,10 @@ def train(
     ] = "",
     resume: options.Resume = "",
     overwrite: options.Overwrite = False,
+    now: options.Now = False,
     json: options.Json = False,
-    column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    encoding: options.Encoding = None,
+    columns: Columns = Columns(),
+    bad_rows: options.BadRows = None,
     labels: options.Labels = None,
     validation_data: options.ValidationData = None,
     test_data: options.TestData = None,
@@ -76,7 +81,7 @@ def train(
     acceleration: Acceleration = Acceleration(),
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, TrainingConfig
+    from weibo_tui.workbench import TrainingConfig
     from weibo_tui.workbench.legacy_project import LegacyProject
 
     legacy_data = LegacyProject.find().data
@@ -91,12 +96,13 @@ def train(
         if not data:
             follow(workbench, workbench.iter_resume(resume, name), json)
             return
+        list_bad_rows(data, columns, bad_rows, overwrite)
         config = TrainingConfig(
             data=tuple(data),
             name=name or options.name_after(data[0].stem, "adapter"),
             base=base,
             offline=offline,
-            columns=Columns(column, label_column, encoding),
+            columns=columns,
             labels=options.label_names(labels),
             validation=split.validation,
             test=split.test,
@@ -108,15 +114,21 @@ def train(
             overwrite=overwrite,
             keep_states=acceleration.keep_states,
         )
-        follow(workbench, workbench.iter_train(config), json)
+        follow(workbench, workbench.iter_train(config), json, wait=not now)
 
 
-def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
-    """Show the events of a run: JSON lines, or bars, a line for each epoch and the score card at the end."""
+def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: bool = False) -> None:
+    """Show the events of a run: JSON lines, or bars, a line for each epoch and the score card at the end.
+
+    `wait` starts it when no other training is in progress, in any program."""
     run = ""
     finished: RunFinished | None = None
     try:
-        with progress_bars(data=json) as bars, interruptible(events) as steps:
+        with (
+            _training_slot(workbench, wait),
+            progress_bars(data=json) as bars,
+            interruptible(events) as steps,
+        ):
             printer = _EventPrinter(bars)
             for event in steps:
                 if isinstance(event, RunStarted):
@@ -141,6 +153,21 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool) -> None:
         raise
     assert finished is not None  # the last event of every run that is not interrupted and raises nothing
     _echo_result(workbench, finished, json)
+
+
+@contextmanager
+def _training_slot(workbench: Workbench, wait: bool) -> Iterator[None]:
+    """Make queued trainings of other programs wait for the block. `wait` for those in progress first."""
+    slot = workbench.take_training_slot()
+    if slot is None and wait:
+        echo_info(_("Another training is in progress. This one starts when it is done. Use --now to start it now."))
+        while (slot := workbench.take_training_slot()) is None:
+            time.sleep(SLOT_SECONDS)
+    try:
+        yield
+    finally:
+        if slot is not None:
+            slot.release()
 
 
 def _echo_result(workbench: Workbench, finished: RunFinished, json: bool) -> None:
@@ -206,21 +233,21 @@ def _started(event: RunStarted) -> str:
 
 @options.with_hyperparameters
 def evaluate(
-    data: options.Data,
+    data: options.Data = None,
     adapter: options.Adapter = "",
     errors: Annotated[
         Path | None, typer.Option(metavar="FILE", help=_("Write the errors to this CSV file, most confident first."))
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    encoding: options.Encoding = None,
+    columns: Columns = Columns(),
+    bad_rows: options.BadRows = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
-    from weibo_tui.workbench import Columns, EvaluationConfig, EvaluationResult
+    from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
-    config = EvaluationConfig(tuple(data), adapter, Columns(column, label_column, encoding), machine, errors, overwrite)
+    list_bad_rows(data or (), columns, bad_rows, overwrite)
+    config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite)
     result = run_with_progress(lambda workbench: workbench.iter_evaluate(config), EvaluationResult)
     score = result.score.to_dict() | {"seen_in_training": result.seen_in_training, "unlabeled": result.unlabeled}
     if json:

@@ -12,9 +12,10 @@ from weibo_tui.datasets.labels import MAX_LABELS, resolve_labels
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.datasets.splitting import Split, split_with_progress
+from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import clean, is_repost, normalize, words_only
 from weibo_tui.text.emoticons import find_emoticons
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MIN_LABELED = 30  # posts; on fewer, the accuracy of emoticons and the majority baseline mean nothing
+TOO_FEW_LABELED = N_("too few labeled posts to see how well emoticons predict the labels")
 STEP = 1000  # rows between two steps of progress
 MAX_CHARACTERS_OF_128 = 126  # that fit into 128 positions with [CLS] and [SEP]
 
@@ -58,7 +61,7 @@ class Emoticons:
 
     `linear_accuracy` is that of a logistic regression on the counts of each emoticon in a post, on a hold-out that
     shares no text with its training posts. `majority` is that of always predicting the most frequent label, on the same
-    posts. Without two labels both are missing.
+    posts. Both are missing without two labels or MIN_LABELED labeled posts.
     """
 
     share_with: float | None
@@ -99,9 +102,7 @@ class Audit:
 
 def audit(
     paths: Sequence[Path],
-    column: str | None = None,
-    label_column: str | None = None,
-    encoding: str | None = None,
+    columns: Columns = Columns(),
     labels: Sequence[str] | None = None,
     *,
     seed: int = 0,
@@ -110,14 +111,15 @@ def audit(
 
     Raise UserInputError where `open_table` does, and for labels that do not fit the names in `labels`.
     """
-    sources = [open_table(path, column, label_column, encoding) for path in paths]
+    sources = [open_table(path, columns) for path in paths]
     posts: list[str] = []
     raw_labels: list[str] = []  # as in the files, empty for none
     lengths: list[int] = []
     labels_by_text: dict[str, set[str]] = {}  # of the normalized text
     row_counts = [0] * len(sources)
     for file, source in enumerate(sources):
-        for row in read_rows(source):
+        report = Report()
+        for row in read_rows(source, report):
             row_counts[file] += 1
             length = len(clean(row.text).text)
             if length:
@@ -127,6 +129,7 @@ def audit(
                 labels_by_text.setdefault(normalize(row.text), set()).add(row.label or "")
             if sum(row_counts) % STEP == 0:
                 yield Progress("reading", sum(row_counts))
+        yield Progress("reading", sum(row_counts), note=source.summary(report))
     labels_by_words: dict[str, set[str]] = {}
     for text, text_labels in labels_by_text.items():
         labels_by_words.setdefault(words_only(text) or text, set()).update(text_labels)
@@ -199,7 +202,7 @@ def _emoticons(posts: list[str], raw_labels: list[str], seed: int) -> Generator[
     labeled = [index for index, label in enumerate(raw_labels) if label]
     texts = [posts[index] for index in labeled]
     labels, codes = np.unique([raw_labels[index] for index in labeled], return_inverse=True)
-    if len(labels) < 2:
+    if len(labels) < 2 or len(labeled) < MIN_LABELED:
         return Emoticons(share, None, None)
     try:
         parts = yield from split_with_progress(texts, codes.tolist(), validation=0.0, test=0.2, seed=seed)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from weibo_tui.datasets.labels import MAX_LABEL_LENGTH, MAX_LABELS, Labels, resolve_labels
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
+from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list
+from weibo_tui.locale import join_list, join_names
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import PREPROCESSING, clean
-from weibo_tui.text.terminal import join_names, truncate
+from weibo_tui.text.terminal import truncate
 
 STEP = 1000  # rows between two steps of progress
 MAX_LABELS_IN_MESSAGE = 20
@@ -52,9 +53,7 @@ class Dataset:
 
 def load_dataset(
     paths: Sequence[Path],
-    column: str | None = None,
-    label_column: str | None = None,
-    encoding: str | None = None,
+    columns: Columns = Columns(),
     labels: Labels | Sequence[str] | None = None,
     *,
     preprocessing: int = PREPROCESSING,
@@ -64,7 +63,7 @@ def load_dataset(
     `labels` are the names for a new adapter (`--labels`), or the `Labels` of one to evaluate. Raise UserInputError
     where `open_table` does, for a row with a post and no label, and for a label that is not in the set.
     """
-    sources = tuple(open_table(path, column, label_column, encoding, need_label=True) for path in paths)
+    sources = tuple(open_table(path, columns, need_label=True) for path in paths)
     posts: list[str] = []
     codes: list[int] = []  # of the raw labels, numbered in the order of their first occurrence
     places: list[tuple[int, int]] = []
@@ -73,7 +72,8 @@ def load_dataset(
     numbers: dict[str, int] = {}  # raw label to code
     done = unlabeled = 0
     for file, source in enumerate(sources):
-        for row in read_rows(source):
+        report = Report()
+        for row in read_rows(source, report):
             place = (file, row.number)
             if not clean(row.text, preprocessing).text.strip():
                 skipped.append(place)
@@ -90,6 +90,7 @@ def load_dataset(
             done += 1
             if done % STEP == 0:
                 yield Progress("reading", done)
+        yield Progress("reading", done, note=source.summary(report))
     yield Progress("reading", done, done)
     if unlabeled and not posts:
         message = _("No human labels: {files}. Correct labels in the history, then export it again.")

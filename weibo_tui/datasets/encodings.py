@@ -9,8 +9,8 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
+from weibo_tui.datasets.containers import DataFile
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
@@ -50,14 +50,24 @@ class Encoding:
         return self.codec in ("utf-8", "gb18030") or self.codec.startswith(("utf-16", "utf-32"))
 
 
-def detect_encoding(path: Path, name: str | None = None) -> Encoding:
+def detect_encoding(data: DataFile, name: str | None = None) -> Encoding:
     """Return the encoding of a file, or the one of this `name`. Raise UserInputError when unknown or uncertain."""
-    with path.open("rb") as file:
+    with data.open() as file:
         head = file.read(SAMPLE_BYTES)
-    marked = next((Encoding(codec, mark) for mark, codec in _MARKS if head.startswith(mark)), None)
     if name is not None:
-        return named_encoding(name, marked)
-    return marked or _detect_utf16(head) or _detect_by_content(path)
+        return named_encoding(name, _marked(head))
+    return _marked(head) or _detect_utf16(head) or _detect_by_content(data)
+
+
+def detect_head_encoding(head: bytes) -> Encoding:
+    """Return the encoding of a stream that begins with `head`. Where it is uncertain, this is UTF-8."""
+    lines = head[: head.rfind(b"\n") + 1] or head
+    is_gb18030 = not _decodes(lines, "utf-8") and _decodes(lines, "gb18030") and _is_chinese([lines])
+    return _marked(head) or _detect_utf16(head) or Encoding("gb18030" if is_gb18030 else "utf-8")
+
+
+def _marked(head: bytes) -> Encoding | None:
+    return next((Encoding(codec, mark) for mark, codec in _MARKS if head.startswith(mark)), None)
 
 
 def named_encoding(name: str, marked: Encoding | None = None) -> Encoding:
@@ -92,29 +102,32 @@ def _detect_utf16(head: bytes) -> Encoding | None:
     return None
 
 
-def _detect_by_content(path: Path) -> Encoding:
-    samples = _samples(path)
+def _detect_by_content(data: DataFile) -> Encoding:
+    samples = _samples(data)
     if all(_decodes(sample, "utf-8") for sample in samples):
         return Encoding("utf-8")
     if all(_decodes(sample, "gb18030") for sample in samples) and _is_chinese(samples):
         return Encoding("gb18030")
-    line = first_bad_line(path, Encoding("utf-8"))
+    line = first_bad_line(data, Encoding("utf-8"))
     message = _(
         "Cannot detect the encoding of {path} (not UTF-8 from line {line} on). Save it as UTF-8, or name its "
         "encoding with --encoding."
     )
-    raise UserInputError(message.format(path=path, line=line))
+    raise UserInputError(message.format(path=data.path, line=line))
 
 
-def _samples(path: Path) -> list[bytes]:
-    """Return parts of the file in whole lines, or all of a small file.
+def _samples(data: DataFile) -> list[bytes]:
+    """Return parts of the file in whole lines, all of a small file, or the start of a compressed one.
 
     A newline byte is never part of a longer character in UTF-8 or GB18030, so each part decodes on its own.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if size <= MAX_WHOLE:
-            return [file.read()]
+    with data.open() as file:
+        first = file.read(MAX_WHOLE + 1)
+        if len(first) <= MAX_WHOLE:
+            return [first]
+        if data.container:
+            return [first.rpartition(b"\n")[0]]
+        size = data.path.stat().st_size
         samples = []
         for index in range(NUM_SAMPLES):
             file.seek((size - SAMPLE_BYTES) * index // (NUM_SAMPLES - 1))
@@ -142,12 +155,12 @@ def _is_chinese(samples: list[bytes]) -> bool:
     return simplified >= 0.9 * len(text) or sum(map(text.count, _COMMON)) >= 0.1 * len(text)
 
 
-def first_bad_line(path: Path, encoding: Encoding) -> int | None:
+def first_bad_line(data: DataFile, encoding: Encoding) -> int | None:
     """Return the number, from 1, of the first line that does not decode, or None."""
     decoder = codecs.getincrementaldecoder(encoding.codec)()
     line = 1
-    with path.open("rb") as file:
-        file.seek(len(encoding.mark))
+    with data.open() as file:
+        file.read(len(encoding.mark))
         while True:
             chunk = file.read(2**20)
             try:

@@ -1,232 +1,242 @@
-"""Parsers of table files: cells of CSV and TSV, lines of JSON, batches of Parquet.
+"""Parsers of text tables: rows of CSV, TSV, plain lines and fastText.
 
-All of them stream. They raise UserInputError, with the file and the line, for what cannot be read.
+All of them stream. A row that cannot be read is skipped and added to the report of the pass.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias
 
+from weibo_tui.datasets.containers import DataFile
 from weibo_tui.datasets.encodings import Encoding, first_bad_line
+from weibo_tui.datasets.tables import MAX_CELL, MAX_RECORD, Dialect, Layout, Report, Table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.terminal import truncate
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+Cells: TypeAlias = tuple[int, list[Any]]
+"""The number of a record's first line (from 1), and its cells."""
 
-T = TypeVar("T")
-
-Format = Literal["csv", "tsv", "jsonl", "parquet"]
-
-MAX_CELL = 10_000_000  # characters; a larger cell is a quote that was never closed
-MAX_RECORD = 16_000_000  # characters of all cells of a row, or of an object
-MAX_COLUMNS = 10_000
-BATCH = 2048
-MAX_BATCH = 2**24  # bytes of texts that are decoded at once
-MAX_CHUNK = 2**22  # characters of the records in a chunk
-_MAX_FIXED = 2**16  # bytes of a value in a Parquet column of values of one length
+NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*")
+FASTTEXT = re.compile(r"\s*((?:__label__[^\s,]+[\s,]*)+)(.*)", re.DOTALL)
+_BLOCK = 2**18  # characters that are parsed at once
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A file of records, and how it is written."""
+class Lines:
+    """Iterator over the lines of a stream. Those of the current `record` can be put back.
 
-    path: Path
-    format: Format
-    encoding: Encoding
-    delimiter: str = ","
-    newline: str = "\n"
+    `number` is that of the last line. The lines of one record have at most MAX_RECORD characters.
+    """
 
-
-class _Lines:
-    """Iterator over the lines of a stream, `ended` after the last. The lines of one record have at most MAX_RECORD
-    characters."""
-
-    def __init__(self, path: Path, stream: io.TextIOWrapper) -> None:
-        self.path = path
-        self.stream = stream
+    def __init__(self, path: Path, stream: io.TextIOBase) -> None:
+        self._path = path
+        self._stream = stream
+        self._waiting: deque[str] = deque()
         self.number = 0
-        self.ended = False
+        self.record: list[str] = []
         self._left = MAX_RECORD
 
     def begin_record(self) -> None:
+        self.record = []
         self._left = MAX_RECORD
 
-    def __iter__(self) -> _Lines:
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def put_back(self, lines: list[str]) -> None:
+        """Read these lines again."""
+        self._waiting.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+    def wait(self, lines: list[str]) -> None:
+        """Read these lines of a block next."""
+        self._waiting.extend(lines)
+
+    def read_block(self, size: int = _BLOCK) -> str:
+        """Return the next whole lines of about `size` characters, which do not count as read."""
+        block = self._stream.read(size)
+        return block + self._stream.readline(MAX_RECORD + 1) if block else ""
+
+    def __iter__(self) -> Lines:
         return self
 
     def __next__(self) -> str:
-        line = self.stream.readline(self._left + 1)
+        line = self._waiting.popleft() if self._waiting else self._stream.readline(MAX_RECORD + 1)
         if not line:
-            self.ended = True
             raise StopIteration
         self.number += 1
         self._left -= len(line)
+        self.record.append(line)
         if self._left < 0:
+            if len(self.record) > 1:
+                raise csv.Error(_("the row has more than {limit} characters").format(limit=MAX_RECORD))
             message = _("{path}, line {line}: the row has more than {limit} characters. Is it a table of posts?")
-            raise UserInputError(message.format(path=self.path, line=self.number, limit=MAX_RECORD))
+            raise UserInputError(message.format(path=self._path, line=self.number, limit=MAX_RECORD))
         return line
 
 
 @contextmanager
-def open_lines(path: Path, encoding: Encoding, newline: str | None) -> Iterator[_Lines]:
+def open_lines(data: DataFile, encoding: Encoding, newline: Literal[""] | None = "") -> Iterator[Lines]:
     """Open a file for reading its decoded lines, after its byte order mark. Raise UserInputError where they do not
     decode."""
     try:
-        with path.open("rb") as file:
-            file.seek(len(encoding.mark))
-            yield _Lines(path, io.TextIOWrapper(file, encoding=encoding.codec, newline=newline))
+        with data.open() as file:
+            file.read(len(encoding.mark))
+            yield Lines(data.path, io.TextIOWrapper(file, encoding=encoding.codec, newline=newline))
     except UnicodeError as error:
         message = _("{path}, line {line}: not {encoding}. Name the file's encoding with --encoding.")
-        line = first_bad_line(path, encoding)
-        raise UserInputError(message.format(path=path, line=line, encoding=encoding.name)) from error
+        line = first_bad_line(data, encoding)
+        raise UserInputError(message.format(path=data.path, line=line, encoding=encoding.name)) from error
 
 
-def read_cells(table: Table) -> Iterator[list[str]]:
-    """Yield the rows of a CSV or TSV file, the header first, all of its length, without blank lines."""
-    csv.field_size_limit(MAX_CELL)
-    with open_lines(table.path, table.encoding, newline="") as lines:
-        reader = csv.reader(lines, delimiter=table.delimiter)
-        columns = 0
-        while True:
-            start = reader.line_num + 1
-            lines.begin_record()
-            try:
-                row = next(reader, None)
-            except csv.Error as error:
-                message = _("{path}, line {line}: a cell cannot be read ({reason}). Is a quote left open?")
-                raise UserInputError(message.format(path=table.path, line=start, reason=error)) from error
-            if row is None:
-                return
-            if lines.ended:  # csv asked for one more line inside a cell
-                message = _("{path}, line {line}: a quote opens here and never closes. Close it or double it.")
-                raise UserInputError(message.format(path=table.path, line=start))
-            if not row:
-                continue
-            columns = columns or len(row)
-            if len(row) != columns:
-                message = _(
-                    "{path}, line {line}: {found} cells, but the header has {expected}. Put quotes around "
-                    "cells that contain the delimiter."
-                )
-                raise UserInputError(message.format(path=table.path, line=start, found=len(row), expected=columns))
-            yield row
+def read_cells(table: Table, report: Report) -> Iterator[Cells]:
+    """Yield the records of a text table, titles and headers too, without blank lines."""
+    with open_lines(table.data, table.encoding) as lines:
+        if table.format == "fasttext":
+            yield from _read_fasttext(lines, report)
+        else:
+            yield from parse(lines, table.dialect, table.layout, report)
 
 
-def read_objects(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each line of a JSONL file, stripped, and its object, without blank lines."""
-    with open_lines(table.path, table.encoding, newline=None) as lines:
+def parse(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Iterator[Cells]:
+    """Yield the records of delimited text without blank lines. Most are parsed in blocks of whole lines."""
+    if not dialect.delimiter:
         for line in lines:
             lines.begin_record()
-            text = line.strip()
-            if not text:
-                continue
-            try:
-                value = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                message = _("{path}, line {line}: not JSON ({reason}). Each line must be one JSON object.")
-                raise UserInputError(message.format(path=table.path, line=lines.number, reason=error)) from error
-            if not isinstance(value, dict):
-                message = _("{path}, line {line}: not a JSON object. Each line must be one, like {example}.")
-                example = '{"text": "…", "label": 1}'
-                raise UserInputError(message.format(path=table.path, line=lines.number, example=example))
-            yield text, value
+            if text := line.rstrip("\r\n"):
+                yield lines.number, [text]
+        return
+    csv.field_size_limit(MAX_CELL)
+    while block := lines.read_block():
+        reader = csv.reader(io.StringIO(block, newline=""), strict=True, **_csv_format(dialect))
+        try:
+            rows = list(reader)
+        except csv.Error:
+            rows = []
+        if len(rows) == reader.line_num:
+            for row in rows:
+                lines.number += 1
+                if row:
+                    yield lines.number, row
+            continue
+        lines.wait(list(io.StringIO(block, newline="")))
+        yield from _parse_carefully(lines, dialect, layout, report)
 
 
-def chunks(records: Iterable[T], rows: int, length: Callable[[T], int]) -> Iterator[list[T]]:
-    """Yield lists of `rows` records, or of fewer where their `length` in characters is large."""
-    chunk: list[T] = []
-    size = 0
-    for record in records:
-        chunk.append(record)
-        size += length(record)
-        if len(chunk) == rows or size >= MAX_CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+def _csv_format(dialect: Dialect) -> dict[str, Any]:
+    if not dialect.quotes:
+        return {"delimiter": dialect.delimiter, "quoting": csv.QUOTE_NONE, "quotechar": None}
+    return {"delimiter": dialect.delimiter, "escapechar": dialect.escape}
 
 
-def to_python(table: Table, values: pa.RecordBatch | pa.Array) -> list[Any]:
-    """Return a batch or a column as Python values. Raise UserInputError for texts that do not decode."""
-    try:
-        result: list[Any] = values.to_pylist()
-    except UnicodeDecodeError as error:
-        message = _("Cannot read {path} as Parquet ({reason}). Write it again, or check its name.")
-        raise UserInputError(message.format(path=table.path, reason=error)) from error
-    return result
+def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Iterator[Cells]:
+    """Yield the records of the waiting lines, and of the lines that end the last of them.
 
-
-def read_batches(table: Table) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a Parquet file, BATCH at a time, or fewer where their texts are long."""
-    with open_parquet(table.path) as file:
-        schema = file.schema_arrow
-        missing = file.metadata.num_rows
-        # Read as dictionaries, as in the file: it may hold a large text of many rows only once.
-        texts = [column.path for column in file.schema if column.physical_type == "BYTE_ARRAY"]
-    with open_parquet(table.path, [name for name in texts if name in schema.names]) as file:
-        for batch in file.iter_batches(batch_size=BATCH):
-            missing -= len(batch)
-            yield from _decode_texts(table.path, batch, schema)
-        if missing:  # the library says nothing where the metadata are wrong
-            message = _("{path} has fewer or more rows than its header says. Write it again.")
-            raise UserInputError(message.format(path=table.path))
-
-
-def _decode_texts(path: Path, batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield a batch with texts in place of dictionary indices, in parts that fit into memory."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    total = np.zeros(len(batch), np.int64)
-    for column in batch.columns:
-        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
-            lengths = pc.binary_length(column.dictionary).take(column.indices)
-            total += lengths.fill_null(0).to_numpy(zero_copy_only=False)
-    if total.max(initial=0) > 4 * MAX_RECORD:  # bytes
-        message = _("{path}: a row has more than {limit} characters. Is it a table of posts?")
-        raise UserInputError(message.format(path=path, limit=MAX_RECORD))
-    part = total.cumsum() // MAX_BATCH
-    starts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(batch)]
-    for start, end in pairwise(starts):
-        rows = batch.slice(start, end - start)
-        columns = [
-            column if column.type == field.type else column.cast(field.type)
-            for column, field in zip(rows.columns, schema, strict=True)
-        ]
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _is_text(data_type: pa.DataType) -> bool:
-    from pyarrow import types
-
-    return any(is_kind(data_type) for is_kind in (types.is_string, types.is_large_string, types.is_binary))
-
-
-@contextmanager
-def open_parquet(path: Path, dictionaries: Sequence[str] = ()) -> Iterator[Any]:
-    """Open a `pyarrow.parquet.ParquetFile`, with the columns `dictionaries` as such.
-
-    Raise UserInputError for a damaged file.
+    A quoted cell may hold line ends. But where text follows its closing quote, where it does not end, or where each of
+    its lines is a row, the quote is a fault: its line is skipped, and reading continues after that line.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    while lines.has_waiting:
+        lines.begin_record()
+        start = lines.number + 1
+        reason = ""
+        row: list[str] | None = None
+        try:
+            row = next(csv.reader(lines, strict=True, **_csv_format(dialect)))
+        except csv.Error as error:
+            reason = str(error)
+        if len(lines.record) > 1 and (row is None or _has_swallowed(lines.record[1:], dialect, layout)):
+            lines.put_back(lines.record[1:])
+            report.skip(start, _("a quote opens here and does not close in its row"), lines.record[0])
+        elif row is None:
+            row = _parse_alone(lines.record[0], dialect, layout)
+            if row is None:
+                report.skip(start, _("a cell cannot be read ({reason})").format(reason=reason), lines.record[0])
+            else:
+                report.odd += 1
+                yield start, row
+        elif row:
+            yield start, row
 
+
+def _parse_alone(line: str, dialect: Dialect, layout: Layout) -> list[str] | None:
+    """Return the cells of a line with text after a closing quote, or None.
+
+    Where the row has its width that way, its quotes are characters."""
+    if len(line) > MAX_CELL:
+        return None
+    plain = line.rstrip("\r\n").split(dialect.delimiter)
+    if len(plain) == len(layout.names):
+        return plain
     try:
-        with pq.ParquetFile(path, read_dictionary=list(dictionaries)) as file:
-            if any((column.length or 0) > _MAX_FIXED for column in file.schema):
-                raise pa.ArrowInvalid(_("its values are too large"))
-            yield file
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        message = _("Cannot read {path} as Parquet ({reason}). Write it again, or check its name.")
-        raise UserInputError(message.format(path=path, reason=truncate(str(error).partition("\n")[0], 200))) from error
+        return next(csv.reader([line], **_csv_format(dialect)), None)
+    except csv.Error:
+        return None
+
+
+def _has_swallowed(lines: list[str], dialect: Dialect, layout: Layout) -> bool:
+    """Return whether each of these lines, the last up to its quote, is a row by itself."""
+    if not layout.kinds:
+        return False
+    inner = lines[:-1] or [lines[-1].partition('"')[0]]
+    rows = [_parse_alone(line, dialect, layout) or [] for line in inner]
+    return all(len(row) == len(layout.names) and all(fits(row[at], kind) for at, kind in layout.kinds) for row in rows)
+
+
+def fits(cell: str, kind: frozenset[str] | None) -> bool:
+    """Return whether a cell has the form of its column."""
+    return cell in kind if kind is not None else NUMBER.fullmatch(cell) is not None
+
+
+def _read_fasttext(lines: Lines, report: Report) -> Iterator[Cells]:
+    for line in lines:
+        lines.begin_record()
+        if match := FASTTEXT.fullmatch(line.rstrip("\r\n")):
+            labels = match[1].replace("__label__", " ").replace(",", " ").split()
+            yield lines.number, [",".join(labels), match[2]]
+        elif line.strip():
+            report.skip(lines.number, _("the line does not begin with __label__"), line)
+
+
+def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int = 0) -> Iterator[Cells]:
+    """Yield the rows below the header, each with a cell for each column.
+
+    A row with fewer than `needed` cells, or with more than the columns, is skipped, and so is a repeated header.
+    """
+    layout = table.layout
+    width, header = len(layout.names), list(layout.header)
+    for line, row in islice(records, layout.titles + bool(header), None):
+        if len(row) != width:
+            if not any(map(_has_content, row)):
+                continue
+            if any(map(_has_content, row[width:])):
+                message = _("{number} cells, but the header has {expected}")
+                report.skip(line, message.format(number=len(row), expected=width), _join(row, table.dialect))
+                continue
+            if len(row) < needed:
+                message = _("{number} cells, but the post or its label is in cell {needed}")
+                report.skip(line, message.format(number=len(row), needed=needed), _join(row, table.dialect))
+                continue
+            report.short += len(row) < width and table.format != "xlsx"
+            row = [*row[:width], *[""] * (width - len(row))]  # noqa: PLW2901
+        # Files that were joined have a byte order mark inside.
+        if row == header or (header and str(row[0])[:1] == "\ufeff" and [row[0][1:], *row[1:]] == header):
+            report.repeated += 1
+            continue
+        report.rows += 1
+        yield line, row
+
+
+def _has_content(cell: object) -> bool:
+    return cell is not None and str(cell).strip() != ""
+
+
+def _join(row: list[Any], dialect: Dialect) -> str:
+    return (dialect.delimiter or ",").join("" if cell is None else str(cell) for cell in row)

@@ -1,68 +1,57 @@
-"""Tables of posts: their format, their encoding, and the columns of the post and the label."""
+"""Tables of posts: how a file is read, where its posts and labels are, and its rows."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from math import isnan
 from pathlib import Path
 from typing import Any
 
-from weibo_tui.datasets.encodings import Encoding, detect_encoding
+from weibo_tui.datasets import columns as roles
+from weibo_tui.datasets.arrow_files import read_batches, read_schema, to_python
+from weibo_tui.datasets.columns import fold
+from weibo_tui.datasets.detection import check_readable, detect_table, read_records, two_columns_error
+from weibo_tui.datasets.json_files import read_objects, single
 from weibo_tui.datasets.labels import normalize_label
-from weibo_tui.datasets.parsers import (
-    MAX_COLUMNS,
+from weibo_tui.datasets.parsers import Cells, arrange
+from weibo_tui.datasets.tables import (
+    FORMAT_NAMES,
+    MAX_BAD_SHARE,
+    BadRow,
+    Columns,
     Format,
+    Layout,
+    Report,
     Table,
-    open_lines,
-    open_parquet,
-    read_batches,
-    read_cells,
-    read_objects,
-    to_python,
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.progress import Progress
+from weibo_tui.locale import join_names, ngettext
+from weibo_tui.progress import Progress, drain
 from weibo_tui.text.cleaning import MAX_POST_LENGTH
 from weibo_tui.text.spreadsheet import unescape_formula
-from weibo_tui.text.terminal import join_names, truncate
+from weibo_tui.text.terminal import truncate
 
-TEXT_COLUMNS = (
-    *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),
-    *("微博", "微博正文", "微博内容", "微博中文内容", "正文", "内容", "评论", "评论内容", "文本"),
-)
-LABEL_COLUMNS = (
-    *("label", "labels", "sentiment", "emotion", "class", "category", "polarity", "target"),
-    *("标签", "情感", "情感标签", "情感倾向", "情绪", "类别", "分类", "标注"),
-)
 LABEL_SOURCE = "label_source"
 """The column of an exported history that says whose its `label` is: `human` or `model`."""
-FORMATS: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-_MAX_OBJECTS_FOR_COLUMNS = 1000  # the columns of a JSONL file are the keys of its first objects
 _MAX_COLUMNS_IN_MESSAGE = 20
 _STEP = 1000  # rows between two steps of progress
 
 
 @dataclass(frozen=True, slots=True)
 class PostTable:
-    """A table of posts that can be read, and its columns."""
+    """A table of posts that can be read, and its columns; `label` is that of all its posts, if they have one."""
 
     table: Table
     columns: tuple[str, ...]
     text_column: str
     label_column: str | None
+    max_bad_rows: float = MAX_BAD_SHARE
+    label: str | None = None
 
     @property
     def path(self) -> Path:
@@ -76,10 +65,54 @@ class PostTable:
     def encoding(self) -> str:
         return self.table.encoding.name
 
+    @property
+    def needed(self) -> int:
+        """The number of cells that a row must have, so that the post and its label are among them."""
+        used = [self.columns.index(name) for name in (self.text_column, self.label_column) if name is not None]
+        return max(used) + 1
+
+    def summary(self, report: Report | None = None) -> str:
+        """Return a line that says how the table is read, and what a pass over it has read."""
+        parts = [FORMAT_NAMES[self.format]]
+        if (self.table.is_grid and self.format != "xlsx") or self.format in ("json", "jsonl"):
+            parts.append(re.sub("-[BL]E$", "", self.table.encoding.codec.upper()))
+        if self.table.sheet:
+            parts.append(_("sheet {name}").format(name=truncate(self.table.sheet)))
+        if self.table.is_grid and self.format != "fasttext" and not self.table.layout.header:
+            parts.append(_("no header"))
+        if not self.table.dialect.quotes:
+            parts.append(_("without quoting"))
+        parts.append(_("posts in {column}").format(column=truncate(self.text_column)))
+        if self.label is not None:
+            parts.append(_("all labeled {label}").format(label=truncate(self.label)))
+        elif self.label_column is not None:
+            parts.append(_("labels in {column}").format(column=truncate(self.label_column)))
+        return f"{self.path.name}: {', '.join([*parts, *_counts(self.table.layout, report)])}"
+
+
+def _counts(layout: Layout, report: Report | None) -> Iterator[str]:
+    if layout.titles:
+        yield ngettext("{number} line above the header", "{number} lines above the header", layout.titles).format(
+            number=layout.titles
+        )
+    if report is None:
+        return
+    yield ngettext("{number:,} row", "{number:,} rows", report.rows).format(number=report.rows)
+    if report.num_bad:
+        yield _("{number} skipped").format(number=f"{report.num_bad:,}")
+    if report.short:
+        yield ngettext("{number:,} short row filled up", "{number:,} short rows filled up", report.short).format(
+            number=report.short
+        )
+    if report.repeated:
+        yield ngettext("{number:,} repeated header", "{number:,} repeated headers", report.repeated).format(
+            number=report.repeated
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One row: its number (from 1, without header and blank lines), its cells as they are, its post and its label.
+    """One row: its number (from 1, without header, blank lines and skipped rows), its cells, its post and its label.
 
     `text` has at most MAX_POST_LENGTH characters of the post. `label` is None without a label column, and empty where
     the cell is, or where its label is `predicted` by the model. Both are without the escapes of an exported history.
@@ -94,72 +127,77 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A table as it will be read, and its first rows."""
+    """A table as it will be read, and its first rows. A table that is read to its end has a `report`."""
 
     source: PostTable
     rows: tuple[TableRow, ...]
+    report: Report | None = None
 
 
-def open_table(
-    path: Path,
-    column: str | None = None,
-    label_column: str | None = None,
-    encoding: str | None = None,
-    need_label: bool = False,
-) -> PostTable:
+def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = False) -> PostTable:
     """Return how to read a file.
 
     Raise UserInputError when it is missing, empty or unreadable, when its encoding is uncertain, and when a column does
-    not exist or cannot be recognized by its name.
+    not exist or cannot be recognized.
     """
     try:
-        _check_readable(path)
-        table = _detect_table(path, encoding)
-        columns = _columns(table)
+        check_readable(path)
+        table, sample = detect_table(path, columns)
     except PermissionError as error:
         message = _("Cannot read {path}: permission denied.")
         raise UserInputError(message.format(path=path)) from error
     except OSError as error:
         message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
-        raise UserInputError(message.format(path=path, reason=error.strerror)) from error
-    repeated = next((name for name, number in Counter(columns).items() if number > 1), None)
-    if repeated is not None:
-        raise _two_columns_error(path, repeated)
-    text = _find_column(path, columns, column, TEXT_COLUMNS, "--column")
-    if text is None and len(columns) == 1:
-        text = columns[0]
+        raise UserInputError(message.format(path=path, reason=error.strerror or error)) from error
+    names = tuple(sample)
+    is_named = not table.is_grid or bool(table.layout.header) or table.format == "fasttext"
+    text = _requested(path, names, columns.text, "--column") or roles.guess_text(sample)
     if text is None:
         message = _("{path}: text column not detected. Choose it with --column. Columns: {columns}.")
-        raise UserInputError(message.format(path=path, columns=join_names(columns, _MAX_COLUMNS_IN_MESSAGE)))
-    label = _find_column(path, columns, label_column, LABEL_COLUMNS, "--label-column")
+        raise UserInputError(message.format(path=path, columns=_listed(names, sample, is_named)))
+    twins = [name for name in names if fold(name) == fold(text)]
+    if columns.text is None and len(twins) > 1:
+        raise two_columns_error(path, twins[1].strip())
+    if (constant := dict(columns.label_of).get(str(path.absolute()))) is not None:
+        return PostTable(table, names, text, None, columns.max_bad_rows, constant)
+    label = _requested(path, names, columns.label, "--label-column") or roles.guess_label(sample, text, is_named)
     if label == text:
-        if label_column is not None:
-            message = _("{path}: column {name} cannot be both text and label.")
-            raise UserInputError(message.format(path=path, name=text))
-        label = None
+        message = _("{path}: column {name} cannot be both text and label.")
+        raise UserInputError(message.format(path=path, name=text))
     if label is None and need_label:
         message = _("{path}: label column not detected. Choose it with --label-column. Columns: {columns}.")
-        raise UserInputError(message.format(path=path, columns=join_names(columns, _MAX_COLUMNS_IN_MESSAGE)))
-    return PostTable(table, columns, text, label)
+        raise UserInputError(message.format(path=path, columns=_listed(names, sample, is_named)))
+    return PostTable(table, names, text, label, columns.max_bad_rows)
 
 
-def read_rows(source: PostTable) -> Iterator[TableRow]:
-    """Yield every row of the file in order. Raise UserInputError at the first that cannot be read."""
+def read_rows(source: PostTable, report: Report | None = None) -> Iterator[TableRow]:
+    """Yield every row of the file in order, and add up what was read in `report`.
+
+    Raise UserInputError at the end where too many rows cannot be read.
+    """
+    report = Report() if report is None else report
     # Spreadsheets and their users change case and blanks.
-    label_source = next((name for name in source.columns if _fold(name) == LABEL_SOURCE), None)
-    has_source = source.label_column is not None and _fold(source.label_column) == "label"
+    label_source = next((name for name in source.columns if fold(name) == LABEL_SOURCE), None)
+    has_source = source.label_column is not None and fold(source.label_column) == "label"
+    has_source = has_source and (label_source is not None or not source.table.is_grid)
     is_escaped = label_source is not None and source.format in ("csv", "tsv")
-    for number, values in enumerate(_values(source), start=1):
-        label = None if source.label_column is None else normalize_label(values.get(source.label_column))
-        predicted = has_source and _fold(str(values.get(label_source or LABEL_SOURCE))) == "model"
+    for number, values in enumerate(read_values(source, report), start=1):
+        label = source.label if source.label_column is None else _label(values.get(source.label_column))
+        predicted = has_source and fold(str(values.get(label_source or LABEL_SOURCE))) == "model"
         text = post_text(source, number, values.get(source.text_column))
         if is_escaped:
             text, label = unescape_formula(text), label and unescape_formula(label)
         yield TableRow(number, values, text, "" if predicted else label, predicted)
+    report.check(source.path, source.max_bad_rows)
 
 
-def _fold(name: str) -> str:
-    return name.strip().casefold()
+def _label(cell: Any) -> str:
+    return _word(cell) if isinstance(cell, str) else normalize_label(single(cell))
+
+
+@lru_cache(1000)
+def _word(cell: str) -> str:
+    return normalize_label(cell)
 
 
 def post_text(source: PostTable, number: int, value: Any) -> str:
@@ -175,132 +213,73 @@ def post_text(source: PostTable, number: int, value: Any) -> str:
     return str(value)
 
 
-def preview_table(
-    path: Path,
-    column: str | None = None,
-    label_column: str | None = None,
-    encoding: str | None = None,
-    limit: int = 5,
-) -> Preview:
+def preview_table(path: Path, columns: Columns = Columns(), limit: int = 5) -> Preview:
     """Return how a file will be read, and its first `limit` rows. Raise the errors of `open_table` and `read_rows`."""
-    source = open_table(path, column, label_column, encoding)
-    return Preview(source, tuple(islice(read_rows(source), limit)))
+    source, report = open_table(path, columns), Report()
+    rows = list(islice(read_rows(source, report), limit + 1))
+    return Preview(source, tuple(rows[:limit]), report if len(rows) <= limit else None)
 
 
-def count_rows(source: PostTable) -> Generator[Progress, None, int]:
+def count_rows(source: PostTable, report: Report | None = None) -> Generator[Progress, None, int]:
     """Return the number of rows of `read_rows`."""
-    if source.format == "parquet":
-        with open_parquet(source.path) as file:
-            return int(file.metadata.num_rows)
-    done = -1 if source.format != "jsonl" else 0  # a header is no row
-    records: Iterable[object] = (read_objects if source.format == "jsonl" else read_cells)(source.table)
-    for _record in records:
-        done += 1
-        if done % _STEP == 0:
-            yield Progress("counting", done)
-    return done
+    report = Report() if report is None else report
+    if source.format in ("parquet", "feather"):
+        report.rows = read_schema(source.table)[1]
+        return report.rows
+    for _record in read_grid(source, report) if source.table.is_grid else read_objects(source.table, report):
+        if report.rows % _STEP == 0:
+            yield Progress("counting", report.rows)
+    report.check(source.path, source.max_bad_rows)
+    return report.rows
 
 
-def _values(source: PostTable) -> Iterator[dict[str, Any]]:
-    if source.format == "parquet":
-        for batch in read_batches(source.table):
-            yield from to_python(source.table, batch)
-    elif source.format == "jsonl":
-        for _line, values in read_objects(source.table):
+def find_bad_rows(path: Path, columns: Columns = Columns()) -> list[BadRow]:
+    """Return the rows of a file that cannot be read, at most the first thousands."""
+    report = Report()
+    drain(count_rows(open_table(path, replace(columns, max_bad_rows=1.0)), report))
+    return report.bad
+
+
+def read_grid(source: PostTable, report: Report) -> Iterator[Cells]:
+    """Yield the rows of a table of cells, each with a cell for each column."""
+    needed = 0 if source.format == "xlsx" else source.needed  # a sheet has no empty cells at a row's end
+    return arrange(read_records(source.table, report), source.table, report, needed)
+
+
+def read_values(source: PostTable, report: Report) -> Iterator[dict[str, Any]]:
+    """Yield the cells of each row by column."""
+    if source.table.is_grid:
+        for _line, row in read_grid(source, report):
+            yield dict(zip(source.columns, row, strict=True))
+    elif source.format in ("json", "jsonl"):
+        for _line, _text, values in read_objects(source.table, report):
             yield values
     else:
-        for row in islice(read_cells(source.table), 1, None):
-            yield dict(zip(source.columns, row, strict=True))
+        for batch in read_batches(source.table):
+            report.rows += len(batch)
+            yield from to_python(source.table, batch)
 
 
-def _check_readable(path: Path) -> None:
-    if path.is_dir():
-        raise UserInputError(_("{path} is a folder. Give a file.").format(path=path))
-    if not path.exists():
-        raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
-    if not path.is_file():
-        message = _("{path} is not a regular file, but must be read more than once. Save it as a file first.")
-        raise UserInputError(message.format(path=path))
-    if path.stat().st_size == 0:
-        raise UserInputError(_("{path} is empty.").format(path=path))
-
-
-def _detect_table(path: Path, encoding_name: str | None) -> Table:
-    with path.open("rb") as file:
-        head = file.read(4)
-    format_ = FORMATS.get(path.suffix.lower())
-    if format_ == "parquet" or (format_ is None and head == b"PAR1"):
-        return Table(path, "parquet", Encoding("utf-8"))
-    encoding = detect_encoding(path, encoding_name)
-    with open_lines(path, encoding, newline="") as lines:
-        first = next(lines, "")
-    format_ = format_ or ("jsonl" if first.lstrip().startswith("{") else "csv")
-    newline = "\r\n" if first.endswith("\r\n") else "\r" if first.endswith("\r") else "\n"
-    return Table(path, format_, encoding, _delimiter(format_, first), newline)
-
-
-def _delimiter(format_: Format, header: str) -> str:
-    if format_ == "tsv":
-        return "\t"
-    return next((delimiter for delimiter in ",\t;" if delimiter in header), ",")
-
-
-def _columns(table: Table) -> tuple[str, ...]:
-    """Return the names of the columns. Raise UserInputError for a table without rows."""
-    if table.format == "parquet":
-        with open_parquet(table.path) as file:
-            columns = tuple(file.schema_arrow.names)
-            empty = file.metadata.num_rows == 0
-    elif table.format == "jsonl":
-        columns = _keys(table)
-        empty = not columns
-    else:
-        head = list(islice(read_cells(table), 2))
-        columns = tuple(head[0]) if head else ()
-        empty = len(head) < 2
-    if empty:
-        message = _("{path} has no rows.")
-        raise UserInputError(message.format(path=table.path))
-    if len(columns) > MAX_COLUMNS:
-        message = _("{path} has more than {limit} columns. Is it a table of posts?")
-        raise UserInputError(message.format(path=table.path, limit=MAX_COLUMNS))
-    return columns
-
-
-def _keys(table: Table) -> tuple[str, ...]:
-    keys: dict[str, None] = {}
-    for _line, value in islice(read_objects(table), _MAX_OBJECTS_FOR_COLUMNS):
-        keys.update(dict.fromkeys(value))
-        if len(keys) > MAX_COLUMNS:
-            break
-    return tuple(keys)
-
-
-def _two_columns_error(path: Path, name: str) -> UserInputError:
-    message = _("{path} has two columns named {name}. Give each column its own name.")
-    return UserInputError(message.format(path=path, name=repr(truncate(name))))
-
-
-def _find_column(
-    path: Path, columns: Sequence[str], requested: str | None, usual: Sequence[str], option: str
-) -> str | None:
-    """Return the column that the user requested, by default the first with a usual name, or None.
+def _requested(path: Path, names: Sequence[str], requested: str | None, option: str) -> str | None:
+    """Return the column of this name or number (from 1). Raise UserInputError where it does not exist.
 
     Case does not matter, unless two columns differ in nothing else.
     """
-    if requested is not None and requested in columns:
+    if requested is None or requested in names:
         return requested
-    by_folded_name: dict[str, list[str]] = {}
-    for name in columns:
-        by_folded_name.setdefault(_fold(name), []).append(name)
-    names = usual if requested is None else [_fold(requested)]
-    matches = next((by_folded_name[name] for name in names if name in by_folded_name), None)
-    if matches is not None:
-        if len(matches) > 1:
-            raise _two_columns_error(path, matches[1].strip())
+    matches = [name for name in names if fold(name) == fold(requested)]
+    if len(matches) > 1:
+        raise two_columns_error(path, matches[1].strip())
+    if matches:
         return matches[0]
-    if requested is None:
-        return None
+    if requested.isdecimal() and 0 < int(requested[:6]) <= len(names):
+        return names[int(requested[:6]) - 1]
     message = _("{path} has no column {name}. Choose one with {option}. Columns: {columns}.")
-    there = join_names(columns, _MAX_COLUMNS_IN_MESSAGE)
+    there = join_names(names, _MAX_COLUMNS_IN_MESSAGE)
     raise UserInputError(message.format(path=path, name=truncate(requested), option=option, columns=there))
+
+
+def _listed(names: Sequence[str], sample: Mapping[str, Sequence[Any]], is_named: bool) -> str:
+    """Return the columns for a message. Those without names are shown with their first cell."""
+    shown = names if is_named else [f"{name} ({truncate(str(next(iter(sample[name]), '')))})" for name in names]
+    return join_names(shown, _MAX_COLUMNS_IN_MESSAGE)

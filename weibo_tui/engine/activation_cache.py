@@ -6,7 +6,7 @@ epoch. A training with the cache differs from one without it only in the last bi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -43,11 +43,11 @@ class ActivationCache:
         self._rows = allocate(int(ends[-1]) if len(ends) else 0, backbone.config.width)
 
     @staticmethod
-    def last_block(adapter: Adapter, backbone: GPT2) -> int:
-        """Return the last block that the adapter does not change; caching pays from block 1 on.
+    def last_block(blocks: Sequence[int], layers: int) -> int:
+        """Return the last block that an adapter in `blocks` does not change; caching pays from block 1 on.
 
         The final block is never cached, because it is computed for one token of each post only."""
-        return min(*adapter.config.blocks, backbone.config.layers - 2)
+        return min(*blocks, layers - 2)
 
     def fill(self, padding: int, compute: Compute) -> Iterator[Progress]:
         """Compute the activations, always in the same batches, so that a resumed training sees the same bits."""

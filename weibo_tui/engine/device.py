@@ -10,6 +10,7 @@ import torch
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 
 DEFAULT_THREADS = torch.get_num_threads()
 """The number of CPU threads that torch chooses itself."""
@@ -38,7 +39,7 @@ class Compute:
         if device != "auto" and not available.get(device):
             raise UserInputError(
                 _("Device not found: {device}. This machine has {there}.").format(
-                    device=device, there=", ".join(name for name in available if available[name])
+                    device=device, there=join_list(name for name in available if available[name])
                 )
             )
         selected = torch.device(device if device != "auto" else next(name for name in available if available[name]))

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from weibo_tui.errors import UserInputError
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -61,7 +61,7 @@ class Parameter:
         """Return the sentence that refuses `value`, or an empty text."""
         if self.choices and value not in self.choices:
             message = _("{name} is {value} and must be one of {allowed}")
-            return message.format(name=self.option_name, value=value, allowed=", ".join(self.choices))
+            return message.format(name=self.option_name, value=value, allowed=join_list(self.choices))
         if value is not None and self.low is not None and self.high is not None and not self.low <= value <= self.high:
             message = _("{name} is {value} and must be from {low} to {high}")
             return message.format(name=self.option_name, value=value, low=self.low, high=self.high)
@@ -249,7 +249,7 @@ def preset_values(name: str) -> Mapping[str, Any]:
     if name in PRESETS:
         return PRESETS[name].values
     message = _("{name} is {value} and must be one of {allowed}")
-    raise UserInputError(message.format(name="preset", value=name, allowed=", ".join(PRESETS)) + ".")
+    raise UserInputError(message.format(name="preset", value=name, allowed=join_list(PRESETS)) + ".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ class AdapterTrainer:
             return
         used = np.unique([self._epoch_variants(epoch) for epoch in range(1, self.hyper.epochs + 1)])
         held_out = np.arange(len(self.validation.encoded))
-        block = ActivationCache.last_block(self.adapter, self.backbone)
+        block = ActivationCache.last_block(self.adapter.config.blocks, self.backbone.config.layers)
         parts = {"train": (self._variants, used), "validation": (self.validation.encoded, held_out)}
         for name, (posts, indices) in parts.items():
             cache = ActivationCache(self.backbone, posts, indices, block, self._allocate)

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from weibo_tui.paths import Paths
+from weibo_tui.text.terminal import truncate
 
 _translations: _gettext.NullTranslations | None = None
 
@@ -45,9 +46,24 @@ def join_sentences(*sentences: str) -> str:
     return gettext("{first} {second}").format(first="", second="").join(sentences)
 
 
-def join_list(items: Iterable[str]) -> str:
-    """Return items as an enumeration in the user's language: `a, b`."""
-    return gettext("{first}, {second}").format(first="", second="").join(items)
+def join_list(items: Iterable[str], limit: int | None = None) -> str:
+    """Return items as an enumeration in the user's language: `a, b`. After `limit` items, add `…`."""
+    shown = list(items)
+    if limit is not None and len(shown) > limit:
+        shown = [*shown[:limit], "…"]
+    return gettext("{first}, {second}").format(first="", second="").join(shown)
+
+
+def join_names(names: Iterable[str], limit: int = 6) -> str:
+    """Return names for a sentence about them, truncated. After `limit` names, add `…` and the number of all."""
+    shown = list(map(truncate, names))
+    text = join_list(shown, limit)
+    return text if len(shown) <= limit else with_note(text, f"{len(shown):,}")
+
+
+def with_note(text: str, note: str) -> str:
+    """Return a text with a note in brackets: `a (b)`."""
+    return gettext("{text} ({note})").format(text=text, note=note)
 
 
 def use(language: str) -> None:

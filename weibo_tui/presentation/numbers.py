@@ -12,6 +12,17 @@ def percent(share: float | None, digits: int = 1) -> str:
     return NO_FIGURE if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}%"
 
 
+def confidence(share: float | None, uncertain: bool) -> str:
+    """Return the probability of a predicted label as a percentage, which does not contradict the threshold.
+
+    Thresholds are mostly whole or half percents, so an uncertain one is not rounded up to one of these."""
+    if share is not None and uncertain and math.isfinite(share):
+        tenths = round(1000 * share)
+        if tenths % 5 == 0 and tenths > 1000 * share:
+            share = (tenths - 1) / 1000
+    return percent(share)
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """Return `1,234.500`, or a dash for a missing number and for NaN."""
     return NO_FIGURE if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"

@@ -13,7 +13,7 @@ from weibo_tui.presentation.numbers import NO_FIGURE, figure, percent
 
 def compute_setup(started: Mapping[str, Any]) -> str:
     """Return the device and the dtype of a run."""
-    return f"{started.get('device')}, {started.get('dtype')}"
+    return join_list(str(started.get(key)) for key in ("device", "dtype"))
 
 
 def posts_per_split(started: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from typing import IO, Any, TypeAlias, cast
 from weibo_tui.atomic import open_output
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
 from weibo_tui.text.terminal import truncate
 
@@ -151,7 +152,7 @@ def _read_chunks(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str,
         message = _(
             "{source} lacks {missing}. Give a file written by 'weibo-tui bases export' or 'weibo-tui adapters export'."
         )
-        raise UserInputError(message.format(source=source, missing=", ".join(sorted(missing))))
+        raise UserInputError(message.format(source=source, missing=join_list(sorted(missing))))
 
 
 def _open_members(source: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes], IO[bytes]]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -68,13 +69,16 @@ class Bases(ModelStore[BaseCard]):
             for file in (CONFIG, TOKENIZER):
                 if file in card.sha256:
                     check_sha256(folder / file, card.sha256[file])
-            try:
+            with _damage_errors(folder):
                 config, tokenizer = _read(folder, card)
-            except (OSError, *_INVALID) as error:
-                message = _("Base {folder} is damaged ({reason}). Remove it and add it again.")
-                raise CorruptFileError(message.format(folder=folder, reason=str(error).rstrip("."))) from error
             tensors = read_tensors(folder / WEIGHTS, card.sha256.get(WEIGHTS, ""))
             return OpenBase(card, GPT2.load(config, tensors), tokenizer)
+
+    def config(self, name: str) -> GPT2Config:
+        """Read the shape of a base alone. Raises CorruptFileError where it is damaged."""
+        folder = self.path(name)
+        with self.bundled_errors(name), _damage_errors(folder):
+            return _read_config(folder)
 
     def import_folder(
         self, source: Path, name: str, *, origin: str = "", made: Mapping[str, Any] = {}
@@ -198,15 +202,31 @@ def _write(
     return card
 
 
-def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:
-    """Load the config and the tokenizer of a base. Raises one of _INVALID."""
+@contextmanager
+def _damage_errors(folder: Path) -> Iterator[None]:
+    """Raise CorruptFileError where the block cannot read the files of a base."""
+    try:
+        yield
+    except (OSError, *_INVALID) as error:
+        message = _("Base {folder} is damaged ({reason}). Remove it and add it again.")
+        raise CorruptFileError(message.format(folder=folder, reason=str(error).rstrip("."))) from error
+
+
+def _read_config(folder: Path) -> GPT2Config:
+    """Read the config of a base. Raises one of _INVALID."""
     from weibo_tui.engine.config import GPT2Config
-    from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
 
     values = json.loads(read_bounded(folder / CONFIG, Bases.files[CONFIG]))
     if not isinstance(values, dict):
         raise ValueError(_("it is not a JSON object"))
-    config = GPT2Config.from_hugging_face(values)
+    return GPT2Config.from_hugging_face(values)
+
+
+def _read(folder: Path, card: BaseCard) -> tuple[GPT2Config, PostTokenizer]:
+    """Load the config and the tokenizer of a base. Raises one of _INVALID."""
+    from weibo_tui.engine.tokenizer import PostTokenizer, SpecialTokens
+
+    config = _read_config(folder)
     definition = read_bounded(folder / TOKENIZER, Bases.files[TOKENIZER]).decode()
     return config, PostTokenizer(definition, SpecialTokens(card.prefix, card.suffix, card.pad), config.vocabulary)
 

@@ -25,6 +25,7 @@ from weibo_tui.engine.adapter import Adapter, AdapterConfig
 from weibo_tui.engine.config import GPT2Config
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
 from weibo_tui.registry import isolated
 from weibo_tui.registry.adapters import Adapters, write
@@ -101,7 +102,7 @@ def _load_adapter(
         raise UserInputError(message.format(file=file, name=missing))
     if len(state[_HEAD]) != len(labels):
         message = _("{file} has {number} labels, not {names}. Name {number} labels with --labels, in order.")
-        raise UserInputError(message.format(file=file, number=len(state[_HEAD]), names=", ".join(labels)))
+        raise UserInputError(message.format(file=file, number=len(state[_HEAD]), names=join_list(labels)))
     with _open_base(bases, base) as (config, read):
         yield from _check_backbone(file, state, base, config, read)
     shape = AdapterConfig(config.width, tuple(range(config.layers)), len(labels), len(state[_FIRST]), ACTIVATION)
@@ -211,7 +212,7 @@ def _check_shape(card: AdapterCard, config: GPT2Config) -> None:
         message = _(
             "The original project cannot load adapter '{name}', because it needs {what}. Train one with these settings."
         )
-        raise UserInputError(message.format(name=card.name, what=", ".join(lacking)))
+        raise UserInputError(message.format(name=card.name, what=join_list(lacking)))
 
 
 def _backbone_key(canonical: str) -> str:

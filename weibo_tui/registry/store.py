@@ -17,10 +17,10 @@ from typing import ClassVar, Generic
 from weibo_tui.atomic import atomic_folder, atomic_write, move_folder, remove_folder, restore_replaced_folders
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_names
 from weibo_tui.progress import Progress
 from weibo_tui.registry import archives, cards
 from weibo_tui.registry.cards import CARD, MAX_CARD_SIZE, Card, check_name, check_new_name
-from weibo_tui.text.terminal import join_names
 
 
 class ModelStore(ABC, Generic[Card]):

@@ -139,6 +139,7 @@ class HistoryOrder:
 
 
 NEWEST_FIRST = HistoryOrder()
+OLDEST_FIRST = NEWEST_FIRST.reversed
 
 
 @dataclass(frozen=True, slots=True)

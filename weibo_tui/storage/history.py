@@ -20,6 +20,7 @@ from weibo_tui.storage.entries import (
     FILE_COLUMNS,
     FILE_SOURCE,
     NEWEST_FIRST,
+    OLDEST_FIRST,
     Analysis,
     Entry,
     FilterChoices,
@@ -33,7 +34,7 @@ from weibo_tui.storage.entries import (
 from weibo_tui.storage.export import open_csv
 from weibo_tui.storage.history_export import export_columns, export_row
 from weibo_tui.storage.history_queries import LAST_ID, HistoryQueries, analysis_queries, file_queries
-from weibo_tui.storage.history_sorting import count_before, read_sorted
+from weibo_tui.storage.history_sorting import count_before, read_sorted, sort_analyses
 
 # What users of the history need, from one place.
 __all__ = [
@@ -232,9 +233,9 @@ class History:
         overwrite: bool = False,
         readable: bool = False,
         ids: Iterable[int] | None = None,
+        order: HistoryOrder = OLDEST_FIRST,
     ) -> Generator[Progress, None, int]:
-        """Write the matching analyses, or those with these `ids`, oldest first, to the CSV file `path`. Return their
-        number.
+        """Write the matching analyses, or those with these `ids`, to the CSV file `path`. Return their number.
 
         `label` is the effective one, and `label_source` says whose it is: `human` or `model`. `predicted` is always the
         model's. `readable` columns have local times, rounded probabilities, and a column for each label that occurs.
@@ -243,11 +244,11 @@ class History:
         """
         with self._database.snapshot() as database:
             history = History(database)
-            chosen = None if ids is None else history._oldest_first(ids)
+            chosen = None if ids is None else history._sorted(ids, order)
             total = history._count(analysis_queries(filter, count_only=True)) if chosen is None else len(chosen)
 
             def pages() -> Iterable[list[Analysis]]:
-                return history._export_pages(filter, total) if chosen is None else [chosen]
+                return history._export_pages(filter, total, order) if chosen is None else [chosen]
 
             labels = (yield from _labels(pages(), total)) if readable else None
             written = 0
@@ -331,18 +332,24 @@ class History:
         analyses.sort(key=lambda analysis: (analysis.created_at, analysis.id), reverse=newest_first)
         return analyses[:limit]
 
-    def _export_pages(self, criteria: HistoryFilter, total: int) -> Iterator[list[Analysis]]:
-        """Yield the matching analyses page by page, oldest first, until there are `total`."""
+    def _export_pages(self, criteria: HistoryFilter, total: int, order: HistoryOrder) -> Iterator[list[Analysis]]:
+        """Yield the matching analyses page by page, until there are `total`."""
         read, last = 0, None
         # An entry without a time comes last, and again after itself: the count is what ends the loop.
-        while read < total and (page := self._analyses(_EXPORT_PAGE_SIZE, False, criteria, after=last)):
+        while read < total and (page := self._export_page(criteria, last, order)):
             yield page
             read += len(page)
             last = page[-1]
 
-    def _oldest_first(self, ids: Iterable[int]) -> list[Analysis]:
-        analyses = [analysis for analysis_id in ids for analysis, _out_of_order in self._stored(analysis_id)]
-        return sorted(analyses, key=lambda analysis: (analysis.created_at, analysis.id))
+    def _export_page(self, criteria: HistoryFilter, last: Analysis | None, order: HistoryOrder) -> list[Analysis]:
+        if order.column == "time":
+            before, after = (last, None) if order.descending else (None, last)
+            return self._analyses(_EXPORT_PAGE_SIZE, order.descending, criteria, before, after)
+        entries = read_sorted(self._database, _EXPORT_PAGE_SIZE, criteria, order, last)
+        return [entry for entry in entries if isinstance(entry, Analysis)]  # files come last
+
+    def _sorted(self, ids: Iterable[int], order: HistoryOrder) -> list[Analysis]:
+        return sort_analyses((stored[0] for analysis_id in ids for stored in self._stored(analysis_id)), order)
 
     def _read(
         self,

@@ -6,7 +6,7 @@ first changes its direction. The others are at the end of the list, newest first
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,14 @@ _VALUES = {
     "adapter": "adapter",
     "source": "source",
 }
+_SORT_KEYS: Mapping[str, Callable[[Analysis], Any]] = {
+    "label": lambda analysis: pack(analysis.effective_label),
+    "confidence": lambda analysis: analysis.confidence,
+    "text": lambda analysis: pack(analysis.text),
+    "adapter": lambda analysis: pack(analysis.adapter),
+    "source": lambda analysis: pack(analysis.source),
+}
+"""The values of these columns in an analysis."""
 _WITH_VALUE, _WITHOUT_VALUE, _FILES = range(3)
 
 
@@ -77,18 +85,22 @@ def count_before(database: Database, criteria: HistoryFilter, order: HistoryOrde
     )
 
 
+def sort_analyses(analyses: Iterable[Analysis], order: HistoryOrder) -> list[Analysis]:
+    """Return analyses in the order of the list."""
+    by_time = sorted(analyses, key=lambda analysis: (analysis.created_at, analysis.id))
+    if order.column == "time":
+        return by_time[::-1] if order.descending else by_time
+    value = _SORT_KEYS[order.column]
+    some = [analysis for analysis in by_time if value(analysis) is not None]
+    some.sort(key=value)
+    return (some[::-1] if order.descending else some) + [item for item in by_time[::-1] if value(item) is None]
+
+
 def _find(database: Database, entry: Entry, order: HistoryOrder) -> _Place:
     """Return the place of an entry, which may be deleted or changed since it was read."""
     if not isinstance(entry, Analysis):
         return _Place(_FILES, (entry.created_at, entry.id))
-    values = {
-        "label": pack(entry.effective_label),
-        "confidence": entry.confidence,
-        "text": pack(entry.text),
-        "adapter": pack(entry.adapter),
-        "source": pack(entry.source),
-    }
-    value, created_at = values[order.column], entry.created_at
+    value, created_at = _SORT_KEYS[order.column](entry), entry.created_at
     query = f"SELECT {ANALYSIS_COLUMNS}, {_VALUES[order.column]}, created_at FROM analyses WHERE id = ?"
     for stored, *keys in database.read(lambda row: (read_analysis(row), *row[-2:]), query, (entry.id,)):
         if stored == entry:  # the values of a damaged one are not those that it is sorted by

@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,15 +19,17 @@ from weibo_tui.atomic import cannot_write, folder_aside, make_private_folder
 from weibo_tui.display_names import display_name
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_names
+from weibo_tui.storage import run_requests
 from weibo_tui.storage.codec import DECODE_ERRORS, pack, timestamp, to_json, unpack, unpack_name
 from weibo_tui.storage.database import BUSY_TIMEOUT, Database
 from weibo_tui.storage.export import write_event_table, write_json_lines
-from weibo_tui.text.terminal import join_names, truncate
+from weibo_tui.storage.run_requests import Request
+from weibo_tui.text.terminal import truncate
 
 State = Literal["running", "paused", "stopping", "finished", "stopped", "failed", "interrupted"]
 """State as shown. Stored is `running` for a paused or stopping run too, and for an interrupted one, whose process is
 gone."""
-Request = Literal["pause", "stop"]
 
 DAMAGED = "Damaged"
 """Name of an event that the disk damaged."""
@@ -161,30 +163,22 @@ class Runs:
 
     def clear_request(self, run_id: str) -> None:
         """Remove a request that the process before got, or that came too late."""
-        with suppress(OSError):
-            self._request_file(run_id).unlink(missing_ok=True)
+        run_requests.clear(self.folder(run_id))
+
+    def pause_next(self, run_id: str) -> None:
+        """Let the next process that works on the run pause after its first step."""
+        run_requests.pause_next(self.folder(run_id))
 
     def requested(self, run_id: str) -> Request | None:
         """Return what was asked of the process that works on the run."""
-        try:
-            request = self._request_file(run_id).read_text(encoding="ascii")
-        except (OSError, ValueError):
-            return None
-        return request if request in ("pause", "stop") else None  # type: ignore[return-value]
+        return run_requests.read(self.folder(run_id))
 
     def _request(self, run_id: str, request: Request) -> None:
         run = self.get(run_id)
         if not run.is_in_progress or (run.state == "stopping" and request == "pause"):
             message = _("Run {run} is not running ({state}).")
             raise UserInputError(message.format(run=run.id, state=display_name(run.state)))
-        file = self._request_file(run.id)
-        try:
-            file.write_text(request, encoding="ascii")
-        except OSError as error:
-            raise cannot_write(file, error) from error
-
-    def _request_file(self, run_id: str) -> Path:
-        return self.folder(run_id) / "request"
+        run_requests.write(self.folder(run.id), request)
 
     def append_events(
         self,
@@ -252,7 +246,7 @@ class Runs:
         with self.lock(run_id):
             run = self.get(run_id)
             run.check_resumable()
-            self.clear_request(run.id)
+            run_requests.begin(self.folder(run.id))
             self._set_state(run.id, "running", None)
             try:
                 yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rich.cells import cell_len
 
@@ -72,12 +72,6 @@ def _escape(code: int) -> str:
 def truncate(text: str, limit: int = 60) -> str:
     """Return a name or a value from outside for a sentence about it, in `limit` characters and `…`."""
     return text if len(text) <= limit else text[:limit] + "…"
-
-
-def join_names(names: Iterable[str], limit: int = 6) -> str:
-    """Return names for a sentence about them, truncated. After `limit` names, add `…` and the number of all."""
-    shown = list(map(truncate, names))
-    return ", ".join(shown) if len(shown) <= limit else f"{', '.join(shown[:limit])}, … ({len(shown):,})"
 
 
 def truncate_cells(text: str, width: int) -> str:

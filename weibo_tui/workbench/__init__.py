@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.workbench.config import (
     AuditConfig,
-    Columns,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from weibo_tui import atomic
 from weibo_tui.datasets.splitting import GROUPING_VERSION
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import (
     TOKEN_UNITS,
     Acceleration,
@@ -36,15 +37,6 @@ ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
 _SPLIT = DataSplit()
 _SIZE = BaseModelSize()
 _FILES = ("data", "validation_data", "test_data")
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Columns and encoding of labeled files; None is detected."""
-
-    text: str | None = None
-    label: str | None = None
-    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +136,10 @@ class AuditConfig:
 
 @dataclass(frozen=True, slots=True)
 class LabelingConfig:
-    """Write the file `source` with added predictions to `out`. The source's own cells do not change."""
+    """Write the file `source` with added predictions to `out`. The source's own cells do not change.
+
+    The names of the added columns begin with `prefix`. `bom` is whether a CSV begins with a byte order mark (default:
+    as the source, and always where the source is no CSV)."""
 
     source: Path
     out: Path
@@ -153,6 +148,8 @@ class LabelingConfig:
     machine: ComputeOptions = ComputeOptions()
     overwrite: bool = False
     record: bool = True
+    prefix: str = ""
+    bom: bool | None = None
 
     def __post_init__(self) -> None:
         self.machine.check()
@@ -266,7 +263,7 @@ def _default(item: Field[Any]) -> Any:
 
 
 def _keyword(part: str, item: Field[Any]) -> str:
-    return f"{item.name}_column" if part == "columns" and item.name != "encoding" else item.name
+    return f"{item.name}_column" if part == "columns" and item.name in ("text", "label") else item.name
 
 
 def _convert(name: str, value: Any, default: Any) -> Any:

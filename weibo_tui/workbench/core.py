@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 from weibo_tui.datasets.auditing import Audit, audit
 from weibo_tui.datasets.labels import BINARY, resolve_labels
 from weibo_tui.datasets.reading import Preview, preview_table
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
@@ -23,12 +24,12 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.settings import Settings, find_paths
 from weibo_tui.storage.database import Database, connect_lazily
-from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter
+from weibo_tui.storage.entries import OLDEST_FIRST
+from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
 from weibo_tui.storage.runs import Runs
 from weibo_tui.workbench import downloads, evaluation, labeling, prediction, pretraining, runs, training
 from weibo_tui.workbench.config import (
     AuditConfig,
-    Columns,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
@@ -39,6 +40,8 @@ from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.prediction import Classifier
     from weibo_tui.registry.bases import OpenBase
@@ -212,12 +215,11 @@ class WorkbenchCore:
         """Return how a table of posts will be read, and its first `limit` rows, fast enough to run while typing.
 
         Raises UserInputError where it cannot be read that way."""
-        return preview_table(path, columns.text, columns.label, columns.encoding, limit)
+        return preview_table(path, columns, limit)
 
     def iter_audit(self, config: AuditConfig) -> Events:
         """Inspect labeled files: progress, then an `AuditResult`."""
-        columns = config.columns
-        result = yield from audit(config.data, columns.text, columns.label, columns.encoding, config.labels)
+        result = yield from audit(config.data, config.columns, config.labels)
         yield AuditResult(result)
 
     def iter_train(self, config: TrainingConfig) -> Events:
@@ -241,6 +243,12 @@ class WorkbenchCore:
         (self.adapters if kind == training.KIND else self.bases).check_free(name)
         runs.check_name_unreserved(self.runs, kind, name)
 
+    def check_base_fits(self, config: TrainingConfig) -> None:
+        """Raise UserInputError where the base of a training is here and its hyper-parameters do not fit it."""
+        if "/" not in config.base:
+            base = self.base_name(config.base)
+            training.check_base_fits(replace(config, base=base), self.bases.config(base))
+
     def reserved_names(self, kind: str) -> set[str]:
         """Return the names of the models that runs in progress will create."""
         return {run.name for run in self.runs.list() if (run.kind, run.state) == (kind, "running")}
@@ -257,9 +265,13 @@ class WorkbenchCore:
         resume = training.resume if run.kind == training.KIND else pretraining.resume
         yield from resume(self.models, self.runs, run)
 
-    def detach_run(self, run_id: str) -> subprocess.Popen[bytes]:
+    def take_training_slot(self) -> BaseFileLock | None:
+        """Return the acquired lock of the training slot, None while a training is in progress in any program."""
+        return runs.take_training_slot(self.paths, self.runs)
+
+    def detach_run(self, run_id: str, paused: bool = False) -> subprocess.Popen[bytes]:
         """Resume a run in a background process; see `runs.detach`."""
-        return runs.detach(self.paths, self.runs, self.runs.get(run_id))
+        return runs.detach(self.paths, self.runs, self.runs.get(run_id), paused)
 
     def iter_evaluate(self, config: EvaluationConfig) -> Events:
         """Evaluate an adapter on labeled files: progress, then an `EvaluationResult`."""
@@ -284,10 +296,11 @@ class WorkbenchCore:
         overwrite: bool = False,
         readable: bool = False,
         ids: Iterable[int] | None = None,
+        order: HistoryOrder = OLDEST_FIRST,
     ) -> Generator[Progress, None, int]:
         """Write the matching analyses, or those with these `ids`, as CSV; see `History.export`."""
         self.check_output(out, overwrite)
-        return (yield from self.history.export(out, filter, bom, guard, overwrite, readable, ids))
+        return (yield from self.history.export(out, filter, bom, guard, overwrite, readable, ids, order))
 
     def export_run(self, run_id: str, out: Path, overwrite: bool = False) -> int:
         """Write a run's journal as JSON lines or CSV; see `Runs.export`."""

@@ -108,12 +108,9 @@ def evaluate(models: ModelLoader, config: EvaluationConfig) -> Iterator[object]:
         check_output(models.paths, config.errors, config.overwrite, config.data)
     adapter = models.adapter_name(config.adapter)
     card = models.adapters.card(adapter)
-    columns = config.columns
     dataset = yield from load_dataset(
         config.data,
-        columns.text,
-        columns.label,
-        columns.encoding,
+        config.columns,
         Labels(card.labels, card.raw_labels),
         preprocessing=card.preprocessing,
     )

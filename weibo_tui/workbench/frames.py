@@ -12,7 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from weibo_tui.datasets.containers import expand
 from weibo_tui.datasets.reading import open_table
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
@@ -52,9 +54,9 @@ def labeled_files(data: LabeledData) -> Iterator[tuple[Path, ...]]:
         with TemporaryDirectory(prefix="weibo-tui-") as folder:
             yield (_write_frame(data, Path(folder)),)
     elif isinstance(data, Iterable) and not isinstance(data, str | bytes | os.PathLike):
-        yield tuple(map(to_path, data))
+        yield tuple(expand(map(to_path, data)))
     else:
-        yield (to_path(data),)
+        yield tuple(expand([to_path(data)]))
 
 
 @contextmanager
@@ -101,7 +103,7 @@ def index_of(posts: object) -> pd.Index[Any] | None:
 def text_column(frame: pd.DataFrame, name: str | None) -> pd.Series[Any]:
     """Return the column of posts, which is found as in a file. Raises UserInputError where it is missing."""
     with TemporaryDirectory(prefix="weibo-tui-") as folder:
-        column = open_table(_write_frame(frame.head(1), Path(folder)), name).text_column
+        column = open_table(_write_frame(frame.head(100), Path(folder)), Columns(name)).text_column
     return frame.iloc[:, list(map(str, frame.columns)).index(column)]
 
 

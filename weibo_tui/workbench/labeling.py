@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from weibo_tui.atomic import file_exists, sha256
 from weibo_tui.datasets.reading import count_rows, open_table
-from weibo_tui.datasets.writing import Added, check_added_columns, write_labeled
+from weibo_tui.datasets.sinks import check_sheet_rows
+from weibo_tui.datasets.tables import Report
+from weibo_tui.datasets.writing import Added, check_added_columns, output_format, write_labeled
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -33,7 +35,8 @@ WINDOW = 2048
 
 @dataclass(frozen=True, slots=True)
 class LabelingResult:
-    """The last event of a labeling: `counts` of rows by label, and rows with an error.
+    """The last event of a labeling: `counts` of rows by label, and rows with an error, or below the confidence
+    threshold (`uncertain`).
 
     `continued` is the number of rows from the checkpoint; `posts_per_second` is the speed of the others."""
 
@@ -43,6 +46,7 @@ class LabelingResult:
     counts: dict[str, int]
     continued: int
     posts_per_second: float
+    uncertain: int = 0
 
     @property
     def path(self) -> Path:
@@ -60,31 +64,42 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
         check_output(models.paths, output, overwrite=True, inputs=[config.source])
     adapter = models.adapter_name(config.adapter)
     card = models.adapters.card(adapter)
-    columns = config.columns
-    source = open_table(config.source, columns.text, columns.label, columns.encoding)
+    source = open_table(config.source, config.columns)
     added: Added = {
-        "predicted": str,
-        "confidence": float,
-        **{f"prob_{label}": float for label in card.labels},
-        "error": str,
+        f"{config.prefix}predicted": str,
+        f"{config.prefix}confidence": float,
+        **{f"{config.prefix}prob_{label}": float for label in card.labels},
+        f"{config.prefix}error": str,
     }
     check_added_columns(source, config.out, added)
     if history is not None:
         history.check_writable()  # before the work rather than after it
     source_state = _file_state(config.source)
-    total = yield from count_rows(source)
+    report = Report()
+    total = yield from count_rows(source, report)
+    yield Progress("counting", total, total, note=source.summary(report))
+    if output_format(source, config.out) == "xlsx":
+        check_sheet_rows(total)
     classifier = models.classifier(adapter, config.machine)
     model = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
     key = hashlib.sha256(json.dumps([*model, str(classifier.compute), list(added)]).encode()).hexdigest()
     with open_checkpoint(config.out, key) as checkpoint:
         yield from checkpoint.read()
-        labeling = _Labeling(config, classifier, card.labels, tuple(added), checkpoint, total, source_state)
+        below = models.settings.uncertain_below
+        labeling = _Labeling(config, classifier, card.labels, tuple(added), checkpoint, total, source_state, below)
         labeling.check_out()
         checkpoint.start(config.overwrite)
         started = time.perf_counter()
         overwrite = config.overwrite or config.out.exists()
         yield from write_labeled(
-            source, config.out, labeling.predict, added, overwrite=overwrite, rows=WINDOW, finish=labeling.finish
+            source,
+            config.out,
+            labeling.predict,
+            added,
+            overwrite=overwrite,
+            rows=WINDOW,
+            bom=config.bom,
+            finish=labeling.finish,
         )
         seconds = max(time.perf_counter() - started, 1e-9)
         counts = dict(labeling.counts)
@@ -97,7 +112,7 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
         # Last, so that after a kill before this line the same command comes here again.
         checkpoint.remove()
     rate = (labeling.rows - labeling.continued) / seconds
-    yield LabelingResult(str(config.out), labeling.rows, failed, counts, labeling.continued, rate)
+    yield LabelingResult(str(config.out), labeling.rows, failed, counts, labeling.continued, rate, labeling.uncertain)
 
 
 class _Labeling:
@@ -112,6 +127,7 @@ class _Labeling:
         checkpoint: LabelingCheckpoint,
         total: int,
         source_state: tuple[int, int],
+        uncertain_below: float,
     ) -> None:
         self._config = config
         self._classifier = classifier
@@ -120,7 +136,8 @@ class _Labeling:
         self._checkpoint = checkpoint
         self._total = total
         self._source_state = source_state
-        self.rows = self.continued = 0
+        self._uncertain_below = uncertain_below
+        self.rows = self.continued = self.uncertain = 0
         self.counts: Counter[str] = Counter()
         self.finished_at = ""
 
@@ -142,7 +159,8 @@ class _Labeling:
             self._checkpoint.add(self.rows + 1, posts, values)
         self.rows += len(posts)
         rows = [dict(zip(self._added, row, strict=True)) for row in values]
-        self.counts.update(row["predicted"] for row in rows if row["predicted"] is not None)
+        self.uncertain += sum(row[1] is not None and row[1] < self._uncertain_below for row in values)
+        self.counts.update(row[0] for row in values if row[0] is not None)
         return rows
 
     def check_out(self) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_names
 from weibo_tui.paths import Paths
 from weibo_tui.registry import cards
 from weibo_tui.registry.adapters import Adapters
 from weibo_tui.registry.bases import Bases
 from weibo_tui.registry.store import ModelStore
 from weibo_tui.settings import Settings
-from weibo_tui.text.terminal import join_names
 from weibo_tui.workbench.legacy_project import LegacyProject
 
 if TYPE_CHECKING:

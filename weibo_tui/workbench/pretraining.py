@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from weibo_tui.atomic import atomic_write, sha256
 from weibo_tui.datasets.corpus import read_lines
-from weibo_tui.datasets.parsers import chunks
+from weibo_tui.datasets.tables import chunks
 from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from weibo_tui.atomic import cannot_write
+import filelock
+
+from weibo_tui.atomic import cannot_write, make_private_folder
 from weibo_tui.engine.events import CheckpointSaved, Event, JournalDelayed, RunFinished, RunStarted, to_json
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import CorruptFileError, RunStoppedError, UserInputError, WeiboTuiError
@@ -223,6 +225,25 @@ def check_name_unreserved(runs: Runs, kind: str, name: str, own: str = "") -> No
             raise UserInputError(message.format(name=name, run=run.id))
 
 
+def take_training_slot(paths: Paths, runs: Runs) -> filelock.BaseFileLock | None:
+    """Return the acquired lock that makes later trainings of all programs wait, None while one is in progress.
+
+    Hold it from the preparation on, since there is no run before its end. Release it when the training is over."""
+    # Not thread-local: the app acquires it in one thread and releases it in another.
+    slot = filelock.FileLock(paths.runs / "slot.lock", timeout=0, mode=0o600, thread_local=False)
+    try:
+        make_private_folder(paths.runs)
+        slot.acquire()
+    except filelock.Timeout:
+        return None
+    except OSError as error:
+        raise cannot_write(Path(slot.lock_file), error) from error
+    if any(run.is_in_progress for run in runs.list()):
+        slot.release()
+        return None
+    return slot
+
+
 def rename(models: ModelLoader, runs: Runs, run: Run, name: str) -> Run:
     """Rename a run that can be resumed, and return it. Raises UserInputError where the name is not free."""
     run.check_resumable()
@@ -241,8 +262,10 @@ def resume_command(run: Run) -> list[str]:
     return [sys.executable, "-P", "-m", "weibo_tui", *command, "--resume", run.id]
 
 
-def detach(paths: Paths, runs: Runs, run: Run) -> subprocess.Popen[bytes]:
+def detach(paths: Paths, runs: Runs, run: Run, paused: bool) -> subprocess.Popen[bytes]:
     """Resume a run in a background process, which outlives this one and its terminal, and return that process.
+
+    `paused` lets it pause after a step, until it is continued.
 
     Its output goes to `output.log` in the run's folder. Raises UserInputError for a run that is finished or in
     progress; close its generator first."""
@@ -254,6 +277,8 @@ def detach(paths: Paths, runs: Runs, run: Run) -> subprocess.Popen[bytes]:
         log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise cannot_write(output, error) from error
+    if paused:
+        runs.pause_next(run.id)
     is_single_folder = paths == Paths.find(paths.data)
     try:
         process = subprocess.Popen(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from weibo_tui.engine.config import GPT2Config
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.tokenizer import EncodedPosts, PostTokenizer
     from weibo_tui.engine.training import AdapterTrainer, Examples
@@ -99,8 +100,7 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
 
 def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
     """Read the files of a training. Raises UserInputError where they cannot be trained on."""
-    columns = config.columns
-    dataset = yield from load_dataset(config.files, columns.text, columns.label, columns.encoding, config.labels)
+    dataset = yield from load_dataset(config.files, config.columns, config.labels)
     own_parts = _own_parts(dataset, config)
     check_trainable(dataset, len(dataset.posts) - sum(map(len, own_parts.values())))
     cards.check_labels(dataset.names)
@@ -129,8 +129,7 @@ def _own_parts(dataset: Dataset, config: TrainingConfig) -> dict[str, list[int]]
 
 def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress, None, PreparedTraining]:
     """Read, split and encode the data. All errors in the config are found here, before a run is created."""
-    from weibo_tui.engine.activation_cache import ActivationCache
-    from weibo_tui.engine.adapter import Adapter, AdapterConfig, parse_blocks
+    from weibo_tui.engine.adapter import Adapter, AdapterConfig
     from weibo_tui.engine.training import AdapterTrainer
 
     hyper = config.hyper
@@ -146,17 +145,10 @@ def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress,
     )
     compute = models.compute(config.machine)
     base = models.open_base(config.base, compute)
-    model_config = base.backbone.config
-    if hyper.max_length > model_config.positions:
-        raise UserInputError(
-            _("Base '{base}' reads at most {positions} tokens. Choose a --max-length up to {positions}.").format(
-                base=config.base, positions=model_config.positions
-            )
-        )
     adapter = Adapter.initialize(
         AdapterConfig(
-            width=model_config.width,
-            blocks=parse_blocks(hyper.blocks, model_config.layers),
+            width=base.backbone.config.width,
+            blocks=check_base_fits(config, base.backbone.config),
             labels=len(dataset.names),
             bottleneck=hyper.bottleneck,
             activation=hyper.activation,
@@ -165,8 +157,6 @@ def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress,
         hyper.seed,
         hyper.init,
     )
-    if config.keep_states and ActivationCache.last_block(adapter, base.backbone) < 1:
-        raise UserInputError(_("An adapter in the first block leaves no activations to cache. Use --blocks last4."))
     examples = yield from _examples(
         base.tokenizer, dataset, split.train, config, emoticon_free=hyper.emoticon_dropout > 0
     )
@@ -182,6 +172,24 @@ def _prepare(models: ModelLoader, config: TrainingConfig) -> Generator[Progress,
         array_allocator(models.paths.runs) if config.keep_states else None,
     )
     return PreparedTraining(base, compute, dataset, split, trainer)
+
+
+def check_base_fits(config: TrainingConfig, shape: GPT2Config) -> tuple[int, ...]:
+    """Return the blocks that get an adapter in a base of this shape. Raises UserInputError where it does not fit."""
+    from weibo_tui.engine.activation_cache import ActivationCache
+    from weibo_tui.engine.adapter import parse_blocks
+
+    if config.hyper.max_length > shape.positions:
+        message = _("Base '{base}' reads at most {positions} tokens. Choose a --max-length up to {positions}.")
+        raise UserInputError(message.format(base=config.base, positions=shape.positions))
+    blocks = parse_blocks(config.hyper.blocks, shape.layers)
+    if config.keep_states and ActivationCache.last_block(blocks, shape.layers) < 1:
+        message = _(
+            "Base '{base}' of {layers} blocks leaves no activations to cache below an adapter in {blocks}. Turn off "
+            "--keep-states, or choose later --blocks."
+        )
+        raise UserInputError(message.format(base=config.base, layers=shape.layers, blocks=config.hyper.blocks))
+    return blocks
 
 
 def _examples(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from weibo_tui.datasets.auditing import Audit
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.events import RunFinished
 from weibo_tui.engine.hyperparameters import ComputeOptions, Parameter
 from weibo_tui.engine.score_card import ScoreCard
@@ -20,7 +21,6 @@ from weibo_tui.storage.history import EVERYTHING, HistoryFilter
 from weibo_tui.workbench import blocking, downloads, frames, prediction, training
 from weibo_tui.workbench.config import (
     AuditConfig,
-    Columns,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,

@@ -13,7 +13,7 @@ from weibo_tui.app.forms.base import FieldError, FilesForm, problems_of
 from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.locale import N_, join_list
+from weibo_tui.locale import N_, join_list, with_note
 from weibo_tui.locale import gettext as _
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.workbench import AuditConfig, EvaluationConfig
@@ -41,15 +41,12 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
 
     def compose_fields(self) -> Iterable[Widget]:
         card = self._card
-        labels = join_list(
-            name if name == raw else f"{name} ({raw})"
-            for name, raw in list(zip(card.labels, card.raw_labels, strict=True))[:_MAX_LABELS]
-        )
-        more = ", …" if len(card.labels) > _MAX_LABELS else ""
+        named = zip(card.labels, card.raw_labels, strict=True)
+        labels = join_list((name if name == raw else with_note(name, raw) for name, raw in named), _MAX_LABELS)
         yield Static(safe_content(_("Labeled posts")), classes="section")
         yield self._files
         yield from self.fields(*column_fields(), encoding_field())
-        yield Static(safe_line(_("Its labels: {labels}").format(labels=labels + more)), classes="about")
+        yield Static(safe_line(_("Its labels: {labels}").format(labels=labels)), classes="about")
         yield Static(safe_content(_("Write errors to")), classes="section")
         yield self._errors
 

@@ -26,7 +26,8 @@ from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.footer import KeyFooter
-from weibo_tui.datasets.reading import FORMATS, open_table
+from weibo_tui.datasets.containers import SUFFIXES
+from weibo_tui.datasets.reading import open_table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import Columns
@@ -96,6 +97,8 @@ class PlanForm(FormScreen[Plan]):
         self._proposed_name = ""
         self._replaceable: Path | None = None
         """The output file that the user agreed to replace."""
+        self._checked_plan: Plan | None = None
+        """The plan to close with, checked while another screen was above the form."""
 
     def fields(self, *specs: FieldSpec) -> Iterator[Field]:
         """Yield the fields with their last texts."""
@@ -213,7 +216,16 @@ class PlanForm(FormScreen[Plan]):
             self.update_hint()
         else:
             self._values.pop("name", None)  # the next one needs another name
-            self.dismiss(plan)
+            if self.is_active:
+                self.dismiss(plan)
+                return
+            # Textual would close the screen above.
+            self._checked_plan = plan
+            self.show_message(_("“{title}” is checked and starts when you return to it.").format(title=self._title))
+
+    def on_screen_resume(self) -> None:
+        if self._checked_plan is not None:
+            self.dismiss(self._checked_plan)
 
     def _show_problem_at(self, field: AnyField, problem: str) -> None:
         field.show_problem(problem)
@@ -249,7 +261,7 @@ class FilesForm(PlanForm[Plan]):
 
     def __init__(self, title: str, values: dict[str, Any] | None, audit: bool) -> None:
         super().__init__(title, values)
-        self._files = FileList(self._values.get("files", ()), sorted(FORMATS))
+        self._files = FileList(self._values.get("files", ()), SUFFIXES)
         self._preview = DataPreview(audit)
 
     def compose_aside(self) -> Iterable[Widget]:
@@ -285,7 +297,7 @@ class FilesForm(PlanForm[Plan]):
         """Raise FieldError unless the files of `field` can be read as labeled posts."""
         with problems_of(field):
             for path in paths:
-                table = partial(open_table, path, columns.text, columns.label, columns.encoding, need_label=True)
+                table = partial(open_table, path, columns, need_label=True)
                 await self.app.records.call(lambda _wb: table())  # noqa: B023 - called before the next one
 
 

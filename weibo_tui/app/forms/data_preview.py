@@ -38,7 +38,7 @@ DEBOUNCE_SECONDS = 0.3
 PROGRESS_SECONDS = 0.1
 SUGGESTED_DROPOUT = "0.5"
 MAX_LABELS = 12
-_ROWS = 3
+_ROWS = 5
 _LABEL_CELLS = 10
 _AUDIT_LABEL_CELLS = 14
 
@@ -181,13 +181,7 @@ def _progress_text(progress: Progress) -> str:
 
 def _source_line(preview: Preview) -> Content:
     source = preview.source
-    text = _("{file}: {format}, {encoding}; text column '{text}', label column '{label}'").format(
-        file=source.path.name,
-        format=source.format,
-        encoding=source.encoding,
-        text=source.text_column,
-        label=source.label_column or "–",
-    )
+    text = source.summary(preview.report)
     others = [column for column in source.columns if column not in (source.text_column, source.label_column)]
     if others:
         text += _("; also {columns}").format(columns=join_list(others))
@@ -215,6 +209,8 @@ def gives_away(emoticons: Emoticons) -> bool:
 
 def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     """Yield the lines of an audit, for a width in cells. A warning comes first, visible without scrolling."""
+    from weibo_tui.datasets.auditing import MIN_LABELED, TOO_FEW_LABELED
+
     heads = (_("Rows"), _("Length"), _("Duplicates"), _("Conflicting labels"), _("Reposts"), _("Emoticons"))
     first = max(map(cell_len, heads)) + 2
 
@@ -243,6 +239,8 @@ def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     yield from row(heads[4], percent(audit.reposts))
     yield from row(heads[5], _("in {share} of the posts").format(share=percent(emoticons.share_with)))
     if emoticons.linear_accuracy is None:
+        if 0 < sum(audit.labels.values()) < MIN_LABELED:
+            yield from row("", _(TOO_FEW_LABELED))
         return
     alone = _("emoticons alone predict {accuracy} of the labels (majority baseline: {majority})")
     yield from row("", alone.format(accuracy=percent(emoticons.linear_accuracy), majority=percent(emoticons.majority)))

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Input, Select, Static
+from textual.widgets import Input, OptionList, Select, Static
 
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
@@ -38,6 +38,16 @@ class FieldSpec:
     parse: Parser = str
     choices: tuple[tuple[str, str], ...] = ()
     range: str = ""
+
+
+class ChoiceSelect(Select[str]):
+    """A selection whose list opens with its first choices in sight, and the chosen one highlighted."""
+
+    def watch_expanded(self) -> None:
+        # Textual scrolls before the list has its size, which may hide choices above the chosen one.
+        choices = self.query_one(OptionList)
+        choices.call_after_refresh(choices.scroll_home, animate=False)
+        choices.call_after_refresh(choices.scroll_to_highlight)
 
 
 class Field(Container):
@@ -78,7 +88,7 @@ class Field(Container):
             options = [(safe_content(_(label)), value) for value, label in spec.choices]
             values = [value for value, _label in spec.choices]
             value = next((option for option in (text, spec.default) if option in values), values[0])
-            self._input = Select(options, value=value, allow_blank=False, compact=True)
+            self._input = ChoiceSelect(options, value=value, allow_blank=False, compact=True)
         else:
             self._input = SingleLineInput(sanitize(text), placeholder=spec.default)
 

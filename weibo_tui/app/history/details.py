@@ -15,9 +15,10 @@ from weibo_tui.app.formatting import bar, label_color, label_content, local_time
 from weibo_tui.app.history.rows import MATCH_STYLE, Pattern
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
+from weibo_tui.display_names import source_name
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import number, percent
+from weibo_tui.presentation.numbers import confidence, number, percent
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 
 _MAX_CHARACTERS = 5_000
@@ -80,7 +81,7 @@ def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[Descriptio
     labels = tuple(analysis.probabilities)
     if analysis.error is None:
         predicted = label_content(analysis.label, labels, analysis.uncertain)
-        yield _line(Content.assemble(predicted, "  ", (percent(analysis.confidence), "bold")))
+        yield _line(Content.assemble(predicted, "  ", (confidence(analysis.confidence, analysis.uncertain), "bold")))
         if analysis.confidence is not None:
             yield _line(bar(analysis.confidence, _BAR_CELLS, label_color(analysis.label, labels)))
     else:
@@ -88,7 +89,9 @@ def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[Descriptio
         yield _line(safe_content(analysis.error, "$text-error"))
     if analysis.uncertain:
         yield _line(Content.styled(_("uncertain: below the confidence threshold"), "$text-warning"))
-    if analysis.corrected is not None:
+    if analysis.corrected == analysis.label:
+        yield _line(Content(_("confirmed")))
+    elif analysis.corrected is not None:
         yield _line(Content.assemble(_("corrected to"), " ", label_content(analysis.corrected, labels)))
     yield _line()
     post = safe_content(analysis.text[:_MAX_CHARACTERS])
@@ -98,11 +101,12 @@ def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[Descriptio
         yield _line(Content.styled(message.format(count=hidden), "$text-muted"))
     yield _line()
     for label, share in sorted(analysis.probabilities.items(), key=lambda pair: -(pair[1] or 0.0)):
-        yield _share(label, labels, share, percent(share))
+        figure = confidence(share, analysis.uncertain and label == analysis.label)
+        yield _share(label, labels, share, figure)
     yield _line()
     read = _("{read:,} of {count:,} characters").format(read=analysis.characters_read, count=analysis.characters)
     yield DescriptionItem(_("adapter"), safe_line(analysis.adapter))
-    yield DescriptionItem(_("source"), safe_line(analysis.source))
+    yield DescriptionItem(_("source"), safe_line(source_name(analysis.source)))
     yield DescriptionItem(_("when"), Content(local_time(analysis.created_at, seconds=True)))
     yield DescriptionItem(_("read"), Content.styled(read, "$text-warning" if analysis.truncated else ""))
     yield DescriptionItem(_("duration"), Content(_("{time} ms").format(time=number(analysis.milliseconds, 1))))

@@ -110,7 +110,7 @@ class EditingScreen(MainScreen):
             predicted = _("as predicted")
             question = _("Label of the {count:,} marked posts:").format(count=len(posts))
         answers = [("", predicted), *((str(number), label_name(label)) for number, label in enumerate(labels))]
-        answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, current))
+        answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, current, first_digit=0))
         if answer is not None:
             self._correct(posts, labels[int(answer)] if answer else None)
 

@@ -22,8 +22,8 @@ from weibo_tui.app.services.jobs import Job, JobFinished
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.numbers import percent
-from weibo_tui.storage.entries import FILE_SOURCE
-from weibo_tui.storage.history import EVERYTHING, History, HistoryFilter
+from weibo_tui.storage.entries import FILE_SOURCE, OLDEST_FIRST
+from weibo_tui.storage.history import EVERYTHING, NEWEST_FIRST, History, HistoryFilter, HistoryOrder
 
 _YES = "yes"
 _MARKED, _READABLE = "marked", "readable"
@@ -37,6 +37,7 @@ class ExportOptions:
     path: Path
     filter: HistoryFilter
     ids: tuple[int, ...] | None = None
+    order: HistoryOrder = OLDEST_FIRST
     readable: bool = True
     bom: bool = True
     guard: bool = True
@@ -55,9 +56,10 @@ class ExportForm(PlanForm[ExportOptions]):
     ExportForm .count { height: auto; color: $text-muted; }
     """
 
-    def __init__(self, query: HistoryFilter, marked: tuple[int, ...] = ()) -> None:
+    def __init__(self, query: HistoryFilter, marked: tuple[int, ...] = (), order: HistoryOrder = NEWEST_FIRST) -> None:
         super().__init__(_("Export to a CSV file"))
         self._filter = query
+        self._order = order
         self._marked = marked
         self._path = PathInput(str(_default_path()), (".csv",), save=True)
         self._count = Static(classes="count")
@@ -76,7 +78,7 @@ class ExportForm(PlanForm[ExportOptions]):
             FieldSpec(
                 "columns",
                 N_("Columns"),
-                N_("readable: local time, one column per label"),
+                N_("readable: in the order of the list, local time, one column per label"),
                 choices=((_READABLE, N_("readable")), ("full", N_("all fields"))),
             ),
             _switch("bom", N_("Start with a BOM"), N_("Excel needs it to read Chinese")),
@@ -103,11 +105,13 @@ class ExportForm(PlanForm[ExportOptions]):
         if problem:
             raise FieldError(self._path, problem)
         values = self.values("what", "columns", "bom", "guard")
+        readable = values["columns"] == _READABLE
         return ExportOptions(
             path.absolute(),
             self._selected_filter(),
             self._marked if values["what"] == _MARKED else None,
-            readable=values["columns"] == _READABLE,
+            order=self._order if readable else OLDEST_FIRST,
+            readable=readable,
             bom=values["bom"] == _YES,
             guard=values["guard"] == _YES,
             overwrite=self._replaceable == path,
@@ -127,7 +131,7 @@ class ExportForm(PlanForm[ExportOptions]):
 
 
 class ExportLine(Static):
-    """Runs an export in the records thread and shows its progress; hidden while there is nothing to show."""
+    """Runs an export in the records thread and shows its progress. It is hidden otherwise."""
 
     DEFAULT_CSS = """
     ExportLine { height: auto; padding: 0 1; background: $surface; display: none; }
@@ -152,6 +156,7 @@ class ExportLine(Static):
                 options.overwrite,
                 options.readable,
                 options.ids,
+                options.order,
             ),
             owner=self,
         )
@@ -165,33 +170,24 @@ class ExportLine(Static):
             self.job.stop()
             get_app(self).wake_workers()
 
-    @property
-    def is_done(self) -> bool:
-        """True while the line shows a finished export."""
-        return self.job is None and self.has_class("-shown")
-
-    def hide(self) -> None:
-        self.remove_class("-shown")
-
     def on_job_progress(self) -> None:
         if self.job is not None:
             self._show_progress(self.job)
 
     def on_job_finished(self, message: JobFinished) -> None:
         self.job = None
+        self.remove_class("-shown")
         if message.job.outcome == "done":
-            self._show_done(message.job)
-            return
-        self.hide()
-        if message.job.outcome == "stopped":
+            self._announce(message.job)
+        elif message.job.outcome == "stopped":
             get_app(self).show_message(_("Export stopped. No file was written."))
 
-    def _show_done(self, job: Job) -> None:
+    def _announce(self, job: Job) -> None:
         self.app.copy_to_clipboard(str(self._path))
         count = job.progress.done if job.progress is not None else 0
         posts = ngettext("{count:,} post", "{count:,} posts", count).format(count=count)
-        message = _("{posts} written, path copied:").format(posts=posts)
-        self.update(Content.assemble(("✓ ", "$text-success"), message, " ", safe_line(str(self._path), "bold")))
+        text = _("{posts} written, path copied: {path}").format(posts=posts, path=self._path)
+        get_app(self).show_message(text, "success")
 
     def _show_progress(self, job: Job) -> None:
         done, total = (job.progress.done, job.progress.total or 0) if job.progress is not None else (0, 0)

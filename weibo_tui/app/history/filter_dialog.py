@@ -14,7 +14,7 @@ from weibo_tui.app.base import Dialog
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.fields import Field, FieldSpec
-from weibo_tui.display_names import label_name
+from weibo_tui.display_names import label_name, source_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
@@ -195,7 +195,7 @@ def _label_text(label: str) -> str:
 
 
 def _source_text(source: str) -> str:
-    return _("labeled files") if source == FILE_SOURCE else source
+    return _("labeled files") if source == FILE_SOURCE else source_name(source)
 
 
 def _day(text: str) -> date | None:

@@ -10,10 +10,10 @@ from datetime import datetime
 from textual.content import Content
 
 from weibo_tui.app.formatting import label_content, local_time, safe_line
-from weibo_tui.display_names import label_name
+from weibo_tui.display_names import label_name, source_name
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.numbers import confidence
 from weibo_tui.storage.entries import SortColumn
 from weibo_tui.storage.history import Analysis, Entry, HistoryOrder, LabeledFile
 from weibo_tui.text.terminal import sanitize
@@ -104,7 +104,7 @@ def _join_lines(label: Content) -> Content:
 def _confidence(entry: Entry, _width: int, _pattern: Pattern) -> Content:
     if not isinstance(entry, Analysis) or entry.error is not None:
         return Content("")
-    return Content(percent(entry.confidence))
+    return Content(confidence(entry.confidence, entry.uncertain))
 
 
 def _post(entry: Entry, width: int, pattern: Pattern) -> Content:
@@ -136,7 +136,7 @@ def _adapter(entry: Entry, _width: int, _pattern: Pattern) -> Content:
 
 
 def _source(entry: Entry, _width: int, _pattern: Pattern) -> Content:
-    return safe_line(entry.source if isinstance(entry, Analysis) else _("file"), "$text-muted")
+    return safe_line(source_name(entry.source) if isinstance(entry, Analysis) else _("file"), "$text-muted")
 
 
 COLUMNS = (

@@ -227,16 +227,13 @@ class HistoryScreen(EditingScreen):
         self.browser.sort(event.column.next_order(self.browser.order))
 
     def action_back(self) -> None:
-        """Leave the details, or hide a finished export, or clear the marks or the search."""
-        field, export = self.query_one(SearchField), self.query_one(ExportLine)
+        """Leave the details, or clear the marks or the search."""
         if isinstance(self.focused, EntryDetails):
             self.set_focus(self.browser.table)
-        elif export.is_done:
-            export.hide()
         elif self.browser.marked:
             self.browser.clear_marks()
         else:
-            field.value = ""
+            self.query_one(SearchField).value = ""
 
     # ---- actions on entries
 
@@ -283,7 +280,7 @@ class HistoryScreen(EditingScreen):
     async def _export(self) -> None:
         marked = [entry for entry in self.browser.marked.values() if isinstance(entry, Analysis)]
         ids = tuple(entry.id for entry in marked if entry.id is not None)
-        options = await self.app.push_screen_wait(ExportForm(self.browser.filter, ids))
+        options = await self.app.push_screen_wait(ExportForm(self.browser.filter, ids, self.browser.order))
         if options is not None:
             self.query_one(ExportLine).start(options)
             self._update_keys()

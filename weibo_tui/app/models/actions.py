@@ -20,7 +20,7 @@ from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_list, ngettext
+from weibo_tui.locale import join_list, ngettext, with_note
 from weibo_tui.presentation.numbers import percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard, check_name
 from weibo_tui.registry.file_status import detect_card
@@ -92,14 +92,14 @@ def check_free(inventory: Inventory, kind: Kind, name: str) -> None:
 def _deletion_question(entry: ModelEntry, inventory: Inventory) -> list[str]:
     text = _("Delete the base '{name}'{size}?") if entry.kind == "base" else _("Delete the adapter '{name}'{size}?")
     files = entry.files if isinstance(entry, ModelItem) else None
-    lines = [text.format(name=entry.name, size="" if files is None else f" ({size(files.size)})")]
+    lines = [text.format(name=entry.name, size="" if files is None else with_note("", size(files.size)))]
     if orphans := _orphaned_adapters(entry, inventory):
         message = ngettext(
             "{n} adapter needs it and cannot be used without it: {names}.",
             "{n} adapters need it and cannot be used without it: {names}.",
             len(orphans),
         )
-        names = join_list(orphans[:_MAX_NAMES]) + (", …" if len(orphans) > _MAX_NAMES else "")
+        names = join_list(orphans, _MAX_NAMES)
         lines.append(message.format(n=len(orphans), names=names))
     if isinstance(entry, ModelItem) and entry.default:
         lines.append(_("This is the default."))
@@ -267,9 +267,8 @@ def _describe(card: AdapterCard | BaseCard | None, source: Path, inventory: Inve
         if same := [item.name for item in inventory.bases_like(card.fingerprint)]:
             lines.append(_("The same base is installed already: {names}.").format(names=join_list(same)))
         return "\n".join(lines)
-    labels = join_list(label[:_MAX_NAME_LENGTH] for label in card.labels[:_MAX_LABELS])
-    more = ", …" if len(card.labels) > _MAX_LABELS else ""
-    lines = [_("Adapter '{name}'.").format(name=name), _("Labels: {labels}").format(labels=labels + more)]
+    labels = join_list((label[:_MAX_NAME_LENGTH] for label in card.labels), _MAX_LABELS)
+    lines = [_("Adapter '{name}'.").format(name=name), _("Labels: {labels}").format(labels=labels)]
     if isinstance(accuracy := card.score.get("accuracy"), float) and 0 <= accuracy <= 1:
         lines.append(_("Test accuracy: {share}").format(share=percent(accuracy)))
     if (base := inventory.base_of(card)) is not None:

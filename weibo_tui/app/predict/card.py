@@ -22,7 +22,7 @@ from weibo_tui.app.base import get_app
 from weibo_tui.app.formatting import bar, label_color, label_content, local_time, safe_content, safe_line
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
-from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.numbers import confidence
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
@@ -350,7 +350,7 @@ def _share_part(analysis: Analysis, label: str, width: int, with_digit: bool) ->
         name.pad_right(room - name.cell_length),
         "  ",
         bar(share, 6 if width < NARROW else 10, color),
-        (f" {percent(share):>7}", "bold" if predicted else ""),
+        (f" {confidence(share, predicted and analysis.uncertain):>7}", "bold" if predicted else ""),
     )
 
 

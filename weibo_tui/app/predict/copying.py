@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 
 from weibo_tui.display_names import label_name
-from weibo_tui.locale import N_
+from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.numbers import confidence
 from weibo_tui.presentation.prediction import to_dict
 from weibo_tui.storage.history import Analysis
 
@@ -20,7 +20,7 @@ _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 
 def as_text(analysis: Analysis) -> str:
     """Return the post, and below it the probability of each label, the highest first, and what else is known."""
-    return f"{analysis.text.strip()}\n{', '.join([*_shares(analysis), *_notes(analysis)])}"
+    return f"{analysis.text.strip()}\n{join_list([*_shares(analysis), *_notes(analysis)])}"
 
 
 def as_json(analysis: Analysis) -> str:
@@ -36,7 +36,7 @@ def as_markdown(analysis: Analysis) -> str:
         "\\\n".join(f"> {_escape_markdown(line.strip())}" for line in paragraph.split("\n")) for paragraph in paragraphs
     )
     best, *others = map(_escape_markdown, [*_shares(analysis), *_notes(analysis)])
-    return f"{quote}\n\n{', '.join([f'**{best}**', *others])}"
+    return f"{quote}\n\n{join_list([f'**{best}**', *others])}"
 
 
 COPY_FORMATS: Mapping[str, tuple[str, Callable[[Analysis], str], str]] = {
@@ -50,12 +50,17 @@ COPY_FORMATS: Mapping[str, tuple[str, Callable[[Analysis], str], str]] = {
 
 def _shares(analysis: Analysis) -> list[str]:
     shares = sorted(analysis.probabilities.items(), key=lambda item: -item[1])
-    return [f"{label_name(label)} {percent(share)}" for label, share in shares]
+    return [
+        f"{label_name(label)} {confidence(share, analysis.uncertain and label == analysis.label)}"
+        for label, share in shares
+    ]
 
 
 def _notes(analysis: Analysis) -> list[str]:
     notes = [_("uncertain")] if analysis.uncertain else []
-    if analysis.corrected is not None:
+    if analysis.corrected == analysis.label:
+        notes.append(_("confirmed"))
+    elif analysis.corrected is not None:
         notes.append(_("corrected:") + " " + label_name(analysis.corrected))
     return [*notes, _("adapter {name}").format(name=analysis.adapter)]
 

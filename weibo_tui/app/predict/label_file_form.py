@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from textual.widget import Widget
 from textual.widgets import Static
@@ -16,7 +15,8 @@ from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_fi
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.services.catalog import Catalog
-from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.datasets.containers import SUFFIXES
+from weibo_tui.datasets.sinks import OUTPUT_SUFFIXES, default_output
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.workbench import AuditConfig, Columns, LabelingConfig
@@ -33,8 +33,8 @@ class LabelingForm(PlanForm[LabelingConfig]):
 
     def __init__(self) -> None:
         super().__init__(_("Label a file"))
-        self._source = PathInput(suffixes=sorted(FORMATS), placeholder=_("file of posts"))
-        self._out = PathInput(save=True, suffixes=sorted(FORMATS), placeholder=_("next to the file"))
+        self._source = PathInput(suffixes=SUFFIXES, placeholder=_("file of posts"))
+        self._out = PathInput(save=True, suffixes=tuple(OUTPUT_SUFFIXES), placeholder=_("next to the file"))
         self._preview = DataPreview(audit=False)
         self._suggested = ""
         """The suggested output path, until the user types another."""
@@ -64,7 +64,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
         event.stop()
         if event.path_input is self._source:
             if self._out.value == self._suggested:
-                self._suggested = str(_default_output(self._source.path)) if self._source.path.name else ""
+                self._suggested = str(default_output(self._source.path)) if self._source.path.name else ""
                 self._out.value = self._suggested
             self.update_dependents()
 
@@ -92,7 +92,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
             raise FieldError(self._source, _("Choose a file of posts first."))
         if problem := check_path(source, save=False).problem:
             raise FieldError(self._source, problem)
-        out = self._out.path if self._out.value.strip() else _default_output(source)
+        out = self._out.path if self._out.value.strip() else default_output(source)
         if problem := check_path(out, save=True).problem:
             raise FieldError(self._out, problem)
         with problems_of(self._out):
@@ -110,7 +110,3 @@ class LabelingForm(PlanForm[LabelingConfig]):
 def _adapter_field(catalog: Catalog) -> FieldSpec:
     choices = as_choices([card.name for card in catalog.adapters])
     return FieldSpec("adapter", N_("Adapter"), N_("This is the default adapter."), catalog.adapter, choices=choices)
-
-
-def _default_output(source: Path) -> Path:
-    return source.with_name(f"{source.stem}.labeled{source.suffix}")

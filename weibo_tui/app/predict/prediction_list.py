@@ -213,7 +213,8 @@ class PredictionList(CardList, inherit_bindings=False):
     async def _choose_label(self, card: PostCard) -> None:
         answers = [(label, label_name(label)) for label in card.labels]
         current = "" if card.prediction is None else card.prediction.effective_label
-        answer = await self.app.push_screen_wait(ChoiceDialog(_("Label of this post:"), answers, current))
+        dialog = ChoiceDialog(_("Label of this post:"), answers, current, first_digit=1)
+        answer = await self.app.push_screen_wait(dialog)
         if answer is not None:
             await self._correct(card, answer)
 

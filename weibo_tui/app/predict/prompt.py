@@ -12,6 +12,7 @@ from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.content import Content
 from textual.keys import Keys
 from textual.message import Message
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Location, Selection
@@ -41,6 +42,10 @@ class Prompt(TextArea):
         "post each. A single q quits."
     )
     BINDINGS = bindings("prompt")
+
+    has_cards = reactive(False, bindings=True)
+    """True while there are cards, which Esc leads to."""
+
     DEFAULT_CSS = """
     Prompt {
         height: auto; min-height: 3; max-height: 8; padding: 0 1;
@@ -169,6 +174,9 @@ class Prompt(TextArea):
 
     def action_break_line(self) -> None:
         self.insert_text("\n")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.has_cards if action == "leave" else super().check_action(action, parameters)
 
     def action_leave(self) -> None:
         self.post_message(self.Exited())

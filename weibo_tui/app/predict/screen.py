@@ -109,6 +109,7 @@ class PredictScreen(MainScreen):
         self.refresh_bindings()
 
     def on_card_list_empty_changed(self) -> None:
+        self.prompt.has_cards = bool(self.prediction_list.cards)
         if self._ready:
             self._update_welcome(self.app.catalog)
 
@@ -216,9 +217,8 @@ class PredictScreen(MainScreen):
         self.prediction_list.fetch_older()
 
     def on_prompt_exited(self) -> None:
-        if self.prediction_list.cards:
-            self.prediction_list.action_last()
-            self.set_focus(self.prediction_list)
+        self.prediction_list.action_last()
+        self.set_focus(self.prediction_list)
 
     def action_write(self) -> None:
         self.set_focus(self.prompt)

@@ -27,10 +27,13 @@ SAMPLES = (
 """A positive, a negative and a mixed post, to see a first prediction."""
 
 
+class _Choices(OptionList):
+    BINDINGS = bindings("welcome")
+
+
 class Welcome(VerticalScroll, can_focus=False):
     """Explains what is there and what is missing, and offers sample posts and the next steps."""
 
-    BINDINGS = bindings("welcome")
     DEFAULT_CSS = """
     Welcome {
         height: auto; max-width: 96; max-height: 100%; padding: 0 2 1 2; scrollbar-size-vertical: 1;
@@ -63,7 +66,7 @@ class Welcome(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         yield Static(classes="title")
         yield Static(classes="explanation")
-        yield OptionList(markup=False)
+        yield _Choices(markup=False)
 
     def show(self, catalog: Catalog, legacy: LegacyProject) -> None:
         """Show the text and the steps for the installed models and the files of the original project."""

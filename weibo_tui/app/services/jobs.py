@@ -15,8 +15,10 @@ from textual.message_pump import MessagePump
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import with_note
 from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.progress import Progress, Rate
+from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench import Workbench
 
 State = Literal["queued", "waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
@@ -24,6 +26,7 @@ Outcome = Literal["done", "stopped", "failed"]
 Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "download"]
 
 ALERT_SECONDS = 15.0
+_TITLE_CELLS = 24
 
 _numbers = itertools.count(1)
 
@@ -124,6 +127,11 @@ class JobFinished(Message):
         self.error = error
 
 
+def importance(job: Job) -> tuple[bool, bool]:
+    """Return a sort key for a list of jobs: those that advance first, and trainings before others."""
+    return job.state not in ("working", "stopping"), job.kind not in ("train", "pretrain")
+
+
 def window_title(job: Job) -> str:
     """Return the progress and the title of a job, short and without what changes each second."""
     progress = job.progress
@@ -137,9 +145,9 @@ def describe_job(job: Job) -> Content:
     kind = {"label": "labeling", "train": "training"}.get(job.kind, job.kind)
     text = display_name(kind)
     if job.kind != "download":
-        text += f" {job.title}"
+        text += f" {truncate_cells(job.title, _TITLE_CELLS)}"
     if job.state != "working":
-        text += f" ({display_name(job.state)})"
+        text = with_note(text, display_name(job.state))
     if (progress := job.progress) is not None and progress.total:
         if job.kind in ("train", "pretrain") and progress.stage != "training":
             text += f": {display_name(progress.stage)}"

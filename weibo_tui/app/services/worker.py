@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -15,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,32 +38,39 @@ POST_SECONDS = 0.1
 GIL_PAUSE_SECONDS, GIL_INTERVAL_SECONDS = 0.0005, 0.02
 """Duration and interval of pauses for the event loop."""
 
+NICENESS = 5
+"""Increase of the nice value of the engine's threads on Linux, so that they yield to the event loop."""
+
 T = TypeVar("T")
 
 
 class WorkerThread(threading.Thread):
     """Answers calls as they come, also between two steps of a job. Several jobs take turns."""
 
-    def __init__(self, name: str, home: Path | None = None) -> None:
+    def __init__(self, name: str, home: Path | None = None, yields: bool = False) -> None:
+        """`yields` gives the thread, and those that it starts, a lower priority than the event loop, on Linux."""
         super().__init__(name=name, daemon=True)
+        self._yields = yields
         self._home = home
         self._workbench: Workbench | None = None
         self._resources = ExitStack()
-        self._calls: deque[tuple[Callable[[Workbench], Any], Future[Any]]] = deque()
+        self._calls: deque[_Call] = deque()
+        self._current: _Call | None = None
         self._jobs: deque[_RunningJob] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._last_pause = 0.0
 
-    async def call(self, function: Callable[[Workbench], T]) -> T:
+    async def call(self, function: Callable[[Workbench], T], for_app_only: bool = False) -> T:
         """Return `function(workbench)`, called in the thread. A cancelled call is skipped.
 
-        Raises what `function` raises, and WeiboTuiError if the thread ends first."""
+        A call `for_app_only` changes nothing that outlives the app, so quitting need not wait for it. Raises what
+        `function` raises, and WeiboTuiError if the thread ends first."""
         future: Future[T] = Future()
         with self._wake:
             if self._closing:
                 raise _app_closing_error()
-            self._calls.append((function, future))
+            self._calls.append(_Call(function, future, for_app_only))
             self._wake.notify()
         return await asyncio.wrap_future(future)
 
@@ -80,16 +90,23 @@ class WorkerThread(threading.Thread):
             self._wake.notify()
 
     def close(self, wait: bool = True) -> None:
-        """Stop all jobs, with checkpoints, and end the thread after the current step. `wait` for that."""
+        """Stop all jobs, with checkpoints, and wait until the thread has ended after its current step.
+
+        Without `wait`, this returns at once if the thread has only calls `for_app_only`."""
         with self._wake:
             self._closing = True
+            calls = [self._current, *self._calls]
+            needed = self._jobs or any(not call.for_app_only for call in calls if call)
             self._wake.notify()
         if not self.is_alive():
             self._cancel_pending()  # it was never started
-        elif wait:
+        elif wait or needed or self._current is None:
             self.join()
 
     def run(self) -> None:
+        if self._yields and sys.platform == "linux":  # elsewhere it is of the whole process
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICENESS)
         try:
             with self._resources:
                 try:
@@ -118,15 +135,16 @@ class WorkerThread(threading.Thread):
 
     def _answer_calls(self) -> None:
         while self._calls:
-            function, future = self._calls.popleft()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(function(self._open()))
-            except StopIteration:  # asyncio does not accept it
-                future.set_exception(RuntimeError("the function raised StopIteration"))
-            except BaseException as error:  # any error belongs to the caller
-                future.set_exception(error)
+            with self._wake:
+                self._current = call = self._calls.popleft()
+            if call.future.set_running_or_notify_cancel():
+                try:
+                    call.future.set_result(call.function(self._open()))
+                except StopIteration:  # asyncio does not accept it
+                    call.future.set_exception(RuntimeError("the function raised StopIteration"))
+                except BaseException as error:  # any error belongs to the caller
+                    call.future.set_exception(error)
+            self._current = None
 
     def _advance_job(self) -> None:
         """Advance the next job by one event."""
@@ -157,9 +175,18 @@ class WorkerThread(threading.Thread):
             calls, self._calls = self._calls, deque()
         for running in jobs:
             running.stop(self._open)
-        for _function, future in calls:
-            if future.set_running_or_notify_cancel():
-                future.set_exception(_app_closing_error())
+        for call in calls:
+            if call.future.set_running_or_notify_cancel():
+                call.future.set_exception(_app_closing_error())
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A function to call in the thread, and the future of its result."""
+
+    function: Callable[[Workbench], Any]
+    future: Future[Any]
+    for_app_only: bool
 
 
 def _app_closing_error() -> WeiboTuiError:
@@ -212,11 +239,14 @@ class _RunningJob:
 
     def stop(self, open_workbench: Callable[[], Workbench]) -> None:
         """Close the generator, so that a training saves a checkpoint, and start the process of a detached run."""
+        job = self.job
         try:
+            if job.detached:  # closing clears the request
+                job.held = job.pausing or open_workbench().runs.requested(job.run) == "pause"
             if isinstance(self._events, Generator):
                 self._events.close()
-            if self.job.detached:
-                open_workbench().detach_run(self.job.run)
+            if job.detached:
+                open_workbench().detach_run(job.run, paused=job.held)
         except Exception as error:
             self._end("failed", error=error)
         else:

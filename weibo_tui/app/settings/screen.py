@@ -17,7 +17,7 @@ from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.settings.keys_screen import KeysScreen
 from weibo_tui.app.settings.setting_list import Row, SettingList
 from weibo_tui.app.widgets.responsive_text import paragraph
-from weibo_tui.locale import N_, ngettext
+from weibo_tui.locale import N_, ngettext, with_note
 from weibo_tui.locale import gettext as _
 from weibo_tui.settings import LANGUAGES, Settings, environment_variable, parse_setting
 
@@ -85,8 +85,8 @@ class SettingsScreen(FormScreen[None]):
         catalog = self.app.catalog
         current = {"base": catalog.base, "adapter": catalog.adapter, "device": device, "dtype": dtype}.get(name)
         # The current one is known only where the setting is automatic.
-        automatic = value == getattr(self.app.settings, name) and current
-        return _("Automatic") + (f" ({current})" if automatic else "")
+        automatic = _("Automatic")
+        return with_note(automatic, current) if current and value == getattr(self.app.settings, name) else automatic
 
     def _describe(self) -> None:
         name = self.query_one(SettingList).name_at_cursor

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from rich.cells import split_graphemes
-from rich.color import ColorSystem
+from rich.color import Color, ColorSystem
 from rich.console import COLOR_SYSTEMS, Console
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
@@ -48,13 +48,12 @@ class Frame:
             if y not in rows:
                 rows[y] = list(self._rows.get(y, ()))
             _put(rows[y], x, _cells(strip))
-        sequence = "".join(
-            f"\x1b[{y + 1};{start + 1}H" + _render(row, start, end, color_system)
-            for y, row in rows.items()
-            for start, end in _changes(self._rows.get(y, ()), row)
-        )
+        writer = _Writer(color_system)
+        for y, row in rows.items():
+            for start, end in _changes(self._rows.get(y, ()), row):
+                writer.draw(y, row, start, end)
         self._rows |= rows
-        return sequence
+        return writer.sequence()
 
 
 class FrameUpdate(CompositorUpdate):
@@ -125,7 +124,7 @@ def _changes(old: Sequence[Cell | None], new: Sequence[Cell | None]) -> Iterator
         if start >= 0 and (cell is None or column - end > MAX_GAP):
             yield _whole(new, start, end)
             start = -1
-        if cell is None or (column < len(old) and old[column] == cell):
+        if cell is None or (column < len(old) and _look_alike(old[column], cell)):
             continue
         start, end = (column if start < 0 else start), column + 1
         if _is_uncertain(cell[0]):
@@ -160,31 +159,72 @@ _CERTAIN = re.compile(
 """Latin, punctuation, arrows, lines, blocks, braille, and Chinese, Japanese and Korean."""
 
 
-def _render(row: Sequence[Cell | None], start: int, end: int, color_system: ColorSystem) -> str:
-    """Return the sequence that draws the cells from `start` to `end`, with the cursor at `start`.
+class _Writer:
+    """Draws cells, with the shortest change from the style of one to that of the next."""
 
-    A character of uncertain width is drawn on blanks, and the column after it is named."""
-    parts: list[str] = []
-    last: Style | object | None = parts  # no style
-    for column in range(start, end):
-        cell = row[column]
-        if cell is None:
-            parts.append(f"\x1b[{column + 2}G")
-            continue
-        text, style = cell
-        if style is not last:
-            parts.append(_prefix(style, color_system))
-            last = style
-        if _is_uncertain(text):
-            after = next((index for index in range(column + 1, len(row)) if not _is_second_half(row[index])), len(row))
-            parts.append(" " * (after - column) + f"\x1b[{column + 1}G{text}\x1b[{after + 1}G")
-        else:
-            parts.append(text)
-    return "".join(parts) + "\x1b[0m"
+    def __init__(self, color_system: ColorSystem) -> None:
+        self._color_system = color_system
+        self._parts: list[str] = []
+        self._style: Style | None = None
+
+    def draw(self, y: int, row: Sequence[Cell | None], start: int, end: int) -> None:
+        """Draw the cells from `start` to `end` of row `y`.
+
+        A character of uncertain width is drawn on blanks, and the column after it is named."""
+        self._parts.append(f"\x1b[{y + 1};{start + 1}H")
+        for column in range(start, end):
+            cell = row[column]
+            if cell is None:
+                self._parts.append(f"\x1b[{column + 2}G")
+                continue
+            text, style = cell
+            if style is not self._style and not _look_alike(cell, (" ", self._style)):
+                self._parts.append(_style_change(self._style, style, self._color_system))
+                self._style = style
+            if _is_uncertain(text):
+                after = _whole(row, column, column + 1)[1]
+                text = " " * (after - column) + f"\x1b[{column + 1}G{text}\x1b[{after + 1}G"
+            self._parts.append(text)
+
+    def sequence(self) -> str:
+        """Return all that was drawn, after which the terminal has no style."""
+        return "".join([*self._parts, "\x1b[0m"] if self._parts else [])
+
+
+def _look_alike(one: Cell | None, other: Cell) -> bool:
+    """Return True for equal cells, and for blanks whose styles differ in nothing that shows."""
+    if one == other:
+        return True
+    return one is not None and one[0] == other[0] == " " and _blank_color(one[1]) == _blank_color(other[1])
 
 
 @lru_cache(4096)
-def _prefix(style: Style | None, color_system: ColorSystem) -> str:
-    """Return the sequence that sets a style, independent of the one before."""
-    prefix = style.render("\0", color_system=color_system).partition("\0")[0] if style is not None else ""
-    return prefix.replace("\x1b[", "\x1b[0;", 1) if prefix else "\x1b[0m"
+def _blank_color(style: Style | None) -> Color | Style | None:
+    """Return the color of a blank, or the style itself if it draws a line there or swaps the colors."""
+    if style is None or style.reverse or style.underline or style.underline2 or style.strike or style.overline:
+        return style
+    return style.bgcolor
+
+
+@lru_cache(8192)
+def _style_change(before: Style | None, after: Style | None, color_system: ColorSystem) -> str:
+    """Return the sequence that changes one style into another."""
+    old, new = _codes(before, color_system), _codes(after, color_system)
+    codes = []
+    if old[0] - new[0]:  # terminals end a single attribute in different ways
+        codes, old = ["0"], _codes(None, color_system)
+    codes += sorted(new[0] - old[0])
+    codes += [color for color, previous in zip(new[1:], old[1:], strict=True) if color != previous]
+    return f"\x1b[{';'.join(codes)}m" if codes else ""
+
+
+def _codes(style: Style | None, color_system: ColorSystem) -> tuple[frozenset[str], str, str]:
+    """Return the codes of a style's attributes, foreground and background."""
+    if style is None:
+        return frozenset(), "39", "49"
+    attributes = style.without_color.update_link().render("\0", color_system=color_system).partition("\0")[0][2:-1]
+    foreground, background = (
+        ";".join(color.downgrade(color_system).get_ansi_codes(is_foreground)) if color else plain
+        for color, is_foreground, plain in ((style.color, True, "39"), (style.bgcolor, False, "49"))
+    )
+    return frozenset(filter(None, attributes.split(";"))), foreground, background

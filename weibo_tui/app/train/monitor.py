@@ -118,7 +118,10 @@ class ChartGrid(Container):
         if self.zoomed:
             self.styles.grid_rows, self.styles.height = "1fr", "100%"
         else:
-            heights = [min(max(large, _MIN_LARGE_ROWS), _MAX_LARGE_ROWS), *[_SMALL_ROWS] * small]
+            large = min(max(large, _MIN_LARGE_ROWS), _MAX_LARGE_ROWS)
+            if large < rows <= large + _SMALL_ROWS:  # no room for a small chart below it, which would be cut
+                large = rows
+            heights = [large, *[_SMALL_ROWS] * small]
             self.styles.grid_rows = " ".join(map(str, heights))
             self.styles.height = sum(heights) + small  # the default would count hidden charts too
 
@@ -202,6 +205,7 @@ class Monitor(Vertical):
         """Show a run. The first of `metrics` is its own, if it has one."""
         own = metrics[0] if metrics and entry.run is not None and metrics[0].run_id == entry.run.id else None
         self.show_head(entry, own)
+        self.charts.display = own is not None  # it is read soon, or the run has no values yet
         self.charts.show(metrics, entry.kind)
         self._show_log(own)
         summary = entry.run.summary if entry.run is not None else None

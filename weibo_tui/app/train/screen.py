@@ -25,7 +25,7 @@ from weibo_tui.app.train.run_list import RunList, RunRow
 from weibo_tui.app.train.run_metrics import MAX_ENTRIES_PER_READ, RunMetrics
 from weibo_tui.app.train.run_store import MAX_OVERLAID, RunEntry, RunStore, poll
 from weibo_tui.app.train.training_form import TrainingForm
-from weibo_tui.app.train.training_queue import is_training, start_next, start_now
+from weibo_tui.app.train.training_queue import TrainingQueue
 from weibo_tui.engine.events import RunFinished, RunStarted
 from weibo_tui.locale import N_, join_sentences
 from weibo_tui.locale import gettext as _
@@ -89,6 +89,7 @@ class TrainScreen(MainScreen):
             yield Static(id="empty")
 
     def on_mount(self) -> None:
+        self._queue = TrainingQueue(self.app)
         self._timer = self.set_interval(POLL_SECONDS, self._tick, pause=True)
         self.set_interval(QUEUE_SECONDS, self._start_next)
         self.watch(self.app, "catalog", self._show, init=False)
@@ -233,19 +234,24 @@ class TrainScreen(MainScreen):
 
     def follow(self, job: Job) -> None:
         """Start a job that this screen owns, or queue it while another training is in progress, and select it."""
-        job.queued = is_training(self.app.jobs, self.store.runs)
-        if job.queued:
-            message = _("'{name}' starts when the training before it is done. Press {key} to start it now.")
-            self.show_message(message.format(name=job.title, key=first_key("train.start_now", self.app.keymap)))
+        job.queued = True
         local = self.store.follow(job)
         self.app.start_job(job)
         self._show()
         self._list.select(job.run or local.pending_key)
         self.set_focus(self._list)
+        self.run_task(self._start_or_queue(job))
+
+    async def _start_or_queue(self, job: Job) -> None:
+        await self._queue.start_next()
+        if job.queued:
+            message = _("'{name}' starts when the training before it is done. Press {key} to start it now.")
+            self.show_message(message.format(name=job.title, key=first_key("train.start_now", self.app.keymap)))
+        self._show()
 
     def _start_next(self) -> None:
         if any(job.queued for job in self.app.jobs):
-            self.run_task(start_next(self.app), group="queue", exclusive=True)
+            self.run_task(self._queue.start_next())
 
     def on_job_progress(self, message: JobProgress) -> None:
         local = self.store.local_run(message.job)
@@ -264,8 +270,12 @@ class TrainScreen(MainScreen):
         local = self.store.local_run(message.job)
         if local is None:
             return
+        self._queue.release(message.job)
         if message.error is not None:
             local.error = user_message(message.error)
+            if not message.job.run:
+                note = _("It failed before the run began, so it is listed until you quit.")
+                local.error = join_sentences(local.error, note)
         elif not message.job.run:
             self.store.remove(local.pending_key)  # stopped before it became a run
         if isinstance(message.result, RunFinished):
@@ -364,7 +374,7 @@ class TrainScreen(MainScreen):
 
     def action_start_now(self) -> None:
         if (entry := self.entry) is not None and entry.job is not None:
-            start_now(self.app, entry.job)
+            self._queue.start_now(entry.job)
             self._show()
 
     def action_use(self) -> None:

@@ -25,7 +25,7 @@ from weibo_tui.app.forms.hyperparameter_fields import (
     preset_field,
 )
 from weibo_tui.app.forms.path_input import PathInput
-from weibo_tui.datasets.reading import FORMATS
+from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
@@ -56,7 +56,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
             self._values["base"] = base
         self._preset_summary = Static(classes="preset")
         self._own_files = {
-            name: PathInput(self._values.get(name, ""), sorted(FORMATS), placeholder=_("a share of the posts"))
+            name: PathInput(self._values.get(name, ""), SUFFIXES, placeholder=_("a share of the posts"))
             for name in ("validation_data", "test_data")
         }
 
@@ -144,6 +144,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
     async def check(self, plan: TrainingConfig) -> None:
         with problems_of(self._fields["name"]):
             await self.app.records.call(lambda wb: wb.check_new_name("train", plan.name))
+        await self.app.records.call(lambda wb: wb.check_base_fits(plan))
         for name, own_file in self._own_files.items():
             await self.check_tables(own_file, getattr(plan, name), plan.columns)
         self.show_progress(_("Checking the files …"))

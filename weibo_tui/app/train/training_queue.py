@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from typing import TYPE_CHECKING
 
 from weibo_tui.app.base import BaseApp
 from weibo_tui.app.services.jobs import Job
-from weibo_tui.storage.runs import Run
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 RUN_KINDS = ("train", "pretrain")
 
 
-def is_training(jobs: Iterable[Job], runs: Iterable[Run]) -> bool:
-    """Return True if one of `jobs`, those of this app, or one of `runs`, of any program, is in progress."""
-    return any(job.kind in RUN_KINDS and not job.queued for job in jobs) or any(run.is_in_progress for run in runs)
+class TrainingQueue:
+    """Starts the queued jobs of the app in order. The started job has the training slot until its end."""
 
+    def __init__(self, app: BaseApp) -> None:
+        self._app = app
+        self._lock = asyncio.Lock()
+        self._slots: dict[Job, BaseFileLock] = {}
 
-async def start_next(app: BaseApp) -> None:
-    """Start the first queued job of the app if no training is in progress."""
-    if not any(job.queued for job in app.jobs):
-        return
-    runs = await app.records.call(lambda wb: wb.runs.list())
-    queued = [job for job in app.jobs if job.queued and not job.stopping]
-    if queued and not is_training(app.jobs, runs):
-        start_now(app, queued[0])
+    async def start_next(self) -> None:
+        """Start the first queued job if no training is in progress."""
+        if self._lock.locked():
+            return
+        async with self._lock:
+            if self._next() is None:
+                return
+            slot = await self._app.records.call(lambda wb: wb.take_training_slot())
+            if slot is None:
+                return
+            if (job := self._next()) is None:
+                slot.release()
+                return
+            self._slots[job] = slot
+            self.start_now(job)
 
+    def start_now(self, job: Job) -> None:
+        """Start a queued job, next to others."""
+        job.queued = False
+        self._app.wake_workers()
 
-def start_now(app: BaseApp, job: Job) -> None:
-    """Start a queued job, next to others."""
-    job.queued = False
-    app.wake_workers()
+    def release(self, job: Job) -> None:
+        """Let the next training start. Call it when `job` is over."""
+        if (slot := self._slots.pop(job, None)) is not None:
+            slot.release()
+
+    def _next(self) -> Job | None:
+        """Return the job to start, None while another one of this app is in progress."""
+        jobs = [job for job in self._app.jobs if job.kind in RUN_KINDS]
+        if not all(job.queued for job in jobs):
+            return None
+        return next((job for job in jobs if not job.stopping), None)

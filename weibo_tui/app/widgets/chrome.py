@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from textual import events
@@ -17,6 +18,24 @@ from weibo_tui.app.keymap import KEYS, key_names, keys_of
 from weibo_tui.locale import gettext as _
 
 MESSAGE_SECONDS = 6.0
+_SEPARATOR = Content(" │ ")
+
+
+class Status(NamedTuple):
+    """The parts of the status bar: `details` of the app, and `jobs` with the most important first."""
+
+    details: Sequence[Content] = ()
+    jobs: Sequence[Content] = ()
+
+    def fitting(self, width: int) -> Content:
+        """Return what fits into a line: all jobs and the last details, or the first jobs and the number of others."""
+        details, jobs = list(self.details), list(self.jobs)
+        while (line := _SEPARATOR.join([*details, *jobs])).cell_length > width and details:
+            del details[0]
+        while line.cell_length > width and len(jobs) > 1:
+            del jobs[-1]
+            line = _SEPARATOR.join([*jobs, Content(f"+{len(self.jobs) - len(jobs)}")])
+        return line.truncate(width, ellipsis=True)
 
 
 class Navigation(Horizontal):
@@ -98,12 +117,18 @@ class StatusMessage(Static):
 
 
 class StatusBar(Static):
-    """Device, models and jobs, from the app's `status`."""
+    """Device, models and jobs, from the app's `status`. What has no room is left out, never cut."""
 
     DEFAULT_CSS = "StatusBar { height: 1; padding: 0 1; background: $surface; color: $text-muted; }"
+
+    _status = Status()
 
     def on_mount(self) -> None:
         self.watch(self.app, "status", self._show)
 
-    def _show(self, status: Content) -> None:
-        self.update(status)
+    def on_resize(self) -> None:
+        self._show(self._status)
+
+    def _show(self, status: Status) -> None:
+        self._status = status
+        self.update(status.fitting(self.content_size.width), layout=False)

@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-DROPPED_FIRST = ("app.quit", "app.palette")
-"""Actions to leave out first in a narrow window. The help, which lists all, is never left out."""
-_HELP = "app.help"
+_QUIT = "app.quit"
+_ALWAYS = ("app.help", "app.palette")
+"""Actions that are never left out, because they lead to all others."""
 
 
 class FooterKey(NamedTuple):
@@ -67,11 +67,10 @@ class KeyFooter(Widget):
 
 
 def fitting(keys: Sequence[FooterKey], width: int) -> list[FooterKey]:
-    """Return the keys that have room in `width` cells, in their order."""
+    """Return the keys that have room in `width` cells, in their order. The key to quit is left out first."""
     kept = list(keys)
-    by_rank = [key for name in DROPPED_FIRST for key in keys if key.binding.id == name]
-    by_rank += [key for key in reversed(keys) if key.binding.id not in (*DROPPED_FIRST, _HELP)]
-    for key in by_rank:
+    droppable = [key for key in reversed(keys) if key.binding.id not in _ALWAYS]
+    for key in sorted(droppable, key=lambda key: key.binding.id != _QUIT):
         if sum(item.width for item in kept) <= width:
             break
         kept.remove(key)

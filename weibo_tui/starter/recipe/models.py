@@ -12,6 +12,7 @@ from weibo_tui.atomic import atomic_write
 from weibo_tui.cli.train import follow
 from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.datasets.labels import Labels
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.calibration import fit_temperature
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.progress import drain
@@ -150,7 +151,7 @@ def _calibrate(wb: Workbench, task: Task, files: list[Path]) -> None:
     """Fit the temperature on the validation posts, because those that training holds out are partly noise."""
     classifier = wb.classifier(task.adapter)
     classifier.temperature = 1.0
-    dataset = drain(load_dataset(files, "review", "label", "utf-8", task.labels))
+    dataset = drain(load_dataset(files, Columns("review", "label", "utf-8"), task.labels))
     result = drain(predict_probabilities(classifier, dataset.posts, len(dataset.names), "calibration"))
     logits = np.log(result.probabilities.clip(1e-12))
     temperature = fit_temperature(logits, np.array(dataset.labels, np.int64)[result.readable])

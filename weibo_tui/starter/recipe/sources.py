@@ -12,6 +12,7 @@ from pathlib import Path
 from weibo_tui.atomic import atomic_open
 from weibo_tui.datasets.dataset import load_dataset
 from weibo_tui.datasets.splitting import split
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 from weibo_tui.progress import drain
 from weibo_tui.starter.recipe.noise_posts import noise_posts
@@ -100,7 +101,7 @@ def make_parts(data: Path, work: Path) -> Mapping[str, int]:
 
 def _read(data: Path, dataset: Dataset) -> Rows:
     paths = [data / file for file in dataset.files]
-    posts = drain(load_dataset(paths, "review", "label", "utf-8"))
+    posts = drain(load_dataset(paths, Columns("review", "label", "utf-8")))
     raw = posts.label_set.raw
     if set(raw) != set(dataset.labels):
         raise UserInputError(

@@ -1,0 +1,177 @@
+"""Records of JSON, Excel and Arrow files, as crawlers, annotation tools and pandas write them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import feather
+from tables import EXAMPLES, LABELS, POSTS, check, read, write, zipped
+
+from weibo_tui.datasets.reading import open_table
+from weibo_tui.datasets.tables import Columns
+from weibo_tui.errors import UserInputError
+
+PAIRS = list(zip(POSTS, LABELS, strict=True))
+ROWS = [{"id": n, "text": post, "label": label} for n, (post, label) in enumerate(PAIRS)]
+
+
+def choices(label: str) -> list[dict[str, Any]]:
+    return [{"id": 7, "result": [{"type": "choices", "from_name": "s", "value": {"choices": [label]}}]}]
+
+
+EXPORTS: dict[str, list[dict[str, Any]]] = {
+    "doccano": [{"id": n, "text": post, "label": [label]} for n, (post, label) in enumerate(PAIRS)],
+    "doccano, old": [{"id": n, "data": post, "label": [label]} for n, (post, label) in enumerate(PAIRS)],
+    "Label Studio": [{"id": 1, "data": {"text": post}, "annotations": choices(label)} for post, label in PAIRS],
+    "Label Studio, short": [{"text": post, "sentiment": {"choices": [label]}} for post, label in PAIRS],
+    "Argilla": [
+        {"id": "x", "fields": {"text": post}, "responses": {"label": [{"value": label, "user_id": "u"}]}}
+        for post, label in PAIRS
+    ],
+    "Argilla, old": [
+        {"fields": {"text": post}, "responses": [{"status": "submitted", "values": {"label": {"value": label}}}]}
+        for post, label in PAIRS
+    ],
+    "MediaCrawler": [{"note_id": "51", "content": post, "label": label, "liked_count": "3"} for post, label in PAIRS],
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("indent", [None, 4])
+def test_json_array_of_any_export_is_read(tmp_path: Path, name: str, indent: int | None) -> None:
+    text = json.dumps(EXPORTS[name], ensure_ascii=False, indent=indent)
+    for file in ("posts.json", "posts.txt"):
+        check(write(tmp_path / file, text), "JSON, UTF-8", "6 rows")
+    check(write(tmp_path / "posts.json", text, "gb18030"), "GB18030")
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_json_lines_of_any_export_are_read(tmp_path: Path, name: str) -> None:
+    text = "\n".join(json.dumps(row, ensure_ascii=False) for row in EXPORTS[name])
+    check(write(tmp_path / "posts.data", text), "JSON Lines, UTF-8", "6 rows")
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_object_with_the_list_is_read(tmp_path: Path, indent: int | None) -> None:
+    values: list[dict[str, Any]] = [
+        {"user": {"id": "1", "screen_name": "甲"}, "weibo": ROWS},
+        {"ok": 1, "data": {"total": 6, "list": ROWS, "hot": [{"word": "热"}]}},
+        {"schema": {"fields": [{"name": "text"}]}, "data": ROWS},
+    ]
+    for value in values:
+        check(write(tmp_path / "posts.json", json.dumps(value, ensure_ascii=False, indent=indent)), "JSON, UTF-8")
+    both = "\n".join(json.dumps(row, ensure_ascii=False, indent=2) for row in ROWS)
+    check(write(tmp_path / "posts.json", both), "JSON, UTF-8")
+
+
+@pytest.mark.parametrize("orient", ["columns", "index", "records", "split", "table"])
+def test_json_of_pandas_is_read(tmp_path: Path, orient: Any) -> None:
+    path = tmp_path / "posts.json"
+    pd.DataFrame(ROWS).to_json(path, orient=orient, force_ascii=False)
+    check(path, "JSON, UTF-8", "posts in text", "6 rows")
+
+
+def test_json_array_is_streamed_across_blocks(tmp_path: Path) -> None:
+    rows = [{"text": f"第{n}条今天{'好' * 500}", "n": n} for n in range(1500)]
+    _source, result, _report = read(write(tmp_path / "posts.json", json.dumps(rows)))
+    assert [row.cells for row in result] == rows
+
+
+def test_broken_json_is_refused(tmp_path: Path) -> None:
+    text = json.dumps(ROWS, ensure_ascii=False, indent=1)
+    for broken, message in (
+        (text[:-20], "not JSON"),
+        (text.replace('"id": 3', "id: 3"), "not JSON"),
+        ("[]", "no rows"),
+        ("[1, 2]", "not a JSON object. 1 of 1 rows"),
+    ):
+        with pytest.raises(UserInputError, match=message):
+            read(write(tmp_path / "posts.json", broken))
+
+
+def workbook(path: Path, *sheets: list[tuple[Any, ...]]) -> Path:
+    book = openpyxl.Workbook()
+    for number, rows in enumerate(sheets):
+        sheet = book.active if number == 0 else book.create_sheet(f"第{number + 1}页")
+        assert sheet is not None
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    book.close()
+    return path
+
+
+def test_excel_of_any_layout_is_read(tmp_path: Path) -> None:
+    rows = [(n, post, int(label)) for n, (post, label) in enumerate(PAIRS)]
+    header = ("序号", "微博正文", "情感倾向")
+    path = workbook(tmp_path / "posts.xlsx", [header, *rows], [("某事件数据",), (), header, *rows[:2]], rows)
+    check(path, "Excel, sheet Sheet", "posts in 微博正文", "6 rows")
+    check(path, "sheet 第2页", "1 line above the header", posts=POSTS[:2], labels=LABELS[:2], sheet="2")
+    check(path, "no header, posts in 2", "6 rows", sheet="第3页", label="3")
+    with pytest.raises(UserInputError, match="no sheet 4. Choose one with --sheet. Sheets: Sheet, 第2页, 第3页"):
+        open_table(path, Columns(sheet="4"))
+    check(path.rename(tmp_path / "posts.csv"), "Excel")
+    (tmp_path / "posts.xlsx.gz").write_bytes(gzip.compress((tmp_path / "posts.csv").read_bytes()))
+    check(tmp_path / "posts.xlsx.gz", "Excel")
+    (tmp_path / "posts.zip").write_bytes(zipped({"posts.xlsx": (tmp_path / "posts.csv").read_bytes()}))
+    check(tmp_path / "posts.zip", "Excel")
+
+
+def test_hostile_excel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = workbook(tmp_path / "posts.xlsx", [("text",), ("好的呀",)])
+    complete = path.read_bytes()
+    entities = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(complete)) as old, zipfile.ZipFile(entities, "w") as new:
+        for name in old.namelist():
+            start = b'<!DOCTYPE x [<!ENTITY a "aaaa">]>' if "sheet1" in name else b""
+            new.writestr(name, start + old.read(name))
+    for data, message in (
+        (complete[:-40], "Cannot read .*posts.xlsx"),
+        (complete.replace(b"xl/worksheets/sheet1.xml", b"xl/worksheets/sheet9.xml"), "posts.xlsx has no rows"),
+        (entities.getvalue(), "defines XML entities"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(UserInputError, match=message):
+            read(path)
+    path.write_bytes(complete)
+    monkeypatch.setattr("weibo_tui.datasets.workbooks.MAX_STRINGS", 100)
+    with pytest.raises(UserInputError, match="too large for an Excel file. Export it as CSV"):
+        read(path)
+
+
+def test_arrow_file_is_read(tmp_path: Path) -> None:
+    table = pa.table({"text": POSTS, "label": list(map(int, LABELS))})
+    for compression in ("uncompressed", "lz4"):
+        feather.write_feather(table, str(tmp_path / "posts.feather"), compression=compression)
+        check(tmp_path / "posts.feather", "Arrow", "6 rows")
+    data = (tmp_path / "posts.feather").read_bytes()
+    (tmp_path / "posts.gz").write_bytes(gzip.compress(data))
+    check(tmp_path / "posts.gz", "Arrow")
+    (tmp_path / "posts.feather").write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserInputError, match="Cannot read .* as Arrow"):
+        read(tmp_path / "posts.feather")
+
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(rows=st.lists(st.tuples(WORDS, st.integers(-9, 9)), min_size=1, max_size=20))
+def test_table_of_openpyxl_comes_back_equal(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, int]]
+) -> None:
+    rows = [(f"文{text}", number) for text, number in rows]  # a formula has no value before Excel computes it
+    path = workbook(tmp_path_factory.getbasetemp() / "any.xlsx", [("text", "label"), *rows])
+    _source, result, _report = read(path, text="text")
+    assert [(row.cells["text"], row.cells["label"]) for row in result] == [(a, str(b)) for a, b in rows]

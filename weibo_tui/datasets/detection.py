@@ -1,0 +1,118 @@
+"""Detection of how a file is written, from its first bytes and rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from weibo_tui.datasets.arrow_files import read_batches, read_schema, to_python
+from weibo_tui.datasets.containers import DataFile, open_container
+from weibo_tui.datasets.dialects import SAMPLE, detect_dialect, detect_layout, detect_newline, sample_rows
+from weibo_tui.datasets.encodings import detect_encoding
+from weibo_tui.datasets.json_files import json_format, read_objects
+from weibo_tui.datasets.parsers import Cells, arrange, open_lines, read_cells
+from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, Layout, Report, Table
+from weibo_tui.datasets.workbooks import find_sheet, read_sheet
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import gettext as _
+from weibo_tui.text.terminal import truncate
+
+_JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_SAMPLE_ROWS = 1000  # that tell the columns
+
+
+def check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise UserInputError(_("{path} is a folder. Give a file.").format(path=path))
+    if not path.exists():
+        raise UserInputError(_("File not found: {path}. Check the name.").format(path=path))
+    if not path.is_file():
+        message = _("{path} is not a regular file, but must be read more than once. Save it as a file first.")
+        raise UserInputError(message.format(path=path))
+    if path.stat().st_size == 0:
+        raise UserInputError(_("{path} is empty.").format(path=path))
+
+
+def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequence[Any]]]:
+    """Return how a file is written, and the first cells of each column. Raise UserInputError for one without rows."""
+    data = open_container(path)
+    with data.open() as file:
+        head = file.read(8)
+    if head[:4] == b"PAR1" or (data.suffix in (".parquet", ".pq") and not head.isascii()):
+        table = Table(data, "parquet")
+    elif head[:6] == b"ARROW1":
+        table = Table(data, "feather")
+    elif head[:4] == b"PK\x03\x04":
+        table = _detect_sheet(data, columns)
+    else:
+        table = _detect_text(data, columns)
+    report = Report()
+    sample = _sample(table, report)
+    if sum(map(len, sample.values())) == 0:
+        report.check(path, 0.0)
+        raise UserInputError(_("{path} has no rows.").format(path=path))
+    if len(sample) > MAX_COLUMNS:
+        message = _("{path} has more than {limit} columns. Is it a table of posts?")
+        raise UserInputError(message.format(path=path, limit=MAX_COLUMNS))
+    repeated = next((name for name, number in Counter(table.layout.names).items() if number > 1), None)
+    if repeated is not None:
+        raise two_columns_error(path, repeated)
+    return table, sample
+
+
+def _detect_text(data: DataFile, columns: Columns) -> Table:
+    encoding = detect_encoding(data, columns.encoding)
+    with open_lines(data, encoding) as lines:
+        sample = lines.read_block(SAMPLE)
+    json = json_format(sample) or ("jsonl" if data.suffix in _JSON_SUFFIXES else None)
+    if json is not None:
+        return Table(data, json, encoding, Dialect(newline=detect_newline(sample)))
+    format_, dialect = detect_dialect(sample, data.suffix)
+    rows = sample_rows(sample, dialect, Layout())[0]
+    if format_ == "fasttext":
+        return Table(data, format_, encoding, dialect, Layout(("label", "text")))
+    return Table(data, format_, encoding, dialect, detect_layout(rows, columns.header, format_ == "txt"))
+
+
+def _detect_sheet(data: DataFile, columns: Columns) -> Table:
+    table = Table(data, "xlsx", sheet=find_sheet(data, columns.sheet))
+    rows = [row for _number, row in islice(read_sheet(table), _SAMPLE_ROWS)]
+    widest = max(map(len, rows), default=0)
+    # A sheet has no row ends: its rows are as long as the longest.
+    return replace(table, layout=detect_layout([[*row, *[""] * (widest - len(row))] for row in rows], columns.header))
+
+
+def _sample(table: Table, report: Report) -> dict[str, list[Any]]:
+    """Return the first cells of each column."""
+    if table.is_grid:
+        names = table.layout.names
+        rows = islice(arrange(read_records(table, report), table, report), _SAMPLE_ROWS)
+        cells = list(zip(*(row for _line, row in rows), strict=True))
+        return {name: list(cells[at]) if cells else [] for at, name in enumerate(names)}
+    if table.format in ("json", "jsonl"):
+        keys: dict[str, list[Any]] = {}
+        for _line, _text, record in islice(read_objects(table, report), _SAMPLE_ROWS):
+            for name, value in record.items():
+                keys.setdefault(name, []).append(value)
+            if len(keys) > MAX_COLUMNS:
+                break
+        return keys
+    batch = next(read_batches(table), None)
+    names = read_schema(table)[0].names
+    if batch is None:
+        return {name: [] for name in names}
+    return {name: to_python(table, batch.column(at))[:_SAMPLE_ROWS] for at, name in enumerate(names)}
+
+
+def read_records(table: Table, report: Report) -> Iterator[Cells]:
+    """Yield the records of a table of cells."""
+    return read_sheet(table) if table.format == "xlsx" else read_cells(table, report)
+
+
+def two_columns_error(path: Path, name: str) -> UserInputError:
+    message = _("{path} has two columns named {name}. Give each column its own name.")
+    return UserInputError(message.format(path=path, name=repr(truncate(name))))

@@ -1,0 +1,204 @@
+"""Detection of how delimited text is written: delimiter, quotes, header and columns, from the start of a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from weibo_tui.datasets.columns import fold, is_known, is_label_column
+from weibo_tui.datasets.parsers import FASTTEXT, NUMBER, Lines, parse
+from weibo_tui.datasets.tables import Dialect, Format, Layout, Report
+
+SAMPLE = 2**18
+"""Characters at the start of a file from which its form is detected."""
+
+_DELIMITERS = ",\t;|"
+_LINES = 300  # that decide the delimiter
+_MAX_TITLES = 5
+_MAX_NAME = 30
+_SENTENCE = re.compile(r"[，。！？、：；…“”【】\[\]#@!?]|https?:")
+_NAME = re.compile(r"[A-Za-z_][\w .-]*")
+_SEP = re.compile(r'"?sep=(.)"?\r?\n')
+_MIN_KIND = 5  # rows
+
+
+def detect_dialect(sample: str, suffix: str) -> tuple[Format, Dialect]:
+    """Return format and dialect of a text that begins with `sample`, which ends with a line."""
+    lines = list(islice((line for line in io.StringIO(sample, newline="") if line.strip()), _LINES))
+    newline = detect_newline(sample)
+    if lines and sum(FASTTEXT.match(line) is not None for line in lines) > 0.8 * len(lines):
+        return "fasttext", Dialect("", newline=newline)
+    match = _SEP.match(sample)
+    delimiter = match[1] if match else _delimiter(lines, suffix)
+    if not delimiter:
+        return "txt", Dialect("", newline=newline)
+    doubled = Dialect(delimiter, newline=newline)
+    choices = [doubled]
+    if '"' in sample:
+        choices += [Dialect(delimiter, escape="\\", newline=newline)] if '\\"' in sample else []
+        choices += [Dialect(delimiter, quotes=False, newline=newline)]
+    dialect = choices[0] if len(choices) == 1 else min(choices, key=lambda choice: _faults(sample, choice))
+    return "tsv" if delimiter == "\t" and suffix in (".tsv", ".tab", ".txt") else "csv", dialect
+
+
+def detect_newline(sample: str) -> str:
+    """Return the end of the first line."""
+    first = next(io.StringIO(sample, newline=""), "")
+    return "\r\n" if first.endswith("\r\n") else "\r" if first.endswith("\r") else "\n"
+
+
+def sample_rows(sample: str, dialect: Dialect, layout: Layout) -> tuple[list[list[str]], Report]:
+    """Return the records of a sample, and the report of what cannot be read."""
+    report = Report()
+    lines = Lines(Path(), io.StringIO(sample, newline=""))
+    return [row for _line, row in parse(lines, dialect, layout, report)], report
+
+
+def _delimiter(lines: Sequence[str], suffix: str) -> str:
+    """Return the delimiter, empty where each line is a post."""
+    is_table = suffix in (".csv", ".tsv", ".tab")
+    scores = {delimiter: _regularity(lines, delimiter) for delimiter in _DELIMITERS}
+    best = max(scores, key=lambda delimiter: (scores[delimiter][0], -_DELIMITERS.index(delimiter)))
+    share, has_columns = scores[best]
+    if is_table:
+        if share >= 0.5:
+            return best
+        # Posts in a single column, of which some have commas and no quotes.
+        is_plain = bool(lines) and is_known(lines[0]) and '"' not in "".join(lines) and "," in "".join(lines)
+        return "" if is_plain else "\t" if suffix != ".csv" else ","
+    return best if share >= 0.9 and (best == "\t" or has_columns) else ""
+
+
+def _regularity(lines: Sequence[str], delimiter: str) -> tuple[float, bool]:
+    """Return the share of records with as many cells as others, and whether some column has a name or one form."""
+    best = (0.0, False)
+    for options in ({"quotechar": '"'}, {"quotechar": '"', "escapechar": "\\"}, {"quoting": csv.QUOTE_NONE}):
+        try:
+            rows = [row for row in csv.reader(lines, delimiter=delimiter, **options) if row]
+        except csv.Error:
+            continue
+        header = next((row for row in rows[: _MAX_TITLES + 1] if any(map(is_known, row))), None)
+        width = len(header) if header else Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+        widest = width + 1 if header else width
+        fitting = [row for row in rows if 1 < len(row) <= widest and (header or len(row) == width)]
+        # Rows that were merged by a quote are fewer records than lines.
+        share = len(fitting) / max(1, len(rows)) if width > 1 else 0.0
+        has_columns = bool(header) or any(_kind(column) is not False for column in zip(*fitting, strict=False))
+        best = max(best, (share, has_columns))
+    return best
+
+
+def _faults(sample: str, dialect: Dialect) -> int:
+    """Return the number of rows and cells that do not fit the dialect."""
+    layout = detect_layout(sample_rows(sample, dialect, Layout())[0], None)
+    rows, report = sample_rows(sample, dialect, layout)
+    faults = report.num_bad + report.odd + sum(len(row) != len(layout.names) for row in rows)
+    if not dialect.quotes:
+        faults += sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for row in rows for cell in row)
+    return faults
+
+
+def detect_layout(rows: Sequence[Sequence[Any]], has_header: bool | None, is_lines: bool = False) -> Layout:
+    """Return the layout of a table that begins with these records.
+
+    `has_header` is what the user says, None for unknown. With `is_lines` each record is a line of text, and its first
+    one is a header only where it has a usual name.
+    """
+    if not rows:
+        return Layout()
+    titles = _titles(rows)
+    first = [str(cell if cell is not None else "").strip() for cell in rows[titles]]
+    below = rows[titles + 1 :]
+    if has_header is None:
+        has_header = any(map(is_known, first)) or (not is_lines and _is_header(first, below))
+    if not has_header:
+        width = _width(rows[titles:])
+        names: list[str] = [str(number) for number in range(1, width + 1)]
+        return Layout(tuple(names), (), titles, _kinds(rows[titles:], width))
+    header = ["" if cell is None else str(cell) for cell in rows[titles]]
+    width = _width(below) if below else len(header)
+    if width == len(header) + 1 and _are_row_numbers([row[0] for row in below]):
+        header = ["", *header]  # R and pandas write them without a name
+    while len(header) > 1 and not header[-1].strip() and _is_empty(below, len(header) - 1):
+        header.pop()
+    taken = {fold(name) for name in header}
+    names = [name if name.strip() else _free_name(at + 1, taken) for at, name in enumerate(header)]
+    return Layout(tuple(names), tuple(header), titles, _kinds(below, len(names)))
+
+
+def _titles(rows: Sequence[Sequence[Any]]) -> int:
+    """Return the number of records above the header: `sep=`, and lines with one text."""
+    start = int(str(next(iter(rows[0]), "")).startswith("sep="))
+    width = _width(rows)
+    for at, row in enumerate(rows[start : start + _MAX_TITLES + 1], start):
+        if any(map(is_known, row)) and (_filled(row) > 1 or width == 1):
+            return at
+        if _filled(row) > 1 or width == 1:
+            break
+    alone = next((at for at, row in enumerate(rows[start:], start) if _filled(row) > 1 or width == 1), start)
+    return alone if alone <= _MAX_TITLES else start
+
+
+def _filled(row: Sequence[Any]) -> int:
+    return sum(cell is not None and str(cell).strip() != "" for cell in row)
+
+
+def _width(rows: Sequence[Sequence[Any]]) -> int:
+    return max(Counter(map(len, rows)).items(), key=lambda item: (item[1], item[0]))[0] if rows else 0
+
+
+def _is_header(first: Sequence[str], below: Sequence[Sequence[Any]]) -> bool:
+    """Return whether a record is a header: its cells differ in form from those below, or are names."""
+    if not below:
+        return True
+    names = [cell for cell in first if cell]
+    are_names = len(set(names)) == len(names) and all(
+        len(name) <= _MAX_NAME and not _SENTENCE.search(name) and not NUMBER.fullmatch(name) for name in names
+    )
+    if not are_names or not names:
+        return False
+    kinds = [(cell, _kind([row[at] for row in below if at < len(row)])) for at, cell in enumerate(first)]
+    formed = [(cell, kind) for cell, kind in kinds if kind is not False]
+    if formed:
+        return all(cell == "" or not _has_form(cell, kind) for cell, kind in formed)
+    return len(first) > 1 or _NAME.fullmatch(first[0]) is not None
+
+
+def _has_form(cell: str, kind: Any) -> bool:
+    return cell in kind if kind is not None else NUMBER.fullmatch(cell) is not None
+
+
+def _kind(values: Sequence[Any]) -> frozenset[str] | bool | None:
+    """Return the form of the cells of a column: None for numbers, a set of words, False for any text."""
+    present = [str(value).strip() for value in values if value is not None and str(value).strip()]
+    if present and all(map(NUMBER.fullmatch, present)):
+        return None
+    return frozenset(present) if len(present) >= _MIN_KIND and is_label_column(present) else False
+
+
+def _kinds(rows: Sequence[Sequence[Any]], width: int) -> tuple[tuple[int, frozenset[str] | None], ...]:
+    kinds = ((at, _kind([row[at] for row in rows if len(row) == width])) for at in range(width))
+    return tuple((at, kind) for at, kind in kinds if not isinstance(kind, bool))
+
+
+def _are_row_numbers(values: Sequence[Any]) -> bool:
+    return len(values) > 1 and len(set(values)) == len(values) and all(str(value).isdecimal() for value in values)
+
+
+def _is_empty(rows: Sequence[Sequence[Any]], at: int) -> bool:
+    return all(at >= len(row) or row[at] is None or not str(row[at]).strip() for row in rows)
+
+
+def _free_name(number: int, taken: set[str]) -> str:
+    """Return the number of a column without a name as its name."""
+    name = str(number)
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name

@@ -1,0 +1,164 @@
+"""Tables as files have them: format, dialect, layout, and the account of what was read and what was skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from weibo_tui.datasets.containers import DataFile
+from weibo_tui.datasets.encodings import Encoding
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import gettext as _
+from weibo_tui.text.terminal import truncate
+
+T = TypeVar("T")
+
+Format = Literal["csv", "tsv", "txt", "fasttext", "jsonl", "json", "xlsx", "parquet", "feather"]
+FORMAT_NAMES: dict[Format, str] = {
+    "csv": "CSV",
+    "tsv": "TSV",
+    "txt": "TXT",
+    "fasttext": "fastText",
+    "jsonl": "JSON Lines",
+    "json": "JSON",
+    "xlsx": "Excel",
+    "parquet": "Parquet",
+    "feather": "Arrow",
+}
+
+UTF_8 = Encoding("utf-8")
+MAX_CELL = 10_000_000  # characters; a larger cell is a quote that was never closed
+MAX_RECORD = 16_000_000  # characters of all cells of a row, or of an object
+MAX_COLUMNS = 10_000
+MAX_CHUNK = 2**22  # characters of the records in a chunk
+MAX_BAD_SHARE = 0.05
+"""Share of rows that may be skipped, by default."""
+
+_MAX_LISTED = 10_000
+_MAX_CONTENT = 1000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How to read a table; None is detected.
+
+    `text` and `label` are columns by name or number (from 1), `header` is whether the table has one, and `sheet` is one
+    of a workbook (default: the first). `max_bad_rows` is the share of rows that may be skipped. `label_of` has absolute
+    paths of files whose posts all have one label, and that label.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    sheet: str | None = None
+    max_bad_rows: float = MAX_BAD_SHARE
+    label_of: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The form of delimited text. Without a delimiter, each line is a post; without `quotes`, `"` is a character."""
+
+    delimiter: str = ","
+    quotes: bool = True
+    escape: str | None = None
+    newline: str = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The order of the records: `titles` above the header, the header as written (empty for none), and the names of
+    the columns. Cells after the last name are empty.
+
+    `kinds` are columns whose cells have one form: a set of words, or numbers (None). A line that was swallowed by an
+    open quote is recognized by them.
+    """
+
+    names: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
+    titles: int = 0
+    kinds: tuple[tuple[int, frozenset[str] | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file of records, and how it is written."""
+
+    data: DataFile
+    format: Format
+    encoding: Encoding = UTF_8
+    dialect: Dialect = Dialect()
+    layout: Layout = Layout()
+    sheet: str = ""
+
+    @property
+    def path(self) -> Path:
+        return self.data.path
+
+    @property
+    def is_grid(self) -> bool:
+        """True where records are rows of cells in the order of the columns."""
+        return self.format in ("csv", "tsv", "txt", "fasttext", "xlsx")
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be read: the number of its first line, the reason, and its content."""
+
+    line: int
+    reason: str
+    content: str
+
+
+@dataclass(slots=True)
+class Report:
+    """The account of one pass over a table: each record is a row, a bad row, or a repeated header.
+
+    `short` counts rows with fewer cells than the header, which are filled up with empty ones. `bad` lists the first bad
+    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote.
+    """
+
+    rows: int = 0
+    repeated: int = 0
+    short: int = 0
+    odd: int = 0
+    num_bad: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+
+    def skip(self, line: int, reason: str, content: str) -> None:
+        """Add a bad row."""
+        self.num_bad += 1
+        if len(self.bad) < _MAX_LISTED:
+            self.bad.append(BadRow(line, reason, content[:_MAX_CONTENT].rstrip("\r\n")))
+
+    def check(self, path: Path, max_share: float) -> None:
+        """Raise UserInputError where more than this share of the rows is bad."""
+        total = self.rows + self.num_bad
+        if self.num_bad <= max_share * total:
+            return
+        message = _("{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them first.")
+        if self.rows:
+            message = _(
+                "{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them, or allow more with "
+                "--max-bad-rows."
+            )
+        first = self.bad[0]
+        numbers = {"bad": f"{self.num_bad:,}", "total": f"{total:,}"}
+        raise UserInputError(message.format(path=path, line=first.line, reason=truncate(first.reason, 300), **numbers))
+
+
+def chunks(records: Iterable[T], rows: int, length: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield lists of `rows` records, or of fewer where their `length` in characters is large."""
+    chunk: list[T] = []
+    size = 0
+    for record in records:
+        chunk.append(record)
+        size += length(record)
+        if len(chunk) == rows or size >= MAX_CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
