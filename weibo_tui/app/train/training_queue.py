@@ -48,6 +48,11 @@ class TrainingQueue:
         if (slot := self._slots.pop(job, None)) is not None:
             slot.release()
 
+    def close(self) -> None:
+        """Let trainings of other programs start, because the app exits."""
+        while self._slots:
+            self._slots.popitem()[1].release()
+
     def _next(self) -> Job | None:
         """Return the job to start, None while another one of this app is in progress."""
         jobs = [job for job in self._app.jobs if job.kind in RUN_KINDS]
