@@ -90,7 +90,10 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "predict 真好吃 --threads -1": ("threads is -1", "from 0 to 1024"),
     "predict 真好吃 --dtype float64": ("dtype is float64", "one of auto, float32, bfloat16"),
     "predict ": ("The post contains no text", "Write some words"),
-    "predict --file taken.csv --out out.csv": ("taken.csv has columns named predicted already", "Name the new ones with --prefix"),
+    "predict --file taken.csv --out out.csv": (
+        "taken.csv has columns named predicted already",
+        "Name the new ones with --prefix",
+    ),
     "predict --file posts.csv --out there.csv": ("File exists: there.csv. Use --overwrite to replace it.",),
     "predict --file posts.csv --out posts.csv --overwrite": ("Output and input are the same file",),
     "predict --file posts.csv": ("--file with --out", "See 'weibo-tui predict --help'"),
