@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "predict --file posts.csv --out there.csv": ("File exists: there.csv. Use --overwrite to replace it.",),
     "predict --file posts.csv --out posts.csv --overwrite": ("Output and input are the same file",),
-    "predict --file posts.csv": ("--file with --out", "See 'weibo-tui predict --help'"),
+    "predict --out out.csv 好": ("Give posts, or - for stdin, or --file", "See 'weibo-tui predict --help'"),
     "bases add .": (" is not a model folder: it has no config.json", "Give the folder that contains it"),
     "bases pretrain missing.txt --tokens 100": ("missing.txt", "Check the name"),
     "bases pretrain posts.csv": ("give either --minutes or --tokens",),

@@ -139,7 +139,7 @@ class Report:
         total = self.rows + self.num_bad
         if self.num_bad <= max_share * total:
             return
-        plain = _("{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them first.")
+        in_app = _("{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them first.")
         message = _(
             "{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them, or allow more with "
             "--max-bad-rows."
@@ -147,7 +147,7 @@ class Report:
         first = self.bad[0]
         values = {"path": path, "line": first.line, "reason": truncate(first.reason, 300)}
         values |= {"bad": f"{self.num_bad:,}", "total": f"{total:,}"}
-        raise UserInputError((message if self.rows else plain).format(**values), plain.format(**values))
+        raise UserInputError((message if self.rows else in_app).format(**values), in_app.format(**values))
 
 
 def chunks(records: Iterable[T], rows: int, length: Callable[[T], int]) -> Iterator[list[T]]:
