@@ -120,7 +120,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "train posts.csv --epochs two": ("--epochs takes a whole number", "See 'weibo-tui train --help'"),
     "train posts.csv --clip a": ("--clip takes a number", "See 'weibo-tui train --help'"),
     "history list --limit 0": ("--limit takes a whole number from 1 to 1,000,000", "--help"),
-    "evaluate": ("DATA… is missing", "See 'weibo-tui evaluate --help'"),
+    "evaluate": ("No data given", "with --label-of"),
     "adapters show mood more": ("more", "See 'weibo-tui adapters show --help'"),
 }
 
