@@ -27,6 +27,7 @@ _FIELDS: Mapping[str, str] = {
     "minutes": N_("Minutes"),
     "name": N_("Name"),
     "out": N_("Result file"),
+    "prefix": N_("Column prefix"),
     "tokens": N_("Tokens"),
 }
 """Labels of fields by the name of the command-line option."""

@@ -102,7 +102,7 @@ class TrainingConfig:
                 "grouping": 1,  # of runs that are older than the field
                 **values,
                 **{name: tuple(map(Path, values.get(name, ()))) for name in _FILES},
-                "columns": Columns(**values["columns"]),
+                "columns": Columns(**values["columns"] | {"label_of": _pairs(values["columns"].get("label_of", ()))}),
                 "labels": None if values["labels"] is None else tuple(values["labels"]),
                 "hyper": Hyperparameters(**values["hyper"]),
                 "machine": ComputeOptions(**values["machine"]),
@@ -210,6 +210,10 @@ class PretrainingConfig:
                 "machine": ComputeOptions(**values["machine"]),
             }
         )
+
+
+def _pairs(values: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((file, label) for file, label in values)
 
 
 def _raise_if_errors(errors: Iterator[str]) -> None:

@@ -25,7 +25,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
     """Only files are required: posts with labels that the adapter knows."""
 
     HELP_TEXT = N_(
-        "Evaluate an adapter on labeled files (CSV, TSV, JSONL or Parquet) that it was not trained on. Type "
+        "Evaluate an adapter on labeled files (CSV, text, JSON, Excel or Parquet) that it was not trained on. Type "
         "a path and press Enter; several files are evaluated together. Ctrl+S starts."
     )
     DEFAULT_CSS = """

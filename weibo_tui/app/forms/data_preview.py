@@ -39,6 +39,7 @@ PROGRESS_SECONDS = 0.1
 SUGGESTED_DROPOUT = "0.5"
 MAX_LABELS = 12
 _ROWS = 5
+_MAX_OTHERS = 8  # columns that are named
 _LABEL_CELLS = 10
 _AUDIT_LABEL_CELLS = 14
 
@@ -184,7 +185,8 @@ def _source_line(preview: Preview) -> Content:
     text = source.summary(preview.report)
     others = [column for column in source.columns if column not in (source.text_column, source.label_column)]
     if others:
-        text += _("; also {columns}").format(columns=join_list(others))
+        more = [f"… ({len(others)})"] if len(others) > _MAX_OTHERS else []
+        text += _("; also {columns}").format(columns=join_list([*others[:_MAX_OTHERS], *more]))
     return safe_line(text)
 
 

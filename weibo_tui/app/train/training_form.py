@@ -39,7 +39,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
     """Asks for files, base model and hyperparameters. Only the files have no default."""
 
     HELP_TEXT = N_(
-        "Train an adapter. Type the path of a labeled file (CSV, TSV, JSONL or Parquet) and press Enter; "
+        "Train an adapter. Type the path of a labeled file (CSV, text, JSON, Excel or Parquet) and press Enter; "
         "several files are trained on together. Tab moves from field to field. Errors appear next to a field "
         "as you type. Ctrl+S starts."
     )
