@@ -80,13 +80,13 @@ def loaded(*paths: Path, **options: Any) -> Dataset:
 
 def test_dataset_joins_files_and_keeps_raw_posts(tmp_path: Path) -> None:
     one = write(tmp_path / "one.csv", "1,今天真好 http://t.cn/abc", "0, ", "0,@小王 唉")
-    two = write(tmp_path / "two.csv", ",http://t.cn/abc", "positive,谢谢")
+    two = write(tmp_path / "two.csv", ",http://t.cn/abc", "positive,谢谢", "1,转发微博")
     dataset = loaded(one, two)
     assert dataset.posts == ["今天真好 http://t.cn/abc", "@小王 唉", "谢谢"]
     assert dataset.labels == [1, 0, 1]
     assert dataset.names == ("negative", "positive")
     assert dataset.places == [(0, 1), (0, 3), (1, 2)]
-    assert dataset.skipped == [(0, 2), (1, 1)]
+    assert dataset.skipped == [(0, 2), (1, 1), (1, 3)]
     assert dataset.counts() == {"negative": 1, "positive": 2}
     assert [source.path for source in dataset.sources] == [one, two]
     check_trainable(dataset)

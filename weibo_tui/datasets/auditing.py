@@ -16,8 +16,9 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import clean, is_repost, normalize, words_only
+from weibo_tui.text.cleaning import clean, normalize, words_only
 from weibo_tui.text.emoticons import find_emoticons
+from weibo_tui.text.furniture import split_forwarded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,7 @@ class Audit:
 
     `rows` counts all rows, `empty` those whose cleaned post is empty. All other figures are of the other rows.
     `unlabelled` have no label, or a model's. `duplicates` are posts with the normalized text of an earlier one,
-    `contradictions` normalized texts with different labels, `reposts` the share with a `//@name` mark.
+    `contradictions` normalized texts with different labels, `reposts` the share with words that are forwarded.
     `word_duplicates` are further posts that equal an earlier one except for emoticons, punctuation, digits and topics,
     and `word_contradictions` texts without these that have different labels. `near_duplicates` are further posts that
     share 80 % of their pairs of characters with an earlier one.
@@ -141,7 +142,7 @@ def audit(
         contradictions=_contradictions(labels_by_text),
         length=_lengths(lengths),
         emoticons=(yield from _emoticons(posts, raw_labels, seed)),
-        reposts=_share(sum(map(is_repost, posts)), len(posts)),
+        reposts=_share(sum(bool(split_forwarded(post)[1]) for post in posts), len(posts)),
         word_duplicates=len(labels_by_text) - len(labels_by_words),
         word_contradictions=_contradictions(labels_by_words),
         near_duplicates=len({later for _earlier, later in similar}),

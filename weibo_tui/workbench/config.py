@@ -29,6 +29,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
 from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import check_name
+from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
 
 ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
@@ -54,7 +55,7 @@ class TrainingConfig:
     `validation` and `test` are fractions of the posts, for which `validation_data` and `test_data` are files to use
     instead. A `base` that is a Hugging Face repository is downloaded first,
     unless `offline`. With `keep_states`, the activations below the adapter are computed once and cached on disk.
-    `grouping` is the version of `group_steps` that splits the posts."""
+    `grouping` is the version of `group_posts` that splits the posts, `preprocessing` that of `clean`."""
 
     data: tuple[Path, ...]
     name: str
@@ -73,6 +74,7 @@ class TrainingConfig:
     offline: bool = False
     keep_states: bool = Acceleration().keep_states
     grouping: int = GROUPING_VERSION
+    preprocessing: int = PREPROCESSING
 
     def __post_init__(self) -> None:
         _raise_if_errors(self._errors())
@@ -84,6 +86,7 @@ class TrainingConfig:
         for name in ("validation", "test"):
             if not 0 < getattr(self, name) < 0.5:
                 yield _("{name} is {value} and must be between 0 and 0.5").format(name=name, value=getattr(self, name))
+        yield from _preprocessing_errors(self.preprocessing)
         yield from DataSplit(split_seed=self.split_seed).problems()
         yield from self.hyper.problems()
         yield from self.machine.problems()
@@ -107,7 +110,8 @@ class TrainingConfig:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         return cls(
             **{
-                "grouping": 1,  # of runs that are older than the field
+                "grouping": 1,  # of runs that are older than these fields
+                "preprocessing": 1,
                 **values,
                 **{name: tuple(map(Path, values.get(name, ()))) for name in _FILES},
                 "columns": Columns(**values["columns"]),
@@ -166,7 +170,9 @@ UNITS = TOKEN_UNITS
 
 @dataclass(frozen=True, slots=True)
 class PretrainingConfig:
-    """Pretrain a base `name` on the plain text in `corpus`, one post a line."""
+    """Pretrain a base `name` on the plain text in `corpus`, one post a line.
+
+    `preprocessing` is the version of `clean`."""
 
     corpus: Path
     name: str
@@ -181,6 +187,7 @@ class PretrainingConfig:
     recipe: PretrainingHyperparameters = field(default_factory=PretrainingHyperparameters)
     machine: ComputeOptions = ComputeOptions()
     checkpoint_seconds: float = 120.0
+    preprocessing: int = PREPROCESSING
 
     def __post_init__(self) -> None:
         _raise_if_errors(self._errors())
@@ -197,6 +204,7 @@ class PretrainingConfig:
             yield _("context is {value} and must be from 1 to {positions}").format(
                 value=self.recipe.context, positions=self.positions
             )
+        yield from _preprocessing_errors(self.preprocessing)
         yield from self.recipe.problems()
         yield from self.machine.problems()
 
@@ -207,12 +215,19 @@ class PretrainingConfig:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         return cls(
             **{
+                "preprocessing": 1,  # of runs that are older than the field
                 **values,
                 "corpus": Path(values["corpus"]),
                 "recipe": PretrainingHyperparameters(**values["recipe"]),
                 "machine": ComputeOptions(**values["machine"]),
             }
         )
+
+
+def _preprocessing_errors(version: int) -> Iterator[str]:
+    if not 0 <= version <= PREPROCESSING:
+        message = _("preprocessing is {value} and must be from 0 to {latest}")
+        yield message.format(value=version, latest=PREPROCESSING)
 
 
 def _raise_if_errors(errors: Iterator[str]) -> None:

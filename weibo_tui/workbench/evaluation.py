@@ -118,7 +118,7 @@ def evaluate(models: ModelLoader, config: EvaluationConfig) -> Iterator[object]:
         preprocessing=card.preprocessing,
     )
     classifier = models.classifier(adapter, config.machine)
-    texts, words = yield from hash_texts(dataset.posts)
+    texts, words = yield from hash_texts(dataset.posts, card.preprocessing)
     score, predictions = yield from score_posts(
         classifier, dataset.posts, words, dataset.labels, card.labels, failed=len(dataset.skipped)
     )

@@ -17,7 +17,6 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run, Runs
-from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import download_base
@@ -100,7 +99,14 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
 def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
     """Read the files of a training. Raises UserInputError where they cannot be trained on."""
     columns = config.columns
-    dataset = yield from load_dataset(config.files, columns.text, columns.label, columns.encoding, config.labels)
+    dataset = yield from load_dataset(
+        config.files,
+        columns.text,
+        columns.label,
+        columns.encoding,
+        config.labels,
+        preprocessing=config.preprocessing,
+    )
     own_parts = _own_parts(dataset, config)
     check_trainable(dataset, len(dataset.posts) - sum(map(len, own_parts.values())))
     cards.check_labels(dataset.names)
@@ -192,10 +198,10 @@ def _examples(
     from weibo_tui.engine.training import Examples
 
     posts = [dataset.posts[index] for index in indices]
-    encoded = yield from _encode(tokenizer, posts, config.hyper.max_length)
+    encoded = yield from _encode(tokenizer, posts, config)
     without = None
     if emoticon_free:
-        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), config.hyper.max_length)
+        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), config)
         # A post of emoticons only has no variant without them.
         own = np.arange(len(posts))
         joined = type(encoded).join([encoded, without])
@@ -205,13 +211,15 @@ def _examples(
     return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
 
 
-def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> Generator[Progress, None, EncodedPosts]:
+def _encode(
+    tokenizer: PostTokenizer, posts: Sequence[str], config: TrainingConfig
+) -> Generator[Progress, None, EncodedPosts]:
     from weibo_tui.engine.tokenizer import EncodedPosts
 
     parts = []
     for start in range(0, len(posts), ENCODE_BATCH):
         batch = posts[start : start + ENCODE_BATCH]
-        parts.append(tokenizer.encode_posts(batch, max_length, PREPROCESSING)[1])
+        parts.append(tokenizer.encode_posts(batch, config.hyper.max_length, config.preprocessing)[1])
         yield Progress("encoding", start + len(batch), len(posts))
     return EncodedPosts.join(parts)
 
@@ -235,7 +243,7 @@ def _run(
         frozen=prepared.base.card.parameters,
     )
     yield from session.iter_events(trainer)
-    texts, words = yield from hash_texts(prepared.dataset.posts)
+    texts, words = yield from hash_texts(prepared.dataset.posts, config.preprocessing)
     card = yield from session.obeying(_evaluate(config, prepared, session.run, words[split.test]))
     session.check_folder()
     if not config.overwrite:
@@ -273,7 +281,7 @@ def _evaluate(
         base.tokenizer,
         compute,
         max_length=config.hyper.max_length,
-        preprocessing=PREPROCESSING,
+        preprocessing=config.preprocessing,
         temperature=fit_temperature(logits, held_out.labels),
     )
     posts = [dataset.posts[index] for index in split.test]
@@ -293,7 +301,7 @@ def _evaluate(
         activation=shape.activation,
         dropout=shape.dropout,
         max_length=config.hyper.max_length,
-        preprocessing=PREPROCESSING,
+        preprocessing=config.preprocessing,
         temperature=classifier.temperature,
         dtype=compute.dtype_name,
         parameters=_count_parameters(trainer.adapter),
