@@ -1,4 +1,4 @@
-"""What is in a post although nobody wrote it: HTML, and the words that websites and crawlers add.
+"""Furniture of posts: HTML, and the words that websites and crawlers add to what the author wrote.
 
 Each rule names the page or the public crawler that writes what it removes. A rule needs marks that people do not write,
 such as the letter of an icon or a number in brackets. So `<3`, `a < b`, `<未知>`, and words about a 网页链接 stay.

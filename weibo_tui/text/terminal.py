@@ -74,10 +74,11 @@ def truncate(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[:limit] + "…"
 
 
-def join_names(names: Iterable[str], limit: int = 6) -> str:
+def join_names(names: Iterable[str], limit: int = 6, separator: str = ", ") -> str:
     """Return names for a sentence about them, truncated. After `limit` names, add `…` and the number of all."""
     shown = list(map(truncate, names))
-    return ", ".join(shown) if len(shown) <= limit else f"{', '.join(shown[:limit])}, … ({len(shown):,})"
+    more = [] if len(shown) <= limit else [f"… ({len(shown):,})"]
+    return separator.join([*shown[:limit], *more])
 
 
 def truncate_cells(text: str, width: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from weibo_tui import atomic
+from weibo_tui.datasets.label_map import Rules, rule_list
 from weibo_tui.datasets.splitting import GROUPING_VERSION
 from weibo_tui.engine.hyperparameters import (
     TOKEN_UNITS,
@@ -55,7 +56,8 @@ class TrainingConfig:
     `validation` and `test` are fractions of the posts, for which `validation_data` and `test_data` are files to use
     instead. A `base` that is a Hugging Face repository is downloaded first,
     unless `offline`. With `keep_states`, the activations below the adapter are computed once and cached on disk.
-    `grouping` is the version of `group_posts` that splits the posts, `preprocessing` that of `clean`."""
+    `grouping` is the version of `group_posts` that splits the posts, `preprocessing` that of `clean`. `map` are
+    rules for labels (see `label_map.Rules`), None in runs that are older than the field."""
 
     data: tuple[Path, ...]
     name: str
@@ -75,10 +77,12 @@ class TrainingConfig:
     keep_states: bool = Acceleration().keep_states
     grouping: int = GROUPING_VERSION
     preprocessing: int = PREPROCESSING
+    map: Rules | None = ()
 
     def __post_init__(self) -> None:
         _raise_if_errors(self._errors())
         check_name(self.name)
+        _set_rules(self)
 
     def _errors(self) -> Iterator[str]:
         if not self.data:
@@ -112,6 +116,7 @@ class TrainingConfig:
             **{
                 "grouping": 1,  # of runs that are older than these fields
                 "preprocessing": 1,
+                "map": None,
                 **values,
                 **{name: tuple(map(Path, values.get(name, ()))) for name in _FILES},
                 "columns": Columns(**values["columns"]),
@@ -124,7 +129,9 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
-    """Evaluate an adapter on labeled files. `errors` is the file for the posts that were predicted wrongly."""
+    """Evaluate an adapter on labeled files. `errors` is the file for the posts that were predicted wrongly.
+
+    `map` are rules for labels; see `label_map.Rules`."""
 
     data: tuple[Path, ...]
     adapter: str = ""
@@ -132,18 +139,24 @@ class EvaluationConfig:
     machine: ComputeOptions = ComputeOptions()
     errors: Path | None = None
     overwrite: bool = False
+    map: Rules = ()
 
     def __post_init__(self) -> None:
         self.machine.check()
+        _set_rules(self)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditConfig:
-    """Inspect labeled files before training; `labels` names the labels in order."""
+    """Inspect labeled files before training; `labels` names the labels in order, `map` are rules for them."""
 
     data: tuple[Path, ...]
     columns: Columns = Columns()
     labels: tuple[str, ...] | None = None
+    map: Rules = ()
+
+    def __post_init__(self) -> None:
+        _set_rules(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +243,12 @@ def _preprocessing_errors(version: int) -> Iterator[str]:
         yield message.format(value=version, latest=PREPROCESSING)
 
 
+def _set_rules(config: TrainingConfig | EvaluationConfig | AuditConfig) -> None:
+    """Store the rules of `map` as a tuple of texts. Raises UserInputError for invalid ones."""
+    if config.map is not None:
+        object.__setattr__(config, "map", rule_list(config.map))
+
+
 def _raise_if_errors(errors: Iterator[str]) -> None:
     if message := "; ".join(errors):
         raise UserInputError(message + ".")
@@ -288,7 +307,7 @@ def _convert(name: str, value: Any, default: Any) -> Any:
     """Return `value` in the type of the default. Raises UserInputError for another type."""
     kind = type(default)
     if default in (None, MISSING, ()):  # a text, or a sequence of them
-        return value if value is None or isinstance(value, str | Path) else tuple(value)
+        return value if value is None or isinstance(value, str | Path | Mapping) else tuple(value)
     if isinstance(value, bool) == (kind is bool):  # a bool is an int too
         if isinstance(value, kind):
             return value

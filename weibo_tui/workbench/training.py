@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
+from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.splitting import Split, hash_texts, split_with_progress
 from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
@@ -106,6 +107,7 @@ def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
         columns.encoding,
         config.labels,
         preprocessing=config.preprocessing,
+        label_map=None if config.map is None else parse_rules(config.map),
     )
     own_parts = _own_parts(dataset, config)
     check_trainable(dataset, len(dataset.posts) - sum(map(len, own_parts.values())))
@@ -230,7 +232,9 @@ def _run(
     import numpy as np
 
     trainer, split = prepared.trainer, prepared.split
-    left_out = {"unlabeled": prepared.dataset.unlabeled, "leaks": split.leaks}
+    dataset = prepared.dataset
+    left_out = {**dataset.left_out, "unlabeled": dataset.unlabeled, "leaks": split.leaks}
+    left_out.pop("predicted", None)
     yield session.start(
         prepared.compute,
         base=config.base,
@@ -241,9 +245,10 @@ def _run(
         posts={**_sizes(split), **{reason: number for reason, number in left_out.items() if number}},
         trainable=_count_parameters(trainer.adapter),
         frozen=prepared.base.card.parameters,
+        labels_read_as=dataset.labels_read_as,
     )
     yield from session.iter_events(trainer)
-    texts, words = yield from hash_texts(prepared.dataset.posts, config.preprocessing)
+    texts, words = yield from hash_texts(dataset.posts, config.preprocessing)
     card = yield from session.obeying(_evaluate(config, prepared, session.run, words[split.test]))
     session.check_folder()
     if not config.overwrite:
