@@ -65,6 +65,8 @@ def test_dataset_is_read_with_rules(tmp_path: Path) -> None:
     ]
     assert loaded(path).names == ("1", "2", "3", "4", "5")
     assert loaded(path, "1,2=差;3,4,5=好", ["差", "好"]).counts() == {"差": 2, "好": 4}
+    with pytest.raises(UserInputError, match=r"row 2: the label 0 \(neutral\) is not in .*, or leave .* --map '0='"):
+        loaded(write(tmp_path / "three.csv", "1", "0", "-1"), labels=BINARY)
     assert loaded(path, "<3=0; >3=1; 3=", BINARY).labels == [0, 0, 1, 1]
     with pytest.raises(UserInputError, match=r"No label matches --map\. The data has the labels 1, 2, 3, 4, 5\."):
         loaded(path, "6=positive")

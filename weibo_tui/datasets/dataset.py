@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from weibo_tui.datasets.label_map import NO_RULES, LabelMap, assign_labels, score_hint
-from weibo_tui.datasets.labels import MAX_LABEL_LENGTH, MAX_LABELS, Labels, is_number
+from weibo_tui.datasets.labels import MAX_LABEL_LENGTH, MAX_LABELS, Labels, is_number, sentiments
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -177,16 +177,19 @@ def _check_label(source: PostTable, number: int, label: str, classes: Collection
         raise UserInputError(message.format(path=source.path, column=source.label_column, limit=MAX_LABELS))
 
 
-def _not_in_set(labels: Labels, label: str, present: Iterable[str], source: PostTable, number: int) -> UserInputError:
+def _not_in_set(labels: Labels, label: str, present: Collection[str], source: PostTable, number: int) -> UserInputError:
+    meaning = sentiments(present).get(label)
     message = _(
-        "{path}, row {row}: the label {label} is not in the set ({labels}). The data has the labels {found}. Name them "
-        "as the adapter does, or leave some out as in --map '{label}=', or choose an adapter with these labels."
+        "{path}, row {row}: the label {label}{meaning} is not in the set ({labels}). The data has the labels {found}. "
+        "Name them as the adapter does, or leave some out as in --map '{label}=', or choose an adapter with these "
+        "labels."
     )
     return UserInputError(
         message.format(
             path=source.path,
             row=number,
             label=truncate(label),
+            meaning="" if meaning in (None, label) else f" ({meaning})",
             labels=join_names(labels.names, MAX_LABELS_IN_MESSAGE),
             found=join_names(present, MAX_LABELS_IN_MESSAGE),
         )

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from weibo_tui.datasets.labels import (
     SEVERAL,
@@ -21,7 +21,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import join_names
 
-Rules: TypeAlias = str | Iterable[str] | Mapping[object, str | None]
+Rules: TypeAlias = str | Iterable[str] | Mapping[Any, str | None]
 """Rules such as `1,2=negative`, one in each text or with `;` between them, or a dictionary from labels to names."""
 
 _ASCII = str.maketrans("＝＜＞；", "=<>;")
