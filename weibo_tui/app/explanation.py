@@ -23,6 +23,7 @@ _FIELDS: Mapping[str, str] = {
     "label-column": N_("Label column"),
     "labels": N_("Label names"),
     "learning-rate": N_("Learning rate"),
+    "map": N_("Label map"),
     "max-length": N_("Maximum length"),
     "minutes": N_("Minutes"),
     "name": N_("Name"),

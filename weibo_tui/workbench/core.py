@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from weibo_tui.datasets.auditing import Audit, audit
+from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.labels import BINARY, resolve_labels
 from weibo_tui.datasets.reading import Preview, preview_table
 from weibo_tui.datasets.tables import Columns
@@ -219,7 +220,7 @@ class WorkbenchCore:
 
     def iter_audit(self, config: AuditConfig) -> Events:
         """Inspect labeled files: progress, then an `AuditResult`."""
-        result = yield from audit(config.data, config.columns, config.labels)
+        result = yield from audit(config.data, config.columns, config.labels, label_map=parse_rules(config.map))
         yield AuditResult(result)
 
     def iter_train(self, config: TrainingConfig) -> Events:
