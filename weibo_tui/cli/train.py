@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -127,9 +127,8 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
     finished: RunFinished | None = None
     try:
         with (
-            _training_slot(workbench, wait),
             progress_bars(data=json) as bars,
-            interruptible(events) as steps,
+            interruptible(_in_slot(workbench, events, wait, bars.line)) as steps,
         ):
             printer = _EventPrinter(bars)
             for event in steps:
@@ -157,19 +156,22 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
     _echo_result(workbench, finished, json)
 
 
-@contextmanager
-def _training_slot(workbench: Workbench, wait: bool) -> Iterator[None]:
-    """Make queued trainings of other programs wait for the block. `wait` for those in progress first."""
-    slot = workbench.take_training_slot()
-    if slot is None and wait:
-        echo_info(_("Another training is in progress. This one starts when it is done. Use --now to start it now."))
-        while (slot := workbench.take_training_slot()) is None:
-            time.sleep(SLOT_SECONDS)
-    try:
-        yield
-    finally:
+def _in_slot(
+    workbench: Workbench, events: Iterator[object], wait: bool, say: Callable[[str], object]
+) -> Iterator[object]:
+    """Yield the events of a training. After the first one, before which most refusals come, take the training slot."""
+    with closing(events), ExitStack() as stack:  # type: ignore[type-var]  # all long work is a generator
+        first = next(events)
+        slot = workbench.take_training_slot()
+        if slot is None and wait:
+            say(_("Another training is in progress. This one starts when it is done. Use --now to start it now."))
+            while (slot := workbench.take_training_slot()) is None:
+                yield Progress("waiting", 0)
+                time.sleep(SLOT_SECONDS)
         if slot is not None:
-            slot.release()
+            stack.callback(slot.release)
+        yield first
+        yield from events
 
 
 def _echo_result(workbench: Workbench, finished: RunFinished, json: bool) -> None:

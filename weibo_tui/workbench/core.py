@@ -39,10 +39,9 @@ from weibo_tui.workbench.config import (
 )
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.runs import TrainingSlot
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.prediction import Classifier
     from weibo_tui.registry.bases import OpenBase
@@ -266,9 +265,9 @@ class WorkbenchCore:
         resume = training.resume if run.kind == training.KIND else pretraining.resume
         yield from resume(self.models, self.runs, run)
 
-    def take_training_slot(self) -> BaseFileLock | None:
-        """Return the acquired lock of the training slot, None while a training is in progress in any program."""
-        return runs.take_training_slot(self.paths, self.runs)
+    def take_training_slot(self) -> TrainingSlot | None:
+        """Return the training slot, None while a training is in progress in any program; see `TrainingSlot`."""
+        return TrainingSlot.take(self.paths, self.runs)
 
     def detach_run(self, run_id: str, paused: bool = False) -> subprocess.Popen[bytes]:
         """Resume a run in a background process; see `runs.detach`."""

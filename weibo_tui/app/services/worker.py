@@ -106,7 +106,9 @@ class WorkerThread(threading.Thread):
     def run(self) -> None:
         if self._yields and sys.platform == "linux":  # elsewhere it is of the whole process
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICENESS)
+                os.setpriority(
+                    os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
+                )
         try:
             with self._resources:
                 try:
