@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,24 @@ def detect_dialect(sample: str, suffix: str) -> tuple[Format, Dialect]:
         choices += [Dialect(delimiter, quotes=False, newline=newline)]
     dialect = choices[0] if len(choices) == 1 else min(choices, key=lambda choice: _faults(sample, choice))
     return "tsv" if delimiter == "\t" else "csv", dialect
+
+
+def has_plain_quotes(lines: Iterable[str], delimiter: str, width: int) -> bool:
+    """Return whether quotes are characters in these lines.
+
+    A program that quotes also quotes each cell with a quote in it, and doubles that quote.
+    """
+    characters = quotes = 0
+    for line in lines:
+        cells = line.rstrip("\r\n").split(delimiter)
+        if len(cells) != width:
+            quotes += 1
+            continue
+        for cell in cells:
+            is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', "")
+            quotes += is_quoted
+            characters += '"' in cell and not is_quoted
+    return characters > quotes
 
 
 def detect_newline(sample: str) -> str:

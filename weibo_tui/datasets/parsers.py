@@ -65,6 +65,12 @@ class Lines:
         block = self._stream.read(size)
         return block + self._stream.readline(MAX_RECORD + 1) if block else ""
 
+    def first(self, size: int) -> Iterator[str]:
+        """Yield the lines at the start of the file, about `size` characters."""
+        while size > 0 and (block := self.read_block()):
+            yield from io.StringIO(block, newline="")
+            size -= len(block)
+
     def __iter__(self) -> Lines:
         return self
 
