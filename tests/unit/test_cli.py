@@ -153,7 +153,10 @@ def test_evaluate_counts_posts_seen_in_training(
     assert evaluate(part, shuffled)["seen_in_training"] == 2 * known
     result = command.ok("evaluate", unseen, "--json")
     assert json_lines(result.out)[0]["seen_in_training"] == 0
-    assert result.err == "unseen.csv: CSV, UTF-8, posts in review, labels in label, 40 rows\n"
+    assert result.err.splitlines() == [
+        "unseen.csv: CSV, UTF-8, posts in review, labels in label, 40 rows",
+        "Labels: 0 = negative, 1 = positive",
+    ]
 
     command.ok("adapters", "export", "mood", tmp_path / "mood.zip")
     command.ok("adapters", "import", tmp_path / "mood.zip", "--name", "twin")
@@ -167,7 +170,7 @@ def test_evaluate_unknown_labels_are_refused(command: Command, wb: Workbench, tm
     data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
     result = command("evaluate", data, "--adapter", "emotion", "--json")
     assert (result.code, result.out) == (2, "")
-    assert "the label 0 is not in the set (neutral, angry, happy). The data has the labels 0, 1." in result.err
+    assert "the label 0 (negative) is not in the set (neutral, angry, happy). The data has the labels 0, 1." in result.err
     data.write_text("label,review\nhappy,今天真好\nangry,明天更好\n", encoding="utf-8")
     assert json_lines(command.ok("evaluate", data, "--adapter", "emotion", "--json").out)[0]["n"] == 2
 
