@@ -170,7 +170,9 @@ def test_evaluate_unknown_labels_are_refused(command: Command, wb: Workbench, tm
     data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
     result = command("evaluate", data, "--adapter", "emotion", "--json")
     assert (result.code, result.out) == (2, "")
-    assert "the label 0 (negative) is not in the set (neutral, angry, happy). The data has the labels 0, 1." in result.err
+    assert (
+        "the label 0 (negative) is not in the set (neutral, angry, happy). The data has the labels 0, 1." in result.err
+    )
     data.write_text("label,review\nhappy,今天真好\nangry,明天更好\n", encoding="utf-8")
     assert json_lines(command.ok("evaluate", data, "--adapter", "emotion", "--json").out)[0]["n"] == 2
 
