@@ -311,7 +311,7 @@ def test_file_per_label_is_trained_and_evaluated(command: Command, furnished: Pa
     words = ["--label-of", f"{good}=positive", "--label-of", f"{bad}=negative"]
     result = command.ok("evaluate", *words, "--json")
     assert json_lines(result.out)[0]["labels"] == ["negative", "positive"]
-    assert "bad.txt: TXT, UTF-8, no header, posts in 1, all labeled negative, 2 rows" in result.err
+    assert "bad.txt: TXT, UTF-8, a post per line, all labeled negative, 2 rows" in result.err
     audit = json_lines(command.ok("audit", *words, "--json").out)[0]
     assert (len(audit["files"]), audit["labels"]) == (3, {"negative": 2, "positive": 4})
     for wrong in (["evaluate"], ["evaluate", "--label-of", "good.txt"], ["audit", "--label-of", "=x"]):

@@ -118,7 +118,7 @@ def test_excel_of_any_layout_is_read(tmp_path: Path) -> None:
     path = workbook(tmp_path / "posts.xlsx", [header, *rows], [("某事件数据",), (), header, *rows[:2]], rows)
     check(path, "Excel, sheet Sheet", "posts in 微博正文", "6 rows")
     check(path, "sheet 第2页", "1 line above the header", posts=POSTS[:2], labels=LABELS[:2], sheet="2")
-    check(path, "no header, posts in 2", "6 rows", sheet="第3页", label="3")
+    check(path, "no header, posts in column 2", "6 rows", sheet="第3页", label="3")
     with pytest.raises(UserInputError, match="no sheet 4. Choose one with --sheet. Sheets: Sheet, 第2页, 第3页"):
         open_table(path, Columns(sheet="4"))
     check(path.rename(tmp_path / "posts.csv"), "Excel")

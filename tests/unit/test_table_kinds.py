@@ -30,7 +30,11 @@ DIALECTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "bars": ("f.txt", table("label|review", "|"), ("CSV",)),
     "tabs in a text file": ("f.txt", table("label\treview", "\t"), ("TSV",)),
     "a line sep=": ("f.csv", "sep=;\r\n" + table("label;review", ";", "\r\n"), ("1 line above the header",)),
-    "no header": ("f.csv", table("0,一开始就是帖子").partition("\n")[2], ("no header", "posts in 2", "labels in 1")),
+    "no header": (
+        "f.csv",
+        table("0,一开始就是帖子").partition("\n")[2],
+        ("no header", "posts in column 2", "labels in column 1"),
+    ),
     "no header, tabs": ("f.txt", table("", "\t").lstrip("\n"), ("no header", "TSV")),
     "a title": ("f.csv", "某某事件数据导出,\n" + table("情感倾向,微博正文"), ("1 line above", "posts in 微博正文")),
     "a title alone": ("f.csv", "某某事件数据导出\n\n" + table("情感倾向,微博正文"), ("1 line above",)),
@@ -77,7 +81,7 @@ def test_table_of_any_dialect_is_read_whole(tmp_path: Path, name: str) -> None:
 
 def test_lines_of_text_are_posts_with_their_commas(tmp_path: Path) -> None:
     posts = [post.replace("，", ",") for post in POSTS]
-    check(write(tmp_path / "f.txt", "\n".join(posts)), "TXT", "no header", "6 rows", posts=posts, labels=None)
+    check(write(tmp_path / "f.txt", "\n".join(posts)), "TXT", "a post per line", "6 rows", posts=posts, labels=None)
     check(write(tmp_path / "f.txt", "\n".join(["微博正文", *posts])), "posts in 微博正文", posts=posts, labels=None)
     check(write(tmp_path / "f.csv", "\n".join(["text", *posts])), "posts in text", posts=posts, labels=None)
 

@@ -23,7 +23,7 @@ from weibo_tui.datasets.encodings import detect_encoding
 from weibo_tui.datasets.json_files import json_format, read_objects
 from weibo_tui.datasets.parsers import Cells, arrange, open_lines, read_cells
 from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, Layout, Report, Table
-from weibo_tui.datasets.workbooks import find_sheet, read_sheet
+from weibo_tui.datasets.workbooks import empty_sheet_error, find_sheet, read_sheet
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import truncate
@@ -93,8 +93,11 @@ def _detect_text(data: DataFile, columns: Columns) -> Table:
 
 
 def _detect_sheet(data: DataFile, columns: Columns) -> Table:
-    table = Table(data, "xlsx", sheet=find_sheet(data, columns.sheet))
+    name, names = find_sheet(data, columns.sheet)
+    table = Table(data, "xlsx", sheet=name, num_sheets=len(names))
     rows = [row for _number, row in islice(read_sheet(table), _SAMPLE_ROWS)]
+    if len(names) > 1 and len(rows) < (2 if columns.sheet is None else 1):  # a cover, or an empty sheet
+        raise empty_sheet_error(data, name, names)
     widest = max(map(len, rows), default=0)
     # A sheet has no row ends: its rows are as long as the longest.
     return replace(table, layout=detect_layout([[*row, *[""] * (widest - len(row))] for row in rows], columns.header))

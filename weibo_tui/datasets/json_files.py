@@ -38,15 +38,16 @@ def json_format(head: str) -> Format | None:
 
 
 def read_objects(table: Table, report: Report) -> Iterator[Record]:
-    """Yield the records of a JSON file. Lines and items that are no objects are skipped."""
+    """Yield the records of a JSON file. A text in an array is a post. What is no object otherwise is skipped."""
     with open_lines(table.data, table.encoding, None if table.format == "jsonl" else "") as lines:
         if table.format == "jsonl":
             yield from _read_lines(lines, report)
             return
         for number, item in enumerate(_read_items(table, lines), 1):
-            if isinstance(item, dict):
+            record = {"text": item} if isinstance(item, str) else item
+            if isinstance(record, dict):
                 report.rows += 1
-                yield number, "", flatten(item)
+                yield number, "", flatten(record)
             else:
                 report.skip(number, _("not a JSON object"), str(item))
 

@@ -77,16 +77,22 @@ class PostTable:
         if (self.table.is_grid and self.format != "xlsx") or self.format in ("json", "jsonl"):
             parts.append(re.sub("-[BL]E$", "", self.table.encoding.codec.upper()))
         if self.table.sheet:
-            parts.append(_("sheet {name}").format(name=truncate(self.table.sheet)))
-        if self.table.is_grid and self.format != "fasttext" and not self.table.layout.header:
-            parts.append(_("no header"))
+            message = _("sheet {name}") if self.table.num_sheets == 1 else _("sheet {name} of {number}")
+            parts.append(message.format(name=truncate(self.table.sheet), number=self.table.num_sheets))
         if not self.table.dialect.quotes:
             parts.append(_("without quoting"))
-        parts.append(_("posts in {column}").format(column=truncate(self.text_column)))
+        if self.table.is_named:
+            parts.append(_("posts in {column}").format(column=truncate(self.text_column.strip())))
+        elif self.format == "txt":
+            parts.append(_("a post per line"))
+        else:
+            parts.append(_("no header"))
+            parts.append(_("posts in column {number}").format(number=self.text_column))
         if self.label is not None:
             parts.append(_("all labeled {label}").format(label=truncate(self.label)))
         elif self.label_column is not None:
-            parts.append(_("labels in {column}").format(column=truncate(self.label_column)))
+            message = _("labels in {column}") if self.table.is_named else _("labels in column {column}")
+            parts.append(message.format(column=truncate(self.label_column.strip())))
         return f"{self.path.name}: {join_list([*parts, *_counts(self.table.layout, report)])}"
 
 
@@ -150,23 +156,22 @@ def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = F
         message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
         raise UserInputError(message.format(path=path, reason=error.strerror or error)) from error
     names = tuple(sample)
-    is_named = not table.is_grid or bool(table.layout.header) or table.format == "fasttext"
     text = _requested(path, names, columns.text, "--column") or roles.guess_text(sample)
     if text is None:
         message = _("{path}: text column not detected. Choose it with --column. Columns: {columns}.")
-        raise UserInputError(message.format(path=path, columns=_listed(names, sample, is_named)))
+        raise UserInputError(message.format(path=path, columns=_listed(table, sample)))
     twins = [name for name in names if fold(name) == fold(text)]
     if columns.text is None and len(twins) > 1:
         raise two_columns_error(path, twins[1].strip())
     if (constant := dict(columns.label_of).get(str(path.absolute()))) is not None:
         return PostTable(table, names, text, None, columns.max_bad_rows, constant)
-    label = _requested(path, names, columns.label, "--label-column") or roles.guess_label(sample, text, is_named)
+    label = _requested(path, names, columns.label, "--label-column") or roles.guess_label(sample, text, table.is_named)
     if label == text:
         message = _("{path}: column {name} cannot be both text and label.")
         raise UserInputError(message.format(path=path, name=text))
     if label is None and need_label:
         message = _("{path}: label column not detected. Choose it with --label-column. Columns: {columns}.")
-        raise UserInputError(message.format(path=path, columns=_listed(names, sample, is_named)))
+        raise UserInputError(message.format(path=path, columns=_listed(table, sample)))
     return PostTable(table, names, text, label, columns.max_bad_rows)
 
 
@@ -279,7 +284,9 @@ def _requested(path: Path, names: Sequence[str], requested: str | None, option: 
     raise UserInputError(message.format(path=path, name=truncate(requested), option=option, columns=there))
 
 
-def _listed(names: Sequence[str], sample: Mapping[str, Sequence[Any]], is_named: bool) -> str:
+def _listed(table: Table, sample: Mapping[str, Sequence[Any]]) -> str:
     """Return the columns for a message. Those without names are shown with their first cell."""
-    shown = names if is_named else [f"{name} ({truncate(str(next(iter(sample[name]), '')))})" for name in names]
+    shown = [
+        name if table.is_named else f"{name} ({truncate(str(next(iter(cells), '')))})" for name, cells in sample.items()
+    ]
     return join_names(shown, _MAX_COLUMNS_IN_MESSAGE)

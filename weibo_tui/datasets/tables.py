@@ -93,6 +93,7 @@ class Table:
     dialect: Dialect = Dialect()
     layout: Layout = Layout()
     sheet: str = ""
+    num_sheets: int = 1
 
     @property
     def path(self) -> Path:
@@ -102,6 +103,11 @@ class Table:
     def is_grid(self) -> bool:
         """True where records are rows of cells in the order of the columns."""
         return self.format in ("csv", "tsv", "txt", "fasttext", "xlsx")
+
+    @property
+    def is_named(self) -> bool:
+        """True if the columns have names. Others are numbered from 1."""
+        return not self.is_grid or self.format == "fasttext" or bool(self.layout.header)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,20 +22,31 @@ _MAX_SHEET = 2**33  # bytes
 _MAX_NAMES = 10
 
 
-def find_sheet(data: DataFile, requested: str | None) -> str:
-    """Return the name of the sheet to read. Raise UserInputError where it does not exist."""
+def find_sheet(data: DataFile, requested: str | None) -> tuple[str, list[str]]:
+    """Return the name of the sheet to read, and of all sheets. Raise UserInputError where it does not exist."""
     with _open(data) as workbook:
-        names = [sheet.title for sheet in workbook.worksheets]
+        names = [str(sheet.title) for sheet in workbook.worksheets]
     if not names:
         raise UserInputError(_("{path} has no rows.").format(path=data.path))
     if requested is None or requested in names:
-        return str(requested or names[0])
+        return requested or names[0], names
     if requested.isdecimal() and 0 < int(requested[:6]) <= len(names):
-        return str(names[int(requested[:6]) - 1])
+        return names[int(requested[:6]) - 1], names
     message = _("{path} has no sheet {name}. Choose one with --sheet. Sheets: {names}.")
     in_app = _("{path} has no sheet {name}. Sheets: {names}.")
-    values = {"path": data.path, "name": truncate(requested), "names": join_names(names, _MAX_NAMES)}
-    raise UserInputError(message.format(**values), in_app.format(**values))
+    raise _sheet_error(message, in_app, data, requested, names)
+
+
+def empty_sheet_error(data: DataFile, name: str, names: list[str]) -> UserInputError:
+    """Return the error for a sheet without rows."""
+    message = _("{path}: sheet {name} has no rows. Choose one with --sheet. Sheets: {names}.")
+    in_app = _("{path}: sheet {name} has no rows. Sheets: {names}.")
+    return _sheet_error(message, in_app, data, name, names)
+
+
+def _sheet_error(message: str, in_app: str, data: DataFile, name: str, names: list[str]) -> UserInputError:
+    values = {"path": data.path, "name": truncate(name), "names": join_names(names, _MAX_NAMES)}
+    return UserInputError(message.format(**values), in_app.format(**values))
 
 
 def read_sheet(table: Table) -> Iterator[Cells]:
