@@ -117,15 +117,18 @@ def test_app_training_waits_for_one_prepared_elsewhere(furnished: Path, few: Pat
         async def scene(pilot: Pilot[None]) -> None:
             await pilot.press("f3")
             train = cast(TrainScreen, app_of(pilot).screen)
-            config = plan(few, 1)
+            config = plan(few, 900)
             job = Job("train", "second", lambda wb: wb.iter_train(config), train)
             train.follow(job)
             await until(pilot, lambda: "starts when the training before it is done" in message_line(pilot))
             assert job.state == "queued"
             slot.release()
             await until(pilot, lambda: job.started)
+            await until(pilot, lambda: job.run)
             assert other.take_training_slot() is None
-            await until(pilot, lambda: job.outcome == "done")
+            job.stop()
+            app_of(pilot).wake_workers()
+            await until(pilot, lambda: job.outcome == "stopped")
             await until(pilot, other.take_training_slot)
 
         play(scene)
