@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weibo_tui.locale import N_, gettext, ngettext
+from weibo_tui.locale import N_, gettext
 
 _STAGES = (
     *(N_("connecting"), N_("downloading"), N_("converting"), N_("checking"), N_("packing"), N_("unpacking")),
@@ -11,7 +11,10 @@ _STAGES = (
     *(N_("training"), N_("calibration"), N_("evaluating"), N_("without emoticons"), N_("only emoticons")),
     *(N_("labeling"), N_("predicting"), N_("measuring"), N_("writing")),
 )
-_SPLITS = (N_("train"), N_("validation"), N_("test"), N_("unlabeled"), N_("leaks"))
+_SPLITS = (
+    *(N_("train"), N_("validation"), N_("test"), N_("unlabeled"), N_("leaks")),
+    *(N_("several labels"), N_("dropped")),
+)
 _KINDS = (N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download"))
 _STATES = (
     *(N_("waiting"), N_("working"), N_("paused"), N_("stopping"), N_("done"), N_("running")),
@@ -39,12 +42,3 @@ def label_name(label: str) -> str:
 def source_name(source: str) -> str:
     """Return where a prediction was made, in the user's language."""
     return gettext(source) if source in _SOURCES else source
-
-
-def skipped_rows(count: int) -> str:
-    """Return the sentence about skipped rows that have no label of a person."""
-    return ngettext(
-        "{count:,} row skipped, because its label is the model's.",
-        "{count:,} rows skipped, because their labels are the model's.",
-        count,
-    ).format(count=count)

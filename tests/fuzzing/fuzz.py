@@ -99,7 +99,7 @@ def weights(data: bytes) -> None:
 
 def post(data: bytes) -> None:
     raw = data.decode("utf-8", "surrogateescape")
-    for version in (0, 1):
+    for version in (0, 1, 2):
         cleaned = clean(raw, version)
         cleaned.text.encode("utf-8")
         positions = [cleaned.raw_position(at) for at in range(len(cleaned.text) + 1)]

@@ -51,7 +51,7 @@ def test_digits_correct_one_row_after_the_other(furnished: Path) -> None:
             assert corrections([wb.history.get(entry.id or 0) for entry in history.entries[:20]]) == expected
         await history.press("up")
         assert labels_line(history) == "1 ▼ negative  2 ▲ positive  0 as predicted"
-        assert "corrected to ▲ positive" in history.details
+        assert "confirmed" in history.details
         await history.press("0")
         assert history.browser.table.cursor == 19
         assert corrections(history.entries[19:20]) == [None]
@@ -94,9 +94,9 @@ def test_marked_rows_are_corrected_together(furnished: Path) -> None:
         await history.press("g", "down", "down", "space", "space", "l")
         assert "Label of the 2 marked posts:" in history.text
         assert [str(option.prompt) for option in history.app.screen.query_one(OptionList).options] == [
-            *("as predicted", "negative")
+            *("0 as predicted", "1 negative")
         ]
-        await history.choose("as predicted")
+        await history.choose("0 as predicted")
         await history.until_closed()
         assert message_line(history.pilot) == "2 corrections removed."
         assert corrections(keep(furnished)[:5]) == ["negative", None, None, None]

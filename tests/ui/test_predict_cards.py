@@ -56,6 +56,25 @@ def test_cursor_moves_and_older_cards_are_loaded(furnished: Path) -> None:
     play_predict(act)
 
 
+def test_card_shows_forwarded_words_apart(furnished: Path) -> None:
+    repost = "好//@小王: 赞"
+    keep_posts(furnished, repost, "//@小王: 赞", POST)
+
+    async def act(pane: Pane) -> None:
+        await until(pane.pilot, lambda: len(pane.cards) == 3)
+        for card, expected in zip(
+            pane.posts,
+            ([("好", ""), ("//@小王: 赞", "$text-muted")], [("//@小王: 赞", "$text-muted")], [(POST, "")]),
+            strict=True,
+        ):
+            lines = card.lines(50)[: len(expected)]
+            assert [(line.plain, "".join(str(span.style) for span in line.spans)) for line in lines] == expected
+        await pane.press("escape", "home", "c")
+        assert pane.app.clipboard == repost
+
+    play_predict(act)
+
+
 def test_cards_expand_scroll_and_are_copied(furnished: Path) -> None:
     keep_posts(furnished, "好" * 400, "\n".join(map(str, range(100))), POST, HOSTILE)
     keep(furnished, [replace(FILE, created_at=at(9))])

@@ -173,7 +173,7 @@ def test_form_explains_wrong_values_and_starts_a_training(furnished: Path, few: 
 
 
 def test_form_start_finds_taken_names_and_unlabeled_files(furnished: Path, few: Path, tmp_path: Path) -> None:
-    unlabeled = write(tmp_path / "unlabeled.csv", "review,label", "真好吃,1", "难吃,", "还行,0")
+    unlabeled = write(tmp_path / "unlabeled.csv", "review,label", "真好吃,", "难吃,", "还行,NA")
 
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         with Workbench() as wb, wb.runs.lock(wb.runs.create("train", "few", {}).id):
@@ -190,7 +190,7 @@ def test_form_start_finds_taken_names_and_unlabeled_files(furnished: Path, few: 
             await remove_first(pilot, form)
             await choose(pilot, form, unlabeled)
             await pilot.press("ctrl+s")
-            await until(pilot, lambda: "row 2: the post has no label" in problem(form))
+            await until(pilot, lambda: "no row has both a post and a label" in problem(form))
             assert pilot.app.focused is form.query_one(PathInput).query_one(Input)
             assert pilot.app.screen is form
             assert app_of(pilot).jobs == []
@@ -224,6 +224,24 @@ def test_form_starts_once_whatever_is_opened_above_it(furnished: Path, few: Path
         assert not app.jobs
         await pilot.press("escape")
         await until(pilot, lambda: len(train.store.local_runs) == 1 and app.screen is train)
+
+    play_form(scene)
+
+
+def test_form_label_map_changes_preview_and_plan(furnished: Path, tmp_path: Path) -> None:
+    stars = write(tmp_path / "stars.csv", "review,label", "真好吃,5", "难吃,1", "还行,3", "很好,4.5", "谢谢,NA")
+
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        await choose(pilot, form, stars)
+        audit = form.query_one(DataPreview)
+        await until(pilot, lambda: "use “Label map” '<3=negative; >=3=positive'" in shown(audit))
+        form.query(Collapsible).first().collapsed = False
+        entry = await type_into(pilot, form, "map", "1")
+        assert "“Label map” 1 is no rule" in entry.problem
+        await type_into(pilot, form, "map", "<3=negative；>3=positive; 3=")
+        await until(pilot, lambda: "1 = negative, 4.5 / 5 = positive" in shown(audit))
+        assert "5, 1 unlabeled, 1 dropped" in shown(audit)
+        assert form.plan().map == ("<3=negative", ">3=positive", "3=")
 
     play_form(scene)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 from steps import Owner, Work, begin, job, play
 
-from weibo_tui.app.services.worker import NICENESS, WorkerThread
+from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.engine.events import RunStarted
 from weibo_tui.errors import UserInputError
 from weibo_tui.paths import Paths
@@ -63,23 +61,6 @@ def test_call_is_answered_between_two_steps() -> None:
         work.allow(1)
 
     play(scene)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have their own priorities on Linux only")
-def test_thread_that_yields_has_a_lower_priority(home: Path) -> None:
-    def niceness(_wb: Workbench | None = None) -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    async def calls() -> None:
-        for yields, added in ((False, 0), (True, NICENESS)):
-            thread = WorkerThread("test", home, yields=yields)
-            thread.start()
-            assert await thread.call(niceness) == min(19, before + added)
-            thread.close()
-
-    before = niceness()
-    asyncio.run(calls())
-    assert niceness() == before
 
 
 def test_call_cancelled_before_its_turn_is_skipped() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import engine, history_data
+from benchmarks import cleaning, engine, history_data
 from benchmarks.pseudo_terminal import open_terminal
 from benchmarks.runner import Comparison, Figures, Rounds, Sample, Threshold, run_target
 
@@ -21,7 +22,7 @@ from weibo_tui.engine.prediction import Classifier, Prediction
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.progress import Progress, drain
 from weibo_tui.storage.history import EVERYTHING
-from weibo_tui.text.cleaning import PREPROCESSING
+from weibo_tui.text.cleaning import PREPROCESSING, clean
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.benchmark import sample_lengths, sample_posts
 
@@ -44,6 +45,15 @@ def test_sample_posts_have_the_lengths_of_weibo_posts() -> None:
     assert [len(post) for post in posts] == sample_lengths(1000, seed=3).tolist()
     assert posts == sample_posts(1000, seed=3)
     assert len({*posts, *sample_posts(1000, seed=4)}) == 2000
+
+
+def test_dressed_post_is_cleaned_as_the_plain_one() -> None:
+    rng = random.Random(0)
+    for post in ["今天[哈哈]真好", '#话题# @小王 <3 & "好"', "一\n二", "好//@小王:赞"]:
+        dressed = [cleaning.dress(post, rng) for _tail in range(50)]
+        assert {clean(text).text for text in dressed} == {clean(post).text}
+    counts = cleaning.count_changes([*dressed, "今天真好", "转发微博"])
+    assert (counts["read differently"], counts["left empty"], counts["repost"]) == (51, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,10 @@ def test_evaluate_json_has_promised_keys(command: Command, furnished: Path, few:
     assert list(score) == [
         *("n", "failed", "accuracy", "accuracy_ci", "macro_f1", "mcc"),
         *("per_label", "labels", "confusion", "ece", "brier", "emoticons", "seen_in_training"),
-        "unlabeled",
+        *("unlabeled", "several_labels", "dropped", "labels_read_as"),
     ]
+    assert score["labels_read_as"] == {"0": "negative", "1": "positive"}
+    assert "Labels: 0 = negative, 1 = positive\n" in result.err
     assert (score["n"], score["failed"]) == (42, 1)
     assert score["labels"] == ["negative", "positive"]
     assert list(score["per_label"]["negative"]) == ["precision", "recall", "f1", "support"]
@@ -151,7 +153,10 @@ def test_evaluate_counts_posts_seen_in_training(
     assert evaluate(part, shuffled)["seen_in_training"] == 2 * known
     result = command.ok("evaluate", unseen, "--json")
     assert json_lines(result.out)[0]["seen_in_training"] == 0
-    assert result.err == "unseen.csv: CSV, UTF-8, posts in review, labels in label, 40 rows\n"
+    assert result.err.splitlines() == [
+        "unseen.csv: CSV, UTF-8, posts in review, labels in label, 40 rows",
+        "Labels: 0 = negative, 1 = positive",
+    ]
 
     command.ok("adapters", "export", "mood", tmp_path / "mood.zip")
     command.ok("adapters", "import", tmp_path / "mood.zip", "--name", "twin")
@@ -165,7 +170,9 @@ def test_evaluate_unknown_labels_are_refused(command: Command, wb: Workbench, tm
     data.write_text("label,review\n0,今天真好\n1,明天更好\n", encoding="utf-8")
     result = command("evaluate", data, "--adapter", "emotion", "--json")
     assert (result.code, result.out) == (2, "")
-    assert "the label 0 is not in the set (neutral, angry, happy). The data has the labels 0, 1." in result.err
+    assert (
+        "the label 0 (negative) is not in the set (neutral, angry, happy). The data has the labels 0, 1." in result.err
+    )
     data.write_text("label,review\nhappy,今天真好\nangry,明天更好\n", encoding="utf-8")
     assert json_lines(command.ok("evaluate", data, "--adapter", "emotion", "--json").out)[0]["n"] == 2
 
@@ -192,6 +199,7 @@ def test_audit_json_counts_posts(command: Command, tmp_path: Path, home: Path) -
     assert list(figures) == [
         *("files", "rows", "empty", "unlabelled", "labels", "duplicates", "contradictions"),
         *("length", "emoticons", "reposts", "word_duplicates", "word_contradictions", "near_duplicates"),
+        *("several_labels", "dropped", "labels_read_as"),
     ]
     assert (figures["rows"], figures["empty"], figures["duplicates"], figures["contradictions"]) == (5, 1, 2, 1)
     assert figures["labels"] == {"negative": 3, "positive": 1}
@@ -200,6 +208,10 @@ def test_audit_json_counts_posts(command: Command, tmp_path: Path, home: Path) -
     assert "too few labeled posts to see how well emoticons predict the labels" in shown
     assert "baseline" not in shown
     assert listing(home) == {".": "folder"}
+    path.write_text("label,review\n1,好\n2,一般\n5,差\n5.5,很差\n", encoding="utf-8")
+    assert "use --map '<3.25=negative; >=3.25=positive'." in command.ok("audit", path).out
+    shown = command.ok("audit", path, "--map", "<3=positive", "--map", "5，5.5=negative").out
+    assert "Labels         5 / 5.5 = negative, 1 / 2 = positive\n" in shown
 
 
 def test_bases_are_listed_added_and_removed(command: Command, furnished: Path) -> None:

@@ -55,7 +55,7 @@ def check_refused(result: CommandResult, code: int, *parts: str) -> None:
 REFUSED: dict[str, tuple[str, ...]] = {
     # the command: parts of the line, which names the problem and the fix
     "train missing.csv": ("File not found: missing.csv", "Check the name"),
-    "train .": (". is a folder", "Give a file"),
+    "train .": ("Cannot detect the encoding of binary.csv", "Save it as UTF-8"),
     "train empty.csv": ("empty.csv is empty", ""),
     "train header.csv": ("header.csv has no rows", ""),
     "train posts.csv --column 正文": ("posts.csv has no column 正文", "Choose one with --column", "label, review"),
@@ -90,10 +90,13 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "predict 真好吃 --threads -1": ("threads is -1", "from 0 to 1024"),
     "predict 真好吃 --dtype float64": ("dtype is float64", "one of auto, float32, bfloat16"),
     "predict ": ("The post contains no text", "Write some words"),
-    "predict --file taken.csv --out out.csv": ("taken.csv has columns named predicted already", "Rename them"),
+    "predict --file taken.csv --out out.csv": (
+        "taken.csv has columns named predicted already",
+        "Name the new ones with --prefix",
+    ),
     "predict --file posts.csv --out there.csv": ("File exists: there.csv. Use --overwrite to replace it.",),
     "predict --file posts.csv --out posts.csv --overwrite": ("Output and input are the same file",),
-    "predict --file posts.csv": ("--file with --out", "See 'weibo-tui predict --help'"),
+    "predict --out out.csv 好": ("Give posts, or - for stdin, or --file", "See 'weibo-tui predict --help'"),
     "bases add .": (" is not a model folder: it has no config.json", "Give the folder that contains it"),
     "bases pretrain missing.txt --tokens 100": ("missing.txt", "Check the name"),
     "bases pretrain posts.csv": ("give either --minutes or --tokens",),
@@ -117,7 +120,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "train posts.csv --epochs two": ("--epochs takes a whole number", "See 'weibo-tui train --help'"),
     "train posts.csv --clip a": ("--clip takes a number", "See 'weibo-tui train --help'"),
     "history list --limit 0": ("--limit takes a whole number from 1 to 1,000,000", "--help"),
-    "evaluate": ("DATA… is missing", "See 'weibo-tui evaluate --help'"),
+    "evaluate": ("No data given", "with --label-of"),
     "adapters show mood more": ("more", "See 'weibo-tui adapters show --help'"),
 }
 

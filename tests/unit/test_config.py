@@ -10,8 +10,10 @@ import models
 import numpy as np
 import pytest
 
+from weibo_tui.datasets.splitting import GROUPING_VERSION
 from weibo_tui.engine.hyperparameters import Hyperparameters, PretrainingHyperparameters
 from weibo_tui.errors import UserInputError
+from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.workbench import Columns, ComputeOptions, PretrainingConfig, TrainingConfig
 from weibo_tui.workbench.config import from_keywords
 
@@ -43,12 +45,15 @@ def test_config_round_trip_through_json_is_equal(config: TrainingConfig | Pretra
         assert read == dataclasses.replace(config, corpus=config.corpus.absolute())
 
 
-def test_config_without_grouping_has_first_grouping() -> None:
+def test_config_without_versions_has_the_first_ones() -> None:
     values = TrainingConfig((Path("a.csv"),), "x").to_json()
-    del values["grouping"]
+    assert (values.pop("grouping"), values.pop("preprocessing")) == (GROUPING_VERSION, PREPROCESSING)
     read = TrainingConfig.from_json(values)
-    assert read.grouping == 1
-    assert TrainingConfig.from_json(read.to_json()).grouping == 1
+    assert (read.grouping, read.preprocessing) == (1, 1)
+    assert TrainingConfig.from_json(read.to_json()) == read
+    values = PretrainingConfig(Path("a.txt"), "x", recipe=models.RECIPE).to_json()
+    assert values.pop("preprocessing") == PREPROCESSING
+    assert PretrainingConfig.from_json(values).preprocessing == 1
 
 
 def test_invalid_config_names_all_invalid_fields() -> None:

@@ -99,5 +99,5 @@ def test_exported_posts_and_labels_are_read_unescaped(tmp_path: Path) -> None:
     for name, guard in {"guarded.csv": True, "plain.csv": False}.items():
         drain(history.export(tmp_path / name, escape_formulas=guard))
         dataset = drain(load_dataset([tmp_path / name]))
-        assert (dataset.posts, dataset.names) == (texts, ("-1",))
+        assert (dataset.posts, dataset.labels_read_as) == (texts, {"-1": "negative"})
     database.close()

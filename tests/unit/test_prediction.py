@@ -55,6 +55,17 @@ def test_iter_batches_yields_every_post_once() -> None:
     assert classifier().predict(["", " "]) == [EMPTY_POST] * 2
 
 
+def test_repost_without_words_fails_in_version_2_only() -> None:
+    posts = ["转发微博", "<p>转发微博</p>", "//@小王:", POSTS[0], f"<p>{POSTS[0]}</p> 来自iPhone客户端"]
+    assert not any(one is EMPTY_POST for one in classifier().predict(posts))
+    second = classifier()
+    second.preprocessing = 2
+    *empty, plain, dressed = second.predict(posts)
+    assert empty == [EMPTY_POST] * 3
+    assert check(plain).probabilities == check(dressed).probabilities
+    assert check(dressed).characters_read == len(posts[-1])
+
+
 def test_predict_computes_equal_posts_once() -> None:
     backbone = models.backbone_of(models.reference())
     seen: list[int] = []

@@ -164,6 +164,20 @@ def test_train_options_reach_every_part_of_config(wb: Workbench, few: Path) -> N
     assert wb.runs.get(result.run_id).plan["plan"]["machine"] == MACHINE
 
 
+@UNKNOWN_OVERLAP
+def test_map_reads_other_labels(wb: Workbench, few: Path) -> None:
+    frame = frame_of(few)
+    frame["label"] = frame["label"].map({0: 1, 1: 5})
+    wb.train(frame, "stars", map=["1=差", "5=好"], **SHORT)
+    assert wb.adapters.card("stars").labels == ("好", "差")
+    rules = {1: "negative", 5: "positive"}
+    card = wb.evaluate(frame, map=rules, machine=models.MACHINE)
+    assert card == wb.evaluate(few, machine=models.MACHINE)
+    assert wb.audit(frame, map=rules).labels == {"negative": 20, "positive": 20}
+    with pytest.raises(UserInputError, match="is no rule"):
+        wb.audit(frame, map="1")
+
+
 def interrupting(iter_train: Callable[..., Any]) -> Callable[..., Iterator[object]]:
     """Let a training send Ctrl-C to this process at its second step."""
 

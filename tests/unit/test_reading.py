@@ -304,4 +304,4 @@ def test_csv_cells_are_read_unchanged(tmp_path_factory: pytest.TempPathFactory, 
     path = tmp_path_factory.getbasetemp() / "any.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "other"), *table])
-    assert [tuple(row.cells.values()) for row in read(path, encoding="utf-8")[1]] == table
+    assert [tuple(row.cells.values()) for row in read(path, text="text", header=True, encoding="utf-8")[1]] == table

@@ -149,14 +149,14 @@ def test_training_events_report_sizes_and_stages(wb: Workbench, uninterrupted: U
     assert (uninterrupted.journal[0], uninterrupted.journal[-1]) == ("RunStarted", "RunFinished")
 
 
-def test_run_without_grouping_resumes_with_first_grouping(wb: Workbench, tmp_path: Path) -> None:
-    rows = [f"{n % 2},第{n}条{'好' if n % 2 else '坏'}极了[{'哈哈' if n % 3 else '泪'}]" for n in range(80)]
-    plan = models.training_plan(tmp_path, "whole", grouping=1)
+def test_run_without_versions_resumes_with_the_first_ones(wb: Workbench, tmp_path: Path) -> None:
+    rows = [f"{n % 2},第{n}条{'好' if n % 2 else '坏'}极了[{'哈哈' if n % 3 else '泪'}]<br>" for n in range(80)]
+    plan = models.training_plan(tmp_path, "whole", grouping=1, preprocessing=1)
     plan.data[0].write_text("label,review\n" + "\n".join(rows) + "\n", encoding="utf-8")
     whole = list(wb.iter_train(plan))[-1]
     run = models.stop_after(wb.iter_train(dataclasses.replace(plan, name="parted")), 3)
     # As an earlier version stored the run.
-    forget = "UPDATE runs SET plan = json_remove(plan, '$.plan.grouping') WHERE id = ?"
+    forget = "UPDATE runs SET plan = json_remove(plan, '$.plan.grouping', '$.plan.preprocessing') WHERE id = ?"
     with wb.runs._database.transaction():
         assert wb.runs._database.execute(forget, (run,)).rowcount == 1
     resumed = list(wb.iter_resume(run))[-1]

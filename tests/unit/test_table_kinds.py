@@ -91,6 +91,20 @@ def test_plain_tsv_keeps_its_quotes(tmp_path: Path) -> None:
         check(write(tmp_path / "f.tsv", "review\tlabel\n" + lines), "without quoting", posts=posts)
 
 
+def test_plain_tsv_with_late_quotes_keeps_them(tmp_path: Path) -> None:
+    posts = [
+        *(f"第{number}条今天的天气真好" for number in range(20_000)),
+        '他说"好"，真好',
+        '"开头有引号',
+        '"两头都有"',
+    ]
+    lines = "".join(f"{post}\t{number % 2}\n" for number, post in enumerate(posts))
+    path = write(tmp_path / "f.tsv", "review\tlabel\n" + lines)
+    source, rows, _report = read(path)
+    assert "without quoting" in source.summary()
+    assert [row.text for row in rows] == posts
+
+
 def test_backslash_quotes_are_read(tmp_path: Path) -> None:
     posts = [f'他说"好", {post}\\' for post in POSTS]
     with (tmp_path / "f.csv").open("w", encoding="utf-8", newline="") as file:

@@ -70,7 +70,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         self.keymap = check_keymap(self.settings.keys)
         """Keys from the settings at start, by action name."""
         self.set_keymap(self.keymap)
-        self.engine = WorkerThread("engine", home, yields=True)
+        self.engine = WorkerThread("engine", home)
         self.records = WorkerThread("records", home)
         self._home = home
         self._hub: WorkerThread | None = None

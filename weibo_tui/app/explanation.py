@@ -23,10 +23,12 @@ _FIELDS: Mapping[str, str] = {
     "label-column": N_("Label column"),
     "labels": N_("Label names"),
     "learning-rate": N_("Learning rate"),
+    "map": N_("Label map"),
     "max-length": N_("Maximum length"),
     "minutes": N_("Minutes"),
     "name": N_("Name"),
     "out": N_("Result file"),
+    "prefix": N_("Column prefix"),
     "tokens": N_("Tokens"),
 }
 """Labels of fields by the name of the command-line option."""

@@ -9,6 +9,7 @@ from textual.content import Content
 
 from weibo_tui.display_names import label_name
 from weibo_tui.storage import codec
+from weibo_tui.text.furniture import split_forwarded
 from weibo_tui.text.terminal import sanitize
 
 # A label's color depends on its position among the labels, so that it is the same everywhere.
@@ -26,6 +27,12 @@ def safe_content(text: str, style: str = "") -> Content:
 def safe_line(text: str, style: str = "") -> Content:
     """Return text from outside as one line: line breaks and tabs become spaces."""
     return safe_content(" ".join(text.split()), style)
+
+
+def post_content(post: str) -> Content:
+    """Return a post as content: the author's own words first, then what is forwarded, muted."""
+    own, forwarded = split_forwarded(post)
+    return Content.assemble(safe_content(own), safe_content(forwarded, "$text-muted"))
 
 
 def label_color(label: str, labels: Sequence[str]) -> str:

@@ -12,9 +12,11 @@ from weibo_tui.cli import options
 from weibo_tui.cli.bases import CAN_RESUME
 from weibo_tui.cli.help import Command, Group
 from weibo_tui.cli.output import echo, echo_json, list_bad_rows, run_with_progress
+from weibo_tui.datasets.label_map import score_hint
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.labels import label_notes, labels_read_as
 from weibo_tui.presentation.numbers import percent
 
 group = typer.Typer(name="data", cls=Group, help=_("Labeled files to train on."), no_args_is_help=True)
@@ -48,11 +50,12 @@ def audit(
     bad_rows: options.BadRows = None,
     overwrite: options.Overwrite = False,
     labels: options.Labels = None,
+    label_map: options.LabelMap = None,
 ) -> None:
     from weibo_tui.workbench import AuditConfig, AuditResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite)
-    plan = AuditConfig(tuple(data or ()), columns, options.label_names(labels))
+    plan = AuditConfig(tuple(data or ()), columns, options.label_names(labels), label_map or ())
     figures = run_with_progress(lambda workbench: workbench.iter_audit(plan), AuditResult).audit.to_json()
     if json:
         echo_json(figures)
@@ -68,6 +71,12 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
     yield _("Rows           {rows}, {empty} empty, {unlabelled} unlabeled").format(
         rows=f"{figures['rows']:,}", empty=figures["empty"], unlabelled=figures["unlabelled"]
     )
+    left_out = {"several labels": figures["several_labels"], "dropped": figures["dropped"]}
+    yield from label_notes({}, left_out)
+    if figures["labels_read_as"]:
+        yield _("Labels         {labels}").format(labels=labels_read_as(figures["labels_read_as"]))
+    if hint := score_hint(figures["labels"]):
+        yield _("Note: {problem}").format(problem=hint)
     for name, number in figures["labels"].items():
         yield _("Label          {name}: {number} ({share})").format(
             name=label_name(name), number=f"{number:,}", share=percent(number / used if used else None)

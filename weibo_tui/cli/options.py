@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from weibo_tui.datasets.containers import expand
+from weibo_tui.datasets.labels import split_names
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters, Parameter, parameters, preset_values
 from weibo_tui.errors import UserInputError
@@ -36,6 +37,18 @@ Labels = Annotated[
         metavar="NAMES",
         rich_help_panel=DATA,
         help=_("Label names in order, like bad,good (default: negative,positive for 0 and 1)."),
+    ),
+]
+LabelMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="RULE",
+        rich_help_panel=DATA,
+        help=_(
+            "Rule for labels: '1,2=negative', '<3=negative' for scores, or '3=' to leave label 3 out. Give it again "
+            "for another rule."
+        ),
     ),
 ]
 ValidationData = Annotated[
@@ -196,7 +209,7 @@ def _option(item: Parameter) -> inspect.Parameter:
 
 def label_names(listed: str | None) -> tuple[str, ...] | None:
     """Return the labels that `--labels` lists."""
-    return None if listed is None else tuple(part.strip() for part in listed.split(","))
+    return None if listed is None else tuple(split_names(listed))
 
 
 def name_after(source: str, default: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,12 +30,12 @@ from weibo_tui.cli.output import (
 )
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.datasets.tables import Columns
-from weibo_tui.display_names import skipped_rows
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
 from weibo_tui.engine.hyperparameters import Acceleration, ComputeOptions, DataSplit, Hyperparameters
 from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
+from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import per_second
 from weibo_tui.presentation.run_events import compute_setup, describe_event, posts_per_split
 from weibo_tui.progress import Progress, Rate
@@ -74,6 +74,7 @@ def train(
     columns: Columns = Columns(),
     bad_rows: options.BadRows = None,
     labels: options.Labels = None,
+    label_map: options.LabelMap = None,
     validation_data: options.ValidationData = None,
     test_data: options.TestData = None,
     split: DataSplit = DataSplit(),
@@ -113,6 +114,7 @@ def train(
             machine=machine,
             overwrite=overwrite,
             keep_states=acceleration.keep_states,
+            map=label_map or (),
         )
         follow(workbench, workbench.iter_train(config), json, wait=not now)
 
@@ -125,9 +127,8 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
     finished: RunFinished | None = None
     try:
         with (
-            _training_slot(workbench, wait),
             progress_bars(data=json) as bars,
-            interruptible(events) as steps,
+            interruptible(_in_slot(workbench, events, wait, bars.line)) as steps,
         ):
             printer = _EventPrinter(bars)
             for event in steps:
@@ -155,19 +156,22 @@ def follow(workbench: Workbench, events: Iterator[object], json: bool, wait: boo
     _echo_result(workbench, finished, json)
 
 
-@contextmanager
-def _training_slot(workbench: Workbench, wait: bool) -> Iterator[None]:
-    """Make queued trainings of other programs wait for the block. `wait` for those in progress first."""
-    slot = workbench.take_training_slot()
-    if slot is None and wait:
-        echo_info(_("Another training is in progress. This one starts when it is done. Use --now to start it now."))
-        while (slot := workbench.take_training_slot()) is None:
-            time.sleep(SLOT_SECONDS)
-    try:
-        yield
-    finally:
+def _in_slot(
+    workbench: Workbench, events: Iterator[object], wait: bool, say: Callable[[str], object]
+) -> Iterator[object]:
+    """Yield the events of a training. After the first one, before which most refusals come, take the training slot."""
+    with closing(events), ExitStack() as stack:  # type: ignore[type-var]  # all long work is a generator
+        first = next(events)
+        slot = workbench.take_training_slot()
+        if slot is None and wait:
+            say(_("Another training is in progress. This one starts when it is done. Use --now to start it now."))
+            while (slot := workbench.take_training_slot()) is None:
+                yield Progress("waiting", 0)
+                time.sleep(SLOT_SECONDS)
         if slot is not None:
-            slot.release()
+            stack.callback(slot.release)
+        yield first
+        yield from events
 
 
 def _echo_result(workbench: Workbench, finished: RunFinished, json: bool) -> None:
@@ -203,6 +207,9 @@ class _EventPrinter:
             self._bars.update(_("training"), event.step, event.steps or None, note)
         elif isinstance(event, RunStarted):
             self._bars.line(_started(event))
+            several = {"several labels": event.posts.get("several labels", 0)}  # the other rows are among the posts
+            for note in label_notes(event.labels_read_as, several):
+                self._bars.line(note)
         elif isinstance(event, Evaluated) and event.accuracy is None and not isfinite(event.loss):
             message = _("No validation loss at step {step}. The validation posts are too few or too short.")
             self._bars.line(message.format(step=f"{event.step:,}"))
@@ -242,21 +249,28 @@ def evaluate(
     json: options.Json = False,
     columns: Columns = Columns(),
     bad_rows: options.BadRows = None,
+    label_map: options.LabelMap = None,
     machine: ComputeOptions = ComputeOptions(),
 ) -> None:
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
     list_bad_rows(data or (), columns, bad_rows, overwrite)
-    config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite)
+    config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite, label_map or ())
     result = run_with_progress(lambda workbench: workbench.iter_evaluate(config), EvaluationResult)
-    score = result.score.to_dict() | {"seen_in_training": result.seen_in_training, "unlabeled": result.unlabeled}
+    score = result.score.to_dict() | {
+        "seen_in_training": result.seen_in_training,
+        "unlabeled": result.unlabeled,
+        "several_labels": result.left_out.get("several labels", 0),
+        "dropped": result.left_out.get("dropped", 0),
+        "labels_read_as": result.labels_read_as,
+    }
     if json:
         echo_json(score)
     else:
         for line in score_lines(score):
             echo(line)
-    if result.unlabeled:
-        echo_info(skipped_rows(result.unlabeled))
+    for note in label_notes(result.labels_read_as, result.left_out):
+        echo_info(note)
     if result.warning:
         echo_info(result.warning)
     if result.errors is not None:

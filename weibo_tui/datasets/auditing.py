@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weibo_tui.datasets.labels import MAX_LABELS, resolve_labels
+from weibo_tui.datasets.label_map import NO_RULES, Assignment, LabelMap, assign_labels, score_hint
+from weibo_tui.datasets.labels import MAX_LABELS
 from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.datasets.splitting import Split, split_with_progress
@@ -17,8 +18,9 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
-from weibo_tui.text.cleaning import clean, is_repost, normalize, words_only
+from weibo_tui.text.cleaning import clean, normalize, words_only
 from weibo_tui.text.emoticons import find_emoticons
+from weibo_tui.text.furniture import split_forwarded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,8 +76,10 @@ class Audit:
     """The figures of one or several files together.
 
     `rows` counts all rows, `empty` those whose cleaned post is empty. All other figures are of the other rows.
-    `unlabelled` have no label, or a model's. `duplicates` are posts with the normalized text of an earlier one,
-    `contradictions` normalized texts with different labels, `reposts` the share with a `//@name` mark.
+    `unlabelled` have no label, or a model's; `several_labels` have more than one; `dropped` are left out by the map.
+    `labels_read_as` are the names of labels in the files, where these are others. `duplicates` are posts with the
+    normalized text of an earlier one, `contradictions` normalized texts with different labels, `reposts` the share with
+    words that are forwarded.
     `word_duplicates` are further posts that equal an earlier one except for emoticons, punctuation, digits and topics,
     and `word_contradictions` texts without these that have different labels. `near_duplicates` are further posts that
     share 80 % of their pairs of characters with an earlier one.
@@ -94,6 +98,9 @@ class Audit:
     word_duplicates: int
     word_contradictions: int
     near_duplicates: int
+    several_labels: int = 0
+    dropped: int = 0
+    labels_read_as: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as lists, dictionaries, numbers and None."""
@@ -105,6 +112,7 @@ def audit(
     columns: Columns = Columns(),
     labels: Sequence[str] | None = None,
     *,
+    label_map: LabelMap = NO_RULES,
     seed: int = 0,
 ) -> Generator[Progress, None, Audit]:
     """Return the figures of files with or without labels.
@@ -112,43 +120,81 @@ def audit(
     Raise UserInputError where `open_table` does, and for labels that do not fit the names in `labels`.
     """
     sources = [open_table(path, columns) for path in paths]
-    posts: list[str] = []
-    raw_labels: list[str] = []  # as in the files, empty for none
-    lengths: list[int] = []
-    labels_by_text: dict[str, set[str]] = {}  # of the normalized text
-    row_counts = [0] * len(sources)
-    for file, source in enumerate(sources):
-        report = Report()
-        for row in read_rows(source, report):
-            row_counts[file] += 1
-            length = len(clean(row.text).text)
-            if length:
-                posts.append(row.text)
-                raw_labels.append(row.label or "")
-                lengths.append(length)
-                labels_by_text.setdefault(normalize(row.text), set()).add(row.label or "")
-            if sum(row_counts) % STEP == 0:
-                yield Progress("reading", sum(row_counts))
-        yield Progress("reading", sum(row_counts), note=source.summary(report))
+    rows = yield from _read(sources)
+    counts = Counter(filter(None, rows.labels))
+    _check_number(sources, counts, label_map)
+    label_map.check_used(counts)
+    assigned = assign_labels(counts, labels, label_map)
+    left_out: Counter[str] = Counter()
+    for label, reason in assigned.left_out.items():
+        left_out[reason] += counts[label]
+    names = [_name(assigned, label) for label in rows.labels]
+    totals = Counter(names)
+    labels_by_text = yield from _labels_by_text(rows.posts, names)
     labels_by_words: dict[str, set[str]] = {}
     for text, text_labels in labels_by_text.items():
         labels_by_words.setdefault(words_only(text) or text, set()).update(text_labels)
     similar = yield from near_duplicates(list(labels_by_words))
     return Audit(
-        files=tuple(map(_audited_file, sources, row_counts)),
-        rows=sum(row_counts),
-        empty=sum(row_counts) - len(posts),
-        unlabelled=raw_labels.count(""),
-        labels=_count_labels(sources, raw_labels, labels),
-        duplicates=len(posts) - len(labels_by_text),
+        files=tuple(map(_audited_file, sources, rows.numbers)),
+        rows=sum(rows.numbers),
+        empty=sum(rows.numbers) - len(rows.posts),
+        unlabelled=rows.labels.count("") + left_out["unlabeled"],
+        labels={name: totals[name] for name in assigned.labels.names} if counts else {},
+        duplicates=len(rows.posts) - len(labels_by_text),
         contradictions=_contradictions(labels_by_text),
-        length=_lengths(lengths),
-        emoticons=(yield from _emoticons(posts, raw_labels, seed)),
-        reposts=_share(sum(map(is_repost, posts)), len(posts)),
+        length=_lengths(rows.lengths),
+        emoticons=(yield from _emoticons(rows.posts, names, seed)),
+        reposts=_share(sum(bool(split_forwarded(post)[1]) for post in rows.posts), len(rows.posts)),
         word_duplicates=len(labels_by_text) - len(labels_by_words),
         word_contradictions=_contradictions(labels_by_words),
         near_duplicates=len({later for _earlier, later in similar}),
+        several_labels=left_out["several labels"],
+        dropped=left_out["dropped"],
+        labels_read_as=assigned.read_as(),
     )
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Posts with something to read, their labels as in the files (empty for none), and the rows of each file."""
+
+    posts: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+
+
+def _read(sources: Sequence[PostTable]) -> Generator[Progress, None, _Rows]:
+    rows = _Rows()
+    for source in sources:
+        rows.numbers.append(0)
+        report = Report()
+        for row in read_rows(source, report):
+            rows.numbers[-1] += 1
+            if length := len(clean(row.text).text):
+                rows.posts.append(row.text)
+                rows.labels.append(row.label or "")
+                rows.lengths.append(length)
+            if sum(rows.numbers) % STEP == 0:
+                yield Progress("reading", sum(rows.numbers))
+        yield Progress("reading", sum(rows.numbers), note=source.summary(report))
+    return rows
+
+
+def _labels_by_text(posts: Sequence[str], names: Sequence[str]) -> Generator[Progress, None, dict[str, set[str]]]:
+    """Return the labels of each normalized text."""
+    labels: dict[str, set[str]] = {}
+    for number, (post, name) in enumerate(zip(posts, names, strict=True), start=1):
+        labels.setdefault(normalize(post), set()).add(name)
+        if number % STEP == 0:
+            yield Progress("grouping", number, len(posts))
+    return labels
+
+
+def _name(assigned: Assignment, label: str) -> str:
+    index = assigned.indices.get(label)
+    return "" if index is None else assigned.labels.names[index]
 
 
 def _contradictions(labels_by_text: Mapping[str, set[str]]) -> int:
@@ -160,23 +206,15 @@ def _audited_file(source: PostTable, rows: int) -> AuditedFile:
     return AuditedFile(*file, source.columns, source.text_column, source.label_column, rows)
 
 
-def _count_labels(
-    sources: Sequence[PostTable], raw_labels: Sequence[str], names: Sequence[str] | None
-) -> dict[str, int]:
-    counts = Counter(label for label in raw_labels if label)
-    if len(counts) > MAX_LABELS:
+def _check_number(sources: Sequence[PostTable], labels: Collection[str], label_map: LabelMap) -> None:
+    classes = {label_map.apply(label) for label in labels}
+    if len(classes) > MAX_LABELS:
+        if hint := score_hint([label for label in classes if label]):
+            files = join_list(str(source.path) for source in sources)
+            raise UserInputError(_("{files}: {problem}").format(files=files, problem=hint))
         columns = join_list(dict.fromkeys(source.label_column for source in sources if source.label_column))
         message = _("Column {column} has more than {limit} different labels. Is it the right column?")
         raise UserInputError(message.format(column=columns, limit=MAX_LABELS))
-    if not counts:
-        return {}
-    labels = resolve_labels(counts, names)
-    totals = [0] * len(labels.names)
-    for label, number in counts.items():
-        index = labels.index(label)
-        assert index is not None  # resolve_labels knows every one
-        totals[index] += number
-    return dict(zip(labels.names, totals, strict=True))
 
 
 def _lengths(lengths: Sequence[int]) -> Lengths:

@@ -166,10 +166,13 @@ def _check_kind(path: Path, head: bytes) -> None:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for magic, kind, fix in _OTHER_KINDS:
         if head.startswith(magic) or (magic.startswith(b"<") and start.startswith(magic)):
-            raise UserInputError(f"{_('{path} is {kind}.').format(path=path, kind=_(kind))} {_(fix)}")
+            raise _another_kind(path, kind, fix)
     if head[257:262] == b"ustar":
-        message = _("{path} is a tar archive. Unpack it, and give the file in it.")
-        raise UserInputError(message.format(path=path))
+        raise _another_kind(path, N_("a tar archive"), _UNPACK)
+
+
+def _another_kind(path: Path, kind: str, fix: str) -> UserInputError:
+    return UserInputError(_("{path} is {kind}. {fix}").format(path=path, kind=_(kind), fix=_(fix)))
 
 
 def _zip_member(path: Path) -> DataFile:
@@ -183,7 +186,7 @@ def _zip_member(path: Path) -> DataFile:
         return DataFile(path)
     for start, kind in _OFFICE.items():
         if any(name.startswith(start) for name in names):
-            raise UserInputError(f"{_('{path} is {kind}.').format(path=path, kind=_(kind))} {_(_EXPORT)}")
+            raise _another_kind(path, kind, _EXPORT)
     if any(member.flag_bits & 1 for member in members):
         raise UserInputError(_("{path} has a password. Unpack it, and give the file in it.").format(path=path))
     files = [name for name in names if not name.endswith("/") and not _is_hidden(name)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from weibo_tui.datasets.labels import MAX_LABEL_LENGTH, MAX_LABELS, Labels, resolve_labels
+from weibo_tui.datasets.label_map import NO_RULES, LabelMap, assign_labels, score_hint
+from weibo_tui.datasets.labels import MAX_LABEL_LENGTH, MAX_LABELS, Labels, is_number, sentiments
 from weibo_tui.datasets.reading import PostTable, open_table, read_rows
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.errors import UserInputError
@@ -27,8 +29,9 @@ class Dataset:
     """Posts with something to read in them, in the order of the files, and their labels.
 
     `places[i]` is where post i was read: the index of its file in `sources`, and its row. `skipped` are the places of
-    rows whose cleaned post is empty. `digest` is the SHA-256 of posts and label names. `unlabeled` is the number of
-    rows left out because their label is a model's.
+    rows whose cleaned post is empty. `digest` is the SHA-256 of posts and label names. `left_out` are numbers of other
+    rows by the reason: `predicted` (the label is a model's), `unlabeled`, `several labels`, `dropped` (by the map).
+    `labels_read_as` are the names of labels in the files, where these are others.
     """
 
     posts: list[str]
@@ -38,7 +41,13 @@ class Dataset:
     places: list[tuple[int, int]]
     skipped: list[tuple[int, int]]
     digest: str
-    unlabeled: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    labels_read_as: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def unlabeled(self) -> int:
+        """The number of rows that no person has labeled."""
+        return self.left_out.get("predicted", 0) + self.left_out.get("unlabeled", 0)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,52 +66,85 @@ def load_dataset(
     labels: Labels | Sequence[str] | None = None,
     *,
     preprocessing: int = PREPROCESSING,
+    label_map: LabelMap | None = NO_RULES,
 ) -> Generator[Progress, None, Dataset]:
     """Read labeled files and return the dataset.
 
-    `labels` are the names for a new adapter (`--labels`), or the `Labels` of one to evaluate. Raise UserInputError
-    where `open_table` does, for a row with a post and no label, and for a label that is not in the set.
+    `labels` are the names for a new adapter (`--labels`), or the `Labels` of one to evaluate. For `label_map` see
+    `assign_labels`. Raise UserInputError where `open_table` does, where no row is left, and for a label that is not in
+    the set.
     """
     sources = tuple(open_table(path, columns, need_label=True) for path in paths)
-    posts: list[str] = []
-    codes: list[int] = []  # of the raw labels, numbered in the order of their first occurrence
-    places: list[tuple[int, int]] = []
-    skipped: list[tuple[int, int]] = []
-    first: dict[str, tuple[int, int]] = {}  # the place of each raw label's first occurrence
-    numbers: dict[str, int] = {}  # raw label to code
-    done = unlabeled = 0
+    rows = yield from _read(sources, preprocessing, label_map)
+    files = join_list(map(str, paths))
+    if label_map is not None:
+        label_map.check_used(rows.first)
+    assigned = assign_labels(rows.first, labels, label_map)
+    for label, (file, number) in rows.first.items():
+        if label not in assigned.indices and label not in assigned.left_out:
+            if hint := score_hint(rows.first):
+                raise UserInputError(_("{files}: {problem}").format(files=files, problem=hint))
+            raise _not_in_set(assigned.labels, label, rows.first, sources[file], number)
+    fractions = [name for name in assigned.labels.names if is_number(name) and not float(name).is_integer()]
+    if fractions and label_map is not None and not isinstance(labels, Labels):
+        raise UserInputError(_("{files}: {problem}").format(files=files, problem=score_hint(assigned.labels.names)))
+    rows.left_out.update(assigned.left_out[label] for label in rows.labels if label in assigned.left_out)
+    kept = [index for index, label in enumerate(rows.labels) if label in assigned.indices]
+    if rows.left_out and not kept:
+        if rows.left_out.keys() == {"predicted"}:
+            message = _("No human labels: {files}. Correct labels in the history, then export it again.")
+        else:
+            message = _("{files}: no row has both a post and a label.")
+        raise UserInputError(message.format(files=files))
+    posts = [rows.posts[index] for index in kept]
+    codes = [assigned.indices[rows.labels[index]] for index in kept]
+    digest = yield from _digest(posts, codes, assigned.labels.names)
+    places = [rows.places[index] for index in kept]
+    left_out = dict(rows.left_out)
+    return Dataset(posts, codes, assigned.labels, sources, places, rows.skipped, digest, left_out, assigned.read_as())
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows with a post and a label: the labels as in the files, and the place of the first row with each of them."""
+
+    posts: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    first: dict[str, tuple[int, int]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def _read(
+    sources: Sequence[PostTable], preprocessing: int, label_map: LabelMap | None
+) -> Generator[Progress, None, _Rows]:
+    rows = _Rows()
+    classes: set[str | None] = set()
+    done = 0
     for file, source in enumerate(sources):
         report = Report()
         for row in read_rows(source, report):
             place = (file, row.number)
             if not clean(row.text, preprocessing).text.strip():
-                skipped.append(place)
-            elif row.predicted:
-                unlabeled += 1
+                rows.skipped.append(place)
+            elif not row.label:
+                rows.left_out["predicted" if row.predicted else "unlabeled"] += 1
             else:
-                label = _check_label(source, row.number, row.label)
-                if label not in numbers:
-                    numbers[label] = _next_number(source, numbers)
-                    first[label] = place
-                posts.append(row.text)
-                codes.append(numbers[label])
-                places.append(place)
+                label = sys.intern(row.label)  # one string for all rows of a label
+                if label not in rows.first:
+                    classes.add(label if label_map is None else label_map.apply(label))
+                    _check_label(source, row.number, label, classes)
+                    rows.first[label] = place
+                rows.posts.append(row.text)
+                rows.labels.append(label)
+                rows.places.append(place)
             done += 1
             if done % STEP == 0:
                 yield Progress("reading", done)
         yield Progress("reading", done, note=source.summary(report))
     yield Progress("reading", done, done)
-    if unlabeled and not posts:
-        message = _("No human labels: {files}. Correct labels in the history, then export it again.")
-        raise UserInputError(message.format(files=join_list(map(str, paths))))
-    label_set = labels if isinstance(labels, Labels) else resolve_labels(numbers, labels)
-    indices = [label_set.index(label) for label in numbers]
-    for label, index in zip(numbers, indices, strict=True):
-        if index is None:
-            raise _not_in_set(label_set, label, numbers, sources[first[label][0]], first[label][1])
-    codes = [index for code in codes if (index := indices[code]) is not None]
-    digest = yield from _digest(posts, codes, label_set.names)
-    return Dataset(posts, codes, label_set, sources, places, skipped, digest, unlabeled)
+    return rows
 
 
 def check_trainable(dataset: Dataset, posts: int | None = None) -> None:
@@ -123,35 +165,32 @@ def check_trainable(dataset: Dataset, posts: int | None = None) -> None:
         raise UserInputError(message.format(files=files, labels=join_list(missing)))
 
 
-def _check_label(source: PostTable, number: int, label: str | None) -> str:
-    if not label:
-        message = _("{path}, row {row}: the post has no label. Add one in column {column}, or remove the row.")
-        raise UserInputError(message.format(path=source.path, row=number, column=source.label_column))
+def _check_label(source: PostTable, number: int, label: str, classes: Collection[str | None]) -> None:
     if len(label) > MAX_LABEL_LENGTH:
         message = _("{path}, row {row}: column {column} has a label of {number} characters. Is it the right column?")
         raise UserInputError(
             message.format(path=source.path, row=number, column=truncate(source.label_column or ""), number=len(label))
         )
-    return label
-
-
-def _next_number(source: PostTable, numbers: dict[str, int]) -> int:
-    if len(numbers) == MAX_LABELS:
+    if len(classes) > MAX_LABELS:
+        if hint := score_hint([label for label in classes if label]):
+            raise UserInputError(_("{files}: {problem}").format(files=source.path, problem=hint))
         message = _("{path}: column {column} has more than {limit} different labels. Is it the right column?")
         raise UserInputError(message.format(path=source.path, column=source.label_column, limit=MAX_LABELS))
-    return len(numbers)
 
 
-def _not_in_set(labels: Labels, label: str, present: Iterable[str], source: PostTable, number: int) -> UserInputError:
+def _not_in_set(labels: Labels, label: str, present: Collection[str], source: PostTable, number: int) -> UserInputError:
+    meaning = sentiments(present).get(label)
     message = _(
-        "{path}, row {row}: the label {label} is not in the set ({labels}). The data has the labels {found}. Name them "
-        "as the adapter does, or choose an adapter with these labels."
+        "{path}, row {row}: the label {label}{meaning} is not in the set ({labels}). The data has the labels {found}. "
+        "Name them as the adapter does, or leave some out as in --map '{label}=', or choose an adapter with these "
+        "labels."
     )
     return UserInputError(
         message.format(
             path=source.path,
             row=number,
             label=truncate(label),
+            meaning="" if meaning in (None, label) else f" ({meaning})",
             labels=join_names(labels.names, MAX_LABELS_IN_MESSAGE),
             found=join_names(present, MAX_LABELS_IN_MESSAGE),
         )

@@ -11,7 +11,14 @@ from typing import Any
 
 from weibo_tui.datasets.arrow_files import read_batches, read_schema, to_python
 from weibo_tui.datasets.containers import DataFile, open_container
-from weibo_tui.datasets.dialects import SAMPLE, detect_dialect, detect_layout, detect_newline, sample_rows
+from weibo_tui.datasets.dialects import (
+    SAMPLE,
+    detect_dialect,
+    detect_layout,
+    detect_newline,
+    has_plain_quotes,
+    sample_rows,
+)
 from weibo_tui.datasets.encodings import detect_encoding
 from weibo_tui.datasets.json_files import json_format, read_objects
 from weibo_tui.datasets.parsers import Cells, arrange, open_lines, read_cells
@@ -22,6 +29,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import truncate
 
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_MAX_SCANNED = 2**23  # characters
 _SAMPLE_ROWS = 1000  # that tell the columns
 
 
@@ -75,7 +83,13 @@ def _detect_text(data: DataFile, columns: Columns) -> Table:
     rows = sample_rows(sample, dialect, Layout())[0]
     if format_ == "fasttext":
         return Table(data, format_, encoding, dialect, Layout(("label", "text")))
-    return Table(data, format_, encoding, dialect, detect_layout(rows, columns.header, format_ == "txt"))
+    layout = detect_layout(rows, columns.header, format_ == "txt")
+    if format_ == "tsv" and dialect.quotes:
+        # Many programs write TSV without quoting, and few posts have quotes, so that the first rows may have none.
+        with open_lines(data, encoding) as lines:
+            quoted = (line for line in lines.first(_MAX_SCANNED) if '"' in line)
+            dialect = replace(dialect, quotes=not has_plain_quotes(quoted, dialect.delimiter, len(layout.names)))
+    return Table(data, format_, encoding, dialect, layout)
 
 
 def _detect_sheet(data: DataFile, columns: Columns) -> Table:

@@ -6,13 +6,13 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from weibo_tui.datasets.columns import fold, is_known, is_label_column
-from weibo_tui.datasets.parsers import FASTTEXT, NUMBER, Lines, parse
+from weibo_tui.datasets.parsers import FASTTEXT, NUMBER, Lines, fits, has_content, parse
 from weibo_tui.datasets.tables import Dialect, Format, Layout, Report
 
 SAMPLE = 2**18
@@ -44,7 +44,25 @@ def detect_dialect(sample: str, suffix: str) -> tuple[Format, Dialect]:
         choices += [Dialect(delimiter, escape="\\", newline=newline)] if '\\"' in sample else []
         choices += [Dialect(delimiter, quotes=False, newline=newline)]
     dialect = choices[0] if len(choices) == 1 else min(choices, key=lambda choice: _faults(sample, choice))
-    return "tsv" if delimiter == "\t" and suffix in (".tsv", ".tab", ".txt") else "csv", dialect
+    return "tsv" if delimiter == "\t" else "csv", dialect
+
+
+def has_plain_quotes(lines: Iterable[str], delimiter: str, width: int) -> bool:
+    """Return whether quotes are characters in these lines.
+
+    A program that quotes also quotes each cell with a quote in it, and doubles that quote.
+    """
+    characters = quotes = 0
+    for line in lines:
+        cells = line.rstrip("\r\n").split(delimiter)
+        if len(cells) != width:
+            quotes += 1
+            continue
+        for cell in cells:
+            is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', "")
+            quotes += is_quoted
+            characters += '"' in cell and not is_quoted
+    return characters > quotes
 
 
 def detect_newline(sample: str) -> str:
@@ -112,7 +130,7 @@ def detect_layout(rows: Sequence[Sequence[Any]], has_header: bool | None, is_lin
     """
     if not rows:
         return Layout()
-    titles = _titles(rows)
+    titles = 0 if has_header is False else _titles(rows)
     first = [str(cell if cell is not None else "").strip() for cell in rows[titles]]
     below = rows[titles + 1 :]
     if has_header is None:
@@ -137,16 +155,14 @@ def _titles(rows: Sequence[Sequence[Any]]) -> int:
     start = int(str(next(iter(rows[0]), "")).startswith("sep="))
     width = _width(rows)
     for at, row in enumerate(rows[start : start + _MAX_TITLES + 1], start):
-        if any(map(is_known, row)) and (_filled(row) > 1 or width == 1):
+        if any(map(is_known, row)) and all(_filled(title) < _filled(row) for title in rows[start:at]):
             return at
-        if _filled(row) > 1 or width == 1:
-            break
     alone = next((at for at, row in enumerate(rows[start:], start) if _filled(row) > 1 or width == 1), start)
     return alone if alone <= _MAX_TITLES else start
 
 
 def _filled(row: Sequence[Any]) -> int:
-    return sum(cell is not None and str(cell).strip() != "" for cell in row)
+    return sum(map(has_content, row))
 
 
 def _width(rows: Sequence[Sequence[Any]]) -> int:
@@ -164,14 +180,10 @@ def _is_header(first: Sequence[str], below: Sequence[Sequence[Any]]) -> bool:
     if not are_names or not names:
         return False
     kinds = [(cell, _kind([row[at] for row in below if at < len(row)])) for at, cell in enumerate(first)]
-    formed = [(cell, kind) for cell, kind in kinds if kind is not False]
+    formed = [(cell, kind) for cell, kind in kinds if not isinstance(kind, bool)]
     if formed:
-        return all(cell == "" or not _has_form(cell, kind) for cell, kind in formed)
+        return all(cell == "" or not fits(cell, kind) for cell, kind in formed)
     return len(first) > 1 or _NAME.fullmatch(first[0]) is not None
-
-
-def _has_form(cell: str, kind: Any) -> bool:
-    return cell in kind if kind is not None else NUMBER.fullmatch(cell) is not None
 
 
 def _kind(values: Sequence[Any]) -> frozenset[str] | bool | None:
@@ -192,7 +204,7 @@ def _are_row_numbers(values: Sequence[Any]) -> bool:
 
 
 def _is_empty(rows: Sequence[Sequence[Any]], at: int) -> bool:
-    return all(at >= len(row) or row[at] is None or not str(row[at]).strip() for row in rows)
+    return not any(at < len(row) and has_content(row[at]) for row in rows)
 
 
 def _free_name(number: int, taken: set[str]) -> str:

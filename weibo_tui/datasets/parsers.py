@@ -65,6 +65,12 @@ class Lines:
         block = self._stream.read(size)
         return block + self._stream.readline(MAX_RECORD + 1) if block else ""
 
+    def first(self, size: int) -> Iterator[str]:
+        """Yield the lines at the start of the file, about `size` characters."""
+        while size > 0 and (block := self.read_block()):
+            yield from io.StringIO(block, newline="")
+            size -= len(block)
+
     def __iter__(self) -> Lines:
         return self
 
@@ -214,9 +220,9 @@ def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int 
     width, header = len(layout.names), list(layout.header)
     for line, row in islice(records, layout.titles + bool(header), None):
         if len(row) != width:
-            if not any(map(_has_content, row)):
+            if not any(map(has_content, row)):
                 continue
-            if any(map(_has_content, row[width:])):
+            if any(map(has_content, row[width:])):
                 message = _("{number} cells, but the header has {expected}")
                 report.skip(line, message.format(number=len(row), expected=width), _join(row, table.dialect))
                 continue
@@ -234,7 +240,7 @@ def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int 
         yield line, row
 
 
-def _has_content(cell: object) -> bool:
+def has_content(cell: object) -> bool:
     return cell is not None and str(cell).strip() != ""
 
 

@@ -30,7 +30,7 @@ from weibo_tui.datasets.tables import (
 )
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import join_names, ngettext
+from weibo_tui.locale import join_list, join_names, ngettext
 from weibo_tui.progress import Progress, drain
 from weibo_tui.text.cleaning import MAX_POST_LENGTH
 from weibo_tui.text.spreadsheet import unescape_formula
@@ -87,7 +87,7 @@ class PostTable:
             parts.append(_("all labeled {label}").format(label=truncate(self.label)))
         elif self.label_column is not None:
             parts.append(_("labels in {column}").format(column=truncate(self.label_column)))
-        return f"{self.path.name}: {', '.join([*parts, *_counts(self.table.layout, report)])}"
+        return f"{self.path.name}: {join_list([*parts, *_counts(self.table.layout, report)])}"
 
 
 def _counts(layout: Layout, report: Report | None) -> Iterator[str]:

@@ -20,14 +20,15 @@ from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, drain
-from weibo_tui.text.cleaning import normalize, repost_parts, words_only
+from weibo_tui.text.cleaning import PREPROCESSING, normalize, repost_parts, words_only
+from weibo_tui.text.furniture import without_furniture
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 STEP = 1000  # posts between two steps of progress
-GROUPING_VERSION = 2
+GROUPING_VERSION = 3
 """Version of `group_posts`. A run records its own, and is resumed with the same split."""
 
 Indices: TypeAlias = "NDArray[np.int64]"
@@ -116,7 +117,7 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
     """Return the groups of posts that share a text, directly or through others, in order of their first posts.
 
     Version 1 compares normalized posts and parts of repost chains. Version 2 also compares what `words_only` leaves of
-    each, and near-duplicates of it.
+    each, and near-duplicates of it. Version 3 compares all of these without HTML and what crawlers add.
     """
     parents = list(range(len(posts)))  # a union-find forest
     first_by_text: dict[str, int] = {}
@@ -134,10 +135,11 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
             parents[max(post, other)] = min(post, other)
 
     for index, post in enumerate(posts):
-        for part in dict.fromkeys((post, *repost_parts(post))):
-            text = normalize(part)
+        whole = without_furniture(post).text if grouping > 2 else post
+        for part in dict.fromkeys((whole, *repost_parts(whole))):
+            text = normalize(part, 1)
             # A post without a text, for example of a name alone, shares that with others of its kind.
-            if text or part is post:
+            if text or part is whole:
                 join(index, first_by_text.setdefault(text, index))
             if grouping > 1 and (words := words_only(text)):
                 join(index, first_by_words.setdefault(words, index))
@@ -210,16 +212,19 @@ def _assign_one_of_each_label(
     return assigned
 
 
-def hash_texts(posts: Sequence[str]) -> Generator[Progress, None, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def hash_texts(
+    posts: Sequence[str], version: int = PREPROCESSING
+) -> Generator[Progress, None, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return two hashes of 64 bits for each post, (n,) and (n,), which keep none of its text.
 
-    The first are equal where `normalize` gives the same text, the second where `words_only` leaves the same of it.
+    The first are equal where `normalize` of this version gives the same text, the second where `words_only` leaves the
+    same of it.
     """
     import numpy as np
 
     texts, words = np.empty(len(posts), np.int64), np.empty(len(posts), np.int64)
     for index, post in enumerate(posts):
-        text = normalize(post)
+        text = normalize(post, version)
         texts[index], words[index] = _hash(text), _hash(words_only(text) or text)
         if (index + 1) % STEP == 0:
             yield Progress("hashing", index + 1, len(posts))

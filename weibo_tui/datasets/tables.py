@@ -42,7 +42,7 @@ _MAX_CONTENT = 1000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How to read a table; None is detected.
+    """Options for reading a table; None is detected.
 
     `text` and `label` are columns by name or number (from 1), `header` is whether the table has one, and `sheet` is one
     of a workbook (default: the first). `max_bad_rows` is the share of rows that may be skipped. `label_of` has absolute
@@ -139,15 +139,15 @@ class Report:
         total = self.rows + self.num_bad
         if self.num_bad <= max_share * total:
             return
-        message = _("{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them first.")
-        if self.rows:
-            message = _(
-                "{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them, or allow more with "
-                "--max-bad-rows."
-            )
+        in_app = _("{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them first.")
+        message = _(
+            "{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them, or allow more with "
+            "--max-bad-rows."
+        )
         first = self.bad[0]
-        numbers = {"bad": f"{self.num_bad:,}", "total": f"{total:,}"}
-        raise UserInputError(message.format(path=path, line=first.line, reason=truncate(first.reason, 300), **numbers))
+        values = {"path": path, "line": first.line, "reason": truncate(first.reason, 300)}
+        values |= {"bad": f"{self.num_bad:,}", "total": f"{total:,}"}
+        raise UserInputError((message if self.rows else in_app).format(**values), in_app.format(**values))
 
 
 def chunks(records: Iterable[T], rows: int, length: Callable[[T], int]) -> Iterator[list[T]]:

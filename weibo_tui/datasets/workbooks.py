@@ -33,8 +33,9 @@ def find_sheet(data: DataFile, requested: str | None) -> str:
     if requested.isdecimal() and 0 < int(requested[:6]) <= len(names):
         return str(names[int(requested[:6]) - 1])
     message = _("{path} has no sheet {name}. Choose one with --sheet. Sheets: {names}.")
-    there = join_names(names, _MAX_NAMES)
-    raise UserInputError(message.format(path=data.path, name=truncate(requested), names=there))
+    in_app = _("{path} has no sheet {name}. Sheets: {names}.")
+    values = {"path": data.path, "name": truncate(requested), "names": join_names(names, _MAX_NAMES)}
+    raise UserInputError(message.format(**values), in_app.format(**values))
 
 
 def read_sheet(table: Table) -> Iterator[Cells]:

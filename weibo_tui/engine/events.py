@@ -12,7 +12,10 @@ from weibo_tui.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """Start of a training or pretraining, or its resume at step `step` of `steps` (0: limited by time)."""
+    """Start of a training or pretraining, or its resume at step `step` of `steps` (0: limited by time).
+
+    `posts` are the numbers of posts by split, and of rows that were left out by the reason. `labels_read_as` are the
+    names of labels in the files, where these are others."""
 
     run: str
     name: str
@@ -27,6 +30,7 @@ class RunStarted:
     posts: dict[str, int]
     trainable: int
     frozen: int
+    labels_read_as: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

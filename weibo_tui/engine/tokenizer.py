@@ -13,7 +13,8 @@ from tokenizers import Encoding, Tokenizer
 from weibo_tui.engine import tokenizer_check
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import MAX_POST_LENGTH, Cleaned, clean
+from weibo_tui.text.cleaning import MAX_POST_LENGTH, clean
+from weibo_tui.text.rewriting import Cleaned
 
 # Characters that are encoded at once: an encoding takes some 200 bytes per token.
 MAX_BATCH_LENGTH = 2**18

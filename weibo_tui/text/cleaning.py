@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from weibo_tui.text.emoticons import BRACKETED
+from weibo_tui.text.furniture import without_furniture
+from weibo_tui.text.rewriting import Cleaned, Edit, rewrite
 
-PREPROCESSING = 1
+PREPROCESSING = 2
 """Version of `clean` that new adapters are trained with. Their cards record it."""
 
 MAX_POST_LENGTH = 10_000
@@ -46,11 +47,11 @@ _NAME = (
     r"|(?:(?<=//)|(?<=// ))@[^\s:：@/\[\]]{1,30}(?=[\s\u200b]?[:：])"
     r"|@(?:(?!(?i:https?)://)[\w·-]){1,30}"
 )
-_CLEANED = re.compile(rf"(?P<gap>(?:[\s{INVISIBLE}]|{_URL})++)|(?P<name>{_NAME})")
-_SURROGATES = re.compile("(?P<gap>[\ud800-\udfff]+)")
+_CLEANED = re.compile(rf"(?:[\s{INVISIBLE}]|{_URL})++|(?P<name>{_NAME})")
+_SURROGATES = re.compile("[\ud800-\udfff]+")
 _WHITE = re.compile(r"\s")
 _REPOST = re.compile(r"(?:[/／]{2}\s*|(?<![A-Za-z])RT\s*|回[复覆復]\s*)[@＠][^\s:：@＠/／\[\]]{0,30}[\s\u200b]*[:：]?")
-_FORWARDED = re.compile(r"[/／]{2}\s*[@＠]")
+_EMPTY_REPOST = re.compile(r"(?:\s?(?:[/／]{2}\s?|回[复覆復]\s?)@用户\s?[:：]?)++")
 _NOT_CONTENT = re.compile(rf"[\s{INVISIBLE}]|{_URL}|{_NAME}")
 # In a normalized text: emoticons, and what is no letter. Emoji are no letters either.
 _NOT_WORDS = rf"{BRACKETED}|[^\w\[#]+|[\d_]+|[\[#]"
@@ -61,71 +62,44 @@ _NO_WORDS_NOR_TOPICS = re.compile(rf"#[^#]{{1,60}}#|{_NOT_WORDS}")
 _MARKS = re.compile(rf"(?:{MARK}|[\uff9e\uff9f]){{30}}")
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaned:
-    """A post as the model reads it, and the place of each stretch of it in the raw post.
-
-    Stretch k begins at `starts[k]` of `text` and at `raw_starts[k]` of the raw post, which has `raw_length`
-    characters.
-    """
-
-    text: str
-    raw_length: int
-    starts: tuple[int, ...]
-    raw_starts: tuple[int, ...]
-
-    def raw_position(self, position: int) -> int:
-        """Return the index in the raw post of the character at `position` of `text`.
-
-        It never decreases, and the end maps to the end: after the first n characters of `text`, the first
-        `raw_position(n)` of the raw post have been read.
-        """
-        if position >= len(self.text):
-            return self.raw_length
-        stretch = max(bisect_right(self.starts, position) - 1, 0)
-        limit = self.raw_starts[stretch + 1] if stretch + 1 < len(self.raw_starts) else self.raw_length
-        return min(self.raw_starts[stretch] + max(position, 0) - self.starts[stretch], limit)
-
-
 def clean(post: str, version: int = PREPROCESSING) -> Cleaned:
-    """Return the post for the model, in one pass. Raise ValueError for an unknown version.
+    """Return the post for the model. Raise ValueError for an unknown version.
 
-    Version 1 removes URLs and invisible characters, writes `@用户` for every `@name`, and collapses white space.
-    Version 0 removes only surrogates without a partner. Emoticons, and words such as `[SEP]`, are text and stay.
+    Version 2 removes HTML and what crawlers add (see `without_furniture`), does as version 1, and leaves nothing of a
+    repost without words. Version 1 removes URLs and invisible characters, writes `@用户` for every `@name`, and
+    collapses white space. Version 0 removes only surrogates without a partner. Emoticons, and words such as `[SEP]`,
+    are text and stay. The words of other users in a repost stay too, after `//@用户:`.
     """
-    if version not in (0, 1):
+    if version not in (0, 1, 2):
         raise ValueError(f"unknown preprocessing version {version}")
-    pieces: list[str] = []
-    starts = [0]
-    raw_starts = [0]
-    length = done = 0
-    for match in (_CLEANED if version else _SURROGATES).finditer(post):
+    if version == 0:
+        return rewrite(post, ((*match.span(), "") for match in _SURROGATES.finditer(post)))
+    plain = without_furniture(post) if version > 1 else rewrite(post, ())
+    cleaned = rewrite(plain, _edits(plain.text))
+    if version > 1 and _EMPTY_REPOST.fullmatch(cleaned.text):
+        return rewrite(post, [(0, len(post), "")])
+    return cleaned
+
+
+def _edits(text: str) -> Iterator[Edit]:
+    """Yield the edits of version 1."""
+    for match in _CLEANED.finditer(text):
         begin, end = match.span()
-        raw = match.group()
-        if match.lastgroup == "name":
+        raw = match[0]
+        replacement = ""
+        if match["name"]:
             replacement = "@用户"
-        elif version and begin > 0 and end < len(post) and (raw == " " or _WHITE.search(raw)):
+        elif begin > 0 and end < len(text) and (raw == " " or _WHITE.search(raw)):
             replacement = " "
-        else:
-            replacement = ""
-        if replacement == raw:
-            continue
-        pieces += (post[done:begin], replacement)
-        length += begin - done
-        if replacement:
-            starts.append(length)
-            raw_starts.append(begin)
-            length += len(replacement)
-        starts.append(length)
-        raw_starts.append(end)
-        done = end
-    pieces.append(post[done:])
-    return Cleaned("".join(pieces), len(post), tuple(starts), tuple(raw_starts))
+        if replacement != raw:
+            yield begin, end, replacement
 
 
-def normalize(post: str) -> str:
+def normalize(post: str, version: int = PREPROCESSING) -> str:
     """Return the text by which posts are compared: NFKC, lower case, no URLs, @names, white space or invisible
-    characters."""
+    characters, and from version 2 of `clean` on without HTML and what crawlers add."""
+    if version > 1:
+        post = without_furniture(post).text
     split = _MARKS.sub("\\g<0>\u034f", post)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", split).casefold())
     return _NOT_CONTENT.sub("", folded)
@@ -133,7 +107,7 @@ def normalize(post: str) -> str:
 
 def repost_segments(post: str) -> list[str]:
     """Return what each user in a repost chain wrote, normalized, without empty parts."""
-    return [segment for segment in map(normalize, repost_parts(post)) if segment]
+    return [segment for part in repost_parts(without_furniture(post).text) if (segment := normalize(part, 1))]
 
 
 def words_only(normalized: str) -> str:
@@ -150,8 +124,3 @@ def repost_parts(post: str) -> list[str]:
     A post that is no repost has one part.
     """
     return _REPOST.split(post)
-
-
-def is_repost(post: str) -> bool:
-    """Return whether the post has a `//@name` mark before what another user wrote earlier."""
-    return _FORWARDED.search(post) is not None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from weibo_tui import atomic
+from weibo_tui.datasets.label_map import Rules, rule_list
 from weibo_tui.datasets.splitting import GROUPING_VERSION
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import (
@@ -30,6 +31,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
 from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import check_name
+from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
 
 ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
@@ -46,7 +48,8 @@ class TrainingConfig:
     `validation` and `test` are fractions of the posts, for which `validation_data` and `test_data` are files to use
     instead. A `base` that is a Hugging Face repository is downloaded first,
     unless `offline`. With `keep_states`, the activations below the adapter are computed once and cached on disk.
-    `grouping` is the version of `group_steps` that splits the posts."""
+    `grouping` is the version of `group_posts` that splits the posts, `preprocessing` that of `clean`. `map` are
+    rules for labels (see `label_map.Rules`), None in runs that are older than the field."""
 
     data: tuple[Path, ...]
     name: str
@@ -65,10 +68,13 @@ class TrainingConfig:
     offline: bool = False
     keep_states: bool = Acceleration().keep_states
     grouping: int = GROUPING_VERSION
+    preprocessing: int = PREPROCESSING
+    map: Rules | None = ()
 
     def __post_init__(self) -> None:
         _raise_if_errors(self._errors())
         check_name(self.name)
+        _set_rules(self)
 
     def _errors(self) -> Iterator[str]:
         if not self.data:
@@ -76,6 +82,7 @@ class TrainingConfig:
         for name in ("validation", "test"):
             if not 0 < getattr(self, name) < 0.5:
                 yield _("{name} is {value} and must be between 0 and 0.5").format(name=name, value=getattr(self, name))
+        yield from _preprocessing_errors(self.preprocessing)
         yield from DataSplit(split_seed=self.split_seed).problems()
         yield from self.hyper.problems()
         yield from self.machine.problems()
@@ -99,10 +106,12 @@ class TrainingConfig:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         return cls(
             **{
-                "grouping": 1,  # of runs that are older than the field
+                "grouping": 1,  # of runs that are older than these fields
+                "preprocessing": 1,
+                "map": None,
                 **values,
                 **{name: tuple(map(Path, values.get(name, ()))) for name in _FILES},
-                "columns": Columns(**values["columns"]),
+                "columns": Columns(**values["columns"] | {"label_of": _pairs(values["columns"].get("label_of", ()))}),
                 "labels": None if values["labels"] is None else tuple(values["labels"]),
                 "hyper": Hyperparameters(**values["hyper"]),
                 "machine": ComputeOptions(**values["machine"]),
@@ -112,7 +121,9 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
-    """Evaluate an adapter on labeled files. `errors` is the file for the posts that were predicted wrongly."""
+    """Evaluate an adapter on labeled files. `errors` is the file for the posts that were predicted wrongly.
+
+    `map` are rules for labels; see `label_map.Rules`."""
 
     data: tuple[Path, ...]
     adapter: str = ""
@@ -120,18 +131,24 @@ class EvaluationConfig:
     machine: ComputeOptions = ComputeOptions()
     errors: Path | None = None
     overwrite: bool = False
+    map: Rules = ()
 
     def __post_init__(self) -> None:
         self.machine.check()
+        _set_rules(self)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditConfig:
-    """Inspect labeled files before training; `labels` names the labels in order."""
+    """Inspect labeled files before training; `labels` names the labels in order, `map` are rules for them."""
 
     data: tuple[Path, ...]
     columns: Columns = Columns()
     labels: tuple[str, ...] | None = None
+    map: Rules = ()
+
+    def __post_init__(self) -> None:
+        _set_rules(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +180,9 @@ UNITS = TOKEN_UNITS
 
 @dataclass(frozen=True, slots=True)
 class PretrainingConfig:
-    """Pretrain a base `name` on the plain text in `corpus`, one post a line."""
+    """Pretrain a base `name` on the plain text in `corpus`, one post a line.
+
+    `preprocessing` is the version of `clean`."""
 
     corpus: Path
     name: str
@@ -178,6 +197,7 @@ class PretrainingConfig:
     recipe: PretrainingHyperparameters = field(default_factory=PretrainingHyperparameters)
     machine: ComputeOptions = ComputeOptions()
     checkpoint_seconds: float = 120.0
+    preprocessing: int = PREPROCESSING
 
     def __post_init__(self) -> None:
         _raise_if_errors(self._errors())
@@ -194,6 +214,7 @@ class PretrainingConfig:
             yield _("context is {value} and must be from 1 to {positions}").format(
                 value=self.recipe.context, positions=self.positions
             )
+        yield from _preprocessing_errors(self.preprocessing)
         yield from self.recipe.problems()
         yield from self.machine.problems()
 
@@ -204,12 +225,29 @@ class PretrainingConfig:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         return cls(
             **{
+                "preprocessing": 1,  # of runs that are older than the field
                 **values,
                 "corpus": Path(values["corpus"]),
                 "recipe": PretrainingHyperparameters(**values["recipe"]),
                 "machine": ComputeOptions(**values["machine"]),
             }
         )
+
+
+def _pairs(values: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((file, label) for file, label in values)
+
+
+def _preprocessing_errors(version: int) -> Iterator[str]:
+    if not 0 <= version <= PREPROCESSING:
+        message = _("preprocessing is {value} and must be from 0 to {latest}")
+        yield message.format(value=version, latest=PREPROCESSING)
+
+
+def _set_rules(config: TrainingConfig | EvaluationConfig | AuditConfig) -> None:
+    """Store the rules of `map` as a tuple of texts. Raises UserInputError for invalid ones."""
+    if config.map is not None:
+        object.__setattr__(config, "map", rule_list(config.map))
 
 
 def _raise_if_errors(errors: Iterator[str]) -> None:
@@ -270,7 +308,7 @@ def _convert(name: str, value: Any, default: Any) -> Any:
     """Return `value` in the type of the default. Raises UserInputError for another type."""
     kind = type(default)
     if default in (None, MISSING, ()):  # a text, or a sequence of them
-        return value if value is None or isinstance(value, str | Path) else tuple(value)
+        return value if value is None or isinstance(value, str | Path | Mapping) else tuple(value)
     if isinstance(value, bool) == (kind is bool):  # a bool is an int too
         if isinstance(value, kind):
             return value

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from weibo_tui.datasets.auditing import Audit, audit
+from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.labels import BINARY, resolve_labels
 from weibo_tui.datasets.reading import Preview, preview_table
 from weibo_tui.datasets.tables import Columns
@@ -38,10 +39,9 @@ from weibo_tui.workbench.config import (
 )
 from weibo_tui.workbench.legacy_project import LegacyProject
 from weibo_tui.workbench.models import ModelLoader
+from weibo_tui.workbench.runs import TrainingSlot
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
     from weibo_tui.engine.device import Compute
     from weibo_tui.engine.prediction import Classifier
     from weibo_tui.registry.bases import OpenBase
@@ -219,7 +219,7 @@ class WorkbenchCore:
 
     def iter_audit(self, config: AuditConfig) -> Events:
         """Inspect labeled files: progress, then an `AuditResult`."""
-        result = yield from audit(config.data, config.columns, config.labels)
+        result = yield from audit(config.data, config.columns, config.labels, label_map=parse_rules(config.map))
         yield AuditResult(result)
 
     def iter_train(self, config: TrainingConfig) -> Events:
@@ -265,9 +265,9 @@ class WorkbenchCore:
         resume = training.resume if run.kind == training.KIND else pretraining.resume
         yield from resume(self.models, self.runs, run)
 
-    def take_training_slot(self) -> BaseFileLock | None:
-        """Return the acquired lock of the training slot, None while a training is in progress in any program."""
-        return runs.take_training_slot(self.paths, self.runs)
+    def take_training_slot(self) -> TrainingSlot | None:
+        """Return the training slot, None while a training is in progress in any program; see `TrainingSlot`."""
+        return TrainingSlot.take(self.paths, self.runs)
 
     def detach_run(self, run_id: str, paused: bool = False) -> subprocess.Popen[bytes]:
         """Resume a run in a background process; see `runs.detach`."""

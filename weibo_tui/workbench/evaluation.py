@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from weibo_tui import atomic
 from weibo_tui.datasets.dataset import Dataset, load_dataset
+from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.labels import Labels
 from weibo_tui.datasets.splitting import hash_texts
 from weibo_tui.engine.score_card import ScoreCard
@@ -69,8 +70,18 @@ class EvaluationResult:
 
     @property
     def unlabeled(self) -> int:
-        """The number of rows that were skipped because their label is a model's."""
+        """The number of rows that were left out because no person has labeled them."""
         return self._dataset.unlabeled
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """The numbers of rows that were left out, by the reason; see `Dataset`."""
+        return self._dataset.left_out
+
+    @property
+    def labels_read_as(self) -> dict[str, str]:
+        """The adapter's names of labels in the files, where these are others."""
+        return self._dataset.labels_read_as
 
     def write_errors(self, path: Path, overwrite: bool = False) -> None:
         """Write the posts that were predicted wrongly to the CSV file `path`."""
@@ -113,9 +124,10 @@ def evaluate(models: ModelLoader, config: EvaluationConfig) -> Iterator[object]:
         config.columns,
         Labels(card.labels, card.raw_labels),
         preprocessing=card.preprocessing,
+        label_map=parse_rules(config.map),
     )
     classifier = models.classifier(adapter, config.machine)
-    texts, words = yield from hash_texts(dataset.posts)
+    texts, words = yield from hash_texts(dataset.posts, card.preprocessing)
     score, predictions = yield from score_posts(
         classifier, dataset.posts, words, dataset.labels, card.labels, failed=len(dataset.skipped)
     )

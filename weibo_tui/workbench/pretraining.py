@@ -16,7 +16,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.runs import Run, Runs
-from weibo_tui.text.cleaning import PREPROCESSING, clean
+from weibo_tui.text.cleaning import clean
 from weibo_tui.workbench.config import PretrainingConfig
 from weibo_tui.workbench.models import ModelLoader
 from weibo_tui.workbench.runs import (
@@ -111,7 +111,7 @@ def _parse_stored(values: Mapping[str, Any]) -> tuple[PretrainingConfig, str, Sp
 def _posts(config: PretrainingConfig) -> Iterator[str]:
     """Yield the cleaned posts of the corpus, without empty ones."""
     for line in read_lines(config.corpus, config.encoding):
-        if text := clean(line, PREPROCESSING).text:
+        if text := clean(line, config.preprocessing).text:
             yield text
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -225,23 +225,37 @@ def check_name_unreserved(runs: Runs, kind: str, name: str, own: str = "") -> No
             raise UserInputError(message.format(name=name, run=run.id))
 
 
-def take_training_slot(paths: Paths, runs: Runs) -> filelock.BaseFileLock | None:
-    """Return the acquired lock that makes later trainings of all programs wait, None while one is in progress.
+class TrainingSlot:
+    """The acquired lock that makes later trainings of all programs wait.
 
     Hold it from the preparation on, since there is no run before its end. Release it when the training is over."""
-    # Not thread-local: the app acquires it in one thread and releases it in another.
-    slot = filelock.FileLock(paths.runs / "slot.lock", timeout=0, mode=0o600, thread_local=False)
-    try:
-        make_private_folder(paths.runs)
-        slot.acquire()
-    except filelock.Timeout:
-        return None
-    except OSError as error:
-        raise cannot_write(Path(slot.lock_file), error) from error
-    if any(run.is_in_progress for run in runs.list()):
-        slot.release()
-        return None
-    return slot
+
+    def __init__(self, lock: filelock.BaseFileLock) -> None:
+        self._lock = lock
+
+    @classmethod
+    def take(cls, paths: Paths, runs: Runs) -> TrainingSlot | None:
+        """Return the slot, None while another training is prepared or in progress."""
+        # Not thread-local: the app acquires it in one thread and releases it in another.
+        lock = filelock.FileLock(paths.data / "training.lock", timeout=0, mode=0o600, thread_local=False)
+        try:
+            make_private_folder(paths.data)
+            lock.acquire()
+        except filelock.Timeout:
+            return None
+        except OSError as error:
+            raise cannot_write(Path(lock.lock_file), error) from error
+        slot = cls(lock)
+        if any(run.is_in_progress for run in runs.list()):
+            slot.release()
+            return None
+        return slot
+
+    def release(self) -> None:
+        # While it is locked: filelock accepts no lock on a deleted file. Windows deletes it with the release.
+        with suppress(OSError):
+            Path(self._lock.lock_file).unlink()
+        self._lock.release()
 
 
 def rename(models: ModelLoader, runs: Runs, run: Run, name: str) -> Run:

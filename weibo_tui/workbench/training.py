@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from weibo_tui.datasets.dataset import Dataset, check_trainable, load_dataset
+from weibo_tui.datasets.label_map import parse_rules
 from weibo_tui.datasets.splitting import Split, hash_texts, split_with_progress
 from weibo_tui.engine.events import Event
 from weibo_tui.errors import UserInputError
@@ -17,7 +18,6 @@ from weibo_tui.progress import Progress
 from weibo_tui.registry import cards
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.storage.runs import Run, Runs
-from weibo_tui.text.cleaning import PREPROCESSING
 from weibo_tui.text.emoticons import without_emoticons
 from weibo_tui.workbench.config import TrainingConfig
 from weibo_tui.workbench.downloads import download_base
@@ -100,7 +100,13 @@ def resume(models: ModelLoader, runs: Runs, run: Run) -> Iterator[object]:
 
 def load_data(config: TrainingConfig) -> Generator[Progress, None, Dataset]:
     """Read the files of a training. Raises UserInputError where they cannot be trained on."""
-    dataset = yield from load_dataset(config.files, config.columns, config.labels)
+    dataset = yield from load_dataset(
+        config.files,
+        config.columns,
+        config.labels,
+        preprocessing=config.preprocessing,
+        label_map=None if config.map is None else parse_rules(config.map),
+    )
     own_parts = _own_parts(dataset, config)
     check_trainable(dataset, len(dataset.posts) - sum(map(len, own_parts.values())))
     cards.check_labels(dataset.names)
@@ -200,10 +206,10 @@ def _examples(
     from weibo_tui.engine.training import Examples
 
     posts = [dataset.posts[index] for index in indices]
-    encoded = yield from _encode(tokenizer, posts, config.hyper.max_length)
+    encoded = yield from _encode(tokenizer, posts, config)
     without = None
     if emoticon_free:
-        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), config.hyper.max_length)
+        without = yield from _encode(tokenizer, list(map(without_emoticons, posts)), config)
         # A post of emoticons only has no variant without them.
         own = np.arange(len(posts))
         joined = type(encoded).join([encoded, without])
@@ -213,13 +219,15 @@ def _examples(
     return Examples(encoded.take(readable), labels[readable], None if without is None else without.take(readable))
 
 
-def _encode(tokenizer: PostTokenizer, posts: Sequence[str], max_length: int) -> Generator[Progress, None, EncodedPosts]:
+def _encode(
+    tokenizer: PostTokenizer, posts: Sequence[str], config: TrainingConfig
+) -> Generator[Progress, None, EncodedPosts]:
     from weibo_tui.engine.tokenizer import EncodedPosts
 
     parts = []
     for start in range(0, len(posts), ENCODE_BATCH):
         batch = posts[start : start + ENCODE_BATCH]
-        parts.append(tokenizer.encode_posts(batch, max_length, PREPROCESSING)[1])
+        parts.append(tokenizer.encode_posts(batch, config.hyper.max_length, config.preprocessing)[1])
         yield Progress("encoding", start + len(batch), len(posts))
     return EncodedPosts.join(parts)
 
@@ -230,7 +238,9 @@ def _run(
     import numpy as np
 
     trainer, split = prepared.trainer, prepared.split
-    left_out = {"unlabeled": prepared.dataset.unlabeled, "leaks": split.leaks}
+    dataset = prepared.dataset
+    left_out = {**dataset.left_out, "unlabeled": dataset.unlabeled, "leaks": split.leaks}
+    left_out.pop("predicted", None)
     yield session.start(
         prepared.compute,
         base=config.base,
@@ -241,9 +251,10 @@ def _run(
         posts={**_sizes(split), **{reason: number for reason, number in left_out.items() if number}},
         trainable=_count_parameters(trainer.adapter),
         frozen=prepared.base.card.parameters,
+        labels_read_as=dataset.labels_read_as,
     )
     yield from session.iter_events(trainer)
-    texts, words = yield from hash_texts(prepared.dataset.posts)
+    texts, words = yield from hash_texts(dataset.posts, config.preprocessing)
     card = yield from session.obeying(_evaluate(config, prepared, session.run, words[split.test]))
     session.check_folder()
     if not config.overwrite:
@@ -281,7 +292,7 @@ def _evaluate(
         base.tokenizer,
         compute,
         max_length=config.hyper.max_length,
-        preprocessing=PREPROCESSING,
+        preprocessing=config.preprocessing,
         temperature=fit_temperature(logits, held_out.labels),
     )
     posts = [dataset.posts[index] for index in split.test]
@@ -301,7 +312,7 @@ def _evaluate(
         activation=shape.activation,
         dropout=shape.dropout,
         max_length=config.hyper.max_length,
-        preprocessing=PREPROCESSING,
+        preprocessing=config.preprocessing,
         temperature=classifier.temperature,
         dtype=compute.dtype_name,
         parameters=_count_parameters(trainer.adapter),

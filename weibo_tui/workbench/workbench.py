@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from weibo_tui.datasets.auditing import Audit
+from weibo_tui.datasets.label_map import Rules
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.events import RunFinished
 from weibo_tui.engine.hyperparameters import ComputeOptions, Parameter
@@ -209,13 +210,15 @@ class Workbench(WorkbenchCore):
         encoding: str | None = None,
         errors: FileName | None = None,
         overwrite: bool = False,
+        map: Rules = (),  # noqa: A002 - as the option
         machine: ComputeOptions = ComputeOptions(),
         progress: bool = True,
     ) -> ScoreCard:
         """Return the score card of an adapter on labeled files, on a DataFrame, or on `texts` with their `labels`.
 
-        `errors` is a CSV file for the posts that were predicted wrongly. Warns where the adapter was trained on some
-        of the posts.
+        `errors` is a CSV file for the posts that were predicted wrongly. `map` are rules for labels, such as
+        `["1,2=negative", "4,5=positive", "3="]` or `{"1": "negative", "3": None}`. Warns where the adapter was trained
+        on some of the posts.
 
         >>> card = wb.evaluate(texts=["今天的面真好吃", "服务太差了"], labels=["positive", "negative"])
         >>> card.n, card.accuracy
@@ -232,7 +235,7 @@ class Workbench(WorkbenchCore):
         columns = Columns(text_column, label_column, encoding)
         with source as files:
             out = None if errors is None else to_path(errors)
-            config = EvaluationConfig(files, adapter, columns, machine, out, overwrite)
+            config = EvaluationConfig(files, adapter, columns, machine, out, overwrite, map)
             result = blocking.run(self.iter_evaluate(config), EvaluationResult, progress)
         if result.warning:
             warnings.warn(result.warning, UserWarning, stacklevel=2)
@@ -312,12 +315,15 @@ class Workbench(WorkbenchCore):
         label_column: str | None = None,
         encoding: str | None = None,
         labels: Sequence[str] | None = None,
+        map: Rules = (),  # noqa: A002 - as the option
         progress: bool = True,
     ) -> Audit:
-        """Inspect labeled files or a DataFrame before training: duplicates, label counts, a linear baseline."""
+        """Inspect labeled files or a DataFrame before training: duplicates, label counts, a linear baseline.
+
+        `labels` names the labels in order, `map` are rules for them, as in `evaluate`."""
         columns = Columns(text_column, label_column, encoding)
         with frames.labeled_files(data) as files:
-            config = AuditConfig(files, columns, None if labels is None else tuple(labels))
+            config = AuditConfig(files, columns, None if labels is None else tuple(labels), map)
             return blocking.run(self.iter_audit(config), AuditResult, progress).audit
 
     def add_base(self, folder: FileName, name: str, *, progress: bool = True) -> BaseCard:

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from weibo_tui.app.formatting import safe_content, safe_line
 from weibo_tui.app.forms.base import FieldError, FilesForm, problems_of
-from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
+from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field, map_field
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.locale import N_, join_list, with_note
@@ -25,7 +25,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
     """Only files are required: posts with labels that the adapter knows."""
 
     HELP_TEXT = N_(
-        "Evaluate an adapter on labeled files (CSV, TSV, JSONL or Parquet) that it was not trained on. Type "
+        "Evaluate an adapter on labeled files (CSV, text, JSON, Excel or Parquet) that it was not trained on. Type "
         "a path and press Enter; several files are evaluated together. Ctrl+S starts."
     )
     DEFAULT_CSS = """
@@ -45,7 +45,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
         labels = join_list((name if name == raw else with_note(name, raw) for name, raw in named), _MAX_LABELS)
         yield Static(safe_content(_("Labeled posts")), classes="section")
         yield self._files
-        yield from self.fields(*column_fields(), encoding_field())
+        yield from self.fields(*column_fields(), encoding_field(), map_field())
         yield Static(safe_line(_("Its labels: {labels}").format(labels=labels)), classes="about")
         yield Static(safe_content(_("Write errors to")), classes="section")
         yield self._errors
@@ -53,7 +53,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
     def update_dependents(self) -> None:
         """Show how the files are read with the options of the form."""
         if self._fields:
-            self._preview.load(AuditConfig(tuple(self._files.files), self.columns()))
+            self._preview.load(AuditConfig(tuple(self._files.files), self.columns(), map=self.rules()))
 
     def output(self) -> PathInput | None:
         return self._errors if self._errors.value.strip() else None
@@ -67,6 +67,7 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
             data=data,
             adapter=self._card.name,
             columns=self.columns(),
+            **self.values("map"),
             errors=errors,
             overwrite=errors is not None and self._replaceable == errors,
         )

@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from weibo_tui.app.base import FormScreen
-from weibo_tui.app.formatting import bar, label_color, label_content, safe_content, safe_line
+from weibo_tui.app.formatting import bar, label_color, label_content, post_content, safe_content, safe_line
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.locale import N_, ngettext
@@ -245,7 +245,7 @@ def copy_post(screen: FormScreen[None], post: EvaluatedPost) -> None:
 
 
 def _lines(post: EvaluatedPost, labels: tuple[str, ...], width: int) -> Iterator[Content]:
-    yield from safe_content(post.text[:MAX_CHARACTERS]).wrap(width)
+    yield from post_content(post.text[:MAX_CHARACTERS]).wrap(width)
     if (rest := len(post.text) - MAX_CHARACTERS) > 0:
         more = _("… and {n} more characters. Copy the post to get all of it.").format(n=f"{rest:,}")
         yield from Content.styled(more, "$text-muted").wrap(width)

@@ -14,15 +14,17 @@ from textual.widgets import Static
 from weibo_tui.app.base import FormScreen
 from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, cell_title
+from weibo_tui.app.explanation import in_app_terms
 from weibo_tui.app.formatting import bar, safe_content
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.services.jobs import Job
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.app.widgets.score_card import ScoreView
-from weibo_tui.display_names import display_name, skipped_rows
+from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import duration, percent
 from weibo_tui.progress import Progress
 from weibo_tui.workbench import EvaluationConfig, EvaluationResult
@@ -175,8 +177,8 @@ class EvaluationScreen(FormScreen[None]):
         if result.warning:
             style = "$text-warning" if result.seen_in_training else "$text-muted"
             lines.append(safe_content(result.warning, style))
-        if result.unlabeled:
-            lines.append(safe_content(skipped_rows(result.unlabeled)))
+        notes = label_notes(result.labels_read_as, result.left_out)
+        lines += [safe_content(in_app_terms(note)) for note in notes]
         if result.errors is not None:
             lines.append(safe_content(_("Errors written: {path}").format(path=result.errors)))
         return Content("\n").join(lines)

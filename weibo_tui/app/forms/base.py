@@ -283,6 +283,11 @@ class FilesForm(PlanForm[Plan]):
     def columns(self) -> Columns:
         return Columns(*(self._fields[name].value for name in self.COLUMNS))
 
+    def rules(self) -> tuple[str, ...]:
+        """Return the rules for labels, none while they cannot be read."""
+        field = self._fields["map"]
+        return () if field.problem else field.value
+
     def files(self, problem: str) -> tuple[Path, ...]:
         """Return the chosen files, with one that is typed but not added. Raises FieldError with `problem` for none."""
         if pending := self._files.pending:

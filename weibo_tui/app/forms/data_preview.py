@@ -16,14 +16,16 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from weibo_tui.app.base import get_app
-from weibo_tui.app.explanation import user_message
+from weibo_tui.app.explanation import in_app_terms, user_message
 from weibo_tui.app.formatting import SIGNS, bar, label_color, safe_content, safe_line
 from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
+from weibo_tui.datasets.label_map import score_hint
 from weibo_tui.display_names import display_name, label_name
 from weibo_tui.errors import WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
+from weibo_tui.presentation.labels import labels_read_as
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.progress import Progress
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
@@ -39,6 +41,7 @@ PROGRESS_SECONDS = 0.1
 SUGGESTED_DROPOUT = "0.5"
 MAX_LABELS = 12
 _ROWS = 5
+_MAX_OTHERS = 8  # columns that are named
 _LABEL_CELLS = 10
 _AUDIT_LABEL_CELLS = 14
 
@@ -184,7 +187,8 @@ def _source_line(preview: Preview) -> Content:
     text = source.summary(preview.report)
     others = [column for column in source.columns if column not in (source.text_column, source.label_column)]
     if others:
-        text += _("; also {columns}").format(columns=join_list(others))
+        more = [f"… ({len(others)})"] if len(others) > _MAX_OTHERS else []
+        text += _("; also {columns}").format(columns=join_list([*others[:_MAX_OTHERS], *more]))
     return safe_line(text)
 
 
@@ -211,7 +215,10 @@ def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
     """Yield the lines of an audit, for a width in cells. A warning comes first, visible without scrolling."""
     from weibo_tui.datasets.auditing import MIN_LABELED, TOO_FEW_LABELED
 
-    heads = (_("Rows"), _("Length"), _("Duplicates"), _("Conflicting labels"), _("Reposts"), _("Emoticons"))
+    heads = (
+        *(_("Rows"), _("Length"), _("Duplicates"), _("Conflicting labels"), _("Reposts"), _("Emoticons")),
+        _("Labels"),
+    )
     first = max(map(cell_len, heads)) + 2
 
     def row(head: str, text: str) -> Iterator[Content]:
@@ -224,6 +231,10 @@ def audit_lines(audit: Audit, width: int) -> Iterator[Content]:
         yield from _meaning_lines(emoticons, width)
         yield Content("")
     yield from row(heads[0], _row_counts(audit))
+    if audit.labels_read_as:
+        yield from row(heads[6], labels_read_as(audit.labels_read_as))
+    if hint := score_hint(audit.labels):
+        yield from (Content.styled(line, "$text-warning") for line in wrap_cells(in_app_terms(hint), width))
     yield from _label_lines(audit, width)
     yield from row(heads[1], _length_text(audit.length))
     yield from row(heads[2], f"{audit.duplicates:,}")
@@ -255,6 +266,10 @@ def _row_counts(audit: Audit) -> str:
         parts.append(_("{number} empty").format(number=f"{audit.empty:,}"))
     if audit.unlabelled:
         parts.append(_("{number} unlabeled").format(number=f"{audit.unlabelled:,}"))
+    if audit.several_labels:
+        parts.append(_("{number} with several labels").format(number=f"{audit.several_labels:,}"))
+    if audit.dropped:
+        parts.append(_("{number} dropped").format(number=f"{audit.dropped:,}"))
     return join_list(parts)
 
 

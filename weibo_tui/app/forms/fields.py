@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Select, Static
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.widgets.single_line_input import SingleLineInput
+from weibo_tui.datasets.labels import split_names
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import sanitize
@@ -208,7 +209,7 @@ def format_limit(value: float) -> str:
 
 def parse_names(text: str) -> tuple[str, ...] | None:
     """Return comma-separated names, None for an empty text."""
-    return tuple(part.strip() for part in text.split(",")) if text else None
+    return tuple(split_names(text)) if text else None
 
 
 def optional(text: str) -> str | None:

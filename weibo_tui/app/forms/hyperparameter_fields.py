@@ -15,6 +15,7 @@ from weibo_tui.app.forms.fields import (
     whole_number,
 )
 from weibo_tui.app.services.catalog import Catalog
+from weibo_tui.datasets.label_map import rule_list
 from weibo_tui.engine.hyperparameters import (
     PRESETS,
     Acceleration,
@@ -50,6 +51,12 @@ def column_fields() -> list[FieldSpec]:
     ]
 
 
+def map_field() -> FieldSpec:
+    """Return the field for rules about labels."""
+    about = N_("Rules for labels: 1,2=negative; <3=negative for scores; 3= leaves label 3 out.")
+    return FieldSpec("map", N_("Label map"), about, parse=rule_list)
+
+
 def more_fields() -> list[FieldSpec]:
     """Return the fields of a training under "More"."""
     about_labels = N_("Label names in order, like bad,good (default: negative,positive for 0 and 1).")
@@ -57,6 +64,7 @@ def more_fields() -> list[FieldSpec]:
         *parameter_fields(Hyperparameters, main=False),
         *parameter_fields(Acceleration, main=False),
         FieldSpec("labels", N_("Label names"), about_labels, parse=parse_names),
+        map_field(),
         *parameter_fields(DataSplit, main=False),
         encoding_field(),
         *parameter_fields(ComputeOptions, main=False),

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from weibo_tui.app.base import Dialog
-from weibo_tui.app.formatting import bar, label_color, label_content, local_time, safe_content, safe_line
+from weibo_tui.app.formatting import bar, label_color, label_content, local_time, post_content, safe_content, safe_line
 from weibo_tui.app.history.rows import MATCH_STYLE, Pattern
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.description_list import DescriptionItem, DescriptionList
@@ -94,7 +94,7 @@ def _analysis_items(analysis: Analysis, pattern: Pattern) -> Iterator[Descriptio
     elif analysis.corrected is not None:
         yield _line(Content.assemble(_("corrected to"), " ", label_content(analysis.corrected, labels)))
     yield _line()
-    post = safe_content(analysis.text[:_MAX_CHARACTERS])
+    post = post_content(analysis.text[:_MAX_CHARACTERS])
     yield _line(post.highlight_regex(pattern, style=MATCH_STYLE) if pattern is not None else post)
     if (hidden := len(analysis.text) - _MAX_CHARACTERS) > 0:
         message = _("… and {count:,} more characters. Copy the post to get all of it.")

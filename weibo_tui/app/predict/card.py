@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 
 from textual import events
 from textual.content import Content
@@ -24,6 +24,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import confidence
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
+from weibo_tui.text.furniture import split_forwarded
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 FOLDED_LINES = 6
@@ -212,14 +213,21 @@ class PostCard(Card):
         return flow(parts, end, width, short=details(analysis.adapter, time))
 
     def _post_lines(self, width: int) -> list[Content]:
-        text = sanitize(self.text[:MAX_CHARACTERS]).strip("\n").expandtabs(4)
+        """Return the author's own words and, on lines of their own, what is forwarded."""
+        own, forwarded = (
+            sanitize(part).strip("\n").expandtabs(4) for part in split_forwarded(self.text[:MAX_CHARACTERS])
+        )
         # Of a folded card only what is seen is wrapped: hundreds of cards may be laid out at once.
-        lines = list(islice(wrap_cells(text, width), None if self.expanded else FOLDED_LINES + 1))
+        lines = chain(
+            ((line, "") for line in wrap_cells(own, width) if own or not forwarded),
+            ((line, "$text-muted") for line in wrap_cells(forwarded, width) if forwarded),
+        )
+        shown = list(islice(lines, None if self.expanded else FOLDED_LINES + 1))
         hidden = max(len(self.text) - MAX_CHARACTERS, 0)
-        if not self.expanded and len(lines) > FOLDED_LINES:
-            lines = lines[: FOLDED_LINES - 1]
-            hidden += len(text) - sum(map(len, lines))
-        contents = [Content(line) for line in lines]
+        if not self.expanded and len(shown) > FOLDED_LINES:
+            shown = shown[: FOLDED_LINES - 1]
+            hidden += len(own) + len(forwarded) - sum(len(line) for line, _style in shown)
+        contents = [Content.styled(line, style) for line, style in shown]
         if hidden > 0:
             more = ngettext("… {count} more character", "… {count} more characters", hidden)
             contents.append(safe_content(more.format(count=f"{hidden:,}"), "$text-muted"))

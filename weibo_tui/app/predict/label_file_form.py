@@ -26,7 +26,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
     """Only the file is required; by default the output is written next to it."""
 
     HELP_TEXT = N_(
-        "Label a whole file (CSV, TSV, JSONL or Parquet). The result has the same rows, order and cells, "
+        "Label a whole file (CSV, text, JSON, Excel or Parquet). The result has the same rows, order and cells, "
         "followed by the columns predicted, confidence, one probability per label, and error. To continue a "
         "stopped labeling, label the same file to the same result file. Ctrl+S starts."
     )
@@ -45,7 +45,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
         yield Static(safe_content(_("Result file")), classes="section")
         yield self._out
         yield Static(safe_content(_("Options")), classes="section")
-        yield from self.fields(_adapter_field(self.app.catalog), column_fields()[0], encoding_field())
+        yield from self.fields(_adapter_field(self.app.catalog), column_fields()[0], encoding_field(), _prefix_field())
 
     def compose_aside(self) -> Iterable[Widget]:
         yield self._preview
@@ -97,7 +97,12 @@ class LabelingForm(PlanForm[LabelingConfig]):
             raise FieldError(self._out, problem)
         with problems_of(self._out):
             return LabelingConfig(
-                source, out, self._fields["adapter"].value, self._columns(), overwrite=self._replaceable == out
+                source,
+                out,
+                self._fields["adapter"].value,
+                self._columns(),
+                overwrite=self._replaceable == out,
+                prefix=self._fields["prefix"].value,
             )
 
     async def check(self, plan: LabelingConfig) -> None:
@@ -105,6 +110,10 @@ class LabelingForm(PlanForm[LabelingConfig]):
             await self.app.records.call(lambda wb: wb.peek(plan.source, plan.columns, 1))
         with problems_of(self._out):
             await self.app.records.call(lambda wb: wb.check_output(plan.out, overwrite=True, inputs=[plan.source]))
+
+
+def _prefix_field() -> FieldSpec:
+    return FieldSpec("prefix", N_("Column prefix"), N_("Start of the names of the added columns, like emotion_."))
 
 
 def _adapter_field(catalog: Catalog) -> FieldSpec:

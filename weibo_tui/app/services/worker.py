@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import sys
 import threading
 import time
 from collections import deque
@@ -38,19 +36,14 @@ POST_SECONDS = 0.1
 GIL_PAUSE_SECONDS, GIL_INTERVAL_SECONDS = 0.0005, 0.02
 """Duration and interval of pauses for the event loop."""
 
-NICENESS = 5
-"""Increase of the nice value of the engine's threads on Linux, so that they yield to the event loop."""
-
 T = TypeVar("T")
 
 
 class WorkerThread(threading.Thread):
     """Answers calls as they come, also between two steps of a job. Several jobs take turns."""
 
-    def __init__(self, name: str, home: Path | None = None, yields: bool = False) -> None:
-        """`yields` gives the thread, and those that it starts, a lower priority than the event loop, on Linux."""
+    def __init__(self, name: str, home: Path | None = None) -> None:
         super().__init__(name=name, daemon=True)
-        self._yields = yields
         self._home = home
         self._workbench: Workbench | None = None
         self._resources = ExitStack()
@@ -104,9 +97,6 @@ class WorkerThread(threading.Thread):
             self.join()
 
     def run(self) -> None:
-        if self._yields and sys.platform == "linux":  # elsewhere it is of the whole process
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICENESS)
         try:
             with self._resources:
                 try:

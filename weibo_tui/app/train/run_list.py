@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from weibo_tui.app.formatting import local_time, safe_line
 from weibo_tui.app.plot.render import marker
 from weibo_tui.app.themes import label_colors
-from weibo_tui.app.train.run_store import State
+from weibo_tui.app.train.run_store import RunEntry, RunStore, State
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
 from weibo_tui.display_names import display_name
 from weibo_tui.locale import N_
@@ -68,6 +68,24 @@ class RunRow:
     validation: float | None
     test: float | None
     color: int | None
+
+    @classmethod
+    def of(cls, entry: RunEntry, store: RunStore) -> RunRow:
+        """Return the row of an entry of `store`."""
+        metrics = store.metrics.get(entry.key)
+        validation = metrics.best_accuracy if metrics is not None and entry.state != "finished" else None
+        return cls(
+            entry.key,
+            entry.name,
+            entry.kind,
+            entry.state,
+            entry.is_elsewhere,
+            entry.share(metrics),
+            entry.at,
+            validation,
+            entry.test_accuracy,
+            store.color(entry.key),
+        )
 
 
 class RunList(OptionList):

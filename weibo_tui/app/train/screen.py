@@ -94,6 +94,9 @@ class TrainScreen(MainScreen):
         self.set_interval(QUEUE_SECONDS, self._start_next)
         self.watch(self.app, "catalog", self._show, init=False)
 
+    def on_unmount(self) -> None:
+        self._queue.close()
+
     def on_screen_resume(self) -> None:
         assert self._timer is not None  # set when it was mounted
         self._timer.resume()
@@ -170,7 +173,7 @@ class TrainScreen(MainScreen):
         if not self.is_mounted:
             return
         renamed = {item.pending_key: item.job.run for item in self.store.local_runs if item.job.run}
-        self._list.show([self._row(entry) for entry in self.store.entries], renamed)
+        self._list.show([RunRow.of(entry, self.store) for entry in self.store.entries], renamed)
         self.set_class(empty := self._list_read and not self.store.entries, "-empty")
         if empty:
             self.query_one("#empty", Static).update(safe_content(self._advice()))
@@ -185,23 +188,6 @@ class TrainScreen(MainScreen):
         if works != self._works:  # each refresh builds the footer again
             self._works = works
             self.refresh_bindings()
-
-    def _row(self, entry: RunEntry) -> RunRow:
-        metrics = self.store.metrics.get(entry.key)
-        validation = metrics.best_accuracy if metrics is not None and entry.state != "finished" else None
-        share, color = entry.share(metrics), self.store.color(entry.key)
-        return RunRow(
-            entry.key,
-            entry.name,
-            entry.kind,
-            entry.state,
-            entry.is_elsewhere,
-            share,
-            entry.at,
-            validation,
-            entry.test_accuracy,
-            color,
-        )
 
     def _advice(self) -> str:
         if not self.app.catalog.bases:
@@ -262,7 +248,7 @@ class TrainScreen(MainScreen):
             self._show()
             self._poll_now()
         elif self.is_current and (entry := self.store.entry(local.pending_key)) is not None:
-            self._list.update_row(self._row(entry))
+            self._list.update_row(RunRow.of(entry, self.store))
             if entry == self.entry:
                 self._monitor.show_head(entry, self.store.metrics.get(entry.key))
 

@@ -39,7 +39,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
     """Asks for files, base model and hyperparameters. Only the files have no default."""
 
     HELP_TEXT = N_(
-        "Train an adapter. Type the path of a labeled file (CSV, TSV, JSONL or Parquet) and press Enter; "
+        "Train an adapter. Type the path of a labeled file (CSV, text, JSON, Excel or Parquet) and press Enter; "
         "several files are trained on together. Tab moves from field to field. Errors appear next to a field "
         "as you type. Ctrl+S starts."
     )
@@ -93,7 +93,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
         """Preview the files with the current columns and labels."""
         if self._fields:
             labels = parse_names(self._fields["labels"].text)
-            self._preview.load(AuditConfig(tuple(self._files.files), self.columns(), labels))
+            self._preview.load(AuditConfig(tuple(self._files.files), self.columns(), labels, self.rules()))
 
     def on_file_list_changed(self) -> None:
         self._propose_name()
@@ -137,7 +137,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
             columns=self.columns(),
             hyper=Hyperparameters(**self.values(*HYPER)),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
-            **self.values("name", "base", "labels", "validation", "test", "split_seed", "keep_states"),
+            **self.values("name", "base", "labels", "map", "validation", "test", "split_seed", "keep_states"),
             **own,
         )
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from weibo_tui.app.base import BaseApp
 from weibo_tui.app.services.jobs import Job
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+from weibo_tui.workbench.runs import TrainingSlot
 
 RUN_KINDS = ("train", "pretrain")
 
@@ -20,7 +17,7 @@ class TrainingQueue:
     def __init__(self, app: BaseApp) -> None:
         self._app = app
         self._lock = asyncio.Lock()
-        self._slots: dict[Job, BaseFileLock] = {}
+        self._slots: dict[Job, TrainingSlot] = {}
 
     async def start_next(self) -> None:
         """Start the first queued job if no training is in progress."""
@@ -47,6 +44,11 @@ class TrainingQueue:
         """Let the next training start. Call it when `job` is over."""
         if (slot := self._slots.pop(job, None)) is not None:
             slot.release()
+
+    def close(self) -> None:
+        """Let trainings of other programs start, because the app exits."""
+        while self._slots:
+            self._slots.popitem()[1].release()
 
     def _next(self) -> Job | None:
         """Return the job to start, None while another one of this app is in progress."""
