@@ -90,7 +90,7 @@ class Pane:
 
     async def dialog_opened(self) -> None:
         """Wait for a dialog with answers."""
-        await self.see(lambda: isinstance(self.app.focused, OptionList) and self.app.screen is not self.screen)
+        await until(self.pilot, lambda: isinstance(self.app.focused, OptionList) and self.app.screen is not self.screen)
 
     @property
     def news(self) -> str:

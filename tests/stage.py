@@ -57,12 +57,12 @@ class _Calls:
         self._started: list[float] = []
 
     def count(self, call: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
-        async def counted(*arguments: Any) -> Any:
+        async def counted(*arguments: Any, **options: Any) -> Any:
             if isinstance(arguments[0], WorkerThread) and arguments[0].name == "engine":
-                return await call(*arguments)
+                return await call(*arguments, **options)
             self._started.append(started := time.monotonic())
             try:
-                return await call(*arguments)
+                return await call(*arguments, **options)
             finally:
                 self._started.remove(started)
 

@@ -62,6 +62,7 @@ async def finished(history: Scene) -> str:
     await until(history.pilot, is_shown)
     assert not history.screen.query_one(ExportLine).display
     history.screen.query_one(StatusMessage).hide()
+    await history.pilot.pause()
     return text
 
 
@@ -137,7 +138,8 @@ def test_readable_export_has_the_order_of_the_list(home: Path, tmp_path: Path) -
         await start(history, sorted_out)
         await finished(history)
         assert "".join(row["text"] for row in read_csv(sorted_out)) == "丁丙乙甲"
-        await history.press("O", "g", "space", "down", "space")
+        await history.press("O")
+        await history.press("g", "space", "down", "space")
         await start(history, marked_out)
         await finished(history)
         assert "".join(row["text"] for row in read_csv(marked_out)) == "甲丙"
