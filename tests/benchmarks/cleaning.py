@@ -63,12 +63,12 @@ def read_posts(path: Path) -> list[str]:
 
 def count_changes(posts: Sequence[str]) -> Counter[str]:
     """Return how many posts each rule changes, how many version 2 reads differently, and how many it leaves empty."""
-    from weibo_tui.text import furniture
+    from weibo_tui.text import boilerplate
     from weibo_tui.text.cleaning import clean
 
-    rules = {**furniture.HTML_RULES, **furniture.WORD_RULES, **furniture.EMPTY_RULES}
+    rules = {**boilerplate.HTML_RULES, **boilerplate.WORD_RULES, **boilerplate.EMPTY_RULES}
     patterns = {
-        name: re.compile(rule, re.IGNORECASE if name in furniture.HTML_RULES else 0) for name, rule in rules.items()
+        name: re.compile(rule, re.IGNORECASE if name in boilerplate.HTML_RULES else 0) for name, rule in rules.items()
     }
     counts: Counter[str] = Counter()
     for post in posts:
@@ -80,14 +80,14 @@ def count_changes(posts: Sequence[str]) -> Counter[str]:
 
 
 def changed_predictions(classifier: Classifier, posts: Sequence[str]) -> Iterator[tuple[str, float]]:
-    """Yield the shares of posts whose prediction HTML and furniture change, and the share that version 2 changes."""
+    """Yield the shares of posts whose prediction HTML and boilerplate change, and the share that version 2 changes."""
     rng = random.Random(SEED)
     chosen = rng.sample(list(posts), min(POSTS, len(posts)))
-    dressed = [dress(post, rng) for post in chosen]
+    with_boilerplate = [dress(post, rng) for post in chosen]
     first, second = (_labels(classifier, chosen, version) for version in (1, 2))
     for name, expected, found in (
-        ("version 1, HTML and furniture added", first, _labels(classifier, dressed, 1)),
-        ("version 2, HTML and furniture added", second, _labels(classifier, dressed, 2)),
+        ("version 1, HTML and boilerplate added", first, _labels(classifier, with_boilerplate, 1)),
+        ("version 2, HTML and boilerplate added", second, _labels(classifier, with_boilerplate, 2)),
         ("version 2 in place of 1, as in the data set", first, second),
     ):
         yield name, sum(one != other for one, other in zip(expected, found, strict=True)) / len(chosen)

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from weibo_tui.display_names import label_name
 from weibo_tui.storage import codec
-from weibo_tui.text.furniture import split_forwarded
+from weibo_tui.text.boilerplate import split_forwarded
 from weibo_tui.text.terminal import sanitize
 
 # A label's color depends on its position among the labels, so that it is the same everywhere.

@@ -20,7 +20,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.text.cleaning import clean, normalize, words_only
 from weibo_tui.text.emoticons import find_emoticons
-from weibo_tui.text.furniture import split_forwarded
+from weibo_tui.text.boilerplate import split_forwarded
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,7 +21,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, drain
 from weibo_tui.text.cleaning import PREPROCESSING, normalize, repost_parts, words_only
-from weibo_tui.text.furniture import without_furniture
+from weibo_tui.text.boilerplate import without_boilerplate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,7 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
             parents[max(post, other)] = min(post, other)
 
     for index, post in enumerate(posts):
-        whole = without_furniture(post).text if grouping > 2 else post
+        whole = without_boilerplate(post).text if grouping > 2 else post
         for part in dict.fromkeys((whole, *repost_parts(whole))):
             text = normalize(part, 1)
             # A post without a text, for example of a name alone, shares that with others of its kind.

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from weibo_tui.text.emoticons import BRACKETED
-from weibo_tui.text.furniture import without_furniture
+from weibo_tui.text.boilerplate import without_boilerplate
 from weibo_tui.text.rewriting import Cleaned, Edit, rewrite
 
 PREPROCESSING = 2
@@ -65,7 +65,7 @@ _MARKS = re.compile(rf"(?:{MARK}|[\uff9e\uff9f]){{30}}")
 def clean(post: str, version: int = PREPROCESSING) -> Cleaned:
     """Return the post for the model. Raise ValueError for an unknown version.
 
-    Version 2 removes HTML and what crawlers add (see `without_furniture`), does as version 1, and leaves nothing of a
+    Version 2 removes HTML and what crawlers add (see `without_boilerplate`), does as version 1, and leaves nothing of a
     repost without words. Version 1 removes URLs and invisible characters, writes `@用户` for every `@name`, and
     collapses white space. Version 0 removes only surrogates without a partner. Emoticons, and words such as `[SEP]`,
     are text and stay. The words of other users in a repost stay too, after `//@用户:`.
@@ -74,7 +74,7 @@ def clean(post: str, version: int = PREPROCESSING) -> Cleaned:
         raise ValueError(f"unknown preprocessing version {version}")
     if version == 0:
         return rewrite(post, ((*match.span(), "") for match in _SURROGATES.finditer(post)))
-    plain = without_furniture(post) if version > 1 else rewrite(post, ())
+    plain = without_boilerplate(post) if version > 1 else rewrite(post, ())
     cleaned = rewrite(plain, _edits(plain.text))
     if version > 1 and _EMPTY_REPOST.fullmatch(cleaned.text):
         return rewrite(post, [(0, len(post), "")])
@@ -99,7 +99,7 @@ def normalize(post: str, version: int = PREPROCESSING) -> str:
     """Return the text by which posts are compared: NFKC, lower case, no URLs, @names, white space or invisible
     characters, and from version 2 of `clean` on without HTML and what crawlers add."""
     if version > 1:
-        post = without_furniture(post).text
+        post = without_boilerplate(post).text
     split = _MARKS.sub("\\g<0>\u034f", post)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", split).casefold())
     return _NOT_CONTENT.sub("", folded)
@@ -107,7 +107,7 @@ def normalize(post: str, version: int = PREPROCESSING) -> str:
 
 def repost_segments(post: str) -> list[str]:
     """Return what each user in a repost chain wrote, normalized, without empty parts."""
-    return [segment for part in repost_parts(without_furniture(post).text) if (segment := normalize(part, 1))]
+    return [segment for part in repost_parts(without_boilerplate(post).text) if (segment := normalize(part, 1))]
 
 
 def words_only(normalized: str) -> str:

@@ -24,7 +24,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.numbers import confidence
 from weibo_tui.storage.history import Analysis, Entry, LabeledFile
-from weibo_tui.text.furniture import split_forwarded
+from weibo_tui.text.boilerplate import split_forwarded
 from weibo_tui.text.terminal import sanitize, truncate_cells, wrap_cells
 
 FOLDED_LINES = 6

@@ -1,4 +1,4 @@
-"""Furniture of posts: HTML, and the words that websites and crawlers add to what the author wrote.
+"""Boilerplate of posts: HTML, and the words that websites and crawlers add to what the author wrote.
 
 Each rule names the page or the public crawler that writes what it removes. A rule needs marks that people do not write,
 such as the letter of an icon or a number in brackets. So `<3`, `a < b`, `<未知>`, and words about a 网页链接 stay.
@@ -90,7 +90,7 @@ _HTML, _WORDS, _EMPTY = (
 )
 
 
-def without_furniture(post: str) -> Cleaned:
+def without_boilerplate(post: str) -> Cleaned:
     """Return the post without HTML and without the words of websites and crawlers, in linear time.
 
     The `alt` of an emoticon stays, and entities are read. The end of a link becomes U+200B, so that a name or an

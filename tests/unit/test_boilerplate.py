@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from weibo_tui.datasets.splitting import group_posts, hash_texts
 from weibo_tui.progress import drain
 from weibo_tui.text.cleaning import clean, normalize, repost_segments
-from weibo_tui.text.furniture import split_forwarded
+from weibo_tui.text.boilerplate import split_forwarded
 
 LINK = '<a data-url="http://t.cn/a" href="https://example.com/?a=1&b=>" class="">'
 # What stands after the words of a post, by the page or crawler that writes it.
@@ -150,7 +150,7 @@ def test_post_with_tail_is_cleaned_as_without(post: str, tail: str) -> None:
 
 
 @given(ANYTHING)
-def test_positions_in_post_with_furniture_are_right(post: str) -> None:
+def test_positions_in_post_with_boilerplate_are_right(post: str) -> None:
     cleaned = clean(post, 2)
     positions = [cleaned.raw_position(index) for index in range(len(cleaned.text) + 1)]
     assert positions == sorted(positions)
@@ -192,7 +192,7 @@ def test_positions_in_post_with_furniture_are_right(post: str) -> None:
         *("收起d ", "展开c\u200b", "//<a ", "回复@用户 "),
     ],
 )
-def test_hostile_post_with_furniture_takes_linear_time(piece: str) -> None:
+def test_hostile_post_with_boilerplate_takes_linear_time(piece: str) -> None:
     post = piece * 30_000  # anything quadratic would take minutes
     assert len(clean(post, 2).text) <= len(post) * 3
     assert sum(map(len, split_forwarded(post))) <= len(post)
@@ -214,7 +214,7 @@ def test_split_forwarded_gives_both_parts(post: str, own: str, forwarded: str) -
     assert split_forwarded(post) == (own, forwarded)
 
 
-def test_posts_that_differ_in_furniture_are_duplicates() -> None:
+def test_posts_that_differ_in_boilerplate_are_duplicates() -> None:
     posts = ["今天真好[哈哈]", "<p>今天真好<img alt=[哈哈] src=x></p> 来自iPhone客户端", "明天也好啊"]
     assert drain(group_posts(posts)) == [[0, 1], [2]]
     assert drain(group_posts(posts, grouping=2)) == [[0], [1], [2]]
