@@ -192,11 +192,11 @@ def read_rows(source: PostTable, report: Report | None = None) -> Iterator[Table
 
 
 def _label(cell: Any) -> str:
-    return _word(cell) if isinstance(cell, str) else normalize_label(single(cell))
+    return normalize_label(single(cell)) if isinstance(cell, list | dict) else _word(cell)
 
 
 @lru_cache(1000)
-def _word(cell: str) -> str:
+def _word(cell: Any) -> str:
     return normalize_label(cell)
 
 
