@@ -34,7 +34,7 @@ with atheris.instrument_imports(include=["weibo_tui", "json", "csv", "tarfile", 
     from weibo_tui.text.terminal import sanitize, truncate_cells
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".dat")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".dat", ".txt", ".json", ".xlsx")
 MEMBERS = {"card.json": 2**16, "weights": 2**16}
 
 

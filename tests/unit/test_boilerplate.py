@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from weibo_tui.datasets.splitting import group_posts, hash_texts
 from weibo_tui.progress import drain
-from weibo_tui.text.cleaning import clean, normalize, repost_segments
 from weibo_tui.text.boilerplate import split_forwarded
+from weibo_tui.text.cleaning import clean, normalize, repost_segments
 
 LINK = '<a data-url="http://t.cn/a" href="https://example.com/?a=1&b=>" class="">'
 # What stands after the words of a post, by the page or crawler that writes it.

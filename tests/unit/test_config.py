@@ -19,7 +19,10 @@ from weibo_tui.workbench.config import from_keywords
 
 CONFIGS: list[TrainingConfig | PretrainingConfig] = [
     TrainingConfig(
-        (Path("a.csv"), Path("b.tsv")), "x", labels=("坏", "好"), columns=Columns("微博", encoding="gb18030")
+        (Path("a.csv"), Path("b.tsv")),
+        "x",
+        labels=("坏", "好"),
+        columns=Columns("微博", encoding="gb18030", header=True, label_of=(("/a.txt", "好"),)),
     ),
     TrainingConfig(
         (Path("/a.csv"),),

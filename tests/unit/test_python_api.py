@@ -260,6 +260,8 @@ def test_label_file_and_frame_have_equal_columns(wb: Workbench, few: Path, tmp_p
     assert result.to_dict()["counts"] == result.counts
     frame = frame_of(few).set_index(pd.Index(range(100, 141)))
     before = frame.copy()
+    second = wb.label_file(frame, prefix="second_", machine=models.MACHINE)
+    assert "second_predicted" in second.columns
     labeled = wb.label_file(frame, machine=models.MACHINE)
     assert frame.equals(before)
     assert list(labeled.index) == list(range(100, 141))

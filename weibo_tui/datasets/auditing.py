@@ -18,9 +18,9 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
+from weibo_tui.text.boilerplate import split_forwarded
 from weibo_tui.text.cleaning import clean, normalize, words_only
 from weibo_tui.text.emoticons import find_emoticons
-from weibo_tui.text.boilerplate import split_forwarded
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -45,6 +45,13 @@ def check_readable(path: Path) -> None:
         raise UserInputError(_("{path} is empty.").format(path=path))
 
 
+def check_number_of_columns(path: Path, columns: Collection[str]) -> None:
+    """Raise UserInputError for more columns than a table of posts has."""
+    if len(columns) > MAX_COLUMNS:
+        message = _("{path} has more than {limit} columns. Is it a table of posts?")
+        raise UserInputError(message.format(path=path, limit=MAX_COLUMNS))
+
+
 def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequence[Any]]]:
     """Return how a file is written, and the first cells of each column. Raise UserInputError for one without rows."""
     data = open_container(path)
@@ -63,9 +70,7 @@ def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequ
     if sum(map(len, sample.values())) == 0:
         report.check(path, 0.0)
         raise UserInputError(_("{path} has no rows.").format(path=path))
-    if len(sample) > MAX_COLUMNS:
-        message = _("{path} has more than {limit} columns. Is it a table of posts?")
-        raise UserInputError(message.format(path=path, limit=MAX_COLUMNS))
+    check_number_of_columns(path, sample)
     repeated = next((name for name, number in Counter(table.layout.names).items() if number > 1), None)
     if repeated is not None:
         raise two_columns_error(path, repeated)

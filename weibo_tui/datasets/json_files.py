@@ -19,6 +19,7 @@ MAX_WHOLE = 2**27
 """Characters of a JSON file that must be read whole."""
 
 _MAX_DEPTH = 4
+_NESTED = frozenset((dict, list))
 _SPACE = re.compile(r"[\s,\ufeff]*")
 
 
@@ -157,7 +158,7 @@ def _list_inside(value: Any, depth: int = 0) -> list[Any]:
 
 def flatten(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record with the values of inner objects as `outer.inner`, and the choices of annotators as a list."""
-    if not any(type(value) in (dict, list) for value in record.values()):
+    if _NESTED.isdisjoint(map(type, record.values())):
         return record
     flat: dict[str, Any] = {}
     for name, value in record.items():

@@ -14,7 +14,13 @@ from typing import Any
 from weibo_tui.datasets import columns as roles
 from weibo_tui.datasets.arrow_files import read_batches, read_schema, to_python
 from weibo_tui.datasets.columns import fold
-from weibo_tui.datasets.detection import check_readable, detect_table, read_records, two_columns_error
+from weibo_tui.datasets.detection import (
+    check_number_of_columns,
+    check_readable,
+    detect_table,
+    read_records,
+    two_columns_error,
+)
 from weibo_tui.datasets.json_files import read_objects, single
 from weibo_tui.datasets.labels import normalize_label
 from weibo_tui.datasets.parsers import Cells, arrange
@@ -197,11 +203,11 @@ def read_rows(source: PostTable, report: Report | None = None) -> Iterator[Table
 
 
 def _label(cell: Any) -> str:
-    return _word(cell) if isinstance(cell, str) else normalize_label(single(cell))
+    return normalize_label(single(cell)) if isinstance(cell, list | dict) else _word(cell)
 
 
 @lru_cache(1000)
-def _word(cell: str) -> str:
+def _word(cell: Any) -> str:
     return normalize_label(cell)
 
 
@@ -231,11 +237,20 @@ def count_rows(source: PostTable, report: Report | None = None) -> Generator[Pro
     if source.format in ("parquet", "feather"):
         report.rows = read_schema(source.table)[1]
         return report.rows
-    for _record in read_grid(source, report) if source.table.is_grid else read_objects(source.table, report):
+    for _record in read_grid(source, report) if source.table.is_grid else _objects(source, report):
         if report.rows % _STEP == 0:
             yield Progress("counting", report.rows)
     report.check(source.path, source.max_bad_rows)
     return report.rows
+
+
+def _objects(source: PostTable, report: Report) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON file, and collect their keys."""
+    for _line, _text, values in read_objects(source.table, report):
+        if not values.keys() <= report.keys.keys():
+            report.keys |= dict.fromkeys(values)
+            check_number_of_columns(source.path, report.keys)
+        yield values
 
 
 def find_bad_rows(path: Path, columns: Columns = Columns()) -> list[BadRow]:

@@ -20,8 +20,8 @@ from weibo_tui.datasets.near_duplicates import near_duplicates
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, drain
-from weibo_tui.text.cleaning import PREPROCESSING, normalize, repost_parts, words_only
 from weibo_tui.text.boilerplate import without_boilerplate
+from weibo_tui.text.cleaning import PREPROCESSING, normalize, repost_parts, words_only
 
 if TYPE_CHECKING:
     import numpy as np

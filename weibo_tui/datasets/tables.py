@@ -124,7 +124,8 @@ class Report:
     """The account of one pass over a table: each record is a row, a bad row, or a repeated header.
 
     `short` counts rows with fewer cells than the header, which are filled up with empty ones. `bad` lists the first bad
-    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote.
+    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote. `keys` are those of the JSON objects
+    that were counted, in order.
     """
 
     rows: int = 0
@@ -133,6 +134,7 @@ class Report:
     odd: int = 0
     num_bad: int = 0
     bad: list[BadRow] = field(default_factory=list)
+    keys: dict[str, None] = field(default_factory=dict)
 
     def skip(self, line: int, reason: str, content: str) -> None:
         """Add a bad row."""

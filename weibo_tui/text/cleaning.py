@@ -9,8 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from weibo_tui.text.emoticons import BRACKETED
 from weibo_tui.text.boilerplate import without_boilerplate
+from weibo_tui.text.emoticons import BRACKETED
 from weibo_tui.text.rewriting import Cleaned, Edit, rewrite
 
 PREPROCESSING = 2

@@ -308,7 +308,7 @@ def _convert(name: str, value: Any, default: Any) -> Any:
     """Return `value` in the type of the default. Raises UserInputError for another type."""
     kind = type(default)
     if default in (None, MISSING, ()):  # a text, or a sequence of them
-        return value if value is None or isinstance(value, str | Path | Mapping) else tuple(value)
+        return value if value is None or isinstance(value, str | Path | bool | Mapping) else tuple(value)
     if isinstance(value, bool) == (kind is bool):  # a bool is an int too
         if isinstance(value, kind):
             return value

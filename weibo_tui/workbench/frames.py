@@ -107,11 +107,11 @@ def text_column(frame: pd.DataFrame, name: str | None) -> pd.Series[Any]:
     return frame.iloc[:, list(map(str, frame.columns)).index(column)]
 
 
-def add_predictions(frame: pd.DataFrame, predictions: Predictions) -> pd.DataFrame:
-    """Return a copy of `frame` with the columns of a labeled file added."""
+def add_predictions(frame: pd.DataFrame, predictions: Predictions, prefix: str = "") -> pd.DataFrame:
+    """Return a copy of `frame` with the columns of a labeled file added, whose names begin with `prefix`."""
     import pandas as pd
 
-    added = predictions.to_pandas().drop(columns="text")
+    added = predictions.to_pandas().drop(columns="text").add_prefix(prefix)
     if existing := [str(name) for name in added if name in frame.columns]:
         message = _("{path} has columns named {columns} already. Rename them first.")
         raise UserInputError(message.format(path="DataFrame", columns=join_list(existing)))

@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,8 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
     source_state = _file_state(config.source)
     report = Report()
     total = yield from count_rows(source, report)
+    # Later objects may have other keys than the first ones.
+    source = replace(source, columns=tuple(dict.fromkeys([*source.columns, *report.keys])))
     yield Progress("counting", total, total, note=source.summary(report))
     if output_format(source, config.out) == "xlsx":
         check_sheet_rows(total)

@@ -252,6 +252,8 @@ class Workbench(WorkbenchCore):
         encoding: str | None = None,
         overwrite: bool = False,
         record: bool = False,
+        prefix: str = "",
+        bom: bool | None = None,
         machine: ComputeOptions = ...,
         progress: bool = True,
     ) -> LabelingResult: ...
@@ -266,6 +268,7 @@ class Workbench(WorkbenchCore):
         encoding: None = None,
         overwrite: bool = False,
         record: bool = False,
+        prefix: str = "",
         machine: ComputeOptions = ...,
         progress: bool = True,
     ) -> pd.DataFrame: ...
@@ -279,13 +282,16 @@ class Workbench(WorkbenchCore):
         encoding: str | None = None,
         overwrite: bool = False,
         record: bool = False,
+        prefix: str = "",
+        bom: bool | None = None,
         machine: ComputeOptions = ComputeOptions(),
         progress: bool = True,
     ) -> LabelingResult | pd.DataFrame:
         """Write the table `source` with predictions to `out`, or return a labeled copy of a DataFrame.
 
-        The columns predicted, confidence, prob_<label> and error are added. After an interruption, the same call
-        continues where a file's labeling stopped. `record` adds it to the history.
+        The columns predicted, confidence, prob_<label> and error are added, with `prefix` before their names. The
+        suffix of `out` chooses the format; `bom` is whether a CSV begins with a byte order mark. After an interruption,
+        the same call continues where a file's labeling stopped. `record` adds it to the history.
 
         >>> result = wb.label_file("posts.csv", "labeled.csv")
         >>> result.path.name, result.rows, result.failed
@@ -300,11 +306,12 @@ class Workbench(WorkbenchCore):
                 raise UserInputError(_("A labeled DataFrame is returned, not written. Leave out the output file."))
             posts = frames.text_column(source, text_column)
             predictions = self.predict(posts, adapter, record=record, machine=machine, progress=progress)
-            return frames.add_predictions(source, predictions)
+            return frames.add_predictions(source, predictions, prefix)
         if out is None:
             raise UserInputError(_("No output file. Name the file for the labeled table."))
         columns = Columns(text_column, encoding=encoding)
-        config = LabelingConfig(to_path(source), to_path(out), adapter, columns, machine, overwrite, record)
+        files = to_path(source), to_path(out)
+        config = LabelingConfig(*files, adapter, columns, machine, overwrite, record, prefix, bom)
         return blocking.run(self.iter_label_file(config), LabelingResult, progress)
 
     def audit(
