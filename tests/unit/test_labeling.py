@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,18 @@ def test_stopped_labeling_continues_to_same_bytes(wb: Workbench, source: Path, o
     assert [(entry.out.name, entry.rows, entry.failed, entry.counts) for entry in entries] == [
         (name, 61, 1, result.counts) for name in ("whole.csv", "out.csv")
     ]
+
+
+def test_keys_of_later_objects_become_columns(wb: Workbench, tmp_path: Path, out: Path) -> None:
+    records = [{"text": f"第{number}条"} for number in range(1200)]
+    records[-1]["place"] = "成都"
+    source = tmp_path / "posts.jsonl"
+    source.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    label(wb, source, out)
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["text"] for row in rows] == [record["text"] for record in records]
+    assert [row["place"] for row in rows] == [""] * 1199 + ["成都"]
 
 
 def test_labeling_other_posts_keeps_predictions(wb: Workbench, source: Path, out: Path, partial: Path) -> None:
