@@ -110,7 +110,7 @@ def _explain(catalog: Catalog) -> str:
     if catalog.bases:
         return _(
             "A base model is installed: a frozen Chinese GPT-2. An adapter classifies posts with it: a "
-            "few megabytes, trained in minutes from a file of labeled posts (CSV, TSV, JSONL, Parquet)."
+            "few megabytes, trained in minutes from a file of labeled posts (CSV, text, JSON, Excel, Parquet)."
         )
     return _(
         "weibo-tui predicts the sentiment of Weibo posts with a base, a frozen Chinese GPT-2, and an "
