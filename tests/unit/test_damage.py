@@ -97,7 +97,7 @@ def check_in_words(done: CommandResult, words: str) -> None:
     assert "Unexpected error" not in done.err + done.out, (words, done)
     assert "Traceback" not in done.err, (words, done)
     if done.code and not words.startswith("doctor"):
-        assert done.err.startswith("weibo-tui: "), (words, done)
+        assert "\nweibo-tui: " in "\n" + done.err, (words, done)
         assert len(done.err.splitlines()) == 1, (words, done)
 
 

@@ -61,7 +61,7 @@ def test_printed_prediction_is_recorded_before(
 
     posts = [f"第{number}盘饺子真好吃" for number in range(5)]
     monkeypatch.setattr(sys, "argv", ["weibo-tui", "predict", "-", "--json"])
-    monkeypatch.setattr(sys, "stdin", kind(io.BytesIO("\n".join(posts).encode()), encoding="utf-8"))
+    monkeypatch.setattr(sys, "stdin", kind(io.BufferedReader(io.BytesIO("\n".join(posts).encode())), encoding="utf-8"))
     monkeypatch.setattr(sys, "stdout", Output(io.BytesIO()))
     with pytest.raises(SystemExit, match="0"):
         main()

@@ -59,7 +59,7 @@ def test_copies_of_held_out_posts_are_not_trained_on(home: Path, tmp_path: Path)
 def test_long_corpus_lines_are_read_few_at_a_time(
     wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weibo_tui.datasets.parsers.MAX_CHUNK", 5000)
+    monkeypatch.setattr("weibo_tui.datasets.tables.MAX_CHUNK", 5000)
     texts = [text for text, _label in made_up.posts(90, seed=4)]
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("".join(f"{text * 200}\n" for text in texts[:3]) + "\n".join(texts), encoding="utf-8")

@@ -134,7 +134,7 @@ class Report:
     odd: int = 0
     num_bad: int = 0
     bad: list[BadRow] = field(default_factory=list)
-    keys: dict[str, None] = field(default_factory=dict)
+    keys: dict[str, None] = field(default_factory=dict, compare=False)
 
     def skip(self, line: int, reason: str, content: str) -> None:
         """Add a bad row."""
