@@ -26,12 +26,12 @@ from weibo_tui.workbench import Workbench
 from weibo_tui.workbench import runs as workbench_runs
 
 
-async def train(pilot: Pilot[None], posts: Path) -> Job:
+async def train(pilot: Pilot[None], posts: Path, epochs: int = 2) -> Job:
     """Start a training that pauses after its first step."""
     app = app_of(pilot)
 
     def iterate(wb: Workbench) -> Iterator[object]:
-        with closing(wb.iter_train(plan(posts, 2))) as events:
+        with closing(wb.iter_train(plan(posts, epochs))) as events:
             for event in events:
                 if isinstance(event, StepDone) and event.step == 1:
                     job.pause()
@@ -115,9 +115,9 @@ def test_quit_and_detach_starts_another_process(
     monkeypatch.setattr(sys, "executable", shutil.which("true"))  # test_runs_left lets a detached run finish
 
     async def scene(pilot: Pilot[None]) -> None:
-        job = await train(pilot, few)
+        job = await train(pilot, few, epochs=900)  # it does not finish before the app quits
         if not is_paused:
-            job.resume()  # no worker sees it before the app quits
+            job.resume()
         await ask_to_quit(pilot)
         await pilot.press("down", "down", "enter")
 
