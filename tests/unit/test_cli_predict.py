@@ -235,7 +235,14 @@ def test_single_argument_that_is_a_file_is_labeled(command: Command, furnished: 
     assert list(first) == ["用户名", "博文", "评论", *ADDED]
     assert list(first.values())[:4] == ["甲", "今天的面真好吃", "7", "positive"]
     assert command("predict", source).code == 2  # the result exists
-    assert command.ok("predict", str(source), "好吃").out.count("\n") == 2
+    for words, problem in [
+        ((source, "好吃"), "is no post. Give a single file, or posts alone."),
+        ((tmp_path,), "is no post. Give a single file, or posts alone."),
+        (("nofile.csv",), "File not found: nofile.csv. Check the name. For a post with this text, use stdin."),
+    ]:
+        result = command("predict", *words)
+        assert (result.code, result.out) == (2, "")
+        assert problem in result.err
 
 
 def test_result_of_any_format_is_written(command: Command, furnished: Path, tmp_path: Path) -> None:
@@ -314,5 +321,7 @@ def test_file_per_label_is_trained_and_evaluated(command: Command, furnished: Pa
     assert "bad.txt: TXT, UTF-8, a post per line, all labeled negative, 2 rows" in result.err
     audit = json_lines(command.ok("audit", *words, "--json").out)[0]
     assert (len(audit["files"]), audit["labels"]) == (3, {"negative": 2, "positive": 4})
+    twice = command("audit", *words, "--label-of", f"{good}=negative")
+    assert "has two labels in --label-of. Give it once." in twice.err
     for wrong in (["evaluate"], ["evaluate", "--label-of", "good.txt"], ["audit", "--label-of", "=x"]):
         assert command(*wrong).code == 2

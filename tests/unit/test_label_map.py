@@ -47,7 +47,9 @@ def test_rules_give_label_or_leave_it_out(rules: Rules, results: dict[str, str |
     assert parse_rules(rule_list(rules)) == label_map
 
 
-@pytest.mark.parametrize("rule", ["1", "=negative", "1,=negative", ">3", ">=3", "<x=negative", ";=;"])
+@pytest.mark.parametrize(
+    "rule", ["1", "=negative", "1,=negative", ">3", ">=3", "<x=negative", ";=;", "1,2=bad,4,5=good"]
+)
 def test_invalid_rule_is_refused(rule: str) -> None:
     with pytest.raises(UserInputError, match="is no rule"):
         TrainingConfig((Path("a.csv"),), "x", map=rule)

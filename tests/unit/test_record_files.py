@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import feather
 from tables import EXAMPLES, LABELS, POSTS, check, read, write, zipped
 
+from weibo_tui.datasets.labels import SEVERAL
 from weibo_tui.datasets.reading import open_table
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
@@ -54,6 +55,26 @@ def test_json_array_of_any_export_is_read(tmp_path: Path, name: str, indent: int
     for file in ("posts.json", "posts.txt"):
         check(write(tmp_path / file, text), "JSON, UTF-8", "6 rows")
     check(write(tmp_path / "posts.json", text, "gb18030"), "GB18030")
+
+
+def test_annotations_that_disagree_are_several_labels(tmp_path: Path) -> None:
+    (yes,), (no,) = choices("pos"), choices("neg")
+    label_studio = {"两人相同": [yes, yes], "两人不同": [yes, no], "作废": [no | {"was_cancelled": True}]}
+    answers = {"两人不同": ["pos", "neg"], "作废": ["discarded"]}
+    records: list[dict[str, Any]] = [
+        {"data": {"text": text}, "annotations": annotations} for text, annotations in label_studio.items()
+    ]
+    path = write(tmp_path / "studio.json", json.dumps(records))
+    assert [row.label for row in read(path)[1]] == ["pos", f"pos{SEVERAL}neg", ""]
+    records = [
+        {
+            "fields": {"text": text},
+            "responses": {"label": [{"value": one, "status": one if one == "discarded" else ""} for one in given]},
+        }
+        for text, given in answers.items()
+    ]
+    path = write(tmp_path / "argilla.json", json.dumps(records))
+    assert [row.label for row in read(path)[1]] == [f"pos{SEVERAL}neg", ""]
 
 
 @pytest.mark.parametrize("name", EXPORTS)

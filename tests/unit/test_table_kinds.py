@@ -86,6 +86,22 @@ def test_lines_of_text_are_posts_with_their_commas(tmp_path: Path) -> None:
     check(write(tmp_path / "f.csv", "\n".join(["text", *posts])), "posts in text", posts=posts, labels=None)
 
 
+def test_posts_that_begin_with_a_brace_are_text(tmp_path: Path) -> None:
+    posts = [f"{{%#话题#%}} {post}" for post in POSTS]
+    check(write(tmp_path / "f.txt", "\n".join(posts)), "TXT", posts=posts, labels=None)
+    lines = "".join(f"{post}\t{label}\n" for post, label in zip(posts, LABELS, strict=True))
+    check(write(tmp_path / "f.tsv", lines), "TSV", "no header", posts=posts)
+
+
+def test_numbered_header_of_pandas_is_no_post(tmp_path: Path) -> None:
+    lines = "".join(f"{at},{label},{post}\n" for at, (post, label) in enumerate(zip(POSTS, LABELS, strict=True)))
+    check(write(tmp_path / "f.csv", ",0,1\n" + lines), "posts in 1", label="0")
+
+
+def test_utf_32_is_read(tmp_path: Path) -> None:
+    check(write(tmp_path / "f.csv", table("label,review"), "utf-32"), "UTF-32", "posts in review")
+
+
 def test_plain_tsv_keeps_its_quotes(tmp_path: Path) -> None:
     for at, ending in ((0, ""), (2, '"好'), (3, '"')):
         posts = list(POSTS)
@@ -218,6 +234,7 @@ def test_folders_and_patterns_are_expanded(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     both = [tmp_path / "a.csv", tmp_path / "b.csv"]
     assert expand([tmp_path]) == expand([tmp_path / "[ab].csv"]) == expand([*both, both[0]]) == both
+    assert expand([both[0], tmp_path / ".." / tmp_path.name / "a.csv"]) == both[:1]
     (tmp_path / "x[1].csv").touch()
     assert expand([tmp_path / "x[1].csv"]) == [tmp_path / "x[1].csv"]
     (tmp_path / "none").mkdir()

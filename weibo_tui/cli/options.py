@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import wraps
@@ -171,6 +173,10 @@ def _labels_of_files(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
             message = _("--label-of is {value}. Give a file and its label, as in {example}.")
             raise UserInputError(message.format(value=pair, example="good.txt=positive"))
         result += [(str(path.absolute()), label.strip()) for path in expand([Path(file)])]
+    counts = Counter(os.path.realpath(path) for path, _label in result)
+    twice = next((path for path, number in counts.items() if number > 1), None)
+    if twice is not None:
+        raise UserInputError(_("{path} has two labels in --label-of. Give it once.").format(path=twice))
     return tuple(result)
 
 

@@ -28,6 +28,7 @@ from weibo_tui.cli.output import (
     pad,
     run_with_progress,
 )
+from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.datasets.sinks import default_output
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
@@ -85,9 +86,9 @@ def predict(
 ) -> None:
     from weibo_tui.workbench import LabelingConfig
 
-    if file is None and text is not None and len(text) == 1 and _is_file(text[0]):
-        file, text = Path(text[0]), None
-        echo_info(_("{path} is a file, which is labeled. For a post with this text, use stdin.").format(path=file))
+    if file is None and text:
+        file = _named_file(text)
+        text = None if file is not None else text
     if (file is None) == (not text) or (file is None and out is not None):
         raise UserInputError(
             _("No posts given. Give posts, or - for stdin, or --file. See 'weibo-tui predict --help'.")
@@ -103,9 +104,26 @@ def predict(
         _predict_posts(workbench, posts, adapter, machine, json, history)
 
 
-def _is_file(text: str) -> bool:
+def _named_file(texts: list[str]) -> Path | None:
+    """Return the file that is given in place of posts, if there is one. Raise UserInputError for a name that is no
+    post either."""
+    for text in texts:
+        is_name = Path(text).suffix.lower() in SUFFIXES and not any(map(str.isspace, text))
+        if not is_name and not _exists(text):
+            continue
+        if len(texts) > 1 or Path(text).is_dir():
+            raise UserInputError(_("{path} is no post. Give a single file, or posts alone.").format(path=text))
+        if not _exists(text):
+            message = _("File not found: {path}. Check the name. For a post with this text, use stdin.")
+            raise UserInputError(message.format(path=text))
+        echo_info(_("{path} is a file, which is labeled. For a post with this text, use stdin.").format(path=text))
+        return Path(text)
+    return None
+
+
+def _exists(text: str) -> bool:
     try:
-        return Path(text).is_file()
+        return bool(text) and Path(text).exists()
     except (OSError, ValueError):  # a post is too long for a name
         return False
 

@@ -136,7 +136,10 @@ def expand(paths: Iterable[Path]) -> list[Path]:
             if not found:
                 raise UserInputError(_("No file matches {path}. Check the pattern.").format(path=path))
         files += found
-    return list(dict.fromkeys(files))
+    by_place: dict[str, Path] = {}
+    for file in files:
+        by_place.setdefault(os.path.realpath(file), file)
+    return list(by_place.values())
 
 
 def _is_table(path: Path) -> bool:

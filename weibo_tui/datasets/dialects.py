@@ -177,6 +177,8 @@ def _is_header(first: Sequence[str], below: Sequence[Sequence[Any]]) -> bool:
     are_names = len(set(names)) == len(names) and all(
         len(name) <= _MAX_NAME and not _SENTENCE.search(name) and not NUMBER.fullmatch(name) for name in names
     )
+    if names == list(map(str, range(len(names)))) and any(map(has_content, below[0])) and len(names) > 1:
+        return True  # pandas numbers columns without names, from 0
     if not are_names or not names:
         return False
     kinds = [(cell, _kind([row[at] for row in below if at < len(row)])) for at, cell in enumerate(first)]

@@ -20,6 +20,8 @@ NUM_SAMPLES = 32
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins like that of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (b"\x84\x31\x95\x33", "gb18030"),
@@ -42,7 +44,13 @@ class Encoding:
         """The usual name: `utf-8-sig` and `utf-16` are those with a mark."""
         if not self.mark:
             return self.codec
-        return {"utf-8": "utf-8-sig", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}.get(self.codec, self.codec)
+        return {
+            "utf-8": "utf-8-sig",
+            "utf-16-le": "utf-16",
+            "utf-16-be": "utf-16",
+            "utf-32-le": "utf-32",
+            "utf-32-be": "utf-32",
+        }.get(self.codec, self.codec)
 
     @property
     def holds_everything(self) -> bool:
@@ -78,6 +86,8 @@ def named_encoding(name: str, marked: Encoding | None = None) -> Encoding:
     try:
         "".encode(name)  # refuses codecs that are not of text
         codec = codecs.lookup(name).name
+        if codec in ("idna", "punycode", "raw-unicode-escape", "unicode-escape"):  # of names and of programs
+            raise LookupError
     except (LookupError, ValueError):
         message = _("Unknown encoding: {name}. Use utf-8, gb18030 or utf-16, or leave --encoding out.")
         raise UserInputError(message.format(name=name)) from None

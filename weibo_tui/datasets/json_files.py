@@ -28,7 +28,7 @@ def json_format(head: str) -> Format | None:
     start = head.lstrip("\ufeff \t\r\n")
     if start.startswith("["):
         return "json" if re.match(r'\[\s*(?:[\[{"\]]|$)', start) else None
-    if not start.startswith("{"):
+    if not re.match(r'\{\s*(?:["}]|$)', start):  # posts begin with {%#话题#%}
         return None
     first, _end, rest = start.partition("\n")
     try:
@@ -172,26 +172,32 @@ def flatten(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _choices(annotations: Any) -> Any:
-    """Return the choices of the first annotation of Label Studio that has some."""
+    """Return the different choices in the annotations of Label Studio, of each that was not cancelled the first."""
+    found: dict[str, None] = {}
     for annotation in annotations if isinstance(annotations, list) else ():
-        results = annotation.get("result") if isinstance(annotation, dict) else None
+        is_valid = isinstance(annotation, dict) and not annotation.get("was_cancelled")
+        results = annotation.get("result") if is_valid else None
         for result in results if isinstance(results, list) else ():
             value = result.get("value") if isinstance(result, dict) else None
-            if isinstance(value, dict) and value.get("choices"):
-                return value["choices"]
-    return annotations
+            if isinstance(value, dict) and isinstance(value.get("choices"), list):
+                found |= dict.fromkeys(map(str, value["choices"]))
+                break
+    return list(found) or annotations
 
 
 def single(value: Any) -> Any:
-    """Return the only item of a list (doccano), or the first answer of an annotator (Argilla)."""
-    if isinstance(value, list) and value:
-        if len(value) == 1 and isinstance(value[0], str | int | float):
-            return value[0]
-        if isinstance(value[0], dict):
-            answer = next(iter(value[0]["values"].values()), None) if _has_values(value[0]) else value[0]
-            return answer["value"] if isinstance(answer, dict) and "value" in answer else None
-    return value if value else None if isinstance(value, list) else value
+    """Return the only item of a list (doccano), or what the annotators answered (Argilla)."""
+    if not isinstance(value, list):
+        return value
+    if any(isinstance(item, dict) for item in value):
+        valid = [item for item in value if isinstance(item, dict) and item.get("status") != "discarded"]
+        value = list(dict.fromkeys(answer for item in valid if (answer := _answer(item))))
+    if len(value) == 1 and isinstance(value[0], str | int | float):
+        return value[0]
+    return value or None
 
 
-def _has_values(answer: dict[str, Any]) -> bool:
-    return isinstance(answer.get("values"), dict)
+def _answer(item: dict[str, Any]) -> str:
+    values = item.get("values")
+    answer = next(iter(values.values()), None) if isinstance(values, dict) else item
+    return str(answer["value"]) if isinstance(answer, dict) and isinstance(answer.get("value"), str | int) else ""

@@ -34,6 +34,7 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "≥": operator.ge,
 }
+_HAS_TWO_TARGETS = re.compile("(?<![<>])=")  # in what is left of the last sign
 _LIST = re.compile(r"[,，、;；|/\n]")
 MAX_CLASSES_OF_NUMBERS = 10
 """Different whole numbers that may be labels. More of them are rather scores."""
@@ -56,7 +57,8 @@ class LabelMap:
 
     def check_used(self, labels: Collection[str]) -> None:
         """Raise UserInputError where there are labels and rules, but none of the rules matches."""
-        if self.rules and labels and all(self.apply(label) == label for label in labels):
+        sources = [source for rule in self.rules for source in rule[0]]
+        if sources and labels and not any(_matches(source, label) for source in sources for label in labels):
             message = _("No label matches --map. The data has the labels {found}.")
             raise UserInputError(message.format(found=join_names(labels)))
 
@@ -85,7 +87,8 @@ def _parse(rules: Iterable[str]) -> LabelMap:
     for rule in rules:
         left, sign, target = rule.rpartition("=")
         sources = tuple(normalize_label(source) for source in split_names(left))
-        if not sign or any(source[:1] in "<>≤≥" and not _COMPARISON.fullmatch(source) for source in sources):
+        is_odd = any(source[:1] in "<>≤≥" and not _COMPARISON.fullmatch(source) for source in sources)
+        if not sign or is_odd or _HAS_TWO_TARGETS.search(left):
             message = _("--map {rule} is no rule. Write '1,2=negative', '<3=negative', or '3=' to leave label 3 out.")
             raise UserInputError(message.format(rule=rule))
         parsed.append((sources, normalize_label(target)))

@@ -25,7 +25,8 @@ _MAX_NAMES = 10
 def find_sheet(data: DataFile, requested: str | None) -> tuple[str, list[str]]:
     """Return the name of the sheet to read, and of all sheets. Raise UserInputError where it does not exist."""
     with _open(data) as workbook:
-        names = [str(sheet.title) for sheet in workbook.worksheets]
+        sheets = sorted(workbook.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
+        names = [str(sheet.title) for sheet in sheets]
     if not names:
         raise UserInputError(_("{path} has no rows.").format(path=data.path))
     if requested is None or requested in names:
