@@ -12,6 +12,7 @@ import made_up
 import pytest
 from models_page import screen_of
 from stage import app_of, drawn, play, press, until
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, Input, OptionList, Select, Static
 
@@ -202,6 +203,18 @@ def test_form_start_finds_taken_names_and_unlabeled_files(furnished: Path, few: 
             await pilot.press("ctrl+s")
             await until(pilot, lambda: "none.csv" in problem(form) and own.query_one(Input).has_focus)
             assert not form.query_one(Collapsible).collapsed
+
+    play_form(scene)
+
+
+def test_form_starts_with_a_file_that_is_typed_only(furnished: Path, few: Path) -> None:
+    async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
+        train = cast(TrainScreen, app_of(pilot).main_screens["train"])
+        form.query_one(PathInput).focus()
+        pilot.app.post_message(events.Paste(str(few)))
+        await until(pilot, lambda: form.query_one(PathInput).value == str(few))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: [run.job.title for run in train.store.local_runs] == [few.stem])
 
     play_form(scene)
 

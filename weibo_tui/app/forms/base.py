@@ -203,6 +203,7 @@ class PlanForm(FormScreen[Plan]):
                 return
             self._replaceable = output.path
         try:
+            self.complete()
             for field in self._fields.values():
                 field.check()
                 if field.problem:
@@ -243,6 +244,9 @@ class PlanForm(FormScreen[Plan]):
     def values(self, *names: str) -> dict[str, Any]:
         """Return the values of fields by name."""
         return {name: self._fields[name].value for name in names}
+
+    def complete(self) -> None:
+        """Take over what is typed but not confirmed. Raises FieldError where that is invalid."""
 
     @abstractmethod
     def plan(self) -> Plan:
@@ -288,12 +292,14 @@ class FilesForm(PlanForm[Plan]):
         field = self._fields["map"]
         return () if field.problem else field.value
 
-    def files(self, problem: str) -> tuple[Path, ...]:
-        """Return the chosen files, with one that is typed but not added. Raises FieldError with `problem` for none."""
+    def complete(self) -> None:
         if pending := self._files.pending:
             if wrong := check_path(pending, save=False).problem:
                 raise FieldError(self._files, wrong)
             self._files.add(pending)
+
+    def files(self, problem: str) -> tuple[Path, ...]:
+        """Return the chosen files. Raises FieldError with `problem` for none."""
         if not self._files.files:
             raise FieldError(self._files, problem)
         return tuple(self._files.files)

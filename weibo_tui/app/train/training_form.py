@@ -128,6 +128,10 @@ class TrainingForm(FilesForm[TrainingConfig]):
     def on_data_preview_suggested(self) -> None:
         self._fields["emoticon_dropout"].text = SUGGESTED_DROPOUT
 
+    def complete(self) -> None:
+        super().complete()
+        self._propose_name()
+
     def plan(self) -> TrainingConfig:
         own: dict[str, Any] = {
             name: (file.path,) if file.value.strip() else () for name, file in self._own_files.items()
