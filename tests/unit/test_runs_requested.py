@@ -142,7 +142,7 @@ def test_command_waits_for_the_training_slot(
         slot = other.take_training_slot()  # a training that is being prepared has no run yet
         assert slot is not None
         assert other.take_training_slot() is None
-        assert "Another training" not in command.ok(*train, "--name", "beside", "--now").err
+        assert "Another training" not in command.ok(*train, "--name", "at-once", "--now").err
         monkeypatch.setattr(cli_train, "time", SimpleNamespace(sleep=lambda _seconds: slot.release()))
         waited = command.ok(*train, "--name", "later").err
         assert "Another training is in progress. This one starts when it is done. Use --now" in waited
