@@ -57,6 +57,22 @@ def test_json_array_of_any_export_is_read(tmp_path: Path, name: str, indent: int
     check(write(tmp_path / "posts.json", text, "gb18030"), "GB18030")
 
 
+def test_several_lists_of_posts_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "posts.json"
+    write(path, json.dumps({"data": {"train": ROWS, "test": ROWS[:2]}, "tags": [{"name": "a"}]}))
+    with pytest.raises(UserInputError, match=r"holds several lists: data.train \(6\), data.test \(2\)\. Save the one"):
+        open_table(path)
+    check(write(path, json.dumps({"data": {"list": ROWS}, "tags": [{"code": 1}] * 9})), "posts in text")
+
+
+def test_arrays_that_were_put_together_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "posts.json"
+    check(write(path, f"{json.dumps(ROWS[:2])}\n{json.dumps(ROWS[2:])}\n"), "6 rows")
+    write(path, json.dumps(ROWS) + '\n{"text": "x"}')
+    with pytest.raises(UserInputError, match="there is more after the array"):
+        open_table(path)
+
+
 def test_annotations_that_disagree_are_several_labels(tmp_path: Path) -> None:
     (yes,), (no,) = choices("pos"), choices("neg")
     label_studio = {"两人相同": [yes, yes], "两人不同": [yes, no], "作废": [no | {"was_cancelled": True}]}

@@ -98,6 +98,21 @@ def test_numbered_header_of_pandas_is_no_post(tmp_path: Path) -> None:
     check(write(tmp_path / "f.csv", ",0,1\n" + lines), "posts in 1", label="0")
 
 
+def test_row_of_totals_is_skipped(tmp_path: Path) -> None:
+    text = table("label,review") + "合计,6\n"
+    check(write(tmp_path / "f.csv", text), "6 rows", "1 skipped", max_bad_rows=0.2)
+    with pytest.raises(UserInputError, match="line 8: a row of totals"):
+        read(write(tmp_path / "f.csv", text))
+    check(write(tmp_path / "f.csv", "review,label\n合计,好\n"), "1 row", posts=["合计"], labels=["好"])
+
+
+def test_second_header_in_another_order_is_refused(tmp_path: Path) -> None:
+    check(write(tmp_path / "f.csv", table("label,review") + "Label , Review\n"), "1 repeated header")
+    path = write(tmp_path / "f.csv", table("label,review") + "review,label\n好,1\n")
+    with pytest.raises(UserInputError, match="line 8: a second header with the columns in another order"):
+        read(path)
+
+
 def test_utf_32_is_read(tmp_path: Path) -> None:
     check(write(tmp_path / "f.csv", table("label,review"), "utf-32"), "UTF-32", "posts in review")
 

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
+from weibo_tui.datasets.columns import find_role
 from weibo_tui.datasets.parsers import Lines, open_lines
 from weibo_tui.datasets.tables import MAX_RECORD, Format, Report, Table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_names, with_note
 
 Record: TypeAlias = tuple[int, str, dict[str, Any]]
 """The number of a record's line, its text (empty unless it is a line of JSON), and its values."""
@@ -82,7 +84,14 @@ def _read_items(table: Table, lines: Lines) -> Iterator[Any]:
     while True:
         at = _skip(text, at)
         if is_array and text[at : at + 1] == "]":
-            return
+            text, at = text[at + 1 :] + lines.read_block(), 0
+            at = _skip(text, at)
+            if at == len(text):
+                return
+            if text[at] != "[":
+                raise _not_json(table, ValueError(_("there is more after the array")))
+            at += 1  # files that were put together
+            continue
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
@@ -96,7 +105,7 @@ def _read_items(table: Table, lines: Lines) -> Iterator[Any]:
         if is_array or not isinstance(value, dict):
             yield value
         else:
-            yield from _records(value)
+            yield from _records(table, value)
 
 
 def _skip(text: str, at: int) -> int:
@@ -111,15 +120,15 @@ def _not_json(table: Table, error: Exception) -> UserInputError:
 
 
 def _holds_table(value: Mapping[str, Any]) -> bool:
-    return bool(_list_inside(value)) or _is_split(value) or _is_columns(value)
+    return any(_lists(value)) or _is_split(value) or _is_columns(value)
 
 
 def _is_split(value: Mapping[str, Any]) -> bool:
     return isinstance(value.get("columns"), list) and isinstance(value.get("data"), list)
 
 
-def _records(value: Any) -> Iterator[Any]:
-    """Yield the records of an object: of pandas' orientations, of the longest list in it, or of itself."""
+def _records(table: Table, value: Any) -> Iterator[Any]:
+    """Yield the records of an object: of pandas' orientations, of the list of posts in it, or of itself."""
     if _is_split(value):
         yield from (dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"])
     elif _is_columns(value):
@@ -131,7 +140,7 @@ def _records(value: Any) -> Iterator[Any]:
         else:  # pandas' default: a column, then its cells by the name of the row
             yield from ({name: column.get(key) for name, column in value.items()} for key in inner[0])
     else:
-        yield from _list_inside(value) or [value]
+        yield from _list_of_posts(table, value) or [value]
 
 
 def _is_columns(value: Mapping[str, Any]) -> bool:
@@ -147,13 +156,26 @@ def _has_records_by_key(inner: list[dict[str, Any]]) -> bool:
     return not all(key.isdecimal() for key in inner[0]) and all(list(one) == list(inner[0]) for one in inner[:100])
 
 
-def _list_inside(value: Any, depth: int = 0) -> list[Any]:
-    """Return the longest list of objects inside an object, empty for none."""
-    best: list[Any] = []
-    for inner in value.values() if isinstance(value, dict) and depth < _MAX_DEPTH else ():
-        is_list = isinstance(inner, list) and bool(inner) and isinstance(inner[0], dict)
-        best = max(best, inner if is_list else _list_inside(inner, depth + 1), key=len)
-    return best
+def _list_of_posts(table: Table, value: Mapping[str, Any]) -> list[Any]:
+    """Return the list of objects inside an object, empty for none. Raise UserInputError where several may be posts."""
+    lists = dict(_lists(value))
+    with_posts = {name: items for name, items in lists.items() if find_role(list(flatten(items[0])), "text")}
+    candidates = with_posts or lists
+    if len(candidates) > 1:
+        message = _("{path} holds several lists: {names}. Save the one with the posts as a file of its own.")
+        names = [with_note(name, f"{len(items):,}") for name, items in candidates.items()]
+        raise UserInputError(message.format(path=table.path, names=join_names(names)))
+    return next(iter(candidates.values()), [])
+
+
+def _lists(value: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the lists of objects inside an object with their names, such as `data.list`."""
+    for name, inner in value.items():
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            yield name, inner
+        elif isinstance(inner, dict) and depth < _MAX_DEPTH:
+            for below, items in _lists(inner, depth + 1):
+                yield f"{name}.{below}", items
 
 
 def flatten(record: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ Cells: TypeAlias = tuple[int, list[Any]]
 
 NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*")
 FASTTEXT = re.compile(r"\s*((?:__label__[^\s,]+[\s,]*)+)(.*)", re.DOTALL)
+_TOTALS = ("合计", "总计", "小计", "共计", "total", "sum")
 _BLOCK = 2**18  # characters that are parsed at once
 
 
@@ -214,10 +215,12 @@ def _read_fasttext(lines: Lines, report: Report) -> Iterator[Cells]:
 def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int = 0) -> Iterator[Cells]:
     """Yield the rows below the header, each with a cell for each column.
 
-    A row with fewer than `needed` cells, or with more than the columns, is skipped, and so is a repeated header.
+    A row with fewer than `needed` cells, or with more than the columns, is skipped, and so are a repeated header and a
+    row of totals. Raise UserInputError for a second header in another order.
     """
     layout = table.layout
-    width, header = len(layout.names), list(layout.header)
+    width, header = len(layout.names), [_name(cell) for cell in layout.header]
+    special = {*header, *(_TOTALS if header else ())}
     for line, row in islice(records, layout.titles + bool(header), None):
         if len(row) != width:
             if not any(map(has_content, row)):
@@ -232,12 +235,33 @@ def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int 
                 continue
             report.short += len(row) < width and table.format != "xlsx"
             row = [*row[:width], *[""] * (width - len(row))]  # noqa: PLW2901
-        # Files that were joined have a byte order mark inside.
-        if row == header or (header and str(row[0])[:1] == "\ufeff" and [row[0][1:], *row[1:]] == header):
-            report.repeated += 1
-            continue
+        if header and _name(row[0]) in special:
+            if _is_header_again(table, line, row, header):
+                report.repeated += 1
+                continue
+            if _name(row[0]) in _TOTALS and not any(has_content(cell) and not _is_number(cell) for cell in row[1:]):
+                report.skip(line, _("a row of totals"), _join(row, table.dialect))
+                continue
         report.rows += 1
         yield line, row
+
+
+def _is_header_again(table: Table, line: int, row: list[Any], header: list[str]) -> bool:
+    """Return whether the header stands again. Raise UserInputError where its columns are in another order."""
+    names = [_name(cell) for cell in row]
+    if names != header and sorted(names) == sorted(header):
+        message = _("{path}, line {line}: a second header with the columns in another order. Split the file there.")
+        raise UserInputError(message.format(path=table.path, line=line))
+    return names == header
+
+
+def _name(cell: object) -> str:
+    """Return a cell as it is compared with names. Files that were joined have a byte order mark inside."""
+    return str(cell).strip("\ufeff \t:：").casefold()
+
+
+def _is_number(cell: object) -> bool:
+    return NUMBER.fullmatch(str(cell).strip().rstrip("%")) is not None
 
 
 def has_content(cell: object) -> bool:
