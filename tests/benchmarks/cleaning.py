@@ -1,8 +1,8 @@
-"""Measure version 2 of the cleaning on data sets: `python tests/benchmarks/cleaning.py FILE… [--adapter NAME]`.
+"""Measure versions 2 and 3 of the cleaning on data sets: `python tests/benchmarks/cleaning.py FILE… [--adapter NAME]`.
 
 A FILE is a table of posts. For each, the posts that a rule changes are counted. With an adapter, 500 posts get the HTML
 and the words of websites and crawlers, and the predictions that this changes are counted, for version 1 of the cleaning
-and for version 2 with the same weights.
+and for version 2 with the same weights. Then they get traditional characters, for versions 2 and 3.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def read_posts(path: Path) -> list[str]:
 
 
 def count_changes(posts: Sequence[str]) -> Counter[str]:
-    """Return how many posts each rule changes, how many version 2 reads differently, and how many it leaves empty."""
+    """Return how many posts each rule changes, how many version 2 reads differently or leaves empty, and how many
+    version 3 reads differently again."""
     from weibo_tui.text import boilerplate
     from weibo_tui.text.cleaning import clean
 
@@ -76,19 +77,26 @@ def count_changes(posts: Sequence[str]) -> Counter[str]:
         before, after = clean(post, 1).text, clean(post, 2).text
         counts["read differently"] += before != after
         counts["left empty"] += bool(before) and not after
+        counts["with traditional characters"] += clean(post, 3).text != after
     return +counts
 
 
 def changed_predictions(classifier: Classifier, posts: Sequence[str]) -> Iterator[tuple[str, float]]:
-    """Yield the shares of posts whose prediction HTML and boilerplate change, and the share that version 2 changes."""
+    """Yield the shares of posts whose prediction boilerplate and traditional characters change, by version."""
+    from opencc import OpenCC
+
     rng = random.Random(SEED)
     chosen = rng.sample(list(posts), min(POSTS, len(posts)))
     with_boilerplate = [dress(post, rng) for post in chosen]
-    first, second = (_labels(classifier, chosen, version) for version in (1, 2))
+    traditional = list(map(OpenCC("s2t").convert, chosen))
+    first, second, third = (_labels(classifier, chosen, version) for version in (1, 2, 3))
     for name, expected, found in (
         ("version 1, HTML and boilerplate added", first, _labels(classifier, with_boilerplate, 1)),
         ("version 2, HTML and boilerplate added", second, _labels(classifier, with_boilerplate, 2)),
         ("version 2 in place of 1, as in the data set", first, second),
+        ("version 2, in traditional characters", second, _labels(classifier, traditional, 2)),
+        ("version 3, in traditional characters", third, _labels(classifier, traditional, 3)),
+        ("version 3 in place of 2, as in the data set", second, third),
     ):
         yield name, sum(one != other for one, other in zip(expected, found, strict=True)) / len(chosen)
 
@@ -99,7 +107,7 @@ def _labels(classifier: Classifier, posts: Sequence[str], version: int) -> list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure version 2 of the cleaning.")
+    parser = argparse.ArgumentParser(description="Measure versions 2 and 3 of the cleaning.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--adapter", default="", help="adapter whose predictions are compared")
     options = parser.parse_args()

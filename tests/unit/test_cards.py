@@ -67,7 +67,7 @@ def test_invalid_field_is_refused(tmp_path: Path) -> None:
         {"temperature": 0},
         {"temperature": float("nan")},
         {"temperature": float("inf")},
-        {"preprocessing": 3},
+        {"preprocessing": 4},
         {"preprocessing": -1},
         {"name": None},
         {"data": []},

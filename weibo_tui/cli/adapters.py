@@ -27,6 +27,7 @@ from weibo_tui.cli.score_card import score_lines
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
+from weibo_tui.presentation.cleaning import describe_cleaning
 from weibo_tui.presentation.numbers import percent
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.text.terminal import truncate_cells
@@ -67,6 +68,7 @@ def show_adapter(name: Name, json: options.Json = False) -> None:
         _("Parameters"): f"{card.parameters:,}",
         _("Blocks"): join_list(map(str, card.blocks)),
         _("Max length"): _("{length} tokens").format(length=card.max_length),
+        _("Cleaning"): describe_cleaning(card.preprocessing),
         _("Temperature"): f"{card.temperature:.3f} ({card.dtype})",
         _("Trained on"): join_list(map(str, card.data.get("files", []))),
         _("Made"): card.created_at,

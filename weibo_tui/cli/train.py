@@ -31,7 +31,7 @@ from weibo_tui.cli.output import (
 from weibo_tui.cli.score_card import score_lines
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.events import BatchHalved, Evaluated, JournalDelayed, RunFinished, RunStarted, StepDone, to_json
-from weibo_tui.engine.hyperparameters import Acceleration, ComputeOptions, DataSplit, Hyperparameters
+from weibo_tui.engine.hyperparameters import Acceleration, Cleaning, ComputeOptions, DataSplit, Hyperparameters
 from weibo_tui.errors import RunStoppedError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.default_adapter import compare_with_default
@@ -77,6 +77,7 @@ def train(
     label_map: options.LabelMap = None,
     validation_data: options.ValidationData = None,
     test_data: options.TestData = None,
+    cleaning: Cleaning = Cleaning(),
     split: DataSplit = DataSplit(),
     hyper: Hyperparameters = Hyperparameters(),
     acceleration: Acceleration = Acceleration(),
@@ -114,6 +115,7 @@ def train(
             machine=machine,
             overwrite=overwrite,
             keep_states=acceleration.keep_states,
+            preprocessing=cleaning.version,
             map=label_map or (),
         )
         follow(workbench, workbench.iter_train(config), json, wait=not now)

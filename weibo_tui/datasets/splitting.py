@@ -22,13 +22,15 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress, drain
 from weibo_tui.text.boilerplate import without_boilerplate
 from weibo_tui.text.cleaning import PREPROCESSING, normalize, repost_parts, words_only
+from weibo_tui.text.rewriting import rewrite
+from weibo_tui.text.simplified import simplified
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 STEP = 1000  # posts between two steps of progress
-GROUPING_VERSION = 3
+GROUPING_VERSION = 4
 """Version of `group_posts`. A run records its own, and is resumed with the same split."""
 
 Indices: TypeAlias = "NDArray[np.int64]"
@@ -117,7 +119,8 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
     """Return the groups of posts that share a text, directly or through others, in order of their first posts.
 
     Version 1 compares normalized posts and parts of repost chains. Version 2 also compares what `words_only` leaves of
-    each, and near-duplicates of it. Version 3 compares all of these without HTML and what crawlers add.
+    each, and near-duplicates of it. Version 3 compares all of these without HTML and what crawlers add, version 4 with
+    simplified characters too.
     """
     parents = list(range(len(posts)))  # a union-find forest
     first_by_text: dict[str, int] = {}
@@ -135,7 +138,8 @@ def group_posts(posts: Sequence[str], grouping: int = GROUPING_VERSION) -> Gener
             parents[max(post, other)] = min(post, other)
 
     for index, post in enumerate(posts):
-        whole = without_boilerplate(post).text if grouping > 2 else post
+        plain = without_boilerplate(post) if grouping > 2 else rewrite(post, ())
+        whole = simplified(plain).text if grouping > 3 else plain.text
         for part in dict.fromkeys((whole, *repost_parts(whole))):
             text = normalize(part, 1)
             # A post without a text, for example of a name alone, shares that with others of its kind.

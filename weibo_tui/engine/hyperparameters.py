@@ -15,6 +15,7 @@ from typing import Any
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_list
 from weibo_tui.locale import gettext as _
+from weibo_tui.text.cleaning import PREPROCESSING, SIMPLIFYING
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 DTYPES = ("auto", "float32", "bfloat16")
@@ -211,6 +212,20 @@ class DataSplit:
     def problems(self) -> Iterator[str]:
         """Yield a sentence for each value that is out of range."""
         yield from _problems(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """Cleaning of the posts, in training and in every prediction of the adapter."""
+
+    simplify: bool = _data(
+        False, N_("Read traditional characters as simplified ones, also when predicting."), N_("Simplify characters")
+    )
+
+    @property
+    def version(self) -> int:
+        """The version of `text.cleaning.clean`."""
+        return SIMPLIFYING if self.simplify else PREPROCESSING
 
 
 @dataclass(frozen=True, slots=True)

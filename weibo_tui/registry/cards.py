@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from weibo_tui.atomic import read_bounded
 from weibo_tui.errors import CorruptFileError, UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.cleaning import PREPROCESSING
+from weibo_tui.text.cleaning import SIMPLIFYING
 from weibo_tui.version import __version__
 
 CARD = "card.json"
@@ -102,7 +102,7 @@ class AdapterCard:
         valid = {
             "labels": len(set(self.labels)) == len(self.labels) > 0 and max(map(len, self.labels)) <= MAX_LABEL_LENGTH,
             "raw_labels": len(self.raw_labels) == len(self.labels),
-            "preprocessing": 0 <= self.preprocessing <= PREPROCESSING,
+            "preprocessing": 0 <= self.preprocessing <= SIMPLIFYING,
             "temperature": lowest <= self.temperature <= highest,
             "data": _is_list(self.data.get("files", []), str) and _is_dict(self.data.get("labels", {}), int),
             "score": _is_score(self.score),

@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from weibo_tui.text.boilerplate import without_boilerplate
 from weibo_tui.text.emoticons import BRACKETED
 from weibo_tui.text.rewriting import Cleaned, Edit, rewrite
+from weibo_tui.text.simplified import simplified
 
 PREPROCESSING = 2
 """Version of `clean` that new adapters are trained with. Their cards record it."""
+
+SIMPLIFYING = 3
+"""Version of `clean` that also reads traditional characters as simplified ones. It is the latest one."""
 
 MAX_POST_LENGTH = 10_000
 """Characters of a post that are read at all: ten times what fits into the 1,024 positions of a GPT-2."""
@@ -65,20 +69,27 @@ _MARKS = re.compile(rf"(?:{MARK}|[\uff9e\uff9f]){{30}}")
 def clean(post: str, version: int = PREPROCESSING) -> Cleaned:
     """Return the post for the model. Raise ValueError for an unknown version.
 
-    Version 2 removes HTML and what crawlers add (see `without_boilerplate`), does as version 1, and leaves nothing of a
-    repost without words. Version 1 removes URLs and invisible characters, writes `@用户` for every `@name`, and
-    collapses white space. Version 0 removes only surrogates without a partner. Emoticons, and words such as `[SEP]`,
-    are text and stay. The words of other users in a repost stay too, after `//@用户:`.
+    Version 3 does as version 2, and reads traditional characters as simplified ones. Version 2 removes HTML and what
+    crawlers add (see `without_boilerplate`), does as version 1, and leaves nothing of a repost without words. Version 1
+    removes URLs and invisible characters, writes `@用户` for every `@name`, and collapses white space. Version 0
+    removes only surrogates without a partner. Emoticons, and words such as `[SEP]`, are text and stay. The words of
+    other users in a repost stay too, after `//@用户:`.
     """
-    if version not in (0, 1, 2):
+    if not 0 <= version <= SIMPLIFYING:
         raise ValueError(f"unknown preprocessing version {version}")
     if version == 0:
         return rewrite(post, ((*match.span(), "") for match in _SURROGATES.finditer(post)))
-    plain = without_boilerplate(post) if version > 1 else rewrite(post, ())
+    plain = _plain(post, version)
     cleaned = rewrite(plain, _edits(plain.text))
     if version > 1 and _EMPTY_REPOST.fullmatch(cleaned.text):
         return rewrite(post, [(0, len(post), "")])
     return cleaned
+
+
+def _plain(post: str, version: int) -> Cleaned:
+    """Return the post after what a version does before version 1."""
+    plain = without_boilerplate(post) if version > 1 else rewrite(post, ())
+    return simplified(plain) if version >= SIMPLIFYING else plain
 
 
 def _edits(text: str) -> Iterator[Edit]:
@@ -97,10 +108,8 @@ def _edits(text: str) -> Iterator[Edit]:
 
 def normalize(post: str, version: int = PREPROCESSING) -> str:
     """Return the text by which posts are compared: NFKC, lower case, no URLs, @names, white space or invisible
-    characters, and from version 2 of `clean` on without HTML and what crawlers add."""
-    if version > 1:
-        post = without_boilerplate(post).text
-    split = _MARKS.sub("\\g<0>\u034f", post)
+    characters, and with what version 2 or 3 of `clean` does first."""
+    split = _MARKS.sub("\\g<0>\u034f", _plain(post, version).text)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", split).casefold())
     return _NOT_CONTENT.sub("", folded)
 

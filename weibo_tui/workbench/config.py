@@ -20,6 +20,7 @@ from weibo_tui.engine.hyperparameters import (
     TOKEN_UNITS,
     Acceleration,
     BaseModelSize,
+    Cleaning,
     ComputeOptions,
     DataSplit,
     Hyperparameters,
@@ -31,7 +32,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
 from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import check_name
-from weibo_tui.text.cleaning import PREPROCESSING
+from weibo_tui.text.cleaning import PREPROCESSING, SIMPLIFYING
 from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
 
 ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
@@ -239,9 +240,9 @@ def _pairs(values: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
 
 
 def _preprocessing_errors(version: int) -> Iterator[str]:
-    if not 0 <= version <= PREPROCESSING:
+    if not 0 <= version <= SIMPLIFYING:
         message = _("preprocessing is {value} and must be from 0 to {latest}")
-        yield message.format(value=version, latest=PREPROCESSING)
+        yield message.format(value=version, latest=SIMPLIFYING)
 
 
 def _set_rules(config: TrainingConfig | EvaluationConfig | AuditConfig) -> None:
@@ -271,9 +272,13 @@ def from_keywords(config_type: type[ConfigT], keywords: Mapping[str, Any]) -> Co
     """Return the config of flat keywords: its own fields and those of its parts, such as `epochs` of `hyper`.
 
     The columns are `text_column`, `label_column` and `encoding`. A `preset` gives the values of keywords that are
-    missing. Raises UserInputError for other names and types."""
-    if config_type is TrainingConfig and (preset := keywords.get("preset")):
-        keywords = {**preset_values(str(preset)), **{k: v for k, v in keywords.items() if k != "preset"}}
+    missing, and `simplify` chooses the version of `preprocessing`. Raises UserInputError for other names and types."""
+    if config_type is TrainingConfig:
+        own = dict(keywords)
+        preset = own.pop("preset", None)
+        if "simplify" in own:
+            own["preprocessing"] = Cleaning(_convert("simplify", own.pop("simplify"), False)).version
+        keywords = {**(preset_values(str(preset)) if preset else {}), **own}
     defaults: dict[str, Any] = {item.name: _default(item) for item in fields(config_type)}
     places: dict[str, tuple[str, Field[Any]]] = {
         _keyword(part, item): (part, item)

@@ -19,6 +19,7 @@ from weibo_tui.display_names import label_name
 from weibo_tui.engine.hyperparameters import Hyperparameters
 from weibo_tui.locale import N_, join_list, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.cleaning import describe_cleaning
 from weibo_tui.presentation.numbers import NO_FIGURE, duration, percent, size
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.text.terminal import truncate_cells
@@ -142,6 +143,7 @@ def _adapter_items(
         yield DescriptionItem(_("On the disk"), Content(size(item.files.size)))
     yield DescriptionItem(_("Blocks"), _blocks(card, base))
     yield DescriptionItem(_("Max length"), Content(_("{length} tokens").format(length=_count(card.max_length))))
+    yield DescriptionItem(_("Cleaning"), Content(describe_cleaning(card.preprocessing)))
     yield DescriptionItem(_("Temperature"), Content.assemble(f"{card.temperature:.3f}, ", _cut(card.dtype)))
     yield DescriptionItem()
     yield DescriptionItem(_("Trained"))

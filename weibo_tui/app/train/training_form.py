@@ -26,7 +26,7 @@ from weibo_tui.app.forms.hyperparameter_fields import (
 )
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.datasets.containers import SUFFIXES
-from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters
+from weibo_tui.engine.hyperparameters import PRESETS, Cleaning, Hyperparameters
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
@@ -142,6 +142,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
             hyper=Hyperparameters(**self.values(*HYPER)),
             machine=ComputeOptions(**self.values("device", "dtype", "threads")),
             **self.values("name", "base", "labels", "map", "validation", "test", "split_seed", "keep_states"),
+            preprocessing=Cleaning(**self.values("simplify")).version,
             **own,
         )
 
