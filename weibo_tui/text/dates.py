@@ -38,8 +38,8 @@ _BASE62 = {digit: value for value, digit in enumerate("0123456789abcdefghijklmno
 _MID = re.compile(r"(\d{16,17})(?:\.0+)?", re.ASCII)
 _BID = re.compile(r"(?=.*[a-zA-Z])[0-9a-zA-Z]{9,10}", re.ASCII)
 _EPOCH = 515483463  # seconds since 1970 where the clock of the ids begins
-_FIRST = datetime(2009, 8, 1, tzinfo=BEIJING)  # Weibo opened in this month
-_LAST = datetime(2100, 1, 1, tzinfo=BEIJING)
+_FIRST = int(datetime(2009, 8, 1, tzinfo=BEIJING).timestamp())  # Weibo opened in this month
+_LAST = int(datetime(2100, 1, 1, tzinfo=BEIJING).timestamp())
 
 
 def parse_date(value: object, post_id: object = None, reference: datetime | None = None) -> datetime | None:
@@ -52,8 +52,10 @@ def parse_date(value: object, post_id: object = None, reference: datetime | None
     text = _TAIL.sub("", str(value).strip(), count=1) if value is not None else ""
     if not text or len(text) > _MAX_LENGTH:
         return None
-    match = next(filter(None, (form.fullmatch(text) for form in _FORMS)), None)
-    if match is None:
+    for form in _FORMS:
+        if match := form.fullmatch(text):
+            break
+    else:
         return None
     parts = {name: part for name, part in match.groupdict().items() if part is not None}
     try:
@@ -117,7 +119,7 @@ def id_time(post_id: object) -> datetime | None:
     if mid is None:
         return None
     seconds = (mid >> 22) + _EPOCH
-    return datetime.fromtimestamp(seconds, BEIJING) if _FIRST.timestamp() <= seconds < _LAST.timestamp() else None
+    return datetime.fromtimestamp(seconds, BEIJING) if _FIRST <= seconds < _LAST else None
 
 
 def decode_id(post_id: object) -> int | None:
