@@ -210,9 +210,7 @@ def _number(cell: Any) -> float:
 
 def _check_numbers(source: PostTable, predictions: Collection[str], windows: Collection[str | None]) -> None:
     if len(predictions) > MAX_LABELS or score_hint(predictions):
-        message = _(
-            "{path}: column {column} has no labels but {number} values. Choose another with --predicted-column."
-        )
+        message = _("{path}: column {column} has {number} values, not labels. Choose another with --predicted-column.")
         in_app = _("{path}: column {column} has {number} values, not labels. Choose another.")
         values = {"path": source.path, "column": source.text_column, "number": f"{len(predictions):,}"}
         raise UserInputError(message.format(**values), in_app.format(**values))

@@ -113,7 +113,7 @@ class EstimationResult:
         return tuple(estimate for estimate in self.estimates if estimate.window is None)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a row for each estimate, with the columns of `Estimate.to_dict`."""
+        """Return a row for each estimate, with the keys of `Estimate.to_dict`, such as `for_half_width.3`."""
         import pandas as pd
 
         return pd.json_normalize([estimate.to_dict() for estimate in self.estimates])
