@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from commands import Command, json_lines, table
@@ -158,9 +159,44 @@ def test_dates_that_cannot_be_read_are_counted(command: Command, tmp_path: Path)
     shown = command.ok("estimate", data, "--by", "day", "--collected", "2023-02-12 09:00")
     assert "50 rows have no date that can be read" in shown.out
     assert "2023-02-11" in shown.out
+    assert "200 rows have no date" in command.ok("estimate", data, "--by", "day", "--json").err
     refused = command("estimate", data, "--by", "day", "--collected", "yesterday")
     assert refused.code == 2
     assert "must be a date such as 2026-11-22 18:00" in refused.err
+
+
+def test_dates_of_typed_tables_are_read(command: Command, tmp_path: Path) -> None:
+    times = pd.to_datetime(["2023-02-11 21:05:18", "2023-02-12 23:30:00"])
+    frame = pd.DataFrame({"predicted": ["positive", "negative"], "date": times})
+    frame.to_excel(tmp_path / "naive.xlsx", index=False)
+    frame.to_parquet(tmp_path / "naive.parquet")
+    frame.assign(date=times.tz_localize("America/New_York")).to_parquet(tmp_path / "zone.parquet")
+    frame.assign(date=[1676120718, 1676215800000]).to_json(tmp_path / "unix.jsonl", orient="records", lines=True)
+    for name, days in {
+        "naive.xlsx": ["2023-02-11", "2023-02-12"],
+        "naive.parquet": ["2023-02-11", "2023-02-12"],
+        "zone.parquet": ["2023-02-12", "2023-02-13"],
+        "unix.jsonl": ["2023-02-11", "2023-02-12"],
+    }.items():
+        found = estimates(command, tmp_path / name, "--by", "day", "--label", "positive")
+        assert [one["window"] for one in found] == [None, *days], name
+
+
+def test_equal_windows_are_rarely_said_to_differ() -> None:
+    rng = np.random.default_rng(2)
+    wrong = 0
+    for _each in range(300):
+        windows: dict[str | None, dict[tuple[str, str], int]] = {}
+        for name in "abcde":
+            answers = rng.multinomial(60, [0.36, 0.04, 0.06, 0.54])
+            pairs = [("0", "0"), ("0", "1"), ("1", "0"), ("1", "1")]
+            windows[name] = dict(zip(pairs, answers.tolist(), strict=True)) | {("0", ""): 400, ("1", ""): 600}
+        found = estimate_counts(windows, ["1"], has_windows=True)
+        wrong += any(one.differs for one in found)
+    assert wrong <= 0.05 * 300
+    windows["e"] = {("1", "1"): 60, ("1", ""): 600}
+    *_others, last = estimate_counts(windows, ["1"], has_windows=True)
+    assert (last.window, last.differs) == ("e", "higher")
 
 
 def test_date_column_is_found_by_content(command: Command, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of a method in a cell: the share of the samples whose interval has the true share, and the mean half-widths."""
+    """The share of the samples whose interval has the true share, and the mean half-width, of three methods."""
 
     ours: float
     half_width: float

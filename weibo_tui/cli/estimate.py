@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.estimation import Estimate
 
 _DIFFERENCES = (N_("higher"), N_("lower"))
+_TIMES = (N_("day"), N_("week"))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -80,14 +81,15 @@ def estimate(
     list_bad_rows([file], columns, bad_rows, overwrite)
     config = EstimationConfig(file, label, by, columns, predicted_column, date_column, collected, label_map or ())
     result = run_with_progress(lambda workbench: workbench.iter_estimate(config), EstimationResult)
+    say = echo_info if json else echo
     if json:
         for one in result.estimates:
             echo_json(one.to_dict())
     else:
         echo_table(_header(result), (list(_cells(one, result.by)) for one in result.estimates))
         echo()
-        for note in estimation_notes(result):
-            echo(note)
+    for note in estimation_notes(result):
+        say(note)
     for warning in result.warnings:
         echo_info(warning)
 
@@ -96,7 +98,8 @@ def _header(result: EstimationResult) -> list[str]:
     figures = [_("label"), _("share"), _("95% interval"), "±", _("predicted")]
     if result.by is None:
         return figures
-    return [result.by, *figures, _("human labels"), _("rows"), ""]
+    by = _(result.by) if result.by in _TIMES else result.by
+    return [by, *figures, _("human labels"), _("rows"), ""]
 
 
 def _cells(one: Estimate, by: str | None) -> Iterator[str]:

@@ -71,9 +71,10 @@ class AnsweredTable:
     `labels` are those of the machine, in order, and then those that only persons use. `windows` are the counts of each
     window; None is that of rows in no window, and the only one where none are requested. `is_answered` (rows,) and
     `confidences` (rows,) are in the order of the rows; `confidences` is empty without a column of them, and NaN where a
-    cell is no number. `numbers` (rows,) are the places of the rows in the file, from 1. `left_out` are numbers of rows
-    without a label of the machine (`unpredicted`), and of answers that do not count: `teach` (chosen for training),
-    `several labels`, `dropped` (by the map). `labels_read_as` are the names of labels in the file that are others.
+    cell cannot be read. `numbers` (rows,) are the places of the rows in the file, from 1. `left_out` are numbers of
+    rows without a label of the machine (`unpredicted`), and of answers that do not count: `teach` (chosen for
+    training), `several labels`, `dropped` (by the map). `labels_read_as` are the names of labels in the file that are
+    others.
     """
 
     path: Path

@@ -49,7 +49,7 @@ class LabeledFileMethods(WorkbenchCore):
         >>> human = ["positive", None, None, None] * 10 + ["negative", None, None, None] * 15
         >>> result = wb.estimate(pd.DataFrame({"predicted": predicted, "label": human}), "positive")
         >>> [(one.label, one.n, one.rows, round(one.share, 2), round(one.low, 2)) for one in result.estimates]
-        [('positive', 25, 100, 0.4, 0.3)]
+        [('positive', 25, 100, 0.4, 0.31)]
         """
         columns = Columns(label=label_column, encoding=encoding)
         with frames.labeled_files(data) as (path, *_others):
