@@ -35,7 +35,7 @@ def write(path: Path, rows: Iterable[Row]) -> Path:
 
 
 def made_up(number: int, sampled: int, *, seed: int = 1, positive: Any = lambda _day: 0.4) -> list[dict[str, object]]:
-    """Return rows of 10 days with a machine that is right in 85 % of them, and human labels of a random sample."""
+    """Return rows of 10 days with a model that is right in 85 % of them, and human labels of a random sample."""
     rng = random.Random(seed)
     sample = set(rng.sample(range(number), sampled))
     rows: list[dict[str, object]] = []
@@ -240,7 +240,7 @@ def test_labels_of_other_words_are_matched(command: Command, tmp_path: Path) -> 
     assert [(one["label"], one["share"], one["uncorrected"]) for one in found] == [
         ("negative", 0.25, 0.5),
         ("positive", 0.25, 0.5),
-        ("neutral", 0.5, 0.0),  # only persons use it
+        ("neutral", 0.5, 0.0),  # only in human labels
     ]
     found = estimates(command, data, "--map", "中性=负面")
     assert [(one["label"], one["share"]) for one in found] == [("negative", 0.75), ("positive", 0.25)]

@@ -34,9 +34,9 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Cell:
-    """A file of `rows` with a share of positive rows, a machine of some accuracy, and samples of n rows.
+    """A file of `rows` with a share of positive rows, a model of some accuracy, and samples of n rows.
 
-    With `one_sided` errors the machine misses positive rows and errs in others only when these are used up. Its
+    With `one_sided` errors the model misses positive rows and errs in others only when these are used up. Its
     scores are .95 and .05, so that it is as sure of its errors.
     """
 

@@ -1,4 +1,4 @@
-"""Labels of a machine and of persons in one table: how many rows have which pair of them, in each window."""
+"""Predicted and human labels in one table: the number of rows with each pair of them, in each window."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CANNOT_TELL = "\x1e"
-"""The answer of a person who could not tell."""
+"""The human answer where the label could not be told."""
 
 Counts: TypeAlias = Mapping[tuple[str, str], int]
 """Numbers of rows by predicted label and answer, which is a label, CANNOT_TELL, or empty for none."""
@@ -66,13 +66,13 @@ class AnswerColumns:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredTable:
-    """The rows of a table that have a machine's label.
+    """The rows of a table that have a predicted label.
 
-    `labels` are those of the machine, in order, and then those that only persons use. `windows` are the counts of each
+    `labels` are those of the model, in order, and then those of human answers only. `windows` are the counts of each
     window; None is that of rows in no window, and the only one where none are requested. `is_answered` (rows,) and
     `confidences` (rows,) are in the order of the rows; `confidences` is empty without a column of them, and NaN where a
     cell cannot be read. `numbers` (rows,) are the places of the rows in the file, from 1. `left_out` are numbers of
-    rows without a label of the machine (`unpredicted`), and of answers that do not count: `teach` (chosen for
+    rows without a predicted label (`unpredicted`), and of answers that do not count: `teach` (chosen for
     training), `several labels`, `dropped` (by the map). `labels_read_as` are the names of labels in the file that are
     others.
     """
@@ -101,11 +101,10 @@ class _Rows:
 def read_answers(
     path: Path, columns: AnswerColumns = AnswerColumns(), label_map: LabelMap = NO_RULES
 ) -> Generator[Progress, None, AnsweredTable]:
-    """Read a table with labels of a machine and of persons.
+    """Read a table with predicted and human labels.
 
-    Words of persons are matched with the machine's labels as those of a test file are with an adapter's. Raise
-    UserInputError where `open_table` and `find_windows` do, without a label of the machine, and for labels that are
-    scores.
+    Human labels are matched with the predicted ones as those of a test file are with an adapter's. Raise
+    UserInputError where `open_table` and `find_windows` do, without a predicted label, and for labels that are scores.
     """
     import numpy as np
 
@@ -232,32 +231,32 @@ def _named_counts(
     source: PostTable, rows: _Rows, label_map: LabelMap
 ) -> tuple[tuple[str, ...], dict[str, str], dict[str | None, Counter[tuple[str, str]]]]:
     """Return the labels, the names of words that are others, and the counts by names of labels."""
-    machine = assign_labels({predicted for _window, predicted, _answer in rows.counts}, None, NO_RULES)
-    if not machine.indices:
+    model = assign_labels({predicted for _window, predicted, _answer in rows.counts}, None, NO_RULES)
+    if not model.indices:
         message = _("{path}: column {column} has no labels. Choose another with --predicted-column.")
         in_app = _("{path}: column {column} has no labels. Choose another.")
         values = {"path": source.path, "column": source.text_column}
         raise UserInputError(message.format(**values), in_app.format(**values))
     words = {answer for _window, _predicted, answer in rows.counts if answer}
     label_map.check_used(words)
-    human = assign_labels(words, machine.labels, label_map)
-    answers = {word: machine.labels.names[index] for word, index in human.indices.items()} | {"": ""}
+    human = assign_labels(words, model.labels, label_map)
+    answers = {word: model.labels.names[index] for word, index in human.indices.items()} | {"": ""}
     answers |= _own_labels(source, words - human.indices.keys() - human.left_out.keys(), label_map)
     counts: dict[str | None, Counter[tuple[str, str]]] = {}
     for (window, predicted, answer), number in rows.counts.items():
-        if predicted not in machine.indices:
+        if predicted not in model.indices:
             rows.left_out["unpredicted"] += number
             continue
         if answer not in answers:
             rows.left_out[human.left_out[answer]] += number
-        name = machine.labels.names[machine.indices[predicted]]
+        name = model.labels.names[model.indices[predicted]]
         counts.setdefault(window, Counter())[name, answers.get(answer, "")] += number
-    own = sorted({*answers.values()} - {"", CANNOT_TELL, *machine.labels.names})
-    return (*machine.labels.names, *own), machine.read_as() | human.read_as(), counts
+    own = sorted({*answers.values()} - {"", CANNOT_TELL, *model.labels.names})
+    return (*model.labels.names, *own), model.read_as() | human.read_as(), counts
 
 
 def _own_labels(source: PostTable, words: Collection[str], label_map: LabelMap) -> dict[str, str]:
-    """Return the names of words that are no labels of the machine. Raise UserInputError where they are scores."""
+    """Return the names of human labels that are not predicted. Raise UserInputError where they are scores."""
     values = {word: label_map.apply(word) or word for word in words}
     own = {word: value for word, value in values.items() if value.casefold() not in _CANNOT_TELL}
     if problem := score_hint(own.values()):

@@ -1,4 +1,4 @@
-"""Shares of a label in a file, from the machine's labels of all rows and a person's labels of a random sample.
+"""Shares of a label in a file, from predicted labels of all rows and human labels of a random sample.
 
 The sample is post-stratified by the predicted label. Its stratum intervals are Wilson's for a sample without
 replacement, and are combined by the method of variance estimates recovery (MOVER).
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVEL = 0.95
-MIN_ANSWERS = 5
+MIN_STRATUM = 5
 """Answers of a stratum. One with fewer is merged with another."""
 
 MAX_DEVIATION = 1.95
@@ -32,7 +32,7 @@ MAX_DEVIATION = 1.95
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """Rows with one predicted label: all, those that a person answered, and the answers that are the label in question.
+    """Rows with one predicted label: all, those with a human answer, and the answers that are the label in question.
 
     In a forecast the answers are fractions.
     """
@@ -81,14 +81,14 @@ def estimate_share(strata: Iterable[Stratum], level: float = LEVEL) -> Interval:
 
 
 def _merge_small(strata: Iterable[Stratum]) -> list[Stratum]:
-    """Merge each stratum of fewer than MIN_ANSWERS answers with the next larger one, unless it is fully answered.
+    """Merge each stratum of fewer than MIN_STRATUM answers with the next larger one, unless it is fully answered.
 
     It depends on the numbers of answers only, not on what they are.
     """
     ordered = [stratum for stratum in strata if stratum.rows]
     while True:
         ordered.sort(key=lambda stratum: stratum.answers)
-        small = next((s for s in ordered if s.answers < min(MIN_ANSWERS, s.rows)), None)
+        small = next((s for s in ordered if s.answers < min(MIN_STRATUM, s.rows)), None)
         if small is None or len(ordered) == 1:
             return ordered
         ordered.remove(small)

@@ -10,7 +10,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.presentation.labels import label_notes
 from weibo_tui.presentation.numbers import percent
-from weibo_tui.workbench.estimation import MIN_ANSWERS, POINTS, Estimate, EstimationResult
+from weibo_tui.workbench.estimation import MIN_WINDOW, POINTS, Estimate, EstimationResult
 
 
 def points(half_width: float) -> str:
@@ -95,7 +95,7 @@ def _windows(result: EstimationResult) -> Iterator[str]:
             "{number:,} window has no interval, because it has fewer than {least} human labels.",
             "{number:,} windows have no interval, because they have fewer than {least} human labels each.",
             number,
-        ).format(number=number, least=MIN_ANSWERS)
+        ).format(number=number, least=MIN_WINDOW)
     if number < len(windows):
         message = _("Higher and lower are differences from the rest of the file, by 95% intervals for all together.")
         none = _("No window differs from the rest of the file, by 95% intervals for all together.")

@@ -31,7 +31,7 @@ from weibo_tui.workbench.config import EstimationConfig
 if TYPE_CHECKING:
     import pandas as pd
 
-MIN_ANSWERS = 50
+MIN_WINDOW = 50
 """Answers of a window, and of the rest of the file, from which a window has an interval and is compared."""
 
 MORE = (50, 100, 200)
@@ -44,7 +44,7 @@ class Estimate:
 
     `rows` have a predicted label, `n` of them a human one too, of which `disagreements` differ. `uncorrected` is the
     share of the predicted labels alone. `share` and its 95 % interval are missing without human labels, and in a window
-    with fewer than MIN_ANSWERS. `cannot_tell` counts further rows for which the human answer was that. `bounds` are the
+    with fewer than MIN_WINDOW. `cannot_tell` counts further rows for which the human answer was that. `bounds` are the
     lowest and highest limit if none or all of these have the label. `with_more` has the half-width to expect with 50,
     100 and 200 more answers. `for_half_width` is the number of answers in all for ± 3 points, and `without_model` that
     of a sample whose predicted labels are ignored. `differs` is `higher` or `lower` where a window differs from the
@@ -165,13 +165,13 @@ def estimate_counts(
         return
     named = {window: windows[window] for window in sorted(filter(None, windows))}
     rests = {window: whole - Counter(counts) for window, counts in named.items()}
-    compared = [w for w in named if min(_answers(named[w]), _answers(rests[w])) >= MIN_ANSWERS]
+    compared = [w for w in named if min(_answers(named[w]), _answers(rests[w])) >= MIN_WINDOW]
     # With two labels both comparisons are the same.
     tests = len(compared) * (1 if len(labels) == 2 else len(labels))
     for window, counts in named.items():
         for label in labels:
             differs = _compare(label, counts, rests[window], tests) if window in compared else None
-            yield _estimate(label, window, counts, MIN_ANSWERS, differs)
+            yield _estimate(label, window, counts, MIN_WINDOW, differs)
 
 
 def _strata(counts: Counts, label: str, cannot_tell_as: bool | None = None) -> list[Stratum]:

@@ -1,4 +1,4 @@
-"""The methods of the workbench for files with labels of a model and of persons."""
+"""The methods of the workbench for files with predicted and human labels."""
 
 from __future__ import annotations
 
