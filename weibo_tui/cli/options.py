@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
@@ -87,8 +87,9 @@ Now = Annotated[bool, typer.Option("--now", help=_("Start next to a training in 
 def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each hyper-parameter of the dataclasses among its parameters, and for `Columns`.
 
-    One with `Hyperparameters` gets `--preset` too, whose values apply where no option is given. The command itself is
-    called with instances of the dataclasses. Typer reads the options from `__signature__`."""
+    One with `Hyperparameters` gets `--preset` too, whose values apply where no option is given, and one with
+    `predicted_column` no option for the column of posts. The command itself is called with instances of the
+    dataclasses. Typer reads the options from `__signature__`."""
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, type] = {}
     expanded: list[inspect.Parameter] = []
@@ -96,7 +97,11 @@ def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
         if isinstance(item.annotation, type) and hasattr(item.annotation, "__dataclass_fields__"):
             groups[item.name] = item.annotation
             if item.annotation is Columns:
-                expanded += _table_options(signature.parameters)
+                expanded += [
+                    one
+                    for one in _table_options("data" in signature.parameters)
+                    if one.name != _parameter("text") or "predicted_column" not in signature.parameters
+                ]
                 continue
             if item.annotation is Hyperparameters:
                 expanded.append(_preset())
@@ -131,8 +136,8 @@ def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _table_options(command: Collection[str]) -> list[inspect.Parameter]:
-    """Return the options for the fields of `Columns`, of a command with these parameters."""
+def _table_options(is_labeled: bool) -> list[inspect.Parameter]:
+    """Return the options for the fields of `Columns`; `is_labeled` is whether the command needs labels."""
     options: dict[str, tuple[str, str | None, str]] = {
         "text": ("--column --text-column", "NAME", _("Text column by name or number (default: detected).")),
         "label": ("--label-column", "NAME", _("Label column by name or number (default: detected).")),
@@ -141,9 +146,7 @@ def _table_options(command: Collection[str]) -> list[inspect.Parameter]:
         "sheet": ("--sheet", "NAME", _("Sheet of an Excel file (default: the first).")),
         "max_bad_rows": ("--max-bad-rows", "SHARE", _("Share of rows that may be unreadable (default: 5%).")),
     }
-    if "predicted_column" in command:  # it reads no posts
-        del options["text"]
-    if "data" in command:
+    if is_labeled:
         one_label = _("File or folder whose posts all have this label, for one file per label.")
         options["label_of"] = ("--label-of", "FILE=LABEL", one_label)
     kinds: dict[str, Any] = {"header": bool | None, "max_bad_rows": float, "label_of": list[str] | None}

@@ -96,15 +96,15 @@ class PostTable:
             parts.append(message.format(name=truncate(self.table.sheet), number=self.table.num_sheets))
         if not self.table.dialect.quotes:
             parts.append(_("without quoting"))
-        if content:
-            parts.append(content)
-        elif self.table.is_named:
+        if self.table.is_named:
             parts.append(_("posts in {column}").format(column=truncate(self.text_column.strip())))
         elif self.format == "txt":
             parts.append(_("a post per line"))
         else:
             parts.append(_("no header"))
             parts.append(_("posts in column {number}").format(number=self.text_column))
+        if content:
+            parts[-1] = content
         if self.label is not None:
             parts.append(_("all labeled {label}").format(label=truncate(self.label)))
         elif self.label_column is not None:
