@@ -306,6 +306,16 @@ def test_json_lines_and_headerless_tables_are_read(command: Command, tmp_path: P
     assert [(one["n"], one["share"]) for one in found] == [(10, 1.0)]
 
 
+def test_hostile_labels_stay_on_one_line(command: Command, tmp_path: Path) -> None:
+    rows = [{"predicted": "positive", "label": label} for label in ("good\n\x1b[1m[/x]\u202e", "?", "", "positive")]
+    data = write(tmp_path / "data.csv", [{"windows\n": "[b]\x1b[2J", **row} for row in rows])
+    shown = command.ok("estimate", data, "--by", "1")
+    assert not {"\x1b", "\u202e"} & {*shown.out, *shown.err}
+    assert sum(line.startswith(("all ", "[b]")) for line in shown.out.splitlines()) == 6
+    assert len([line for line in shown.out.splitlines() if "[/x]" in line]) == 3
+    assert {one["N"] for one in estimates(command, data, "--by", "1")} == {4}
+
+
 def test_tables_that_cannot_be_estimated_are_refused(command: Command, home: Path, tmp_path: Path) -> None:
     def refused(rows: Iterable[Row], *words: str) -> str:
         result = command("estimate", write(tmp_path / "data.csv", rows), *words)

@@ -10,12 +10,12 @@ import typer
 
 from weibo_tui.cli import options
 from weibo_tui.cli.help import Command
-from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, list_bad_rows, run_with_progress
+from weibo_tui.cli.output import echo, echo_info, echo_json, echo_table, list_bad_rows, one_line, run_with_progress
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.presentation.numbers import NO_FIGURE, percent
+from weibo_tui.presentation.numbers import NO_FIGURE, percent, points
 
 if TYPE_CHECKING:
     from weibo_tui.workbench import EstimationResult
@@ -89,7 +89,7 @@ def estimate(
         echo_table(_header(result), (list(_cells(one, result.by)) for one in result.estimates))
         echo()
     for note in estimation_notes(result):
-        say(note)
+        say(one_line(note))
     for warning in result.warnings:
         echo_info(warning)
 
@@ -108,7 +108,7 @@ def _cells(one: Estimate, by: str | None) -> Iterator[str]:
     yield label_name(one.label)
     yield percent(one.share)
     yield NO_FIGURE if one.low is None else f"{percent(one.low)} – {percent(one.high)}"
-    yield NO_FIGURE if one.half_width is None else f"{100 * one.half_width:.1f}"
+    yield points(one.half_width)
     yield percent(one.uncorrected)
     if by is not None:
         yield f"{one.n:,}"

@@ -7,15 +7,10 @@ from collections.abc import Iterator
 from weibo_tui.datasets.windows import DAY, WEEK
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
-from weibo_tui.locale import ngettext
+from weibo_tui.locale import join_list, ngettext
 from weibo_tui.presentation.labels import label_notes
-from weibo_tui.presentation.numbers import percent
+from weibo_tui.presentation.numbers import percent, points
 from weibo_tui.workbench.estimation import MIN_WINDOW, POINTS, Estimate, EstimationResult
-
-
-def points(half_width: float) -> str:
-    """Return a half-width in percentage points, as in `4.2`."""
-    return f"{100 * half_width:.1f}"
 
 
 def estimation_notes(result: EstimationResult) -> Iterator[str]:
@@ -57,8 +52,10 @@ def _answers(estimate: Estimate) -> str:
 
 def _plan(widest: Estimate) -> Iterator[str]:
     """Yield what more human labels would give for the label with the widest interval."""
-    forecast = "  ".join(f"+{more}: ± {points(half)}" for more, half in (widest.with_more or {}).items())
-    yield _("More human labels would give, in percentage points: {forecast}").format(forecast=forecast)
+    halves = {more: half for more, half in (widest.with_more or {}).items() if widest.n + more <= widest.rows}
+    if halves:
+        forecast = join_list(f"+{more}: ± {points(half)}" for more, half in halves.items())
+        yield _("More human labels would give, in percentage points: {forecast}").format(forecast=forecast)
     if widest.for_half_width is None or widest.for_half_width <= widest.n:
         return
     message = _(
