@@ -10,6 +10,7 @@ In a notebook or a script, use the workbench::
     result = wb.train("posts.csv", "mood", epochs=2)    # a TrainingResult
     wb.evaluate("test.csv", adapter="mood")             # a ScoreCard
     wb.label_file("posts.csv", "labeled.csv")           # a LabelingResult
+    wb.estimate("labeled.csv", by="week")               # an EstimationResult
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     from weibo_tui.storage.entries import Analysis, HistoryFilter
     from weibo_tui.workbench.config import (
         AuditConfig,
+        EstimationConfig,
         EvaluationConfig,
         LabelingConfig,
         PretrainingConfig,
         TrainingConfig,
     )
     from weibo_tui.workbench.core import AuditResult, ImportResult
+    from weibo_tui.workbench.estimation import Estimate, EstimationResult
     from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
     from weibo_tui.workbench.labeling import LabelingResult
     from weibo_tui.workbench.results import Prediction, Predictions, PretrainingResult, TrainingResult
@@ -59,8 +62,9 @@ _MODULES = {
     "progress": "Progress",
     "registry.cards": "AdapterCard BaseCard",
     "storage.entries": "Analysis HistoryFilter",
-    "workbench.config": "AuditConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
+    "workbench.config": "AuditConfig EstimationConfig EvaluationConfig LabelingConfig PretrainingConfig TrainingConfig",
     "workbench.core": "AuditResult ImportResult",
+    "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
     "workbench.labeling": "LabelingResult",
     "workbench.results": "Prediction Predictions PretrainingResult TrainingResult",
@@ -80,6 +84,9 @@ __all__ = [
     "Columns",
     "ComputeOptions",
     "CorruptFileError",
+    "Estimate",
+    "EstimationConfig",
+    "EstimationResult",
     "Evaluated",
     "EvaluatedPost",
     "EvaluationConfig",

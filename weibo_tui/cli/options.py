@@ -87,8 +87,9 @@ Now = Annotated[bool, typer.Option("--now", help=_("Start next to a training in 
 def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each hyper-parameter of the dataclasses among its parameters, and for `Columns`.
 
-    One with `Hyperparameters` gets `--preset` too, whose values apply where no option is given. The command itself is
-    called with instances of the dataclasses. Typer reads the options from `__signature__`."""
+    One with `Hyperparameters` gets `--preset` too, whose values apply where no option is given, and one with
+    `predicted_column` no option for the column of posts. The command itself is called with instances of the
+    dataclasses. Typer reads the options from `__signature__`."""
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, type] = {}
     expanded: list[inspect.Parameter] = []
@@ -96,7 +97,11 @@ def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
         if isinstance(item.annotation, type) and hasattr(item.annotation, "__dataclass_fields__"):
             groups[item.name] = item.annotation
             if item.annotation is Columns:
-                expanded += _table_options("data" in signature.parameters)
+                expanded += [
+                    one
+                    for one in _table_options("data" in signature.parameters)
+                    if one.name != _parameter("text") or "predicted_column" not in signature.parameters
+                ]
                 continue
             if item.annotation is Hyperparameters:
                 expanded.append(_preset())

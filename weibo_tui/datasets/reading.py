@@ -77,8 +77,17 @@ class PostTable:
         used = [self.columns.index(name) for name in (self.text_column, self.label_column) if name is not None]
         return max(used) + 1
 
-    def summary(self, report: Report | None = None) -> str:
-        """Return a line that says how the table is read, and what a pass over it has read."""
+    def column(self, requested: str, option: str) -> str:
+        """Return the column of a name or number (from 1). Raise UserInputError where it does not exist."""
+        found = _requested(self.path, self.columns, requested, option)
+        assert found is not None  # it is only where none is requested
+        return found
+
+    def summary(self, report: Report | None = None, content: str = "") -> str:
+        """Return a line that says how the table is read, and what a pass over it has read.
+
+        `content` says what is read in place of posts.
+        """
         parts = [FORMAT_NAMES[self.format]]
         if (self.table.is_grid and self.format != "xlsx") or self.format in ("json", "jsonl"):
             parts.append(re.sub("-[BL]E$", "", self.table.encoding.codec.upper()))
@@ -94,6 +103,8 @@ class PostTable:
         else:
             parts.append(_("no header"))
             parts.append(_("posts in column {number}").format(number=self.text_column))
+        if content:
+            parts[-1] = content
         if self.label is not None:
             parts.append(_("all labeled {label}").format(label=truncate(self.label)))
         elif self.label_column is not None:

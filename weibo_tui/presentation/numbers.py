@@ -12,6 +12,11 @@ def percent(share: float | None, digits: int = 1) -> str:
     return NO_FIGURE if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}%"
 
 
+def points(half_width: float | None) -> str:
+    """Return `4.2` percentage points for 0.042."""
+    return NO_FIGURE if half_width is None else f"{100 * half_width:.1f}"
+
+
 def confidence(share: float | None, uncertain: bool) -> str:
     """Return the probability of a predicted label as a percentage, which does not contradict the threshold.
 

@@ -6,12 +6,14 @@ from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.workbench.config import (
     AuditConfig,
+    EstimationConfig,
     EvaluationConfig,
     LabelingConfig,
     PretrainingConfig,
     TrainingConfig,
 )
 from weibo_tui.workbench.core import AuditResult, ImportResult
+from weibo_tui.workbench.estimation import EstimationResult
 from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
 from weibo_tui.workbench.workbench import Workbench
 
@@ -20,6 +22,8 @@ __all__ = [
     "AuditResult",
     "Columns",
     "ComputeOptions",
+    "EstimationConfig",
+    "EstimationResult",
     "EvaluatedPost",
     "EvaluationConfig",
     "EvaluationResult",

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from datetime import datetime
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -33,6 +34,7 @@ from weibo_tui.locale import join_list
 from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import check_name
 from weibo_tui.text.cleaning import PREPROCESSING, SIMPLIFYING
+from weibo_tui.text.dates import parse_date
 from weibo_tui.workbench.labeling_checkpoint import checkpoint_path
 
 ConfigT = TypeVar("ConfigT", "TrainingConfig", "PretrainingConfig")
@@ -176,6 +178,34 @@ class LabelingConfig:
         atomic.check_output(self.out, self.overwrite or is_resumed, [self.source])
 
 
+@dataclass(frozen=True, slots=True)
+class EstimationConfig:
+    """Estimate the shares of the labels in the table `data`, of all or of one `label`.
+
+    `by` is `day`, `week` or a column. `columns.label` is the column of human labels. `collected` is the time to which
+    dates such as `昨天 08:30` refer where a post has no id. `map` are rules for the human labels."""
+
+    data: Path
+    label: str | None = None
+    by: str | None = None
+    columns: Columns = Columns()
+    predicted_column: str | None = None
+    date_column: str | None = None
+    collected: str | datetime | None = None
+    map: Rules = ()
+
+    def __post_init__(self) -> None:
+        if self.collected is not None and self.collected_at is None:
+            message = _("collected is {value} and must be a date such as {example}")
+            raise UserInputError(message.format(value=self.collected, example="2026-11-22 18:00") + ".")
+        _set_rules(self)
+
+    @property
+    def collected_at(self) -> datetime | None:
+        """The time `collected`, in Beijing time unless it names a zone."""
+        return parse_date(self.collected)
+
+
 UNITS = TOKEN_UNITS
 
 
@@ -245,7 +275,7 @@ def _preprocessing_errors(version: int) -> Iterator[str]:
         yield message.format(value=version, latest=SIMPLIFYING)
 
 
-def _set_rules(config: TrainingConfig | EvaluationConfig | AuditConfig) -> None:
+def _set_rules(config: TrainingConfig | EvaluationConfig | AuditConfig | EstimationConfig) -> None:
     """Store the rules of `map` as a tuple of texts. Raises UserInputError for invalid ones."""
     if config.map is not None:
         object.__setattr__(config, "map", rule_list(config.map))

@@ -1,0 +1,268 @@
+"""Predicted and human labels in one table: the number of rows with each pair of them, in each window."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Collection, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from weibo_tui.datasets.columns import find_role, fold
+from weibo_tui.datasets.label_map import NO_RULES, LabelMap, assign_labels, score_hint
+from weibo_tui.datasets.labels import MAX_LABELS, normalize_label, sentiments
+from weibo_tui.datasets.reading import PostTable, open_table, read_rows
+from weibo_tui.datasets.tables import Columns, Report
+from weibo_tui.datasets.windows import MAX_WINDOWS, Windows, find_windows
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import gettext as _
+from weibo_tui.locale import join_list, join_names
+from weibo_tui.progress import Progress
+from weibo_tui.text.terminal import truncate
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CANNOT_TELL = "\x1e"
+"""The human answer where the label could not be told."""
+
+Counts: TypeAlias = Mapping[tuple[str, str], int]
+"""Numbers of rows by predicted label and answer, which is a label, CANNOT_TELL, or empty for none."""
+
+_PREDICTED = (
+    *("predicted", "prediction", "predicted_label", "pred", "pred_label", "model_label", "machine_label"),
+    *("预测", "预测标签", "预测结果", "模型标签", "机器标签"),
+)
+_HUMAN = (
+    *("human_label", "human", "gold", "gold_label", "true_label", "ground_truth", "manual_label"),
+    *("人工标签", "人工标注", "真实标签"),
+)
+_CONFIDENCE = ("confidence", "置信度", "probability")
+_CANNOT_TELL = frozenset(
+    [
+        *("cannot tell", "cannot_tell", "can't tell", "unsure", "unclear", "?", "？"),
+        *("无法判断", "难以判断", "看不出", "不确定", "说不清"),
+    ]
+)
+_PURPOSE, _TEACH = "purpose", "teach"  # a column of annotations, and its value for rows that were chosen for training
+_STEP = 1000  # rows between two steps of progress
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerColumns:
+    """Which columns to read, by name or number; None is detected. See `find_windows` for `by` and the last two."""
+
+    table: Columns = Columns()
+    predicted: str | None = None
+    by: str | None = None
+    date: str | None = None
+    collected: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredTable:
+    """The rows of a table that have a predicted label.
+
+    `labels` are those of the model, in order, and then those of human answers only. `windows` are the counts of each
+    window; None is that of rows in no window, and the only one where none are requested. `is_answered` (rows,) and
+    `confidences` (rows,) are in the order of the rows; `confidences` is empty without a column of them, and NaN where a
+    cell cannot be read. `numbers` (rows,) are the places of the rows in the file, from 1. `left_out` are numbers of
+    rows without a predicted label (`unpredicted`), and of answers that do not count: `teach` (chosen for
+    training), `several labels`, `dropped` (by the map). `labels_read_as` are the names of labels in the file that are
+    others.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    windows: dict[str | None, Counter[tuple[str, str]]]
+    is_answered: NDArray[np.bool_]
+    confidences: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    left_out: dict[str, int]
+    labels_read_as: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Numbers of rows by window, and by the words for the predicted label and the answer; and figures of each row."""
+
+    counts: Counter[tuple[str | None, str, str]] = field(default_factory=Counter)
+    is_answered: bytearray = field(default_factory=bytearray)
+    confidences: array[float] = field(default_factory=lambda: array("d"))
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def read_answers(
+    path: Path, columns: AnswerColumns = AnswerColumns(), label_map: LabelMap = NO_RULES
+) -> Generator[Progress, None, AnsweredTable]:
+    """Read a table with predicted and human labels.
+
+    Human labels are matched with the predicted ones as those of a test file are with an adapter's. Raise
+    UserInputError where `open_table` and `find_windows` do, without a predicted label, and for labels that are scores.
+    """
+    import numpy as np
+
+    # The posts are not needed, so the column of predicted labels takes their place.
+    source = open_table(path, replace(columns.table, text="1", label=None))
+    predicted = _predicted_column(source, columns.predicted)
+    label = _answer_column(source, columns.table.label, predicted)
+    source = replace(source, text_column=predicted, label_column=label, label=None)
+    windows = None
+    if columns.by is not None:
+        windows = find_windows(source, columns.by, columns.date, columns.collected)
+    rows = yield from _read(source, windows)
+    labels, read_as, counts = _named_counts(source, rows, label_map)
+    return AnsweredTable(
+        path=path,
+        labels=labels,
+        windows=counts,
+        is_answered=np.frombuffer(rows.is_answered, np.bool_),
+        confidences=np.frombuffer(rows.confidences, np.float64),
+        numbers=np.frombuffer(rows.numbers, np.int64),
+        left_out=dict(rows.left_out),
+        labels_read_as=read_as,
+    )
+
+
+def _predicted_column(source: PostTable, requested: str | None) -> str:
+    if requested is not None:
+        return source.column(requested, "--predicted-column")
+    by_name = {fold(name): name for name in source.columns}
+    found = [by_name[name] for name in _PREDICTED if name in by_name]
+    found += [name for name in source.columns if fold(name).endswith("_predicted")]  # of `predict --prefix`
+    if len(found) == 1 or (found and fold(found[0]) == _PREDICTED[0]):
+        return found[0]
+    if found:
+        message = _("{path} has several columns of predicted labels: {columns}. Choose one with --predicted-column.")
+        in_app = _("{path} has several columns of predicted labels: {columns}. Choose one.")
+    else:
+        message = _(
+            "{path}: column of predicted labels not detected. Label the file first, as in 'weibo-tui predict --file', "
+            "or choose the column with --predicted-column. Columns: {columns}."
+        )
+        in_app = _("{path}: column of predicted labels not detected. Label the file first. Columns: {columns}.")
+    values = {"path": source.path, "columns": join_names(found or source.columns, 20)}
+    raise UserInputError(message.format(**values), in_app.format(**values))
+
+
+def _answer_column(source: PostTable, requested: str | None, predicted: str) -> str | None:
+    if requested is not None:
+        column = source.column(requested, "--label-column")
+        if column == predicted:
+            message = _("{path}: column {name} cannot be both predicted and human label.")
+            raise UserInputError(message.format(path=source.path, name=column))
+        return column
+    others = [name for name in source.columns if name != predicted]
+    by_name = {fold(name): name for name in others}
+    found = [by_name[name] for name in _HUMAN if name in by_name] or find_role(others, "label")
+    return found[0] if found else None
+
+
+def _read(source: PostTable, windows: Windows | None) -> Generator[Progress, None, _Rows]:
+    by_name = {fold(name): name for name in source.columns}
+    purpose = by_name.get(_PURPOSE)
+    prefix = fold(source.text_column).removesuffix(_PREDICTED[0])
+    confidence = next((by_name[name] for name in (prefix + _CONFIDENCE[0], *_CONFIDENCE) if name in by_name), None)
+    rows, report = _Rows(), Report()
+    predictions: set[str] = set()
+    names: set[str | None] = set()
+    for row in read_rows(source, report):
+        if row.number % _STEP == 0:
+            _check_numbers(source, predictions, names)
+            yield Progress("reading", row.number)
+        predicted, answer = _word(row.cells.get(source.text_column)), row.label or ""
+        if not predicted:
+            rows.left_out["unpredicted"] += 1
+            continue
+        if answer and purpose is not None and fold(str(row.cells.get(purpose))) == _TEACH:
+            rows.left_out["teach"] += 1
+            answer = ""
+        window = None if windows is None else windows.window(row.cells)
+        predictions.add(predicted)
+        names.add(window)
+        rows.counts[window, predicted, answer] += 1
+        rows.is_answered.append(bool(answer))
+        rows.numbers.append(row.number)
+        if confidence is not None:
+            rows.confidences.append(_number(row.cells.get(confidence)))
+    _check_numbers(source, predictions, names)
+    yield Progress("reading", report.rows, report.rows, note=_summary(source, windows, report))
+    return rows
+
+
+@lru_cache(1000)
+def _word(cell: Any) -> str:
+    return normalize_label(cell)
+
+
+def _number(cell: Any) -> float:
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return nan
+
+
+def _check_numbers(source: PostTable, predictions: Collection[str], windows: Collection[str | None]) -> None:
+    if len(predictions) > MAX_LABELS or score_hint(predictions):
+        message = _("{path}: column {column} has {number} values, not labels. Choose another with --predicted-column.")
+        in_app = _("{path}: column {column} has {number} values, not labels. Choose another.")
+        values = {"path": source.path, "column": source.text_column, "number": f"{len(predictions):,}"}
+        raise UserInputError(message.format(**values), in_app.format(**values))
+    if len(windows) > MAX_WINDOWS:
+        message = _("{path} has more than {limit} windows. Choose a column with fewer values.")
+        raise UserInputError(message.format(path=source.path, limit=f"{MAX_WINDOWS:,}"))
+
+
+def _summary(source: PostTable, windows: Windows | None, report: Report) -> str:
+    parts = [_("predicted labels in {column}").format(column=truncate(source.text_column.strip()))]
+    if windows is not None:
+        message = _("windows by {columns}")
+        parts.append(message.format(columns=" + ".join(truncate(name.strip()) for name in windows.columns)))
+    return source.summary(report, join_list(parts))
+
+
+def _named_counts(
+    source: PostTable, rows: _Rows, label_map: LabelMap
+) -> tuple[tuple[str, ...], dict[str, str], dict[str | None, Counter[tuple[str, str]]]]:
+    """Return the labels, the names of words that are others, and the counts by names of labels."""
+    model = assign_labels({predicted for _window, predicted, _answer in rows.counts}, None, NO_RULES)
+    if not model.indices:
+        message = _("{path}: column {column} has no labels. Choose another with --predicted-column.")
+        in_app = _("{path}: column {column} has no labels. Choose another.")
+        values = {"path": source.path, "column": source.text_column}
+        raise UserInputError(message.format(**values), in_app.format(**values))
+    words = {answer for _window, _predicted, answer in rows.counts if answer}
+    label_map.check_used(words)
+    human = assign_labels(words, model.labels, label_map)
+    answers = {word: model.labels.names[index] for word, index in human.indices.items()} | {"": ""}
+    answers |= _own_labels(source, words - human.indices.keys() - human.left_out.keys(), label_map)
+    counts: dict[str | None, Counter[tuple[str, str]]] = {}
+    for (window, predicted, answer), number in rows.counts.items():
+        if predicted not in model.indices:
+            rows.left_out["unpredicted"] += number
+            continue
+        if answer not in answers:
+            rows.left_out[human.left_out[answer]] += number
+        name = model.labels.names[model.indices[predicted]]
+        counts.setdefault(window, Counter())[name, answers.get(answer, "")] += number
+    own = sorted({*answers.values()} - {"", CANNOT_TELL, *model.labels.names})
+    return (*model.labels.names, *own), model.read_as() | human.read_as(), counts
+
+
+def _own_labels(source: PostTable, words: Collection[str], label_map: LabelMap) -> dict[str, str]:
+    """Return the names of human labels that are not predicted. Raise UserInputError where they are scores."""
+    values = {word: label_map.apply(word) or word for word in words}
+    own = {word: value for word, value in values.items() if value.casefold() not in _CANNOT_TELL}
+    if problem := score_hint(own.values()):
+        raise UserInputError(_("{files}: {problem}").format(files=source.path, problem=problem))
+    if len(own) > MAX_LABELS:
+        message = _("{path}: column {column} has more than {limit} different labels. Is it the right column?")
+        raise UserInputError(message.format(path=source.path, column=source.label_column, limit=MAX_LABELS))
+    meanings = sentiments([*own.values()])
+    return {word: meanings.get(own[word], own[word]) if word in own else CANNOT_TELL for word in words}

@@ -1,0 +1,60 @@
+"""The methods of the workbench for files with predicted and human labels."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from weibo_tui.datasets.label_map import Rules
+from weibo_tui.datasets.tables import Columns
+from weibo_tui.workbench import blocking, estimation, frames
+from weibo_tui.workbench.config import EstimationConfig
+from weibo_tui.workbench.core import Events, WorkbenchCore
+from weibo_tui.workbench.estimation import EstimationResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class LabeledFileMethods(WorkbenchCore):
+    """Base class of the workbench with these methods."""
+
+    def iter_estimate(self, config: EstimationConfig) -> Events:
+        """Estimate the share of each label in a labeled file: progress, then an `EstimationResult`."""
+        yield from estimation.estimate(config)
+
+    def estimate(
+        self,
+        data: frames.FileName | pd.DataFrame,
+        label: str | None = None,
+        *,
+        by: str | None = None,
+        predicted_column: str | None = None,
+        label_column: str | None = None,
+        date_column: str | None = None,
+        collected: str | datetime | None = None,
+        encoding: str | None = None,
+        map: Rules = (),  # noqa: A002 - as the option
+        progress: bool = True,
+    ) -> EstimationResult:
+        """Estimate the share of each label in a file of predictions of which some rows have a human label too.
+
+        These rows must be a random sample of the file. `by` also estimates each `day`, `week` or value of a column.
+        Dates such as `昨天 08:30` are read by the post's id, or refer to `collected`. `map` are rules for the human
+        labels, as in `evaluate`. Warns where the rows seem to be no random sample.
+
+        >>> import pandas as pd
+        >>> predicted = ["positive"] * 40 + ["negative"] * 60
+        >>> human = ["positive", None, None, None] * 10 + ["negative", None, None, None] * 15
+        >>> result = wb.estimate(pd.DataFrame({"predicted": predicted, "label": human}), "positive")
+        >>> [(one.label, one.n, one.rows, round(one.share, 2), round(one.low, 2)) for one in result.estimates]
+        [('positive', 25, 100, 0.4, 0.31)]
+        """
+        columns = Columns(label=label_column, encoding=encoding)
+        with frames.labeled_files(data) as (path, *_others):
+            config = EstimationConfig(path, label, by, columns, predicted_column, date_column, collected, map)
+            result = blocking.run(self.iter_estimate(config), EstimationResult, progress)
+        for warning in result.warnings:
+            warnings.warn(warning, UserWarning, stacklevel=2)
+        return result
