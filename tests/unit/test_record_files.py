@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pyarrow import feather
-from tables import EXAMPLES, LABELS, POSTS, check, read, write, zipped
+from tables import LABELS, POSTS, check, read, write
 
 from weibo_tui.datasets.labels import SEVERAL
 from weibo_tui.datasets.reading import open_table
-from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 
 PAIRS = list(zip(POSTS, LABELS, strict=True))
@@ -137,56 +131,6 @@ def test_broken_json_is_refused(tmp_path: Path) -> None:
             read(write(tmp_path / "posts.json", broken))
 
 
-def workbook(path: Path, *sheets: list[tuple[Any, ...]]) -> Path:
-    book = openpyxl.Workbook()
-    for number, rows in enumerate(sheets):
-        sheet = book.active if number == 0 else book.create_sheet(f"第{number + 1}页")
-        assert sheet is not None
-        for row in rows:
-            sheet.append(row)
-    book.save(path)
-    book.close()
-    return path
-
-
-def test_excel_of_any_layout_is_read(tmp_path: Path) -> None:
-    rows = [(n, post, int(label)) for n, (post, label) in enumerate(PAIRS)]
-    header = ("序号", "微博正文", "情感倾向")
-    path = workbook(tmp_path / "posts.xlsx", [header, *rows], [("某事件数据",), (), header, *rows[:2]], rows)
-    check(path, "Excel, sheet Sheet", "posts in 微博正文", "6 rows")
-    check(path, "sheet 第2页", "1 line above the header", posts=POSTS[:2], labels=LABELS[:2], sheet="2")
-    check(path, "no header, posts in column 2", "6 rows", sheet="第3页", label="3")
-    with pytest.raises(UserInputError, match="no sheet 4. Choose one with --sheet. Sheets: Sheet, 第2页, 第3页"):
-        open_table(path, Columns(sheet="4"))
-    check(path.rename(tmp_path / "posts.csv"), "Excel")
-    (tmp_path / "posts.xlsx.gz").write_bytes(gzip.compress((tmp_path / "posts.csv").read_bytes()))
-    check(tmp_path / "posts.xlsx.gz", "Excel")
-    (tmp_path / "posts.zip").write_bytes(zipped({"posts.xlsx": (tmp_path / "posts.csv").read_bytes()}))
-    check(tmp_path / "posts.zip", "Excel")
-
-
-def test_hostile_excel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = workbook(tmp_path / "posts.xlsx", [("text",), ("好的呀",)])
-    complete = path.read_bytes()
-    entities = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(complete)) as old, zipfile.ZipFile(entities, "w") as new:
-        for name in old.namelist():
-            start = b'<!DOCTYPE x [<!ENTITY a "aaaa">]>' if "sheet1" in name else b""
-            new.writestr(name, start + old.read(name))
-    for data, message in (
-        (complete[:-40], "Cannot read .*posts.xlsx"),
-        (complete.replace(b"xl/worksheets/sheet1.xml", b"xl/worksheets/sheet9.xml"), "posts.xlsx has no rows"),
-        (entities.getvalue(), "defines XML entities"),
-    ):
-        path.write_bytes(data)
-        with pytest.raises(UserInputError, match=message):
-            read(path)
-    path.write_bytes(complete)
-    monkeypatch.setattr("weibo_tui.datasets.workbooks.MAX_STRINGS", 100)
-    with pytest.raises(UserInputError, match="too large for an Excel file. Export it as CSV"):
-        read(path)
-
-
 def test_arrow_file_is_read(tmp_path: Path) -> None:
     table = pa.table({"text": POSTS, "label": list(map(int, LABELS))})
     for compression in ("uncompressed", "lz4"):
@@ -198,17 +142,3 @@ def test_arrow_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "posts.feather").write_bytes(data[: len(data) // 2])
     with pytest.raises(UserInputError, match="Cannot read .* as Arrow"):
         read(tmp_path / "posts.feather")
-
-
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
-
-
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(rows=st.lists(st.tuples(WORDS, st.integers(-9, 9)), min_size=1, max_size=20))
-def test_table_of_openpyxl_comes_back_equal(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, int]]
-) -> None:
-    rows = [(f"文{text}", number) for text, number in rows]  # a formula has no value before Excel computes it
-    path = workbook(tmp_path_factory.getbasetemp() / "any.xlsx", [("text", "label"), *rows])
-    _source, result, _report = read(path, text="text")
-    assert [(row.cells["text"], row.cells["label"]) for row in result] == [(a, str(b)) for a, b in rows]

@@ -44,7 +44,6 @@ _NO_TABLE = N_("Give a file of text or a table.")
 _UNPACK = N_("Unpack it, and give the file in it.")
 _OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", N_("a PDF document"), _EXPORT),
-    (b"\xd0\xcf\x11\xe0", N_("an old Office file (.xls or .doc)"), N_("Open it, and save the table as .xlsx or CSV.")),
     (b"{\\rtf", N_("an RTF document"), _EXPORT),
     (b"<?xml", N_("an XML file"), _EXPORT),
     (b"<!doctype html", N_("a web page"), _SAVE_PAGE),
@@ -60,6 +59,14 @@ _OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"BZh", N_("a bzip2 archive"), _UNPACK),
     (b"\x28\xb5\x2f\xfd", N_("a Zstandard archive"), _UNPACK),
 )
+_OLE = b"\xd0\xcf\x11\xe0"
+_SAVE_TABLE = N_("Open it, and save the table as .xlsx or CSV.")
+_OLE_KINDS = {  # by an entry of its directory
+    "EncryptedPackage": (N_("an Office file with a password"), N_("Open it, and save it without the password.")),
+    "Workbook": (N_("an old spreadsheet (.xls or .et)"), _SAVE_TABLE),
+    "Book": (N_("an old spreadsheet (.xls or .et)"), _SAVE_TABLE),
+    "": (N_("an old Office file (.xls or .doc)"), _SAVE_TABLE),
+}
 _OFFICE = {
     "word/": N_("a Word document"),
     "ppt/": N_("a presentation"),
@@ -158,11 +165,20 @@ def open_container(path: Path) -> DataFile:
         data = DataFile(path, "xz")
     elif head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # with files, and without
         data = _zip_member(path)
-    if data.container:
-        with data.open() as unpacked:
-            head = unpacked.read(_HEAD)
+    with data.open() as file:
+        head = file.read(_HEAD)
+        if head.startswith(_OLE):
+            raise _another_kind(path, *_ole_kind(head, file))
     _check_kind(path, head)
     return data
+
+
+def _ole_kind(head: bytes, file: IO[bytes]) -> tuple[str, str]:
+    """Return what an OLE file is, and what to do, by the names in its directory."""
+    first, size = int.from_bytes(head[48:52], "little"), 4096 if head[30:31] == b"\x0c" else 512
+    file.seek((first + 1) * size)
+    names = file.read(4096)
+    return next(kind for name, kind in _OLE_KINDS.items() if name.encode("utf-16-le") in names)
 
 
 def _check_kind(path: Path, head: bytes) -> None:

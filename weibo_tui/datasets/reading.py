@@ -120,6 +120,8 @@ def _counts(layout: Layout, report: Report | None) -> Iterator[str]:
         yield ngettext("{number:,} repeated header", "{number:,} repeated headers", report.repeated).format(
             number=report.repeated
         )
+    for message, number in report.notes.items():
+        yield _(message).format(number=f"{number:,}")
 
 
 @dataclass(frozen=True, slots=True)
