@@ -67,6 +67,64 @@ def test_arrays_that_were_put_together_are_read(tmp_path: Path) -> None:
         open_table(path)
 
 
+def test_pages_of_lists_are_put_together(tmp_path: Path) -> None:
+    pages = [{"code": 0, "message": "ok", "data": {"list": rows, "total": 6}} for rows in (ROWS[:2], ROWS[2:], [])]
+    for text in ("\n".join(map(json.dumps, pages)), json.dumps(pages)):
+        check(write(tmp_path / "posts.json", text), "JSON, UTF-8, posts in text, labels in label, 6 rows")
+    with_comments = [row | {"comments": [{"text": "好"}]} for row in ROWS]
+    for text in ("\n".join(map(json.dumps, with_comments)), json.dumps(with_comments)):
+        check(write(tmp_path / "posts.json", text), "posts in text, labels in label, 6 rows")
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_json_lists_are_rows(tmp_path: Path, lines: bool) -> None:
+    for header, part in (
+        ([["text", "label"]], "posts in text, labels in label, 6 rows"),
+        ([], "no header, posts in column 1, labels in column 2, 6 rows"),
+    ):
+        rows = header + list(map(list, PAIRS))
+        text = "\n".join(map(json.dumps, rows)) if lines else json.dumps(rows)
+        check(write(tmp_path / "posts.json", text), part)
+    check(
+        write(tmp_path / "posts.json", f"{text}\n" * 2 if lines else text),
+        "no header",
+        posts=POSTS * (1 + lines),
+        labels=None,
+    )
+
+
+def test_json_lines_of_any_form_are_read(tmp_path: Path) -> None:
+    for end in (",\n", "", ", "):
+        text = end.join(map(json.dumps, ROWS))
+        check(write(tmp_path / "posts.jsonl", text), "JSON Lines, UTF-8", "6 rows")
+    tabs = text.replace("\\u", "\t\\u", 1)
+    assert read(write(tmp_path / "posts.jsonl", tabs))[1][0].text == f"\t{POSTS[0]}"
+
+
+def test_records_without_the_post_are_bad_rows(tmp_path: Path) -> None:
+    others = [{"id": 9, "content": post} for post in POSTS]
+    for text in ("\n".join(map(json.dumps, ROWS * 200 + others)), json.dumps(ROWS * 200 + others)):
+        path = write(tmp_path / "posts.json", text)
+        _source, rows, report = read(path)
+        assert (len(rows), report.num_bad) == (1200, 6)
+        assert (report.bad[0].line, report.bad[0].reason) == (1201, "text is missing")
+        with pytest.raises(UserInputError, match="line 1201: text is missing. 6 of 1,206 rows cannot be read"):
+            read(path, max_bad_rows=0.0)
+
+
+def test_several_choices_of_label_studio_are_asked_for(tmp_path: Path) -> None:
+    result = [choices("美食")[0]["result"][0] | {"from_name": "topic"}]
+    records = [
+        {"data": {"text": post}, "annotations": [{"result": result + choices(label)[0]["result"]}]}
+        for post, label in PAIRS
+    ]
+    path = write(tmp_path / "posts.json", json.dumps(records))
+    with pytest.raises(UserInputError, match="with --label-column. Columns: annotations.topic, annotations.s"):
+        open_table(path)
+    check(path, "labels in annotations.s", label="annotations.s")
+    check(path, labels=["美食"] * 6, label="annotations.topic")
+
+
 def test_annotations_that_disagree_are_several_labels(tmp_path: Path) -> None:
     (yes,), (no,) = choices("pos"), choices("neg")
     label_studio = {"两人相同": [yes, yes], "两人不同": [yes, no], "作废": [no | {"was_cancelled": True}]}
@@ -97,6 +155,7 @@ def test_json_lines_of_any_export_are_read(tmp_path: Path, name: str) -> None:
 def test_json_object_with_the_list_is_read(tmp_path: Path, indent: int | None) -> None:
     values: list[dict[str, Any]] = [
         {"user": {"id": "1", "screen_name": "甲"}, "weibo": ROWS},
+        {"data": {"list": ROWS}},
         {"ok": 1, "data": {"total": 6, "list": ROWS, "hot": [{"word": "热"}]}},
         {"schema": {"fields": [{"name": "text"}]}, "data": ROWS},
     ]
@@ -122,10 +181,14 @@ def test_json_array_is_streamed_across_blocks(tmp_path: Path) -> None:
 def test_broken_json_is_refused(tmp_path: Path) -> None:
     text = json.dumps(ROWS, ensure_ascii=False, indent=1)
     for broken, message in (
-        (text[:-20], "not JSON"),
-        (text.replace('"id": 3', "id: 3"), "not JSON"),
         ("[]", "no rows"),
-        ("[1, 2]", "not a JSON object. 1 of 1 rows"),
+        ("3", "not a JSON object. 1 of 1 rows"),
+        (text[:-20], "line 29: the JSON ends too early. Write it again"),
+        (text.replace('"id": 3', "id: 3"), "line 18: not JSON at id: 3,. Write it again"),
+        (f"{text[:-1]}," + "\n" * 300_000 + "id]", "line 300032: not JSON at id]"),
+        ("\n".join(map(str, ROWS)), "line 1: not JSON at 'id': 0, 'text'.* 6 of 6 rows cannot be read. Correct them"),
+        (f"var data = {text}", "not JSON at var data ="),
+        ('{"data": {"list": []}}', "posts.json has no rows"),
     ):
         with pytest.raises(UserInputError, match=message):
             read(write(tmp_path / "posts.json", broken))

@@ -74,6 +74,8 @@ def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequ
         report.check(path, 0.0)
         raise UserInputError(_("{path} has no rows.").format(path=path))
     check_number_of_columns(path, sample)
+    if table.format in ("json", "jsonl") and all(map(str.isdecimal, sample)):  # lists without a header
+        table = replace(table, layout=Layout(tuple(sample)))
     repeated = next((name for name, number in Counter(table.layout.names).items() if number > 1), None)
     if repeated is not None:
         raise two_columns_error(path, repeated)

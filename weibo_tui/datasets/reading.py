@@ -174,6 +174,9 @@ def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = F
     if (constant := dict(columns.label_of).get(str(path.absolute()))) is not None:
         return PostTable(table, names, text, None, columns.max_bad_rows, constant)
     label = _requested(path, names, columns.label, "--label-column") or roles.guess_label(sample, text, table.is_named)
+    if columns.label is None and label in (several := roles.choices(names)) and len(several) > 1:
+        message = _("{path}: several columns of labels. Choose one with --label-column. Columns: {columns}.")
+        raise UserInputError(message.format(path=path, columns=join_names(several, _MAX_COLUMNS_IN_MESSAGE)))
     if label == text:
         message = _("{path}: column {name} cannot be both text and label.")
         raise UserInputError(message.format(path=path, name=text))
@@ -248,7 +251,7 @@ def count_rows(source: PostTable, report: Report | None = None) -> Generator[Pro
 
 def _objects(source: PostTable, report: Report) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON file, and collect their keys."""
-    for _line, _text, values in read_objects(source.table, report):
+    for _line, _text, values in read_objects(source.table, report, source.text_column):
         if not values.keys() <= report.keys.keys():
             report.keys |= dict.fromkeys(values)
             check_number_of_columns(source.path, report.keys)
@@ -274,7 +277,7 @@ def read_values(source: PostTable, report: Report) -> Iterator[dict[str, Any]]:
         for _line, row in read_grid(source, report):
             yield dict(zip(source.columns, row, strict=True))
     elif source.format in ("json", "jsonl"):
-        for _line, _text, values in read_objects(source.table, report):
+        for _line, _text, values in read_objects(source.table, report, source.text_column):
             yield values
     else:
         for batch in read_batches(source.table):

@@ -108,7 +108,8 @@ class Table:
     @property
     def is_named(self) -> bool:
         """True if the columns have names. Others are numbered from 1."""
-        return not self.is_grid or self.format == "fasttext" or bool(self.layout.header)
+        has_numbers = self.is_grid or self.layout.names  # a list in JSON has them too
+        return not has_numbers or self.format == "fasttext" or bool(self.layout.header)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added:
     table, done = source.table, 0
     newline = table.dialect.newline
     escape = not table.encoding.holds_everything
-    for chunk in chunks(read_objects(table, Report()), rows, lambda record: len(record[1])):
+    for chunk in chunks(read_objects(table, Report(), source.text_column), rows, lambda record: len(record[1])):
         for number, (_line, _text, value) in enumerate(chunk, done + 1):
             _check_keys(source, number, value, added)
         texts = [value.get(source.text_column) for _line, _text, value in chunk]
@@ -194,7 +194,8 @@ def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added:
         predictions = yield from predict(posts)
         for (_line, text, value), prediction in zip(chunk, predictions, strict=True):
             extra = json.dumps({name: prediction.get(name) for name in added}, ensure_ascii=escape)
-            # The text of the object stays as it is, so that numbers and escapes keep their form.
+            # The text of an object stays as it is, so that numbers and escapes keep their form.
+            text = text or json.dumps(value, ensure_ascii=escape)  # noqa: PLW2901 - a list has no such text
             stream.write(text[:-1].rstrip() + (", " if value else "") + extra[1:] + newline)
         done += len(chunk)
 
