@@ -12,7 +12,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -126,16 +126,17 @@ class DataFile:
                 yield unpacked
 
 
-def expand(paths: Iterable[Path]) -> list[Path]:
+def expand(paths: Iterable[Path], say: Callable[[str], object] = lambda _message: None) -> list[Path]:
     """Return the files that are meant: those of a folder, and those that match a pattern such as `*.csv`.
 
-    Windows leaves patterns to the program. Raise UserInputError where there is no file.
+    `say` gets a sentence about what else is in a folder. Windows leaves patterns to the program. Raise UserInputError
+    where there is no file.
     """
     files: list[Path] = []
     for path in paths:
         found = [path]
         if path.is_dir():
-            found = sorted(one for one in path.iterdir() if _is_table(one))
+            found = list_folder(path, say)
             if not found:
                 raise UserInputError(_("{path} contains no tables of posts.").format(path=path))
         elif any(sign in str(path) for sign in "*?[") and not os.path.exists(path):  # noqa: PTH110 - never raises
@@ -149,8 +150,18 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     return list(by_place.values())
 
 
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def list_folder(folder: Path, say: Callable[[str], object], *, with_folders: bool = False) -> list[Path]:
+    """Return the tables in a folder, by their names, and its folders if wanted. `say` gets a sentence about others."""
+    inside = sorted(path for path in folder.iterdir() if not _is_hidden(path.name))
+    found = [
+        path
+        for path in inside
+        if (path.is_file() and path.suffix.lower() in SUFFIXES) or (with_folders and path.is_dir())
+    ]
+    if found and (others := [f"{path.name}/" if path.is_dir() else path.name for path in inside if path not in found]):
+        message = _("{path}: left out, because they are no tables: {names}.")
+        say(message.format(path=folder, names=join_names(others, _MAX_NAMES)))
+    return found
 
 
 def open_container(path: Path) -> DataFile:
@@ -218,8 +229,8 @@ def _zip_member(path: Path) -> DataFile:
 
 
 def _is_hidden(name: str) -> bool:
-    # macOS adds these to each zip.
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
+    # macOS adds the first to each zip, and Excel the last while a file is open.
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith((".", "~$"))
 
 
 def _damaged(path: Path, error: Exception) -> UserInputError:
