@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,12 @@ def test_arrow_file_is_read(tmp_path: Path) -> None:
     data = (tmp_path / "posts.feather").read_bytes()
     (tmp_path / "posts.gz").write_bytes(gzip.compress(data))
     check(tmp_path / "posts.gz", "Arrow")
-    (tmp_path / "posts.feather").write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserInputError, match="Cannot read .* as Arrow"):
-        read(tmp_path / "posts.feather")
+    feather.write_feather(table, str(tmp_path / "posts.feather"), compression="uncompressed")
+    data = (tmp_path / "posts.feather").read_bytes()
+    ends = list(accumulate(len(post.encode()) for post in POSTS))
+    offsets, wrong = (struct.pack("<7i", 0, *ends[:4], end, ends[5]) for end in (ends[4], 2**30))
+    assert offsets in data
+    for damaged in (data[: len(data) // 2], data.replace(offsets, wrong)):
+        (tmp_path / "posts.feather").write_bytes(damaged)
+        with pytest.raises(UserInputError, match="Cannot read .* as Arrow"):
+            read(tmp_path / "posts.feather")
