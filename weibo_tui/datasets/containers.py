@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_names
@@ -92,17 +92,12 @@ class DataFile:
     def open(self) -> Iterator[IO[bytes]]:
         """Open the unpacked bytes. Raise UserInputError in the block where a compressed file is damaged."""
         try:
-            if self.container == "gz":
-                with gzip.open(self.path) as file:
-                    yield file  # type: ignore[misc]  # it has all that IO has
-            elif self.container == "xz":
-                with lzma.open(self.path) as file:
-                    yield file
-            elif self.container == "zip":
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-                    yield file
+            if self.container == "zip":
+                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as member:
+                    yield member
             else:
-                with self.path.open("rb") as file:
+                opener: Any = {"gz": gzip.open, "xz": lzma.open}.get(self.container, open)
+                with opener(self.path, "rb") as file:
                     yield file
         except _DAMAGE as error:
             raise _damaged(self.path, error) from error
