@@ -121,8 +121,8 @@ def test_several_choices_of_label_studio_are_asked_for(tmp_path: Path) -> None:
         for post, label in PAIRS
     ]
     path = write(tmp_path / "posts.json", json.dumps(records))
-    with pytest.raises(UserInputError, match="with --label-column. Columns: annotations.topic, annotations.s"):
-        open_table(path)
+    with pytest.raises(UserInputError, match="with --label-column: annotations.topic, annotations.s"):
+        open_table(path, need_label=True)
     check(path, "labels in annotations.s", label="annotations.s")
     check(path, labels=["美食"] * 6, label="annotations.topic")
 

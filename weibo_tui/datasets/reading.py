@@ -174,9 +174,10 @@ def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = F
     if (constant := dict(columns.label_of).get(str(path.absolute()))) is not None:
         return PostTable(table, names, text, None, columns.max_bad_rows, constant)
     label = _requested(path, names, columns.label, "--label-column") or roles.guess_label(sample, text, table.is_named)
-    if columns.label is None and label in (several := roles.choices(names)) and len(several) > 1:
-        message = _("{path}: several columns of labels. Choose one with --label-column. Columns: {columns}.")
-        raise UserInputError(message.format(path=path, columns=join_names(several, _MAX_COLUMNS_IN_MESSAGE)))
+    several = roles.choices(names)
+    if need_label and columns.label is None and label in several and len(several) > 1:
+        message = _("{path}: several columns contain labels. Choose one with --label-column: {columns}.")
+        raise UserInputError(message.format(path=path, columns=join_names(several)))
     if label == text:
         message = _("{path}: column {name} cannot be both text and label.")
         raise UserInputError(message.format(path=path, name=text))
