@@ -62,6 +62,15 @@ def test_hostile_excel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(UserInputError, match=message):
             read(path)
     path.write_bytes(complete)
+    merges = '<mergeCell ref="A1:A2"/>' * 2001
+    edit(path, "</sheetData>", f"</sheetData><mergeCells>{merges}</mergeCells>")
+    monkeypatch.setattr(sheet_xml, "MAX_SHEET_ROWS", 2000)
+    with pytest.raises(UserInputError, match="it is too large"):
+        read(path)
+    path.write_bytes(complete)
+    monkeypatch.setattr(sheet_xml, "MAX_RECORD", 3)
+    with pytest.raises(UserInputError, match="a cell has more than 3 characters|row 1 is too large"):
+        read(path)
     monkeypatch.setattr("weibo_tui.datasets.workbooks.MAX_STRINGS", 100)
     with pytest.raises(UserInputError, match="too large for an Excel file. Export it as CSV"):
         read(path)

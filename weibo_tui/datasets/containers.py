@@ -71,6 +71,8 @@ _OFFICE = {
     "word/": N_("a Word document"),
     "ppt/": N_("a presentation"),
     "content.xml": N_("an OpenDocument file"),
+    "xl/workbook.bin": N_("a binary workbook (.xlsb)"),
+    "Index/Document.iwa": N_("a Numbers spreadsheet"),
 }
 
 

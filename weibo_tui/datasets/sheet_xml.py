@@ -102,8 +102,7 @@ def read_merges(stream: IO[bytes]) -> list[Merge]:
             first, last = int(match[2]), int(match[3])
             if first < last:
                 merges.append(Merge(first, last, _column(match[1].decode())))
-        if len(merges) > MAX_SHEET_ROWS:
-            raise XmlError(_("it has too many merged cells"))
+            _check_number(merges)
     return sorted(merges, key=lambda merge: merge.first)
 
 
@@ -164,6 +163,7 @@ class _Elements(_Texts):
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name in self._names:
             self.found.append((name, {key.rpartition(":")[2]: value for key, value in attributes.items()}))
+            _check_number(self.found)
 
 
 class _Strings(_Texts):
@@ -228,10 +228,14 @@ class _Sheet(_Texts):
         if width and self._column > width + _MAX_GAP:
             self._report.notes[_STRAY] += 1
             return
+        self._put(self._column, value)
+
+    def _put(self, column: int, value: str) -> None:
         self._length += len(value)
-        if self._column > MAX_COLUMNS or self._length > MAX_RECORD:
+        if column > MAX_COLUMNS or self._length > MAX_RECORD:
             raise XmlError(_("row {row} is too large").format(row=f"{self._number:,}"))
-        _put(self._row, self._column, value)
+        self._row += [""] * (column - len(self._row))
+        self._row[column - 1] = value
 
     def _value(self, text: str) -> str:
         """Return a cell as text, as a spreadsheet shows it."""
@@ -266,7 +270,7 @@ class _Sheet(_Texts):
             if self._number > last:
                 del self._merged[column]
             elif row and (column > len(row) or not row[column - 1]):
-                _put(row, column, value)
+                self._put(column, value)
                 self._report.notes[_FILLED] += 1
         while self._merges and self._merges[0].first <= self._number:
             merge = self._merges.popleft()
@@ -277,11 +281,6 @@ class _Sheet(_Texts):
         if row:
             self._width = max(self._width, len(row))
             self.rows.append((self._number, row))
-
-
-def _put(row: list[str], column: int, value: str) -> None:
-    row += [""] * (column - len(row))
-    row[column - 1] = value
 
 
 def _parse(stream: IO[bytes], handler: _Texts) -> Iterator[None]:
@@ -304,6 +303,11 @@ def _parse(stream: IO[bytes], handler: _Texts) -> Iterator[None]:
         yield
     parser.Parse(b"", True)
     yield
+
+
+def _check_number(parts: Sequence[Any]) -> None:
+    if len(parts) > MAX_SHEET_ROWS:
+        raise XmlError(_("it is too large"))
 
 
 def _refuse_entities(*_declaration: Any) -> None:
