@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import openpyxl
+
 from weibo_tui.datasets.reading import PostTable, TableRow, count_rows, open_table, read_rows
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.progress import drain
@@ -55,3 +57,15 @@ def zipped(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return stream.getvalue()
+
+
+def workbook(path: Path, *sheets: list[tuple[Any, ...]]) -> Path:
+    book = openpyxl.Workbook()
+    for number, rows in enumerate(sheets):
+        sheet = book.active if number == 0 else book.create_sheet(f"第{number + 1}页")
+        assert sheet is not None
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    book.close()
+    return path

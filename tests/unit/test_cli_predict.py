@@ -307,11 +307,18 @@ def test_bad_rows_are_listed_in_their_file(command: Command, furnished: Path, tm
     result = command.ok("predict", "--file", source, "--out", out, "--max-bad-rows", "10%")
     assert "posts.csv: CSV, UTF-8, posts in text, 30 rows, 2 skipped\n" in result.err
     assert command("predict", "--file", source, "--max-bad-rows", "many").code == 2
+    (tmp_path / "link.csv").symlink_to(out)
+    for other in (out, tmp_path / "link.csv"):
+        same = command("predict", "--file", source, "--out", out, "--bad-rows", other, "--overwrite")
+        assert "--bad-rows and another output are the same file" in same.err
+    for option in ("--validation-data", "--test-data"):
+        same = command("train", source, option, out, "--bad-rows", out, "--overwrite")
+        assert "Output and input are the same file" in same.err
 
 
 def test_file_per_label_is_trained_and_evaluated(command: Command, furnished: Path, tmp_path: Path) -> None:
-    good, bad = tmp_path / "good", tmp_path / "bad.txt"
-    good.mkdir()
+    good, bad = tmp_path / "labels" / "good", tmp_path / "labels" / "bad.txt"
+    good.mkdir(parents=True)
     for number in range(2):
         (good / f"{number}.txt").write_text(f"今天的面真好吃\n这里的第{number}条真好\n", encoding="utf-8")
     bad.write_text("昨天的电影太差了[怒]\n真难吃\n", encoding="utf-8")
@@ -321,6 +328,12 @@ def test_file_per_label_is_trained_and_evaluated(command: Command, furnished: Pa
     assert "bad.txt: TXT, UTF-8, a post per line, all labeled negative, 2 rows" in result.err
     audit = json_lines(command.ok("audit", *words, "--json").out)[0]
     assert (len(audit["files"]), audit["labels"]) == (3, {"negative": 2, "positive": 4})
+    for name in ("notes.md", ".DS_Store", "~$0.xlsx"):
+        (good / name).write_text("好", encoding="utf-8")
+    (good / "pictures").mkdir()
+    by_name = command.ok("audit", "--label-of", good.parent, "--json")
+    assert json_lines(by_name.out)[0]["labels"] == {"bad": 2, "good": 4}
+    assert f"{good}: left out, because they are no tables: notes.md, pictures/.\n" in by_name.err
     twice = command("audit", *words, "--label-of", f"{good}=negative")
     assert "has two labels in --label-of. Give it once." in twice.err
     for wrong in (["evaluate"], ["evaluate", "--label-of", "good.txt"], ["audit", "--label-of", "=x"]):

@@ -55,6 +55,17 @@ def test_invalid_rule_is_refused(rule: str) -> None:
         TrainingConfig((Path("a.csv"),), "x", map=rule)
 
 
+def test_rule_that_matches_nothing_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "stars.csv", "1", "2", "4", "5")
+    label_map = parse_rules("<3,7=negative; >3,好=positive")
+    for events in (load_dataset([path], label_map=label_map), audit([path], label_map=label_map)):
+        notes = [event.note for event in events]
+        assert "Parts of --map match no label: 7, 好. The data has the labels 1, 2, 4, 5." in notes
+    for rules in ("1=negative;1=positive", "1,+1=negative", {"a": "x", "A": "y"}):
+        with pytest.raises(UserInputError, match="--map has two rules for [1a]. Remove one of them."):
+            parse_rules(rules)
+
+
 def test_dataset_is_read_with_rules(tmp_path: Path) -> None:
     path = write(tmp_path / "stars.csv", "1", "2", "3", "4", "5", "3")
     dataset = loaded(path, ["1,2=negative", "4,5=positive", "3="])

@@ -103,7 +103,7 @@ def test_jsonl_is_read(tmp_path: Path) -> None:
         {"id": 2, "content": None, "sentiment": False, "extra": [1]},
         {"content": 12.5, "sentiment": "积极"},
         {"content": "半\ud83d", "sentiment": 1.0},
-        {"id": 5},
+        {"id": 5, "content": ""},
     ]
     path = write(tmp_path / "posts.jsonl", "\n\n".join(map(json.dumps, records)))
     source, result = read(path)
@@ -175,7 +175,8 @@ def test_broken_csv_is_refused_with_its_line(tmp_path: Path, content: bytes, mes
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"text": "a"}\n{"text": \n', "line 2: not JSON"),
+        ('{"text": "a"}\n{"text": \n', "line 2: the JSON ends too early"),
+        ('{"text": "a"}\n{"text"; "b"}\n', 'line 2: not JSON at ; "b"}.'),
         ('{"text": "a"}\n[1]\n', "line 2: not a JSON object"),
         ('{"text": ["a", 1]}\n', "row 1: column text contains no text"),
         ("{}\n", "no rows"),

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import zipfile
+import struct
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pyarrow import feather
-from tables import EXAMPLES, LABELS, POSTS, check, read, write, zipped
+from tables import LABELS, POSTS, check, read, write
 
 from weibo_tui.datasets.labels import SEVERAL
 from weibo_tui.datasets.reading import open_table
-from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 
 PAIRS = list(zip(POSTS, LABELS, strict=True))
@@ -73,6 +69,64 @@ def test_arrays_that_were_put_together_are_read(tmp_path: Path) -> None:
         open_table(path)
 
 
+def test_pages_of_lists_are_put_together(tmp_path: Path) -> None:
+    pages = [{"code": 0, "message": "ok", "data": {"list": rows, "total": 6}} for rows in (ROWS[:2], ROWS[2:], [])]
+    for text in ("\n".join(map(json.dumps, pages)), json.dumps(pages)):
+        check(write(tmp_path / "posts.json", text), "JSON, UTF-8, posts in text, labels in label, 6 rows")
+    with_comments = [row | {"comments": [{"text": "好"}]} for row in ROWS]
+    for text in ("\n".join(map(json.dumps, with_comments)), json.dumps(with_comments)):
+        check(write(tmp_path / "posts.json", text), "posts in text, labels in label, 6 rows")
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_json_lists_are_rows(tmp_path: Path, lines: bool) -> None:
+    for header, part in (
+        ([["text", "label"]], "posts in text, labels in label, 6 rows"),
+        ([], "no header, posts in column 1, labels in column 2, 6 rows"),
+    ):
+        rows = header + list(map(list, PAIRS))
+        text = "\n".join(map(json.dumps, rows)) if lines else json.dumps(rows)
+        check(write(tmp_path / "posts.json", text), part)
+    check(
+        write(tmp_path / "posts.json", f"{text}\n" * 2 if lines else text),
+        "no header",
+        posts=POSTS * (1 + lines),
+        labels=None,
+    )
+
+
+def test_json_lines_of_any_form_are_read(tmp_path: Path) -> None:
+    for end in (",\n", "", ", "):
+        text = end.join(map(json.dumps, ROWS))
+        check(write(tmp_path / "posts.jsonl", text), "JSON Lines, UTF-8", "6 rows")
+    tabs = text.replace("\\u", "\t\\u", 1)
+    assert read(write(tmp_path / "posts.jsonl", tabs))[1][0].text == f"\t{POSTS[0]}"
+
+
+def test_records_without_the_post_are_bad_rows(tmp_path: Path) -> None:
+    others = [{"id": 9, "content": post} for post in POSTS]
+    for text in ("\n".join(map(json.dumps, ROWS * 200 + others)), json.dumps(ROWS * 200 + others)):
+        path = write(tmp_path / "posts.json", text)
+        _source, rows, report = read(path)
+        assert (len(rows), report.num_bad) == (1200, 6)
+        assert (report.bad[0].line, report.bad[0].reason) == (1201, "text is missing")
+        with pytest.raises(UserInputError, match="line 1201: text is missing. 6 of 1,206 rows cannot be read"):
+            read(path, max_bad_rows=0.0)
+
+
+def test_several_choices_of_label_studio_are_asked_for(tmp_path: Path) -> None:
+    result = [choices("美食")[0]["result"][0] | {"from_name": "topic"}]
+    records = [
+        {"data": {"text": post}, "annotations": [{"result": result + choices(label)[0]["result"]}]}
+        for post, label in PAIRS
+    ]
+    path = write(tmp_path / "posts.json", json.dumps(records))
+    with pytest.raises(UserInputError, match="with --label-column: annotations.topic, annotations.s"):
+        open_table(path, need_label=True)
+    check(path, "labels in annotations.s", label="annotations.s")
+    check(path, labels=["美食"] * 6, label="annotations.topic")
+
+
 def test_annotations_that_disagree_are_several_labels(tmp_path: Path) -> None:
     (yes,), (no,) = choices("pos"), choices("neg")
     label_studio = {"两人相同": [yes, yes], "两人不同": [yes, no], "作废": [no | {"was_cancelled": True}]}
@@ -103,6 +157,7 @@ def test_json_lines_of_any_export_are_read(tmp_path: Path, name: str) -> None:
 def test_json_object_with_the_list_is_read(tmp_path: Path, indent: int | None) -> None:
     values: list[dict[str, Any]] = [
         {"user": {"id": "1", "screen_name": "甲"}, "weibo": ROWS},
+        {"data": {"list": ROWS}},
         {"ok": 1, "data": {"total": 6, "list": ROWS, "hot": [{"word": "热"}]}},
         {"schema": {"fields": [{"name": "text"}]}, "data": ROWS},
     ]
@@ -128,63 +183,17 @@ def test_json_array_is_streamed_across_blocks(tmp_path: Path) -> None:
 def test_broken_json_is_refused(tmp_path: Path) -> None:
     text = json.dumps(ROWS, ensure_ascii=False, indent=1)
     for broken, message in (
-        (text[:-20], "not JSON"),
-        (text.replace('"id": 3', "id: 3"), "not JSON"),
         ("[]", "no rows"),
-        ("[1, 2]", "not a JSON object. 1 of 1 rows"),
+        ("3", "not a JSON object. 1 of 1 rows"),
+        (text[:-20], "line 29: the JSON ends too early. Write it again"),
+        (text.replace('"id": 3', "id: 3"), "line 18: not JSON at id: 3,. Write it again"),
+        (f"{text[:-1]}," + "\n" * 300_000 + "id]", "line 300032: not JSON at id]"),
+        ("\n".join(map(str, ROWS)), "line 1: not JSON at 'id': 0, 'text'.* 6 of 6 rows cannot be read. Correct them"),
+        (f"var data = {text}", "not JSON at var data ="),
+        ('{"data": {"list": []}}', "posts.json has no rows"),
     ):
         with pytest.raises(UserInputError, match=message):
             read(write(tmp_path / "posts.json", broken))
-
-
-def workbook(path: Path, *sheets: list[tuple[Any, ...]]) -> Path:
-    book = openpyxl.Workbook()
-    for number, rows in enumerate(sheets):
-        sheet = book.active if number == 0 else book.create_sheet(f"第{number + 1}页")
-        assert sheet is not None
-        for row in rows:
-            sheet.append(row)
-    book.save(path)
-    book.close()
-    return path
-
-
-def test_excel_of_any_layout_is_read(tmp_path: Path) -> None:
-    rows = [(n, post, int(label)) for n, (post, label) in enumerate(PAIRS)]
-    header = ("序号", "微博正文", "情感倾向")
-    path = workbook(tmp_path / "posts.xlsx", [header, *rows], [("某事件数据",), (), header, *rows[:2]], rows)
-    check(path, "Excel, sheet Sheet", "posts in 微博正文", "6 rows")
-    check(path, "sheet 第2页", "1 line above the header", posts=POSTS[:2], labels=LABELS[:2], sheet="2")
-    check(path, "no header, posts in column 2", "6 rows", sheet="第3页", label="3")
-    with pytest.raises(UserInputError, match="no sheet 4. Choose one with --sheet. Sheets: Sheet, 第2页, 第3页"):
-        open_table(path, Columns(sheet="4"))
-    check(path.rename(tmp_path / "posts.csv"), "Excel")
-    (tmp_path / "posts.xlsx.gz").write_bytes(gzip.compress((tmp_path / "posts.csv").read_bytes()))
-    check(tmp_path / "posts.xlsx.gz", "Excel")
-    (tmp_path / "posts.zip").write_bytes(zipped({"posts.xlsx": (tmp_path / "posts.csv").read_bytes()}))
-    check(tmp_path / "posts.zip", "Excel")
-
-
-def test_hostile_excel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = workbook(tmp_path / "posts.xlsx", [("text",), ("好的呀",)])
-    complete = path.read_bytes()
-    entities = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(complete)) as old, zipfile.ZipFile(entities, "w") as new:
-        for name in old.namelist():
-            start = b'<!DOCTYPE x [<!ENTITY a "aaaa">]>' if "sheet1" in name else b""
-            new.writestr(name, start + old.read(name))
-    for data, message in (
-        (complete[:-40], "Cannot read .*posts.xlsx"),
-        (complete.replace(b"xl/worksheets/sheet1.xml", b"xl/worksheets/sheet9.xml"), "posts.xlsx has no rows"),
-        (entities.getvalue(), "defines XML entities"),
-    ):
-        path.write_bytes(data)
-        with pytest.raises(UserInputError, match=message):
-            read(path)
-    path.write_bytes(complete)
-    monkeypatch.setattr("weibo_tui.datasets.workbooks.MAX_STRINGS", 100)
-    with pytest.raises(UserInputError, match="too large for an Excel file. Export it as CSV"):
-        read(path)
 
 
 def test_arrow_file_is_read(tmp_path: Path) -> None:
@@ -195,20 +204,12 @@ def test_arrow_file_is_read(tmp_path: Path) -> None:
     data = (tmp_path / "posts.feather").read_bytes()
     (tmp_path / "posts.gz").write_bytes(gzip.compress(data))
     check(tmp_path / "posts.gz", "Arrow")
-    (tmp_path / "posts.feather").write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserInputError, match="Cannot read .* as Arrow"):
-        read(tmp_path / "posts.feather")
-
-
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
-
-
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(rows=st.lists(st.tuples(WORDS, st.integers(-9, 9)), min_size=1, max_size=20))
-def test_table_of_openpyxl_comes_back_equal(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, int]]
-) -> None:
-    rows = [(f"文{text}", number) for text, number in rows]  # a formula has no value before Excel computes it
-    path = workbook(tmp_path_factory.getbasetemp() / "any.xlsx", [("text", "label"), *rows])
-    _source, result, _report = read(path, text="text")
-    assert [(row.cells["text"], row.cells["label"]) for row in result] == [(a, str(b)) for a, b in rows]
+    feather.write_feather(table, str(tmp_path / "posts.feather"), compression="uncompressed")
+    data = (tmp_path / "posts.feather").read_bytes()
+    ends = list(accumulate(len(post.encode()) for post in POSTS))
+    offsets, wrong = (struct.pack("<7i", 0, *ends[:4], end, ends[5]) for end in (ends[4], 2**30))
+    assert offsets in data
+    for damaged in (data[: len(data) // 2], data.replace(offsets, wrong)):
+        (tmp_path / "posts.feather").write_bytes(damaged)
+        with pytest.raises(UserInputError, match="Cannot read .* as Arrow"):
+            read(tmp_path / "posts.feather")

@@ -219,6 +219,8 @@ def test_damaged_or_ambiguous_archive_is_refused(tmp_path: Path) -> None:
         ("f.zip", zipped({"a.csv": b"text\n"})[:-30], "Cannot read .*f.zip"),
         ("f.zip", zipped({}), "empty"),
         ("f.docx", zipped({"word/document.xml": b"<a/>"}), "is a Word document. Export its table"),
+        ("f.xlsb", zipped({"xl/workbook.bin": b"x"}), r"is a binary workbook \(.xlsb\). Export its table"),
+        ("f.numbers", zipped({"Index/Document.iwa": b"x"}), "is a Numbers spreadsheet. Export its table"),
     ):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(UserInputError, match=message):

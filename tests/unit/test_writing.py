@@ -97,7 +97,7 @@ def test_labeled_jsonl_keeps_its_text(tmp_path: Path) -> None:
     path, out = tmp_path / "f.jsonl", tmp_path / "out.jsonl"
     lines = [
         '{"text": "\\u597d 😀", "n": 1.50, "big": 12345678901234567890123}',
-        "{ }",
+        '{"text": null }',
         '  {"text":"半\\ud83d","x":[1,{}] }  ',
     ]
     path.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")

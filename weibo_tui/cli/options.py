@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from weibo_tui.datasets.containers import expand
+from weibo_tui.cli.output import echo_info
+from weibo_tui.datasets.containers import expand, list_folder
 from weibo_tui.datasets.labels import split_names
 from weibo_tui.datasets.tables import Columns
 from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters, Parameter, parameters, preset_values
@@ -127,7 +128,7 @@ def with_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
         if "data" in values:
             columns = values["columns"]
             files = [Path(file) for file, _label in columns.label_of]
-            values["data"] = expand([*(values["data"] or []), *files])
+            values["data"] = expand([*(values["data"] or []), *files], echo_info)
             if not values["data"] and "resume" not in values:
                 raise UserInputError(_("No data given. Give labeled files, as DATA or with --label-of."))
         command(**values)
@@ -147,7 +148,10 @@ def _table_options(is_labeled: bool) -> list[inspect.Parameter]:
         "max_bad_rows": ("--max-bad-rows", "SHARE", _("Share of rows that may be unreadable (default: 5%).")),
     }
     if is_labeled:
-        one_label = _("File or folder whose posts all have this label, for one file per label.")
+        one_label = _(
+            "File or folder whose posts all have this label. Without a label: a folder with a file or folder for each "
+            "label, named like it."
+        )
         options["label_of"] = ("--label-of", "FILE=LABEL", one_label)
     kinds: dict[str, Any] = {"header": bool | None, "max_bad_rows": float, "label_of": list[str] | None}
     result = []
@@ -170,19 +174,27 @@ def _parameter(field: str) -> str:
 
 
 def _labels_of_files(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return the absolute paths and labels of `--label-of FILE=LABEL`."""
+    """Return the absolute paths and labels of `--label-of FILE=LABEL`, or of a folder with a file or folder a label."""
     result = []
     for pair in pairs:
         file, _sign, label = pair.rpartition("=")
-        if not file or not label.strip():
+        labels = {Path(file): label.strip()} if file and label.strip() else _labels_in_folder(Path(pair))
+        if not labels:
             message = _("--label-of is {value}. Give a file and its label, as in {example}.")
             raise UserInputError(message.format(value=pair, example="good.txt=positive"))
-        result += [(str(path.absolute()), label.strip()) for path in expand([Path(file)])]
+        for path, name in labels.items():
+            result += [(str(one.absolute()), name) for one in expand([path], echo_info)]
     counts = Counter(os.path.realpath(path) for path, _label in result)
     twice = next((path for path, number in counts.items() if number > 1), None)
     if twice is not None:
         raise UserInputError(_("{path} has two labels in --label-of. Give it once.").format(path=twice))
     return tuple(result)
+
+
+def _labels_in_folder(folder: Path) -> dict[Path, str]:
+    """Return the files and folders in a folder with their names as labels."""
+    paths = list_folder(folder, echo_info, with_folders=True) if folder.is_dir() else []
+    return {path: path.stem for path in paths}
 
 
 def _share(value: str | float) -> float:

@@ -17,6 +17,7 @@ from weibo_tui.display_names import display_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
+from weibo_tui.paths import is_same
 from weibo_tui.presentation.numbers import per_second
 from weibo_tui.progress import Progress, Rate
 from weibo_tui.signals import handle_stop_signals
@@ -207,10 +208,18 @@ def exit_interrupted(hint: str) -> typer.Exit:
     return typer.Exit(130)
 
 
-def list_bad_rows(files: Iterable[Path], columns: Columns, out: Path | None, overwrite: bool) -> None:
-    """Write the rows of the files that cannot be read to the CSV file `out`, if one is given."""
+def list_bad_rows(
+    files: Iterable[Path], columns: Columns, out: Path | None, overwrite: bool, other: Path | None = None
+) -> None:
+    """Write the rows of the files that cannot be read to the CSV file `out`, if one is given.
+
+    Raise UserInputError where the `other` output of the command is the same file.
+    """
     if out is None:
         return
+    if other is not None and is_same(out, other):
+        message = _("--bad-rows and another output are the same file: {path}. Choose another file for one of them.")
+        raise UserInputError(message.format(path=out))
     from weibo_tui.datasets.writing import write_bad_rows
 
     number = write_bad_rows(files, columns, out, overwrite)

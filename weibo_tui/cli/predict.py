@@ -95,7 +95,7 @@ def predict(
         )
     if file is not None:
         out = out or default_output(file)
-        list_bad_rows([file], columns, bad_rows, overwrite)
+        list_bad_rows([file], columns, bad_rows, overwrite, out)
         _label_file(LabelingConfig(file, out, adapter, columns, machine, overwrite, history, prefix, bom), json)
         return
     texts = [_decode_argument(one) for one in text or []]

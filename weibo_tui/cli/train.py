@@ -98,7 +98,8 @@ def train(
         if not data:
             follow(workbench, workbench.iter_resume(resume, name), json)
             return
-        list_bad_rows(data, columns, bad_rows, overwrite)
+        files = [*data, *(validation_data or ()), *(test_data or ())]
+        list_bad_rows(files, columns, bad_rows, overwrite)
         config = TrainingConfig(
             data=tuple(data),
             name=name or options.name_after(data[0].stem, "adapter"),
@@ -256,7 +257,7 @@ def evaluate(
 ) -> None:
     from weibo_tui.workbench import EvaluationConfig, EvaluationResult
 
-    list_bad_rows(data or (), columns, bad_rows, overwrite)
+    list_bad_rows(data or (), columns, bad_rows, overwrite, errors)
     config = EvaluationConfig(tuple(data or ()), adapter, columns, machine, errors, overwrite, label_map or ())
     result = run_with_progress(lambda workbench: workbench.iter_evaluate(config), EvaluationResult)
     score = result.score.to_dict() | {

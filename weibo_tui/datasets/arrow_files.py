@@ -36,6 +36,7 @@ def read_batches(table: Table) -> Iterator[pa.RecordBatch]:
         with open_feather(table) as reader:
             for number in range(reader.num_record_batches):
                 batch = reader.get_batch(number)
+                batch.validate(full=True)  # the library reads outside of memory where a damaged file says so
                 for start in range(0, len(batch), BATCH):
                     yield from _decode_texts(table.path, batch.slice(start, BATCH), batch.schema)
         return

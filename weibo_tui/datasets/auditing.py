@@ -123,7 +123,7 @@ def audit(
     rows = yield from _read(sources)
     counts = Counter(filter(None, rows.labels))
     _check_number(sources, counts, label_map)
-    label_map.check_used(counts)
+    yield Progress("reading", sum(rows.numbers), note=label_map.check_used(counts))
     assigned = assign_labels(counts, labels, label_map)
     left_out: Counter[str] = Counter()
     for label, reason in assigned.left_out.items():

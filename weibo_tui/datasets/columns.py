@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from weibo_tui.datasets.parsers import NUMBER
@@ -65,12 +65,19 @@ def is_known(cell: object) -> bool:
 def find_role(columns: Sequence[str], role: str) -> list[str]:
     """Return the columns with a usual name for a role, the most usual name first.
 
-    A column in a column, such as `data.text`, comes after all others.
+    A column in a column, such as `data.text`, comes after all others, and so do the choices of Label Studio.
     """
     names = ROLES[role]
     whole = [column for name in names for column in columns if fold(column) == name]
     inner = [column for name in names for column in columns if fold(column).endswith(f".{name}")]
+    if role == "label" and (several := choices(columns)):
+        whole = [*(column for column in whole if column != "annotations"), *several]  # of tasks without a choice
     return list(dict.fromkeys([*whole, *inner]))
+
+
+def choices(columns: Iterable[str]) -> list[str]:
+    """Return the columns with choices of Label Studio, such as `annotations.sentiment`."""
+    return [column for column in columns if column.startswith("annotations.")]
 
 
 def is_number_column(values: Sequence[Any]) -> bool:

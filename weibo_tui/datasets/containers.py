@@ -12,11 +12,11 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_names
@@ -44,7 +44,6 @@ _NO_TABLE = N_("Give a file of text or a table.")
 _UNPACK = N_("Unpack it, and give the file in it.")
 _OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", N_("a PDF document"), _EXPORT),
-    (b"\xd0\xcf\x11\xe0", N_("an old Office file (.xls or .doc)"), N_("Open it, and save the table as .xlsx or CSV.")),
     (b"{\\rtf", N_("an RTF document"), _EXPORT),
     (b"<?xml", N_("an XML file"), _EXPORT),
     (b"<!doctype html", N_("a web page"), _SAVE_PAGE),
@@ -60,10 +59,20 @@ _OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"BZh", N_("a bzip2 archive"), _UNPACK),
     (b"\x28\xb5\x2f\xfd", N_("a Zstandard archive"), _UNPACK),
 )
+_OLE = b"\xd0\xcf\x11\xe0"
+_SAVE_TABLE = N_("Open it, and save the table as .xlsx or CSV.")
+_OLE_KINDS = {  # by an entry of its directory
+    "EncryptedPackage": (N_("an Office file with a password"), N_("Open it, and save it without the password.")),
+    "Workbook": (N_("an old spreadsheet (.xls or .et)"), _SAVE_TABLE),
+    "Book": (N_("an old spreadsheet (.xls or .et)"), _SAVE_TABLE),
+    "": (N_("an old Office file (.xls or .doc)"), _SAVE_TABLE),
+}
 _OFFICE = {
     "word/": N_("a Word document"),
     "ppt/": N_("a presentation"),
     "content.xml": N_("an OpenDocument file"),
+    "xl/workbook.bin": N_("a binary workbook (.xlsb)"),
+    "Index/Document.iwa": N_("a Numbers spreadsheet"),
 }
 
 
@@ -85,17 +94,12 @@ class DataFile:
     def open(self) -> Iterator[IO[bytes]]:
         """Open the unpacked bytes. Raise UserInputError in the block where a compressed file is damaged."""
         try:
-            if self.container == "gz":
-                with gzip.open(self.path) as file:
-                    yield file  # type: ignore[misc]  # it has all that IO has
-            elif self.container == "xz":
-                with lzma.open(self.path) as file:
-                    yield file
-            elif self.container == "zip":
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-                    yield file
+            if self.container == "zip":
+                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as member:
+                    yield member
             else:
-                with self.path.open("rb") as file:
+                opener: Any = {"gz": gzip.open, "xz": lzma.open}.get(self.container, open)
+                with opener(self.path, "rb") as file:
                     yield file
         except _DAMAGE as error:
             raise _damaged(self.path, error) from error
@@ -119,16 +123,17 @@ class DataFile:
                 yield unpacked
 
 
-def expand(paths: Iterable[Path]) -> list[Path]:
+def expand(paths: Iterable[Path], say: Callable[[str], object] = lambda _message: None) -> list[Path]:
     """Return the files that are meant: those of a folder, and those that match a pattern such as `*.csv`.
 
-    Windows leaves patterns to the program. Raise UserInputError where there is no file.
+    `say` gets a sentence about what else is in a folder. Windows leaves patterns to the program. Raise UserInputError
+    where there is no file.
     """
     files: list[Path] = []
     for path in paths:
         found = [path]
         if path.is_dir():
-            found = sorted(one for one in path.iterdir() if _is_table(one))
+            found = list_folder(path, say)
             if not found:
                 raise UserInputError(_("{path} contains no tables of posts.").format(path=path))
         elif any(sign in str(path) for sign in "*?[") and not os.path.exists(path):  # noqa: PTH110 - never raises
@@ -142,8 +147,18 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     return list(by_place.values())
 
 
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def list_folder(folder: Path, say: Callable[[str], object], *, with_folders: bool = False) -> list[Path]:
+    """Return the tables in a folder, by their names, and its folders if wanted. `say` gets a sentence about others."""
+    inside = sorted(path for path in folder.iterdir() if not _is_hidden(path.name))
+    found = [
+        path
+        for path in inside
+        if (path.is_file() and path.suffix.lower() in SUFFIXES) or (with_folders and path.is_dir())
+    ]
+    if found and (others := [f"{path.name}/" if path.is_dir() else path.name for path in inside if path not in found]):
+        message = _("{path}: left out, because they are no tables: {names}.")
+        say(message.format(path=folder, names=join_names(others, _MAX_NAMES)))
+    return found
 
 
 def open_container(path: Path) -> DataFile:
@@ -158,11 +173,20 @@ def open_container(path: Path) -> DataFile:
         data = DataFile(path, "xz")
     elif head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # with files, and without
         data = _zip_member(path)
-    if data.container:
-        with data.open() as unpacked:
-            head = unpacked.read(_HEAD)
+    with data.open() as file:
+        head = file.read(_HEAD)
+        if head.startswith(_OLE):
+            raise _another_kind(path, *_ole_kind(head, file))
     _check_kind(path, head)
     return data
+
+
+def _ole_kind(head: bytes, file: IO[bytes]) -> tuple[str, str]:
+    """Return what an OLE file is, and what to do, by the names in its directory."""
+    first, size = int.from_bytes(head[48:52], "little"), 4096 if head[30:31] == b"\x0c" else 512
+    file.seek((first + 1) * size)
+    names = file.read(4096)
+    return next(kind for name, kind in _OLE_KINDS.items() if name.encode("utf-16-le") in names)
 
 
 def _check_kind(path: Path, head: bytes) -> None:
@@ -202,8 +226,8 @@ def _zip_member(path: Path) -> DataFile:
 
 
 def _is_hidden(name: str) -> bool:
-    # macOS adds these to each zip.
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
+    # macOS adds the first to each zip, and Excel the last while a file is open.
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith((".", "~$"))
 
 
 def _damaged(path: Path, error: Exception) -> UserInputError:

@@ -78,7 +78,8 @@ def load_dataset(
     rows = yield from _read(sources, preprocessing, label_map)
     files = join_list(map(str, paths))
     if label_map is not None:
-        label_map.check_used(rows.first)
+        unused = label_map.check_used(rows.first)
+        yield Progress("reading", len(rows.posts), len(rows.posts), note=unused)
     assigned = assign_labels(rows.first, labels, label_map)
     for label, (file, number) in rows.first.items():
         if label not in assigned.indices and label not in assigned.left_out:

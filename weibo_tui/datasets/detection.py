@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.datasets.arrow_files import read_batches, read_schema, to_python
+from weibo_tui.datasets.columns import find_role
 from weibo_tui.datasets.containers import DataFile, open_container
 from weibo_tui.datasets.dialects import (
     SAMPLE,
@@ -22,6 +23,7 @@ from weibo_tui.datasets.dialects import (
 from weibo_tui.datasets.encodings import detect_encoding
 from weibo_tui.datasets.json_files import json_format, read_objects
 from weibo_tui.datasets.parsers import Cells, arrange, open_lines, read_cells
+from weibo_tui.datasets.sheet_xml import FORMULAS
 from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, Layout, Report, Table
 from weibo_tui.datasets.workbooks import empty_sheet_error, find_sheet, read_sheet
 from weibo_tui.errors import UserInputError
@@ -30,6 +32,7 @@ from weibo_tui.text.terminal import truncate
 
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _MAX_SCANNED = 2**23  # characters
+_MAX_NAME = 20  # characters
 _SAMPLE_ROWS = 1000  # that tell the columns
 
 
@@ -71,6 +74,8 @@ def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequ
         report.check(path, 0.0)
         raise UserInputError(_("{path} has no rows.").format(path=path))
     check_number_of_columns(path, sample)
+    if table.format in ("json", "jsonl") and all(map(str.isdecimal, sample)):  # lists without a header
+        table = replace(table, layout=Layout(tuple(sample)))
     repeated = next((name for name, number in Counter(table.layout.names).items() if number > 1), None)
     if repeated is not None:
         raise two_columns_error(path, repeated)
@@ -99,13 +104,29 @@ def _detect_text(data: DataFile, columns: Columns) -> Table:
 
 def _detect_sheet(data: DataFile, columns: Columns) -> Table:
     name, names = find_sheet(data, columns.sheet)
-    table = Table(data, "xlsx", sheet=name, num_sheets=len(names))
-    rows = [row for _number, row in islice(read_sheet(table), _SAMPLE_ROWS)]
+    table, report = Table(data, "xlsx", sheet=name, num_sheets=len(names)), Report()
+    rows = [row for _number, row in islice(read_sheet(table, report), _SAMPLE_ROWS)]
     if len(names) > 1 and len(rows) < (2 if columns.sheet is None else 1):  # a cover, or an empty sheet
         raise empty_sheet_error(data, name, names)
+    if not rows and report.notes[FORMULAS]:
+        message = _("{path}: the formulas of sheet {name} have no values. Open it in Excel, and save it again.")
+        raise UserInputError(message.format(path=data.path, name=truncate(name)))
     widest = max(map(len, rows), default=0)
     # A sheet has no row ends: its rows are as long as the longest.
-    return replace(table, layout=detect_layout([[*row, *[""] * (widest - len(row))] for row in rows], columns.header))
+    rows = [[*row, *[""] * (widest - len(row))] for row in rows]
+    layout = detect_layout(rows, columns.header)
+    start = layout.titles + 1
+    if layout.header and len(rows) > start and _are_names(rows[start]):  # below a header of groups
+        groups = [*layout.header, *[""] * widest]
+        names = [name or group for name, group in zip(rows[start], groups, strict=False)]
+        layout = replace(detect_layout([names, *rows[start + 1 :]], has_header=True), titles=start)
+    return replace(table, layout=layout)
+
+
+def _are_names(row: Sequence[str]) -> bool:
+    """Return whether a row below a header names the columns too, the posts among them."""
+    names = [cell for cell in row if cell]
+    return len(set(names)) == len(names) > 1 and max(map(len, names)) <= _MAX_NAME and bool(find_role(names, "text"))
 
 
 def _sample(table: Table, report: Report) -> dict[str, list[Any]]:
@@ -132,7 +153,7 @@ def _sample(table: Table, report: Report) -> dict[str, list[Any]]:
 
 def read_records(table: Table, report: Report) -> Iterator[Cells]:
     """Yield the records of a table of cells."""
-    return read_sheet(table) if table.format == "xlsx" else read_cells(table, report)
+    return read_sheet(table, report) if table.format == "xlsx" else read_cells(table, report)
 
 
 def two_columns_error(path: Path, name: str) -> UserInputError:

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from weibo_tui.datasets.columns import find_role
+from weibo_tui.datasets.columns import find_role, fold, is_known, is_number_column
 from weibo_tui.datasets.parsers import Lines, open_lines
 from weibo_tui.datasets.tables import MAX_RECORD, Format, Report, Table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names, with_note
+from weibo_tui.text.terminal import truncate
 
 Record: TypeAlias = tuple[int, str, dict[str, Any]]
 """The number of a record's line, its text (empty unless it is a line of JSON), and its values."""
@@ -22,6 +23,9 @@ MAX_WHOLE = 2**27
 
 _MAX_DEPTH = 4
 _NESTED = frozenset((dict, list))
+_MAX_WORD = 20  # characters of a text that is no post
+_SHOWN = 30  # characters of a fault
+_DECODER = json.JSONDecoder(strict=False)  # some programs write tabs as they are
 _SPACE = re.compile(r"[\s,\ufeff]*")
 
 
@@ -29,83 +33,123 @@ def json_format(head: str) -> Format | None:
     """Return the format of a file that begins with these lines: JSON, JSON Lines, or None for neither."""
     start = head.lstrip("\ufeff \t\r\n")
     if start.startswith("["):
+        first, _end, rest = start.partition("\n")
+        if rest.lstrip().startswith("[") and _is_row(first):
+            return "jsonl"
         return "json" if re.match(r'\[\s*(?:[\[{"\]]|$)', start) else None
     if not re.match(r'\{\s*(?:["}]|$)', start):  # posts begin with {%#话题#%}
         return None
     first, _end, rest = start.partition("\n")
     try:
-        value = json.loads(first)
+        value, _at = _DECODER.raw_decode(first)
     except (ValueError, RecursionError):
         return "json" if re.match(r'\{\s*"[^"\n]*"\s*:\s*[\[{]?\s*$|\{\s*$', first.strip()) else "jsonl"
-    return "json" if not rest.strip() and _holds_table(value) else "jsonl"
+    return "json" if _is_page(value) or (not rest.strip() and _holds_table(value)) else "jsonl"
 
 
-def read_objects(table: Table, report: Report) -> Iterator[Record]:
-    """Yield the records of a JSON file. A text in an array is a post. What is no object otherwise is skipped."""
+def _is_row(line: str) -> bool:
+    """Return whether a line is a list of cells."""
+    try:
+        cells, _at = _DECODER.raw_decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return _NESTED.isdisjoint(map(type, cells))
+
+
+def read_objects(table: Table, report: Report, text: str = "") -> Iterator[Record]:
+    """Yield the records of a JSON file. A list is a row of cells, and a text in an array is a post.
+
+    What is no record otherwise is skipped, and so are records without a value for `text`, the column of posts.
+    """
     with open_lines(table.data, table.encoding, None if table.format == "jsonl" else "") as lines:
         if table.format == "jsonl":
-            yield from _read_lines(lines, report)
-            return
-        for number, item in enumerate(_read_items(table, lines), 1):
-            record = {"text": item} if isinstance(item, str) else item
-            if isinstance(record, dict):
-                report.rows += 1
-                yield number, "", flatten(record)
-            else:
-                report.skip(number, _("not a JSON object"), str(item))
+            items = _read_lines(lines, report)
+        else:
+            items = ((number, "", item) for number, item in enumerate(_read_items(table, lines), 1))
+        header: list[str] = []
+        for number, source, item in items:
+            record = item
+            if isinstance(item, list) and (header or not report.rows):
+                if not header and (header := _header(item)) == item:
+                    continue
+                record = dict(zip(header, item, strict=False))
+            elif isinstance(item, str) and not source:
+                record = {"text": item}
+            if not isinstance(record, dict):
+                report.skip(number, _("not a JSON object"), source or str(item))
+                continue
+            record = flatten(record)
+            if text and text not in record:
+                message = _("{column} is missing").format(column=truncate(text))
+                report.skip(number, message, source or json.dumps(item, ensure_ascii=False))
+                continue
+            report.rows += 1
+            yield number, source if isinstance(item, dict) else "", record
 
 
-def _read_lines(lines: Lines, report: Report) -> Iterator[Record]:
+def _header(first: list[Any]) -> list[str]:
+    """Return the names of the columns of lists: the first list where it has a usual name, otherwise numbers."""
+    return first if any(map(is_known, first)) else [str(number) for number in range(1, len(first) + 1)]
+
+
+def _read_lines(lines: Lines, report: Report) -> Iterator[tuple[int, str, Any]]:
+    """Yield the number, the text and the value of each line of JSON, also where objects follow without a line end."""
     for line in lines:
         lines.begin_record()
         if not (text := line.strip()):
             continue
+        at = 0
+        values = []
         try:
-            value = json.loads(text)
+            while at < len(text):
+                value, end = _DECODER.raw_decode(text, at)
+                values.append((lines.number, text[at:end], value))
+                at = end if end == len(text) else _skip(text, end)
         except (ValueError, RecursionError) as error:
-            report.skip(lines.number, _("not JSON ({reason})").format(reason=error), text)
-            continue
-        if isinstance(value, dict):
-            report.rows += 1
-            yield lines.number, text, flatten(value)
+            report.skip(lines.number, _problem(text, error), text)
         else:
-            report.skip(lines.number, _("not a JSON object"), text)
+            yield from values
 
 
 def _read_items(table: Table, lines: Lines) -> Iterator[Any]:
     """Yield the items of an array, or the records in an object, or in several."""
-    text = lines.read_block()
+    text, line = lines.read_block(), 1  # the number of its first line
     at = _skip(text, 0)
     is_array = text[at : at + 1] == "["
     if is_array:
         at = _skip(text, at + 1)
-    decoder = json.JSONDecoder()
+    are_pages: bool | None = None
     limit = MAX_RECORD if is_array else MAX_WHOLE
     while True:
         at = _skip(text, at)
         if is_array and text[at : at + 1] == "]":
+            line += text.count("\n", 0, at)
             text, at = text[at + 1 :] + lines.read_block(), 0
             at = _skip(text, at)
             if at == len(text):
                 return
             if text[at] != "[":
-                raise _not_json(table, ValueError(_("there is more after the array")))
+                raise _not_json(table, line, _("there is more after the array"))
             at += 1  # files that were put together
             continue
         try:
-            value, at = decoder.raw_decode(text, at)
+            value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             block = lines.read_block()
             if not block and not is_array and at == len(text):
                 return
             if not block or len(text) - at > limit:
-                raise _not_json(table, error) from error
+                line += text.count("\n", 0, getattr(error, "pos", at))
+                raise _not_json(table, line, _problem(text, error)) from error
+            line += text.count("\n", 0, at)
             text, at = text[at:] + block, 0
             continue
-        if is_array or not isinstance(value, dict):
-            yield value
-        else:
+        if are_pages is None:
+            are_pages = not is_array or _is_page(value)
+        if are_pages and isinstance(value, dict):
             yield from _records(table, value)
+        else:
+            yield value
 
 
 def _skip(text: str, at: int) -> int:
@@ -114,22 +158,50 @@ def _skip(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _not_json(table: Table, error: Exception) -> UserInputError:
-    message = _("{path}: not JSON ({reason}). Write it again, or save it as CSV.")
-    return UserInputError(message.format(path=table.path, reason=error))
+def _problem(text: str, error: ValueError | RecursionError) -> str:
+    """Return what is wrong with a text that is no JSON, with the text at the place."""
+    if not isinstance(error, json.JSONDecodeError):
+        return _("not JSON ({reason})").format(reason=error)
+    # An open quote is closed by another, or by the end.
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
+        return _("the JSON ends too early")
+    return _("not JSON at {text}").format(text=truncate(text[error.pos :].lstrip().partition("\n")[0], _SHOWN))
 
 
-def _holds_table(value: Mapping[str, Any]) -> bool:
-    return any(_lists(value)) or _is_split(value) or _is_columns(value)
+def _not_json(table: Table, line: int, problem: str) -> UserInputError:
+    message = _("{path}, line {line}: {problem}. Write it again, or save it as CSV.")
+    return UserInputError(message.format(path=table.path, line=line, problem=problem))
+
+
+def _holds_table(value: Any) -> bool:
+    return isinstance(value, dict) and (any(_lists(value)) or _is_split(value) or _is_columns(value))
+
+
+def _is_page(value: Any) -> bool:
+    """Return whether an object is no post, but has a list of posts."""
+    if not isinstance(value, dict) or _is_post(value):
+        return False
+    texts = [cell for cell in flatten(value).values() if isinstance(cell, str)]
+    is_short = all(len(text) <= _MAX_WORD or is_number_column([text]) for text in texts)
+    return is_short and any(find_role(list(flatten(items[0])), "text") for _name, items in _lists(value) if items)
+
+
+def _is_post(value: Mapping[str, Any]) -> bool:
+    """Return whether an object has a post itself. Answers of servers have a message."""
+    texts = [name for name, cell in value.items() if isinstance(cell, str) and fold(name) not in ("message", "desc")]
+    return any("." not in name for name in find_role(texts, "text"))
 
 
 def _is_split(value: Mapping[str, Any]) -> bool:
     return isinstance(value.get("columns"), list) and isinstance(value.get("data"), list)
 
 
-def _records(table: Table, value: Any) -> Iterator[Any]:
+def _records(table: Table, value: dict[str, Any]) -> Iterator[Any]:
     """Yield the records of an object: of pandas' orientations, of the list of posts in it, or of itself."""
-    if _is_split(value):
+    only = next(iter(value.values())) if len(value) == 1 else None
+    if isinstance(only, dict) and not _is_post(only) and any(_lists(only)):
+        yield from _records(table, only)
+    elif _is_split(value):
         yield from (dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"])
     elif _is_columns(value):
         inner = list(value.values())
@@ -139,8 +211,10 @@ def _records(table: Table, value: Any) -> Iterator[Any]:
             yield from inner
         else:  # pandas' default: a column, then its cells by the name of the row
             yield from ({name: column.get(key) for name, column in value.items()} for key in inner[0])
+    elif _is_post(value) or not (lists := dict(_lists(value))):
+        yield value
     else:
-        yield from _list_of_posts(table, value) or [value]
+        yield from _list_of_posts(table, lists)
 
 
 def _is_columns(value: Mapping[str, Any]) -> bool:
@@ -156,11 +230,11 @@ def _has_records_by_key(inner: list[dict[str, Any]]) -> bool:
     return not all(key.isdecimal() for key in inner[0]) and all(list(one) == list(inner[0]) for one in inner[:100])
 
 
-def _list_of_posts(table: Table, value: Mapping[str, Any]) -> list[Any]:
-    """Return the list of objects inside an object, empty for none. Raise UserInputError where several may be posts."""
-    lists = dict(_lists(value))
-    with_posts = {name: items for name, items in lists.items() if find_role(list(flatten(items[0])), "text")}
-    candidates = with_posts or lists
+def _list_of_posts(table: Table, lists: Mapping[str, list[Any]]) -> list[Any]:
+    """Return the list of posts among those inside an object. Raise UserInputError where several may be posts."""
+    filled = {name: items for name, items in lists.items() if items}
+    with_posts = {name: items for name, items in filled.items() if find_role(list(flatten(items[0])), "text")}
+    candidates = with_posts or filled
     if len(candidates) > 1:
         message = _("{path} holds several lists: {names}. Save the one with the posts as a file of its own.")
         names = [with_note(name, f"{len(items):,}") for name, items in candidates.items()]
@@ -169,9 +243,9 @@ def _list_of_posts(table: Table, value: Mapping[str, Any]) -> list[Any]:
 
 
 def _lists(value: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, list[Any]]]:
-    """Yield the lists of objects inside an object with their names, such as `data.list`."""
+    """Yield the lists of objects inside an object with their names, such as `data.list`, and empty lists."""
     for name, inner in value.items():
-        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+        if isinstance(inner, list) and isinstance(next(iter(inner), {}), dict):
             yield name, inner
         elif isinstance(inner, dict) and depth < _MAX_DEPTH:
             for below, items in _lists(inner, depth + 1):
@@ -188,23 +262,31 @@ def flatten(record: dict[str, Any]) -> dict[str, Any]:
             flat[name] = value["choices"]
         elif isinstance(value, dict):
             flat |= {f"{name}.{inner}": cell for inner, cell in flatten(value).items()}
+        elif name == "annotations":
+            flat |= _choices(value)
         else:
-            flat[name] = _choices(value) if name == "annotations" else value
+            flat[name] = value
     return flat
 
 
-def _choices(annotations: Any) -> Any:
-    """Return the different choices in the annotations of Label Studio, of each that was not cancelled the first."""
-    found: dict[str, None] = {}
+def _choices(annotations: Any) -> dict[str, Any]:
+    """Return the annotations of Label Studio by the name of their choice, such as `annotations.sentiment`.
+
+    They are the different choices: of each annotation that was not cancelled the first.
+    """
+    found: dict[str, dict[str, None]] = {}
     for annotation in annotations if isinstance(annotations, list) else ():
         is_valid = isinstance(annotation, dict) and not annotation.get("was_cancelled")
         results = annotation.get("result") if is_valid else None
+        seen = set()
         for result in results if isinstance(results, list) else ():
             value = result.get("value") if isinstance(result, dict) else None
             if isinstance(value, dict) and isinstance(value.get("choices"), list):
-                found |= dict.fromkeys(map(str, value["choices"]))
-                break
-    return list(found) or annotations
+                name = f"annotations.{result['from_name']}" if result.get("from_name") else "annotations"
+                if name not in seen:
+                    found.setdefault(name, {}).update(dict.fromkeys(map(str, value["choices"])))
+                seen.add(name)
+    return {name: list(values) for name, values in found.items()} or {"annotations": annotations}
 
 
 def single(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -55,12 +56,20 @@ class LabelMap:
                 return target or None
         return label
 
-    def check_used(self, labels: Collection[str]) -> None:
-        """Raise UserInputError where there are labels and rules, but none of the rules matches."""
+    def check_used(self, labels: Collection[str]) -> str:
+        """Return a sentence about labels in the rules that are not among `labels`, empty for none.
+
+        Raise UserInputError where there are labels and rules, but none of the rules matches.
+        """
         sources = [source for rule in self.rules for source in rule[0]]
-        if sources and labels and not any(_matches(source, label) for source in sources for label in labels):
+        unused = [source for source in sources if not any(_matches(source, label) for label in labels)]
+        if not labels or not unused:
+            return ""
+        if len(unused) == len(sources):
             message = _("No label matches --map. The data has the labels {found}.")
             raise UserInputError(message.format(found=join_names(labels)))
+        message = _("Parts of --map match no label: {unused}. The data has the labels {found}.")
+        return message.format(unused=join_names(unused), found=join_names(labels))
 
 
 NO_RULES = LabelMap(())
@@ -92,6 +101,9 @@ def _parse(rules: Iterable[str]) -> LabelMap:
             message = _("--map {rule} is no rule. Write '1,2=negative', '<3=negative', or '3=' to leave label 3 out.")
             raise UserInputError(message.format(rule=rule))
         parsed.append((sources, normalize_label(target)))
+    counts = Counter(source.casefold() for sources, _target in parsed for source in sources)
+    if twice := [source for source, number in counts.items() if number > 1]:
+        raise UserInputError(_("--map has two rules for {label}. Remove one of them.").format(label=twice[0]))
     return LabelMap(tuple(parsed))
 
 

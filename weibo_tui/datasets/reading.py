@@ -131,6 +131,8 @@ def _counts(layout: Layout, report: Report | None) -> Iterator[str]:
         yield ngettext("{number:,} repeated header", "{number:,} repeated headers", report.repeated).format(
             number=report.repeated
         )
+    for message, number in report.notes.items():
+        yield _(message).format(number=f"{number:,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,10 @@ def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = F
     if (constant := dict(columns.label_of).get(str(path.absolute()))) is not None:
         return PostTable(table, names, text, None, columns.max_bad_rows, constant)
     label = _requested(path, names, columns.label, "--label-column") or roles.guess_label(sample, text, table.is_named)
+    several = roles.choices(names)
+    if need_label and columns.label is None and label in several and len(several) > 1:
+        message = _("{path}: several columns contain labels. Choose one with --label-column: {columns}.")
+        raise UserInputError(message.format(path=path, columns=join_names(several)))
     if label == text:
         message = _("{path}: column {name} cannot be both text and label.")
         raise UserInputError(message.format(path=path, name=text))
@@ -257,7 +263,7 @@ def count_rows(source: PostTable, report: Report | None = None) -> Generator[Pro
 
 def _objects(source: PostTable, report: Report) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON file, and collect their keys."""
-    for _line, _text, values in read_objects(source.table, report):
+    for _line, _text, values in read_objects(source.table, report, source.text_column):
         if not values.keys() <= report.keys.keys():
             report.keys |= dict.fromkeys(values)
             check_number_of_columns(source.path, report.keys)
@@ -283,7 +289,7 @@ def read_values(source: PostTable, report: Report) -> Iterator[dict[str, Any]]:
         for _line, row in read_grid(source, report):
             yield dict(zip(source.columns, row, strict=True))
     elif source.format in ("json", "jsonl"):
-        for _line, _text, values in read_objects(source.table, report):
+        for _line, _text, values in read_objects(source.table, report, source.text_column):
             yield values
     else:
         for batch in read_batches(source.table):

@@ -7,13 +7,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
+from xml.sax.saxutils import escape
 
-from weibo_tui.errors import UserInputError
-from weibo_tui.locale import gettext as _
 from weibo_tui.text.spreadsheet import header_quoting
 
 OutputFormat = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
@@ -28,11 +32,29 @@ OUTPUT_SUFFIXES: dict[str, OutputFormat] = {
     ".pq": "parquet",
 }
 BOM = codecs.BOM_UTF8
-MAX_SHEET_ROWS = 2**20
-"""Rows of an Excel sheet, its header too."""
+MAX_SHEET_CELL = 32_767
+"""Characters (UTF-16) of an Excel cell."""
 
-_MAX_SHEET_CELL = 32_767  # characters
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# Characters that XML does not hold, and `_` before what would be read as the escape of one.
+_BAD = "\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff"
+_NOT_IN_XML = re.compile(f"[{_BAD}]|_(?=x[0-9A-Fa-f]{{4}}[_{_BAD}])")
+_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_WORKBOOK = {
+    "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types">'
+    '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+    f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPE}.sheet.main+xml"/>'
+    f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_TYPE}.worksheet+xml"/></Types>',
+    "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
+    f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+    "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">'
+    '<sheets><sheet name="posts" sheetId="1" r:id="rId1"/></sheets></workbook>',
+    "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
+    f'<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+}
 _PARQUET_ROWS = 10_000  # that are written at once
 
 Write: TypeAlias = Callable[[Mapping[str, Any]], None]
@@ -122,27 +144,43 @@ def _valid(value: Any) -> str:
 
 @contextmanager
 def _workbook(file: IO[bytes], types: Mapping[str, type]) -> Iterator[Write]:
-    from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.utils import get_column_letter
 
-    workbook = Workbook(write_only=True)
-    sheet = workbook.create_sheet("posts")
+    letters = [get_column_letter(number) for number in range(1, len(types) + 1)]
+    rows = count(1)
 
-    def cell(value: Any) -> Any:
-        if value is None or isinstance(value, float):
-            return value
-        # As text, a formula is not computed, and an id keeps all its digits.
-        text = WriteOnlyCell(sheet, _NOT_IN_XML.sub("", as_text(value))[:_MAX_SHEET_CELL])
-        text.data_type = "s"
-        return text
+    def write_row(values: Iterable[Any]) -> None:
+        row = next(rows)
+        cells = [_sheet_cell(f"{at}{row}", value) for at, value in zip(letters, values, strict=True)]
+        stream.write(f'<row r="{row}">{"".join(cells)}</row>')
 
-    sheet.append([cell(name) for name in types])
-    yield lambda values: sheet.append([cell(values.get(name)) for name in types])
-    workbook.save(file)
+    # A sheet of unknown size would need an extension of zip that not every program reads.
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, tempfile.TemporaryFile() as sheet:
+        for name, text in _WORKBOOK.items():
+            archive.writestr(name, _XML + text)
+        with _text(sheet) as stream:
+            stream.write(f'{_XML}<worksheet xmlns="{_MAIN}"><sheetData>')
+            write_row(types)
+            yield lambda values: write_row(map(values.get, types))
+            stream.write("</sheetData></worksheet>")
+        member = zipfile.ZipInfo("xl/worksheets/sheet1.xml")
+        member.compress_type = zipfile.ZIP_DEFLATED
+        member.file_size = sheet.tell()
+        sheet.seek(0)
+        with archive.open(member, "w") as target:
+            shutil.copyfileobj(sheet, target)
 
 
-def check_sheet_rows(rows: int) -> None:
-    """Raise UserInputError for more rows than an Excel sheet holds."""
-    if rows >= MAX_SHEET_ROWS:
-        message = _("An Excel file holds {limit} rows, and there are {rows}. Write a .csv or .parquet file.")
-        raise UserInputError(message.format(limit=f"{MAX_SHEET_ROWS - 1:,}", rows=f"{rows:,}"))
+def _sheet_cell(place: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and isfinite(value):
+        return f'<c r="{place}"><v>{value!r}</v></c>'
+    # As text, a formula is not computed, and an id keeps all its digits.
+    text = escape(_NOT_IN_XML.sub(lambda match: f"_x{ord(match[0]):04X}_", as_text(value)))
+    return f'<c r="{place}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+
+
+def fits_sheet(text: str) -> bool:
+    """Return whether an Excel cell holds the text."""
+    return 2 * len(text) <= MAX_SHEET_CELL or len(text.encode("utf-16-le", "surrogatepass")) <= 2 * MAX_SHEET_CELL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +108,8 @@ class Table:
     @property
     def is_named(self) -> bool:
         """True if the columns have names. Others are numbered from 1."""
-        return not self.is_grid or self.format == "fasttext" or bool(self.layout.header)
+        has_numbers = self.is_grid or self.layout.names  # a list in JSON has them too
+        return not has_numbers or self.format == "fasttext" or bool(self.layout.header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ class Report:
     """The account of one pass over a table: each record is a row, a bad row, or a repeated header.
 
     `short` counts rows with fewer cells than the header, which are filled up with empty ones. `bad` lists the first bad
-    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote. `keys` are those of the JSON objects
-    that were counted, in order.
+    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote. `notes` are other things that the
+    summary says, with their numbers. `keys` are those of the JSON objects that were counted, in order.
     """
 
     rows: int = 0
@@ -134,6 +136,7 @@ class Report:
     odd: int = 0
     num_bad: int = 0
     bad: list[BadRow] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
     keys: dict[str, None] = field(default_factory=dict, compare=False)
 
     def skip(self, line: int, reason: str, content: str) -> None:

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import posixpath
 import zipfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, TypeVar
 
 from weibo_tui.datasets.containers import DataFile
 from weibo_tui.datasets.parsers import Cells
-from weibo_tui.datasets.tables import MAX_COLUMNS, MAX_RECORD, Table
+from weibo_tui.datasets.sheet_xml import (
+    MAC_EPOCH,
+    WINDOWS_EPOCH,
+    Styles,
+    read_elements,
+    read_merges,
+    read_rows,
+    read_strings,
+    read_styles,
+)
+from weibo_tui.datasets.tables import Report, Table
 from weibo_tui.errors import UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
 from weibo_tui.text.terminal import truncate
 
 MAX_STRINGS = 2**29
-"""Bytes of the texts of a workbook, which openpyxl reads whole."""
+"""Bytes of the texts that the sheets of a workbook share, which are read whole."""
 
 _MAX_SHEET = 2**33  # bytes
 _MAX_NAMES = 10
+
+T = TypeVar("T")
 
 
 def find_sheet(data: DataFile, requested: str | None) -> tuple[str, list[str]]:
     """Return the name of the sheet to read, and of all sheets. Raise UserInputError where it does not exist."""
     with _open(data) as workbook:
-        sheets = sorted(workbook.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
-        names = [str(sheet.title) for sheet in sheets]
+        names = list(workbook.sheets)
     if not names:
         raise UserInputError(_("{path} has no rows.").format(path=data.path))
     if requested is None or requested in names:
@@ -50,61 +64,79 @@ def _sheet_error(message: str, in_app: str, data: DataFile, name: str, names: li
     return UserInputError(message.format(**values), in_app.format(**values))
 
 
-def read_sheet(table: Table) -> Iterator[Cells]:
-    """Yield the number and the cells of each row of a sheet, without empty rows and the empty cells at a row's end."""
+def read_sheet(table: Table, report: Report) -> Iterator[Cells]:
+    """Yield the number and the cells of each row of a sheet, without empty rows and the empty cells at a row's end.
+
+    Cells below the first of a merged column have its value.
+    """
     with _open(table.data) as workbook:
-        sheet = workbook[table.sheet]
-        sheet.reset_dimensions()  # what programs write there may be wrong
-        for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
-            row = [_plain(value) for value in values]
-            while row and row[-1] == "":
-                row.pop()
-            if sum(map(len, row)) > MAX_RECORD or len(row) > MAX_COLUMNS:
-                message = _("{path}, row {row}: the row is too large. Is it a table of posts?")
-                raise UserInputError(message.format(path=table.path, row=number))
-            if row:
-                yield number, row
+        strings = workbook.read(workbook.strings, read_strings) or []
+        dates, durations = workbook.read(workbook.styles, read_styles) or ((), ())
+        member = workbook.sheets[table.sheet]
+        merges = workbook.read(member, read_merges) or []
+        with workbook.archive.open(member) as stream:
+            yield from read_rows(stream, strings, Styles(dates, durations, workbook.epoch), merges, report)
 
 
-def _plain(value: Any) -> str:
-    """Return a cell as text, as a spreadsheet shows it: whole numbers without a point."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return str(value)
+@dataclass(frozen=True, slots=True)
+class _Workbook:
+    """An open workbook: the files of its `sheets` by name, visible ones first, and of its styles and shared texts."""
+
+    archive: zipfile.ZipFile
+    sheets: dict[str, str]
+    styles: str
+    strings: str
+    epoch: datetime
+
+    def read(self, member: str, parse: Callable[[IO[bytes]], T]) -> T | None:
+        """Return what `parse` gives for a file, None without a name."""
+        if not member:
+            return None
+        with self.archive.open(member) as stream:
+            return parse(stream)
 
 
 @contextmanager
-def _open(data: DataFile) -> Iterator[Any]:
-    """Open a workbook. Raise UserInputError in the block for a damaged one.
-
-    openpyxl raises errors of many types for it.
-    """
-    import openpyxl
-
+def _open(data: DataFile) -> Iterator[_Workbook]:
+    """Open a workbook. Raise UserInputError in the block for a damaged one."""
     with data.open_seekable() as file:
         try:
-            _check_members(data, file)
-            with closing(openpyxl.load_workbook(file, read_only=True, data_only=True)) as workbook:
-                yield workbook
-        except (GeneratorExit, WeiboTuiError):
+            with zipfile.ZipFile(file) as archive:
+                _check_size(data, archive)
+                yield _workbook(archive)
+        except WeiboTuiError:
             raise
-        except Exception as error:
+        except Exception as error:  # of many types
             message = _("Cannot read {path} as Excel ({reason}). Save it again, or export it as CSV.")
             reason = truncate(str(error).partition("\n")[0], 200) or type(error).__name__
             raise UserInputError(message.format(path=data.path, reason=reason)) from error
 
 
-def _check_members(data: DataFile, file: Any) -> None:
-    """Raise UserInputError for a workbook that would fill the memory, or whose XML defines entities."""
-    with zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            if member.file_size > (_MAX_SHEET if "/worksheets/" in member.filename else MAX_STRINGS):
-                message = _("{path} is too large for an Excel file. Export it as CSV.")
-                raise UserInputError(message.format(path=data.path))
-            if member.filename.endswith((".xml", ".rels")):
-                with archive.open(member) as opened:
-                    if b"<!DOCTYPE" in opened.read(1000):
-                        message = _("{path} defines XML entities, which Excel does not write. Save it again.")
-                        raise UserInputError(message.format(path=data.path))
+def _workbook(archive: zipfile.ZipFile) -> _Workbook:
+    members = set(archive.namelist())
+    parts: dict[str, str] = {}  # by their ids
+    special = {"styles": "", "sharedStrings": ""}
+    with archive.open("xl/_rels/workbook.xml.rels") as stream:
+        for _name, values in read_elements(stream, ["Relationship"]):
+            member = posixpath.normpath(posixpath.join("/xl", values["Target"])).lstrip("/")
+            kind = values["Type"].rpartition("/")[2]
+            if member in members and kind in special:
+                special[kind] = member
+            elif member in members and kind == "worksheet":  # others are charts and dialogs
+                parts[values["Id"]] = member
+    with archive.open("xl/workbook.xml") as stream:
+        elements = read_elements(stream, ["sheet", "workbookPr"])
+    is_1904 = any(values.get("date1904") in ("1", "true") for name, values in elements if name == "workbookPr")
+    sheets = [values for name, values in elements if name == "sheet" and values.get("id") in parts]
+    sheets.sort(key=lambda values: values.get("state", "visible") != "visible")
+    by_name = {values["name"]: parts[values["id"]] for values in sheets}
+    epoch = MAC_EPOCH if is_1904 else WINDOWS_EPOCH
+    return _Workbook(archive, by_name, special["styles"], special["sharedStrings"], epoch)
+
+
+def _check_size(data: DataFile, archive: zipfile.ZipFile) -> None:
+    """Raise UserInputError for a workbook that would fill the memory."""
+    for member in archive.infolist():
+        if member.file_size > (_MAX_SHEET if "/worksheets/" in member.filename else MAX_STRINGS):
+            message = _("{path} is too large for an Excel file. Export it as CSV.")
+            raise UserInputError(message.format(path=data.path))

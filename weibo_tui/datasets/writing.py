@@ -18,12 +18,23 @@ from weibo_tui.datasets.arrow_files import BATCH, read_batches, read_schema, to_
 from weibo_tui.datasets.encodings import Encoding
 from weibo_tui.datasets.json_files import read_objects
 from weibo_tui.datasets.reading import PostTable, find_bad_rows, post_text, read_grid, read_values
-from weibo_tui.datasets.sinks import BOM, OUTPUT_SUFFIXES, OutputFormat, open_sink
+from weibo_tui.datasets.sheet_xml import MAX_SHEET_ROWS
+from weibo_tui.datasets.sinks import (
+    BOM,
+    MAX_SHEET_CELL,
+    OUTPUT_SUFFIXES,
+    OutputFormat,
+    as_text,
+    fits_sheet,
+    open_sink,
+)
 from weibo_tui.datasets.tables import Columns, Dialect, Report, chunks
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list
+from weibo_tui.progress import Progress
 from weibo_tui.text.spreadsheet import escape_formula, header_quoting
+from weibo_tui.text.terminal import truncate
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _BREAKS = re.compile(r"[\t\r\n]+")
@@ -59,6 +70,24 @@ def output_format(source: PostTable, out: Path) -> OutputFormat:
         message = _("Cannot write {path}. Give it the ending .csv, .tsv, .jsonl, .parquet or .xlsx.")
         raise UserInputError(message.format(path=out))
     return OUTPUT_SUFFIXES[suffix]
+
+
+def check_sheet(source: PostTable, rows: int) -> Iterator[Progress]:
+    """Raise UserInputError where an Excel sheet cannot hold the rows of a table and a header."""
+    if rows >= MAX_SHEET_ROWS:
+        message = _("An Excel file holds {limit} rows, and there are {rows}. Write a .csv or .parquet file.")
+        raise UserInputError(message.format(limit=f"{MAX_SHEET_ROWS - 1:,}", rows=f"{rows:,}"))
+    for number, values in enumerate(read_values(source, Report()), 1):
+        for name, value in values.items():
+            if not isinstance(value, float) and not fits_sheet(text := as_text(value)):
+                message = _(
+                    "{path}, row {row}: column {column} has {number} characters, and an Excel cell holds {limit}. "
+                    "Write a .csv or .parquet file."
+                )
+                shown = {"path": source.path, "row": number, "column": truncate(name), "number": f"{len(text):,}"}
+                raise UserInputError(message.format(**shown, limit=f"{MAX_SHEET_CELL:,}"))
+        if number % BATCH == 0:
+            yield Progress("counting", number, rows)
 
 
 def write_labeled(
@@ -157,7 +186,7 @@ def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added:
     table, done = source.table, 0
     newline = table.dialect.newline
     escape = not table.encoding.holds_everything
-    for chunk in chunks(read_objects(table, Report()), rows, lambda record: len(record[1])):
+    for chunk in chunks(read_objects(table, Report(), source.text_column), rows, lambda record: len(record[1])):
         for number, (_line, _text, value) in enumerate(chunk, done + 1):
             _check_keys(source, number, value, added)
         texts = [value.get(source.text_column) for _line, _text, value in chunk]
@@ -165,7 +194,8 @@ def _write_lines(source: PostTable, stream: IO[str], predict: Predict[T], added:
         predictions = yield from predict(posts)
         for (_line, text, value), prediction in zip(chunk, predictions, strict=True):
             extra = json.dumps({name: prediction.get(name) for name in added}, ensure_ascii=escape)
-            # The text of the object stays as it is, so that numbers and escapes keep their form.
+            # The text of an object stays as it is, so that numbers and escapes keep their form.
+            text = text or json.dumps(value, ensure_ascii=escape)  # noqa: PLW2901 - a list has no such text
             stream.write(text[:-1].rstrip() + (", " if value else "") + extra[1:] + newline)
         done += len(chunk)
 

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from weibo_tui.atomic import file_exists, sha256
 from weibo_tui.datasets.reading import count_rows, open_table
-from weibo_tui.datasets.sinks import check_sheet_rows
 from weibo_tui.datasets.tables import Report
-from weibo_tui.datasets.writing import Added, check_added_columns, output_format, write_labeled
+from weibo_tui.datasets.writing import Added, check_added_columns, check_sheet, output_format, write_labeled
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
@@ -81,7 +80,7 @@ def label_file(models: ModelLoader, history: History | None, config: LabelingCon
     source = replace(source, columns=tuple(dict.fromkeys([*source.columns, *report.keys])))
     yield Progress("counting", total, total, note=source.summary(report))
     if output_format(source, config.out) == "xlsx":
-        check_sheet_rows(total)
+        yield from check_sheet(source, total)
     classifier = models.classifier(adapter, config.machine)
     model = [card.weights_sha256, card.temperature, card.max_length, card.preprocessing]
     key = hashlib.sha256(json.dumps([*model, str(classifier.compute), list(added)]).encode()).hexdigest()
