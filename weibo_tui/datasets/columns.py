@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from weibo_tui.datasets.parsers import NUMBER
+from weibo_tui.datasets.parsers import FORMS
 
 # By the programs that write them: weibo-crawler, weibo-search, MediaCrawler, WeiboSpider, GooSeeker, Bazhuayu,
 # ChineseNlpCorpus, Paddle (text_a), SMP, NLPCC, DataFountain, doccano, Label Studio, Argilla. The more usual first.
@@ -41,10 +41,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 """Usual names of columns in lower case, by what they hold."""
 
 _KNOWN = frozenset(name for role in ("text", "label") for name in ROLES[role])
-_NO_POST = re.compile(
-    rf"{NUMBER.pattern}|\s*https?://\S*\s*|\s*\d{{2,4}}[-/年.]\d{{1,2}}[-/月.]\d{{1,4}}.*|[\s\d:+.,TZ-]*|\s*[\w-]*\d[\w-]*\s*",
-    re.ASCII | re.DOTALL,
-)
+_NO_POST = re.compile("|".join(form.pattern for form in FORMS), re.ASCII | re.DOTALL)
 _START = 200  # characters of a cell that tell what it is
 _MAX_LABELS = 20
 _MAX_LABEL_LENGTH = 20

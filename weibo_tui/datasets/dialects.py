@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.datasets.columns import fold, is_known, is_label_column
-from weibo_tui.datasets.parsers import FASTTEXT, NUMBER, Lines, fits, has_content, parse
-from weibo_tui.datasets.tables import Dialect, Format, Layout, Report
+from weibo_tui.datasets.parsers import FASTTEXT, FORMS, ID, NUMBER, Lines, fits, has_content, parse
+from weibo_tui.datasets.tables import Dialect, Form, Format, Layout, Report
 
 SAMPLE = 2**18
 """Characters at the start of a file from which its form is detected."""
@@ -25,7 +25,7 @@ _MAX_NAME = 30
 _SENTENCE = re.compile(r"[，。！？、：；…“”【】\[\]#@!?]|https?:")
 _NAME = re.compile(r"[A-Za-z_][\w .-]*")
 _SEP = re.compile(r'"?sep=(.)"?\r?\n')
-_MIN_KIND = 5  # rows
+_MIN_FORMED = 5  # rows
 
 
 def detect_dialect(sample: str, suffix: str) -> tuple[Format, Dialect]:
@@ -107,7 +107,7 @@ def _regularity(lines: Sequence[str], delimiter: str) -> tuple[float, bool]:
         fitting = [row for row in rows if 1 < len(row) <= widest and (header or len(row) == width)]
         # Rows that were merged by a quote are fewer records than lines.
         share = len(fitting) / max(1, len(rows)) if width > 1 else 0.0
-        has_columns = bool(header) or any(_kind(column) is not False for column in zip(*fitting, strict=False))
+        has_columns = bool(header) or any(_form(column) for column in zip(*fitting, strict=False))
         best = max(best, (share, has_columns))
     return best
 
@@ -138,7 +138,7 @@ def detect_layout(rows: Sequence[Sequence[Any]], has_header: bool | None, is_lin
     if not has_header:
         width = _width(rows[titles:])
         names: list[str] = [str(number) for number in range(1, width + 1)]
-        return Layout(tuple(names), (), titles, _kinds(rows[titles:], width))
+        return Layout(tuple(names), (), titles, _forms(rows[titles:], width))
     header = ["" if cell is None else str(cell) for cell in rows[titles]]
     width = _width(below) if below else len(header)
     if width == len(header) + 1 and _are_row_numbers([row[0] for row in below]):
@@ -147,7 +147,7 @@ def detect_layout(rows: Sequence[Sequence[Any]], has_header: bool | None, is_lin
         header.pop()
     taken = {fold(name) for name in header}
     names = [name if name.strip() else _free_name(at + 1, taken) for at, name in enumerate(header)]
-    return Layout(tuple(names), tuple(header), titles, _kinds(below, len(names)))
+    return Layout(tuple(names), tuple(header), titles, _forms(below, len(names)))
 
 
 def _titles(rows: Sequence[Sequence[Any]]) -> int:
@@ -181,24 +181,24 @@ def _is_header(first: Sequence[str], below: Sequence[Sequence[Any]]) -> bool:
         return True  # pandas numbers columns without names, from 0
     if not are_names or not names:
         return False
-    kinds = [(cell, _kind([row[at] for row in below if at < len(row)])) for at, cell in enumerate(first)]
-    formed = [(cell, kind) for cell, kind in kinds if not isinstance(kind, bool)]
+    forms = [(cell, _form([row[at] for row in below if at < len(row)])) for at, cell in enumerate(first)]
+    formed = [(cell, form) for cell, form in forms if form]
     if formed:
-        return all(cell == "" or not fits(cell, kind) for cell, kind in formed)
+        return all(cell == "" or not fits(cell, form) for cell, form in formed)
     return len(first) > 1 or _NAME.fullmatch(first[0]) is not None
 
 
-def _kind(values: Sequence[Any]) -> frozenset[str] | bool | None:
-    """Return the form of the cells of a column: None for numbers, a set of words, False for any text."""
-    present = [str(value).strip() for value in values if value is not None and str(value).strip()]
-    if present and all(map(NUMBER.fullmatch, present)):
-        return None
-    return frozenset(present) if len(present) >= _MIN_KIND and is_label_column(present) else False
+def _form(values: Sequence[Any]) -> Form | None:
+    """Return the form of the cells of a column, None for any text."""
+    present = [text for value in values if value is not None and (text := str(value).strip())]
+    if form := next((form for form in FORMS if present and all(map(form.fullmatch, present))), None):
+        return form if form is not ID or len(present) >= _MIN_FORMED else None
+    return frozenset(present) if len(present) >= _MIN_FORMED and is_label_column(present) else None
 
 
-def _kinds(rows: Sequence[Sequence[Any]], width: int) -> tuple[tuple[int, frozenset[str] | None], ...]:
-    kinds = ((at, _kind([row[at] for row in rows if len(row) == width])) for at in range(width))
-    return tuple((at, kind) for at, kind in kinds if not isinstance(kind, bool))
+def _forms(rows: Sequence[Sequence[Any]], width: int) -> tuple[tuple[int, Form], ...]:
+    forms = ((at, _form([row[at] for row in rows if len(row) == width])) for at in range(width))
+    return tuple((at, form) for at, form in forms if form)
 
 
 def _are_row_numbers(values: Sequence[Any]) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from weibo_tui.datasets.containers import DataFile
 from weibo_tui.datasets.encodings import Encoding, first_bad_line
-from weibo_tui.datasets.tables import MAX_CELL, MAX_RECORD, Dialect, Layout, Report, Table
+from weibo_tui.datasets.tables import MAX_CELL, MAX_RECORD, Dialect, Form, Layout, Report, Table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
@@ -25,9 +25,19 @@ Cells: TypeAlias = tuple[int, list[Any]]
 """The number of a record's first line (from 1), and its cells."""
 
 NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*")
+ID = re.compile(r"\s*[\w-]*\d[\w-]*\s*", re.ASCII)
+FORMS = (
+    NUMBER,
+    re.compile(r"\s*https?://\S*\s*"),
+    re.compile(r"\s*\d{2,4}[-/年.]\d{1,2}[-/月.]\d{1,4}.*|[\s\d:+.,TZ-]+", re.ASCII | re.DOTALL),  # dates and times
+    ID,
+)
+"""Forms of cells that are no posts."""
+
 FASTTEXT = re.compile(r"\s*((?:__label__[^\s,]+[\s,]*)+)(.*)", re.DOTALL)
 _TOTALS = ("合计", "总计", "小计", "共计", "total", "sum")
 _BLOCK = 2**18  # characters that are parsed at once
+_MIN_SWALLOWED = 10  # lines
 
 
 class Lines:
@@ -159,7 +169,7 @@ def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Rep
             row = next(csv.reader(lines, strict=True, **_csv_format(dialect)))
         except csv.Error as error:
             reason = str(error)
-        if len(lines.record) > 1 and (row is None or _has_swallowed(lines.record[1:], dialect, layout)):
+        if len(lines.record) > 1 and (row is None or _has_swallowed(lines.record, dialect, layout)):
             lines.put_back(lines.record[1:])
             report.skip(start, _("a quote opens here and does not close in its row"), lines.record[0])
         elif row is None:
@@ -170,6 +180,8 @@ def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Rep
                 report.odd += 1
                 yield start, row
         elif row:
+            if len(lines.record) > 1 and not layout.forms:
+                report.join(len(lines.record))
             yield start, row
 
 
@@ -189,17 +201,29 @@ def _parse_alone(line: str, dialect: Dialect, layout: Layout) -> list[str] | Non
 
 
 def _has_swallowed(lines: list[str], dialect: Dialect, layout: Layout) -> bool:
-    """Return whether each of these lines, the last up to its quote, is a row by itself."""
-    if not layout.kinds:
-        return False
-    inner = lines[:-1] or [lines[-1].partition('"')[0]]
-    rows = [_parse_alone(line, dialect, layout) or [] for line in inner]
-    return all(len(row) == len(layout.names) and all(fits(row[at], kind) for at, kind in layout.kinds) for row in rows)
+    """Return whether the lines of a record with a line end in a cell are rows by themselves.
+
+    Posts have commas too, so that without a column of one form many lines must have the width of the table.
+    """
+    first, *inner, last = lines
+    inner = [line for line in inner if line.strip()]
+    rows = sum(_is_row(line, dialect, layout) for line in inner)
+    if not layout.forms:
+        return len(layout.names) > 1 and len(inner) >= _MIN_SWALLOWED and rows == len(inner)
+    if inner:
+        return rows >= 0.8 * len(inner)
+    start = last.partition('"')[0]
+    return _is_row(start, dialect, layout) or all(_is_row(line, dialect, layout) for line in (first, last))
 
 
-def fits(cell: str, kind: frozenset[str] | None) -> bool:
+def _is_row(line: str, dialect: Dialect, layout: Layout) -> bool:
+    row = _parse_alone(line, dialect, layout) or []
+    return len(row) == len(layout.names) and all(fits(row[at], form) for at, form in layout.forms)
+
+
+def fits(cell: str, form: Form) -> bool:
     """Return whether a cell has the form of its column."""
-    return cell in kind if kind is not None else NUMBER.fullmatch(cell) is not None
+    return cell.strip() in form if isinstance(form, frozenset) else form.fullmatch(cell) is not None
 
 
 def _read_fasttext(lines: Lines, report: Report) -> Iterator[Cells]:

@@ -116,6 +116,9 @@ def _counts(layout: Layout, report: Report | None) -> Iterator[str]:
         yield ngettext("{number:,} short row filled up", "{number:,} short rows filled up", report.short).format(
             number=report.short
         )
+    if report.joined:
+        message = ngettext("{number:,} row of {lines} lines", "{number:,} rows of up to {lines} lines", report.joined)
+        yield message.format(number=report.joined, lines=report.longest)
     if report.repeated:
         yield ngettext("{number:,} repeated header", "{number:,} repeated headers", report.repeated).format(
             number=report.repeated
