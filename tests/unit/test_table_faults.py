@@ -9,6 +9,7 @@ import pytest
 from tables import POSTS, check, read, write
 
 from weibo_tui.datasets.reading import find_bad_rows
+from weibo_tui.errors import UserInputError
 
 
 def write_rows(path: Path, header: str, row: str, number: int = 40) -> list[str]:
@@ -57,3 +58,30 @@ def test_quote_that_swallows_many_rows_is_found(tmp_path: Path) -> None:
     lines[5], lines[30] = '"' + lines[5], '外卖还好",甲乙'
     _source, rows, report = read(write(tmp_path / "f.csv", "\n".join(["text,user", *lines])))
     assert (len(rows), report.num_bad) == (39, 1)
+
+
+NOTES = ("数据来源：微博", "共 120 条", "注：本表仅供参考", "Source: Weibo")
+
+
+@pytest.mark.parametrize("header", ["正文,时间,点赞", "text,time", "label,review", "review,label"])
+def test_notes_below_a_table_are_skipped_and_listed(tmp_path: Path, header: str) -> None:
+    path, width = tmp_path / "f.csv", header.count(",") + 1
+    cells = {"label": "{at}", "time": "2026-01-0{at}", "时间": "2026-01-0{at}", "点赞": "{at}", "review,label": ""}
+    row = ",".join(cells.get(name, "{post}") for name in header.split(",")) + "\n"
+    rows = [row.format(at=at % 2, post=post) for at, post in enumerate(POSTS)]
+    for end in ("\n", "," * (width - 1) + "\n"):
+        text = "".join([header + "\n", *rows, "\n", *(note + end for note in NOTES)])
+        check(write(path, text), "6 rows, 4 skipped", labels=None, max_bad_rows=0.5)
+        assert [bad.content.rstrip(",") for bad in find_bad_rows(path)] == list(NOTES)
+    with pytest.raises(UserInputError, match="4 of 10 rows cannot be read"):
+        read(path)
+
+
+def test_posts_that_look_like_notes_are_kept(tmp_path: Path) -> None:
+    posts = [*POSTS, "来源不明的消息", "注意安全", "共有三个人", "说明书写得真差"]
+    for header, end in (("text,time,likes", ",,"), ("text,label", ",")):
+        # Posts without the other cells stand among and below the others.
+        lines = [f"{post}{end if at % 2 else end.replace(',', ',1')}\n" for at, post in enumerate(posts)]
+        check(write(tmp_path / "f.csv", header + "\n" + "".join(lines)), "10 rows", posts=posts, labels=None)
+    posts = ["好的呀", "坏的呀", "没有标签"]
+    check(write(tmp_path / "f.csv", "text,label\n好的呀,1\n坏的呀,0\n没有标签,\n"), "3 rows", posts=posts, labels=None)

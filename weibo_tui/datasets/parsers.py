@@ -35,6 +35,12 @@ FORMS = (
 """Forms of cells that are no posts."""
 
 FASTTEXT = re.compile(r"\s*((?:__label__[^\s,]+[\s,]*)+)(.*)", re.DOTALL)
+_NOTE = re.compile(
+    r"\W*(?:数据来源|资料来源|来源|备注|附注|注|说明|共计?|总计|合计|制表|导出时间|统计时间|以上|source|notes?|total)"
+    r"(?:\s*[:：=]|\s*\d|\W*$|数据|内容).*",
+    re.IGNORECASE | re.DOTALL,
+)
+_MAX_NOTES = 5
 _TOTALS = ("合计", "总计", "小计", "共计", "total", "sum")
 _BLOCK = 2**18  # characters that are parsed at once
 _MIN_SWALLOWED = 10  # lines
@@ -245,7 +251,8 @@ def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int 
     layout = table.layout
     width, header = len(layout.names), [_name(cell) for cell in layout.header]
     special = {*header, *(_TOTALS if header else ())}
-    for line, row in islice(records, layout.titles + bool(header), None):
+    below = islice(records, layout.titles + bool(header), None)
+    for line, row in _without_notes(below, table, report, needed) if width > 1 else below:
         if len(row) != width:
             if not any(map(has_content, row)):
                 continue
@@ -268,6 +275,31 @@ def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int 
                 continue
         report.rows += 1
         yield line, row
+
+
+def _without_notes(records: Iterator[Cells], table: Table, report: Report, needed: int) -> Iterator[Cells]:
+    """Yield the records without the notes below the table.
+
+    A note has text in its first cell only. Where rows above have too, and in a table of two columns with a second cell,
+    it may be a post without a label, unless it begins as notes do.
+    """
+    width = len(table.layout.names)
+    above = alone = 0  # rows, and those with text in their first cell only
+    notes: list[Cells] = []
+    for line, row in records:
+        is_alone = (len(row) < 2 or not row[-1]) and has_content(row[0] if row else "") and not any(row[1:])
+        if is_alone and len(notes) < _MAX_NOTES:
+            is_short = needed <= len(row) < width and table.format != "xlsx"
+            if (alone == 0 < above and (is_short or width > 2)) or _NOTE.fullmatch(str(row[0])):
+                notes.append((line, row))
+                continue
+        alone += is_alone or bool(notes)
+        above += 1
+        yield from notes
+        notes.clear()
+        yield line, row
+    for line, row in notes:
+        report.skip(line, _("a note below the table"), _join(row, table.dialect))
 
 
 def _is_header_again(table: Table, line: int, row: list[Any], header: list[str]) -> bool:

@@ -126,9 +126,9 @@ class Report:
     """The account of one pass over a table: each record is a row, a bad row, or a repeated header.
 
     `short` counts rows with fewer cells than the header, which are filled up with empty ones. `bad` lists the first bad
-    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote. `joined` counts rows of several lines
-    in a table without a column of one form, which could be several rows. `longest` is the number of lines of the longest.
-    `keys` are those of the JSON objects that were counted, in order.
+    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote. `joined` counts rows that could be
+    several ones: of several lines, `longest` at most, in a table without a column of one form. `keys` are those of the
+    JSON objects that were counted, in order.
     """
 
     rows: int = 0
