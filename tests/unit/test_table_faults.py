@@ -85,3 +85,113 @@ def test_posts_that_look_like_notes_are_kept(tmp_path: Path) -> None:
         check(write(tmp_path / "f.csv", header + "\n" + "".join(lines)), "10 rows", posts=posts, labels=None)
     posts = ["好的呀", "坏的呀", "没有标签"]
     check(write(tmp_path / "f.csv", "text,label\n好的呀,1\n坏的呀,0\n没有标签,\n"), "3 rows", posts=posts, labels=None)
+
+
+DAMAGE = {
+    "UTF-8 text was opened as GB18030": lambda text: text.encode().decode("gbk", "replace").replace("\ufffd", "?"),
+    "UTF-8 text was opened as Latin-1": lambda text: text.encode().decode("latin-1"),
+    "GB18030 text was opened as Latin-1": lambda text: text.encode("gb18030").decode("latin-1"),
+    "characters were lost": lambda text: text.encode("gb18030").decode("utf-8", "replace"),
+}
+
+
+@pytest.mark.parametrize("message", DAMAGE)
+def test_text_saved_in_a_wrong_encoding_is_refused(tmp_path: Path, message: str) -> None:
+    damaged = DAMAGE[message]("\n".join(f"{n},{post}" for n, post in enumerate(POSTS)))
+    for name, text in (("f.csv", f"label,review\n{damaged}\n"), ("f.txt", damaged)):
+        with pytest.raises(UserInputError, match=rf"line [12]: {message}.*\. Export"):
+            read(write(tmp_path / name, text))
+    whole = "".join(f"{n % 2},{POSTS[n % 6]}\n" for n in range(60))
+    one = DAMAGE[message]("今天的天气真好，开心极了")  # a post that shows such a text
+    assert len(read(write(tmp_path / "f.csv", f"label,review\n{whole}1,{one}\n"))[1]) == 61
+
+
+def test_encoding_that_is_named_wrongly_is_refused(tmp_path: Path) -> None:
+    text = "label,review\n" + "".join(f"1,{post}\n" for post in POSTS)
+    with pytest.raises(UserInputError, match="line 3: not gb18030. Name the file's encoding"):
+        read(write(tmp_path / "f.csv", text), encoding="gbk")
+    even = "".join(f"1,{post}\n" for post in POSTS if len(post.encode()) % 2 == 0)  # which decode as GB18030
+    with pytest.raises(UserInputError, match=r"line 2: the file is UTF-8, not GB18030 .* Choose it with --encoding"):
+        read(write(tmp_path / "f.csv", "label,review\n" + even), encoding="gbk")
+    with pytest.raises(UserInputError, match="line 2: not utf-8. Name the file's encoding"):
+        read(write(tmp_path / "f.csv", text, "gb18030"), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "今日は天気がいいですね",
+        "今日天氣真係好好呀，唔使返工",
+        "오늘 날씨가 정말 좋네요",
+        "😀😃😄😁🤣👍",
+        "Привет, как дела",
+        "déjà vu à côté",
+    ],
+)
+def test_text_of_any_language_is_no_damage(tmp_path: Path, line: str) -> None:
+    assert len(read(write(tmp_path / "f.txt", f"{line}\n" * 6))[1]) == 6
+
+
+FORMS = {
+    "f.csv": ("label,review\n", "1,{}\n"),
+    "f.txt": ("", "{}\n"),
+    "f.tsv": ("label\treview\n", "1\t{}\n"),
+    "ft.txt": ("", "__label__a {}\n"),
+    "f.jsonl": ("", '{{"label": 1, "review": "{}"}}\n'),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_line_that_does_not_decode_is_a_bad_row(tmp_path: Path, name: str, encoding: str) -> None:
+    header, form = FORMS[name]
+    lines = [header.encode(), *(form.format(f"{POSTS[n % 6]}{n}").encode(encoding) for n in range(60))]
+    lines[30] = form.format("甲乙").encode(encoding).replace("甲".encode(encoding), b"\xff")
+    path = tmp_path / name
+    path.write_bytes(b"".join(lines))
+    number = 30 + bool(header)
+    source, rows, report = read(path)
+    assert (len(rows), report.num_bad, source.encoding) == (59, 1, encoding)
+    assert "59 rows, 1 skipped" in source.summary(report)
+    (bad,) = find_bad_rows(path)
+    assert (bad.line, bad.reason) == (number, f"not {encoding}")
+    assert "\ufffd乙" in bad.content
+
+
+def test_file_in_two_encodings_is_never_read_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    rows = [f"{n % 2},{POSTS[n % 6]}\n" for n in range(60)]
+    for first, second, num_first, message in (
+        ("utf-8", "gb18030", 58, ""),
+        ("utf-8", "gb18030", 40, "line 42: not utf-8. 20 of 60 rows cannot be read"),
+        ("utf-8", "gb18030", 10, "line 12: GB18030, but other lines are UTF-8. Save the file"),
+        ("gb18030", "utf-8", 20, "line 1: not utf-8|line 2: not utf-8. 20 of 60 rows"),
+        ("gb18030", "utf-8", 58, "line 2: GB18030, but other lines are UTF-8"),
+    ):
+        data = "".join(["label,review\n", *rows[:num_first]]).encode(first) + "".join(rows[num_first:]).encode(second)
+        path.write_bytes(data)
+        if message:
+            with pytest.raises(UserInputError, match=message):
+                read(path)
+        else:
+            assert "58 rows, 2 skipped" in read(path)[0].summary(read(path)[2])
+
+
+def test_header_that_does_not_decode_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_bytes(b"label,\xff\n" + "".join(f"1,{post}\n" for post in POSTS).encode())
+    with pytest.raises(UserInputError, match="line 1: not utf-8"):
+        read(tmp_path / "f.csv")
+
+
+def test_summary_of_names_with_line_ends_is_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "a\nb.csv", '"la\nbel",review\n' + "".join(f"1,{post}\n" for post in POSTS))
+    check(path, "a b.csv: CSV", "labels in la bel", labels=None, label="1")
+
+
+def test_errors_of_the_start_name_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", "label,review\n1," + "好" * 17_000_000)
+    with pytest.raises(UserInputError, match=rf"{path}, line 2: the row has more than"):
+        read(path)
+    path = write(tmp_path / "g.csv", "label,review\n1,好的呀\n")
+    with pytest.raises(UserInputError, match=rf"{path} has no sheets. Leave --sheet out"):
+        read(path, sheet="Sheet1")

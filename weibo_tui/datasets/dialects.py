@@ -7,11 +7,13 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from weibo_tui.datasets.columns import fold, is_known, is_label_column
+from weibo_tui.datasets.containers import DataFile
+from weibo_tui.datasets.encodings import Encoding
 from weibo_tui.datasets.parsers import FASTTEXT, FORMS, ID, NUMBER, Lines, fits, has_content, parse
 from weibo_tui.datasets.tables import Dialect, Form, Format, Layout, Report
 
@@ -28,20 +30,35 @@ _SEP = re.compile(r'"?sep=(.)"?\r?\n')
 _MIN_FORMED = 5  # rows
 
 
-def detect_dialect(sample: str, suffix: str) -> tuple[Format, Dialect]:
-    """Return format and dialect of a text that begins with `sample`, which ends with a line."""
-    lines = list(islice((line for line in io.StringIO(sample, newline="") if line.strip()), _LINES))
-    newline = detect_newline(sample)
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The start of a file in whole lines."""
+
+    data: DataFile
+    encoding: Encoding
+    text: str
+
+    def rows(self, dialect: Dialect, layout: Layout) -> tuple[list[list[str]], Report]:
+        """Return the records, and the report of what cannot be read."""
+        report = Report()
+        lines = Lines(self.data.path, io.StringIO(self.text, newline=""), self.encoding.name)
+        return [row for _line, row in parse(lines, dialect, layout, report)], report
+
+
+def detect_dialect(sample: Sample) -> tuple[Format, Dialect]:
+    """Return format and dialect of a text."""
+    lines = list(islice((line for line in io.StringIO(sample.text, newline="") if line.strip()), _LINES))
+    newline = detect_newline(sample.text)
     if lines and sum(FASTTEXT.match(line) is not None for line in lines) > 0.8 * len(lines):
         return "fasttext", Dialect("", newline=newline)
-    match = _SEP.match(sample)
-    delimiter = match[1] if match else _delimiter(lines, suffix)
+    match = _SEP.match(sample.text)
+    delimiter = match[1] if match else _delimiter(lines, sample.data.suffix)
     if not delimiter:
         return "txt", Dialect("", newline=newline)
     doubled = Dialect(delimiter, newline=newline)
     choices = [doubled]
-    if '"' in sample:
-        choices += [Dialect(delimiter, escape="\\", newline=newline)] if '\\"' in sample else []
+    if '"' in sample.text:
+        choices += [Dialect(delimiter, escape="\\", newline=newline)] if '\\"' in sample.text else []
         choices += [Dialect(delimiter, quotes=False, newline=newline)]
     dialect = choices[0] if len(choices) == 1 else min(choices, key=lambda choice: _faults(sample, choice))
     return "tsv" if delimiter == "\t" else "csv", dialect
@@ -69,13 +86,6 @@ def detect_newline(sample: str) -> str:
     """Return the end of the first line."""
     first = next(io.StringIO(sample, newline=""), "")
     return "\r\n" if first.endswith("\r\n") else "\r" if first.endswith("\r") else "\n"
-
-
-def sample_rows(sample: str, dialect: Dialect, layout: Layout) -> tuple[list[list[str]], Report]:
-    """Return the records of a sample, and the report of what cannot be read."""
-    report = Report()
-    lines = Lines(Path(), io.StringIO(sample, newline=""))
-    return [row for _line, row in parse(lines, dialect, layout, report)], report
 
 
 def _delimiter(lines: Sequence[str], suffix: str) -> str:
@@ -112,10 +122,10 @@ def _regularity(lines: Sequence[str], delimiter: str) -> tuple[float, bool]:
     return best
 
 
-def _faults(sample: str, dialect: Dialect) -> int:
+def _faults(sample: Sample, dialect: Dialect) -> int:
     """Return the number of rows and cells that do not fit the dialect."""
-    layout = detect_layout(sample_rows(sample, dialect, Layout())[0], None)
-    rows, report = sample_rows(sample, dialect, layout)
+    layout = detect_layout(sample.rows(dialect, Layout())[0], None)
+    rows, report = sample.rows(dialect, layout)
     faults = report.num_bad + report.odd + sum(len(row) != len(layout.names) for row in rows)
     if not dialect.quotes:
         faults += sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for row in rows for cell in row)

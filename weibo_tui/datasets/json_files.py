@@ -42,10 +42,11 @@ def json_format(head: str) -> Format | None:
 
 def read_objects(table: Table, report: Report) -> Iterator[Record]:
     """Yield the records of a JSON file. A text in an array is a post. What is no object otherwise is skipped."""
-    with open_lines(table.data, table.encoding, None if table.format == "jsonl" else "") as lines:
-        if table.format == "jsonl":
+    if table.format == "jsonl":
+        with open_lines(table.data, table.encoding, None) as lines:
             yield from _read_lines(lines, report)
-            return
+        return
+    with open_lines(table.data, table.encoding, errors="strict") as lines:
         for number, item in enumerate(_read_items(table, lines), 1):
             record = {"text": item} if isinstance(item, str) else item
             if isinstance(record, dict):
@@ -57,8 +58,9 @@ def read_objects(table: Table, report: Report) -> Iterator[Record]:
 
 def _read_lines(lines: Lines, report: Report) -> Iterator[Record]:
     for line in lines:
+        is_bad = lines.skip_undecoded(report)
         lines.begin_record()
-        if not (text := line.strip()):
+        if is_bad or not (text := line.strip()):
             continue
         try:
             value = json.loads(text)

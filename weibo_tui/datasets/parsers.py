@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from weibo_tui.datasets.containers import DataFile
-from weibo_tui.datasets.encodings import Encoding, first_bad_line
+from weibo_tui.datasets.encodings import Encoding, first_bad_line, undecoded_error
 from weibo_tui.datasets.tables import MAX_CELL, MAX_RECORD, Dialect, Form, Layout, Report, Table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -42,6 +42,7 @@ _NOTE = re.compile(
 )
 _MAX_NOTES = 5
 _TOTALS = ("合计", "总计", "小计", "共计", "total", "sum")
+_UNDECODED = re.compile("[\udc80-\udcff]")
 _BLOCK = 2**18  # characters that are parsed at once
 _MIN_SWALLOWED = 10  # lines
 
@@ -52,8 +53,9 @@ class Lines:
     `number` is that of the last line. The lines of one record have at most MAX_RECORD characters.
     """
 
-    def __init__(self, path: Path, stream: io.TextIOBase) -> None:
+    def __init__(self, path: Path, stream: io.TextIOBase, encoding: str = "") -> None:
         self._path = path
+        self._encoding = encoding
         self._stream = stream
         self._waiting: deque[str] = deque()
         self.number = 0
@@ -67,6 +69,17 @@ class Lines:
     @property
     def has_waiting(self) -> bool:
         return bool(self._waiting)
+
+    def skip_undecoded(self, report: Report) -> bool:
+        """Add the current record to the bad rows, and return True, where it has bytes that do not decode."""
+        if all(map(is_decoded, self.record)):
+            return False
+        start = self.number - len(self.record) + 1
+        if start == 1:  # which may be the header
+            raise undecoded_error(self._path, start, self._encoding)
+        reason = _("not {encoding}").format(encoding=self._encoding)
+        report.skip(start, reason, _UNDECODED.sub("\ufffd", "".join(self.record)))
+        return True
 
     def put_back(self, lines: list[str]) -> None:
         """Read these lines again."""
@@ -106,18 +119,31 @@ class Lines:
         return line
 
 
+def is_decoded(text: str) -> bool:
+    """Return whether all bytes of a text from a file were decoded. Others are surrogates."""
+    try:
+        text.encode("utf-16-le")  # the fastest codec that refuses them
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @contextmanager
-def open_lines(data: DataFile, encoding: Encoding, newline: Literal[""] | None = "") -> Iterator[Lines]:
-    """Open a file for reading its decoded lines, after its byte order mark. Raise UserInputError where they do not
-    decode."""
+def open_lines(
+    data: DataFile, encoding: Encoding, newline: Literal[""] | None = "", errors: str | None = None
+) -> Iterator[Lines]:
+    """Open a file for reading its decoded lines, after its byte order mark.
+
+    `errors` is the error handler (default: that of the encoding). Raise UserInputError where it is strict, and the file
+    does not decode.
+    """
     try:
         with data.open() as file:
             file.read(len(encoding.mark))
-            yield Lines(data.path, io.TextIOWrapper(file, encoding=encoding.codec, newline=newline))
+            stream = io.TextIOWrapper(file, encoding.codec, errors or encoding.errors, newline)
+            yield Lines(data.path, stream, encoding.name)
     except UnicodeError as error:
-        message = _("{path}, line {line}: not {encoding}. Name the file's encoding with --encoding.")
-        line = first_bad_line(data, encoding)
-        raise UserInputError(message.format(path=data.path, line=line, encoding=encoding.name)) from error
+        raise undecoded_error(data.path, first_bad_line(data, encoding), encoding.name) from error
 
 
 def read_cells(table: Table, report: Report) -> Iterator[Cells]:
@@ -133,9 +159,9 @@ def parse(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Ite
     """Yield the records of delimited text without blank lines. Most are parsed in blocks of whole lines."""
     if not dialect.delimiter:
         for line in lines:
-            lines.begin_record()
-            if text := line.rstrip("\r\n"):
+            if not lines.skip_undecoded(report) and (text := line.rstrip("\r\n")):
                 yield lines.number, [text]
+            lines.begin_record()
         return
     csv.field_size_limit(MAX_CELL)
     while block := lines.read_block():
@@ -144,7 +170,7 @@ def parse(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Ite
             rows = list(reader)
         except csv.Error:
             rows = []
-        if len(rows) == reader.line_num:
+        if len(rows) == reader.line_num and is_decoded(block):
             for row in rows:
                 lines.number += 1
                 if row:
@@ -178,6 +204,8 @@ def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Rep
         if len(lines.record) > 1 and (row is None or _has_swallowed(lines.record, dialect, layout)):
             lines.put_back(lines.record[1:])
             report.skip(start, _("a quote opens here and does not close in its row"), lines.record[0])
+        elif lines.skip_undecoded(report):
+            continue
         elif row is None:
             row = _parse_alone(lines.record[0], dialect, layout)
             if row is None:
@@ -234,12 +262,14 @@ def fits(cell: str, form: Form) -> bool:
 
 def _read_fasttext(lines: Lines, report: Report) -> Iterator[Cells]:
     for line in lines:
-        lines.begin_record()
-        if match := FASTTEXT.fullmatch(line.rstrip("\r\n")):
+        if lines.skip_undecoded(report):
+            pass
+        elif match := FASTTEXT.fullmatch(line.rstrip("\r\n")):
             labels = match[1].replace("__label__", " ").replace(",", " ").split()
             yield lines.number, [",".join(labels), match[2]]
         elif line.strip():
             report.skip(lines.number, _("the line does not begin with __label__"), line)
+        lines.begin_record()
 
 
 def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int = 0) -> Iterator[Cells]:

@@ -99,7 +99,8 @@ class PostTable:
         elif self.label_column is not None:
             message = _("labels in {column}") if self.table.is_named else _("labels in column {column}")
             parts.append(message.format(column=truncate(self.label_column.strip())))
-        return f"{self.path.name}: {join_list([*parts, *_counts(self.table.layout, report)])}"
+        line = f"{self.path.name}: {join_list([*parts, *_counts(self.table.layout, report)])}"
+        return " ".join(line.splitlines())  # names may have line ends
 
 
 def _counts(layout: Layout, report: Report | None) -> Iterator[str]:
