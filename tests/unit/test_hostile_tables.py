@@ -79,7 +79,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "half of each encoding": (
         ".csv",
         lambda path: path.write_bytes("text\n今天\n".encode() + "今天\n".encode("gb18030")),
-        "--encoding",
+        "line 3: not utf-8. 1 of 2 rows",
     ),
     "half a character of UTF-16": (
         ".csv",
