@@ -56,7 +56,11 @@ TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "1 (0), 2 (1), 3 (2), ",
     ),
     "a column of a long name": (".csv", text(lambda: "x" * 10**6 + ",y\n1,2\n"), "xxx…, y"),
-    "two of a long name": (".csv", text(lambda: "x" * 10**6 + "," + "x" * 10**6 + "\n1,2\n"), "two columns named"),
+    "two of a long name": (
+        ".csv",
+        text(lambda: "x" * 10**6 + "," + "x" * 10**6 + "\n1,2\n"),
+        "text column not detected",
+    ),
     "two that differ by a blank": (".csv", text(lambda: "text, Text\na,b\n"), "two columns named 'Text'"),
     "a cell of 100 megabytes": (".csv", text(lambda: "text\na\n" + "x" * 10**8 + "\n"), "line 3"),
     "a row of many lines": (".csv", in_cells, "rows cannot be read"),

@@ -6,9 +6,10 @@ import csv
 from pathlib import Path
 
 import pytest
-from tables import POSTS, check, read, write
+from tables import LABELS, POSTS, check, read, write
 
-from weibo_tui.datasets.reading import find_bad_rows
+from weibo_tui.datasets.reading import find_bad_rows, open_table
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.errors import UserInputError
 
 
@@ -195,3 +196,65 @@ def test_errors_of_the_start_name_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "g.csv", "label,review\n1,好的呀\n")
     with pytest.raises(UserInputError, match=rf"{path} has no sheets. Leave --sheet out"):
         read(path, sheet="Sheet1")
+
+
+def write_columns(path: Path, **columns: list[str]) -> Path:
+    rows = zip(*columns.values(), strict=True)
+    return write(path, "\n".join(map(",".join, [columns.keys(), *rows])))
+
+
+COMMENTS = ["哈哈哈哈", "太对了吧", "心疼你呀", "我也是啊", "真羡慕啊", "差评差评"]
+TOPICS = ["体育", "财经", "体育", "财经", "体育", "体育"]
+
+
+def test_several_columns_of_posts_are_asked_for(tmp_path: Path) -> None:
+    path = write_columns(tmp_path / "f.csv", 微博内容=POSTS, 评论内容=COMMENTS)
+    with pytest.raises(UserInputError, match="contain posts. Choose one with --column: 微博内容, 评论内容."):
+        open_table(path)
+    check(path, "posts in 评论内容", posts=COMMENTS, labels=None, text="评论内容")
+    words = [" ".join(post) for post in POSTS]
+    for other in (words, [post[:8] for post in POSTS], [f"<p>{post}</p>" for post in POSTS], ["", *"还行真好看"]):
+        path = write_columns(tmp_path / "f.csv", text=POSTS, full_text=other)
+        check(path, "posts in text", labels=None)
+
+
+def test_several_columns_of_labels_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    for names in (("category", "polarity"), ("label", "sentiment"), ("情感", "类别")):
+        write_columns(path, **{names[0]: TOPICS, names[1]: LABELS, "text": POSTS})
+        with pytest.raises(UserInputError, match=f"labels. Choose one with --label-column: {', '.join(names)}."):
+            open_table(path, need_label=True)
+        assert open_table(path, Columns(label=names[1]), need_label=True).label_column == names[1]
+        check(path, f"labels in {names[0]}, other labels in {names[1]}", labels=TOPICS)
+    for names in (("label", "category"), ("sentiment", "rating")):
+        write_columns(path, **{names[0]: LABELS, names[1]: TOPICS, "text": POSTS})
+        summary = open_table(path, need_label=True).summary()
+        assert f"labels in {names[0]}, other labels in {names[1]}" in summary
+    named = ["负面" if label == "0" else "正面" for label in LABELS]
+    summary = open_table(write_columns(path, label=LABELS, sentiment=named, text=POSTS), need_label=True).summary()
+    assert "other" not in summary
+
+
+def test_two_columns_of_a_name_are_chosen_by_number(tmp_path: Path) -> None:
+    lines = "".join(f"{a},{b},{c}\n" for a, b, c in zip(LABELS, POSTS, COMMENTS, strict=True))
+    path = write(tmp_path / "f.csv", "n,note,note\n".replace("n,", "label,", 1) + lines)
+    check(path, "posts in note (3)", posts=COMMENTS, text="3")
+    with pytest.raises(UserInputError, match="two columns named 'note'. Choose one by its number with --column"):
+        open_table(path, Columns("note"))
+    path = write(tmp_path / "f.csv", "label,text,text\n" + lines)
+    with pytest.raises(UserInputError, match="two columns named 'text'. Choose one by its number with --column"):
+        open_table(path)
+    check(path, "posts in text", text="2")
+    check(write(tmp_path / "f.csv", "text,note,note\n" + lines), "posts in note", posts=POSTS, labels=None, text="2")
+    path = write(tmp_path / "f.csv", "label,text,label\n" + lines)
+    with pytest.raises(UserInputError, match="two columns named 'label'. Choose one by its number with --label-column"):
+        open_table(path)
+    check(path, "labels in label", label="1")
+
+
+def test_invisible_characters_in_a_header_are_ignored(tmp_path: Path) -> None:
+    lines = "".join(f"{a},{b}\n" for a, b in zip(LABELS, POSTS, strict=True))
+    for header in ("\u200blabel,re\u200bview", "\u00a0标签\u3000,微博\u3000正文", "情\u3000感,内容\ufeff"):
+        path = write(tmp_path / "f.csv", header + "\n" + lines)
+        check(path, "6 rows")
+        assert open_table(path, Columns("2")).label_column == header.partition(",")[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -28,7 +27,6 @@ from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, Layout, Rep
 from weibo_tui.datasets.workbooks import empty_sheet_error, find_sheet, read_sheet
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.text.terminal import truncate
 
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _MAX_SCANNED = 2**23  # characters
@@ -75,9 +73,6 @@ def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequ
         report.check(path, 0.0)
         raise UserInputError(_("{path} has no rows.").format(path=path))
     check_number_of_columns(path, sample)
-    repeated = next((name for name, number in Counter(table.layout.names).items() if number > 1), None)
-    if repeated is not None:
-        raise two_columns_error(path, repeated)
     return table, sample
 
 
@@ -153,8 +148,3 @@ def _sample(table: Table, report: Report) -> dict[str, list[Any]]:
 def read_records(table: Table, report: Report) -> Iterator[Cells]:
     """Yield the records of a table of cells."""
     return read_sheet(table) if table.format == "xlsx" else read_cells(table, report)
-
-
-def two_columns_error(path: Path, name: str) -> UserInputError:
-    message = _("{path} has two columns named {name}. Give each column its own name.")
-    return UserInputError(message.format(path=path, name=repr(truncate(name))))

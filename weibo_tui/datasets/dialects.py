@@ -156,7 +156,10 @@ def detect_layout(rows: Sequence[Sequence[Any]], has_header: bool | None, is_lin
     while len(header) > 1 and not header[-1].strip() and _is_empty(below, len(header) - 1):
         header.pop()
     taken = {fold(name) for name in header}
-    names = [name if name.strip() else _free_name(at + 1, taken) for at, name in enumerate(header)]
+    names = []
+    for at, name in enumerate(header):
+        is_free = name.strip() and name not in names
+        names.append(name if is_free else _free_name(f"{name} ({at + 1})" if name.strip() else str(at + 1), taken))
     return Layout(tuple(names), tuple(header), titles, _forms(below, len(names)))
 
 
@@ -219,10 +222,9 @@ def _is_empty(rows: Sequence[Sequence[Any]], at: int) -> bool:
     return not any(at < len(row) and has_content(row[at]) for row in rows)
 
 
-def _free_name(number: int, taken: set[str]) -> str:
-    """Return the number of a column without a name as its name."""
-    name = str(number)
-    while name in taken:
+def _free_name(name: str, taken: set[str]) -> str:
+    """Return a name for a column without one of its own, and add it to those that are taken."""
+    while fold(name) in taken:
         name += "_"
-    taken.add(name)
+    taken.add(fold(name))
     return name
