@@ -258,3 +258,28 @@ def test_invisible_characters_in_a_header_are_ignored(tmp_path: Path) -> None:
         path = write(tmp_path / "f.csv", header + "\n" + lines)
         check(path, "6 rows")
         assert open_table(path, Columns("2")).label_column == header.partition(",")[0]
+
+
+def test_lines_with_a_label_first_are_read_apart(tmp_path: Path) -> None:
+    path = tmp_path / "f.txt"
+    for blank, labels in ((" ", LABELS), ("\u3000", LABELS), ("  ", ["好评" if n == "1" else "差评" for n in LABELS])):
+        lines = [f"{label}{blank}{post}\n" for label, post in zip(labels, POSTS, strict=True)]
+        check(write(path, "".join(lines)), "TXT, UTF-8, a label and a post per line, 6 rows", labels=labels)
+    write(path, "".join([*lines * 20, "没有标签\n"]))
+    check(path, "120 rows, 1 skipped", posts=POSTS * 20, labels=labels * 20)
+    assert find_bad_rows(path)[0].reason == "the line does not begin with a label"
+    check(write(path, "".join(f"0 {post}\n" for post in POSTS * 5)), "a label", posts=POSTS * 5, labels=["0"] * 30)
+    for lines in (
+        [f"{n}. {post}" for n, post in enumerate(POSTS)],
+        [f"{post} 真的" for post in POSTS],
+        ["转发 微博", *POSTS],
+        [f"我 {post}" for post in POSTS],
+    ):
+        check(write(path, "\n".join(lines)), "a post per line", posts=lines, labels=None)
+
+
+def test_table_of_markdown_is_read(tmp_path: Path) -> None:
+    rows = [f"| {label} | {post} |" for label, post in zip(LABELS, POSTS, strict=True)]
+    for name in ("f.md", "f.txt", "f.csv"):
+        text = "\n".join(["| label | review |", "|:--|-----:|", *rows])
+        check(write(tmp_path / name, text), "labels in label, 6 rows", posts=[f" {post} " for post in POSTS])

@@ -133,7 +133,7 @@ def find_other_labels(sample: Mapping[str, Sequence[Any]], label: str) -> list[s
 
 
 def is_better_label(label: str, other: str) -> bool:
-    """Return whether the first column has the labels by name: `label` rather than a topic, anything rather than a score."""
+    """Return whether the first column has the labels by name: rather `label` than a topic, rather any than a score."""
     label, other = fold(label), fold(other)
     return (label in _OBVIOUS and other in _TOPICS) or (label not in _SCORES and other in _SCORES)
 

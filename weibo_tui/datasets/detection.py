@@ -17,6 +17,7 @@ from weibo_tui.datasets.dialects import (
     detect_dialect,
     detect_layout,
     detect_newline,
+    find_label_form,
     has_plain_quotes,
 )
 from weibo_tui.datasets.encodings import detect_encoding
@@ -88,6 +89,8 @@ def _detect_text(data: DataFile, columns: Columns) -> Table:
     rows = sample.rows(dialect, Layout())[0]
     if format_ == "fasttext":
         return Table(data, format_, encoding, dialect, Layout(("label", "text")))
+    if format_ == "txt" and not columns.header and (form := find_label_form([row[0] for row in rows])):
+        return Table(data, "lines", encoding, dialect, Layout(("label", "text"), forms=((0, form),)))
     layout = detect_layout(rows, columns.header, format_ == "txt")
     if format_ == "tsv" and dialect.quotes:
         # Many programs write TSV without quoting, and few posts have quotes, so that the first rows may have none.

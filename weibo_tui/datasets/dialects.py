@@ -28,6 +28,9 @@ _SENTENCE = re.compile(r"[，。！？、：；…“”【】\[\]#@!?]|https?:"
 _NAME = re.compile(r"[A-Za-z_][\w .-]*")
 _SEP = re.compile(r'"?sep=(.)"?\r?\n')
 _MIN_FORMED = 5  # rows
+_MAX_CLASSES = 8
+_MIN_CLASS = 3  # lines of a label
+_MIN_OF_ONE = 20  # lines with the same label
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,19 @@ def detect_dialect(sample: Sample) -> tuple[Format, Dialect]:
         choices += [Dialect(delimiter, quotes=False, newline=newline)]
     dialect = choices[0] if len(choices) == 1 else min(choices, key=lambda choice: _faults(sample, choice))
     return "tsv" if delimiter == "\t" else "csv", dialect
+
+
+def find_label_form(lines: Sequence[str]) -> Form | None:
+    """Return the form of the labels where almost each line begins with one of a few, and a blank; otherwise None."""
+    counts = Counter(words[0] for line in lines if len(words := line.split(maxsplit=1)) == 2)
+    labels = frozenset(word for word, number in counts.items() if number >= _MIN_CLASS)
+    are_numbers = all(map(NUMBER.fullmatch, labels))
+    is_few = 1 < len(labels) <= _MAX_CLASSES and max(map(len, labels)) <= _MAX_NAME
+    # A file may be sorted by label.
+    is_one = are_numbers and len(labels) == 1 and len(lines) >= _MIN_OF_ONE
+    if not (is_few or is_one) or sum(counts[label] for label in labels) < 0.95 * len(lines):
+        return None
+    return NUMBER if are_numbers else labels
 
 
 def has_plain_quotes(lines: Iterable[str], delimiter: str, width: int) -> bool:

@@ -151,6 +151,8 @@ def read_cells(table: Table, report: Report) -> Iterator[Cells]:
     with open_lines(table.data, table.encoding) as lines:
         if table.format == "fasttext":
             yield from _read_fasttext(lines, report)
+        elif table.format == "lines":
+            yield from _read_label_lines(lines, table.layout, report)
         else:
             yield from parse(lines, table.dialect, table.layout, report)
 
@@ -164,6 +166,7 @@ def parse(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Ite
             lines.begin_record()
         return
     csv.field_size_limit(MAX_CELL)
+    is_bars = dialect.delimiter == "|"
     while block := lines.read_block():
         reader = csv.reader(io.StringIO(block, newline=""), strict=True, **_csv_format(dialect))
         try:
@@ -173,11 +176,16 @@ def parse(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Ite
         if len(rows) == reader.line_num and is_decoded(block):
             for row in rows:
                 lines.number += 1
-                if row:
+                if row and not (is_bars and _is_rule(row)):
                     yield lines.number, row
             continue
         lines.wait(list(io.StringIO(block, newline="")))
         yield from _parse_carefully(lines, dialect, layout, report)
+
+
+def _is_rule(row: list[str]) -> bool:
+    """Return whether a row is the line below the header of a Markdown table."""
+    return any(row) and not any(cell.strip("-: ") for cell in row) and "--" in "".join(row)
 
 
 def _csv_format(dialect: Dialect) -> dict[str, Any]:
@@ -213,7 +221,7 @@ def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Rep
             else:
                 report.odd += 1
                 yield start, row
-        elif row:
+        elif row and not (dialect.delimiter == "|" and _is_rule(row)):
             if len(lines.record) > 1 and not layout.forms:
                 report.join(len(lines.record))
             yield start, row
@@ -269,6 +277,20 @@ def _read_fasttext(lines: Lines, report: Report) -> Iterator[Cells]:
             yield lines.number, [",".join(labels), match[2]]
         elif line.strip():
             report.skip(lines.number, _("the line does not begin with __label__"), line)
+        lines.begin_record()
+
+
+def _read_label_lines(lines: Lines, layout: Layout, report: Report) -> Iterator[Cells]:
+    """Yield the label at the start of each line, up to a blank, and the post after it."""
+    ((_at, form),) = layout.forms
+    for line in lines:
+        words = line.split(maxsplit=1)
+        if lines.skip_undecoded(report):
+            pass
+        elif len(words) == 2 and fits(words[0], form):
+            yield lines.number, [words[0], words[1].rstrip("\r\n")]
+        elif words:
+            report.skip(lines.number, _("the line does not begin with a label"), line)
         lines.begin_record()
 
 

@@ -90,7 +90,9 @@ class PostTable:
             parts.append(message.format(name=truncate(self.table.sheet), number=self.table.num_sheets))
         if not self.table.dialect.quotes:
             parts.append(_("without quoting"))
-        if self.table.is_named:
+        if self.format == "lines":
+            parts.append(_("a label and a post per line"))
+        elif self.table.is_named:
             parts.append(_("posts in {column}").format(column=truncate(self.text_column.strip())))
         elif self.format == "txt":
             parts.append(_("a post per line"))
@@ -99,7 +101,7 @@ class PostTable:
             parts.append(_("posts in column {number}").format(number=self.text_column))
         if self.label is not None:
             parts.append(_("all labeled {label}").format(label=truncate(self.label)))
-        elif self.label_column is not None:
+        elif self.label_column is not None and self.format != "lines":
             message = _("labels in {column}") if self.table.is_named else _("labels in column {column}")
             parts.append(message.format(column=truncate(self.label_column.strip())))
         if self.other_labels:

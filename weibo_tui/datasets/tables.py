@@ -18,11 +18,12 @@ T = TypeVar("T")
 Form: TypeAlias = frozenset[str] | re.Pattern[str]
 """The form of the cells of a column: a set of words, or a pattern, such as that of numbers."""
 
-Format = Literal["csv", "tsv", "txt", "fasttext", "jsonl", "json", "xlsx", "parquet", "feather"]
+Format = Literal["csv", "tsv", "txt", "lines", "fasttext", "jsonl", "json", "xlsx", "parquet", "feather"]
 FORMAT_NAMES: dict[Format, str] = {
     "csv": "CSV",
     "tsv": "TSV",
     "txt": "TXT",
+    "lines": "TXT",
     "fasttext": "fastText",
     "jsonl": "JSON Lines",
     "json": "JSON",
@@ -104,12 +105,12 @@ class Table:
     @property
     def is_grid(self) -> bool:
         """True where records are rows of cells in the order of the columns."""
-        return self.format in ("csv", "tsv", "txt", "fasttext", "xlsx")
+        return self.format in ("csv", "tsv", "txt", "lines", "fasttext", "xlsx")
 
     @property
     def is_named(self) -> bool:
         """True if the columns have names. Others are numbered from 1."""
-        return not self.is_grid or self.format == "fasttext" or bool(self.layout.header)
+        return not self.is_grid or self.format in ("lines", "fasttext") or bool(self.layout.header)
 
 
 @dataclass(frozen=True, slots=True)
