@@ -23,7 +23,8 @@ from weibo_tui.datasets.dialects import (
 from weibo_tui.datasets.encodings import detect_encoding
 from weibo_tui.datasets.json_files import json_format, read_objects
 from weibo_tui.datasets.mojibake import find_mojibake
-from weibo_tui.datasets.parsers import Cells, arrange, open_lines, read_cells
+from weibo_tui.datasets.parsers import Cells, open_lines, read_cells
+from weibo_tui.datasets.rows import arrange
 from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, Layout, Report, Table
 from weibo_tui.datasets.workbooks import empty_sheet_error, find_sheet, read_sheet
 from weibo_tui.errors import UserInputError

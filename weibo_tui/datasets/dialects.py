@@ -14,7 +14,8 @@ from typing import Any
 from weibo_tui.datasets.columns import fold, is_known, is_label_column
 from weibo_tui.datasets.containers import DataFile
 from weibo_tui.datasets.encodings import Encoding
-from weibo_tui.datasets.parsers import FASTTEXT, FORMS, ID, NUMBER, Lines, fits, has_content, parse
+from weibo_tui.datasets.parsers import FASTTEXT, FORMS, ID, NUMBER, Lines, fits, parse
+from weibo_tui.datasets.rows import has_content
 from weibo_tui.datasets.tables import Dialect, Form, Format, Layout, Report
 
 SAMPLE = 2**18

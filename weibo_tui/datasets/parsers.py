@@ -11,7 +11,6 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -35,13 +34,6 @@ FORMS = (
 """Forms of cells that are no posts."""
 
 FASTTEXT = re.compile(r"\s*((?:__label__[^\s,]+[\s,]*)+)(.*)", re.DOTALL)
-_NOTE = re.compile(
-    r"\W*(?:数据来源|资料来源|来源|备注|附注|注|说明|共计?|总计|合计|制表|导出时间|统计时间|以上|source|notes?|total)"
-    r"(?:\s*[:：=]|\s*\d|\W*$|数据|内容).*",
-    re.IGNORECASE | re.DOTALL,
-)
-_MAX_NOTES = 5
-_TOTALS = ("合计", "总计", "小计", "共计", "total", "sum")
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _BLOCK = 2**18  # characters that are parsed at once
 _MIN_SWALLOWED = 10  # lines
@@ -292,89 +284,3 @@ def _read_label_lines(lines: Lines, layout: Layout, report: Report) -> Iterator[
         elif words:
             report.skip(lines.number, _("the line does not begin with a label"), line)
         lines.begin_record()
-
-
-def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int = 0) -> Iterator[Cells]:
-    """Yield the rows below the header, each with a cell for each column.
-
-    A row with fewer than `needed` cells, or with more than the columns, is skipped, and so are a repeated header and a
-    row of totals. Raise UserInputError for a second header in another order.
-    """
-    layout = table.layout
-    width, header = len(layout.names), [_name(cell) for cell in layout.header]
-    special = {*header, *(_TOTALS if header else ())}
-    below = islice(records, layout.titles + bool(header), None)
-    for line, row in _without_notes(below, table, report, needed) if width > 1 else below:
-        if len(row) != width:
-            if not any(map(has_content, row)):
-                continue
-            if any(map(has_content, row[width:])):
-                message = _("{number} cells, but the header has {expected}")
-                report.skip(line, message.format(number=len(row), expected=width), _join(row, table.dialect))
-                continue
-            if len(row) < needed:
-                message = _("{number} cells, but the post or its label is in cell {needed}")
-                report.skip(line, message.format(number=len(row), needed=needed), _join(row, table.dialect))
-                continue
-            report.short += len(row) < width and table.format != "xlsx"
-            row = [*row[:width], *[""] * (width - len(row))]  # noqa: PLW2901
-        if header and _name(row[0]) in special:
-            if _is_header_again(table, line, row, header):
-                report.repeated += 1
-                continue
-            if _name(row[0]) in _TOTALS and not any(has_content(cell) and not _is_number(cell) for cell in row[1:]):
-                report.skip(line, _("a row of totals"), _join(row, table.dialect))
-                continue
-        report.rows += 1
-        yield line, row
-
-
-def _without_notes(records: Iterator[Cells], table: Table, report: Report, needed: int) -> Iterator[Cells]:
-    """Yield the records without the notes below the table.
-
-    A note has text in its first cell only. Where rows above have too, and in a table of two columns with a second cell,
-    it may be a post without a label, unless it begins as notes do.
-    """
-    width = len(table.layout.names)
-    above = alone = 0  # rows, and those with text in their first cell only
-    notes: list[Cells] = []
-    for line, row in records:
-        is_alone = (len(row) < 2 or not row[-1]) and has_content(row[0] if row else "") and not any(row[1:])
-        if is_alone and len(notes) < _MAX_NOTES:
-            is_short = needed <= len(row) < width and table.format != "xlsx"
-            if (alone == 0 < above and (is_short or width > 2)) or _NOTE.fullmatch(str(row[0])):
-                notes.append((line, row))
-                continue
-        alone += is_alone or bool(notes)
-        above += 1
-        yield from notes
-        notes.clear()
-        yield line, row
-    for line, row in notes:
-        report.skip(line, _("a note below the table"), _join(row, table.dialect))
-
-
-def _is_header_again(table: Table, line: int, row: list[Any], header: list[str]) -> bool:
-    """Return whether the header stands again. Raise UserInputError where its columns are in another order."""
-    names = [_name(cell) for cell in row]
-    if names != header and sorted(names) == sorted(header):
-        message = _("{path}, line {line}: a second header with the columns in another order. Split the file there.")
-        raise UserInputError(message.format(path=table.path, line=line))
-    return names == header
-
-
-def _name(cell: object) -> str:
-    """Return a cell as it is compared with names. Files that were joined have a byte order mark inside."""
-    return str(cell).strip("\ufeff \t:：").casefold()
-
-
-def _is_number(cell: object) -> bool:
-    return NUMBER.fullmatch(str(cell).strip().rstrip("%")) is not None
-
-
-def has_content(cell: object) -> bool:
-    return cell is not None and str(cell).strip() != ""
-
-
-def _join(row: list[Any], dialect: Dialect) -> str:
-    return (dialect.delimiter or ",").join("" if cell is None else str(cell) for cell in row)

@@ -22,7 +22,8 @@ from weibo_tui.datasets.detection import (
 )
 from weibo_tui.datasets.json_files import read_objects, single
 from weibo_tui.datasets.labels import normalize_label
-from weibo_tui.datasets.parsers import Cells, arrange
+from weibo_tui.datasets.parsers import Cells
+from weibo_tui.datasets.rows import arrange
 from weibo_tui.datasets.tables import (
     FORMAT_NAMES,
     MAX_BAD_SHARE,
