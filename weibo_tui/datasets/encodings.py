@@ -82,9 +82,20 @@ def detect_encoding(data: DataFile, name: str | None = None) -> Encoding:
 
 def detect_head_encoding(head: bytes) -> Encoding:
     """Return the encoding of a stream that begins with `head`. Where it is uncertain, this is UTF-8."""
-    lines = head[: head.rfind(b"\n") + 1] or head
-    is_gb18030 = not _decodes(lines, "utf-8") and _decodes(lines, "gb18030") and _is_chinese([lines])
-    return _marked(head) or _detect_utf16(head) or Encoding("gb18030" if is_gb18030 else "utf-8")
+    lines = _lines([head[: head.rfind(b"\n") + 1] or head])
+    return _marked(head) or _detect_utf16(head) or Encoding("gb18030" if _are_gb18030(lines) else "utf-8")
+
+
+def decode_other(line: str, encoding: Encoding) -> tuple[str, Encoding] | None:
+    """Return a line that is in the other one of UTF-8 and GB18030, decoded so, and that encoding; otherwise None."""
+    if encoding.is_wide:
+        return None
+    data = line.encode(encoding.codec, "surrogateescape")
+    if encoding.codec == "utf-8" and not _decodes(data, "utf-8") and _decodes(data, "gb18030") and _is_chinese([data]):
+        return data.decode("gb18030"), Encoding("gb18030")
+    if encoding.codec == "gb18030" and _decodes(data, "utf-8") and _CHINESE.search(data.decode()):
+        return data.decode(), Encoding("utf-8")
+    return None
 
 
 def _marked(head: bytes) -> Encoding | None:
@@ -144,9 +155,8 @@ def _detect_by_content(data: DataFile) -> Encoding:
         return Encoding("utf-8")
     lines = _lines(samples)
     utf_8 = [line for line in lines if _decodes(line, "utf-8")]
-    gb18030 = [line for line in lines if not _decodes(line, "utf-8") and _decodes(line, "gb18030")]
     line = first_bad_line(data, Encoding("utf-8"))
-    if 2 * len(gb18030) > len(lines) and _is_chinese(gb18030):
+    if _are_gb18030(lines):
         if not any(_CHINESE.search(text.decode()) for text in utf_8):
             return Encoding("gb18030")
         message = _("{path}, line {line}: GB18030, but other lines are UTF-8. Save the file in a single encoding.")
@@ -187,6 +197,12 @@ def _samples(data: DataFile) -> list[bytes]:
 def _lines(samples: Iterable[bytes]) -> list[bytes]:
     """Return the lines that are not ASCII."""
     return [line for sample in samples for line in sample.split(b"\n") if not line.isascii()]
+
+
+def _are_gb18030(lines: list[bytes]) -> bool:
+    """Return whether most lines are GB18030, and Chinese."""
+    found = [line for line in lines if not _decodes(line, "utf-8") and _decodes(line, "gb18030")]
+    return 2 * len(found) > len(lines) and _is_chinese(found)
 
 
 def _decodes(data: bytes, codec: str) -> bool:
