@@ -84,6 +84,8 @@ def test_posts_that_look_like_notes_are_kept(tmp_path: Path) -> None:
         # Posts without the other cells stand among and below the others.
         lines = [f"{post}{end if at % 2 else end.replace(',', ',1')}\n" for at, post in enumerate(posts)]
         check(write(tmp_path / "f.csv", header + "\n" + "".join(lines)), "10 rows", posts=posts, labels=None)
+    rows = "".join(f"{n},{post},x\n" for n, post in enumerate(POSTS))
+    check(write(tmp_path / "f.csv", f"id,text,other\n{rows}6,,\n"), "7 rows", posts=[*POSTS, ""], labels=None)
     posts = ["好的呀", "坏的呀", "没有标签"]
     check(write(tmp_path / "f.csv", "text,label\n好的呀,1\n坏的呀,0\n没有标签,\n"), "3 rows", posts=posts, labels=None)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from weibo_tui.datasets.parsers import NUMBER, Cells
+from weibo_tui.datasets.parsers import FORMS, NUMBER, Cells
 from weibo_tui.datasets.tables import Dialect, Report, Table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -88,7 +88,8 @@ class _Notes:
         if self._width == 1 or not has_content(row[0]) or any(map(has_content, row[1:])):
             return False
         is_odd = not self._are_usual and self._report.rows > 0 and (is_short or self._width > 2)
-        if len(self.rows) < _MAX_NOTES and (is_odd or _NOTE.fullmatch(str(row[0]))):
+        is_text = not any(form.fullmatch(str(row[0])) for form in FORMS)
+        if len(self.rows) < _MAX_NOTES and ((is_odd and is_text) or _NOTE.fullmatch(str(row[0]))):
             self.rows.append((line, row, is_short))
             return True
         self._are_usual = True
