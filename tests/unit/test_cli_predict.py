@@ -73,7 +73,7 @@ def test_stdin_encoding_is_detected(encoding: str, command: Command, furnished: 
 
 
 def test_stdin_undecodable_line_is_named_once(command: Command, furnished: Path) -> None:
-    lines = "今天的面真好吃\n".encode() + "太差了\n太差了\n".encode("gbk")
+    lines = "今天的面真好吃\n".encode() + b"\xff\xff\n" * 2
     result = command("predict", "-", stdin=lines)
     assert "Line 2 is not utf-8. Name the encoding of the input with --encoding.\n" in result.err
     assert result.err.count("--encoding") == 1
@@ -81,6 +81,15 @@ def test_stdin_undecodable_line_is_named_once(command: Command, furnished: Path)
     assert prediction["text"] == "今天的面真好吃\udcff"
     refused = command("predict", "-", "--encoding", "klingon", stdin=lines)
     assert (refused.code, "Unknown encoding: klingon" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(("first", "second"), [("utf-8", "gb18030"), ("gb18030", "utf-8")])
+def test_stdin_lines_of_two_encodings_are_read(first: str, second: str, command: Command, furnished: Path) -> None:
+    posts = ["今天的面真好吃", "今天的天气真好", "太差了再也不来", "今天的面真难吃"]
+    data = "\n".join(posts[:2] * 300).encode(first) + ("\n" + "\n".join(posts[2:])).encode(second)
+    result = command.ok("predict", "-", "--json", stdin=data)
+    assert [row["text"] for row in json_lines(result.out)] == posts[:2] * 300 + posts[2:]
+    assert result.err.count(f"Line 601 is {second}, not {first}. Lines like it are read as {second}.\n") == 1
 
 
 def test_stdin_carriage_return_ends_no_line(command: Command, furnished: Path) -> None:

@@ -32,7 +32,7 @@ def test_corpus_lines_of_compressed_file(tmp_path: Path, ending: str, compress: 
     assert list(read_lines(path)) == POSTS
     path.write_bytes(compress(TEXT.encode("gb18030")))
     assert list(read_lines(path)) == list(read_lines(path, "gb18030")) == POSTS
-    with pytest.raises(UserInputError, match="Name its encoding with --encoding"):
+    with pytest.raises(UserInputError, match="encoding with --encoding"):
         list(read_lines(path, "utf-8"))
     path.write_bytes(compress(TEXT.encode())[:-9])
     with pytest.raises(UserInputError, match="Cannot read .*corpus.txt"):

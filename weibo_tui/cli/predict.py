@@ -167,7 +167,7 @@ def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
 
     Blank lines count too, so that the output has as many lines as the input. The encoding is detected from the first
     bytes that arrive."""
-    from weibo_tui.datasets.encodings import detect_head_encoding, named_encoding
+    from weibo_tui.datasets.encodings import decode_other, detect_head_encoding, named_encoding
 
     buffer = cast("io.BufferedReader", sys.stdin.buffer)
     encoding = named_encoding(encoding_name) if encoding_name else detect_head_encoding(buffer.peek(1))
@@ -180,7 +180,7 @@ def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
     # Like `wc` and `paste`, a CR inside a line does not end it.
     stream = io.TextIOWrapper(buffer, encoding=codec, errors=errors, newline="\n")
     number = 0
-    is_warned = False
+    warned = set()
     while line := stream.readline(MAX_LINE + 1):
         number += 1
         rest = line
@@ -189,10 +189,15 @@ def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
         if rest is not line:
             message = _("Line {number} is longer than {limit} characters. The rest of it was ignored.")
             echo_info(message.format(number=f"{number:,}", limit=f"{MAX_LINE:,}"))
-        if not is_warned and _UNDECODED.search(line):
+        if not line.isascii() and (decoded := decode_other(line, encoding)):
+            line, other = decoded
+            message = _("Line {number} is {other}, not {encoding}. Lines like it are read as {other}.")
+        else:
+            other = encoding
             message = _("Line {number} is not {encoding}. Name the encoding of the input with --encoding.")
-            echo_info(message.format(number=f"{number:,}", encoding=encoding.name))
-            is_warned = True
+        if other.codec not in warned and (other is not encoding or _UNDECODED.search(line)):
+            echo_info(message.format(number=f"{number:,}", encoding=encoding.name, other=other.name))
+            warned.add(other.codec)
         yield line[:MAX_LINE].rstrip("\r\n")
 
 

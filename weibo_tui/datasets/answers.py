@@ -112,7 +112,7 @@ def read_answers(
     source = open_table(path, replace(columns.table, text="1", label=None))
     predicted = _predicted_column(source, columns.predicted)
     label = _answer_column(source, columns.table.label, predicted)
-    source = replace(source, text_column=predicted, label_column=label, label=None)
+    source = replace(source, text_column=predicted, label_column=label, label=None, other_labels=())
     windows = None
     if columns.by is not None:
         windows = find_windows(source, columns.by, columns.date, columns.collected)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from weibo_tui.datasets.parsers import NUMBER
+from weibo_tui.datasets.parsers import FORMS
+from weibo_tui.text.cleaning import ZERO_WIDTH
+
+_SCORES = ("annotation", "annotations", "choice", "responses", "rating", "stars", "score", "评分", "打分", "星级")
 
 # By the programs that write them: weibo-crawler, weibo-search, MediaCrawler, WeiboSpider, GooSeeker, Bazhuayu,
 # ChineseNlpCorpus, Paddle (text_a), SMP, NLPCC, DataFountain, doccano, Label Studio, Argilla. The more usual first.
@@ -21,7 +24,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         *("label", "labels", "sentiment", "emotion", "class", "category", "polarity", "target"),
         *("标签", "情感", "情感标签", "情感倾向", "情绪", "类别", "分类", "标注"),
         *("情感属性", "情感极性", "情感类别", "情感分类", "情绪标签", "情绪类别", "emotion_label", "sentiment_label"),
-        *("annotation", "annotations", "choice", "responses", "rating", "stars", "score", "评分", "打分", "星级"),
+        *_SCORES,
     ),
     "date": (
         *("created_at", "date", "time", "datetime", "publish_time", "create_time", "create_date_time", "timestamp"),
@@ -41,10 +44,10 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 """Usual names of columns in lower case, by what they hold."""
 
 _KNOWN = frozenset(name for role in ("text", "label") for name in ROLES[role])
-_NO_POST = re.compile(
-    rf"{NUMBER.pattern}|\s*https?://\S*\s*|\s*\d{{2,4}}[-/年.]\d{{1,2}}[-/月.]\d{{1,4}}.*|[\s\d:+.,TZ-]*|\s*[\w-]*\d[\w-]*\s*",
-    re.ASCII | re.DOTALL,
-)
+_NO_POST = re.compile("|".join(form.pattern for form in FORMS), re.ASCII | re.DOTALL)
+_INVISIBLE = re.compile(rf"[{ZERO_WIDTH}\ufeff\u00a0\u3000]")
+_OBVIOUS = ("label", "labels", "标签")  # rather than topics
+_TOPICS = ("class", "category", "target", "类别", "分类")
 _START = 200  # characters of a cell that tell what it is
 _MAX_LABELS = 20
 _MAX_LABEL_LENGTH = 20
@@ -53,8 +56,8 @@ _CLEARLY = 2.0  # times as much text as the next column
 
 
 def fold(name: str) -> str:
-    """Return a name of a column without case and blanks around it."""
-    return name.strip().casefold()
+    """Return a name of a column without case, blanks around it, and invisible characters."""
+    return _INVISIBLE.sub("", name).strip().casefold()
 
 
 def is_known(cell: object) -> bool:
@@ -67,12 +70,15 @@ def find_role(columns: Sequence[str], role: str) -> list[str]:
 
     A column in a column, such as `data.text`, comes after all others, and so do the choices of Label Studio.
     """
-    names = ROLES[role]
-    whole = [column for name in names for column in columns if fold(column) == name]
-    inner = [column for name in names for column in columns if fold(column).endswith(f".{name}")]
+    whole = _named(columns, role)
     if role == "label" and (several := choices(columns)):
         whole = [*(column for column in whole if column != "annotations"), *several]  # of tasks without a choice
+    inner = [column for name in ROLES[role] for column in columns if fold(column).endswith(f".{name}")]
     return list(dict.fromkeys([*whole, *inner]))
+
+
+def _named(columns: Iterable[str], role: str) -> list[str]:
+    return [column for name in ROLES[role] for column in columns if fold(column) == name]
 
 
 def choices(columns: Iterable[str]) -> list[str]:
@@ -102,6 +108,48 @@ def guess_text(sample: Mapping[str, Sequence[Any]]) -> str | None:
     return ranked[0] if is_clear else None
 
 
+def find_other_posts(sample: Mapping[str, Sequence[Any]], text: str) -> list[str]:
+    """Return the other columns with a usual name and posts in them, that are no copies of column `text`."""
+    if fold(text) not in ROLES["text"]:
+        return []
+    others = [column for column in _named(sample, "text") if column != text]
+    return [name for name in others if _has_posts(sample[name]) and not _are_copies(sample[text], sample[name])]
+
+
+def _has_posts(values: Sequence[Any]) -> bool:
+    return 2 * sum(_text(value) != "" for value in values) >= len(values) and _size(values) >= _MIN_POST_LENGTH
+
+
+def _are_copies(values: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Return whether most texts have the same characters, as after cleaning, segmentation or truncation."""
+    pairs = [(set(_text(value)), set(_text(other))) for value, other in zip(values, others, strict=False)]
+    pairs = [(value, other) for value, other in pairs if value and other]
+    same = sum(len(value & other) >= 0.8 * min(len(value), len(other)) for value, other in pairs)
+    return 0 < len(pairs) <= 2 * same
+
+
+def find_other_labels(sample: Mapping[str, Sequence[Any]], label: str) -> list[str]:
+    """Return the other columns with a usual name that have labels, and not the same ones as column `label`.
+
+    A choice of Label Studio is one beside another.
+    """
+    words = list(map(_text, sample[label]))
+    found = []
+    for name in _named(sample, "label"):
+        other = list(map(_text, sample[name]))
+        are_same = len(set(zip(words, other, strict=False))) == len(set(words)) == len(set(other))
+        if name != label and not are_same and _are_labels(set(other) - {""}):
+            found.append(name)
+    several = choices(sample)
+    return [*found, *(name for name in several if name != label)] if label in several else found
+
+
+def is_better_label(label: str, other: str) -> bool:
+    """Return whether the first column has the labels by name: rather `label` than a topic, rather any than a score."""
+    label, other = fold(label), fold(other)
+    return (label in _OBVIOUS and other in _TOPICS) or (label not in _SCORES and other in _SCORES)
+
+
 def guess_label(sample: Mapping[str, Sequence[Any]], text: str | None, is_named: bool) -> str | None:
     """Return the column of labels: the first with a usual name, or without names the only one of few short words."""
     names = find_role([column for column in sample if column != text], "label")
@@ -115,7 +163,11 @@ def is_label_column(values: Sequence[Any]) -> bool:
     """Return whether the cells are two or more of a few short words, each of them often."""
     present = [text for value in values if (text := _text(value))]
     words = set(present)
-    return 2 <= len(words) <= min(_MAX_LABELS, len(present) / 2) and max(map(len, words)) <= _MAX_LABEL_LENGTH
+    return _are_labels(words) and len(words) <= len(present) / 2
+
+
+def _are_labels(words: Collection[str]) -> bool:
+    return 2 <= len(words) <= _MAX_LABELS and max(map(len, words)) <= _MAX_LABEL_LENGTH
 
 
 def _text(value: Any) -> str:

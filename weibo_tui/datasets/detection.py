@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -14,15 +14,18 @@ from weibo_tui.datasets.columns import find_role
 from weibo_tui.datasets.containers import DataFile, open_container
 from weibo_tui.datasets.dialects import (
     SAMPLE,
+    Sample,
     detect_dialect,
     detect_layout,
     detect_newline,
+    find_label_form,
     has_plain_quotes,
-    sample_rows,
 )
 from weibo_tui.datasets.encodings import detect_encoding
 from weibo_tui.datasets.json_files import json_format, read_objects
-from weibo_tui.datasets.parsers import Cells, arrange, open_lines, read_cells
+from weibo_tui.datasets.mojibake import find_mojibake
+from weibo_tui.datasets.parsers import Cells, open_lines, read_cells
+from weibo_tui.datasets.rows import arrange
 from weibo_tui.datasets.sheet_xml import FORMULAS
 from weibo_tui.datasets.tables import MAX_COLUMNS, Columns, Dialect, Layout, Report, Table
 from weibo_tui.datasets.workbooks import empty_sheet_error, find_sheet, read_sheet
@@ -68,6 +71,8 @@ def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequ
         table = _detect_sheet(data, columns)
     else:
         table = _detect_text(data, columns)
+    if columns.sheet is not None and table.format != "xlsx":
+        raise UserInputError(_("{path} has no sheets. Leave --sheet out.").format(path=path))
     report = Report()
     sample = _sample(table, report)
     if sum(map(len, sample.values())) == 0:
@@ -76,23 +81,23 @@ def detect_table(path: Path, columns: Columns) -> tuple[Table, Mapping[str, Sequ
     check_number_of_columns(path, sample)
     if table.format in ("json", "jsonl") and all(map(str.isdecimal, sample)):  # lists without a header
         table = replace(table, layout=Layout(tuple(sample)))
-    repeated = next((name for name, number in Counter(table.layout.names).items() if number > 1), None)
-    if repeated is not None:
-        raise two_columns_error(path, repeated)
     return table, sample
 
 
 def _detect_text(data: DataFile, columns: Columns) -> Table:
     encoding = detect_encoding(data, columns.encoding)
     with open_lines(data, encoding) as lines:
-        sample = lines.read_block(SAMPLE)
-    json = json_format(sample) or ("jsonl" if data.suffix in _JSON_SUFFIXES else None)
+        sample = Sample(data, encoding, lines.read_block(SAMPLE))
+    _check_text(sample, columns)
+    json = json_format(sample.text) or ("jsonl" if data.suffix in _JSON_SUFFIXES else None)
     if json is not None:
-        return Table(data, json, encoding, Dialect(newline=detect_newline(sample)))
-    format_, dialect = detect_dialect(sample, data.suffix)
-    rows = sample_rows(sample, dialect, Layout())[0]
+        return Table(data, json, encoding, Dialect(newline=detect_newline(sample.text)))
+    format_, dialect = detect_dialect(sample)
+    rows = sample.rows(dialect, Layout())[0]
     if format_ == "fasttext":
         return Table(data, format_, encoding, dialect, Layout(("label", "text")))
+    if format_ == "txt" and not columns.header and (form := find_label_form([row[0] for row in rows])):
+        return Table(data, "lines", encoding, dialect, Layout(("label", "text"), forms=((0, form),)))
     layout = detect_layout(rows, columns.header, format_ == "txt")
     if format_ == "tsv" and dialect.quotes:
         # Many programs write TSV without quoting, and few posts have quotes, so that the first rows may have none.
@@ -100,6 +105,21 @@ def _detect_text(data: DataFile, columns: Columns) -> Table:
             quoted = (line for line in lines.first(_MAX_SCANNED) if '"' in line)
             dialect = replace(dialect, quotes=not has_plain_quotes(quoted, dialect.delimiter, len(layout.names)))
     return Table(data, format_, encoding, dialect, layout)
+
+
+def _check_text(sample: Sample, columns: Columns) -> None:
+    """Raise UserInputError for text that is unreadable."""
+    if (found := find_mojibake(io.StringIO(sample.text))) is None:
+        return
+    message = _(
+        "{path}, line {line}: {right} text was opened as {wrong} and saved, so that it is unreadable ({text}). Export "
+        "it again from the original."
+    )
+    if not found.right:
+        message = _("{path}, line {line}: characters were lost ({text}). Export the file again from the original.")
+    elif columns.encoding is not None and sample.encoding.codec != "utf-8":
+        message = _("{path}, line {line}: the file is {right}, not {wrong} ({text}). Choose it with --encoding.")
+    raise UserInputError(message.format(path=sample.data.path, **found._asdict()))
 
 
 def _detect_sheet(data: DataFile, columns: Columns) -> Table:
@@ -154,8 +174,3 @@ def _sample(table: Table, report: Report) -> dict[str, list[Any]]:
 def read_records(table: Table, report: Report) -> Iterator[Cells]:
     """Yield the records of a table of cells."""
     return read_sheet(table, report) if table.format == "xlsx" else read_cells(table, report)
-
-
-def two_columns_error(path: Path, name: str) -> UserInputError:
-    message = _("{path} has two columns named {name}. Give each column its own name.")
-    return UserInputError(message.format(path=path, name=repr(truncate(name))))

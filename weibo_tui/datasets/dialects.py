@@ -7,13 +7,16 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from weibo_tui.datasets.columns import fold, is_known, is_label_column
-from weibo_tui.datasets.parsers import FASTTEXT, NUMBER, Lines, fits, has_content, parse
-from weibo_tui.datasets.tables import Dialect, Format, Layout, Report
+from weibo_tui.datasets.containers import DataFile
+from weibo_tui.datasets.encodings import Encoding
+from weibo_tui.datasets.parsers import FASTTEXT, FORMS, ID, NUMBER, Lines, fits, parse
+from weibo_tui.datasets.rows import has_content
+from weibo_tui.datasets.tables import Dialect, Form, Format, Layout, Report
 
 SAMPLE = 2**18
 """Characters at the start of a file from which its form is detected."""
@@ -25,26 +28,57 @@ _MAX_NAME = 30
 _SENTENCE = re.compile(r"[，。！？、：；…“”【】\[\]#@!?]|https?:")
 _NAME = re.compile(r"[A-Za-z_][\w .-]*")
 _SEP = re.compile(r'"?sep=(.)"?\r?\n')
-_MIN_KIND = 5  # rows
+_MIN_FORMED = 5  # rows
+_MAX_CLASSES = 8
+_MIN_CLASS = 3  # lines of a label
+_MIN_OF_ONE = 20  # lines with the same label
 
 
-def detect_dialect(sample: str, suffix: str) -> tuple[Format, Dialect]:
-    """Return format and dialect of a text that begins with `sample`, which ends with a line."""
-    lines = list(islice((line for line in io.StringIO(sample, newline="") if line.strip()), _LINES))
-    newline = detect_newline(sample)
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The start of a file in whole lines."""
+
+    data: DataFile
+    encoding: Encoding
+    text: str
+
+    def rows(self, dialect: Dialect, layout: Layout) -> tuple[list[list[str]], Report]:
+        """Return the records, and the report of what cannot be read."""
+        report = Report()
+        lines = Lines(self.data.path, io.StringIO(self.text, newline=""), self.encoding.name)
+        return [row for _line, row in parse(lines, dialect, layout, report)], report
+
+
+def detect_dialect(sample: Sample) -> tuple[Format, Dialect]:
+    """Return format and dialect of a text."""
+    lines = list(islice((line for line in io.StringIO(sample.text, newline="") if line.strip()), _LINES))
+    newline = detect_newline(sample.text)
     if lines and sum(FASTTEXT.match(line) is not None for line in lines) > 0.8 * len(lines):
         return "fasttext", Dialect("", newline=newline)
-    match = _SEP.match(sample)
-    delimiter = match[1] if match else _delimiter(lines, suffix)
+    match = _SEP.match(sample.text)
+    delimiter = match[1] if match else _delimiter(lines, sample.data.suffix)
     if not delimiter:
         return "txt", Dialect("", newline=newline)
     doubled = Dialect(delimiter, newline=newline)
     choices = [doubled]
-    if '"' in sample:
-        choices += [Dialect(delimiter, escape="\\", newline=newline)] if '\\"' in sample else []
+    if '"' in sample.text:
+        choices += [Dialect(delimiter, escape="\\", newline=newline)] if '\\"' in sample.text else []
         choices += [Dialect(delimiter, quotes=False, newline=newline)]
     dialect = choices[0] if len(choices) == 1 else min(choices, key=lambda choice: _faults(sample, choice))
     return "tsv" if delimiter == "\t" else "csv", dialect
+
+
+def find_label_form(lines: Sequence[str]) -> Form | None:
+    """Return the form of the labels where almost each line begins with one of a few, and a blank; otherwise None."""
+    counts = Counter(words[0] for line in lines if len(words := line.split(maxsplit=1)) == 2)
+    labels = frozenset(word for word, number in counts.items() if number >= _MIN_CLASS)
+    are_numbers = all(map(NUMBER.fullmatch, labels))
+    is_few = 1 < len(labels) <= _MAX_CLASSES and max(map(len, labels)) <= _MAX_NAME
+    # A file may be sorted by label.
+    is_one = are_numbers and len(labels) == 1 and len(lines) >= _MIN_OF_ONE
+    if not (is_few or is_one) or sum(counts[label] for label in labels) < 0.95 * len(lines):
+        return None
+    return NUMBER if are_numbers else labels
 
 
 def has_plain_quotes(lines: Iterable[str], delimiter: str, width: int) -> bool:
@@ -69,13 +103,6 @@ def detect_newline(sample: str) -> str:
     """Return the end of the first line."""
     first = next(io.StringIO(sample, newline=""), "")
     return "\r\n" if first.endswith("\r\n") else "\r" if first.endswith("\r") else "\n"
-
-
-def sample_rows(sample: str, dialect: Dialect, layout: Layout) -> tuple[list[list[str]], Report]:
-    """Return the records of a sample, and the report of what cannot be read."""
-    report = Report()
-    lines = Lines(Path(), io.StringIO(sample, newline=""))
-    return [row for _line, row in parse(lines, dialect, layout, report)], report
 
 
 def _delimiter(lines: Sequence[str], suffix: str) -> str:
@@ -107,15 +134,15 @@ def _regularity(lines: Sequence[str], delimiter: str) -> tuple[float, bool]:
         fitting = [row for row in rows if 1 < len(row) <= widest and (header or len(row) == width)]
         # Rows that were merged by a quote are fewer records than lines.
         share = len(fitting) / max(1, len(rows)) if width > 1 else 0.0
-        has_columns = bool(header) or any(_kind(column) is not False for column in zip(*fitting, strict=False))
+        has_columns = bool(header) or any(_form(column) for column in zip(*fitting, strict=False))
         best = max(best, (share, has_columns))
     return best
 
 
-def _faults(sample: str, dialect: Dialect) -> int:
+def _faults(sample: Sample, dialect: Dialect) -> int:
     """Return the number of rows and cells that do not fit the dialect."""
-    layout = detect_layout(sample_rows(sample, dialect, Layout())[0], None)
-    rows, report = sample_rows(sample, dialect, layout)
+    layout = detect_layout(sample.rows(dialect, Layout())[0], None)
+    rows, report = sample.rows(dialect, layout)
     faults = report.num_bad + report.odd + sum(len(row) != len(layout.names) for row in rows)
     if not dialect.quotes:
         faults += sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for row in rows for cell in row)
@@ -138,7 +165,7 @@ def detect_layout(rows: Sequence[Sequence[Any]], has_header: bool | None, is_lin
     if not has_header:
         width = _width(rows[titles:])
         names: list[str] = [str(number) for number in range(1, width + 1)]
-        return Layout(tuple(names), (), titles, _kinds(rows[titles:], width))
+        return Layout(tuple(names), (), titles, _forms(rows[titles:], width))
     header = ["" if cell is None else str(cell) for cell in rows[titles]]
     width = _width(below) if below else len(header)
     if width == len(header) + 1 and _are_row_numbers([row[0] for row in below]):
@@ -146,8 +173,11 @@ def detect_layout(rows: Sequence[Sequence[Any]], has_header: bool | None, is_lin
     while len(header) > 1 and not header[-1].strip() and _is_empty(below, len(header) - 1):
         header.pop()
     taken = {fold(name) for name in header}
-    names = [name if name.strip() else _free_name(at + 1, taken) for at, name in enumerate(header)]
-    return Layout(tuple(names), tuple(header), titles, _kinds(below, len(names)))
+    names = []
+    for at, name in enumerate(header):
+        is_free = name.strip() and name not in names
+        names.append(name if is_free else _free_name(f"{name} ({at + 1})" if name.strip() else str(at + 1), taken))
+    return Layout(tuple(names), tuple(header), titles, _forms(below, len(names)))
 
 
 def _titles(rows: Sequence[Sequence[Any]]) -> int:
@@ -181,24 +211,24 @@ def _is_header(first: Sequence[str], below: Sequence[Sequence[Any]]) -> bool:
         return True  # pandas numbers columns without names, from 0
     if not are_names or not names:
         return False
-    kinds = [(cell, _kind([row[at] for row in below if at < len(row)])) for at, cell in enumerate(first)]
-    formed = [(cell, kind) for cell, kind in kinds if not isinstance(kind, bool)]
+    forms = [(cell, _form([row[at] for row in below if at < len(row)])) for at, cell in enumerate(first)]
+    formed = [(cell, form) for cell, form in forms if form]
     if formed:
-        return all(cell == "" or not fits(cell, kind) for cell, kind in formed)
+        return all(cell == "" or not fits(cell, form) for cell, form in formed)
     return len(first) > 1 or _NAME.fullmatch(first[0]) is not None
 
 
-def _kind(values: Sequence[Any]) -> frozenset[str] | bool | None:
-    """Return the form of the cells of a column: None for numbers, a set of words, False for any text."""
-    present = [str(value).strip() for value in values if value is not None and str(value).strip()]
-    if present and all(map(NUMBER.fullmatch, present)):
-        return None
-    return frozenset(present) if len(present) >= _MIN_KIND and is_label_column(present) else False
+def _form(values: Sequence[Any]) -> Form | None:
+    """Return the form of the cells of a column, None for any text."""
+    present = [text for value in values if value is not None and (text := str(value).strip())]
+    if form := next((form for form in FORMS if present and all(map(form.fullmatch, present))), None):
+        return form if form is not ID or len(present) >= _MIN_FORMED else None
+    return frozenset(present) if len(present) >= _MIN_FORMED and is_label_column(present) else None
 
 
-def _kinds(rows: Sequence[Sequence[Any]], width: int) -> tuple[tuple[int, frozenset[str] | None], ...]:
-    kinds = ((at, _kind([row[at] for row in rows if len(row) == width])) for at in range(width))
-    return tuple((at, kind) for at, kind in kinds if not isinstance(kind, bool))
+def _forms(rows: Sequence[Sequence[Any]], width: int) -> tuple[tuple[int, Form], ...]:
+    forms = ((at, _form([row[at] for row in rows if len(row) == width])) for at in range(width))
+    return tuple((at, form) for at, form in forms if form)
 
 
 def _are_row_numbers(values: Sequence[Any]) -> bool:
@@ -209,10 +239,9 @@ def _is_empty(rows: Sequence[Sequence[Any]], at: int) -> bool:
     return not any(at < len(row) and has_content(row[at]) for row in rows)
 
 
-def _free_name(number: int, taken: set[str]) -> str:
-    """Return the number of a column without a name as its name."""
-    name = str(number)
-    while name in taken:
+def _free_name(name: str, taken: set[str]) -> str:
+    """Return a name for a column without one of its own, and add it to those that are taken."""
+    while fold(name) in taken:
         name += "_"
-    taken.add(name)
+    taken.add(fold(name))
     return name

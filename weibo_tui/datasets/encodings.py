@@ -1,14 +1,16 @@
 """Detect the encoding of a text file from its byte order mark or its bytes, unless the user names it.
 
-Small files are read whole, large ones in samples, so that a file of any size opens at once. If a guess proves wrong
-further on, reading stops and names the line.
+Small files are read whole, large ones in samples, so that a file of any size opens at once. Some lines may not decode,
+and become bad rows.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from weibo_tui.datasets.containers import DataFile
 from weibo_tui.errors import UserInputError
@@ -27,9 +29,10 @@ _MARKS = (
     (b"\x84\x31\x95\x33", "gb18030"),
 )
 # Every page of Chinese has some of these, and bytes of another encoding seldom decode to them.
-_COMMON = frozenset("的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会，。！？、：")
+COMMON = frozenset("的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会，。！？、：")
 
-_ASCII = re.compile("[\0-\x7f]+")
+_CHINESE = re.compile("[\u3000-\u9fff]{4}")  # GB18030 decodes as UTF-8 by chance, but not to this
+ASCII = re.compile("[\0-\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,17 @@ class Encoding:
     @property
     def holds_everything(self) -> bool:
         """True if every Unicode character can be written in it."""
-        return self.codec in ("utf-8", "gb18030") or self.codec.startswith(("utf-16", "utf-32"))
+        return self.codec in ("utf-8", "gb18030") or self.is_wide
+
+    @property
+    def is_wide(self) -> bool:
+        """True if ASCII characters have more than a byte."""
+        return self.codec.startswith(("utf-16", "utf-32"))
+
+    @property
+    def errors(self) -> str:
+        """The error handler for decoding: bytes that do not decode become surrogates, where each line is by itself."""
+        return "strict" if self.is_wide else "surrogateescape"
 
 
 def detect_encoding(data: DataFile, name: str | None = None) -> Encoding:
@@ -63,15 +76,26 @@ def detect_encoding(data: DataFile, name: str | None = None) -> Encoding:
     with data.open() as file:
         head = file.read(SAMPLE_BYTES)
     if name is not None:
-        return named_encoding(name, _marked(head))
+        return _checked(data, head, named_encoding(name, _marked(head)))
     return _marked(head) or _detect_utf16(head) or _detect_by_content(data)
 
 
 def detect_head_encoding(head: bytes) -> Encoding:
     """Return the encoding of a stream that begins with `head`. Where it is uncertain, this is UTF-8."""
-    lines = head[: head.rfind(b"\n") + 1] or head
-    is_gb18030 = not _decodes(lines, "utf-8") and _decodes(lines, "gb18030") and _is_chinese([lines])
-    return _marked(head) or _detect_utf16(head) or Encoding("gb18030" if is_gb18030 else "utf-8")
+    lines = _lines([head[: head.rfind(b"\n") + 1] or head])
+    return _marked(head) or _detect_utf16(head) or Encoding("gb18030" if _are_gb18030(lines) else "utf-8")
+
+
+def decode_other(line: str, encoding: Encoding) -> tuple[str, Encoding] | None:
+    """Return a line that is in the other one of UTF-8 and GB18030, decoded so, and that encoding; otherwise None."""
+    if encoding.is_wide:
+        return None
+    data = line.encode(encoding.codec, "surrogateescape")
+    if encoding.codec == "utf-8" and not _decodes(data, "utf-8") and _decodes(data, "gb18030") and _is_chinese([data]):
+        return data.decode("gb18030"), Encoding("gb18030")
+    if encoding.codec == "gb18030" and _decodes(data, "utf-8") and _CHINESE.search(data.decode()):
+        return data.decode(), Encoding("utf-8")
+    return None
 
 
 def _marked(head: bytes) -> Encoding | None:
@@ -112,13 +136,33 @@ def _detect_utf16(head: bytes) -> Encoding | None:
     return None
 
 
+def _checked(data: DataFile, head: bytes, encoding: Encoding) -> Encoding:
+    """Return the encoding. Raise UserInputError where most lines of the file's head do not decode in it."""
+    lines = _lines([head.rpartition(b"\n")[0] or head])
+    if encoding.is_wide or 2 * sum(_decodes(line, encoding.codec) for line in lines) >= len(lines):
+        return encoding
+    raise undecoded_error(data.path, first_bad_line(data, encoding), encoding.name)
+
+
+def undecoded_error(path: Path, line: int | None, encoding: str) -> UserInputError:
+    message = _("{path}, line {line}: not {encoding}. Name the file's encoding with --encoding.")
+    return UserInputError(message.format(path=path, line=line, encoding=encoding))
+
+
 def _detect_by_content(data: DataFile) -> Encoding:
     samples = _samples(data)
     if all(_decodes(sample, "utf-8") for sample in samples):
         return Encoding("utf-8")
-    if all(_decodes(sample, "gb18030") for sample in samples) and _is_chinese(samples):
-        return Encoding("gb18030")
+    lines = _lines(samples)
+    utf_8 = [line for line in lines if _decodes(line, "utf-8")]
     line = first_bad_line(data, Encoding("utf-8"))
+    if _are_gb18030(lines):
+        if not any(_CHINESE.search(text.decode()) for text in utf_8):
+            return Encoding("gb18030")
+        message = _("{path}, line {line}: GB18030, but other lines are UTF-8. Save the file in a single encoding.")
+        raise UserInputError(message.format(path=data.path, line=line))
+    if 2 * len(utf_8) >= len(lines):
+        return Encoding("utf-8")
     message = _(
         "Cannot detect the encoding of {path} (not UTF-8 from line {line} on). Save it as UTF-8, or name its "
         "encoding with --encoding."
@@ -150,6 +194,17 @@ def _samples(data: DataFile) -> list[bytes]:
         return samples
 
 
+def _lines(samples: Iterable[bytes]) -> list[bytes]:
+    """Return the lines that are not ASCII."""
+    return [line for sample in samples for line in sample.split(b"\n") if not line.isascii()]
+
+
+def _are_gb18030(lines: list[bytes]) -> bool:
+    """Return whether most lines are GB18030, and Chinese."""
+    found = [line for line in lines if not _decodes(line, "utf-8") and _decodes(line, "gb18030")]
+    return 2 * len(found) > len(lines) and _is_chinese(found)
+
+
 def _decodes(data: bytes, codec: str) -> bool:
     try:
         data.decode(codec)
@@ -160,9 +215,9 @@ def _decodes(data: bytes, codec: str) -> bool:
 
 def _is_chinese(samples: list[bytes]) -> bool:
     # Big5, Latin-1 and broken UTF-8 often decode as GB18030 too.
-    text = _ASCII.sub("", "".join(sample.decode("gb18030") for sample in samples))
+    text = ASCII.sub("", b"".join(samples).decode("gb18030"))
     simplified = len(text.encode("gb2312", "ignore")) / 2  # of two bytes each
-    return simplified >= 0.9 * len(text) or sum(map(text.count, _COMMON)) >= 0.1 * len(text)
+    return simplified >= 0.9 * len(text) or sum(map(text.count, COMMON)) >= 0.1 * len(text)
 
 
 def first_bad_line(data: DataFile, encoding: Encoding) -> int | None:

@@ -61,8 +61,9 @@ def read_objects(table: Table, report: Report, text: str = "") -> Iterator[Recor
 
     What is no record otherwise is skipped, and so are records without a value for `text`, the column of posts.
     """
-    with open_lines(table.data, table.encoding, None if table.format == "jsonl" else "") as lines:
-        if table.format == "jsonl":
+    is_lines = table.format == "jsonl"
+    with open_lines(table.data, table.encoding, None if is_lines else "", None if is_lines else "strict") as lines:
+        if is_lines:
             items = _read_lines(lines, report)
         else:
             items = ((number, "", item) for number, item in enumerate(_read_items(table, lines), 1))
@@ -95,8 +96,9 @@ def _header(first: list[Any]) -> list[str]:
 def _read_lines(lines: Lines, report: Report) -> Iterator[tuple[int, str, Any]]:
     """Yield the number, the text and the value of each line of JSON, also where objects follow without a line end."""
     for line in lines:
+        is_bad = lines.skip_undecoded(report)
         lines.begin_record()
-        if not (text := line.strip()):
+        if is_bad or not (text := line.strip()):
             continue
         at = 0
         values = []

@@ -11,13 +11,12 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from weibo_tui.datasets.containers import DataFile
-from weibo_tui.datasets.encodings import Encoding, first_bad_line
-from weibo_tui.datasets.tables import MAX_CELL, MAX_RECORD, Dialect, Layout, Report, Table
+from weibo_tui.datasets.encodings import Encoding, first_bad_line, undecoded_error
+from weibo_tui.datasets.tables import MAX_CELL, MAX_RECORD, Dialect, Form, Layout, Report, Table
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
@@ -25,9 +24,19 @@ Cells: TypeAlias = tuple[int, list[Any]]
 """The number of a record's first line (from 1), and its cells."""
 
 NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*")
+ID = re.compile(r"\s*[\w-]*\d[\w-]*\s*", re.ASCII)
+FORMS = (
+    NUMBER,
+    re.compile(r"\s*https?://\S*\s*"),
+    re.compile(r"\s*\d{2,4}[-/年.]\d{1,2}[-/月.]\d{1,4}.*|[\s\d:+.,TZ-]+", re.ASCII | re.DOTALL),  # dates and times
+    ID,
+)
+"""Forms of cells that are no posts."""
+
 FASTTEXT = re.compile(r"\s*((?:__label__[^\s,]+[\s,]*)+)(.*)", re.DOTALL)
-_TOTALS = ("合计", "总计", "小计", "共计", "total", "sum")
+_UNDECODED = re.compile("[\udc80-\udcff]")
 _BLOCK = 2**18  # characters that are parsed at once
+_MIN_SWALLOWED = 10  # lines
 
 
 class Lines:
@@ -36,8 +45,9 @@ class Lines:
     `number` is that of the last line. The lines of one record have at most MAX_RECORD characters.
     """
 
-    def __init__(self, path: Path, stream: io.TextIOBase) -> None:
+    def __init__(self, path: Path, stream: io.TextIOBase, encoding: str = "") -> None:
         self._path = path
+        self._encoding = encoding
         self._stream = stream
         self._waiting: deque[str] = deque()
         self.number = 0
@@ -51,6 +61,17 @@ class Lines:
     @property
     def has_waiting(self) -> bool:
         return bool(self._waiting)
+
+    def skip_undecoded(self, report: Report) -> bool:
+        """Add the current record to the bad rows, and return True, where it has bytes that do not decode."""
+        if all(map(is_decoded, self.record)):
+            return False
+        start = self.number - len(self.record) + 1
+        if start == 1:  # which may be the header
+            raise undecoded_error(self._path, start, self._encoding)
+        reason = _("not {encoding}").format(encoding=self._encoding)
+        report.skip(start, reason, _UNDECODED.sub("\ufffd", "".join(self.record)))
+        return True
 
     def put_back(self, lines: list[str]) -> None:
         """Read these lines again."""
@@ -90,18 +111,31 @@ class Lines:
         return line
 
 
+def is_decoded(text: str) -> bool:
+    """Return whether all bytes of a text from a file were decoded. Others are surrogates."""
+    try:
+        text.encode("utf-16-le")  # the fastest codec that refuses them
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @contextmanager
-def open_lines(data: DataFile, encoding: Encoding, newline: Literal[""] | None = "") -> Iterator[Lines]:
-    """Open a file for reading its decoded lines, after its byte order mark. Raise UserInputError where they do not
-    decode."""
+def open_lines(
+    data: DataFile, encoding: Encoding, newline: Literal[""] | None = "", errors: str | None = None
+) -> Iterator[Lines]:
+    """Open a file for reading its decoded lines, after its byte order mark.
+
+    `errors` is the error handler (default: that of the encoding). Raise UserInputError where it is strict, and the file
+    does not decode.
+    """
     try:
         with data.open() as file:
             file.read(len(encoding.mark))
-            yield Lines(data.path, io.TextIOWrapper(file, encoding=encoding.codec, newline=newline))
+            stream = io.TextIOWrapper(file, encoding.codec, errors or encoding.errors, newline)
+            yield Lines(data.path, stream, encoding.name)
     except UnicodeError as error:
-        message = _("{path}, line {line}: not {encoding}. Name the file's encoding with --encoding.")
-        line = first_bad_line(data, encoding)
-        raise UserInputError(message.format(path=data.path, line=line, encoding=encoding.name)) from error
+        raise undecoded_error(data.path, first_bad_line(data, encoding), encoding.name) from error
 
 
 def read_cells(table: Table, report: Report) -> Iterator[Cells]:
@@ -109,6 +143,8 @@ def read_cells(table: Table, report: Report) -> Iterator[Cells]:
     with open_lines(table.data, table.encoding) as lines:
         if table.format == "fasttext":
             yield from _read_fasttext(lines, report)
+        elif table.format == "lines":
+            yield from _read_label_lines(lines, table.layout, report)
         else:
             yield from parse(lines, table.dialect, table.layout, report)
 
@@ -117,25 +153,31 @@ def parse(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Ite
     """Yield the records of delimited text without blank lines. Most are parsed in blocks of whole lines."""
     if not dialect.delimiter:
         for line in lines:
-            lines.begin_record()
-            if text := line.rstrip("\r\n"):
+            if not lines.skip_undecoded(report) and (text := line.rstrip("\r\n")):
                 yield lines.number, [text]
+            lines.begin_record()
         return
     csv.field_size_limit(MAX_CELL)
+    is_bars = dialect.delimiter == "|"
     while block := lines.read_block():
         reader = csv.reader(io.StringIO(block, newline=""), strict=True, **_csv_format(dialect))
         try:
             rows = list(reader)
         except csv.Error:
             rows = []
-        if len(rows) == reader.line_num:
+        if len(rows) == reader.line_num and is_decoded(block):
             for row in rows:
                 lines.number += 1
-                if row:
+                if row and not (is_bars and _is_rule(row)):
                     yield lines.number, row
             continue
         lines.wait(list(io.StringIO(block, newline="")))
         yield from _parse_carefully(lines, dialect, layout, report)
+
+
+def _is_rule(row: list[str]) -> bool:
+    """Return whether a row is the line below the header of a Markdown table."""
+    return any(row) and not any(cell.strip("-: ") for cell in row) and "--" in "".join(row)
 
 
 def _csv_format(dialect: Dialect) -> dict[str, Any]:
@@ -159,9 +201,11 @@ def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Rep
             row = next(csv.reader(lines, strict=True, **_csv_format(dialect)))
         except csv.Error as error:
             reason = str(error)
-        if len(lines.record) > 1 and (row is None or _has_swallowed(lines.record[1:], dialect, layout)):
+        if len(lines.record) > 1 and (row is None or _has_swallowed(lines.record, dialect, layout)):
             lines.put_back(lines.record[1:])
             report.skip(start, _("a quote opens here and does not close in its row"), lines.record[0])
+        elif lines.skip_undecoded(report):
+            continue
         elif row is None:
             row = _parse_alone(lines.record[0], dialect, layout)
             if row is None:
@@ -169,7 +213,9 @@ def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Rep
             else:
                 report.odd += 1
                 yield start, row
-        elif row:
+        elif row and not (dialect.delimiter == "|" and _is_rule(row)):
+            if len(lines.record) > 1 and not layout.forms:
+                report.join(len(lines.record))
             yield start, row
 
 
@@ -189,84 +235,52 @@ def _parse_alone(line: str, dialect: Dialect, layout: Layout) -> list[str] | Non
 
 
 def _has_swallowed(lines: list[str], dialect: Dialect, layout: Layout) -> bool:
-    """Return whether each of these lines, the last up to its quote, is a row by itself."""
-    if not layout.kinds:
-        return False
-    inner = lines[:-1] or [lines[-1].partition('"')[0]]
-    rows = [_parse_alone(line, dialect, layout) or [] for line in inner]
-    return all(len(row) == len(layout.names) and all(fits(row[at], kind) for at, kind in layout.kinds) for row in rows)
+    """Return whether the lines of a record with a line end in a cell are rows by themselves.
+
+    Posts have commas too, so that without a column of one form many lines must have the width of the table.
+    """
+    first, *inner, last = lines
+    inner = [line for line in inner if line.strip()]
+    rows = sum(_is_row(line, dialect, layout) for line in inner)
+    if not layout.forms:
+        return len(layout.names) > 1 and len(inner) >= _MIN_SWALLOWED and rows == len(inner)
+    if inner:
+        return rows >= 0.8 * len(inner)
+    start = last.partition('"')[0]
+    return _is_row(start, dialect, layout) or all(_is_row(line, dialect, layout) for line in (first, last))
 
 
-def fits(cell: str, kind: frozenset[str] | None) -> bool:
+def _is_row(line: str, dialect: Dialect, layout: Layout) -> bool:
+    row = _parse_alone(line, dialect, layout) or []
+    return len(row) == len(layout.names) and all(fits(row[at], form) for at, form in layout.forms)
+
+
+def fits(cell: str, form: Form) -> bool:
     """Return whether a cell has the form of its column."""
-    return cell in kind if kind is not None else NUMBER.fullmatch(cell) is not None
+    return cell.strip() in form if isinstance(form, frozenset) else form.fullmatch(cell) is not None
 
 
 def _read_fasttext(lines: Lines, report: Report) -> Iterator[Cells]:
     for line in lines:
-        lines.begin_record()
-        if match := FASTTEXT.fullmatch(line.rstrip("\r\n")):
+        if lines.skip_undecoded(report):
+            pass
+        elif match := FASTTEXT.fullmatch(line.rstrip("\r\n")):
             labels = match[1].replace("__label__", " ").replace(",", " ").split()
             yield lines.number, [",".join(labels), match[2]]
         elif line.strip():
             report.skip(lines.number, _("the line does not begin with __label__"), line)
+        lines.begin_record()
 
 
-def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int = 0) -> Iterator[Cells]:
-    """Yield the rows below the header, each with a cell for each column.
-
-    A row with fewer than `needed` cells, or with more than the columns, is skipped, and so are a repeated header and a
-    row of totals. Raise UserInputError for a second header in another order.
-    """
-    layout = table.layout
-    width, header = len(layout.names), [_name(cell) for cell in layout.header]
-    special = {*header, *(_TOTALS if header else ())}
-    for line, row in islice(records, layout.titles + bool(header), None):
-        if len(row) != width:
-            if not any(map(has_content, row)):
-                continue
-            if any(map(has_content, row[width:])):
-                message = _("{number} cells, but the header has {expected}")
-                report.skip(line, message.format(number=len(row), expected=width), _join(row, table.dialect))
-                continue
-            if len(row) < needed:
-                message = _("{number} cells, but the post or its label is in cell {needed}")
-                report.skip(line, message.format(number=len(row), needed=needed), _join(row, table.dialect))
-                continue
-            report.short += len(row) < width and table.format != "xlsx"
-            row = [*row[:width], *[""] * (width - len(row))]  # noqa: PLW2901
-        if header and _name(row[0]) in special:
-            if _is_header_again(table, line, row, header):
-                report.repeated += 1
-                continue
-            if _name(row[0]) in _TOTALS and not any(has_content(cell) and not _is_number(cell) for cell in row[1:]):
-                report.skip(line, _("a row of totals"), _join(row, table.dialect))
-                continue
-        report.rows += 1
-        yield line, row
-
-
-def _is_header_again(table: Table, line: int, row: list[Any], header: list[str]) -> bool:
-    """Return whether the header stands again. Raise UserInputError where its columns are in another order."""
-    names = [_name(cell) for cell in row]
-    if names != header and sorted(names) == sorted(header):
-        message = _("{path}, line {line}: a second header with the columns in another order. Split the file there.")
-        raise UserInputError(message.format(path=table.path, line=line))
-    return names == header
-
-
-def _name(cell: object) -> str:
-    """Return a cell as it is compared with names. Files that were joined have a byte order mark inside."""
-    return str(cell).strip("\ufeff \t:：").casefold()
-
-
-def _is_number(cell: object) -> bool:
-    return NUMBER.fullmatch(str(cell).strip().rstrip("%")) is not None
-
-
-def has_content(cell: object) -> bool:
-    return cell is not None and str(cell).strip() != ""
-
-
-def _join(row: list[Any], dialect: Dialect) -> str:
-    return (dialect.delimiter or ",").join("" if cell is None else str(cell) for cell in row)
+def _read_label_lines(lines: Lines, layout: Layout, report: Report) -> Iterator[Cells]:
+    """Yield the label at the start of each line, up to a blank, and the post after it."""
+    ((_at, form),) = layout.forms
+    for line in lines:
+        words = line.split(maxsplit=1)
+        if lines.skip_undecoded(report):
+            pass
+        elif len(words) == 2 and fits(words[0], form):
+            yield lines.number, [words[0], words[1].rstrip("\r\n")]
+        elif words:
+            report.skip(lines.number, _("the line does not begin with a label"), line)
+        lines.begin_record()

@@ -19,11 +19,11 @@ from weibo_tui.datasets.detection import (
     check_readable,
     detect_table,
     read_records,
-    two_columns_error,
 )
 from weibo_tui.datasets.json_files import read_objects, single
 from weibo_tui.datasets.labels import normalize_label
-from weibo_tui.datasets.parsers import Cells, arrange
+from weibo_tui.datasets.parsers import Cells
+from weibo_tui.datasets.rows import arrange
 from weibo_tui.datasets.tables import (
     FORMAT_NAMES,
     MAX_BAD_SHARE,
@@ -50,7 +50,10 @@ _STEP = 1000  # rows between two steps of progress
 
 @dataclass(frozen=True, slots=True)
 class PostTable:
-    """A table of posts that can be read, and its columns; `label` is that of all its posts, if they have one."""
+    """A table of posts that can be read, and its columns.
+
+    `label` is that of all its posts, if they have one. `other_labels` are columns that could be the label column too.
+    """
 
     table: Table
     columns: tuple[str, ...]
@@ -58,6 +61,7 @@ class PostTable:
     label_column: str | None
     max_bad_rows: float = MAX_BAD_SHARE
     label: str | None = None
+    other_labels: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -79,7 +83,7 @@ class PostTable:
 
     def column(self, requested: str, option: str) -> str:
         """Return the column of a name or number (from 1). Raise UserInputError where it does not exist."""
-        found = _requested(self.path, self.columns, requested, option)
+        found = _requested(self.table, self.columns, requested, option)
         assert found is not None  # it is only where none is requested
         return found
 
@@ -96,7 +100,9 @@ class PostTable:
             parts.append(message.format(name=truncate(self.table.sheet), number=self.table.num_sheets))
         if not self.table.dialect.quotes:
             parts.append(_("without quoting"))
-        if self.table.is_named:
+        if self.format == "lines":
+            parts.append(_("a label and a post per line"))
+        elif self.table.is_named:
             parts.append(_("posts in {column}").format(column=truncate(self.text_column.strip())))
         elif self.format == "txt":
             parts.append(_("a post per line"))
@@ -107,10 +113,13 @@ class PostTable:
             parts[-1] = content
         if self.label is not None:
             parts.append(_("all labeled {label}").format(label=truncate(self.label)))
-        elif self.label_column is not None:
+        elif self.label_column is not None and self.format != "lines":
             message = _("labels in {column}") if self.table.is_named else _("labels in column {column}")
             parts.append(message.format(column=truncate(self.label_column.strip())))
-        return f"{self.path.name}: {join_list([*parts, *_counts(self.table.layout, report)])}"
+        if self.other_labels:
+            parts.append(_("other labels in {columns}").format(columns=join_names(self.other_labels)))
+        line = f"{self.path.name}: {join_list([*parts, *_counts(self.table.layout, report)])}"
+        return " ".join(line.splitlines())  # names may have line ends
 
 
 def _counts(layout: Layout, report: Report | None) -> Iterator[str]:
@@ -127,6 +136,9 @@ def _counts(layout: Layout, report: Report | None) -> Iterator[str]:
         yield ngettext("{number:,} short row filled up", "{number:,} short rows filled up", report.short).format(
             number=report.short
         )
+    if report.joined:
+        message = ngettext("{number:,} row of {lines} lines", "{number:,} rows of up to {lines} lines", report.joined)
+        yield message.format(number=report.joined, lines=report.longest)
     if report.repeated:
         yield ngettext("{number:,} repeated header", "{number:,} repeated headers", report.repeated).format(
             number=report.repeated
@@ -175,27 +187,37 @@ def open_table(path: Path, columns: Columns = Columns(), *, need_label: bool = F
         message = _("Cannot read {path} ({reason}). Check the name and its permissions.")
         raise UserInputError(message.format(path=path, reason=error.strerror or error)) from error
     names = tuple(sample)
-    text = _requested(path, names, columns.text, "--column") or roles.guess_text(sample)
-    if text is None:
-        message = _("{path}: text column not detected. Choose it with --column. Columns: {columns}.")
-        raise UserInputError(message.format(path=path, columns=_listed(table, sample)))
-    twins = [name for name in names if fold(name) == fold(text)]
-    if columns.text is None and len(twins) > 1:
-        raise two_columns_error(path, twins[1].strip())
+    text = _requested(table, names, columns.text, "--column") or _guess_text(table, sample)
     if (constant := dict(columns.label_of).get(str(path.absolute()))) is not None:
         return PostTable(table, names, text, None, columns.max_bad_rows, constant)
-    label = _requested(path, names, columns.label, "--label-column") or roles.guess_label(sample, text, table.is_named)
-    several = roles.choices(names)
-    if need_label and columns.label is None and label in several and len(several) > 1:
-        message = _("{path}: several columns contain labels. Choose one with --label-column: {columns}.")
-        raise UserInputError(message.format(path=path, columns=join_names(several)))
+    label = _requested(table, names, columns.label, "--label-column")
+    others: list[str] = []
+    if label is None and (label := roles.guess_label(sample, text, table.is_named)) is not None:
+        _check_twins(table, names, label, "--label-column")
+        others = roles.find_other_labels(sample, label)
+        if need_label and not all(roles.is_better_label(label, other) for other in others):
+            message = _("{path}: several columns contain labels. Choose one with --label-column: {columns}.")
+            raise UserInputError(message.format(path=path, columns=join_names([label, *others])))
     if label == text:
         message = _("{path}: column {name} cannot be both text and label.")
         raise UserInputError(message.format(path=path, name=text))
     if label is None and need_label:
         message = _("{path}: label column not detected. Choose it with --label-column. Columns: {columns}.")
         raise UserInputError(message.format(path=path, columns=_listed(table, sample)))
-    return PostTable(table, names, text, label, columns.max_bad_rows)
+    return PostTable(table, names, text, label, columns.max_bad_rows, other_labels=tuple(others))
+
+
+def _guess_text(table: Table, sample: Mapping[str, Sequence[Any]]) -> str:
+    """Return the column of posts. Raise UserInputError for none, or several."""
+    text = roles.guess_text(sample)
+    if text is None:
+        message = _("{path}: text column not detected. Choose it with --column. Columns: {columns}.")
+        raise UserInputError(message.format(path=table.path, columns=_listed(table, sample)))
+    _check_twins(table, tuple(sample), text, "--column")
+    if others := roles.find_other_posts(sample, text):
+        message = _("{path}: several columns contain posts. Choose one with --column: {columns}.")
+        raise UserInputError(message.format(path=table.path, columns=join_names([text, *others])))
+    return text
 
 
 def read_rows(source: PostTable, report: Report | None = None) -> Iterator[TableRow]:
@@ -297,23 +319,30 @@ def read_values(source: PostTable, report: Report) -> Iterator[dict[str, Any]]:
             yield from to_python(source.table, batch)
 
 
-def _requested(path: Path, names: Sequence[str], requested: str | None, option: str) -> str | None:
+def _check_twins(table: Table, names: Sequence[str], name: str, option: str) -> None:
+    """Raise UserInputError where several columns have this name, in any case."""
+    written = table.layout.header or names
+    if len(twins := [one for one in written if fold(one) == fold(name)]) > 1:
+        message = _("{path} has two columns named {name}. Choose one by its number with {option}.")
+        raise UserInputError(message.format(path=table.path, name=repr(truncate(twins[1].strip())), option=option))
+
+
+def _requested(table: Table, names: Sequence[str], requested: str | None, option: str) -> str | None:
     """Return the column of this name or number (from 1). Raise UserInputError where it does not exist.
 
     Case does not matter, unless two columns differ in nothing else.
     """
-    if requested is None or requested in names:
+    if requested is None or (requested in names and table.layout.header.count(requested) < 2):
         return requested
     matches = [name for name in names if fold(name) == fold(requested)]
-    if len(matches) > 1:
-        raise two_columns_error(path, matches[1].strip())
     if matches:
+        _check_twins(table, names, requested, option)
         return matches[0]
     if requested.isdecimal() and 0 < int(requested[:6]) <= len(names):
         return names[int(requested[:6]) - 1]
     message = _("{path} has no column {name}. Choose one with {option}. Columns: {columns}.")
     there = join_names(names, _MAX_COLUMNS_IN_MESSAGE)
-    raise UserInputError(message.format(path=path, name=truncate(requested), option=option, columns=there))
+    raise UserInputError(message.format(path=table.path, name=truncate(requested), option=option, columns=there))
 
 
 def _listed(table: Table, sample: Mapping[str, Sequence[Any]]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from weibo_tui.datasets.containers import DataFile
 from weibo_tui.datasets.encodings import Encoding
@@ -15,12 +16,15 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import truncate
 
 T = TypeVar("T")
+Form: TypeAlias = frozenset[str] | re.Pattern[str]
+"""The form of the cells of a column: a set of words, or a pattern, such as that of numbers."""
 
-Format = Literal["csv", "tsv", "txt", "fasttext", "jsonl", "json", "xlsx", "parquet", "feather"]
+Format = Literal["csv", "tsv", "txt", "lines", "fasttext", "jsonl", "json", "xlsx", "parquet", "feather"]
 FORMAT_NAMES: dict[Format, str] = {
     "csv": "CSV",
     "tsv": "TSV",
     "txt": "TXT",
+    "lines": "TXT",
     "fasttext": "fastText",
     "jsonl": "JSON Lines",
     "json": "JSON",
@@ -74,14 +78,13 @@ class Layout:
     """The order of the records: `titles` above the header, the header as written (empty for none), and the names of
     the columns. Cells after the last name are empty.
 
-    `kinds` are columns whose cells have one form: a set of words, or numbers (None). A line that was swallowed by an
-    open quote is recognized by them.
+    `forms` are columns whose cells have one form. A line that was swallowed by an open quote is recognized by them.
     """
 
     names: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     titles: int = 0
-    kinds: tuple[tuple[int, frozenset[str] | None], ...] = ()
+    forms: tuple[tuple[int, Form], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,13 @@ class Table:
     @property
     def is_grid(self) -> bool:
         """True where records are rows of cells in the order of the columns."""
-        return self.format in ("csv", "tsv", "txt", "fasttext", "xlsx")
+        return self.format in ("csv", "tsv", "txt", "lines", "fasttext", "xlsx")
 
     @property
     def is_named(self) -> bool:
         """True if the columns have names. Others are numbered from 1."""
         has_numbers = self.is_grid or self.layout.names  # a list in JSON has them too
-        return not has_numbers or self.format == "fasttext" or bool(self.layout.header)
+        return not has_numbers or self.format in ("lines", "fasttext") or bool(self.layout.header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +129,17 @@ class Report:
     """The account of one pass over a table: each record is a row, a bad row, or a repeated header.
 
     `short` counts rows with fewer cells than the header, which are filled up with empty ones. `bad` lists the first bad
-    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote. `notes` are other things that the
-    summary says, with their numbers. `keys` are those of the JSON objects that were counted, in order.
+    rows, `num_bad` counts all. `odd` counts lines with text after a closing quote. `joined` counts rows that could be
+    several ones: of several lines, `longest` at most, in a table without a column of one form. `notes` are other things
+    that the summary says, with their numbers. `keys` are those of the JSON objects that were counted, in order.
     """
 
     rows: int = 0
     repeated: int = 0
     short: int = 0
     odd: int = 0
+    joined: int = 0
+    longest: int = 0
     num_bad: int = 0
     bad: list[BadRow] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
@@ -144,6 +150,11 @@ class Report:
         self.num_bad += 1
         if len(self.bad) < _MAX_LISTED:
             self.bad.append(BadRow(line, reason, content[:_MAX_CONTENT].rstrip("\r\n")))
+
+    def join(self, num_lines: int) -> None:
+        """Add a row of several lines that no column can check."""
+        self.joined += 1
+        self.longest = max(self.longest, num_lines)
 
     def check(self, path: Path, max_share: float) -> None:
         """Raise UserInputError where more than this share of the rows is bad."""
