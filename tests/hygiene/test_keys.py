@@ -28,6 +28,7 @@ TOGETHER = (
     ("welcome", "predict"),
     ("train",),
     ("path", "form", "dialog"),
+    ("choices", "form", "dialog"),
     ("files", "form", "dialog"),
     ("history_table", "history"),
     ("history_search", "history"),
@@ -92,7 +93,7 @@ def test_conflicts_are_those_of_the_same_pane() -> None:
 
 def test_every_group_is_of_a_screen_or_opened_there() -> None:
     listed = {group for groups in SCREEN_GROUPS.values() for group in groups}
-    opened = {"form", "files", "evaluation", "matrix", "posts", "post", "path", "settings", "dialog"}
+    opened = {"form", "choices", "files", "evaluation", "matrix", "posts", "post", "path", "settings", "dialog"}
     assert listed | opened | {"app", "welcome"} == set(KEYS)
     assert all(name == groups[0] for name, groups in SCREEN_GROUPS.items())
 

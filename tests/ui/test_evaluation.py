@@ -11,7 +11,7 @@ import models
 import pytest
 from models_page import ModelsPage, lines, message, screen_of
 from rich.cells import cell_len
-from stage import app_of, play, until
+from stage import app_of, drawn, play, until
 from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -22,7 +22,6 @@ from weibo_tui.app.evaluation.confusion_matrix import ConfusionMatrix
 from weibo_tui.app.evaluation.form import EvaluationForm
 from weibo_tui.app.evaluation.posts_screen import CellPostsScreen, PostDetails, PostList, PostScreen
 from weibo_tui.app.evaluation.screen import EvaluationScreen
-from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.file_list import FileList
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.forms.path_input import PathInput
@@ -99,7 +98,7 @@ def test_form_keeps_its_file_and_asks_before_replacing(furnished: Path, few: Pat
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Choose a file" in all_text(form))
         await choose_file(pilot, few)
-        await until(pilot, lambda: "posts in review, labels in label" in all_text(form.query_one(DataPreview)))
+        await until(pilot, lambda: "posts in review, labels in label" in drawn(pilot))
         assert "negative (0), positive (1)" in all_text(form)
         await pilot.press("escape")
         assert isinstance(pilot.app.screen, ModelsScreen)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from made_up import posts, write_posts
 from pane import Pane, play_predict
-from stage import until
+from stage import drawn, until
 from textual.widgets import Static
 
 from weibo_tui.app.predict.job_card import LabelingCard
@@ -107,10 +107,9 @@ def test_files_are_labeled_next_to_themselves(furnished: Path, few: Path, tmp_pa
         # The form shows the file and its columns.
         form = await open_form(pane)
         await pane.paste(str(odd))
-        await until(pane.pilot, lambda: "odd.csv" in screen_text(pane))
-        assert "words" in screen_text(pane)  # the column that must be named
+        await until(pane.pilot, lambda: "odd.csv" in drawn(pane.pilot))
         form._fields["text_column"].text = "words"
-        await until(pane.pilot, lambda: "GB18030, posts in words, 2 rows; also id" in screen_text(pane))
+        await until(pane.pilot, lambda: "GB18030, posts in words, 2 rows; also id" in drawn(pane.pilot))
         await pane.press("ctrl+s")
         await pane.see(lambda: len(labeling_cards(pane)) == 3)
         await until(pane.pilot, lambda: not labeling_cards(pane)[2].busy)

@@ -19,16 +19,19 @@ _FIELDS: Mapping[str, str] = {
     "column": N_("Text column"),
     "context": N_("Context"),
     "encoding": N_("Encoding"),
+    "header": N_("Header"),
     "keep-states": N_("Cached activations"),
     "label-column": N_("Label column"),
     "labels": N_("Label names"),
     "learning-rate": N_("Learning rate"),
     "map": N_("Label map"),
     "max-length": N_("Maximum length"),
+    "max-bad-rows": N_("Unreadable rows"),
     "minutes": N_("Minutes"),
     "name": N_("Name"),
     "out": N_("Result file"),
     "prefix": N_("Column prefix"),
+    "sheet": N_("Sheet"),
     "tokens": N_("Tokens"),
 }
 """Labels of fields by the name of the command-line option."""
@@ -62,6 +65,12 @@ def in_app_terms(message: str) -> str:
     """Replace options in a message by the labels of fields, and commands by the names of actions."""
     message = _COMMAND.sub(lambda command: _quoted(_action(_ACTIONS[command[1]])), message)
     return _OPTION.sub(lambda option: _quoted(_(_FIELDS[option[1]])), message)
+
+
+def named_option(error: Exception) -> str:
+    """Return the option that the message of an error names first, empty for none. The problem is with its field."""
+    found = _OPTION.search(log.user_message(error))
+    return found[1] if found else ""
 
 
 def _action(name: str) -> str:

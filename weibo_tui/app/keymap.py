@@ -60,10 +60,19 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     ),
     "form": (
         Key("form.start", "ctrl+s", "start", N_("Start")),
+        Key("form.columns", "ctrl+l", "choose_column", N_("Columns")),
         Key("form.preview_down", "pagedown", "scroll_preview(1)", N_("Preview")),
         Key("form.preview_up", "pageup", "scroll_preview(-1)", N_("Preview up"), shown=False),
     ),
-    "files": (Key("files.remove", "delete,backspace,x", "remove", N_("Remove")),),
+    "choices": (
+        Key("choices.down", "down", "down", N_("Choices")),
+        Key("choices.up", "up", "up", N_("Up in the list"), shown=False),
+        Key("choices.close", "escape", "close", N_("Close the list"), shown=False),
+    ),
+    "files": (
+        Key("files.label", "l,enter", "label", N_("Label of all posts")),
+        Key("files.remove", "delete,backspace,x", "remove", N_("Remove")),
+    ),
     "models_list": (Key("models_list.open", "enter", "screen.open_card", N_("Card")),),
     "models": (
         Key("models.use", "u", "use", N_("Set default")),
@@ -184,6 +193,7 @@ KEY_GROUPS = {
     "app": N_("Everywhere"),
     "train": N_("Train"),
     "form": N_("New training, new base model"),
+    "choices": N_("Field for a column or sheet"),
     "files": N_("Chosen files"),
     "models_list": N_("Models: list"),
     "models": N_("Models"),

@@ -17,7 +17,7 @@ import typer
 from weibo_tui.cli.output import echo_info
 from weibo_tui.datasets.containers import expand, list_folder
 from weibo_tui.datasets.labels import split_names
-from weibo_tui.datasets.tables import Columns
+from weibo_tui.datasets.tables import Columns, parse_share
 from weibo_tui.engine.hyperparameters import PRESETS, Hyperparameters, Parameter, parameters, preset_values
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -159,7 +159,7 @@ def _table_options(is_labeled: bool) -> list[inspect.Parameter]:
         if field.name not in options:
             continue
         names, metavar, help_text = options[field.name]
-        parser = _share if field.name == "max_bad_rows" else None
+        parser = parse_share if field.name == "max_bad_rows" else None
         option = typer.Option(
             *names.split(), metavar=metavar, help=help_text, parser=parser, rich_help_panel=DATA, show_default=False
         )
@@ -195,18 +195,6 @@ def _labels_in_folder(folder: Path) -> dict[Path, str]:
     """Return the files and folders in a folder with their names as labels."""
     paths = list_folder(folder, echo_info, with_folders=True) if folder.is_dir() else []
     return {path: path.stem for path in paths}
-
-
-def _share(value: str | float) -> float:
-    """Return a share that is written as `5%` or `0.05`. Raise UserInputError for other texts."""
-    text = str(value).strip()
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise UserInputError(_("--max-bad-rows is {value}. Give a share such as 5%.").format(value=text))
-    return share
 
 
 def _preset() -> inspect.Parameter:

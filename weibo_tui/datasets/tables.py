@@ -161,15 +161,16 @@ class Report:
         total = self.rows + self.num_bad
         if self.num_bad <= max_share * total:
             return
-        in_app = _("{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them first.")
         message = _(
             "{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them, or allow more with "
             "--max-bad-rows."
         )
+        if not self.rows:
+            message = _("{path}, line {line}: {reason}. {bad} of {total} rows cannot be read. Correct them first.")
         first = self.bad[0]
         values = {"path": path, "line": first.line, "reason": truncate(first.reason, 300)}
         values |= {"bad": f"{self.num_bad:,}", "total": f"{total:,}"}
-        raise UserInputError((message if self.rows else in_app).format(**values), in_app.format(**values))
+        raise UserInputError(message.format(**values))
 
 
 def chunks(records: Iterable[T], rows: int, length: Callable[[T], int]) -> Iterator[list[T]]:
@@ -184,3 +185,15 @@ def chunks(records: Iterable[T], rows: int, length: Callable[[T], int]) -> Itera
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def parse_share(value: str | float) -> float:
+    """Return a share that is written as `5%` or `0.05`. Raise UserInputError for other texts."""
+    text = str(value).strip()
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UserInputError(_("--max-bad-rows is {value}. Give a share such as 5%.").format(value=text))
+    return share

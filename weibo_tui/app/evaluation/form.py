@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content, safe_line
-from weibo_tui.app.forms.base import FieldError, FilesForm, problems_of
-from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field, map_field
+from weibo_tui.app.forms.base import FieldError, problems_of
+from weibo_tui.app.forms.data_forms import FilesForm
+from weibo_tui.app.forms.hyperparameter_fields import column_fields, map_field, table_fields
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.locale import N_, join_list, with_note
@@ -26,7 +27,8 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
 
     HELP_TEXT = N_(
         "Evaluate an adapter on labeled files (CSV, text, JSON, Excel or Parquet) that it was not trained on. Type "
-        "a path and press Enter; several files are evaluated together. Ctrl+S starts."
+        "the path of a file or folder and press Enter; several files are evaluated together. Ctrl+L lists the "
+        "columns. Ctrl+S starts."
     )
     DEFAULT_CSS = """
     EvaluationForm {
@@ -45,15 +47,17 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
         labels = join_list((name if name == raw else with_note(name, raw) for name, raw in named), _MAX_LABELS)
         yield Static(safe_content(_("Labeled posts")), classes="section")
         yield self._files
-        yield from self.fields(*column_fields(), encoding_field(), map_field())
+        yield from self.fields(*column_fields(), map_field())
         yield Static(safe_line(_("Its labels: {labels}").format(labels=labels)), classes="about")
         yield Static(safe_content(_("Write errors to")), classes="section")
         yield self._errors
+        with Collapsible(title=_("More")):
+            yield from self.fields(*table_fields())
 
     def update_dependents(self) -> None:
         """Show how the files are read with the options of the form."""
         if self._fields:
-            self._preview.load(AuditConfig(tuple(self._files.files), self.columns(), map=self.rules()))
+            self.preview.load(AuditConfig(tuple(self._files.files), self.columns(), map=self.rules()))
 
     def output(self) -> PathInput | None:
         return self._errors if self._errors.value.strip() else None
@@ -72,8 +76,11 @@ class EvaluationForm(FilesForm[EvaluationConfig]):
             overwrite=errors is not None and self._replaceable == errors,
         )
 
-    async def check(self, plan: EvaluationConfig) -> None:
-        await self.check_tables(self._files, plan.data, plan.columns)
+    async def check(self, plan: EvaluationConfig) -> EvaluationConfig:
+        plan = await self.expanded(plan)
+        for path in plan.data:
+            await self.check_file(self._files, path, plan.columns, need_label=True)
         if (errors := plan.errors) is not None:
             with problems_of(self._errors):
                 await self.app.records.call(lambda wb: wb.check_output(errors, plan.overwrite))
+        return plan

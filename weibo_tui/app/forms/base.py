@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,19 +17,16 @@ from weibo_tui.app.base import FormScreen
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.explanation import user_message
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.data_preview import DataPreview
+from weibo_tui.app.forms.choice_field import ChoiceField
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.file_list import FileList
-from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.widgets.chrome import StatusMessage
 from weibo_tui.app.widgets.footer import KeyFooter
-from weibo_tui.datasets.containers import SUFFIXES
-from weibo_tui.datasets.reading import open_table
+from weibo_tui.app.widgets.responsive_text import paragraph
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import Columns
 
 Plan = TypeVar("Plan")
 AnyField = Field | PathInput | FileList
@@ -103,7 +99,8 @@ class PlanForm(FormScreen[Plan]):
     def fields(self, *specs: FieldSpec) -> Iterator[Field]:
         """Yield the fields with their last texts."""
         for spec in specs:
-            field = Field(spec, self._values.get(spec.name))
+            kind = ChoiceField if spec.listed else Field
+            field = kind(spec, self._values.get(spec.name))
             self._fields[spec.name] = field
             yield field
 
@@ -160,7 +157,9 @@ class PlanForm(FormScreen[Plan]):
         self._hint.set_class(bool(problem), "-problem")
         if problem and isinstance(field, Field):
             problem = _("{field}: {problem}").format(field=_(field.spec.label), problem=problem)
-        self._hint.update(safe_content(problem) if problem or field is None else field.hint)
+        help_text = getattr(self.focused, "HELP_TEXT", None)
+        about = field.hint if field is not None else paragraph(_(help_text) if help_text else "")
+        self._hint.update(safe_content(problem) if problem else about)
 
     def show_progress(self, text: str) -> None:
         """Show how far the check of the files is."""
@@ -176,6 +175,8 @@ class PlanForm(FormScreen[Plan]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "scroll_preview":
             return bool(self.query("#aside"))
+        if action == "choose_column":
+            return bool(self.query(ChoiceField))
         return super().check_action(action, parameters)
 
     def action_scroll_preview(self, pages: int) -> None:
@@ -208,10 +209,9 @@ class PlanForm(FormScreen[Plan]):
                 field.check()
                 if field.problem:
                     raise FieldError(field, field.problem)
-            plan = self.plan()
-            await self.check(plan)
+            plan = await self.check(self.plan())
         except FieldError as error:
-            self._show_problem_at(error.field, str(error))
+            self.show_problem_at(error.field, str(error))
         except UserInputError as error:
             self._problem = user_message(error)
             self.update_hint()
@@ -228,13 +228,18 @@ class PlanForm(FormScreen[Plan]):
         if self._checked_plan is not None:
             self.dismiss(self._checked_plan)
 
-    def _show_problem_at(self, field: AnyField, problem: str) -> None:
+    def show_problem_at(self, field: AnyField, problem: str) -> None:
+        """Show a problem at its field, and go there."""
         field.show_problem(problem)
+        self.uncover(field)
+        self.call_after_refresh(field.focus)
+        self.update_hint()
+
+    def uncover(self, field: AnyField) -> None:
+        """Open the part of the form that a field is in."""
         for node in _ancestors(field):
             if isinstance(node, Collapsible):
                 node.collapsed = False
-        self.call_after_refresh(field.focus)
-        self.update_hint()
 
     def propose_name(self, name: str) -> None:
         """Propose a name, unless the user has typed another."""
@@ -252,64 +257,9 @@ class PlanForm(FormScreen[Plan]):
     def plan(self) -> Plan:
         """Return the plan. Raises UserInputError for problems that involve several fields."""
 
-    async def check(self, plan: Plan) -> None:
-        """Raise FieldError for a plan that the workbench would refuse."""
-
-
-class FilesForm(PlanForm[Plan]):
-    """Base class of forms for several labeled files, which are previewed with the chosen columns.
-
-    Textual calls its message handlers after those of the subclass."""
-
-    COLUMNS = ("text_column", "label_column", "encoding")
-
-    def __init__(self, title: str, values: dict[str, Any] | None, audit: bool) -> None:
-        super().__init__(title, values)
-        self._files = FileList(self._values.get("files", ()), SUFFIXES)
-        self._preview = DataPreview(audit)
-
-    def compose_aside(self) -> Iterable[Widget]:
-        yield self._preview
-
-    def on_mount(self) -> None:
-        self._files.focus()
-        self.update_dependents()
-
-    def on_file_list_changed(self) -> None:
-        self._values["files"] = list(self._files.files)
-        self.update_dependents()
-
-    def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        source = event.previews[0].source if event.previews else None
-        for name in self.COLUMNS:
-            self._fields[name].suggest(str(getattr(source, name, None) or ""))
-
-    def columns(self) -> Columns:
-        return Columns(*(self._fields[name].value for name in self.COLUMNS))
-
-    def rules(self) -> tuple[str, ...]:
-        """Return the rules for labels, none while they cannot be read."""
-        field = self._fields["map"]
-        return () if field.problem else field.value
-
-    def complete(self) -> None:
-        if pending := self._files.pending:
-            if wrong := check_path(pending, save=False).problem:
-                raise FieldError(self._files, wrong)
-            self._files.add(pending)
-
-    def files(self, problem: str) -> tuple[Path, ...]:
-        """Return the chosen files. Raises FieldError with `problem` for none."""
-        if not self._files.files:
-            raise FieldError(self._files, problem)
-        return tuple(self._files.files)
-
-    async def check_tables(self, field: AnyField, paths: Iterable[Path], columns: Columns) -> None:
-        """Raise FieldError unless the files of `field` can be read as labeled posts."""
-        with problems_of(field):
-            for path in paths:
-                table = partial(open_table, path, columns, need_label=True)
-                await self.app.records.call(lambda _wb: table())  # noqa: B023 - called before the next one
+    async def check(self, plan: Plan) -> Plan:
+        """Return the plan to start. Raise FieldError for one that the workbench would refuse."""
+        return plan
 
 
 def _ancestors(node: Widget | None) -> Iterable[Any]:

@@ -30,7 +30,8 @@ Parser = Callable[[str], Any]
 class FieldSpec:
     """A field: name, label and help text (both marked for translation), default, and parser.
 
-    With `choices`, as (value, label), it is a selection."""
+    With `choices`, as (value, label), it is a selection. One that is `listed` is typed, or chosen from a list that
+    depends on the file."""
 
     name: str
     label: str
@@ -39,6 +40,7 @@ class FieldSpec:
     parse: Parser = str
     choices: tuple[tuple[str, str], ...] = ()
     range: str = ""
+    listed: bool = False
 
 
 class ChoiceSelect(Select[str]):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Set
 
 from weibo_tui.app.forms.fields import (
     FieldSpec,
+    Parser,
     as_choices,
     decimal_number,
     format_limit,
@@ -16,6 +17,7 @@ from weibo_tui.app.forms.fields import (
 )
 from weibo_tui.app.services.catalog import Catalog
 from weibo_tui.datasets.label_map import rule_list
+from weibo_tui.datasets.tables import MAX_BAD_SHARE, parse_share
 from weibo_tui.engine.hyperparameters import (
     PRESETS,
     Acceleration,
@@ -45,10 +47,14 @@ def parameter_fields(kind: type, main: bool) -> list[FieldSpec]:
 
 
 def column_fields() -> list[FieldSpec]:
-    """Return the fields for the columns of a file; an empty one is detected."""
+    """Return the fields for the sheet and the columns of a file; an empty one is detected."""
+    about_sheet = N_("Sheet of the workbook (default: the first). Down lists the sheets.")
+    about_text = N_("Text column by name or number (default: detected). Down lists the columns.")
+    about_label = N_("Label column by name or number (default: detected). Down lists the columns.")
     return [
-        FieldSpec("text_column", N_("Text column"), N_("Text column (default: detected)."), parse=optional),
-        FieldSpec("label_column", N_("Label column"), N_("Label column (default: detected)."), parse=optional),
+        FieldSpec("sheet", N_("Sheet"), about_sheet, parse=optional, listed=True),
+        FieldSpec("text_column", N_("Text column"), about_text, parse=optional, listed=True),
+        FieldSpec("label_column", N_("Label column"), about_label, parse=optional, listed=True),
     ]
 
 
@@ -68,7 +74,7 @@ def more_fields() -> list[FieldSpec]:
         map_field(),
         *parameter_fields(Cleaning, main=False),
         *parameter_fields(DataSplit, main=False),
-        encoding_field(),
+        *table_fields(),
         *parameter_fields(ComputeOptions, main=False),
     ]
 
@@ -88,6 +94,19 @@ def recipe_fields() -> list[FieldSpec]:
         *parameter_fields(BaseModelSize, main=False),
         encoding_field(),
         *parameter_fields(ComputeOptions, main=False),
+    ]
+
+
+def table_fields() -> list[FieldSpec]:
+    """Return the fields for how a file is written."""
+    choices = (("", N_("detected")), ("yes", N_("yes")), ("no", N_("no")))
+    header: Parser = {"": None, "yes": True, "no": False}.__getitem__
+    about = N_("Whether the first row has the names of the columns (default: detected).")
+    about_rows = N_("Share of rows that may be unreadable, and are skipped.")
+    return [
+        encoding_field(),
+        FieldSpec("header", N_("Header"), about, parse=header, choices=choices),
+        FieldSpec("max_bad_rows", N_("Unreadable rows"), about_rows, f"{MAX_BAD_SHARE:.0%}", parse_share),
     ]
 
 

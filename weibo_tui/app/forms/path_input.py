@@ -23,6 +23,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from weibo_tui.app.formatting import safe_content
+from weibo_tui.app.forms.drop_down import DropDown
 from weibo_tui.app.forms.path_completion import (
     MAX_SUGGESTIONS,
     Completions,
@@ -37,7 +38,8 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.text.terminal import sanitize
 
-MAX_LIST_ROWS = 8
+_THIS_FOLDER = "/"
+"""The id of the option for the typed folder itself; those of names do not end here."""
 
 T = TypeVar("T")
 
@@ -92,19 +94,14 @@ class PathInput(Widget):
     """
 
     BINDINGS = bindings("path")
-    DEFAULT_CSS = f"""
-    PathInput {{ width: 1fr; height: auto; }}
-    PathInput > Horizontal {{ height: auto; }}
-    PathInput PathField {{ width: 1fr; }}
-    PathInput ._open {{ width: 3; text-align: center; background: $panel; color: $text-muted; }}
-    PathInput ._open:hover {{ color: $text; }}
-    PathInput ._message {{ height: auto; padding: 0 1; display: none; color: $text-warning; }}
-    PathInput ._message.-problem {{ color: $text-error; }}
-    PathInput OptionList {{
-        display: none; overlay: screen; width: 1fr; height: auto; max-height: {MAX_LIST_ROWS};
-        border: none; padding: 0; background: $panel;
-    }}
-    PathInput .option-list--option {{ padding: 0 1; }}
+    DEFAULT_CSS = """
+    PathInput { width: 1fr; height: auto; }
+    PathInput > Horizontal { height: auto; }
+    PathInput PathField { width: 1fr; }
+    PathInput ._open { width: 3; text-align: center; background: $panel; color: $text-muted; }
+    PathInput ._open:hover { color: $text; }
+    PathInput ._message { height: auto; padding: 0 1; display: none; color: $text-warning; }
+    PathInput ._message.-problem { color: $text-error; }
     """
 
     class Changed(Message):
@@ -143,7 +140,7 @@ class PathInput(Widget):
         self._save = save
         self._folders = folders
         self._field = PathField(sanitize(value), placeholder=placeholder)
-        self._list = _Names(markup=False)
+        self._list = DropDown(markup=False)
         self._message = Static(classes="_message")
         self._completions = Completions()
         self._completed_text = value
@@ -247,16 +244,13 @@ class PathInput(Widget):
         self._list.display = False
 
     def _fill_list(self) -> None:
-        self._list.set_options(self._options())
+        options = list(self._options())
         # Enter takes an existing name, or the typed text where a new name may be meant.
-        self._list.highlighted = 0 if self._completions.names and not self._save else None
-        # Below the line, or above it if there is more room.
-        above, below = self._field.region.y, self.screen.size.height - self._field.region.bottom
-        height = min(self._list.option_count, MAX_LIST_ROWS)
-        upwards = height > below and above > below
-        height = min(height, max(above if upwards else below, 1))
-        self._list.styles.max_height = height
-        self._list.styles.offset = (0, -height - self._field.region.height if upwards else 0)
+        highlighted = 0 if self._completions.names and not self._save else None
+        if self._folders and self._completions.names and self._completed_text.endswith(os.sep):
+            options.insert(0, Option(safe_content(_("use this folder")), id=_THIS_FOLDER))
+            highlighted = 1  # Enter and Enter goes down, as without this choice
+        self._list.fill(options, highlighted, self._field)
 
     def _options(self) -> Iterator[Option]:
         for name in self._completions.names:
@@ -271,6 +265,9 @@ class PathInput(Widget):
     def _name_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         assert event.option.id is not None  # the other options are disabled
+        if event.option.id == _THIS_FOLDER:
+            self.choose()
+            return
         self.value = event.option.id
         if self.value.endswith(os.sep):
             return  # the list shows the folder next
@@ -339,12 +336,6 @@ class PathInput(Widget):
             self.value = first
         else:
             self._choose(event.paths)
-
-
-class _Names(OptionList):
-    """The list. The line keeps the focus while it is used by mouse."""
-
-    FOCUS_ON_CLICK = False
 
 
 class _Opener(Static):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.base import FieldError, PlanForm, problems_of
+from weibo_tui.app.forms.base import FieldError, problems_of
+from weibo_tui.app.forms.data_forms import DataForm
 from weibo_tui.app.forms.data_preview import DataPreview
 from weibo_tui.app.forms.fields import FieldSpec, as_choices
-from weibo_tui.app.forms.hyperparameter_fields import column_fields, encoding_field
+from weibo_tui.app.forms.hyperparameter_fields import column_fields, table_fields
 from weibo_tui.app.forms.path_completion import check_path
 from weibo_tui.app.forms.path_input import PathInput
 from weibo_tui.app.services.catalog import Catalog
@@ -19,10 +21,10 @@ from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.datasets.sinks import OUTPUT_SUFFIXES, default_output
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.workbench import AuditConfig, Columns, LabelingConfig
+from weibo_tui.workbench import AuditConfig, LabelingConfig
 
 
-class LabelingForm(PlanForm[LabelingConfig]):
+class LabelingForm(DataForm[LabelingConfig]):
     """Only the file is required; by default the output is written next to it."""
 
     HELP_TEXT = N_(
@@ -32,12 +34,13 @@ class LabelingForm(PlanForm[LabelingConfig]):
     )
 
     def __init__(self) -> None:
-        super().__init__(_("Label a file"))
+        super().__init__(_("Label a file"), None, DataPreview(audit=False, need_label=False))
         self._source = PathInput(suffixes=SUFFIXES, placeholder=_("file of posts"))
         self._out = PathInput(save=True, suffixes=tuple(OUTPUT_SUFFIXES), placeholder=_("next to the file"))
-        self._preview = DataPreview(audit=False)
         self._suggested = ""
         """The suggested output path, until the user types another."""
+        self._chosen: Path | None = None
+        """The file that Enter confirmed."""
 
     def compose_fields(self) -> Iterable[Widget]:
         yield Static(safe_content(_("Posts")), classes="section")
@@ -45,10 +48,9 @@ class LabelingForm(PlanForm[LabelingConfig]):
         yield Static(safe_content(_("Result file")), classes="section")
         yield self._out
         yield Static(safe_content(_("Options")), classes="section")
-        yield from self.fields(_adapter_field(self.app.catalog), column_fields()[0], encoding_field(), _prefix_field())
-
-    def compose_aside(self) -> Iterable[Widget]:
-        yield self._preview
+        yield from self.fields(_adapter_field(self.app.catalog), *column_fields()[:2], _prefix_field())
+        with Collapsible(title=_("More")):
+            yield from self.fields(*table_fields())
 
     def on_mount(self) -> None:
         self._source.focus()
@@ -58,7 +60,7 @@ class LabelingForm(PlanForm[LabelingConfig]):
         """Show how the file is read with the options of the form."""
         if self._fields:
             files = (self._source.path,) if self._source.value.strip() else ()
-            self._preview.load(AuditConfig(files, self._columns()))
+            self.preview.load(AuditConfig(files, self.columns()))
 
     def on_path_input_changed(self, event: PathInput.Changed) -> None:
         event.stop()
@@ -72,16 +74,15 @@ class LabelingForm(PlanForm[LabelingConfig]):
         event.stop()
         if event.path_input is self._source:
             self._out.focus()
+            self._chosen = event.path
+            self.ask_about(self.preview.readings)
         else:
             self._fields["adapter"].focus()
 
-    def on_data_preview_loaded(self, event: DataPreview.Loaded) -> None:
-        source = event.previews[0].source if event.previews else None
-        for name in ("text_column", "encoding"):
-            self._fields[name].suggest(str(getattr(source, name, None) or ""))
-
-    def _columns(self) -> Columns:
-        return Columns(text=self._fields["text_column"].value, encoding=self._fields["encoding"].value)
+    @property
+    def may_ask(self) -> bool:
+        is_here = self._source.has_focus_within or self._out.has_focus_within
+        return is_here and self._source.path == self._chosen and self._out.value == self._suggested
 
     def output(self) -> PathInput | None:
         return self._out if self._out.value.strip() else None
@@ -100,16 +101,16 @@ class LabelingForm(PlanForm[LabelingConfig]):
                 source,
                 out,
                 self._fields["adapter"].value,
-                self._columns(),
+                self.columns(),
                 overwrite=self._replaceable == out,
                 prefix=self._fields["prefix"].value,
             )
 
-    async def check(self, plan: LabelingConfig) -> None:
-        with problems_of(self._source):
-            await self.app.records.call(lambda wb: wb.peek(plan.source, plan.columns, 1))
+    async def check(self, plan: LabelingConfig) -> LabelingConfig:
+        await self.check_file(self._source, plan.source, plan.columns, need_label=False)
         with problems_of(self._out):
             await self.app.records.call(lambda wb: wb.check_output(plan.out, overwrite=True, inputs=[plan.source]))
+        return plan
 
 
 def _prefix_field() -> FieldSpec:

@@ -119,11 +119,12 @@ class PretrainingForm(PlanForm[PretrainingConfig]):
             **sizes,
         )
 
-    async def check(self, plan: PretrainingConfig) -> None:
+    async def check(self, plan: PretrainingConfig) -> PretrainingConfig:
         with problems_of(self._fields["name"]):
             await self.app.records.call(lambda wb: wb.check_new_name("pretrain", plan.name))
         with problems_of(self._corpus):
             await self.app.records.call(lambda _wb: next(read_lines(plan.corpus, plan.encoding), None))
+        return plan
 
 
 def count_parameters(layers: int, width: int, vocabulary: int, positions: int) -> int:

@@ -12,7 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Collapsible, Static
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.base import FilesForm, problems_of
+from weibo_tui.app.forms.base import problems_of
+from weibo_tui.app.forms.data_forms import FilesForm
 from weibo_tui.app.forms.data_preview import SUGGESTED_DROPOUT
 from weibo_tui.app.forms.fields import Field, parse_names
 from weibo_tui.app.forms.hyperparameter_fields import (
@@ -39,9 +40,9 @@ class TrainingForm(FilesForm[TrainingConfig]):
     """Asks for files, base model and hyperparameters. Only the files have no default."""
 
     HELP_TEXT = N_(
-        "Train an adapter. Type the path of a labeled file (CSV, text, JSON, Excel or Parquet) and press Enter; "
-        "several files are trained on together. Tab moves from field to field. Errors appear next to a field "
-        "as you type. Ctrl+S starts."
+        "Train an adapter. Type the path of a labeled file (CSV, text, JSON, Excel or Parquet) or of a folder, and "
+        "press Enter; several files are trained on together. Ctrl+L lists the columns. Tab moves from field to "
+        "field. Errors appear next to a field as you type. Ctrl+S starts."
     )
     DEFAULT_CSS = """
     TrainingForm .own { height: auto; }
@@ -93,7 +94,7 @@ class TrainingForm(FilesForm[TrainingConfig]):
         """Preview the files with the current columns and labels."""
         if self._fields:
             labels = parse_names(self._fields["labels"].text)
-            self._preview.load(AuditConfig(tuple(self._files.files), self.columns(), labels, self.rules()))
+            self.preview.load(AuditConfig(tuple(self._files.files), self.columns(), labels, self.rules()))
 
     def on_file_list_changed(self) -> None:
         self._propose_name()
@@ -146,12 +147,15 @@ class TrainingForm(FilesForm[TrainingConfig]):
             **own,
         )
 
-    async def check(self, plan: TrainingConfig) -> None:
+    async def check(self, plan: TrainingConfig) -> TrainingConfig:
+        plan = await self.expanded(plan)
         with problems_of(self._fields["name"]):
             await self.app.records.call(lambda wb: wb.check_new_name("train", plan.name))
         await self.app.records.call(lambda wb: wb.check_base_fits(plan))
         for name, own_file in self._own_files.items():
-            await self.check_tables(own_file, getattr(plan, name), plan.columns)
+            for path in getattr(plan, name):
+                await self.check_file(own_file, path, plan.columns, need_label=True)
         self.show_progress(_("Checking the files …"))
-        with problems_of(self._files):
-            await self._preview.run(lambda wb: wb.iter_check_data(plan), self.show_progress)
+        with self.data_problems(self._files):
+            await self.preview.run(lambda wb: wb.iter_check_data(plan), self.show_progress)
+        return plan

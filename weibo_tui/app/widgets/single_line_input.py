@@ -11,8 +11,10 @@ MAX_PASTE = 4096
 """Characters taken from a paste: the longest path."""
 
 
-class SingleLineInput(Input):
+class SingleLineInput(Input, inherit_bindings=False):
     """An Input that stays one line, and shows control characters of a paste."""
+
+    BINDINGS = Input.BINDINGS  # without the keys that scroll up and down
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
