@@ -105,7 +105,7 @@ def test_text_saved_in_a_wrong_encoding_is_refused(tmp_path: Path, message: str)
         with pytest.raises(UserInputError, match=rf"line [12]: {message}.*\. Export"):
             read(write(tmp_path / name, text))
     whole = "".join(f"{n % 2},{POSTS[n % 6]}\n" for n in range(60))
-    one = DAMAGE[message]("今天的天气真好，开心极了")  # a post that shows such a text
+    one = DAMAGE[message]("今天的天气真好，开心极了")  # a post may show some
     assert len(read(write(tmp_path / "f.csv", f"label,review\n{whole}1,{one}\n"))[1]) == 61
 
 
