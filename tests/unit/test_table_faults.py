@@ -86,6 +86,10 @@ def test_posts_that_look_like_notes_are_kept(tmp_path: Path) -> None:
         check(write(tmp_path / "f.csv", header + "\n" + "".join(lines)), "10 rows", posts=posts, labels=None)
     rows = "".join(f"{n},{post},x\n" for n, post in enumerate(POSTS))
     check(write(tmp_path / "f.csv", f"id,text,other\n{rows}6,,\n"), "7 rows", posts=[*POSTS, ""], labels=None)
+    text = f"id,text,other\n{rows},没有编号,\n,数据来源：微博,\n"
+    check(
+        write(tmp_path / "f.csv", text), "7 rows, 1 skipped", posts=[*POSTS, "没有编号"], labels=None, max_bad_rows=0.2
+    )
     posts = ["好的呀", "坏的呀", "没有标签"]
     check(write(tmp_path / "f.csv", "text,label\n好的呀,1\n坏的呀,0\n没有标签,\n"), "3 rows", posts=posts, labels=None)
 
