@@ -86,6 +86,10 @@ def test_posts_that_look_like_notes_are_kept(tmp_path: Path) -> None:
         check(write(tmp_path / "f.csv", header + "\n" + "".join(lines)), "10 rows", posts=posts, labels=None)
     rows = "".join(f"{n},{post},x\n" for n, post in enumerate(POSTS))
     check(write(tmp_path / "f.csv", f"id,text,other\n{rows}6,,\n"), "7 rows", posts=[*POSTS, ""], labels=None)
+    text = f"id,text,other\n{rows},没有编号,\n,数据来源：微博,\n"
+    check(
+        write(tmp_path / "f.csv", text), "7 rows, 1 skipped", posts=[*POSTS, "没有编号"], labels=None, max_bad_rows=0.2
+    )
     posts = ["好的呀", "坏的呀", "没有标签"]
     check(write(tmp_path / "f.csv", "text,label\n好的呀,1\n坏的呀,0\n没有标签,\n"), "3 rows", posts=posts, labels=None)
 
@@ -105,7 +109,7 @@ def test_text_saved_in_a_wrong_encoding_is_refused(tmp_path: Path, message: str)
         with pytest.raises(UserInputError, match=rf"line [12]: {message}.*\. Export"):
             read(write(tmp_path / name, text))
     whole = "".join(f"{n % 2},{POSTS[n % 6]}\n" for n in range(60))
-    one = DAMAGE[message]("今天的天气真好，开心极了")  # a post that shows such a text
+    one = DAMAGE[message]("今天的天气真好，开心极了")  # a post may show some
     assert len(read(write(tmp_path / "f.csv", f"label,review\n{whole}1,{one}\n"))[1]) == 61
 
 

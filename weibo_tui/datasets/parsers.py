@@ -64,7 +64,7 @@ class Lines:
 
     def skip_undecoded(self, report: Report) -> bool:
         """Add the current record to the bad rows, and return True, where it has bytes that do not decode."""
-        if all(map(is_decoded, self.record)):
+        if all(map(_is_decoded, self.record)):
             return False
         start = self.number - len(self.record) + 1
         if start == 1:  # which may be the header
@@ -111,7 +111,7 @@ class Lines:
         return line
 
 
-def is_decoded(text: str) -> bool:
+def _is_decoded(text: str) -> bool:
     """Return whether all bytes of a text from a file were decoded. Others are surrogates."""
     try:
         text.encode("utf-16-le")  # the fastest codec that refuses them
@@ -165,14 +165,15 @@ def parse(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Ite
             rows = list(reader)
         except csv.Error:
             rows = []
-        if len(rows) == reader.line_num and is_decoded(block):
+        is_decoded = _is_decoded(block)
+        if len(rows) == reader.line_num and is_decoded:
             for row in rows:
                 lines.number += 1
                 if row and not (is_bars and _is_rule(row)):
                     yield lines.number, row
             continue
         lines.wait(list(io.StringIO(block, newline="")))
-        yield from _parse_carefully(lines, dialect, layout, report)
+        yield from _parse_carefully(lines, dialect, layout, report, is_decoded)
 
 
 def _is_rule(row: list[str]) -> bool:
@@ -186,8 +187,10 @@ def _csv_format(dialect: Dialect) -> dict[str, Any]:
     return {"delimiter": dialect.delimiter, "escapechar": dialect.escape}
 
 
-def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Report) -> Iterator[Cells]:
-    """Yield the records of the waiting lines, and of the lines that end the last of them.
+def _parse_carefully(
+    lines: Lines, dialect: Dialect, layout: Layout, report: Report, is_decoded: bool
+) -> Iterator[Cells]:
+    """Yield the records of the waiting lines, which may be decoded, and of the lines that end the last of them.
 
     A quoted cell may hold line ends. But where text follows its closing quote, where it does not end, or where each of
     its lines is a row, the quote is a fault: its line is skipped, and reading continues after that line.
@@ -204,7 +207,7 @@ def _parse_carefully(lines: Lines, dialect: Dialect, layout: Layout, report: Rep
         if len(lines.record) > 1 and (row is None or _has_swallowed(lines.record, dialect, layout)):
             lines.put_back(lines.record[1:])
             report.skip(start, _("a quote opens here and does not close in its row"), lines.record[0])
-        elif lines.skip_undecoded(report):
+        elif not (is_decoded and lines.has_waiting) and lines.skip_undecoded(report):
             continue
         elif row is None:
             row = _parse_alone(lines.record[0], dialect, layout)
@@ -251,8 +254,9 @@ def _has_swallowed(lines: list[str], dialect: Dialect, layout: Layout) -> bool:
 
 
 def _is_row(line: str, dialect: Dialect, layout: Layout) -> bool:
-    row = _parse_alone(line, dialect, layout) or []
-    return len(row) == len(layout.names) and all(fits(row[at], form) for at, form in layout.forms)
+    width = len(layout.names)
+    row = _parse_alone(line, dialect, layout) if line.count(dialect.delimiter) >= width - 1 else None
+    return row is not None and len(row) == width and all(fits(row[at], form) for at, form in layout.forms)
 
 
 def fits(cell: str, form: Form) -> bool:

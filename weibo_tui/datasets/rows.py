@@ -43,7 +43,7 @@ def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int 
             if notes.hold(line, row, is_short):
                 continue
             report.short += is_short
-        elif not row[-1] and notes.hold(line, row, is_short=False):
+        elif not (row[0] and row[-1]) and notes.hold(line, row, is_short=False):
             continue
         if notes.rows:
             yield from notes.release()
@@ -57,7 +57,7 @@ def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int 
         report.rows += 1
         yield line, row
     for line, row, _is_short in notes.rows:
-        report.skip(line, _("a note below the table"), _join(row, table.dialect).rstrip(table.dialect.delimiter or ","))
+        report.skip(line, _("a note below the table"), _join(row, table.dialect).strip(table.dialect.delimiter or ","))
 
 
 def _misfit(row: list[Any], width: int, needed: int) -> str:
@@ -71,10 +71,10 @@ def _misfit(row: list[Any], width: int, needed: int) -> str:
 
 
 class _Notes:
-    """Rows with text in their first cell only. They are notes below the table, unless a row follows.
+    """Rows with text in a single cell. They are notes below the table, unless a row follows.
 
-    Where rows above are so too, and in a table of two columns with a second cell, it may be a post without a label,
-    unless it begins as notes do.
+    Where rows above are so too, in a table of two columns with a second cell, and where the first cell is empty, it may
+    be a post without the other cells, unless it begins as notes do.
     """
 
     def __init__(self, width: int, report: Report) -> None:
@@ -85,11 +85,12 @@ class _Notes:
 
     def hold(self, line: int, row: list[Any], is_short: bool) -> bool:
         """Return whether the row may be a note, and hold it back then."""
-        if self._width == 1 or not has_content(row[0]) or any(map(has_content, row[1:])):
+        texts = [str(cell) for cell in row if has_content(cell)]
+        if self._width == 1 or len(texts) != 1:
             return False
         is_odd = not self._are_usual and self._report.rows > 0 and (is_short or self._width > 2)
-        is_text = not any(form.fullmatch(str(row[0])) for form in FORMS)
-        if len(self.rows) < _MAX_NOTES and ((is_odd and is_text) or _NOTE.fullmatch(str(row[0]))):
+        is_odd = is_odd and has_content(row[0]) and not any(form.fullmatch(texts[0]) for form in FORMS)
+        if len(self.rows) < _MAX_NOTES and (is_odd or _NOTE.fullmatch(texts[0])):
             self.rows.append((line, row, is_short))
             return True
         self._are_usual = True
