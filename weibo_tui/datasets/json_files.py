@@ -69,17 +69,19 @@ def read_objects(table: Table, report: Report, text: str = "") -> Iterator[Recor
             items = ((number, "", item) for number, item in enumerate(_read_items(table, lines), 1))
         header: list[str] = []
         for number, source, item in items:
-            record = item
-            if isinstance(item, list) and (header or not report.rows):
+            if isinstance(item, dict):
+                record = item
+            elif isinstance(item, list) and (header or not report.rows):
                 if not header and (header := _header(item)) == item:
                     continue
                 record = dict(zip(header, item, strict=False))
             elif isinstance(item, str) and not source:
                 record = {"text": item}
-            if not isinstance(record, dict):
+            else:
                 report.skip(number, _("not a JSON object"), source or str(item))
                 continue
-            record = flatten(record)
+            if not _NESTED.isdisjoint(map(type, record.values())):
+                record = flatten(record)
             if text and text not in record:
                 message = _("{column} is missing").format(column=truncate(text))
                 report.skip(number, message, source or json.dumps(item, ensure_ascii=False))
@@ -95,22 +97,34 @@ def _header(first: list[Any]) -> list[str]:
 
 def _read_lines(lines: Lines, report: Report) -> Iterator[tuple[int, str, Any]]:
     """Yield the number, the text and the value of each line of JSON, also where objects follow without a line end."""
+    scan = _DECODER.scan_once  # type: ignore[attr-defined] # faster than the method around it
     for line in lines:
         is_bad = lines.skip_undecoded(report)
         lines.begin_record()
         if is_bad or not (text := line.strip()):
             continue
-        at = 0
-        values = []
         try:
-            while at < len(text):
-                value, end = _DECODER.raw_decode(text, at)
-                values.append((lines.number, text[at:end], value))
-                at = end if end == len(text) else _skip(text, end)
+            try:
+                value, end = scan(text, 0)
+            except StopIteration as error:
+                raise json.JSONDecodeError("", text, error.value) from None
+            items = [(text, value)] if end == len(text) else _split_line(text)
         except (ValueError, RecursionError) as error:
             report.skip(lines.number, _problem(text, error), text)
-        else:
-            yield from values
+            continue
+        for source, value in items:
+            yield lines.number, source, value
+
+
+def _split_line(text: str) -> list[tuple[str, Any]]:
+    """Return the texts and the values of the objects in a line."""
+    items = []
+    at = 0
+    while at < len(text):
+        value, end = _DECODER.raw_decode(text, at)
+        items.append((text[at:end], value))
+        at = _skip(text, end)
+    return items
 
 
 def _read_items(table: Table, lines: Lines) -> Iterator[Any]:
