@@ -131,7 +131,7 @@ def _are_copies(values: Sequence[Any], others: Sequence[Any]) -> bool:
 def find_other_labels(sample: Mapping[str, Sequence[Any]], label: str) -> list[str]:
     """Return the other columns with a usual name that have labels, and not the same ones as column `label`.
 
-    A choice of Label Studio is one beside another.
+    Next to a choice of Label Studio, all other choices are among them.
     """
     words = list(map(_text, sample[label]))
     found = []
