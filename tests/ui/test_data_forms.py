@@ -27,9 +27,7 @@ POSTS = ("今天的早饭真好吃", "快递三天没人通知", "新电影比�
 LONG = "列" * 100
 
 
-def play_form(
-    scene: Callable[[Pilot[None], Any], Coroutine[Any, Any, None]], size: tuple[int, int] = (150, 40)
-) -> None:
+def play_form(scene: Callable[[Pilot[None], Any], Coroutine[Any, Any, None]]) -> None:
     """Open the form for a training and run `scene`."""
 
     async def open_and_play(pilot: Pilot[None]) -> None:
