@@ -108,6 +108,14 @@ def guess_text(sample: Mapping[str, Sequence[Any]]) -> str | None:
     return ranked[0] if is_clear else None
 
 
+def likely_columns(sample: Mapping[str, Sequence[Any]]) -> tuple[str, str]:
+    """Return the columns that most likely have the posts and the labels, where no guess is sure; "" stands for none."""
+    text = guess_text(sample) or max(sample, key=lambda column: _size(sample[column]), default="")
+    few = [column for column, values in sample.items() if column != text and is_label_column(values)]
+    shortest = min(few, key=lambda column: _size(sample[column]), default="")
+    return text, guess_label(sample, text, is_named=True) or shortest
+
+
 def find_other_posts(sample: Mapping[str, Sequence[Any]], text: str) -> list[str]:
     """Return the other columns with a usual name and posts in them, that are no copies of column `text`."""
     if fold(text) not in ROLES["text"]:

@@ -17,7 +17,8 @@ def labels_read_as(names: Mapping[str, str]) -> str:
     labels_by_name: dict[str, list[str]] = {}
     for label, name in names.items():
         labels_by_name.setdefault(name, []).append(label)
-    return join_list(f"{_alternatives(labels)} = {label_name(name)}" for name, labels in labels_by_name.items())
+    read_as = {_alternatives(labels): label_name(name) for name, labels in labels_by_name.items()}
+    return join_list(labels if labels == name else f"{labels} = {name}" for labels, name in read_as.items())
 
 
 def _alternatives(labels: list[str]) -> str:

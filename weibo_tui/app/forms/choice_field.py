@@ -63,9 +63,9 @@ class ChoiceField(Field):
         return len(self._choices) > 1
 
     def offer(self, choices: Mapping[str, str], current: str, missing: str = "") -> None:
-        """Offer these names, each with an example. `current` is in use, and `missing` stands for none."""
+        """Offer these names, each with an example, and `current` first: it is in use unless `missing` stands for it."""
         self._choices, self._current = choices, current
-        self.suggest(current or missing)
+        self.suggest(missing or current)
         if self.is_open:
             self._fill()
 

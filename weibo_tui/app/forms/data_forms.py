@@ -76,12 +76,15 @@ class DataForm(PlanForm[Plan]):
         """Offer the columns and sheets of the first file that has a problem, otherwise of the first."""
         reading = next((reading for reading in readings if reading.problem), readings[0] if readings else None)
         source = reading.source if reading is not None else None
-        columns = reading.columns if reading is not None else {}
-        for name in ("text_column", "label_column"):
+        columns, likely = (reading.columns, reading.likely) if reading is not None else ({}, ("", ""))
+        for name, guess in zip(("text_column", "label_column"), likely, strict=True):
             if isinstance(field := self._fields.get(name), ChoiceField):
                 current = getattr(source, name, None)
                 is_missing = reading is not None and self._field_of(reading.option) is field
-                field.offer(columns, current or "", _("choose a column") if is_missing else "")
+                if is_missing:
+                    field.offer(columns, guess, missing=_("choose a column"))
+                else:
+                    field.offer(columns, current or "")
         sheets = reading.sheets if reading is not None else ()
         sheet = self._fields["sheet"]
         assert isinstance(sheet, ChoiceField)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.app.explanation import named_option, user_message
+from weibo_tui.datasets.columns import likely_columns
 from weibo_tui.datasets.containers import expand, open_container
 from weibo_tui.datasets.detection import detect_table
 from weibo_tui.datasets.reading import PostTable, Preview, TableRow, count_rows, open_table, preview_table
@@ -27,8 +28,8 @@ ROWS = 5
 class Reading:
     """A data file as it is read, or the `problem` with it, and the `option` that the problem names.
 
-    `columns` are those of the file, each with an example of its cells, and `sheets` those of a workbook. `report` is
-    that of the whole file, once it is read."""
+    `columns` are those of the file, each with an example of its cells, and `sheets` those of a workbook. `likely` are
+    those of `likely_columns` where there is a problem. `report` is that of the whole file, once it is read."""
 
     path: Path
     source: PostTable | None = None
@@ -37,6 +38,7 @@ class Reading:
     problem: str = ""
     option: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
+    likely: tuple[str, str] = ("", "")
     sheets: Sequence[str] = ()
 
 
@@ -67,9 +69,10 @@ def read_file(path: Path, columns: Columns, need_label: bool) -> Reading:
         if len(reading.columns) == 1:  # nothing to choose from
             reading.option = ""
     with suppress(OSError, WeiboTuiError):  # the problem says it
-        if not reading.columns:
+        if reading.problem:
             sample = detect_table(path, columns)[1]
             reading.columns = {name: _example(cells) for name, cells in sample.items()}
+            reading.likely = likely_columns(sample)
     with suppress(OSError, WeiboTuiError):
         if reading.option == "sheet" or (reading.source is not None and reading.source.table.num_sheets > 1):
             reading.sheets = find_sheet(open_container(path), None)[1]
