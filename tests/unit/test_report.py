@@ -133,7 +133,7 @@ def test_sections_have_what_is_in_the_file(command: Command, tmp_path: Path) -> 
     rows.append(rows[1] | {"predicted": ""})
     html, numbers = report(command, write(tmp_path / "data.csv", rows))
     page = Page(html)
-    sampling = {row["name"]: row["N"] for row in numbers if row["section"] == "sampling"}
+    sampling = {row["name"]: row["value"] for row in numbers if row["section"] == "sampling"}
     assert sampling == {
         "rows": "1205",
         "empty": "1",
@@ -144,7 +144,7 @@ def test_sections_have_what_is_in_the_file(command: Command, tmp_path: Path) -> 
         "undated": "0",
         "full_hours": "0",
         "accounts": "50",
-        "top_accounts": "",
+        "top_accounts": "0.2026578073089701",
     }
     terms = {(row["label"], row["name"]) for row in numbers if row["section"] == "terms"}
     assert {("positive", "真好吃"), ("positive", "开心"), ("negative", "太差了"), ("negative", "难受")} <= terms
@@ -252,7 +252,7 @@ def test_too_many_groups_are_counted_about(command: Command, tmp_path: Path, mon
     monkeypatch.setattr(survey, "MAX_CHARACTERS", 2000)
     rows = [{"text": f"#话题{at}#第{at}条" + "#面#" * (at % 2), "predicted": "1"} for at in range(500)]
     html, numbers = report(command, write(tmp_path / "data.csv", rows))
-    sampling = {row["name"]: row["N"] for row in numbers if row["section"] == "sampling"}
+    sampling = {row["name"]: row["value"] for row in numbers if row["section"] == "sampling"}
     assert sampling["texts"] == "500"
     assert 20 < int(sampling["terms_of"]) < 200
     assert f"a random sample of {sampling['terms_of']} of 500 different ones" in html

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 from weibo_tui.datasets.columns import find_role, fold
@@ -25,7 +26,7 @@ from weibo_tui.text.topics import TOPIC
 
 MAX_GROUPS = 200_000
 """Counts of emoticons, hashtags and places. When there are more, the smaller half is forgotten."""
-MAX_CHARACTERS = 4_000_000
+MAX_CHARACTERS = 3_000_000
 """Characters of the sample of texts."""
 MAX_TEXT = 1000
 """Characters of a text in the sample."""
@@ -67,7 +68,7 @@ class DistinctSample:
 
 @dataclass(slots=True)
 class Survey:
-    """What a pass over a table finds. `observe` adds a row.
+    """Figures of a table from a pass over it. `observe` adds a row.
 
     The arrays (rows,) are in the order of the observed rows: `keys` identify the text (EMPTY for none), `users` the
     author (EMPTY), `hours` are hours since the year 1 in Beijing time (NO_DATE), `predictions` and `answers` are
@@ -111,7 +112,7 @@ class Survey:
         moment = None if self.dates is None else self.dates.moment(cells)
         self.hours.append(NO_DATE if moment is None else moment.toordinal() * 24 + moment.hour)
         user = cell_value(cells.get(self.users_column)) if self.users_column else None
-        self.users.append(_hash(user) if user else EMPTY)
+        self.users.append(hash(user) & 2**64 - 1 if user else EMPTY)
         self.reposts += self._is_repost(cells, text)
         if (
             self.adapter_column
@@ -128,19 +129,16 @@ class Survey:
         return any(cue in text for cue in _REPOST_CUES) and bool(split_forwarded(text)[1])
 
     def _count(self, cells: Mapping[str, Any], text: str, predicted: str, answer: str) -> None:
-        emoticons = [*dict.fromkeys(find_emoticons(text))][:_MAX_MARKS]
-        topics = dict.fromkeys(TOPIC.findall(text))
+        groups = self.groups
+        for emoticon in islice(dict.fromkeys(find_emoticons(text)) or (None,), _MAX_MARKS):
+            groups["emoticons", emoticon, predicted, answer] += 1
+        topics = TOPIC.findall(text)
         if not topics and self.topics_column and (listed := cell_value(cells.get(self.topics_column))):
-            topics = dict.fromkeys(part.strip(" #") for part in re.split("[,，]", listed))
-        names: dict[str, Sequence[str | None]] = {
-            "emoticons": emoticons or [None],
-            "hashtags": [*topics][:_MAX_MARKS],
-        }
+            topics = [topic for part in re.split("[,，]", listed) if (topic := part.strip(" #"))]
+        for topic in islice(dict.fromkeys(topics), _MAX_MARKS):
+            groups["hashtags", topic, predicted, answer] += 1
         if self.place_column and (place := cell_value(cells.get(self.place_column))):
-            names["places"] = [place]
-        for kind, found in names.items():
-            for name in found:
-                self.groups[kind, name, predicted, answer] += 1
+            groups["places", place, predicted, answer] += 1
         if len(self.groups) > MAX_GROUPS:
             median = sorted(self.groups.values())[len(self.groups) // 2]
             self.groups = Counter({group: number for group, number in self.groups.items() if number > median})

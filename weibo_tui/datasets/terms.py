@@ -133,7 +133,7 @@ def term_scores(counts: NDArray[Any], group: int) -> NDArray[np.float64]:
 
 
 def _least_score(scores: NDArray[np.float64]) -> float:
-    """Return the score from which a term is not there by chance, infinity where there are none."""
+    """Return the score from which a term is not there by chance, infinity where no term is."""
     ordered = sorted(map(abs, scores.tolist()), reverse=True)
     passed = [
         score

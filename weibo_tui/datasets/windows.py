@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -45,8 +46,17 @@ class Dates:
     def moment(self, cells: Mapping[str, Any]) -> datetime | None:
         """Return the time of a row by its date, or else by its id. Return None where neither can be read."""
         post = cells.get(self.post_id) if self.post_id else None
-        moment = parse_date(cells.get(self.date), post, self.collected) if self.date else None
+        moment = None
+        if self.date:
+            value = str(cells.get(self.date))
+            moment = _absolute_date(value) or parse_date(value, post, self.collected)
         return moment or id_time(post)
+
+
+@lru_cache(10_000)
+def _absolute_date(value: str) -> datetime | None:
+    """Return the time of a date that needs neither id nor reference, and is that of many posts."""
+    return parse_date(value)
 
 
 def find_windows(source: PostTable, by: str, date_column: str | None, collected: datetime | None) -> Windows:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from weibo_tui.datasets.label_map import Rules
 from weibo_tui.datasets.tables import Columns
-from weibo_tui.workbench import blocking, estimation, frames
-from weibo_tui.workbench import report as reports
+from weibo_tui.workbench import blocking, estimation, frames, reporting
 from weibo_tui.workbench.config import EstimationConfig
 from weibo_tui.workbench.core import Events, WorkbenchCore
 from weibo_tui.workbench.estimation import EstimationResult
@@ -63,7 +62,7 @@ class LabeledFileMethods(WorkbenchCore):
 
     def iter_report(self, config: EstimationConfig) -> Events:
         """Make a report of a labeled file: progress, then a `Report`. `by` is `day` or `week` (default: chosen)."""
-        yield (yield from reports.make_report(config))
+        yield (yield from reporting.make_report(config))
 
     def report(
         self,

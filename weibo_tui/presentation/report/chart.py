@@ -47,6 +47,7 @@ class Days:
 def timeline(label: str, days: Sequence[Day], windows: Iterable[Estimate], by: str) -> str:
     """Return the timeline of a label. Only windows with an interval are drawn."""
     scale = Days.of(days)
+    volume = escape(_("rows a day"))
     title = escape(_("Share of {label} by day").format(label=label_name(label)))
     line = " ".join(f"{scale.place(day.name, 0.5):.1f},{_height(day.uncorrected.get(label, 0)):.1f}" for day in days)
     y_axis = "".join(f"<span>{share}</span>" for share in ("100%", "50%", "0%"))
@@ -60,7 +61,7 @@ def timeline(label: str, days: Sequence[Day], windows: Iterable[Estimate], by: s
         f'<polyline class="model" points="{line}"/></svg>'
         f'<div class="axis y"><span>{most:,}</span><span>0</span></div>'
         f'<svg class="volume" viewBox="0 0 {WIDTH} {_VOLUME}" preserveAspectRatio="none" role="img"'
-        f' aria-label="{escape(_("Rows a day"))}"><path class="rows" d="{"".join(_bars(scale, days, most))}"/></svg>'
+        f' aria-label="{volume}"><path class="rows" d="{"".join(_bars(scale, days, most))}"/></svg>'
         f'<div class="axis x">{dates}</div></div></figure>'
     )
 

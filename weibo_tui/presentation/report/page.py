@@ -160,17 +160,16 @@ def _timeline(report: Report, numbers: str) -> Iterator[str]:
         timeline(label, report.days, [one for one in shown if one.label == label], by)
         for label in report.labels[:_MAX_LABELS]
     ]
-    keys = [f'<span class="key">{escape(_("model count of a day, uncorrected"))}</span>']
+    keys = [("", _("model count of a day, uncorrected")), (" volume", _("rows a day"))]
     notes = []
     if has_intervals:
         of_day, of_week = _("share of a day, with 95% interval"), _("share of a week, with 95% interval")
-        keys.append(f'<span class="key step">{escape(of_day if by == DAY else of_week)}</span>')
+        keys.append((" step", of_day if by == DAY else of_week))
     elif report.estimation.of_file[0].n:
         message = _("No window has {least} human labels of its own, so none has an interval.")
         notes.append(message.format(least=MIN_WINDOW))
     else:
         notes.append(_("No row has a human label, so nothing here has an interval."))
-    keys.append(f'<span class="key volume">{escape(_("rows a day"))}</span>')
     header = [_("day") if by == DAY else _("week"), _("label"), _("share"), _("95% interval"), _("predicted")]
     rows = (
         (
@@ -189,9 +188,10 @@ def _timeline(report: Report, numbers: str) -> Iterator[str]:
     if len(shown) > _MAX_WINDOWS:
         message = _("The table has the first {number} rows. All are in {numbers}.")
         notes.append(message.format(number=_MAX_WINDOWS, numbers=numbers))
-    legend = f'<p class="soft">{"".join(keys)}</p>'
-    details = f"<details><summary>{escape(_('Table'))}</summary>{table}</details>"
-    yield _section(_("Over time"), *charts, legend, _paragraphs(notes, "soft"), details)
+    legend = "".join(f'<span class="key{kind}">{escape(words)}</span>' for kind, words in keys)
+    title = _("Table")
+    details = f"<details><summary>{escape(title)}</summary>{table}</details>"
+    yield _section(_("Over time"), *charts, f'<p class="soft">{legend}</p>', _paragraphs(notes, "soft"), details)
 
 
 def _terms(report: Report) -> Iterator[str]:
