@@ -26,7 +26,7 @@ from weibo_tui.presentation.report.page import render
 
 TAGS = {
     *"html head meta title style body header main section h1 h2 h3 p table thead tbody tr th td span div".split(),
-    *"figure figcaption svg path polyline rect g details summary ol li small dl dt dd".split(),
+    *"figure figcaption svg path rect g details summary ol li small dl dt dd".split(),
 }
 HEADER = ["id", "user_id", "微博正文", "发布位置", "发布时间", "retweet_id", "predicted", "confidence", "label"]
 
@@ -54,8 +54,8 @@ class Page(HTMLParser):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in ("path", "rect", "polyline"):  # SVG closes them in the tag itself
-            while self.open.pop() in ("path", "rect", "polyline"):
+        if tag not in ("path", "rect"):  # SVG closes them in the tag itself
+            while self.open.pop() in ("path", "rect"):
                 pass
 
     def handle_data(self, data: str) -> None:
@@ -194,7 +194,7 @@ def test_python_api_gives_the_report_of_the_command(command: Command, wb: Workbe
     with pytest.raises(UserInputError, match="File exists"):
         write_report(found, tmp_path / "report.html")
     write_report(found, str(tmp_path / "report.html"), overwrite=True)
-    with pytest.raises(UserInputError, match="same file"):
+    with pytest.raises(UserInputError, match="would replace the labeled file"):
         write_report(found, tmp_path / "data.html", overwrite=True)
     with pytest.raises(UserInputError, match="by is hour and must be one of day, week"):
         wb.report(data, by="hour")
@@ -221,6 +221,10 @@ def test_small_and_odd_files_have_a_report(command: Command, tmp_path: Path) -> 
     assert "mood8" in texts(many)
     spread = [{"text": "好", "predicted": "1", "date": f"{1980 + at % 100}-{1 + at % 12}-01"} for at in range(900)]
     assert "Over time" in texts(spread)
+    crowded = [
+        {"text": f"第{at}条", "predicted": "1", "date": f"2023-02-11 2{at % 999 // 998}:05"} for at in range(999)
+    ]
+    assert "1 hour has 950 rows or more." in texts(crowded)
     hostile = [row | {"predicted": "<b>x\u202e</b>\x1b[2J"} for row in three]
     assert "<U+202E>" in texts(hostile)
 
@@ -239,7 +243,8 @@ def test_tables_without_a_report_are_refused(command: Command, tmp_path: Path) -
     (tmp_path / "empty.csv").write_text("text,predicted\n")
     assert command("report", tmp_path / "empty.csv", *out).code == 2
     assert "has no column nowhere. Choose one with --column" in refused(rows, *out, "--column", "nowhere")
-    assert "same file" in refused(rows, "--out", tmp_path / "data.html", "--overwrite")
+    assert "would replace the labeled file" in refused(rows, "--out", tmp_path / "data.html", "--overwrite")
+    assert "Choose one that ends in .html" in refused(rows, "--out", tmp_path / "data.csv", "--overwrite")
     (tmp_path / "new.csv").write_text("mine")
     assert "File exists" in refused(rows, *out)
     assert "by is hour" in refused(rows, "--out", tmp_path / "other.html", "--by", "hour")

@@ -57,7 +57,7 @@ def report(
     overwrite: options.Overwrite = False,
     label_map: options.LabelMap = None,
 ) -> None:
-    from weibo_tui.presentation.report.page import numbers_path, write_report
+    from weibo_tui.presentation.report.page import check_outputs, numbers_path, write_report
     from weibo_tui.workbench import EstimationConfig
     from weibo_tui.workbench.report import Report
 
@@ -67,8 +67,9 @@ def report(
     outputs = out, numbers_path(out)
 
     def events(workbench: Workbench) -> Iterator[object]:
+        check_outputs(out, file, overwrite)
         for path in outputs:
-            workbench.check_output(path, overwrite, [file])
+            workbench.check_output(path, overwrite)
         yield from workbench.iter_report(config)
 
     result = run_with_progress(events, Report)

@@ -49,7 +49,6 @@ def timeline(label: str, days: Sequence[Day], windows: Iterable[Estimate], by: s
     scale = Days.of(days)
     volume = escape(_("rows a day"))
     title = escape(_("Share of {label} by day").format(label=label_name(label)))
-    line = " ".join(f"{scale.place(day.name, 0.5):.1f},{_height(day.uncorrected.get(label, 0)):.1f}" for day in days)
     y_axis = "".join(f"<span>{share}</span>" for share in ("100%", "50%", "0%"))
     dates = "".join(f"<span>{day}</span>" for day in scale.dates())
     most = max(day.rows for day in days)
@@ -58,7 +57,7 @@ def timeline(label: str, days: Sequence[Day], windows: Iterable[Estimate], by: s
         f'<svg class="shares" viewBox="0 0 {WIDTH} {_SHARES}" preserveAspectRatio="none" role="img"'
         f' aria-label="{title}">'
         f'<path class="middle" d="M0 {_SHARES / 2}H{WIDTH}"/>{"".join(_steps(scale, windows, by))}'
-        f'<polyline class="model" points="{line}"/></svg>'
+        f'<path class="model" d="{"".join(_line(scale, label, days))}"/></svg>'
         f'<div class="axis y"><span>{most:,}</span><span>0</span></div>'
         f'<svg class="volume" viewBox="0 0 {WIDTH} {_VOLUME}" preserveAspectRatio="none" role="img"'
         f' aria-label="{volume}"><path class="rows" d="{"".join(_bars(scale, days, most))}"/></svg>'
@@ -68,6 +67,16 @@ def timeline(label: str, days: Sequence[Day], windows: Iterable[Estimate], by: s
 
 def _height(share: float) -> float:
     return _SHARES * (1 - share)
+
+
+def _line(scale: Days, label: str, days: Iterable[Day]) -> Iterator[str]:
+    """Yield the path of the shares of the days, with gaps where days are missing. A day alone is a dot."""
+    expected = -1
+    for day in days:
+        ordinal = date.fromisoformat(day.name).toordinal()
+        place = f"{scale.place(day.name, 0.5):.1f} {_height(day.uncorrected.get(label, 0)):.1f}"
+        yield f"L{place}" if ordinal == expected else f"M{place}h0"
+        expected = ordinal + 1
 
 
 def _steps(scale: Days, windows: Iterable[Estimate], by: str) -> Iterator[str]:

@@ -12,8 +12,10 @@ from pathlib import Path
 from weibo_tui.atomic import check_output, open_output
 from weibo_tui.datasets.windows import DAY
 from weibo_tui.display_names import label_name
+from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_list, join_sentences, language_tag
+from weibo_tui.paths import is_same
 from weibo_tui.presentation.estimates import estimation_notes
 from weibo_tui.presentation.numbers import NO_FIGURE, number, percent
 from weibo_tui.presentation.report.chart import timeline
@@ -38,15 +40,27 @@ def numbers_path(out: Path) -> Path:
     return out.with_suffix(".csv")
 
 
+def check_outputs(out: Path, data: Path, overwrite: bool = False) -> None:
+    """Raise UserInputError unless the report `out` of the labeled file and its numbers can be written."""
+    if out.suffix.casefold() not in (".html", ".htm"):
+        message = _("{path} is no name of an HTML file. Choose one that ends in .html.")
+        raise UserInputError(message.format(path=out))
+    numbers = numbers_path(out)
+    if is_same(numbers, data):
+        message = _("The numbers of {report} would replace the labeled file {path}. Choose another name.")
+        raise UserInputError(message.format(report=out, path=data))
+    for path in (out, numbers):
+        check_output(path, overwrite, [data])
+
+
 def write_report(report: Report, out: str | PathLike[str], overwrite: bool = False) -> None:
     """Write a report as the HTML file `out`, and its numbers as the CSV file next to it.
 
-    Raise UserInputError where one of them exists, unless `overwrite`, or is the labeled file.
+    Raise the errors of `check_outputs`.
     """
     page = Path(out)
     numbers = numbers_path(page)
-    for path in (page, numbers):
-        check_output(path, overwrite, [report.estimation.path])
+    check_outputs(page, report.estimation.path, overwrite)
     rows = ([figures.get(name) for name in FIGURES] for figures in report.figures())
     write_csv(numbers, FIGURES, rows, overwrite)
     with open_output(page, "w", encoding="utf-8", overwrite=overwrite) as file:
