@@ -31,7 +31,7 @@ _STYLE = Path(__file__).with_name("style.css")
 _MAX_POST = 300  # characters
 _MAX_NAME = 40
 _AROUND_TERM = 20  # characters of an example on each side
-_MAX_LABELS = 6  # columns
+_MAX_LABELS = 6  # in the first sentence, of timelines, and as columns
 _MAX_WINDOWS = 120  # rows of the table
 
 
@@ -126,7 +126,8 @@ def _interval(estimate: Estimate) -> str:
 
 def _summary(report: Report) -> Iterator[str]:
     whole = {estimate.label: estimate for estimate in report.estimation.of_file}
-    yield f'<section><p class="lead">{escape(_sentence([whole[label] for label in report.labels]), 2000)}</p>'
+    sentence = _sentence([whole[label] for label in report.labels[:_MAX_LABELS]])
+    yield f'<section><p class="lead">{escape(sentence, 2000)}</p>'
     yield _paragraphs(report.estimation.warnings, "warning")
     rows = (
         (
