@@ -219,6 +219,8 @@ def test_small_and_odd_files_have_a_report(command: Command, tmp_path: Path) -> 
     assert "The model alone counts 100.0%." in texts([row | {"label": "1"} for row in three])
     many = [{"text": f"第{at}条", "predicted": f"mood{at % 9}", "label": f"mood{at % 8}"} for at in range(90)]
     assert "mood8" in texts(many)
+    exported = [{"text": "'=今天的面真好吃", "predicted": "1", "label": "1", "label_source": "model"}] * 3
+    assert "'=" not in texts(exported)
     spread = [{"text": "好", "predicted": "1", "date": f"{1980 + at % 100}-{1 + at % 12}-01"} for at in range(900)]
     assert "Over time" in texts(spread)
     crowded = [

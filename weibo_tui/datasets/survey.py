@@ -22,6 +22,7 @@ from weibo_tui.datasets.windows import Dates, cell_value, find_dates
 from weibo_tui.progress import Progress
 from weibo_tui.text.boilerplate import split_forwarded
 from weibo_tui.text.emoticons import find_emoticons
+from weibo_tui.text.spreadsheet import unescape_formula
 from weibo_tui.text.topics import TOPIC
 
 MAX_GROUPS = 200_000
@@ -80,6 +81,7 @@ class Survey:
 
     source: PostTable
     text_column: str
+    is_escaped: bool
     dates: Dates | None
     users_column: str | None = None
     place_column: str | None = None
@@ -101,7 +103,7 @@ class Survey:
     def observe(self, row: TableRow, predicted: str, answer: str) -> None:
         """Add a row with the words for its predicted label and its answer."""
         cells = row.cells
-        text = post_text(self.source, row.number, cells.get(self.text_column))
+        text = self.text(row.number, cells)
         same = "".join((_LINK_OR_NAME.sub("", text) if "@" in text or "http" in text else text).split())
         key = _hash(same) if same else EMPTY
         if same:
@@ -121,6 +123,11 @@ class Survey:
         ):
             self.adapters.add(name)
         self._count(cells, text, predicted, answer)
+
+    def text(self, number: int, cells: Mapping[str, Any]) -> str:
+        """Return the post of a row, as `read_rows` does."""
+        text = post_text(self.source, number, cells.get(self.text_column))
+        return unescape_formula(text) if self.is_escaped else text
 
     def _is_repost(self, cells: Mapping[str, Any], text: str) -> bool:
         retweet = str(cells.get(self.retweet_column)) if self.retweet_column else ""
@@ -158,6 +165,7 @@ def start_survey(source: PostTable, text_column: str, date_column: str | None, c
     return Survey(
         source,
         text_column,
+        source.is_escaped,
         find_dates(source, date_column, collected),
         users_column=first(_USER_IDS) or role("user"),
         place_column=role("place"),
@@ -175,7 +183,7 @@ def read_posts(survey: Survey, numbers: Collection[int]) -> Generator[Progress, 
         return found
     for number, cells in enumerate(read_values(survey.source, Report()), 1):
         if number in numbers:
-            found[number] = post_text(survey.source, number, cells.get(survey.text_column))
+            found[number] = survey.text(number, cells)
         if number % _STEP == 0:
             yield Progress("reading", number, last)
         if number >= last:
