@@ -2,7 +2,7 @@
 
 In a notebook or a script, use the workbench::
 
-    from weibo_tui import Workbench
+    from weibo_tui import Workbench, write_report
 
     wb = Workbench()
     wb.predict("今天的面真好吃")                         # a Prediction
@@ -11,6 +11,7 @@ In a notebook or a script, use the workbench::
     wb.evaluate("test.csv", adapter="mood")             # a ScoreCard
     wb.label_file("posts.csv", "labeled.csv")           # a LabelingResult
     wb.estimate("labeled.csv", by="week")               # an EstimationResult
+    write_report(wb.report("labeled.csv"), "report.html")
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
     from weibo_tui.engine.hyperparameters import ComputeOptions, Hyperparameters, PretrainingHyperparameters
     from weibo_tui.engine.score_card import ScoreCard
+    from weibo_tui.presentation.report.page import write_report
     from weibo_tui.progress import Progress
     from weibo_tui.registry.cards import AdapterCard, BaseCard
     from weibo_tui.storage.entries import Analysis, HistoryFilter
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.estimation import Estimate, EstimationResult
     from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
     from weibo_tui.workbench.labeling import LabelingResult
+    from weibo_tui.workbench.report import Report
     from weibo_tui.workbench.results import Prediction, Predictions, PretrainingResult, TrainingResult
     from weibo_tui.workbench.workbench import Workbench
 
@@ -59,6 +62,7 @@ _MODULES = {
     "engine.events": "BatchHalved CheckpointSaved Evaluated JournalDelayed RunFinished RunStarted StepDone",
     "engine.hyperparameters": "ComputeOptions Hyperparameters PretrainingHyperparameters",
     "engine.score_card": "ScoreCard",
+    "presentation.report.page": "write_report",
     "progress": "Progress",
     "registry.cards": "AdapterCard BaseCard",
     "storage.entries": "Analysis HistoryFilter",
@@ -67,6 +71,7 @@ _MODULES = {
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
     "workbench.labeling": "LabelingResult",
+    "workbench.report": "Report",
     "workbench.results": "Prediction Predictions PretrainingResult TrainingResult",
     "workbench.workbench": "Workbench",
 }
@@ -103,6 +108,7 @@ __all__ = [
     "PretrainingHyperparameters",
     "PretrainingResult",
     "Progress",
+    "Report",
     "RunFinished",
     "RunStarted",
     "ScoreCard",
@@ -113,6 +119,7 @@ __all__ = [
     "WeiboTuiError",
     "Workbench",
     "__version__",
+    "write_report",
 ]
 
 

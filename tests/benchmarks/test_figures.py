@@ -1,4 +1,4 @@
-"""Time of the first prediction, and rate and memory of labeling a million rows. Run with `-n 0 -m benchmark -s`."""
+"""Time of the first prediction, and of a million rows: labeling and report. Run with `-n 0 -m benchmark -s`."""
 
 from __future__ import annotations
 
@@ -85,6 +85,25 @@ def test_labeling_million_rows_keeps_memory(home: Path, tmp_path: Path) -> None:
     print(f"\n{result['rows']:,} rows, killed after {resumed:,}, then {rate:,.0f} rows/s")
     begin, most = memory[0], max(memory)
     print(f"memory: {begin:,.0f} MB at first, {most:,.0f} MB at most, {most - begin:,.0f} MB more")
+
+
+def test_report_of_million_rows_keeps_limits(home: Path, tmp_path: Path) -> None:
+    texts = sample_posts(DISTINCT_ROWS)
+    with (tmp_path / "rows.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "date", "user", "predicted", "confidence", "label"])
+        for row in range(ROWS):
+            day = f"2023-{1 + row * 12 // ROWS:02}-{1 + row % 28:02} {row % 24:02}:10"
+            figures = [day, row % 9999, row % 7 % 2, row % 997 / 997, row % 2 if row % 1000 == 0 else ""]
+            writer.writerow([f"{row} {texts[row % DISTINCT_ROWS]}", *figures])
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "weibo_tui", "report", "rows.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        memory = [megabytes for _seconds, _written, megabytes in watch(process, tmp_path / "report.html")]
+    seconds, size = time.perf_counter() - began, (tmp_path / "report.html").stat().st_size
+    print(f"\nreport of {ROWS:,} rows: {seconds:.0f} s, {max(memory):,.0f} MB at most, {size:,} bytes")
+    assert max(memory) < 1000
+    assert size < 500_000
 
 
 def test_first_prediction_in_new_process_is_timed(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
@@ -79,3 +80,17 @@ def test_compiled_catalog_is_current(path: Path) -> None:
     with path.with_suffix(".mo").open("rb") as file:
         compiled = read_mo(file)  # not as bytes, in which Babel writes its own version
     assert translations(compiled) == translations(read(path))
+
+
+def test_no_message_is_in_an_f_string() -> None:
+    """Babel does not find it there."""
+    found = [
+        f"{path.name}:{call.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for string in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(string, ast.JoinedStr)
+        for call in ast.walk(string)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("_", "N_", "ngettext")
+        if isinstance(call.args[0], ast.Constant)
+    ]
+    assert found == []

@@ -24,6 +24,37 @@ if TYPE_CHECKING:
 _DIFFERENCES = (N_("higher"), N_("lower"))
 _TIMES = (N_("day"), N_("week"))
 
+LabeledFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help=_("Table with predicted labels, and human ones in some rows."))
+]
+PredictedColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--predicted-column",
+        metavar="NAME",
+        rich_help_panel=options.DATA,
+        help=_("Column of predicted labels by name or number (default: detected)."),
+    ),
+]
+DateColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--date-column",
+        metavar="NAME",
+        rich_help_panel=options.DATA,
+        help=_("Date column by name or number (default: detected)."),
+    ),
+]
+Collected = Annotated[
+    str | None,
+    typer.Option(
+        "--collected",
+        metavar="DATE",
+        rich_help_panel=options.DATA,
+        help=_("When the posts were collected, for dates like 3小时前 (default: by the posts' ids)."),
+    ),
+]
+
 
 def add_to(app: typer.Typer) -> None:
     help_text = _("Estimate the share of each label in a labeled file, with an interval from human labels of a sample.")
@@ -32,9 +63,7 @@ def add_to(app: typer.Typer) -> None:
 
 @options.with_hyperparameters
 def estimate(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help=_("Table with predicted labels, and human ones in some rows."))
-    ],
+    file: LabeledFile,
     label: Annotated[
         str | None, typer.Option("--label", metavar="LABEL", help=_("Label to estimate (default: all)."))
     ] = None,
@@ -42,33 +71,9 @@ def estimate(
         str | None,
         typer.Option("--by", metavar="day|week|COLUMN", help=_("Estimate each day, week or value of a column too.")),
     ] = None,
-    predicted_column: Annotated[
-        str | None,
-        typer.Option(
-            "--predicted-column",
-            metavar="NAME",
-            rich_help_panel=options.DATA,
-            help=_("Column of predicted labels by name or number (default: detected)."),
-        ),
-    ] = None,
-    date_column: Annotated[
-        str | None,
-        typer.Option(
-            "--date-column",
-            metavar="NAME",
-            rich_help_panel=options.DATA,
-            help=_("Date column by name or number (default: detected)."),
-        ),
-    ] = None,
-    collected: Annotated[
-        str | None,
-        typer.Option(
-            "--collected",
-            metavar="DATE",
-            rich_help_panel=options.DATA,
-            help=_("When the posts were collected, for dates like 3小时前 (default: by the posts' ids)."),
-        ),
-    ] = None,
+    predicted_column: PredictedColumn = None,
+    date_column: DateColumn = None,
+    collected: Collected = None,
     json: options.Json = False,
     columns: Columns = Columns(),
     bad_rows: options.BadRows = None,

@@ -204,7 +204,7 @@ def _stdin_lines(encoding_name: str | None) -> Iterator[str]:
 def _line(analysis: Analysis) -> str:
     """Return label, confidence and post, cut to the width of the terminal; or the error of the post."""
     if analysis.error is not None:
-        return f"{pad(_('error'), 8)}  {analysis.error}"
+        return "{}  {}".format(pad(_("error"), 8), analysis.error)
     mark = _("uncertain") if analysis.uncertain else ""
     if analysis.truncated:
         read = _("read {read} of {all} characters").format(read=analysis.characters_read, all=analysis.characters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weibo_tui.datasets.columns import find_role, fold
 from weibo_tui.datasets.label_map import NO_RULES, LabelMap, assign_labels, score_hint
 from weibo_tui.datasets.labels import MAX_LABELS, normalize_label, sentiments
-from weibo_tui.datasets.reading import PostTable, open_table, read_rows
+from weibo_tui.datasets.reading import PostTable, TableRow, open_table, read_rows
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.datasets.windows import MAX_WINDOWS, Windows, find_windows
 from weibo_tui.errors import UserInputError
@@ -33,6 +33,9 @@ CANNOT_TELL = "\x1e"
 
 Counts: TypeAlias = Mapping[tuple[str, str], int]
 """Numbers of rows by predicted label and answer, which is a label, CANNOT_TELL, or empty for none."""
+
+Observe: TypeAlias = Callable[[TableRow, str, str], None]
+"""Function that gets each row with a predicted label, the word for it and the one for the answer, empty for none."""
 
 _PREDICTED = (
     *("predicted", "prediction", "predicted_label", "pred", "pred_label", "model_label", "machine_label"),
@@ -74,7 +77,8 @@ class AnsweredTable:
     cell cannot be read. `numbers` (rows,) are the places of the rows in the file, from 1. `left_out` are numbers of
     rows without a predicted label (`unpredicted`), and of answers that do not count: `teach` (chosen for
     training), `several labels`, `dropped` (by the map). `labels_read_as` are the names of labels in the file that are
-    others.
+    others. `predictions` and `answers` have the name of each word for a predicted label and for an answer; a word that
+    is missing does not count.
     """
 
     path: Path
@@ -85,6 +89,8 @@ class AnsweredTable:
     numbers: NDArray[np.int64]
     left_out: dict[str, int]
     labels_read_as: dict[str, str]
+    predictions: Mapping[str, str]
+    answers: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -99,9 +105,12 @@ class _Rows:
 
 
 def read_answers(
-    path: Path, columns: AnswerColumns = AnswerColumns(), label_map: LabelMap = NO_RULES
+    path: Path,
+    columns: AnswerColumns = AnswerColumns(),
+    label_map: LabelMap = NO_RULES,
+    observe: Observe | None = None,
 ) -> Generator[Progress, None, AnsweredTable]:
-    """Read a table with predicted and human labels.
+    """Read a table with predicted and human labels. `observe` is called with each row that has a predicted label.
 
     Human labels are matched with the predicted ones as those of a test file are with an adapter's. Raise
     UserInputError where `open_table` and `find_windows` do, without a predicted label, and for labels that are scores.
@@ -116,17 +125,19 @@ def read_answers(
     windows = None
     if columns.by is not None:
         windows = find_windows(source, columns.by, columns.date, columns.collected)
-    rows = yield from _read(source, windows)
-    labels, read_as, counts = _named_counts(source, rows, label_map)
+    rows = yield from _read(source, windows, observe)
+    names = _names(source, rows, label_map)
     return AnsweredTable(
         path=path,
-        labels=labels,
-        windows=counts,
+        labels=names.labels,
+        windows=_named_counts(rows, names),
         is_answered=np.frombuffer(rows.is_answered, np.bool_),
         confidences=np.frombuffer(rows.confidences, np.float64),
         numbers=np.frombuffer(rows.numbers, np.int64),
         left_out=dict(rows.left_out),
-        labels_read_as=read_as,
+        labels_read_as=names.read_as,
+        predictions=names.predictions,
+        answers=names.answers,
     )
 
 
@@ -164,7 +175,7 @@ def _answer_column(source: PostTable, requested: str | None, predicted: str) -> 
     return found[0] if found else None
 
 
-def _read(source: PostTable, windows: Windows | None) -> Generator[Progress, None, _Rows]:
+def _read(source: PostTable, windows: Windows | None, observe: Observe | None) -> Generator[Progress, None, _Rows]:
     by_name = {fold(name): name for name in source.columns}
     purpose = by_name.get(_PURPOSE)
     prefix = fold(source.text_column).removesuffix(_PREDICTED[0])
@@ -189,6 +200,8 @@ def _read(source: PostTable, windows: Windows | None) -> Generator[Progress, Non
         rows.counts[window, predicted, answer] += 1
         rows.is_answered.append(bool(answer))
         rows.numbers.append(row.number)
+        if observe is not None:
+            observe(row, predicted, answer)
         if confidence is not None:
             rows.confidences.append(_number(row.cells.get(confidence)))
     _check_numbers(source, predictions, names)
@@ -227,32 +240,49 @@ def _summary(source: PostTable, windows: Windows | None, report: Report) -> str:
     return source.summary(report, join_list(parts))
 
 
-def _named_counts(
-    source: PostTable, rows: _Rows, label_map: LabelMap
-) -> tuple[tuple[str, ...], dict[str, str], dict[str | None, Counter[tuple[str, str]]]]:
-    """Return the labels, the names of words that are others, and the counts by names of labels."""
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The labels, those that are read as others, and the name of each word for a predicted label and for an answer.
+
+    `dropped` are the reasons for answers that do not count.
+    """
+
+    labels: tuple[str, ...]
+    read_as: dict[str, str]
+    predictions: dict[str, str]
+    answers: dict[str, str]
+    dropped: dict[str, str]
+
+
+def _names(source: PostTable, rows: _Rows, label_map: LabelMap) -> _Names:
     model = assign_labels({predicted for _window, predicted, _answer in rows.counts}, None, NO_RULES)
     if not model.indices:
         message = _("{path}: column {column} has no labels. Choose another with --predicted-column.")
         in_app = _("{path}: column {column} has no labels. Choose another.")
         values = {"path": source.path, "column": source.text_column}
         raise UserInputError(message.format(**values), in_app.format(**values))
+    names = model.labels.names
     words = {answer for _window, _predicted, answer in rows.counts if answer}
     label_map.check_used(words)
     human = assign_labels(words, model.labels, label_map)
-    answers = {word: model.labels.names[index] for word, index in human.indices.items()} | {"": ""}
+    answers = {word: names[index] for word, index in human.indices.items()} | {"": ""}
     answers |= _own_labels(source, words - human.indices.keys() - human.left_out.keys(), label_map)
+    own = sorted({*answers.values()} - {"", CANNOT_TELL, *names})
+    predictions = {word: names[index] for word, index in model.indices.items()}
+    return _Names((*names, *own), model.read_as() | human.read_as(), predictions, answers, human.left_out)
+
+
+def _named_counts(rows: _Rows, names: _Names) -> dict[str | None, Counter[tuple[str, str]]]:
+    """Return the counts by names of labels, and count the rows that do not count in `rows.left_out`."""
     counts: dict[str | None, Counter[tuple[str, str]]] = {}
     for (window, predicted, answer), number in rows.counts.items():
-        if predicted not in model.indices:
+        if predicted not in names.predictions:
             rows.left_out["unpredicted"] += number
             continue
-        if answer not in answers:
-            rows.left_out[human.left_out[answer]] += number
-        name = model.labels.names[model.indices[predicted]]
-        counts.setdefault(window, Counter())[name, answers.get(answer, "")] += number
-    own = sorted({*answers.values()} - {"", CANNOT_TELL, *model.labels.names})
-    return (*model.labels.names, *own), model.read_as() | human.read_as(), counts
+        if answer not in names.answers:
+            rows.left_out[names.dropped[answer]] += number
+        counts.setdefault(window, Counter())[names.predictions[predicted], names.answers.get(answer, "")] += number
+    return counts
 
 
 def _own_labels(source: PostTable, words: Collection[str], label_map: LabelMap) -> dict[str, str]:

@@ -81,6 +81,16 @@ class PostTable:
         used = [self.columns.index(name) for name in (self.text_column, self.label_column) if name is not None]
         return max(used) + 1
 
+    @property
+    def label_source(self) -> str | None:
+        """The column LABEL_SOURCE. Spreadsheets and their users change case and blanks."""
+        return next((name for name in self.columns if fold(name) == LABEL_SOURCE), None)
+
+    @property
+    def is_escaped(self) -> bool:
+        """Whether texts are escaped where they may be formulas, as in an exported history."""
+        return self.label_source is not None and self.format in ("csv", "tsv")
+
     def column(self, requested: str, option: str) -> str:
         """Return the column of a name or number (from 1). Raise UserInputError where it does not exist."""
         found = _requested(self.table, self.columns, requested, option)
@@ -226,11 +236,9 @@ def read_rows(source: PostTable, report: Report | None = None) -> Iterator[Table
     Raise UserInputError at the end where too many rows cannot be read.
     """
     report = Report() if report is None else report
-    # Spreadsheets and their users change case and blanks.
-    label_source = next((name for name in source.columns if fold(name) == LABEL_SOURCE), None)
+    label_source, is_escaped = source.label_source, source.is_escaped
     has_source = source.label_column is not None and fold(source.label_column) == "label"
     has_source = has_source and (label_source is not None or not source.table.is_grid)
-    is_escaped = label_source is not None and source.format in ("csv", "tsv")
     for number, values in enumerate(read_values(source, report), start=1):
         label = source.label if source.label_column is None else _label(values.get(source.label_column))
         predicted = has_source and fold(str(values.get(label_source or LABEL_SOURCE))) == "model"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -31,52 +32,82 @@ class Windows:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """The columns of dates and of ids, None for one that does not exist.
+
+    `collected` is the time to which relative dates refer where the row has no id.
+    """
+
+    date: str | None
+    post_id: str | None
+    collected: datetime | None = None
+
+    def moment(self, cells: Mapping[str, Any]) -> datetime | None:
+        """Return the time of a row by its date, or else by its id. Return None where neither can be read."""
+        post = cells.get(self.post_id) if self.post_id else None
+        moment = None
+        if self.date:
+            value = str(cells.get(self.date))
+            moment = _absolute_date(value) or parse_date(value, post, self.collected)
+        return moment or id_time(post)
+
+
+@lru_cache(10_000)
+def _absolute_date(value: str) -> datetime | None:
+    """Return the time of a date that needs neither id nor reference, and is that of many posts."""
+    return parse_date(value)
+
+
 def find_windows(source: PostTable, by: str, date_column: str | None, collected: datetime | None) -> Windows:
     """Return the windows of a table by `day`, by `week` (named by its Monday), or by the column `by`.
 
-    `date_column` is detected by default, by names and content, and so is a column of ids. `collected` is the time to
-    which relative dates refer where the row has no id. Raise UserInputError where the table has no such column.
+    See `find_dates` for the other two. Raise UserInputError where the table has no such column.
     """
     if by not in (DAY, WEEK):
         column = source.column(by, "--by")
-        return Windows(lambda cells: _value(cells.get(column)), (column,))
-    date, post_id = _find_dates(source, date_column)
-
-    def window(cells: Mapping[str, Any]) -> str | None:
-        post = cells.get(post_id) if post_id else None
-        moment = parse_date(cells.get(date), post, collected) if date else None
-        moment = moment or id_time(post)
-        if moment is None:
-            return None
-        day = moment.date()
-        return (day - timedelta(days=day.weekday()) if by == WEEK else day).isoformat()
-
-    return Windows(window, tuple(filter(None, (date, post_id))))
-
-
-def _value(cell: Any) -> str | None:
-    if isinstance(cell, list):
-        cell = join_list(map(str, cell))
-    return None if cell is None else str(cell).strip() or None
-
-
-def _find_dates(source: PostTable, requested: str | None) -> tuple[str | None, str | None]:
-    """Return the columns of dates and of ids. Raise UserInputError without either."""
-    rows = list(islice(read_values(source, Report()), _SAMPLE_ROWS))
-    columns = {name: [cell for row in rows if (cell := row.get(name)) not in (None, "")] for name in source.columns}
-    post_id = _first(columns, find_role(source.columns, "id"), _MIN_SHARE, id_time)
-    if requested is not None:
-        return source.column(requested, "--date-column"), post_id
-    date = _first(columns, find_role(source.columns, "date"), _MIN_SHARE, lambda cell: parse_date(cell, _ANY_ID))
-    date = date or _first(columns, source.columns, _MIN_SHARE_UNNAMED, _full_date)
-    if date is None and post_id is None:
+        return Windows(lambda cells: cell_value(cells.get(column)), (column,))
+    dates = find_dates(source, date_column, collected)
+    if dates is None:
         message = _("{path}: no column of dates detected. Choose it with --date-column. Columns: {columns}.")
         in_app = _("{path}: no column of dates detected. Choose it. Columns: {columns}.")
         names = join_names(source.columns, 20)
         raise UserInputError(
             message.format(path=source.path, columns=names), in_app.format(path=source.path, columns=names)
         )
-    return date, post_id
+
+    def window(cells: Mapping[str, Any]) -> str | None:
+        moment = dates.moment(cells)
+        return None if moment is None else window_name(moment.date(), by)
+
+    return Windows(window, tuple(filter(None, (dates.date, dates.post_id))))
+
+
+def window_name(day: date, by: str) -> str:
+    """Return the name of the window of a day: the day itself, or by `week` its Monday."""
+    return (day - timedelta(days=day.weekday()) if by == WEEK else day).isoformat()
+
+
+def cell_value(cell: Any) -> str | None:
+    if isinstance(cell, list):
+        cell = join_list(map(str, cell))
+    return None if cell is None else str(cell).strip() or None
+
+
+def find_dates(source: PostTable, requested: str | None, collected: datetime | None) -> Dates | None:
+    """Return the column `requested`, or the one of dates by names and content, and the column of ids.
+
+    `collected` is the time to which relative dates refer where the row has no id. Return None without either column.
+    """
+    rows = list(islice(read_values(source, Report()), _SAMPLE_ROWS))
+    columns = {name: [cell for row in rows if (cell := row.get(name)) not in (None, "")] for name in source.columns}
+    post_id = _first(columns, find_role(source.columns, "id"), _MIN_SHARE, id_time)
+    if requested is not None:
+        return Dates(source.column(requested, "--date-column"), post_id, collected)
+    named = find_role(source.columns, "date")
+    found = _first(columns, named, _MIN_SHARE, lambda cell: parse_date(cell, _ANY_ID))
+    found = found or _first(columns, source.columns, _MIN_SHARE_UNNAMED, _full_date)
+    return None if found is None and post_id is None else Dates(found, post_id, collected)
 
 
 def _full_date(cell: Any) -> datetime | None:

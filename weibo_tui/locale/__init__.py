@@ -80,6 +80,11 @@ def catalog() -> _gettext.NullTranslations:
     return _translations
 
 
+def language_tag() -> str:
+    """Return the language of the messages, as HTML names it."""
+    return "zh-CN" if "language" in catalog().info() else "en"
+
+
 @cache
 def _read(language: str) -> _gettext.NullTranslations:
     if not language.lower().startswith("zh"):

@@ -1,20 +1,21 @@
-"""HTML of results in notebooks. All text from outside is escaped."""
+"""HTML of results in notebooks, and of reports. All text from outside is escaped."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable
 
-from weibo_tui.text.terminal import sanitize
+from weibo_tui.text.terminal import sanitize, truncate
 
 MAX_CHARACTERS = 200
 """Characters of a cell; a post may have a million."""
 
 
-def escape(text: object) -> str:
-    """Return a value as text that is safe in HTML. Control characters and bidi overrides are made visible."""
-    shown = str(text)
-    shown = shown if len(shown) <= MAX_CHARACTERS else shown[:MAX_CHARACTERS] + "…"
+def escape(text: object, limit: int = MAX_CHARACTERS) -> str:
+    """Return a value as text that is safe in HTML, cut to `limit` characters and `…`.
+
+    Control characters and bidi overrides are made visible."""
+    shown = truncate(str(text), limit)
     # Not all that is safe for a terminal is valid UTF-8: a notebook cannot store lone surrogates.
     return html.escape(sanitize(shown).encode("utf-8", "replace").decode("utf-8"))
 

@@ -123,15 +123,18 @@ def estimate(config: EstimationConfig) -> Iterator[object]:
     """Estimate the shares of the labels in a table; see `Workbench.iter_estimate`."""
     columns = AnswerColumns(config.columns, config.predicted_column, config.by, config.date_column, config.collected_at)
     table = yield from read_answers(config.data, columns, parse_rules(config.map))
-    shown = _find_label(table, config.label)
-    estimates = estimate_counts(table.windows, shown, has_windows=config.by is not None)
-    unassigned = 0 if config.by is None else sum(table.windows.get(None, {}).values())
-    yield EstimationResult(
+    yield estimate_table(table, config.label, config.by)
+
+
+def estimate_table(table: AnsweredTable, label: str | None, by: str | None) -> EstimationResult:
+    """Return the estimates of one or all labels in a table, whose windows are by `by`."""
+    estimates = estimate_counts(table.windows, _find_label(table, label), has_windows=by is not None)
+    return EstimationResult(
         path=table.path,
         labels=table.labels,
         estimates=tuple(estimates),
-        by=config.by,
-        unassigned=unassigned,
+        by=by,
+        unassigned=0 if by is None else sum(table.windows.get(None, {}).values()),
         left_out=table.left_out,
         labels_read_as=table.labels_read_as,
         warnings=tuple(_sample_warnings(table)),
@@ -160,7 +163,7 @@ def estimate_counts(
     whole: Counter[tuple[str, str]] = Counter()
     for counts in windows.values():
         whole.update(counts)
-    yield from (_estimate(label, None, whole, min_answers=1) for label in labels)
+    yield from (estimate_window(label, None, whole, min_answers=1) for label in labels)
     if not has_windows:
         return
     named = {window: windows[window] for window in sorted(filter(None, windows))}
@@ -171,7 +174,7 @@ def estimate_counts(
     for window, counts in named.items():
         for label in labels:
             differs = _compare(label, counts, rests[window], tests) if window in compared else None
-            yield _estimate(label, window, counts, MIN_WINDOW, differs)
+            yield estimate_window(label, window, counts, differs=differs)
 
 
 def _strata(counts: Counts, label: str, cannot_tell_as: bool | None = None) -> list[Stratum]:
@@ -190,7 +193,10 @@ def _answers(counts: Counts) -> int:
     return sum(number for (_predicted, answer), number in counts.items() if answer not in ("", CANNOT_TELL))
 
 
-def _estimate(label: str, window: str | None, counts: Counts, min_answers: int, differs: str | None = None) -> Estimate:
+def estimate_window(
+    label: str, window: str | None, counts: Counts, min_answers: int = MIN_WINDOW, differs: str | None = None
+) -> Estimate:
+    """Return the estimate of a label in some rows, without an interval where there are fewer answers."""
     rows, n = sum(counts.values()), _answers(counts)
     base = Estimate(
         label=label,

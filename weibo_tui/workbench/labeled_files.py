@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from weibo_tui.datasets.label_map import Rules
 from weibo_tui.datasets.tables import Columns
-from weibo_tui.workbench import blocking, estimation, frames
+from weibo_tui.workbench import blocking, estimation, frames, reporting
 from weibo_tui.workbench.config import EstimationConfig
 from weibo_tui.workbench.core import Events, WorkbenchCore
 from weibo_tui.workbench.estimation import EstimationResult
+from weibo_tui.workbench.report import Report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,5 +57,41 @@ class LabeledFileMethods(WorkbenchCore):
             config = EstimationConfig(path, label, by, columns, predicted_column, date_column, collected, map)
             result = blocking.run(self.iter_estimate(config), EstimationResult, progress)
         for warning in result.warnings:
+            warnings.warn(warning, UserWarning, stacklevel=2)
+        return result
+
+    def iter_report(self, config: EstimationConfig) -> Events:
+        """Make a report of a labeled file: progress, then a `Report`. `by` is `day` or `week` (default: chosen)."""
+        yield (yield from reporting.make_report(config))
+
+    def report(
+        self,
+        data: frames.FileName,
+        label: str | None = None,
+        *,
+        by: str | None = None,
+        text_column: str | None = None,
+        predicted_column: str | None = None,
+        label_column: str | None = None,
+        date_column: str | None = None,
+        collected: str | datetime | None = None,
+        encoding: str | None = None,
+        map: Rules = (),  # noqa: A002 - as the option
+        progress: bool = True,
+    ) -> Report:
+        """Return a report of a file of predictions: shares over time, terms, posts, and more; see `Report`.
+
+        The arguments are those of `estimate`. `by` is `day` or `week`, `label` is that of the timeline. Write it with
+        `weibo_tui.write_report`.
+
+        >>> report = wb.report("posts.csv", predicted_column="label")
+        >>> report.sampling.rows, report.labels
+        (40, ('positive',))
+        """
+        columns = Columns(text_column, label_column, encoding)
+        path = frames.to_path(data)
+        config = EstimationConfig(path, label, by, columns, predicted_column, date_column, collected, map)
+        result = blocking.run(self.iter_report(config), Report, progress)
+        for warning in result.estimation.warnings:
             warnings.warn(warning, UserWarning, stacklevel=2)
         return result

@@ -1,0 +1,1 @@
+"""A report of a labeled file as one HTML file."""
