@@ -88,7 +88,7 @@ class PostTable:
 
     @property
     def is_escaped(self) -> bool:
-        """Whether texts are escaped where they may be formulas, as in an exported history."""
+        """True if texts are escaped where they may be formulas, as in an exported history."""
         return self.label_source is not None and self.format in ("csv", "tsv")
 
     def column(self, requested: str, option: str) -> str:
