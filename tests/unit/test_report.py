@@ -241,6 +241,9 @@ def test_tables_without_a_report_are_refused(command: Command, tmp_path: Path) -
     human = [{"text": f"第{at}条真好吃", "label": at % 2} for at in range(9)]
     assert "Label the file first" in refused(human, *out)
     assert "has no labels" in refused([{"text": "好", "predicted": ""}], *out)
+    texts = [{"text": "好", "predicted": "1", "label": f"第{at}条"} for at in range(2**16)]
+    late = {"text": "好", "predicted": "0", "label": "好"}  # its word has a number of more than two bytes
+    assert "has more than 1000 different labels" in refused([*texts, late], *out)
     rows = [row | {"predicted": "1"} for row in human]
     (tmp_path / "empty.csv").write_text("text,predicted\n")
     assert command("report", tmp_path / "empty.csv", *out).code == 2

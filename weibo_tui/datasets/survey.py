@@ -91,7 +91,7 @@ class Survey:
     keys: array[int] = field(default_factory=lambda: array("Q"))
     users: array[int] = field(default_factory=lambda: array("Q"))
     hours: array[int] = field(default_factory=lambda: array("i"))
-    predictions: array[int] = field(default_factory=lambda: array("H"))
+    predictions: array[int] = field(default_factory=lambda: array("I"))
     answers: array[int] = field(default_factory=lambda: array("I"))
     words: dict[str, int] = field(default_factory=dict)
     groups: Counter[tuple[str, str | None, str, str]] = field(default_factory=Counter)

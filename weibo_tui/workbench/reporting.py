@@ -101,7 +101,7 @@ def _index(survey: Survey, table: AnsweredTable) -> _Rows:
     return _Rows(
         survey,
         table,
-        of_words(table.predictions)[np.frombuffer(survey.predictions, np.uint16)],
+        of_words(table.predictions)[np.frombuffer(survey.predictions, np.uint32)],
         of_words(table.answers)[np.frombuffer(survey.answers, np.uint32)],
         np.frombuffer(survey.keys, np.uint64),
         np.frombuffer(survey.hours, np.int32).astype(np.int64),
@@ -117,7 +117,7 @@ def _days(rows: _Rows) -> dict[str | None, Counter[tuple[str, str]]]:
         return {}
     survey, words = rows.survey, list(rows.survey.words)
     days = np.where(dated, rows.hours // 24, 0)
-    pairs = np.frombuffer(survey.predictions, np.uint16).astype(np.int64) * len(words) + np.frombuffer(
+    pairs = np.frombuffer(survey.predictions, np.uint32).astype(np.int64) * len(words) + np.frombuffer(
         survey.answers, np.uint32
     )
     values, numbers = np.unique(days * len(words) ** 2 + pairs, return_counts=True)
