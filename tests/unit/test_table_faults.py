@@ -91,6 +91,12 @@ def test_posts_that_look_like_notes_are_kept(tmp_path: Path) -> None:
         write(tmp_path / "f.csv", text), "7 rows, 1 skipped", posts=[*POSTS, "没有编号"], labels=None, max_bad_rows=0.2
     )
     posts = ["好的呀", "坏的呀", "没有标签"]
+    check(
+        write(tmp_path / "f.csv", "text,label,who\n好的呀,1,甲\n坏的呀,0,甲\n没有标签,,\n"),
+        "3 rows",
+        posts=posts,
+        labels=None,
+    )
     check(write(tmp_path / "f.csv", "text,label\n好的呀,1\n坏的呀,0\n没有标签,\n"), "3 rows", posts=posts, labels=None)
 
 

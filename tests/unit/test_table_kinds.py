@@ -79,6 +79,33 @@ def test_table_of_any_dialect_is_read_whole(tmp_path: Path, name: str) -> None:
     check(write(tmp_path / file, text), *parts, labels=None if name == "unknown names" else LABELS)
 
 
+def test_words_of_buttons_are_no_posts(tmp_path: Path) -> None:
+    lines = [f"{word},{post},{n}" for n, (word, post) in enumerate(zip(["评论", "12", "评论"] * 2, POSTS, strict=True))]
+    text = "\n".join(["评论,博文,点赞", *lines])
+    check(write(tmp_path / "f.csv", text), "posts in 博文", labels=None)
+    check(write(tmp_path / "f.csv", "评论,点赞\n好,1\n差,2\n"), "posts in 评论", posts=["好", "差"], labels=None)
+
+
+def test_header_with_a_repeated_name_is_recognized(tmp_path: Path) -> None:
+    lines = [f"{n},{post},{n}" for n, post in enumerate(POSTS)]
+    check(write(tmp_path / "f.csv", "\n".join(["热度,那句话,热度", *lines])), "posts in 那句话", labels=None)
+
+
+def test_first_row_with_a_label_of_others_is_no_header(tmp_path: Path) -> None:
+    text = "愤怒\t我吐了\n开心\t今天真好\n愤怒\t又是这样\n悲伤\t他今天很难过\n"
+    posts = ["我吐了", "今天真好", "又是这样", "他今天很难过"]
+    check(write(tmp_path / "f.txt", text), "no header", posts=posts, labels=None)
+
+
+def test_dates_without_header_are_no_labels(tmp_path: Path) -> None:
+    text = "".join(f"2026-01-0{n % 2 + 1} 10:00\t{post}{n}\n" for n in range(5) for post in POSTS)
+    _source, rows, _report = read(write(tmp_path / "f.txt", text))
+    assert {row.label for row in rows} == {None}
+    text = "".join(f"{'+-'[n % 2]}\t{post}{n}\n" for n in range(5) for post in POSTS)
+    _source, rows, _report = read(write(tmp_path / "f.txt", text))
+    assert {row.label for row in rows} == {"+", "-"}
+
+
 def test_lines_of_text_are_posts_with_their_commas(tmp_path: Path) -> None:
     posts = [post.replace("，", ",") for post in POSTS]
     check(write(tmp_path / "f.txt", "\n".join(posts)), "TXT", "a post per line", "6 rows", posts=posts, labels=None)

@@ -6,17 +6,20 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from weibo_tui.datasets.parsers import FORMS
+from weibo_tui.datasets.parsers import DATE, FORMS, NUMBER, URL
 from weibo_tui.text.cleaning import ZERO_WIDTH
 
-_SCORES = ("annotation", "annotations", "choice", "responses", "rating", "stars", "score", "评分", "打分", "星级")
+_SCORES = (
+    *("annotation", "annotations", "choice", "responses", "rating", "star", "stars", "score"),
+    *("评分", "打分", "星级"),
+)
 
 # By the programs that write them: weibo-crawler, weibo-search, MediaCrawler, WeiboSpider, GooSeeker, Bazhuayu,
 # ChineseNlpCorpus, Paddle (text_a), SMP, NLPCC, DataFountain, doccano, Label Studio, Argilla. The more usual first.
 ROLES: Mapping[str, tuple[str, ...]] = {
     "text": (
         *("review", "text", "content", "post", "comment", "sentence", "tweet", "weibo", "message"),
-        *("微博", "微博正文", "微博内容", "微博中文内容", "正文", "内容", "评论", "评论内容", "文本"),
+        *("微博", "微博正文", "微博内容", "微博中文内容", "正文", "内容", "标题/微博内容", "评论", "评论内容", "文本"),
         *("text_a", "text_raw", "full_text", "post_text", "comment_content", "data", "inputs.text", "desc"),
         *("博文", "博文内容", "微博文本", "文本内容", "全文内容", "全文", "评论文本", "原文", "句子", "语句"),
     ),
@@ -52,6 +55,7 @@ _START = 200  # characters of a cell that tell what it is
 _MAX_LABELS = 20
 _MAX_LABEL_LENGTH = 20
 _MIN_POST_LENGTH = 3
+_MIN_DATE = 4  # characters; others are signs and lists
 _CLEARLY = 2.0  # times as much text as the next column
 
 
@@ -94,9 +98,10 @@ def is_number_column(values: Sequence[Any]) -> bool:
 
 def guess_text(sample: Mapping[str, Sequence[Any]]) -> str | None:
     """Return the column of posts: one with a usual name and text in it, or one that clearly has most text."""
-    for column in find_role(list(sample), "text"):
-        if not is_number_column(sample[column]):
-            return column
+    named = [column for column in find_role(list(sample), "text") if not is_number_column(sample[column])]
+    if named:
+        # Crawlers write the word on the button of comments where a post has none.
+        return next((column for column in named if _size(sample[column]) >= _MIN_POST_LENGTH), named[0])
     if len(sample) == 1:
         return next(iter(sample))
     taken = {column for role in ROLES if role != "text" for column in find_role(list(sample), role)}
@@ -163,8 +168,16 @@ def guess_label(sample: Mapping[str, Sequence[Any]], text: str | None, is_named:
     names = find_role([column for column in sample if column != text], "label")
     if is_named:
         return names[0] if names else None
-    few = [column for column, values in sample.items() if column != text and is_label_column(values)]
+    others = {column: values for column, values in sample.items() if column != text and not _are_dates(values)}
+    few = [column for column, values in others.items() if is_label_column(values)]
     return few[0] if len(few) == 1 else None
+
+
+def _are_dates(values: Sequence[Any]) -> bool:
+    """Return whether the cells are dates, times or URLs, which a few posts share."""
+    present = [text for value in values if (text := _text(value))]
+    dates = (len(text) >= _MIN_DATE and DATE.fullmatch(text) and not NUMBER.fullmatch(text) for text in present)
+    return all(is_date or URL.fullmatch(text) for is_date, text in zip(dates, present, strict=True))
 
 
 def is_label_column(values: Sequence[Any]) -> bool:

@@ -204,7 +204,7 @@ def _is_header(first: Sequence[str], below: Sequence[Sequence[Any]]) -> bool:
     if not below:
         return True
     names = [cell for cell in first if cell]
-    are_names = len(set(names)) == len(names) and all(
+    are_names = all(
         len(name) <= _MAX_NAME and not _SENTENCE.search(name) and not NUMBER.fullmatch(name) for name in names
     )
     if names == list(map(str, range(len(names)))) and any(map(has_content, below[0])) and len(names) > 1:
@@ -213,9 +213,17 @@ def _is_header(first: Sequence[str], below: Sequence[Sequence[Any]]) -> bool:
         return False
     forms = [(cell, _form([row[at] for row in below if at < len(row)])) for at, cell in enumerate(first)]
     formed = [(cell, form) for cell, form in forms if form]
-    if formed:
+    if len(formed) > len(names) - len(set(names)):  # some programs repeat a name
         return all(cell == "" or not fits(cell, form) for cell, form in formed)
+    if len(set(names)) < len(names) or any(_is_partly_equal(first, row) for row in below):
+        return False
     return len(first) > 1 or _NAME.fullmatch(first[0]) is not None
+
+
+def _is_partly_equal(first: Sequence[str], row: Sequence[Any]) -> bool:
+    """Return whether a row has a cell of the first one, such as its label, but is not the same."""
+    same = [cell == str(other).strip() for cell, other in zip(first, row, strict=False) if cell]
+    return any(same) and not all(same)
 
 
 def _form(values: Sequence[Any]) -> Form | None:

@@ -25,12 +25,9 @@ Cells: TypeAlias = tuple[int, list[Any]]
 
 NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*")
 ID = re.compile(r"\s*[\w-]*\d[\w-]*\s*", re.ASCII)
-FORMS = (
-    NUMBER,
-    re.compile(r"\s*https?://\S*\s*"),
-    re.compile(r"\s*\d{2,4}[-/年.]\d{1,2}[-/月.]\d{1,4}.*|[\s\d:+.,TZ-]+", re.ASCII | re.DOTALL),  # dates and times
-    ID,
-)
+URL = re.compile(r"\s*https?://\S*\s*")
+DATE = re.compile(r"\s*\d{2,4}[-/年.]\d{1,2}[-/月.]\d{1,4}.*|[\s\d:+.,TZ-]+", re.ASCII | re.DOTALL)
+FORMS = (NUMBER, URL, DATE, ID)
 """Forms of cells that are no posts."""
 
 FASTTEXT = re.compile(r"\s*((?:__label__[^\s,]+[\s,]*)+)(.*)", re.DOTALL)

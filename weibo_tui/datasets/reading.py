@@ -310,7 +310,8 @@ def find_bad_rows(path: Path, columns: Columns = Columns()) -> list[BadRow]:
 def read_grid(source: PostTable, report: Report) -> Iterator[Cells]:
     """Yield the rows of a table of cells, each with a cell for each column."""
     needed = 0 if source.format == "xlsx" else source.needed  # a sheet has no empty cells at a row's end
-    return arrange(read_records(source.table, report), source.table, report, needed)
+    text = source.columns.index(source.text_column)
+    return arrange(read_records(source.table, report), source.table, report, needed, text)
 
 
 def read_values(source: PostTable, report: Report) -> Iterator[dict[str, Any]]:

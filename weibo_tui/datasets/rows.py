@@ -21,16 +21,19 @@ _MAX_NOTES = 5
 _TOTALS = ("合计", "总计", "小计", "共计", "total", "sum")
 
 
-def arrange(records: Iterator[Cells], table: Table, report: Report, needed: int = 0) -> Iterator[Cells]:
+def arrange(
+    records: Iterator[Cells], table: Table, report: Report, needed: int = 0, text: int | None = None
+) -> Iterator[Cells]:
     """Yield the rows below the header, each with a cell for each column.
 
     A row with fewer than `needed` cells, or with more than the columns, is skipped, and so are a repeated header, a row
-    of totals, and notes below the table. Raise UserInputError for a second header in another order.
+    of totals, and notes below the table. `text` is the column of posts, from 0. Raise UserInputError for a second
+    header in another order.
     """
     layout = table.layout
     width, header = len(layout.names), [_name(cell) for cell in layout.header]
     special = {*header, *(_TOTALS if header else ())}
-    notes = _Notes(width, report)
+    notes = _Notes(width, report, text)
     for line, row in islice(records, layout.titles + bool(header), None):
         if len(row) != width:
             if not any(map(has_content, row)):
@@ -73,22 +76,25 @@ def _misfit(row: list[Any], width: int, needed: int) -> str:
 class _Notes:
     """Rows with text in a single cell. They are notes below the table, unless a row follows.
 
-    Where rows above are so too, in a table of two columns with a second cell, and where the first cell is empty, it may
-    be a post without the other cells, unless it begins as notes do.
+    Where rows above are so too, in a table of two columns with a second cell, where posts are first and the row has
+    all its delimiters, and where the first cell is empty, it may be a post without the other cells, unless it begins as
+    notes do.
     """
 
-    def __init__(self, width: int, report: Report) -> None:
+    def __init__(self, width: int, report: Report, text: int | None) -> None:
         self.rows: list[tuple[int, list[Any], bool]] = []
         self._width = width
         self._report = report
         self._are_usual = False
+        self._is_post_first = text == 0
 
     def hold(self, line: int, row: list[Any], is_short: bool) -> bool:
         """Return whether the row may be a note, and hold it back then."""
         texts = [str(cell) for cell in row if has_content(cell)]
         if self._width == 1 or len(texts) != 1:
             return False
-        is_odd = not self._are_usual and self._report.rows > 0 and (is_short or self._width > 2)
+        is_odd = not self._are_usual and self._report.rows > 0
+        is_odd = is_odd and (is_short or (self._width > 2 and not self._is_post_first))
         is_odd = is_odd and has_content(row[0]) and not any(form.fullmatch(texts[0]) for form in FORMS)
         if len(self.rows) < _MAX_NOTES and (is_odd or _NOTE.fullmatch(texts[0])):
             self.rows.append((line, row, is_short))

@@ -36,7 +36,7 @@ MAX_SHEET_CELL = 32_767
 """Characters (UTF-16) of an Excel cell."""
 
 # Characters that XML does not hold, and `_` before what would be read as the escape of one.
-_BAD = "\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff"
+_BAD = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 _NOT_IN_XML = re.compile(f"[{_BAD}]|_(?=x[0-9A-Fa-f]{{4}}[_{_BAD}])")
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -177,7 +177,8 @@ def _sheet_cell(place: str, value: Any) -> str:
     if isinstance(value, float) and isfinite(value):
         return f'<c r="{place}"><v>{value!r}</v></c>'
     # As text, a formula is not computed, and an id keeps all its digits.
-    text = escape(_NOT_IN_XML.sub(lambda match: f"_x{ord(match[0]):04X}_", as_text(value)))
+    text = _NOT_IN_XML.sub(lambda match: f"_x{ord(match[0]):04X}_", as_text(value))
+    text = escape(text, {"\r": "&#13;"})  # a parser reads the character itself as \n
     return f'<c r="{place}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
 
