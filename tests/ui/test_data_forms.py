@@ -167,7 +167,7 @@ def test_skipped_rows_are_shown_saved_and_allowed(furnished: Path, tmp_path: Pat
     async def scene(pilot: Pilot[None], form: TrainingForm) -> None:
         await choose(pilot, form, bad)
         await says(pilot, form, "28 rows, 2 skipped", "2 of 30 rows cannot be read", "2 rows are skipped:")
-        await says(pilot, form, "line 5: 4 cells, but the header has 2", "1,第3条末班车改到十一点半了,多,出")
+        await says(pilot, form, "line 5: 4 cells, but the table has 2", "1,第3条末班车改到十一点半了,多,出")
         form.query_one("#save-bad-rows").focus()
         await press(pilot, "enter")
         dialog = await screen_of(pilot, PathDialog)

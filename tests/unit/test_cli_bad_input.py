@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "train binary.csv": ("Cannot detect the encoding of binary.csv", "from line 2 on", "with --encoding"),
     "train posts.csv --encoding klingon": ("Unknown encoding: klingon", "Use utf-8, gb18030 or utf-16"),
     "train posts.csv --encoding ascii": ("posts.csv, line 2: not ascii", "--encoding"),
-    "train ragged.csv": ("ragged.csv, line 2: 3 cells, but the header has 2", "cannot be read"),
+    "train ragged.csv": ("ragged.csv, line 2: 3 cells, but the table has 2", "cannot be read"),
     "train quote.csv": ("quote.csv: all posts have the label positive", "at least two labels"),
     "audit posts.jsonl": ("posts.jsonl, line 1: not JSON", "1 of 1 rows cannot be read"),
     "audit posts.parquet": ("Cannot read posts.parquet as Parquet", "Write it again"),

@@ -309,8 +309,8 @@ def test_bad_rows_are_listed_in_their_file(command: Command, furnished: Path, tm
     source.write_text("id,text\n" + "1,今天的面真好吃\n" * 30 + "1,=二,三\n" * 2, encoding="utf-8")
     refused = command("predict", "--file", source, "--out", out, "--bad-rows", bad)
     assert (refused.code, "2 rows that cannot be read: " in refused.err) == (2, True)
-    assert "line 32: 3 cells, but the header has 2. 2 of 32 rows cannot be read. Correct them, or allow" in refused.err
-    reason = "3 cells, but the header has 2"
+    assert "line 32: 3 cells, but the table has 2. 2 of 32 rows cannot be read. Correct them, or allow" in refused.err
+    reason = "3 cells, but the table has 2"
     assert [list(row.values()) for row in table(bad)] == [[str(source), n, reason, "1,=二,三"] for n in ("32", "33")]
     assert command("predict", "--file", source, "--out", out, "--bad-rows", bad, "--max-bad-rows", "10%").code == 2
     result = command.ok("predict", "--file", source, "--out", out, "--max-bad-rows", "10%")

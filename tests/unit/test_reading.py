@@ -282,7 +282,7 @@ def test_preview_reads_no_further_than_it_shows(tmp_path: Path) -> None:
     path = write(tmp_path / "posts.csv", TABLE + "1,二\n1,一,多\n")
     preview = preview_table(path)
     assert (len(preview.rows), preview.report) == (5, None)
-    with pytest.raises(UserInputError, match="line 9: 3 cells, but the header has 2"):
+    with pytest.raises(UserInputError, match="line 9: 3 cells, but the table has 2"):
         preview_table(path, limit=6)
     with pytest.raises(UserInputError, match="no column text"):
         preview_table(path, Columns("text"))

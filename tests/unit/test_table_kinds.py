@@ -188,7 +188,7 @@ def test_quote_that_swallows_rows_costs_its_row_only(tmp_path: Path) -> None:
 def test_bad_rows_stop_the_work_above_their_share(tmp_path: Path) -> None:
     text = table("label,review") + "1,一,二\n"
     path = write(tmp_path / "f.csv", text)
-    with pytest.raises(UserInputError, match=r"line 8: 3 cells, but the header has 2. 1 of 7 rows cannot be read"):
+    with pytest.raises(UserInputError, match=r"line 8: 3 cells, but the table has 2. 1 of 7 rows cannot be read"):
         read(path)
     check(path, "6 rows, 1 skipped", max_bad_rows=0.2)
     lines = write(tmp_path / "f.jsonl", '{"text": "好的呀"}\n' * 30 + "{no\n[1]\n")

@@ -66,7 +66,7 @@ def arrange(
 def _misfit(row: list[Any], width: int, needed: int) -> str:
     """Return the reason to skip a row with another number of cells than the header, empty for none."""
     if any(map(has_content, row[width:])):
-        return _("{number} cells, but the header has {expected}").format(number=len(row), expected=width)
+        return _("{number} cells, but the table has {expected}").format(number=len(row), expected=width)
     if len(row) < needed:
         message = _("{number} cells, but the post or its label is in cell {needed}")
         return message.format(number=len(row), needed=needed)

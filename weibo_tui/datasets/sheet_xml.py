@@ -245,7 +245,7 @@ class _Sheet(_Texts):
         elif kind == "n":
             text = self._number_text(text)
         elif kind == "b":
-            text = str(bool(int(text)))
+            text = str(text in ("1", "true"))
         elif kind == "e":
             self._report.notes[_ERRORS] += 1
         elif kind == "d":
