@@ -69,13 +69,21 @@ def test_arrays_that_were_put_together_are_read(tmp_path: Path) -> None:
         open_table(path)
 
 
+def test_comments_below_a_post_are_no_posts(tmp_path: Path) -> None:
+    comments = [{"text": "评论的文字也不短"}] * 3
+    for records in (
+        [{"post": row, "comments": comments} for row in ROWS],
+        [{"mblog": row | {"comments": comments}} for row in ROWS],
+        [row | {"comments": comments} for row in ROWS],
+    ):
+        for text in ("\n".join(map(json.dumps, records)), json.dumps(records)):
+            check(write(tmp_path / "posts.json", text), "6 rows")
+
+
 def test_pages_of_lists_are_put_together(tmp_path: Path) -> None:
     pages = [{"code": 0, "message": "ok", "data": {"list": rows, "total": 6}} for rows in (ROWS[:2], ROWS[2:], [])]
     for text in ("\n".join(map(json.dumps, pages)), json.dumps(pages)):
         check(write(tmp_path / "posts.json", text), "JSON, UTF-8, posts in text, labels in label, 6 rows")
-    with_comments = [row | {"comments": [{"text": "好"}]} for row in ROWS]
-    for text in ("\n".join(map(json.dumps, with_comments)), json.dumps(with_comments)):
-        check(write(tmp_path / "posts.json", text), "posts in text, labels in label, 6 rows")
 
 
 @pytest.mark.parametrize("lines", [True, False])

@@ -24,6 +24,7 @@ MAX_WHOLE = 2**27
 _MAX_DEPTH = 4
 _NESTED = frozenset((dict, list))
 _MAX_WORD = 20  # characters of a text that is no post
+_POSTS = ("post", "weibo", "mblog", "status", "tweet", "note")  # names of an object with a post
 _SHOWN = 30  # characters of a fault
 _DECODER = json.JSONDecoder(strict=False)  # some programs write tabs as they are
 _SPACE = re.compile(r"[\s,\ufeff]*")
@@ -203,7 +204,9 @@ def _is_page(value: Any) -> bool:
 
 
 def _is_post(value: Mapping[str, Any]) -> bool:
-    """Return whether an object has a post itself. Answers of servers have a message."""
+    """Return whether an object has a post itself, also next to its comments. Answers of servers have a message."""
+    if any(isinstance(inner := value.get(name), dict) and _is_post(inner) for name in _POSTS):
+        return True
     texts = [name for name, cell in value.items() if isinstance(cell, str) and fold(name) not in ("message", "desc")]
     return any("." not in name for name in find_role(texts, "text"))
 
