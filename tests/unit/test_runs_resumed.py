@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import made_up
 import models
+import pandas as pd
 import pytest
 from commands import Command
 
@@ -268,9 +269,10 @@ def test_invalid_training_is_refused_before_a_run_exists(wb: Workbench, tmp_path
 
 def test_posts_without_tokens_are_skipped_and_counted(wb: Workbench, tmp_path: Path) -> None:
     """The tokenizer's normalizer drops the replacement character, which cleaning keeps."""
-    plan = models.training_plan(tmp_path)
-    with plan.data[0].open("a", encoding="utf-8") as file:
-        file.writelines(f"{number % 2},{chr(0xFFFD) * number}\n" for number in range(1, 41))
+    frame = pd.read_csv(models.training_plan(tmp_path).data[0])
+    lost = pd.DataFrame([[number % 2, chr(0xFFFD) * number] for number in range(1, 41)], columns=frame.columns)
+    pd.concat([frame, lost]).to_parquet(tmp_path / "lost.parquet")  # a text file would be refused
+    plan = models.training_plan(tmp_path, data=(tmp_path / "lost.parquet",))
     events = list(wb.iter_train(plan))
     started = next(event for event in events if isinstance(event, RunStarted))
     trained = sum(event.posts for event in events if isinstance(event, StepDone) and event.epoch == 1)
