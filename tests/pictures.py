@@ -1,4 +1,4 @@
-"""Draw a terminal's screen as a PNG. Needs the fonts Noto Sans Mono CJK and DejaVu.
+"""Draw a terminal's screen as a PNG. Needs the fonts Noto Sans Mono CJK, Noto Color Emoji and DejaVu.
 
 No SVG: it is shown with the reader's fonts, in which Chinese is rarely twice as wide as Latin.
 """
@@ -22,6 +22,8 @@ SYMBOL_FONTS = {
     False: "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
     True: "/usr/share/fonts/truetype/dejavu/DejaVuSansMono-Bold.ttf",
 }
+EMOJI_FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
+EMOJI = "\U0001f000"  # the first
 NAMED = {
     "black": "15171c",
     "red": "cc6666",
@@ -50,7 +52,11 @@ def save(screen: pyte.Screen, path: Path) -> None:
         for column in range(screen.columns):
             character = screen.buffer[row][column]
             wide = column + 1 < screen.columns and character.data and not screen.buffer[row][column + 1].data
-            _draw(draw, character, MARGIN + column * CELL[0], MARGIN + row * CELL[1], 2 if wide else 1, background)
+            x, y = MARGIN + column * CELL[0], MARGIN + row * CELL[1]
+            _draw(draw, character, x, y, 2 if wide else 1, background)
+            if character.data >= EMOJI:
+                emoji = _emoji(character.data)
+                image.paste(emoji, (x, y + (CELL[1] - emoji.height) // 2), emoji)
     path.parent.mkdir(parents=True, exist_ok=True)
     image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
@@ -73,7 +79,7 @@ def _draw(
         _draw_braille(draw, ord(sign[0]) - 0x2800, x, y, front)
     elif "\u2580" <= sign[0] <= "\u2595":
         _draw_block(draw, ord(sign[0]), x, y, front)
-    elif sign != " ":
+    elif sign != " " and sign < EMOJI:
         # What the Chinese font has only in a width of two cells, or not at all.
         latin = cells == 1 and not sign.isascii() and not sign.isalpha()
         draw.text((x, y + 20), sign, front, _font(latin, bool(character.bold)), anchor="ls")
@@ -123,6 +129,14 @@ def _draw_block(draw: ImageDraw.ImageDraw, code: int, x: int, y: int, color: Col
     elif code in (0x2580, 0x2594):
         bottom = y + height // (2 if code == 0x2580 else 8)
     draw.rectangle((left, top, right, bottom), color)
+
+
+def _emoji(sign: str) -> Image.Image:
+    """Return an emoji as wide as two cells."""
+    tile = Image.new("RGBA", (136, 128))  # the only size of the font
+    font = ImageFont.truetype(EMOJI_FONT, 109)
+    ImageDraw.Draw(tile).text((0, 0), sign, font=font, embedded_color=True)
+    return tile.resize((2 * CELL[0], 2 * CELL[0] * 128 // 136))
 
 
 _fonts: dict[tuple[bool, bool], ImageFont.FreeTypeFont] = {}
