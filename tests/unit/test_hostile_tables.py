@@ -78,7 +78,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         f"more than {MAX_COLUMNS} columns",
     ),
     "lists in lists": (".jsonl", text(lambda: '{"text": ' + "[" * 10**6), "line 1: not JSON"),
-    "lists beside lists": (".jsonl", text(lambda: '{"text": [' + "[]," * 10**5), "line 1: the JSON ends too early"),
+    "lists next to lists": (".jsonl", text(lambda: '{"text": [' + "[]," * 10**5), "line 1: the JSON ends too early"),
     "a huge number": (".jsonl", text(lambda: '{"text": ' + "9" * 10**6 + "}"), "line 1: not JSON"),
     "half of each encoding": (
         ".csv",

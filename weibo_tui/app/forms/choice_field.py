@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from textual import on
-from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from weibo_tui.app.formatting import safe_content, safe_line
-from weibo_tui.app.forms.drop_down import DropDown
+from weibo_tui.app.forms.drop_down import DropDown, DropDownKeys
 from weibo_tui.app.forms.fields import Field, FieldSpec
 from weibo_tui.app.forms.path_completion import is_typeable
 from weibo_tui.app.keymap import bindings
@@ -26,7 +25,7 @@ _MAX_NAME = 24  # cells
 _MAX_EXAMPLE = 200  # characters
 
 
-class ChoiceField(Field):
+class ChoiceField(DropDownKeys, Field):
     """A field whose text is the name or number of a choice. Down, or typing, opens the list of choices.
 
     The choices belong to a file, which may change while the form is open, so that any text may be typed."""
@@ -53,11 +52,6 @@ class ChoiceField(Field):
         yield self._list
 
     @property
-    def is_open(self) -> bool:
-        """True while the list is visible."""
-        return self._list.display
-
-    @property
     def has_choices(self) -> bool:
         """True if there is more than one choice."""
         return len(self._choices) > 1
@@ -82,9 +76,6 @@ class ChoiceField(Field):
         self._list.display = True
         self._fill()
 
-    def _close_list(self) -> None:
-        self._list.display = False
-
     def _fill(self) -> None:
         options = [Option(prompt, id=str(number)) for number, prompt in self._prompts(self._search)]
         none = Option(safe_content(_("no matches here")), disabled=True)
@@ -108,7 +99,7 @@ class ChoiceField(Field):
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         assert event.option.id is not None  # the other option is disabled
-        self._close_list()
+        self.close_list()
         self.text = self._chosen = typed_form(list(self._choices), int(event.option.id))
 
     @on(OptionList.OptionHighlighted)
@@ -127,25 +118,7 @@ class ChoiceField(Field):
         self._chosen = event.value
 
     def on_descendant_blur(self) -> None:
-        self._close_list()
-
-    # ---- keys
-
-    def action_down(self) -> None:
-        if self.is_open:
-            self._list.action_cursor_down()
-        else:
-            self.open_list()
-
-    def action_up(self) -> None:
-        if not self.is_open:
-            raise SkipAction
-        self._list.action_cursor_up()
-
-    def action_close(self) -> None:
-        if not self.is_open:
-            raise SkipAction
-        self._close_list()
+        self.close_list()
 
 
 def typed_form(names: Sequence[str], number: int) -> str:

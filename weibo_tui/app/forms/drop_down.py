@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from textual.actions import SkipAction
 from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -32,3 +33,38 @@ class DropDown(OptionList):
         height = min(height, max(above if upwards else below, 1))
         self.styles.max_height = height
         self.styles.offset = (0, -height - line.region.height if upwards else 0)
+
+
+class DropDownKeys:
+    """Actions of the keys of a widget with a list `_list` below its line."""
+
+    _list: DropDown
+
+    @property
+    def is_open(self) -> bool:
+        """True while the list is visible."""
+        return self._list.display
+
+    def open_list(self) -> None:
+        """Show all choices."""
+        raise NotImplementedError
+
+    def close_list(self) -> None:
+        """Hide the list."""
+        self._list.display = False
+
+    def action_down(self) -> None:
+        if self.is_open:
+            self._list.action_cursor_down()
+        else:
+            self.open_list()
+
+    def action_up(self) -> None:
+        if not self.is_open:
+            raise SkipAction
+        self._list.action_cursor_up()
+
+    def action_close(self) -> None:
+        if not self.is_open:
+            raise SkipAction
+        self.close_list()

@@ -23,7 +23,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from weibo_tui.app.formatting import safe_content
-from weibo_tui.app.forms.drop_down import DropDown
+from weibo_tui.app.forms.drop_down import DropDown, DropDownKeys
 from weibo_tui.app.forms.path_completion import (
     MAX_SUGGESTIONS,
     Completions,
@@ -86,7 +86,7 @@ class PathField(Input, inherit_bindings=False):
             self.post_message(self.Dropped(paths))
 
 
-class PathInput(Widget):
+class PathInput(DropDownKeys, Widget):
     """An input for the path of a file, completed while it is typed; with `save`, of a file to write.
 
     Enter, or a file taken from the list, posts `Chosen` if the path is valid, and otherwise shows what is wrong. If
@@ -172,11 +172,6 @@ class PathInput(Widget):
         """The typed path, existing or not; `~` is the home folder."""
         return as_path(self.value)
 
-    @property
-    def is_open(self) -> bool:
-        """True while the list is visible."""
-        return self._list.display
-
     # ---- completion
 
     @on(Input.Changed)
@@ -240,9 +235,6 @@ class PathInput(Widget):
         self._list.display = True
         self._complete(self.value)
 
-    def close_list(self) -> None:
-        self._list.display = False
-
     def _fill_list(self) -> None:
         options = list(self._options())
         # Enter takes an existing name, or the typed text where a new name may be meant.
@@ -288,22 +280,6 @@ class PathInput(Widget):
         if not self._field.take_suggestion():
             self.close_list()
             raise SkipAction  # move to the next field
-
-    def action_down(self) -> None:
-        if self.is_open:
-            self._list.action_cursor_down()
-        else:
-            self.open_list()
-
-    def action_up(self) -> None:
-        if not self.is_open:
-            raise SkipAction
-        self._list.action_cursor_up()
-
-    def action_close(self) -> None:
-        if not self.is_open:
-            raise SkipAction
-        self.close_list()
 
     # ---- choosing
 
