@@ -13,6 +13,7 @@ from math import factorial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,6 +31,7 @@ SHAPLEY_ERROR = 0.05
 """Standard error at which sampling stops, as a share of the margin that all units explain together."""
 MAX_PAIRS = 64
 _SMALLEST = 1e-300
+_ROW_STEP = 64  # oneDNN creates and keeps a kernel for each new number of rows
 _WHOLE = ("emoticon", "name", "url")  # kinds of units that are read as one
 
 Evaluate = Callable[[NDArray[np.bool_]], Floats]
@@ -151,16 +153,19 @@ def _curve_inputs(
     first = torch.tensor([len(prefix) + number for number in numbers])
     order = torch.arange(tail)
     positions = torch.cat([torch.arange(content), (first[:, None] + order).flatten()])
-    rows = len(positions)
-    mask = torch.zeros(rows, rows, dtype=torch.bool)
+    used = len(positions)
+    rows = -(-used // _ROW_STEP) * _ROW_STEP
+    mask = torch.eye(rows, dtype=torch.bool)  # rows that fill up see themselves
     mask[:content, :content] = torch.ones(content, content, dtype=torch.bool).tril()
-    mask[content:, :content] = (torch.arange(content) < first[:, None]).repeat_interleave(tail, 0)
-    copies = torch.arange(content, rows)
+    mask[content:used, :content] = (torch.arange(content) < first[:, None]).repeat_interleave(tail, 0)
+    copies = torch.arange(content, used)
     same = (copies[:, None] - content) // max(tail, 1) == (copies - content) // max(tail, 1)
-    mask[content:, content:] = same & (copies <= copies[:, None])
+    mask[content:used, content:used] = same & (copies <= copies[:, None])
     read_at = content + tail * torch.arange(len(numbers)) + tail - 1 if tail else first - 1
     all_ids = torch.tensor([*prefix, *ids, *([*suffix] * len(numbers))])
-    return all_ids[None].to(device), positions[None].to(device), mask[None, None].to(device), read_at.to(device)
+    filling = (0, rows - used)
+    inputs = F.pad(all_ids, filling)[None], F.pad(positions, filling)[None], mask[None, None], read_at
+    return tuple(tensor.to(device) for tensor in inputs)  # type: ignore[return-value]  # four
 
 
 def explain(classifier: Classifier, post: str, label: int | None = None) -> Explanation:
