@@ -6,6 +6,7 @@ In a notebook or a script, use the workbench::
 
     wb = Workbench()
     wb.predict("今天的面真好吃")                         # a Prediction
+    wb.explain("今天的面真好吃")                         # an Explanation
     wb.predict(frame["text"]).to_pandas()               # many, as a DataFrame
     result = wb.train("posts.csv", "mood", epochs=2)    # a TrainingResult
     wb.evaluate("test.csv", adapter="mood")             # a ScoreCard
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from weibo_tui.workbench.core import AuditResult, ImportResult
     from weibo_tui.workbench.estimation import Estimate, EstimationResult
     from weibo_tui.workbench.evaluation import EvaluatedPost, EvaluationResult
+    from weibo_tui.workbench.explanation import Explanation, FaithfulnessResult
     from weibo_tui.workbench.labeling import LabelingResult
     from weibo_tui.workbench.report import Report
     from weibo_tui.workbench.results import Prediction, Predictions, PretrainingResult, TrainingResult
@@ -70,6 +72,7 @@ _MODULES = {
     "workbench.core": "AuditResult ImportResult",
     "workbench.estimation": "Estimate EstimationResult",
     "workbench.evaluation": "EvaluatedPost EvaluationResult",
+    "workbench.explanation": "Explanation FaithfulnessResult",
     "workbench.labeling": "LabelingResult",
     "workbench.report": "Report",
     "workbench.results": "Prediction Predictions PretrainingResult TrainingResult",
@@ -96,6 +99,8 @@ __all__ = [
     "EvaluatedPost",
     "EvaluationConfig",
     "EvaluationResult",
+    "Explanation",
+    "FaithfulnessResult",
     "HistoryFilter",
     "Hyperparameters",
     "ImportResult",

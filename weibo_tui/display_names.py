@@ -8,7 +8,14 @@ _STAGES = (
     *(N_("connecting"), N_("downloading"), N_("converting"), N_("checking"), N_("packing"), N_("unpacking")),
     *(N_("reading"), N_("hashing"), N_("grouping"), N_("splitting"), N_("emoticons"), N_("encoding")),
     *(N_("counting"), N_("counting characters"), N_("building the vocabulary"), N_("caching activations")),
-    *(N_("training"), N_("calibration"), N_("evaluating"), N_("without emoticons"), N_("only emoticons")),
+    *(
+        N_("training"),
+        N_("calibration"),
+        N_("evaluating"),
+        N_("explaining"),
+        N_("without emoticons"),
+        N_("only emoticons"),
+    ),
     *(N_("labeling"), N_("predicting"), N_("measuring"), N_("writing"), N_("terms")),
 )
 _SPLITS = (

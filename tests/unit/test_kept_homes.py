@@ -73,10 +73,10 @@ def test_earlier_home_is_read(command: Command, earlier: Path) -> None:
     done = command.ok("predict", FIRST, "--json")  # with the adapter and the base of the settings
     (prediction,) = json_lines(done.out)
     assert prediction["adapter"] == "mood"
-    assert prediction["confidence"] == pytest.approx(entries[4]["confidence"], abs=1e-5)
+    assert prediction["confidence"] == pytest.approx(entries[4]["confidence"], abs=1e-3)  # of another CPU
     command.ok("adapters", "import", earlier / "mood.zip", "--name", "again")
     (prediction,) = json_lines(command.ok("predict", FIRST, "--adapter", "again", "--json").out)
-    assert prediction["confidence"] == pytest.approx(entries[4]["confidence"], abs=1e-5)
+    assert prediction["confidence"] == pytest.approx(entries[4]["confidence"], abs=1e-3)  # of another CPU
     command.ok("doctor")
 
 

@@ -36,6 +36,13 @@ from weibo_tui.engine.hyperparameters import ComputeOptions
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import N_, join_list, ngettext, with_note
 from weibo_tui.locale import gettext as _
+from weibo_tui.presentation.explanation import (
+    check_page,
+    curve_lines,
+    explanation_legend,
+    explanation_lines,
+    write_explanations,
+)
 from weibo_tui.presentation.numbers import confidence
 from weibo_tui.presentation.prediction import to_dict
 from weibo_tui.text.terminal import truncate_cells
@@ -43,9 +50,11 @@ from weibo_tui.text.terminal import truncate_cells
 if TYPE_CHECKING:
     from weibo_tui.storage.history import Analysis
     from weibo_tui.workbench import LabelingConfig, Workbench
+    from weibo_tui.workbench.explanation import Explanation
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 OUT_HELP = _("Result: .csv, .tsv, .jsonl, .parquet or .xlsx (default: next to the file).")
+_INDENT = "    "
 MAX_LINE = 2**20
 """Characters of a line of stdin; the model reads far fewer."""
 
@@ -73,6 +82,15 @@ def predict(
     ] = True,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help=_(
+                "Show why: the weight of each part, and the prediction after each character. A FILE.html is written."
+            ),
+        ),
+    ] = False,
     columns: Columns = Columns(),
     bad_rows: options.BadRows = None,
     prefix: Annotated[
@@ -86,7 +104,13 @@ def predict(
 ) -> None:
     from weibo_tui.workbench import LabelingConfig
 
-    if file is None and text:
+    page: Path | None = None
+    if explain:
+        _check_explained(file, text)
+        pages = [one for one in text or [] if Path(one).suffix.lower() == ".html" and not any(map(str.isspace, one))]
+        page = Path(pages[0]) if pages else None
+        text = [one for one in text or [] if one not in pages[:1]]
+    elif file is None and text:
         file = _named_file(text)
         text = None if file is not None else text
     if (file is None) == (not text) or (file is None and out is not None):
@@ -100,8 +124,19 @@ def predict(
         return
     texts = [_decode_argument(one) for one in text or []]
     posts: Iterable[str] = _stdin_lines(columns.encoding) if texts == ["-"] else texts
+    if page is not None:
+        check_page(page, overwrite)
     with open_workbench() as workbench:
-        _predict_posts(workbench, posts, adapter, machine, json, history)
+        explanations = _predict_posts(workbench, posts, adapter, machine, json, history, explain)
+    if page is not None:
+        write_explanations(explanations, page, overwrite)
+        echo_info(_("Explanations written to {path}.").format(path=page))
+
+
+def _check_explained(file: Path | None, texts: list[str] | None) -> None:
+    """Raise UserInputError unless there are single posts to explain."""
+    if file is not None or not texts or texts == ["-"]:
+        raise UserInputError(_("Only posts are explained. Give them as arguments."))
 
 
 def _named_file(texts: list[str]) -> Path | None:
@@ -129,8 +164,15 @@ def _exists(text: str) -> bool:
 
 
 def _predict_posts(
-    workbench: Workbench, posts: Iterable[str], adapter: str, machine: ComputeOptions, json: bool, history: bool
-) -> None:
+    workbench: Workbench,
+    posts: Iterable[str],
+    adapter: str,
+    machine: ComputeOptions,
+    json: bool,
+    history: bool,
+    explain: bool,
+) -> list[Explanation]:
+    """Print the predictions. Return their explanations, which are printed too, where they are asked for."""
     from_stdin = not isinstance(posts, list)
     record = None if history else False
     # Someone who types wants each answer at once; a pipe is read in batches.
@@ -140,6 +182,7 @@ def _predict_posts(
         posts, adapter, record=record, source="stdin" if from_stdin else "cli", machine=machine, window=window
     )
     held: list[Analysis] = []
+    explanations: list[Explanation] = []
     for analysis in analyses:
         count += 1
         failed += analysis.error is not None
@@ -147,12 +190,29 @@ def _predict_posts(
             held.append(analysis)  # a single post that fails is bad input, which prints no data; of several it is a row
             continue
         for item in (*held, analysis):
-            echo_json(to_dict(item)) if json else echo(_line(item))
+            if explain and item.error is None:
+                explanations.append(workbench.explain(item.text, item.adapter, machine=machine))
+                _print_explained(item, explanations[-1], json)
+            else:
+                echo_json(to_dict(item)) if json else echo(_line(item))
         held.clear()
     if failed == count == 1:
         raise UserInputError(_("The post contains no text after cleaning. Write some words."))
     if failed:
         echo_error(_("{failed} of {found} posts failed.").format(failed=failed, found=count))
+    if explanations and not json:
+        echo_info(explanation_legend(explanations[0].label))
+    return explanations
+
+
+def _print_explained(analysis: Analysis, explanation: Explanation, json: bool) -> None:
+    if json:
+        echo_json(to_dict(analysis) | explanation.to_dict())
+        return
+    echo(_start(analysis))
+    width = shutil.get_terminal_size().columns - len(_INDENT)
+    for line in (*curve_lines(explanation, width), *explanation_lines(explanation)):
+        echo(_INDENT + line)
 
 
 def _decode_argument(text: str) -> str:
@@ -205,6 +265,15 @@ def _line(analysis: Analysis) -> str:
     """Return label, confidence and post, cut to the width of the terminal; or the error of the post."""
     if analysis.error is not None:
         return "{}  {}".format(pad(_("error"), 8), analysis.error)
+    start = _start(analysis)
+    post = one_line(analysis.text)
+    if sys.stdout.isatty():
+        post = truncate_cells(post, max(10, shutil.get_terminal_size().columns - cell_len(start) - 1))
+    return start + post
+
+
+def _start(analysis: Analysis) -> str:
+    """Return label, confidence and remarks."""
     mark = _("uncertain") if analysis.uncertain else ""
     if analysis.truncated:
         read = _("read {read} of {all} characters").format(read=analysis.characters_read, all=analysis.characters)
@@ -213,10 +282,7 @@ def _line(analysis: Analysis) -> str:
     start = f"{label}  {confidence(analysis.confidence, analysis.uncertain):>7}  "
     if mark:
         start += with_note("", mark).strip() + "  "
-    post = one_line(analysis.text)
-    if sys.stdout.isatty():
-        post = truncate_cells(post, max(10, shutil.get_terminal_size().columns - cell_len(start) - 1))
-    return start + post
+    return start
 
 
 def _label_file(config: LabelingConfig, json: bool) -> None:

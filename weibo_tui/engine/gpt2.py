@@ -192,7 +192,13 @@ class GPT2(nn.Module):
         states: Tensor = self.ln_f(x)
         return states
 
-    def hidden_states(self, ids: Tensor, positions: Tensor | None = None, attn_mask: Tensor | None = None) -> Tensor:
+    def hidden_states(
+        self,
+        ids: Tensor,
+        positions: Tensor | None = None,
+        attn_mask: Tensor | None = None,
+        adapter: AdapterProtocol | None = None,
+    ) -> Tensor:
         """Map token ids (batch, length) to the final state of every position, (batch, length, width).
 
         If a row holds several posts, `positions` (batch, length) count within each post and `attn_mask`, as in
@@ -201,8 +207,10 @@ class GPT2(nn.Module):
         embedded = self.wpe.weight[:length] if positions is None else self.wpe(positions)
         x = (self.wte(ids) + embedded).flatten(0, 1)
         layout = PackedLayout.uniform(batch, length, attn_mask, ids.device)
-        for block in self._blocks():
+        for index, block in enumerate(self._blocks()):
             x = block(x, layout)
+            if adapter is not None:
+                x = adapter.adapt(index, x)
         normed: Tensor = self.ln_f(x)
         return normed.view(batch, length, -1)
 

@@ -174,6 +174,26 @@ class PostTokenizer:
             num_content_tokens=np.array(num_content_tokens, np.int32),
         )
 
+    def encode_prefixes(self, text: str, max_length: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """Encode a cleaned text as `encode` does, without prefix and suffix.
+
+        Return its ids, and the numbers of ids and characters of each beginning of the text that is encoded to a
+        beginning of the ids, that of no text first."""
+        special = self.special_tokens
+        limit = max_length - len(special.prefix) - len(special.suffix)
+        ((ids, characters),) = self._encode_content([text], limit)
+        with translate_tokenizer_errors():
+            # A text that is cut after the margin has the same first ids.
+            encoding = self._tokenizer.encode(text[: characters + MARGIN], add_special_tokens=False)
+            ends = [end for _start, end in encoding.offsets[: len(ids)]]
+            beginnings = self._tokenizer.encode_batch([text[:end] for end in ends], add_special_tokens=False)
+        matches = [
+            (number, end)
+            for number, (end, beginning) in enumerate(zip(ends, beginnings, strict=True), 1)
+            if beginning.ids == ids[:number]
+        ]
+        return ids, [(0, 0), *matches]
+
     def _encode_content(self, texts: Sequence[str], limit: int) -> list[tuple[list[int], int]]:
         """Return the first `limit` ids of each text, and the number of its characters that they cover."""
         results: dict[int, tuple[list[int], int]] = {}

@@ -19,7 +19,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.storage.history import EVERYTHING, HistoryFilter
-from weibo_tui.workbench import blocking, downloads, frames, prediction, training
+from weibo_tui.workbench import blocking, downloads, explanation, frames, prediction, training
 from weibo_tui.workbench.config import (
     AuditConfig,
     EvaluationConfig,
@@ -30,6 +30,7 @@ from weibo_tui.workbench.config import (
 )
 from weibo_tui.workbench.core import AuditResult, Events, ImportResult
 from weibo_tui.workbench.evaluation import EvaluationResult
+from weibo_tui.workbench.explanation import Explanation
 from weibo_tui.workbench.frames import FileName, LabeledData, to_path
 from weibo_tui.workbench.labeled_files import LabeledFileMethods
 from weibo_tui.workbench.labeling import LabelingResult
@@ -123,6 +124,21 @@ class Workbench(LabeledFileMethods):
         if analysis.error is not None:
             raise UserInputError(_("No prediction for this post: {reason}.").format(reason=analysis.error))
         return Prediction.from_analysis(analysis)
+
+    def explain(
+        self, post: str, adapter: str = "", *, label: str = "", machine: ComputeOptions = ComputeOptions()
+    ) -> Explanation:
+        """Explain the prediction of a post: the weight of each of its parts, and the prediction after each beginning.
+
+        `label` is the label to explain: by default `positive` or the second of two labels, otherwise the predicted one.
+        In a notebook, the result is the shaded post.
+
+        >>> explanation = wb.explain("今天的面真好吃")
+        >>> explanation.predicted, explanation.label, len(explanation.curve)
+        ('positive', 'positive', 8)
+        """
+        with blocking.translate_errors():
+            return explanation.explain(self.models, post, adapter, label, machine)
 
     def _predict_many(
         self,
