@@ -199,7 +199,7 @@ KEY_GROUPS = {
     "models": N_("Models"),
     "evaluation": N_("Evaluation"),
     "matrix": N_("Confusion matrix"),
-    "posts": N_("Posts of a cell"),
+    "posts": N_("Lists of posts and figures"),
     "post": N_("One post of a cell"),
     "predict": N_("Predict"),
     "prompt": N_("Predict: the prompt"),
