@@ -62,9 +62,7 @@ class PostList(LineList):
     def line(self, row: int, width: int) -> Content:
         post = self.posts[row]
         # Cut before the line breaks are joined: a post may have a megabyte.
-        return Content.assemble(
-            (f" {percent(post.confidence):>8} ", "$text-muted"), safe_line(post.text[: 4 * width])
-        )
+        return Content.assemble((f" {percent(post.confidence):>8} ", "$text-muted"), safe_line(post.text[: 4 * width]))
 
 
 class CellPostsScreen(FormScreen[None]):
