@@ -1,4 +1,4 @@
-"""What people say of the rows of a table: an append-only log of answers, from which the current ones follow.
+"""The log of answers that people give for the rows of a table: append-only, and the current answers follow from it.
 
 A table is known by its posts, not by its path: the same posts in another file have the same answers. Nothing is ever
 changed in the log except that an entry is marked as undone.
@@ -214,13 +214,15 @@ class Answers:
             self._database.execute("DELETE FROM annotated_files WHERE posts = ?", (posts,))
         return int(number)
 
-    def revision(self, posts: str) -> tuple[int, int]:
-        """Return a value that differs after every change to the answers of a table, in any program."""
+    def revision(self, posts: str) -> tuple[int, ...]:
+        """Return a value that differs after every change to the answers of a table, in any program, and to the end of
+        its sample."""
         query = """
             SELECT (SELECT coalesce(max(id), 0) FROM answers WHERE posts = :posts),
-                (SELECT count(*) FROM answers WHERE posts = :posts AND undone_at IS NOT NULL)
+                (SELECT count(*) FROM answers WHERE posts = :posts AND undone_at IS NOT NULL),
+                coalesce((SELECT reserve FROM annotated_files WHERE posts = :posts), -1)
         """
-        return next(self._database.read(lambda row: (int(row[0]), int(row[1])), query, {"posts": posts}))
+        return next(self._database.read(lambda row: tuple(map(int, row)), query, {"posts": posts}))
 
     def last_id(self) -> int:
         """Return the id of the last entry, 0 without one."""
