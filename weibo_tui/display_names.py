@@ -15,7 +15,10 @@ _SPLITS = (
     *(N_("train"), N_("validation"), N_("test"), N_("unlabeled"), N_("leaks")),
     *(N_("several labels"), N_("dropped")),
 )
-_KINDS = (N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download"))
+_KINDS = (
+    *(N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download")),
+    *(N_("report"), N_("estimate")),
+)
 _STATES = (
     *(N_("waiting"), N_("working"), N_("paused"), N_("stopping"), N_("done"), N_("running")),
     *(N_("finished"), N_("stopped"), N_("failed"), N_("interrupted"), N_("queued")),

@@ -40,6 +40,7 @@ from weibo_tui.log import log_exception
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings, unknown_settings
 from weibo_tui.signals import handle_stop_signals
+from weibo_tui.storage.row_filters import RowFilter
 from weibo_tui.text.terminal import sanitize, truncate
 
 
@@ -134,6 +135,9 @@ class WeiboApp(BaseApp, inherit_bindings=False):
 
     def show_in_history(self, analysis_id: int) -> None:
         self._history.show(analysis_id)
+
+    async def open_file_rows(self, path: Path, rows: RowFilter, number: int | None = None) -> None:
+        self.opened_rows = path, rows, number
 
     def edit_in_prompt(self, post: str) -> None:
         self._predict.edit_post(post)

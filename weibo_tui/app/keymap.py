@@ -109,6 +109,18 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("posts.last", "end", "last", N_("Last"), shown=False),
     ),
     "post": (Key("post.copy", "c", "copy", N_("Copy")),),
+    "report": (
+        Key("report.next", "right", "turn(1)", N_("Next section")),
+        Key("report.previous", "left", "turn(-1)", N_("Previous section"), shown=False),
+        Key("report.label", "l", "turn_label", N_("Next label")),
+        Key("report.write", "w", "write", N_("Write as HTML")),
+        Key("report.stop", "s", "stop", N_("Stop")),
+    ),
+    "estimate": (
+        Key("estimate.split", "b", "split", N_("Split by")),
+        Key("estimate.label", "l", "turn_label", N_("Next label")),
+        Key("estimate.stop", "s", "stop", N_("Stop")),
+    ),
     "predict": (
         Key("predict.adapter", "ctrl+g", "choose_adapter", N_("Adapter")),
         Key("predict.label_file", "ctrl+o", "label_file", N_("Label a file")),
@@ -201,6 +213,8 @@ KEY_GROUPS = {
     "matrix": N_("Confusion matrix"),
     "posts": N_("Lists of posts and figures"),
     "post": N_("One post of a cell"),
+    "report": N_("Report of a file"),
+    "estimate": N_("Estimates for a file"),
     "predict": N_("Predict"),
     "prompt": N_("Predict: the prompt"),
     "welcome": N_("Predict: the first start"),

@@ -79,6 +79,9 @@ def make_report(config: EstimationConfig) -> Generator[Progress, None, Report]:
     return Report(
         estimation=estimation,
         labels=_timeline_labels(table.labels, label),
+        columns={
+            kind: name for kind, name in (("hashtags", survey.topics_column), ("places", survey.place_column)) if name
+        },
         days=tuple(_day(name, counts) for name, counts in sorted(days.items()) if name),
         terms=terms,
         groups=_groups(rows),

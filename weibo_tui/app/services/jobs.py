@@ -23,7 +23,9 @@ from weibo_tui.workbench import Workbench
 
 State = Literal["queued", "waiting", "working", "paused", "stopping", "done", "stopped", "failed"]
 Outcome = Literal["done", "stopped", "failed"]
-Kind = Literal["train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "download"]
+Kind = Literal[
+    "train", "pretrain", "predict", "label", "evaluate", "audit", "export", "import", "download", "report", "estimate"
+]
 
 ALERT_SECONDS = 15.0
 _TITLE_CELLS = 24

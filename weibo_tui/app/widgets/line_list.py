@@ -17,7 +17,7 @@ from textual.visual import Visual
 from weibo_tui.app.keymap import bindings
 
 
-class LineList(ScrollView, can_focus=True):
+class LineList(ScrollView, can_focus=True, inherit_bindings=False):
     """Base class of lists of which only the lines in view are drawn."""
 
     BINDINGS = bindings("posts")

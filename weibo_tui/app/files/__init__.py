@@ -1,0 +1,1 @@
+"""Labeled files: their rows, annotation by hand, estimates and reports."""
