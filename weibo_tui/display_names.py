@@ -9,7 +9,7 @@ _STAGES = (
     *(N_("reading"), N_("hashing"), N_("grouping"), N_("splitting"), N_("emoticons"), N_("encoding")),
     *(N_("counting"), N_("counting characters"), N_("building the vocabulary"), N_("caching activations")),
     *(N_("training"), N_("calibration"), N_("evaluating"), N_("without emoticons"), N_("only emoticons")),
-    *(N_("labeling"), N_("predicting"), N_("measuring"), N_("writing"), N_("terms")),
+    *(N_("labeling"), N_("predicting"), N_("measuring"), N_("writing"), N_("terms"), N_("indexing")),
 )
 _SPLITS = (
     *(N_("train"), N_("validation"), N_("test"), N_("unlabeled"), N_("leaks")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -120,13 +120,19 @@ def read_answers(
     # The posts are not needed, so the column of predicted labels takes their place.
     source = open_table(path, replace(columns.table, text="1", label=None))
     predicted = _predicted_column(source, columns.predicted)
-    label = _answer_column(source, columns.table.label, predicted)
+    label = find_answers(source, columns.table.label, predicted)
     source = replace(source, text_column=predicted, label_column=label, label=None, other_labels=())
     windows = None
     if columns.by is not None:
         windows = find_windows(source, columns.by, columns.date, columns.collected)
     rows = yield from _read(source, windows, observe)
-    names = _names(source, rows, label_map)
+    predictions = {predicted for _window, predicted, _answer in rows.counts}
+    names = name_labels(source, predictions, {answer for _window, _predicted, answer in rows.counts}, label_map)
+    if not names.predictions:
+        message = _("{path}: column {column} has no labels. Choose another with --predicted-column.")
+        in_app = _("{path}: column {column} has no labels. Choose another.")
+        values = {"path": source.path, "column": source.text_column}
+        raise UserInputError(message.format(**values), in_app.format(**values))
     return AnsweredTable(
         path=path,
         labels=names.labels,
@@ -141,12 +147,24 @@ def read_answers(
     )
 
 
+def find_predicted(columns: Sequence[str]) -> list[str]:
+    """Return the columns with a usual name for predicted labels, the most usual name first."""
+    by_name = {fold(name): name for name in columns}
+    found = [by_name[name] for name in _PREDICTED if name in by_name]
+    return found + [name for name in columns if fold(name).endswith("_predicted")]  # of `predict --prefix`
+
+
+def find_confidence(columns: Sequence[str], predicted: str) -> str | None:
+    """Return the column with the confidence of the labels in column `predicted`."""
+    by_name = {fold(name): name for name in columns}
+    prefix = fold(predicted).removesuffix(_PREDICTED[0])
+    return next((by_name[name] for name in (prefix + _CONFIDENCE[0], *_CONFIDENCE) if name in by_name), None)
+
+
 def _predicted_column(source: PostTable, requested: str | None) -> str:
     if requested is not None:
         return source.column(requested, "--predicted-column")
-    by_name = {fold(name): name for name in source.columns}
-    found = [by_name[name] for name in _PREDICTED if name in by_name]
-    found += [name for name in source.columns if fold(name).endswith("_predicted")]  # of `predict --prefix`
+    found = find_predicted(source.columns)
     if len(found) == 1 or (found and fold(found[0]) == _PREDICTED[0]):
         return found[0]
     if found:
@@ -162,7 +180,8 @@ def _predicted_column(source: PostTable, requested: str | None) -> str:
     raise UserInputError(message.format(**values), in_app.format(**values))
 
 
-def _answer_column(source: PostTable, requested: str | None, predicted: str) -> str | None:
+def find_answers(source: PostTable, requested: str | None, predicted: str | None) -> str | None:
+    """Return the column of human labels, `requested` or by its name. Raise UserInputError if it does not exist."""
     if requested is not None:
         column = source.column(requested, "--label-column")
         if column == predicted:
@@ -178,8 +197,7 @@ def _answer_column(source: PostTable, requested: str | None, predicted: str) -> 
 def _read(source: PostTable, windows: Windows | None, observe: Observe | None) -> Generator[Progress, None, _Rows]:
     by_name = {fold(name): name for name in source.columns}
     purpose = by_name.get(_PURPOSE)
-    prefix = fold(source.text_column).removesuffix(_PREDICTED[0])
-    confidence = next((by_name[name] for name in (prefix + _CONFIDENCE[0], *_CONFIDENCE) if name in by_name), None)
+    confidence = find_confidence(source.columns, source.text_column)
     rows, report = _Rows(), Report()
     predictions: set[str] = set()
     names: set[str | None] = set()
@@ -187,7 +205,7 @@ def _read(source: PostTable, windows: Windows | None, observe: Observe | None) -
         if row.number % _STEP == 0:
             _check_numbers(source, predictions, names)
             yield Progress("reading", row.number)
-        predicted, answer = _word(row.cells.get(source.text_column)), row.label or ""
+        predicted, answer = label_word(row.cells.get(source.text_column)), row.label or ""
         if not predicted:
             rows.left_out["unpredicted"] += 1
             continue
@@ -203,18 +221,20 @@ def _read(source: PostTable, windows: Windows | None, observe: Observe | None) -
         if observe is not None:
             observe(row, predicted, answer)
         if confidence is not None:
-            rows.confidences.append(_number(row.cells.get(confidence)))
+            rows.confidences.append(read_number(row.cells.get(confidence)))
     _check_numbers(source, predictions, names)
     yield Progress("reading", report.rows, report.rows, note=_summary(source, windows, report))
     return rows
 
 
 @lru_cache(1000)
-def _word(cell: Any) -> str:
+def label_word(cell: Any) -> str:
+    """Return the label in a cell, an empty text for none."""
     return normalize_label(cell)
 
 
-def _number(cell: Any) -> float:
+def read_number(cell: Any) -> float:
+    """Return the number in a cell, NaN for none."""
     try:
         return float(cell)
     except (TypeError, ValueError):
@@ -241,10 +261,11 @@ def _summary(source: PostTable, windows: Windows | None, report: Report) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class LabelNames:
     """The labels, those that are read as others, and the name of each word for a predicted label and for an answer.
 
-    `dropped` are the reasons for answers that do not count.
+    The labels are those of the model, in order, and then those of answers only. `dropped` are the reasons for answers
+    that do not count.
     """
 
     labels: tuple[str, ...]
@@ -254,25 +275,23 @@ class _Names:
     dropped: dict[str, str]
 
 
-def _names(source: PostTable, rows: _Rows, label_map: LabelMap) -> _Names:
-    model = assign_labels({predicted for _window, predicted, _answer in rows.counts}, None, NO_RULES)
-    if not model.indices:
-        message = _("{path}: column {column} has no labels. Choose another with --predicted-column.")
-        in_app = _("{path}: column {column} has no labels. Choose another.")
-        values = {"path": source.path, "column": source.text_column}
-        raise UserInputError(message.format(**values), in_app.format(**values))
+def name_labels(
+    source: PostTable, predictions: Collection[str], answers: Collection[str], label_map: LabelMap = NO_RULES
+) -> LabelNames:
+    """Return the names of the words for predicted labels and for answers. Raise UserInputError for scores."""
+    model = assign_labels(predictions, None, NO_RULES)
     names = model.labels.names
-    words = {answer for _window, _predicted, answer in rows.counts if answer}
+    words = set(answers) - {""}
     label_map.check_used(words)
     human = assign_labels(words, model.labels, label_map)
-    answers = {word: names[index] for word, index in human.indices.items()} | {"": ""}
-    answers |= _own_labels(source, words - human.indices.keys() - human.left_out.keys(), label_map)
-    own = sorted({*answers.values()} - {"", CANNOT_TELL, *names})
-    predictions = {word: names[index] for word, index in model.indices.items()}
-    return _Names((*names, *own), model.read_as() | human.read_as(), predictions, answers, human.left_out)
+    named = {word: names[index] for word, index in human.indices.items()} | {"": ""}
+    named |= _own_labels(source, words - human.indices.keys() - human.left_out.keys(), label_map)
+    own = sorted({*named.values()} - {"", CANNOT_TELL, *names})
+    predicted = {word: names[index] for word, index in model.indices.items()}
+    return LabelNames((*names, *own), model.read_as() | human.read_as(), predicted, named, human.left_out)
 
 
-def _named_counts(rows: _Rows, names: _Names) -> dict[str | None, Counter[tuple[str, str]]]:
+def _named_counts(rows: _Rows, names: LabelNames) -> dict[str | None, Counter[tuple[str, str]]]:
     """Return the counts by names of labels, and count the rows that do not count in `rows.left_out`."""
     counts: dict[str | None, Counter[tuple[str, str]]] = {}
     for (window, predicted, answer), number in rows.counts.items():

@@ -24,6 +24,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.registry.cards import AdapterCard, BaseCard
 from weibo_tui.settings import Settings, find_paths
+from weibo_tui.storage.answers import Answers
 from weibo_tui.storage.database import Database, connect_lazily
 from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
@@ -65,7 +66,7 @@ class ImportResult:
 
 
 class WorkbenchCore:
-    """Models, settings, history and runs of a home folder, and long work on them as iterators of events.
+    """Models, settings, history, answers and runs of a home folder, and long work on them as iterators of events.
 
     Heavy libraries are imported at first use, so that opening a workbench is cheap."""
 
@@ -92,7 +93,7 @@ class WorkbenchCore:
         """Close the database, which a later use opens again. The end of the process does this too."""
         with self._lock:
             _close(self._databases)
-            for name in ("history", "runs"):
+            for name in ("history", "runs", "answers"):
                 self.__dict__.pop(name, None)
 
     @property
@@ -109,6 +110,10 @@ class WorkbenchCore:
     @cached_property
     def runs(self) -> Runs:
         return Runs(self._database, self.paths.runs)
+
+    @cached_property
+    def answers(self) -> Answers:
+        return Answers(self._database)
 
     @property
     def settings(self) -> Settings:

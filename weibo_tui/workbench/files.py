@@ -1,0 +1,119 @@
+"""The methods of the workbench for labeled files that are opened: list, open, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from weibo_tui.datasets.labeled_rows import DETECTED, FileOptions
+from weibo_tui.errors import UserInputError
+from weibo_tui.locale import gettext as _
+from weibo_tui.progress import Progress
+from weibo_tui.storage.entries import FILE_SOURCE, HistoryFilter, LabeledFile
+from weibo_tui.storage.file_rows import FileRows
+from weibo_tui.workbench import blocking, frames
+from weibo_tui.workbench.core import WorkbenchCore
+from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile
+from weibo_tui.workbench.opened_file import OpenedFile
+
+_MAX_LABELED = 1000  # entries of the history that are listed
+
+
+class FileMethods(WorkbenchCore):
+    """Base class of the workbench with these methods."""
+
+    def __init__(self, home: str | PathLike[str] | None = None, starter: Path | None = None) -> None:
+        super().__init__(home, starter)
+        self._caches = FileCaches(self.paths.files)
+        self._opened: dict[Path, OpenedFile] = {}
+
+    def close(self) -> None:
+        """Close the database and all opened files."""
+        while self._opened:
+            self._opened.popitem()[1].close()
+        super().close()
+
+    def list_files(self) -> list[ListedFile]:
+        """Return the files that were opened, and the labeled ones of the history, newest first."""
+        files = {file.path: file for file in sorted(self._caches.files(), key=lambda file: file.time)}
+        entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
+        for entry in entries:
+            if isinstance(entry, LabeledFile) and entry.out not in files:
+                state: FileState = "not opened" if entry.out.exists() else "removed"
+                files[entry.out] = ListedFile(
+                    entry.out, state, entry.rows, entry.counts, 0, entry.adapter, entry.created_at
+                )
+        return sorted(files.values(), key=lambda file: file.time, reverse=True)
+
+    def iter_open_file(
+        self, path: Path, options: FileOptions = DETECTED
+    ) -> Generator[Progress | OpenedFile, None, None]:
+        """Open a table of posts with labels, or without.
+
+        The last event is an `OpenedFile`. One that is opened for the first time is read with progress, and there is an
+        `OpenedFile` at the beginning too, of which the first rows can be shown already.
+        """
+        steps = self._caches.open(path, options)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                yield self._keep(stop.value)
+                return
+            yield self._keep(step) if isinstance(step, FileRows) else step
+
+    def opened_file(self, fingerprint: str) -> OpenedFile:
+        """Return the opened file whose fingerprint begins like this, the last one of several."""
+        for file in reversed(self._opened.values()):
+            if file.info.fingerprint.startswith(fingerprint):
+                return file
+        raise UserInputError(_("File {name} is not open. Open it first.").format(name=fingerprint))
+
+    def find_file(self, name: str) -> ListedFile:
+        """Return the file of the list with a path, or the start of a fingerprint."""
+        path = frames.to_path(name).absolute()
+        for file in self.list_files():
+            if file.path == path or (len(name) >= 4 and file.fingerprint.startswith(name)):
+                return file
+        message = _("No file {name} in the list. Show the list with 'weibo-tui files list'.")
+        in_app = _("No file {name} in the list.")
+        raise UserInputError(message.format(name=name), in_app.format(name=name))
+
+    def remove_file(self, file: ListedFile) -> None:
+        """Remove what is kept of an opened file. The file itself stays."""
+        if file.cache is not None:
+            opened = self._opened.pop(file.cache, None)
+            if opened is not None:
+                opened.close()
+            self._caches.remove(file.cache)
+
+    def files(self) -> list[ListedFile]:
+        """Return the files that were opened, and the labeled ones of the history, newest first."""
+        with blocking.translate_errors():
+            return self.list_files()
+
+    def open_file(self, path: frames.FileName, options: FileOptions = DETECTED, *, progress: bool = True) -> OpenedFile:
+        """Open a table of posts with labels, or without, to filter, sort and correct its rows."""
+
+        def finish() -> Generator[object, None, None]:
+            last: Any = None
+            for step in self.iter_open_file(frames.to_path(path), options):
+                if not isinstance(step, OpenedFile):
+                    yield step
+                last = step
+            yield last
+
+        return blocking.run(finish(), OpenedFile, progress)
+
+    def _keep(self, rows: FileRows) -> OpenedFile:
+        """Return the opened file of a cache, the one of before where it is open already."""
+        file = self._opened.pop(rows.path, None)
+        if file is None or not file.is_in_place(rows):
+            file = OpenedFile(rows, self.settings.uncertain_below)
+        else:
+            rows.close()
+            file.refresh()
+        self._opened[rows.path] = file
+        return file
