@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weibo_tui.datasets.columns import find_role, fold
 from weibo_tui.datasets.label_map import NO_RULES, LabelMap, assign_labels, score_hint
 from weibo_tui.datasets.labels import MAX_LABELS, normalize_label, sentiments
-from weibo_tui.datasets.reading import PostTable, TableRow, open_table, read_rows
+from weibo_tui.datasets.reading import PostTable, TableRow, find_exported_label, open_table, read_rows
 from weibo_tui.datasets.tables import Columns, Report
 from weibo_tui.datasets.windows import MAX_WINDOWS, Windows, find_windows
 from weibo_tui.errors import UserInputError
@@ -46,13 +46,18 @@ _HUMAN = (
     *("人工标签", "人工标注", "真实标签"),
 )
 _CONFIDENCE = ("confidence", "置信度", "probability")
+_CANNOT_TELL_WORD = "cannot tell"
 _CANNOT_TELL = frozenset(
     [
-        *("cannot tell", "cannot_tell", "can't tell", "unsure", "unclear", "?", "？"),
+        *(_CANNOT_TELL_WORD, "cannot_tell", "can't tell", "unsure", "unclear", "?", "？"),
         *("无法判断", "难以判断", "看不出", "不确定", "说不清"),
     ]
 )
-_PURPOSE, _TEACH = "purpose", "teach"  # a column of annotations, and its value for rows that were chosen for training
+EXPORTED_CANNOT_TELL = "human: cannot tell"
+"""The source of a label, in an export, for a row whose label could not be told."""
+NOT_SAMPLED = frozenset(["teach", "correction", "file", "text"])
+"""Values of a column `purpose` for rows that were not drawn at random. They were chosen for training, corrected by a
+user, labeled in a file of which other rows were drawn later, or have the text of a row in another file."""
 _STEP = 1000  # rows between two steps of progress
 
 
@@ -75,8 +80,8 @@ class AnsweredTable:
     window; None is that of rows in no window, and the only one where none are requested. `is_answered` (rows,) and
     `confidences` (rows,) are in the order of the rows; `confidences` is empty without a column of them, and NaN where a
     cell cannot be read. `numbers` (rows,) are the places of the rows in the file, from 1. `left_out` are numbers of
-    rows without a predicted label (`unpredicted`), and of answers that do not count: `teach` (chosen for
-    training), `several labels`, `dropped` (by the map). `labels_read_as` are the names of labels in the file that are
+    rows without a predicted label (`unpredicted`), and of answers that do not count: those of NOT_SAMPLED,
+    `several labels`, and `dropped` (by the map). `labels_read_as` are the names of labels in the file that are
     others. `predictions` and `answers` have the name of each word for a predicted label and for an answer; a word that
     is missing does not count.
     """
@@ -161,6 +166,25 @@ def find_confidence(columns: Sequence[str], predicted: str) -> str | None:
     return next((by_name[name] for name in (prefix + _CONFIDENCE[0], *_CONFIDENCE) if name in by_name), None)
 
 
+def find_purpose(columns: Sequence[str], label: str | None) -> str | None:
+    """Return the column that says why a row has its human label, which is in column `label`."""
+    suffix = fold(label or "").removeprefix("label") if label == find_exported_label(columns) else ""
+    return next((name for name in columns if fold(name) == f"purpose{suffix}"), None)
+
+
+def answer_reader(source: PostTable) -> Callable[[TableRow], str]:
+    """Return the function from a row to the word for its human label, an empty text for none."""
+    label_source = source.label_source
+    if label_source is None:
+        return lambda row: row.label or ""
+
+    def read(row: TableRow) -> str:
+        is_unknown = not row.label and fold(str(row.cells.get(label_source))) == EXPORTED_CANNOT_TELL
+        return _CANNOT_TELL_WORD if is_unknown else row.label or ""
+
+    return read
+
+
 def _predicted_column(source: PostTable, requested: str | None) -> str:
     if requested is not None:
         return source.column(requested, "--predicted-column")
@@ -189,28 +213,30 @@ def find_answers(source: PostTable, requested: str | None, predicted: str | None
             raise UserInputError(message.format(path=source.path, name=column))
         return column
     others = [name for name in source.columns if name != predicted]
+    if (exported := find_exported_label(others)) is not None:
+        return exported
     by_name = {fold(name): name for name in others}
     found = [by_name[name] for name in _HUMAN if name in by_name] or find_role(others, "label")
     return found[0] if found else None
 
 
 def _read(source: PostTable, windows: Windows | None, observe: Observe | None) -> Generator[Progress, None, _Rows]:
-    by_name = {fold(name): name for name in source.columns}
-    purpose = by_name.get(_PURPOSE)
+    purpose_column = find_purpose(source.columns, source.label_column)
     confidence = find_confidence(source.columns, source.text_column)
-    rows, report = _Rows(), Report()
+    rows, report, read_answer = _Rows(), Report(), answer_reader(source)
     predictions: set[str] = set()
     names: set[str | None] = set()
     for row in read_rows(source, report):
         if row.number % _STEP == 0:
             _check_numbers(source, predictions, names)
             yield Progress("reading", row.number)
-        predicted, answer = label_word(row.cells.get(source.text_column)), row.label or ""
+        predicted, answer = label_word(row.cells.get(source.text_column)), read_answer(row)
         if not predicted:
             rows.left_out["unpredicted"] += 1
             continue
-        if answer and purpose is not None and fold(str(row.cells.get(purpose))) == _TEACH:
-            rows.left_out["teach"] += 1
+        purpose = "" if purpose_column is None else fold(str(row.cells.get(purpose_column)))
+        if answer and purpose in NOT_SAMPLED:
+            rows.left_out[purpose] += 1
             answer = ""
         window = None if windows is None else windows.window(row.cells)
         predictions.add(predicted)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from weibo_tui.datasets.answers import (
+    answer_reader,
     find_answers,
     find_confidence,
     find_predicted,
+    find_purpose,
     label_word,
     read_number,
 )
@@ -24,7 +26,7 @@ from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 
 _PROBABILITY = "prob_"
-_ERROR, _PURPOSE, _ADAPTER = "error", "purpose", "adapter"
+_ERROR, _ADAPTER = "error", "adapter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def open_labeled_table(path: Path, options: FileOptions = DETECTED) -> LabeledTa
             if predicted is not None and fold(name).startswith(begin) and len(name) > len(begin)
         },
         error=by_name.get(prefix + _ERROR) if predicted is not None else None,
-        purpose=by_name.get(_PURPOSE),
+        purpose=find_purpose(source.columns, label),
         adapter=by_name.get(_ADAPTER),
         dates=find_dates(source, options.date, options.collected),
     )
@@ -136,6 +138,7 @@ def _find_predicted(source: PostTable, requested: str | None) -> str | None:
 
 def read_labeled_rows(table: LabeledTable, report: Report) -> Iterator[LabeledRow]:
     """Yield every row in order, and add up what was read in `report`. Raise the errors of `read_rows`."""
+    read_answer = answer_reader(table.source)
     for row in read_rows(table.source, report):
         cells = row.cells
         yield LabeledRow(
@@ -143,7 +146,7 @@ def read_labeled_rows(table: LabeledTable, report: Report) -> Iterator[LabeledRo
             text=row.text,
             cells=cells,
             predicted="" if table.predicted is None else label_word(cells.get(table.predicted)),
-            answer=row.label or "",
+            answer=read_answer(row),
             confidence=nan if table.confidence is None else read_number(cells.get(table.confidence)),
             margin=_margin(table, cells),
             purpose="" if table.purpose is None else fold(str(cells.get(table.purpose) or "")),

@@ -140,6 +140,10 @@ class FileRows:
         if state is not None:
             self.info, self.is_ready = state
 
+    def is_of(self, path: Path) -> bool:
+        """Return whether the file at `path` is as it was when it was read. Raise OSError without one."""
+        return is_unchanged(path, self.info)
+
     @property
     def rows(self) -> int:
         """The number of rows that can be read."""
@@ -260,6 +264,12 @@ def read_cache_info(path: Path) -> tuple[dict[str, Any], bool] | None:
         if isinstance(error.__cause__, sqlite3.Error):
             return None
         raise
+
+
+def is_unchanged(path: Path, info: Mapping[str, Any]) -> bool:
+    """Return whether a file has the size and the time of change that are among the facts of a cache."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns] == [info["size"], info["modified"]]
 
 
 def remove_cache(path: Path) -> None:

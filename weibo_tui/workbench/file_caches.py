@@ -21,7 +21,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.paths import is_same
 from weibo_tui.progress import Progress
 from weibo_tui.storage.codec import timestamp
-from weibo_tui.storage.file_rows import SUFFIX, FileRows, read_cache_info, remove_cache
+from weibo_tui.storage.file_rows import SUFFIX, FileRows, is_unchanged, read_cache_info, remove_cache
 
 FileState = Literal["ready", "indexing", "not opened", "changed", "removed"]
 _WAIT = 0.25  # seconds for another program, between two steps
@@ -31,7 +31,8 @@ _WAIT = 0.25  # seconds for another program, between two steps
 class ListedFile:
     """A labeled file in the list: one that was opened, or one that the history knows.
 
-    `counts` are rows by predicted label, `answers` rows with a human one. `time` is when it was opened or labeled last.
+    `counts` are rows by predicted label, `answers` rows with an answer, or else with a label in the file's own column.
+    `time` is when it was opened or labeled last.
     """
 
     path: Path
@@ -99,7 +100,7 @@ class FileCaches:
         """Return the complete cache of a file that has the same size and time of change as then."""
         for cache in self._caches():
             info, is_ready = read_cache_info(cache) or ({}, False)
-            if not is_ready or Path(info["path"]) != path or not _is_unchanged(path, info):
+            if not is_ready or Path(info["path"]) != path or not is_unchanged(path, info):
                 continue
             if cache.stem == _name(info["fingerprint"], options):
                 return cache
@@ -186,16 +187,10 @@ def _name(fingerprint: str, options: FileOptions) -> str:
     return hashlib.sha256(json.dumps([fingerprint, repr(options)]).encode()).hexdigest()[:40]
 
 
-def _is_unchanged(path: Path, info: dict[str, Any]) -> bool:
-    status = path.stat()
-    is_same_size: bool = status.st_size == info["size"]
-    return is_same_size and status.st_mtime_ns == info["modified"]
-
-
 def _is_of(path: Path, cache: Path) -> bool:
     """Return whether a cache was made of the file at this path, and not of a copy elsewhere."""
     info, _is_ready = read_cache_info(cache) or ({}, False)
-    return is_same(Path(info["path"]), path) and _is_unchanged(path, info)
+    return is_same(Path(info["path"]), path) and is_unchanged(path, info)
 
 
 def _listed(cache: Path, info: dict[str, Any], is_ready: bool, *, is_locked: bool) -> ListedFile:
@@ -218,6 +213,6 @@ def _state(path: Path, info: dict[str, Any], is_ready: bool, is_locked: bool) ->
     if not is_ready:
         return "indexing" if is_locked else "not opened"
     try:
-        return "ready" if _is_unchanged(path, info) else "changed"
+        return "ready" if is_unchanged(path, info) else "changed"
     except OSError:
         return "removed"

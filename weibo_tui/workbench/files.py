@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Generator
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -35,9 +37,20 @@ class FileMethods(WorkbenchCore):
             self._opened.popitem()[1].close()
         super().close()
 
+    @property
+    def annotator(self) -> str:
+        """The name that answers are stored with: that of the settings, otherwise the login name."""
+        if self.settings.annotator:
+            return self.settings.annotator
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError, ImportError):  # a container may have no name for its user
+            return "annotator"
+
     def list_files(self) -> list[ListedFile]:
         """Return the files that were opened, and the labeled ones of the history, newest first."""
-        files = {file.path: file for file in sorted(self._caches.files(), key=lambda file: file.time)}
+        opened = sorted(self._caches.files(), key=lambda file: file.time)
+        files = {file.path: replace(file, answers=self._num_answers(file)) for file in opened}
         entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
         for entry in entries:
             if isinstance(entry, LabeledFile) and entry.out not in files:
@@ -46,6 +59,11 @@ class FileMethods(WorkbenchCore):
                     entry.out, state, entry.rows, entry.counts, 0, entry.adapter, entry.created_at
                 )
         return sorted(files.values(), key=lambda file: file.time, reverse=True)
+
+    def _num_answers(self, file: ListedFile) -> int:
+        """Return the number of answered rows, or else of human labels in the file's own column."""
+        answers = self.answers.of(file.posts) if file.posts else {}
+        return sum(answer.is_answered for answer in answers.values()) or file.answers
 
     def iter_open_file(
         self, path: Path, options: FileOptions = DETECTED
@@ -111,7 +129,7 @@ class FileMethods(WorkbenchCore):
         """Return the opened file of a cache, the one of before where it is open already."""
         file = self._opened.pop(rows.path, None)
         if file is None or not file.is_in_place(rows):
-            file = OpenedFile(rows, self.settings.uncertain_below)
+            file = OpenedFile(rows, self.answers, self.annotator, lambda: self.settings.uncertain_below)
         else:
             rows.close()
             file.refresh()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import isnan
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
+from weibo_tui.locale import ngettext
+from weibo_tui.storage.answers import AnnotatedFile, Answers, Kind, LoggedAnswer, RowAnswer
 from weibo_tui.storage.file_rows import FileRows, StoredRow, cell_text
 from weibo_tui.storage.row_filters import (
     ALL_ROWS,
@@ -19,9 +21,7 @@ from weibo_tui.storage.row_filters import (
     FILE_ORDER,
     MINUTES_OF_DAY,
     NO_DATE,
-    NONE,
     OWN_ORDERS,
-    HumanLabels,
     RowFilter,
     RowOrder,
     Selection,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from weibo_tui.storage.row_selection import RowSelector
+    from weibo_tui.workbench.human_labels import FileAnswers
 
 if TYPE_CHECKING:
     pass
@@ -108,11 +109,12 @@ class FileRow:
 class OpenedFile:
     """A labeled file whose rows are in a cache. While it is read, its first rows can be read in the file's order."""
 
-    def __init__(self, file: FileRows, uncertain_below: float) -> None:
+    def __init__(self, file: FileRows, answers: Answers, annotator: str, uncertain_below: Callable[[], float]) -> None:
         self._file = file
+        self._log = answers
+        self._annotator = annotator
         self._uncertain_below = uncertain_below
-        self._selector: RowSelector | None = None
-        self._corrections: dict[int, str | None] = {}
+        self._answers: FileAnswers | None = None
 
     @property
     def info(self) -> FileInfo:
@@ -128,20 +130,40 @@ class OpenedFile:
             columns=tuple(info["columns"]),
             roles=info["roles"],
             counts=info.get("counts", {}),
-            answers=info.get("answers", 0),
+            answers=self._num_answers(),
             adapter=info.get("adapter", ""),
             summary=info.get("summary", ""),
-            warnings=tuple(info["warnings"]),
+            warnings=tuple(self._warnings()),
         )
+
+    def _num_answers(self) -> int:
+        return int(self._current().is_answered.sum()) if self._file.is_ready else 0
+
+    def _warnings(self) -> Iterator[str]:
+        yield from self._file.info["warnings"]
+        if self._file.is_ready and (kept := self._current().kept):
+            yield ngettext(
+                "The posts of this file have changed. {number:,} answer is kept by its text, and is not used for "
+                "estimates.",
+                "The posts of this file have changed. {number:,} answers are kept by their texts, and are not used for "
+                "estimates.",
+                kept,
+            ).format(number=kept)
+        try:
+            is_changed = not self._file.is_of(Path(self._file.info["path"]))
+        except OSError:
+            yield _("The file was removed. Its rows are shown as they were.")
+        else:
+            if is_changed:
+                yield _("The file has changed since. Open it again to read it again.")
 
     def is_in_place(self, file: FileRows) -> bool:
         """Return whether this is the cache that was opened again as `file`, and not one that was made since."""
         return self._file.inode == file.inode
 
     def refresh(self) -> None:
-        """Read again how many rows there are, and the answers."""
+        """Read again how many rows there are."""
         self._file.refresh()
-        self._selector = None
 
     def select(self, filter: RowFilter = ALL_ROWS, order: RowOrder = FILE_ORDER) -> Selection:  # noqa: A002
         """Return the matching rows in an order. Raise UserInputError for a column that does not exist.
@@ -152,12 +174,15 @@ class OpenedFile:
 
         if not self._file.is_ready:
             return Selection(np.arange(1, self._file.rows + 1, dtype=np.int32))
-        return self._ready().select(filter, order)
+        return self._selector().select(filter, order)
 
     def rows(self, selection: Selection, start: int = 0, stop: int | None = None) -> list[FileRow]:
         """Return the rows of a part of a selection."""
         stored = self._file.read(selection.numbers[start:stop].tolist())
-        return [self._row(row) if self._file.is_ready else self._raw_row(row) for row in stored]
+        if not self._file.is_ready:
+            return [self._raw_row(row) for row in stored]
+        answers = self._current()
+        return [self._row(row, answers) for row in stored]
 
     def position(self, selection: Selection, number: int) -> int | None:
         """Return the place of a row in a selection, from 0. Return None if it is not selected."""
@@ -167,21 +192,23 @@ class OpenedFile:
         """Return the selected rows by label, the human one or else the predicted one; "" counts rows without any."""
         import numpy as np
 
-        selector = self._ready()
-        codes = selector.labels[selection.numbers - 1]
+        answers = self._current()
+        codes = self._selector().labels[selection.numbers - 1]
         values, numbers = np.unique(codes, return_counts=True)
-        return {self._name(code) or "": number for code, number in zip(values.tolist(), numbers.tolist(), strict=True)}
+        return {
+            answers.name(code) or "": number for code, number in zip(values.tolist(), numbers.tolist(), strict=True)
+        }
 
     def row(self, number: int) -> FileRow:
         """Return the row of a number. Raise UserInputError if it does not exist."""
         for row in self._file.read([number]):
-            return self._row(row)
+            return self._row(row, self._current())
         message = _("{path} has no row {number}.")
         raise UserInputError(message.format(path=self.info.path, number=f"{number:,}"))
 
     def choices(self) -> FileChoices:
         """Return what a filter can select and an order can be by."""
-        selector = self._ready()
+        selector = self._selector()
         columns = tuple(self._file.columns)
         return FileChoices(
             labels=self._names(selector.labels),
@@ -206,76 +233,97 @@ class OpenedFile:
         return self._file.array("margin")
 
     def correct(self, numbers: Sequence[int], label: str | None) -> None:
-        """Give rows a human label, or `CANNOT_TELL`, or None to remove it."""
-        self._corrections |= dict.fromkeys(numbers, label)
-        self._selector = None
+        """Give rows a human label, or `CANNOT_TELL_LABEL`, or None to remove it, as one action that `undo` undoes.
+
+        Raise UserInputError for a label of white space."""
+        if label not in (None, CANNOT_TELL_LABEL) and not label.strip():
+            raise UserInputError(_("A label needs a character that is not blank."))
+        kind: Kind = "cleared" if label is None else "cannot_tell" if label == CANNOT_TELL_LABEL else "label"
+        self.register()
+        self._log.add(self._entries(numbers, kind, label if kind == "label" else None))
+
+    def undo(self) -> list[int]:
+        """Undo the last action on the rows of this file. Return the numbers of its rows."""
+        return [entry.row for entry in self._log.undo(self.info.posts, self._annotator)]
+
+    def register(self) -> None:
+        """Store that the log has answers to this file's posts."""
+        info = self.info
+        self._log.register(AnnotatedFile(info.posts, info.path, info.rows, info.labels))
+
+    def _entries(self, numbers: Sequence[int], kind: Kind, value: str | None) -> Iterator[LoggedAnswer]:
+        """Yield an entry of the log for each row, with the purpose for which the row was answered before, if it was."""
+        info, answers = self.info, self._current()
+        keys, predicted, confidences = map(self._file.array, ("text_key", "predicted", "confidence"))
+        for row in self._file.read(numbers):
+            at = row.number - 1
+            before = answers.answers.get(row.number, RowAnswer())
+            confidence = float(confidences[at])
+            yield LoggedAnswer(
+                posts=info.posts,
+                row=row.number,
+                text_key=int(keys[at]),
+                text=row.text,
+                purpose=before.purpose or "correction",
+                annotator=self._annotator,
+                kind=kind,
+                value=value,
+                rank=before.rank,
+                predicted=answers.name(int(predicted[at])),
+                confidence=None if isnan(confidence) else confidence,
+                adapter=info.adapter or None,
+            )
 
     def close(self) -> None:
         """Close the cache."""
         self._file.close()
 
-    def _ready(self) -> RowSelector:
+    def _current(self) -> FileAnswers:
+        """Return the human labels, read again after a change in any program."""
+        from weibo_tui.workbench.human_labels import read_file_answers
+
+        if self._answers is None or self._answers.revision != self._log.revision(self._file.info["posts"]):
+            self._answers = read_file_answers(self._file, self._log)
+        return self._answers
+
+    def _selector(self) -> RowSelector:
         from weibo_tui.storage.row_selection import RowSelector
 
-        if self._selector is None:
-            self._selector = RowSelector(self._file, self._human_labels(), self._uncertain_below)
-        return self._selector
-
-    def _human_labels(self) -> HumanLabels:
-        """Return the file's own human labels, overlaid by the answers."""
-        import numpy as np
-
-        human = HumanLabels(
-            list(self._file.info["labels"]), self._file.array("human").copy(), np.zeros(self._file.rows, np.bool_)
-        )
-        for number, label in self._corrections.items():
-            if label and label != CANNOT_TELL_LABEL and label not in human.names:
-                human.names.append(label)
-            code = human.code(label or "")
-            human.codes[number - 1] = NONE if code is None else code
-        return human
+        return RowSelector(self._file, self._current().human, self._uncertain_below())
 
     def _names(self, codes: NDArray[np.int16]) -> tuple[str, ...]:
         """Return the labels that some row has, in their order, and "" last where some row has none."""
         import numpy as np
 
+        answers = self._current()
         present = np.bincount(codes.astype(np.int64) - CANNOT_TELL).nonzero()[0] + CANNOT_TELL
-        return tuple(self._name(code) or "" for code in sorted(present.tolist(), key=lambda code: (code < 0, code)))
+        return tuple(answers.name(code) or "" for code in sorted(present.tolist(), key=lambda code: (code < 0, code)))
 
-    def _name(self, code: int) -> str | None:
-        if code == CANNOT_TELL:
-            return CANNOT_TELL_LABEL
-        return None if code == NONE else self._ready().human.names[code]
-
-    def _row(self, row: StoredRow) -> FileRow:
-        at = row.number - 1
-        info = self._file.info
-        names, roles = info["columns"], info["roles"]
-        cells = dict(zip(names, map(cell_text, row.cells), strict=False))
-        confidence = _number(cells.get(roles.get("confidence", ""), ""))
-        human = self._name(int(self._ready().human.codes[at]))
-        purpose = int(self._file.array("purpose")[at])
-        probabilities = {label: _number(cells.get(name, "")) for label, name in info["probabilities"].items()}
-        shown = {roles.get(role) for role in ("post", "predicted", "confidence", "error")}
+    def _row(self, row: StoredRow, answers: FileAnswers) -> FileRow:
+        at, info = row.number - 1, self._file.info
+        cells = dict(zip(info["columns"], map(cell_text, row.cells), strict=False))
+        roles, probabilities = info["roles"], info["probabilities"]
+        answer = answers.answers.get(row.number, RowAnswer())
+        shown = {roles.get(role) for role in ("post", "predicted", "confidence", "error")} | {*probabilities.values()}
         return FileRow(
             number=row.number,
             text=row.text,
-            predicted=self._name(int(self._file.array("predicted")[at])),
-            confidence=confidence,
-            probabilities={label: value for label, value in probabilities.items() if value is not None},
+            predicted=answers.name(int(self._file.array("predicted")[at])),
+            confidence=_number(cells.get(roles.get("confidence", ""), "")),
+            probabilities={
+                label: value
+                for label, name in probabilities.items()
+                if (value := _number(cells.get(name, ""))) is not None
+            },
             error=cells.get(roles.get("error", "")) or None,
-            human=human,
-            human_source=None if human is None else "answer" if row.number in self._corrections else "file",
-            purpose=None if purpose == NONE else info["purposes"][purpose],
+            human=answers.name(int(answers.human.codes[at])),
+            human_source=answers.source_name(row.number),
+            purpose=answers.purpose_name(row.number),
             date=_day_time(int(self._file.array("date")[at])),
             count=int(self._file.array("count")[at]),
-            flagged=bool(self._ready().human.flagged[at]),
-            note="",
-            cells={
-                name: cell
-                for name, cell in cells.items()
-                if name not in shown and name not in info["probabilities"].values()
-            },
+            flagged=answer.flagged,
+            note=answer.note,
+            cells={name: cell for name, cell in cells.items() if name not in shown},
         )
 
     def _raw_row(self, row: StoredRow) -> FileRow:
