@@ -80,11 +80,11 @@ def write_annotations(
             _write_csv(file, records)
             return
         if format_ == "label-studio":
-            json.dump(_label_studio_tasks(records), file, allow_nan=False, indent=1)
+            file.write(_json(_label_studio_tasks(records), indent=1))
             return
         for record in records:
             values = _doccano_values(record) if format_ == "doccano" else asdict(record)
-            file.write(json.dumps(values, allow_nan=False) + "\n")
+            file.write(_json(values) + "\n")
 
 
 def read_annotations(path: Path, format_: AnnotationFormat) -> list[AnnotationRecord]:
@@ -103,6 +103,16 @@ def read_annotations(path: Path, format_: AnnotationFormat) -> list[AnnotationRe
         in_app = _("{path} is no file of annotations in the format {format} ({reason}). Choose another format.")
         values = {"path": path, "format": format_, "reason": error}
         raise UserInputError(message.format(**values), in_app.format(**values)) from error
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Return readable JSON, or with escapes where it holds a lone surrogate, which UTF-8 cannot hold."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False, indent=indent)
+    return text
 
 
 def _write_csv(file: IO[str], records: Iterable[AnnotationRecord]) -> None:
@@ -124,6 +134,8 @@ def _cell(value: Any) -> str:
 
 def _read_csv(text: str) -> Iterator[AnnotationRecord]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    if not {*_TEXT_KEYS}.intersection(reader.fieldnames or ()):
+        raise LookupError(_("a column of posts is missing"))
     for row in reader:
         yield _record({name: unescape_formula(cell) for name, cell in row.items() if name and isinstance(cell, str)})
 

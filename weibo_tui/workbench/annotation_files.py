@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weibo_tui.datasets.annotation_formats import AnnotationRecord
-from weibo_tui.engine.sampling import sample_order, seed_of
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import join_names
@@ -59,6 +58,9 @@ def export_records(
     """Return the last answer of each annotator to each row, and hidden repeats, in the order of the answers.
 
     A row with only a flag or a note has a record without an answer."""
+    from weibo_tui.engine.sampling import seed_of
+
+    seed = f"{seed_of(file.posts):016x}"
     states = answers.of(file.posts)
     last: dict[tuple[int, str, bool], LoggedAnswer] = {}
     for entry in answers.entries(file.posts):
@@ -75,12 +77,12 @@ def export_records(
         flagged, note = (state.flagged, state.note) if state is not None and not entry.repeat else (False, "")
         if entry.purpose in purposes and (is_answer or flagged or note):
             share = drawn / file.rows if entry.purpose == "sample" and file.rows else None
-            records.append(_record(entry, is_answer, flagged, note, share))
+            records.append(_record(entry, seed, is_answer, flagged, note, share))
     return records
 
 
 def _record(
-    entry: LoggedAnswer, is_answer: bool, flagged: bool, note: str, inclusion_probability: float | None
+    entry: LoggedAnswer, seed: str, is_answer: bool, flagged: bool, note: str, inclusion_probability: float | None
 ) -> AnnotationRecord:
     return AnnotationRecord(
         text=entry.text,
@@ -91,7 +93,7 @@ def _record(
         annotator=entry.annotator,
         repeat=entry.repeat,
         rank=entry.rank,
-        seed=f"{seed_of(entry.posts):016x}",
+        seed=seed,
         inclusion_probability=inclusion_probability,
         posts=entry.posts,
         flagged=flagged,
@@ -133,6 +135,8 @@ class _Importer:
     def __init__(self, answers: Answers, table: Table, keys: Collection[int]) -> None:
         """`keys` are the hashes of the texts that may be looked for."""
         import numpy as np
+
+        from weibo_tui.engine.sampling import sample_order
 
         self._table = table
         self.counts: Counter[str] = Counter()

@@ -230,6 +230,8 @@ class WorkbenchCore:
     def iter_train(self, config: TrainingConfig) -> Events:
         """Train an adapter, and yield events; the last is `RunFinished`.
 
+        Posts that are in the sample of an annotated file are left out, because the adapter is measured on these.
+
         Not iterating is a pause, and closing the iterator stops with a checkpoint. The default adapter stays.
 
         >>> from weibo_tui import Hyperparameters, StepDone, TrainingConfig
@@ -237,11 +239,11 @@ class WorkbenchCore:
         >>> [event.step for event in wb.iter_train(config) if isinstance(event, StepDone)]
         [1, 2]
         """
-        yield from training.train(self.models, self.runs, config)
+        yield from training.train(self.models, self.runs, self.answers, config)
 
     def iter_check_data(self, config: TrainingConfig) -> Events:
         """Read the files of a training. Raises UserInputError where they cannot be trained on."""
-        yield from training.load_data(config)
+        yield from training.load_data(config, self.answers.sample_texts())
 
     def check_new_name(self, kind: str, name: str) -> None:
         """Raise UserInputError where a run of this kind cannot create a model of this name."""
@@ -267,8 +269,10 @@ class WorkbenchCore:
         run = self.runs.get(run_id)
         if name and name != run.name:
             run = runs.rename(self.models, self.runs, run, name)
-        resume = training.resume if run.kind == training.KIND else pretraining.resume
-        yield from resume(self.models, self.runs, run)
+        if run.kind == training.KIND:
+            yield from training.resume(self.models, self.runs, self.answers, run)
+        else:
+            yield from pretraining.resume(self.models, self.runs, run)
 
     def take_training_slot(self) -> TrainingSlot | None:
         """Return the training slot, None while a training is in progress in any program; see `TrainingSlot`."""
