@@ -20,6 +20,7 @@ from weibo_tui.cli import (
     data,
     doctor,
     estimate,
+    files,
     history,
     keys,
     predict,
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 for part in (predict, train, estimate, report, data, doctor, bench, keys):
     part.add_to(app)
-for group in (bases.bases, adapters.adapters, annotation.group, history.history, runs.runs):
+for group in (bases.bases, adapters.adapters, annotation.group, history.history, files.files, runs.runs):
     app.add_typer(group)
 
 

@@ -44,7 +44,7 @@ class ListedFile:
     time: str
     fingerprint: str = ""
     posts: str = ""
-    cache: Path | None = None
+    cache: Path = Path()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object that `weibo-tui files list --json` prints."""

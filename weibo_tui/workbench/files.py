@@ -7,17 +7,19 @@ from collections.abc import Generator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from weibo_tui.datasets.labeled_rows import DETECTED, FileOptions
+from weibo_tui.datasets.writing import format_of_suffix
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.entries import FILE_SOURCE, HistoryFilter, LabeledFile
 from weibo_tui.storage.file_rows import FileRows
+from weibo_tui.storage.row_filters import ALL_ROWS, FILE_ORDER, RowFilter, RowOrder
 from weibo_tui.workbench import blocking, frames
-from weibo_tui.workbench.core import WorkbenchCore
+from weibo_tui.workbench.core import Events, WorkbenchCore
 from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile
+from weibo_tui.workbench.file_export import ExportedFile
 from weibo_tui.workbench.opened_file import OpenedFile
 
 _MAX_LABELED = 1000  # entries of the history that are listed
@@ -50,7 +52,7 @@ class FileMethods(WorkbenchCore):
     def list_files(self) -> list[ListedFile]:
         """Return the files that were opened, and the labeled ones of the history, newest first."""
         opened = sorted(self._caches.files(), key=lambda file: file.time)
-        files = {file.path: replace(file, answers=self._num_answers(file)) for file in opened}
+        files = {file.path: replace(file, answers=self.count_answers(file) or file.answers) for file in opened}
         entries = self.history.page(_MAX_LABELED, filter=HistoryFilter(source=FILE_SOURCE))
         for entry in entries:
             if isinstance(entry, LabeledFile) and entry.out not in files:
@@ -60,10 +62,10 @@ class FileMethods(WorkbenchCore):
                 )
         return sorted(files.values(), key=lambda file: file.time, reverse=True)
 
-    def _num_answers(self, file: ListedFile) -> int:
-        """Return the number of answered rows, or else of human labels in the file's own column."""
+    def count_answers(self, file: ListedFile) -> int:
+        """Return the number of rows of a file with an answer in the log."""
         answers = self.answers.of(file.posts) if file.posts else {}
-        return sum(answer.is_answered for answer in answers.values()) or file.answers
+        return sum(answer.is_answered for answer in answers.values())
 
     def iter_open_file(
         self, path: Path, options: FileOptions = DETECTED
@@ -99,13 +101,53 @@ class FileMethods(WorkbenchCore):
         in_app = _("No file {name} in the list.")
         raise UserInputError(message.format(name=name), in_app.format(name=name))
 
-    def remove_file(self, file: ListedFile) -> None:
-        """Remove what is kept of an opened file. The file itself stays."""
-        if file.cache is not None:
-            opened = self._opened.pop(file.cache, None)
-            if opened is not None:
+    def iter_export_file(
+        self,
+        file: OpenedFile | frames.FileName,
+        out: Path,
+        filter: RowFilter = ALL_ROWS,  # noqa: A002 - the usual word
+        order: RowOrder = FILE_ORDER,
+        overwrite: bool = False,
+    ) -> Events:
+        """Write the matching rows of a file with their labels: progress, then an `ExportedFile`.
+
+        The file is an opened one, or a path, or the start of a fingerprint in the list."""
+        path = file.info.path if isinstance(file, OpenedFile) else self.find_path(file)
+        self.check_output(out, overwrite, [path])
+        format_of_suffix(out)
+        if not isinstance(file, OpenedFile):
+            file = yield from self.iter_opened(path)
+        yield from file.iter_export(out, filter, order, overwrite)
+
+    def iter_opened(self, path: Path, options: FileOptions = DETECTED) -> Generator[Progress, None, OpenedFile]:
+        """Open a file as `iter_open_file` does, with progress, and return it."""
+        for step in self.iter_open_file(path, options):
+            if isinstance(step, Progress):
+                yield step
+            else:
+                file = step
+        return file
+
+    def find_path(self, name: frames.FileName) -> Path:
+        """Return the path of a file, given by it or by the start of a fingerprint in the list."""
+        path = frames.to_path(name)
+        return path if path.exists() else self.find_file(str(name)).path
+
+    def remove_file(self, file: ListedFile, answers: bool = False) -> None:
+        """Remove what is kept of an opened file, and with `answers` those too. The file itself stays.
+
+        Raise UserInputError for a file that was not opened, or that is being read by another program."""
+        caches = [other.cache for other in self._caches.files() if other.path == file.path]
+        if file.state == "indexing":
+            raise UserInputError(_("{path} is being read. Wait until that is done.").format(path=file.path))
+        if not caches:
+            raise UserInputError(_("Nothing is kept of {path}, because it was not opened.").format(path=file.path))
+        for cache in caches:
+            if (opened := self._opened.pop(cache, None)) is not None:
                 opened.close()
-            self._caches.remove(file.cache)
+            self._caches.remove(cache)
+        if answers and file.posts:
+            self.answers.remove(file.posts)
 
     def files(self) -> list[ListedFile]:
         """Return the files that were opened, and the labeled ones of the history, newest first."""
@@ -115,15 +157,26 @@ class FileMethods(WorkbenchCore):
     def open_file(self, path: frames.FileName, options: FileOptions = DETECTED, *, progress: bool = True) -> OpenedFile:
         """Open a table of posts with labels, or without, to filter, sort and correct its rows."""
 
-        def finish() -> Generator[object, None, None]:
-            last: Any = None
-            for step in self.iter_open_file(frames.to_path(path), options):
-                if not isinstance(step, OpenedFile):
-                    yield step
-                last = step
-            yield last
+        def finish() -> Events:
+            yield (yield from self.iter_opened(frames.to_path(path), options))
 
         return blocking.run(finish(), OpenedFile, progress)
+
+    def export_file(
+        self,
+        file: OpenedFile | frames.FileName,
+        out: frames.FileName,
+        filter: RowFilter = ALL_ROWS,  # noqa: A002
+        order: RowOrder = FILE_ORDER,
+        overwrite: bool = False,
+        *,
+        progress: bool = True,
+    ) -> ExportedFile:
+        """Write the matching rows of a file with all their cells, and after these their labels.
+
+        The columns `label` and `label_source` have the human label, or else the predicted one."""
+        events = self.iter_export_file(file, frames.to_path(out), filter, order, overwrite)
+        return blocking.run(events, ExportedFile, progress)
 
     def _keep(self, rows: FileRows) -> OpenedFile:
         """Return the opened file of a cache, the one of before where it is open already."""
