@@ -273,9 +273,14 @@ def _check_numbers(source: PostTable, predictions: Collection[str], windows: Col
         in_app = _("{path}: column {column} has {number} values, not labels. Choose another.")
         values = {"path": source.path, "column": source.text_column, "number": f"{len(predictions):,}"}
         raise UserInputError(message.format(**values), in_app.format(**values))
-    if len(windows) > MAX_WINDOWS:
+    check_windows(source.path, len(windows))
+
+
+def check_windows(path: Path, number: int) -> None:
+    """Raise UserInputError for more windows than MAX_WINDOWS."""
+    if number > MAX_WINDOWS:
         message = _("{path} has more than {limit} windows. Choose a column with fewer values.")
-        raise UserInputError(message.format(path=source.path, limit=f"{MAX_WINDOWS:,}"))
+        raise UserInputError(message.format(path=path, limit=f"{MAX_WINDOWS:,}"))
 
 
 def _summary(source: PostTable, windows: Windows | None, report: Report) -> str:

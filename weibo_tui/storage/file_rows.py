@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from weibo_tui.storage.column_index import ColumnIndex
+    from weibo_tui.storage.column_index import ColumnIndex, ColumnValues
 
 VERSION = 1
 """Version of the cache. One of another version is made again."""
 SUFFIX = ".rows"
+_ROWS_A_QUERY = 500  # SQLite takes at least 999 parameters
+_MAX_SEARCHES = 8  # results in memory, a byte a row
 _PART = 2**26  # bytes of an array in one cell of the table
 
 
@@ -130,6 +132,8 @@ class FileRows:
         status = path.stat()
         self.inode = status.st_dev, status.st_ino
         self._arrays: dict[str, NDArray[Any]] = {}
+        self._values: dict[int, ColumnValues] = {}
+        self._searches: dict[str, NDArray[np.bool_]] = {}
         self.info: dict[str, Any] = {}
         self.is_ready = False
         self.refresh()
@@ -155,9 +159,11 @@ class FileRows:
 
     def read(self, numbers: Sequence[int]) -> list[StoredRow]:
         """Return the rows of these numbers, in their order."""
-        places = ", ".join("?" * len(numbers))
-        query = f"SELECT number, text, cells FROM rows WHERE number IN ({places})"
-        found = {row.number: row for row in self._database.read(_decode_row, query, numbers)}
+        found: dict[int, StoredRow] = {}
+        for start in range(0, len(numbers), _ROWS_A_QUERY):
+            part = numbers[start : start + _ROWS_A_QUERY]
+            query = f"SELECT number, text, cells FROM rows WHERE number IN ({', '.join('?' * len(part))})"
+            found |= {row.number: row for row in self._database.read(_decode_row, query, part)}
         return [found[number] for number in numbers if number in found]
 
     def array(self, name: str) -> NDArray[Any]:
@@ -181,22 +187,40 @@ class FileRows:
         column = self.info["stored_orders"].get(column, column)
         if column in _STORED_ORDERS:
             return self.array(f"order.{column}"), int(self.info["empty"].get(column, 0))
-        number = self._column(column)
-        codes = self.array(f"codes.{number}")
+        number, codes = self._column(column), self.codes(column)
         if codes.dtype.itemsize > 2:
             return self.array(f"order.{number}"), int((codes == EMPTY).sum())
         return sort_codes(codes)
 
+    def codes(self, column: str) -> NDArray[Any]:
+        """Return the places of the cells of a column in their order (rows,), -1 for empty ones.
+
+        Raise UserInputError for a column that does not exist, or is that of the posts.
+        """
+        number = self._column(column)
+        if column == self.info["roles"]["post"]:
+            message = _("Column {column} contains the posts. Choose another column.")
+            raise UserInputError(message.format(column=column))
+        return self.array(f"codes.{number}")
+
     def search(self, text: str) -> NDArray[np.bool_]:
-        """Return which posts contain a text, in any case."""
+        """Return which posts contain a text, in any case. The results of the last searches stay in memory."""
+        needle = fold(text)
+        found = self._searches.pop(needle, None)
+        self._searches[needle] = self._search(needle) if found is None else found
+        if len(self._searches) > _MAX_SEARCHES:
+            del self._searches[next(iter(self._searches))]
+        return self._searches[needle]
+
+    def _search(self, needle: str) -> NDArray[np.bool_]:
         import numpy as np
 
         mask = np.zeros(self.rows, np.bool_)
         query = "SELECT group_concat(rowid) FROM search WHERE search MATCH ?"
-        (numbers,) = next(self._database.read(tuple, query, (f"words : {phrase(text)}",)))
+        (numbers,) = next(self._database.read(tuple, query, (f"words : {phrase(needle)}",)))
         if numbers:
-            mask[np.fromstring(numbers, np.int64, sep=",") - 1] = True
-        if len(needle := fold(text)) > MAX_SEARCH_LENGTH:
+            mask[np.fromstring(numbers, np.int32, sep=",") - 1] = True
+        if len(needle) > MAX_SEARCH_LENGTH:
             mask &= self._scan("contains(text, ?)", (pack(needle),))
         return mask
 
@@ -207,18 +231,17 @@ class FileRows:
         """
         import numpy as np
 
-        from weibo_tui.storage.column_index import find_values
+        from weibo_tui.storage.column_index import ColumnValues
 
         number = self._column(column)
         if column == self.info["roles"]["post"]:
             return self.search(text)
-        if column in self.info["scanned_columns"]:
+        if column in self.info["long_columns"]:
             return self._scan("contains_cell(cells, ?, ?)", (number, pack(fold(text))))
-        values = self.array(f"values.{number}")
-        has_text = np.zeros(int((values == 0xFF).sum()) + 1, np.bool_)  # the last one is that of empty cells
-        has_text[find_values(values, text)] = True
-        mask: NDArray[np.bool_] = has_text[self.array(f"codes.{number}")]
-        return mask
+        if number not in self._values:
+            self._values[number] = ColumnValues(self.array(f"values.{number}"))
+        # An empty cell has the code -1, which is the last value.
+        return np.take(self._values[number].containing(text), self.array(f"codes.{number}"), mode="wrap")
 
     def close(self) -> None:
         self._database.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from weibo_tui.storage.column_index import ColumnIndexer
 from weibo_tui.storage.file_rows import RowsWriter, cell_text
 from weibo_tui.storage.row_filters import MINUTES_OF_DAY, NO_DATE, NONE
 from weibo_tui.text.keys import text_key
+from weibo_tui.text.spreadsheet import unescape_formula
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,8 +70,9 @@ class FileIndexing:
         self._table = open_labeled_table(path, options)
         self._options = options
         status = path.stat()
-        self._columns = {name: place for place, name in enumerate(self._table.source.columns)}
+        self._columns: dict[str, int] = {}
         self._indexers: dict[str, ColumnIndexer] = {}
+        self._add_columns(self._table.source.columns, 1)
         self._predicted, self._answers, self._purposes = _Words(), _Words(), _Words()
         self._margins, self._confidences, self._dates, self._keys = array("f"), array("f"), array("i"), array("q")
         self._adapters: Counter[str] = Counter()
@@ -111,14 +113,14 @@ class FileIndexing:
     def _add(self, row: LabeledRow) -> None:
         cells = row.cells
         if not cells.keys() <= self._columns.keys():  # later objects in JSON may have other keys
-            for name in cells:
-                self._columns.setdefault(name, len(self._columns))
+            self._add_columns(cells, row.number)
         values = [cells.get(name) for name in self._columns]
         for name, value in zip(self._columns, values, strict=True):
-            if name in self._indexers or self._start(name, row.number):
-                self._indexers[name].add(cell_text(value))
+            if (indexer := self._indexers.get(name)) is not None:
+                indexer.add(cell_text(value))
         post = self._columns[self._table.source.text_column]
-        if values[post] == row.text:
+        cell = values[post]
+        if isinstance(cell, str) and (cell == row.text or unescape_formula(cell) == row.text):
             values[post] = None  # it is stored as the text already
         self._writer.add(row.number, row.text, values)
         self._predicted.add(row.predicted)
@@ -131,13 +133,14 @@ class FileIndexing:
         if self._table.adapter is not None and len(self._adapters) < MAX_LABELS:
             self._adapters[cell_text(cells.get(self._table.adapter))] += 1
 
-    def _start(self, name: str, number: int) -> bool:
-        """Start the index of a column, unless there is another one of the same content."""
-        if name in (self._table.source.text_column, self._table.confidence):
-            return False
-        self._indexers[name] = ColumnIndexer()
-        self._indexers[name].skip(number - 1)
-        return True
+    def _add_columns(self, names: Iterable[str], number: int) -> None:
+        """Add the columns that are new in the row of this number."""
+        for name in names:
+            if name not in self._columns:
+                self._columns[name] = len(self._columns)
+                if name != self._table.source.text_column:  # which has the full-text index
+                    self._indexers[name] = ColumnIndexer()
+                    self._indexers[name].skip(number - 1)
 
     def _commit(self, rows: int) -> None:
         self.info |= {"rows": rows, "columns": list(self._columns)}
@@ -159,17 +162,17 @@ class FileIndexing:
         yield Progress("indexing", 1, 2 + len(self._indexers))
         self._writer.add_array("order.text", self._writer.sort_texts())
         roles = self._table.roles
-        scanned = [roles["confidence"]] if "confidence" in roles else []
+        long_columns = []
         for done, (name, indexer) in enumerate(self._indexers.items(), 2):
             indexer.skip(rows)
             index = indexer.finish()
             self._writer.add_column(self._columns[name], index)
             if index.is_long:
-                scanned.append(name)
+                long_columns.append(name)
             yield Progress("indexing", done, 2 + len(self._indexers))
         orders = {"post": "text", "confidence": "confidence", "date": "date"}
         self.info |= {
-            "scanned_columns": scanned,
+            "long_columns": long_columns,
             "stored_orders": {roles[role]: order for role, order in orders.items() if role in roles},
             "empty": {"confidence": int(np.isnan(confidences).sum()), "date": int((dates == NO_DATE).sum())},
             "adapter": ", ".join(sorted(filter(None, self._adapters))),

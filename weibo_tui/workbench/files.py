@@ -7,17 +7,19 @@ from collections.abc import Generator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from weibo_tui.datasets.labeled_rows import DETECTED, FileOptions
+from weibo_tui.datasets.writing import format_of_suffix
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.progress import Progress
 from weibo_tui.storage.entries import FILE_SOURCE, HistoryFilter, LabeledFile
 from weibo_tui.storage.file_rows import FileRows
+from weibo_tui.storage.row_filters import ALL_ROWS, FILE_ORDER, RowFilter, RowOrder
 from weibo_tui.workbench import blocking, frames
-from weibo_tui.workbench.core import WorkbenchCore
+from weibo_tui.workbench.core import Events, WorkbenchCore
 from weibo_tui.workbench.file_caches import FileCaches, FileState, ListedFile
+from weibo_tui.workbench.file_export import ExportedFile
 from weibo_tui.workbench.opened_file import OpenedFile
 
 _MAX_LABELED = 1000  # entries of the history that are listed
@@ -99,6 +101,37 @@ class FileMethods(WorkbenchCore):
         in_app = _("No file {name} in the list.")
         raise UserInputError(message.format(name=name), in_app.format(name=name))
 
+    def iter_export_file(
+        self,
+        file: OpenedFile | frames.FileName,
+        out: Path,
+        filter: RowFilter = ALL_ROWS,  # noqa: A002 - the usual word
+        order: RowOrder = FILE_ORDER,
+        overwrite: bool = False,
+    ) -> Events:
+        """Write the matching rows of a file with their labels: progress, then an `ExportedFile`.
+
+        The file is an opened one, or a path, or the start of a fingerprint in the list."""
+        path = file.info.path if isinstance(file, OpenedFile) else self.find_path(file)
+        self.check_output(out, overwrite, [path])
+        format_of_suffix(out)
+        if not isinstance(file, OpenedFile):
+            file = yield from self._open(path)
+        yield from file.iter_export(out, filter, order, overwrite)
+
+    def _open(self, path: Path, options: FileOptions = DETECTED) -> Generator[Progress, None, OpenedFile]:
+        for step in self.iter_open_file(path, options):
+            if isinstance(step, Progress):
+                yield step
+            else:
+                file = step
+        return file
+
+    def find_path(self, name: frames.FileName) -> Path:
+        """Return the path of a file, given by it or by the start of a fingerprint in the list."""
+        path = frames.to_path(name)
+        return path if path.exists() else self.find_file(str(name)).path
+
     def remove_file(self, file: ListedFile) -> None:
         """Remove what is kept of an opened file. The file itself stays."""
         if file.cache is not None:
@@ -115,15 +148,26 @@ class FileMethods(WorkbenchCore):
     def open_file(self, path: frames.FileName, options: FileOptions = DETECTED, *, progress: bool = True) -> OpenedFile:
         """Open a table of posts with labels, or without, to filter, sort and correct its rows."""
 
-        def finish() -> Generator[object, None, None]:
-            last: Any = None
-            for step in self.iter_open_file(frames.to_path(path), options):
-                if not isinstance(step, OpenedFile):
-                    yield step
-                last = step
-            yield last
+        def finish() -> Events:
+            yield (yield from self._open(frames.to_path(path), options))
 
         return blocking.run(finish(), OpenedFile, progress)
+
+    def export_file(
+        self,
+        file: OpenedFile | frames.FileName,
+        out: frames.FileName,
+        filter: RowFilter = ALL_ROWS,  # noqa: A002
+        order: RowOrder = FILE_ORDER,
+        overwrite: bool = False,
+        *,
+        progress: bool = True,
+    ) -> ExportedFile:
+        """Write the matching rows of a file with all their cells, and after these their labels.
+
+        The columns `label` and `label_source` have the human label, or else the predicted one."""
+        events = self.iter_export_file(file, frames.to_path(out), filter, order, overwrite)
+        return blocking.run(events, ExportedFile, progress)
 
     def _keep(self, rows: FileRows) -> OpenedFile:
         """Return the opened file of a cache, the one of before where it is open already."""

@@ -61,6 +61,11 @@ class FileAnswers:
         return sampled
 
     @property
+    def has_purposes(self) -> bool:
+        """True if some answered row has a purpose that an export says."""
+        return bool((self.is_answered & (self.purposes != NONE)).any())
+
+    @property
     def kept(self) -> int:
         """The number of rows with an answer to their text in what the file was before its posts changed."""
         return int((self.sources == LABEL_SOURCES.index("text")).sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import isnan
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
+from weibo_tui.progress import Progress
 from weibo_tui.storage.answers import AnnotatedFile, Answers, Kind, LoggedAnswer, RowAnswer
 from weibo_tui.storage.file_rows import FileRows, StoredRow, cell_text
 from weibo_tui.storage.row_filters import (
@@ -29,6 +30,7 @@ from weibo_tui.storage.row_filters import (
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from weibo_tui.storage.row_selection import RowSelector
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     pass
+
+from weibo_tui.workbench.estimation import EstimationResult
+from weibo_tui.workbench.file_export import ExportedFile, export_rows, exported_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +278,32 @@ class OpenedFile:
                 confidence=None if isnan(confidence) else confidence,
                 adapter=info.adapter or None,
             )
+
+    def estimate(self, label: str | None = None, by: str | None = None) -> EstimationResult:
+        """Return the estimates of the shares of the labels, as `Workbench.estimate` does from the exported file.
+
+        They use the answers to rows that were drawn at random, and without any the file's own column of labels. Raise
+        UserInputError without predicted labels, or windows `by` a day, a week or a column that cannot be made."""
+        from weibo_tui.workbench.file_estimation import estimate_file
+
+        return estimate_file(self._file, self._current(), label, by)
+
+    def iter_export(
+        self,
+        out: Path,
+        filter: RowFilter = ALL_ROWS,  # noqa: A002 - the usual word
+        order: RowOrder = FILE_ORDER,
+        overwrite: bool = False,
+    ) -> Generator[Progress | ExportedFile, None, None]:
+        """Write the matching rows with their labels: progress, then an `ExportedFile`. Raise UserInputError where
+        `out` cannot be written."""
+        yield from export_rows(self._file, self._current(), self.select(filter, order), out, overwrite)
+
+    def to_pandas(self, filter: RowFilter = ALL_ROWS, order: RowOrder = FILE_ORDER) -> pd.DataFrame:  # noqa: A002
+        """Return the matching rows, with the columns of an exported file."""
+        import pandas as pd
+
+        return pd.DataFrame(list(exported_rows(self._file, self._current(), self.select(filter, order))))
 
     def close(self) -> None:
         """Close the cache."""
