@@ -8,7 +8,7 @@ import pytest
 from hostile import TEXTS
 from labeled_posts import posts, write
 from models_page import lines, message, screen_of
-from stage import app_of, drawn, play, press, until
+from stage import drawn, open_file, play, press, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static, TextArea
 
@@ -27,8 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def annotate(pilot: Pilot[None], path: Path, queue: Queue = "sample") -> AnnotateScreen:
     """Open the screen and wait for its first post."""
-    file = await app_of(pilot).records.call(lambda wb: wb.open_file(path, progress=False))
-    pilot.app.push_screen(AnnotateScreen(file, path.name, queue))
+    pilot.app.push_screen(AnnotateScreen(*await open_file(pilot, path), queue))
     screen: AnnotateScreen = await screen_of(pilot, AnnotateScreen)
     await until(pilot, lambda: screen._shown_at is not None)
     return screen

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from labeled_posts import posts, write
+from labeled_posts import HEADER, posts, write
 from models_page import screen_of
-from stage import app_of, drawn, play, until
+from stage import app_of, drawn, open_file, play, until
 from textual.pilot import Pilot
 
 from weibo_tui import Workbench
@@ -18,8 +18,6 @@ from weibo_tui.presentation.numbers import percent
 from weibo_tui.presentation.report.sentences import interval
 from weibo_tui.storage.row_filters import RowFilter
 
-COLUMNS = ("发布位置", "predicted")
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -27,7 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def open_estimates(pilot: Pilot[None], path: Path) -> EstimateScreen:
-    pilot.app.push_screen(EstimateScreen(path, COLUMNS))
+    pilot.app.push_screen(EstimateScreen(*await open_file(pilot, path)))
     screen: EstimateScreen = await screen_of(pilot, EstimateScreen)
     await until(pilot, lambda: not screen.is_computing)
     return screen
@@ -42,12 +40,12 @@ async def split_by(pilot: Pilot[None], screen: EstimateScreen, choice: int) -> N
 
 
 def text_of(screen: EstimateScreen) -> str:
-    return "\n".join(line.content.plain for line in screen.query_one(FigureList).lines)
+    return "\n".join(line.draw().plain for line in screen.query_one(FigureList).lines)
 
 
 def test_shares_equal_those_of_the_workbench(home: Path, data: Path) -> None:
     with Workbench(home) as wb:
-        known = wb.estimate(data, progress=False)
+        known = wb.open_file(data, progress=False).estimate()
 
     async def scene(pilot: Pilot[None]) -> None:
         screen = await open_estimates(pilot, data)
@@ -77,7 +75,7 @@ def test_windows_by_week_and_column_name_their_rows(home: Path, data: Path) -> N
         await pilot.press("l")
         assert screen.label == "negative" and "▼ negative" in text_of(screen).splitlines()
 
-        await split_by(pilot, screen, 3)
+        await split_by(pilot, screen, 3 + HEADER.index("发布位置"))
         assert "by 发布位置" in drawn(pilot)
         assert RowFilter(columns=(("发布位置", "北京"),)) in [line.rows for line in screen.query_one(FigureList).lines]
         await split_by(pilot, screen, 0)

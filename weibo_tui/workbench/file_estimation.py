@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weibo_tui.datasets.answers import AnsweredTable, check_windows
+from weibo_tui.datasets.answers import CANNOT_TELL_WORD, AnsweredTable, SampledAnswers, check_windows
 from weibo_tui.datasets.windows import DAY, WEEK, no_dates, window_name
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
@@ -28,6 +28,20 @@ def estimate_file(file: FileRows, answers: FileAnswers, label: str | None, by: s
     Windows by a column do not distinguish upper and lower case.
     """
     return estimate_table(_table(file, answers, by), label, by)
+
+
+def sampled_answers(file: FileRows, answers: FileAnswers) -> SampledAnswers:
+    """Return the human labels that `estimate_file` counts."""
+    words = (*answers.human.names, CANNOT_TELL_WORD)
+    codes = np.where(answers.is_sampled, answers.human.codes, NONE)
+    left_out = _left_out(answers, file.array("predicted") != NONE)
+    left_out.pop("unpredicted", None)  # they are counted again
+    return SampledAnswers(
+        fingerprint=file.info["fingerprint"],
+        words=words,
+        codes=np.where(codes == CANNOT_TELL, len(words) - 1, codes).astype(np.int16),
+        left_out=left_out,
+    )
 
 
 def _table(file: FileRows, answers: FileAnswers, by: str | None) -> AnsweredTable:

@@ -9,6 +9,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weibo_tui.datasets.answers import SampledAnswers
 from weibo_tui.errors import UserInputError
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
@@ -287,6 +288,12 @@ class OpenedFile:
         from weibo_tui.workbench.file_estimation import estimate_file
 
         return estimate_file(self._file, self._current(), label, by)
+
+    def sampled_answers(self) -> SampledAnswers:
+        """Return the human labels that count in an estimate, for a report."""
+        from weibo_tui.workbench.file_estimation import sampled_answers
+
+        return sampled_answers(self._file, self._current())
 
     def iter_export(
         self,

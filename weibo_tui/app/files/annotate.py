@@ -28,7 +28,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.storage.answers import RowAnswer
 from weibo_tui.workbench import Workbench
 from weibo_tui.workbench.annotation import Annotation, Queue, Task
-from weibo_tui.workbench.opened_file import OpenedFile
+from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
 _MAX_CHARACTERS = 5_000
 """Characters of a post that are shown; wrapping more takes too long."""
@@ -81,9 +81,9 @@ class AnnotateScreen(FormScreen[None]):
     }
     """
 
-    def __init__(self, file: OpenedFile, name: str, queue: Queue) -> None:
+    def __init__(self, file: OpenedFile, info: FileInfo, queue: Queue) -> None:
         super().__init__()
-        self._file, self._name, self._queue = file, name, queue
+        self._file, self._name, self._queue = file, info.path.name, queue
         self._session: Annotation | None = None
         self._post: _Post | None = None
         self._shown_at: float | None = None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date
-from pathlib import Path
 
 from textual.content import Content
 
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.files.figures import FigureLine, FigureList, FiguresScreen, paragraphs
+from weibo_tui.app.files.figures import BLANK, FigureLine, FigureList, FiguresScreen, paragraphs
 from weibo_tui.app.files.share_lines import label_lines, window_lines
 from weibo_tui.app.formatting import label_content
 from weibo_tui.app.keymap import bindings
@@ -18,14 +17,15 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.estimates import estimation_notes
 from weibo_tui.storage.row_filters import RowFilter
-from weibo_tui.workbench import EstimationConfig, EstimationResult
+from weibo_tui.workbench import EstimationResult, Workbench
 from weibo_tui.workbench.estimation import Estimate
+from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
 _WHOLE = ""  # the choice without windows
 
 
 class EstimateScreen(FiguresScreen):
-    """Shows estimates. `columns` are those of the file, by which they can be split."""
+    """Shows estimates of the whole file, and by day, week or column."""
 
     KIND = "estimate"
     HELP_TEXT = N_(
@@ -34,22 +34,25 @@ class EstimateScreen(FiguresScreen):
     )
     BINDINGS = bindings("estimate")
 
-    def __init__(self, path: Path, columns: Sequence[str] = ()) -> None:
-        super().__init__(path)
-        self._columns = columns
+    def __init__(self, file: OpenedFile, info: FileInfo) -> None:
+        super().__init__(file, info)
         self.by: str | None = None
         self.result: EstimationResult | None = None
         self._label = 0
 
     def title_text(self) -> str:
         if self.by is None:
-            return _("Estimates for {name}").format(name=self.path.name)
+            return _("Estimates for {name}").format(name=self.info.path.name)
         by = {DAY: _("day"), WEEK: _("week")}.get(self.by, self.by)
-        return _("Estimates for {name} by {by}").format(name=self.path.name, by=by)
+        return _("Estimates for {name} by {by}").format(name=self.info.path.name, by=by)
 
     def begin(self) -> None:
-        config = EstimationConfig(self.path, by=self.by)
-        self.compute(lambda wb: wb.iter_estimate(config))
+        by = self.by
+
+        def estimate(_wb: Workbench) -> Iterator[object]:
+            yield self.file.estimate(by=by)
+
+        self.compute(estimate, self.app.records)
 
     def show_result(self, result: object) -> None:
         assert isinstance(result, EstimationResult)
@@ -70,19 +73,19 @@ class EstimateScreen(FiguresScreen):
         result = self.result
         assert result is not None  # otherwise nothing is shown
         yield from label_lines(result.of_file, result.labels, width)
-        yield FigureLine(Content(""))
+        yield BLANK
         yield from paragraphs(result.warnings, width, "$text-warning")
         yield from paragraphs(estimation_notes(result), width, "")
         if result.by is not None:
-            yield FigureLine(Content(""))
-            yield FigureLine(label_content(self.label, result.labels))
+            yield BLANK
+            yield FigureLine.of(label_content(self.label, result.labels))
             yield from self._windows(result, result.by, width)
 
     def _windows(self, result: EstimationResult, by: str, width: int) -> Iterator[FigureLine]:
         windows = [one for one in result.estimates if one.window is not None and one.label == self.label]
 
-        def line(one: Estimate, content: Content, about: str) -> FigureLine:
-            return FigureLine(content, _rows_of_window(str(one.window), by), about=about)
+        def line(one: Estimate, draw: Callable[[], Content], about: Callable[[], str]) -> FigureLine:
+            return FigureLine(draw, _rows_of_window(str(one.window), by), about=about)
 
         title = {DAY: _("day"), WEEK: _("week from")}.get(by, by)
         yield from window_lines(title, [str(one.window) for one in windows], windows, result.labels, width, line)
@@ -106,7 +109,7 @@ class EstimateScreen(FiguresScreen):
 
     async def _ask_for_windows(self) -> None:
         choices = [(_WHOLE, _("the whole file")), (DAY, _("day")), (WEEK, _("week"))]
-        choices += [(name, name) for name in self._columns if name not in (DAY, WEEK)]
+        choices += [(name, name) for name in self.info.columns if name not in (DAY, WEEK)]
         dialog = ChoiceDialog(_("Estimate the shares by:"), choices, self.by or _WHOLE)
         by = await self.app.push_screen_wait(dialog)
         if by is not None and (by or None) != self.by:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from textual import events
@@ -18,6 +17,7 @@ from weibo_tui.app.explanation import in_app_terms, user_message
 from weibo_tui.app.files.tables import paragraph_lines
 from weibo_tui.app.formatting import safe_line
 from weibo_tui.app.services.jobs import Job, JobFinished, JobProgress, Kind
+from weibo_tui.app.services.worker import WorkerThread
 from weibo_tui.app.widgets.job_progress import JobLine
 from weibo_tui.app.widgets.line_list import LineList
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
@@ -25,24 +25,32 @@ from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.row_filters import RowFilter
 from weibo_tui.workbench import Workbench
+from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class FigureLine:
-    """A line of a list of figures.
+    """A line of a list of figures, drawn when it is in view, because there may be thousands.
 
-    `rows` are the rows of the file that it is about, and `number` is one of them, from 1. `about` is shown below the
-    list, and `days` are highlighted in a timeline, as ordinals.
+    `rows` are the rows of the file that it is about, and `number` is one of them, from 1. `about` returns what is shown
+    below the list, and `days` are highlighted in a timeline, as ordinals.
     """
 
-    content: Content
+    draw: Callable[[], Content]
     rows: RowFilter | None = None
     number: int | None = None
-    about: str = ""
+    about: Callable[[], str] = str
     days: range = range(0)
 
+    @classmethod
+    def of(cls, content: Content) -> FigureLine:
+        """Return a line that is about no rows."""
+        return cls(lambda: content)
+
+
+BLANK = FigureLine.of(Content(""))
 
 Layout = Callable[[int], Iterable[FigureLine]]
 """Function from a width in cells to lines."""
@@ -51,7 +59,7 @@ Layout = Callable[[int], Iterable[FigureLine]]
 def paragraphs(texts: Iterable[str], width: int, style: str = "$text-muted") -> Iterator[FigureLine]:
     """Yield sentences as lines."""
     for text in texts:
-        yield from map(FigureLine, paragraph_lines(in_app_terms(text), width, style))
+        yield from map(FigureLine.of, paragraph_lines(in_app_terms(text), width, style))
 
 
 class FigureList(LineList):
@@ -74,7 +82,7 @@ class FigureList(LineList):
         return len(self.lines)
 
     def line(self, row: int, width: int) -> Content:  # noqa: ARG002 - they are laid out for it
-        return self.lines[row].content
+        return self.lines[row].draw()
 
     def show(self, layout: Layout, cursor: int | None = None) -> None:
         """Show other lines. The cursor is on `cursor`, or on the first line with rows if that is in view."""
@@ -98,7 +106,7 @@ class FigureList(LineList):
 
 
 class FiguresScreen(FormScreen[None]):
-    """Shows figures of the file `path`. Closing it stops its job."""
+    """Shows figures of an opened file. Closing it stops its job."""
 
     KIND: ClassVar[Kind]
     DEFAULT_CSS = """
@@ -112,9 +120,9 @@ class FiguresScreen(FormScreen[None]):
     """
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012 - as Textual declares it
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: OpenedFile, info: FileInfo) -> None:
         super().__init__()
-        self.path = path
+        self.file, self.info = file, info
         self.job: Job | None = None
 
     def compose_body(self) -> Iterable[Widget]:
@@ -152,10 +160,10 @@ class FiguresScreen(FormScreen[None]):
 
     # ---- the job
 
-    def compute(self, iterate: Callable[[Workbench], Iterator[object]]) -> None:
-        """Start a job, in place of the present one."""
+    def compute(self, iterate: Callable[[Workbench], Iterator[object]], thread: WorkerThread) -> None:
+        """Start a job in a thread, in place of the present one."""
         self._stop_job()
-        self.job = self.app.start_job(Job(self.KIND, self.path.name, iterate, self), self.app.reports)
+        self.job = self.app.start_job(Job(self.KIND, self.info.path.name, iterate, self), thread)
         self.query_one(JobLine).show(self.job)
         self.refresh_bindings()
 
@@ -195,7 +203,7 @@ class FiguresScreen(FormScreen[None]):
 
     def on_line_list_moved(self) -> None:
         line = self.query_one(FigureList).current
-        about = line.about if line is not None else ""
+        about = line.about() if line is not None else ""
         below = self.query_one(".about", Static)
         below.update(ResponsiveText(lambda width: paragraph_lines(about, width)))
         below.set_class(bool(about), "-shown")
@@ -209,4 +217,4 @@ class FiguresScreen(FormScreen[None]):
         line = self.query_one(FigureList).current
         if line is not None and line.rows is not None:
             self.dismiss(None)
-            self.app.run_task(self.app.open_file_rows(self.path, line.rows, line.number))
+            self.app.run_task(self.app.open_file_rows(self.info.path, line.rows, line.number))

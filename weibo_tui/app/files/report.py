@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -20,12 +19,14 @@ from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings
 from weibo_tui.app.plot.timeline import Timeline
 from weibo_tui.app.widgets.responsive_text import ResponsiveText
+from weibo_tui.datasets.tables import Columns
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.presentation.report.page import check_outputs, numbers_path, write_report
 from weibo_tui.presentation.report.sentences import timeline_keys
 from weibo_tui.workbench import EstimationConfig, Workbench
+from weibo_tui.workbench.opened_file import FileInfo, OpenedFile
 from weibo_tui.workbench.report import Report
 
 _SIGNS = {"model": "⠒⠤", "step": "━━", "volume": "▂▅"}
@@ -61,8 +62,8 @@ class ReportScreen(FiguresScreen):
     }
     """
 
-    def __init__(self, path: Path, view: ReportView | None = None) -> None:
-        super().__init__(path)
+    def __init__(self, file: OpenedFile, info: FileInfo, view: ReportView | None = None) -> None:
+        super().__init__(file, info)
         self.view = view if view is not None else ReportView()
         self._sections: list[Section] = []
 
@@ -72,13 +73,20 @@ class ReportScreen(FiguresScreen):
         yield Static(classes="legend")
 
     def title_text(self) -> str:
-        return _("Report on {name}").format(name=self.path.name)
+        return _("Report on {name}").format(name=self.info.path.name)
 
     def begin(self) -> None:
         if self.view.report is None:
-            self.compute(lambda wb: wb.iter_report(EstimationConfig(self.path)))
+            self.run_task(self._compute(), group="compute", exclusive=True)
         else:
             self._show_sections()
+
+    async def _compute(self) -> None:
+        sampled = await self.app.records.call(lambda _wb: self.file.sampled_answers(), for_app_only=True)
+        roles = self.info.roles
+        columns = Columns(text=roles.get("post"))
+        config = EstimationConfig(self.info.path, columns=columns, predicted_column=roles.get("predicted"))
+        self.compute(lambda wb: wb.iter_report(config, sampled), self.app.reports)
 
     def show_result(self, result: object) -> None:
         assert isinstance(result, Report)
@@ -157,8 +165,9 @@ class ReportScreen(FiguresScreen):
     async def _write(self) -> None:
         report = self.view.report
         assert report is not None  # otherwise the key does not work
-        proposed = str(self.path.with_name(f"{self.path.stem}-report.html"))
-        check = partial(check_outputs, data=report.estimation.path, overwrite=True)
+        data = report.estimation.path
+        proposed = str(data.with_name(f"{data.stem}-report.html"))
+        check = partial(check_outputs, data=data, overwrite=True)
         question = _("Write the report to (its numbers go to the .csv file next to it)")
         dialog = PathDialog(question, proposed, save=True, check=check)
         path = await self.app.push_screen_wait(dialog)
@@ -173,7 +182,7 @@ class ReportScreen(FiguresScreen):
             overwrite = True
 
         def write(wb: Workbench) -> None:
-            check_outputs(path, report.estimation.path, overwrite)
+            check_outputs(path, data, overwrite)
             for output in (path, numbers):
                 wb.check_output(output, overwrite)
             write_report(report, path, overwrite)

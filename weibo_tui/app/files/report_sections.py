@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
 from textual.content import Content
 
-from weibo_tui.app.files.figures import FigureLine, Layout, paragraphs
+from weibo_tui.app.files.figures import BLANK, FigureLine, Layout, paragraphs
 from weibo_tui.app.files.share_lines import label_lines, window_lines
 from weibo_tui.app.files.tables import Column, Table
 from weibo_tui.app.formatting import bar, label_color, safe_line
@@ -92,19 +92,16 @@ def _of_label(estimates: Sequence[Estimate], label: str) -> list[Estimate]:
 
 
 def _heading(text: str) -> FigureLine:
-    return FigureLine(safe_line(text, "bold $primary"))
-
-
-_BLANK = FigureLine(Content(""))
+    return FigureLine.of(safe_line(text, "bold $primary"))
 
 
 def _overview(report: Report, width: int) -> Iterator[FigureLine]:
     estimation = report.estimation
     yield from paragraphs([summary(report)], width, "")
     yield from paragraphs(estimation.warnings, width, "$text-warning")
-    yield _BLANK
+    yield BLANK
     yield from label_lines(estimation.of_file, estimation.labels, width)
-    yield _BLANK
+    yield BLANK
     yield from paragraphs(estimation_notes(estimation), width)
 
 
@@ -112,10 +109,10 @@ def _windows(report: Report, label: str, width: int) -> Iterator[FigureLine]:
     by = report.estimation.by
     windows = [one for one in _of_label(report.estimation.estimates, label) if one.window is not None]
 
-    def line(one: Estimate, content: Content, about: str) -> FigureLine:
+    def line(one: Estimate, draw: Callable[[], Content], about: Callable[[], str]) -> FigureLine:
         begin, end = _days_of(str(one.window), by)
         rows = RowFilter(since=date.fromordinal(begin), until=date.fromordinal(end - 1))
-        return FigureLine(content, rows, about=about, days=range(begin, end))
+        return FigureLine(draw, rows, about=about, days=range(begin, end))
 
     title = _("day") if by == DAY else _("week from")
     names = [str(one.window) for one in windows]
@@ -135,21 +132,22 @@ def _days(report: Report, label: str, width: int) -> Iterator[FigureLine]:
     columns.append(Column(_("rows"), [f"{day.rows:,}" for day in days]))
     names = [safe_line(day.name) for day in days]
     table = Table(_("day"), names, columns, width, lambda row, cells: bar(share(days[row]), cells, color))
-    yield FigureLine(table.header)
-    for day, content in zip(days, table.lines(), strict=True):
+    yield FigureLine.of(table.header)
+    for row, day in enumerate(days):
         day_of = date.fromisoformat(day.name)
         ordinal = day_of.toordinal()
-        yield FigureLine(content, RowFilter(since=day_of, until=day_of), days=range(ordinal, ordinal + 1))
+        rows = RowFilter(since=day_of, until=day_of)
+        yield FigureLine(partial(table.line, row), rows, days=range(ordinal, ordinal + 1))
     yield from paragraphs([_("Model count of a day, uncorrected.")], width)
 
 
 def _terms(report: Report, width: int) -> Iterator[FigureLine]:
     yield from paragraphs([_("Words the model's labels differ by")], width, "bold")
     for label, terms in report.terms.items():
-        yield _BLANK
+        yield BLANK
         yield _heading(label_name(label))
         yield from _terms_of(label, terms, width)
-    yield _BLANK
+    yield BLANK
     yield from paragraphs(term_notes(report), width)
 
 
@@ -162,15 +160,20 @@ def _terms_of(label: str, terms: Sequence[ReportedTerm], width: int) -> Iterator
     names = [safe_line(found.term.text) for found in terms]
     examples = [safe_line(around_term(found), "$text-muted") for found in terms]
     table = Table(_("term"), names, columns, width, tails=examples)
-    yield FigureLine(table.header)
-    for found, content in zip(terms, table.lines(), strict=True):
-        yield FigureLine(content, RowFilter(text=found.term.text, predicted=label), about=found.example[:_MAX_POST])
+    yield FigureLine.of(table.header)
+    for row, found in enumerate(terms):
+        rows = RowFilter(text=found.term.text, predicted=label)
+        yield FigureLine(partial(table.line, row), rows, about=partial(_example, found))
+
+
+def _example(found: ReportedTerm) -> str:
+    return found.example[:_MAX_POST]
 
 
 def _group(report: Report, kind: str, estimates: Sequence[Estimate], width: int) -> Iterator[FigureLine]:
-    def line(one: Estimate, content: Content, about: str) -> FigureLine:
+    def line(one: Estimate, draw: Callable[[], Content], about: Callable[[], str]) -> FigureLine:
         rows = None if one.window is None else _rows_of_group(report, kind, one.window)
-        return FigureLine(content, rows, about=about)
+        return FigureLine(draw, rows, about=about)
 
     names = [_("posts without emoticons") if one.window is None else one.window for one in estimates]
     yield from window_lines(group_title(kind), names, estimates, report.estimation.labels, width, line)
@@ -186,13 +189,13 @@ def _rows_of_group(report: Report, kind: str, name: str) -> RowFilter:
 def _posts(report: Report, width: int) -> Iterator[FigureLine]:
     for at, (title, posts) in enumerate(post_lists(report)):
         if at:
-            yield _BLANK
+            yield BLANK
         yield _heading(title)
         for post in posts:
             is_copied = posts is report.repeated
             # A copy differs in links and names.
             rows = RowFilter(text=max(_LINK_OR_NAME.split(post.text), key=len).strip()) if is_copied else RowFilter()
-            yield FigureLine(_post(post, width), rows, post.row, about=_about_post(post))
+            yield FigureLine(partial(_post, post, width), rows, post.row, about=partial(_about_post, post))
 
 
 def _post(post: ReportedPost, width: int) -> Content:
@@ -207,6 +210,6 @@ def _about_post(post: ReportedPost) -> str:
 
 def _about_data(report: Report, width: int) -> Iterator[FigureLine]:
     yield from paragraphs(sampling_notes(report.sampling), width, "")
-    yield _BLANK
+    yield BLANK
     for name, value in sampling_figures(report.sampling):
         yield from paragraphs([_("{name}: {value}").format(name=name, value=value)], width)

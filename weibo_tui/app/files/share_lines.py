@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from textual.content import Content
 
@@ -18,16 +19,16 @@ from weibo_tui.presentation.report.sentences import interval
 from weibo_tui.storage.row_filters import RowFilter
 from weibo_tui.workbench.estimation import Estimate
 
-LineOf = Callable[[Estimate, Content, str], FigureLine]
-"""Function from an estimate, its line, and a sentence about it."""
+LineOf = Callable[[Estimate, Callable[[], Content], Callable[[], str]], FigureLine]
+"""Function from an estimate, and what draws its line and describes it."""
 
 
 def label_lines(estimates: Sequence[Estimate], labels: Sequence[str], width: int) -> Iterator[FigureLine]:
     """Yield a header and a line for each label of a file, which opens the rows with this predicted label."""
     names = [label_content(one.label, labels) for one in estimates]
 
-    def line(one: Estimate, content: Content, about: str) -> FigureLine:
-        return FigureLine(content, RowFilter(predicted=one.label), about=about)
+    def line(one: Estimate, draw: Callable[[], Content], about: Callable[[], str]) -> FigureLine:
+        return FigureLine(draw, RowFilter(predicted=one.label), about=about)
 
     yield from share_lines(_("label"), names, estimates, labels, width, line)
 
@@ -67,9 +68,9 @@ def share_lines(
         return interval_bar(cells, color, one.uncorrected, one.share, one.low, one.high)
 
     table = Table(title, names, columns, width, bars)
-    yield FigureLine(table.header)
-    for one, name, content in zip(estimates, names, table.lines(), strict=True):
-        yield line(one, content, _about(one, name.plain))
+    yield FigureLine.of(table.header)
+    for row, one in enumerate(estimates):
+        yield line(one, partial(table.line, row), partial(_about, one, names[row].plain))
     if table.has_bars:
         yield from paragraphs([_bar_keys(has_share)], width)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -18,14 +19,14 @@ Bars = Callable[[int, int], Content]
 """Function from a row and a number of cells to what is drawn in them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """A column of figures, aligned to the right. `cells` has one text a row."""
 
     title: str
     cells: Sequence[str]
 
-    @property
+    @cached_property
     def width(self) -> int:
         return max(map(cell_len, (self.title, *self.cells)))
 
@@ -70,16 +71,15 @@ class Table:
         titles = (_align_right(column.title, column.width) for column in self._columns)
         return Content.styled(_align_left(self._title, self._name_cells) + space + "".join(titles), "$text-muted")
 
-    def lines(self) -> Iterator[Content]:
-        """Yield a line for each name."""
-        for row, name in enumerate(self._names):
-            shown = name.truncate(self._name_cells, ellipsis=True)
-            yield Content.assemble(
-                shown.pad_right(self._name_cells - shown.cell_length),
-                Content.assemble(" " * _GAP, self._bars(row, self._bar_cells)) if self._bars and self.has_bars else "",
-                *(_align_right(column.cells[row], column.width) for column in self._columns),
-                Content.assemble(" " * _GAP, self._tails[row]) if self._tails else "",
-            )
+    def line(self, row: int) -> Content:
+        """Return the line of a name."""
+        name = self._names[row].truncate(self._name_cells, ellipsis=True)
+        return Content.assemble(
+            name.pad_right(self._name_cells - name.cell_length),
+            Content.assemble(" " * _GAP, self._bars(row, self._bar_cells)) if self._bars and self.has_bars else "",
+            *(_align_right(column.cells[row], column.width) for column in self._columns),
+            Content.assemble(" " * _GAP, self._tails[row]) if self._tails else "",
+        )
 
 
 def _align_left(text: str, width: int) -> str:
