@@ -28,7 +28,7 @@ from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
 
 _QUOTE_CELLS = 40
 """Cells of a post that a question quotes."""
-_NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest")
+_NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest", "details")
 _CONDITIONAL = (
     *("search", "filter", "unfilter", "sort", "unmark", "correct", "delete", "undo", "export", "stop_export", "clear"),
 )
@@ -288,6 +288,9 @@ class HistoryScreen(EditingScreen):
 
     def action_oldest(self) -> None:
         self.browser.go_to_last()
+
+    def action_details(self) -> None:
+        self.browser.open_details()
 
     def action_refresh(self) -> None:
         self.browser.refresh_entries()

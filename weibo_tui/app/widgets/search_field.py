@@ -8,10 +8,11 @@ from weibo_tui.locale import N_
 
 
 class SearchField(SingleLineInput):
-    """The search text; the table is searched as it is typed. A subclass binds the keys."""
+    """The search text; the table next to it is searched as it is typed. A subclass binds the keys."""
 
     HELP_TEXT = N_("Shows the posts that contain the typed text, upper or lower case, as you type.")
 
     def action_leave(self) -> None:
         # Not by a message: the next key may be waiting already, and is the table's.
-        self.screen.set_focus(self.screen.query_one(RowTable))
+        assert self.parent is not None
+        self.screen.set_focus(self.parent.query_one(RowTable))

@@ -1,0 +1,1 @@
+"""The main screen for labeled files and other tables of posts."""
