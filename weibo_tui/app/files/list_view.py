@@ -13,7 +13,7 @@ from textual.widgets import Static
 from weibo_tui.app.base import get_app
 from weibo_tui.app.dialogs import ChoiceDialog
 from weibo_tui.app.files.columns import LIST_COLUMNS, LIST_ORDER
-from weibo_tui.app.formatting import safe_content, safe_line
+from weibo_tui.app.formatting import quote, safe_content, safe_line
 from weibo_tui.app.forms.path_dialog import PathDialog
 from weibo_tui.app.keymap import bindings, first_key
 from weibo_tui.app.widgets.row_table import RowTable
@@ -21,11 +21,7 @@ from weibo_tui.datasets.containers import SUFFIXES
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.row_filters import RowOrder
-from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench.file_caches import ListedFile
-
-_QUOTE_CELLS = 40
-"""Cells of a name that a question quotes."""
 
 
 class FileListTable(RowTable[ListedFile, RowOrder]):
@@ -67,7 +63,7 @@ class FileListTable(RowTable[ListedFile, RowOrder]):
     async def _remove(self, file: ListedFile) -> None:
         question = _("Remove the index of “{file}”? The file itself and all answers are kept.")
         answers = [("", _("Keep")), ("remove", _("Remove"))]
-        dialog = ChoiceDialog(question.format(file=truncate_cells(file.path.name, _QUOTE_CELLS)), answers)
+        dialog = ChoiceDialog(question.format(file=quote(file.path.name)), answers)
         if await self.app.push_screen_wait(dialog) == "remove":
             await get_app(self).records.call(lambda wb: wb.remove_file(file))
             self.post_message(self.Removed(file))

@@ -9,7 +9,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from weibo_tui.app.base import get_app
 from weibo_tui.app.dialogs import ChoiceDialog
@@ -18,20 +18,19 @@ from weibo_tui.app.files.columns import human_name
 from weibo_tui.app.files.details import FileRowDetails
 from weibo_tui.app.files.export import FileExportForm
 from weibo_tui.app.files.filter_dialog import FileFilterDialog, filter_terms
-from weibo_tui.app.formatting import safe_content, safe_line
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.export_line import ExportLine
 from weibo_tui.app.keymap import bindings, first_key
+from weibo_tui.app.widgets.filter_line import FilterLine
+from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.app.widgets.row_table import RowTable
 from weibo_tui.app.widgets.search_field import SearchField
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.row_filters import ALL_ROWS, CANNOT_TELL_LABEL, FILE_ORDER, RowFilter
-from weibo_tui.text.terminal import truncate_cells
 from weibo_tui.workbench.opened_file import FileRow, OpenedFile
 
-_QUOTE_CELLS = 40
-"""Cells of a post that a question quotes."""
 _CONDITIONAL = ("search", "filter", "sort", "unfilter", "unmark", "correct", "export", "mark", "only")
 """Actions whose keys are in the footer, or stop working with those."""
 _NEED_ALL_ROWS = ("filter", "sort", "reverse", "only", "correct", "uncorrect", "undo", "export")
@@ -47,11 +46,7 @@ class FileView(Container):
     """The table of a file, its search and filter, and the labels that the digits give."""
 
     BINDINGS = bindings("file")
-    DEFAULT_CSS = """
-    FileView { height: 1fr; }
-    FileView .filters { height: auto; padding: 0 1; display: none; }
-    FileView .filters.-shown { display: block; }
-    """
+    DEFAULT_CSS = "FileView { height: 1fr; }"
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +56,7 @@ class FileView(Container):
 
     def compose(self) -> ComposeResult:
         yield FileSearch()
-        yield Static(classes="filters")
+        yield FilterLine()
         yield self.browser
         yield LabelKeys(classes="labels")
         yield ExportLine()
@@ -117,10 +112,7 @@ class FileView(Container):
         if terms == self._filter_terms:
             return
         self._filter_terms = terms
-        hint = "   " + _("{key} clears").format(key=self.key("file.unfilter"))
-        filters = self.query_one(".filters", Static)
-        filters.set_class(bool(terms), "-shown")
-        filters.update(Content.assemble(safe_line(" · ".join(terms), "$secondary"), (hint, "$text-muted")))
+        self.query_one(FilterLine).show(terms, self.key("file.unfilter"))
 
     def _show_labels(self) -> None:
         info, rows = self.browser.info, self.browser.selected
@@ -135,12 +127,7 @@ class FileView(Container):
         if not self.browser.is_ready:
             return safe_content(_("Reading the file …"))
         if self.browser.filter.text:
-            in_field = self.query_one(FileSearch).has_focus
-            twice, once = (
-                _("No matches. Press {key} twice to clear the search."),
-                _("No matches. {key} clears the search."),
-            )
-            return safe_content((twice if in_field else once).format(key=self.key("files.back")))
+            return safe_content(self.query_one(FileSearch).no_matches(self.key("files.back")))
         if self.browser.filter != ALL_ROWS:
             return safe_content(_("No row matches. {key} clears the filter.").format(key=self.key("file.unfilter")))
         return safe_content(_("The file has no rows."))
@@ -258,17 +245,11 @@ class FileView(Container):
     async def _ask_for_label(self, rows: Sequence[FileRow]) -> None:
         assert self.browser.info is not None
         labels = [*self.browser.info.labels, CANNOT_TELL_LABEL]
-        current = ""
-        if len(rows) == 1:
-            [row] = rows
-            current = str(labels.index(row.human)) if row.human in labels else ""
-            predicted = _("predicted: {label}").format(label=human_name(row.predicted))
-            question = _("Label of “{post}”:").format(post=_quote(row))
-        else:
-            predicted = _("as predicted")
-            question = _("Label of the {count:,} marked posts:").format(count=len(rows))
-        answers = [("", predicted), *((str(place), human_name(label)) for place, label in enumerate(labels))]
-        answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, current, first_digit=0))
+        [first, *_others] = rows
+        current = labels.index(first.human) if first.human in labels else None
+        names = [human_name(label) for label in labels]
+        dialog = LabelDialog([row.text for row in rows], names, human_name(first.predicted), current)
+        answer = await self.app.push_screen_wait(dialog)
         if answer is not None:
             self._correct(rows, labels[int(answer)] if answer else None)
 
@@ -277,13 +258,8 @@ class FileView(Container):
             return
         if self.browser.marked:
             self.browser.clear_marks()
-            if label is None:
-                text = ngettext("{count:,} correction removed.", "{count:,} corrections removed.", len(rows))
-            else:
-                text = ngettext(
-                    "{count:,} post corrected to {label}.", "{count:,} posts corrected to {label}.", len(rows)
-                )
-            get_app(self).show_message(text.format(count=len(rows), label=human_name(label)), "success")
+            name = None if label is None else human_name(label)
+            get_app(self).show_message(correction_message(len(rows), name), "success")
         get_app(self).run_task(self._store(self.file, rows, label), node=self)
 
     async def _store(self, file: OpenedFile, rows: Sequence[FileRow], label: str | None) -> None:
@@ -362,7 +338,3 @@ class FileView(Container):
             "export": row is not None and not self.is_exporting,
         }
         return working.get(action, True)
-
-
-def _quote(row: FileRow) -> str:
-    return truncate_cells(safe_line(row.text[: 4 * _QUOTE_CELLS]).plain, _QUOTE_CELLS)
