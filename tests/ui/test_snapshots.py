@@ -28,7 +28,7 @@ from weibo_tui.engine.metrics import score
 from weibo_tui.storage.history import Analysis
 from weibo_tui.workbench import Workbench
 
-SCREENS = ("predict", "train", "history", "models")
+SCREENS = ("predict", "train", "history", "models", "files")
 MOMENT = "2026-01-31T12:00:00.000Z"
 RUN = "20260131-120000-00aa"
 POSTS = [

@@ -40,7 +40,7 @@ from weibo_tui.locale import gettext as _
 from weibo_tui.paths import Paths
 from weibo_tui.registry.cards import AdapterCard
 from weibo_tui.settings import Settings
-from weibo_tui.storage.row_filters import RowFilter
+from weibo_tui.storage.row_filters import ALL_ROWS, RowFilter
 
 T = TypeVar("T")
 ResultType = TypeVar("ResultType")
@@ -246,7 +246,7 @@ class BaseApp(TextualApp, inherit_bindings=False):
         """Switch to the history and put the cursor on a prediction."""
 
     @abstractmethod
-    async def open_file_rows(self, path: Path, rows: RowFilter, number: int | None = None) -> None:
+    async def open_file_rows(self, path: Path, rows: RowFilter = ALL_ROWS, number: int | None = None) -> None:
         """Switch to the files and open one with a filter, with the cursor on the row `number`, from 1."""
 
     @abstractmethod
@@ -324,7 +324,7 @@ def _close_unstarted(work: Coroutine[Any, Any, None]) -> None:
 
 
 class MainScreen(BaseScreen[None]):
-    """One of the app's four main screens, with navigation above its body and the status below."""
+    """One of the app's main screens, with navigation above its body and the status below."""
 
     NAME = ""
 

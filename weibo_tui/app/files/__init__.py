@@ -1,1 +1,1 @@
-"""Labeled files: their rows, annotation by hand, estimates and reports."""
+"""Labeled files and other tables of posts: their rows, annotation by hand, estimates and reports."""

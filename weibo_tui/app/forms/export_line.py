@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 
 from textual.content import Content
@@ -84,10 +83,9 @@ class ExportLine(Static):
 
 
 def new_path(folder: Path, stem: str, suffix: str) -> Path:
-    """Return the path of a file that does not exist, named by the day."""
-    name = f"{stem}-{date.today():%Y%m%d}"
-    path, number = folder / f"{name}{suffix}", 1
+    """Return the path of a file that does not exist, with a number where the name is taken."""
+    path, number = folder / f"{stem}{suffix}", 1
     while path.exists():
         number += 1
-        path = folder / f"{name}-{number}{suffix}"
+        path = folder / f"{stem}-{number}{suffix}"
     return path

@@ -24,7 +24,7 @@ from weibo_tui.app.widgets.row_browser import RowBrowser, range_text
 from weibo_tui.app.widgets.row_table import RowTable
 from weibo_tui.locale import N_
 from weibo_tui.locale import gettext as _
-from weibo_tui.storage.history import EVERYTHING, NEWEST_FIRST, Entry, History, HistoryFilter, HistoryOrder
+from weibo_tui.storage.history import EVERYTHING, NEWEST_FIRST, Entry, History, HistoryFilter, HistoryOrder, LabeledFile
 
 _PREFETCH = 30
 """Rows beyond the view that are loaded in advance."""
@@ -37,7 +37,8 @@ class EntryTable(RowTable[Entry, HistoryOrder]):
     BINDINGS = bindings("history_table")
     HELP_TEXT = N_(
         "More rows are loaded as you scroll. A click on a heading sorts by it, a second click reverses. "
-        "? marks an uncertain prediction; → shows the corrected label."
+        "? marks an uncertain prediction; → shows the corrected label. Enter opens a labeled file as a table, i shows "
+        "its details."
     )
 
 
@@ -69,6 +70,13 @@ class HistoryBrowser(RowBrowser[Entry, HistoryOrder, Key]):
 
     def pattern(self) -> Pattern:
         return search_pattern(self.filter.text)
+
+    def open_row(self) -> None:
+        """Open a labeled file on the files screen, or the details of a post."""
+        if isinstance(self.row, LabeledFile):
+            get_app(self).run_task(get_app(self).open_file_rows(self.row.out), node=self)
+        else:
+            self.open_details()
 
     def on_settings_changed(self) -> None:
         self.show_titles()

@@ -9,20 +9,17 @@ from textual import events
 
 from weibo_tui.app.base import MainScreen
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import safe_line
+from weibo_tui.app.formatting import quote
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.edits import Correction, Deletion, possible_labels
 from weibo_tui.app.history.window import key_of
 from weibo_tui.app.keymap import first_key
+from weibo_tui.app.widgets.label_dialog import LabelDialog, correction_message
 from weibo_tui.app.widgets.label_keys import LabelKeys, pressed_digit
 from weibo_tui.display_names import label_name
 from weibo_tui.locale import gettext as _
 from weibo_tui.locale import ngettext
 from weibo_tui.storage.history import Analysis, Entry
-from weibo_tui.text.terminal import truncate_cells
-
-_QUOTE_CELLS = 40
-"""Cells of a post that a question quotes."""
 
 
 class EditingScreen(MainScreen):
@@ -86,17 +83,11 @@ class EditingScreen(MainScreen):
         if not labels:
             choices = await self.app.records.call(lambda wb: wb.history.filter_choices())
             labels = [label for label in choices.labels if label]
-        current = ""
-        if len(posts) == 1:
-            [post] = posts
-            current = str(labels.index(post.corrected)) if post.corrected in labels else ""
-            predicted = _("predicted: {label}").format(label=_label_text(post.label))
-            question = _("Label of “{post}”:").format(post=_quote(post))
-        else:
-            predicted = _("as predicted")
-            question = _("Label of the {count:,} marked posts:").format(count=len(posts))
-        answers = [("", predicted), *((str(number), label_name(label)) for number, label in enumerate(labels))]
-        answer = await self.app.push_screen_wait(ChoiceDialog(question, answers, current, first_digit=0))
+        [first, *_others] = posts
+        current = labels.index(first.corrected) if first.corrected in labels else None
+        names = [label_name(label) for label in labels]
+        dialog = LabelDialog([post.text for post in posts], names, _label_text(first.label), current)
+        answer = await self.app.push_screen_wait(dialog)
         if answer is not None:
             self._correct(posts, labels[int(answer)] if answer else None)
 
@@ -107,13 +98,8 @@ class EditingScreen(MainScreen):
         self.edits.append(correction)
         if self.browser.marked:
             self.browser.clear_marks()
-            if label is None:
-                text = ngettext("{count:,} correction removed.", "{count:,} corrections removed.", len(posts))
-            else:
-                text = ngettext(
-                    "{count:,} post corrected to {label}.", "{count:,} posts corrected to {label}.", len(posts)
-                )
-            self.show_message(text.format(count=len(posts), label=_label_text(label or "")), "success")
+            name = None if label is None else label_name(label)
+            self.show_message(correction_message(len(posts), name), "success")
         self.run_task(self._store(correction, label))
 
     async def _store(self, correction: Correction, label: str | None) -> None:
@@ -205,5 +191,4 @@ def _label_text(label: str) -> str:
 
 
 def _quote(entry: Entry) -> str:
-    text = entry.text if isinstance(entry, Analysis) else str(entry.path)
-    return truncate_cells(safe_line(text[: 4 * _QUOTE_CELLS]).plain, _QUOTE_CELLS)
+    return quote(entry.text if isinstance(entry, Analysis) else str(entry.path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from textual.widget import Widget
@@ -57,7 +58,9 @@ class ExportForm(PlanForm[ExportOptions]):
         self._filter = query
         self._order = order
         self._marked = marked
-        self._path = PathInput(str(new_path(Path.home(), "weibo-history", ".csv")), (".csv",), save=True)
+        self._path = PathInput(
+            str(new_path(Path.home(), f"weibo-history-{date.today():%Y%m%d}", ".csv")), (".csv",), save=True
+        )
         self._count = Static(classes="count")
 
     def compose_fields(self) -> Iterable[Widget]:

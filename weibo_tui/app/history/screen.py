@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from weibo_tui.app.dialogs import ChoiceDialog
-from weibo_tui.app.formatting import safe_content, safe_line
+from weibo_tui.app.formatting import safe_content
 from weibo_tui.app.forms.export_line import ExportLine
 from weibo_tui.app.history.browser import HistoryBrowser
 from weibo_tui.app.history.details import EntryDetails
@@ -19,6 +19,7 @@ from weibo_tui.app.history.export import ExportForm, history_export
 from weibo_tui.app.history.filter_dialog import FilterDialog, filter_terms
 from weibo_tui.app.history.rows import COLUMNS
 from weibo_tui.app.keymap import bindings
+from weibo_tui.app.widgets.filter_line import FilterLine
 from weibo_tui.app.widgets.label_keys import LabelKeys
 from weibo_tui.app.widgets.row_table import RowTable
 from weibo_tui.app.widgets.search_field import SearchField
@@ -26,9 +27,7 @@ from weibo_tui.locale import N_, ngettext
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.history import EVERYTHING, Analysis, HistoryFilter
 
-_QUOTE_CELLS = 40
-"""Cells of a post that a question quotes."""
-_NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest")
+_NEED_AN_ENTRY = ("delete", "copy", "mark", "newest", "oldest", "details")
 _CONDITIONAL = (
     *("search", "filter", "unfilter", "sort", "unmark", "correct", "delete", "undo", "export", "stop_export", "clear"),
 )
@@ -54,10 +53,6 @@ class HistoryScreen(EditingScreen):
     )
     BINDINGS = bindings("history")
     AUTO_FOCUS = "EntryTable"
-    CSS = """
-    HistoryScreen .filters { height: auto; padding: 0 1; display: none; }
-    HistoryScreen .filters.-shown { display: block; }
-    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +63,7 @@ class HistoryScreen(EditingScreen):
 
     def compose_body(self) -> Iterable[Widget]:
         yield HistorySearch()
-        yield Static(classes="filters")
+        yield FilterLine()
         yield HistoryBrowser()
         yield LabelKeys(classes="labels")
         yield ExportLine()
@@ -132,23 +127,15 @@ class HistoryScreen(EditingScreen):
         if terms == self._filter_terms:
             return
         self._filter_terms = terms
-        hint = "   " + _("{key} clears").format(key=self.key("history.unfilter"))
-        filters = self.query_one(".filters", Static)
-        filters.set_class(bool(terms), "-shown")
-        filters.update(Content.assemble(safe_line(" · ".join(terms), "$secondary"), (hint, "$text-muted")))
+        self.query_one(FilterLine).show(terms, self.key("history.unfilter"))
 
     def _placeholder(self) -> Content:
         """Return the text for an empty table."""
         if self.browser.total is None:
             return Content("")
         if self.browser.filter.text:
-            in_field = self.query_one(SearchField).has_focus
-            twice, once = (
-                _("No matches. Press {key} twice to clear the search."),
-                _("No matches. {key} clears the search."),
-            )
-            text, key = twice if in_field else once, "history.back"
-        elif self.browser.filter != EVERYTHING:
+            return safe_content(self.query_one(SearchField).no_matches(self.key("history.back")))
+        if self.browser.filter != EVERYTHING:
             text, key = _("No entry matches. {key} clears the filter."), "history.unfilter"
         elif not self.app.settings.history:
             text, key = _("Predictions are not recorded. Press {key} to turn the history on."), "app.settings"
@@ -288,6 +275,9 @@ class HistoryScreen(EditingScreen):
 
     def action_oldest(self) -> None:
         self.browser.go_to_last()
+
+    def action_details(self) -> None:
+        self.browser.open_details()
 
     def action_refresh(self) -> None:
         self.browser.refresh_entries()

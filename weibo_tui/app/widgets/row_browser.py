@@ -132,6 +132,10 @@ class RowBrowser(Container, Generic[Row, OrderType, Key]):
         self.prefetch()
 
     def on_row_table_opened(self) -> None:
+        self.open_row()
+
+    def open_row(self) -> None:
+        """Open the row under the cursor: its details, unless a subclass has something better."""
         self.open_details()
 
     def open_details(self) -> None:
