@@ -39,7 +39,8 @@ def report(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 async def open_report(pilot: Pilot[None], path: Path, report: Report | None = None) -> ReportScreen:
     file, info = await open_file(pilot, path)
-    pilot.app.push_screen(ReportScreen(file, info, ReportView(report)))
+    revision = await app_of(pilot).records.call(lambda wb: wb.answers.revision(info.posts))
+    pilot.app.push_screen(ReportScreen(file, info, ReportView(report, revision)))
     screen: ReportScreen = await screen_of(pilot, ReportScreen)
     await until(pilot, lambda: screen.query_one(FigureList).lines)
     return screen

@@ -34,9 +34,10 @@ _SIGNS = {"model": "⠒⠤", "step": "━━", "volume": "▂▅"}
 
 @dataclass(eq=False, slots=True)
 class ReportView:
-    """A report and the place in it, to open it again there."""
+    """A report and the place in it, to open it again there. `revision` is that of the answers in it."""
 
     report: Report | None = None
+    revision: tuple[int, ...] = ()
     section: int = 0
     label: int = 0
     cursor: int | None = None
@@ -76,12 +77,15 @@ class ReportScreen(FiguresScreen):
         return _("Report on {name}").format(name=self.info.path.name)
 
     def begin(self) -> None:
-        if self.view.report is None:
-            self.run_task(self._compute(), group="compute", exclusive=True)
-        else:
-            self._show_sections()
+        self.run_task(self._begin(), group="begin", exclusive=True)
 
-    async def _compute(self) -> None:
+    async def _begin(self) -> None:
+        """Show the report that is known, or compute it if there is none or an answer was given since."""
+        revision = await self.app.records.call(lambda wb: wb.answers.revision(self.info.posts), for_app_only=True)
+        if self.view.report is not None and self.view.revision == revision:
+            self._show_sections()
+            return
+        self.view.report, self.view.revision = None, revision
         sampled = await self.app.records.call(lambda _wb: self.file.sampled_answers(), for_app_only=True)
         roles = self.info.roles
         columns = Columns(text=roles.get("post"))
