@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from weibo_tui.atomic import cannot_write
-from weibo_tui.errors import UserInputError
+from weibo_tui.errors import CorruptFileError, UserInputError, WeiboTuiError
 from weibo_tui.locale import gettext as _
 from weibo_tui.storage.codec import pack, unpack
 from weibo_tui.storage.database import BUSY_TIMEOUT, Database, translate_sqlite_errors
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from weibo_tui.storage.column_index import ColumnIndex, ColumnValues
+
+T = TypeVar("T")
 
 VERSION = 1
 """Version of the cache. One of another version is made again."""
@@ -163,7 +165,7 @@ class FileRows:
         for start in range(0, len(numbers), _ROWS_A_QUERY):
             part = numbers[start : start + _ROWS_A_QUERY]
             query = f"SELECT number, text, cells FROM rows WHERE number IN ({', '.join('?' * len(part))})"
-            found |= {row.number: row for row in self._database.read(_decode_row, query, part)}
+            found |= {row.number: row for row in self._read(_decode_row, query, part)}
         return [found[number] for number in numbers if number in found]
 
     def array(self, name: str) -> NDArray[Any]:
@@ -172,7 +174,9 @@ class FileRows:
 
         if name not in self._arrays:
             query = "SELECT type, data FROM arrays WHERE name = ? ORDER BY part"
-            parts = list(self._database.read(tuple, query, (name,)))
+            parts = self._read(tuple, query, (name,))
+            if not parts:
+                raise self._damaged()
             data = parts[0][1] if len(parts) == 1 else b"".join(part for _type, part in parts)
             self._arrays[name] = np.frombuffer(data, np.dtype(parts[0][0]))
         return self._arrays[name]
@@ -217,7 +221,7 @@ class FileRows:
 
         mask = np.zeros(self.rows, np.bool_)
         query = "SELECT group_concat(rowid) FROM search WHERE search MATCH ?"
-        (numbers,) = next(self._database.read(tuple, query, (f"words : {phrase(needle)}",)))
+        ((numbers,),) = self._read(tuple, query, (f"words : {phrase(needle)}",))
         if numbers:
             mask[np.fromstring(numbers, np.int32, sep=",") - 1] = True
         if len(needle) > MAX_SEARCH_LENGTH:
@@ -246,13 +250,26 @@ class FileRows:
     def close(self) -> None:
         self._database.close()
 
+    def _read(self, decode: Callable[[Sequence[Any]], T], query: str, parameters: Sequence[Any] = ()) -> list[T]:
+        """Return the decoded rows of a query. Where they are damaged, the cache is removed, to be made again."""
+        try:
+            return list(self._database.read(decode, query, parameters))
+        except CorruptFileError as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> CorruptFileError:
+        with suppress(WeiboTuiError):
+            remove_cache(self.path)
+        message = _("The kept rows of {path} are damaged. Open the file again to read it again.")
+        return CorruptFileError(message.format(path=self.info["path"]))
+
     def _scan(self, condition: str, parameters: Sequence[Any]) -> NDArray[np.bool_]:
         """Return which rows fulfil a condition that is computed row by row."""
         import numpy as np
 
         mask = np.zeros(self.rows, np.bool_)
         query = f"SELECT number FROM rows WHERE {condition}"
-        for number in self._database.read(lambda row: int(row[0]), query, parameters):
+        for number in self._read(lambda row: int(row[0]), query, parameters):
             mask[number - 1] = True
         return mask
 
@@ -281,12 +298,8 @@ def read_cache_info(path: Path) -> tuple[dict[str, Any], bool] | None:
     try:
         with closing(_connect(path, read_only=True)) as database:
             return _read_info(database)
-    except (sqlite3.Error, OSError, ValueError):
+    except (sqlite3.Error, OSError, WeiboTuiError):
         return None
-    except Exception as error:  # translated by the database
-        if isinstance(error.__cause__, sqlite3.Error):
-            return None
-        raise
 
 
 def is_unchanged(path: Path, info: Mapping[str, Any]) -> bool:
@@ -336,7 +349,9 @@ def _write_info(database: Database, info: Mapping[str, Any], is_ready: bool) -> 
 
 
 def _read_info(database: Database) -> tuple[dict[str, Any], bool] | None:
-    found = list(database.read(tuple, "SELECT version, is_ready, data FROM info"))
-    if not found or found[0][0] != VERSION:
-        return None
-    return json.loads(unpack(found[0][2])), bool(found[0][1])
+    states = list(database.read(_decode_info, "SELECT version, is_ready, data FROM info"))
+    return states[0] if states else None
+
+
+def _decode_info(row: Sequence[Any]) -> tuple[dict[str, Any], bool] | None:
+    return (json.loads(unpack(row[2])), bool(row[1])) if row[0] == VERSION else None
