@@ -209,7 +209,7 @@ def test_column_index_finds_and_sorts_any_text(cells: list[str], needle: str) ->
     for cell in cells:
         indexer.add(cell)
     index = indexer.finish()
-    found = ColumnValues(index.values).containing(needle)[index.codes]
+    found = ColumnValues(index.values, index.ends).containing(needle)[index.codes]
     folded = list(map(fold, cells))
     assert found.tolist() == [fold(needle) in cell for cell in folded]
     order, empty = sort_codes(index.codes)
@@ -242,3 +242,13 @@ def test_long_cells_are_searched_to_their_ends(tmp_path: Path) -> None:
     with Workbench(tmp_path / "home2", starter=tmp_path) as workbench:
         opened = files.opened(workbench, files.write(tmp_path / "long.csv", table))
         assert files.numbers(opened, RowFilter(columns=(("page", "END1"),))) == [2, *range(11, 21)]
+
+
+def test_frequent_character_is_found_as_others_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weibo_tui.workbench.file_indexing._MIN_ROWS", 100)
+    with Workbench(tmp_path / "home2", starter=tmp_path) as workbench:
+        opened = files.opened(workbench, files.write(tmp_path / "posts.csv", ROWS))
+        for text in ("真", "R", "，", "！", "9"):
+            assert files.numbers(opened, RowFilter(text=text)) == [
+                number for number, row in enumerate(ROWS, 1) if text in row["text"] or text.lower() in row["text"]
+            ]

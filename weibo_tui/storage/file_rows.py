@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 """Version of the cache. One of another version is made again."""
 SUFFIX = ".rows"
 _ROWS_A_QUERY = 500  # SQLite takes at least 999 parameters
@@ -101,11 +101,20 @@ class RowsWriter:
                 row = name, part, values.dtype.str, data[start : start + _PART]
                 self._database.execute("INSERT INTO arrays (name, part, type, data) VALUES (?, ?, ?, ?)", row)
 
+    def add_character(self, character: str, rows: int) -> None:
+        """Write which posts contain a character that is in so many of them that looking each of them up is slow."""
+        import numpy as np
+
+        with self._database.exclusive():
+            mask = _find_posts(self._database, character, rows)
+        self.add_array(f"posts.{ord(character)}", np.packbits(mask))
+
     def add_column(self, number: int, index: ColumnIndex) -> None:
         """Write the index of a column, and the order of the rows where that is slow to sort."""
         from weibo_tui.storage.column_index import sort_codes
 
         self.add_array(f"codes.{number}", index.codes)
+        self.add_array(f"ends.{number}", index.ends)
         self.add_array(f"values.{number}", index.values)
         if index.codes.itemsize > 2:
             self.add_array(f"order.{number}", sort_codes(index.codes)[0])
@@ -219,11 +228,13 @@ class FileRows:
     def _search(self, needle: str) -> NDArray[np.bool_]:
         import numpy as np
 
-        mask = np.zeros(self.rows, np.bool_)
-        query = "SELECT group_concat(rowid) FROM search WHERE search MATCH ?"
-        ((numbers,),) = self._read(tuple, query, (f"words : {phrase(needle)}",))
-        if numbers:
-            mask[np.fromstring(numbers, np.int32, sep=",") - 1] = True
+        if len(needle) == 1 and ord(needle) in self.info["frequent"]:
+            return np.unpackbits(self.array(f"posts.{ord(needle)}"), count=self.rows).view(np.bool_)
+        try:
+            with self._database.exclusive():
+                mask = _find_posts(self._database, needle, self.rows)
+        except CorruptFileError as error:
+            raise self._damaged() from error
         if len(needle) > MAX_SEARCH_LENGTH:
             mask &= self._scan("contains(text, ?)", (pack(needle),))
         return mask
@@ -243,7 +254,7 @@ class FileRows:
         if column in self.info["long_columns"]:
             return self._scan("contains_cell(cells, ?, ?)", (number, pack(fold(text))))
         if number not in self._values:
-            self._values[number] = ColumnValues(self.array(f"values.{number}"))
+            self._values[number] = ColumnValues(self.array(f"values.{number}"), self.array(f"ends.{number}"))
         # An empty cell has the code -1, which is the last value.
         return np.take(self._values[number].containing(text), self.array(f"codes.{number}"), mode="wrap")
 
@@ -336,6 +347,18 @@ def cell_text(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool) else str(value)
+
+
+def _find_posts(database: Database, needle: str, rows: int) -> NDArray[np.bool_]:
+    """Return which posts contain a folded text, or its first characters, by the full-text index (rows,)."""
+    import numpy as np
+
+    mask = np.zeros(rows, np.bool_)
+    query = "SELECT group_concat(rowid) FROM search WHERE search MATCH ?"
+    (numbers,) = database.execute(query, (f"words : {phrase(needle)}",)).fetchone()
+    if numbers:
+        mask[np.fromstring(numbers, np.int32, sep=",") - 1] = True
+    return mask
 
 
 def _decode_row(row: Sequence[Any]) -> StoredRow:
