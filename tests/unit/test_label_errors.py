@@ -57,11 +57,9 @@ def test_flipped_labels_are_found(tmp_path: Path) -> None:
 
 def test_audit_lists_label_errors(command: Command, few: Path, tmp_path: Path) -> None:
     rows = read(few)
-    few.write_text(
-        "label,review\n" + "".join(f"{1 - int(row['label'])},{row['review']}\n" for row in rows[:1]), "utf-8"
-    )
-    with few.open("a", encoding="utf-8") as file:
-        file.writelines(f"{row['label']},{row['review']}\n" for row in rows[1:])
+    given = [1 - int(rows[0]["label"]), *(int(row["label"]) for row in rows[1:])]
+    lines = [f"{label},{row['review']}\n" for label, row in zip(given, rows, strict=True)]
+    few.write_text("label,review\n" + "".join(lines), "utf-8")
     out = tmp_path / "errors.csv"
     done = command.ok("audit", few, "--label-errors", out)
     listed = read(out)
