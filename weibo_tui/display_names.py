@@ -13,7 +13,7 @@ _STAGES = (
 )
 _SPLITS = (
     *(N_("train"), N_("validation"), N_("test"), N_("unlabeled"), N_("leaks")),
-    *(N_("several labels"), N_("dropped")),
+    *(N_("several labels"), N_("dropped"), N_("in a sample")),
 )
 _KINDS = (N_("pretrain"), N_("predict"), N_("evaluate"), N_("audit"), N_("export"), N_("import"), N_("download"))
 _STATES = (

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from weibo_tui.cli import (
     adapters,
+    annotation,
     bases,
     bench,
     data,
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 for part in (predict, train, estimate, report, data, doctor, bench, keys):
     part.add_to(app)
-for group in (bases.bases, adapters.adapters, history.history, files.files, runs.runs):
+for group in (bases.bases, adapters.adapters, files.files, annotation.group, history.history, runs.runs):
     app.add_typer(group)
 
 

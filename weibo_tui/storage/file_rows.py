@@ -102,7 +102,7 @@ class RowsWriter:
                 self._database.execute("INSERT INTO arrays (name, part, type, data) VALUES (?, ?, ?, ?)", row)
 
     def add_character(self, character: str, rows: int) -> None:
-        """Write which posts contain a character that is in so many of them that looking each of them up is slow."""
+        """Write which posts contain a frequent character, since the full-text index would list all of them."""
         import numpy as np
 
         with self._database.exclusive():

@@ -40,7 +40,7 @@ _FIRST_ROWS = 500  # that are written before the others, and can be shown at onc
 _MAX_ROWS = 2**16  # that are written at once
 _STEP = 1000  # rows between two steps of progress
 _UNKNOWN = -1
-_SAMPLED = 32  # every so many rows, characters are counted
+_SAMPLED = 32  # rows from one whose characters are counted to the next
 _MIN_ROWS, _FREQUENT = 20_000, 0.05  # rows of a file, and share of the posts, from which a character is frequent
 
 
