@@ -49,7 +49,7 @@ app = typer.Typer(
 )
 for part in (predict, train, estimate, report, data, doctor, bench, keys):
     part.add_to(app)
-for group in (bases.bases, adapters.adapters, annotation.group, history.history, files.files, runs.runs):
+for group in (bases.bases, adapters.adapters, files.files, annotation.group, history.history, runs.runs):
     app.add_typer(group)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,16 +24,6 @@ from weibo_tui.workbench.opened_file import OpenedFile
 
 class AnnotationMethods(FileMethods):
     """Base class of the workbench with these methods."""
-
-    @property
-    def annotator(self) -> str:
-        """The name that answers are stored with: that of the settings, otherwise the login name."""
-        if self.settings.annotator:
-            return self.settings.annotator
-        try:
-            return getpass.getuser()
-        except (OSError, KeyError, ImportError):  # a container may have no name for its user
-            return "annotator"
 
     def annotate(self, table: Table, queue: Queue = "sample", annotator: str = "") -> Annotation:
         """Begin or continue to annotate an opened file: a random `sample`, or posts to `teach` a model with.

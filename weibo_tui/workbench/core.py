@@ -29,7 +29,7 @@ from weibo_tui.storage.database import Database, connect_lazily
 from weibo_tui.storage.entries import OLDEST_FIRST
 from weibo_tui.storage.history import EVERYTHING, Analysis, History, HistoryFilter, HistoryOrder
 from weibo_tui.storage.runs import Runs
-from weibo_tui.workbench import downloads, evaluation, labeling, prediction, pretraining, runs, training
+from weibo_tui.workbench import downloads, evaluation, label_errors, labeling, prediction, pretraining, runs, training
 from weibo_tui.workbench.config import (
     AuditConfig,
     EvaluationConfig,
@@ -226,6 +226,13 @@ class WorkbenchCore:
         """Inspect labeled files: progress, then an `AuditResult`."""
         result = yield from audit(config.data, config.columns, config.labels, label_map=parse_rules(config.map))
         yield AuditResult(result)
+
+    def iter_label_errors(self, config: AuditConfig, out: Path, overwrite: bool = False) -> Events:
+        """List the posts of labeled files whose label is probably wrong as CSV: progress, then `FoundLabelErrors`.
+
+        A linear model of the other posts predicts each post; see `engine.label_errors`."""
+        self.check_output(out, overwrite, config.data)
+        yield from label_errors.write_label_errors(config, out, overwrite)
 
     def iter_train(self, config: TrainingConfig) -> Events:
         """Train an adapter, and yield events; the last is `RunFinished`.

@@ -127,8 +127,7 @@ class FileCaches:
                             yield FileRows(cache)
                         yield step
                 except BaseException:
-                    with suppress(OSError):
-                        remove_cache(cache)
+                    indexing.discard()
                     raise
             self._remove_older(path, cache)
         finally:

@@ -113,7 +113,8 @@ def _left_out(answers: FileAnswers, is_predicted: NDArray[np.bool_]) -> dict[str
     for purpose in ("teach", "correction", "text"):
         has_purpose = answers.purposes == PURPOSES.index(purpose)
         numbers[purpose] = int((has_purpose & answers.is_answered & is_predicted).sum())
+    is_of_file = answers.purposes == PURPOSES.index("file")
     if answers.has_sample:
-        others = answers.is_answered & (answers.purposes == NONE) & is_predicted
-        numbers["file"] = int(others.sum())
+        is_of_file |= answers.purposes == NONE
+    numbers["file"] = int((is_of_file & answers.is_answered & is_predicted).sum())
     return {name: number for name, number in numbers.items() if number}
