@@ -253,7 +253,9 @@ def test_each_text_once_is_shown_with_counts(tmp_path: Path) -> None:
 
 def test_file_being_read_shows_its_first_rows(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
-    path.write_text("text,label\n" + "".join(f"第{number}条微博,positive\n" for number in range(30_000)), encoding="utf-8")
+    path.write_text(
+        "text,label\n" + "".join(f"第{number}条微博,positive\n" for number in range(30_000)), encoding="utf-8"
+    )
 
     async def scene(pilot: Pilot[None]) -> None:
         files = Files(pilot)
